@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+/*
+ * The generic netlink family of dpr.ko: the one contract between the kernel
+ * module and user space. The module answers in kmod/genl.c; Go asks through
+ * userland/dprnl, whose constants are generated from this file.
+ *
+ * The family is called "dpr" and lives in the sender's network namespace.
+ * Every command, reading ones too, needs CAP_NET_ADMIN in the user namespace
+ * that owns the network namespace; without it the answer is EPERM.
+ *
+ * Conventions
+ *   - An attribute that a command does not list is refused (EINVAL). Every
+ *     refusal carries an extended ack that names the attribute and says what
+ *     is wrong; a refused command has changed nothing.
+ *   - IPv4 addresses are 32-bit in network byte order ("be32"). All other
+ *     numbers, ports too, are in host byte order.
+ *   - Times are milliseconds (u32) unless their name says otherwise.
+ *   - A dump may be cut into any number of messages; a row changed while the
+ *     dump runs may appear old, new, or (flows only) twice.
+ */
+#ifndef _DPR_H
+#define _DPR_H
+
+#include <linux/types.h>
+
+#define DPR_GENL_NAME		"dpr"
+#define DPR_GENL_VERSION	1
+/* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
+#define DPR_GENL_GROUP_EVENTS	"events"
+
+#define DPR_MAX_SERVICES	256	/* services of one namespace */
+#define DPR_MAX_PEERS		16384	/* known peers of one namespace */
+#define DPR_MAX_FLOWS		(1U << 24) /* upper limit of DPR_CONFIG_A_MAX_FLOWS */
+#define DPR_MAX_WEIGHT		65535	/* largest weight of a metric or a host */
+#define DPR_MAX_TIMEOUT		(7U * 24 * 3600 * 1000) /* one week, in ms */
+#define DPR_MAX_EXPIRE_BUDGET	65536	/* flows one DPR_CMD_EXPIRE looks at */
+#define DPR_MAX_CPU		1000	/* CPU utilisation, in thousandths */
+
+/**
+ * enum dpr_cmd - the family's commands
+ *
+ * @DPR_CMD_CONFIG_GET: do; no request attributes. Answers with one message of
+ *	all DPR_CONFIG_A_*. In a namespace that was never configured ADDRESS
+ *	is 0.0.0.0 and the rest are the defaults.
+ * @DPR_CMD_CONFIG_SET: do; any of DPR_CONFIG_A_*. All given values are taken
+ *	together or none is. Running connections go on under every change.
+ *	ADDRESS must be set before the first service is added, can be changed
+ *	at any time, and must be an address of this host.
+ * @DPR_CMD_SERVICE_ADD: do; PORT, optionally ADDRESS. EEXIST if it is there;
+ *	EDESTADDRREQ if the host has no ADDRESS configured yet; ENOSPC beyond
+ *	DPR_MAX_SERVICES.
+ * @DPR_CMD_SERVICE_DEL: do; PORT, optionally ADDRESS. ENOENT if it is not
+ *	there. Only new connections are affected.
+ * @DPR_CMD_SERVICE_GET: dump; one message of DPR_SERVICE_A_* per service.
+ * @DPR_CMD_PEER_SET: do; ADDRESS, optionally the four metrics (all or none),
+ *	STATE, WEIGHT. Adds the peer or updates it. With the metrics it is a
+ *	report: the kernel notes the time. A peer without a recent report is
+ *	known (its marked packets are accepted) but gets no new connections.
+ *	EINVAL for an address that is not unicast or is this host's own;
+ *	ENOSPC beyond DPR_MAX_PEERS.
+ * @DPR_CMD_PEER_DEL: do; ADDRESS, optionally DEAD. ENOENT if unknown. Without
+ *	DEAD the peer leaves the load table (no new connections), its flows go
+ *	on, and it stays known until it is deleted with DEAD: this is for a
+ *	peer that fell silent. With DEAD the peer is known no more: its flows
+ *	end, each with a RST to its client, in the steps of DPR_CMD_EXPIRE.
+ * @DPR_CMD_PEER_GET: dump, or do with ADDRESS (ENOENT if unknown). One message
+ *	of DPR_PEER_A_* per peer; the dump is sorted by estimated load, peers
+ *	that cannot be chosen last.
+ * @DPR_CMD_FLOW_GET: dump; optionally CLIENT, CLIENT_PORT, ADDRESS, PORT,
+ *	PEER, STATE as a filter (all given must match). One message of
+ *	DPR_FLOW_A_* per flow.
+ * @DPR_CMD_FLOW_DEL: do; CLIENT, CLIENT_PORT, ADDRESS, PORT. Forgets one flow;
+ *	the client's next packet is answered by a RST. ENOENT if there is none.
+ * @DPR_CMD_EXPIRE: do; optionally BUDGET. One bounded step of table clean-up:
+ *	looks at up to BUDGET flows, from where the last step stopped, removes
+ *	the expired ones and those of dead peers, and tells of stale peers.
+ *	Answers with DPR_EXPIRE_A_*.
+ * @DPR_CMD_LOAD_GET: do; no attributes. This host's metrics and load:
+ *	DPR_LOAD_A_*.
+ * @DPR_CMD_STATS_GET: do; no attributes. One message with one u64 attribute
+ *	per counter; the attribute types are enum dpr_stat.
+ * @DPR_CMD_EVENT: never sent to the kernel; a notification on the group
+ *	"events" with DPR_EVENT_A_*.
+ */
+enum dpr_cmd {
+	DPR_CMD_UNSPEC,
+	DPR_CMD_CONFIG_GET,
+	DPR_CMD_CONFIG_SET,
+	DPR_CMD_SERVICE_ADD,
+	DPR_CMD_SERVICE_DEL,
+	DPR_CMD_SERVICE_GET,
+	DPR_CMD_PEER_SET,
+	DPR_CMD_PEER_DEL,
+	DPR_CMD_PEER_GET,
+	DPR_CMD_FLOW_GET,
+	DPR_CMD_FLOW_DEL,
+	DPR_CMD_EXPIRE,
+	DPR_CMD_LOAD_GET,
+	DPR_CMD_STATS_GET,
+	DPR_CMD_EVENT,
+
+	__DPR_CMD_MAX,
+	DPR_CMD_MAX = __DPR_CMD_MAX - 1
+};
+
+/**
+ * enum dpr_policy - how the SYN decision is made
+ *
+ * @DPR_POLICY_OFF: serve everything; marked packets of peers are accepted and
+ *	existing flows go on.
+ * @DPR_POLICY_STATELESS: a hash of the packet picks this host or a peer (paper
+ *	section 2, "stateless DPR"); no flow is kept while the set of hosts
+ *	stays as it was.
+ * @DPR_POLICY_LOWEST: the peer of lowest estimated load (paper section 3.1,
+ *	deterministic).
+ * @DPR_POLICY_INVERSE: a peer with a probability inversely proportional to its
+ *	estimated load plus one (paper section 3.1, probabilistic).
+ */
+enum dpr_policy {
+	DPR_POLICY_OFF,
+	DPR_POLICY_STATELESS,
+	DPR_POLICY_LOWEST,
+	DPR_POLICY_INVERSE,
+
+	__DPR_POLICY_MAX,
+	DPR_POLICY_MAX = __DPR_POLICY_MAX - 1
+};
+
+/**
+ * enum dpr_hash - what the stateless policy hashes
+ *
+ * @DPR_HASH_ADDRESS_PORT: the client's address and source port.
+ * @DPR_HASH_PORT: the client's source port alone (paper section 2).
+ */
+enum dpr_hash {
+	DPR_HASH_ADDRESS_PORT,
+	DPR_HASH_PORT,
+
+	__DPR_HASH_MAX,
+	DPR_HASH_MAX = __DPR_HASH_MAX - 1
+};
+
+/**
+ * enum dpr_estimate - what a policy takes as a peer's load between reports
+ *
+ * @DPR_ESTIMATE_CORRECTED: the reported load plus what our own flows to the
+ *	peer changed since the report came (weighted as a connection).
+ * @DPR_ESTIMATE_REPORTED: the reported load, as in the paper.
+ */
+enum dpr_estimate {
+	DPR_ESTIMATE_CORRECTED,
+	DPR_ESTIMATE_REPORTED,
+
+	__DPR_ESTIMATE_MAX,
+	DPR_ESTIMATE_MAX = __DPR_ESTIMATE_MAX - 1
+};
+
+/**
+ * enum dpr_marker - how a redirected packet is told from others (section 3.2)
+ *
+ * @DPR_MARKER_FRAGBIT: protocol 4 from a known peer with the reserved bit
+ *	(0x8000) of the outer header's fragment field set.
+ * @DPR_MARKER_SOURCE: protocol 4 from a known peer, whatever that bit says.
+ */
+enum dpr_marker {
+	DPR_MARKER_FRAGBIT,
+	DPR_MARKER_SOURCE,
+
+	__DPR_MARKER_MAX,
+	DPR_MARKER_MAX = __DPR_MARKER_MAX - 1
+};
+
+/**
+ * enum dpr_state - what a host wants of the others
+ *
+ * @DPR_STATE_ACTIVE: new connections are welcome.
+ * @DPR_STATE_DRAINING: none any more; running ones go on. Of this host: new
+ *	connections are redirected whatever the load, while a peer is usable.
+ * @DPR_STATE_LEAVING: as draining, and the host is about to go.
+ */
+enum dpr_state {
+	DPR_STATE_ACTIVE,
+	DPR_STATE_DRAINING,
+	DPR_STATE_LEAVING,
+
+	__DPR_STATE_MAX,
+	DPR_STATE_MAX = __DPR_STATE_MAX - 1
+};
+
+/**
+ * enum dpr_flow_state - a flow's state, from the client's half of it
+ *
+ * @DPR_FLOW_SYN: only SYNs so far.
+ * @DPR_FLOW_ESTABLISHED: the client has sent an ACK.
+ * @DPR_FLOW_FIN: the client has sent a FIN; it may still receive.
+ * @DPR_FLOW_RST: the client has sent a RST with a plausible sequence number.
+ */
+enum dpr_flow_state {
+	DPR_FLOW_SYN,
+	DPR_FLOW_ESTABLISHED,
+	DPR_FLOW_FIN,
+	DPR_FLOW_RST,
+
+	__DPR_FLOW_MAX,
+	DPR_FLOW_MAX = __DPR_FLOW_MAX - 1
+};
+
+/**
+ * enum dpr_config_attr - attributes of DPR_CMD_CONFIG_GET and _SET
+ *
+ * @DPR_CONFIG_A_ADDRESS: be32; this host's address, source of what it tunnels.
+ * @DPR_CONFIG_A_POLICY: u32, enum dpr_policy; default off.
+ * @DPR_CONFIG_A_HASH: u32, enum dpr_hash; default address and port.
+ * @DPR_CONFIG_A_ESTIMATE: u32, enum dpr_estimate; default corrected.
+ * @DPR_CONFIG_A_MARKER: u32, enum dpr_marker; default fragbit.
+ * @DPR_CONFIG_A_STATE: u32, enum dpr_state; default active.
+ * @DPR_CONFIG_A_MAX_LOAD: u64; below this load the host serves; default 0.
+ * @DPR_CONFIG_A_WEIGHT_CONNECTIONS: u32, 0 to DPR_MAX_WEIGHT; default 1. The
+ *	load is the sum of each metric times its weight; at least one weight
+ *	must be above 0.
+ * @DPR_CONFIG_A_WEIGHT_CPU: u32, as above; default 0.
+ * @DPR_CONFIG_A_WEIGHT_REDIRECTED: u32, as above; default 0.
+ * @DPR_CONFIG_A_WEIGHT_SOCKETS: u32, as above; default 0.
+ * @DPR_CONFIG_A_MAX_FLOWS: u32, 1 to DPR_MAX_FLOWS; default 1048576. Beyond it
+ *	the oldest embryonic flow gives way; if there is none the connection
+ *	is served here.
+ * @DPR_CONFIG_A_REPORT_MAX_AGE: u32 ms, 1 to DPR_MAX_TIMEOUT; default 3000. A
+ *	peer whose report is older gets no new connections.
+ * @DPR_CONFIG_A_TIMEOUT_SYN: u32 ms, 1 to DPR_MAX_TIMEOUT; default 60000.
+ * @DPR_CONFIG_A_TIMEOUT_ESTABLISHED: likewise; default 7440000 (RFC 5382).
+ * @DPR_CONFIG_A_TIMEOUT_FIN: likewise; default 120000.
+ * @DPR_CONFIG_A_TIMEOUT_RST: likewise; default 10000.
+ */
+enum dpr_config_attr {
+	DPR_CONFIG_A_UNSPEC,
+	DPR_CONFIG_A_ADDRESS,
+	DPR_CONFIG_A_POLICY,
+	DPR_CONFIG_A_HASH,
+	DPR_CONFIG_A_ESTIMATE,
+	DPR_CONFIG_A_MARKER,
+	DPR_CONFIG_A_STATE,
+	DPR_CONFIG_A_MAX_LOAD,
+	DPR_CONFIG_A_WEIGHT_CONNECTIONS,
+	DPR_CONFIG_A_WEIGHT_CPU,
+	DPR_CONFIG_A_WEIGHT_REDIRECTED,
+	DPR_CONFIG_A_WEIGHT_SOCKETS,
+	DPR_CONFIG_A_MAX_FLOWS,
+	DPR_CONFIG_A_REPORT_MAX_AGE,
+	DPR_CONFIG_A_TIMEOUT_SYN,
+	DPR_CONFIG_A_TIMEOUT_ESTABLISHED,
+	DPR_CONFIG_A_TIMEOUT_FIN,
+	DPR_CONFIG_A_TIMEOUT_RST,
+	DPR_CONFIG_A_PAD,
+
+	__DPR_CONFIG_A_MAX,
+	DPR_CONFIG_A_MAX = __DPR_CONFIG_A_MAX - 1
+};
+
+/**
+ * enum dpr_service_attr - attributes of a service
+ *
+ * @DPR_SERVICE_A_PORT: u16, 1 to 65535; TCP port.
+ * @DPR_SERVICE_A_ADDRESS: be32; the one local address it is on, 0.0.0.0 (the
+ *	default) for all.
+ */
+enum dpr_service_attr {
+	DPR_SERVICE_A_UNSPEC,
+	DPR_SERVICE_A_PORT,
+	DPR_SERVICE_A_ADDRESS,
+
+	__DPR_SERVICE_A_MAX,
+	DPR_SERVICE_A_MAX = __DPR_SERVICE_A_MAX - 1
+};
+
+/**
+ * enum dpr_peer_attr - attributes of a peer
+ *
+ * In requests: ADDRESS, CONNECTIONS to SOCKETS, STATE, WEIGHT, DEAD. The rest
+ * are answers.
+ *
+ * @DPR_PEER_A_ADDRESS: be32.
+ * @DPR_PEER_A_CONNECTIONS: u32; metric 1 (paper section 3.1), TCP connections
+ *	in ESTABLISHED or CLOSE_WAIT.
+ * @DPR_PEER_A_CPU: u32, 0 to DPR_MAX_CPU; metric 2, CPU utilisation in
+ *	thousandths over all CPUs.
+ * @DPR_PEER_A_REDIRECTED: u32; metric 3, connections it redirects just now.
+ * @DPR_PEER_A_SOCKETS: u32; metric 4, sockets in use.
+ * @DPR_PEER_A_STATE: u32, enum dpr_state; default active.
+ * @DPR_PEER_A_WEIGHT: u32, 1 to DPR_MAX_WEIGHT; relative capacity; default 1.
+ *	Policies compare load divided by weight.
+ * @DPR_PEER_A_DEAD: flag; see DPR_CMD_PEER_DEL.
+ * @DPR_PEER_A_LOAD: u64; reported load, by this host's weights.
+ * @DPR_PEER_A_ESTIMATE: u64; load a policy would take now.
+ * @DPR_PEER_A_AGE: u32 ms since the last report; absent if there was none.
+ * @DPR_PEER_A_USABLE: flag; it can be chosen now.
+ * @DPR_PEER_A_LISTED: flag; it is in the load table.
+ * @DPR_PEER_A_FLOWS: u32; flows to it (all states).
+ * @DPR_PEER_A_LIVE: u32; flows to it in state SYN or established.
+ * @DPR_PEER_A_REDIRECTS: u64; connections redirected to it since it is known.
+ */
+enum dpr_peer_attr {
+	DPR_PEER_A_UNSPEC,
+	DPR_PEER_A_ADDRESS,
+	DPR_PEER_A_CONNECTIONS,
+	DPR_PEER_A_CPU,
+	DPR_PEER_A_REDIRECTED,
+	DPR_PEER_A_SOCKETS,
+	DPR_PEER_A_STATE,
+	DPR_PEER_A_WEIGHT,
+	DPR_PEER_A_DEAD,
+	DPR_PEER_A_LOAD,
+	DPR_PEER_A_ESTIMATE,
+	DPR_PEER_A_AGE,
+	DPR_PEER_A_USABLE,
+	DPR_PEER_A_LISTED,
+	DPR_PEER_A_FLOWS,
+	DPR_PEER_A_LIVE,
+	DPR_PEER_A_REDIRECTS,
+	DPR_PEER_A_PAD,
+
+	__DPR_PEER_A_MAX,
+	DPR_PEER_A_MAX = __DPR_PEER_A_MAX - 1
+};
+
+/**
+ * enum dpr_flow_attr - attributes of a flow
+ *
+ * @DPR_FLOW_A_CLIENT: be32; the client's address.
+ * @DPR_FLOW_A_CLIENT_PORT: u16; the client's port.
+ * @DPR_FLOW_A_ADDRESS: be32; this host's address that the client talks to.
+ * @DPR_FLOW_A_PORT: u16; the service's port.
+ * @DPR_FLOW_A_PEER: be32; the host that serves it.
+ * @DPR_FLOW_A_STATE: u32, enum dpr_flow_state.
+ * @DPR_FLOW_A_IDLE: u32 ms since the client's last packet.
+ * @DPR_FLOW_A_EXPIRES: u32 ms until it expires if the client stays silent.
+ */
+enum dpr_flow_attr {
+	DPR_FLOW_A_UNSPEC,
+	DPR_FLOW_A_CLIENT,
+	DPR_FLOW_A_CLIENT_PORT,
+	DPR_FLOW_A_ADDRESS,
+	DPR_FLOW_A_PORT,
+	DPR_FLOW_A_PEER,
+	DPR_FLOW_A_STATE,
+	DPR_FLOW_A_IDLE,
+	DPR_FLOW_A_EXPIRES,
+
+	__DPR_FLOW_A_MAX,
+	DPR_FLOW_A_MAX = __DPR_FLOW_A_MAX - 1
+};
+
+/**
+ * enum dpr_expire_attr - attributes of DPR_CMD_EXPIRE
+ *
+ * @DPR_EXPIRE_A_BUDGET: u32, 1 to DPR_MAX_EXPIRE_BUDGET; default 4096. Request.
+ * @DPR_EXPIRE_A_SCANNED: u32; flows looked at. Answer.
+ * @DPR_EXPIRE_A_EXPIRED: u32; flows removed because they expired. Answer.
+ * @DPR_EXPIRE_A_RESET: u32; flows of dead peers removed, RST sent. Answer.
+ * @DPR_EXPIRE_A_FLOWS: u32; flows left. Answer.
+ * @DPR_EXPIRE_A_DONE: flag; this step reached the end of the table, the next
+ *	one starts anew. Answer.
+ */
+enum dpr_expire_attr {
+	DPR_EXPIRE_A_UNSPEC,
+	DPR_EXPIRE_A_BUDGET,
+	DPR_EXPIRE_A_SCANNED,
+	DPR_EXPIRE_A_EXPIRED,
+	DPR_EXPIRE_A_RESET,
+	DPR_EXPIRE_A_FLOWS,
+	DPR_EXPIRE_A_DONE,
+
+	__DPR_EXPIRE_A_MAX,
+	DPR_EXPIRE_A_MAX = __DPR_EXPIRE_A_MAX - 1
+};
+
+/**
+ * enum dpr_load_attr - attributes of DPR_CMD_LOAD_GET (all answers)
+ *
+ * @DPR_LOAD_A_CONNECTIONS: u32; metric 1, as in enum dpr_peer_attr.
+ * @DPR_LOAD_A_CPU: u32 thousandths; metric 2, over the last second.
+ * @DPR_LOAD_A_REDIRECTED: u32; metric 3.
+ * @DPR_LOAD_A_SOCKETS: u32; metric 4.
+ * @DPR_LOAD_A_LOAD: u64; the weighted sum.
+ */
+enum dpr_load_attr {
+	DPR_LOAD_A_UNSPEC,
+	DPR_LOAD_A_CONNECTIONS,
+	DPR_LOAD_A_CPU,
+	DPR_LOAD_A_REDIRECTED,
+	DPR_LOAD_A_SOCKETS,
+	DPR_LOAD_A_LOAD,
+	DPR_LOAD_A_PAD,
+
+	__DPR_LOAD_A_MAX,
+	DPR_LOAD_A_MAX = __DPR_LOAD_A_MAX - 1
+};
+
+/**
+ * enum dpr_event - what a DPR_CMD_EVENT message tells
+ *
+ * @DPR_EVENT_PEER_ADDED: a peer became known, or came back to the load table.
+ * @DPR_EVENT_PEER_STALE: a listed peer's report is too old (told by
+ *	DPR_CMD_EXPIRE, once per silence).
+ * @DPR_EVENT_PEER_GONE: a peer left the load table.
+ * @DPR_EVENT_PEER_DEAD: a peer was declared dead.
+ * @DPR_EVENT_PEER_STATE: a peer's state changed.
+ * @DPR_EVENT_TABLE_FULL: a connection was served here because the routing
+ *	table was full (at most one event a second).
+ * @DPR_EVENT_CONFIG: the configuration or a service changed.
+ */
+enum dpr_event {
+	DPR_EVENT_UNSPEC,
+	DPR_EVENT_PEER_ADDED,
+	DPR_EVENT_PEER_STALE,
+	DPR_EVENT_PEER_GONE,
+	DPR_EVENT_PEER_DEAD,
+	DPR_EVENT_PEER_STATE,
+	DPR_EVENT_TABLE_FULL,
+	DPR_EVENT_CONFIG,
+
+	__DPR_EVENT_MAX,
+	DPR_EVENT_MAX = __DPR_EVENT_MAX - 1
+};
+
+/**
+ * enum dpr_event_attr - attributes of DPR_CMD_EVENT
+ *
+ * @DPR_EVENT_A_EVENT: u32, enum dpr_event.
+ * @DPR_EVENT_A_PEER: be32; the peer's address, in events about a peer.
+ * @DPR_EVENT_A_STATE: u32, enum dpr_state; in PEER_STATE.
+ */
+enum dpr_event_attr {
+	DPR_EVENT_A_UNSPEC,
+	DPR_EVENT_A_EVENT,
+	DPR_EVENT_A_PEER,
+	DPR_EVENT_A_STATE,
+
+	__DPR_EVENT_A_MAX,
+	DPR_EVENT_A_MAX = __DPR_EVENT_A_MAX - 1
+};
+
+/**
+ * enum dpr_stat - the counters; each is also its attribute type (u64)
+ *
+ * Counters start at 0 when the namespace does and only grow.
+ *
+ * The SYN decision. Each first SYN of a connection to a service adds to
+ * exactly one of these:
+ * @DPR_STAT_SERVED_OFF: served: the policy is off.
+ * @DPR_STAT_SERVED_BELOW_MAX_LOAD: served: own load was below MaxLoad.
+ * @DPR_STAT_SERVED_LOWEST: served: own load was the lowest.
+ * @DPR_STAT_SERVED_NO_PEER: served: no usable peer.
+ * @DPR_STAT_SERVED_HASH: served: the stateless hash picked this host.
+ * @DPR_STAT_SERVED_LOCAL: served: came from this host itself.
+ * @DPR_STAT_SERVED_TABLE_FULL: served: no room in the routing table.
+ * @DPR_STAT_SERVED_NO_MEMORY: served: no memory for a flow.
+ * @DPR_STAT_REDIRECTED: redirected, a flow was made.
+ * @DPR_STAT_REDIRECTED_HASH: redirected by the stateless hash, no flow.
+ *
+ * Other SYNs:
+ * @DPR_STAT_SYN_RETRANSMITTED: a SYN of a flow, sent after the first copy.
+ * @DPR_STAT_SYN_OWNED: a SYN of a connection that this host serves already.
+ *
+ * Packets sent to peers:
+ * @DPR_STAT_TX_PACKETS: packets redirected (a super-packet counts once).
+ * @DPR_STAT_TX_BYTES: their bytes, without the outer header.
+ * @DPR_STAT_TX_ICMP: of these, ICMP errors about a redirected connection.
+ * @DPR_STAT_TX_FRAGMENTED: packets fragmented before encapsulation.
+ * @DPR_STAT_TX_TOO_BIG: refused with ICMP fragmentation needed.
+ * @DPR_STAT_TX_NO_ROUTE: dropped: no usable route to the peer.
+ * @DPR_STAT_TX_NO_MEMORY: dropped: no memory for the outer header.
+ * @DPR_STAT_TX_ERROR: dropped by the output path (firewall, queue, device).
+ *
+ * Marked packets received:
+ * @DPR_STAT_RX_PACKETS: accepted (a super-packet counts once).
+ * @DPR_STAT_RX_BYTES: their bytes, without the outer header.
+ * @DPR_STAT_RX_SYN: of these, SYNs.
+ * @DPR_STAT_RX_ICMP: of these, ICMP errors.
+ * @DPR_STAT_RX_STRANGER: dropped: marked, but not from a known peer.
+ * @DPR_STAT_RX_MALFORMED: dropped: inner header truncated or invalid.
+ * @DPR_STAT_RX_NESTED: dropped: the inner packet is IP-in-IP again.
+ * @DPR_STAT_RX_BAD_ADDRESS: dropped: inner addresses that no client's packet
+ *	can have (loopback, multicast, broadcast, zero, this host as source).
+ * @DPR_STAT_RX_NOT_SERVED: dropped: inner packet is not TCP to a service, a
+ *	running connection or an ICMP error about one.
+ * @DPR_STAT_RX_ECN: dropped: outer CE on an inner packet that is not
+ *	ECN-capable (RFC 6040).
+ * @DPR_STAT_RX_RESET: no socket wanted it; answered by a RST.
+ * @DPR_STAT_RX_NO_MEMORY: dropped: no memory.
+ * @DPR_STAT_RX_LISTENER_DEFERRED: SYN held while its listener was prepared.
+ *
+ * Fragments of clients' packets:
+ * @DPR_STAT_FRAGMENTS_GATHERED: packets put together before classification.
+ *
+ * Replies:
+ * @DPR_STAT_MSS_LOWERED: SYN-ACKs whose MSS was lowered by 20.
+ *
+ * Flows:
+ * @DPR_STAT_FLOWS_EXPIRED: flows removed by their timeout.
+ * @DPR_STAT_FLOWS_EVICTED: embryonic flows that gave way to new ones.
+ * @DPR_STAT_FLOWS_REPLACED: closing flows replaced by a new connection.
+ * @DPR_STAT_FLOWS_RESET: flows ended because their peer is dead.
+ * @DPR_STAT_FLOWS_DELETED: flows removed by DPR_CMD_FLOW_DEL.
+ * @DPR_STAT_FLOWS: gauge; flows now.
+ * @DPR_STAT_FLOWS_LIVE: gauge; flows in state SYN or established now.
+ */
+enum dpr_stat {
+	DPR_STAT_UNSPEC,
+	DPR_STAT_SERVED_OFF,
+	DPR_STAT_SERVED_BELOW_MAX_LOAD,
+	DPR_STAT_SERVED_LOWEST,
+	DPR_STAT_SERVED_NO_PEER,
+	DPR_STAT_SERVED_HASH,
+	DPR_STAT_SERVED_LOCAL,
+	DPR_STAT_SERVED_TABLE_FULL,
+	DPR_STAT_SERVED_NO_MEMORY,
+	DPR_STAT_REDIRECTED,
+	DPR_STAT_REDIRECTED_HASH,
+	DPR_STAT_SYN_RETRANSMITTED,
+	DPR_STAT_SYN_OWNED,
+	DPR_STAT_TX_PACKETS,
+	DPR_STAT_TX_BYTES,
+	DPR_STAT_TX_ICMP,
+	DPR_STAT_TX_FRAGMENTED,
+	DPR_STAT_TX_TOO_BIG,
+	DPR_STAT_TX_NO_ROUTE,
+	DPR_STAT_TX_NO_MEMORY,
+	DPR_STAT_TX_ERROR,
+	DPR_STAT_RX_PACKETS,
+	DPR_STAT_RX_BYTES,
+	DPR_STAT_RX_SYN,
+	DPR_STAT_RX_ICMP,
+	DPR_STAT_RX_STRANGER,
+	DPR_STAT_RX_MALFORMED,
+	DPR_STAT_RX_NESTED,
+	DPR_STAT_RX_BAD_ADDRESS,
+	DPR_STAT_RX_NOT_SERVED,
+	DPR_STAT_RX_ECN,
+	DPR_STAT_RX_RESET,
+	DPR_STAT_RX_NO_MEMORY,
+	DPR_STAT_RX_LISTENER_DEFERRED,
+	DPR_STAT_FRAGMENTS_GATHERED,
+	DPR_STAT_MSS_LOWERED,
+	DPR_STAT_FLOWS_EXPIRED,
+	DPR_STAT_FLOWS_EVICTED,
+	DPR_STAT_FLOWS_REPLACED,
+	DPR_STAT_FLOWS_RESET,
+	DPR_STAT_FLOWS_DELETED,
+	DPR_STAT_FLOWS,
+	DPR_STAT_FLOWS_LIVE,
+	DPR_STAT_PAD,
+
+	__DPR_STAT_MAX,
+	DPR_STAT_MAX = __DPR_STAT_MAX - 1
+};
+
+#endif /* _DPR_H */
