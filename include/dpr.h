@@ -221,6 +221,8 @@ enum dpr_flow_state {
  * @DPR_CONFIG_A_WEIGHT_CPU: u32, as above; default 0.
  * @DPR_CONFIG_A_WEIGHT_REDIRECTED: u32, as above; default 0.
  * @DPR_CONFIG_A_WEIGHT_SOCKETS: u32, as above; default 0.
+ * @DPR_CONFIG_A_WEIGHT: u32, 1 to DPR_MAX_WEIGHT; this host's relative capacity,
+ *	as DPR_PEER_A_WEIGHT is a peer's; default 1.
  * @DPR_CONFIG_A_MAX_FLOWS: u32, 1 to DPR_MAX_FLOWS; default 1048576. Beyond it
  *	the oldest embryonic flow gives way; if there is none the connection
  *	is served here.
@@ -250,6 +252,7 @@ enum dpr_config_attr {
 	DPR_CONFIG_A_TIMEOUT_ESTABLISHED,
 	DPR_CONFIG_A_TIMEOUT_FIN,
 	DPR_CONFIG_A_TIMEOUT_RST,
+	DPR_CONFIG_A_WEIGHT,
 	DPR_CONFIG_A_PAD,
 
 	__DPR_CONFIG_A_MAX,
@@ -481,10 +484,12 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_NESTED: dropped: the inner packet is IP-in-IP again.
  * @DPR_STAT_RX_BAD_ADDRESS: dropped: inner addresses that no client's packet
  *	can have (loopback, multicast, broadcast, zero, this host as source).
- * @DPR_STAT_RX_NOT_SERVED: dropped: inner packet is not TCP to a service, a
- *	running connection or an ICMP error about one.
+ * @DPR_STAT_RX_NOT_SERVED: dropped: inner packet is neither TCP nor an ICMP
+ *	error about a TCP connection, or it is a RST that no socket wants.
  * @DPR_STAT_RX_ECN: dropped: outer CE on an inner packet that is not
  *	ECN-capable (RFC 6040).
+ * @DPR_STAT_RX_CHECKSUM: dropped: no socket wanted it and its TCP checksum was
+ *	wrong.
  * @DPR_STAT_RX_RESET: no socket wanted it; answered by a RST.
  * @DPR_STAT_RX_NO_MEMORY: dropped: no memory.
  * @DPR_STAT_RX_LISTENER_DEFERRED: SYN held while its listener was prepared.
@@ -536,6 +541,7 @@ enum dpr_stat {
 	DPR_STAT_RX_BAD_ADDRESS,
 	DPR_STAT_RX_NOT_SERVED,
 	DPR_STAT_RX_ECN,
+	DPR_STAT_RX_CHECKSUM,
 	DPR_STAT_RX_RESET,
 	DPR_STAT_RX_NO_MEMORY,
 	DPR_STAT_RX_LISTENER_DEFERRED,
