@@ -1,0 +1,151 @@
+package dprnl
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/mdlayher/netlink"
+)
+
+// An encoder collects the attributes of a request. The first value that
+// cannot be said in the protocol's types is its error, and nothing is sent.
+type encoder struct {
+	ae  *netlink.AttributeEncoder
+	err error
+}
+
+func newEncoder() *encoder { return &encoder{ae: netlink.NewAttributeEncoder()} }
+
+func (e *encoder) fail(err error) {
+	if e.err == nil {
+		e.err = err
+	}
+}
+
+// addr adds an IPv4 address in network byte order.
+func (e *encoder) addr(typ uint16, what string, a netip.Addr) {
+	a = a.Unmap()
+	if !a.Is4() {
+		e.fail(fmt.Errorf("%s %v is not an IPv4 address", what, a))
+		return
+	}
+	b := a.As4()
+	e.ae.Bytes(typ, b[:])
+}
+
+// millis adds a duration as u32 milliseconds.
+func (e *encoder) millis(typ uint16, what string, d time.Duration) {
+	ms := d / time.Millisecond
+	if d < 0 || d%time.Millisecond != 0 || ms > math.MaxUint32 {
+		e.fail(fmt.Errorf("%s %v is not a number of milliseconds from 0 to %d", what, d, uint32(math.MaxUint32)))
+		return
+	}
+	e.ae.Uint32(typ, uint32(ms))
+}
+
+func (e *encoder) port(typ uint16, what string, p uint16) {
+	if p == 0 {
+		e.fail(fmt.Errorf("%s 0 is not a port", what))
+		return
+	}
+	e.ae.Uint16(typ, p)
+}
+
+func (e *encoder) encode() ([]byte, error) {
+	if e.err != nil {
+		return nil, e.err
+	}
+	return e.ae.Encode()
+}
+
+// config adds the values that an update names.
+func (e *encoder) config(u ConfigUpdate) {
+	if u.Address != nil {
+		e.addr(configAttrAddress, "address", *u.Address)
+	}
+	u32 := func(typ uint16, v *uint32) {
+		if v != nil {
+			e.ae.Uint32(typ, *v)
+		}
+	}
+	millis := func(typ uint16, what string, d *time.Duration) {
+		if d != nil {
+			e.millis(typ, what, *d)
+		}
+	}
+	u32(configAttrPolicy, (*uint32)(u.Policy))
+	u32(configAttrHash, (*uint32)(u.Hash))
+	u32(configAttrEstimate, (*uint32)(u.Estimate))
+	u32(configAttrMarker, (*uint32)(u.Marker))
+	u32(configAttrState, (*uint32)(u.State))
+	if u.MaxLoad != nil {
+		e.ae.Uint64(configAttrMaxLoad, *u.MaxLoad)
+	}
+	u32(configAttrWeightConnections, u.WeightConnections)
+	u32(configAttrWeightCPU, u.WeightCPU)
+	u32(configAttrWeightRedirected, u.WeightRedirected)
+	u32(configAttrWeightSockets, u.WeightSockets)
+	u32(configAttrMaxFlows, u.MaxFlows)
+	millis(configAttrReportMaxAge, "report max age", u.ReportMaxAge)
+	millis(configAttrTimeoutSyn, "SYN timeout", u.TimeoutSyn)
+	millis(configAttrTimeoutEstablished, "established timeout", u.TimeoutEstablished)
+	millis(configAttrTimeoutFin, "FIN timeout", u.TimeoutFin)
+	millis(configAttrTimeoutRst, "RST timeout", u.TimeoutRst)
+	if u == (ConfigUpdate{}) {
+		e.fail(errors.New("there is nothing to change"))
+	}
+}
+
+func (e *encoder) service(s Service) {
+	e.port(serviceAttrPort, "service port", s.Port)
+	if s.Address.IsValid() && !s.Address.IsUnspecified() {
+		e.addr(serviceAttrAddress, "service address", s.Address)
+	}
+}
+
+func (e *encoder) peer(u PeerUpdate) {
+	e.addr(peerAttrAddress, "peer address", u.Address)
+	if m := u.Metrics; m != nil {
+		e.ae.Uint32(peerAttrConnections, m.Connections)
+		e.ae.Uint32(peerAttrCPU, m.CPU)
+		e.ae.Uint32(peerAttrRedirected, m.Redirected)
+		e.ae.Uint32(peerAttrSockets, m.Sockets)
+	}
+	if u.State != nil {
+		e.ae.Uint32(peerAttrState, uint32(*u.State))
+	}
+	if u.Weight != nil {
+		e.ae.Uint32(peerAttrWeight, *u.Weight)
+	}
+}
+
+func (e *encoder) filter(f FlowFilter) {
+	if f.Client.IsValid() {
+		e.addr(flowAttrClient, "client address", f.Client)
+	}
+	if f.ClientPort != 0 {
+		e.ae.Uint16(flowAttrClientPort, f.ClientPort)
+	}
+	if f.Address.IsValid() {
+		e.addr(flowAttrAddress, "service address", f.Address)
+	}
+	if f.Port != 0 {
+		e.ae.Uint16(flowAttrPort, f.Port)
+	}
+	if f.Peer.IsValid() {
+		e.addr(flowAttrPeer, "peer address", f.Peer)
+	}
+	if f.State != nil {
+		e.ae.Uint32(flowAttrState, uint32(*f.State))
+	}
+}
+
+func (e *encoder) flowKey(k FlowKey) {
+	e.addr(flowAttrClient, "client address", k.Client.Addr())
+	e.port(flowAttrClientPort, "client port", k.Client.Port())
+	e.addr(flowAttrAddress, "service address", k.Service.Addr())
+	e.port(flowAttrPort, "service port", k.Service.Port())
+}

@@ -1,0 +1,143 @@
+package dprnl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"syscall"
+
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Events receives the events of one network namespace, on a connection of its
+// own. It is used by one goroutine.
+type Events struct {
+	conn *genetlink.Conn
+}
+
+// NewEvents subscribes to events: those that happen from its return on are
+// received. The errors are those of New, and ErrNoRight.
+func NewEvents() (*Events, error) {
+	conn, err := genetlink.Dial(&netlink.Config{Strict: true})
+	if err != nil {
+		return nil, wrap("opening a netlink connection", err)
+	}
+	if err := subscribe(conn); err != nil {
+		conn.Close()
+		return nil, wrap("subscribing to events", err)
+	}
+	return initEvents(conn), nil
+}
+
+func initEvents(conn *genetlink.Conn) *Events { return &Events{conn: conn} }
+
+// subscribe joins the module's group and the one that tells of the module's
+// removal, which would else look like silence.
+func subscribe(conn *genetlink.Conn) error {
+	family, err := findFamily(conn)
+	if err != nil {
+		return err
+	}
+	control, err := conn.GetFamily("nlctrl")
+	if err != nil {
+		return err
+	}
+	for _, want := range []struct {
+		family genetlink.Family
+		group  string
+	}{{family, GenlGroupEvents}, {control, "notify"}} {
+		id, err := group(want.family, want.group)
+		if err != nil {
+			return err
+		}
+		if err := conn.JoinGroup(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func group(family genetlink.Family, name string) (uint32, error) {
+	for _, g := range family.Groups {
+		if g.Name == name {
+			return g.ID, nil
+		}
+	}
+	return 0, fmt.Errorf("netlink family %s has no multicast group %s", family.Name, name)
+}
+
+// Close ends the subscription and a waiting All.
+func (e *Events) Close() error { return e.conn.Close() }
+
+// All iterates over events until ctx is done, which closes the connection and
+// is no error. After ErrEventsLost the iteration goes on; every other error
+// ends it, ErrNotLoaded when the module is removed.
+func (e *Events) All(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		stop := context.AfterFunc(ctx, func() { e.conn.Close() })
+		defer stop()
+		for {
+			events, err := e.receive()
+			if ctx.Err() != nil {
+				return
+			}
+			for _, ev := range events {
+				if !yield(ev, nil) {
+					return
+				}
+			}
+			if err != nil && (!yield(Event{}, err) || !errors.Is(err, ErrEventsLost)) {
+				return
+			}
+		}
+	}
+}
+
+// receive waits for messages; events that came before an error are returned
+// with it.
+func (e *Events) receive() ([]Event, error) {
+	const op = "receiving events"
+	gms, nms, err := e.conn.Receive()
+	if errors.Is(err, syscall.ENOBUFS) {
+		return nil, ErrEventsLost
+	}
+	if err != nil {
+		return nil, wrap(op, err)
+	}
+	var events []Event
+	for i, m := range gms {
+		if nms[i].Header.Type == unix.GENL_ID_CTRL {
+			if removed(m) {
+				return events, wrap(op, ErrNotLoaded)
+			}
+			continue
+		}
+		if m.Header.Command != cmdEvent {
+			continue
+		}
+		ev, err := decodeEvent(m.Data)
+		if err != nil {
+			return events, &opError{op, err}
+		}
+		events = append(events, ev)
+	}
+	return events, nil
+}
+
+// removed says whether the controller tells that the module's family is gone.
+func removed(m genetlink.Message) bool {
+	if m.Header.Command != unix.CTRL_CMD_DELFAMILY {
+		return false
+	}
+	gone := false
+	err := decode(m.Data, func(ad *netlink.AttributeDecoder) error {
+		if ad.Type() == unix.CTRL_ATTR_FAMILY_NAME {
+			gone = ad.String() == GenlName
+		}
+		return nil
+	})
+	return err == nil && gone
+}

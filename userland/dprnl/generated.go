@@ -1,0 +1,574 @@
+// Code generated from include/dpr.h by go generate; DO NOT EDIT.
+
+package dprnl
+
+// Names and limits of the family.
+const (
+	// GenlName: DPR_GENL_NAME in include/dpr.h.
+	GenlName = "dpr"
+	// GenlVersion: DPR_GENL_VERSION in include/dpr.h.
+	GenlVersion = 1
+	// GenlGroupEvents: DPR_GENL_GROUP_EVENTS in include/dpr.h.
+	GenlGroupEvents = "events"
+	// MaxServices: DPR_MAX_SERVICES in include/dpr.h.
+	MaxServices = 256
+	// MaxPeers: DPR_MAX_PEERS in include/dpr.h.
+	MaxPeers = 16384
+	// MaxFlows: DPR_MAX_FLOWS in include/dpr.h.
+	MaxFlows = 16777216
+	// MaxWeight: DPR_MAX_WEIGHT in include/dpr.h.
+	MaxWeight = 65535
+	// MaxTimeout: DPR_MAX_TIMEOUT in include/dpr.h.
+	MaxTimeout = 604800000
+	// MaxExpireBudget: DPR_MAX_EXPIRE_BUDGET in include/dpr.h.
+	MaxExpireBudget = 65536
+	// MaxCPU: DPR_MAX_CPU in include/dpr.h.
+	MaxCPU = 1000
+)
+
+// dpr_cmd: the family's commands.
+const (
+	cmdConfigGet  = 1
+	cmdConfigSet  = 2
+	cmdServiceAdd = 3
+	cmdServiceDel = 4
+	cmdServiceGet = 5
+	cmdPeerSet    = 6
+	cmdPeerDel    = 7
+	cmdPeerGet    = 8
+	cmdFlowGet    = 9
+	cmdFlowDel    = 10
+	cmdExpire     = 11
+	cmdLoadGet    = 12
+	cmdStatsGet   = 13
+	cmdEvent      = 14
+)
+
+// dpr_config_attr: attributes of DPR_CMD_CONFIG_GET and _SET.
+const (
+	configAttrAddress            = 1
+	configAttrPolicy             = 2
+	configAttrHash               = 3
+	configAttrEstimate           = 4
+	configAttrMarker             = 5
+	configAttrState              = 6
+	configAttrMaxLoad            = 7
+	configAttrWeightConnections  = 8
+	configAttrWeightCPU          = 9
+	configAttrWeightRedirected   = 10
+	configAttrWeightSockets      = 11
+	configAttrMaxFlows           = 12
+	configAttrReportMaxAge       = 13
+	configAttrTimeoutSyn         = 14
+	configAttrTimeoutEstablished = 15
+	configAttrTimeoutFin         = 16
+	configAttrTimeoutRst         = 17
+	configAttrWeight             = 18
+)
+
+// dpr_service_attr: attributes of a service.
+const (
+	serviceAttrPort    = 1
+	serviceAttrAddress = 2
+)
+
+// dpr_peer_attr: attributes of a peer.
+const (
+	peerAttrAddress     = 1
+	peerAttrConnections = 2
+	peerAttrCPU         = 3
+	peerAttrRedirected  = 4
+	peerAttrSockets     = 5
+	peerAttrState       = 6
+	peerAttrWeight      = 7
+	peerAttrDead        = 8
+	peerAttrLoad        = 9
+	peerAttrEstimate    = 10
+	peerAttrAge         = 11
+	peerAttrUsable      = 12
+	peerAttrListed      = 13
+	peerAttrFlows       = 14
+	peerAttrLive        = 15
+	peerAttrRedirects   = 16
+)
+
+// dpr_flow_attr: attributes of a flow.
+const (
+	flowAttrClient     = 1
+	flowAttrClientPort = 2
+	flowAttrAddress    = 3
+	flowAttrPort       = 4
+	flowAttrPeer       = 5
+	flowAttrState      = 6
+	flowAttrIdle       = 7
+	flowAttrExpires    = 8
+)
+
+// dpr_expire_attr: attributes of DPR_CMD_EXPIRE.
+const (
+	expireAttrBudget  = 1
+	expireAttrScanned = 2
+	expireAttrExpired = 3
+	expireAttrReset   = 4
+	expireAttrFlows   = 5
+	expireAttrDone    = 6
+)
+
+// dpr_load_attr: attributes of DPR_CMD_LOAD_GET (all answers).
+const (
+	loadAttrConnections = 1
+	loadAttrCPU         = 2
+	loadAttrRedirected  = 3
+	loadAttrSockets     = 4
+	loadAttrLoad        = 5
+)
+
+// dpr_event_attr: attributes of DPR_CMD_EVENT.
+const (
+	eventAttrEvent = 1
+	eventAttrPeer  = 2
+	eventAttrState = 3
+)
+
+// Policy: how the SYN decision is made.
+type Policy uint32
+
+// The values of Policy.
+const (
+	// PolicyOff: serve everything; marked packets of peers are accepted and
+	// existing flows go on.
+	PolicyOff Policy = 0
+	// PolicyStateless: a hash of the packet picks this host or a peer (paper
+	// section 2, "stateless DPR"); no flow is kept while the set of hosts stays
+	// as it was.
+	PolicyStateless Policy = 1
+	// PolicyLowest: the peer of lowest estimated load (paper section 3.1,
+	// deterministic).
+	PolicyLowest Policy = 2
+	// PolicyInverse: a peer with a probability inversely proportional to its
+	// estimated load plus one (paper section 3.1, probabilistic).
+	PolicyInverse Policy = 3
+)
+
+var namesPolicy = wordTable{kind: "policy", words: []string{
+	0: "off",
+	1: "stateless",
+	2: "lowest",
+	3: "inverse",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v Policy) String() string { return namesPolicy.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v Policy) MarshalText() ([]byte, error) { return namesPolicy.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *Policy) UnmarshalText(text []byte) error {
+	n, err := namesPolicy.parse(string(text))
+	if err == nil {
+		*v = Policy(n)
+	}
+	return err
+}
+
+// PolicyWords returns the words of Policy, in the order of their values.
+func PolicyWords() []string { return namesPolicy.list() }
+
+// Hash: what the stateless policy hashes.
+type Hash uint32
+
+// The values of Hash.
+const (
+	// HashAddressPort: the client's address and source port.
+	HashAddressPort Hash = 0
+	// HashPort: the client's source port alone (paper section 2).
+	HashPort Hash = 1
+)
+
+var namesHash = wordTable{kind: "hash", words: []string{
+	0: "address-port",
+	1: "port",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v Hash) String() string { return namesHash.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v Hash) MarshalText() ([]byte, error) { return namesHash.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *Hash) UnmarshalText(text []byte) error {
+	n, err := namesHash.parse(string(text))
+	if err == nil {
+		*v = Hash(n)
+	}
+	return err
+}
+
+// HashWords returns the words of Hash, in the order of their values.
+func HashWords() []string { return namesHash.list() }
+
+// Estimate: what a policy takes as a peer's load between reports.
+type Estimate uint32
+
+// The values of Estimate.
+const (
+	// EstimateCorrected: the reported load plus what our own flows to the peer
+	// changed since the report came (weighted as a connection).
+	EstimateCorrected Estimate = 0
+	// EstimateReported: the reported load, as in the paper.
+	EstimateReported Estimate = 1
+)
+
+var namesEstimate = wordTable{kind: "estimate", words: []string{
+	0: "corrected",
+	1: "reported",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v Estimate) String() string { return namesEstimate.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v Estimate) MarshalText() ([]byte, error) { return namesEstimate.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *Estimate) UnmarshalText(text []byte) error {
+	n, err := namesEstimate.parse(string(text))
+	if err == nil {
+		*v = Estimate(n)
+	}
+	return err
+}
+
+// EstimateWords returns the words of Estimate, in the order of their values.
+func EstimateWords() []string { return namesEstimate.list() }
+
+// Marker: how a redirected packet is told from others (section 3.2).
+type Marker uint32
+
+// The values of Marker.
+const (
+	// MarkerFragbit: protocol 4 from a known peer with the reserved bit (0x8000)
+	// of the outer header's fragment field set.
+	MarkerFragbit Marker = 0
+	// MarkerSource: protocol 4 from a known peer, whatever that bit says.
+	MarkerSource Marker = 1
+)
+
+var namesMarker = wordTable{kind: "marker", words: []string{
+	0: "fragbit",
+	1: "source",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v Marker) String() string { return namesMarker.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v Marker) MarshalText() ([]byte, error) { return namesMarker.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *Marker) UnmarshalText(text []byte) error {
+	n, err := namesMarker.parse(string(text))
+	if err == nil {
+		*v = Marker(n)
+	}
+	return err
+}
+
+// MarkerWords returns the words of Marker, in the order of their values.
+func MarkerWords() []string { return namesMarker.list() }
+
+// State: what a host wants of the others.
+type State uint32
+
+// The values of State.
+const (
+	// StateActive: new connections are welcome.
+	StateActive State = 0
+	// StateDraining: none any more; running ones go on. Of this host: new
+	// connections are redirected whatever the load, while a peer is usable.
+	StateDraining State = 1
+	// StateLeaving: as draining, and the host is about to go.
+	StateLeaving State = 2
+)
+
+var namesState = wordTable{kind: "state", words: []string{
+	0: "active",
+	1: "draining",
+	2: "leaving",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v State) String() string { return namesState.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v State) MarshalText() ([]byte, error) { return namesState.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *State) UnmarshalText(text []byte) error {
+	n, err := namesState.parse(string(text))
+	if err == nil {
+		*v = State(n)
+	}
+	return err
+}
+
+// StateWords returns the words of State, in the order of their values.
+func StateWords() []string { return namesState.list() }
+
+// FlowState: a flow's state, from the client's half of it.
+type FlowState uint32
+
+// The values of FlowState.
+const (
+	// FlowSyn: only SYNs so far.
+	FlowSyn FlowState = 0
+	// FlowEstablished: the client has sent an ACK.
+	FlowEstablished FlowState = 1
+	// FlowFin: the client has sent a FIN; it may still receive.
+	FlowFin FlowState = 2
+	// FlowRst: the client has sent a RST with a plausible sequence number.
+	FlowRst FlowState = 3
+)
+
+var namesFlowState = wordTable{kind: "flow state", words: []string{
+	0: "syn",
+	1: "established",
+	2: "fin",
+	3: "rst",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v FlowState) String() string { return namesFlowState.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v FlowState) MarshalText() ([]byte, error) { return namesFlowState.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *FlowState) UnmarshalText(text []byte) error {
+	n, err := namesFlowState.parse(string(text))
+	if err == nil {
+		*v = FlowState(n)
+	}
+	return err
+}
+
+// FlowStateWords returns the words of FlowState, in the order of their values.
+func FlowStateWords() []string { return namesFlowState.list() }
+
+// EventType: what a DPR_CMD_EVENT message tells.
+type EventType uint32
+
+// The values of EventType.
+const (
+	// EventPeerAdded: a peer became known, or came back to the load table.
+	EventPeerAdded EventType = 1
+	// EventPeerStale: a listed peer's report is too old (told by DPR_CMD_EXPIRE,
+	// once per silence).
+	EventPeerStale EventType = 2
+	// EventPeerGone: a peer left the load table.
+	EventPeerGone EventType = 3
+	// EventPeerDead: a peer was declared dead.
+	EventPeerDead EventType = 4
+	// EventPeerState: a peer's state changed.
+	EventPeerState EventType = 5
+	// EventTableFull: a connection was served here because the routing table was
+	// full (at most one event a second).
+	EventTableFull EventType = 6
+	// EventConfig: the configuration or a service changed.
+	EventConfig EventType = 7
+)
+
+var namesEventType = wordTable{kind: "event", words: []string{
+	0: "",
+	1: "peer-added",
+	2: "peer-stale",
+	3: "peer-gone",
+	4: "peer-dead",
+	5: "peer-state",
+	6: "table-full",
+	7: "config",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v EventType) String() string { return namesEventType.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v EventType) MarshalText() ([]byte, error) { return namesEventType.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *EventType) UnmarshalText(text []byte) error {
+	n, err := namesEventType.parse(string(text))
+	if err == nil {
+		*v = EventType(n)
+	}
+	return err
+}
+
+// EventTypeWords returns the words of EventType, in the order of their values.
+func EventTypeWords() []string { return namesEventType.list() }
+
+// Stat: the counters; each is also its attribute type (u64).
+type Stat uint16
+
+// The values of Stat.
+const (
+	// StatServedOff: served: the policy is off.
+	StatServedOff Stat = 1
+	// StatServedBelowMaxLoad: served: own load was below MaxLoad.
+	StatServedBelowMaxLoad Stat = 2
+	// StatServedLowest: served: own load was the lowest.
+	StatServedLowest Stat = 3
+	// StatServedNoPeer: served: no usable peer.
+	StatServedNoPeer Stat = 4
+	// StatServedHash: served: the stateless hash picked this host.
+	StatServedHash Stat = 5
+	// StatServedLocal: served: came from this host itself.
+	StatServedLocal Stat = 6
+	// StatServedTableFull: served: no room in the routing table.
+	StatServedTableFull Stat = 7
+	// StatServedNoMemory: served: no memory for a flow.
+	StatServedNoMemory Stat = 8
+	// StatRedirected: redirected, a flow was made.
+	StatRedirected Stat = 9
+	// StatRedirectedHash: redirected by the stateless hash, no flow.
+	StatRedirectedHash Stat = 10
+	// StatSynRetransmitted: a SYN of a flow, sent after the first copy.
+	StatSynRetransmitted Stat = 11
+	// StatSynOwned: a SYN of a connection that this host serves already.
+	StatSynOwned Stat = 12
+	// StatTxPackets: packets redirected (a super-packet counts once).
+	StatTxPackets Stat = 13
+	// StatTxBytes: their bytes, without the outer header.
+	StatTxBytes Stat = 14
+	// StatTxIcmp: of these, ICMP errors about a redirected connection.
+	StatTxIcmp Stat = 15
+	// StatTxFragmented: packets fragmented before encapsulation.
+	StatTxFragmented Stat = 16
+	// StatTxTooBig: refused with ICMP fragmentation needed.
+	StatTxTooBig Stat = 17
+	// StatTxNoRoute: dropped: no usable route to the peer.
+	StatTxNoRoute Stat = 18
+	// StatTxNoMemory: dropped: no memory for the outer header.
+	StatTxNoMemory Stat = 19
+	// StatTxError: dropped by the output path (firewall, queue, device).
+	StatTxError Stat = 20
+	// StatRxPackets: accepted (a super-packet counts once).
+	StatRxPackets Stat = 21
+	// StatRxBytes: their bytes, without the outer header.
+	StatRxBytes Stat = 22
+	// StatRxSyn: of these, SYNs.
+	StatRxSyn Stat = 23
+	// StatRxIcmp: of these, ICMP errors.
+	StatRxIcmp Stat = 24
+	// StatRxStranger: dropped: marked, but not from a known peer.
+	StatRxStranger Stat = 25
+	// StatRxMalformed: dropped: inner header truncated or invalid.
+	StatRxMalformed Stat = 26
+	// StatRxNested: dropped: the inner packet is IP-in-IP again.
+	StatRxNested Stat = 27
+	// StatRxBadAddress: dropped: inner addresses that no client's packet can have
+	// (loopback, multicast, broadcast, zero, this host as source).
+	StatRxBadAddress Stat = 28
+	// StatRxNotServed: dropped: inner packet is neither TCP nor an ICMP error
+	// about a TCP connection, or it is a RST that no socket wants.
+	StatRxNotServed Stat = 29
+	// StatRxEcn: dropped: outer CE on an inner packet that is not ECN-capable
+	// (RFC 6040).
+	StatRxEcn Stat = 30
+	// StatRxChecksum: dropped: no socket wanted it and its TCP checksum was
+	// wrong.
+	StatRxChecksum Stat = 31
+	// StatRxReset: no socket wanted it; answered by a RST.
+	StatRxReset Stat = 32
+	// StatRxNoMemory: dropped: no memory.
+	StatRxNoMemory Stat = 33
+	// StatRxListenerDeferred: SYN held while its listener was prepared.
+	StatRxListenerDeferred Stat = 34
+	// StatFragmentsGathered: packets put together before classification.
+	StatFragmentsGathered Stat = 35
+	// StatMssLowered: SYN-ACKs whose MSS was lowered by 20.
+	StatMssLowered Stat = 36
+	// StatFlowsExpired: flows removed by their timeout.
+	StatFlowsExpired Stat = 37
+	// StatFlowsEvicted: embryonic flows that gave way to new ones.
+	StatFlowsEvicted Stat = 38
+	// StatFlowsReplaced: closing flows replaced by a new connection.
+	StatFlowsReplaced Stat = 39
+	// StatFlowsReset: flows ended because their peer is dead.
+	StatFlowsReset Stat = 40
+	// StatFlowsDeleted: flows removed by DPR_CMD_FLOW_DEL.
+	StatFlowsDeleted Stat = 41
+	// StatFlows: gauge; flows now.
+	StatFlows Stat = 42
+	// StatFlowsLive: gauge; flows in state SYN or established now.
+	StatFlowsLive Stat = 43
+)
+
+var statTable = [...]statInfo{
+	1:  {"served_off", "The SYN decision: served: the policy is off.", false},
+	2:  {"served_below_max_load", "The SYN decision: served: own load was below MaxLoad.", false},
+	3:  {"served_lowest", "The SYN decision: served: own load was the lowest.", false},
+	4:  {"served_no_peer", "The SYN decision: served: no usable peer.", false},
+	5:  {"served_hash", "The SYN decision: served: the stateless hash picked this host.", false},
+	6:  {"served_local", "The SYN decision: served: came from this host itself.", false},
+	7:  {"served_table_full", "The SYN decision: served: no room in the routing table.", false},
+	8:  {"served_no_memory", "The SYN decision: served: no memory for a flow.", false},
+	9:  {"redirected", "The SYN decision: redirected, a flow was made.", false},
+	10: {"redirected_hash", "The SYN decision: redirected by the stateless hash, no flow.", false},
+	11: {"syn_retransmitted", "Other SYNs: a SYN of a flow, sent after the first copy.", false},
+	12: {"syn_owned", "Other SYNs: a SYN of a connection that this host serves already.", false},
+	13: {"tx_packets", "Packets sent to peers: packets redirected (a super-packet counts once).", false},
+	14: {"tx_bytes", "Packets sent to peers: their bytes, without the outer header.", false},
+	15: {"tx_icmp", "Packets sent to peers: of these, ICMP errors about a redirected connection.", false},
+	16: {"tx_fragmented", "Packets sent to peers: packets fragmented before encapsulation.", false},
+	17: {"tx_too_big", "Packets sent to peers: refused with ICMP fragmentation needed.", false},
+	18: {"tx_no_route", "Packets sent to peers: dropped: no usable route to the peer.", false},
+	19: {"tx_no_memory", "Packets sent to peers: dropped: no memory for the outer header.", false},
+	20: {"tx_error", "Packets sent to peers: dropped by the output path (firewall, queue, device).", false},
+	21: {"rx_packets", "Marked packets received: accepted (a super-packet counts once).", false},
+	22: {"rx_bytes", "Marked packets received: their bytes, without the outer header.", false},
+	23: {"rx_syn", "Marked packets received: of these, SYNs.", false},
+	24: {"rx_icmp", "Marked packets received: of these, ICMP errors.", false},
+	25: {"rx_stranger", "Marked packets received: dropped: marked, but not from a known peer.", false},
+	26: {"rx_malformed", "Marked packets received: dropped: inner header truncated or invalid.", false},
+	27: {"rx_nested", "Marked packets received: dropped: the inner packet is IP-in-IP again.", false},
+	28: {"rx_bad_address", "Marked packets received: dropped: inner addresses that no client's packet can have (loopback, multicast, broadcast, zero, this host as source).", false},
+	29: {"rx_not_served", "Marked packets received: dropped: inner packet is neither TCP nor an ICMP error about a TCP connection, or it is a RST that no socket wants.", false},
+	30: {"rx_ecn", "Marked packets received: dropped: outer CE on an inner packet that is not ECN-capable (RFC 6040).", false},
+	31: {"rx_checksum", "Marked packets received: dropped: no socket wanted it and its TCP checksum was wrong.", false},
+	32: {"rx_reset", "Marked packets received: no socket wanted it; answered by a RST.", false},
+	33: {"rx_no_memory", "Marked packets received: dropped: no memory.", false},
+	34: {"rx_listener_deferred", "Marked packets received: SYN held while its listener was prepared.", false},
+	35: {"fragments_gathered", "Fragments of clients' packets: packets put together before classification.", false},
+	36: {"mss_lowered", "Replies: SYN-ACKs whose MSS was lowered by 20.", false},
+	37: {"flows_expired", "Flows: flows removed by their timeout.", false},
+	38: {"flows_evicted", "Flows: embryonic flows that gave way to new ones.", false},
+	39: {"flows_replaced", "Flows: closing flows replaced by a new connection.", false},
+	40: {"flows_reset", "Flows: flows ended because their peer is dead.", false},
+	41: {"flows_deleted", "Flows: flows removed by DPR_CMD_FLOW_DEL.", false},
+	42: {"flows", "Flows: flows now.", true},
+	43: {"flows_live", "Flows: flows in state SYN or established now.", true},
+}

@@ -1,0 +1,158 @@
+package dprnl
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Config is the configuration of a network namespace. In one that was never
+// configured Address is 0.0.0.0.
+type Config struct {
+	Address      netip.Addr    // this host's address, source of what it tunnels
+	Policy       Policy        // how the SYN decision is made
+	Hash         Hash          // what the stateless policy hashes
+	Estimate     Estimate      // what is taken as a peer's load between reports
+	Marker       Marker        // how a redirected packet is told from others
+	State        State         // what this host wants of the others
+	MaxLoad      uint64        // below this load the host serves
+	Weights      Weights       // what each metric counts in the load
+	MaxFlows     uint32        // bound of the routing table
+	ReportMaxAge time.Duration // a peer with an older report is not chosen
+	Timeouts     Timeouts      // how long a silent flow is kept
+}
+
+// Weights are the factors of the four metrics, 0 to MaxWeight each.
+type Weights struct {
+	Connections uint32
+	CPU         uint32
+	Redirected  uint32
+	Sockets     uint32
+}
+
+// Timeouts are the lifetimes of a flow whose client is silent, by its state.
+type Timeouts struct {
+	Syn         time.Duration
+	Established time.Duration
+	Fin         time.Duration
+	Rst         time.Duration
+}
+
+// A ConfigUpdate names the values that SetConfig changes; nil ones stay.
+type ConfigUpdate struct {
+	Address            *netip.Addr
+	Policy             *Policy
+	Hash               *Hash
+	Estimate           *Estimate
+	Marker             *Marker
+	State              *State
+	MaxLoad            *uint64
+	WeightConnections  *uint32
+	WeightCPU          *uint32
+	WeightRedirected   *uint32
+	WeightSockets      *uint32
+	MaxFlows           *uint32
+	ReportMaxAge       *time.Duration // whole milliseconds
+	TimeoutSyn         *time.Duration
+	TimeoutEstablished *time.Duration
+	TimeoutFin         *time.Duration
+	TimeoutRst         *time.Duration
+}
+
+// Update returns an update that makes a namespace's configuration equal to c.
+func (c Config) Update() ConfigUpdate {
+	return ConfigUpdate{
+		Address: &c.Address, Policy: &c.Policy, Hash: &c.Hash, Estimate: &c.Estimate,
+		Marker: &c.Marker, State: &c.State, MaxLoad: &c.MaxLoad,
+		WeightConnections: &c.Weights.Connections, WeightCPU: &c.Weights.CPU,
+		WeightRedirected: &c.Weights.Redirected, WeightSockets: &c.Weights.Sockets,
+		MaxFlows: &c.MaxFlows, ReportMaxAge: &c.ReportMaxAge,
+		TimeoutSyn: &c.Timeouts.Syn, TimeoutEstablished: &c.Timeouts.Established,
+		TimeoutFin: &c.Timeouts.Fin, TimeoutRst: &c.Timeouts.Rst,
+	}
+}
+
+// A Service is a TCP port that the cluster serves.
+type Service struct {
+	Port    uint16     // 1 to 65535
+	Address netip.Addr // the one local address it is on; 0.0.0.0 or none: all
+}
+
+// Metrics are the four numbers a load is made of.
+type Metrics struct {
+	Connections uint32 // TCP connections in ESTABLISHED or CLOSE_WAIT
+	CPU         uint32 // utilisation of all CPUs, thousandths, up to MaxCPU
+	Redirected  uint32 // connections the host redirects just now
+	Sockets     uint32 // sockets in use
+}
+
+// A Load is this host's metrics and their weighted sum.
+type Load struct {
+	Metrics
+	Load uint64
+}
+
+// A PeerUpdate is what SetPeer tells the kernel of a peer.
+type PeerUpdate struct {
+	Address netip.Addr
+	Metrics *Metrics // if given the update is a report, and its time is noted
+	State   *State   // nil: stays, or active for a new peer
+	Weight  *uint32  // relative capacity, 1 to MaxWeight; nil: stays, or 1
+}
+
+// A Peer is a row of the load table, or a peer that is only known.
+type Peer struct {
+	Address   netip.Addr
+	Metrics   Metrics // of the last report
+	State     State
+	Weight    uint32        // relative capacity
+	Load      uint64        // reported load, by this host's weights
+	Estimate  uint64        // load a policy would take now
+	Reported  bool          // there was a report; else Age and Metrics say nothing
+	Age       time.Duration // since the last report
+	Usable    bool          // it can be chosen now
+	Listed    bool          // it is in the load table
+	Flows     uint32        // flows to it
+	Live      uint32        // of these, in state SYN or established
+	Redirects uint64        // connections redirected to it since it is known
+}
+
+// A FlowKey names a flow.
+type FlowKey struct {
+	Client  netip.AddrPort // the client's address and port
+	Service netip.AddrPort // this host's address and port that it talks to
+}
+
+// A Flow is a row of the routing table.
+type Flow struct {
+	FlowKey
+	Peer    netip.Addr // the host that serves it
+	State   FlowState
+	Idle    time.Duration // since the client's last packet
+	Expires time.Duration // until it expires if the client stays silent
+}
+
+// A FlowFilter selects flows: those that match all fields given.
+type FlowFilter struct {
+	Client     netip.Addr // invalid: any
+	ClientPort uint16     // 0: any
+	Address    netip.Addr // invalid: any
+	Port       uint16     // 0: any
+	Peer       netip.Addr // invalid: any
+	State      *FlowState // nil: any
+}
+
+// An Expiry is the result of one step of table clean-up.
+type Expiry struct {
+	Scanned uint32 // flows looked at
+	Expired uint32 // flows removed because they expired
+	Reset   uint32 // flows of dead peers removed, each with a RST
+	Flows   uint32 // flows left
+	Done    bool   // the step reached the end of the table
+}
+
+// An Event is what the kernel tells of its own accord.
+type Event struct {
+	Type  EventType
+	Peer  netip.Addr // in events about a peer, else invalid
+	State State      // in EventPeerState
+}
