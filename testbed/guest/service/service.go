@@ -74,8 +74,15 @@ func (m *Manager) Start(name string) error {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s.stop, s.stopped, s.restarts = cancel, make(chan struct{}), 0
-	go m.keep(ctx, s, s.stopped)
+	before, stopped := s.stopped, make(chan struct{})
+	s.stop, s.stopped, s.restarts = cancel, stopped, 0
+	go func() {
+		defer close(stopped)
+		if before != nil {
+			<-before // a Stop may still be waiting for its end
+		}
+		m.keep(ctx, s)
+	}()
 	return nil
 }
 
@@ -140,9 +147,8 @@ func (s *service) status() Status {
 }
 
 // keep runs the service until ctx ends.
-func (m *Manager) keep(ctx context.Context, s *service, stopped chan struct{}) {
-	defer close(stopped)
-	for {
+func (m *Manager) keep(ctx context.Context, s *service) {
+	for ctx.Err() == nil {
 		why := m.once(ctx, s)
 		if ctx.Err() != nil {
 			fmt.Fprintf(m.log, "%s: stopped\n", s.spec.Name)
