@@ -1,0 +1,54 @@
+# Everything starts here: "make help" lists what there is to do.
+#
+# Each target works on a fresh Debian 12 machine on its own: what it needs of
+# Debian's packages is installed first if it is missing.
+
+# The directory of a Go that can build this module, asked for when it is used:
+# the deps target may only just have installed it.
+GO_PATH = PATH="$$(testbed/deps/go-dir.sh):$$PATH"
+# The lab needs root.
+AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=GOPROXY,GOFLAGS,HOME env "PATH=$$PATH")
+KDIR = /lib/modules/$(shell uname -r)/build
+
+.PHONY: all
+all: deps go module ## build the commands into bin/ and, if its headers are here, the running kernel's module
+
+.PHONY: go
+go:
+	$(GO_PATH) go build -o bin/ ./cmd/...
+
+.PHONY: module
+module:
+	@if [ -e "$(KDIR)/Makefile" ]; then \
+		$(MAKE) -C kmod KDIR="$(KDIR)"; \
+	else \
+		echo "no headers of the running kernel in $(KDIR): its module is not built (the lab builds its own)"; \
+	fi
+
+.PHONY: demo
+demo: deps go ## three servers, six clients 4:1:1, a minute each under off and lowest; table and out/demo.json
+	@mkdir -p out
+	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab demo
+
+.PHONY: test
+test: deps-test ## C checks, Go unit tests and the integration tests in the lab
+	@testbed/check/test.sh
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin out
+	rm -rf kmod/.tmp_versions
+	find kmod -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
+		-o -name 'modules.order' -o -name 'Module.symvers' | xargs -r rm -f
+
+.PHONY: deps
+deps:
+	@testbed/deps/install.sh packages
+
+.PHONY: deps-test
+deps-test:
+	@testbed/deps/install.sh packages packages-test
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

@@ -1,0 +1,67 @@
+#!/bin/sh
+# Checks of the module: gcc with W=1 and sparse against the guests' kernel,
+# neither with a warning; checkpatch; the unit tests that run in user space.
+# The module is built in a copy, so that the tree keeps what was built there.
+set -eu
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+jobs=$(nproc)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# sources PATTERN...: the module's own files, relative to the root.
+sources() {
+	(cd "$root" && find kmod include "$@" | sort)
+}
+
+# copy: the module's sources in $work.
+copy() {
+	rm -rf "$work/src"
+	mkdir "$work/src"
+	sources -type f \( -name '*.[ch]' -o -name Kbuild -o -name Makefile \) ! -name '*.mod.c' |
+		tar -C "$root" -cf - -T - | tar -C "$work/src" -xf -
+}
+
+# build NAME ARGUMENT...: builds the copy; a warning about our files is an error.
+build() {
+	name=$1
+	shift
+	echo "c: $name"
+	copy
+	if ! make -s -C "$kernel" M="$work/src/kmod" -j"$jobs" "$@" modules >"$work/log" 2>&1 ||
+		grep -qE '(kmod|include)/[a-z_]+\.[ch]:[0-9:]+ *(warning|error)|^WARNING|modpost: ' "$work/log"; then
+		cat "$work/log" >&2
+		echo "c: $name: warnings or errors" >&2
+		return 1
+	fi
+}
+
+# checkpatch: the script out of the kernel's own source package, kept in out/.
+checkpatch() {
+	package=$(ls /usr/src/linux-source-6.1.tar.* | head -n 1)
+	dir=$root/out/checkpatch
+	if [ ! -s "$dir/checkpatch.pl" ] || [ "$package" -nt "$dir/checkpatch.pl" ]; then
+		echo "c: unpacking checkpatch from $package"
+		mkdir -p "$dir"
+		tar -C "$dir" --strip-components=2 -m -xf "$package" linux-source-6.1/scripts/checkpatch.pl \
+			linux-source-6.1/scripts/spelling.txt linux-source-6.1/scripts/const_structs.checkpatch
+	fi
+	echo "c: checkpatch"
+	# shellcheck disable=SC2046
+	(cd "$root" && perl "$dir/checkpatch.pl" --no-tree --strict --terse --quiet --color=never \
+		--codespell=no -f $(sources -name '*.[ch]' ! -name '*.mod.c')) >&2
+}
+
+# Debian 12's cloud kernel, the guests': the newest whose headers are here.
+kernel=$(ls -d /lib/modules/6.1.*-cloud-amd64/build 2>/dev/null | sort -V | tail -n 1)
+[ -n "$kernel" ] || { echo "c: no headers of a 6.1 cloud kernel in /lib/modules" >&2; exit 1; }
+
+build "gcc W=1 for $kernel" W=1
+build "sparse C=2" C=2
+checkpatch
+if [ -e "$root/kmod/tests/Makefile" ]; then
+	echo "c: unit tests"
+	make -s -C "$root/kmod/tests" check
+fi

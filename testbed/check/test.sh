@@ -1,0 +1,37 @@
+#!/bin/sh
+# make test: runs every stage, also after one that failed, says how long each
+# took, and ends with what "go test" said of each package.
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+PATH="$(testbed/deps/go-dir.sh):$PATH" || exit 1
+export PATH
+logs=out/test
+rm -rf "$logs" && mkdir -p "$logs" || exit 1
+failed=0
+
+# stage NAME COMMAND...
+stage() {
+	name=$1
+	shift
+	printf '\n=== %s\n' "$name"
+	start=$(date +%s)
+	if "$@"; then
+		verdict=passed
+	else
+		verdict=FAILED
+		failed=1
+	fi
+	printf '=== %s: %s in %d s\n' "$name" "$verdict" $(($(date +%s) - start)) | tee -a "$logs/stages"
+}
+
+stage "C checks" testbed/check/c.sh
+stage "Go format and vet" testbed/check/go-vet.sh
+stage "Go unit tests" testbed/check/go-test.sh "$logs/unit.log" -race ./...
+stage "lab tests" testbed/check/go-test.sh "$logs/lab.log" -tags lab -timeout 20m ./testbed/integration/...
+
+echo
+cat "$logs/stages"
+echo
+grep -hE '^(ok|FAIL|---|panic:)[[:space:]]' "$logs/unit.log" "$logs/lab.log" | grep -v '^--- PASS'
+exit "$failed"
