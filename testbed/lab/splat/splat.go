@@ -1,0 +1,83 @@
+// Package splat finds what a kernel prints when something is wrong with it.
+package splat
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+)
+
+// stamp is what the console puts before a line: a level, a time, a CPU or task.
+const stamp = `^(?:<\d+>)?(?:\[ *\d+\.\d+\](?:\[ *[CT]\d+\])? ?)?`
+
+// trouble matches a line that begins a splat. Patterns are anchored to the place
+// where the kernel prints them, so that an ordinary message about one of these
+// words is none.
+var trouble = regexp.MustCompile(stamp + `(?:` + strings.Join([]string{
+	`Kernel panic - not syncing`,
+	`BUG: `,
+	`kernel BUG at `,
+	`WARNING: (?:CPU: \d+ PID: |possible |suspicious |inconsistent |bad unlock |held lock |Nested lock |nested |lock held |\S+:\d+ at )`,
+	`Oops: `,
+	`Oops\[#`,
+	`Internal error: `,
+	`general protection fault`,
+	`Unable to handle kernel `,
+	`divide error: `,
+	`stack segment: `,
+	`invalid opcode: `,
+	`double fault: `,
+	`traps: PANIC`,
+	`Call Trace:`,
+	`watchdog: (?:BUG: |Watchdog detected hard LOCKUP)`,
+	`(?:rcu: )?INFO: (?:task .* blocked for more than|rcu_\S+ (?:self-)?detected |possible recursive locking|suspicious RCU|inconsistent lock|lockdep |trying to register non-static key|.*detected stall)`,
+	`kmemleak: \d+ new suspected memory leaks`,
+	`DEBUG_LOCKS_WARN_ON`,
+	`UBSAN: `,
+	`KCSAN: `,
+	`refcount_t: `,
+	`list_(?:add|del) corruption`,
+	`slab error in `,
+	`unregister_netdevice: waiting for `,
+	`Out of memory: Killed process`,
+	`sysrq: Trigger a crash`,
+}, `|`) + `)`)
+
+// Lines that belong to a splat: what follows its first line up to a limit.
+const (
+	maxLines  = 120 // lines of a splat that are kept
+	maxSplats = 5   // splats that are kept of one console
+)
+
+// Find returns the splats in a console's text, "" if there are none. Each begins
+// with its first line; the last line says how much was left out, if anything was.
+func Find(console string) string {
+	lines := strings.Split(console, "\n")
+	var out []string
+	splats := 0
+	for i := 0; i < len(lines); i++ {
+		if !trouble.MatchString(strings.TrimSuffix(lines[i], "\r")) {
+			continue
+		}
+		if splats++; splats > maxSplats {
+			out = append(out, "(more of the kind left out)")
+			break
+		}
+		end := min(i+maxLines, len(lines))
+		for ; i < end; i++ {
+			out = append(out, strings.TrimSuffix(lines[i], "\r"))
+		}
+		i--
+	}
+	return strings.TrimSpace(strings.Join(out, "\n"))
+}
+
+// Read is Find of all that r holds.
+func Read(r io.Reader) (string, error) {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return "", fmt.Errorf("reading a console: %w", err)
+	}
+	return Find(string(b)), nil
+}

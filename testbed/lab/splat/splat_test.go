@@ -1,0 +1,85 @@
+package splat
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestFind(t *testing.T) {
+	splats := []string{
+		"[   12.345678] Kernel panic - not syncing: sysrq triggered crash",
+		"[   12.345678] BUG: kernel NULL pointer dereference, address: 0000000000000000",
+		"[   12.3][  T123] BUG: KASAN: slab-out-of-bounds in dpr_flow_find+0x10/0x20 [dpr]",
+		"[   12.345678] kernel BUG at net/core/skbuff.c:116!",
+		"[   12.345678] WARNING: CPU: 0 PID: 123 at net/core/dev.c:3000 skb_warn_bad_offload+0x80/0x110",
+		"[   12.345678] WARNING: possible recursive locking detected",
+		"[   12.345678] WARNING: possible circular locking dependency detected",
+		"[   12.345678] WARNING: suspicious RCU usage",
+		"[   12.345678] WARNING: inconsistent lock state",
+		"[    3.000001] WARNING: net/ipv4/tcp.c:100 at tcp_close+0x1/0x2, CPU#0: nginx/200",
+		"[   12.345678] Oops: 0000 [#1] PREEMPT SMP NOPTI",
+		"[   12.345678] general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] SMP",
+		"[   12.345678] Call Trace:",
+		"[  200.345678] INFO: task kworker/0:1:20 blocked for more than 120 seconds.",
+		"[   60.345678] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [nginx:123]",
+		"[   60.345678] rcu: INFO: rcu_preempt self-detected stall on CPU",
+		"[   60.345678] rcu: INFO: rcu_sched detected stalls on CPUs/tasks:",
+		"[  600.345678] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+		"[   12.345678] refcount_t: underflow; use-after-free.",
+		"[   12.345678] list_add corruption. prev->next should be next",
+		"[   12.345678] unregister_netdevice: waiting for eth0 to become free. Usage count = 2",
+		"[   12.345678] UBSAN: array-index-out-of-bounds in kmod/flow.c:10:20",
+		"[   40.345678] Out of memory: Killed process 123 (nginx) total-vm:1000kB",
+		"BUG: scheduling while atomic: nginx/123/0x00000100",
+		"<4>[   12.345678] BUG: Bad page state in process nginx  pfn:12345",
+	}
+	for _, s := range splats {
+		text := "[    0.000000] Linux version 6.1\r\n" + s + "\r\nmore of it\r\n"
+		if got := Find(text); got != s+"\nmore of it" {
+			t.Errorf("Find returns %q for\n%s", got, s)
+		}
+	}
+}
+
+func TestFindNothing(t *testing.T) {
+	boot := `[    0.000000] Linux version 6.1.0-56-cloud-amd64 (debian-kernel@lists.debian.org)
+[    0.000000] Command line: console=ttyS0 panic=-1 oops=panic panic_on_warn=1
+[    0.000000] x86/fpu: x87 FPU will use FXSAVE
+[    0.012345] Spectre V2 : WARNING: Unprivileged eBPF is enabled with eIBRS on, data leaks possible via Spectre v2 BHB attacks!
+[    0.100000] rcu: Hierarchical RCU implementation.
+[    0.110000] rcu: 	RCU restricting CPUs from NR_CPUS=512 to nr_cpu_ids=1.
+[    0.200000] Kernel panic is set to reboot
+[    0.300000] platform eisa.0: EISA: Detected 0 cards
+[    0.300000] Unstable clock detected, switching default tracing clock to "global"
+[    0.400000] workqueue: Oops-like words are no trouble
+[    0.500000] hung_task: watching for blocked tasks
+[    0.600000] kmemleak: Kernel memory leak detector initialized (mem pool available: 15750)
+[    0.600000] kmemleak: Automatic memory scanning thread started
+[    0.700000] Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar
+[    0.800000] dpr: loading out-of-tree module taints kernel.
+[    0.900000] dpr: module verification failed: signature and/or required key missing - tainting kernel
+[    1.000000] ... key type asymmetric registered; BUG: is only a word here
+[    1.100000] sched: RT throttling activated
+dprlab: WARNING: this is user space
+nginx: Call Trace: is a phrase in a log
+[    2.000000] TCP: eth0: Driver has suspect GRO implementation, TCP performance may be compromised.
+`
+	if got := Find(boot); got != "" {
+		t.Errorf("a healthy boot is taken for a splat:\n%s", got)
+	}
+}
+
+func TestFindLimits(t *testing.T) {
+	long := "BUG: one\n" + strings.Repeat("line\n", 1000)
+	if n := strings.Count(Find(long), "\n") + 1; n != maxLines {
+		t.Errorf("%d lines kept of a long splat, want %d", n, maxLines)
+	}
+	many := strings.Repeat("BUG: one\n"+strings.Repeat("line\n", maxLines), 20)
+	got := Find(many)
+	if n := strings.Count(got, "BUG: one"); n != maxSplats || !strings.HasSuffix(got, "left out)") {
+		t.Errorf("%d splats kept, end %.40q", n, got[len(got)-40:])
+	}
+	if s, err := Read(strings.NewReader("fine\nBUG: x\n")); s != "BUG: x" || err != nil {
+		t.Errorf("Read = %q, %v", s, err)
+	}
+}
