@@ -51,7 +51,7 @@ checkpatch() {
 	echo "c: checkpatch"
 	# shellcheck disable=SC2046
 	(cd "$root" && perl "$dir/checkpatch.pl" --no-tree --strict --terse --quiet --color=never \
-		--codespell=no -f $(sources -name '*.[ch]' ! -name '*.mod.c')) >&2
+		-f $(sources -name '*.[ch]' ! -name '*.mod.c')) >&2
 }
 
 # Debian 12's cloud kernel, the guests': the newest whose headers are here.
