@@ -12,24 +12,26 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dpr/testbed/guest/data"
 )
 
 // testPlan is a short run of a few users against a server.
 func testPlan(t *testing.T, target string) Plan {
 	t.Helper()
-	doc, err := NewDocument("/doc", 15000)
+	sum, err := data.Sum(15000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return Plan{
-		Target: target, Documents: []Document{doc}, Users: 4, OffMean: 5 * time.Millisecond,
+		Target: target, Documents: []Document{{Path: "/15k", Size: 15000, SHA256: sum}}, Users: 4, OffMean: 5 * time.Millisecond,
 		Duration: 200 * time.Millisecond, Timeout: time.Second, Seed: 1,
 	}
 }
 
 // serveDocument answers with the right document.
-func serveDocument(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(w, Body(r.URL.Path, 15000))
+func serveDocument(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.Copy(w, data.Reader(15000))
 }
 
 // abort answers with half a document and a connection that ends by a FIN, or
@@ -60,7 +62,7 @@ func TestRunCountsEveryFailureUnderItsClass(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}, ClassStatus},
 		{"redirect", func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "/doc", http.StatusFound)
+			http.Redirect(w, r, "/15k", http.StatusFound)
 		}, ClassStatus},
 		{"closed before the body's end", func(t *testing.T, w http.ResponseWriter, _ *http.Request) { abort(t, w, -1) }, ClassTruncated},
 		{"reset", func(t *testing.T, w http.ResponseWriter, _ *http.Request) { abort(t, w, 0) }, ClassReset},
@@ -69,11 +71,11 @@ func TestRunCountsEveryFailureUnderItsClass(t *testing.T) {
 			serveDocument(w, r)
 			_, _ = io.WriteString(w, "more")
 		}, ClassLength},
-		{"other bytes", func(_ *testing.T, w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, Body("/other", 15000)) }, ClassChecksum},
+		{"other bytes", func(_ *testing.T, w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, bytes.NewReader(make([]byte, 15000))) }, ClassChecksum},
 		{"stalls before the header", func(_ *testing.T, _ http.ResponseWriter, _ *http.Request) { <-stalled }, ClassTimeout},
 		{"stalls in the body", func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "15000")
-			_, _ = io.Copy(w, Body(r.URL.Path, 100))
+			_, _ = io.Copy(w, data.Reader(100))
 			_ = http.NewResponseController(w).Flush()
 			<-stalled
 		}, ClassTimeout},
