@@ -71,7 +71,9 @@ func TestRunCountsEveryFailureUnderItsClass(t *testing.T) {
 			serveDocument(w, r)
 			_, _ = io.WriteString(w, "more")
 		}, ClassLength},
-		{"other bytes", func(_ *testing.T, w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, bytes.NewReader(make([]byte, 15000))) }, ClassChecksum},
+		{"other bytes", func(_ *testing.T, w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.Copy(w, bytes.NewReader(make([]byte, 15000)))
+		}, ClassChecksum},
 		{"stalls before the header", func(_ *testing.T, _ http.ResponseWriter, _ *http.Request) { <-stalled }, ClassTimeout},
 		{"stalls in the body", func(_ *testing.T, w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "15000")
