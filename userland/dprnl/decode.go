@@ -82,6 +82,8 @@ func decodeConfig(data []byte) (Config, error) {
 			c.Weights.Redirected = ad.Uint32()
 		case configAttrWeightSockets:
 			c.Weights.Sockets = ad.Uint32()
+		case configAttrWeight:
+			c.Weight = ad.Uint32()
 		case configAttrMaxFlows:
 			c.MaxFlows = ad.Uint32()
 		case configAttrReportMaxAge:

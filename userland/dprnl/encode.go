@@ -88,6 +88,7 @@ func (e *encoder) config(u ConfigUpdate) {
 	u32(configAttrWeightCPU, u.WeightCPU)
 	u32(configAttrWeightRedirected, u.WeightRedirected)
 	u32(configAttrWeightSockets, u.WeightSockets)
+	u32(configAttrWeight, u.Weight)
 	u32(configAttrMaxFlows, u.MaxFlows)
 	millis(configAttrReportMaxAge, "report max age", u.ReportMaxAge)
 	millis(configAttrTimeoutSyn, "SYN timeout", u.TimeoutSyn)

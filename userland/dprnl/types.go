@@ -16,6 +16,7 @@ type Config struct {
 	State        State         // what this host wants of the others
 	MaxLoad      uint64        // below this load the host serves
 	Weights      Weights       // what each metric counts in the load
+	Weight       uint32        // relative capacity of this host, 1 to MaxWeight
 	MaxFlows     uint32        // bound of the routing table
 	ReportMaxAge time.Duration // a peer with an older report is not chosen
 	Timeouts     Timeouts      // how long a silent flow is kept
@@ -50,6 +51,7 @@ type ConfigUpdate struct {
 	WeightCPU          *uint32
 	WeightRedirected   *uint32
 	WeightSockets      *uint32
+	Weight             *uint32
 	MaxFlows           *uint32
 	ReportMaxAge       *time.Duration // whole milliseconds
 	TimeoutSyn         *time.Duration
@@ -65,7 +67,7 @@ func (c Config) Update() ConfigUpdate {
 		Marker: &c.Marker, State: &c.State, MaxLoad: &c.MaxLoad,
 		WeightConnections: &c.Weights.Connections, WeightCPU: &c.Weights.CPU,
 		WeightRedirected: &c.Weights.Redirected, WeightSockets: &c.Weights.Sockets,
-		MaxFlows: &c.MaxFlows, ReportMaxAge: &c.ReportMaxAge,
+		Weight: &c.Weight, MaxFlows: &c.MaxFlows, ReportMaxAge: &c.ReportMaxAge,
 		TimeoutSyn: &c.Timeouts.Syn, TimeoutEstablished: &c.Timeouts.Established,
 		TimeoutFin: &c.Timeouts.Fin, TimeoutRst: &c.Timeouts.Rst,
 	}

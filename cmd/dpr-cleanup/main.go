@@ -1,0 +1,29 @@
+// Command dpr-cleanup expires flows and gives up hosts that fell silent.
+package main
+
+import (
+	"log/slog"
+	"os"
+
+	"dpr/userland/cleanup"
+	"dpr/userland/config"
+	"dpr/userland/daemon"
+	"dpr/userland/dprnl"
+)
+
+func main() {
+	os.Exit(daemon.Main(daemon.Program{
+		Name:  "dpr-cleanup",
+		About: "expires flows and gives up hosts that fell silent",
+		New:   service,
+	}, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func service(c *config.Config, log *slog.Logger) (daemon.Service, error) {
+	return cleanup.New(cleanup.Options{
+		Config: c,
+		Dial:   func() (cleanup.Kernel, error) { return dprnl.New() },
+		Probe:  cleanup.NewProber().Probe,
+		Log:    log,
+	}), nil
+}

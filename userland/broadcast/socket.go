@@ -1,0 +1,84 @@
+package broadcast
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+
+	"dpr/userland/config"
+	"dpr/userland/report"
+)
+
+// socket is a Sender over UDP.
+type socket struct {
+	conn net.PacketConn
+	to   net.Addr
+}
+
+// Open opens a network for datagrams from the address host, which receivers
+// compare with what the report says. Multicasts leave by the network's
+// interface and are not looped back to this host.
+func Open(n config.Network, port uint16, host netip.Addr) (Sender, error) {
+	var lc net.ListenConfig
+	conn, err := lc.ListenPacket(context.Background(), "udp4", netip.AddrPortFrom(host, 0).String())
+	if err != nil {
+		return nil, fmt.Errorf("opening a socket with address %v: %w", host, err)
+	}
+	if n.Unicast.IsValid() {
+		return &socket{conn, net.UDPAddrFromAddrPort(n.Unicast)}, nil
+	}
+	if err := multicast(ipv4.NewPacketConn(conn), n); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return &socket{conn, net.UDPAddrFromAddrPort(netip.AddrPortFrom(n.Group, port))}, nil
+}
+
+func multicast(p *ipv4.PacketConn, n config.Network) error {
+	ifi, err := net.InterfaceByName(n.Interface)
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", n.Interface, err)
+	}
+	if err := p.SetMulticastInterface(ifi); err != nil {
+		return fmt.Errorf("multicasting over interface %s: %w", n.Interface, err)
+	}
+	if err := p.SetMulticastTTL(n.TTL); err != nil {
+		return fmt.Errorf("setting the multicast TTL to %d: %w", n.TTL, err)
+	}
+	if err := p.SetMulticastLoopback(false); err != nil {
+		return fmt.Errorf("turning multicast loopback off: %w", err)
+	}
+	return nil
+}
+
+func (s *socket) Send(b []byte) error {
+	_, err := s.conn.WriteTo(b, s.to)
+	return err
+}
+
+func (s *socket) Close() error { return s.conn.Close() }
+
+// BootID reads the boot id of the running kernel.
+func BootID() (report.BootID, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return report.BootID{}, fmt.Errorf("reading the boot id: %w", err)
+	}
+	return report.ParseBootID(strings.TrimSpace(string(text)))
+}
+
+// BootClock returns the nanoseconds since boot, with those of suspension.
+// Within a boot it only grows, also from one process to the next.
+func BootClock() (uint64, error) {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		return 0, err
+	}
+	return uint64(ts.Nano()), nil
+}

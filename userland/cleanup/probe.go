@@ -1,0 +1,117 @@
+package cleanup
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// A Verdict is what a probe found out about a host.
+type Verdict int
+
+// The verdicts.
+const (
+	Unknown Verdict = iota // this host could not send the probe
+	Alive                  // something answered, if only to refuse
+	Dead                   // nothing answered
+)
+
+// A Prober connects to the services of a silent host, as a client would.
+// Whatever answers, an accepted connection or a refused one, shows that the
+// host lives; the redirect has no part in it, as nothing that this host sends
+// is redirected here, and the answer of a host that the silent one redirects
+// to comes because the silent one lives.
+type Prober struct {
+	Attempts int           // rounds over all ports
+	Timeout  time.Duration // of one attempt to connect
+	Pause    time.Duration // between rounds
+	dial     func(ctx context.Context, address string) (net.Conn, error)
+}
+
+// NewProber makes a prober that takes five to ten seconds for a dead host
+// with few services.
+func NewProber() *Prober {
+	var d net.Dialer
+	return &Prober{Attempts: 3, Timeout: 2 * time.Second, Pause: 1500 * time.Millisecond,
+		dial: func(ctx context.Context, address string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp4", address)
+		}}
+}
+
+// Probe finds out whether a host answers on any of the ports. A host is Dead
+// only if every attempt failed for want of an answer.
+func (p *Prober) Probe(ctx context.Context, host netip.Addr, ports []uint16) Verdict {
+	verdict := Unknown
+	for i := range p.Attempts {
+		if i > 0 && !sleep(ctx, p.Pause) {
+			return Unknown
+		}
+		switch p.round(ctx, host, ports) {
+		case Alive:
+			return Alive
+		case Unknown:
+			return Unknown
+		case Dead:
+			verdict = Dead
+		}
+	}
+	return verdict
+}
+
+// round tries all ports at once.
+func (p *Prober) round(ctx context.Context, host netip.Addr, ports []uint16) Verdict {
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	found := make(chan Verdict, len(ports))
+	for _, port := range ports {
+		go func() {
+			conn, err := p.dial(ctx, netip.AddrPortFrom(host, port).String())
+			if err == nil {
+				conn.Close()
+			}
+			found <- verdict(err)
+		}()
+	}
+	worst := Dead
+	for range ports {
+		switch <-found {
+		case Alive:
+			return Alive
+		case Unknown:
+			worst = Unknown
+		}
+	}
+	return worst
+}
+
+// verdict judges the error of a connection attempt. Only what says that the
+// host does not answer counts against it: no answer in time, none to ARP, or
+// a router that cannot reach it. A network that is down here does not.
+func verdict(err error) Verdict {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case err == nil, errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+		return Alive
+	case errors.Is(err, context.Canceled):
+		return Unknown
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.EHOSTDOWN):
+		return Dead
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return Dead
+	}
+	return Unknown
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

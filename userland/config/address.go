@@ -1,0 +1,42 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// HostAddress returns the address of this host: the file's, or else the first
+// IPv4 address of the first report network's interface.
+func (c *Config) HostAddress() (netip.Addr, error) {
+	if c.Address.IsValid() {
+		return c.Address, nil
+	}
+	for _, n := range c.Report.Networks {
+		if n.Interface == "" {
+			continue
+		}
+		ifi, err := net.InterfaceByName(n.Interface)
+		if err != nil {
+			return netip.Addr{}, fmt.Errorf("finding this host's address on interface %s: %w", n.Interface, err)
+		}
+		addrs, err := ifi.Addrs()
+		if err != nil {
+			return netip.Addr{}, fmt.Errorf("finding this host's address on interface %s: %w", n.Interface, err)
+		}
+		return firstIPv4(n.Interface, addrs)
+	}
+	return netip.Addr{}, errors.New("this host's address is not known: the key address is missing and no report.network names an interface")
+}
+
+func firstIPv4(name string, addrs []net.Addr) (netip.Addr, error) {
+	for _, a := range addrs {
+		if p, ok := a.(*net.IPNet); ok {
+			if ip, ok := netip.AddrFromSlice(p.IP); ok && ip.Unmap().Is4() {
+				return ip.Unmap(), nil
+			}
+		}
+	}
+	return netip.Addr{}, fmt.Errorf("interface %s has no IPv4 address that could be this host's", name)
+}

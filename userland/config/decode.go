@@ -1,0 +1,206 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A decoder turns the tables of a file into a Config and collects mistakes.
+type decoder struct {
+	lines    map[string]int
+	mistakes []Mistake
+}
+
+func (d *decoder) mistake(key, format string, args ...any) {
+	d.mistakes = append(d.mistakes, Mistake{d.line(key), key, fmt.Sprintf(format, args...)})
+}
+
+// line finds the line of a key, or that of the nearest table around it.
+func (d *decoder) line(key string) int {
+	for {
+		if n := d.lines[key]; n > 0 {
+			return n
+		}
+		i := strings.LastIndexByte(key, '.')
+		if i < 0 {
+			return 0
+		}
+		key = key[:i]
+	}
+}
+
+// A table is a table of the file. Reading a key takes it out, so that what is
+// left in the end does not exist.
+type table struct {
+	d      *decoder
+	path   string
+	values map[string]any
+}
+
+func (t table) key(name string) string { return join(t.path, name) }
+
+func (t table) take(name string) (any, bool) {
+	v, ok := t.values[name]
+	delete(t.values, name)
+	return v, ok
+}
+
+func (t table) has(name string) bool {
+	_, ok := t.values[name]
+	return ok
+}
+
+// rest complains of the keys that nothing read.
+func (t table) rest(known ...string) {
+	var names []string
+	for name := range t.values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		t.d.mistake(t.key(name), "there is no such key here; known are %s", strings.Join(known, ", "))
+	}
+}
+
+// table reads a table; one that is missing is empty.
+func (t table) table(name string) table {
+	sub := table{d: t.d, path: t.key(name)}
+	if v, ok := t.take(name); ok {
+		if sub.values, ok = v.(map[string]any); !ok {
+			t.d.mistake(sub.path, "%s is not a table; write [%s]", show(v), sub.path)
+		}
+	}
+	return sub
+}
+
+// tables reads an array of tables.
+func (t table) tables(name string) []table {
+	v, ok := t.take(name)
+	if !ok {
+		return nil
+	}
+	path := t.key(name)
+	var list []map[string]any
+	switch v := v.(type) {
+	case []map[string]any:
+		list = v
+	case []any: // written inline
+		for _, e := range v {
+			m, ok := e.(map[string]any)
+			if !ok {
+				t.d.mistake(path, "%s is not a table; write [[%s]]", show(e), path)
+				return nil
+			}
+			list = append(list, m)
+		}
+	default:
+		t.d.mistake(path, "%s is not a list of tables; write [[%s]]", show(v), path)
+		return nil
+	}
+	var subs []table
+	for i, m := range list {
+		subs = append(subs, table{d: t.d, path: path + "." + strconv.Itoa(i+1), values: m})
+	}
+	return subs
+}
+
+// integer reads a number from min to max; without the key *p stays.
+func integer[T int | uint16 | uint32 | uint64](t table, name string, p *T, min, max uint64) {
+	v, ok := t.take(name)
+	if !ok {
+		return
+	}
+	n, ok := v.(int64)
+	if !ok || n < 0 || uint64(n) < min || uint64(n) > max {
+		t.d.mistake(t.key(name), "%s is not a whole number from %d to %d", show(v), min, max)
+		return
+	}
+	*p = T(n)
+}
+
+// duration reads a time such as "1.5s"; without the key *p stays.
+func (t table) duration(name string, p *time.Duration, min, max time.Duration) {
+	v, ok := t.take(name)
+	if !ok {
+		return
+	}
+	s, ok := v.(string)
+	if !ok {
+		t.d.mistake(t.key(name), "%s is not a duration; write it with its unit and quotes, such as %q", show(v), p.String())
+		return
+	}
+	x, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		t.d.mistake(t.key(name), "%q is not a duration such as %q", s, p.String())
+	case x < min || x > max:
+		t.d.mistake(t.key(name), "%v is not from %v to %v", x, min, max)
+	case x%time.Millisecond != 0:
+		t.d.mistake(t.key(name), "%v is not a whole number of milliseconds", x)
+	default:
+		*p = x
+	}
+}
+
+// text reads a string.
+func (t table) text(name string) (string, bool) {
+	v, ok := t.take(name)
+	if !ok {
+		return "", false
+	}
+	s, ok := v.(string)
+	if !ok {
+		t.d.mistake(t.key(name), "%s is not a text in quotes", show(v))
+	}
+	return s, ok
+}
+
+// word reads one of the words that p knows.
+func (t table) word(name string, p encoding.TextUnmarshaler) {
+	if s, ok := t.text(name); ok {
+		if err := p.UnmarshalText([]byte(s)); err != nil {
+			t.d.mistake(t.key(name), "%v", err)
+		}
+	}
+}
+
+// address reads an IPv4 address that valid accepts as the kind it names.
+func (t table) address(name, kind string, valid func(netip.Addr) bool) netip.Addr {
+	s, ok := t.text(name)
+	if !ok {
+		return netip.Addr{}
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil || !a.Is4() || !valid(a) {
+		t.d.mistake(t.key(name), "%q is not %s", s, kind)
+		return netip.Addr{}
+	}
+	return a
+}
+
+func unicast(a netip.Addr) bool {
+	return !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && a.As4()[0] < 240 && a.As4()[0] > 0
+}
+
+// show writes a value of the file in a message.
+func show(v any) string {
+	switch v := v.(type) {
+	case string:
+		return strconv.Quote(v)
+	case map[string]any:
+		return "a table"
+	case []any, []map[string]any:
+		return "a list"
+	case float64:
+		if v == math.Trunc(v) {
+			return strconv.FormatFloat(v, 'f', 1, 64)
+		}
+	}
+	return fmt.Sprint(v)
+}

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// maxSize is the size above which a file cannot be meant as configuration.
+const maxSize = 1 << 20
+
+// A Mistake is one thing that is wrong in a file.
+type Mistake struct {
+	Line    int    // 0: of the file as a whole
+	Key     string // such as "report.network.2.ttl"; empty for wrong syntax
+	Message string
+}
+
+func (m Mistake) String() string {
+	var b strings.Builder
+	if m.Line > 0 {
+		fmt.Fprintf(&b, "line %d: ", m.Line)
+	}
+	if m.Key != "" {
+		b.WriteString(m.Key + ": ")
+	}
+	b.WriteString(m.Message)
+	return b.String()
+}
+
+// An Error holds all mistakes of a file, by line.
+type Error struct {
+	Path     string
+	Mistakes []Mistake
+}
+
+// Error lists the mistakes, each on a line that starts with the file's name.
+func (e *Error) Error() string {
+	lines := make([]string, len(e.Mistakes))
+	for i, m := range e.Mistakes {
+		lines[i] = e.Path + ": " + m.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Load reads a file and the key files it names. The error is an *Error if the
+// file has mistakes, else that of opening it.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if info.Size() > maxSize {
+		return nil, &Error{path, []Mistake{{Message: fmt.Sprintf("%d bytes are too many, at most %d are read", info.Size(), maxSize)}}}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// Parse reads the text of a file; the name is for errors. Key files are read.
+func Parse(name string, data []byte) (*Config, error) {
+	var tree map[string]any
+	if _, err := toml.Decode(string(data), &tree); err != nil {
+		return nil, &Error{name, []Mistake{syntax(err)}}
+	}
+	d := &decoder{lines: locate(string(data))}
+	c := d.config(table{d: d, values: tree})
+	if len(d.mistakes) > 0 {
+		slices.SortStableFunc(d.mistakes, func(a, b Mistake) int { return a.Line - b.Line })
+		return nil, &Error{name, d.mistakes}
+	}
+	return c, nil
+}
+
+func syntax(err error) Mistake {
+	var pe toml.ParseError
+	if !errors.As(err, &pe) {
+		return Mistake{Message: err.Error()}
+	}
+	message := pe.Message
+	if message == "" {
+		message = pe.Error()
+	}
+	return Mistake{Line: pe.Position.Line, Key: pe.LastKey, Message: message}
+}

@@ -1,0 +1,208 @@
+package config
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"dpr/userland/dprnl"
+	"dpr/userland/report"
+)
+
+const maxTimeout = dprnl.MaxTimeout * time.Millisecond
+
+// config reads the top level of the file.
+func (d *decoder) config(t table) *Config {
+	c := Defaults()
+	c.Address = t.address("address", "an IPv4 address of a host", unicast)
+	t.word("policy", &c.Policy)
+	t.word("hash", &c.Hash)
+	t.word("estimate", &c.Estimate)
+	t.word("marker", &c.Marker)
+	integer(t, "max_load", &c.MaxLoad, 0, math.MaxInt64)
+	integer(t, "max_flows", &c.MaxFlows, 1, dprnl.MaxFlows)
+	t.duration("report_max_age", &c.ReportMaxAge, time.Millisecond, maxTimeout)
+	integer(t, "weight", &c.Weight, 1, dprnl.MaxWeight)
+	d.weights(t.table("weights"), &c.Weights)
+	d.timeouts(t.table("timeouts"), &c.Timeouts)
+	c.Services = d.services(t)
+	d.report(t.table("report"), &c.Report)
+	d.cleanup(t.table("cleanup"), &c.Cleanup)
+	t.rest("address", "policy", "hash", "estimate", "marker", "max_load", "max_flows", "report_max_age",
+		"weight", "weights", "timeouts", "service", "report", "cleanup")
+	d.across(&c)
+	return &c
+}
+
+func (d *decoder) weights(t table, w *dprnl.Weights) {
+	integer(t, "connections", &w.Connections, 0, dprnl.MaxWeight)
+	integer(t, "cpu", &w.CPU, 0, dprnl.MaxWeight)
+	integer(t, "redirected", &w.Redirected, 0, dprnl.MaxWeight)
+	integer(t, "sockets", &w.Sockets, 0, dprnl.MaxWeight)
+	t.rest("connections", "cpu", "redirected", "sockets")
+	if *w == (dprnl.Weights{}) {
+		d.mistake(t.path, "at least one weight must be above 0")
+	}
+}
+
+func (d *decoder) timeouts(t table, o *dprnl.Timeouts) {
+	t.duration("syn", &o.Syn, time.Millisecond, maxTimeout)
+	t.duration("established", &o.Established, time.Millisecond, maxTimeout)
+	t.duration("fin", &o.Fin, time.Millisecond, maxTimeout)
+	t.duration("rst", &o.Rst, time.Millisecond, maxTimeout)
+	t.rest("syn", "established", "fin", "rst")
+}
+
+func (d *decoder) services(t table) []dprnl.Service {
+	var services []dprnl.Service
+	seen := make(map[dprnl.Service]string)
+	for i, s := range t.tables("service") {
+		if i == dprnl.MaxServices {
+			d.mistake(s.path, "at most %d services are possible", dprnl.MaxServices)
+			break
+		}
+		svc := dprnl.Service{Address: netip.IPv4Unspecified()}
+		if !s.has("port") {
+			d.mistake(s.path, "the key port is missing")
+		}
+		integer(s, "port", &svc.Port, 1, math.MaxUint16)
+		if s.has("address") {
+			svc.Address = s.address("address", "an IPv4 address of a host", unicast)
+		}
+		s.rest("port", "address")
+		if svc.Port == 0 || !svc.Address.IsValid() {
+			continue
+		}
+		if first, ok := seen[svc]; ok {
+			d.mistake(s.path, "service %v is there already, in line %d", svc, d.line(first))
+			continue
+		}
+		seen[svc] = s.path
+		services = append(services, svc)
+	}
+	return services
+}
+
+func (d *decoder) report(t table, r *Report) {
+	t.duration("period", &r.Period, 10*time.Millisecond, report.MaxPeriod)
+	integer(t, "port", &r.Port, 1, math.MaxUint16)
+	t.duration("clock_window", &r.ClockWindow, time.Second, time.Hour)
+	before := len(d.mistakes)
+	open := d.keys(t, r)
+	seen := make(map[Network]string)
+	for _, n := range t.tables("network") {
+		network, ok := d.network(n, r.Port)
+		if !ok {
+			continue
+		}
+		same := network
+		same.TTL = 0
+		if first, dup := seen[same]; dup {
+			d.mistake(n.path, "network %v is there already, in line %d", network, d.line(first))
+			continue
+		}
+		seen[same] = n.path
+		r.Networks = append(r.Networks, network)
+	}
+	if len(r.Networks) > 0 && len(r.Keys) == 0 && !open && len(d.mistakes) == before {
+		d.mistake(t.key("key_file"), `the key is missing; without one, authentication = "none" must say so`)
+	}
+	t.rest("period", "port", "clock_window", "authentication", "key_file", "previous_key_file", "network")
+}
+
+// keys reads the keys and says whether the file does without authentication,
+// in words.
+func (d *decoder) keys(t table, r *Report) (open bool) {
+	mode, given := t.text("authentication")
+	if !given {
+		mode = "hmac"
+	}
+	if mode != "hmac" && mode != "none" {
+		d.mistake(t.key("authentication"), `%q is neither "hmac" nor "none"`, mode)
+		mode = "hmac"
+	}
+	var keys []*report.Key
+	for _, name := range []string{"key_file", "previous_key_file"} {
+		path, ok := t.text(name)
+		if !ok {
+			continue
+		}
+		if mode == "none" {
+			d.mistake(t.key(name), `there is a key, but authentication = "none" would not use it`)
+			continue
+		}
+		key, err := report.ReadKey(path)
+		if err != nil {
+			d.mistake(t.key(name), "%v", err)
+			continue
+		}
+		if name == "previous_key_file" && len(keys) == 1 && keys[0].ID() == key.ID() {
+			d.mistake(t.key(name), "it holds the same key as key_file")
+			continue
+		}
+		keys = append(keys, key)
+	}
+	r.Keys = keys
+	return mode == "none"
+}
+
+func (d *decoder) network(t table, port uint16) (Network, bool) {
+	var n Network
+	before := len(d.mistakes)
+	if t.has("unicast") {
+		for _, name := range []string{"interface", "group", "ttl"} {
+			if _, ok := t.take(name); ok {
+				d.mistake(t.key(name), "a network has either unicast or interface and group")
+			}
+		}
+		n.Unicast = t.endpoint("unicast", port)
+	} else {
+		n.Interface, _ = t.text("interface")
+		if n.Interface == "" || len(n.Interface) > 15 {
+			d.mistake(t.key("interface"), "the name of a network interface is needed here, of 1 to 15 characters")
+		}
+		if !t.has("group") {
+			d.mistake(t.key("group"), `the multicast group is missing; 239.0.0.0/8 is for private use, such as "239.77.43.1"`)
+		}
+		n.Group = t.address("group", "an IPv4 multicast address", netip.Addr.IsMulticast)
+		n.TTL = 1
+		integer(t, "ttl", &n.TTL, 1, 255)
+	}
+	t.rest("interface", "group", "ttl", "unicast")
+	return n, len(d.mistakes) == before
+}
+
+// endpoint reads an address with or without a port.
+func (t table) endpoint(name string, port uint16) netip.AddrPort {
+	s, ok := t.text(name)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	if a, err := netip.ParseAddr(s); err == nil && a.Is4() && unicast(a) {
+		return netip.AddrPortFrom(a, port)
+	}
+	if ap, err := netip.ParseAddrPort(s); err == nil && ap.Addr().Is4() && unicast(ap.Addr()) && ap.Port() != 0 {
+		return ap
+	}
+	t.d.mistake(t.key(name), "%q is not an IPv4 address of a host with or without a port", s)
+	return netip.AddrPort{}
+}
+
+func (d *decoder) cleanup(t table, c *Cleanup) {
+	t.duration("interval", &c.Interval, 10*time.Millisecond, time.Hour)
+	integer(t, "silent_periods", &c.SilentPeriods, 1, 1000)
+	t.duration("dead_after", &c.DeadAfter, time.Second, maxTimeout)
+	t.rest("interval", "silent_periods", "dead_after")
+}
+
+// across checks what concerns several keys. Values that were wrong have their
+// defaults by now and are not complained of twice.
+func (d *decoder) across(c *Config) {
+	if c.ReportMaxAge <= c.Report.Period {
+		d.mistake("report_max_age", "%v is not longer than report.period, %v: every peer would be too old before its next report",
+			c.ReportMaxAge, c.Report.Period)
+	}
+	if silent := time.Duration(c.Cleanup.SilentPeriods) * c.Report.Period; c.Cleanup.DeadAfter < silent {
+		d.mistake("cleanup.dead_after", "%v is shorter than silent_periods times report.period, %v", c.Cleanup.DeadAfter, silent)
+	}
+}

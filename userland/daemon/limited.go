@@ -1,0 +1,52 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// A Limited log says each thing at most once in a while, and then how often
+// it would have said it.
+type Limited struct {
+	log   *slog.Logger
+	every time.Duration
+	now   func() time.Time
+
+	mu   sync.Mutex
+	said map[string]*saying
+}
+
+type saying struct {
+	last       time.Time
+	suppressed int
+}
+
+// NewLimited makes a log that says each thing once per every.
+func NewLimited(log *slog.Logger, every time.Duration) *Limited {
+	return &Limited{log: log, every: every, now: time.Now, said: make(map[string]*saying)}
+}
+
+// Log logs unless the thing was said within the limit. The key stands for the
+// thing: it must come from a small set, it is never forgotten.
+func (l *Limited) Log(level slog.Level, key, message string, args ...any) {
+	l.mu.Lock()
+	now := l.now()
+	s := l.said[key]
+	if s == nil {
+		s = &saying{}
+		l.said[key] = s
+	} else if now.Sub(s.last) < l.every {
+		s.suppressed++
+		l.mu.Unlock()
+		return
+	}
+	suppressed := s.suppressed
+	s.last, s.suppressed = now, 0
+	l.mu.Unlock()
+	if suppressed > 0 {
+		args = append(args, "suppressed", suppressed)
+	}
+	l.log.Log(context.Background(), level, message, args...)
+}

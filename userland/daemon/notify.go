@@ -1,0 +1,59 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+)
+
+// A notifier tells the service manager how the process is. Without a service
+// manager it does nothing.
+type notifier struct {
+	log  *slog.Logger
+	beat atomic.Int64 // time of the last heartbeat, Unix nanoseconds
+}
+
+func (n *notifier) send(state string) {
+	if _, err := sd.SdNotify(false, state); err != nil {
+		n.log.Warn("telling the service manager failed", "state", state, "error", err)
+	}
+}
+
+func (n *notifier) ready()    { n.send(sd.SdNotifyReady) }
+func (n *notifier) stopping() { n.send(sd.SdNotifyStopping) }
+func (n *notifier) reloading() {
+	n.send(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
+}
+
+// alive is the heartbeat of the process's main loop.
+func (n *notifier) alive() { n.beat.Store(time.Now().UnixNano()) }
+
+// watchdog pings at half the service manager's interval while the heart
+// beats, and lets it end the process when it does not.
+func (n *notifier) watchdog(ctx context.Context) {
+	interval, err := sd.SdWatchdogEnabled(false)
+	if err != nil {
+		n.log.Warn("the service manager's watchdog interval cannot be read", "error", err)
+		return
+	}
+	if interval <= 0 {
+		return
+	}
+	t := time.NewTicker(interval / 2)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if since := time.Since(time.Unix(0, n.beat.Load())); since > interval {
+			n.log.Error("the main loop hangs", "since", since)
+			continue
+		}
+		n.send(sd.SdNotifyWatchdog)
+	}
+}

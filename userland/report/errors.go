@@ -1,0 +1,65 @@
+package report
+
+import "errors"
+
+// Why a report is refused. Verify returns errors that wrap exactly one of
+// these.
+var (
+	ErrTruncated       = errors.New("truncated")
+	ErrMagic           = errors.New("not a report")
+	ErrVersion         = errors.New("unknown version")
+	ErrLength          = errors.New("wrong length")
+	ErrAuthentication  = errors.New("unknown kind of authentication")
+	ErrUnauthenticated = errors.New("not authenticated")
+	ErrUnknownKey      = errors.New("unknown key")
+	ErrBadHMAC         = errors.New("wrong HMAC")
+	ErrRange           = errors.New("value out of range")
+	ErrSender          = errors.New("sent from another address than the host's")
+	ErrClock           = errors.New("time of sending is outside the clock window")
+	ErrReplayed        = errors.New("replayed or reordered")
+	ErrTooManyHosts    = errors.New("too many hosts")
+)
+
+// A reason names a refusal for counters and logs.
+type reason struct {
+	err  error
+	name string
+}
+
+func reasons() []reason {
+	return []reason{
+		{ErrTruncated, "truncated"},
+		{ErrMagic, "magic"},
+		{ErrVersion, "version"},
+		{ErrLength, "length"},
+		{ErrAuthentication, "authentication"},
+		{ErrUnauthenticated, "unauthenticated"},
+		{ErrUnknownKey, "unknown_key"},
+		{ErrBadHMAC, "bad_hmac"},
+		{ErrRange, "range"},
+		{ErrSender, "sender"},
+		{ErrClock, "clock"},
+		{ErrReplayed, "replayed"},
+		{ErrTooManyHosts, "too_many_hosts"},
+	}
+}
+
+// Reason returns the name of the refusal that err wraps, such as "bad_hmac",
+// or "other".
+func Reason(err error) string {
+	for _, r := range reasons() {
+		if errors.Is(err, r.err) {
+			return r.name
+		}
+	}
+	return "other"
+}
+
+// Reasons returns all names that Reason can return for a refusal by Verify.
+func Reasons() []string {
+	var names []string
+	for _, r := range reasons() {
+		names = append(names, r.name)
+	}
+	return names
+}

@@ -1,0 +1,82 @@
+package report
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"os"
+)
+
+// KeyLen is the length of a key in bytes; its file has twice as many digits.
+const KeyLen = 32
+
+// A Key authenticates reports.
+type Key struct {
+	secret [KeyLen]byte
+	id     uint32
+}
+
+// NewKey makes a key of KeyLen bytes.
+func NewKey(secret [KeyLen]byte) *Key {
+	h := hmac.New(sha256.New, secret[:])
+	h.Write([]byte("dpr report key id"))
+	id := binary.BigEndian.Uint32(h.Sum(nil))
+	if id == 0 {
+		id = 1 // 0 says that a report has no key
+	}
+	return &Key{secret: secret, id: id}
+}
+
+// ID tells keys apart in reports without giving them away: the first four
+// bytes of the HMAC-SHA-256, by the key, of "dpr report key id", or 1 if they
+// are zero.
+func (k *Key) ID() uint32 { return k.id }
+
+// ReadKey reads a key file: 64 hexadecimal digits and white space around
+// them. A file that others than its owner may read or write is refused.
+func ReadKey(path string) (*Key, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading a key: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("reading a key: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("key file %s is not a regular file", path)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fmt.Errorf("key file %s has mode %04o; only its owner may have access (chmod 0600)", path, mode)
+	}
+	// One byte more than any right file, so that a longer one is noticed.
+	buf := make([]byte, 2*KeyLen+64)
+	n, err := f.Read(buf)
+	if err != nil && n == 0 {
+		return nil, fmt.Errorf("reading key file %s: %w", path, err)
+	}
+	digits := bytes.TrimSpace(buf[:n])
+	var secret [KeyLen]byte
+	if len(digits) != 2*KeyLen {
+		return nil, fmt.Errorf("key file %s: %d characters instead of %d hexadecimal digits", path, len(digits), 2*KeyLen)
+	}
+	if _, err := hex.Decode(secret[:], digits); err != nil {
+		// The error of hex names the wrong character, which may be secret.
+		return nil, fmt.Errorf("key file %s: not hexadecimal digits", path)
+	}
+	return NewKey(secret), nil
+}
+
+func (k *Key) appendMAC(b, body []byte) []byte {
+	h := hmac.New(sha256.New, k.secret[:])
+	h.Write(body)
+	return h.Sum(b)
+}
+
+func (k *Key) check(body, mac []byte) bool {
+	return hmac.Equal(mac, k.appendMAC(nil, body))
+}

@@ -1,0 +1,153 @@
+package report
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"dpr/userland/dprnl"
+)
+
+// A Policy says what a Verifier accepts.
+type Policy struct {
+	// Keys are the keys accepted. Without any, reports are not authenticated
+	// and whoever can send a datagram steers the cluster.
+	Keys []*Key
+	// Window is how far the time of sending may be from this host's clock.
+	Window time.Duration
+	// MaxHosts bounds the memory; 0 is dprnl.MaxPeers.
+	MaxHosts int
+}
+
+// A Verifier judges reports. It remembers the last report of each host, and
+// is used by one goroutine.
+type Verifier struct {
+	policy Policy
+	now    func() time.Time
+	hosts  map[netip.Addr]last
+	swept  time.Time
+}
+
+// last is what is remembered of a host.
+type last struct {
+	boot     BootID
+	sequence uint64
+	sent     time.Time
+}
+
+// NewVerifier makes a verifier that takes the time from now, time.Now if nil.
+func NewVerifier(p Policy, now func() time.Time) *Verifier {
+	if now == nil {
+		now = time.Now
+	}
+	if p.MaxHosts <= 0 {
+		p.MaxHosts = dprnl.MaxPeers
+	}
+	return &Verifier{policy: p, now: now, hosts: make(map[netip.Addr]last)}
+}
+
+// SetPolicy changes what is accepted; what is remembered stays.
+func (v *Verifier) SetPolicy(p Policy) {
+	if p.MaxHosts <= 0 {
+		p.MaxHosts = dprnl.MaxPeers
+	}
+	v.policy = p
+}
+
+// Hosts returns how many hosts are remembered.
+func (v *Verifier) Hosts() int { return len(v.hosts) }
+
+// Verify returns the report that a datagram from the address sender holds. A
+// refusal wraps one of the package's errors and leaves the verifier as it
+// was.
+func (v *Verifier) Verify(b []byte, sender netip.Addr) (Report, error) {
+	f, err := parseFrame(b)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := v.authenticate(f); err != nil {
+		return Report{}, err
+	}
+	r, err := parseBody(f.body)
+	if err != nil {
+		return Report{}, err
+	}
+	if sender.Unmap() != r.Host {
+		return Report{}, fmt.Errorf("%w: from %v, host %v", ErrSender, sender.Unmap(), r.Host)
+	}
+	now := v.now()
+	if d := r.Time.Sub(now); d > v.policy.Window || d < -v.policy.Window {
+		return Report{}, fmt.Errorf("%w: it is %v off, allowed are %v", ErrClock, d.Round(time.Millisecond), v.policy.Window)
+	}
+	if err := v.remember(&r, now); err != nil {
+		return Report{}, err
+	}
+	return r, nil
+}
+
+func (v *Verifier) authenticate(f frame) error {
+	if len(v.policy.Keys) == 0 {
+		return nil
+	}
+	if f.auth == authNone {
+		return ErrUnauthenticated
+	}
+	known := false
+	for _, k := range v.policy.Keys {
+		if k.ID() != f.keyID {
+			continue
+		}
+		known = true
+		if k.check(f.body, f.mac) {
+			return nil
+		}
+	}
+	if known {
+		return ErrBadHMAC
+	}
+	return fmt.Errorf("%w %08x", ErrUnknownKey, f.keyID)
+}
+
+// remember refuses what is not newer than the host's last report.
+func (v *Verifier) remember(r *Report, now time.Time) error {
+	old, known := v.hosts[r.Host]
+	switch {
+	case !known:
+		if err := v.makeRoom(now); err != nil {
+			return err
+		}
+	case old.boot == r.Boot:
+		if r.Sequence <= old.sequence {
+			return fmt.Errorf("%w: sequence %d, the last was %d", ErrReplayed, r.Sequence, old.sequence)
+		}
+	case !r.Time.After(old.sent):
+		return fmt.Errorf("%w: boot %v was not sent after the last report of boot %v", ErrReplayed, r.Boot, old.boot)
+	}
+	sent := r.Time
+	if known && old.sent.After(sent) {
+		sent = old.sent // the host's clock was set back
+	}
+	v.hosts[r.Host] = last{boot: r.Boot, sequence: r.Sequence, sent: sent}
+	return nil
+}
+
+// makeRoom forgets hosts whose reports the window refuses by now, so that
+// nothing of theirs can be replayed. It looks through all hosts, at most once
+// a second.
+func (v *Verifier) makeRoom(now time.Time) error {
+	if len(v.hosts) < v.policy.MaxHosts {
+		return nil
+	}
+	if age := now.Sub(v.swept); age < 0 || age >= time.Second {
+		v.swept = now
+		for host, l := range v.hosts {
+			if now.Sub(l.sent) > v.policy.Window {
+				delete(v.hosts, host)
+			}
+		}
+	}
+	if len(v.hosts) >= v.policy.MaxHosts {
+		return fmt.Errorf("%w: %d are remembered", ErrTooManyHosts, len(v.hosts))
+	}
+	return nil
+}
