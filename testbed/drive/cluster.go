@@ -1,0 +1,113 @@
+package drive
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"dpr/testbed/lab"
+)
+
+// peersTimeout bounds the wait until all servers know each other: some report
+// periods.
+const peersTimeout = 30 * time.Second
+
+// Counters is what a server has counted since it booted.
+type Counters struct {
+	// Served counts connections that its nginx accepted.
+	Served uint64
+	// Redirected counts connections that it handed to peers.
+	Redirected uint64
+}
+
+// ReadCounters asks every server, in order.
+func ReadCounters(ctx context.Context, l *lab.Lab) ([]Counters, error) {
+	var all []Counters
+	for _, server := range l.Servers() {
+		served, err := l.Served(ctx, server.Name)
+		if err != nil {
+			return nil, fmt.Errorf("connections served by %s: %w", server.Name, err)
+		}
+		out, err := l.Output(ctx, server.Name, "dprctl", "stats", "--json")
+		if err != nil {
+			return nil, fmt.Errorf("counters of %s: %w", server.Name, err)
+		}
+		redirected, err := parseRedirected([]byte(out))
+		if err != nil {
+			return nil, fmt.Errorf("counters of %s: %w", server.Name, err)
+		}
+		all = append(all, Counters{uint64(served.Connections), redirected})
+	}
+	return all, nil
+}
+
+// parseRedirected adds up the redirected connections in what "dprctl stats
+// --json" printed: those with a flow and those of the stateless hash.
+func parseRedirected(stats []byte) (uint64, error) {
+	var s struct {
+		Redirected     *uint64 `json:"redirected"`
+		RedirectedHash *uint64 `json:"redirected_hash"`
+	}
+	if err := json.Unmarshal(stats, &s); err != nil {
+		return 0, fmt.Errorf("dprctl stats --json: %w", err)
+	}
+	if s.Redirected == nil || s.RedirectedHash == nil {
+		return 0, fmt.Errorf("dprctl stats --json: no redirected or redirected_hash in %.80q", stats)
+	}
+	return *s.Redirected + *s.RedirectedHash, nil
+}
+
+// SetPolicy switches every server's policy while it runs.
+func SetPolicy(ctx context.Context, l *lab.Lab, policy string) error {
+	for _, server := range l.Servers() {
+		if _, err := l.Output(ctx, server.Name, "dprctl", "policy", "set", policy); err != nil {
+			return fmt.Errorf("policy %s on %s: %w", policy, server.Name, err)
+		}
+	}
+	return nil
+}
+
+// AwaitPeers waits until every server could redirect to every other.
+func AwaitPeers(ctx context.Context, l *lab.Lab) error {
+	ctx, cancel := context.WithTimeout(ctx, peersTimeout)
+	defer cancel()
+	for _, server := range l.Servers() {
+		for {
+			usable, err := usablePeers(ctx, l, server.Name)
+			if err != nil {
+				return err
+			}
+			if usable == len(l.Servers())-1 {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%s has %d usable peers, want %d: %w", server.Name, usable, len(l.Servers())-1, ctx.Err())
+			case <-time.After(250 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+// usablePeers counts the peers that a server could redirect to just now.
+func usablePeers(ctx context.Context, l *lab.Lab, server string) (int, error) {
+	out, err := l.Output(ctx, server, "dprctl", "peers", "--json")
+	if err != nil {
+		return 0, fmt.Errorf("peers of %s: %w", server, err)
+	}
+	var peers []struct {
+		Usable bool `json:"usable"`
+	}
+	if err := json.Unmarshal([]byte(out), &peers); err != nil {
+		return 0, fmt.Errorf("peers of %s: dprctl peers --json: %w", server, err)
+	}
+	n := 0
+	for _, p := range peers {
+		if p.Usable {
+			n++
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,16 @@
+package drive
+
+import "testing"
+
+func TestParseRedirected(t *testing.T) {
+	got, err := parseRedirected([]byte(`{"served_off":9,"redirected":3,"redirected_hash":4}`))
+	if err != nil || got != 7 {
+		t.Errorf("got %d, %v, want 7", got, err)
+	}
+	// A counter that is not there is an error, not a 0.
+	for _, bad := range []string{``, `{}`, `{"redirected":3}`, `{"redirected_hash":3}`, `{"redirected":"3","redirected_hash":4}`} {
+		if _, err := parseRedirected([]byte(bad)); err == nil {
+			t.Errorf("%q accepted", bad)
+		}
+	}
+}
