@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between the kernels we build for, newest first. The code is
+ * written for the newest; this is the only file that asks for a version.
+ */
+#ifndef _DPR_COMPAT_H
+#define _DPR_COMPAT_H
+
+#include <linux/version.h>
+#include <net/genetlink.h>
+#include <net/inet_hashtables.h>
+#include <net/inet_sock.h>
+#include <net/ip.h>
+#include <net/route.h>
+#include <net/tcp.h>
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#include <net/gso.h>
+#else
+#include <linux/netdevice.h>
+#endif
+
+/* 6.13: the type of service became a dscp_t. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#include <net/inet_dscp.h>
+#define dpr_compat_dscp(iph)	ip4h_dscp(iph)
+#else
+#define dpr_compat_dscp(iph)	((iph)->tos)
+#endif
+
+/*
+ * 6.6: IP_TRANSPARENT became an atomic bit. Before, it is a bit-field that
+ * only the socket's owner may write.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define DPR_COMPAT_TRANSPARENT_ATOMIC 1
+static inline bool dpr_compat_transparent(const struct sock *sk)
+{
+	return inet_test_bit(TRANSPARENT, sk);
+}
+
+static inline void dpr_compat_set_transparent(struct sock *sk)
+{
+	inet_set_bit(TRANSPARENT, sk);
+}
+#else
+#define DPR_COMPAT_TRANSPARENT_ATOMIC 0
+static inline bool dpr_compat_transparent(const struct sock *sk)
+{
+	return inet_sk(sk)->transparent;
+}
+
+/* The caller owns the socket (lock_sock()). */
+static inline void dpr_compat_set_transparent(struct sock *sk)
+{
+	inet_sk(sk)->transparent = 1;
+}
+#endif
+
+/* 6.17 and later: the lookups find the hash table by themselves. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+#define dpr_compat_lookup_established(net, ...) \
+	__inet_lookup_established(net, __VA_ARGS__)
+#define dpr_compat_lookup_listener(net, ...) \
+	__inet_lookup_listener(net, __VA_ARGS__)
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
+#define dpr_compat_lookup_established(net, ...) \
+	__inet_lookup_established(net, (net)->ipv4.tcp_death_row.hashinfo, \
+				  __VA_ARGS__)
+#define dpr_compat_lookup_listener(net, ...) \
+	__inet_lookup_listener(net, (net)->ipv4.tcp_death_row.hashinfo, \
+			       __VA_ARGS__)
+#else
+#error "dpr needs Linux 6.1 or later"
+#endif
+
+/* 6.7: a dump's request became a struct genl_info. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#define dpr_compat_dump_attrs(cb)	(genl_info_dump(cb)->attrs)
+#else
+#define dpr_compat_dump_attrs(cb)	(genl_dumpit_info(cb)->attrs)
+#endif
+
+#ifndef CONFIG_64BIT
+#error "dpr needs a 64-bit kernel: its counters are single 64-bit words"
+#endif
+
+#endif /* _DPR_COMPAT_H */

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The routing table: redirected connections, by their 4-tuple.
+ *
+ * Lookup is under RCU. There is no timer per flow: an expired flow is removed
+ * when a SYN finds it or a clean-up step comes by. A flow is removed once, by
+ * whoever moves its state to DPR_FLOW_GONE.
+ */
+#ifndef _DPR_FLOW_H
+#define _DPR_FLOW_H
+
+#include <linux/tcp.h>
+#include "main.h"
+
+#define DPR_FLOW_GONE	0xff	/* removed; on its way to be freed */
+
+/**
+ * struct dpr_flow_key - a redirected connection's 4-tuple
+ * @client: the client's address
+ * @address: this host's address that it talks to
+ * @client_port: the client's port
+ * @port: the service's port
+ */
+struct dpr_flow_key {
+	__be32 client;
+	__be32 address;
+	__be16 client_port;
+	__be16 port;
+};
+
+/**
+ * struct dpr_flow - one redirected connection; one cache line
+ * @node: in dpr_net.flows
+ * @key: the 4-tuple
+ * @isn: sequence number of its SYN
+ * @peer: the host that serves it; the flow holds a reference
+ * @ack: the client's latest acknowledgment
+ * @seq_end: sequence number after the client's latest data
+ * @last: jiffies of the client's last packet
+ * @state: enum dpr_flow_state or DPR_FLOW_GONE
+ * @shard: which of dpr_net.embryos it was put on
+ * @embryo: on dpr_net.embryos while @state is DPR_FLOW_SYN
+ * @rcu: frees it
+ */
+struct dpr_flow {
+	struct rhash_head node;
+	struct dpr_flow_key key;
+	u32 isn;
+	struct dpr_peer *peer;
+	u32 ack;
+	u32 seq_end;
+	u32 last;
+	u8 state;
+	u8 shard;
+	union {
+		struct list_head embryo;
+		struct rcu_head rcu;
+	};
+};
+
+/**
+ * struct dpr_segment - what the routing table wants to know of a TCP segment
+ * @key: its 4-tuple
+ * @seq: sequence number
+ * @end: sequence number after it
+ * @ack: acknowledgment number, if @has_ack
+ * @has_ack: ACK is set
+ * @syn: SYN is set and ACK is not: a new connection
+ * @fin: FIN is set
+ * @rst: RST is set
+ */
+struct dpr_segment {
+	struct dpr_flow_key key;
+	u32 seq;
+	u32 end;
+	u32 ack;
+	bool has_ack;
+	bool syn;
+	bool fin;
+	bool rst;
+};
+
+/**
+ * struct dpr_expired - what a clean-up step did
+ * @scanned: flows looked at
+ * @expired: flows removed because they expired
+ * @reset: flows of dead peers removed
+ * @done: reached the end of the table
+ */
+struct dpr_expired {
+	u32 scanned;
+	u32 expired;
+	u32 reset;
+	bool done;
+};
+
+extern const struct rhashtable_params dpr_flow_params;
+
+int dpr_flow_init(void);
+void dpr_flow_exit(void);
+int dpr_flow_setup(struct dpr_net *dn);
+void dpr_flow_teardown(struct dpr_net *dn);
+
+struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
+				 const struct dpr_config *cfg,
+				 const struct dpr_segment *seg,
+				 struct dpr_peer *peer);
+void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
+		    const struct dpr_segment *seg);
+bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow);
+void dpr_flow_expire(struct dpr_net *dn, u32 budget,
+		     struct dpr_expired *result);
+
+/**
+ * dpr_flow_find - a connection's flow
+ * @dn: the namespace
+ * @key: its 4-tuple
+ *
+ * Called under RCU. The flow may be expired; see dpr_flow_expired().
+ *
+ * Return: the flow, NULL if there is none.
+ */
+static inline struct dpr_flow *dpr_flow_find(struct dpr_net *dn,
+					     const struct dpr_flow_key *key)
+{
+	return rhashtable_lookup(&dn->flows, key, dpr_flow_params);
+}
+
+/**
+ * dpr_flow_idle - time since the client's last packet
+ * @flow: the flow
+ *
+ * Return: jiffies; 0 for a packet that comes in just now.
+ */
+static inline u32 dpr_flow_idle(const struct dpr_flow *flow)
+{
+	s32 idle = (u32)jiffies - READ_ONCE(flow->last);
+
+	return idle > 0 ? idle : 0;
+}
+
+/**
+ * dpr_flow_expired - has the flow been idle for longer than its state allows
+ * @flow: the flow
+ * @cfg: the configuration
+ */
+static inline bool dpr_flow_expired(const struct dpr_flow *flow,
+				    const struct dpr_config *cfg)
+{
+	u8 state = READ_ONCE(flow->state);
+
+	return state > DPR_FLOW_MAX ||
+	       dpr_flow_idle(flow) > cfg->timeout_jiffies[state];
+}
+
+#endif /* _DPR_FLOW_H */

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The family: its operations, services, load, counters and events. */
+#include <linux/inetdevice.h>
+#include <net/genetlink.h>
+#include "genl.h"
+#include "load.h"
+#include "peer.h"
+#include "service.h"
+
+/**
+ * dpr_genl_refuse - refuse a request, saying why
+ * @info: the request
+ * @attr: the attribute at fault, 0 if none is
+ * @why: what is wrong; a string that lasts
+ * @err: negative errno
+ *
+ * Return: @err.
+ */
+int dpr_genl_refuse(struct genl_info *info, int attr, const char *why, int err)
+{
+	if (info->extack) {
+		info->extack->_msg = why;
+		if (attr && info->attrs[attr])
+			NL_SET_BAD_ATTR(info->extack, info->attrs[attr]);
+	}
+	return err;
+}
+
+/**
+ * dpr_genl_need - refuse a request that lacks an attribute
+ * @info: the request
+ * @attr: the attribute
+ * @why: what is missing
+ *
+ * Return: 0 or -EINVAL.
+ */
+int dpr_genl_need(struct genl_info *info, int attr, const char *why)
+{
+	return info->attrs[attr] ? 0 : dpr_genl_refuse(info, 0, why, -EINVAL);
+}
+
+/**
+ * dpr_genl_reply - begin an answer
+ * @info: the request
+ * @header: set to the message's header, for genlmsg_end()
+ *
+ * Return: the message, NULL if there is no memory.
+ */
+struct sk_buff *dpr_genl_reply(struct genl_info *info, void **header)
+{
+	struct sk_buff *msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+
+	if (!msg)
+		return NULL;
+	*header = genlmsg_put_reply(msg, info, &dpr_genl_family, 0,
+				    info->genlhdr->cmd);
+	if (*header)
+		return msg;
+	nlmsg_free(msg);
+	return NULL;
+}
+
+static int dpr_genl_service(struct genl_info *info,
+			    struct dpr_service *service)
+{
+	int err = dpr_genl_need(info, DPR_SERVICE_A_PORT,
+				"a service needs a port");
+
+	if (err)
+		return err;
+	*service = (struct dpr_service){
+		.port = nla_get_u16(info->attrs[DPR_SERVICE_A_PORT]),
+	};
+	if (!service->port)
+		return dpr_genl_refuse(info, DPR_SERVICE_A_PORT,
+				       "port must be 1 to 65535", -EINVAL);
+	if (info->attrs[DPR_SERVICE_A_ADDRESS])
+		service->address =
+			nla_get_in_addr(info->attrs[DPR_SERVICE_A_ADDRESS]);
+	if (service->address &&
+	    (ipv4_is_multicast(service->address) ||
+	     ipv4_is_lbcast(service->address) ||
+	     ipv4_is_loopback(service->address) ||
+	     ipv4_is_zeronet(service->address)))
+		return dpr_genl_refuse(info, DPR_SERVICE_A_ADDRESS,
+				       "service address must be unicast",
+				       -EINVAL);
+	return 0;
+}
+
+static int dpr_genl_service_add(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_service service;
+	const struct dpr_config *cfg;
+	int err = dpr_genl_service(info, &service);
+
+	if (err)
+		return err;
+	mutex_lock(&dn->lock);
+	cfg = rcu_dereference_protected(dn->config, lockdep_is_held(&dn->lock));
+	err = cfg->address ? dpr_service_add(dn, &service) : -EDESTADDRREQ;
+	mutex_unlock(&dn->lock);
+	switch (err) {
+	case 0:
+		dpr_genl_tell(dn, DPR_EVENT_CONFIG);
+		return 0;
+	case -EDESTADDRREQ:
+		return dpr_genl_refuse(info, 0,
+				       "set this host's address first", err);
+	case -EEXIST:
+		return dpr_genl_refuse(info, DPR_SERVICE_A_PORT,
+				       "the service is there already", err);
+	case -ENOSPC:
+		return dpr_genl_refuse(info, 0, "no more than 256 services",
+				       err);
+	default:
+		return err;
+	}
+}
+
+static int dpr_genl_service_del(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_service service;
+	int err = dpr_genl_service(info, &service);
+
+	if (err)
+		return err;
+	mutex_lock(&dn->lock);
+	err = dpr_service_del(dn, &service);
+	mutex_unlock(&dn->lock);
+	if (err == -ENOENT)
+		return dpr_genl_refuse(info, DPR_SERVICE_A_PORT,
+				       "no such service", err);
+	if (!err)
+		dpr_genl_tell(dn, DPR_EVENT_CONFIG);
+	return err;
+}
+
+static int dpr_genl_service_row(struct sk_buff *skb,
+				struct netlink_callback *cb,
+				const struct dpr_service *service)
+{
+	void *header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
+				   cb->nlh->nlmsg_seq, &dpr_genl_family,
+				   NLM_F_MULTI, DPR_CMD_SERVICE_GET);
+
+	if (!header)
+		return -EMSGSIZE;
+	if (nla_put_u16(skb, DPR_SERVICE_A_PORT, service->port) ||
+	    nla_put_in_addr(skb, DPR_SERVICE_A_ADDRESS, service->address)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, header);
+	return 0;
+}
+
+/* Goes on after the last service told, whatever came or went since. */
+static int dpr_genl_service_dump(struct sk_buff *skb,
+				 struct netlink_callback *cb)
+{
+	struct dpr_net *dn = dpr_main_net(sock_net(skb->sk));
+	const struct dpr_services *services;
+	u64 next = ((u64)cb->args[0] << 32) | (u32)cb->args[1];
+	u32 i;
+
+	rcu_read_lock();
+	services = rcu_dereference(dn->services);
+	for (i = 0; services && i < services->n; i++) {
+		const struct dpr_service *service = &services->service[i];
+		u64 at = ((u64)service->port << 32) | ntohl(service->address);
+
+		if (at < next)
+			continue;
+		if (dpr_genl_service_row(skb, cb, service))
+			break;
+		cb->args[0] = (at + 1) >> 32;
+		cb->args[1] = (u32)(at + 1);
+	}
+	rcu_read_unlock();
+	return skb->len;
+}
+
+static int dpr_genl_load_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	u32 metric[DPR_METRICS];
+	struct sk_buff *msg;
+	void *header;
+	u64 load;
+
+	dpr_load_metrics(dn, metric);
+	rcu_read_lock();
+	load = dpr_policy_load(metric,
+			       rcu_dereference(dn->config)->metric_weight);
+	rcu_read_unlock();
+	msg = dpr_genl_reply(info, &header);
+	if (!msg)
+		return -ENOMEM;
+	if (nla_put_u32(msg, DPR_LOAD_A_CONNECTIONS,
+			metric[DPR_METRIC_CONNECTIONS]) ||
+	    nla_put_u32(msg, DPR_LOAD_A_CPU, metric[DPR_METRIC_CPU]) ||
+	    nla_put_u32(msg, DPR_LOAD_A_REDIRECTED,
+			metric[DPR_METRIC_REDIRECTED]) ||
+	    nla_put_u32(msg, DPR_LOAD_A_SOCKETS, metric[DPR_METRIC_SOCKETS]) ||
+	    nla_put_u64_64bit(msg, DPR_LOAD_A_LOAD, load, DPR_LOAD_A_PAD)) {
+		nlmsg_free(msg);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(msg, header);
+	return genlmsg_reply(msg, info);
+}
+
+static u64 dpr_genl_stat(struct dpr_net *dn, enum dpr_stat stat)
+{
+	switch (stat) {
+	case DPR_STAT_FLOWS:
+		return max(atomic_read(&dn->flow_count), 0);
+	case DPR_STAT_FLOWS_LIVE:
+		return max(atomic_read(&dn->live), 0);
+	default:
+		return dpr_stats_sum(dn->stats, stat);
+	}
+}
+
+static int dpr_genl_stats_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct sk_buff *msg;
+	void *header;
+	u32 stat;
+
+	msg = dpr_genl_reply(info, &header);
+	if (!msg)
+		return -ENOMEM;
+	for (stat = DPR_STAT_UNSPEC + 1; stat < DPR_STAT_PAD; stat++) {
+		if (nla_put_u64_64bit(msg, stat, dpr_genl_stat(dn, stat),
+				      DPR_STAT_PAD)) {
+			nlmsg_free(msg);
+			return -EMSGSIZE;
+		}
+	}
+	genlmsg_end(msg, header);
+	return genlmsg_reply(msg, info);
+}
+
+static void dpr_genl_send_event(struct dpr_net *dn, enum dpr_event event,
+				const struct dpr_peer *peer)
+{
+	struct sk_buff *msg;
+	void *header;
+
+	if (!genl_has_listeners(&dpr_genl_family, dn->net, 0))
+		return;
+	msg = genlmsg_new(NLMSG_GOODSIZE, GFP_ATOMIC);
+	if (!msg)
+		return;
+	header = genlmsg_put(msg, 0, 0, &dpr_genl_family, 0, DPR_CMD_EVENT);
+	if (!header || nla_put_u32(msg, DPR_EVENT_A_EVENT, event) ||
+	    (peer && nla_put_in_addr(msg, DPR_EVENT_A_PEER, peer->address)) ||
+	    (event == DPR_EVENT_PEER_STATE &&
+	     nla_put_u32(msg, DPR_EVENT_A_STATE, peer->state))) {
+		nlmsg_free(msg);
+		return;
+	}
+	genlmsg_end(msg, header);
+	genlmsg_multicast_netns(&dpr_genl_family, dn->net, msg, 0, 0,
+				GFP_ATOMIC);
+}
+
+/**
+ * dpr_genl_tell - tell of an event
+ * @dn: the namespace
+ * @event: the event, one that is about no peer
+ */
+void dpr_genl_tell(struct dpr_net *dn, enum dpr_event event)
+{
+	dpr_genl_send_event(dn, event, NULL);
+}
+
+/**
+ * dpr_genl_tell_peer - tell of an event about a peer
+ * @dn: the namespace; its lock is held
+ * @event: the event
+ * @peer: the peer
+ */
+void dpr_genl_tell_peer(struct dpr_net *dn, enum dpr_event event,
+			const struct dpr_peer *peer)
+{
+	dpr_genl_send_event(dn, event, peer);
+}
+
+static const struct nla_policy
+dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1] = {
+	[DPR_SERVICE_A_PORT] = { .type = NLA_U16 },
+	[DPR_SERVICE_A_ADDRESS] = { .type = NLA_U32 },
+};
+
+/* Of commands that take no attributes: refuses all there are. */
+static const struct nla_policy dpr_genl_no_policy[] = {
+	[1] = { .type = NLA_REJECT },
+};
+
+#define DPR_GENL_OP(_cmd, _policy)			\
+	.cmd = DPR_CMD_##_cmd,				\
+	.flags = GENL_UNS_ADMIN_PERM,			\
+	.policy = _policy,				\
+	.maxattr = ARRAY_SIZE(_policy) - 1
+
+static const struct genl_ops dpr_genl_ops[] = {
+	{
+		DPR_GENL_OP(CONFIG_GET, dpr_genl_no_policy),
+		.doit = dpr_genl_config_get,
+	}, {
+		DPR_GENL_OP(CONFIG_SET, dpr_genl_config_policy),
+		.doit = dpr_genl_config_set,
+	}, {
+		DPR_GENL_OP(SERVICE_ADD, dpr_genl_service_policy),
+		.doit = dpr_genl_service_add,
+	}, {
+		DPR_GENL_OP(SERVICE_DEL, dpr_genl_service_policy),
+		.doit = dpr_genl_service_del,
+	}, {
+		DPR_GENL_OP(SERVICE_GET, dpr_genl_no_policy),
+		.dumpit = dpr_genl_service_dump,
+	}, {
+		DPR_GENL_OP(PEER_SET, dpr_genl_peer_policy),
+		.doit = dpr_genl_peer_set,
+	}, {
+		DPR_GENL_OP(PEER_DEL, dpr_genl_peer_policy),
+		.doit = dpr_genl_peer_del,
+	}, {
+		DPR_GENL_OP(PEER_GET, dpr_genl_peer_policy),
+		.doit = dpr_genl_peer_get,
+		.start = dpr_genl_peer_start,
+		.dumpit = dpr_genl_peer_dump,
+		.done = dpr_genl_peer_done,
+	}, {
+		DPR_GENL_OP(FLOW_GET, dpr_genl_flow_policy),
+		.start = dpr_genl_flow_start,
+		.dumpit = dpr_genl_flow_dump,
+		.done = dpr_genl_flow_done,
+	}, {
+		DPR_GENL_OP(FLOW_DEL, dpr_genl_flow_policy),
+		.doit = dpr_genl_flow_del,
+	}, {
+		DPR_GENL_OP(EXPIRE, dpr_genl_expire_policy),
+		.doit = dpr_genl_expire,
+	}, {
+		DPR_GENL_OP(LOAD_GET, dpr_genl_no_policy),
+		.doit = dpr_genl_load_get,
+	}, {
+		DPR_GENL_OP(STATS_GET, dpr_genl_no_policy),
+		.doit = dpr_genl_stats_get,
+	},
+};
+
+static const struct genl_multicast_group dpr_genl_groups[] = {
+	{
+		.name = DPR_GENL_GROUP_EVENTS,
+		.flags = GENL_MCAST_CAP_NET_ADMIN,
+	},
+};
+
+struct genl_family dpr_genl_family __ro_after_init = {
+	.name = DPR_GENL_NAME,
+	.version = DPR_GENL_VERSION,
+	.netnsok = true,
+	.module = THIS_MODULE,
+	.ops = dpr_genl_ops,
+	.n_ops = ARRAY_SIZE(dpr_genl_ops),
+	.resv_start_op = __DPR_CMD_MAX,
+	.mcgrps = dpr_genl_groups,
+	.n_mcgrps = ARRAY_SIZE(dpr_genl_groups),
+};
+
+/**
+ * dpr_genl_init - offer the family
+ *
+ * Return: 0 or a negative errno.
+ */
+int __init dpr_genl_init(void)
+{
+	return genl_register_family(&dpr_genl_family);
+}
+
+/** dpr_genl_exit - take the family away; no operation runs afterwards */
+void dpr_genl_exit(void)
+{
+	genl_unregister_family(&dpr_genl_family);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The generic netlink family (include/dpr.h). */
+#ifndef _DPR_GENL_H
+#define _DPR_GENL_H
+
+#include <net/genetlink.h>
+#include "main.h"
+
+struct dpr_peer;
+
+int dpr_genl_init(void);
+void dpr_genl_exit(void);
+void dpr_genl_tell(struct dpr_net *dn, enum dpr_event event);
+void dpr_genl_tell_peer(struct dpr_net *dn, enum dpr_event event,
+			const struct dpr_peer *peer);
+
+struct sk_buff *dpr_genl_reply(struct genl_info *info, void **header);
+int dpr_genl_refuse(struct genl_info *info, int attr, const char *why,
+		    int err);
+int dpr_genl_need(struct genl_info *info, int attr, const char *why);
+
+void dpr_genl_config_finish(struct dpr_config *cfg);
+int dpr_genl_config_get(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info);
+
+int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_peer_del(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_peer_get(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_peer_start(struct netlink_callback *cb);
+int dpr_genl_peer_dump(struct sk_buff *skb, struct netlink_callback *cb);
+int dpr_genl_peer_done(struct netlink_callback *cb);
+
+int dpr_genl_flow_start(struct netlink_callback *cb);
+int dpr_genl_flow_dump(struct sk_buff *skb, struct netlink_callback *cb);
+int dpr_genl_flow_done(struct netlink_callback *cb);
+int dpr_genl_flow_del(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info);
+
+extern struct genl_family dpr_genl_family;
+extern const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1];
+extern const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1];
+extern const struct nla_policy dpr_genl_flow_policy[DPR_FLOW_A_MAX + 1];
+extern const struct nla_policy dpr_genl_expire_policy[DPR_EXPIRE_A_MAX + 1];
+
+#endif /* _DPR_GENL_H */

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The family's CONFIG commands. */
+#include <linux/inetdevice.h>
+#include <linux/jiffies.h>
+#include <linux/slab.h>
+#include <net/genetlink.h>
+#include <net/route.h>
+#include "genl.h"
+#include "members.h"
+#include "peer.h"
+
+const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
+	[DPR_CONFIG_A_ADDRESS] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_POLICY] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_HASH] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_ESTIMATE] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_MARKER] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_STATE] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_MAX_LOAD] = { .type = NLA_U64 },
+	[DPR_CONFIG_A_WEIGHT_CONNECTIONS] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_WEIGHT_CPU] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_WEIGHT_REDIRECTED] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_WEIGHT_SOCKETS] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_MAX_FLOWS] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_REPORT_MAX_AGE] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_TIMEOUT_SYN] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_TIMEOUT_ESTABLISHED] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_TIMEOUT_FIN] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_TIMEOUT_RST] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_WEIGHT] = { .type = NLA_U32 },
+};
+
+/* A u32 of the configuration: where it is, what it may be, what to say. */
+struct dpr_genl_field {
+	int attr;
+	size_t offset;
+	u32 min;
+	u32 max;
+	const char *why;
+};
+
+#define DPR_GENL_FIELD(_attr, _member, _min, _max, _why)	\
+	{ DPR_CONFIG_A_##_attr, offsetof(struct dpr_config, _member),	\
+	  _min, _max, _why }
+
+static const struct dpr_genl_field dpr_genl_fields[] = {
+	DPR_GENL_FIELD(POLICY, policy, 0, DPR_POLICY_MAX,
+		       "unknown policy"),
+	DPR_GENL_FIELD(HASH, hash, 0, DPR_HASH_MAX,
+		       "unknown hash"),
+	DPR_GENL_FIELD(ESTIMATE, estimate, 0, DPR_ESTIMATE_MAX,
+		       "unknown estimate"),
+	DPR_GENL_FIELD(MARKER, marker, 0, DPR_MARKER_MAX,
+		       "unknown marker"),
+	DPR_GENL_FIELD(STATE, state, 0, DPR_STATE_MAX,
+		       "unknown state"),
+	DPR_GENL_FIELD(WEIGHT_CONNECTIONS,
+		       metric_weight[DPR_METRIC_CONNECTIONS], 0,
+		       DPR_MAX_WEIGHT,
+		       "weight of connections must be 0 to 65535"),
+	DPR_GENL_FIELD(WEIGHT_CPU, metric_weight[DPR_METRIC_CPU], 0,
+		       DPR_MAX_WEIGHT, "weight of CPU must be 0 to 65535"),
+	DPR_GENL_FIELD(WEIGHT_REDIRECTED,
+		       metric_weight[DPR_METRIC_REDIRECTED], 0,
+		       DPR_MAX_WEIGHT,
+		       "weight of redirected must be 0 to 65535"),
+	DPR_GENL_FIELD(WEIGHT_SOCKETS, metric_weight[DPR_METRIC_SOCKETS], 0,
+		       DPR_MAX_WEIGHT, "weight of sockets must be 0 to 65535"),
+	DPR_GENL_FIELD(WEIGHT, weight, 1, DPR_MAX_WEIGHT,
+		       "weight must be 1 to 65535"),
+	DPR_GENL_FIELD(MAX_FLOWS, max_flows, 1, DPR_MAX_FLOWS,
+		       "max flows must be 1 to 16777216"),
+	DPR_GENL_FIELD(REPORT_MAX_AGE, report_max_age, 1, DPR_MAX_TIMEOUT,
+		       "report max age must be 1 ms to one week"),
+	DPR_GENL_FIELD(TIMEOUT_SYN, timeout[DPR_FLOW_SYN], 1, DPR_MAX_TIMEOUT,
+		       "timeout syn must be 1 ms to one week"),
+	DPR_GENL_FIELD(TIMEOUT_ESTABLISHED, timeout[DPR_FLOW_ESTABLISHED], 1,
+		       DPR_MAX_TIMEOUT,
+		       "timeout established must be 1 ms to one week"),
+	DPR_GENL_FIELD(TIMEOUT_FIN, timeout[DPR_FLOW_FIN], 1, DPR_MAX_TIMEOUT,
+		       "timeout fin must be 1 ms to one week"),
+	DPR_GENL_FIELD(TIMEOUT_RST, timeout[DPR_FLOW_RST], 1, DPR_MAX_TIMEOUT,
+		       "timeout rst must be 1 ms to one week"),
+};
+
+static u32 *dpr_genl_field_of(struct dpr_config *cfg,
+			      const struct dpr_genl_field *field)
+{
+	return (void *)cfg + field->offset;
+}
+
+/**
+ * dpr_genl_config_finish - compute what follows from the rest
+ * @cfg: the configuration, not yet published
+ */
+void dpr_genl_config_finish(struct dpr_config *cfg)
+{
+	u32 i;
+
+	cfg->report_max_age_jiffies = msecs_to_jiffies(cfg->report_max_age);
+	for (i = 0; i <= DPR_FLOW_MAX; i++)
+		cfg->timeout_jiffies[i] = msecs_to_jiffies(cfg->timeout[i]);
+}
+
+static int dpr_genl_config_parse(struct genl_info *info,
+				 struct dpr_config *cfg)
+{
+	u32 i, any = 0;
+
+	for (i = 0; i < ARRAY_SIZE(dpr_genl_fields); i++) {
+		const struct dpr_genl_field *field = &dpr_genl_fields[i];
+		struct nlattr *attr = info->attrs[field->attr];
+		u32 value;
+
+		if (!attr)
+			continue;
+		value = nla_get_u32(attr);
+		if (value < field->min || value > field->max)
+			return dpr_genl_refuse(info, field->attr, field->why,
+					       -EINVAL);
+		*dpr_genl_field_of(cfg, field) = value;
+	}
+	for (i = 0; i < DPR_METRICS; i++)
+		any |= cfg->metric_weight[i];
+	if (!any)
+		return dpr_genl_refuse(info, 0,
+				       "one metric's weight must be above 0",
+				       -EINVAL);
+	if (info->attrs[DPR_CONFIG_A_MAX_LOAD])
+		cfg->max_load = nla_get_u64(info->attrs[DPR_CONFIG_A_MAX_LOAD]);
+	if (info->attrs[DPR_CONFIG_A_ADDRESS])
+		cfg->address =
+			nla_get_in_addr(info->attrs[DPR_CONFIG_A_ADDRESS]);
+	return 0;
+}
+
+static int dpr_genl_config_address(struct dpr_net *dn, struct genl_info *info,
+				   const struct dpr_config *cfg)
+{
+	if (!info->attrs[DPR_CONFIG_A_ADDRESS])
+		return 0;
+	if (ipv4_is_loopback(cfg->address) || ipv4_is_zeronet(cfg->address) ||
+	    inet_addr_type(dn->net, cfg->address) != RTN_LOCAL)
+		return dpr_genl_refuse(info, DPR_CONFIG_A_ADDRESS,
+				       "not an address of this host",
+				       -EADDRNOTAVAIL);
+	if (dpr_peer_find(dn, cfg->address))
+		return dpr_genl_refuse(info, DPR_CONFIG_A_ADDRESS,
+				       "the address is a peer's", -EINVAL);
+	return 0;
+}
+
+/**
+ * dpr_genl_config_set - DPR_CMD_CONFIG_SET
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_config *old, *new;
+	int err;
+
+	mutex_lock(&dn->lock);
+	old = rcu_dereference_protected(dn->config, lockdep_is_held(&dn->lock));
+	new = kmemdup(old, sizeof(*new), GFP_KERNEL);
+	if (!new) {
+		err = -ENOMEM;
+		goto out;
+	}
+	err = dpr_genl_config_parse(info, new);
+	if (!err)
+		err = dpr_genl_config_address(dn, info, new);
+	if (err) {
+		kfree(new);
+		goto out;
+	}
+	dpr_genl_config_finish(new);
+	rcu_assign_pointer(dn->config, new);
+	kfree_rcu(old, rcu);
+	dpr_peer_reweigh(dn);
+	dpr_members_update(dn);
+out:
+	mutex_unlock(&dn->lock);
+	if (!err)
+		dpr_genl_tell(dn, DPR_EVENT_CONFIG);
+	return err;
+}
+
+static int dpr_genl_config_put(struct sk_buff *msg, struct dpr_config *cfg)
+{
+	u32 i;
+
+	if (nla_put_in_addr(msg, DPR_CONFIG_A_ADDRESS, cfg->address) ||
+	    nla_put_u64_64bit(msg, DPR_CONFIG_A_MAX_LOAD, cfg->max_load,
+			      DPR_CONFIG_A_PAD))
+		return -EMSGSIZE;
+	for (i = 0; i < ARRAY_SIZE(dpr_genl_fields); i++)
+		if (nla_put_u32(msg, dpr_genl_fields[i].attr,
+				*dpr_genl_field_of(cfg, &dpr_genl_fields[i])))
+			return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * dpr_genl_config_get - DPR_CMD_CONFIG_GET
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_config_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct sk_buff *msg;
+	void *header;
+	int err;
+
+	msg = dpr_genl_reply(info, &header);
+	if (!msg)
+		return -ENOMEM;
+	rcu_read_lock();
+	err = dpr_genl_config_put(msg, rcu_dereference(dn->config));
+	rcu_read_unlock();
+	if (err) {
+		nlmsg_free(msg);
+		return err;
+	}
+	genlmsg_end(msg, header);
+	return genlmsg_reply(msg, info);
+}

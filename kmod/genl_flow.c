@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The family's FLOW commands and EXPIRE. */
+#include <linux/jiffies.h>
+#include <linux/slab.h>
+#include <net/genetlink.h>
+#include "compat.h"
+#include "flow.h"
+#include "genl.h"
+#include "members.h"
+#include "peer.h"
+
+#define DPR_GENL_BUDGET	4096
+
+const struct nla_policy dpr_genl_flow_policy[DPR_FLOW_A_MAX + 1] = {
+	[DPR_FLOW_A_CLIENT] = { .type = NLA_U32 },
+	[DPR_FLOW_A_CLIENT_PORT] = { .type = NLA_U16 },
+	[DPR_FLOW_A_ADDRESS] = { .type = NLA_U32 },
+	[DPR_FLOW_A_PORT] = { .type = NLA_U16 },
+	[DPR_FLOW_A_PEER] = { .type = NLA_U32 },
+	[DPR_FLOW_A_STATE] = { .type = NLA_U32 },
+	[DPR_FLOW_A_IDLE] = { .type = NLA_REJECT },
+	[DPR_FLOW_A_EXPIRES] = { .type = NLA_REJECT },
+};
+
+const struct nla_policy dpr_genl_expire_policy[DPR_EXPIRE_A_MAX + 1] = {
+	[DPR_EXPIRE_A_BUDGET] = { .type = NLA_U32 },
+	[DPR_EXPIRE_A_SCANNED] = { .type = NLA_REJECT },
+	[DPR_EXPIRE_A_EXPIRED] = { .type = NLA_REJECT },
+	[DPR_EXPIRE_A_RESET] = { .type = NLA_REJECT },
+	[DPR_EXPIRE_A_FLOWS] = { .type = NLA_REJECT },
+	[DPR_EXPIRE_A_DONE] = { .type = NLA_REJECT },
+};
+
+/**
+ * struct dpr_genl_flows - a dump of flows
+ * @iter: where it is
+ * @given: bit per enum dpr_flow_attr that flows must match
+ * @key: the 4-tuple's values to match
+ * @peer: the peer to match
+ * @state: the state to match
+ */
+struct dpr_genl_flows {
+	struct rhashtable_iter iter;
+	unsigned long given;
+	struct dpr_flow_key key;
+	__be32 peer;
+	u32 state;
+};
+
+static void dpr_genl_flow_key(struct nlattr **attrs, struct dpr_flow_key *key)
+{
+	if (attrs[DPR_FLOW_A_CLIENT])
+		key->client = nla_get_in_addr(attrs[DPR_FLOW_A_CLIENT]);
+	if (attrs[DPR_FLOW_A_CLIENT_PORT])
+		key->client_port =
+			htons(nla_get_u16(attrs[DPR_FLOW_A_CLIENT_PORT]));
+	if (attrs[DPR_FLOW_A_ADDRESS])
+		key->address = nla_get_in_addr(attrs[DPR_FLOW_A_ADDRESS]);
+	if (attrs[DPR_FLOW_A_PORT])
+		key->port = htons(nla_get_u16(attrs[DPR_FLOW_A_PORT]));
+}
+
+/**
+ * dpr_genl_flow_start - DPR_CMD_FLOW_GET: begin
+ * @cb: the dump
+ *
+ * Return: 0, -EINVAL for a state there is not, -ENOMEM.
+ */
+int dpr_genl_flow_start(struct netlink_callback *cb)
+{
+	struct dpr_net *dn = dpr_main_net(sock_net(cb->skb->sk));
+	struct nlattr **attrs = dpr_compat_dump_attrs(cb);
+	struct dpr_genl_flows *dump;
+	int attr;
+
+	if (attrs[DPR_FLOW_A_STATE] &&
+	    nla_get_u32(attrs[DPR_FLOW_A_STATE]) > DPR_FLOW_MAX) {
+		NL_SET_ERR_MSG_ATTR(cb->extack, attrs[DPR_FLOW_A_STATE],
+				    "unknown flow state");
+		return -EINVAL;
+	}
+	dump = kzalloc(sizeof(*dump), GFP_KERNEL);
+	if (!dump)
+		return -ENOMEM;
+	for (attr = 1; attr <= DPR_FLOW_A_MAX; attr++)
+		if (attrs[attr])
+			dump->given |= BIT(attr);
+	dpr_genl_flow_key(attrs, &dump->key);
+	if (attrs[DPR_FLOW_A_PEER])
+		dump->peer = nla_get_in_addr(attrs[DPR_FLOW_A_PEER]);
+	if (attrs[DPR_FLOW_A_STATE])
+		dump->state = nla_get_u32(attrs[DPR_FLOW_A_STATE]);
+	rhashtable_walk_enter(&dn->flows, &dump->iter);
+	cb->args[0] = (long)dump;
+	return 0;
+}
+
+static bool dpr_genl_flow_match(const struct dpr_genl_flows *dump,
+				const struct dpr_flow *flow, u8 state)
+{
+	const struct dpr_flow_key *want = &dump->key, *key = &flow->key;
+	unsigned long given = dump->given;
+
+	if (state > DPR_FLOW_MAX)
+		return false;
+	if (!given)
+		return true;
+	return (!(given & BIT(DPR_FLOW_A_CLIENT)) ||
+		key->client == want->client) &&
+	       (!(given & BIT(DPR_FLOW_A_CLIENT_PORT)) ||
+		key->client_port == want->client_port) &&
+	       (!(given & BIT(DPR_FLOW_A_ADDRESS)) ||
+		key->address == want->address) &&
+	       (!(given & BIT(DPR_FLOW_A_PORT)) ||
+		key->port == want->port) &&
+	       (!(given & BIT(DPR_FLOW_A_PEER)) ||
+		flow->peer->address == dump->peer) &&
+	       (!(given & BIT(DPR_FLOW_A_STATE)) || state == dump->state);
+}
+
+static int dpr_genl_flow_put(struct sk_buff *skb, struct netlink_callback *cb,
+			     const struct dpr_config *cfg,
+			     const struct dpr_flow *flow, u8 state)
+{
+	u32 idle = dpr_flow_idle(flow), timeout = cfg->timeout_jiffies[state];
+	void *header;
+
+	header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
+			     cb->nlh->nlmsg_seq, &dpr_genl_family,
+			     NLM_F_MULTI, DPR_CMD_FLOW_GET);
+	if (!header)
+		return -EMSGSIZE;
+	if (nla_put_in_addr(skb, DPR_FLOW_A_CLIENT, flow->key.client) ||
+	    nla_put_u16(skb, DPR_FLOW_A_CLIENT_PORT,
+			ntohs(flow->key.client_port)) ||
+	    nla_put_in_addr(skb, DPR_FLOW_A_ADDRESS, flow->key.address) ||
+	    nla_put_u16(skb, DPR_FLOW_A_PORT, ntohs(flow->key.port)) ||
+	    nla_put_in_addr(skb, DPR_FLOW_A_PEER, flow->peer->address) ||
+	    nla_put_u32(skb, DPR_FLOW_A_STATE, state) ||
+	    nla_put_u32(skb, DPR_FLOW_A_IDLE, jiffies_to_msecs(idle)) ||
+	    nla_put_u32(skb, DPR_FLOW_A_EXPIRES,
+			idle < timeout ? jiffies_to_msecs(timeout - idle) :
+					 0)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, header);
+	return 0;
+}
+
+/**
+ * dpr_genl_flow_dump - DPR_CMD_FLOW_GET: fill a message
+ * @skb: the message
+ * @cb: the dump
+ *
+ * Return: bytes filled, 0 at the end.
+ */
+int dpr_genl_flow_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct dpr_net *dn = dpr_main_net(sock_net(cb->skb->sk));
+	struct dpr_genl_flows *dump = (void *)cb->args[0];
+	const struct dpr_config *cfg;
+	struct dpr_flow *flow;
+
+	rhashtable_walk_start(&dump->iter);
+	cfg = rcu_dereference(dn->config);
+	/* A flow that did not fit is looked at again by the next message. */
+	for (flow = rhashtable_walk_peek(&dump->iter); flow;
+	     flow = rhashtable_walk_next(&dump->iter)) {
+		u8 state;
+
+		if (IS_ERR(flow))	/* resized: may tell a flow twice */
+			continue;
+		state = READ_ONCE(flow->state);
+		if (dpr_genl_flow_match(dump, flow, state) &&
+		    dpr_genl_flow_put(skb, cb, cfg, flow, state))
+			break;
+	}
+	rhashtable_walk_stop(&dump->iter);
+	return skb->len;
+}
+
+/**
+ * dpr_genl_flow_done - DPR_CMD_FLOW_GET: end
+ * @cb: the dump
+ *
+ * Return: 0.
+ */
+int dpr_genl_flow_done(struct netlink_callback *cb)
+{
+	struct dpr_genl_flows *dump = (void *)cb->args[0];
+
+	rhashtable_walk_exit(&dump->iter);
+	kfree(dump);
+	return 0;
+}
+
+/**
+ * dpr_genl_flow_del - DPR_CMD_FLOW_DEL
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_flow_del(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_flow_key key = {};
+	struct dpr_flow *flow;
+	bool killed;
+	int attr;
+
+	for (attr = DPR_FLOW_A_CLIENT; attr <= DPR_FLOW_A_PORT; attr++)
+		if (!info->attrs[attr])
+			return dpr_genl_refuse(info, 0,
+					       "a flow is named by client, client port, address and port",
+					       -EINVAL);
+	for (; attr <= DPR_FLOW_A_MAX; attr++)
+		if (info->attrs[attr])
+			return dpr_genl_refuse(info, attr,
+					       "attribute not of this command",
+					       -EINVAL);
+	dpr_genl_flow_key(info->attrs, &key);
+	rcu_read_lock();
+	flow = dpr_flow_find(dn, &key);
+	killed = flow && dpr_flow_kill(dn, flow);
+	rcu_read_unlock();
+	if (!killed)
+		return dpr_genl_refuse(info, 0, "no such flow", -ENOENT);
+	dpr_stats_inc(dn, DPR_STAT_FLOWS_DELETED);
+	return 0;
+}
+
+/**
+ * dpr_genl_expire - DPR_CMD_EXPIRE
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct nlattr *attr = info->attrs[DPR_EXPIRE_A_BUDGET];
+	u32 budget = attr ? nla_get_u32(attr) : DPR_GENL_BUDGET;
+	struct dpr_expired result;
+	struct sk_buff *msg;
+	void *header;
+
+	if (!budget || budget > DPR_MAX_EXPIRE_BUDGET)
+		return dpr_genl_refuse(info, DPR_EXPIRE_A_BUDGET,
+				       "budget must be 1 to 65536", -EINVAL);
+	msg = dpr_genl_reply(info, &header);
+	if (!msg)
+		return -ENOMEM;
+	dpr_flow_expire(dn, budget, &result);
+	mutex_lock(&dn->lock);
+	dpr_peer_tell_stale(dn);
+	dpr_members_age(dn);
+	mutex_unlock(&dn->lock);
+	if (nla_put_u32(msg, DPR_EXPIRE_A_SCANNED, result.scanned) ||
+	    nla_put_u32(msg, DPR_EXPIRE_A_EXPIRED, result.expired) ||
+	    nla_put_u32(msg, DPR_EXPIRE_A_RESET, result.reset) ||
+	    nla_put_u32(msg, DPR_EXPIRE_A_FLOWS,
+			max(atomic_read(&dn->flow_count), 0)) ||
+	    (result.done && nla_put_flag(msg, DPR_EXPIRE_A_DONE))) {
+		nlmsg_free(msg);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(msg, header);
+	return genlmsg_reply(msg, info);
+}

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The family's PEER commands. */
+#include <linux/inetdevice.h>
+#include <linux/mm.h>
+#include <linux/sort.h>
+#include <net/genetlink.h>
+#include <net/route.h>
+#include "compat.h"
+#include "genl.h"
+#include "peer.h"
+
+const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
+	[DPR_PEER_A_ADDRESS] = { .type = NLA_U32 },
+	[DPR_PEER_A_CONNECTIONS] = { .type = NLA_U32 },
+	[DPR_PEER_A_CPU] = { .type = NLA_U32 },
+	[DPR_PEER_A_REDIRECTED] = { .type = NLA_U32 },
+	[DPR_PEER_A_SOCKETS] = { .type = NLA_U32 },
+	[DPR_PEER_A_STATE] = { .type = NLA_U32 },
+	[DPR_PEER_A_WEIGHT] = { .type = NLA_U32 },
+	[DPR_PEER_A_DEAD] = { .type = NLA_FLAG },
+	[DPR_PEER_A_LOAD] = { .type = NLA_REJECT },
+	[DPR_PEER_A_ESTIMATE] = { .type = NLA_REJECT },
+	[DPR_PEER_A_AGE] = { .type = NLA_REJECT },
+	[DPR_PEER_A_USABLE] = { .type = NLA_REJECT },
+	[DPR_PEER_A_LISTED] = { .type = NLA_REJECT },
+	[DPR_PEER_A_FLOWS] = { .type = NLA_REJECT },
+	[DPR_PEER_A_LIVE] = { .type = NLA_REJECT },
+	[DPR_PEER_A_REDIRECTS] = { .type = NLA_REJECT },
+	[DPR_PEER_A_PAD] = { .type = NLA_REJECT },
+};
+
+static const int dpr_genl_metric_attr[DPR_METRICS] = {
+	[DPR_METRIC_CONNECTIONS] = DPR_PEER_A_CONNECTIONS,
+	[DPR_METRIC_CPU] = DPR_PEER_A_CPU,
+	[DPR_METRIC_REDIRECTED] = DPR_PEER_A_REDIRECTED,
+	[DPR_METRIC_SOCKETS] = DPR_PEER_A_SOCKETS,
+};
+
+/**
+ * struct dpr_genl_peer - a peer, as told to user space
+ * @address: its address
+ * @metric: the last report's metrics
+ * @state: enum dpr_state
+ * @weight: relative capacity
+ * @flows: flows to it
+ * @live: of these, in state SYN or established
+ * @redirects: connections redirected to it
+ * @load: reported load
+ * @estimate: load a policy would take now
+ * @age: ms since the last report
+ * @listed: in the load table
+ * @reported: a report came
+ * @usable: can be chosen now
+ */
+struct dpr_genl_peer {
+	__be32 address;
+	u32 metric[DPR_METRICS];
+	u32 state;
+	u32 weight;
+	u32 flows;
+	u32 live;
+	u64 redirects;
+	u64 load;
+	u64 estimate;
+	u32 age;
+	bool listed;
+	bool reported;
+	bool usable;
+};
+
+/* The peers of a dump, as they were when it began. */
+struct dpr_genl_peers {
+	u32 n;
+	u32 next;
+	struct dpr_genl_peer peer[] __counted_by(n);
+};
+
+static int dpr_genl_peer_address(struct genl_info *info, __be32 *address)
+{
+	int err = dpr_genl_need(info, DPR_PEER_A_ADDRESS,
+				"a peer needs an address");
+
+	if (!err)
+		*address = nla_get_in_addr(info->attrs[DPR_PEER_A_ADDRESS]);
+	return err;
+}
+
+/* Refuses attributes that the command does not take. */
+static int dpr_genl_peer_only(struct genl_info *info, unsigned long allowed)
+{
+	int attr;
+
+	BUILD_BUG_ON(DPR_PEER_A_MAX >= BITS_PER_LONG);
+	for (attr = 1; attr <= DPR_PEER_A_MAX; attr++)
+		if (info->attrs[attr] && !(allowed & BIT(attr)))
+			return dpr_genl_refuse(info, attr,
+					       "attribute not of this command",
+					       -EINVAL);
+	return 0;
+}
+
+static int dpr_genl_peer_parse_metrics(struct genl_info *info,
+				       struct dpr_peer_update *update)
+{
+	int i, given = 0;
+
+	for (i = 0; i < DPR_METRICS; i++) {
+		struct nlattr *attr = info->attrs[dpr_genl_metric_attr[i]];
+
+		if (!attr)
+			continue;
+		update->metric[i] = nla_get_u32(attr);
+		given++;
+	}
+	if (given && given < DPR_METRICS)
+		return dpr_genl_refuse(info, 0,
+				       "give all four metrics or none",
+				       -EINVAL);
+	if (update->metric[DPR_METRIC_CPU] > DPR_MAX_CPU)
+		return dpr_genl_refuse(info, DPR_PEER_A_CPU,
+				       "CPU must be 0 to 1000 thousandths",
+				       -EINVAL);
+	update->has_metric = given;
+	return 0;
+}
+
+static int dpr_genl_peer_parse(struct genl_info *info,
+			       struct dpr_peer_update *update)
+{
+	struct nlattr **attrs = info->attrs;
+	int err;
+
+	err = dpr_genl_peer_only(info, BIT(DPR_PEER_A_ADDRESS) |
+				       BIT(DPR_PEER_A_CONNECTIONS) |
+				       BIT(DPR_PEER_A_CPU) |
+				       BIT(DPR_PEER_A_REDIRECTED) |
+				       BIT(DPR_PEER_A_SOCKETS) |
+				       BIT(DPR_PEER_A_STATE) |
+				       BIT(DPR_PEER_A_WEIGHT));
+	if (!err)
+		err = dpr_genl_peer_address(info, &update->address);
+	if (!err)
+		err = dpr_genl_peer_parse_metrics(info, update);
+	if (err)
+		return err;
+	if (attrs[DPR_PEER_A_STATE]) {
+		update->has_state = true;
+		update->state = nla_get_u32(attrs[DPR_PEER_A_STATE]);
+		if (update->state > DPR_STATE_MAX)
+			return dpr_genl_refuse(info, DPR_PEER_A_STATE,
+					       "unknown state", -EINVAL);
+	}
+	if (attrs[DPR_PEER_A_WEIGHT]) {
+		update->has_weight = true;
+		update->weight = nla_get_u32(attrs[DPR_PEER_A_WEIGHT]);
+		if (!update->weight || update->weight > DPR_MAX_WEIGHT)
+			return dpr_genl_refuse(info, DPR_PEER_A_WEIGHT,
+					       "weight must be 1 to 65535",
+					       -EINVAL);
+	}
+	return 0;
+}
+
+/* An address that redirected packets can be sent to. */
+static int dpr_genl_peer_check(struct dpr_net *dn, struct genl_info *info,
+			       __be32 address)
+{
+	switch (inet_addr_type(dn->net, address)) {
+	case RTN_LOCAL:
+		return dpr_genl_refuse(info, DPR_PEER_A_ADDRESS,
+				       "the address is this host's own",
+				       -EINVAL);
+	case RTN_BROADCAST:
+	case RTN_MULTICAST:
+		return dpr_genl_refuse(info, DPR_PEER_A_ADDRESS,
+				       "the address is not unicast", -EINVAL);
+	}
+	if (ipv4_is_zeronet(address) || ipv4_is_loopback(address) ||
+	    ipv4_is_lbcast(address))
+		return dpr_genl_refuse(info, DPR_PEER_A_ADDRESS,
+				       "the address is not unicast", -EINVAL);
+	return 0;
+}
+
+/**
+ * dpr_genl_peer_set - DPR_CMD_PEER_SET
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_peer_update update = {};
+	int err;
+
+	err = dpr_genl_peer_parse(info, &update);
+	if (err)
+		return err;
+	mutex_lock(&dn->lock);
+	err = dpr_genl_peer_check(dn, info, update.address);
+	if (!err)
+		err = dpr_peer_set(dn, &update);
+	mutex_unlock(&dn->lock);
+	if (err == -ENOSPC)
+		return dpr_genl_refuse(info, 0, "no more than 16384 peers",
+				       err);
+	return err;
+}
+
+static int dpr_genl_peer_unknown(struct genl_info *info)
+{
+	return dpr_genl_refuse(info, DPR_PEER_A_ADDRESS, "no such peer",
+			       -ENOENT);
+}
+
+/**
+ * dpr_genl_peer_del - DPR_CMD_PEER_DEL
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_peer_del(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	__be32 address;
+	int err;
+
+	err = dpr_genl_peer_only(info, BIT(DPR_PEER_A_ADDRESS) |
+				       BIT(DPR_PEER_A_DEAD));
+	if (!err)
+		err = dpr_genl_peer_address(info, &address);
+	if (err)
+		return err;
+	mutex_lock(&dn->lock);
+	err = dpr_peer_del(dn, address, info->attrs[DPR_PEER_A_DEAD]);
+	mutex_unlock(&dn->lock);
+	return err == -ENOENT ? dpr_genl_peer_unknown(info) : err;
+}
+
+/* Under dpr_net.lock. */
+static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
+			       struct dpr_genl_peer *row)
+{
+	const struct dpr_config *cfg =
+		rcu_dereference_protected(dn->config,
+					  lockdep_is_held(&dn->lock));
+	const struct dpr_table *table =
+		rcu_dereference_protected(dn->table,
+					  lockdep_is_held(&dn->lock));
+	const struct dpr_view *view;
+
+	*row = (struct dpr_genl_peer){
+		.address = peer->address,
+		.state = peer->state,
+		.weight = peer->weight,
+		.flows = max(atomic_read(&peer->flows), 0),
+		.live = max(atomic_read(&peer->live), 0),
+		.redirects = atomic64_read(&peer->redirects),
+		.listed = peer->listed,
+		.reported = peer->listed && peer->reported,
+	};
+	memcpy(row->metric, peer->metric, sizeof(row->metric));
+	if (!row->reported)
+		return;
+	view = &table->view[peer->slot];
+	row->load = view->load;
+	row->estimate = dpr_policy_estimate(view, cfg->estimate,
+					    dpr_config_connection_load(cfg));
+	row->age = jiffies_to_msecs((u32)jiffies - view->reported);
+	row->usable = dpr_policy_usable(view, jiffies,
+					cfg->report_max_age_jiffies);
+}
+
+static int dpr_genl_peer_put(struct sk_buff *msg,
+			     const struct dpr_genl_peer *row)
+{
+	int i;
+
+	if (nla_put_in_addr(msg, DPR_PEER_A_ADDRESS, row->address) ||
+	    nla_put_u32(msg, DPR_PEER_A_STATE, row->state) ||
+	    nla_put_u32(msg, DPR_PEER_A_WEIGHT, row->weight) ||
+	    nla_put_u32(msg, DPR_PEER_A_FLOWS, row->flows) ||
+	    nla_put_u32(msg, DPR_PEER_A_LIVE, row->live) ||
+	    nla_put_u64_64bit(msg, DPR_PEER_A_REDIRECTS, row->redirects,
+			      DPR_PEER_A_PAD) ||
+	    (row->listed && nla_put_flag(msg, DPR_PEER_A_LISTED)) ||
+	    (row->usable && nla_put_flag(msg, DPR_PEER_A_USABLE)))
+		return -EMSGSIZE;
+	if (!row->reported)
+		return 0;
+	for (i = 0; i < DPR_METRICS; i++)
+		if (nla_put_u32(msg, dpr_genl_metric_attr[i], row->metric[i]))
+			return -EMSGSIZE;
+	if (nla_put_u64_64bit(msg, DPR_PEER_A_LOAD, row->load,
+			      DPR_PEER_A_PAD) ||
+	    nla_put_u64_64bit(msg, DPR_PEER_A_ESTIMATE, row->estimate,
+			      DPR_PEER_A_PAD) ||
+	    nla_put_u32(msg, DPR_PEER_A_AGE, row->age))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * dpr_genl_peer_get - DPR_CMD_PEER_GET of one peer
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_peer_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_genl_peer row;
+	struct dpr_peer *peer;
+	struct sk_buff *msg;
+	__be32 address;
+	void *header;
+	int err;
+
+	err = dpr_genl_peer_only(info, BIT(DPR_PEER_A_ADDRESS));
+	if (!err)
+		err = dpr_genl_peer_address(info, &address);
+	if (err)
+		return err;
+	mutex_lock(&dn->lock);
+	peer = dpr_peer_find(dn, address);
+	if (peer)
+		dpr_genl_peer_read(dn, peer, &row);
+	mutex_unlock(&dn->lock);
+	if (!peer)
+		return dpr_genl_peer_unknown(info);
+	msg = dpr_genl_reply(info, &header);
+	if (!msg)
+		return -ENOMEM;
+	err = dpr_genl_peer_put(msg, &row);
+	if (err) {
+		nlmsg_free(msg);
+		return err;
+	}
+	genlmsg_end(msg, header);
+	return genlmsg_reply(msg, info);
+}
+
+/* Usable peers first, by estimated load; then by address. */
+static int dpr_genl_peer_compare(const void *pa, const void *pb)
+{
+	const struct dpr_genl_peer *a = pa, *b = pb;
+
+	if (a->usable != b->usable)
+		return a->usable ? -1 : 1;
+	if (a->usable && a->estimate != b->estimate)
+		return a->estimate < b->estimate ? -1 : 1;
+	return ntohl(a->address) < ntohl(b->address) ? -1 : 1;
+}
+
+/**
+ * dpr_genl_peer_start - DPR_CMD_PEER_GET of all: begin
+ * @cb: the dump
+ *
+ * Return: 0, -EINVAL if attributes are given, -ENOMEM.
+ */
+int dpr_genl_peer_start(struct netlink_callback *cb)
+{
+	struct dpr_net *dn = dpr_main_net(sock_net(cb->skb->sk));
+	struct nlattr **attrs = dpr_compat_dump_attrs(cb);
+	struct dpr_genl_peers *peers;
+	struct dpr_peer *peer;
+	u32 i;
+
+	for (i = 1; i <= DPR_PEER_A_MAX; i++) {
+		if (attrs[i]) {
+			NL_SET_ERR_MSG_ATTR(cb->extack, attrs[i],
+					    "a dump of peers has no filter");
+			return -EINVAL;
+		}
+	}
+	mutex_lock(&dn->lock);
+	peers = kvzalloc(struct_size(peers, peer, dn->peer_count), GFP_KERNEL);
+	if (!peers) {
+		mutex_unlock(&dn->lock);
+		return -ENOMEM;
+	}
+	peers->n = dn->peer_count;
+	for (i = 0; i < DPR_PEER_BUCKETS; i++)
+		hlist_for_each_entry(peer, &dn->peers[i], node)
+			dpr_genl_peer_read(dn, peer,
+					   &peers->peer[peers->next++]);
+	mutex_unlock(&dn->lock);
+	peers->next = 0;
+	sort(peers->peer, peers->n, sizeof(peers->peer[0]),
+	     dpr_genl_peer_compare, NULL);
+	cb->args[0] = (long)peers;
+	return 0;
+}
+
+/**
+ * dpr_genl_peer_dump - DPR_CMD_PEER_GET of all: fill a message
+ * @skb: the message
+ * @cb: the dump
+ *
+ * Return: bytes filled, 0 at the end.
+ */
+int dpr_genl_peer_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct dpr_genl_peers *peers = (void *)cb->args[0];
+	void *header;
+
+	for (; peers->next < peers->n; peers->next++) {
+		header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
+				     cb->nlh->nlmsg_seq, &dpr_genl_family,
+				     NLM_F_MULTI, DPR_CMD_PEER_GET);
+		if (!header)
+			break;
+		if (dpr_genl_peer_put(skb, &peers->peer[peers->next])) {
+			genlmsg_cancel(skb, header);
+			break;
+		}
+		genlmsg_end(skb, header);
+	}
+	return skb->len;
+}
+
+/**
+ * dpr_genl_peer_done - DPR_CMD_PEER_GET of all: end
+ * @cb: the dump
+ *
+ * Return: 0.
+ */
+int dpr_genl_peer_done(struct netlink_callback *cb)
+{
+	kvfree((void *)cb->args[0]);
+	return 0;
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/inetdevice.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/slab.h>
+#include <linux/tcp.h>
+#include <net/inet_hashtables.h>
+#include <net/ip.h>
+#include "compat.h"
+#include "hook.h"
+#include "icmp.h"
+#include "members.h"
+#include "mss.h"
+#include "peer.h"
+#include "receive.h"
+#include "service.h"
+#include "syn.h"
+#include "tunnel.h"
+
+/* Keeps our half-gathered packets apart from everybody else's ("dpr"). */
+#define DPR_HOOK_DEFRAG_USER	0x64707200
+
+/*
+ * The peer that serves a connection without flow, by the stateless policy;
+ * NULL if this host does. A connection that is here stays here, whatever the
+ * hash says: it began under another policy or while that peer was silent.
+ */
+static struct dpr_peer *dpr_hook_stateless(struct dpr_net *dn,
+					   struct sk_buff *skb,
+					   const struct dpr_flow_key *key)
+{
+	const struct dpr_members *base = rcu_dereference(dn->base);
+	struct dpr_peer *peer;
+	struct sock *sk;
+
+	if (likely(!base))
+		return NULL;
+	peer = dpr_members_pick(base, key->client, key->client_port);
+	if (!peer || READ_ONCE(peer->dead) || peer->address == key->client)
+		return NULL;
+	if (!__ip_dev_find(dn->net, key->address, false))
+		return NULL;
+	sk = dpr_compat_lookup_established(dn->net, key->client,
+					   key->client_port, key->address,
+					   ntohs(key->port), inet_iif(skb), 0);
+	if (!sk)
+		return peer;
+	sock_gen_put(sk);
+	return NULL;
+}
+
+/**
+ * dpr_hook_peer - the peer that serves a connection
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: a packet about it
+ * @key: the connection
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: the peer, NULL if no peer does.
+ */
+struct dpr_peer *dpr_hook_peer(struct dpr_net *dn,
+			       const struct dpr_config *cfg,
+			       struct sk_buff *skb,
+			       const struct dpr_flow_key *key)
+{
+	struct dpr_flow *flow = dpr_flow_find(dn, key);
+
+	if (!flow)
+		return dpr_hook_stateless(dn, skb, key);
+	if (dpr_flow_expired(flow, cfg) || READ_ONCE(flow->peer->dead))
+		return NULL;
+	return flow->peer;
+}
+
+static void dpr_hook_segment(const struct sk_buff *skb,
+			     struct dpr_segment *seg)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
+
+	*seg = (struct dpr_segment){
+		.key.client = iph->saddr,
+		.key.address = iph->daddr,
+		.key.client_port = th->source,
+		.key.port = th->dest,
+		.seq = ntohl(th->seq),
+		.ack = ntohl(th->ack_seq),
+		.has_ack = th->ack,
+		.syn = th->syn && !th->ack,
+		.fin = th->fin,
+		.rst = th->rst,
+	};
+	seg->end = seg->seq + th->syn + th->fin +
+		   max_t(int, 0, skb->len - iph->ihl * 4 - th->doff * 4);
+}
+
+static unsigned int dpr_hook_tcp(struct dpr_net *dn,
+				 const struct dpr_config *cfg,
+				 struct sk_buff *skb)
+{
+	struct dpr_segment seg;
+	struct dpr_flow *flow;
+	struct dpr_peer *peer;
+
+	dpr_hook_segment(skb, &seg);
+	flow = dpr_flow_find(dn, &seg.key);
+	if (seg.syn)
+		return dpr_syn(dn, cfg, skb, &seg, flow);
+	if (!flow) {
+		peer = dpr_hook_stateless(dn, skb, &seg.key);
+		if (!peer)
+			return NF_ACCEPT;
+		dpr_tunnel_send(dn, cfg, skb, peer);
+		return NF_STOLEN;
+	}
+	if (unlikely(dpr_flow_expired(flow, cfg) ||
+		     READ_ONCE(flow->peer->dead))) {
+		/* Over; without flow the stack answers with a RST. */
+		dpr_stats_inc(dn, READ_ONCE(flow->peer->dead) ?
+				  DPR_STAT_FLOWS_RESET :
+				  DPR_STAT_FLOWS_EXPIRED);
+		dpr_flow_kill(dn, flow);
+		return NF_ACCEPT;
+	}
+	dpr_flow_track(dn, flow, &seg);
+	dpr_tunnel_send(dn, cfg, skb, flow->peer);
+	return NF_STOLEN;
+}
+
+/*
+ * Only a whole packet can be classified. Of fragments, TCP ones for this host
+ * are gathered here; the stack would do it a little later anyway.
+ */
+static int dpr_hook_gather(struct dpr_net *dn, struct sk_buff *skb)
+{
+	if (!__ip_dev_find(dn->net, ip_hdr(skb)->daddr, false))
+		return NF_ACCEPT;
+	if (ip_defrag(dn->net, skb, DPR_HOOK_DEFRAG_USER))
+		return NF_STOLEN;
+	ip_send_check(ip_hdr(skb));
+	skb->ignore_df = 1;
+	dpr_stats_inc(dn, DPR_STAT_FRAGMENTS_GATHERED);
+	return -1;
+}
+
+static unsigned int dpr_hook_maybe_tcp(struct dpr_net *dn, struct sk_buff *skb)
+{
+	unsigned int hlen;
+	int verdict;
+
+	if (unlikely(skb->dev->flags & IFF_LOOPBACK))
+		return NF_ACCEPT;
+	if (unlikely(ip_is_fragment(ip_hdr(skb)))) {
+		verdict = dpr_hook_gather(dn, skb);
+		if (verdict >= 0)
+			return verdict;
+	}
+	hlen = ip_hdrlen(skb);
+	if (!pskb_may_pull(skb, hlen + sizeof(struct tcphdr)))
+		return NF_ACCEPT;
+	if (!dpr_service_ours(dn, ntohs(((struct tcphdr *)
+					 (skb->data + hlen))->dest)))
+		return NF_ACCEPT;
+	return dpr_hook_tcp(dn, rcu_dereference(dn->config), skb);
+}
+
+/* netfilter PRE_ROUTING, before connection tracking and defragmentation. */
+static unsigned int dpr_hook_in(void *priv, struct sk_buff *skb,
+				const struct nf_hook_state *state)
+{
+	struct dpr_net *dn = priv;
+
+	switch (ip_hdr(skb)->protocol) {
+	case IPPROTO_TCP:
+		return dpr_hook_maybe_tcp(dn, skb);
+	case IPPROTO_IPIP:
+		return dpr_receive(dn, rcu_dereference(dn->config), skb);
+	case IPPROTO_ICMP:
+		return dpr_icmp(dn, rcu_dereference(dn->config), skb);
+	default:
+		return NF_ACCEPT;
+	}
+}
+
+static const struct nf_hook_ops dpr_hook_ops[] = {
+	{
+		.hook = dpr_hook_in,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_PRE_ROUTING,
+		.priority = NF_IP_PRI_RAW_BEFORE_DEFRAG,
+	}, {
+		.hook = dpr_mss_hook,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = NF_IP_PRI_MANGLE,
+	},
+};
+
+/**
+ * dpr_hook_register - let the namespace's packets come by
+ * @dn: the namespace
+ *
+ * Return: 0 or a negative errno.
+ */
+int dpr_hook_register(struct dpr_net *dn)
+{
+	u32 i;
+
+	BUILD_BUG_ON(ARRAY_SIZE(dpr_hook_ops) != ARRAY_SIZE(dn->hook_ops));
+	for (i = 0; i < ARRAY_SIZE(dpr_hook_ops); i++) {
+		dn->hook_ops[i] = dpr_hook_ops[i];
+		dn->hook_ops[i].priv = dn;
+	}
+	return nf_register_net_hooks(dn->net, dn->hook_ops,
+				     ARRAY_SIZE(dn->hook_ops));
+}
+
+/**
+ * dpr_hook_unregister - let no more packets come by
+ * @dn: the namespace, hooked
+ *
+ * Packets may still be in the hooks until the RCU grace period ends.
+ */
+void dpr_hook_unregister(struct dpr_net *dn)
+{
+	nf_unregister_net_hooks(dn->net, dn->hook_ops,
+				ARRAY_SIZE(dn->hook_ops));
+}

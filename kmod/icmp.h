@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* ICMP errors about redirected connections, and about our own tunnels. */
+#ifndef _DPR_ICMP_H
+#define _DPR_ICMP_H
+
+#include "flow.h"
+#include "main.h"
+
+bool dpr_icmp_about(struct sk_buff *skb, unsigned int offset, u8 protocol,
+		    struct dpr_flow_key *key);
+unsigned int dpr_icmp(struct dpr_net *dn, const struct dpr_config *cfg,
+		      struct sk_buff *skb);
+
+#endif /* _DPR_ICMP_H */

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+/* This host's metrics. */
+#include <linux/jiffies.h>
+#include <linux/kernel_stat.h>
+#include <linux/tick.h>
+#include <linux/workqueue.h>
+#include <net/ip.h>
+#include <net/snmp.h>
+#include <net/sock.h>
+#include "load.h"
+
+#define DPR_LOAD_PERIOD	HZ
+
+/* CPU utilisation is the machine's, not the namespace's: sampled once. */
+static struct {
+	struct delayed_work work;
+	u64 idle;	/* us over all CPUs, at the last sample */
+	u64 time;	/* us, of the last sample */
+	u32 busy;	/* thousandths between the last two samples */
+} dpr_load_cpu;
+
+static u64 dpr_load_idle(int cpu)
+{
+	u64 idle = get_cpu_idle_time_us(cpu, NULL);
+	u64 iowait = get_cpu_iowait_time_us(cpu, NULL);
+
+	if (idle != -1ULL && iowait != -1ULL)
+		return idle + iowait;
+	/* The tick never stops here: the accounting is exact by itself. */
+	return div_u64(kcpustat_cpu(cpu).cpustat[CPUTIME_IDLE] +
+		       kcpustat_cpu(cpu).cpustat[CPUTIME_IOWAIT],
+		       NSEC_PER_USEC);
+}
+
+static void dpr_load_sample(void)
+{
+	u64 idle = 0, now = ktime_to_us(ktime_get()), wall;
+	int cpu, cpus = 0;
+
+	for_each_online_cpu(cpu) {
+		idle += dpr_load_idle(cpu);
+		cpus++;
+	}
+	wall = (now - dpr_load_cpu.time) * cpus;
+	/* A CPU that came or went makes nonsense of one sample: keep the old. */
+	if (wall && idle >= dpr_load_cpu.idle)
+		WRITE_ONCE(dpr_load_cpu.busy,
+			   DPR_MAX_CPU -
+			   min_t(u64, DPR_MAX_CPU,
+				 div64_u64((idle - dpr_load_cpu.idle) *
+					   DPR_MAX_CPU, wall)));
+	dpr_load_cpu.idle = idle;
+	dpr_load_cpu.time = now;
+}
+
+static void dpr_load_work(struct work_struct *work)
+{
+	dpr_load_sample();
+	schedule_delayed_work(&dpr_load_cpu.work, DPR_LOAD_PERIOD);
+}
+
+/** dpr_load_init - start sampling the CPUs */
+void __init dpr_load_init(void)
+{
+	INIT_DEFERRABLE_WORK(&dpr_load_cpu.work, dpr_load_work);
+	dpr_load_sample();
+	schedule_delayed_work(&dpr_load_cpu.work, DPR_LOAD_PERIOD);
+}
+
+/** dpr_load_exit - stop sampling */
+void dpr_load_exit(void)
+{
+	cancel_delayed_work_sync(&dpr_load_cpu.work);
+}
+
+/**
+ * dpr_load_metrics - the paper's four metrics, now (section 3.1)
+ * @dn: the namespace
+ * @metric: the four metrics
+ */
+void dpr_load_metrics(struct dpr_net *dn, u32 metric[DPR_METRICS])
+{
+	/* Per-CPU sums may be seen half way between two CPUs: never below 0. */
+	long connections = snmp_fold_field((void __percpu *)
+					   dn->net->mib.tcp_statistics,
+					   TCP_MIB_CURRESTAB);
+	int redirected = atomic_read(&dn->live);
+	int sockets = sock_inuse_get(dn->net);
+
+	metric[DPR_METRIC_CONNECTIONS] = max(connections, 0L);
+	metric[DPR_METRIC_CPU] = READ_ONCE(dpr_load_cpu.busy);
+	metric[DPR_METRIC_REDIRECTED] = max(redirected, 0);
+	metric[DPR_METRIC_SOCKETS] = max(sockets, 0);
+}
+
+/**
+ * dpr_load_own - this host's load, now
+ * @dn: the namespace
+ * @cfg: the configuration
+ */
+u64 dpr_load_own(struct dpr_net *dn, const struct dpr_config *cfg)
+{
+	u32 metric[DPR_METRICS];
+
+	dpr_load_metrics(dn, metric);
+	return dpr_policy_load(metric, cfg->metric_weight);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The state of one network namespace, and what it is configured to do. */
+#ifndef _DPR_MAIN_H
+#define _DPR_MAIN_H
+
+#include <linux/mutex.h>
+#include <linux/netfilter.h>
+#include <linux/rhashtable.h>
+#include <linux/skbuff.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <net/net_namespace.h>
+#include "dpr.h"
+#include "policy.h"
+#include "stats.h"
+
+#define DPR_PEER_BUCKETS	1024
+#define DPR_EMBRYO_SHARDS	16
+
+/**
+ * struct dpr_config - what the namespace is configured to do
+ * @address: this host's address
+ * @policy: enum dpr_policy
+ * @hash: enum dpr_hash
+ * @estimate: enum dpr_estimate
+ * @marker: enum dpr_marker
+ * @state: enum dpr_state
+ * @max_load: MaxLoad
+ * @metric_weight: weight of each metric
+ * @weight: this host's relative capacity
+ * @max_flows: bound of the routing table
+ * @report_max_age: age in ms beyond which a report no longer counts
+ * @timeout: idle time in ms after which a flow expires, by its state
+ * @report_max_age_jiffies: the same in jiffies
+ * @timeout_jiffies: the same in jiffies
+ * @rcu: frees it
+ *
+ * Never changed once published: a change publishes a new one.
+ */
+struct dpr_config {
+	__be32 address;
+	u32 policy;
+	u32 hash;
+	u32 estimate;
+	u32 marker;
+	u32 state;
+	u64 max_load;
+	u32 metric_weight[DPR_METRICS];
+	u32 weight;
+	u32 max_flows;
+	u32 report_max_age;
+	u32 timeout[DPR_FLOW_MAX + 1];
+	u32 report_max_age_jiffies;
+	u32 timeout_jiffies[DPR_FLOW_MAX + 1];
+	struct rcu_head rcu;
+};
+
+/**
+ * struct dpr_embryos - embryonic flows, oldest first
+ * @lock: protects the list; taken with bottom halves off
+ * @list: struct dpr_flow by their embryo member
+ */
+struct dpr_embryos {
+	spinlock_t lock;
+	struct list_head list;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct dpr_net - the state of one network namespace
+ * @net: the namespace
+ * @lock: serialises changes of configuration, services and peers
+ * @config: the current configuration, under RCU
+ * @stats: counters
+ * @hooked: the hooks are registered; under @lock
+ * @hook_ops: the hooks
+ * @ports: bitmap of the ports that packets are looked at for: services, and
+ *	what were services once and may still have flows. NULL before the
+ *	first service
+ * @services: the services, under RCU
+ * @peers: known peers by address, under RCU; writers hold @lock
+ * @peer_count: how many; under @lock
+ * @table: the load table, under RCU
+ * @members: hosts that the stateless policy picks from now, under RCU
+ * @base: hosts that packets without flow follow, under RCU; NULL if none
+ * @base_time: jiffies when @members began to differ from @base
+ * @flows: the routing table
+ * @flow_count: flows in it
+ * @live: flows in state SYN or established
+ * @embryos: embryonic flows
+ * @expire: where the next clean-up step goes on; under @expire_lock
+ * @expire_lock: serialises clean-up steps
+ * @full_told: jiffies of the last event of a full table
+ * @deferred: SYNs held until their listener is prepared
+ * @prepare: prepares listeners
+ */
+struct dpr_net {
+	struct net *net;
+	struct mutex lock;
+	struct dpr_config __rcu *config;
+	struct dpr_stats __percpu *stats;
+	bool hooked;
+	struct nf_hook_ops hook_ops[2];
+
+	unsigned long *ports;
+	struct dpr_services __rcu *services;
+
+	struct hlist_head *peers;
+	u32 peer_count;
+	struct dpr_table __rcu *table;
+	struct dpr_members __rcu *members;
+	struct dpr_members __rcu *base;
+	unsigned long base_time;
+
+	struct rhashtable flows;
+	atomic_t flow_count;
+	atomic_t live;
+	struct dpr_embryos embryos[DPR_EMBRYO_SHARDS];
+	struct rhashtable_iter expire;
+	struct mutex expire_lock;
+	unsigned long full_told;
+
+	struct sk_buff_head deferred;
+	struct work_struct prepare;
+};
+
+/**
+ * dpr_config_connection_load - load that one connection adds to its host
+ * @cfg: the configuration
+ *
+ * It is one in ESTABLISHED, and one socket.
+ */
+static inline u64 dpr_config_connection_load(const struct dpr_config *cfg)
+{
+	return (u64)cfg->metric_weight[DPR_METRIC_CONNECTIONS] +
+	       cfg->metric_weight[DPR_METRIC_SOCKETS];
+}
+
+struct dpr_net *dpr_main_net(struct net *net);
+int dpr_main_hook(struct dpr_net *dn);
+
+#endif /* _DPR_MAIN_H */

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _DPR_MSS_H
+#define _DPR_MSS_H
+
+#include <linux/netfilter.h>
+
+unsigned int dpr_mss_hook(void *priv, struct sk_buff *skb,
+			  const struct nf_hook_state *state);
+
+#endif /* _DPR_MSS_H */

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The peers, and the load table: those of them that new connections may be
+ * redirected to.
+ *
+ * A peer is known from its first report until it is declared dead: as long,
+ * its marked packets are accepted. It is listed (in the load table) while its
+ * reports come. It lives on, unknown, as long as a flow refers to it.
+ */
+#ifndef _DPR_PEER_H
+#define _DPR_PEER_H
+
+#include <net/dst_cache.h>
+#include "main.h"
+
+/**
+ * struct dpr_peer - another host
+ * @node: in dpr_net.peers
+ * @address: its address
+ * @refs: held by dpr_net.peers, by each flow to it, by member sets
+ * @flows: flows to it
+ * @live: of these, in state SYN or established
+ * @redirects: connections redirected to it
+ * @dead: declared dead: its flows end
+ * @listed: in the load table; under dpr_net.lock, as what follows
+ * @slot: where in the load table
+ * @stale_told: the event that its report is too old was sent
+ * @reported: a report came since it was listed
+ * @metric: the last report's metrics
+ * @state: enum dpr_state
+ * @weight: relative capacity
+ * @route: cached route to it
+ * @rcu: frees it
+ */
+struct dpr_peer {
+	struct hlist_node node;
+	__be32 address;
+	refcount_t refs;
+	atomic_t flows;
+	atomic_t live;
+	atomic64_t redirects;
+	bool dead;
+	bool listed;
+	bool stale_told;
+	bool reported;
+	u32 slot;
+	u32 metric[DPR_METRICS];
+	u32 state;
+	u32 weight;
+	struct dst_cache route;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct dpr_table - the load table
+ * @rcu: frees it
+ * @n: listed peers
+ * @peer: the peers, in the order of @view
+ * @view: what policies see of them; updated in place by reports
+ *
+ * Listing or delisting a peer publishes a new one.
+ */
+struct dpr_table {
+	struct rcu_head rcu;
+	u32 n;
+	struct dpr_peer **peer;
+	struct dpr_view view[] __counted_by(n);
+};
+
+/**
+ * struct dpr_peer_update - a change of a peer
+ * @address: which
+ * @has_metric: @metric is given: a report
+ * @has_state: @state is given
+ * @has_weight: @weight is given
+ * @metric: the four metrics
+ * @state: enum dpr_state
+ * @weight: relative capacity
+ */
+struct dpr_peer_update {
+	__be32 address;
+	bool has_metric;
+	bool has_state;
+	bool has_weight;
+	u32 metric[DPR_METRICS];
+	u32 state;
+	u32 weight;
+};
+
+int dpr_peer_setup(struct dpr_net *dn);
+void dpr_peer_teardown(struct dpr_net *dn);
+struct dpr_peer *dpr_peer_find(struct dpr_net *dn, __be32 address);
+int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update);
+int dpr_peer_del(struct dpr_net *dn, __be32 address, bool dead);
+void dpr_peer_reweigh(struct dpr_net *dn);
+void dpr_peer_tell_stale(struct dpr_net *dn);
+void dpr_peer_put(struct dpr_peer *peer);
+
+/**
+ * dpr_peer_get - take a reference
+ * @peer: the peer, under RCU or with a reference held
+ *
+ * Return: false if it is being freed.
+ */
+static inline bool dpr_peer_get(struct dpr_peer *peer)
+{
+	return refcount_inc_not_zero(&peer->refs);
+}
+
+#endif /* _DPR_PEER_H */

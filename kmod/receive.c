@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/inetdevice.h>
+#include <linux/netfilter.h>
+#include <linux/tcp.h>
+#include <net/inet_ecn.h>
+#include <net/inet_hashtables.h>
+#include <net/ip.h>
+#include <net/ip_tunnels.h>
+#include <net/route.h>
+#include <net/tcp.h>
+#include "compat.h"
+#include "icmp.h"
+#include "listener.h"
+#include "peer.h"
+#include "receive.h"
+#include "reset.h"
+#include "service.h"
+#include "tunnel.h"
+
+/**
+ * struct dpr_inner - a redirected packet, while it is examined
+ * @olen: length of the outer header
+ * @marked: the outer header has the marker bit
+ * @ce: congestion was experienced on the way between the hosts
+ * @sk: the socket it is for, NULL if unknown
+ * @refcounted: a reference on @sk is held
+ * @listener: the listener that may take it, NULL if none was looked for
+ * @local: address that the outer header names
+ */
+struct dpr_inner {
+	unsigned int olen;
+	bool marked;
+	bool ce;
+	struct sock *sk;
+	bool refcounted;
+	struct sock *listener;
+	__be32 local;
+};
+
+static struct iphdr *dpr_receive_inner(const struct sk_buff *skb,
+				       const struct dpr_inner *in)
+{
+	return (struct iphdr *)(skb->data + in->olen);
+}
+
+/*
+ * What is not a redirected packet after all is left to the stack if it was
+ * not marked (this host's own tunnels), and dropped if it was.
+ */
+static unsigned int dpr_receive_refuse(struct dpr_net *dn, struct sk_buff *skb,
+				       const struct dpr_inner *in,
+				       enum dpr_stat why)
+{
+	if (!in->marked) {
+		skb_dst_drop(skb);
+		return NF_ACCEPT;
+	}
+	dpr_stats_inc(dn, why);
+	return NF_DROP;
+}
+
+/* Is it for this host? Keeps the outer header's input route on the packet. */
+static bool dpr_receive_local(struct sk_buff *skb)
+{
+	const struct iphdr *outer = ip_hdr(skb);
+
+	if (ip_route_input_noref(skb, outer->daddr, outer->saddr,
+				 dpr_compat_dscp(outer), skb->dev))
+		return false;
+	if (skb_rtable(skb)->rt_type == RTN_LOCAL)
+		return true;
+	skb_dst_drop(skb);
+	return false;
+}
+
+/* RFC 791: is there a whole, valid header, and all that it promises? */
+static bool dpr_receive_valid(struct sk_buff *skb, const struct dpr_inner *in)
+{
+	const struct iphdr *iph;
+	unsigned int hlen, len;
+
+	if (!pskb_may_pull(skb, in->olen + sizeof(*iph)))
+		return false;
+	iph = dpr_receive_inner(skb, in);
+	hlen = iph->ihl * 4;
+	if (iph->version != 4 || hlen < sizeof(*iph) ||
+	    !pskb_may_pull(skb, in->olen + hlen))
+		return false;
+	iph = dpr_receive_inner(skb, in);
+	len = ntohs(iph->tot_len);
+	return !ip_fast_csum(iph, iph->ihl) && len >= hlen &&
+	       len <= skb->len - in->olen;
+}
+
+/* Addresses that a packet from a client to a peer can have. */
+static bool dpr_receive_addresses(struct dpr_net *dn, const struct iphdr *iph)
+{
+	if (ipv4_is_loopback(iph->saddr) || ipv4_is_multicast(iph->saddr) ||
+	    ipv4_is_lbcast(iph->saddr) || ipv4_is_zeronet(iph->saddr))
+		return false;
+	if (ipv4_is_loopback(iph->daddr) || ipv4_is_multicast(iph->daddr) ||
+	    ipv4_is_lbcast(iph->daddr) || ipv4_is_zeronet(iph->daddr))
+		return false;
+	return !__ip_dev_find(dn->net, iph->saddr, false);
+}
+
+/* Takes off the outer header; what is left is the client's packet. */
+static bool dpr_receive_unwrap(struct sk_buff *skb, const struct dpr_inner *in)
+{
+	const struct iphdr *iph;
+
+	skb_pull_rcsum(skb, in->olen);
+	skb_reset_network_header(skb);
+	if (pskb_trim_rcsum(skb, ntohs(ip_hdr(skb)->tot_len)) ||
+	    iptunnel_pull_offloads(skb))
+		return false;
+	if (in->ce) {
+		if (skb_ensure_writable(skb, sizeof(*iph)))
+			return false;
+		IP_ECN_set_ce(ip_hdr(skb));
+	}
+	iph = ip_hdr(skb);
+	skb_set_transport_header(skb, iph->ihl * 4);
+	skb_clear_hash_if_not_l4(skb);
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+	IPCB(skb)->iif = skb->skb_iif;
+	return true;
+}
+
+static void dpr_receive_put(struct dpr_inner *in)
+{
+	if (in->sk && in->refcounted)
+		sock_gen_put(in->sk);
+}
+
+/* Hands the client's packet to the stack, with its socket if known. */
+static unsigned int dpr_receive_accept(struct dpr_net *dn, struct sk_buff *skb,
+				       struct dpr_inner *in)
+{
+	if (!dpr_receive_unwrap(skb, in)) {
+		dpr_receive_put(in);
+		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
+		return NF_DROP;
+	}
+	if (in->sk) {
+		skb_orphan(skb);
+		skb->sk = in->sk;
+		skb->destructor = in->refcounted ? sock_edemux : sock_pfree;
+	}
+	dpr_stats_inc(dn, DPR_STAT_RX_PACKETS);
+	dpr_stats_add(dn, DPR_STAT_RX_BYTES, skb->len);
+	return NF_ACCEPT;
+}
+
+/* Finds the socket: a connection, else a listener if there is a service. */
+static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
+			       struct dpr_inner *in)
+{
+	const struct iphdr *iph = dpr_receive_inner(skb, in);
+	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
+
+	in->sk = dpr_compat_lookup_established(dn->net, iph->saddr, th->source,
+					       iph->daddr, ntohs(th->dest),
+					       inet_iif(skb), 0);
+	in->refcounted = in->sk;
+	/* In place of a connection in TIME_WAIT the listener may take a SYN. */
+	if (in->sk && (in->sk->sk_state != TCP_TIME_WAIT || !th->syn))
+		return;
+	if (dpr_service_port(dn, ntohs(th->dest)))
+		in->listener = dpr_listener_find(dn->net, skb, in->olen,
+						 in->local);
+	if (!in->sk)
+		in->sk = in->listener;
+}
+
+static unsigned int dpr_receive_tcp(struct dpr_net *dn, struct sk_buff *skb,
+				    struct dpr_inner *in)
+{
+	const struct iphdr *iph = dpr_receive_inner(skb, in);
+	unsigned int hlen = iph->ihl * 4;
+	const struct tcphdr *th;
+	unsigned int verdict;
+	bool syn;
+
+	if (ip_is_fragment(iph))
+		return dpr_receive_accept(dn, skb, in);
+	if (ntohs(iph->tot_len) < hlen + sizeof(*th) ||
+	    !pskb_may_pull(skb, in->olen + hlen + sizeof(*th)))
+		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
+	th = (void *)dpr_receive_inner(skb, in) + hlen;
+	syn = th->syn && !th->ack;
+	dpr_receive_lookup(dn, skb, in);
+	if (in->listener && !dpr_listener_ready(in->listener)) {
+		dpr_receive_put(in);
+		dpr_stats_inc(dn, DPR_STAT_RX_LISTENER_DEFERRED);
+		return dpr_listener_defer(dn, skb) ? NF_STOLEN : NF_DROP;
+	}
+	if (!in->sk) {
+		if (dpr_receive_unwrap(skb, in))
+			dpr_reset_reply(dn, skb);
+		else
+			dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
+		return NF_DROP;
+	}
+	verdict = dpr_receive_accept(dn, skb, in);
+	if (syn && verdict == NF_ACCEPT)
+		dpr_stats_inc(dn, DPR_STAT_RX_SYN);
+	return verdict;
+}
+
+static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
+				     struct dpr_inner *in)
+{
+	struct dpr_flow_key key;
+	unsigned int verdict;
+
+	if (!dpr_icmp_about(skb, in->olen, IPPROTO_TCP, &key))
+		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
+	verdict = dpr_receive_accept(dn, skb, in);
+	if (verdict == NF_ACCEPT)
+		dpr_stats_inc(dn, DPR_STAT_RX_ICMP);
+	return verdict;
+}
+
+/**
+ * dpr_receive - take in a protocol 4 packet if a peer redirected it
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: the packet, as it came to PRE_ROUTING
+ *
+ * A redirected packet leaves without its outer header but with the outer
+ * header's input route: the rest of the way in sees the client's own packet
+ * and asks neither whether its destination is local nor whether its source
+ * came in by the right device. Called under RCU in softirq.
+ *
+ * Return: the netfilter verdict.
+ */
+unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
+			 struct sk_buff *skb)
+{
+	const struct iphdr *outer = ip_hdr(skb), *iph;
+	struct dpr_inner in = {
+		.olen = outer->ihl * 4,
+		.marked = outer->frag_off & htons(DPR_TUNNEL_MARK),
+		.local = outer->daddr,
+	};
+	u8 otos = outer->tos;
+	int ecn;
+
+	if (!in.marked && cfg->marker == DPR_MARKER_FRAGBIT)
+		return NF_ACCEPT;
+	if (!in.marked && !dpr_peer_find(dn, outer->saddr))
+		return NF_ACCEPT;
+	if (!dpr_receive_local(skb))
+		return NF_ACCEPT;
+	if (!dpr_peer_find(dn, outer->saddr))
+		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_STRANGER);
+	if (ip_is_fragment(outer) || !dpr_receive_valid(skb, &in))
+		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_MALFORMED);
+	iph = dpr_receive_inner(skb, &in);
+	if (iph->protocol == IPPROTO_IPIP)
+		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_NESTED);
+	if (!dpr_receive_addresses(dn, iph))
+		return dpr_receive_refuse(dn, skb, &in,
+					  DPR_STAT_RX_BAD_ADDRESS);
+	ecn = __INET_ECN_decapsulate(otos, iph->tos, &in.ce);
+	if (ecn > 1)
+		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_ECN);
+	switch (iph->protocol) {
+	case IPPROTO_TCP:
+		return dpr_receive_tcp(dn, skb, &in);
+	case IPPROTO_ICMP:
+		return dpr_receive_icmp(dn, skb, &in);
+	default:
+		return dpr_receive_refuse(dn, skb, &in,
+					  DPR_STAT_RX_NOT_SERVED);
+	}
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The way in: packets that a peer redirected to this host. */
+#ifndef _DPR_RECEIVE_H
+#define _DPR_RECEIVE_H
+
+#include "main.h"
+
+unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
+			 struct sk_buff *skb);
+
+#endif /* _DPR_RECEIVE_H */

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* RSTs to clients that the stack cannot send by itself. */
+#ifndef _DPR_RESET_H
+#define _DPR_RESET_H
+
+#include "flow.h"
+#include "main.h"
+
+void dpr_reset_reply(struct dpr_net *dn, struct sk_buff *skb);
+void dpr_reset_client(struct dpr_net *dn, const struct dpr_flow *flow);
+
+#endif /* _DPR_RESET_H */

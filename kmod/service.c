@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include "service.h"
+
+static int dpr_service_compare(const struct dpr_service *a,
+			       const struct dpr_service *b)
+{
+	if (a->port != b->port)
+		return a->port < b->port ? -1 : 1;
+	if (a->address != b->address)
+		return ntohl(a->address) < ntohl(b->address) ? -1 : 1;
+	return 0;
+}
+
+static void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new)
+{
+	struct dpr_services *old;
+
+	old = rcu_replace_pointer(dn->services, new,
+				  lockdep_is_held(&dn->lock));
+	if (old)
+		kfree_rcu(old, rcu);
+}
+
+/**
+ * dpr_service_add - add a service and start looking at its packets
+ * @dn: the namespace; its lock is held
+ * @service: the service; its port is not 0
+ *
+ * Return: 0, -EEXIST, -ENOSPC beyond DPR_MAX_SERVICES, -ENOMEM, or what
+ * registering the hooks returned.
+ */
+int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service)
+{
+	struct dpr_services *old, *new;
+	u32 n, i, at = 0;
+	int err;
+
+	old = rcu_dereference_protected(dn->services,
+					lockdep_is_held(&dn->lock));
+	n = old ? old->n : 0;
+	for (i = 0; i < n; i++) {
+		int order = dpr_service_compare(&old->service[i], service);
+
+		if (!order)
+			return -EEXIST;
+		if (order < 0)
+			at = i + 1;
+	}
+	if (n >= DPR_MAX_SERVICES)
+		return -ENOSPC;
+	new = kzalloc(struct_size(new, service, n + 1), GFP_KERNEL);
+	if (!new)
+		return -ENOMEM;
+	new->n = n + 1;
+	if (old) {
+		memcpy(new->service, old->service, at * sizeof(*service));
+		memcpy(new->service + at + 1, old->service + at,
+		       (n - at) * sizeof(*service));
+	}
+	new->service[at] = *service;
+	if (!dn->ports)
+		dn->ports = kvcalloc(BITS_TO_LONGS(U16_MAX + 1),
+				     sizeof(long), GFP_KERNEL);
+	err = dn->ports ? dpr_main_hook(dn) : -ENOMEM;
+	if (err) {
+		kfree(new);
+		return err;
+	}
+	set_bit(service->port, dn->ports);
+	dpr_service_publish(dn, new);
+	return 0;
+}
+
+/**
+ * dpr_service_del - make no decision for a service any more
+ * @dn: the namespace; its lock is held
+ * @service: the service
+ *
+ * Its packets are still looked at: its flows go on.
+ *
+ * Return: 0, -ENOENT or -ENOMEM.
+ */
+int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service)
+{
+	struct dpr_services *old, *new = NULL;
+	u32 i;
+
+	old = rcu_dereference_protected(dn->services,
+					lockdep_is_held(&dn->lock));
+	for (i = 0; old && i < old->n; i++)
+		if (!dpr_service_compare(&old->service[i], service))
+			break;
+	if (!old || i == old->n)
+		return -ENOENT;
+	if (old->n > 1) {
+		new = kzalloc(struct_size(new, service, old->n - 1),
+			      GFP_KERNEL);
+		if (!new)
+			return -ENOMEM;
+		new->n = old->n - 1;
+		memcpy(new->service, old->service, i * sizeof(*service));
+		memcpy(new->service + i, old->service + i + 1,
+		       (old->n - i - 1) * sizeof(*service));
+	}
+	dpr_service_publish(dn, new);
+	return 0;
+}
+
+/**
+ * dpr_service_match - is there a service on this address and port
+ * @dn: the namespace
+ * @address: a local address
+ * @port: host byte order
+ *
+ * Called under RCU.
+ */
+bool dpr_service_match(struct dpr_net *dn, __be32 address, u16 port)
+{
+	const struct dpr_services *services = rcu_dereference(dn->services);
+	u32 i;
+
+	for (i = 0; services && i < services->n; i++) {
+		const struct dpr_service *service = &services->service[i];
+
+		if (service->port == port &&
+		    (!service->address || service->address == address))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * dpr_service_port - is there a service on this port, on whatever address
+ * @dn: the namespace
+ * @port: host byte order
+ *
+ * Called under RCU.
+ */
+bool dpr_service_port(struct dpr_net *dn, u16 port)
+{
+	const struct dpr_services *services = rcu_dereference(dn->services);
+	u32 i;
+
+	for (i = 0; services && i < services->n; i++)
+		if (services->service[i].port == port)
+			return true;
+	return false;
+}
+
+/**
+ * dpr_service_teardown - free the services
+ * @dn: the namespace; no hook runs in it any more
+ */
+void dpr_service_teardown(struct dpr_net *dn)
+{
+	kfree(rcu_dereference_protected(dn->services, true));
+	kvfree(dn->ports);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _DPR_SERVICE_H
+#define _DPR_SERVICE_H
+
+#include "main.h"
+
+/**
+ * struct dpr_service - a TCP port that the cluster serves
+ * @address: the one local address it is on; 0 for all
+ * @port: host byte order
+ */
+struct dpr_service {
+	__be32 address;
+	u16 port;
+};
+
+/**
+ * struct dpr_services - the services of a namespace; never changed
+ * @rcu: frees it
+ * @n: how many
+ * @service: ordered by port, then address
+ */
+struct dpr_services {
+	struct rcu_head rcu;
+	u32 n;
+	struct dpr_service service[] __counted_by(n);
+};
+
+int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service);
+int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service);
+bool dpr_service_match(struct dpr_net *dn, __be32 address, u16 port);
+bool dpr_service_port(struct dpr_net *dn, u16 port);
+void dpr_service_teardown(struct dpr_net *dn);
+
+/**
+ * dpr_service_ours - may a packet to this port concern us
+ * @dn: the namespace, hooked
+ * @port: host byte order
+ *
+ * One bit test: what most packets cost that are none of ours.
+ */
+static inline bool dpr_service_ours(const struct dpr_net *dn, u16 port)
+{
+	return test_bit(port, dn->ports);
+}
+
+#endif /* _DPR_SERVICE_H */

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/inetdevice.h>
+#include <linux/random.h>
+#include <net/inet_hashtables.h>
+#include <net/ip.h>
+#include <net/sock.h>
+#include "compat.h"
+#include "genl.h"
+#include "load.h"
+#include "members.h"
+#include "peer.h"
+#include "service.h"
+#include "syn.h"
+#include "tunnel.h"
+
+/*
+ * Does a flow take this SYN? Yes for a copy of the SYN that made it, and
+ * while the connection lives: the serving host knows how to answer. A new SYN
+ * on a closing flow is a new connection; the flow goes.
+ */
+static bool dpr_syn_of_flow(struct dpr_net *dn, const struct dpr_config *cfg,
+			    const struct dpr_segment *seg,
+			    struct dpr_flow *flow)
+{
+	u8 state = READ_ONCE(flow->state);
+
+	if (dpr_flow_expired(flow, cfg) || READ_ONCE(flow->peer->dead)) {
+		if (dpr_flow_kill(dn, flow))
+			dpr_stats_inc(dn, READ_ONCE(flow->peer->dead) ?
+					  DPR_STAT_FLOWS_RESET :
+					  DPR_STAT_FLOWS_EXPIRED);
+		return false;
+	}
+	if (seg->seq == flow->isn || state == DPR_FLOW_SYN ||
+	    state == DPR_FLOW_ESTABLISHED)
+		return true;
+	if (dpr_flow_kill(dn, flow))
+		dpr_stats_inc(dn, DPR_STAT_FLOWS_REPLACED);
+	return false;
+}
+
+/*
+ * Does this host serve the connection already? A request socket or a
+ * connection does; one in TIME_WAIT is over.
+ */
+static bool dpr_syn_owned(struct dpr_net *dn, const struct sk_buff *skb,
+			  const struct dpr_flow_key *key)
+{
+	struct sock *sk;
+	bool owned;
+
+	sk = dpr_compat_lookup_established(dn->net, key->client,
+					   key->client_port, key->address,
+					   ntohs(key->port), inet_iif(skb), 0);
+	if (!sk)
+		return false;
+	owned = sk->sk_state != TCP_TIME_WAIT;
+	sock_gen_put(sk);
+	return owned;
+}
+
+/* A full table is told of, but not more than once a second. */
+static void dpr_syn_tell_full(struct dpr_net *dn)
+{
+	unsigned long told = READ_ONCE(dn->full_told);
+
+	if (told && time_before(jiffies, told + HZ))
+		return;
+	if (cmpxchg(&dn->full_told, told, jiffies | 1) == told)
+		dpr_genl_tell(dn, DPR_EVENT_TABLE_FULL);
+}
+
+/* Makes the flow and sends the SYN; serves it if there is no room. */
+static unsigned int dpr_syn_redirect(struct dpr_net *dn,
+				     const struct dpr_config *cfg,
+				     struct sk_buff *skb,
+				     const struct dpr_segment *seg,
+				     struct dpr_peer *peer)
+{
+	struct dpr_flow *flow = dpr_flow_insert(dn, cfg, seg, peer);
+
+	if (IS_ERR(flow)) {
+		if (PTR_ERR(flow) == -ENOSPC) {
+			dpr_stats_inc(dn, DPR_STAT_SERVED_TABLE_FULL);
+			dpr_syn_tell_full(dn);
+		} else {
+			dpr_stats_inc(dn, DPR_STAT_SERVED_NO_MEMORY);
+		}
+		return NF_ACCEPT;
+	}
+	dpr_stats_inc(dn, DPR_STAT_REDIRECTED);
+	dpr_tunnel_send(dn, cfg, skb, flow->peer);
+	return NF_STOLEN;
+}
+
+static bool dpr_syn_peer_usable(struct dpr_net *dn,
+				const struct dpr_config *cfg,
+				const struct dpr_peer *peer, __be32 client)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+	u32 slot = READ_ONCE(peer->slot);
+
+	return table && slot < table->n && table->peer[slot] == peer &&
+	       dpr_policy_usable(&table->view[slot], jiffies,
+				 cfg->report_max_age_jiffies) &&
+	       peer->address != client;
+}
+
+/* The stateless policy; see members.h for when a connection needs a flow. */
+static unsigned int dpr_syn_stateless(struct dpr_net *dn,
+				      const struct dpr_config *cfg,
+				      struct sk_buff *skb,
+				      const struct dpr_segment *seg)
+{
+	const struct dpr_members *members = rcu_dereference(dn->members);
+	struct dpr_members *base = rcu_dereference(dn->base);
+	const struct dpr_flow_key *key = &seg->key;
+	struct dpr_peer *peer;
+
+	peer = members ? dpr_members_pick(members, key->client,
+					  key->client_port) : NULL;
+	if (!peer) {
+		dpr_stats_inc(dn, DPR_STAT_SERVED_HASH);
+		return NF_ACCEPT;
+	}
+	if (!dpr_syn_peer_usable(dn, cfg, peer, key->client)) {
+		dpr_stats_inc(dn, DPR_STAT_SERVED_NO_PEER);
+		return NF_ACCEPT;
+	}
+	if (!base || READ_ONCE(base->frozen) ||
+	    dpr_members_pick(base, key->client, key->client_port) != peer)
+		return dpr_syn_redirect(dn, cfg, skb, seg, peer);
+	if (!READ_ONCE(base->used))
+		WRITE_ONCE(base->used, true);
+	dpr_stats_inc(dn, DPR_STAT_REDIRECTED_HASH);
+	dpr_tunnel_send(dn, cfg, skb, peer);
+	return NF_STOLEN;
+}
+
+static unsigned int dpr_syn_decide(struct dpr_net *dn,
+				   const struct dpr_config *cfg,
+				   struct sk_buff *skb,
+				   const struct dpr_segment *seg)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+	struct dpr_policy_args args = {
+		.policy = cfg->policy,
+		.estimate = cfg->estimate,
+		.draining = cfg->state != DPR_STATE_ACTIVE,
+		.connection_load = dpr_config_connection_load(cfg),
+		.own_weight = cfg->weight,
+		.max_load = cfg->max_load,
+		.now = jiffies,
+		.max_age = cfg->report_max_age_jiffies,
+		.client = (__force u32)seg->key.client,
+	};
+	struct dpr_decision decision;
+
+	if (args.policy != DPR_POLICY_OFF) {
+		args.own_load = dpr_load_own(dn, cfg);
+		args.random = get_random_u64();
+	}
+	decision = dpr_policy_decide(&args, table ? table->view : NULL,
+				     table ? table->n : 0);
+	if (decision.outcome == DPR_STAT_REDIRECTED)
+		return dpr_syn_redirect(dn, cfg, skb, seg,
+					table->peer[decision.peer]);
+	dpr_stats_inc(dn, decision.outcome);
+	return NF_ACCEPT;
+}
+
+/**
+ * dpr_syn - serve a new connection, or redirect it
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: its SYN
+ * @seg: the same, parsed
+ * @flow: the flow of its 4-tuple, NULL if there is none
+ *
+ * The order of the questions keeps a connection on one host: whoever got the
+ * first copy of the SYN gets every other. Called under RCU in softirq.
+ *
+ * Return: the netfilter verdict.
+ */
+unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
+		     struct sk_buff *skb, const struct dpr_segment *seg,
+		     struct dpr_flow *flow)
+{
+	const struct dpr_flow_key *key = &seg->key;
+
+	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow)) {
+		dpr_stats_inc(dn, DPR_STAT_SYN_RETRANSMITTED);
+		dpr_flow_track(dn, flow, seg);
+		dpr_tunnel_send(dn, cfg, skb, flow->peer);
+		return NF_STOLEN;
+	}
+	if (!dpr_service_match(dn, key->address, ntohs(key->port)) ||
+	    !__ip_dev_find(dn->net, key->address, false))
+		return NF_ACCEPT;
+	if (dpr_syn_owned(dn, skb, key)) {
+		dpr_stats_inc(dn, DPR_STAT_SYN_OWNED);
+		return NF_ACCEPT;
+	}
+	if (__ip_dev_find(dn->net, key->client, false)) {
+		dpr_stats_inc(dn, DPR_STAT_SERVED_LOCAL);
+		return NF_ACCEPT;
+	}
+	if (cfg->policy == DPR_POLICY_STATELESS)
+		return dpr_syn_stateless(dn, cfg, skb, seg);
+	return dpr_syn_decide(dn, cfg, skb, seg);
+}

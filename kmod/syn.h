@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* New connections: everything around the decision itself (policy.h). */
+#ifndef _DPR_SYN_H
+#define _DPR_SYN_H
+
+#include "flow.h"
+#include "main.h"
+
+unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
+		     struct sk_buff *skb, const struct dpr_segment *seg,
+		     struct dpr_flow *flow);
+
+#endif /* _DPR_SYN_H */

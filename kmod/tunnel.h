@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The way out: IP-in-IP to a peer (RFC 2003). */
+#ifndef _DPR_TUNNEL_H
+#define _DPR_TUNNEL_H
+
+#include "main.h"
+
+/* The reserved bit of the fragment field: the marker. */
+#define DPR_TUNNEL_MARK	0x8000
+
+void dpr_tunnel_send(struct dpr_net *dn, const struct dpr_config *cfg,
+		     struct sk_buff *skb, struct dpr_peer *peer);
+
+#endif /* _DPR_TUNNEL_H */
