@@ -36,7 +36,7 @@ missing() {
 update() {
 	[ -z "${updated:-}" ] || return 0
 	say "apt-get update: the package lists are absent or old"
-	$as_root apt-get -q update >&2
+	$as_root apt-get -q update >&2 || return 1
 	updated=yes
 }
 
@@ -149,3 +149,5 @@ install_go() {
 [ $# -gt 0 ] || set -- packages
 install_packages "$@"
 install_go
+# The lab asks apt for the guests' kernel, and needs the lists for that.
+known linux-image-cloud-amd64 || update || say "no package lists: the lab can use only kernels that are here"
