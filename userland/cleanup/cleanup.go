@@ -234,16 +234,20 @@ func (c *Cleaner) probe(ctx context.Context, k Kernel, host netip.Addr) error {
 func (c *Cleaner) judge(ctx context.Context, r result) error {
 	delete(c.probing, r.host)
 	cfg := c.config.Load()
+	level := slog.LevelWarn
+	if _, before := c.next[r.host]; before {
+		level = slog.LevelDebug // it was said when it was first found out
+	}
 	// The next probe comes no sooner than it takes to be taken for dead.
 	c.next[r.host] = time.Now().Add(cfg.Cleanup.DeadAfter)
 	switch {
 	case ctx.Err() != nil:
 		return nil
 	case r.verdict == Alive:
-		c.log.Log(slog.LevelWarn, "alive "+r.host.String(), "a peer is silent but its host answers; its flows go on", "peer", r.host)
+		c.o.Log.Log(ctx, level, "a peer is silent but its host answers; its flows go on", "peer", r.host)
 		return nil
 	case r.verdict == Unknown:
-		c.log.Log(slog.LevelWarn, "unknown", "a silent peer cannot be probed from here; its flows go on", "peer", r.host)
+		c.o.Log.Log(ctx, level, "a silent peer cannot be probed from here; its flows go on", "peer", r.host)
 		return nil
 	}
 	k, err := c.link.Get()

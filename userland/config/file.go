@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -47,26 +48,29 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load reads a file and the key files it names. The error is an *Error if the
-// file has mistakes, else that of opening it.
+// Load reads a file and the key files it names. The error is an *Error.
 func Load(path string) (*Config, error) {
-	f, err := os.Open(path)
+	data, err := read(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	if info.Size() > maxSize {
-		return nil, &Error{path, []Mistake{{Message: fmt.Sprintf("%d bytes are too many, at most %d are read", info.Size(), maxSize)}}}
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
+		return nil, &Error{path, []Mistake{{Message: err.Error()}}}
 	}
 	return Parse(path, data)
+}
+
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxSize {
+		return nil, fmt.Errorf("it has more than %d bytes", maxSize)
+	}
+	return data, nil
 }
 
 // Parse reads the text of a file; the name is for errors. Key files are read.

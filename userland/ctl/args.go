@@ -1,0 +1,228 @@
+package ctl
+
+import (
+	"encoding"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+// completionFlag is added last by the shell's completion.
+const completionFlag = "--generate-bash-completion"
+
+// intersperse moves the flags of the command that args names before its other
+// arguments, where the cli package looks for them: "service add 80 --address
+// A" is as right as "service add --address A 80".
+func intersperse(app *cli.App, args []string) []string {
+	if len(args) == 0 || slices.Contains(args, completionFlag) {
+		return args
+	}
+	out := args[:1:1]
+	commands, flags := app.Commands, app.Flags
+	rest := args[1:]
+	for len(rest) > 0 {
+		if strings.HasPrefix(rest[0], "-") && rest[0] != "-" && rest[0] != "--" {
+			n := flagArgs(flags, rest)
+			out, rest = append(out, rest[:n]...), rest[n:]
+			continue
+		}
+		i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(rest[0]) })
+		if i < 0 {
+			break
+		}
+		out, rest = append(out, rest[0]), rest[1:]
+		commands, flags = commands[i].Subcommands, commands[i].Flags
+	}
+	var positional []string
+	for len(rest) > 0 {
+		switch {
+		case rest[0] == "--":
+			positional, rest = append(positional, rest[1:]...), nil
+		case strings.HasPrefix(rest[0], "-") && rest[0] != "-":
+			n := flagArgs(flags, rest)
+			out, rest = append(out, rest[:n]...), rest[n:]
+		default:
+			positional, rest = append(positional, rest[0]), rest[1:]
+		}
+	}
+	if len(positional) > 0 && strings.HasPrefix(positional[0], "-") {
+		out = append(out, "--")
+	}
+	return append(out, positional...)
+}
+
+// flagArgs counts the arguments that the flag rest[0] takes up.
+func flagArgs(flags []cli.Flag, rest []string) int {
+	name := strings.TrimLeft(rest[0], "-")
+	if strings.Contains(name, "=") || len(rest) == 1 {
+		return 1
+	}
+	for _, f := range flags {
+		if _, isBool := f.(*cli.BoolFlag); !isBool && slices.Contains(f.Names(), name) {
+			return 2
+		}
+	}
+	return 1
+}
+
+// positional returns the arguments that are no flags, which must be as many
+// as names. A name in brackets may be missing; it is then empty.
+func positional(c *cli.Context, names ...string) ([]string, error) {
+	args := c.Args().Slice()
+	if len(args) > len(names) {
+		return nil, usagef("%sunexpected argument %q", where(c), args[len(names)])
+	}
+	for i := len(args); i < len(names); i++ {
+		if !strings.HasPrefix(names[i], "[") {
+			return nil, usagef("%sthe argument %s is missing", where(c), names[i])
+		}
+		args = append(args, "")
+	}
+	return args, nil
+}
+
+func parsePort(name, s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, usagef("%s %q is not a port from 1 to 65535", name, s)
+	}
+	return uint16(n), nil
+}
+
+func parseAddr(name, s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil || !a.Is4() {
+		return a, usagef("%s %q is not an IPv4 address", name, s)
+	}
+	return a, nil
+}
+
+func parseAddrPort(name, s string) (netip.AddrPort, error) {
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil || !ap.Addr().Is4() || ap.Port() == 0 {
+		return ap, usagef("%s %q is not an IPv4 address with a port, such as 192.0.2.1:80", name, s)
+	}
+	return ap, nil
+}
+
+// addrValue is the value of a flag that takes an IPv4 address.
+type addrValue struct{ netip.Addr }
+
+func (v *addrValue) Set(s string) error {
+	a, err := netip.ParseAddr(s)
+	if err != nil || !a.Is4() {
+		return fmt.Errorf("%q is not an IPv4 address", s)
+	}
+	v.Addr = a
+	return nil
+}
+
+func (v *addrValue) String() string {
+	if !v.IsValid() {
+		return ""
+	}
+	return v.Addr.String()
+}
+
+// wordValue is the value of a flag that takes one of a few words. Unlike its
+// zero value, one that is set has a word.
+type wordValue[T any, P interface {
+	*T
+	encoding.TextUnmarshaler
+	fmt.Stringer
+}] struct {
+	value T
+	set   bool
+}
+
+func (v *wordValue[T, P]) Set(s string) error {
+	if err := P(&v.value).UnmarshalText([]byte(s)); err != nil {
+		return err
+	}
+	v.set = true
+	return nil
+}
+
+func (v *wordValue[T, P]) String() string {
+	if v == nil || !v.set {
+		return ""
+	}
+	return P(&v.value).String()
+}
+
+// pointer returns the value if the flag was given, else nil.
+func (v *wordValue[T, P]) pointer() *T {
+	if !v.set {
+		return nil
+	}
+	return &v.value
+}
+
+// numberValue is the value of a flag that takes a whole number of a range.
+type numberValue[T uint16 | uint32 | uint64] struct {
+	value    T
+	min, max uint64
+	set      bool
+}
+
+func (v *numberValue[T]) Set(s string) error {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n < v.min || n > v.max {
+		return fmt.Errorf("%q is not a whole number from %d to %d", s, v.min, v.max)
+	}
+	v.value, v.set = T(n), true
+	return nil
+}
+
+func (v *numberValue[T]) String() string {
+	if v == nil || !v.set {
+		return ""
+	}
+	return strconv.FormatUint(uint64(v.value), 10)
+}
+
+func (v *numberValue[T]) pointer() *T {
+	if !v.set {
+		return nil
+	}
+	return &v.value
+}
+
+// durationValue is the value of a flag that takes a time of whole
+// milliseconds, from 1 to max.
+type durationValue struct {
+	value time.Duration
+	set   bool
+	max   time.Duration
+}
+
+func (v *durationValue) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < time.Millisecond || d > v.max || d%time.Millisecond != 0 {
+		return fmt.Errorf(`%q is not a duration from 1ms to %v, such as "1.5s"`, s, v.max)
+	}
+	v.value, v.set = d, true
+	return nil
+}
+
+func (v *durationValue) String() string {
+	if v == nil || !v.set {
+		return ""
+	}
+	return v.value.String()
+}
+
+func (v *durationValue) pointer() *time.Duration {
+	if !v.set {
+		return nil
+	}
+	return &v.value
+}
+
+const maxUint64 = uint64(math.MaxUint64)

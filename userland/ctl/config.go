@@ -1,0 +1,185 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"dpr/userland/dprnl"
+)
+
+// policyFlags are the values that "policy set" takes besides its name.
+type policyFlags struct {
+	hash     wordValue[dprnl.Hash, *dprnl.Hash]
+	estimate wordValue[dprnl.Estimate, *dprnl.Estimate]
+	marker   wordValue[dprnl.Marker, *dprnl.Marker]
+	maxLoad  numberValue[uint64]
+}
+
+func (f *policyFlags) flags() []cli.Flag {
+	f.maxLoad.max = maxUint64
+	return []cli.Flag{
+		&cli.GenericFlag{Name: "max-load", Usage: "serve below this `LOAD`", Value: &f.maxLoad},
+		&cli.GenericFlag{Name: "hash", Usage: "what stateless hashes: " + words(dprnl.HashWords()), Value: &f.hash},
+		&cli.GenericFlag{Name: "estimate", Usage: "a peer's load between reports: " + words(dprnl.EstimateWords()), Value: &f.estimate},
+		&cli.GenericFlag{Name: "marker", Usage: "how redirected packets are told: " + words(dprnl.MarkerWords()), Value: &f.marker},
+	}
+}
+
+func (f *policyFlags) update() dprnl.ConfigUpdate {
+	return dprnl.ConfigUpdate{Hash: f.hash.pointer(), Estimate: f.estimate.pointer(),
+		Marker: f.marker.pointer(), MaxLoad: f.maxLoad.pointer()}
+}
+
+func words(list []string) string { return "`" + strings.Join(list, "|") + "`" }
+
+func (p *program) policyCommand() *cli.Command {
+	f := &policyFlags{}
+	return &cli.Command{
+		Name:   "policy",
+		Usage:  "how it is decided who serves a new connection",
+		Flags:  []cli.Flag{jsonFlag()},
+		Action: show(p, readConfig, writePolicy),
+		Subcommands: []*cli.Command{{
+			Name: "set", Usage: "decide so from now on", ArgsUsage: strings.Join(dprnl.PolicyWords(), "|"),
+			Flags: f.flags(),
+			Action: func(c *cli.Context) error {
+				args, err := positional(c, "NAME")
+				if err != nil {
+					return err
+				}
+				var policy dprnl.Policy
+				if err := policy.UnmarshalText([]byte(args[0])); err != nil {
+					return usagef("NAME %w", err)
+				}
+				u := f.update()
+				u.Policy = &policy
+				return p.kernel(c, func(ctx context.Context, k Kernel) error { return k.SetConfig(ctx, u) })
+			},
+		}},
+	}
+}
+
+// configFlags are the values that "config set" takes.
+type configFlags struct {
+	policyFlags
+	address     addrValue
+	policy      wordValue[dprnl.Policy, *dprnl.Policy]
+	state       wordValue[dprnl.State, *dprnl.State]
+	weight      numberValue[uint32]
+	connections numberValue[uint32]
+	cpu         numberValue[uint32]
+	redirected  numberValue[uint32]
+	sockets     numberValue[uint32]
+	maxFlows    numberValue[uint32]
+	maxAge      durationValue
+	syn         durationValue
+	established durationValue
+	fin         durationValue
+	rst         durationValue
+}
+
+func (f *configFlags) flags() []cli.Flag {
+	f.weight.min = 1
+	for _, n := range []*numberValue[uint32]{&f.weight, &f.connections, &f.cpu, &f.redirected, &f.sockets} {
+		n.max = dprnl.MaxWeight
+	}
+	f.maxFlows.min, f.maxFlows.max = 1, dprnl.MaxFlows
+	for _, d := range []*durationValue{&f.maxAge, &f.syn, &f.established, &f.fin, &f.rst} {
+		d.max = dprnl.MaxTimeout * time.Millisecond
+	}
+	return append(f.policyFlags.flags(),
+		&cli.GenericFlag{Name: "address", Usage: "this host's `ADDRESS`", Value: &f.address},
+		&cli.GenericFlag{Name: "policy", Usage: words(dprnl.PolicyWords()), Value: &f.policy},
+		&cli.GenericFlag{Name: "state", Usage: words(dprnl.StateWords()), Value: &f.state},
+		&cli.GenericFlag{Name: "weight", Usage: "relative `CAPACITY` of this host", Value: &f.weight},
+		&cli.GenericFlag{Name: "weight-connections", Usage: "`FACTOR` of TCP connections in the load", Value: &f.connections},
+		&cli.GenericFlag{Name: "weight-cpu", Usage: "`FACTOR` of CPU utilisation in the load", Value: &f.cpu},
+		&cli.GenericFlag{Name: "weight-redirected", Usage: "`FACTOR` of redirected connections in the load", Value: &f.redirected},
+		&cli.GenericFlag{Name: "weight-sockets", Usage: "`FACTOR` of sockets in the load", Value: &f.sockets},
+		&cli.GenericFlag{Name: "max-flows", Usage: "bound of the routing table, a `NUMBER`", Value: &f.maxFlows},
+		&cli.GenericFlag{Name: "report-max-age", Usage: "`TIME` after which a report counts no more", Value: &f.maxAge},
+		&cli.GenericFlag{Name: "timeout-syn", Usage: "`TIME` a silent flow is kept that only sent SYNs", Value: &f.syn},
+		&cli.GenericFlag{Name: "timeout-established", Usage: "`TIME` a silent established flow is kept", Value: &f.established},
+		&cli.GenericFlag{Name: "timeout-fin", Usage: "`TIME` a silent flow is kept after the client's FIN", Value: &f.fin},
+		&cli.GenericFlag{Name: "timeout-rst", Usage: "`TIME` a silent flow is kept after the client's RST", Value: &f.rst},
+	)
+}
+
+func (f *configFlags) update() dprnl.ConfigUpdate {
+	u := f.policyFlags.update()
+	if f.address.IsValid() {
+		u.Address = &f.address.Addr
+	}
+	u.Policy, u.State, u.Weight = f.policy.pointer(), f.state.pointer(), f.weight.pointer()
+	u.WeightConnections, u.WeightCPU = f.connections.pointer(), f.cpu.pointer()
+	u.WeightRedirected, u.WeightSockets = f.redirected.pointer(), f.sockets.pointer()
+	u.MaxFlows, u.ReportMaxAge = f.maxFlows.pointer(), f.maxAge.pointer()
+	u.TimeoutSyn, u.TimeoutEstablished = f.syn.pointer(), f.established.pointer()
+	u.TimeoutFin, u.TimeoutRst = f.fin.pointer(), f.rst.pointer()
+	return u
+}
+
+func (p *program) configCommand() *cli.Command {
+	f := &configFlags{}
+	return &cli.Command{
+		Name:   "config",
+		Usage:  "all that is configured in the kernel",
+		Flags:  []cli.Flag{jsonFlag()},
+		Action: show(p, readConfig, writeConfig),
+		Subcommands: []*cli.Command{
+			{Name: "show", Usage: "show it", Flags: []cli.Flag{jsonFlag()}, Action: show(p, readConfig, writeConfig)},
+			{
+				Name: "set", Usage: "change what the flags name, all or nothing", Flags: f.flags(),
+				Action: func(c *cli.Context) error {
+					if _, err := positional(c); err != nil {
+						return err
+					}
+					u := f.update()
+					if u == (dprnl.ConfigUpdate{}) {
+						return usagef("%sthere is nothing to change, a flag is missing", where(c))
+					}
+					return p.kernel(c, func(ctx context.Context, k Kernel) error { return k.SetConfig(ctx, u) })
+				},
+			},
+		},
+	}
+}
+
+func readConfig(ctx context.Context, k Kernel) (configView, error) {
+	c, err := k.Config(ctx)
+	return viewConfig(c), err
+}
+
+func writePolicy(w io.Writer, c configView) {
+	fmt.Fprintf(w, "policy\t%v\n", c.Policy)
+	fmt.Fprintf(w, "max load\t%d\n", c.MaxLoad)
+	fmt.Fprintf(w, "hash\t%v\n", c.Hash)
+	fmt.Fprintf(w, "estimate\t%v\n", c.Estimate)
+	fmt.Fprintf(w, "marker\t%v\n", c.Marker)
+}
+
+func writeConfig(w io.Writer, c configView) {
+	address := c.Address.String()
+	if !c.Configured {
+		address = "(not configured)"
+	}
+	fmt.Fprintf(w, "address\t%s\n", address)
+	fmt.Fprintf(w, "state\t%v\n", c.State)
+	writePolicy(w, c)
+	fmt.Fprintf(w, "weight\t%d\n", c.Weight)
+	fmt.Fprintf(w, "weights\tconnections %d, cpu %d, redirected %d, sockets %d\n",
+		c.Weights.Connections, c.Weights.CPU, c.Weights.Redirected, c.Weights.Sockets)
+	fmt.Fprintf(w, "max flows\t%d\n", c.MaxFlows)
+	fmt.Fprintf(w, "report max age\t%v\n", millis(c.ReportMaxAge))
+	fmt.Fprintf(w, "timeouts\tsyn %v, established %v, fin %v, rst %v\n", millis(c.Timeouts.Syn),
+		millis(c.Timeouts.Established), millis(c.Timeouts.Fin), millis(c.Timeouts.Rst))
+}
+
+func millis(ms int64) time.Duration {
+	return time.Duration(ms) * time.Millisecond
+}

@@ -1,0 +1,101 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/netip"
+	"time"
+
+	"dpr/userland/apply"
+	"dpr/userland/config"
+	"dpr/userland/dprnl"
+)
+
+// Exit statuses.
+const (
+	ExitOK        = 0
+	ExitFailure   = 1
+	ExitUsage     = 2
+	ExitNoModule  = 3
+	ExitNoRight   = 4
+	ExitUnhealthy = 5
+)
+
+// A Kernel is what the commands need of dprnl.Client.
+type Kernel interface {
+	apply.Kernel
+	SetPeer(context.Context, dprnl.PeerUpdate) error
+	DeletePeer(ctx context.Context, address netip.Addr, dead bool) error
+	Peers(context.Context) ([]dprnl.Peer, error)
+	Flows(context.Context, dprnl.FlowFilter) iter.Seq2[dprnl.Flow, error]
+	DeleteFlow(context.Context, dprnl.FlowKey) error
+	Expire(ctx context.Context, budget uint32) (dprnl.Expiry, error)
+	Load(context.Context) (dprnl.Load, error)
+	Stats(context.Context) (dprnl.Stats, error)
+	Close() error
+}
+
+// An EventSource is what the command events needs of dprnl.Events.
+type EventSource interface {
+	All(context.Context) iter.Seq2[dprnl.Event, error]
+	Close() error
+}
+
+// An Environment is the world around the command.
+type Environment struct {
+	Out, Err io.Writer
+	Dial     func() (Kernel, error)
+	Events   func() (EventSource, error)
+	Now      func() time.Time
+}
+
+// A usageError is a mistake in the arguments.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// errUnhealthy is the result of status --check; what is wrong has been said.
+var errUnhealthy = errors.New("this host is not healthy")
+
+// Run runs the command with its arguments, the first of which is its name,
+// and returns its exit status.
+func Run(ctx context.Context, args []string, env Environment) int {
+	app := newApp(env)
+	err := app.RunContext(ctx, intersperse(app, args))
+	status := exitStatus(err)
+	if err == nil || errors.Is(err, errUnhealthy) {
+		return status
+	}
+	fmt.Fprintf(env.Err, "dprctl: %v\n", err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintln(env.Err, "Try dprctl --help, or --help after a command.")
+	}
+	return status
+}
+
+func exitStatus(err error) int {
+	var usage *usageError
+	var mistakes *config.Error
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &usage), errors.As(err, &mistakes):
+		return ExitUsage
+	case errors.Is(err, dprnl.ErrNotLoaded):
+		return ExitNoModule
+	case errors.Is(err, dprnl.ErrNoRight):
+		return ExitNoRight
+	case errors.Is(err, errUnhealthy):
+		return ExitUnhealthy
+	}
+	return ExitFailure
+}

@@ -1,0 +1,240 @@
+package ctl
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"dpr/userland/apply"
+	"dpr/userland/config"
+	"dpr/userland/dprnl"
+)
+
+func (p *program) loadCommand() *cli.Command {
+	read := func(ctx context.Context, k Kernel) (loadView, error) {
+		l, err := k.Load(ctx)
+		return viewLoad(l), err
+	}
+	return &cli.Command{
+		Name: "load", Usage: "this host's metrics and load", Flags: []cli.Flag{jsonFlag()},
+		Action: show(p, read, writeLoad),
+	}
+}
+
+func writeLoad(w io.Writer, l loadView) {
+	fmt.Fprintf(w, "load\t%d\n", l.Load)
+	fmt.Fprintf(w, "connections\t%d\n", l.Connections)
+	fmt.Fprintf(w, "cpu\t%s\n", percent(l.CPU))
+	fmt.Fprintf(w, "redirected\t%d\n", l.Redirected)
+	fmt.Fprintf(w, "sockets\t%d\n", l.Sockets)
+}
+
+func (p *program) statsCommand() *cli.Command {
+	return &cli.Command{
+		Name: "stats", Usage: "the counters", Flags: []cli.Flag{jsonFlag()},
+		Action: show(p, func(ctx context.Context, k Kernel) (dprnl.Stats, error) { return k.Stats(ctx) }, writeStats),
+	}
+}
+
+func writeStats(w io.Writer, s dprnl.Stats) {
+	for k, v := range s.All() {
+		fmt.Fprintf(w, "%s\t%d\t%s\n", k, v, k.Help())
+	}
+}
+
+func (p *program) eventsCommand() *cli.Command {
+	return &cli.Command{
+		Name: "events", Aliases: []string{"watch"}, Usage: "what happens from now on, until interrupted",
+		Flags: []cli.Flag{jsonFlag()},
+		Action: func(c *cli.Context) error {
+			if _, err := positional(c); err != nil {
+				return err
+			}
+			source, err := p.Events()
+			if err != nil {
+				return err
+			}
+			defer source.Close()
+			for ev, err := range source.All(c.Context) {
+				if errors.Is(err, dprnl.ErrEventsLost) {
+					fmt.Fprintf(p.Err, "dprctl: %v\n", err)
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				if err := p.writeEvent(ev, c.Bool("json")); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func (p *program) writeEvent(ev dprnl.Event, asJSON bool) error {
+	v := eventView{Time: p.Now(), Event: ev.Type}
+	if ev.Peer.IsValid() {
+		v.Peer = &ev.Peer
+	}
+	if ev.Type == dprnl.EventPeerState {
+		v.State = &ev.State
+	}
+	var err error
+	if asJSON {
+		err = json.NewEncoder(p.Out).Encode(v)
+	} else {
+		line := fmt.Sprintf("%s  %v", v.Time.Format("15:04:05.000"), v.Event)
+		if v.Peer != nil {
+			line += "  " + v.Peer.String()
+		}
+		if v.State != nil {
+			line += "  " + v.State.String()
+		}
+		_, err = fmt.Fprintln(p.Out, line)
+	}
+	if err != nil {
+		return fmt.Errorf("writing events: %w", err)
+	}
+	return nil
+}
+
+func (p *program) drainCommand() *cli.Command {
+	state := dprnl.StateDraining
+	return &cli.Command{
+		Name: "drain", Usage: "give this host no new connections",
+		Action: p.change(func(ctx context.Context, k Kernel) error {
+			return k.SetConfig(ctx, dprnl.ConfigUpdate{State: &state})
+		}),
+	}
+}
+
+func (p *program) undrainCommand() *cli.Command {
+	state := dprnl.StateActive
+	return &cli.Command{
+		Name: "undrain", Usage: "give this host new connections again",
+		Action: p.change(func(ctx context.Context, k Kernel) error {
+			return k.SetConfig(ctx, dprnl.ConfigUpdate{State: &state})
+		}),
+	}
+}
+
+func (p *program) expireCommand() *cli.Command {
+	budget := &numberValue[uint32]{min: 1, max: dprnl.MaxExpireBudget}
+	return &cli.Command{
+		Name: "expire", Usage: "do one step of what dpr-cleanup does with the routing table",
+		Flags: []cli.Flag{jsonFlag(),
+			&cli.GenericFlag{Name: "budget", Usage: "look at up to `NUMBER` flows", Value: budget}},
+		Action: show(p, func(ctx context.Context, k Kernel) (expiryView, error) {
+			x, err := k.Expire(ctx, budget.value)
+			return expiryView(x), err
+		}, func(w io.Writer, x expiryView) {
+			fmt.Fprintf(w, "scanned\t%d\nexpired\t%d\nreset\t%d\nflows\t%d\ndone\t%v\n", x.Scanned, x.Expired, x.Reset, x.Flows, x.Done)
+		}),
+	}
+}
+
+func (p *program) applyCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "apply",
+		Usage: "give the kernel what the configuration file says; services that are not in it are removed",
+		Flags: []cli.Flag{fileFlag(), jsonFlag()},
+		Action: func(c *cli.Context) error {
+			if _, err := positional(c); err != nil {
+				return err
+			}
+			cfg, err := config.Load(c.String("config"))
+			if err != nil {
+				return err
+			}
+			return p.kernel(c, func(ctx context.Context, k Kernel) error {
+				r, err := apply.Apply(ctx, k, cfg)
+				if err != nil {
+					return err
+				}
+				v := applyView{r.Address.String(), viewServices(r.Added), viewServices(r.Removed)}
+				return p.print(c, v, func(w io.Writer) { writeApplied(w, v) })
+			})
+		},
+	}
+}
+
+type applyView struct {
+	Address string        `json:"address"`
+	Added   []serviceView `json:"added"`
+	Removed []serviceView `json:"removed"`
+}
+
+func writeApplied(w io.Writer, v applyView) {
+	fmt.Fprintf(w, "address\t%s\n", v.Address)
+	for _, s := range v.Added {
+		fmt.Fprintf(w, "added\tport %d on %s\n", s.Port, orAll(s.Address))
+	}
+	for _, s := range v.Removed {
+		fmt.Fprintf(w, "removed\tport %d on %s\n", s.Port, orAll(s.Address))
+	}
+}
+
+func (p *program) checkCommand() *cli.Command {
+	return &cli.Command{
+		Name: "check", Usage: "find the mistakes in a configuration file", ArgsUsage: "[FILE]",
+		Flags: []cli.Flag{fileFlag(), jsonFlag()},
+		Action: func(c *cli.Context) error {
+			args, err := positional(c, "[FILE]")
+			if err != nil {
+				return err
+			}
+			path := c.String("config")
+			if args[0] != "" {
+				if c.IsSet("config") {
+					return usagef("%sthere is a file in --config and another argument %q", where(c), args[0])
+				}
+				path = args[0]
+			}
+			_, err = config.Load(path)
+			return p.reportCheck(c, path, err)
+		},
+	}
+}
+
+// reportCheck writes the mistakes as JSON if that is asked for; for people
+// they are the error itself.
+func (p *program) reportCheck(c *cli.Context, path string, err error) error {
+	var mistakes *config.Error
+	if err != nil && !errors.As(err, &mistakes) {
+		return err
+	}
+	v := checkView{File: path, OK: err == nil, Mistakes: []mistakeView{}}
+	if mistakes != nil {
+		for _, m := range mistakes.Mistakes {
+			v.Mistakes = append(v.Mistakes, mistakeView(m))
+		}
+	}
+	if err != nil && !c.Bool("json") {
+		return err
+	}
+	if perr := p.print(c, v, func(w io.Writer) { fmt.Fprintf(w, "%s: no mistakes\n", path) }); perr != nil {
+		return perr
+	}
+	return err
+}
+
+type checkView struct {
+	File     string        `json:"file"`
+	OK       bool          `json:"ok"`
+	Mistakes []mistakeView `json:"mistakes"`
+}
+
+type mistakeView struct {
+	Line    int    `json:"line"`
+	Key     string `json:"key"`
+	Message string `json:"message"`
+}
+
+// seconds writes a time for people.
+func seconds(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }

@@ -1,0 +1,187 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"dpr/userland/dprnl"
+)
+
+// fullPercent is how full the routing table may be before status warns.
+const fullPercent = 90
+
+type statusView struct {
+	Module     bool         `json:"module"` // it is loaded
+	Configured bool         `json:"configured"`
+	Config     *configView  `json:"config,omitempty"`
+	Load       *loadView    `json:"load,omitempty"`
+	Services   int          `json:"services"`
+	Peers      peersSummary `json:"peers"`
+	Flows      uint64       `json:"flows"`
+	FlowsLive  uint64       `json:"flows_live"`
+	Healthy    bool         `json:"healthy"`
+	Problems   []string     `json:"problems"`
+}
+
+type peersSummary struct {
+	Known  int `json:"known"`
+	Listed int `json:"listed"`
+	Usable int `json:"usable"`
+}
+
+func (p *program) statusCommand() *cli.Command {
+	return &cli.Command{
+		Name: "status", Usage: "is this host healthy, and if not, why",
+		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "check", Usage: "exit with status 5 if not"}},
+		Action: func(c *cli.Context) error {
+			if _, err := positional(c); err != nil {
+				return err
+			}
+			v, err := p.readStatus(c.Context)
+			if err != nil && !errors.Is(err, dprnl.ErrNotLoaded) {
+				return err
+			}
+			if perr := p.print(c, v, func(w io.Writer) { writeStatus(w, v) }); perr != nil {
+				return perr
+			}
+			if err == nil && !v.Healthy && c.Bool("check") {
+				return errUnhealthy
+			}
+			return err
+		},
+	}
+}
+
+// readStatus asks the kernel for all that the screen shows. Without the
+// module there is still a view, besides the error.
+func (p *program) readStatus(ctx context.Context) (statusView, error) {
+	k, err := p.Dial()
+	if err != nil {
+		return statusView{Problems: []string{dprnl.ErrNotLoaded.Error()}}, err
+	}
+	defer k.Close()
+	config, err := k.Config(ctx)
+	if err != nil {
+		return statusView{}, err
+	}
+	load, err := k.Load(ctx)
+	if err != nil {
+		return statusView{}, err
+	}
+	services, err := k.Services(ctx)
+	if err != nil {
+		return statusView{}, err
+	}
+	peers, err := k.Peers(ctx)
+	if err != nil {
+		return statusView{}, err
+	}
+	stats, err := k.Stats(ctx)
+	if err != nil {
+		return statusView{}, err
+	}
+	cv, lv := viewConfig(config), viewLoad(load)
+	v := statusView{
+		Module: true, Configured: cv.Configured, Config: &cv, Load: &lv, Services: len(services),
+		Peers: summarize(peers), Flows: stats.Get(dprnl.StatFlows), FlowsLive: stats.Get(dprnl.StatFlowsLive),
+	}
+	v.Problems = problems(config, v, peers)
+	v.Healthy = len(v.Problems) == 0
+	return v, nil
+}
+
+func summarize(peers []dprnl.Peer) peersSummary {
+	s := peersSummary{Known: len(peers)}
+	for _, p := range peers {
+		if p.Listed {
+			s.Listed++
+		}
+		if p.Usable {
+			s.Usable++
+		}
+	}
+	return s
+}
+
+// problems says what keeps this host from its part in the cluster.
+func problems(c dprnl.Config, v statusView, peers []dprnl.Peer) []string {
+	list := []string{}
+	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	if !v.Configured {
+		add("this host has no address configured (dprctl apply)")
+	}
+	if v.Services == 0 {
+		add("there is no service: nothing is redirected (dprctl service add)")
+	}
+	if c.State != dprnl.StateActive {
+		add("this host is %v: it gets no new connections (dprctl undrain)", c.State)
+	}
+	if c.Policy != dprnl.PolicyOff && v.Peers.Usable == 0 {
+		add("no peer can be chosen: every connection is served here")
+	}
+	if silent := silentPeers(peers, c.ReportMaxAge); silent != "" {
+		add("silent: %s", silent)
+	}
+	if full := uint64(c.MaxFlows) * fullPercent / 100; full > 0 && v.Flows >= full {
+		add("the routing table is nearly full: %d of %d flows", v.Flows, c.MaxFlows)
+	}
+	return list
+}
+
+// silentPeers names up to five peers whose report is too old.
+func silentPeers(peers []dprnl.Peer, maxAge time.Duration) string {
+	const most = 5
+	var names []string
+	n := 0
+	for _, p := range peers {
+		if !p.Reported || p.Age <= maxAge {
+			continue
+		}
+		if n++; n <= most {
+			names = append(names, fmt.Sprintf("%v for %s", p.Address, seconds(p.Age)))
+		}
+	}
+	if n > most {
+		names = append(names, fmt.Sprintf("and %d more", n-most))
+	}
+	return strings.Join(names, ", ")
+}
+
+func writeStatus(w io.Writer, v statusView) {
+	if v.Module {
+		fmt.Fprintln(w, "module\tloaded")
+		address := "(not configured)"
+		if v.Configured {
+			address = v.Config.Address.String()
+		}
+		fmt.Fprintf(w, "address\t%s\n", address)
+		fmt.Fprintf(w, "state\t%v\n", v.Config.State)
+		fmt.Fprintf(w, "policy\t%v, serves below load %d\n", v.Config.Policy, v.Config.MaxLoad)
+		fmt.Fprintf(w, "load\t%d (%d connections, CPU %s, %d redirected, %d sockets)\n", v.Load.Load,
+			v.Load.Connections, percent(v.Load.CPU), v.Load.Redirected, v.Load.Sockets)
+		fmt.Fprintf(w, "services\t%d\n", v.Services)
+		fmt.Fprintf(w, "peers\t%d usable, %d in the load table, %d known\n", v.Peers.Usable, v.Peers.Listed, v.Peers.Known)
+		fmt.Fprintf(w, "flows\t%d of %d, %d live\n", v.Flows, v.Config.MaxFlows, v.FlowsLive)
+	} else {
+		fmt.Fprintln(w, "module\tnot loaded")
+	}
+	if v.Healthy {
+		fmt.Fprintln(w, "healthy\tyes")
+		return
+	}
+	for i, problem := range v.Problems {
+		label := ""
+		if i == 0 {
+			label = "healthy\tno: "
+		} else {
+			label = "\t    "
+		}
+		fmt.Fprintln(w, label+problem)
+	}
+}

@@ -1,0 +1,163 @@
+package ctl
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"dpr/userland/dprnl"
+)
+
+func (p *program) peersCommand() *cli.Command {
+	weight := &numberValue[uint32]{min: 1, max: dprnl.MaxWeight}
+	return &cli.Command{
+		Name:   "peers",
+		Usage:  "the other hosts, by estimated load",
+		Flags:  []cli.Flag{jsonFlag()},
+		Action: show(p, readPeers, writePeers),
+		Subcommands: []*cli.Command{
+			{
+				Name: "add", Usage: "accept a host's redirected packets", ArgsUsage: "ADDRESS",
+				Flags: []cli.Flag{&cli.GenericFlag{Name: "weight", Usage: "relative `CAPACITY`", Value: weight}},
+				Action: func(c *cli.Context) error {
+					args, err := positional(c, "ADDRESS")
+					if err != nil {
+						return err
+					}
+					u := dprnl.PeerUpdate{Weight: weight.pointer()}
+					if u.Address, err = parseAddr("ADDRESS", args[0]); err != nil {
+						return err
+					}
+					return p.kernel(c, func(ctx context.Context, k Kernel) error { return k.SetPeer(ctx, u) })
+				},
+			},
+			{
+				Name: "del", Usage: "redirect nothing new to a host until it reports again", ArgsUsage: "ADDRESS",
+				Flags: []cli.Flag{&cli.BoolFlag{Name: "dead", Usage: "forget the host and end its flows"}},
+				Action: func(c *cli.Context) error {
+					args, err := positional(c, "ADDRESS")
+					if err != nil {
+						return err
+					}
+					address, err := parseAddr("ADDRESS", args[0])
+					if err != nil {
+						return err
+					}
+					return p.kernel(c, func(ctx context.Context, k Kernel) error {
+						return k.DeletePeer(ctx, address, c.Bool("dead"))
+					})
+				},
+			},
+		},
+	}
+}
+
+func readPeers(ctx context.Context, k Kernel) ([]peerView, error) {
+	list, err := k.Peers(ctx)
+	return viewPeers(list), err
+}
+
+func writePeers(w io.Writer, list []peerView) {
+	fmt.Fprintln(w, "ADDRESS\tSTATE\tUSABLE\tESTIMATE\tLOAD\tWEIGHT\tCONNS\tCPU\tREDIR\tSOCKETS\tAGE\tFLOWS\tLIVE\tREDIRECTS")
+	for _, p := range list {
+		age := "never"
+		if p.Age != nil {
+			age = millis(*p.Age).String()
+		}
+		fmt.Fprintf(w, "%v\t%v\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%d\n", p.Address, p.State,
+			usable(p), p.Estimate, p.Load, p.Weight, p.Connections, percent(p.CPU), p.Redirected, p.Sockets, age, p.Flows, p.Live, p.Redirects)
+	}
+}
+
+func usable(p peerView) string {
+	switch {
+	case p.Usable:
+		return "yes"
+	case !p.Listed:
+		return "known"
+	}
+	return "no"
+}
+
+func percent(thousandths uint32) string {
+	return fmt.Sprintf("%d.%d%%", thousandths/10, thousandths%10)
+}
+
+func (p *program) flowsCommand() *cli.Command {
+	var client, address, peer addrValue
+	clientPort := numberValue[uint16]{min: 1, max: 65535}
+	port := numberValue[uint16]{min: 1, max: 65535}
+	state := wordValue[dprnl.FlowState, *dprnl.FlowState]{}
+	return &cli.Command{
+		Name:  "flows",
+		Usage: "the redirected connections",
+		Flags: []cli.Flag{
+			jsonFlag(),
+			&cli.GenericFlag{Name: "client", Usage: "only of the client with `ADDRESS`", Value: &client},
+			&cli.GenericFlag{Name: "client-port", Usage: "only of the client's `PORT`", Value: &clientPort},
+			&cli.GenericFlag{Name: "address", Usage: "only to this host's `ADDRESS`", Value: &address},
+			&cli.GenericFlag{Name: "port", Usage: "only to the service on `PORT`", Value: &port},
+			&cli.GenericFlag{Name: "peer", Usage: "only redirected to the peer with `ADDRESS`", Value: &peer},
+			&cli.GenericFlag{Name: "state", Usage: "only in state " + words(dprnl.FlowStateWords()), Value: &state},
+		},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return group(c)
+			}
+			f := dprnl.FlowFilter{Client: client.Addr, ClientPort: clientPort.value, Address: address.Addr,
+				Port: port.value, Peer: peer.Addr, State: state.pointer()}
+			return p.kernel(c, func(ctx context.Context, k Kernel) error { return p.writeFlows(c, ctx, k, f) })
+		},
+		Subcommands: []*cli.Command{{
+			Name: "del", Usage: "forget a flow; the client's next packet is answered by a RST", ArgsUsage: "CLIENT:PORT ADDRESS:PORT",
+			Action: func(c *cli.Context) error {
+				args, err := positional(c, "CLIENT:PORT", "ADDRESS:PORT")
+				if err != nil {
+					return err
+				}
+				var key dprnl.FlowKey
+				if key.Client, err = parseAddrPort("CLIENT:PORT", args[0]); err != nil {
+					return err
+				}
+				if key.Service, err = parseAddrPort("ADDRESS:PORT", args[1]); err != nil {
+					return err
+				}
+				return p.kernel(c, func(ctx context.Context, k Kernel) error { return k.DeleteFlow(ctx, key) })
+			},
+		}},
+	}
+}
+
+// writeFlows writes flows as they come. There may be millions, so columns
+// have fixed widths instead of fitting ones.
+func (p *program) writeFlows(c *cli.Context, ctx context.Context, k Kernel, f dprnl.FlowFilter) error {
+	const layout = "%-21s  %-21s  %-15s  %-11s  %10s  %10s\n"
+	w := bufio.NewWriterSize(p.Out, 64<<10)
+	enc := json.NewEncoder(w)
+	asJSON := c.Bool("json")
+	if !asJSON {
+		fmt.Fprintf(w, layout, "CLIENT", "SERVICE", "PEER", "STATE", "IDLE", "EXPIRES")
+	}
+	for flow, err := range k.Flows(ctx, f) {
+		if err != nil {
+			w.Flush()
+			return err
+		}
+		if asJSON {
+			err = enc.Encode(viewFlow(flow))
+		} else {
+			_, err = fmt.Fprintf(w, layout, flow.Client, flow.Service, flow.Peer, flow.State, flow.Idle, flow.Expires)
+		}
+		if err != nil {
+			return fmt.Errorf("writing flows: %w", err)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("writing flows: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package ctl
+
+import (
+	"net/netip"
+	"time"
+
+	"dpr/userland/dprnl"
+)
+
+// The views are what JSON output is made of.
+
+type configView struct {
+	Configured   bool           `json:"configured"`
+	Address      netip.Addr     `json:"address"`
+	Policy       dprnl.Policy   `json:"policy"`
+	Hash         dprnl.Hash     `json:"hash"`
+	Estimate     dprnl.Estimate `json:"estimate"`
+	Marker       dprnl.Marker   `json:"marker"`
+	State        dprnl.State    `json:"state"`
+	MaxLoad      uint64         `json:"max_load"`
+	Weight       uint32         `json:"weight"`
+	Weights      weightsView    `json:"weights"`
+	MaxFlows     uint32         `json:"max_flows"`
+	ReportMaxAge int64          `json:"report_max_age_ms"`
+	Timeouts     timeoutsView   `json:"timeouts"`
+}
+
+type weightsView struct {
+	Connections uint32 `json:"connections"`
+	CPU         uint32 `json:"cpu"`
+	Redirected  uint32 `json:"redirected"`
+	Sockets     uint32 `json:"sockets"`
+}
+
+type timeoutsView struct {
+	Syn         int64 `json:"syn_ms"`
+	Established int64 `json:"established_ms"`
+	Fin         int64 `json:"fin_ms"`
+	Rst         int64 `json:"rst_ms"`
+}
+
+func viewConfig(c dprnl.Config) configView {
+	return configView{
+		Configured: configured(c), Address: c.Address, Policy: c.Policy, Hash: c.Hash,
+		Estimate: c.Estimate, Marker: c.Marker, State: c.State, MaxLoad: c.MaxLoad, Weight: c.Weight,
+		Weights: weightsView(c.Weights), MaxFlows: c.MaxFlows, ReportMaxAge: c.ReportMaxAge.Milliseconds(),
+		Timeouts: timeoutsView{
+			Syn: c.Timeouts.Syn.Milliseconds(), Established: c.Timeouts.Established.Milliseconds(),
+			Fin: c.Timeouts.Fin.Milliseconds(), Rst: c.Timeouts.Rst.Milliseconds(),
+		},
+	}
+}
+
+func configured(c dprnl.Config) bool { return c.Address.IsValid() && !c.Address.IsUnspecified() }
+
+type serviceView struct {
+	Port    uint16     `json:"port"`
+	Address netip.Addr `json:"address"` // 0.0.0.0: all of this host
+}
+
+func viewService(s dprnl.Service) serviceView {
+	if !s.Address.IsValid() {
+		s.Address = netip.IPv4Unspecified()
+	}
+	return serviceView(s)
+}
+
+func viewServices(list []dprnl.Service) []serviceView {
+	views := make([]serviceView, 0, len(list))
+	for _, s := range list {
+		views = append(views, viewService(s))
+	}
+	return views
+}
+
+type loadView struct {
+	Connections uint32 `json:"connections"`
+	CPU         uint32 `json:"cpu"`
+	Redirected  uint32 `json:"redirected"`
+	Sockets     uint32 `json:"sockets"`
+	Load        uint64 `json:"load"`
+}
+
+func viewLoad(l dprnl.Load) loadView {
+	return loadView{l.Connections, l.CPU, l.Redirected, l.Sockets, l.Load}
+}
+
+type peerView struct {
+	Address     netip.Addr  `json:"address"`
+	State       dprnl.State `json:"state"`
+	Weight      uint32      `json:"weight"`
+	Connections uint32      `json:"connections"`
+	CPU         uint32      `json:"cpu"`
+	Redirected  uint32      `json:"redirected"`
+	Sockets     uint32      `json:"sockets"`
+	Load        uint64      `json:"load"`
+	Estimate    uint64      `json:"estimate"`
+	Age         *int64      `json:"age_ms"` // null: it never reported
+	Usable      bool        `json:"usable"`
+	Listed      bool        `json:"listed"`
+	Flows       uint32      `json:"flows"`
+	Live        uint32      `json:"live"`
+	Redirects   uint64      `json:"redirects"`
+}
+
+func viewPeers(list []dprnl.Peer) []peerView {
+	views := make([]peerView, 0, len(list))
+	for _, p := range list {
+		v := peerView{
+			Address: p.Address, State: p.State, Weight: p.Weight,
+			Connections: p.Metrics.Connections, CPU: p.Metrics.CPU,
+			Redirected: p.Metrics.Redirected, Sockets: p.Metrics.Sockets,
+			Load: p.Load, Estimate: p.Estimate, Usable: p.Usable, Listed: p.Listed,
+			Flows: p.Flows, Live: p.Live, Redirects: p.Redirects,
+		}
+		if p.Reported {
+			age := p.Age.Milliseconds()
+			v.Age = &age
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+type flowView struct {
+	Client     netip.Addr      `json:"client"`
+	ClientPort uint16          `json:"client_port"`
+	Address    netip.Addr      `json:"address"`
+	Port       uint16          `json:"port"`
+	Peer       netip.Addr      `json:"peer"`
+	State      dprnl.FlowState `json:"state"`
+	Idle       int64           `json:"idle_ms"`
+	Expires    int64           `json:"expires_ms"`
+}
+
+func viewFlow(f dprnl.Flow) flowView {
+	return flowView{f.Client.Addr(), f.Client.Port(), f.Service.Addr(), f.Service.Port(),
+		f.Peer, f.State, f.Idle.Milliseconds(), f.Expires.Milliseconds()}
+}
+
+type expiryView struct {
+	Scanned uint32 `json:"scanned"`
+	Expired uint32 `json:"expired"`
+	Reset   uint32 `json:"reset"`
+	Flows   uint32 `json:"flows"`
+	Done    bool   `json:"done"`
+}
+
+type eventView struct {
+	Time  time.Time       `json:"time"`
+	Event dprnl.EventType `json:"event"`
+	Peer  *netip.Addr     `json:"peer,omitempty"`
+	State *dprnl.State    `json:"state,omitempty"`
+}
