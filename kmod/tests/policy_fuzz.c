@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/* libFuzzer target of the SYN decision: no input may break its promises. */
+#include <stdlib.h>
+#include <string.h>
+#include "policy.h"
+
+#define MOST	64
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct dpr_policy_args args;
+	struct dpr_view view[MOST];
+	struct dpr_decision d;
+	int live[MOST];
+	u32 n;
+
+	if (size < sizeof(args))
+		return 0;
+	memcpy(&args, data, sizeof(args));
+	args.policy = DPR_POLICY_LOWEST + args.policy % 2;
+	args.estimate %= DPR_ESTIMATE_MAX + 1;
+	args.draining = data[0] & 1;
+	args.own_load %= DPR_LOAD_MAX + 1;
+	args.own_weight = args.own_weight % DPR_MAX_WEIGHT + 1;
+	args.connection_load %= 2 * DPR_MAX_WEIGHT + 1;
+	data += sizeof(args);
+	size -= sizeof(args);
+	for (n = 0; n < MOST && size >= sizeof(*view); n++) {
+		memcpy(&view[n], data, sizeof(*view));
+		memcpy(&live[n], data + 4, sizeof(live[n]));
+		live[n] &= 0xffffff;
+		view[n].live = &live[n];
+		view[n].live_reported &= 0xffffff;
+		view[n].load %= DPR_LOAD_MAX + 1;
+		view[n].weight = view[n].weight % DPR_MAX_WEIGHT + 1;
+		view[n].open = data[0] & 1;
+		data += sizeof(*view);
+		size -= sizeof(*view);
+	}
+	d = dpr_policy_decide(&args, view, n);
+	if (d.outcome != DPR_STAT_REDIRECTED)
+		return 0;
+	if (d.peer >= n || !view[d.peer].open ||
+	    view[d.peer].address == args.client ||
+	    args.now - view[d.peer].reported > args.max_age)
+		abort();
+	return 0;
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Tests of the SYN decision (../policy.c): TAP on standard output. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "policy.h"
+
+static int tests, failures;
+
+static void check(bool ok, const char *what)
+{
+	tests++;
+	if (!ok)
+		failures++;
+	printf("%sok %d - %s\n", ok ? "" : "not ", tests, what);
+}
+
+/* xorshift64: the same numbers in every run. */
+static u64 number(void)
+{
+	static u64 x = 88172645463325252ULL;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return x;
+}
+
+#define NOW	1000
+#define HOSTS	3
+
+static int live[HOSTS];
+
+static struct dpr_view view(int i, u64 load)
+{
+	return (struct dpr_view){
+		.load = load, .live = &live[i], .reported = NOW,
+		.weight = 1, .address = 100 + i, .open = true,
+	};
+}
+
+static struct dpr_policy_args args(u32 policy, u64 own_load)
+{
+	return (struct dpr_policy_args){
+		.policy = policy, .estimate = DPR_ESTIMATE_REPORTED,
+		.connection_load = 1, .own_load = own_load, .own_weight = 1,
+		.now = NOW, .max_age = 10, .random = number(), .client = 1,
+	};
+}
+
+static void test_order_of_questions(void)
+{
+	struct dpr_view v[HOSTS] = { view(0, 30), view(1, 10), view(2, 20) };
+	struct dpr_policy_args a = args(DPR_POLICY_OFF, 1000);
+	struct dpr_decision d;
+
+	d = dpr_policy_decide(&a, v, HOSTS);
+	check(d.outcome == DPR_STAT_SERVED_OFF, "off serves");
+	a = args(DPR_POLICY_LOWEST, 49);
+	a.max_load = 50;
+	d = dpr_policy_decide(&a, v, HOSTS);
+	check(d.outcome == DPR_STAT_SERVED_BELOW_MAX_LOAD,
+	      "below MaxLoad serves, though a peer has less");
+	a.own_load = 50;
+	d = dpr_policy_decide(&a, v, HOSTS);
+	check(d.outcome == DPR_STAT_REDIRECTED && d.peer == 1,
+	      "at MaxLoad the lowest peer is chosen");
+	a = args(DPR_POLICY_LOWEST, 10);
+	d = dpr_policy_decide(&a, v, HOSTS);
+	check(d.outcome == DPR_STAT_SERVED_LOWEST,
+	      "as low as the lowest peer serves");
+	a = args(DPR_POLICY_LOWEST, 11);
+	d = dpr_policy_decide(&a, NULL, 0);
+	check(d.outcome == DPR_STAT_SERVED_NO_PEER, "no peers: served");
+	a = args(DPR_POLICY_LOWEST, 0);
+	a.draining = true;
+	a.max_load = 50;
+	d = dpr_policy_decide(&a, v, HOSTS);
+	check(d.outcome == DPR_STAT_REDIRECTED && d.peer == 1,
+	      "draining redirects whatever the load");
+	a.policy = DPR_POLICY_OFF;
+	d = dpr_policy_decide(&a, v, HOSTS);
+	check(d.outcome == DPR_STAT_REDIRECTED, "draining redirects under off");
+}
+
+static void test_usable(void)
+{
+	struct dpr_view v[HOSTS] = { view(0, 1), view(1, 2), view(2, 3) };
+	struct dpr_policy_args a = args(DPR_POLICY_LOWEST, 1000);
+	struct dpr_decision d;
+
+	v[0].reported = NOW - 11;
+	d = dpr_policy_decide(&a, v, HOSTS);
+	check(d.outcome == DPR_STAT_REDIRECTED && d.peer == 1,
+	      "a peer whose report is too old is not chosen");
+	v[0].reported = NOW - 10;
+	d = dpr_policy_decide(&a, v, HOSTS);
+	check(d.peer == 0, "a peer whose report is just not too old is");
+	v[0].open = false;
+	d = dpr_policy_decide(&a, v, HOSTS);
+	check(d.peer == 1, "a peer that is not open is not chosen");
+	a.client = v[1].address;
+	d = dpr_policy_decide(&a, v, HOSTS);
+	check(d.peer == 2, "the client itself is not chosen");
+	v[2].open = false;
+	d = dpr_policy_decide(&a, v, HOSTS);
+	check(d.outcome == DPR_STAT_SERVED_NO_PEER, "nobody left: served");
+	a.now = 5;
+	v[0] = view(0, 1);
+	v[0].reported = (u32)-3;
+	check(dpr_policy_usable(&v[0], a.now, 10), "time wraps");
+}
+
+static void test_corrected(void)
+{
+	struct dpr_view v = view(0, 10);
+
+	live[0] = 7;
+	v.live_reported = 4;
+	check(dpr_policy_estimate(&v, DPR_ESTIMATE_CORRECTED, 1) == 13,
+	      "flows made since the report count");
+	check(dpr_policy_estimate(&v, DPR_ESTIMATE_CORRECTED, 5) == 25,
+	      "by what a connection weighs");
+	check(dpr_policy_estimate(&v, DPR_ESTIMATE_REPORTED, 5) == 10,
+	      "not under the paper's estimate");
+	live[0] = 1;
+	check(dpr_policy_estimate(&v, DPR_ESTIMATE_CORRECTED, 2) == 4,
+	      "flows that ended since count, too");
+	live[0] = 0;
+	check(dpr_policy_estimate(&v, DPR_ESTIMATE_CORRECTED, 100) == 0,
+	      "but no load is below 0");
+	v.load = DPR_LOAD_MAX;
+	live[0] = 1 << 20;
+	check(dpr_policy_estimate(&v, DPR_ESTIMATE_CORRECTED, 65535) ==
+	      DPR_LOAD_MAX, "or above the greatest");
+	live[0] = 0;
+}
+
+static void test_weights(void)
+{
+	struct dpr_view v[2] = { view(0, 10), view(1, 15) };
+	struct dpr_policy_args a = args(DPR_POLICY_LOWEST, 1000);
+
+	v[1].weight = 2;
+	check(dpr_policy_decide(&a, v, 2).peer == 1,
+	      "load is compared per capacity");
+	a.own_load = 29;
+	a.own_weight = 4;
+	check(dpr_policy_decide(&a, v, 2).outcome == DPR_STAT_SERVED_LOWEST,
+	      "own load too");
+}
+
+static void test_metrics(void)
+{
+	const u32 metric[DPR_METRICS] = { 3, 500, 7, 11 };
+	const u32 weight[DPR_METRICS] = { 1, 2, 3, 4 };
+	const u32 huge[DPR_METRICS] = { -1, -1, -1, -1 };
+	const u32 most[DPR_METRICS] = { 65535, 65535, 65535, 65535 };
+
+	check(dpr_policy_load(metric, weight) == 3 + 1000 + 21 + 44,
+	      "load is the weighted sum of the metrics");
+	check(dpr_policy_load(huge, most) == DPR_LOAD_MAX,
+	      "and has an upper bound");
+}
+
+static void test_ties(void)
+{
+	struct dpr_view v[HOSTS] = { view(0, 5), view(1, 5), view(2, 5) };
+	int count[HOSTS] = { 0 }, i;
+
+	for (i = 0; i < 3000; i++) {
+		struct dpr_policy_args a = args(DPR_POLICY_LOWEST, 9);
+
+		count[dpr_policy_decide(&a, v, HOSTS).peer]++;
+	}
+	check(count[0] > 900 && count[1] > 900 && count[2] > 900,
+	      "equal peers share");
+}
+
+static void test_inverse(void)
+{
+	struct dpr_view v[HOSTS] = { view(0, 0), view(1, 1), view(2, 5) };
+	int count[HOSTS] = { 0 }, i;
+
+	/* Shares 1, 1/2, 1/6 of 10/6. */
+	for (i = 0; i < 100000; i++) {
+		struct dpr_policy_args a = args(DPR_POLICY_INVERSE, 9);
+
+		count[dpr_policy_decide(&a, v, HOSTS).peer]++;
+	}
+	printf("# inverse: %d %d %d\n", count[0], count[1], count[2]);
+	check(abs(count[0] - 60000) < 1000 && abs(count[1] - 30000) < 1000 &&
+	      abs(count[2] - 10000) < 1000,
+	      "inverse chooses by 1 / (load + 1)");
+}
+
+/* The table of the policy against a naive search, over random situations. */
+static void test_against_model(void)
+{
+	struct dpr_view v[16];
+	int lives[16], round, i, wrong = 0;
+
+	for (round = 0; round < 200000; round++) {
+		u32 n = number() % 17;
+		struct dpr_policy_args a = args(DPR_POLICY_LOWEST,
+						number() % 20);
+		struct dpr_decision d;
+		u64 best = -1;
+
+		a.estimate = number() % 2;
+		a.max_load = number() % 10;
+		for (i = 0; i < (int)n; i++) {
+			lives[i] = number() % 8;
+			v[i] = (struct dpr_view){
+				.load = number() % 20, .live = &lives[i],
+				.live_reported = number() % 8,
+				.reported = NOW - number() % 14, .weight = 1,
+				.address = number() % 4,
+				.open = number() % 8,
+			};
+			if (v[i].open && NOW - v[i].reported <= 10 &&
+			    v[i].address != a.client) {
+				u64 e = dpr_policy_estimate(&v[i], a.estimate,
+							    1);
+
+				if (e < best)
+					best = e;
+			}
+		}
+		d = dpr_policy_decide(&a, v, n);
+		if (a.own_load < a.max_load)
+			wrong += d.outcome != DPR_STAT_SERVED_BELOW_MAX_LOAD;
+		else if (best == (u64)-1)
+			wrong += d.outcome != DPR_STAT_SERVED_NO_PEER;
+		else if (a.own_load <= best)
+			wrong += d.outcome != DPR_STAT_SERVED_LOWEST;
+		else
+			wrong += d.outcome != DPR_STAT_REDIRECTED ||
+				 dpr_policy_estimate(&v[d.peer], a.estimate,
+						     1) != best;
+	}
+	check(!wrong, "lowest agrees with a naive search");
+}
+
+static void test_hash(void)
+{
+	int count[HOSTS] = { 0 }, by_port[HOSTS] = { 0 }, i;
+	bool same = true;
+
+	for (i = 0; i < 65536; i++) {
+		count[dpr_policy_hash(DPR_HASH_ADDRESS_PORT, 0x0a000001, i,
+				      HOSTS)]++;
+		by_port[dpr_policy_hash(DPR_HASH_PORT, 0x0a000001, i,
+					HOSTS)]++;
+		same &= dpr_policy_hash(DPR_HASH_PORT, 1, i, HOSTS) ==
+			dpr_policy_hash(DPR_HASH_PORT, 2, i, HOSTS);
+	}
+	for (i = 0; i < HOSTS; i++)
+		check(abs(count[i] - 21845) < 700 &&
+		      abs(by_port[i] - 21845) < 700,
+		      "the hash spreads ports evenly");
+	check(same, "the port hash ignores the address");
+	check(dpr_policy_hash(DPR_HASH_ADDRESS_PORT, 1, 1, 1) == 0,
+	      "one host gets all");
+}
+
+int main(void)
+{
+	test_order_of_questions();
+	test_usable();
+	test_corrected();
+	test_weights();
+	test_metrics();
+	test_ties();
+	test_inverse();
+	test_against_model();
+	test_hash();
+	printf("1..%d\n", tests);
+	if (failures)
+		fprintf(stderr, "%d of %d tests failed\n", failures, tests);
+	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}
