@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -52,7 +53,11 @@ func (e *Error) Error() string {
 func Load(path string) (*Config, error) {
 	data, err := read(path)
 	if err != nil {
-		return nil, &Error{path, []Mistake{{Message: err.Error()}}}
+		var pe *fs.PathError // names the file again
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return nil, &Error{path, []Mistake{{Message: fmt.Sprintf("it cannot be read: %v", err)}}}
 	}
 	return Parse(path, data)
 }

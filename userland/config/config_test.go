@@ -1,0 +1,227 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"dpr/userland/dprnl"
+)
+
+// keyFile writes a key file and returns its path.
+func keyFile(t *testing.T, digit string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, []byte(strings.Repeat(digit, 64)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// sample returns the installed file with a key that exists.
+func sample(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("dpr.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(data), "/etc/dpr/report.key", keyFile(t, "a", 0o600))
+}
+
+func TestSampleParses(t *testing.T) {
+	c, err := Parse("dpr.toml", []byte(sample(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Defaults()
+	want.Services = []dprnl.Service{{Port: 80, Address: netip.IPv4Unspecified()}}
+	want.Report.Keys = c.Report.Keys
+	want.Report.Networks = []Network{{Interface: "eth0", Group: netip.MustParseAddr("239.77.43.1"), TTL: 1}}
+	if len(c.Report.Keys) != 1 || !reflect.DeepEqual(*c, want) {
+		t.Errorf("got  %+v\nwant %+v", *c, want)
+	}
+}
+
+// With every comment that shows a value taken off, the sample must still say
+// the defaults: so what it tells of them is true, and no key is misspelt.
+func TestSampleShowsDefaults(t *testing.T) {
+	text := regexp.MustCompile(`(?m)^#([a-z_]+ = |\[\[)`).ReplaceAllString(sample(t), "$1")
+	text = strings.ReplaceAll(text, "/etc/dpr/previous.key", keyFile(t, "b", 0o600))
+	c, err := Parse("dpr.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Defaults()
+	want.Address = netip.MustParseAddr("192.0.2.1")
+	want.Services = []dprnl.Service{{Port: 80, Address: want.Address}}
+	want.Report.Keys = c.Report.Keys
+	want.Report.Networks = []Network{
+		{Interface: "eth0", Group: netip.MustParseAddr("239.77.43.1"), TTL: 1},
+		{Unicast: netip.MustParseAddrPort("198.51.100.1:7743")},
+	}
+	if len(c.Report.Keys) != 2 || !reflect.DeepEqual(*c, want) {
+		t.Errorf("got  %+v\nwant %+v", *c, want)
+	}
+}
+
+func TestEmptyFileIsDefaults(t *testing.T) {
+	c, err := Parse("empty", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := Defaults(); !reflect.DeepEqual(*c, want) {
+		t.Errorf("got  %+v\nwant %+v", *c, want)
+	}
+}
+
+func TestMistakesAreNamed(t *testing.T) {
+	key := keyFile(t, "a", 0o600)
+	open := keyFile(t, "a", 0o644)
+	short := filepath.Join(t.TempDir(), "short")
+	if err := os.WriteFile(short, []byte("abc"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		text string
+		want []string // "LINE KEY: part of the message"
+	}{
+		"syntax":           {"policy = \n", []string{"1 policy: expected value"}},
+		"duplicate key":    {"weight = 1\nweight = 2\n", []string{"2 weight: "}},
+		"unknown key":      {"\npolcy = \"off\"\n", []string{"2 polcy: there is no such key"}},
+		"unknown table":    {"[reprot]\nport = 1\n", []string{"1 reprot: there is no such key"}},
+		"unknown nested":   {"[report]\nauthentication = \"none\"\nprot = 1\n", []string{"3 report.prot: there is no such key"}},
+		"unknown service":  {"[[service]]\nport = 1\n[[service]]\nport = 2\nadress = \"x\"\n", []string{"5 service.2.adress: there is no such key"}},
+		"wrong word":       {"policy = \"best\"\n", []string{`1 policy: "best" is not a policy; it can be off, stateless, lowest, inverse`}},
+		"word as number":   {"policy = 3\n", []string{"1 policy: 3 is not a text"}},
+		"address":          {"address = \"10.0.0\"\n", []string{`1 address: "10.0.0" is not an IPv4 address`}},
+		"address v6":       {"address = \"::1\"\n", []string{`1 address: "::1" is not`}},
+		"address group":    {"address = \"239.1.2.3\"\n", []string{"1 address: "}},
+		"address loopback": {"address = \"127.0.0.1\"\n", []string{"1 address: "}},
+		"number negative":  {"max_load = -1\n", []string{"1 max_load: -1 is not a whole number from 0"}},
+		"number text":      {"max_flows = \"many\"\n", []string{`1 max_flows: "many" is not`}},
+		"number zero":      {"max_flows = 0\n", []string{"1 max_flows: 0 is not a whole number from 1 to 16777216"}},
+		"number too large": {"weight = 65536\n", []string{"1 weight: 65536"}},
+		"number fraction":  {"weight = 1.0\n", []string{"1 weight: 1.0 is not"}},
+		"weights":          {"[weights]\ncpu = 70000\n", []string{"2 weights.cpu: 70000"}},
+		"no weight":        {"weights = { connections = 0 }\n", []string{"1 weights: at least one weight"}},
+		"duration number":  {"[timeouts]\nsyn = 5\n", []string{`2 timeouts.syn: 5 is not a duration`}},
+		"duration bad":     {"[timeouts]\nsyn = \"5 sec\"\n", []string{`2 timeouts.syn: "5 sec" is not a duration`}},
+		"duration long":    {"[timeouts]\nrst = \"200h\"\n", []string{"2 timeouts.rst: 200h0m0s is not from 1ms to 168h0m0s"}},
+		"duration fine":    {"[timeouts]\nrst = \"1500us\"\n", []string{"2 timeouts.rst: 1.5ms is not a whole number of milliseconds"}},
+		"no port":          {"[[service]]\naddress = \"10.0.0.1\"\n", []string{"1 service.1: the key port is missing"}},
+		"port":             {"[[service]]\nport = 65536\n", []string{"2 service.1.port: 65536"}},
+		"service twice":    {"[[service]]\nport = 80\n[[service]]\nport = 80\n", []string{"3 service.2: service 80 is there already, in line 1"}},
+		"service no list":  {"service = 80\n", []string{"1 service: 80 is not a list of tables"}},
+		"table no table":   {"report = 1\n", []string{"1 report: 1 is not a table"}},
+		"authentication":   {"[report]\nauthentication = \"no\"\n", []string{`2 report.authentication: "no" is neither`}},
+		"key missing":      {"[report]\n[[report.network]]\nunicast = \"10.0.0.1\"\n", []string{"1 report.key_file: the key is missing"}},
+		"key unused":       {"[report]\nauthentication = \"none\"\nkey_file = \"" + key + "\"\n", []string{"3 report.key_file: there is a key, but"}},
+		"key not there":    {"[report]\nkey_file = \"/nonexistent/key\"\n", []string{"2 report.key_file: reading a key"}},
+		"key mode":         {"[report]\nkey_file = \"" + open + "\"\n", []string{"2 report.key_file: key file " + open + " has mode 0644"}},
+		"key short":        {"[report]\nkey_file = \"" + short + "\"\n", []string{"2 report.key_file: key file " + short + ": 3 characters"}},
+		"key twice": {"[report]\nkey_file = \"" + key + "\"\nprevious_key_file = \"" + key + "\"\n",
+			[]string{"3 report.previous_key_file: it holds the same key"}},
+		"network neither": {"[[report.network]]\n", []string{"1 report.network.1.interface: ", "1 report.network.1.group: "}},
+		"network both": {"[[report.network]]\nunicast = \"10.0.0.1\"\nttl = 3\n",
+			[]string{"3 report.network.1.ttl: a network has either"}},
+		"group":    {"[[report.network]]\ninterface = \"eth0\"\ngroup = \"10.0.0.1\"\n", []string{"3 report.network.1.group: "}},
+		"ttl":      {"[[report.network]]\ninterface = \"eth0\"\ngroup = \"239.1.1.1\"\nttl = 256\n", []string{"4 report.network.1.ttl: 256"}},
+		"endpoint": {"[[report.network]]\nunicast = \"10.0.0.1:0\"\n", []string{"2 report.network.1.unicast: "}},
+		"network twice": {"[report]\nauthentication = \"none\"\n[[report.network]]\nunicast = \"10.0.0.1\"\n[[report.network]]\nunicast = \"10.0.0.1:7743\"\n",
+			[]string{"5 report.network.2: network 10.0.0.1:7743 is there already, in line 3"}},
+		"age": {"report_max_age = \"1s\"\n", []string{"1 report_max_age: 1s is not longer than report.period"}},
+		"dead": {"[cleanup]\nsilent_periods = 20\ndead_after = \"3s\"\n",
+			[]string{"3 cleanup.dead_after: 3s is shorter than silent_periods"}},
+		"all at once": {"policy = 1\nweight = 0\n[cleanup]\ninterval = \"x\"\nfoo = 1\n",
+			[]string{"1 policy: ", "2 weight: ", "4 cleanup.interval: ", "5 cleanup.foo: "}},
+		"inline network": {"[report]\nauthentication = \"none\"\nnetwork = [ { unicast = \"x\" } ]\n",
+			[]string{`3 report.network.1.unicast: "x"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := Parse("f.toml", []byte(tt.text))
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("error %v, configuration %+v", err, c)
+			}
+			if c != nil {
+				t.Error("a file with mistakes yields a configuration")
+			}
+			if len(e.Mistakes) != len(tt.want) {
+				t.Fatalf("got %d mistakes, want %d:\n%v", len(e.Mistakes), len(tt.want), err)
+			}
+			for i, m := range e.Mistakes {
+				got := strings.TrimPrefix(m.String(), "line ")
+				got = strings.Replace(got, ": ", " ", 1)
+				if !strings.HasPrefix(got, tt.want[i]) {
+					t.Errorf("got  %s\nwant %s", got, tt.want[i])
+				}
+			}
+			if !strings.HasPrefix(err.Error(), "f.toml: line ") {
+				t.Errorf("the error does not start with the file and line: %v", err)
+			}
+		})
+	}
+}
+
+func TestLoadUnreadable(t *testing.T) {
+	for _, path := range []string{filepath.Join(t.TempDir(), "none"), t.TempDir()} {
+		_, err := Load(path)
+		var e *Error
+		if !errors.As(err, &e) || !strings.HasPrefix(err.Error(), path+": it cannot be read: ") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	large := filepath.Join(t.TempDir(), "large")
+	if err := os.WriteFile(large, make([]byte, maxSize+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(large); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("a large file: %v", err)
+	}
+}
+
+func TestTwoKeysInOrder(t *testing.T) {
+	text := "[report]\nkey_file = \"" + keyFile(t, "a", 0o600) + "\"\nprevious_key_file = \"" + keyFile(t, "b", 0o400) + "\"\n"
+	c, err := Parse("f", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Report.Keys) != 2 || c.Report.Keys[0].ID() == c.Report.Keys[1].ID() {
+		t.Errorf("keys: %v", c.Report.Keys)
+	}
+}
+
+func TestHostAddress(t *testing.T) {
+	c := Defaults()
+	if _, err := c.HostAddress(); err == nil {
+		t.Error("an address from nowhere")
+	}
+	c.Report.Networks = []Network{{Unicast: netip.MustParseAddrPort("10.0.0.1:1")}, {Interface: "lo"}}
+	if a, err := c.HostAddress(); err != nil || a != netip.MustParseAddr("127.0.0.1") {
+		t.Errorf("first address of lo: %v, %v", a, err)
+	}
+	c.Report.Networks[1].Interface = "none0"
+	if _, err := c.HostAddress(); err == nil || !strings.Contains(err.Error(), "none0") {
+		t.Errorf("an interface that is not there: %v", err)
+	}
+	c.Address = netip.MustParseAddr("10.0.0.2")
+	if a, err := c.HostAddress(); err != nil || a != c.Address {
+		t.Errorf("given address: %v, %v", a, err)
+	}
+}
+
+func TestDurationsSurvive(t *testing.T) {
+	c, err := Parse("f", []byte("report_max_age = \"5s\"\n[report]\nperiod = \"2.5s\"\n"))
+	if err != nil || c.Report.Period != 2500*time.Millisecond || c.ReportMaxAge != 5*time.Second {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
