@@ -25,18 +25,18 @@ const (
 
 // Config is what all guests of a lab are told.
 type Config struct {
-	Hosts     []Host            `json:"hosts"`   // for /etc/hosts; the servers have Files
+	Hosts     []Host            `json:"hosts"`   // the servers
 	Prefix    int               `json:"prefix"`  // prefix length of the lab's network
 	Modules   []string          `json:"modules"` // kernel modules loaded at boot
 	Sysctls   map[string]string `json:"sysctls"`
 	Link      string            `json:"link,omitempty"` // rate of eth0, as tc names it; "" = unlimited
 	DPR       bool              `json:"dpr"`            // insert ModulePath and run dprctl apply
 	Services  []service.Spec    `json:"services"`
-	Ready     string            `json:"ready"` // host:port that answers when the services are up
-	DataFiles map[string]int64  `json:"data_files"`
+	Ready     string            `json:"ready"`      // host:port that answers when the services are up
+	DataFiles map[string]int64  `json:"data_files"` // path and size of files of package data
 }
 
-// Host is one host of the lab.
+// Host is one server.
 type Host struct {
 	Name    string          `json:"name"`
 	Address string          `json:"address"`

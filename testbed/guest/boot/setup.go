@@ -60,14 +60,6 @@ func run(ctx context.Context, stdin string, args ...string) error {
 }
 
 func files(c *guest.Config, h guest.Host) error {
-	var hosts strings.Builder
-	fmt.Fprintf(&hosts, "127.0.0.1 localhost\n")
-	for _, h := range c.Hosts {
-		fmt.Fprintf(&hosts, "%s %s\n", h.Address, h.Name)
-	}
-	if err := os.WriteFile("/etc/hosts", []byte(hosts.String()), 0o644); err != nil {
-		return err
-	}
 	for path, f := range h.Files {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err

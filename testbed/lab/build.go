@@ -1,0 +1,162 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+)
+
+// The programs of dpr that servers run.
+var dprPrograms = []string{"dprctl", "dpr-broadcast", "dpr-receive", "dpr-cleanup"}
+
+// buildPrograms builds the lab's own programs, and dpr's unless without, into dir.
+func buildPrograms(ctx context.Context, source, dir string, withDPR bool) error {
+	packages := []string{"./testbed/guest/init", "./cmd/dprlab"}
+	if withDPR {
+		for _, p := range dprPrograms {
+			packages = append(packages, "./cmd/"+p)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", dir + "/"}, packages...)
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = source
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	return runBuild(cmd)
+}
+
+// runBuild runs a command of the build, which must not outlive this process, and
+// returns its failure with what it printed.
+func runBuild(cmd *exec.Cmd) error {
+	runtime.LockOSThread() // Pdeathsig goes by the thread
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// buildModule builds dpr.ko for a kernel, from a copy of its source, and returns
+// the file. It is built once for the same source and kernel.
+func buildModule(ctx context.Context, source string, k Kernel) (string, error) {
+	files, err := moduleSource(source)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	fmt.Fprintln(sum, k.Release, k.Headers)
+	for _, name := range files {
+		b, err := os.ReadFile(filepath.Join(source, name))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(b), b)
+	}
+	symbols, err := os.ReadFile(filepath.Join(k.Headers, "Module.symvers"))
+	if err != nil {
+		return "", fmt.Errorf("headers of kernel %s: %w", k.Release, err)
+	}
+	sum.Write(symbols)
+	cache, err := cacheDir("modules")
+	if err != nil {
+		return "", err
+	}
+	final := filepath.Join(cache, "dpr-"+hex.EncodeToString(sum.Sum(nil))[:16]+".ko")
+	if exists(final) {
+		return final, nil
+	}
+	tmp, err := os.MkdirTemp(cache, "build-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	for _, name := range files {
+		if err := copyFile(filepath.Join(source, name), filepath.Join(tmp, name)); err != nil {
+			return "", err
+		}
+	}
+	if err := runBuild(exec.CommandContext(ctx, "make", "-j2", "-C", filepath.Join(tmp, "kmod"), "KDIR="+k.Headers)); err != nil {
+		return "", err
+	}
+	return final, os.Rename(filepath.Join(tmp, "kmod", "dpr.ko"), final)
+}
+
+// moduleSource lists the files that dpr.ko is made of, below the source's root.
+func moduleSource(source string) ([]string, error) {
+	var files []string
+	for _, dir := range []string{"kmod", "include"} {
+		err := filepath.WalkDir(filepath.Join(source, dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			name := d.Name()
+			if ext := filepath.Ext(name); d.Type().IsRegular() && !strings.HasSuffix(name, ".mod.c") &&
+				(ext == ".c" || ext == ".h" || name == "Makefile" || name == "Kbuild") {
+				rel, err := filepath.Rel(source, path)
+				files = append(files, rel)
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("finding the module's source: %w", err)
+		}
+	}
+	return files, nil
+}
+
+func copyFile(from, to string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, b, 0o644)
+}
+
+// moduleDepends returns the names of the modules that a module needs, as its file
+// says.
+func moduleDepends(path string) ([]string, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading module %s: %w", path, err)
+	}
+	defer f.Close()
+	section := f.Section(".modinfo")
+	if section == nil {
+		return nil, fmt.Errorf("reading module %s: %w", path, errors.New("it has no .modinfo"))
+	}
+	info, err := section.Data()
+	if err != nil {
+		return nil, fmt.Errorf("reading module %s: %w", path, err)
+	}
+	return parseDepends(string(info)), nil
+}
+
+// parseDepends finds "depends=a,b" among strings that end with a zero byte.
+func parseDepends(modinfo string) []string {
+	for s := range strings.SplitSeq(modinfo, "\x00") {
+		if v, ok := strings.CutPrefix(s, "depends="); ok && v != "" {
+			return strings.Split(v, ",")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"dpr/testbed/lab/broker"
+	"dpr/testbed/lab/splat"
+)
+
+// SplatError holds what a server's kernel printed when it found itself wrong.
+type SplatError struct{ Host, Text string }
+
+func (e *SplatError) Error() string {
+	return fmt.Sprintf("the kernel of %s is in trouble:\n%s", e.Host, e.Text)
+}
+
+// DeadError tells of a server that ended by itself without a splat. Console is
+// the end of its console.
+type DeadError struct{ Host, Why, Console string }
+
+func (e *DeadError) Error() string {
+	return fmt.Sprintf("%s died: %s; the end of its console:\n%s", e.Host, e.Why, e.Console)
+}
+
+// checkLimit is the time that the broker may take to tell of its guests.
+const checkLimit = 10 * time.Second
+
+// Check returns nil if all servers are well: none printed a kernel splat since
+// its boot, none ended unless Poweroff did it. Else the error is a *SplatError or
+// a *DeadError for the first that is not.
+func (l *Lab) Check() error {
+	ctx, cancel := context.WithTimeout(context.Background(), checkLimit)
+	defer cancel()
+	if err := l.checkSplats(); err != nil {
+		return err
+	}
+	guests, err := l.guests(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range guests {
+		if g.State == broker.Dead {
+			// It may have printed its last words since.
+			if err := l.checkSplats(); err != nil {
+				return err
+			}
+			return &DeadError{Host: g.Name, Why: g.Why, Console: l.consoleEnd(g.Name)}
+		}
+	}
+	return nil
+}
+
+func (l *Lab) checkSplats() error {
+	for _, h := range l.Servers() {
+		f, err := os.Open(consolePath(l.dir, h.Name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it never ran
+		}
+		if err != nil {
+			return fmt.Errorf("looking at the console of %s: %w", h.Name, err)
+		}
+		text, err := splat.Read(f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("looking at the console of %s: %w", h.Name, err)
+		}
+		if text != "" {
+			return &SplatError{Host: h.Name, Text: text}
+		}
+	}
+	return nil
+}
+
+// consoleEnd returns the last lines of a server's console.
+func (l *Lab) consoleEnd(host string) string {
+	b, err := os.ReadFile(consolePath(l.dir, host))
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(b), "\r", "")), "\n")
+	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+}
+
+func (l *Lab) guests(ctx context.Context) ([]broker.GuestStatus, error) {
+	conn, resp, err := l.call(ctx, broker.Request{Op: broker.OpStatus})
+	if err != nil {
+		return nil, err
+	}
+	return resp.Guests, conn.Close()
+}
+
+// blame returns why a host could not be talked to: the trouble of a kernel if
+// there is any, else err.
+func (l *Lab) blame(ctx context.Context, host string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	var splatted *SplatError
+	var dead *DeadError
+	if trouble := l.Check(); errors.As(trouble, &splatted) || errors.As(trouble, &dead) {
+		return trouble
+	}
+	return fmt.Errorf("%s: %w", host, err)
+}

@@ -1,0 +1,52 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// runDir holds the state of the labs that are up. Labs need root, so it is the
+// same whoever asks.
+const runDir = "/run/dprlab"
+
+func stateDir(name string) string { return filepath.Join(runDir, name) }
+
+// cacheDir returns a directory below the user's cache, $XDG_CACHE_HOME/dpr/sub,
+// and makes it.
+func cacheDir(sub string) (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the cache: %w", err)
+	}
+	dir := filepath.Join(base, "dpr", sub)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("making the cache: %w", err)
+	}
+	return dir, nil
+}
+
+// sourceDir returns the root of the module dpr: dir if it is given, else the
+// nearest directory from the working directory upwards.
+func sourceDir(dir string) (string, error) {
+	given := dir != ""
+	if !given {
+		wd, err := os.Getwd()
+		if err != nil {
+			return "", fmt.Errorf("finding the source: %w", err)
+		}
+		dir = wd
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("finding the source: %w", err)
+	}
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(filepath.Join(d, "testbed", "guest", "init")); err == nil {
+			return d, nil
+		}
+		if given || d == filepath.Dir(d) {
+			return "", fmt.Errorf("%s is not in a checkout of dpr: it has no testbed/guest/init", dir)
+		}
+	}
+}

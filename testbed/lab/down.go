@@ -1,0 +1,63 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Down brings the lab called name down, or what a crash left of it: its processes
+// end, its namespaces and files go. It does nothing if there is no such lab.
+func Down(ctx context.Context, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if err := checkRoot(); err != nil {
+		return err
+	}
+	lock, err := lockName(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(teardown(name), lock.release())
+}
+
+// teardown removes whatever there is of a lab. The caller holds its lock.
+func teardown(name string) error {
+	var errs []error
+	// The broker's end is that of the guests; whatever else runs in the lab's
+	// namespaces is the lab's too.
+	if s, err := readState(name); err == nil {
+		errs = append(errs, s.Broker.kill())
+	}
+	names, err := namespaces(netnsDir, name)
+	errs = append(errs, err)
+	for _, ns := range names {
+		errs = append(errs, killNamespace(ns))
+	}
+	for _, ns := range names {
+		errs = append(errs, removeNamespace(ns))
+	}
+	etc, err := namespaces(netnsEtcDir, name)
+	errs = append(errs, err)
+	for _, ns := range etc {
+		errs = append(errs, os.RemoveAll(filepath.Join(netnsEtcDir, ns)))
+	}
+	if len(etc) > 0 {
+		_ = os.Remove(netnsEtcDir) // unless somebody else uses it
+	}
+	errs = append(errs, os.RemoveAll(stateDir(name)))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("bringing lab %s down: %w", name, err)
+	}
+	return nil
+}
+
+func checkRoot() error {
+	if os.Geteuid() != 0 {
+		return errors.New("a lab needs root: it makes network namespaces")
+	}
+	return nil
+}

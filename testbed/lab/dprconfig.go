@@ -1,0 +1,68 @@
+package lab
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"dpr/testbed/guest"
+	"dpr/testbed/guest/service"
+)
+
+// Where dpr's configuration is on a server.
+const (
+	dprConfigPath = "/etc/dpr/dpr.toml"
+	dprKeyPath    = "/etc/dpr/key"
+)
+
+// dprToml returns a server's /etc/dpr/dpr.toml.
+func dprToml(c DPRConfig, address string) string {
+	var b strings.Builder
+	text := func(key, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s = %q\n", key, value)
+		}
+	}
+	text("address", address)
+	text("policy", c.Policy)
+	text("hash", c.Hash)
+	text("estimate", c.Estimate)
+	text("marker", c.Marker)
+	if c.MaxLoad != 0 {
+		fmt.Fprintf(&b, "max_load = %d\n", c.MaxLoad)
+	}
+	b.WriteString("\n[report]\n")
+	if c.ReportPeriod != 0 {
+		text("period", c.ReportPeriod.String())
+	}
+	text("key_file", dprKeyPath)
+	b.WriteString("\n[[report.network]]\ninterface = \"eth0\"\ngroup = \"239.77.0.1\"\n")
+	b.WriteString("\n[[service]]\nport = 80\n")
+	return b.String()
+}
+
+// newKey returns a key for the reports of one lab's servers.
+func newKey() string {
+	var key [32]byte
+	// It never fails.
+	_, _ = rand.Read(key[:])
+	return hex.EncodeToString(key[:]) + "\n"
+}
+
+// dprFiles returns the files that make a server's dpr.
+func dprFiles(c DPRConfig, address, key string) map[string]guest.File {
+	return map[string]guest.File{
+		dprConfigPath: {Mode: 0o644, Text: dprToml(c, address)},
+		dprKeyPath:    {Mode: 0o600, Text: key},
+	}
+}
+
+// dprServices returns the three processes of dpr.
+func dprServices() []service.Spec {
+	var specs []service.Spec
+	for _, name := range []string{"dpr-broadcast", "dpr-receive", "dpr-cleanup"} {
+		specs = append(specs, service.Spec{Name: name, Args: []string{"/usr/sbin/" + name}})
+	}
+	return specs
+}

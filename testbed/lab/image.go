@@ -1,0 +1,169 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"dpr/testbed/lab/cpio"
+)
+
+// image is what a guest's first file system holds, by path.
+type image map[string]item
+
+// item is a file, or a link, a directory or a character device.
+type item struct {
+	mode         fs.FileMode // with the type
+	source       string      // file: copied from this file of the machine
+	text         string      // file without source: its content; link: its target
+	major, minor uint32      // character device
+}
+
+// file adds a file of the machine, as it is behind all links.
+func (im image) file(name, source string) error {
+	fi, err := os.Stat(source)
+	if err != nil {
+		return fmt.Errorf("guest image: %w", err)
+	}
+	if !fi.Mode().IsRegular() {
+		return fmt.Errorf("guest image: %s is not a regular file", source)
+	}
+	im[guestPath(name)] = item{mode: fi.Mode().Perm(), source: source}
+	return nil
+}
+
+func (im image) text(name string, perm fs.FileMode, text string) {
+	im[guestPath(name)] = item{mode: perm.Perm(), text: text}
+}
+
+// link adds a link unless there is something already.
+func (im image) link(name, target string) {
+	if _, ok := im[guestPath(name)]; !ok {
+		im[guestPath(name)] = item{mode: fs.ModeSymlink, text: target}
+	}
+}
+
+func (im image) dir(name string, perm fs.FileMode) {
+	im[guestPath(name)] = item{mode: fs.ModeDir | perm}
+}
+
+// guestPath returns the path below /usr of what the machine may have in /bin,
+// /sbin or /lib, which are links in a guest.
+func guestPath(name string) string {
+	name = path.Clean("/" + name)
+	for _, d := range usrLinks {
+		if strings.HasPrefix(name, "/"+d+"/") {
+			return "/usr" + name
+		}
+	}
+	return name
+}
+
+// usrLinks are the directories that a guest has as links into /usr.
+var usrLinks = []string{"bin", "sbin", "lib", "lib64"}
+
+// sum returns a digest of all that the image holds, with the files' contents.
+func (im image) sum() (string, error) {
+	h := sha256.New()
+	for _, name := range im.names() {
+		it := im[name]
+		fmt.Fprintf(h, "%q %o %q %d %d\n", name, uint32(it.mode), it.text, it.major, it.minor)
+		if it.source == "" {
+			continue
+		}
+		f, err := os.Open(it.source)
+		if err != nil {
+			return "", fmt.Errorf("guest image: %w", err)
+		}
+		n, err := io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return "", fmt.Errorf("guest image: reading %s: %w", it.source, err)
+		}
+		fmt.Fprintln(h, n)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func (im image) names() []string {
+	names := make([]string, 0, len(im))
+	for n := range im {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// write writes the image as an archive.
+func (im image) write(w io.Writer) error {
+	buf := bufio.NewWriterSize(w, 1<<20)
+	c := cpio.NewWriter(buf)
+	for _, name := range im.names() {
+		if err := im[name].write(c, name); err != nil {
+			return fmt.Errorf("guest image: %s: %w", name, err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		return err
+	}
+	return buf.Flush()
+}
+
+func (it item) write(c *cpio.Writer, name string) error {
+	switch {
+	case it.mode.IsDir():
+		return c.Dir(name, it.mode)
+	case it.mode&fs.ModeSymlink != 0:
+		return c.Symlink(name, it.text)
+	case it.mode&fs.ModeCharDevice != 0:
+		return c.CharDevice(name, it.mode, it.major, it.minor)
+	case it.source == "":
+		return c.File(name, it.mode, int64(len(it.text)), strings.NewReader(it.text))
+	}
+	f, err := os.Open(it.source)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return c.File(name, it.mode, fi.Size(), f)
+}
+
+// cached returns an archive of the image from the cache, written if need be.
+func (im image) cached(ctx context.Context, p *progress) (string, error) {
+	dir, err := cacheDir("images")
+	if err != nil {
+		return "", err
+	}
+	sum, err := im.sum()
+	if err != nil {
+		return "", err
+	}
+	final := filepath.Join(dir, "base-"+sum[:16]+".cpio")
+	if exists(final) {
+		return final, ctx.Err()
+	}
+	defer p.step("making the guests' base image")()
+	tmp, err := os.CreateTemp(dir, "new-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(tmp.Name())
+	defer tmp.Close()
+	if err := im.write(tmp); err != nil {
+		return "", err
+	}
+	return final, os.Rename(tmp.Name(), final)
+}

@@ -1,0 +1,69 @@
+package lab
+
+import (
+	"strings"
+
+	"dpr/testbed/guest"
+	"dpr/testbed/guest/service"
+)
+
+// Where a server's nginx keeps what is its own.
+const (
+	nginxConf = "/etc/nginx/nginx.conf"
+	accessLog = "/var/log/nginx/access.log"
+	uploadDir = "/srv/upload"
+)
+
+// nginxService runs nginx in the foreground.
+var nginxService = service.Spec{Name: "nginx", Args: []string{"/usr/sbin/nginx", "-c", nginxConf}}
+
+// accessFormat: connection number, requests on it so far, status, bytes sent,
+// client, server address, seconds, method, URI. Served relies on the first four.
+const accessFormat = `$connection $connection_requests $status $bytes_sent $remote_addr $server_addr $request_time $request_method $uri`
+
+// nginxConfig returns the configuration of a server's nginx.
+func nginxConfig(accessRate string) string {
+	limit := ""
+	if accessRate != "" {
+		limit = "limit_rate " + accessRate + ";"
+	}
+	return strings.NewReplacer("ACCESS_LOG", accessLog, "FORMAT", accessFormat, "LIMIT", limit,
+		"WEB_ROOT", guest.WebRoot).Replace(`daemon off;
+worker_processes 1;
+user root;
+pid /run/nginx.pid;
+error_log stderr warn;
+worker_rlimit_nofile 16384;
+events { worker_connections 8192; }
+http {
+	types { text/plain txt; }
+	default_type application/octet-stream;
+	log_format lab 'FORMAT';
+	access_log ACCESS_LOG lab;
+	sendfile on;
+	tcp_nopush on;
+	keepalive_timeout 65;
+	keepalive_requests 1000000;
+	client_max_body_size 0;
+	client_body_temp_path /srv/upload.tmp;
+	LIMIT
+	server {
+		listen 80 default_server backlog=4096;
+		root WEB_ROOT;
+		location = / { default_type text/plain; return 200 "$hostname\n"; }
+		location = /status { stub_status; access_log off; }
+		location /upload/ {
+			root /srv;
+			dav_methods PUT DELETE;
+		}
+	}
+}
+`)
+}
+
+// webServer adds the directories that nginx needs.
+func webServer(im image) {
+	for _, d := range []string{"/var/log/nginx", "/var/lib/nginx", guest.WebRoot, uploadDir, "/srv/upload.tmp"} {
+		im.dir(d, 0o755)
+	}
+}

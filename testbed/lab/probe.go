@@ -1,0 +1,97 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"dpr/testbed/guest"
+)
+
+// accelVariable overrides the choice of QEMU's accelerator.
+const accelVariable = "DPRLAB_ACCEL"
+
+// probeLimit is what a guest under KVM may take to its first process: it takes
+// less than one second where KVM works, and for ever where it does not.
+const probeLimit = 5 * time.Second
+
+// chooseAccel returns the accelerator for a machine. A /dev/kvm says little: some
+// take a guest and never run it. So KVM is used only after it booted this very
+// kernel and initramfs once; the outcome is kept until the machine or QEMU
+// changes.
+func chooseAccel(ctx context.Context, m machine, p *progress) (string, error) {
+	switch v := os.Getenv(accelVariable); v {
+	case accelTCG, accelKVM:
+		return v, nil
+	case "":
+	default:
+		return "", fmt.Errorf("%s=%q: want %s or %s", accelVariable, v, accelTCG, accelKVM)
+	}
+	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err != nil {
+		return accelTCG, nil
+	}
+	kvm.Close()
+	record, err := probeRecord(m)
+	if err != nil {
+		return "", err
+	}
+	if b, err := os.ReadFile(record); err == nil {
+		if v := strings.TrimSpace(string(b)); v == accelTCG || v == accelKVM {
+			return v, nil
+		}
+	}
+	defer p.step("trying whether KVM boots a guest")()
+	accel := accelTCG
+	if probe(ctx, m) {
+		accel = accelKVM
+	}
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	return accel, writeFile(record, []byte(accel+"\n"), 0o644)
+}
+
+// probeRecord returns the file that holds a probe's outcome.
+func probeRecord(m machine) (string, error) {
+	dir, err := cacheDir("probes")
+	if err != nil {
+		return "", err
+	}
+	version, err := exec.Command(qemu, "-version").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking QEMU for its version: %w", err)
+	}
+	h := sha256.New()
+	h.Write(version)
+	for _, f := range []string{"/proc/version", "/proc/sys/kernel/random/boot_id"} {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return "", fmt.Errorf("naming this machine: %w", err)
+		}
+		h.Write(b)
+	}
+	fmt.Fprintln(h, m.kernel)
+	return filepath.Join(dir, hex.EncodeToString(h.Sum(nil))[:16]), nil
+}
+
+// probe tells whether a guest under KVM comes to life within the time limit.
+func probe(ctx context.Context, m machine) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	m.accel = accelKVM
+	args := append(m.args("dprlab-probe", guest.ProbeParam), "-serial", "stdio")
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// Whatever went wrong, the console has not said it.
+	out, _ := cmd.Output()
+	return bytes.Contains(out, []byte(guest.Alive))
+}

@@ -1,0 +1,110 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// process names a process for good: its number may be another's later, its start
+// cannot be.
+type process struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"` // in clock ticks since the machine's boot
+}
+
+// findProcess returns the process that has a number now.
+func findProcess(pid int) (process, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return process{}, fmt.Errorf("process %d: %w", pid, err)
+	}
+	start, err := startTime(string(b))
+	if err != nil {
+		return process{}, fmt.Errorf("process %d: %w", pid, err)
+	}
+	return process{PID: pid, Start: start}, nil
+}
+
+// startTime finds field 22 of /proc/PID/stat. Field 2 may hold anything.
+func startTime(stat string) (uint64, error) {
+	i := strings.LastIndex(stat, ") ")
+	if i < 0 {
+		return 0, fmt.Errorf("unexpected stat %q", stat)
+	}
+	f := strings.Fields(stat[i+2:])
+	if len(f) < 20 {
+		return 0, fmt.Errorf("unexpected stat %q", stat)
+	}
+	return strconv.ParseUint(f[19], 10, 64)
+}
+
+// alive tells whether the process still runs.
+func (p process) alive() bool {
+	if p.PID <= 0 {
+		return false
+	}
+	now, err := findProcess(p.PID)
+	return err == nil && now == p
+}
+
+// kill ends the process and waits for its end. A process that is gone is none of
+// its business, nor is one that got its number.
+func (p process) kill() error {
+	if !p.alive() {
+		return nil
+	}
+	return killIf(p.PID, func() bool { return p.alive() })
+}
+
+// killIf ends process pid if it still is the one meant once it is held fast, and
+// waits for its end.
+func killIf(pid int, meant func() bool) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ending process %d: %w", pid, err)
+	}
+	defer unix.Close(fd)
+	if !meant() {
+		return nil
+	}
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("ending process %d: %w", pid, err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 1000)
+		if n == 1 {
+			return nil
+		}
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("ending process %d: %w", pid, err)
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d does not end, 10 s after SIGKILL", pid)
+		}
+	}
+}
+
+// processes returns the numbers of all processes.
+func processes() ([]int, error) {
+	names, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil, err
+	}
+	pids := make([]int, 0, len(names))
+	for _, n := range names {
+		if pid, err := strconv.Atoi(filepath.Base(n)); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}

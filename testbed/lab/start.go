@@ -1,0 +1,87 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"dpr/testbed/lab/broker"
+)
+
+// BrokerCommand is the command of dprlab that runs a lab's broker; its argument
+// is the lab's state directory. It is not for people.
+const BrokerCommand = "broker"
+
+// RunBroker is what BrokerCommand does. It returns when ctx ends.
+func RunBroker(ctx context.Context, dir string) error {
+	b, err := os.ReadFile(filepath.Join(dir, broker.ConfigName))
+	if err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	var c broker.Config
+	if err := json.Unmarshal(b, &c); err != nil {
+		return fmt.Errorf("broker: reading its configuration: %w", err)
+	}
+	return broker.New(c, slog.New(slog.NewTextHandler(os.Stderr, nil))).Run(ctx, dir)
+}
+
+// startBroker starts the lab's broker, in the lab's namespace, and with it the
+// guests, and waits until it answers.
+func (l *Lab) startBroker(ctx context.Context, m machine) error {
+	conf, err := l.brokerConfig(m)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(l.dir, broker.ConfigName), conf, 0o600); err != nil {
+		return err
+	}
+	log, err := os.Create(l.brokerLog())
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	// It outlives ctx: the lab lasts.
+	cmd := exec.Command(filepath.Join(l.binDir(), "dprlab"), BrokerCommand, l.dir)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := inNamespace(namespaceOf(l.state.Name, ""), cmd.Start); err != nil {
+		return fmt.Errorf("starting the lab's broker: %w", err)
+	}
+	if l.state.Broker, err = findProcess(cmd.Process.Pid); err != nil {
+		return fmt.Errorf("starting the lab's broker: %w", errors.Join(err, cmd.Process.Kill(), cmd.Wait()))
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // its log has the reason
+		close(ended)
+	}()
+	return l.awaitBroker(ctx, ended)
+}
+
+func (l *Lab) brokerLog() string { return filepath.Join(l.dir, "broker.log") }
+
+// awaitBroker waits until the broker answers.
+func (l *Lab) awaitBroker(ctx context.Context, ended <-chan struct{}) error {
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(l.dir, broker.SocketName))
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ended:
+			text, err := os.ReadFile(l.brokerLog())
+			return errors.Join(fmt.Errorf("the lab's broker ended: %s", text), err)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package lab
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// stateFile, in a lab's state directory, says what the lab is. It appears when
+// the lab is up.
+const stateFile = "lab.json"
+
+// state is what a lab's other processes must know of it.
+type state struct {
+	Name    string    `json:"name"`
+	Kernel  Kernel    `json:"kernel"`
+	Accel   string    `json:"accel"`  // "tcg" or "kvm"
+	Memory  int       `json:"memory"` // MiB
+	DPR     bool      `json:"dpr"`
+	Hosts   []Host    `json:"hosts"`
+	Broker  process   `json:"broker"`
+	Created time.Time `json:"created"`
+}
+
+func (s *state) write(dir string) error {
+	b, err := json.MarshalIndent(s, "", "\t")
+	if err != nil {
+		return fmt.Errorf("writing the lab's state: %w", err)
+	}
+	return writeFile(filepath.Join(dir, stateFile), append(b, '\n'), 0o644)
+}
+
+// writeFile writes a file that is there whole or not at all.
+func writeFile(path string, b []byte, mode fs.FileMode) error {
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, b, mode); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+func readState(name string) (*state, error) {
+	b, err := os.ReadFile(filepath.Join(stateDir(name), stateFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("lab %s is not up: %w", name, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the state of lab %s: %w", name, err)
+	}
+	s := &state{}
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, fmt.Errorf("reading the state of lab %s: %w", name, err)
+	}
+	return s, nil
+}

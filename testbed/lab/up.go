@@ -1,0 +1,209 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dpr/testbed/lab/broker"
+)
+
+// ErrExists is returned by Up when the lab is up already.
+var ErrExists = errors.New("it is up already")
+
+// bootLimit is the time that all guests together may take to boot.
+const bootLimit = 5 * time.Minute
+
+// Up brings a lab up and returns when all its servers serve. What a crashed lab
+// of the same name left is removed first. If it fails nothing is left.
+func Up(ctx context.Context, c Config) (_ *Lab, err error) {
+	c, err = c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(checkRoot(), checkPrograms()); err != nil {
+		return nil, err
+	}
+	if c.Source, err = sourceDir(c.Source); err != nil {
+		return nil, err
+	}
+	lock, err := lockName(c.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, lock.release()) }()
+	if err := lock.sign(); err != nil {
+		return nil, err
+	}
+	p := newProgress(c.Progress)
+	if err := clearLeftovers(c.Name, p); err != nil {
+		return nil, err
+	}
+	l, err := bringUp(ctx, c, p)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("bringing lab %s up: %w", c.Name, ctx.Err())
+		}
+		return nil, errors.Join(err, teardown(c.Name))
+	}
+	p.say("lab %s is up: kernel %s under %s, %d servers, %d clients", c.Name, l.state.Kernel.Release, l.state.Accel, len(l.Servers()), len(l.Clients()))
+	return l, nil
+}
+
+// clearLeftovers makes sure that no lab of that name is there.
+func clearLeftovers(name string, p *progress) error {
+	s, err := readState(name)
+	if err == nil && s.Broker.alive() {
+		return fmt.Errorf("lab %s: %w", name, ErrExists)
+	}
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || exists(stateDir(name)) {
+		p.say("removing what is left of a former lab %s", name)
+	}
+	return teardown(name)
+}
+
+// bringUp builds what the lab is made of and starts it.
+func bringUp(ctx context.Context, c Config, p *progress) (*Lab, error) {
+	l := &Lab{dir: stateDir(c.Name), state: &state{
+		Name: c.Name, Memory: c.Memory, DPR: !c.NoDPR,
+		Hosts: makeHosts(c.Servers, c.Clients), Created: time.Now(),
+	}}
+	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+		return nil, err
+	}
+	m, err := l.prepare(ctx, c, p)
+	if err != nil {
+		return nil, err
+	}
+	done := p.step(fmt.Sprintf("making the network: %d servers and %d clients on a bridge", c.Servers, max(c.Clients, 0)))
+	if err := buildNetwork(ctx, c.Name, l.state.Hosts); err != nil {
+		return nil, err
+	}
+	done()
+	p.say("starting %d guests: kernel %s, %s, %d MiB each", c.Servers, l.state.Kernel.Release, m.accel, c.Memory)
+	if err := l.startBroker(ctx, m); err != nil {
+		return nil, err
+	}
+	if err := l.waitReady(ctx, p); err != nil {
+		return nil, err
+	}
+	return l, l.state.write(l.dir)
+}
+
+// prepare finds the kernel, builds the programs and the module, and makes the
+// initramfs.
+func (l *Lab) prepare(ctx context.Context, c Config, p *progress) (machine, error) {
+	m := machine{initrd: filepath.Join(l.dir, "initrd"), memory: c.Memory}
+	k, err := findKernel(ctx, c.Kernel, p)
+	if err != nil {
+		return m, err
+	}
+	l.state.Kernel, m.kernel = k, k.Image
+	module, err := build(ctx, c, k, l.binDir(), p)
+	if err != nil {
+		return m, err
+	}
+	base, err := makeBase(ctx, k, module, p)
+	if err != nil {
+		return m, err
+	}
+	overlay, err := overlayImage(c, l.state.Hosts, l.binDir(), module)
+	if err != nil {
+		return m, err
+	}
+	if err := writeInitrd(m.initrd, base, overlay); err != nil {
+		return m, err
+	}
+	m.accel, err = chooseAccel(ctx, m, p)
+	l.state.Accel = m.accel
+	return m, err
+}
+
+func (l *Lab) binDir() string { return filepath.Join(l.dir, "bin") }
+
+// build builds the programs and, if there is dpr, its module, whose file it
+// returns.
+func build(ctx context.Context, c Config, k Kernel, bin string, p *progress) (module string, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer p.step("building the programs")()
+		return buildPrograms(ctx, c.Source, bin, !c.NoDPR)
+	})
+	if !c.NoDPR {
+		g.Go(func() error {
+			defer p.step("building dpr.ko for " + k.Release)()
+			var err error
+			module, err = buildModule(ctx, c.Source, k)
+			return err
+		})
+	}
+	return module, g.Wait()
+}
+
+// makeBase returns the base's archive.
+func makeBase(ctx context.Context, k Kernel, module string, p *progress) (string, error) {
+	names := guestModules
+	if module != "" {
+		depends, err := moduleDepends(module)
+		if err != nil {
+			return "", err
+		}
+		names = append(depends, names...)
+	}
+	stage, err := os.MkdirTemp("", "dprlab-modules-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(stage)
+	if err := stageModules(ctx, k, names, stage); err != nil {
+		return "", err
+	}
+	base, err := baseImage(ctx, k, stage)
+	if err != nil {
+		return "", err
+	}
+	return base.cached(ctx, p)
+}
+
+// waitReady waits until all servers have booted.
+func (l *Lab) waitReady(ctx context.Context, p *progress) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, bootLimit, fmt.Errorf("the guests did not boot within %v", bootLimit))
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	for _, h := range l.Servers() {
+		g.Go(func() error {
+			if err := l.ready(ctx, h.Name); err != nil {
+				return err
+			}
+			p.say("%s is up at %s", h.Name, h.Address)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return l.Check()
+}
+
+// brokerConfig says what the lab's broker looks after.
+func (l *Lab) brokerConfig(m machine) ([]byte, error) {
+	var bc broker.Config
+	for _, h := range l.state.Hosts {
+		if h.Kind == Client {
+			bc.Clients = append(bc.Clients, broker.Client{Name: h.Name, Prefix: clientPrefix(l.state.Name, h.Name)})
+			continue
+		}
+		bc.Guests = append(bc.Guests, broker.Guest{
+			Name: h.Name, Args: m.serverArgs(l.state.Name, h, l.dir),
+			Console: consolePath(l.dir, h.Name), Output: qemuPath(l.dir, h.Name),
+		})
+	}
+	return json.MarshalIndent(bc, "", "\t")
+}
