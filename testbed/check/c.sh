@@ -41,12 +41,14 @@ build() {
 # checkpatch: the script out of the kernel's own source package, kept in out/.
 checkpatch() {
 	package=$(ls /usr/src/linux-source-6.1.tar.* | head -n 1)
+	[ -n "$package" ] || return 1
 	dir=$root/out/checkpatch
 	if [ ! -s "$dir/checkpatch.pl" ] || [ "$package" -nt "$dir/checkpatch.pl" ]; then
 		echo "c: unpacking checkpatch from $package"
-		mkdir -p "$dir"
+		mkdir -p "$dir" || return 1
 		tar -C "$dir" --strip-components=2 -m -xf "$package" linux-source-6.1/scripts/checkpatch.pl \
-			linux-source-6.1/scripts/spelling.txt linux-source-6.1/scripts/const_structs.checkpatch
+			linux-source-6.1/scripts/spelling.txt linux-source-6.1/scripts/const_structs.checkpatch ||
+			return 1
 	fi
 	echo "c: checkpatch"
 	# Left out is what this module cannot do otherwise: asking for the kernel's
@@ -63,10 +65,10 @@ checkpatch() {
 kernel=$(ls -d /lib/modules/6.1.*-cloud-amd64/build 2>/dev/null | sort -V | tail -n 1)
 [ -n "$kernel" ] || { echo "c: no headers of a 6.1 cloud kernel in /lib/modules" >&2; exit 1; }
 
-build "gcc W=1 for $kernel" W=1
-build "sparse C=2" C=2
-checkpatch
-if [ -e "$root/kmod/tests/Makefile" ]; then
-	echo "c: unit tests"
-	make -s -C "$root/kmod/tests" check
-fi
+failed=0
+build "gcc W=1 for $kernel" W=1 || failed=1
+build "sparse C=2" C=2 || failed=1
+checkpatch || failed=1
+echo "c: unit tests"
+make -s -C "$root/kmod/tests" OUT="$work" check || failed=1
+exit "$failed"
