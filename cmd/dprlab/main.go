@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -40,7 +41,7 @@ func app() *cli.App {
 			"namespaces. All are on one bridge in a namespace of its own; the machine's network is left alone.\n" +
 			"If a server's kernel panics or complains, every command that ran something fails and shows it.",
 		Flags:                  []cli.Flag{&cli.StringFlag{Name: "name", Value: "lab", Usage: "`NAME` of the lab"}},
-		Commands:               append(labCommands(), hostCommands()...),
+		Commands:               slices.Concat(labCommands(), hostCommands(), demoCommands()),
 		UseShortOptionHandling: true,
 		HideVersion:            true,
 		OnUsageError:           func(_ *cli.Context, err error, _ bool) error { return err },

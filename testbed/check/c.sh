@@ -54,10 +54,11 @@ checkpatch() {
 	# Left out is what this module cannot do otherwise: asking for the kernel's
 	# version and wrapping its functions (compat.h), shifts instead of BIT() in
 	# a header for user space, and that header's types and READ_ONCE (policy.h).
+	# It leaves a file in a directory that has a .git.
 	# shellcheck disable=SC2046
-	(cd "$root" && perl "$dir/checkpatch.pl" --no-tree --strict --terse --quiet --no-summary \
+	(cd "$work" && perl "$dir/checkpatch.pl" --no-tree --strict --terse --quiet --no-summary \
 		--color=never --show-types -f $(sources -name '*.[ch]' \
-		! -name '*.mod.c' ! -path 'kmod/tests/*') \
+		! -name '*.mod.c' ! -path 'kmod/tests/*' | sed "s,^,$root/,") \
 		--ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON,MACRO_ARG_REUSE,BIT_MACRO,PREFER_KERNEL_TYPES,VOLATILE) >&2
 }
 

@@ -14,15 +14,15 @@ import (
 	"dpr/testbed/load"
 )
 
-// labName is the demo's own lab, next to any other.
-const labName = "demo"
-
 // settle is how long a policy is in force before it is measured: some report
 // periods.
 const settle = 3 * time.Second
 
 // Options says how the demo runs.
 type Options struct {
+	// Lab is the name of the lab that the demo brings up. One that has the
+	// name already is taken down: a demo that was killed may have left it.
+	Lab string
 	// Duration of each policy's run; more than 0.
 	Duration time.Duration
 	// Seed determines what the users do.
@@ -41,8 +41,7 @@ type Options struct {
 // the table and takes the lab down. An error means that something could not be
 // done, a kernel complained, or a check failed.
 func Run(ctx context.Context, o Options) (err error) {
-	// A demo that was killed may have left its lab.
-	if err := lab.Down(ctx, labName); err != nil {
+	if err := lab.Down(ctx, o.Lab); err != nil {
 		return fmt.Errorf("demo: remove the last one's lab: %w", err)
 	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
@@ -50,7 +49,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	describeModel(o.Stdout, o.Duration)
 	l, err := lab.Up(ctx, lab.Config{
-		Name: labName, Servers: 3, Clients: len(split),
+		Name: o.Lab, Servers: 3, Clients: len(split),
 		Link: linkRate, AccessRate: accessRate,
 		DPR:      lab.DPRConfig{Policy: policies[0]},
 		Progress: o.Progress,
@@ -96,7 +95,7 @@ func compare(ctx context.Context, l *lab.Lab, o Options) (*Report, error) {
 }
 
 // runPolicy measures one policy, and looks at its packets if it redirects.
-func runPolicy(ctx context.Context, l *lab.Lab, o Options, policy string) (*Run, []Check, error) {
+func runPolicy(ctx context.Context, l *lab.Lab, o Options, policy string) (*PolicyRun, []Check, error) {
 	if err := drive.SetPolicy(ctx, l, policy); err != nil {
 		return nil, nil, err
 	}
@@ -122,7 +121,7 @@ func runPolicy(ctx context.Context, l *lab.Lab, o Options, policy string) (*Run,
 }
 
 // measure drives the load and counts.
-func measure(ctx context.Context, l *lab.Lab, o Options, policy string) (*Run, error) {
+func measure(ctx context.Context, l *lab.Lab, o Options, policy string) (*PolicyRun, error) {
 	before, err := drive.ReadCounters(ctx, l)
 	if err != nil {
 		return nil, err
@@ -146,8 +145,8 @@ func measure(ctx context.Context, l *lab.Lab, o Options, policy string) (*Run, e
 }
 
 // newRun puts a run's numbers together.
-func newRun(policy string, servers []lab.Host, before, after []drive.Counters, result *load.Result) *Run {
-	run := &Run{
+func newRun(policy string, servers []lab.Host, before, after []drive.Counters, result *load.Result) *PolicyRun {
+	run := &PolicyRun{
 		Policy:      policy,
 		Requests:    result.Requests,
 		Failed:      result.Failed,

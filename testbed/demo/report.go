@@ -17,13 +17,13 @@ type Report struct {
 	// Kernel is the release of the servers' kernel.
 	Kernel string `json:"kernel"`
 	// Runs has one entry a policy, in the order they ran.
-	Runs []Run `json:"runs"`
+	Runs []PolicyRun `json:"runs"`
 	// Checks are the demo's verdicts.
 	Checks []Check `json:"checks"`
 }
 
-// Run is one policy's minute.
-type Run struct {
+// PolicyRun is one policy's minute.
+type PolicyRun struct {
 	Policy string `json:"policy"`
 	// Hosts has one entry a server, in order.
 	Hosts []HostRun `json:"hosts"`
@@ -57,7 +57,7 @@ type Check struct {
 }
 
 // served is the number of connections all hosts of the run accepted.
-func (r *Run) served() uint64 {
+func (r *PolicyRun) served() uint64 {
 	var n uint64
 	for _, h := range r.Hosts {
 		n += h.Served
@@ -66,7 +66,7 @@ func (r *Run) served() uint64 {
 }
 
 // busiest is the largest share of the connections that one host served, 0 to 1.
-func (r *Run) busiest() (name string, share float64) {
+func (r *PolicyRun) busiest() (name string, share float64) {
 	total := r.served()
 	for _, h := range r.Hosts {
 		if s := float64(h.Served) / float64(max(1, total)); s > share {

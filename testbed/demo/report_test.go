@@ -14,15 +14,15 @@ import (
 )
 
 // goodRuns are two runs that pass every check.
-func goodRuns() []Run {
-	return []Run{
+func goodRuns() []PolicyRun {
+	return []PolicyRun{
 		{Policy: "off", Requests: 100, Hosts: []HostRun{{"s1", 64, 0}, {"s2", 18, 0}, {"s3", 18, 0}}, DelayMeanMS: 700, DelayP99MS: 1500, Throughput: 90},
 		{Policy: "lowest", Requests: 120, Hosts: []HostRun{{"s1", 41, 40}, {"s2", 40, 1}, {"s3", 39, 2}}, DelayMeanMS: 250, DelayP99MS: 400, Throughput: 110},
 	}
 }
 
 // failedChecks names the checks that did not pass.
-func failedChecks(runs []Run) []string {
+func failedChecks(runs []PolicyRun) []string {
 	var names []string
 	for _, c := range verdicts(runs) {
 		if !c.Passed {
@@ -41,17 +41,17 @@ func TestVerdicts(t *testing.T) {
 	}
 	tests := []struct {
 		name   string
-		change func(off, lowest *Run)
+		change func(off, lowest *PolicyRun)
 		want   string
 	}{
-		{"a failed request", func(_, lowest *Run) { lowest.Failed = 1 }, "lowest: no request failed"},
-		{"no requests", func(off, _ *Run) { off.Requests = 0 }, "off: no request failed"},
-		{"a connection more", func(off, _ *Run) { off.Hosts[1].Served++ }, "off: every connection was served once"},
-		{"a connection less", func(_, lowest *Run) { lowest.Hosts[1].Served-- }, "lowest: every connection was served once"},
-		{"even under off", func(off, _ *Run) { off.Hosts[0].Served, off.Hosts[1].Served = 50, 32 }, "off: the busiest host serves at least 60 %"},
-		{"uneven under lowest", func(_, lowest *Run) { lowest.Hosts[0].Served, lowest.Hosts[1].Served = 49, 32 }, "lowest: no host serves more than 40 %"},
-		{"redirects under off", func(off, _ *Run) { off.Hosts[2].Redirected = 1 }, "off: nothing was redirected"},
-		{"no redirects under lowest", func(_, lowest *Run) {
+		{"a failed request", func(_, lowest *PolicyRun) { lowest.Failed = 1 }, "lowest: no request failed"},
+		{"no requests", func(off, _ *PolicyRun) { off.Requests = 0 }, "off: no request failed"},
+		{"a connection more", func(off, _ *PolicyRun) { off.Hosts[1].Served++ }, "off: every connection was served once"},
+		{"a connection less", func(_, lowest *PolicyRun) { lowest.Hosts[1].Served-- }, "lowest: every connection was served once"},
+		{"even under off", func(off, _ *PolicyRun) { off.Hosts[0].Served, off.Hosts[1].Served = 50, 32 }, "off: the busiest host serves at least 60 %"},
+		{"uneven under lowest", func(_, lowest *PolicyRun) { lowest.Hosts[0].Served, lowest.Hosts[1].Served = 49, 32 }, "lowest: no host serves more than 40 %"},
+		{"redirects under off", func(off, _ *PolicyRun) { off.Hosts[2].Redirected = 1 }, "off: nothing was redirected"},
+		{"no redirects under lowest", func(_, lowest *PolicyRun) {
 			for i := range lowest.Hosts {
 				lowest.Hosts[i].Redirected = 0
 			}

@@ -9,7 +9,7 @@ const (
 )
 
 // verdicts judges the runs.
-func verdicts(runs []Run) []Check {
+func verdicts(runs []PolicyRun) []Check {
 	var checks []Check
 	for i := range runs {
 		run := &runs[i]
@@ -31,7 +31,7 @@ func verdicts(runs []Run) []Check {
 }
 
 // checkFailed wants no request to have failed, of at least one.
-func checkFailed(run *Run) Check {
+func checkFailed(run *PolicyRun) Check {
 	c := Check{
 		Name:   run.Policy + ": no request failed",
 		Passed: run.Failed == 0 && run.Requests > 0,
@@ -45,7 +45,7 @@ func checkFailed(run *Run) Check {
 
 // checkServed wants the servers to have counted the connections that the
 // clients made: none lost, none twice.
-func checkServed(run *Run) Check {
+func checkServed(run *PolicyRun) Check {
 	return Check{
 		Name:   run.Policy + ": every connection was served once",
 		Passed: run.served() == run.Requests,
@@ -54,7 +54,7 @@ func checkServed(run *Run) Check {
 }
 
 // checkRedirected wants redirects, or none.
-func checkRedirected(run *Run, want bool) Check {
+func checkRedirected(run *PolicyRun, want bool) Check {
 	var n uint64
 	for _, h := range run.Hosts {
 		n += h.Redirected

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+
+	"dpr/testbed/lab"
 )
 
 func TestParse(t *testing.T) {
@@ -31,5 +33,14 @@ func TestLists(t *testing.T) {
 	}
 	if len(seen) < 10 {
 		t.Errorf("only %d packages", len(seen))
+	}
+}
+
+// What the lab looks for on this machine is on the list.
+func TestListHasWhatTheLabNeeds(t *testing.T) {
+	for _, need := range lab.Packages() {
+		if !slices.ContainsFunc(Packages(), func(p Package) bool { return p.Name == need }) {
+			t.Errorf("the lab needs the package %s, which is not on the list", need)
+		}
 	}
 }
