@@ -14,12 +14,6 @@ import (
 
 // labCommands are the commands about a lab as a whole.
 func labCommands() []*cli.Command {
-	broker := command(lab.BrokerCommand, "run a lab's broker", "DIRECTORY", 1, 1, func(c *cli.Context) error {
-		ctx, stop := interruptible(c)
-		defer stop()
-		return lab.RunBroker(ctx, c.Args().First())
-	})
-	broker.Hidden = true
 	return []*cli.Command{
 		command("up", "bring a lab up, building what it needs", "", 0, 0, up, upFlags()...),
 		command("down", "bring a lab down, or remove what a crash left of it", "", 0, 0, func(c *cli.Context) error {
@@ -33,7 +27,6 @@ func labCommands() []*cli.Command {
 			}
 			return nil
 		}),
-		broker,
 	}
 }
 

@@ -22,7 +22,7 @@ var dprPrograms = []string{"dprctl", "dpr-broadcast", "dpr-receive", "dpr-cleanu
 
 // buildPrograms builds the lab's own programs, and dpr's unless without, into dir.
 func buildPrograms(ctx context.Context, source, dir string, withDPR bool) error {
-	packages := []string{"./testbed/guest/init", "./cmd/dprlab"}
+	packages := []string{"./testbed/guest/init", "./testbed/lab/" + brokerProgram}
 	if withDPR {
 		for _, p := range dprPrograms {
 			packages = append(packages, "./cmd/"+p)

@@ -33,7 +33,7 @@ func (m machine) args(name, param string) []string {
 	}
 	// Any splat is a panic, and a panic ends QEMU at once. The mitigations
 	// only cost time here: nobody attacks these guests.
-	cmdline := "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 mitigations=off " + param
+	cmdline := "console=ttyS0 loglevel=7 panic=-1 oops=panic panic_on_warn=1 mitigations=off " + param
 	return []string{
 		qemu, "-name", name, "-M", "q35", "-accel", accel, "-cpu", cpu, "-smp", "1", "-m", strconv.Itoa(m.memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",

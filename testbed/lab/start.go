@@ -2,10 +2,8 @@ package lab
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -16,22 +14,8 @@ import (
 	"dpr/testbed/lab/broker"
 )
 
-// BrokerCommand is the command of dprlab that runs a lab's broker; its argument
-// is the lab's state directory. It is not for people.
-const BrokerCommand = "broker"
-
-// RunBroker is what BrokerCommand does. It returns when ctx ends.
-func RunBroker(ctx context.Context, dir string) error {
-	b, err := os.ReadFile(filepath.Join(dir, broker.ConfigName))
-	if err != nil {
-		return fmt.Errorf("broker: %w", err)
-	}
-	var c broker.Config
-	if err := json.Unmarshal(b, &c); err != nil {
-		return fmt.Errorf("broker: reading its configuration: %w", err)
-	}
-	return broker.New(c, slog.New(slog.NewTextHandler(os.Stderr, nil))).Run(ctx, dir)
-}
+// brokerProgram is the program that is a lab's broker.
+const brokerProgram = "brokerd"
 
 // startBroker starts the lab's broker, in the lab's namespace, and with it the
 // guests, and waits until it answers.
@@ -49,7 +33,7 @@ func (l *Lab) startBroker(ctx context.Context, m machine) error {
 	}
 	defer log.Close()
 	// It outlives ctx: the lab lasts.
-	cmd := exec.Command(filepath.Join(l.binDir(), "dprlab"), BrokerCommand, l.dir)
+	cmd := exec.Command(filepath.Join(l.binDir(), brokerProgram), l.dir)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := inNamespace(namespaceOf(l.state.Name, ""), cmd.Start); err != nil {

@@ -17,6 +17,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -33,6 +34,19 @@ const ConfigName = "broker.json"
 type Config struct {
 	Guests  []Guest  `json:"guests"`
 	Clients []Client `json:"clients"`
+}
+
+// ReadConfig reads the Config in a lab's state directory.
+func ReadConfig(dir string) (Config, error) {
+	var c Config
+	b, err := os.ReadFile(filepath.Join(dir, ConfigName))
+	if err != nil {
+		return c, fmt.Errorf("broker: %w", err)
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		return c, fmt.Errorf("broker: reading %s: %w", ConfigName, err)
+	}
+	return c, nil
 }
 
 // Guest is a server. In Args, AgentFD is the number of its agent's socket.
