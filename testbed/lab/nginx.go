@@ -25,7 +25,9 @@ const accessFormat = `$connection $connection_requests $status $bytes_sent $remo
 func nginxConfig(accessRate string) string {
 	limit := ""
 	if accessRate != "" {
-		limit = "limit_rate " + accessRate + ";"
+		// nginx sends a second's worth of bytes at once, and so most answers
+		// whole; in chunks it waits after each as long as the rate asks.
+		limit = "limit_rate " + accessRate + "; sendfile_max_chunk 4k;"
 	}
 	return strings.NewReplacer("ACCESS_LOG", accessLog, "FORMAT", accessFormat, "LIMIT", limit,
 		"WEB_ROOT", guest.WebRoot).Replace(`daemon off;
