@@ -31,7 +31,7 @@ demo: deps go ## three servers, six clients 4:1:1, a minute each under off and l
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab demo
 
 .PHONY: test
-test: deps-test ## C checks, Go unit tests and the integration tests in the lab
+test: deps-test go ## C checks, Go unit tests and the integration tests in the lab
 	@testbed/check/test.sh
 
 .PHONY: clean
