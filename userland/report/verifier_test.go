@@ -1,0 +1,177 @@
+package report
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// A step is a report that comes at a time, and what becomes of it.
+type step struct {
+	name     string
+	at       time.Duration // the receiver's clock, since start
+	sent     time.Duration // time of sending, since start
+	boot     byte
+	sequence uint64
+	want     error
+}
+
+func TestReplay(t *testing.T) {
+	const s = time.Second
+	for name, steps := range map[string][]step{
+		"sequence": {
+			{"first", 0, 0, 1, 100, nil},
+			{"again", 0, 0, 1, 100, ErrReplayed},
+			{"next", s, s, 1, 101, nil},
+			{"reordered", s, 0, 1, 100, ErrReplayed},
+			{"after a gap", 3 * s, 3 * s, 1, 1000, nil},
+			{"same sequence, later", 4 * s, 4 * s, 1, 1000, ErrReplayed},
+		},
+		"clock": {
+			{"early enough", 0, -10 * s, 1, 1, nil},
+			{"too early", 0, -10*s - time.Microsecond, 1, 2, ErrClock},
+			{"late enough", 0, 10 * s, 1, 3, nil},
+			{"too late", 0, 10*s + time.Microsecond, 1, 4, ErrClock},
+		},
+		"clock set back": {
+			{"first", 0, 5 * s, 1, 1, nil},
+			{"earlier, but newer", s, -5 * s, 1, 2, nil},
+			{"old one again", s, 5 * s, 1, 1, ErrReplayed},
+		},
+		"reboot": {
+			{"before", 0, 0, 1, 1 << 60, nil},
+			{"after", 2 * s, 2 * s, 2, 1, nil},
+			{"of the old boot", 3 * s, 0, 1, 1<<60 + 1, ErrReplayed},
+			{"same moment, old boot", 3 * s, 2 * s, 1, 1<<60 + 2, ErrReplayed},
+			{"goes on", 4 * s, 4 * s, 2, 2, nil},
+		},
+		"reboot after the clock was set back": {
+			{"ahead", 0, 9 * s, 1, 1, nil},
+			{"set back", s, s, 1, 2, nil},
+			{"old boot id, old time", 2 * s, 8 * s, 2, 1, ErrReplayed},
+			{"past all that was", 10 * s, 10 * s, 2, 1, nil},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, now := verifier()
+			for _, st := range steps {
+				*now = start.Add(st.at)
+				r := testReport(t)
+				r.Time, r.Boot, r.Sequence = start.Add(st.sent), BootID{st.boot}, st.sequence
+				_, err := v.Verify(mustAppend(t, r, nil), host)
+				if !errors.Is(err, st.want) || (err == nil) != (st.want == nil) {
+					t.Errorf("%s: got %v, want %v", st.name, err, st.want)
+				}
+			}
+		})
+	}
+}
+
+// Hosts do not disturb each other, and a change of keys forgets none.
+func TestHostsAreApart(t *testing.T) {
+	v, _ := verifier(testKey(1))
+	other := netip.MustParseAddr("192.0.2.8")
+	a, b := testReport(t), testReport(t)
+	b.Host = other
+	if _, err := v.Verify(mustAppend(t, a, testKey(1)), host); err != nil {
+		t.Error(err)
+	}
+	if _, err := v.Verify(mustAppend(t, b, testKey(1)), other); err != nil {
+		t.Error(err)
+	}
+	v.SetPolicy(Policy{Keys: []*Key{testKey(2)}, Window: time.Second})
+	if _, err := v.Verify(mustAppend(t, a, testKey(1)), host); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("old key: %v", err)
+	}
+	if _, err := v.Verify(mustAppend(t, a, testKey(2)), host); !errors.Is(err, ErrReplayed) {
+		t.Errorf("replay under the new key: %v", err)
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	const most = 100
+	now := start
+	v := NewVerifier(Policy{Window: 10 * time.Second, MaxHosts: most}, func() time.Time { return now })
+	send := func(n int) error {
+		r := testReport(t)
+		r.Host = netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})
+		r.Time = now
+		r.Sequence = uint64(now.UnixNano())
+		_, err := v.Verify(mustAppend(t, r, nil), r.Host)
+		return err
+	}
+	for n := range most {
+		if err := send(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := send(most); !errors.Is(err, ErrTooManyHosts) {
+		t.Errorf("one more: %v", err)
+	}
+	now = now.Add(5 * time.Second)
+	if err := send(0); err != nil {
+		t.Errorf("a known one when full: %v", err)
+	}
+	if err := send(most); !errors.Is(err, ErrTooManyHosts) {
+		t.Errorf("while their reports could be replayed: %v", err)
+	}
+	now = now.Add(6 * time.Second)
+	if err := send(most); err != nil {
+		t.Errorf("after they fell silent: %v", err)
+	}
+	if v.Hosts() != 2 {
+		t.Errorf("%d hosts are remembered, want 2", v.Hosts())
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	key := testKey(7)
+	f.Add(mustAppend(f, testReport(f), key))
+	f.Add(mustAppend(f, testReport(f), nil))
+	f.Add([]byte{})
+	f.Add([]byte(magic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, keys := range [][]*Key{{key}, nil} {
+			v, _ := verifier(keys...)
+			r, err := v.Verify(b, host)
+			if err != nil {
+				if Reason(err) == "other" {
+					t.Fatalf("refused without a reason: %v", err)
+				}
+				continue
+			}
+			// What is accepted is exactly what its sender would send.
+			k := key
+			if b[offAuth] == authNone {
+				k = nil
+			}
+			again, err := r.Append(nil, k)
+			if err != nil {
+				t.Fatalf("accepted, but cannot be sent: %v", err)
+			}
+			same := len(again) == len(b)
+			for i := 0; same && i < bodyLen; i++ {
+				// Without keys the key id and the HMAC are not looked at.
+				same = again[i] == b[i] || keys == nil && i >= offKeyID && i < offHost
+			}
+			if !same {
+				t.Fatalf("accepted %x\nwould send %x", b, again)
+			}
+		}
+	})
+}
+
+func BenchmarkVerify(b *testing.B) {
+	key := testKey(7)
+	v, _ := verifier(key)
+	r := testReport(b)
+	var buf []byte
+	for b.Loop() {
+		r.Sequence++
+		buf, _ = r.Append(buf[:0], key)
+		if _, err := v.Verify(buf, host); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
