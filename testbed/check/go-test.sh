@@ -18,7 +18,7 @@ fi
 
 { go test -count=1 -v "$@" 2>&1 || echo "$?" >"$status"; } | tee "$log" |
 	# The names of tests as they end, and all that a failing one says.
-	grep --line-buffered -vE '^(=== (RUN|PAUSE|CONT|NAME)|[[:space:]]*--- PASS: .*\(0\.[0-9]*s\)|\?[[:space:]])' || :
+	grep --line-buffered -vE '^(PASS$|=== (RUN|PAUSE|CONT|NAME)|[[:space:]]*--- PASS: .*\(0\.[0-9]*s\)|\?[[:space:]])' || :
 if [ -s "$status" ]; then
 	exit "$(cat "$status")"
 fi
