@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -44,14 +45,16 @@ func hostCommands() []*cli.Command {
 }
 
 func execOn(c *cli.Context) error {
+	host, args := c.Args().First(), c.Args().Tail()
+	if args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return errors.New("exec: missing arguments: want HOST -- COMMAND [ARGUMENT…]")
+	}
 	l, err := openLab(c)
 	if err != nil {
 		return err
-	}
-	args := c.Args().Slice()
-	host, args := args[0], args[1:]
-	if args[0] == "--" {
-		args = args[1:]
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
@@ -86,13 +89,13 @@ func logs(c *cli.Context) error {
 }
 
 func capture(c *cli.Context) error {
+	d := time.Duration(c.Float64("seconds") * float64(time.Second))
+	if c.IsSet("seconds") && d <= 0 {
+		return fmt.Errorf("capture: --seconds %v: want a time above 0", c.Float64("seconds"))
+	}
 	l, err := openLab(c)
 	if err != nil {
 		return err
-	}
-	d := time.Duration(c.Float64("seconds") * float64(time.Second))
-	if c.IsSet("seconds") && d <= 0 {
-		return fmt.Errorf("capture: --seconds %v: want a time above 0", d)
 	}
 	ctx, stop := interruptible(c)
 	defer stop()

@@ -17,7 +17,8 @@ import (
 )
 
 func main() {
-	err := app().RunContext(context.Background(), os.Args)
+	a := app()
+	err := a.RunContext(context.Background(), reorder(a, os.Args))
 	var status exitStatus
 	switch {
 	case errors.As(err, &status):

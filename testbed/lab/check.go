@@ -95,9 +95,9 @@ func (l *Lab) guests(ctx context.Context) ([]broker.GuestStatus, error) {
 	return resp.Guests, conn.Close()
 }
 
-// blame returns why a host could not be talked to: the trouble of a kernel if
-// there is any, else err.
-func (l *Lab) blame(ctx context.Context, host string, err error) error {
+// blame returns why something failed: the trouble of a kernel if there is any,
+// else err itself.
+func (l *Lab) blame(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
@@ -106,5 +106,5 @@ func (l *Lab) blame(ctx context.Context, host string, err error) error {
 	if trouble := l.Check(); errors.As(trouble, &splatted) || errors.As(trouble, &dead) {
 		return trouble
 	}
-	return fmt.Errorf("%s: %w", host, err)
+	return err
 }

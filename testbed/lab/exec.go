@@ -54,7 +54,7 @@ func (l *Lab) Exec(ctx context.Context, host string, c Cmd) (exit int, err error
 	}
 	exit, err = l.exec(ctx, h.Name, r, c)
 	if err != nil {
-		return 0, l.blame(ctx, host, fmt.Errorf("running %s on %s: %w", c.Args[0], host, err))
+		return 0, l.blame(ctx, fmt.Errorf("running %s on %s: %w", c.Args[0], host, err))
 	}
 	return exit, l.Check()
 }

@@ -66,7 +66,8 @@ func (l *Lab) call(ctx context.Context, r broker.Request) (net.Conn, broker.Resp
 		}
 	}
 	if err == nil && resp.Error != "" {
-		err = errors.New(resp.Error)
+		conn.Close()
+		return nil, resp, errors.New(resp.Error)
 	}
 	if err != nil {
 		conn.Close()
@@ -107,17 +108,17 @@ func (l *Lab) open(ctx context.Context, host string) (net.Conn, *wire.Conn, erro
 func (l *Lab) ready(ctx context.Context, host string) error {
 	conn, c, err := l.open(ctx, host)
 	if err != nil {
-		return l.blame(ctx, host, err)
+		return l.blame(ctx, fmt.Errorf("booting %s: %w", host, err))
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if err := c.SendRequest(wire.Request{Op: wire.OpReady}); err != nil {
-		return l.blame(ctx, host, err)
+		return l.blame(ctx, fmt.Errorf("booting %s: %w", host, err))
 	}
 	t, payload, err := c.Recv()
 	switch {
 	case err != nil:
-		return l.blame(ctx, host, err)
+		return l.blame(ctx, fmt.Errorf("booting %s: %w", host, err))
 	case t == wire.Error:
 		return fmt.Errorf("booting %s: %s", host, payload)
 	}

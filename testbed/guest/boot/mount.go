@@ -38,6 +38,10 @@ func Mount() error {
 			return fmt.Errorf("mounting %s on %s: %w", m.fstype, m.target, err)
 		}
 	}
+	// All memory that programs leave is for files; the kernel gives half.
+	if err := unix.Mount("", "/", "", unix.MS_REMOUNT, "size=90%"); err != nil {
+		return fmt.Errorf("growing the root file system: %w", err)
+	}
 	return nil
 }
 
