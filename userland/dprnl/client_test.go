@@ -1,0 +1,372 @@
+package dprnl
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"reflect"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/genetlink/genltest"
+	"github.com/mdlayher/netlink"
+	"github.com/mdlayher/netlink/nlenc"
+	"github.com/mdlayher/netlink/nltest"
+	"golang.org/x/sys/unix"
+)
+
+const familyID = 0x1f
+
+func family(id uint16) genetlink.Family {
+	return genetlink.Family{ID: id, Version: GenlVersion, Name: GenlName}
+}
+
+// testClient makes a client whose commands fn answers.
+func testClient(t *testing.T, fn genltest.Func) *Client {
+	t.Helper()
+	c, err := initClient(genltest.Dial(genltest.ServeFamily(family(familyID), fn)),
+		func() (*netlink.Conn, error) { return nil, errors.New("no connection for streams") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// once keeps the calls from fn by which a connection looks for an answer.
+func once(fn genltest.Func) genltest.Func {
+	return func(req genetlink.Message, nreq netlink.Message) ([]genetlink.Message, error) {
+		if nreq.Header.Type == 0 {
+			return nil, nil
+		}
+		return fn(req, nreq)
+	}
+}
+
+// refuse is the answer to a request by an errno. Flags of a dump, which
+// genltest.Error leaves in it, mean something else in an answer.
+func refuse(errno syscall.Errno) nltest.Func {
+	return func(req []netlink.Message) ([]netlink.Message, error) {
+		req[0].Header.Flags = 0
+		return nltest.Error(int(errno), req)
+	}
+}
+
+func attr(typ uint16, data []byte) netlink.Attribute { return netlink.Attribute{Type: typ, Data: data} }
+func u16(typ, v uint16) netlink.Attribute            { return attr(typ, nlenc.Uint16Bytes(v)) }
+func u32(typ uint16, v uint32) netlink.Attribute     { return attr(typ, nlenc.Uint32Bytes(v)) }
+func u64(typ uint16, v uint64) netlink.Attribute     { return attr(typ, nlenc.Uint64Bytes(v)) }
+func ip(typ uint16, a ...byte) netlink.Attribute     { return attr(typ, a) }
+func flag(typ uint16) netlink.Attribute              { return attr(typ, nil) }
+func marshal(attrs ...netlink.Attribute) []byte      { return nltest.MustMarshalAttributes(attrs) }
+
+func answer(attrs ...netlink.Attribute) []genetlink.Message {
+	return []genetlink.Message{{Data: marshal(attrs...)}}
+}
+
+var (
+	addr1 = netip.MustParseAddr("192.0.2.1")
+	addr2 = netip.MustParseAddr("192.0.2.2")
+)
+
+func ptr[T any](v T) *T { return &v }
+
+var fullConfig = Config{
+	Address: addr1, Policy: PolicyInverse, Hash: HashPort, Estimate: EstimateReported,
+	Marker: MarkerSource, State: StateDraining, MaxLoad: 1 << 40,
+	Weights: Weights{1, 2, 3, 4}, Weight: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Millisecond,
+	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second},
+}
+
+func fullConfigAttrs() []netlink.Attribute {
+	return []netlink.Attribute{
+		ip(configAttrAddress, 192, 0, 2, 1), u32(configAttrPolicy, 3), u32(configAttrHash, 1),
+		u32(configAttrEstimate, 1), u32(configAttrMarker, 1), u32(configAttrState, 1),
+		u64(configAttrMaxLoad, 1<<40), u32(configAttrWeightConnections, 1), u32(configAttrWeightCPU, 2),
+		u32(configAttrWeightRedirected, 3), u32(configAttrWeightSockets, 4), u32(configAttrWeight, 5),
+		u32(configAttrMaxFlows, 6), u32(configAttrReportMaxAge, 7), u32(configAttrTimeoutSyn, 8),
+		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000),
+	}
+}
+
+// methods are all methods that send one command, with the message each must
+// send.
+var methods = []struct {
+	name  string
+	call  func(context.Context, *Client) error
+	cmd   uint8
+	flags netlink.HeaderFlags
+	attrs []netlink.Attribute
+}{
+	{"Config", func(ctx context.Context, c *Client) error { _, err := c.Config(ctx); return err },
+		cmdConfigGet, flagsGet, nil},
+	{"SetConfig", func(ctx context.Context, c *Client) error { return c.SetConfig(ctx, fullConfig.Update()) },
+		cmdConfigSet, flagsSet, fullConfigAttrs()},
+	{"SetConfig one value", func(ctx context.Context, c *Client) error {
+		return c.SetConfig(ctx, ConfigUpdate{MaxLoad: ptr(uint64(0))})
+	}, cmdConfigSet, flagsSet, []netlink.Attribute{u64(configAttrMaxLoad, 0)}},
+	{"Services", func(ctx context.Context, c *Client) error { _, err := c.Services(ctx); return err },
+		cmdServiceGet, flagsDump, nil},
+	{"AddService", func(ctx context.Context, c *Client) error { return c.AddService(ctx, Service{Port: 80}) },
+		cmdServiceAdd, flagsSet, []netlink.Attribute{u16(serviceAttrPort, 80)}},
+	{"AddService address", func(ctx context.Context, c *Client) error {
+		return c.AddService(ctx, Service{Port: 80, Address: addr1})
+	}, cmdServiceAdd, flagsSet, []netlink.Attribute{u16(serviceAttrPort, 80), ip(serviceAttrAddress, 192, 0, 2, 1)}},
+	{"DeleteService", func(ctx context.Context, c *Client) error {
+		return c.DeleteService(ctx, Service{Port: 81, Address: netip.IPv4Unspecified()})
+	}, cmdServiceDel, flagsSet, []netlink.Attribute{u16(serviceAttrPort, 81)}},
+	{"SetPeer", func(ctx context.Context, c *Client) error { return c.SetPeer(ctx, PeerUpdate{Address: addr2}) },
+		cmdPeerSet, flagsSet, []netlink.Attribute{ip(peerAttrAddress, 192, 0, 2, 2)}},
+	{"SetPeer report", func(ctx context.Context, c *Client) error {
+		return c.SetPeer(ctx, PeerUpdate{Address: addr2, Metrics: &Metrics{1, 2, 3, 4}, State: ptr(StateLeaving), Weight: ptr(uint32(9))})
+	}, cmdPeerSet, flagsSet, []netlink.Attribute{
+		ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2), u32(peerAttrRedirected, 3),
+		u32(peerAttrSockets, 4), u32(peerAttrState, 2), u32(peerAttrWeight, 9)}},
+	{"DeletePeer", func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, addr2, false) },
+		cmdPeerDel, flagsSet, []netlink.Attribute{ip(peerAttrAddress, 192, 0, 2, 2)}},
+	{"DeletePeer dead", func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, addr2, true) },
+		cmdPeerDel, flagsSet, []netlink.Attribute{ip(peerAttrAddress, 192, 0, 2, 2), flag(peerAttrDead)}},
+	{"Peer", func(ctx context.Context, c *Client) error { _, err := c.Peer(ctx, addr2); return err },
+		cmdPeerGet, flagsGet, []netlink.Attribute{ip(peerAttrAddress, 192, 0, 2, 2)}},
+	{"Peers", func(ctx context.Context, c *Client) error { _, err := c.Peers(ctx); return err },
+		cmdPeerGet, flagsDump, nil},
+	{"DeleteFlow", func(ctx context.Context, c *Client) error {
+		return c.DeleteFlow(ctx, FlowKey{netip.AddrPortFrom(addr2, 1234), netip.AddrPortFrom(addr1, 80)})
+	}, cmdFlowDel, flagsSet, []netlink.Attribute{ip(flowAttrClient, 192, 0, 2, 2), u16(flowAttrClientPort, 1234),
+		ip(flowAttrAddress, 192, 0, 2, 1), u16(flowAttrPort, 80)}},
+	{"Expire", func(ctx context.Context, c *Client) error { _, err := c.Expire(ctx, 0); return err },
+		cmdExpire, flagsGet, nil},
+	{"Expire budget", func(ctx context.Context, c *Client) error { _, err := c.Expire(ctx, 10); return err },
+		cmdExpire, flagsGet, []netlink.Attribute{u32(expireAttrBudget, 10)}},
+	{"Load", func(ctx context.Context, c *Client) error { _, err := c.Load(ctx); return err },
+		cmdLoadGet, flagsGet, nil},
+	{"Stats", func(ctx context.Context, c *Client) error { _, err := c.Stats(ctx); return err },
+		cmdStatsGet, flagsGet, nil},
+}
+
+func TestRequests(t *testing.T) {
+	for _, m := range methods {
+		t.Run(m.name, func(t *testing.T) {
+			sent := 0
+			check := func(req genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+				sent++
+				if req.Header.Version != GenlVersion {
+					t.Errorf("version %d", req.Header.Version)
+				}
+				got, err := netlink.UnmarshalAttributes(req.Data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(got) != len(m.attrs) {
+					t.Fatalf("attributes %v\nwant %v", got, m.attrs)
+				}
+				for i, a := range got {
+					if a.Type != m.attrs[i].Type || string(a.Data) != string(m.attrs[i].Data) {
+						t.Errorf("attribute %d: %v, want %v", i, a, m.attrs[i])
+					}
+				}
+				return nil, nil
+			}
+			c := testClient(t, once(genltest.CheckRequest(familyID, m.cmd, m.flags, check)))
+			// A get without an answer is an error; here only the request counts.
+			err := m.call(t.Context(), c)
+			if err != nil && m.flags != flagsGet {
+				t.Error(err)
+			}
+			if sent != 1 {
+				t.Errorf("%d messages were sent", sent)
+			}
+		})
+	}
+}
+
+// refusing makes a client whose commands, once it is there, are refused.
+func refusing(t *testing.T, errno syscall.Errno) *Client {
+	t.Helper()
+	c := &Client{conn: genetlink.NewConn(nltest.Dial(func(req []netlink.Message) ([]netlink.Message, error) {
+		if req[0].Header.Type != familyID {
+			return []netlink.Message{{
+				Header: netlink.Header{Sequence: req[0].Header.Sequence, PID: req[0].Header.PID},
+				Data:   append([]byte{1, 1, 0, 0}, marshal(u16(unix.CTRL_ATTR_FAMILY_ID, familyID))...),
+			}}, nil
+		}
+		return refuse(errno)(req)
+	}))}
+	c.family.ID = familyID
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// Every method gives every errno the same type.
+func TestErrnos(t *testing.T) {
+	for _, tt := range []struct {
+		errno syscall.Errno
+		is    []error
+		not   []error
+	}{
+		{syscall.EPERM, []error{ErrNoRight, fs.ErrPermission}, []error{ErrNotLoaded, fs.ErrExist}},
+		{syscall.EACCES, []error{ErrNoRight, fs.ErrPermission}, []error{ErrNotLoaded}},
+		{syscall.EEXIST, []error{os.ErrExist}, []error{ErrNoRight, fs.ErrNotExist}},
+		{syscall.ENOENT, []error{os.ErrNotExist}, []error{ErrNotLoaded, ErrNoRight}},
+		{syscall.EINVAL, []error{syscall.EINVAL}, []error{ErrNoRight, fs.ErrExist}},
+		{syscall.EDESTADDRREQ, []error{syscall.EDESTADDRREQ}, []error{fs.ErrNotExist}},
+		{syscall.ENOSPC, []error{syscall.ENOSPC}, []error{fs.ErrExist}},
+		{syscall.ENOMEM, []error{syscall.ENOMEM}, []error{ErrNotLoaded}},
+	} {
+		for _, m := range methods {
+			t.Run(tt.errno.Error()+"/"+m.name, func(t *testing.T) {
+				c := refusing(t, tt.errno)
+				err := m.call(t.Context(), c)
+				var e *Error
+				if !errors.As(err, &e) || e.Errno != tt.errno || e.Op == "" {
+					t.Fatalf("error %#v", err)
+				}
+				for _, target := range tt.is {
+					if !errors.Is(err, target) {
+						t.Errorf("%v is not %v", err, target)
+					}
+				}
+				for _, target := range tt.not {
+					if errors.Is(err, target) {
+						t.Errorf("%v is %v", err, target)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	fromKernel := func(msgs []genetlink.Message) *Client {
+		return testClient(t, func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) { return msgs, nil })
+	}
+	ctx := t.Context()
+	equal := func(what string, got any, err error, want any) {
+		t.Helper()
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v\nwant %+v", what, got, err, want)
+		}
+	}
+	config, err := fromKernel(answer(append(fullConfigAttrs(), u32(999, 1))...)).Config(ctx)
+	equal("Config", config, err, fullConfig)
+
+	services, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0)),
+		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, 192, 0, 2, 1))...)).Services(ctx)
+	equal("Services", services, err, []Service{{80, netip.IPv4Unspecified()}, {81, addr1}})
+
+	peerAnswer := answer(ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2),
+		u32(peerAttrRedirected, 3), u32(peerAttrSockets, 4), u32(peerAttrState, 1), u32(peerAttrWeight, 5),
+		u64(peerAttrLoad, 6), u64(peerAttrEstimate, 7), u32(peerAttrAge, 8), flag(peerAttrUsable), flag(peerAttrListed),
+		u32(peerAttrFlows, 9), u32(peerAttrLive, 10), u64(peerAttrRedirects, 11))
+	wantPeer := Peer{Address: addr2, Metrics: Metrics{1, 2, 3, 4}, State: StateDraining, Weight: 5, Load: 6, Estimate: 7,
+		Reported: true, Age: 8 * time.Millisecond, Usable: true, Listed: true, Flows: 9, Live: 10, Redirects: 11}
+	peer, err := fromKernel(peerAnswer).Peer(ctx, addr2)
+	equal("Peer", peer, err, wantPeer)
+	peers, err := fromKernel(append(peerAnswer, answer(ip(peerAttrAddress, 192, 0, 2, 1))...)).Peers(ctx)
+	equal("Peers", peers, err, []Peer{wantPeer, {Address: addr1}})
+
+	expiry, err := fromKernel(answer(u32(expireAttrScanned, 1), u32(expireAttrExpired, 2), u32(expireAttrReset, 3),
+		u32(expireAttrFlows, 4), flag(expireAttrDone))).Expire(ctx, 0)
+	equal("Expire", expiry, err, Expiry{1, 2, 3, 4, true})
+
+	load, err := fromKernel(answer(u32(loadAttrConnections, 1), u32(loadAttrCPU, 2), u32(loadAttrRedirected, 3),
+		u32(loadAttrSockets, 4), u64(loadAttrLoad, 1<<33))).Load(ctx)
+	equal("Load", load, err, Load{Metrics{1, 2, 3, 4}, 1 << 33})
+
+	stats, err := fromKernel(answer(u64(uint16(StatRedirected), 5), u64(uint16(StatFlowsLive), 6), u64(999, 7))).Stats(ctx)
+	if err != nil || stats.Get(StatRedirected) != 5 || stats.Get(StatFlowsLive) != 6 || stats.Get(StatServedOff) != 0 {
+		t.Errorf("Stats: %+v, %v", stats, err)
+	}
+}
+
+func TestMalformedAnswers(t *testing.T) {
+	for name, msgs := range map[string][]genetlink.Message{
+		"none":               nil,
+		"two":                append(answer(fullConfigAttrs()...), answer(fullConfigAttrs()...)...),
+		"no address":         answer(u32(configAttrPolicy, 1)),
+		"short address":      answer(ip(configAttrAddress, 1, 2, 3)),
+		"long address":       answer(ip(configAttrAddress, 1, 2, 3, 4, 5)),
+		"u32 of two bytes":   answer(ip(configAttrAddress, 1, 2, 3, 4), u16(configAttrPolicy, 1)),
+		"truncated":          {{Data: marshal(fullConfigAttrs()...)[:6]}},
+		"attribute too long": {{Data: []byte{255, 0, 1, 0, 1, 2, 3, 4}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sent := false
+			c := testClient(t, func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
+				if sent {
+					return nil, nil
+				}
+				sent = true
+				return msgs, nil
+			})
+			if config, err := c.Config(t.Context()); err == nil {
+				t.Errorf("no error, but %+v", config)
+			}
+		})
+	}
+}
+
+// What cannot be said in the protocol is refused before anything is sent.
+func TestNothingIsSent(t *testing.T) {
+	six := netip.MustParseAddr("2001:db8::1")
+	for name, call := range map[string]func(context.Context, *Client) error{
+		"config empty":   func(ctx context.Context, c *Client) error { return c.SetConfig(ctx, ConfigUpdate{}) },
+		"config address": func(ctx context.Context, c *Client) error { return c.SetConfig(ctx, ConfigUpdate{Address: &six}) },
+		"config no address": func(ctx context.Context, c *Client) error {
+			return c.SetConfig(ctx, ConfigUpdate{Address: &netip.Addr{}})
+		},
+		"timeout negative": func(ctx context.Context, c *Client) error {
+			return c.SetConfig(ctx, ConfigUpdate{TimeoutSyn: ptr(-time.Second)})
+		},
+		"timeout too long": func(ctx context.Context, c *Client) error {
+			return c.SetConfig(ctx, ConfigUpdate{TimeoutFin: ptr(2000 * time.Hour)})
+		},
+		"timeout too fine": func(ctx context.Context, c *Client) error {
+			return c.SetConfig(ctx, ConfigUpdate{ReportMaxAge: ptr(time.Microsecond)})
+		},
+		"service port":      func(ctx context.Context, c *Client) error { return c.AddService(ctx, Service{}) },
+		"service address":   func(ctx context.Context, c *Client) error { return c.DeleteService(ctx, Service{1, six}) },
+		"peer address":      func(ctx context.Context, c *Client) error { return c.SetPeer(ctx, PeerUpdate{}) },
+		"delete peer":       func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, six, true) },
+		"get peer":          func(ctx context.Context, c *Client) error { _, err := c.Peer(ctx, six); return err },
+		"delete flow":       func(ctx context.Context, c *Client) error { return c.DeleteFlow(ctx, FlowKey{}) },
+		"flows of a client": func(ctx context.Context, c *Client) error { return drain(c, ctx, FlowFilter{Client: six}) },
+		"context done": func(ctx context.Context, c *Client) error {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			return c.AddService(ctx, Service{Port: 80})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := testClient(t, func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
+				t.Error("a message was sent")
+				return nil, nil
+			})
+			if err := call(t.Context(), c); err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+}
+
+func drain(c *Client, ctx context.Context, f FlowFilter) error {
+	for _, err := range c.Flows(ctx, f) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestNotLoaded(t *testing.T) {
+	_, err := initClient(genltest.Dial(func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
+		return nil, genltest.Error(int(syscall.ENOENT))
+	}), nil)
+	if !errors.Is(err, ErrNotLoaded) || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+}
