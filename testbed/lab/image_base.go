@@ -89,6 +89,7 @@ func baseImage(ctx context.Context, k Kernel, stage string) (image, error) {
 	}
 	im.dir("/tmp", 0o777|fs.ModeSticky)
 	im.link("/var/run", "/run")
+	im.link("/etc/mtab", "/proc/self/mounts")
 	im["/dev/console"] = item{mode: fs.ModeDevice | fs.ModeCharDevice | 0o600, major: 5, minor: 1}
 	im["/dev/null"] = item{mode: fs.ModeDevice | fs.ModeCharDevice | 0o666, major: 1, minor: 3}
 	for _, p := range guestPrograms {

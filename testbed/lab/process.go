@@ -19,30 +19,36 @@ type process struct {
 	Start uint64 `json:"start"` // in clock ticks since the machine's boot
 }
 
-// findProcess returns the process that has a number now.
+// findProcess returns the process that has a number now. One that has ended but
+// was not waited for counts as gone.
 func findProcess(pid int) (process, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return process{}, fmt.Errorf("process %d: %w", pid, err)
 	}
-	start, err := startTime(string(b))
+	state, start, err := parseStat(string(b))
+	if err == nil && (state == "Z" || state == "X") {
+		err = errors.New("it has ended")
+	}
 	if err != nil {
 		return process{}, fmt.Errorf("process %d: %w", pid, err)
 	}
 	return process{PID: pid, Start: start}, nil
 }
 
-// startTime finds field 22 of /proc/PID/stat. Field 2 may hold anything.
-func startTime(stat string) (uint64, error) {
+// parseStat finds the state and the start time, fields 3 and 22, in
+// /proc/PID/stat. Field 2 may hold anything.
+func parseStat(stat string) (state string, start uint64, err error) {
 	i := strings.LastIndex(stat, ") ")
 	if i < 0 {
-		return 0, fmt.Errorf("unexpected stat %q", stat)
+		return "", 0, fmt.Errorf("unexpected stat %q", stat)
 	}
 	f := strings.Fields(stat[i+2:])
 	if len(f) < 20 {
-		return 0, fmt.Errorf("unexpected stat %q", stat)
+		return "", 0, fmt.Errorf("unexpected stat %q", stat)
 	}
-	return strconv.ParseUint(f[19], 10, 64)
+	start, err = strconv.ParseUint(f[19], 10, 64)
+	return f[0], start, err
 }
 
 // alive tells whether the process still runs.
