@@ -1,0 +1,153 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"dpr/userland/config"
+	"dpr/userland/dprnl"
+)
+
+// A kernel is a configuration with services; refuse makes a command fail.
+type kernel struct {
+	config   dprnl.Config
+	services []dprnl.Service
+	refuse   func(what string) error
+	log      []string
+}
+
+func (k *kernel) step(what string) error {
+	k.log = append(k.log, what)
+	if k.refuse != nil {
+		return k.refuse(what)
+	}
+	return nil
+}
+
+func (k *kernel) Config(context.Context) (dprnl.Config, error) { return k.config, nil }
+
+func (k *kernel) SetConfig(_ context.Context, u dprnl.ConfigUpdate) error {
+	if err := k.step("config"); err != nil {
+		return err
+	}
+	if u.Address != nil {
+		k.config.Address = *u.Address
+	}
+	if u.State != nil {
+		k.config.State = *u.State
+	}
+	k.config.Policy, k.config.MaxLoad, k.config.Weight = *u.Policy, *u.MaxLoad, *u.Weight
+	return nil
+}
+
+func (k *kernel) Services(context.Context) ([]dprnl.Service, error) {
+	return slices.Clone(k.services), nil
+}
+
+func (k *kernel) AddService(_ context.Context, s dprnl.Service) error {
+	if err := k.step("add " + s.String()); err != nil {
+		return err
+	}
+	k.services = append(k.services, s)
+	return nil
+}
+
+func (k *kernel) DeleteService(_ context.Context, s dprnl.Service) error {
+	if err := k.step("del " + s.String()); err != nil {
+		return err
+	}
+	k.services = slices.DeleteFunc(k.services, func(t dprnl.Service) bool { return s == t })
+	return nil
+}
+
+func service(port uint16) dprnl.Service {
+	return dprnl.Service{Port: port, Address: netip.IPv4Unspecified()}
+}
+
+func file(ports ...uint16) *config.Config {
+	c := config.Defaults()
+	c.Address = netip.MustParseAddr("192.0.2.1")
+	c.MaxLoad, c.Weight = 5, 7
+	for _, p := range ports {
+		c.Services = append(c.Services, service(p))
+	}
+	return &c
+}
+
+func fresh(ports ...uint16) *kernel {
+	k := &kernel{config: dprnl.Config{Address: netip.IPv4Unspecified(), State: dprnl.StateDraining}}
+	for _, p := range ports {
+		k.services = append(k.services, service(p))
+	}
+	return k
+}
+
+func ports(list []dprnl.Service) string {
+	var names []string
+	for _, s := range list {
+		names = append(names, s.String())
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+func TestApply(t *testing.T) {
+	k := fresh(80, 81, 82)
+	r, err := Apply(t.Context(), k, file(81, 443))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ports(r.Added) != "443" || ports(r.Removed) != "80 82" || r.Address != netip.MustParseAddr("192.0.2.1") {
+		t.Errorf("result %+v", r)
+	}
+	if ports(k.services) != "443 81" || k.config.MaxLoad != 5 || k.config.Weight != 7 || k.config.Address != r.Address {
+		t.Errorf("kernel %+v", k)
+	}
+	if k.config.State != dprnl.StateDraining {
+		t.Error("applying a file ended the draining")
+	}
+	// The address must be there before the first service.
+	if k.log[0] != "config" {
+		t.Errorf("order %v", k.log)
+	}
+	k.log = nil
+	if r, err := Apply(t.Context(), k, file(81, 443)); err != nil || len(r.Added)+len(r.Removed) > 0 || len(k.log) != 1 {
+		t.Errorf("again: %+v, %v, %v", r, err, k.log)
+	}
+}
+
+// Whatever step fails, all is as it was.
+func TestApplyAllOrNothing(t *testing.T) {
+	for _, fails := range []string{"config", "del 80", "del 82", "add 443", "add 444"} {
+		t.Run(fails, func(t *testing.T) {
+			k := fresh(80, 81, 82)
+			k.config.Address = netip.MustParseAddr("192.0.2.9")
+			old := k.config
+			k.refuse = func(what string) error {
+				if what == fails {
+					return errors.New("refused: " + what)
+				}
+				return nil
+			}
+			_, err := Apply(t.Context(), k, file(81, 443, 444))
+			if err == nil || !strings.Contains(err.Error(), "refused: "+fails) {
+				t.Errorf("error %v", err)
+			}
+			if ports(k.services) != "80 81 82" || k.config != old {
+				t.Errorf("services %s, configuration %+v", ports(k.services), k.config)
+			}
+		})
+	}
+}
+
+func TestApplyNeedsAnAddress(t *testing.T) {
+	k, c := fresh(), file(80)
+	c.Address = netip.Addr{}
+	if _, err := Apply(t.Context(), k, c); err == nil || len(k.log) > 0 {
+		t.Errorf("error %v, steps %v", err, k.log)
+	}
+}

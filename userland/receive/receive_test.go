@@ -1,0 +1,303 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"dpr/userland/config"
+	"dpr/userland/dprnl"
+	"dpr/userland/report"
+)
+
+var (
+	own   = netip.MustParseAddr("192.0.2.1")
+	peer  = netip.MustParseAddr("192.0.2.2")
+	start = time.UnixMicro(1_700_000_000_000_000)
+	key   = report.NewKey([report.KeyLen]byte{1})
+)
+
+type kernel struct {
+	mu       sync.Mutex
+	config   dprnl.Config
+	services []dprnl.Service
+	peers    []dprnl.PeerUpdate
+	err      error
+}
+
+func (k *kernel) Config(context.Context) (dprnl.Config, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.config, k.err
+}
+
+func (k *kernel) SetConfig(_ context.Context, u dprnl.ConfigUpdate) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err == nil {
+		k.config.Address, k.config.Policy = *u.Address, *u.Policy
+	}
+	return k.err
+}
+
+func (k *kernel) Services(context.Context) ([]dprnl.Service, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.services, k.err
+}
+
+func (k *kernel) AddService(_ context.Context, s dprnl.Service) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.services = append(k.services, s)
+	return k.err
+}
+
+func (k *kernel) DeleteService(context.Context, dprnl.Service) error {
+	return errors.New("nothing is to be deleted")
+}
+
+func (k *kernel) SetPeer(_ context.Context, u dprnl.PeerUpdate) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err == nil {
+		k.peers = append(k.peers, u)
+	}
+	return k.err
+}
+
+func (k *kernel) Close() error { return nil }
+
+func (k *kernel) set(err error, config dprnl.Config) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.err, k.config, k.services = err, config, nil
+}
+
+func (k *kernel) get() (dprnl.Config, int, int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.config, len(k.services), len(k.peers)
+}
+
+type datagram struct {
+	data []byte
+	from netip.Addr
+}
+
+// A source is a channel of datagrams.
+type source struct {
+	in     chan datagram
+	closed bool
+}
+
+func (s *source) Read(b []byte, deadline time.Time) (int, netip.Addr, error) {
+	select {
+	case d := <-s.in:
+		return copy(b, d.data), d.from, nil
+	case <-time.After(time.Until(deadline)):
+		return 0, netip.Addr{}, os.ErrDeadlineExceeded
+	}
+}
+
+func (s *source) Maintain() error { return nil }
+func (s *source) Close() error    { s.closed = true; return nil }
+
+func testConfig() *config.Config {
+	c := config.Defaults()
+	c.Address = own
+	c.Services = []dprnl.Service{{Port: 80, Address: netip.IPv4Unspecified()}}
+	c.Report.Keys = []*report.Key{key}
+	c.Report.Networks = []config.Network{{Unicast: netip.MustParseAddrPort("192.0.2.2:7743")}}
+	return &c
+}
+
+func setup(t *testing.T) (*Receiver, *kernel, *source) {
+	t.Helper()
+	k := &kernel{config: dprnl.Config{Address: own}}
+	s := &source{in: make(chan datagram, 100)}
+	r, err := New(Options{
+		Config: testConfig(),
+		Dial:   func() (Kernel, error) { return k, nil },
+		Open:   func(config.Report) (Source, error) { return s, nil },
+		Boot:   report.BootID{1},
+		Now:    func() time.Time { return start },
+		Log:    slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.host = own
+	return r, k, s
+}
+
+func sent(t *testing.T, from netip.Addr, boot byte, sequence uint64, state dprnl.State, k *report.Key) []byte {
+	t.Helper()
+	r := report.Report{Host: from, Boot: report.BootID{boot}, Sequence: sequence, Time: start, Period: time.Second,
+		State: state, Weight: 3, Metrics: dprnl.Metrics{Connections: 5, CPU: 6, Redirected: 7, Sockets: 8}}
+	b, err := r.Append(nil, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestHandle(t *testing.T) {
+	r, k, _ := setup(t)
+	good := sent(t, peer, 2, 1, dprnl.StateLeaving, key)
+	if err := r.handle(t.Context(), good, peer); err != nil {
+		t.Fatal(err)
+	}
+	if len(k.peers) != 1 {
+		t.Fatalf("the kernel was told of %d peers", len(k.peers))
+	}
+	u := k.peers[0]
+	if u.Address != peer || *u.Metrics != (dprnl.Metrics{Connections: 5, CPU: 6, Redirected: 7, Sockets: 8}) ||
+		*u.State != dprnl.StateLeaving || *u.Weight != 3 {
+		t.Errorf("the kernel was told %+v", u)
+	}
+	for _, tt := range []struct {
+		reason string
+		data   []byte
+		from   netip.Addr
+	}{
+		{"replayed", good, peer},
+		{"truncated", good[:20], peer},
+		{"sender", sent(t, peer, 2, 2, 0, key), netip.MustParseAddr("192.0.2.3")},
+		{"unauthenticated", sent(t, peer, 2, 2, 0, nil), peer},
+		{"unknown_key", sent(t, peer, 2, 2, 0, report.NewKey([report.KeyLen]byte{9})), peer},
+		{"own_address", sent(t, own, 9, 2, 0, key), own},
+		{"own", sent(t, own, 1, 1, 0, key), own},
+		{"own", []byte("anything"), own},
+	} {
+		before := r.counts.Get(tt.reason)
+		if err := r.handle(t.Context(), tt.data, tt.from); err != nil {
+			t.Error(err)
+		}
+		if r.counts.Get(tt.reason) != before+1 {
+			t.Errorf("%s was not counted", tt.reason)
+		}
+	}
+	if len(k.peers) != 1 || r.counts.Get("accepted") != 1 || r.counts.total() != 9 {
+		t.Errorf("the kernel was told of %d peers; counts %v", len(k.peers), r.counts.attrs())
+	}
+	k.err = dprnl.ErrNotLoaded
+	if err := r.handle(t.Context(), sent(t, peer, 2, 9, 0, key), peer); !errors.Is(err, dprnl.ErrNotLoaded) {
+		t.Errorf("error %v", err)
+	}
+	if r.counts.Get("kernel") != 1 {
+		t.Error("a refusal by the kernel was not counted")
+	}
+}
+
+// Nothing forged is accepted, however much of it comes.
+func TestFlood(t *testing.T) {
+	r, k, _ := setup(t)
+	good := sent(t, peer, 2, 1, 0, key)
+	if err := r.handle(t.Context(), good, peer); err != nil {
+		t.Fatal(err)
+	}
+	const tries = 100_000
+	forged := make([]byte, report.MaxLen)
+	for i := range tries {
+		copy(forged, good)
+		forged[i%len(forged)] ^= byte(1 + i%255)
+		if err := r.handle(t.Context(), forged[:len(forged)-i%2*(i%50)], peer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(k.peers) != 1 || r.counts.Get("accepted") != 1 || r.counts.total() != tries+1 {
+		t.Errorf("the kernel was told %d times; counts %v", len(k.peers), r.counts.attrs())
+	}
+	if r.counts.Get("other") != 0 {
+		t.Error("refusals without a reason")
+	}
+}
+
+// run starts Run and returns a function that ends it.
+func run(t *testing.T, r *Receiver) func() {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, done := make(chan bool, 1), make(chan error, 1)
+	go func() { done <- r.Run(ctx, func() { ready <- true }, func() {}) }()
+	select {
+	case <-ready:
+	case err := <-done:
+		t.Fatalf("Run ended: %v", err)
+	}
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run ended: %v", err)
+		}
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Errorf("never: %s", what)
+}
+
+func TestModuleReload(t *testing.T) {
+	r, k, s := setup(t)
+	end := run(t, r)
+	s.in <- datagram{sent(t, peer, 2, 1, 0, key), peer}
+	eventually(t, "a peer", func() bool { _, _, n := k.get(); return n == 1 })
+	if _, n, _ := k.get(); n != 0 {
+		t.Error("a configured kernel was configured")
+	}
+	k.set(dprnl.ErrNotLoaded, dprnl.Config{})
+	s.in <- datagram{sent(t, peer, 2, 2, 0, key), peer}
+	eventually(t, "a failure", func() bool { return r.Counts().Get("kernel") == 1 })
+	k.set(nil, dprnl.Config{Address: netip.IPv4Unspecified()})
+	eventually(t, "a configuration", func() bool { c, n, _ := k.get(); return c.Address == own && n == 1 })
+	s.in <- datagram{sent(t, peer, 2, 3, 0, key), peer}
+	eventually(t, "a peer after the reload", func() bool { _, _, n := k.get(); return n == 2 })
+	end()
+	if !s.closed {
+		t.Error("the socket stays open")
+	}
+}
+
+func TestNewConfiguration(t *testing.T) {
+	r, k, s := setup(t)
+	end := run(t, r)
+	other := report.NewKey([report.KeyLen]byte{2})
+	c := testConfig()
+	c.Report.Keys = []*report.Key{other}
+	r.Reload(c)
+	sequence := uint64(1)
+	eventually(t, "a report with the new key", func() bool {
+		s.in <- datagram{sent(t, peer, 2, sequence, 0, other), peer}
+		sequence++
+		_, _, n := k.get()
+		return n > 0
+	})
+	end()
+}
+
+func TestNoRight(t *testing.T) {
+	r, k, _ := setup(t)
+	k.err = &dprnl.Error{Op: "x", Errno: 1}
+	if err := r.Run(t.Context(), func() {}, func() {}); !errors.Is(err, dprnl.ErrNoRight) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	r, _, _ := setup(t)
+	r.o.Open = func(config.Report) (Source, error) { return nil, errors.New("port taken") }
+	if err := r.Run(t.Context(), func() {}, func() {}); err == nil {
+		t.Error("no error")
+	}
+}
