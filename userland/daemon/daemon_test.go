@@ -1,0 +1,283 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"dpr/userland/config"
+	"dpr/userland/dprnl"
+)
+
+// A buffer is a log that may be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// A service runs until it is told to end, and remembers its configurations.
+type service struct {
+	err     error
+	running chan bool
+	weights chan uint32
+}
+
+func (s *service) Run(ctx context.Context, ready, _ func()) error {
+	ready()
+	if s.err != nil {
+		return s.err
+	}
+	s.running <- true
+	<-ctx.Done()
+	return nil
+}
+
+func (s *service) Reload(c *config.Config) { s.weights <- c.Weight }
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func program(s Service) Program {
+	return Program{Name: "dpr-test", About: "is a test", New: func(c *config.Config, _ *slog.Logger) (Service, error) {
+		if c.Weight == 99 {
+			return nil, errors.New("99 will not do")
+		}
+		return s, nil
+	}}
+}
+
+func TestArguments(t *testing.T) {
+	dir := t.TempDir()
+	bad, refused := filepath.Join(dir, "bad.toml"), filepath.Join(dir, "refused.toml")
+	write(t, bad, "\nwieght = 1\n")
+	write(t, refused, "weight = 99\n")
+	for name, tt := range map[string]struct {
+		args   []string
+		status int
+		out    string // part of stdout
+		err    string // part of stderr
+	}{
+		"help":        {[]string{"--help"}, ExitOK, "", "Usage: dpr-test"},
+		"version":     {[]string{"--version"}, ExitOK, "dpr-test ", ""},
+		"flag":        {[]string{"--frob"}, ExitUsage, "", "frob"},
+		"argument":    {[]string{"x"}, ExitUsage, "", `unexpected argument "x"`},
+		"level":       {[]string{"--log-level", "loud"}, ExitUsage, "", "loud"},
+		"no file":     {[]string{"--config", filepath.Join(dir, "none")}, ExitUsage, "", "none: it cannot be read"},
+		"mistake":     {[]string{"--config", bad}, ExitUsage, "", "bad.toml: line 2: wieght: there is no such key"},
+		"not for it":  {[]string{"--config", refused}, ExitUsage, "", "refused.toml: 99 will not do"},
+		"help is one": {[]string{"-h"}, ExitOK, "", "-config"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			s := &service{err: errors.New("it must not run")}
+			if status := Main(program(s), tt.args, &out, &errs); status != tt.status {
+				t.Errorf("status %d, want %d", status, tt.status)
+			}
+			if !strings.Contains(out.String(), tt.out) || !strings.Contains(errs.String(), tt.err) {
+				t.Errorf("stdout %q\nstderr %q", out.String(), errs.String())
+			}
+			if strings.Contains(errs.String(), "must not run") {
+				t.Error("it ran")
+			}
+		})
+	}
+}
+
+func TestStatusOfTheService(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dpr.toml")
+	write(t, path, "")
+	for _, tt := range []struct {
+		err    error
+		status int
+	}{
+		{errors.New("port taken"), ExitFailure},
+		{&dprnl.Error{Op: "x", Errno: syscall.EPERM}, ExitNoRight},
+	} {
+		var errs bytes.Buffer
+		if status := Main(program(&service{err: tt.err}), []string{"--config", path}, nil, &errs); status != tt.status {
+			t.Errorf("%v: status %d, want %d", tt.err, status, tt.status)
+		}
+		if !strings.Contains(errs.String(), tt.err.Error()) {
+			t.Errorf("the log does not tell: %s", errs.String())
+		}
+	}
+}
+
+// manager is a service manager's socket.
+func manager(t *testing.T) *net.UnixConn {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	return conn
+}
+
+// expect reads notifications until one starts with want.
+func expect(t *testing.T, conn *net.UnixConn, want string) {
+	t.Helper()
+	buf := make([]byte, 1024)
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		n, err := conn.Read(buf)
+		if err != nil {
+			t.Fatalf("waiting for %s: %v", want, err)
+		}
+		if strings.HasPrefix(string(buf[:n]), want) {
+			return
+		}
+	}
+}
+
+func raise(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(os.Getpid(), s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSignals(t *testing.T) {
+	conn := manager(t)
+	t.Setenv("WATCHDOG_USEC", "200000")
+	t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
+	path := filepath.Join(t.TempDir(), "dpr.toml")
+	write(t, path, "weight = 1\n")
+	s := &service{running: make(chan bool), weights: make(chan uint32, 1)}
+	var log buffer
+	status := make(chan int)
+	go func() { status <- Main(program(s), []string{"--config", path}, nil, &log) }()
+	<-s.running
+	expect(t, conn, "READY=1")
+	expect(t, conn, "WATCHDOG=1")
+
+	write(t, path, "weight = 2\n")
+	raise(t, syscall.SIGHUP)
+	expect(t, conn, "RELOADING=1\nMONOTONIC_USEC=")
+	expect(t, conn, "READY=1")
+	if w := <-s.weights; w != 2 {
+		t.Errorf("weight %d", w)
+	}
+
+	write(t, path, "\nweight = 0\n")
+	raise(t, syscall.SIGHUP)
+	expect(t, conn, "RELOADING=1")
+	expect(t, conn, "READY=1")
+	if len(s.weights) != 0 || !strings.Contains(log.String(), "line=2 key=weight") {
+		t.Errorf("a file with a mistake: %s", log.String())
+	}
+
+	raise(t, syscall.SIGTERM)
+	if got := <-status; got != ExitOK {
+		t.Errorf("status %d", got)
+	}
+	expect(t, conn, "STOPPING=1")
+}
+
+// A main loop that hangs gets no more pings.
+func TestWatchdogNeedsHeartbeat(t *testing.T) {
+	conn := manager(t)
+	t.Setenv("WATCHDOG_USEC", "50000")
+	t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
+	var log buffer
+	n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}
+	n.alive()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan bool)
+	go func() { n.watchdog(ctx); done <- true }()
+	expect(t, conn, "WATCHDOG=1")
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(log.String(), "hangs") && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	<-done
+	if !strings.Contains(log.String(), "the main loop hangs") {
+		t.Error("it is not noticed")
+	}
+}
+
+type conn struct{ closed bool }
+
+func (c *conn) Close() error { c.closed = true; return nil }
+
+func TestLink(t *testing.T) {
+	dials := 0
+	fail := dprnl.ErrNotLoaded
+	var last *conn
+	l := NewLink(func() (*conn, error) {
+		dials++
+		if fail != nil {
+			return nil, fail
+		}
+		last = &conn{}
+		return last, nil
+	})
+	for range 2 {
+		if _, err := l.Get(); !errors.Is(err, dprnl.ErrNotLoaded) || dials != 1 {
+			t.Errorf("%v after %d dials", err, dials)
+		}
+	}
+	l.failed = time.Now().Add(-redialAfter)
+	fail = nil
+	for range 2 {
+		if c, err := l.Get(); err != nil || c != last || dials != 2 {
+			t.Errorf("%v after %d dials", err, dials)
+		}
+	}
+	if l.Note(&dprnl.Error{Op: "x", Errno: syscall.EEXIST}) == nil || last.closed {
+		t.Error("a refusal closes the connection")
+	}
+	if l.Note(errors.New("mismatched sequence")) == nil || !last.closed {
+		t.Error("a broken connection stays open")
+	}
+	if _, err := l.Get(); err != nil || dials != 3 {
+		t.Errorf("%v after %d dials", err, dials)
+	}
+}
+
+func TestLimited(t *testing.T) {
+	var log buffer
+	l := NewLimited(slog.New(slog.NewTextHandler(&log, nil)), 10*time.Second)
+	now := time.Unix(0, 0)
+	l.now = func() time.Time { return now }
+	for range 5 {
+		l.Log(slog.LevelWarn, "a", "trouble")
+	}
+	l.Log(slog.LevelWarn, "b", "other")
+	now = now.Add(10 * time.Second)
+	l.Log(slog.LevelWarn, "a", "trouble")
+	text := log.String()
+	if strings.Count(text, "msg=trouble") != 2 || strings.Count(text, "msg=other") != 1 || !strings.Contains(text, "suppressed=4") {
+		t.Errorf("log:\n%s", text)
+	}
+}
