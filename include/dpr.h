@@ -294,7 +294,8 @@ enum dpr_service_attr {
  * @DPR_PEER_A_DEAD: flag; see DPR_CMD_PEER_DEL.
  * @DPR_PEER_A_LOAD: u64; reported load, by this host's weights.
  * @DPR_PEER_A_ESTIMATE: u64; load a policy would take now.
- * @DPR_PEER_A_AGE: u32 ms since the last report; absent if there was none.
+ * @DPR_PEER_A_AGE: u32 ms since the last report, whether the peer is listed or
+ *	not; absent, like the metrics and the loads, if there was none.
  * @DPR_PEER_A_USABLE: flag; it can be chosen now.
  * @DPR_PEER_A_LISTED: flag; it is in the load table.
  * @DPR_PEER_A_FLOWS: u32; flows to it (all states).

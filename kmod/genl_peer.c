@@ -256,16 +256,18 @@ static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 		.live = max(atomic_read(&peer->live), 0),
 		.redirects = atomic64_read(&peer->redirects),
 		.listed = peer->listed,
-		.reported = peer->listed && peer->reported,
+		.reported = peer->reported,
+		.age = min_t(unsigned long, U32_MAX,
+			     jiffies_delta_to_msecs(jiffies -
+						    peer->reported_at)),
+		.load = dpr_policy_load(peer->metric, cfg->metric_weight),
 	};
 	memcpy(row->metric, peer->metric, sizeof(row->metric));
-	if (!row->reported)
+	if (!peer->listed)
 		return;
 	view = &table->view[peer->slot];
-	row->load = view->load;
 	row->estimate = dpr_policy_estimate(view, cfg->estimate,
 					    dpr_config_connection_load(cfg));
-	row->age = jiffies_to_msecs((u32)jiffies - view->reported);
 	row->usable = dpr_policy_usable(view, jiffies,
 					cfg->report_max_age_jiffies);
 }

@@ -116,13 +116,32 @@ static void dpr_peer_publish(struct dpr_net *dn, struct dpr_table *table)
 		kvfree_rcu(table, rcu);
 }
 
+/*
+ * Shows policies what is known of a peer. They may see the fields of two
+ * reports mixed for an instant: a decision then rests on a load that is off
+ * by what changed between them.
+ */
+static void dpr_peer_show(struct dpr_net *dn, const struct dpr_peer *peer,
+			  struct dpr_view *view)
+{
+	const struct dpr_config *cfg =
+		rcu_dereference_protected(dn->config, dpr_peer_locked(dn));
+
+	WRITE_ONCE(view->load, dpr_policy_load(peer->metric,
+					       cfg->metric_weight));
+	WRITE_ONCE(view->live_reported, peer->live_reported);
+	WRITE_ONCE(view->reported, (u32)peer->reported_at);
+	WRITE_ONCE(view->weight, peer->weight);
+	WRITE_ONCE(view->open,
+		   peer->reported && peer->state == DPR_STATE_ACTIVE);
+}
+
 /* Puts a peer into the load table; it gets nothing until it has reported. */
 static int dpr_peer_list(struct dpr_net *dn, struct dpr_peer *peer)
 {
 	struct dpr_table *old = dpr_peer_table(dn), *new;
-	struct dpr_view view = {
+	const struct dpr_view view = {
 		.live = &peer->live.counter,
-		.weight = peer->weight,
 		.address = (__force u32)peer->address,
 	};
 	u32 i, n = old ? old->n : 0;
@@ -133,8 +152,8 @@ static int dpr_peer_list(struct dpr_net *dn, struct dpr_peer *peer)
 	for (i = 0; i < n; i++)
 		dpr_peer_place(new, i, old->peer[i], &old->view[i]);
 	dpr_peer_place(new, n, peer, &view);
+	dpr_peer_show(dn, peer, &new->view[n]);
 	peer->listed = true;
-	peer->reported = false;
 	dpr_peer_publish(dn, new);
 	return 0;
 }
@@ -180,33 +199,6 @@ static void dpr_peer_free_new(struct dpr_peer *peer)
 	kfree(peer);
 }
 
-/*
- * Readers may see the fields of two reports mixed for an instant: a decision
- * then rests on a load that is off by what changed between them.
- */
-static void dpr_peer_report(struct dpr_net *dn, struct dpr_peer *peer)
-{
-	struct dpr_view *view = &dpr_peer_table(dn)->view[peer->slot];
-	const struct dpr_config *cfg =
-		rcu_dereference_protected(dn->config, dpr_peer_locked(dn));
-
-	WRITE_ONCE(view->load, dpr_policy_load(peer->metric,
-					       cfg->metric_weight));
-	WRITE_ONCE(view->live_reported, atomic_read(&peer->live));
-	WRITE_ONCE(view->reported, (u32)jiffies);
-	peer->reported = true;
-	peer->stale_told = false;
-}
-
-static void dpr_peer_show(struct dpr_net *dn, struct dpr_peer *peer)
-{
-	struct dpr_view *view = &dpr_peer_table(dn)->view[peer->slot];
-
-	WRITE_ONCE(view->weight, peer->weight);
-	WRITE_ONCE(view->open,
-		   peer->reported && peer->state == DPR_STATE_ACTIVE);
-}
-
 static void dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 			   const struct dpr_peer_update *update)
 {
@@ -218,9 +210,12 @@ static void dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 	}
 	if (update->has_metric) {
 		memcpy(peer->metric, update->metric, sizeof(peer->metric));
-		dpr_peer_report(dn, peer);
+		peer->live_reported = atomic_read(&peer->live);
+		peer->reported_at = jiffies;
+		peer->reported = true;
+		peer->stale_told = false;
 	}
-	dpr_peer_show(dn, peer);
+	dpr_peer_show(dn, peer, &dpr_peer_table(dn)->view[peer->slot]);
 }
 
 /**
@@ -301,15 +296,11 @@ int dpr_peer_del(struct dpr_net *dn, __be32 address, bool dead)
  */
 void dpr_peer_reweigh(struct dpr_net *dn)
 {
-	const struct dpr_config *cfg =
-		rcu_dereference_protected(dn->config, dpr_peer_locked(dn));
 	struct dpr_table *table = dpr_peer_table(dn);
 	u32 i;
 
 	for (i = 0; table && i < table->n; i++)
-		WRITE_ONCE(table->view[i].load,
-			   dpr_policy_load(table->peer[i]->metric,
-					   cfg->metric_weight));
+		dpr_peer_show(dn, table->peer[i], &table->view[i]);
 }
 
 /**
@@ -321,14 +312,14 @@ void dpr_peer_tell_stale(struct dpr_net *dn)
 	const struct dpr_config *cfg =
 		rcu_dereference_protected(dn->config, dpr_peer_locked(dn));
 	struct dpr_table *table = dpr_peer_table(dn);
-	u32 i, now = jiffies;
+	u32 i;
 
 	for (i = 0; table && i < table->n; i++) {
 		struct dpr_peer *peer = table->peer[i];
 
 		if (!peer->reported || peer->stale_told ||
-		    now - table->view[i].reported <=
-		    cfg->report_max_age_jiffies)
+		    time_before_eq(jiffies, peer->reported_at +
+					    cfg->report_max_age_jiffies))
 			continue;
 		peer->stale_told = true;
 		dpr_genl_tell_peer(dn, DPR_EVENT_PEER_STALE, peer);

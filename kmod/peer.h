@@ -25,8 +25,10 @@
  * @listed: in the load table; under dpr_net.lock, as what follows
  * @slot: where in the load table
  * @stale_told: the event that its report is too old was sent
- * @reported: a report came since it was listed
- * @metric: the last report's metrics
+ * @reported: a report came
+ * @reported_at: jiffies when the last one came
+ * @live_reported: @live then
+ * @metric: its metrics
  * @state: enum dpr_state
  * @weight: relative capacity
  * @route: cached route to it
@@ -43,6 +45,8 @@ struct dpr_peer {
 	bool listed;
 	bool stale_told;
 	bool reported;
+	unsigned long reported_at;
+	s32 live_reported;
 	u32 slot;
 	u32 metric[DPR_METRICS];
 	u32 state;
