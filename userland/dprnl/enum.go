@@ -34,7 +34,11 @@ func (t wordTable) parse(word string) (uint32, error) {
 			return uint32(v), nil
 		}
 	}
-	return 0, fmt.Errorf("%q is not a %s; it can be %s", word, t.kind, strings.Join(t.list(), ", "))
+	article := "a"
+	if strings.ContainsRune("aeiou", rune(t.kind[0])) {
+		article = "an"
+	}
+	return 0, fmt.Errorf("%q is not %s %s; it can be %s", word, article, t.kind, strings.Join(t.list(), ", "))
 }
 
 func (t wordTable) list() []string {

@@ -1,0 +1,325 @@
+package ctl
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"dpr/userland/dprnl"
+)
+
+// Wrong arguments are named, exit with status 2, and reach no kernel.
+func TestWrongArguments(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                                      "a command is missing",
+		"frob":                                  `there is no command "frob"`,
+		"--frob":                                "-frob",
+		"status x":                              `status: unexpected argument "x"`,
+		"status --frob":                         "-frob",
+		"service":                               "service: a command is missing",
+		"service frob":                          `service: there is no command "frob"`,
+		"service add":                           "service add: the argument PORT is missing",
+		"service add x":                         `PORT "x" is not a port`,
+		"service add 0":                         `PORT "0" is not a port`,
+		"service add 65536":                     `PORT "65536" is not a port`,
+		"service add -1":                        "-1",
+		"service add 80 81":                     `service add: unexpected argument "81"`,
+		"service add 80 --address x":            `"x" is not an IPv4 address`,
+		"service add 80 --address ::1":          `"::1" is not an IPv4 address`,
+		"service add 80 --address":              "address",
+		"service del":                           "the argument PORT is missing",
+		"service del 80 --port 80":              "-port",
+		"service list x":                        `service list: unexpected argument "x"`,
+		"policy x":                              `policy: there is no command "x"`,
+		"policy set":                            "policy set: the argument NAME is missing",
+		"policy set best":                       `NAME "best" is not a policy; it can be off, stateless, lowest, inverse`,
+		"policy set lowest inverse":             `unexpected argument "inverse"`,
+		"policy set lowest --max-load x":        `"x" is not a whole number`,
+		"policy set lowest --max-load -1":       `"-1" is not a whole number`,
+		"policy set lowest --hash x":            `"x" is not a hash; it can be address-port, port`,
+		"policy set lowest --estimate x":        `"x" is not an estimate; it can be corrected, reported`,
+		"policy set lowest --marker x":          `"x" is not a marker; it can be fragbit, source`,
+		"config x":                              `config: there is no command "x"`,
+		"config show x":                         `unexpected argument "x"`,
+		"config set":                            "there is nothing to change",
+		"config set x --weight 1":               `unexpected argument "x"`,
+		"config set --weight 0":                 `"0" is not a whole number from 1 to 65535`,
+		"config set --weight-cpu 65536":         `"65536" is not a whole number from 0 to 65535`,
+		"config set --max-flows 0":              `"0" is not a whole number from 1 to 16777216`,
+		"config set --state gone":               `"gone" is not a state; it can be active, draining, leaving`,
+		"config set --policy best":              `"best" is not a policy`,
+		"config set --address 1.2.3":            `"1.2.3" is not an IPv4 address`,
+		"config set --timeout-syn 5":            `"5" is not a duration`,
+		"config set --timeout-syn 0s":           `"0s" is not a duration`,
+		"config set --timeout-fin 200h":         `"200h" is not a duration from 1ms to 168h0m0s`,
+		"config set --timeout-rst 1500us":       `"1500us" is not a duration`,
+		"config set --report-max-age -1s":       `"-1s" is not a duration`,
+		"peers x":                               `peers: there is no command "x"`,
+		"peers add":                             "the argument ADDRESS is missing",
+		"peers add x":                           `ADDRESS "x" is not an IPv4 address`,
+		"peers add 1.2.3.4 5":                   `unexpected argument "5"`,
+		"peers add 1.2.3.4 --weight 0":          `"0" is not a whole number`,
+		"peers del":                             "the argument ADDRESS is missing",
+		"peers del ::1":                         `ADDRESS "::1" is not an IPv4 address`,
+		"flows x":                               `flows: there is no command "x"`,
+		"flows --client x":                      `"x" is not an IPv4 address`,
+		"flows --port 0":                        `"0" is not a whole number from 1 to 65535`,
+		"flows --state dead":                    `"dead" is not a flow state; it can be syn, established, fin, rst`,
+		"flows del 1.2.3.4:1":                   "the argument ADDRESS:PORT is missing",
+		"flows del 1.2.3.4 1.2.3.4:1":           `CLIENT:PORT "1.2.3.4" is not an IPv4 address with a port`,
+		"flows del 1.2.3.4:1 1.2.3.4:0":         `ADDRESS:PORT "1.2.3.4:0" is not`,
+		"load x":                                `load: unexpected argument "x"`,
+		"stats x":                               `stats: unexpected argument "x"`,
+		"events x":                              `events: unexpected argument "x"`,
+		"drain x":                               `drain: unexpected argument "x"`,
+		"undrain x":                             `undrain: unexpected argument "x"`,
+		"expire --budget 0":                     `"0" is not a whole number from 1 to 65536`,
+		"apply x":                               `apply: unexpected argument "x"`,
+		"apply --config /nonexistent":           "/nonexistent: it cannot be read",
+		"check a b":                             `check: unexpected argument "b"`,
+		"check a --config b":                    `another argument "a"`,
+		"check /nonexistent":                    "/nonexistent: it cannot be read",
+		"check --config /nonexistent --json":    "/nonexistent: it cannot be read",
+		"service add --address 1.2.3.4 -- -80x": `PORT "-80x" is not a port`,
+	} {
+		t.Run(line, func(t *testing.T) {
+			k := healthy()
+			r := dprctl(t, k, line)
+			if r.status != ExitUsage || !strings.Contains(r.err, want) {
+				t.Errorf("status %d, stderr %q", r.status, r.err)
+			}
+			if r.dialled || len(k.log) > 0 {
+				t.Errorf("the kernel was asked: %v", k.log)
+			}
+			if r.out != "" && !strings.Contains(line, "--json") {
+				t.Errorf("stdout %q", r.out)
+			}
+		})
+	}
+}
+
+func TestChanges(t *testing.T) {
+	for line, want := range map[string]string{
+		"service add 80":                             "service add 80",
+		"service add 80 --address 192.0.2.1":         "service add 192.0.2.1:80",
+		"service add --address=192.0.2.1 80":         "service add 192.0.2.1:80",
+		"service del 80 --address 192.0.2.1":         "service del 192.0.2.1:80",
+		"service del 443":                            "service del 443",
+		"peers add 192.0.2.9":                        "peer 192.0.2.9",
+		"peers del 192.0.2.9":                        "peer del 192.0.2.9 false",
+		"peers del 192.0.2.9 --dead":                 "peer del 192.0.2.9 true",
+		"peers del --dead 192.0.2.9":                 "peer del 192.0.2.9 true",
+		"flows del 192.0.2.9:1234 192.0.2.1:80":      "flow del 192.0.2.9:1234 192.0.2.1:80",
+		"policy set off":                             "config",
+		"drain":                                      "config",
+		"expire --budget 7":                          "expire",
+		"config set --timeout-syn 1.5s --max-load 0": "config",
+	} {
+		k := healthy()
+		if r := dprctl(t, k, line); r.status != ExitOK || r.err != "" || !slices.Equal(k.log, []string{want}) {
+			t.Errorf("%s: status %d, %q, commands %v", line, r.status, r.err, k.log)
+		}
+	}
+}
+
+func TestConfigSet(t *testing.T) {
+	k := healthy()
+	line := "config set --address 192.0.2.5 --policy inverse --hash port --estimate reported --marker source --state leaving" +
+		" --max-load 1 --weight 2 --weight-connections 3 --weight-cpu 4 --weight-redirected 5 --weight-sockets 6 --max-flows 7" +
+		" --report-max-age 8ms --timeout-syn 9s --timeout-established 10m --timeout-fin 11h --timeout-rst 12s"
+	if r := dprctl(t, k, line); r.status != ExitOK {
+		t.Fatalf("%+v", r)
+	}
+	want := dprnl.Config{
+		Address: netip.MustParseAddr("192.0.2.5"), Policy: dprnl.PolicyInverse, Hash: dprnl.HashPort,
+		Estimate: dprnl.EstimateReported, Marker: dprnl.MarkerSource, State: dprnl.StateLeaving, MaxLoad: 1, Weight: 2,
+		Weights: dprnl.Weights{Connections: 3, CPU: 4, Redirected: 5, Sockets: 6}, MaxFlows: 7, ReportMaxAge: 8 * time.Millisecond,
+		Timeouts: dprnl.Timeouts{Syn: 9 * time.Second, Established: 10 * time.Minute, Fin: 11 * time.Hour, Rst: 12 * time.Second},
+	}.Update()
+	if !reflect.DeepEqual(k.update, want) {
+		t.Errorf("got  %+v\nwant %+v", k.update, want)
+	}
+	dprctl(t, k, "policy set lowest --max-load 0 --marker fragbit")
+	policy, marker, load := dprnl.PolicyLowest, dprnl.MarkerFragbit, uint64(0)
+	if want := (dprnl.ConfigUpdate{Policy: &policy, Marker: &marker, MaxLoad: &load}); !reflect.DeepEqual(k.update, want) {
+		t.Errorf("policy set: %+v", k.update)
+	}
+	dprctl(t, k, "undrain")
+	if *k.update.State != dprnl.StateActive {
+		t.Errorf("undrain: %v", *k.update.State)
+	}
+	dprctl(t, k, "peers add 192.0.2.9 --weight 3")
+	if *k.peer.Weight != 3 || k.peer.Metrics != nil {
+		t.Errorf("peers add: %+v", k.peer)
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	for _, tt := range []struct {
+		err    error
+		status int
+	}{
+		{&dprnl.Error{Op: "adding service 80", Errno: syscall.EEXIST, Message: "port 80 is a service already"}, ExitFailure},
+		{&dprnl.Error{Op: "adding service 80", Errno: syscall.EPERM, Message: "no"}, ExitNoRight},
+		{fmt.Errorf("looking: %w", dprnl.ErrNotLoaded), ExitNoModule},
+		{errors.New("anything"), ExitFailure},
+	} {
+		k := healthy()
+		k.err = tt.err
+		r := dprctl(t, k, "service add 80")
+		if r.status != tt.status || r.err != "dprctl: "+tt.err.Error()+"\n" {
+			t.Errorf("%v: status %d, stderr %q", tt.err, r.status, r.err)
+		}
+	}
+}
+
+// object reads one JSON object and compares it with the fields of want.
+func object(t *testing.T, text, want string) {
+	t.Helper()
+	var g, w any
+	if err := json.Unmarshal([]byte(text), &g); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	if err := json.Unmarshal([]byte(want), &w); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(g, w) {
+		t.Errorf("got  %s\nwant %s", text, want)
+	}
+}
+
+// The JSON is written out: its names must not change by accident.
+func TestJSON(t *testing.T) {
+	for line, want := range map[string]string{
+		"service list --json": `[{"port":80,"address":"0.0.0.0"},{"port":443,"address":"192.0.2.1"}]`,
+		"load --json":         `{"connections":1,"cpu":20,"redirected":3,"sockets":4,"load":1}`,
+		"peers --json": `[{"address":"192.0.2.2","state":"active","weight":1,"connections":5,"cpu":123,"redirected":6,"sockets":7,
+			"load":5,"estimate":4,"age_ms":250,"usable":true,"listed":true,"flows":8,"live":7,"redirects":1099511627776},
+			{"address":"192.0.2.3","state":"active","weight":1,"connections":0,"cpu":0,"redirected":0,"sockets":0,
+			"load":0,"estimate":0,"age_ms":null,"usable":false,"listed":false,"flows":0,"live":0,"redirects":0}]`,
+		"config --json": `{"configured":true,"address":"192.0.2.1","policy":"lowest","hash":"address-port","estimate":"corrected",
+			"marker":"fragbit","state":"active","max_load":9,"weight":2,
+			"weights":{"connections":1,"cpu":0,"redirected":0,"sockets":0},"max_flows":1000,"report_max_age_ms":3000,
+			"timeouts":{"syn_ms":1000,"established_ms":3600000,"fin_ms":60000,"rst_ms":1500}}`,
+		"expire --json": `{"scanned":1,"expired":2,"reset":3,"flows":4,"done":true}`,
+	} {
+		r := dprctl(t, healthy(), line)
+		if r.status != ExitOK {
+			t.Errorf("%s: %+v", line, r)
+		}
+		object(t, r.out, want)
+	}
+	policy, config := dprctl(t, healthy(), "policy --json"), dprctl(t, healthy(), "config show --json")
+	object(t, policy.out, config.out)
+	if r := dprctl(t, &kernel{}, "peers --json"); strings.TrimSpace(r.out) != "[]" {
+		t.Errorf("no peers: %q", r.out)
+	}
+	var stats map[string]uint64
+	if r := dprctl(t, healthy(), "stats --json"); json.Unmarshal([]byte(r.out), &stats) != nil || len(stats) < 40 {
+		t.Errorf("stats: %s", r.out)
+	}
+}
+
+func TestFlows(t *testing.T) {
+	k := healthy()
+	r := dprctl(t, k, "flows --json --client 10.0.0.1 --client-port 5 --address 192.0.2.1 --port 80 --peer 192.0.2.2 --state fin")
+	fin := dprnl.FlowFin
+	want := dprnl.FlowFilter{Client: netip.MustParseAddr("10.0.0.1"), ClientPort: 5, Address: netip.MustParseAddr("192.0.2.1"),
+		Port: 80, Peer: netip.MustParseAddr("192.0.2.2"), State: &fin}
+	if !reflect.DeepEqual(k.filter, want) {
+		t.Errorf("filter %+v", k.filter)
+	}
+	lines := strings.Split(strings.TrimSpace(r.out), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("%d lines: %s", len(lines), r.out)
+	}
+	object(t, lines[1], `{"client":"10.0.0.1","client_port":1234,"address":"192.0.2.1","port":80,"peer":"192.0.2.2",
+		"state":"fin","idle_ms":1000,"expires_ms":60000}`)
+	r = dprctl(t, k, "flows")
+	if !reflect.DeepEqual(k.filter, dprnl.FlowFilter{}) || !strings.Contains(r.out, "10.0.0.1:1234") || !strings.HasPrefix(r.out, "CLIENT") {
+		t.Errorf("filter %+v, output %s", k.filter, r.out)
+	}
+	k.readErr = errors.New("interrupted")
+	if r := dprctl(t, k, "flows"); r.status != ExitFailure || !strings.Contains(r.out, "10.0.0.1") || !strings.Contains(r.err, "interrupted") {
+		t.Errorf("an error in the middle: %+v", r)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	r := dprctl(t, healthy(), "events --json")
+	lines := strings.Split(strings.TrimSpace(r.out), "\n")
+	if len(lines) != 2 || !strings.Contains(r.err, "lost") || r.status != ExitOK {
+		t.Fatalf("%+v", r)
+	}
+	object(t, lines[0], `{"time":"2026-01-02T03:04:05.006Z","event":"peer-state","peer":"192.0.2.2","state":"draining"}`)
+	object(t, lines[1], `{"time":"2026-01-02T03:04:05.006Z","event":"table-full"}`)
+	if r := dprctl(t, healthy(), "watch"); r.out != "03:04:05.006  peer-state  192.0.2.2  draining\n03:04:05.006  table-full\n" {
+		t.Errorf("for people: %q", r.out)
+	}
+}
+
+func TestColumnsAreAligned(t *testing.T) {
+	for _, line := range []string{"peers", "service list", "flows"} {
+		r := dprctl(t, healthy(), line)
+		sc := bufio.NewScanner(strings.NewReader(r.out))
+		sc.Scan()
+		second := strings.Index(sc.Text(), strings.Fields(sc.Text())[1])
+		for sc.Scan() {
+			if l := sc.Text(); l[second] == ' ' || l[second-1] != ' ' {
+				t.Errorf("%s: column 2 does not start at %d in %q", line, second, l)
+			}
+		}
+	}
+}
+
+func TestApplyAndCheck(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dpr.toml")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("address = \"192.0.2.1\"\n[[service]]\nport = 80\n[[service]]\nport = 8080\n")
+	k := healthy()
+	r := dprctl(t, k, "apply --json --config "+path)
+	if r.status != ExitOK || !slices.Equal(k.log, []string{"config", "service del 192.0.2.1:443", "service add 8080"}) {
+		t.Errorf("%+v, %v", r, k.log)
+	}
+	object(t, r.out, `{"address":"192.0.2.1","added":[{"port":8080,"address":"0.0.0.0"}],"removed":[{"port":443,"address":"192.0.2.1"}]}`)
+	if r := dprctl(t, k, "check "+path); r.status != ExitOK || !strings.Contains(r.out, "no mistakes") || r.dialled {
+		t.Errorf("%+v", r)
+	}
+
+	write("policy = \"best\"\nfoo = 1\n")
+	k = healthy()
+	for _, line := range []string{"apply --config " + path, "check " + path, "check --config " + path} {
+		r := dprctl(t, k, line)
+		if r.status != ExitUsage || !strings.Contains(r.err, path+": line 1: policy: ") || !strings.Contains(r.err, path+": line 2: foo: ") ||
+			r.dialled || len(k.log) > 0 {
+			t.Errorf("%s: %+v", line, r)
+		}
+	}
+	r = dprctl(t, k, "check --json "+path)
+	var v checkView
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil || v.OK || len(v.Mistakes) != 2 || v.Mistakes[1].Line != 2 || r.status != ExitUsage {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, line := range []string{"--help", "-h", "service --help", "service add --help", "flows del -h", "--version"} {
+		if r := dprctl(t, healthy(), line); r.status != ExitOK || r.out == "" || r.dialled {
+			t.Errorf("%s: %+v", line, r)
+		}
+	}
+}

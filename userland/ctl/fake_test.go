@@ -1,0 +1,157 @@
+package ctl
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"iter"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"dpr/userland/dprnl"
+)
+
+// A kernel writes down the commands that change something.
+type kernel struct {
+	config   dprnl.Config
+	services []dprnl.Service
+	peers    []dprnl.Peer
+	flows    int
+	load     dprnl.Load
+	stats    dprnl.Stats
+	filter   dprnl.FlowFilter
+	budget   uint32
+	update   dprnl.ConfigUpdate
+	peer     dprnl.PeerUpdate
+	log      []string
+	err      error // of what changes something
+	readErr  error // of what reads
+}
+
+func (k *kernel) did(format string, args ...any) error {
+	k.log = append(k.log, fmt.Sprintf(format, args...))
+	return k.err
+}
+
+func (k *kernel) Config(context.Context) (dprnl.Config, error) { return k.config, k.readErr }
+
+func (k *kernel) SetConfig(_ context.Context, u dprnl.ConfigUpdate) error {
+	k.update = u
+	return k.did("config")
+}
+
+func (k *kernel) Services(context.Context) ([]dprnl.Service, error) { return k.services, k.readErr }
+
+func (k *kernel) AddService(_ context.Context, s dprnl.Service) error {
+	return k.did("service add %v", s)
+}
+
+func (k *kernel) DeleteService(_ context.Context, s dprnl.Service) error {
+	return k.did("service del %v", s)
+}
+
+func (k *kernel) SetPeer(_ context.Context, u dprnl.PeerUpdate) error {
+	k.peer = u
+	return k.did("peer %v", u.Address)
+}
+
+func (k *kernel) DeletePeer(_ context.Context, a netip.Addr, dead bool) error {
+	return k.did("peer del %v %v", a, dead)
+}
+
+func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error) { return k.peers, k.readErr }
+
+func (k *kernel) Flows(_ context.Context, f dprnl.FlowFilter) iter.Seq2[dprnl.Flow, error] {
+	k.filter = f
+	return func(yield func(dprnl.Flow, error) bool) {
+		for i := range k.flows {
+			f := dprnl.Flow{FlowKey: dprnl.FlowKey{
+				Client:  netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1234),
+				Service: netip.MustParseAddrPort("192.0.2.1:80"),
+			}, Peer: netip.MustParseAddr("192.0.2.2"), State: dprnl.FlowFin, Idle: time.Second, Expires: time.Minute}
+			if !yield(f, nil) {
+				return
+			}
+		}
+		if k.readErr != nil {
+			yield(dprnl.Flow{}, k.readErr)
+		}
+	}
+}
+
+func (k *kernel) DeleteFlow(_ context.Context, key dprnl.FlowKey) error {
+	return k.did("flow del %v %v", key.Client, key.Service)
+}
+
+func (k *kernel) Expire(_ context.Context, budget uint32) (dprnl.Expiry, error) {
+	k.budget = budget
+	return dprnl.Expiry{Scanned: 1, Expired: 2, Reset: 3, Flows: 4, Done: true}, k.did("expire")
+}
+
+func (k *kernel) Load(context.Context) (dprnl.Load, error)   { return k.load, k.readErr }
+func (k *kernel) Stats(context.Context) (dprnl.Stats, error) { return k.stats, k.readErr }
+func (k *kernel) Close() error                               { return nil }
+
+type events []dprnl.Event
+
+func (e events) All(context.Context) iter.Seq2[dprnl.Event, error] {
+	return func(yield func(dprnl.Event, error) bool) {
+		if !yield(dprnl.Event{}, dprnl.ErrEventsLost) {
+			return
+		}
+		for _, ev := range e {
+			if !yield(ev, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (e events) Close() error { return nil }
+
+// A result is what a command line did.
+type result struct {
+	status   int
+	out, err string
+	dialled  bool
+}
+
+// dprctl runs a command line, split at spaces, against k.
+func dprctl(t *testing.T, k *kernel, line string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	r := result{}
+	r.status = Run(t.Context(), append([]string{"dprctl"}, strings.Fields(line)...), Environment{
+		Out: &out, Err: &errs,
+		Dial:   func() (Kernel, error) { r.dialled = true; return k, nil },
+		Events: func() (EventSource, error) { r.dialled = true; return events(testEvents), nil },
+		Now:    func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC) },
+	})
+	r.out, r.err = out.String(), errs.String()
+	return r
+}
+
+var testEvents = []dprnl.Event{
+	{Type: dprnl.EventPeerState, Peer: netip.MustParseAddr("192.0.2.2"), State: dprnl.StateDraining},
+	{Type: dprnl.EventTableFull},
+}
+
+// healthy is a host in good order.
+func healthy() *kernel {
+	return &kernel{
+		config: dprnl.Config{Address: netip.MustParseAddr("192.0.2.1"), Policy: dprnl.PolicyLowest, MaxLoad: 9,
+			Weights: dprnl.Weights{Connections: 1}, Weight: 2, MaxFlows: 1000, ReportMaxAge: 3 * time.Second,
+			Timeouts: dprnl.Timeouts{Syn: time.Second, Established: time.Hour, Fin: time.Minute, Rst: 1500 * time.Millisecond}},
+		services: []dprnl.Service{{Port: 80, Address: netip.IPv4Unspecified()}, {Port: 443, Address: netip.MustParseAddr("192.0.2.1")}},
+		peers: []dprnl.Peer{
+			{Address: netip.MustParseAddr("192.0.2.2"), Metrics: dprnl.Metrics{Connections: 5, CPU: 123, Redirected: 6, Sockets: 7},
+				Weight: 1, Load: 5, Estimate: 4, Reported: true, Age: 250 * time.Millisecond, Usable: true, Listed: true,
+				Flows: 8, Live: 7, Redirects: 1 << 40},
+			{Address: netip.MustParseAddr("192.0.2.3"), Weight: 1},
+		},
+		load:  dprnl.Load{Metrics: dprnl.Metrics{Connections: 1, CPU: 20, Redirected: 3, Sockets: 4}, Load: 1},
+		flows: 2,
+	}
+}

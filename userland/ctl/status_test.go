@@ -1,0 +1,114 @@
+package ctl
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"dpr/userland/dprnl"
+)
+
+func TestStatusHealthy(t *testing.T) {
+	r := dprctl(t, healthy(), "status --check")
+	if r.status != ExitOK {
+		t.Errorf("%+v", r)
+	}
+	for _, want := range []string{"192.0.2.1", "lowest", "1 usable, 1 in the load table, 2 known", "yes"} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("%q is not in\n%s", want, r.out)
+		}
+	}
+	var v statusView
+	r = dprctl(t, healthy(), "status --json")
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil {
+		t.Fatal(err)
+	}
+	if !v.Module || !v.Configured || !v.Healthy || v.Services != 2 || v.Peers != (peersSummary{2, 1, 1}) || v.Load.Load != 1 ||
+		v.Config.Policy != dprnl.PolicyLowest || !strings.Contains(r.out, `"problems": []`) {
+		t.Errorf("%+v\n%s", v, r.out)
+	}
+}
+
+func TestStatusProblems(t *testing.T) {
+	for want, change := range map[string]func(*kernel){
+		"no address configured": func(k *kernel) { k.config.Address = netip.IPv4Unspecified() },
+		"there is no service":   func(k *kernel) { k.services = nil },
+		"this host is draining": func(k *kernel) { k.config.State = dprnl.StateDraining },
+		"no peer can be chosen": func(k *kernel) { k.peers[0].Usable = false },
+		"silent: 192.0.2.2 for": func(k *kernel) { k.peers[0].Age = 4 * time.Second },
+		"and 3 more":            silentPeersOf(8),
+	} {
+		k := healthy()
+		change(k)
+		r := dprctl(t, k, "status --check")
+		if r.status != ExitUnhealthy || !strings.Contains(r.out, want) || r.err != "" {
+			t.Errorf("%s: %+v", want, r)
+		}
+		if r := dprctl(t, k, "status"); r.status != ExitOK {
+			t.Errorf("without --check: %+v", r)
+		}
+	}
+	k := healthy()
+	k.config.Policy, k.peers = dprnl.PolicyOff, nil
+	if r := dprctl(t, k, "status --check"); r.status != ExitOK {
+		t.Errorf("policy off needs no peers: %+v", r)
+	}
+}
+
+func silentPeersOf(n int) func(*kernel) {
+	return func(k *kernel) {
+		for i := range n {
+			k.peers = append(k.peers, dprnl.Peer{Address: netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), Reported: true, Age: time.Minute})
+		}
+	}
+}
+
+func TestStatusNearlyFull(t *testing.T) {
+	c := dprnl.Config{MaxFlows: 1000}
+	for flows, want := range map[uint64]bool{899: false, 900: true, 1000: true} {
+		list := strings.Join(problems(c, statusView{Configured: true, Services: 1, Flows: flows}, nil), "\n")
+		if strings.Contains(list, "nearly full") != want {
+			t.Errorf("%d flows: %s", flows, list)
+		}
+	}
+}
+
+func TestStatusWithoutModuleOrRight(t *testing.T) {
+	run := func(line string, dial error) result {
+		var out, errs bytes.Buffer
+		status := Run(t.Context(), append([]string{"dprctl"}, strings.Fields(line)...), Environment{
+			Out: &out, Err: &errs, Now: time.Now,
+			Dial:   func() (Kernel, error) { return nil, dial },
+			Events: func() (EventSource, error) { return nil, dial },
+		})
+		return result{status: status, out: out.String(), err: errs.String()}
+	}
+	r := run("status --json", dprnl.ErrNotLoaded)
+	var v statusView
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil || v.Module || v.Healthy || len(v.Problems) != 1 || r.status != ExitNoModule {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r := run("status", dprnl.ErrNotLoaded); !strings.Contains(r.out, "not loaded") || !strings.Contains(r.err, "not loaded") {
+		t.Errorf("%+v", r)
+	}
+	for _, line := range []string{"peers", "events", "service add 80", "flows", "drain", "stats --json"} {
+		if r := run(line, dprnl.ErrNotLoaded); r.status != ExitNoModule || r.out != "" || !strings.Contains(r.err, "not loaded") {
+			t.Errorf("%s: %+v", line, r)
+		}
+	}
+	k := healthy()
+	k.readErr = &dprnl.Error{Op: "reading", Errno: syscall.EPERM, Message: dprnl.ErrNoRight.Error()}
+	for _, line := range []string{"status", "peers", "load", "config", "stats", "service list", "status --json"} {
+		if r := dprctl(t, k, line); r.status != ExitNoRight || r.out != "" || !strings.Contains(r.err, "CAP_NET_ADMIN") {
+			t.Errorf("%s: %+v", line, r)
+		}
+	}
+	if !errors.Is(k.readErr, dprnl.ErrNoRight) {
+		t.Error("the fake does not say what the kernel says")
+	}
+}
