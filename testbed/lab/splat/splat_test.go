@@ -1,6 +1,8 @@
 package splat
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -66,6 +68,24 @@ nginx: Call Trace: is a phrase in a log
 `
 	if got := Find(boot); got != "" {
 		t.Errorf("a healthy boot is taken for a splat:\n%s", got)
+	}
+}
+
+// TestFindNothingInBoots reads consoles of real, healthy boots.
+func TestFindNothingInBoots(t *testing.T) {
+	files, err := filepath.Glob("testdata/boot-*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no boots: %v", err)
+	}
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Read(f); got != "" || err != nil {
+			t.Errorf("%s is taken for a splat: %v\n%s", name, err, got)
+		}
+		f.Close()
 	}
 }
 

@@ -1,0 +1,105 @@
+package lab
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestConfigDefaults(t *testing.T) {
+	c, err := Config{}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Name != "lab" || c.Servers != 3 || c.Clients != 6 || c.Kernel != "6.1" || c.Memory != 384 || c.Progress == nil {
+		t.Errorf("defaults %+v", c)
+	}
+	if c, err := (Config{Clients: -1}).withDefaults(); c.Clients != 0 || err != nil {
+		t.Errorf("Clients -1 becomes %d, %v; want 0", c.Clients, err)
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	tests := []struct {
+		c     Config
+		names string
+	}{
+		{Config{Name: "a-b"}, `"a-b"`},
+		{Config{Name: "../x"}, `"../x"`},
+		{Config{Name: strings.Repeat("x", 17)}, "xxx"},
+		{Config{Servers: -2}, "-2 servers"},
+		{Config{Servers: MaxServers + 1}, "81 servers"},
+		{Config{Clients: MaxClients + 1}, "101 clients"},
+		{Config{Memory: 100}, "100 MiB"},
+		{Config{Kernel: "new"}, `"new"`},
+		{Config{Kernel: "6.1/../x"}, `"6.1/../x"`},
+		{Config{Link: "8 mbit"}, `"8 mbit"`},
+		{Config{Link: "0mbit"}, `"0mbit"`},
+		{Config{AccessRate: "64kb; x"}, `"64kb; x"`},
+	}
+	for _, tt := range tests {
+		if _, err := tt.c.withDefaults(); err == nil || !strings.Contains(err.Error(), tt.names) {
+			t.Errorf("%+v: error %v, want one with %s", tt.c, err, tt.names)
+		}
+	}
+	for _, k := range []string{"6.1", "6.12", "6.1.0-56-cloud-amd64", "6.12.117+deb12-cloud-amd64", "7.3.1+deb13-cloud-amd64", "6.12~rc1"} {
+		if _, err := (Config{Kernel: k}).withDefaults(); err != nil {
+			t.Errorf("kernel %s: %v", k, err)
+		}
+	}
+}
+
+func TestMakeHosts(t *testing.T) {
+	hosts := makeHosts(2, 1)
+	want := []Host{
+		{"s1", Server, "10.77.0.11", "02:64:70:72:00:0b"},
+		{"s2", Server, "10.77.0.12", "02:64:70:72:00:0c"},
+		{"c1", Client, "10.77.0.101", "02:64:70:72:00:65"},
+	}
+	for i, h := range hosts {
+		if h != want[i] {
+			t.Errorf("host %d is %+v, want %+v", i, h, want[i])
+		}
+	}
+	seen := map[string]bool{}
+	for _, h := range makeHosts(MaxServers, MaxClients) {
+		if seen[h.Address] || seen[h.MAC] {
+			t.Fatalf("%+v shares an address", h)
+		}
+		seen[h.Address], seen[h.MAC] = true, true
+	}
+}
+
+func TestDprToml(t *testing.T) {
+	got := dprToml(DPRConfig{Policy: "inverse", MaxLoad: 7, ReportPeriod: 500 * time.Millisecond}, "10.77.0.11")
+	want := `address = "10.77.0.11"
+policy = "inverse"
+max_load = 7
+
+[report]
+period = "500ms"
+key_file = "/etc/dpr/key"
+
+[[report.network]]
+interface = "eth0"
+group = "239.77.0.1"
+
+[[service]]
+port = 80
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if a, b := newKey(), newKey(); a == b || len(a) != 65 {
+		t.Errorf("keys %q and %q", a, b)
+	}
+}
+
+func TestNginxConfig(t *testing.T) {
+	if c := nginxConfig("64k"); !strings.Contains(c, "limit_rate 64k;") || strings.Contains(c, "LIMIT") {
+		t.Errorf("no limit in\n%s", c)
+	}
+	if c := nginxConfig(""); strings.Contains(c, "limit_rate") || strings.Contains(c, "LIMIT") {
+		t.Errorf("a limit in\n%s", c)
+	}
+}
