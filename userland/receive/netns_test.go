@@ -1,0 +1,232 @@
+package receive
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+
+	"dpr/userland/broadcast"
+	"dpr/userland/config"
+)
+
+const (
+	testPort = 7743
+	addressA = "10.99.0.1"
+	addressB = "10.99.0.2"
+)
+
+// A namespace is a network namespace that a process of ours keeps alive; the
+// kernel ends the process with the test, however that ends.
+type namespace struct {
+	t   *testing.T
+	pid int
+}
+
+func newNamespace(t *testing.T) namespace {
+	t.Helper()
+	cmd := exec.Command("sleep", "600")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("a network namespace (are we root?): %v", err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	n := namespace{t, cmd.Process.Pid}
+	n.ip("link set lo up")
+	return n
+}
+
+// ip runs an ip command in the namespace.
+func (n namespace) ip(args string) {
+	n.t.Helper()
+	words := append([]string{"-t", fmt.Sprint(n.pid), "-n", "ip"}, strings.Fields(args)...)
+	if out, err := exec.Command("nsenter", words...).CombinedOutput(); err != nil {
+		n.t.Fatalf("ip %s: %v: %s", args, err, out)
+	}
+}
+
+// do runs fn in the namespace; sockets that it opens stay there.
+func (n namespace) do(fn func()) {
+	n.t.Helper()
+	old, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer old.Close()
+	enter, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", n.pid))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer enter.Close()
+	if err := unix.Setns(int(enter.Fd()), unix.CLONE_NEWNET); err != nil {
+		n.t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Setns(int(old.Fd()), unix.CLONE_NEWNET); err != nil {
+			panic(err) // the thread must not run other tests
+		}
+	}()
+	fn()
+}
+
+// connect joins two namespaces by a cable.
+func connect(a, b namespace) {
+	a.t.Helper()
+	a.ip(fmt.Sprintf("link add dpr0 type veth peer name dpr0 netns %d", b.pid))
+	a.ip("addr add " + addressA + "/24 dev dpr0")
+	b.ip("addr add " + addressB + "/24 dev dpr0")
+	a.ip("link set dpr0 up")
+	b.ip("link set dpr0 up")
+}
+
+func group(name string) config.Network {
+	return config.Network{Interface: "dpr0", Group: netip.MustParseAddr(name), TTL: 3}
+}
+
+// send sends a datagram from namespace n, which has address A.
+func send(n namespace, network config.Network, port uint16, text string) {
+	n.t.Helper()
+	n.do(func() {
+		s, err := broadcast.Open(network, port, netip.MustParseAddr(addressA))
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Send([]byte(text)); err != nil {
+			n.t.Fatal(err)
+		}
+	})
+}
+
+func read(t *testing.T, s Source, wait time.Duration) string {
+	t.Helper()
+	buf := make([]byte, 100)
+	n, from, err := s.Read(buf, time.Now().Add(wait))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "nothing"
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return from.String() + " " + string(buf[:n])
+}
+
+func TestSockets(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	a, b := newNamespace(t), newNamespace(t)
+	connect(a, b)
+	ours, theirs := group("239.77.43.1"), group("239.77.43.2")
+
+	var sources [2]Source
+	var other *ipv4.PacketConn
+	for i, n := range []namespace{a, b} {
+		n.do(func() {
+			s, err := Open(config.Report{Port: testPort, Networks: []config.Network{ours}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			if err := s.Maintain(); err != nil {
+				t.Fatal(err)
+			}
+			sources[i] = s
+		})
+	}
+	b.do(func() { other = join(t, theirs.Group) })
+
+	exchange(t, sources[1], addressA+" multicast", func() {
+		send(a, theirs, testPort, "of another cluster")
+		send(a, ours, testPort, "multicast")
+	})
+	send(a, theirs, testPort+1, "of another port")
+	checkTTL(t, other, 3)
+	if got := read(t, sources[0], 100*time.Millisecond); got != "nothing" {
+		t.Errorf("the sender hears itself: %q", got)
+	}
+	unicast := config.Network{Unicast: netip.MustParseAddrPort(addressB + ":7743")}
+	exchange(t, sources[1], addressA+" unicast", func() { send(a, unicast, testPort, "unicast") })
+
+	// Another interface takes the name.
+	a.ip("link del dpr0")
+	b.do(func() {
+		if err := sources[1].Maintain(); err == nil {
+			t.Error("an interface that is not there was joined")
+		}
+	})
+	connect(a, b)
+	b.do(func() {
+		if err := sources[1].Maintain(); err != nil {
+			t.Error(err)
+		}
+	})
+	exchange(t, sources[1], addressA+" again", func() { send(a, ours, testPort, "again") })
+}
+
+// exchange sends until something arrives, as a link that was just set up
+// loses datagrams, and then reads the copies.
+func exchange(t *testing.T, s Source, want string, send func()) {
+	t.Helper()
+	got := "nothing"
+	for range 100 {
+		send()
+		if got = read(t, s, 50*time.Millisecond); got != "nothing" {
+			break
+		}
+	}
+	for again := got; again != "nothing"; again = read(t, s, 100*time.Millisecond) {
+		if again != want {
+			t.Errorf("got %q, want %q", again, want)
+		}
+	}
+	if got == "nothing" {
+		t.Errorf("%q never arrived", want)
+	}
+}
+
+// join is another process of the host, on another port, that joins another
+// group: the kernel then delivers that group to all sockets of its port.
+func join(t *testing.T, group netip.Addr) *ipv4.PacketConn {
+	t.Helper()
+	ifi, err := net.InterfaceByName("dpr0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: group.AsSlice(), Port: testPort + 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	p := ipv4.NewPacketConn(conn)
+	if err := p.JoinGroup(ifi, &net.UDPAddr{IP: group.AsSlice()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.SetControlMessage(ipv4.FlagTTL, true); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func checkTTL(t *testing.T, p *ipv4.PacketConn, want int) {
+	t.Helper()
+	if err := p.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	_, cm, _, err := p.ReadFrom(make([]byte, 100))
+	if err != nil || cm == nil || cm.TTL != want {
+		t.Errorf("control message %v, %v", cm, err)
+	}
+}
