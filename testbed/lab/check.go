@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -95,16 +96,22 @@ func (l *Lab) guests(ctx context.Context) ([]broker.GuestStatus, error) {
 	return resp.Guests, conn.Close()
 }
 
+// blameTime is how long the broker may take to notice the end of a guest whose
+// connections have ended.
+const blameTime = time.Second
+
 // blame returns why something failed: the trouble of a kernel if there is any,
 // else err itself.
 func (l *Lab) blame(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return err
-	}
-	var splatted *SplatError
-	var dead *DeadError
-	if trouble := l.Check(); errors.As(trouble, &splatted) || errors.As(trouble, &dead) {
-		return trouble
+	for deadline := time.Now().Add(blameTime); ctx.Err() == nil; time.Sleep(blameTime / 20) {
+		var splatted *SplatError
+		var dead *DeadError
+		if trouble := l.Check(); errors.As(trouble, &splatted) || errors.As(trouble, &dead) {
+			return trouble
+		}
+		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) || time.Now().After(deadline) {
+			break
+		}
 	}
 	return err
 }

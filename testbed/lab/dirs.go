@@ -12,6 +12,12 @@ const runDir = "/run/dprlab"
 
 func stateDir(name string) string { return filepath.Join(runDir, name) }
 
+// workRoot holds what a lab needs on disk while it is up: /run is memory, small,
+// and often nothing in it may be executed.
+const workRoot = "/var/lib/dprlab"
+
+func workDir(name string) string { return filepath.Join(workRoot, name) }
+
 // cacheDir returns a directory below the user's cache, $XDG_CACHE_HOME/dpr/sub,
 // and makes it.
 func cacheDir(sub string) (string, error) {

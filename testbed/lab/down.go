@@ -48,7 +48,8 @@ func teardown(name string) error {
 	if len(etc) > 0 {
 		_ = os.Remove(netnsEtcDir) // unless somebody else uses it
 	}
-	errs = append(errs, os.RemoveAll(stateDir(name)))
+	errs = append(errs, os.RemoveAll(stateDir(name)), os.RemoveAll(workDir(name)))
+	_ = os.Remove(workRoot) // unless another lab uses it
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("bringing lab %s down: %w", name, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"dpr/testbed/lab/cpio"
 )
@@ -153,7 +155,8 @@ func (im image) cached(ctx context.Context, p *progress) (string, error) {
 	}
 	final := filepath.Join(dir, "base-"+sum[:16]+".cpio")
 	if exists(final) {
-		return final, ctx.Err()
+		now := time.Now()
+		return final, errors.Join(os.Chtimes(final, now, now), ctx.Err())
 	}
 	defer p.step("making the guests' base image")()
 	tmp, err := os.CreateTemp(dir, "new-*")
@@ -165,5 +168,33 @@ func (im image) cached(ctx context.Context, p *progress) (string, error) {
 	if err := im.write(tmp); err != nil {
 		return "", err
 	}
-	return final, os.Rename(tmp.Name(), final)
+	if err := os.Rename(tmp.Name(), final); err != nil {
+		return "", err
+	}
+	return final, prune(dir, keptImages)
+}
+
+// keptImages is how many base images the cache keeps: those used last.
+const keptImages = 8
+
+// prune removes all but the files of a directory that changed last.
+func prune(dir string, keep int) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var files []fs.FileInfo
+	for _, e := range entries {
+		// Another process may do the same.
+		if fi, err := e.Info(); err == nil && fi.Mode().IsRegular() {
+			files = append(files, fi)
+		}
+	}
+	slices.SortFunc(files, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	for _, fi := range files[min(keep, len(files)):] {
+		if err := os.Remove(filepath.Join(dir, fi.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }

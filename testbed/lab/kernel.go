@@ -153,7 +153,7 @@ func finishKernel(ctx context.Context, root, final, release string) error {
 			return err
 		}
 	}
-	if out, err := exec.CommandContext(ctx, "depmod", "-b", root, release).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, depmod, "-b", root, release).CombinedOutput(); err != nil {
 		return fmt.Errorf("depmod for %s: %w: %s", release, err, out)
 	}
 	return relocateHeaders(root, final, release)

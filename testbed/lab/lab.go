@@ -106,21 +106,31 @@ func (l *Lab) open(ctx context.Context, host string) (net.Conn, *wire.Conn, erro
 
 // ready waits until a host has booted.
 func (l *Lab) ready(ctx context.Context, host string) error {
-	conn, c, err := l.open(ctx, host)
+	err := l.askReady(ctx, host)
+	if ctx.Err() != nil {
+		return fmt.Errorf("booting %s: %w; the end of its console:\n%s", host, context.Cause(ctx), l.consoleEnd(host))
+	}
 	if err != nil {
 		return l.blame(ctx, fmt.Errorf("booting %s: %w", host, err))
+	}
+	return nil
+}
+
+// askReady asks the agent of a host whether it has booted; the answer comes when
+// it has, or has failed.
+func (l *Lab) askReady(ctx context.Context, host string) error {
+	conn, c, err := l.open(ctx, host)
+	if err != nil {
+		return err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if err := c.SendRequest(wire.Request{Op: wire.OpReady}); err != nil {
-		return l.blame(ctx, fmt.Errorf("booting %s: %w", host, err))
+		return err
 	}
 	t, payload, err := c.Recv()
-	switch {
-	case err != nil:
-		return l.blame(ctx, fmt.Errorf("booting %s: %w", host, err))
-	case t == wire.Error:
-		return fmt.Errorf("booting %s: %s", host, payload)
+	if err == nil && t == wire.Error {
+		err = errors.New(string(payload))
 	}
-	return nil
+	return err
 }

@@ -13,6 +13,9 @@ import (
 	"strings"
 )
 
+// depmod may not be in the PATH of somebody who became root.
+const depmod = "/sbin/depmod"
+
 // modulesDep is a kernel's modules.dep: for each module's file its name and the
 // files of those it needs, all of them, directly or not.
 type modulesDep struct {
@@ -74,7 +77,7 @@ func stageModules(ctx context.Context, k Kernel, names []string, dir string) err
 			return fmt.Errorf("modules of kernel %s: %w", k.Release, err)
 		}
 	}
-	if out, err := exec.CommandContext(ctx, "depmod", "-b", dir, k.Release).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, depmod, "-b", dir, k.Release).CombinedOutput(); err != nil {
 		return fmt.Errorf("depmod for %s: %w: %s", k.Release, err, out)
 	}
 	return nil

@@ -75,8 +75,10 @@ func bringUp(ctx context.Context, c Config, p *progress) (*Lab, error) {
 		Name: c.Name, Memory: c.Memory, DPR: !c.NoDPR,
 		Hosts: makeHosts(c.Servers, c.Clients), Created: time.Now(),
 	}}
-	if err := os.MkdirAll(l.dir, 0o755); err != nil {
-		return nil, err
+	for _, dir := range []string{l.dir, workDir(c.Name)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("making the lab's directories: %w", err)
+		}
 	}
 	m, err := l.prepare(ctx, c, p)
 	if err != nil {
@@ -100,7 +102,7 @@ func bringUp(ctx context.Context, c Config, p *progress) (*Lab, error) {
 // prepare finds the kernel, builds the programs and the module, and makes the
 // initramfs.
 func (l *Lab) prepare(ctx context.Context, c Config, p *progress) (machine, error) {
-	m := machine{initrd: filepath.Join(l.dir, "initrd"), memory: c.Memory}
+	m := machine{initrd: filepath.Join(workDir(c.Name), "initrd"), memory: c.Memory}
 	k, err := findKernel(ctx, c.Kernel, p)
 	if err != nil {
 		return m, err
@@ -126,7 +128,7 @@ func (l *Lab) prepare(ctx context.Context, c Config, p *progress) (machine, erro
 	return m, err
 }
 
-func (l *Lab) binDir() string { return filepath.Join(l.dir, "bin") }
+func (l *Lab) binDir() string { return filepath.Join(workDir(l.state.Name), "bin") }
 
 // build builds the programs and, if there is dpr, its module, whose file it
 // returns.
