@@ -45,9 +45,10 @@ const (
 	// budget is how many flows one step looks at; the kernel holds no lock
 	// for longer than a fraction of it.
 	budget = 4096
-	// maxSteps bounds the steps of one interval: a table that grows as fast
-	// as it is cleaned does not keep the peers waiting.
-	maxSteps = dprnl.MaxFlows/budget + 1
+	// maxSteps bounds the steps of one interval, to a quarter of a million
+	// flows: a larger table is gone over in several intervals, so that it
+	// neither takes a whole CPU nor keeps the peers waiting.
+	maxSteps = 64
 	// maxProbes bounds the hosts probed at once.
 	maxProbes = 32
 )
@@ -130,7 +131,8 @@ func (c *Cleaner) clean(ctx context.Context, alive func()) error {
 	return err
 }
 
-// expire goes once over the routing table.
+// expire goes on over the routing table, to its end or as far as an interval
+// may.
 func (c *Cleaner) expire(ctx context.Context, k Kernel, alive func()) error {
 	var sum dprnl.Expiry
 	for range maxSteps {

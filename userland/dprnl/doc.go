@@ -6,7 +6,8 @@
 // between the messages of a dump, never during one. [Client.Flows] opens a
 // connection of its own: commands may be sent while flows are being read, and
 // however many there are, one netlink message of them is held at a time.
-// An [Events] receives what the kernel tells of its own accord.
+// An [Events] receives what the kernel tells of its own accord. Each connection
+// is in the network namespace of the thread that opens it.
 //
 // # Errors
 //
