@@ -24,6 +24,8 @@ var guestPrograms = []struct{ path, pkg string }{
 	{"/usr/sbin/nft", "nftables"},
 	{"/usr/sbin/ethtool", "ethtool"},
 	{"/usr/bin/ping", "iputils-ping"},
+	{"/usr/bin/pgrep", "procps"},
+	{"/usr/bin/dash", "dash"}, // busybox as the shell would take its own ip and svc before ours
 	{"/usr/bin/busybox", "busybox-static"},
 }
 
@@ -100,6 +102,8 @@ func baseImage(ctx context.Context, k Kernel, stage string) (image, error) {
 	for _, n := range kmodNames {
 		im.link("/usr/sbin/"+n, "/usr/bin/kmod")
 	}
+	im.link("/usr/bin/pkill", "pgrep")
+	im.link("/usr/bin/sh", "dash")
 	if err := im.busybox(ctx); err != nil {
 		return nil, err
 	}

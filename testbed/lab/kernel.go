@@ -31,7 +31,7 @@ const flavour = "-cloud-amd64"
 // satisfies errors.Is(err, fs.ErrNotExist) when there is none.
 type kernelFinder func(ctx context.Context, match func(release string) bool, p *progress) (Kernel, error)
 
-// FindKernel returns the newest kernel of a series ("6.12") or the one of a
+// findKernel returns the newest kernel of a series ("6.12") or the one of a
 // release: an installed one, one downloaded before, or one downloaded now by
 // apt-get from the machine's own sources.
 func findKernel(ctx context.Context, want string, p *progress) (Kernel, error) {
