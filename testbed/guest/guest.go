@@ -28,6 +28,7 @@ type Config struct {
 	Hosts     []Host            `json:"hosts"`   // the servers
 	Prefix    int               `json:"prefix"`  // prefix length of the lab's network
 	Modules   []string          `json:"modules"` // kernel modules loaded at boot
+	Extras    []string          `json:"extras"`  // the same, if the kernel has them
 	Sysctls   map[string]string `json:"sysctls"`
 	Link      string            `json:"link,omitempty"` // rate of eth0, as tc names it; "" = unlimited
 	DPR       bool              `json:"dpr"`            // insert ModulePath and run dprctl apply

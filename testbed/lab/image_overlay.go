@@ -25,7 +25,8 @@ func overlayImage(c Config, hosts []Host, bin, module string) (image, error) {
 	im.text(nginxConf, 0o644, nginxConfig(c.AccessRate))
 	gc := guest.Config{
 		Prefix:  network.Bits(),
-		Modules: []string{"virtio_pci", "virtio_net", "virtio_rng"},
+		Modules: []string{"virtio_pci", "virtio_net"},
+		Extras:  []string{"virtio_rng"},
 		Sysctls: map[string]string{
 			"net.core.somaxconn":              "4096",
 			"net.ipv6.conf.eth0.disable_ipv6": "1",

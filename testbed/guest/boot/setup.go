@@ -32,7 +32,7 @@ func Setup(ctx context.Context, c *guest.Config, name string, m *service.Manager
 	}{
 		{"naming the host", func() error { return unix.Sethostname([]byte(name)) }},
 		{"writing its files", func() error { return files(c, h) }},
-		{"loading modules", func() error { return run(ctx, "", append([]string{"modprobe", "-a"}, c.Modules...)...) }},
+		{"loading modules", func() error { return modules(ctx, c, log) }},
 		{"setting sysctls", func() error { return sysctls(c.Sysctls) }},
 		{"bringing the network up", func() error { return network(ctx, c, h) }},
 		{"inserting dpr.ko and applying its configuration", func() error { return dpr(ctx, c) }},
@@ -87,6 +87,15 @@ func WriteData(path string, size int64) error {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return f.Close()
+}
+
+func modules(ctx context.Context, c *guest.Config, log io.Writer) error {
+	for _, m := range c.Extras {
+		if err := run(ctx, "", "modprobe", m); err != nil {
+			fmt.Fprintf(log, "boot: going on without module %s: %v\n", m, err)
+		}
+	}
+	return run(ctx, "", append([]string{"modprobe", "-a"}, c.Modules...)...)
 }
 
 func sysctls(values map[string]string) error {
