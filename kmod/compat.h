@@ -20,6 +20,20 @@
 #include <linux/netdevice.h>
 #endif
 
+/*
+ * snmp_fold_field(), which 7.3 no longer exports: the sum over all CPUs of a
+ * counter of struct net's mib.
+ */
+static inline unsigned long dpr_compat_snmp_fold(void __percpu *mib, int item)
+{
+	unsigned long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += snmp_get_cpu_field(mib, cpu, item);
+	return sum;
+}
+
 /* 6.13: the type of service became a dscp_t. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
 #include <net/inet_dscp.h>
@@ -57,7 +71,7 @@ static inline void dpr_compat_set_transparent(struct sock *sk)
 }
 #endif
 
-/* 6.17 and later: the lookups find the hash table by themselves. */
+/* 6.18: the lookups find the hash table by themselves. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
 #define dpr_compat_lookup_established(net, ...) \
 	__inet_lookup_established(net, __VA_ARGS__)

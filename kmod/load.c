@@ -7,6 +7,7 @@
 #include <net/ip.h>
 #include <net/snmp.h>
 #include <net/sock.h>
+#include "compat.h"
 #include "load.h"
 
 #define DPR_LOAD_PERIOD	HZ
@@ -81,9 +82,9 @@ void dpr_load_exit(void)
 void dpr_load_metrics(struct dpr_net *dn, u32 metric[DPR_METRICS])
 {
 	/* Per-CPU sums may be seen half way between two CPUs: never below 0. */
-	long connections = snmp_fold_field((void __percpu *)
-					   dn->net->mib.tcp_statistics,
-					   TCP_MIB_CURRESTAB);
+	long connections = dpr_compat_snmp_fold((void __percpu *)
+						dn->net->mib.tcp_statistics,
+						TCP_MIB_CURRESTAB);
 	int redirected = atomic_read(&dn->live);
 	int sockets = sock_inuse_get(dn->net);
 
