@@ -20,7 +20,7 @@ const (
 	accessRate   = "64k"           // bytes/s of each connection, enforced by nginx
 	documentSize = 15000           // bytes
 	documentPath = "/15k"          // its path on every server
-	usersPerHost = 40              // of each client
+	usersPerHost = 36              // of each client
 	offMean      = 2 * time.Second // mean OFF time, exponential
 	timeout      = 20 * time.Second
 	startIn      = time.Second // the clients' processes have this long to come up before the clock starts

@@ -60,52 +60,68 @@ func killed(t *testing.T, ctx context.Context, l *lab.Lab, host, name string) bo
 	return true
 }
 
+// change is a step of an operator who changes things while connections run.
+type change struct {
+	server string // "" for all, one after the other
+	args   []string
+	pause  time.Duration // until the next
+}
+
+// changes are an operator's steps. A host is drained before its service is
+// removed: the others hand it connections until its next report tells them.
+var changes = []change{
+	{"", []string{"policy", "set", "stateless"}, 500 * time.Millisecond},
+	{"", []string{"policy", "set", "lowest"}, 500 * time.Millisecond},
+	{"", []string{"policy", "set", "inverse"}, 500 * time.Millisecond},
+	{"", []string{"policy", "set", "stateless", "--hash", "port"}, 500 * time.Millisecond},
+	{"", []string{"policy", "set", "lowest", "--estimate", "reported"}, 500 * time.Millisecond},
+	{"s1", []string{"drain"}, 2500 * time.Millisecond},
+	{"s1", []string{"service", "del", "80"}, time.Second},
+	{"s1", []string{"service", "add", "80"}, 0},
+	{"s1", []string{"undrain"}, 500 * time.Millisecond},
+	{"", []string{"policy", "set", "off"}, 500 * time.Millisecond},
+	{"", []string{"service", "del", "80"}, 500 * time.Millisecond},
+	{"", []string{"service", "add", "80"}, 500 * time.Millisecond},
+}
+
 // Changing the policy and the service while connections run breaks none.
 func TestChangesUnderLoad(t *testing.T) {
 	l := start(t)
 	policyEverywhere(t, l, "lowest")
 	long := longDownload(t, l)
-	changes := [][]string{
-		{"policy", "set", "lowest"},
-		{"policy", "set", "stateless"},
-		{"policy", "set", "inverse"},
-		{"service", "del", "80"},
-		{"service", "add", "80"},
-		{"drain"},
-		{"policy", "set", "off"},
-		{"undrain"},
-		{"policy", "set", "lowest"},
-		{"policy", "set", "off"},
-	}
 	made := 0
 	_, hosts := underLoad(t, 30*time.Second, uneven, func(ctx context.Context) {
-		for i := 0; pause(ctx, 250*time.Millisecond); i++ {
-			// One host after the other, so that they disagree most of the time.
-			change := changes[i/len(l.Servers())%len(changes)]
-			host := l.Servers()[i%len(l.Servers())].Name
-			if _, err := l.Output(ctx, host, append([]string{"dprctl"}, change...)...); err != nil {
-				if ctx.Err() == nil {
-					t.Errorf("%s: %v", host, err)
-				}
+		for i := 0; ; i++ {
+			c := changes[i%len(changes)]
+			if !c.make(ctx, t, l) || !pause(ctx, c.pause) {
 				return
 			}
 			made++
 		}
 	})
 	long()
-	t.Logf("%d changes", made)
 	if made < len(changes) {
-		t.Errorf("only %d changes", made)
+		t.Errorf("only %d of the %d changes were made", made, len(changes))
 	}
 	if total(hosts).Redirected == 0 {
 		t.Error("nothing was redirected")
 	}
-	// The last change may have been any: leave port 80 the one service.
+}
+
+// make makes the change; false means that it failed or that ctx ended.
+func (c change) make(ctx context.Context, t *testing.T, l *lab.Lab) bool {
 	for _, s := range l.Servers() {
-		if len(services(t, s.Name)) == 0 {
-			dprctl(t, s.Name, "service", "add", "80")
+		if c.server != "" && c.server != s.Name {
+			continue
+		}
+		if _, err := l.Output(ctx, s.Name, append([]string{"dprctl"}, c.args...)...); err != nil {
+			if ctx.Err() == nil {
+				t.Errorf("%s: %v", s.Name, err)
+			}
+			return false
 		}
 	}
+	return true
 }
 
 // longDownload begins a download through a redirected connection that outlasts

@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,17 +23,15 @@ import (
 const stepTimeout = time.Minute
 
 // start gives a test the lab in its first state: policy off, every server
-// active, MaxLoad 0, port 80 the one service, all peers usable. The test fails
-// if a kernel complains before it ends.
+// active, MaxLoad 0, port 80 the one service, all peers usable, whatever an
+// earlier test left. The test fails if a kernel complains before it ends.
 func start(t *testing.T) *lab.Lab {
 	t.Helper()
 	l := shared
 	for _, s := range l.Servers() {
+		dprctl(t, s.Name, "apply")
 		dprctl(t, s.Name, "undrain")
 		dprctl(t, s.Name, "policy", "set", "off", "--max-load", "0", "--hash", "address-port", "--estimate", "corrected", "--marker", "fragbit")
-		if got := services(t, s.Name); len(got) != 1 || got[0].Port != 80 {
-			t.Fatalf("%s starts with services %v, want port 80 alone", s.Name, got)
-		}
 	}
 	if err := drive.AwaitPeers(t.Context(), l); err != nil {
 		t.Fatal(err)
@@ -44,10 +44,16 @@ func start(t *testing.T) *lab.Lab {
 	return l
 }
 
+// stepContext bounds one command. It is also for clean-up, when the test's own
+// context has ended.
+func stepContext(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(t.Context()), stepTimeout)
+}
+
 // run runs a command on a host that must succeed, and returns its output.
 func run(t *testing.T, host string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
+	ctx, cancel := stepContext(t)
 	defer cancel()
 	out, err := shared.Output(ctx, host, args...)
 	if err != nil {
@@ -71,7 +77,7 @@ type result struct {
 // try runs a command on a host that may fail.
 func try(t *testing.T, host string, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
+	ctx, cancel := stepContext(t)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	status, err := shared.Exec(ctx, host, lab.Cmd{Args: args, Stdout: &stdout, Stderr: &stderr})
@@ -111,6 +117,31 @@ func stats(t *testing.T, server string) map[string]uint64 {
 	return s
 }
 
+// allStats are all servers' counters.
+func allStats(t *testing.T) map[string]map[string]uint64 {
+	t.Helper()
+	all := make(map[string]map[string]uint64)
+	for _, s := range shared.Servers() {
+		all[s.Name] = stats(t, s.Name)
+	}
+	return all
+}
+
+// logChanges tells which counters changed, to find out why requests failed.
+func logChanges(t *testing.T, before, after map[string]map[string]uint64) {
+	t.Helper()
+	for _, s := range shared.Servers() {
+		var changed []string
+		for name, n := range after[s.Name] {
+			if n != before[s.Name][name] {
+				changed = append(changed, fmt.Sprintf("%s %+d", name, int64(n-before[s.Name][name])))
+			}
+		}
+		slices.Sort(changed)
+		t.Logf("%s: %s", s.Name, strings.Join(changed, ", "))
+	}
+}
+
 // address is a host's.
 func address(t *testing.T, host string) string {
 	t.Helper()
@@ -147,7 +178,7 @@ func underLoad(t *testing.T, duration time.Duration, demands []demand, disturb f
 	for i, d := range demands {
 		clients[i] = drive.Client{Host: d.client, Plan: loadPlan(t, d, begin, duration, uint64(i))}
 	}
-	before := counters(t)
+	before, counted := counters(t), allStats(t)
 
 	ctx, cancel := context.WithDeadline(t.Context(), begin.Add(duration))
 	defer cancel()
@@ -173,6 +204,7 @@ func underLoad(t *testing.T, duration time.Duration, demands []demand, disturb f
 	t.Logf("%d requests, %d failed, mean delay %v; served and redirected by host: %v", saw.Requests, saw.Failed, saw.DelayMean(), after)
 	if saw.Failed != 0 || saw.Requests < uint64(duration.Seconds()) {
 		t.Errorf("%d of %d requests failed: %v %q", saw.Failed, saw.Requests, saw.Failures, saw.Examples)
+		logChanges(t, counted, allStats(t))
 	}
 	return saw, after
 }
