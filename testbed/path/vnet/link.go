@@ -1,0 +1,69 @@
+package vnet
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Connect joins two hosts by a cable: a pair of links, one in each, of the given
+// MTU. Both are up.
+func Connect(a *Host, linkA string, b *Host, linkB string, mtu int) error {
+	pair := &netlink.Veth{
+		LinkAttrs:     netlink.LinkAttrs{Name: linkA, MTU: mtu},
+		PeerName:      linkB,
+		PeerNamespace: netlink.NsFd(int(b.ns)),
+		PeerMTU:       uint32(mtu),
+	}
+	if err := a.nl.LinkAdd(pair); err != nil {
+		return fmt.Errorf("connect %s %s to %s %s: %w", a.Name, linkA, b.Name, linkB, err)
+	}
+	return errors.Join(a.Up(linkA), b.Up(linkB))
+}
+
+// A Switch is a namespace that is a bridge.
+type Switch struct {
+	*Host
+}
+
+const bridge = "br0"
+
+// NewSwitch makes a switch without ports. It forwards at once and knows no
+// spanning tree.
+func NewSwitch(name string) (*Switch, error) {
+	h, err := NewHost(name)
+	if err != nil {
+		return nil, err
+	}
+	no := false
+	err = h.nl.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridge}, MulticastSnooping: &no})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make bridge %s: %w", name, err), h.Close())
+	}
+	if err := h.Up(bridge); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return &Switch{h}, nil
+}
+
+// Plug connects a link of a host to the switch. The switch's port has the
+// host's name.
+func (s *Switch) Plug(h *Host, link string, mtu int) error {
+	if err := Connect(s.Host, h.Name, h, link, mtu); err != nil {
+		return err
+	}
+	br, err := s.link(bridge)
+	if err != nil {
+		return err
+	}
+	return s.change(h.Name, "make a port of", func(l netlink.Link) error {
+		return s.nl.LinkSetMaster(l, br)
+	})
+}
+
+// Unplug takes the host's cable out of the switch: its port stays, but down.
+func (s *Switch) Unplug(h *Host) error { return s.Down(h.Name) }
+
+// Replug undoes Unplug.
+func (s *Switch) Replug(h *Host) error { return s.Up(h.Name) }
