@@ -81,22 +81,8 @@ func buildModule(ctx context.Context, source string, k Kernel) (string, error) {
 	if exists(final) {
 		return final, nil
 	}
-	tmp, err := os.MkdirTemp(cache, "build-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(tmp)
-	for _, name := range files {
-		if err := copyFile(filepath.Join(source, name), filepath.Join(tmp, name)); err != nil {
-			return "", err
-		}
-	}
-	// Type information for BPF would take pahole, and nobody here asks for it.
-	args := []string{"-j2", "-C", filepath.Join(tmp, "kmod"), "KDIR=" + k.Headers, "CONFIG_DEBUG_INFO_BTF_MODULES="}
-	if err := runBuild(exec.CommandContext(ctx, "make", args...)); err != nil {
-		return "", err
-	}
-	return final, os.Rename(filepath.Join(tmp, "kmod", "dpr.ko"), final)
+	_, err = k.compile(ctx, source, files, final)
+	return final, err
 }
 
 // moduleSource lists the files that dpr.ko is made of, below the source's root.

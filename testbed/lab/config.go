@@ -20,7 +20,7 @@ type Config struct {
 	Name    string // 1 to 16 lower-case letters and digits; default "lab"
 	Servers int    // 1 to MaxServers; default 3
 	Clients int    // 0 to MaxClients; default 6, none if negative
-	Kernel  string // series ("6.1", "6.12") or release; default "6.1"
+	Kernel  string // series ("6.1", "6.12"), release, "newest" or "debug"; default "6.1"
 	Memory  int    // MiB of each guest, at least MinMemory; default 384
 
 	// NoDPR boots servers without dpr.ko, the daemons and dprctl; DPR is what
@@ -48,7 +48,7 @@ type DPRConfig struct {
 
 var (
 	nameRule   = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
-	kernelRule = regexp.MustCompile(`^[0-9]+\.[0-9]+([.+~a-z0-9-]*[a-z0-9])?$`)
+	kernelRule = regexp.MustCompile(`^([0-9]+\.[0-9]+([.+~a-z0-9-]*[a-z0-9])?|newest|debug)$`)
 	linkRule   = regexp.MustCompile(`^[1-9][0-9]*(bit|kbit|mbit|gbit)$`)
 	rateRule   = regexp.MustCompile(`^[1-9][0-9]*[km]?$`)
 )
@@ -93,7 +93,7 @@ func (c Config) withDefaults() (Config, error) {
 	case c.Memory < MinMemory:
 		return c, fmt.Errorf("memory of %d MiB: want at least %d", c.Memory, MinMemory)
 	case !kernelRule.MatchString(c.Kernel):
-		return c, fmt.Errorf("kernel %q: want a series such as 6.1 or a release such as 6.1.0-56-cloud-amd64", c.Kernel)
+		return c, fmt.Errorf("kernel %q: want a series such as 6.1, a release such as 6.1.0-56-cloud-amd64, newest or debug", c.Kernel)
 	case c.Link != "" && !linkRule.MatchString(c.Link):
 		return c, fmt.Errorf("link rate %q: want a number with bit, kbit, mbit or gbit", c.Link)
 	case c.AccessRate != "" && !rateRule.MatchString(c.AccessRate):

@@ -21,6 +21,9 @@ type Kernel struct {
 	Image   string `json:"image"`   // the kernel's file
 	Modules string `json:"modules"` // directory with modules.dep
 	Headers string `json:"headers"` // build directory for modules
+
+	Chroot   string `json:"chroot,omitempty"`       // where modules must be built, "" for this machine
+	Overhead int    `json:"overhead_mib,omitempty"` // memory that a guest needs beyond Config.Memory
 }
 
 // flavour is the flavour of Debian's kernels that guests run: small, and all

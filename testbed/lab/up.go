@@ -103,11 +103,12 @@ func bringUp(ctx context.Context, c Config, p *progress) (*Lab, error) {
 // initramfs.
 func (l *Lab) prepare(ctx context.Context, c Config, p *progress) (machine, error) {
 	m := machine{initrd: filepath.Join(workDir(c.Name), "initrd"), memory: c.Memory}
-	k, err := findKernel(ctx, c.Kernel, p)
+	k, err := chooseKernel(ctx, c, p)
 	if err != nil {
 		return m, err
 	}
 	l.state.Kernel, m.kernel = k, k.Image
+	m.memory += k.Overhead
 	module, err := build(ctx, c, k, l.binDir(), p)
 	if err != nil {
 		return m, err

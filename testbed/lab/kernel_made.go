@@ -1,0 +1,48 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+
+	"dpr/testbed/kernel"
+)
+
+// The kernels that package kernel makes, by the names that Config.Kernel gives
+// them. All others are looked for by findKernel.
+const (
+	kernelDebug  = "debug"
+	kernelNewest = "newest"
+)
+
+// debugOverhead is the memory in MiB that a guest needs beyond Config.Memory
+// under the debug kernel: KASAN and kmemleak keep books on all memory.
+const debugOverhead = 640
+
+// chooseKernel returns the kernel that c.Kernel names, making it if need be.
+func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {
+	if c.Kernel != kernelDebug && c.Kernel != kernelNewest {
+		return findKernel(ctx, c.Kernel, p)
+	}
+	cache, err := cacheDir("kernels")
+	if err != nil {
+		return Kernel{}, err
+	}
+	b := kernel.Builder{Cache: cache, Source: c.Source, Say: p.say}
+	make, overhead := b.Newest, 0
+	if c.Kernel == kernelDebug {
+		make, overhead = b.Debug, debugOverhead
+	}
+	tree, err := make(ctx)
+	if err != nil {
+		return Kernel{}, err
+	}
+	k, err := newestKernel(tree.Root, func(release string) bool { return release == tree.Release })
+	if err != nil {
+		return k, fmt.Errorf("%s kernel: %s has no modules or headers: %w", c.Kernel, tree.Root, err)
+	}
+	if tree.Chroot {
+		k.Chroot = tree.Root
+	}
+	k.Overhead = overhead
+	return k, nil
+}

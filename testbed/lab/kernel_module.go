@@ -1,0 +1,79 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"dpr/testbed/kernel"
+)
+
+// compile builds dpr.ko for k from a copy of the given files below source, and
+// moves it to final unless that is empty. It returns what make printed;
+// arguments are added to make's.
+func (k Kernel) compile(ctx context.Context, source string, files []string, final string, args ...string) (string, error) {
+	tree := kernel.Tree{Root: k.Chroot, Release: k.Release, Chroot: k.Chroot != ""}
+	headers, parent := k.Headers, filepath.Dir(final)
+	if tree.Chroot {
+		rel, err := filepath.Rel(k.Chroot, k.Headers)
+		if err != nil {
+			return "", err
+		}
+		// The chroot is in the cache too: the module can be moved.
+		headers, parent = "/"+rel, filepath.Join(k.Chroot, "tmp")
+	}
+	if final == "" && !tree.Chroot {
+		parent = ""
+	}
+	tmp, err := os.MkdirTemp(parent, "build-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	for _, name := range files {
+		if err := copyFile(filepath.Join(source, name), filepath.Join(tmp, name)); err != nil {
+			return "", err
+		}
+	}
+	// Type information for BPF would take pahole, and nobody here asks for it.
+	args = append([]string{"make", "-j2", "KDIR=" + headers, "CONFIG_DEBUG_INFO_BTF_MODULES="}, args...)
+	out, err := tree.Run(ctx, filepath.Join(tmp, "kmod"), args...)
+	if err != nil || final == "" {
+		return out, err
+	}
+	return out, os.Rename(filepath.Join(tmp, "kmod", "dpr.ko"), final)
+}
+
+// CheckModule builds dpr.ko for a kernel, named as in Config.Kernel, with all of
+// the kernel's own extra warnings (W=1), and fails if there is one. Source and
+// progress are as in Config. It returns the kernel that was meant.
+func CheckModule(ctx context.Context, name, source string, progress io.Writer) (Kernel, error) {
+	c, err := Config{Kernel: name, Progress: progress}.withDefaults()
+	if err != nil {
+		return Kernel{}, err
+	}
+	if c.Source, err = sourceDir(source); err != nil {
+		return Kernel{}, err
+	}
+	p := newProgress(c.Progress)
+	k, err := chooseKernel(ctx, c, p)
+	if err != nil {
+		return k, err
+	}
+	files, err := moduleSource(c.Source)
+	if err != nil {
+		return k, err
+	}
+	defer p.step("building dpr.ko for " + k.Release + ", all warnings on")()
+	out, err := k.compile(ctx, c.Source, files, "", "W=1")
+	if err != nil {
+		return k, err
+	}
+	if lower := strings.ToLower(out); strings.Contains(lower, "warning:") || strings.Contains(lower, "modpost:") {
+		return k, fmt.Errorf("building dpr.ko for %s, W=1, warns:\n%s", k.Release, out)
+	}
+	return k, nil
+}
