@@ -1,0 +1,174 @@
+//go:build lab
+
+package smoke
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"dpr/testbed/drive"
+	"dpr/testbed/lab"
+)
+
+const (
+	// labName is the tests' own lab, next to any other.
+	labName = "ktest"
+	// kernelVariable names the kernel to test.
+	kernelVariable = "DPR_KERNEL"
+	// makeTimeout bounds making a kernel and booting it: the debug kernel takes
+	// half an hour of a core the first time.
+	makeTimeout = 2 * time.Hour
+	// stepTimeout bounds one command in a guest, on the slowest kernel.
+	stepTimeout = 3 * time.Minute
+	// reloads is how often the module comes and goes.
+	reloads = 10
+)
+
+// shared is the lab of all tests; TestMain sets it before the first.
+var shared *lab.Lab
+
+func TestMain(m *testing.M) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	os.Exit(runInLab(ctx, m))
+}
+
+// runInLab boots two servers and a client, runs the tests and takes the lab down.
+func runInLab(ctx context.Context, m *testing.M) (status int) {
+	name := os.Getenv(kernelVariable)
+	if name == "" {
+		fmt.Fprintf(os.Stderr, "which kernel? %s names one, as dprlab up --kernel does\n", kernelVariable)
+		return 1
+	}
+	down := func() {
+		if err := lab.Down(context.Background(), labName); err != nil {
+			fmt.Fprintln(os.Stderr, "take the lab down:", err)
+			status = 1
+		}
+	}
+	defer down()
+	boot, cancel := context.WithTimeout(ctx, makeTimeout)
+	defer cancel()
+	// Before any guest runs, for the processors' sake.
+	if _, err := lab.CheckModule(boot, name, "", os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "the module on kernel", name+":", err)
+		return 1
+	}
+	l, err := lab.Up(boot, lab.Config{Name: labName, Servers: 2, Clients: 1, Kernel: name, Progress: os.Stderr})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bring the lab up:", err)
+		return 1
+	}
+	shared = l
+	go func() {
+		<-ctx.Done()
+		down()
+		os.Exit(1)
+	}()
+	return m.Run()
+}
+
+// run runs a command on a host that must succeed, and returns its output.
+func run(t *testing.T, host string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
+	defer cancel()
+	out, err := shared.Output(ctx, host, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", host, err)
+	}
+	return strings.TrimSpace(out)
+}
+
+// healthy fails the test if a kernel complained.
+func healthy(t *testing.T) {
+	t.Helper()
+	if err := shared.Check(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestGuestsRunThatKernel(t *testing.T) {
+	if got, want := run(t, "s1", "uname", "-r"), shared.Kernel().Release; got != want {
+		t.Errorf("uname -r says %s, want %s", got, want)
+	}
+	if out := run(t, "s1", "cat", "/proc/modules"); !strings.Contains("\n"+out, "\ndpr ") {
+		t.Errorf("dpr is not among the modules:\n%s", out)
+	}
+	healthy(t)
+}
+
+// Connections to s1 are served by s1 and by s2, files arrive whole.
+func TestRedirect(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
+	defer cancel()
+	if err := drive.AwaitPeers(ctx, shared); err != nil {
+		t.Fatal(err)
+	}
+	s1, err := shared.Host("s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, marker := range []string{"fragbit", "source"} {
+		run(t, "s1", "dprctl", "policy", "set", "stateless", "--marker", marker)
+		run(t, "s2", "dprctl", "policy", "set", "off", "--marker", marker)
+		by := map[string]int{}
+		for range 20 {
+			by[run(t, "c1", "curl", "-sS", "--fail", "--max-time", "30", "http://"+s1.Address+"/")]++
+		}
+		if by["s1"] == 0 || by["s2"] == 0 || len(by) != 2 {
+			t.Errorf("marker %s: served by %v, want s1 and s2", marker, by)
+		}
+		for range 5 {
+			size := run(t, "c1", "curl", "-sS", "--fail", "--max-time", "60", "-o", "/dev/null", "-w", "%{size_download}", "http://"+s1.Address+"/1m")
+			if size != "1000000" {
+				t.Errorf("marker %s: /1m has %s bytes", marker, size)
+			}
+		}
+	}
+	healthy(t)
+}
+
+// The module comes and goes while the daemons run and are told nothing, and
+// nothing of it stays behind: the debug kernel looks for lost memory.
+func TestReload(t *testing.T) {
+	for range reloads {
+		run(t, "s1", "sh", "-c", "rmmod dpr && insmod /lib/modules/dpr.ko && dprctl apply")
+		if out := run(t, "s1", "dprctl", "service", "list"); !strings.Contains(out, "80") {
+			t.Fatalf("no service after a reload: %q", out)
+		}
+		healthy(t)
+	}
+	if os.Getenv(kernelVariable) == "debug" {
+		noLeaks(t)
+	}
+	for _, s := range shared.Servers() {
+		run(t, s.Name, "rmmod", "dpr")
+	}
+	if os.Getenv(kernelVariable) == "debug" {
+		noLeaks(t)
+	}
+	healthy(t)
+}
+
+// noLeaks fails the test if the module lost memory.
+func noLeaks(t *testing.T) {
+	t.Helper()
+	for _, s := range shared.Servers() {
+		ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
+		leaks, err := shared.Leaks(ctx, s.Name, "dpr")
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if leaks != "" {
+			t.Errorf("%s lost memory:\n%s", s.Name, leaks)
+		}
+	}
+}
