@@ -92,9 +92,15 @@ static bool dpr_receive_valid(struct sk_buff *skb, const struct dpr_inner *in)
 	       len <= skb->len - in->olen;
 }
 
-/* Addresses that a packet from a client to a peer can have. */
-static bool dpr_receive_addresses(struct dpr_net *dn, const struct iphdr *iph)
+/*
+ * Addresses that a packet from a client to a peer can have. One to an address
+ * of this host is no peer's: without mark it is from a tunnel between the two.
+ */
+static bool dpr_receive_addresses(struct dpr_net *dn, const struct iphdr *iph,
+				  const struct dpr_inner *in)
 {
+	if (!in->marked && __ip_dev_find(dn->net, iph->daddr, false))
+		return false;
 	if (ipv4_is_loopback(iph->saddr) || ipv4_is_multicast(iph->saddr) ||
 	    ipv4_is_lbcast(iph->saddr) || ipv4_is_zeronet(iph->saddr))
 		return false;
@@ -188,6 +194,8 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn, struct sk_buff *skb,
 	    !pskb_may_pull(skb, in->olen + hlen + sizeof(*th)))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
 	th = (void *)dpr_receive_inner(skb, in) + hlen;
+	if (!in->marked && !dpr_service_ours(dn, ntohs(th->dest)))
+		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
 	syn = th->syn && !th->ack;
 	dpr_receive_lookup(dn, skb, in);
 	if (in->listener && !dpr_listener_ready(in->listener)) {
@@ -214,7 +222,8 @@ static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
 	struct dpr_flow_key key;
 	unsigned int verdict;
 
-	if (!dpr_icmp_about(skb, in->olen, IPPROTO_TCP, &key))
+	if (!dpr_icmp_about(skb, in->olen, IPPROTO_TCP, &key) ||
+	    (!in->marked && !dpr_service_ours(dn, ntohs(key.port))))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
 	verdict = dpr_receive_accept(dn, skb, in);
 	if (verdict == NF_ACCEPT)
@@ -260,7 +269,7 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	iph = dpr_receive_inner(skb, &in);
 	if (iph->protocol == IPPROTO_IPIP)
 		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_NESTED);
-	if (!dpr_receive_addresses(dn, iph))
+	if (!dpr_receive_addresses(dn, iph, &in))
 		return dpr_receive_refuse(dn, skb, &in,
 					  DPR_STAT_RX_BAD_ADDRESS);
 	ecn = __INET_ECN_decapsulate(otos, iph->tos, &in.ce);

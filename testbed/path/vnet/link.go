@@ -3,6 +3,7 @@ package vnet
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 )
@@ -67,3 +68,21 @@ func (s *Switch) Unplug(h *Host) error { return s.Down(h.Name) }
 
 // Replug undoes Unplug.
 func (s *Switch) Replug(h *Host) error { return s.Up(h.Name) }
+
+// IPIP adds an IP-in-IP tunnel device to a host and brings it up.
+func (h *Host) IPIP(name string, local, remote netip.Addr) error {
+	tunnel := &netlink.Iptun{LinkAttrs: netlink.LinkAttrs{Name: name}, Local: local.AsSlice(), Remote: remote.AsSlice(), PMtuDisc: 1}
+	if err := h.nl.LinkAdd(tunnel); err != nil {
+		return fmt.Errorf("%s: add tunnel %s from %v to %v: %w", h.Name, name, local, remote, err)
+	}
+	return h.Up(name)
+}
+
+// Received returns how many packets a link has received.
+func (h *Host) Received(link string) (uint64, error) {
+	l, err := h.link(link)
+	if err != nil {
+		return 0, err
+	}
+	return l.Attrs().Statistics.RxPackets, nil
+}
