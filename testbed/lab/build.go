@@ -81,9 +81,14 @@ func buildModule(ctx context.Context, source string, k Kernel) (string, error) {
 	if exists(final) {
 		return final, nil
 	}
-	_, err = k.compile(ctx, source, files, final)
-	return final, err
+	if _, err := k.compile(ctx, source, files, final); err != nil {
+		return "", err
+	}
+	return final, prune(cache, keptModules)
 }
+
+// keptModules is how many modules the cache keeps: those built last.
+const keptModules = 32
 
 // moduleSource lists the files that dpr.ko is made of, below the source's root.
 func moduleSource(source string) ([]string, error) {

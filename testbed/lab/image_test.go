@@ -106,6 +106,25 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	old := time.Now().Add(-2 * tooOld)
+	for name, age := range map[string]time.Time{"build-1": old, "build-2": time.Now(), "unpack-1": old, "dpr-1.ko": old} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.Mkdir(path, 0o755), os.Chtimes(path, age, age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sweep(dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"build-1": false, "build-2": true, "unpack-1": false, "dpr-1.ko": true} {
+		if got := exists(filepath.Join(dir, name)); got != want {
+			t.Errorf("%s is there: %v, want %v", name, got, want)
+		}
+	}
+}
+
 func TestPackages(t *testing.T) {
 	got := Packages()
 	for _, p := range []string{"qemu-system-x86", "nginx-light", "iproute2", "make", "gcc"} {

@@ -113,7 +113,7 @@ func (l *Lab) prepare(ctx context.Context, c Config, p *progress) (machine, erro
 	if err != nil {
 		return m, err
 	}
-	base, err := makeBase(ctx, k, module, p)
+	base, err := makeBase(ctx, k, module, filepath.Join(workDir(c.Name), "stage"), p)
 	if err != nil {
 		return m, err
 	}
@@ -150,8 +150,9 @@ func build(ctx context.Context, c Config, k Kernel, bin string, p *progress) (mo
 	return module, g.Wait()
 }
 
-// makeBase returns the base's archive.
-func makeBase(ctx context.Context, k Kernel, module string, p *progress) (string, error) {
+// makeBase returns the base's archive. The modules in it are staged in a directory
+// of their own.
+func makeBase(ctx context.Context, k Kernel, module, stage string, p *progress) (string, error) {
 	names := guestModules
 	if module != "" {
 		depends, err := moduleDepends(module)
@@ -160,11 +161,6 @@ func makeBase(ctx context.Context, k Kernel, module string, p *progress) (string
 		}
 		names = append(depends, names...)
 	}
-	stage, err := os.MkdirTemp("", "dprlab-modules-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(stage)
 	if err := stageModules(ctx, k, names, stage); err != nil {
 		return "", err
 	}
