@@ -93,21 +93,24 @@ static bool dpr_receive_valid(struct sk_buff *skb, const struct dpr_inner *in)
 }
 
 /*
- * Addresses that a packet from a client to a peer can have. One to an address
+ * Addresses that a packet from a client to a peer can have. The stack checks
+ * them with the route, which here is the outer header's. A packet to an address
  * of this host is no peer's: without mark it is from a tunnel between the two.
  */
 static bool dpr_receive_addresses(struct dpr_net *dn, const struct iphdr *iph,
 				  const struct dpr_inner *in)
 {
-	if (!in->marked && __ip_dev_find(dn->net, iph->daddr, false))
+	if (ipv4_is_loopback(iph->saddr) || ipv4_is_loopback(iph->daddr) ||
+	    inet_addr_type(dn->net, iph->saddr) != RTN_UNICAST)
 		return false;
-	if (ipv4_is_loopback(iph->saddr) || ipv4_is_multicast(iph->saddr) ||
-	    ipv4_is_lbcast(iph->saddr) || ipv4_is_zeronet(iph->saddr))
+	switch (inet_addr_type(dn->net, iph->daddr)) {
+	case RTN_UNICAST:
+		return true;
+	case RTN_LOCAL:
+		return in->marked;
+	default:
 		return false;
-	if (ipv4_is_loopback(iph->daddr) || ipv4_is_multicast(iph->daddr) ||
-	    ipv4_is_lbcast(iph->daddr) || ipv4_is_zeronet(iph->daddr))
-		return false;
-	return !__ip_dev_find(dn->net, iph->saddr, false);
+	}
 }
 
 /* Takes off the outer header; what is left is the client's packet. */
@@ -194,6 +197,9 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn, struct sk_buff *skb,
 	    !pskb_may_pull(skb, in->olen + hlen + sizeof(*th)))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
 	th = (void *)dpr_receive_inner(skb, in) + hlen;
+	if (th->doff * 4 < sizeof(*th) ||
+	    ntohs(dpr_receive_inner(skb, in)->tot_len) < hlen + th->doff * 4)
+		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
 	if (!in->marked && !dpr_service_ours(dn, ntohs(th->dest)))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
 	syn = th->syn && !th->ack;
