@@ -3,6 +3,7 @@
 #include <linux/random.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
+#include <net/route.h>
 #include <net/sock.h>
 #include "compat.h"
 #include "genl.h"
@@ -70,6 +71,21 @@ static void dpr_syn_tell_full(struct dpr_net *dn)
 		dpr_genl_tell(dn, DPR_EVENT_TABLE_FULL);
 }
 
+/*
+ * Would the stack take the packet? It asks for the route back (rp_filter, and
+ * sources that no client can have), which the peer cannot do in its place.
+ */
+static bool dpr_syn_credible(struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	bool credible;
+
+	credible = !ip_route_input_noref(skb, iph->daddr, iph->saddr,
+					 dpr_compat_dscp(iph), skb->dev);
+	skb_dst_drop(skb);
+	return credible;
+}
+
 /* Makes the flow and sends the SYN; serves it if there is no room. */
 static unsigned int dpr_syn_redirect(struct dpr_net *dn,
 				     const struct dpr_config *cfg,
@@ -77,8 +93,11 @@ static unsigned int dpr_syn_redirect(struct dpr_net *dn,
 				     const struct dpr_segment *seg,
 				     struct dpr_peer *peer)
 {
-	struct dpr_flow *flow = dpr_flow_insert(dn, cfg, seg, peer);
+	struct dpr_flow *flow;
 
+	if (!dpr_syn_credible(skb))
+		return NF_ACCEPT;
+	flow = dpr_flow_insert(dn, cfg, seg, peer);
 	if (IS_ERR(flow)) {
 		if (PTR_ERR(flow) == -ENOSPC) {
 			dpr_stats_inc(dn, DPR_STAT_SERVED_TABLE_FULL);
@@ -130,6 +149,8 @@ static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 	if (!base || READ_ONCE(base->frozen) ||
 	    dpr_members_pick(base, key->client, key->client_port) != peer)
 		return dpr_syn_redirect(dn, cfg, skb, seg, peer);
+	if (!dpr_syn_credible(skb))
+		return NF_ACCEPT;
 	if (!READ_ONCE(base->used))
 		WRITE_ONCE(base->used, true);
 	dpr_stats_inc(dn, DPR_STAT_REDIRECTED_HASH);

@@ -199,3 +199,16 @@ func eventually(t *testing.T, f func() error) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// behindAnotherLink gives a server a second link, to the network 192.0.2.0/24,
+// and returns the host 192.0.2.7 at its other end.
+func behindAnotherLink(t *testing.T, s *server) *vnet.Host {
+	t.Helper()
+	e, err := vnet.NewHost("E")
+	check(t, err)
+	t.Cleanup(func() { e.Close() })
+	check(t, vnet.Connect(s.Host, "e1", e, eth, mtu))
+	check(t, s.Address("e1", netip.MustParsePrefix("192.0.2.1/24")))
+	check(t, e.Address(eth, netip.MustParsePrefix("192.0.2.7/24")))
+	return e
+}

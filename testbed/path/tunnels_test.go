@@ -49,7 +49,7 @@ func TestOtherTunnels(t *testing.T) {
 			conn := connect(t, c.c, c.a.service())
 			conn.wantServed(t, "B")
 			check(t, conn.upload(1<<20))
-			if after, err := c.b.Received("t0"); err != nil || after != before {
+			if after, err := c.b.Received("t0"); err != nil || after > before+4 { // the end of an earlier connection
 				t.Errorf("%d redirected packets came through the tunnel (%v)", after-before, err)
 			}
 		})

@@ -275,3 +275,14 @@ func readPattern(r io.Reader, n int) error {
 	}
 	return nil
 }
+
+// accepted returns the addresses of the clients whose connections are open.
+func (w *web) accepted() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []string
+	for c := range w.conns {
+		out = append(out, c.RemoteAddr().String())
+	}
+	return out
+}

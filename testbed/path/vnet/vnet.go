@@ -47,6 +47,11 @@ func NewHost(name string) (*Host, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("netlink of %s: %w", name, err), h.ns.Close())
 	}
+	// Its neighbour discovery would be in everybody's captures. A kernel without
+	// IPv6 has no such setting.
+	if err := h.Sysctl("net/ipv6/conf/default/disable_ipv6", "1"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, errors.Join(err, h.Close())
+	}
 	if err := h.Up("lo"); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
