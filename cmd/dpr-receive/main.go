@@ -12,6 +12,7 @@ import (
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
+	"dpr/userland/report"
 )
 
 func main() {
@@ -27,12 +28,19 @@ func service(c *config.Config, log *slog.Logger) (daemon.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return receive.New(receive.Options{
+	o := receive.Options{
 		Config: c,
 		Dial:   func() (receive.Kernel, error) { return dprnl.New() },
 		Open:   receive.Open,
 		Boot:   boot,
 		Now:    time.Now,
 		Log:    log,
-	})
+	}
+	// The socket belongs to the process that has the memory.
+	if o.Memory, err = report.OpenMemory(c.MemoryPath()); err != nil {
+		log.Warn("reports are not remembered: after a start only those count that were sent since", "error", err)
+	} else {
+		o.Socket = c.CountsPath()
+	}
+	return receive.New(o)
 }

@@ -121,7 +121,7 @@ func setup(t *testing.T) (*Broadcaster, *kernel, *ether) {
 
 func verify(t *testing.T, key *report.Key, datagrams ...[]byte) []report.Report {
 	t.Helper()
-	v := report.NewVerifier(report.Policy{Keys: []*report.Key{key}, Window: time.Second}, func() time.Time { return start })
+	v := report.NewVerifier(report.Policy{Keys: []*report.Key{key}, Window: time.Second}, func() time.Time { return start }, nil)
 	var list []report.Report
 	for _, d := range datagrams {
 		r, err := v.Verify(d, host)

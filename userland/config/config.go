@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"dpr/userland/dprnl"
@@ -14,6 +15,7 @@ const Path = "/etc/dpr/dpr.toml"
 // A Config is what a file says, with defaults where it is silent.
 type Config struct {
 	Address      netip.Addr // this host's; invalid: see HostAddress
+	RuntimeDir   string     // where the processes keep what lives as long as the boot
 	Policy       dprnl.Policy
 	Hash         dprnl.Hash
 	Estimate     dprnl.Estimate
@@ -47,6 +49,12 @@ type Network struct {
 	Unicast   netip.AddrPort
 }
 
+// MemoryPath is the file in which dpr-receive remembers reports.
+func (c *Config) MemoryPath() string { return filepath.Join(c.RuntimeDir, "reports") }
+
+// CountsPath is the socket on which dpr-receive tells its counts.
+func (c *Config) CountsPath() string { return filepath.Join(c.RuntimeDir, "receive.sock") }
+
 // String names the network in messages.
 func (n Network) String() string {
 	if n.Unicast.IsValid() {
@@ -65,6 +73,7 @@ type Cleanup struct {
 // Defaults returns what holds for every key that a file does not have.
 func Defaults() Config {
 	return Config{
+		RuntimeDir:   "/run/dpr",
 		Policy:       dprnl.PolicyLowest,
 		MaxFlows:     1 << 20,
 		ReportMaxAge: 3 * time.Second,

@@ -104,6 +104,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"word as number":   {"policy = 3\n", []string{"1 policy: 3 is not a text"}},
 		"address":          {"address = \"10.0.0\"\n", []string{`1 address: "10.0.0" is not an IPv4 address`}},
 		"address v6":       {"address = \"::1\"\n", []string{`1 address: "::1" is not`}},
+		"directory":        {"runtime_directory = \"run\"\n", []string{`1 runtime_directory: "run" is not the absolute path`}},
 		"address group":    {"address = \"239.1.2.3\"\n", []string{"1 address: "}},
 		"address loopback": {"address = \"127.0.0.1\"\n", []string{"1 address: "}},
 		"number negative":  {"max_load = -1\n", []string{"1 max_load: -1 is not a whole number from 0"}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,6 +169,23 @@ func (t table) word(name string, p encoding.TextUnmarshaler) {
 			t.d.mistake(t.key(name), "%v", err)
 		}
 	}
+}
+
+// maxDirectory leaves room for a file's name in the path of a socket, which
+// has at most 107 bytes.
+const maxDirectory = 90
+
+// directory reads the absolute path of a directory; without the key *p stays.
+func (t table) directory(name string, p *string) {
+	s, ok := t.text(name)
+	if !ok {
+		return
+	}
+	if !filepath.IsAbs(s) || len(s) > maxDirectory {
+		t.d.mistake(t.key(name), "%q is not the absolute path of a directory, of at most %d bytes", s, maxDirectory)
+		return
+	}
+	*p = filepath.Clean(s)
 }
 
 // address reads an IPv4 address that valid accepts as the kind it names.

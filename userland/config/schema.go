@@ -15,6 +15,7 @@ const maxTimeout = dprnl.MaxTimeout * time.Millisecond
 func (d *decoder) config(t table) *Config {
 	c := Defaults()
 	c.Address = t.address("address", "an IPv4 address of a host", unicast)
+	t.directory("runtime_directory", &c.RuntimeDir)
 	t.word("policy", &c.Policy)
 	t.word("hash", &c.Hash)
 	t.word("estimate", &c.Estimate)
@@ -28,7 +29,7 @@ func (d *decoder) config(t table) *Config {
 	c.Services = d.services(t)
 	d.report(t.table("report"), &c.Report)
 	d.cleanup(t.table("cleanup"), &c.Cleanup)
-	t.rest("address", "policy", "hash", "estimate", "marker", "max_load", "max_flows", "report_max_age",
+	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "max_load", "max_flows", "report_max_age",
 		"weight", "weights", "timeouts", "service", "report", "cleanup")
 	d.across(&c)
 	return &c

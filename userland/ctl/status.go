@@ -134,13 +134,14 @@ func problems(c dprnl.Config, v statusView, peers []dprnl.Peer) []string {
 	return list
 }
 
-// silentPeers names up to five peers whose report is too old.
+// silentPeers names up to five peers whose report is too old. One that said it
+// was leaving may be silent.
 func silentPeers(peers []dprnl.Peer, maxAge time.Duration) string {
 	const most = 5
 	var names []string
 	n := 0
 	for _, p := range peers {
-		if !p.Reported || p.Age <= maxAge {
+		if !p.Reported || p.Age <= maxAge || p.State == dprnl.StateLeaving {
 			continue
 		}
 		if n++; n <= most {

@@ -54,6 +54,10 @@ func TestStatusProblems(t *testing.T) {
 		}
 	}
 	k := healthy()
+	k.peers = append(k.peers, dprnl.Peer{Address: netip.MustParseAddr("192.0.2.9"), State: dprnl.StateLeaving, Reported: true, Age: time.Hour})
+	if r := dprctl(t, k, "status --check"); r.status != ExitOK {
+		t.Errorf("a peer that left may be silent: %+v", r)
+	}
 	k.config.Policy, k.peers = dprnl.PolicyOff, nil
 	if r := dprctl(t, k, "status --check"); r.status != ExitOK {
 		t.Errorf("policy off needs no peers: %+v", r)

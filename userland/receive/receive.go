@@ -2,13 +2,15 @@
 // comes in and tells the kernel of the peers' loads. To a kernel that has no
 // configuration, after the module was loaded, it gives that of the file.
 //
-// Killed and started again, it remembers no report; what that means for
-// replays is told in package report.
+// Killed and started again, it goes on with what it remembered of each host's
+// last report; package report tells of the file. What became of datagrams is
+// told on a socket, see ReadStatus.
 package receive
 
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -26,6 +28,7 @@ import (
 type Kernel interface {
 	apply.Kernel
 	SetPeer(context.Context, dprnl.PeerUpdate) error
+	DeletePeer(ctx context.Context, address netip.Addr, dead bool) error
 	Close() error
 }
 
@@ -46,6 +49,8 @@ type Options struct {
 	Dial   func() (Kernel, error)
 	Open   func(config.Report) (Source, error)
 	Boot   report.BootID
+	Memory *report.Memory // nil: see report.NewVerifier
+	Socket string         // path of the socket that tells the counts; empty: none
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -66,8 +71,10 @@ type Receiver struct {
 	config   atomic.Pointer[config.Config]
 	current  *config.Config // what source was opened for
 	source   Source
-	host     netip.Addr // this host's address in the kernel; invalid: none
+	host     netip.Addr          // this host's address in the kernel; invalid: none
+	left     map[netip.Addr]bool // hosts that said they are leaving, and are unlisted
 	counts   *Counts
+	started  time.Time
 	due      time.Time // of maintenance
 	summary  time.Time // of the next line with the counts
 	logged   uint64    // total of the counts that was last logged
@@ -82,8 +89,10 @@ func New(o Options) (*Receiver, error) {
 		o:        o,
 		log:      daemon.NewLimited(o.Log, logEvery),
 		link:     daemon.NewLink(o.Dial),
-		verifier: report.NewVerifier(policy(o.Config), o.Now),
+		verifier: report.NewVerifier(policy(o.Config), o.Now, o.Memory),
+		left:     make(map[netip.Addr]bool),
 		counts:   newCounts(),
+		started:  o.Now(),
 	}
 	r.config.Store(o.Config)
 	return r, nil
@@ -114,6 +123,11 @@ func (r *Receiver) Run(ctx context.Context, ready, alive func()) error {
 	if err := r.maintain(ctx); errors.Is(err, dprnl.ErrNoRight) {
 		return err
 	}
+	stop, err := r.serve()
+	if err != nil {
+		r.o.Log.Warn("the counts of reports can be read in the log only", "error", err)
+	}
+	defer stop()
 	ready()
 	// One byte more than a report may have, so that longer ones are noticed.
 	buf := make([]byte, report.MaxLen+1)
@@ -160,11 +174,12 @@ func (r *Receiver) handle(ctx context.Context, datagram []byte, sender netip.Add
 		r.log.Log(slog.LevelWarn, reason, "report refused", "sender", sender, "reason", reason, "error", err)
 		return nil
 	}
+	if r.o.Memory != nil && r.o.Memory.Err() != nil {
+		r.log.Log(slog.LevelWarn, "memory", "reports are not remembered", "error", r.o.Memory.Err())
+	}
 	k, err := r.link.Get()
 	if err == nil {
-		err = r.link.Note(k.SetPeer(ctx, dprnl.PeerUpdate{
-			Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight,
-		}))
+		err = r.link.Note(r.tell(ctx, k, &rep))
 	}
 	if err != nil {
 		r.counts.add(reasonKernel)
@@ -174,6 +189,36 @@ func (r *Receiver) handle(ctx context.Context, datagram []byte, sender netip.Add
 		return err
 	}
 	r.counts.add(accepted)
+	return nil
+}
+
+// tell gives the kernel a report. A host that is leaving is taken out of the
+// load table at its first word; it stays known, so that its flows and ours to
+// it go on, and what else it says while it leaves changes nothing: from then
+// on its silence counts, and dpr-cleanup finds out when it is gone.
+func (r *Receiver) tell(ctx context.Context, k Kernel, rep *report.Report) error {
+	leaving := rep.State == dprnl.StateLeaving
+	if leaving && r.left[rep.Host] {
+		return nil
+	}
+	err := k.SetPeer(ctx, dprnl.PeerUpdate{
+		Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight,
+	})
+	if err != nil {
+		return err
+	}
+	if !leaving {
+		delete(r.left, rep.Host)
+		return nil
+	}
+	if err := k.DeletePeer(ctx, rep.Host, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if len(r.left) >= dprnl.MaxPeers {
+		clear(r.left) // they are taken out once more
+	}
+	r.left[rep.Host] = true
+	r.o.Log.Info("a peer is leaving and gets no new connections", "peer", rep.Host)
 	return nil
 }
 
@@ -244,6 +289,7 @@ func (r *Receiver) adopt(ctx context.Context) error {
 		return nil
 	}
 	r.host = netip.Addr{}
+	clear(r.left) // the kernel knows no peers any more
 	result, err := apply.Apply(ctx, k, r.config.Load())
 	if err != nil {
 		return r.link.Note(err)

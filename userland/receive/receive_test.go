@@ -3,9 +3,11 @@ package receive
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +29,7 @@ type kernel struct {
 	config   dprnl.Config
 	services []dprnl.Service
 	peers    []dprnl.PeerUpdate
+	deleted  []string
 	err      error
 }
 
@@ -67,6 +70,15 @@ func (k *kernel) SetPeer(_ context.Context, u dprnl.PeerUpdate) error {
 	defer k.mu.Unlock()
 	if k.err == nil {
 		k.peers = append(k.peers, u)
+	}
+	return k.err
+}
+
+func (k *kernel) DeletePeer(_ context.Context, a netip.Addr, dead bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err == nil {
+		k.deleted = append(k.deleted, fmt.Sprint(a, dead))
 	}
 	return k.err
 }
@@ -149,7 +161,7 @@ func sent(t *testing.T, from netip.Addr, boot byte, sequence uint64, state dprnl
 
 func TestHandle(t *testing.T) {
 	r, k, _ := setup(t)
-	good := sent(t, peer, 2, 1, dprnl.StateLeaving, key)
+	good := sent(t, peer, 2, 1, dprnl.StateDraining, key)
 	if err := r.handle(t.Context(), good, peer); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +170,7 @@ func TestHandle(t *testing.T) {
 	}
 	u := k.peers[0]
 	if u.Address != peer || *u.Metrics != (dprnl.Metrics{Connections: 5, CPU: 6, Redirected: 7, Sockets: 8}) ||
-		*u.State != dprnl.StateLeaving || *u.Weight != 3 {
+		*u.State != dprnl.StateDraining || *u.Weight != 3 {
 		t.Errorf("the kernel was told %+v", u)
 	}
 	for _, tt := range []struct {
@@ -216,6 +228,48 @@ func TestFlood(t *testing.T) {
 	}
 	if r.counts.Get("other") != 0 {
 		t.Error("refusals without a reason")
+	}
+}
+
+// A host that says it is leaving is out of the load table at its first word,
+// stays out while it says so, and comes back when it is active again.
+func TestLeaving(t *testing.T) {
+	r, k, _ := setup(t)
+	handle := func(sequence uint64, state dprnl.State) {
+		t.Helper()
+		if err := r.handle(t.Context(), sent(t, peer, 2, sequence, state, key), peer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	handle(1, dprnl.StateActive)
+	handle(2, dprnl.StateDraining)
+	if len(k.deleted) != 0 {
+		t.Errorf("deleted %v", k.deleted)
+	}
+	handle(3, dprnl.StateLeaving)
+	if !slices.Equal(k.deleted, []string{peer.String() + " false"}) || *k.peers[2].State != dprnl.StateLeaving {
+		t.Errorf("deleted %v, told %+v", k.deleted, k.peers)
+	}
+	handle(4, dprnl.StateLeaving)
+	if len(k.peers) != 3 || len(k.deleted) != 1 {
+		t.Errorf("it came back while leaving: %d updates", len(k.peers))
+	}
+	handle(5, dprnl.StateActive)
+	handle(6, dprnl.StateLeaving)
+	if len(k.peers) != 5 || len(k.deleted) != 2 {
+		t.Errorf("it left again: %d updates, deleted %v", len(k.peers), k.deleted)
+	}
+	// A reloaded module knows nothing: the host must become known again.
+	k.set(nil, dprnl.Config{Address: netip.IPv4Unspecified()})
+	if err := r.adopt(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	handle(7, dprnl.StateLeaving)
+	if len(k.peers) != 6 || len(k.deleted) != 3 {
+		t.Errorf("after the module's reload: %d updates, deleted %v", len(k.peers), k.deleted)
+	}
+	if n := r.counts.Get("accepted"); n != 7 {
+		t.Errorf("%d accepted", n)
 	}
 }
 

@@ -43,9 +43,18 @@
 //
 // A report is accepted once. Within a boot, the sequence number must grow; a
 // new boot id must come with a later time of sending than all before it. The
-// time must be within a window around the receiver's clock, so that a
-// receiver that was restarted, and remembers nothing, can be deceived only by
-// a report that is younger than the window, and only until the host's next
-// one. The sequence number of this project's sender is the kernel's boot time
-// clock in nanoseconds: it also grows over restarts of the sender.
+// time must be within a window around the receiver's clock.
+//
+// A receiver that is started again must not take what it took before. The
+// last report of each host is therefore also in a [Memory], a file on a file
+// system that lives as long as the boot, written before the report counts, so
+// that it is complete however the receiver ended. Of a host that is not in the
+// memory, or without one, only reports count that were sent after the start:
+// what was captured earlier is of no use, and the host sends another within a
+// period. (Only if that host's clock is ahead of the receiver's, and the
+// memory is lost, a report it sent before the start looks as if sent after
+// it, until the host's next one.)
+//
+// The sequence number of this project's sender is the kernel's boot time clock
+// in nanoseconds: it also grows over restarts of the sender.
 package report

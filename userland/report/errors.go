@@ -16,6 +16,7 @@ var (
 	ErrRange           = errors.New("value out of range")
 	ErrSender          = errors.New("sent from another address than the host's")
 	ErrClock           = errors.New("time of sending is outside the clock window")
+	ErrEarly           = errors.New("sent before this receiver started, by a host it does not remember")
 	ErrReplayed        = errors.New("replayed or reordered")
 	ErrTooManyHosts    = errors.New("too many hosts")
 )
@@ -39,6 +40,7 @@ func reasons() []reason {
 		{ErrRange, "range"},
 		{ErrSender, "sender"},
 		{ErrClock, "clock"},
+		{ErrEarly, "early"},
 		{ErrReplayed, "replayed"},
 		{ErrTooManyHosts, "too_many_hosts"},
 	}

@@ -89,9 +89,12 @@ func TestKnownHMAC(t *testing.T) {
 	}
 }
 
+// verifier makes one that has been running for an hour at start.
 func verifier(keys ...*Key) (*Verifier, *time.Time) {
-	now := start
-	return NewVerifier(Policy{Keys: keys, Window: 10 * time.Second}, func() time.Time { return now }), &now
+	now := start.Add(-time.Hour)
+	v := NewVerifier(Policy{Keys: keys, Window: 10 * time.Second}, func() time.Time { return now }, nil)
+	now = start
+	return v, &now
 }
 
 func TestVerifyAccepts(t *testing.T) {

@@ -22,10 +22,12 @@ type Policy struct {
 // A Verifier judges reports. It remembers the last report of each host, and
 // is used by one goroutine.
 type Verifier struct {
-	policy Policy
-	now    func() time.Time
-	hosts  map[netip.Addr]last
-	swept  time.Time
+	policy  Policy
+	now     func() time.Time
+	memory  *Memory // nil: nothing outlives the process
+	hosts   map[netip.Addr]last
+	swept   time.Time
+	started time.Time
 }
 
 // last is what is remembered of a host.
@@ -33,17 +35,24 @@ type last struct {
 	boot     BootID
 	sequence uint64
 	sent     time.Time
+	slot     int // of the memory, if there is one
 }
 
-// NewVerifier makes a verifier that takes the time from now, time.Now if nil.
-func NewVerifier(p Policy, now func() time.Time) *Verifier {
+// NewVerifier makes a verifier that takes the time from now, time.Now if nil,
+// and goes on from what memory holds. Without a memory, nil, it refuses what
+// was sent before this call.
+func NewVerifier(p Policy, now func() time.Time, memory *Memory) *Verifier {
 	if now == nil {
 		now = time.Now
 	}
 	if p.MaxHosts <= 0 {
 		p.MaxHosts = dprnl.MaxPeers
 	}
-	return &Verifier{policy: p, now: now, hosts: make(map[netip.Addr]last)}
+	v := &Verifier{policy: p, now: now, memory: memory, hosts: make(map[netip.Addr]last), started: now()}
+	if memory != nil {
+		v.hosts = memory.hosts()
+	}
+	return v
 }
 
 // SetPolicy changes what is accepted; what is remembered stays.
@@ -113,6 +122,12 @@ func (v *Verifier) remember(r *Report, now time.Time) error {
 	old, known := v.hosts[r.Host]
 	switch {
 	case !known:
+		// What this process accepted is remembered; what another accepted
+		// before it may not be. The start is counted back from now, so that
+		// it moves when the clock is set.
+		if start := now.Add(-now.Sub(v.started)); r.Time.Before(start.Truncate(time.Microsecond)) {
+			return fmt.Errorf("%w: by %v", ErrEarly, start.Sub(r.Time).Round(time.Millisecond))
+		}
 		if err := v.makeRoom(now); err != nil {
 			return err
 		}
@@ -127,7 +142,14 @@ func (v *Verifier) remember(r *Report, now time.Time) error {
 	if known && old.sent.After(sent) {
 		sent = old.sent // the host's clock was set back
 	}
-	v.hosts[r.Host] = last{boot: r.Boot, sequence: r.Sequence, sent: sent}
+	l := last{boot: r.Boot, sequence: r.Sequence, sent: sent, slot: old.slot}
+	if v.memory != nil {
+		if !known {
+			l.slot = v.memory.take()
+		}
+		v.memory.put(r.Host, l)
+	}
+	v.hosts[r.Host] = l
 	return nil
 }
 
@@ -143,6 +165,9 @@ func (v *Verifier) makeRoom(now time.Time) error {
 		for host, l := range v.hosts {
 			if now.Sub(l.sent) > v.policy.Window {
 				delete(v.hosts, host)
+				if v.memory != nil {
+					v.memory.free(l.slot)
+				}
 			}
 		}
 	}

@@ -92,7 +92,7 @@ func TestHostsAreApart(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	const most = 100
 	now := start
-	v := NewVerifier(Policy{Window: 10 * time.Second, MaxHosts: most}, func() time.Time { return now })
+	v := NewVerifier(Policy{Window: 10 * time.Second, MaxHosts: most}, func() time.Time { return now }, nil)
 	send := func(n int) error {
 		r := testReport(t)
 		r.Host = netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)})

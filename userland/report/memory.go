@@ -1,0 +1,149 @@
+package report
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The file of a Memory is an array of slots, each one host's last report:
+//
+//	offset size
+//	     0    4  magic, the bytes "DPRm"
+//	     4    4  the host's IPv4 address
+//	     8   16  boot id
+//	    24    8  sequence number
+//	    32    8  time of sending, microseconds since 1970-01-01 UTC
+//	    40    4  CRC-32 (IEEE) of bytes 0 to 39
+//	    44    4  zero
+//
+// Numbers are in network byte order. A slot that is not of this form is free.
+const (
+	slotMagic = "DPRm"
+	slotLen   = 48
+	slotSum   = 40
+)
+
+// ErrInUse means that another process has the memory's file.
+var ErrInUse = errors.New("another process uses it")
+
+// A Memory keeps the last report of each host in a file, for the next process.
+// A slot is written by one system call, so that a killed process leaves it old
+// or new. Its file is as large as the most hosts that were remembered at once.
+type Memory struct {
+	file *os.File
+	was  map[netip.Addr]last
+	used int   // slots, free ones among them
+	open []int // free slots
+	err  error // of the last write
+}
+
+// OpenMemory opens the file, makes it if it is missing, and its directory too,
+// and reads what an earlier process left. The file is for its owner alone, as
+// whoever can write it can have reports refused, and for one process at a time:
+// the error satisfies errors.Is(err, ErrInUse) while another has it.
+func OpenMemory(path string) (*Memory, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("remembering reports: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("remembering reports: %w", err)
+	}
+	m := &Memory{file: f, was: make(map[netip.Addr]last)}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = fmt.Errorf("%s: %w", path, ErrInUse)
+	}
+	if err == nil {
+		err = m.read(path)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("remembering reports: %w", err), f.Close())
+	}
+	return m, nil
+}
+
+func (m *Memory) read(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	m.used = (len(data) + slotLen - 1) / slotLen
+	for i := range m.used {
+		host, l, ok := parseSlot(data[i*slotLen : min((i+1)*slotLen, len(data))])
+		if _, twice := m.was[host]; !ok || twice {
+			m.open = append(m.open, i)
+			continue
+		}
+		l.slot = i
+		m.was[host] = l
+	}
+	return nil
+}
+
+// Close closes the file.
+func (m *Memory) Close() error { return m.file.Close() }
+
+// Err returns why the last write failed, nil if it did not: from then on the
+// next process knows less than this one.
+func (m *Memory) Err() error { return m.err }
+
+// hosts hands over what was read.
+func (m *Memory) hosts() map[netip.Addr]last { return m.was }
+
+// take finds a slot for another host.
+func (m *Memory) take() int {
+	if n := len(m.open); n > 0 {
+		slot := m.open[n-1]
+		m.open = m.open[:n-1]
+		return slot
+	}
+	m.used++
+	return m.used - 1
+}
+
+// free gives a slot back.
+func (m *Memory) free(slot int) {
+	var empty [slotLen]byte
+	m.write(empty[:], slot)
+	m.open = append(m.open, slot)
+}
+
+func (m *Memory) put(host netip.Addr, l last) {
+	var b [slotLen]byte
+	be := binary.BigEndian
+	address := host.As4()
+	copy(b[0:], slotMagic)
+	copy(b[4:], address[:])
+	copy(b[8:], l.boot[:])
+	be.PutUint64(b[24:], l.sequence)
+	be.PutUint64(b[32:], uint64(l.sent.UnixMicro()))
+	be.PutUint32(b[slotSum:], crc32.ChecksumIEEE(b[:slotSum]))
+	m.write(b[:], l.slot)
+}
+
+func (m *Memory) write(b []byte, slot int) {
+	_, m.err = m.file.WriteAt(b, int64(slot)*slotLen)
+}
+
+func parseSlot(b []byte) (netip.Addr, last, bool) {
+	be := binary.BigEndian
+	if len(b) != slotLen || !bytes.HasPrefix(b, []byte(slotMagic)) ||
+		be.Uint32(b[slotSum:]) != crc32.ChecksumIEEE(b[:slotSum]) {
+		return netip.Addr{}, last{}, false
+	}
+	return netip.AddrFrom4([4]byte(b[4:8])), last{
+		boot:     BootID(b[8:24]),
+		sequence: be.Uint64(b[24:]),
+		sent:     time.UnixMicro(int64(be.Uint64(b[32:]))),
+	}, true
+}
