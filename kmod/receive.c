@@ -161,6 +161,18 @@ static unsigned int dpr_receive_accept(struct dpr_net *dn, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
+/*
+ * May the SYN begin a new connection in place of one in TIME_WAIT? The stack
+ * asks the same, but would look for a listener on the SYN's own destination.
+ */
+static bool dpr_receive_supersedes(const struct sock *sk,
+				   const struct tcphdr *th)
+{
+	return inet_twsk(sk)->tw_substate == TCP_TIME_WAIT && !th->ack &&
+	       !th->rst &&
+	       after(ntohl(th->seq), tcp_twsk(sk)->tw_rcv_nxt);
+}
+
 /* Finds the socket: a connection, else a listener if there is a service. */
 static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 			       struct dpr_inner *in)
@@ -178,6 +190,13 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 	if (dpr_service_port(dn, ntohs(th->dest)))
 		in->listener = dpr_listener_find(dn->net, skb, in->olen,
 						 in->local);
+	if (in->sk && in->listener && dpr_listener_ready(in->listener) &&
+	    inet_sk(in->listener)->inet_rcv_saddr == in->local &&
+	    dpr_receive_supersedes(in->sk, th)) {
+		inet_twsk_deschedule_put(inet_twsk(in->sk));
+		in->sk = NULL;
+		in->refcounted = false;
+	}
 	if (!in->sk)
 		in->sk = in->listener;
 }

@@ -152,7 +152,9 @@ func TestUnmarked(t *testing.T) {
 		inner := wire.Segment{Src: netip.AddrPortFrom(addrR, 4000), Dst: netip.AddrPortFrom(addrA, port), Flags: "S"}.Bytes()
 		b := c.b.meter(t)
 		r.send(t, c.b, wire.Tunnel{Src: addrR, Dst: addrB}.Wrap(inner))
-		r.get(t, func(p *wire.Packet) bool { return p.ICMP != nil && p.ICMP.TypeCode.Type() == layers.ICMPv4TypeDestinationUnreachable })
+		r.get(t, func(p *wire.Packet) bool {
+			return p.ICMP != nil && p.ICMP.TypeCode.Type() == layers.ICMPv4TypeDestinationUnreachable
+		})
 		b.want(t, counts{})
 		r.send(t, c.b, wire.Tunnel{Src: addrA, Dst: addrB}.Wrap(inner))
 		if m == dprnl.MarkerSource {

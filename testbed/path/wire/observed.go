@@ -35,6 +35,8 @@ func parse(frame []byte) *Packet {
 			p.TCP = l
 		case *layers.ICMPv4:
 			p.ICMP = l
+		default:
+			continue
 		}
 		p.Payload = l.LayerPayload()
 	}
