@@ -29,6 +29,7 @@ func service(c *config.Config, log *slog.Logger) (daemon.Service, error) {
 	return broadcast.New(broadcast.Options{
 		Config:   c,
 		Dial:     func() (broadcast.Kernel, error) { return dprnl.New() },
+		Events:   func() (broadcast.EventSource, error) { return dprnl.NewEvents() },
 		Open:     broadcast.Open,
 		Boot:     boot,
 		Sequence: broadcast.BootClock,

@@ -1,6 +1,9 @@
 // Package broadcast is the work of dpr-broadcast: once a period it reads this
 // host's load and state from the kernel and sends a report of them to every
-// configured network.
+// configured network. When the host's state changes it does so at once: a host
+// that is to be drained or to leave is out of the others' choice before the
+// next period. Ended while the host drains or leaves it says so once more;
+// ended while the host is active it says nothing, for it may only be restarted.
 //
 // It keeps no state that matters: killed and started again, it sends the next
 // report, whose sequence number comes from the kernel's boot time clock.
@@ -10,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -28,6 +32,12 @@ type Kernel interface {
 	Close() error
 }
 
+// An EventSource is what a broadcaster needs of dprnl.Events.
+type EventSource interface {
+	All(context.Context) iter.Seq2[dprnl.Event, error]
+	Close() error
+}
+
 // A Sender sends datagrams to one network.
 type Sender interface {
 	Send(b []byte) error
@@ -38,6 +48,9 @@ type Sender interface {
 type Options struct {
 	Config *config.Config
 	Dial   func() (Kernel, error)
+	// Events subscribes to the kernel's events. Without them, nil, a change of
+	// state is announced at the next period.
+	Events func() (EventSource, error)
 	// Open opens a network for datagrams from the address host.
 	Open func(n config.Network, port uint16, host netip.Addr) (Sender, error)
 	Boot report.BootID
@@ -48,8 +61,11 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// logEvery is how often the same trouble is logged.
-const logEvery = 10 * time.Second
+const (
+	logEvery    = 10 * time.Second // the same trouble is logged once per
+	resubscribe = time.Second      // between attempts to subscribe to events
+	lastWord    = time.Second      // for the report that is sent when it ends
+)
 
 // A Broadcaster sends reports. It implements daemon.Service.
 type Broadcaster struct {
@@ -60,7 +76,8 @@ type Broadcaster struct {
 	current *config.Config // what the networks below were made of
 	host    netip.Addr
 	nets    []*network
-	last    uint64 // sequence number of the last report
+	state   dprnl.State // of the last report
+	last    uint64      // sequence number of the last report
 }
 
 // A network is a place to send to, open or not.
@@ -82,8 +99,8 @@ func New(o Options) (*Broadcaster, error) {
 // Reload gives it another configuration, which holds from the next period on.
 func (b *Broadcaster) Reload(c *config.Config) { b.config.Store(c) }
 
-// Run sends a report at once and then each period until ctx is done. The
-// ticker keeps to the period however long a report takes, and drops what it
+// Run sends a report at once, then each period and when the host's state
+// changes, until ctx is done. The ticker keeps to the period however long a report takes, and drops what it
 // cannot keep up with. Only the lack of the right ends it otherwise.
 func (b *Broadcaster) Run(ctx context.Context, ready, alive func()) error {
 	defer b.close()
@@ -93,6 +110,7 @@ func (b *Broadcaster) Run(ctx context.Context, ready, alive func()) error {
 	defer tick.Stop()
 	heart := time.NewTicker(time.Second)
 	defer heart.Stop()
+	changed := b.watch(ctx)
 	err := b.beat(ctx)
 	for ready(); ; {
 		if errors.Is(err, dprnl.ErrNoRight) {
@@ -101,8 +119,12 @@ func (b *Broadcaster) Run(ctx context.Context, ready, alive func()) error {
 		alive()
 		select {
 		case <-ctx.Done():
+			b.part(ctx)
 			return nil
 		case <-heart.C: // periods may be longer than the watchdog allows
+			continue
+		case <-changed:
+			err = b.announce(ctx)
 			continue
 		case <-tick.C:
 		}
@@ -112,6 +134,32 @@ func (b *Broadcaster) Run(ctx context.Context, ready, alive func()) error {
 			tick.Reset(period)
 		}
 	}
+}
+
+// part says once more that the host drains or leaves, if it does.
+func (b *Broadcaster) part(ctx context.Context) {
+	if b.state == dprnl.StateActive {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+	defer cancel()
+	_ = b.beat(ctx) // it has logged what went wrong
+}
+
+// announce sends a report if the host's state is not what the last one said.
+func (b *Broadcaster) announce(ctx context.Context) error {
+	k, err := b.link.Get()
+	if err != nil {
+		return nil // the next period tells
+	}
+	c, err := k.Config(ctx)
+	if err != nil {
+		return b.link.Note(err)
+	}
+	if c.State == b.state {
+		return nil
+	}
+	return b.beat(ctx)
 }
 
 // beat sends one report to all networks. Trouble is logged and, but for the
@@ -139,6 +187,10 @@ func (b *Broadcaster) beat(ctx context.Context) error {
 		if err := b.send(n, datagram); err != nil {
 			b.log.Log(slog.LevelWarn, "network "+n.String(), "a network gets no report", "network", n.String(), "error", err)
 		}
+	}
+	if b.state != r.State {
+		b.state = r.State
+		b.o.Log.Info("this host's state is announced", "state", r.State.String())
 	}
 	return nil
 }
