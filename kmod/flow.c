@@ -14,13 +14,6 @@
 
 static struct kmem_cache *dpr_flow_cache;
 
-const struct rhashtable_params dpr_flow_params = {
-	.key_len = sizeof(struct dpr_flow_key),
-	.key_offset = offsetof(struct dpr_flow, key),
-	.head_offset = offsetof(struct dpr_flow, node),
-	.automatic_shrinking = true,
-};
-
 /**
  * dpr_flow_init - make the flows' slab cache
  *
@@ -147,25 +140,28 @@ bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow)
 	return true;
 }
 
-/* Removes the oldest embryonic flow of a shard. False if it has none. */
+/*
+ * Removes the oldest embryonic flow of a shard, in softirq. False if it has
+ * none.
+ */
 static bool dpr_flow_evict_from(struct dpr_net *dn, u32 shard)
 {
 	struct dpr_embryos *embryos = &dn->embryos[shard];
 	struct dpr_flow *flow;
 
-	spin_lock_bh(&embryos->lock);
+	spin_lock(&embryos->lock);
 	list_for_each_entry(flow, &embryos->list, embryo) {
 		/* Fails for one that is just leaving the list by itself. */
 		if (cmpxchg(&flow->state, DPR_FLOW_SYN, DPR_FLOW_GONE) !=
 		    DPR_FLOW_SYN)
 			continue;
 		list_del(&flow->embryo);
-		spin_unlock_bh(&embryos->lock);
+		spin_unlock(&embryos->lock);
 		dpr_flow_release(dn, flow, DPR_FLOW_SYN);
 		dpr_stats_inc(dn, DPR_STAT_FLOWS_EVICTED);
 		return true;
 	}
-	spin_unlock_bh(&embryos->lock);
+	spin_unlock(&embryos->lock);
 	return false;
 }
 
@@ -194,7 +190,7 @@ static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
 	struct dpr_embryos *embryos = &dn->embryos[flow->shard];
 	struct dpr_flow *old;
 
-	spin_lock_bh(&embryos->lock);
+	spin_lock(&embryos->lock);
 	for (;;) {
 		old = rhashtable_lookup_get_insert_fast(&dn->flows,
 							&flow->node,
@@ -207,7 +203,7 @@ static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
 	}
 	if (!old)
 		list_add_tail(&flow->embryo, &embryos->list);
-	spin_unlock_bh(&embryos->lock);
+	spin_unlock(&embryos->lock);
 	return old;
 }
 

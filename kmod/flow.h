@@ -9,6 +9,7 @@
 #ifndef _DPR_FLOW_H
 #define _DPR_FLOW_H
 
+#include <linux/jhash.h>
 #include <linux/tcp.h>
 #include "main.h"
 
@@ -94,7 +95,6 @@ struct dpr_expired {
 	bool done;
 };
 
-extern const struct rhashtable_params dpr_flow_params;
 
 int dpr_flow_init(void);
 void dpr_flow_exit(void);
@@ -110,6 +110,36 @@ void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow);
 void dpr_flow_expire(struct dpr_net *dn, u32 budget,
 		     struct dpr_expired *result);
+
+static inline u32 dpr_flow_hash(const void *data, u32 len, u32 seed)
+{
+	const struct dpr_flow_key *key = data;
+
+	return jhash_3words((__force u32)key->client,
+			    (__force u32)key->address,
+			    (__force u32)key->client_port << 16 |
+			    (__force u32)key->port, seed);
+}
+
+static inline int dpr_flow_compare(struct rhashtable_compare_arg *arg,
+				   const void *obj)
+{
+	const struct dpr_flow_key *a = arg->key;
+	const struct dpr_flow_key *b = &((const struct dpr_flow *)obj)->key;
+
+	return a->client != b->client || a->client_port != b->client_port ||
+	       a->address != b->address || a->port != b->port;
+}
+
+/* Seen by the compiler wherever the table is used, so that it is inlined. */
+static const struct rhashtable_params dpr_flow_params = {
+	.key_len = sizeof(struct dpr_flow_key),
+	.key_offset = offsetof(struct dpr_flow, key),
+	.head_offset = offsetof(struct dpr_flow, node),
+	.hashfn = dpr_flow_hash,
+	.obj_cmpfn = dpr_flow_compare,
+	.automatic_shrinking = true,
+};
 
 /**
  * dpr_flow_find - a connection's flow

@@ -69,7 +69,7 @@ static int __net_init dpr_main_net_init(struct net *net)
 		return -ENOMEM;
 	dpr_genl_config_finish(cfg);
 	RCU_INIT_POINTER(dn->config, cfg);
-	dn->stats = alloc_percpu(struct dpr_stats);
+	dn->stats = dpr_stats_alloc();
 	if (!dn->stats)
 		goto err_config;
 	err = dpr_peer_setup(dn);

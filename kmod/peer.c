@@ -24,7 +24,7 @@ static void dpr_peer_free_rcu(struct rcu_head *rcu)
 {
 	struct dpr_peer *peer = container_of(rcu, struct dpr_peer, rcu);
 
-	dst_cache_destroy(&peer->route);
+	dpr_route_free(peer->routes);
 	kfree(peer);
 }
 
@@ -183,7 +183,8 @@ static struct dpr_peer *dpr_peer_new(struct dpr_net *dn, __be32 address)
 	peer = kzalloc(sizeof(*peer), GFP_KERNEL);
 	if (!peer)
 		return ERR_PTR(-ENOMEM);
-	if (dst_cache_init(&peer->route, GFP_KERNEL)) {
+	peer->routes = dpr_route_alloc();
+	if (!peer->routes) {
 		kfree(peer);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -195,7 +196,7 @@ static struct dpr_peer *dpr_peer_new(struct dpr_net *dn, __be32 address)
 
 static void dpr_peer_free_new(struct dpr_peer *peer)
 {
-	dst_cache_destroy(&peer->route);
+	dpr_route_free(peer->routes);
 	kfree(peer);
 }
 

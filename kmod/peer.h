@@ -10,8 +10,8 @@
 #ifndef _DPR_PEER_H
 #define _DPR_PEER_H
 
-#include <net/dst_cache.h>
 #include "main.h"
+#include "route.h"
 
 /**
  * struct dpr_peer - another host
@@ -31,7 +31,7 @@
  * @metric: its metrics
  * @state: enum dpr_state
  * @weight: relative capacity
- * @route: cached route to it
+ * @routes: each CPU's way to it
  * @rcu: frees it
  */
 struct dpr_peer {
@@ -51,7 +51,7 @@ struct dpr_peer {
 	u32 metric[DPR_METRICS];
 	u32 state;
 	u32 weight;
-	struct dst_cache route;
+	struct dpr_route __percpu *routes;
 	struct rcu_head rcu;
 };
 

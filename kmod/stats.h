@@ -6,16 +6,38 @@
 #include "dpr.h"
 
 /**
- * struct dpr_stats - one CPU's counters, indexed by enum dpr_stat
- * @count: the counters; gauges have a place here but are computed when read
+ * struct dpr_stats - what each CPU keeps for itself
+ * @count: counters, indexed by enum dpr_stat; gauges have a place here but
+ *	are computed when read
+ * @random: state of dpr_stats_random()
  */
 struct dpr_stats {
 	u64 count[DPR_STAT_MAX + 1];
+	u64 random;
 };
 
 #define dpr_stats_add(dn, stat, n)	this_cpu_add((dn)->stats->count[stat], n)
 #define dpr_stats_inc(dn, stat)		this_cpu_inc((dn)->stats->count[stat])
 
+/**
+ * dpr_stats_random - a number for a policy to choose by
+ * @stats: the namespace's per-CPU state
+ *
+ * Marsaglia's xorshift64: no secret hangs on it, and it costs nothing. Called
+ * in softirq.
+ */
+static inline u64 dpr_stats_random(struct dpr_stats __percpu *stats)
+{
+	u64 x = this_cpu_read(stats->random);
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	this_cpu_write(stats->random, x);
+	return x;
+}
+
+struct dpr_stats __percpu *dpr_stats_alloc(void);
 u64 dpr_stats_sum(const struct dpr_stats __percpu *stats, enum dpr_stat stat);
 
 #endif /* _DPR_STATS_H */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/inetdevice.h>
-#include <linux/random.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
 #include <net/route.h>
@@ -58,6 +57,27 @@ static bool dpr_syn_owned(struct dpr_net *dn, const struct sk_buff *skb,
 	owned = sk->sk_state != TCP_TIME_WAIT;
 	sock_gen_put(sk);
 	return owned;
+}
+
+/*
+ * Is the client this host? Its own packets come over loopback and never get
+ * here; what does is forged, or a wiring fault. The addresses that it could
+ * plausibly use are few, so that a full look-up is not worth its cost.
+ */
+static bool dpr_syn_from_here(const struct dpr_config *cfg,
+			      const struct sk_buff *skb,
+			      const struct dpr_flow_key *key)
+{
+	const struct in_device *in_dev = __in_dev_get_rcu(skb->dev);
+	const struct in_ifaddr *ifa;
+
+	if (key->client == cfg->address || key->client == key->address)
+		return true;
+	if (in_dev)
+		in_dev_for_each_ifa_rcu(ifa, in_dev)
+			if (ifa->ifa_local == key->client)
+				return true;
+	return false;
 }
 
 /* A full table is told of, but not more than once a second. */
@@ -179,7 +199,7 @@ static unsigned int dpr_syn_decide(struct dpr_net *dn,
 
 	if (args.policy != DPR_POLICY_OFF) {
 		args.own_load = dpr_load_own(dn, cfg);
-		args.random = get_random_u64();
+		args.random = dpr_stats_random(dn->stats);
 	}
 	decision = dpr_policy_decide(&args, table ? table->view : NULL,
 				     table ? table->n : 0);
@@ -222,7 +242,7 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_stats_inc(dn, DPR_STAT_SYN_OWNED);
 		return NF_ACCEPT;
 	}
-	if (__ip_dev_find(dn->net, key->client, false)) {
+	if (dpr_syn_from_here(cfg, skb, key)) {
 		dpr_stats_inc(dn, DPR_STAT_SERVED_LOCAL);
 		return NF_ACCEPT;
 	}

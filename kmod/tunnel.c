@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/icmp.h>
 #include <linux/netdevice.h>
-#include <net/dst_cache.h>
 #include <net/icmp.h>
 #include <net/inet_ecn.h>
 #include <net/ip.h>
@@ -9,38 +8,8 @@
 #include <net/route.h>
 #include "compat.h"
 #include "peer.h"
+#include "route.h"
 #include "tunnel.h"
-
-/*
- * The route to a peer. A route back into this host would redirect for ever,
- * so only a unicast one over a real device will do.
- */
-static struct rtable *dpr_tunnel_route(struct dpr_net *dn,
-				       const struct dpr_config *cfg,
-				       struct dpr_peer *peer)
-{
-	struct flowi4 fl4 = {
-		.daddr = peer->address,
-		.saddr = cfg->address,
-		.flowi4_proto = IPPROTO_IPIP,
-	};
-	struct rtable *rt;
-	__be32 saddr;
-
-	rt = dst_cache_get_ip4(&peer->route, &saddr);
-	if (rt && saddr == cfg->address)
-		return rt;
-	ip_rt_put(rt);
-	rt = ip_route_output_key(dn->net, &fl4);
-	if (IS_ERR(rt))
-		return NULL;
-	if (rt->rt_type != RTN_UNICAST || rt->dst.dev->flags & IFF_LOOPBACK) {
-		ip_rt_put(rt);
-		return NULL;
-	}
-	dst_cache_set_ip4(&peer->route, &rt->dst, cfg->address);
-	return rt;
-}
 
 static void dpr_tunnel_drop(struct dpr_net *dn, struct sk_buff *skb,
 			    enum dpr_stat why)
@@ -49,24 +18,40 @@ static void dpr_tunnel_drop(struct dpr_net *dn, struct sk_buff *skb,
 	kfree_skb(skb);
 }
 
-/* Makes the packet a tunnelled one, ready to go out on its dst. */
-static int dpr_tunnel_encapsulate(struct dpr_net *dn,
-				  const struct dpr_config *cfg,
-				  struct sk_buff *skb, struct dpr_peer *peer)
+/*
+ * Makes room for the outer header. Whoever made the packet left enough, as a
+ * rule, and nothing but a super-packet or an open checksum needs more.
+ */
+static int dpr_tunnel_prepare(struct sk_buff *skb, const struct rtable *rt)
 {
-	struct rtable *rt = skb_rtable(skb);
-	struct iphdr *outer;
-	u8 tos;
-	int err;
+	int err = skb_cow_head(skb, LL_RESERVED_SPACE(rt->dst.dev) +
+				    rt->dst.header_len + sizeof(struct iphdr));
 
-	err = skb_cow_head(skb, LL_RESERVED_SPACE(rt->dst.dev) +
-				rt->dst.header_len + sizeof(*outer));
-	if (!err)
+	if (unlikely(err))
+		return err;
+	if (skb_is_gso(skb) || skb->ip_summed == CHECKSUM_PARTIAL) {
 		err = iptunnel_handle_offloads(skb, SKB_GSO_IPXIP4);
-	if (err)
+		skb_set_inner_ipproto(skb, IPPROTO_IPIP);
+		return err;
+	}
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->encapsulation = 0;
+	return 0;
+}
+
+/* Makes the packet a tunnelled one, ready to go out on its dst. */
+static int dpr_tunnel_encapsulate(struct sk_buff *skb,
+				  const struct dpr_route *route)
+{
+	struct iphdr *outer;
+	u32 check;
+	int err;
+	u8 tos;
+
+	err = dpr_tunnel_prepare(skb, route->rt);
+	if (unlikely(err))
 		return err;
 	tos = ip_tunnel_ecn_encap(ip_hdr(skb)->tos, ip_hdr(skb), skb);
-	skb_set_inner_ipproto(skb, IPPROTO_IPIP);
 	skb_clear_hash_if_not_l4(skb);
 	skb_clear_tstamp(skb);
 	skb->ignore_df = 0;
@@ -76,32 +61,72 @@ static int dpr_tunnel_encapsulate(struct dpr_net *dn,
 	skb_push(skb, sizeof(*outer));
 	skb_reset_network_header(skb);
 	outer = ip_hdr(skb);
-	outer->version = 4;
-	outer->ihl = sizeof(*outer) >> 2;
+	*outer = route->header;
 	outer->tos = tos;
-	outer->frag_off = htons(IP_DF);
-	if (cfg->marker == DPR_MARKER_FRAGBIT)
-		outer->frag_off |= htons(DPR_TUNNEL_MARK);
-	outer->ttl = ip4_dst_hoplimit(&rt->dst);
-	outer->protocol = IPPROTO_IPIP;
-	outer->saddr = cfg->address;
-	outer->daddr = peer->address;
-	__ip_select_ident(dn->net, outer, skb_shinfo(skb)->gso_segs ?: 1);
+	outer->tot_len = htons(skb->len);
+	check = route->check + (__force u16)htons(tos) +
+		(__force u16)outer->tot_len;
+	outer->check = csum_fold((__force __wsum)check);
 	return 0;
 }
 
+/* The last step: to the neighbour that the route names. */
+static int dpr_tunnel_finish(struct net *net, struct sock *sk,
+			     struct sk_buff *skb)
+{
+	struct rtable *rt = skb_rtable(skb);
+	struct neighbour *neigh;
+	bool v6 = false;
+	int err;
+
+	/* A firewall may have chosen another way, or the route has a twist. */
+	if (unlikely(dst_xfrm(&rt->dst) || rt->dst.lwtstate))
+		return dst_output(net, sk, skb);
+	rcu_read_lock();
+	neigh = ip_neigh_for_gw(rt, skb, &v6);
+	if (likely(!IS_ERR(neigh))) {
+		err = neigh_output(neigh, skb, v6);
+	} else {
+		kfree_skb(skb);
+		err = PTR_ERR(neigh);
+	}
+	rcu_read_unlock();
+	return err;
+}
+
+/*
+ * Sends an encapsulated packet: as ip_local_out() does, less what cannot
+ * apply to it. The LOCAL_OUT hooks are left out if there is none but ours,
+ * which passes all packets of protocol 4; the test whether the packet fits,
+ * because it was made before; a socket's part, because there is none.
+ */
+static int dpr_tunnel_xmit(struct dpr_net *dn, struct sk_buff *skb)
+{
+	struct net_device *dev = skb_dst(skb)->dev;
+	const struct nf_hook_entries *out =
+		rcu_dereference(dn->net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]);
+
+	if (unlikely(out && out->num_hook_entries > 1))
+		return ip_local_out(dn->net, NULL, skb);
+	skb->dev = dev;
+	skb->protocol = htons(ETH_P_IP);
+	IP_UPD_PO_STATS(dn->net, IPSTATS_MIB_OUT, skb->len);
+	return NF_HOOK(NFPROTO_IPV4, NF_INET_POST_ROUTING, dn->net, NULL, skb,
+		       NULL, dev, dpr_tunnel_finish);
+}
+
 /* Sends a packet that fits, on its dst. */
-static void dpr_tunnel_output(struct dpr_net *dn, const struct dpr_config *cfg,
-			      struct sk_buff *skb, struct dpr_peer *peer)
+static void dpr_tunnel_output(struct dpr_net *dn, struct sk_buff *skb,
+			      const struct dpr_route *route)
 {
 	unsigned int len = skb->len;
 	int err;
 
-	if (dpr_tunnel_encapsulate(dn, cfg, skb, peer)) {
+	if (unlikely(dpr_tunnel_encapsulate(skb, route))) {
 		dpr_tunnel_drop(dn, skb, DPR_STAT_TX_NO_MEMORY);
 		return;
 	}
-	err = ip_local_out(dn->net, NULL, skb);
+	err = dpr_tunnel_xmit(dn, skb);
 	if (unlikely(net_xmit_eval(err))) {
 		dpr_stats_inc(dn, DPR_STAT_TX_ERROR);
 		return;
@@ -128,10 +153,9 @@ static void dpr_tunnel_strip_options(struct iphdr *iph)
 }
 
 /* Sends a packet that does not fit but may be fragmented. */
-static void dpr_tunnel_fragment(struct dpr_net *dn,
-				const struct dpr_config *cfg,
-				struct sk_buff *skb, struct dpr_peer *peer,
-				unsigned int mtu)
+static void dpr_tunnel_fragment(struct dpr_net *dn, struct sk_buff *skb,
+			        const struct dpr_route *route,
+			        unsigned int mtu)
 {
 	unsigned int hlen = ip_hdrlen(skb);
 	struct ip_frag_state state;
@@ -159,7 +183,7 @@ static void dpr_tunnel_fragment(struct dpr_net *dn,
 		if (!first && hlen > sizeof(struct iphdr))
 			dpr_tunnel_strip_options(ip_hdr(fragment));
 		first = false;
-		dpr_tunnel_output(dn, cfg, fragment, peer);
+		dpr_tunnel_output(dn, fragment, route);
 	}
 	consume_skb(skb);
 }
@@ -187,23 +211,21 @@ static bool dpr_tunnel_fits(const struct sk_buff *skb, unsigned int mtu)
 }
 
 /* Sends one packet that is no super-packet, or whose segments fit. */
-static void dpr_tunnel_send_one(struct dpr_net *dn,
-				const struct dpr_config *cfg,
-				struct sk_buff *skb, struct dpr_peer *peer,
-				unsigned int mtu)
+static void dpr_tunnel_send_one(struct dpr_net *dn, struct sk_buff *skb,
+			        const struct dpr_route *route,
+			        unsigned int mtu)
 {
 	if (likely(dpr_tunnel_fits(skb, mtu)))
-		dpr_tunnel_output(dn, cfg, skb, peer);
+		dpr_tunnel_output(dn, skb, route);
 	else if (ip_hdr(skb)->frag_off & htons(IP_DF))
 		dpr_tunnel_too_big(dn, skb, mtu);
 	else
-		dpr_tunnel_fragment(dn, cfg, skb, peer, mtu);
+		dpr_tunnel_fragment(dn, skb, route, mtu);
 }
 
 /* Sends a super-packet segment by segment. */
-static void dpr_tunnel_segment(struct dpr_net *dn,
-			       const struct dpr_config *cfg,
-			       struct sk_buff *skb, struct dpr_peer *peer,
+static void dpr_tunnel_segment(struct dpr_net *dn, struct sk_buff *skb,
+			       const struct dpr_route *route,
 			       unsigned int mtu)
 {
 	struct sk_buff *segs = skb_gso_segment(skb, 0), *seg, *next;
@@ -215,7 +237,7 @@ static void dpr_tunnel_segment(struct dpr_net *dn,
 	consume_skb(skb);
 	skb_list_walk_safe(segs, seg, next) {
 		skb_mark_not_on_list(seg);
-		dpr_tunnel_send_one(dn, cfg, seg, peer, mtu);
+		dpr_tunnel_send_one(dn, seg, route, mtu);
 	}
 }
 
@@ -233,27 +255,29 @@ static void dpr_tunnel_segment(struct dpr_net *dn,
 void dpr_tunnel_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct sk_buff *skb, struct dpr_peer *peer)
 {
-	struct rtable *rt;
+	struct dpr_route *route;
 	unsigned int mtu;
 
 	if (unlikely(skb_warn_if_lro(skb))) {
 		dpr_tunnel_drop(dn, skb, DPR_STAT_TX_ERROR);
 		return;
 	}
-	rt = dpr_tunnel_route(dn, cfg, peer);
-	if (unlikely(!rt)) {
+	route = dpr_route_get(dn, cfg, peer->routes, peer->address);
+	if (unlikely(!route)) {
 		dpr_tunnel_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
 		return;
 	}
-	mtu = dst_mtu(&rt->dst) - sizeof(struct iphdr);
+	mtu = ip_dst_mtu_maybe_forward(&route->rt->dst, false) -
+	      sizeof(struct iphdr);
 	skb_dst_drop(skb);
-	skb_dst_set(skb, &rt->dst);
+	/* The peer's reference lasts as long as this RCU section. */
+	skb_dst_set_noref(skb, &route->rt->dst);
 	/* The outer length field must hold a super-packet's length, too. */
 	if (unlikely(skb_is_gso(skb) &&
 		     (skb->len > IP_MAX_MTU - sizeof(struct iphdr) ||
 		      (!(ip_hdr(skb)->frag_off & htons(IP_DF)) &&
 		       !dpr_tunnel_fits(skb, mtu)))))
-		dpr_tunnel_segment(dn, cfg, skb, peer, mtu);
+		dpr_tunnel_segment(dn, skb, route, mtu);
 	else
-		dpr_tunnel_send_one(dn, cfg, skb, peer, mtu);
+		dpr_tunnel_send_one(dn, skb, route, mtu);
 }

@@ -5,6 +5,8 @@
 
 #include "main.h"
 
+struct dpr_peer;
+
 /* The reserved bit of the fragment field: the marker. */
 #define DPR_TUNNEL_MARK	0x8000
 
