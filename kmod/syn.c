@@ -92,14 +92,22 @@ static void dpr_syn_tell_full(struct dpr_net *dn)
 }
 
 /*
- * Would the stack take the packet? It asks for the route back (rp_filter, and
- * sources that no client can have), which the peer cannot do in its place.
+ * Would the stack take the packet? It refuses sources that no client can have
+ * and, with rp_filter, asks for the route back, which the peer cannot do in
+ * its place.
  */
 static bool dpr_syn_credible(struct sk_buff *skb)
 {
+	struct in_device *in_dev = __in_dev_get_rcu(skb->dev);
 	const struct iphdr *iph = ip_hdr(skb);
 	bool credible;
 
+	if (!in_dev || ipv4_is_multicast(iph->saddr) ||
+	    ipv4_is_lbcast(iph->saddr) || ipv4_is_zeronet(iph->saddr) ||
+	    ipv4_is_loopback(iph->saddr))
+		return false;
+	if (!IN_DEV_RPFILTER(in_dev))
+		return true;
 	credible = !ip_route_input_noref(skb, iph->daddr, iph->saddr,
 					 dpr_compat_dscp(iph), skb->dev);
 	skb_dst_drop(skb);
