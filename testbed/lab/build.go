@@ -55,40 +55,45 @@ func runBuild(cmd *exec.Cmd) error {
 // buildModule builds dpr.ko for a kernel, from a copy of its source, and returns
 // the file. It is built once for the same source and kernel.
 func buildModule(ctx context.Context, source string, k Kernel) (string, error) {
-	files, err := moduleSource(source)
-	if err != nil {
+	files, final, err := moduleFile(source, k)
+	if err != nil || exists(final) {
+		return final, err
+	}
+	if _, err := k.compile(ctx, source, files, final); err != nil {
 		return "", err
+	}
+	return final, prune(filepath.Dir(final), keptModules)
+}
+
+// keptModules is how many modules the cache keeps: those built last.
+const keptModules = 32
+
+// moduleFile returns the files that dpr.ko is made of, below the source's root,
+// and the file that the module built from them for a kernel is kept in.
+func moduleFile(source string, k Kernel) (files []string, final string, err error) {
+	if files, err = moduleSource(source); err != nil {
+		return nil, "", err
 	}
 	sum := sha256.New()
 	fmt.Fprintln(sum, k.Release, k.Headers)
 	for _, name := range files {
 		b, err := os.ReadFile(filepath.Join(source, name))
 		if err != nil {
-			return "", err
+			return nil, "", err
 		}
 		fmt.Fprintf(sum, "%s %d\n%s", name, len(b), b)
 	}
 	symbols, err := os.ReadFile(filepath.Join(k.Headers, "Module.symvers"))
 	if err != nil {
-		return "", fmt.Errorf("headers of kernel %s: %w", k.Release, err)
+		return nil, "", fmt.Errorf("headers of kernel %s: %w", k.Release, err)
 	}
 	sum.Write(symbols)
 	cache, err := cacheDir("modules")
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	final := filepath.Join(cache, "dpr-"+hex.EncodeToString(sum.Sum(nil))[:16]+".ko")
-	if exists(final) {
-		return final, nil
-	}
-	if _, err := k.compile(ctx, source, files, final); err != nil {
-		return "", err
-	}
-	return final, prune(cache, keptModules)
+	return files, filepath.Join(cache, "dpr-"+hex.EncodeToString(sum.Sum(nil))[:16]+".ko"), nil
 }
-
-// keptModules is how many modules the cache keeps: those built last.
-const keptModules = 32
 
 // moduleSource lists the files that dpr.ko is made of, below the source's root.
 func moduleSource(source string) ([]string, error) {

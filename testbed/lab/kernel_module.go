@@ -12,8 +12,7 @@ import (
 )
 
 // compile builds dpr.ko for k from a copy of the given files below source, and
-// moves it to final unless that is empty. It returns what make printed;
-// arguments are added to make's.
+// moves it to final. It returns what make printed; arguments are added to make's.
 func (k Kernel) compile(ctx context.Context, source string, files []string, final string, args ...string) (string, error) {
 	tree := kernel.Tree{Root: k.Chroot, Release: k.Release, Chroot: k.Chroot != ""}
 	headers, parent := k.Headers, filepath.Dir(final)
@@ -24,9 +23,6 @@ func (k Kernel) compile(ctx context.Context, source string, files []string, fina
 		}
 		// The chroot is in the cache too: the module can be moved.
 		headers, parent = "/"+rel, filepath.Join(k.Chroot, "tmp")
-	}
-	if final == "" && !tree.Chroot {
-		parent = ""
 	}
 	tmp, err := os.MkdirTemp(parent, "build-*")
 	if err != nil {
@@ -41,7 +37,7 @@ func (k Kernel) compile(ctx context.Context, source string, files []string, fina
 	// Type information for BPF would take pahole, and nobody here asks for it.
 	args = append([]string{"make", "-j2", "KDIR=" + headers, "CONFIG_DEBUG_INFO_BTF_MODULES="}, args...)
 	out, err := tree.Run(ctx, filepath.Join(tmp, "kmod"), args...)
-	if err != nil || final == "" {
+	if err != nil {
 		return out, err
 	}
 	return out, os.Rename(filepath.Join(tmp, "kmod", "dpr.ko"), final)
@@ -63,12 +59,13 @@ func CheckModule(ctx context.Context, name, source string, progress io.Writer) (
 	if err != nil {
 		return k, err
 	}
-	files, err := moduleSource(c.Source)
+	files, final, err := moduleFile(c.Source, k)
 	if err != nil {
 		return k, err
 	}
 	defer p.step("building dpr.ko for " + k.Release + ", all warnings on")()
-	out, err := k.compile(ctx, c.Source, files, "", "W=1")
+	// The module is the same with them: the lab need not build it again.
+	out, err := k.compile(ctx, c.Source, files, final, "W=1")
 	if err != nil {
 		return k, err
 	}
