@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/tcp.h>
 #include <net/ip.h>
@@ -80,6 +81,11 @@ static bool dpr_reset_send(struct dpr_net *dn, const struct dpr_reset *rst)
 	dpr_reset_fill(skb, rst, ip4_dst_hoplimit(&rt->dst));
 	__ip_select_ident(dn->net, ip_hdr(skb), 1);
 	skb_dst_set(skb, &rt->dst);
+	/*
+	 * Connection tracking has not seen the connection, or only the packet
+	 * that this answers: a RST of it would count as invalid.
+	 */
+	skb_set_nfct(skb, IP_CT_UNTRACKED);
 	ip_local_out(dn->net, NULL, skb);
 	return true;
 }

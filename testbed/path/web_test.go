@@ -286,3 +286,6 @@ func (w *web) accepted() []string {
 	}
 	return out
 }
+
+// refused says whether connecting failed by a RST.
+func refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
