@@ -9,8 +9,12 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"dpr/userland/ctl"
 	"dpr/userland/dprnl"
+	"dpr/userland/receive"
+	"dpr/userland/sockets"
 )
 
 func main() {
@@ -21,7 +25,18 @@ func main() {
 		Dial:   func() (ctl.Kernel, error) { return dprnl.New() },
 		Events: func() (ctl.EventSource, error) { return dprnl.NewEvents() },
 		Now:    time.Now,
+
+		Connections: sockets.Count,
+		Reports:     receive.ReadStatus,
+		Terminal:    isTerminal(os.Stdout),
+		Poll:        time.Second,
 	})
 	stop()
 	os.Exit(status)
+}
+
+// isTerminal says whether a file is one, and no pipe or file.
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }

@@ -23,15 +23,14 @@ type program struct {
 func newApp(env Environment) *cli.App {
 	p := &program{env}
 	app := &cli.App{
-		Name:                 "dprctl",
-		HelpName:             "dprctl",
-		Usage:                "show and change what Distributed Packet Rewriting does on this host",
-		Version:              daemon.Version(),
-		Writer:               env.Out,
-		ErrWriter:            env.Err,
-		HideHelpCommand:      true,
-		EnableBashCompletion: true,
-		ExitErrHandler:       func(*cli.Context, error) {}, // Run decides
+		Name:            "dprctl",
+		HelpName:        "dprctl",
+		Usage:           "show and change what Distributed Packet Rewriting does on this host",
+		Version:         daemon.Version(),
+		Writer:          env.Out,
+		ErrWriter:       env.Err,
+		HideHelpCommand: true,
+		ExitErrHandler:  func(*cli.Context, error) {}, // Run decides
 		Commands: []*cli.Command{
 			p.statusCommand(),
 			p.serviceCommand(),
@@ -41,12 +40,18 @@ func newApp(env Environment) *cli.App {
 			p.flowsCommand(),
 			p.loadCommand(),
 			p.statsCommand(),
+			p.reportsCommand(),
+			p.topCommand(),
 			p.eventsCommand(),
 			p.drainCommand(),
+			p.leaveCommand(),
 			p.undrainCommand(),
+			p.zoneCommand(),
 			p.expireCommand(),
 			p.applyCommand(),
 			p.checkCommand(),
+			p.completionCommand(),
+			p.completeWordsCommand(),
 		},
 		Action: group,
 	}

@@ -13,15 +13,12 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// completionFlag is added last by the shell's completion.
-const completionFlag = "--generate-bash-completion"
-
 // intersperse moves the flags of the command that args names before its other
 // arguments, where the cli package looks for them: "service add 80 --address
 // A" is as right as "service add --address A 80".
 func intersperse(app *cli.App, args []string) []string {
-	if len(args) == 0 || slices.Contains(args, completionFlag) {
-		return args
+	if len(args) == 0 || len(args) > 1 && args[1] == completeWords {
+		return args // those of the last are no flags of ours
 	}
 	out := args[:1:1]
 	commands, flags := app.Commands, app.Flags

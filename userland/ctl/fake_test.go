@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dpr/userland/dprnl"
+	"dpr/userland/receive"
 )
 
 // A kernel writes down the commands that change something.
@@ -26,8 +27,22 @@ type kernel struct {
 	update   dprnl.ConfigUpdate
 	peer     dprnl.PeerUpdate
 	log      []string
+	tick     func(*kernel) // called before the counters are read
+	served   int           // connections
+	ports    []uint16
+	reports  receive.Status
+	path     string
 	err      error // of what changes something
 	readErr  error // of what reads
+
+	reportsErr error
+}
+
+func (k *kernel) connections() int {
+	if k.tick != nil {
+		k.tick(k)
+	}
+	return k.served
 }
 
 func (k *kernel) did(format string, args ...any) error {
@@ -90,9 +105,11 @@ func (k *kernel) Expire(_ context.Context, budget uint32) (dprnl.Expiry, error) 
 	return dprnl.Expiry{Scanned: 1, Expired: 2, Reset: 3, Flows: 4, Done: true}, k.did("expire")
 }
 
-func (k *kernel) Load(context.Context) (dprnl.Load, error)   { return k.load, k.readErr }
-func (k *kernel) Stats(context.Context) (dprnl.Stats, error) { return k.stats, k.readErr }
-func (k *kernel) Close() error                               { return nil }
+func (k *kernel) Load(context.Context) (dprnl.Load, error) { return k.load, k.readErr }
+func (k *kernel) Stats(context.Context) (dprnl.Stats, error) {
+	return k.stats, k.readErr
+}
+func (k *kernel) Close() error { return nil }
 
 type events []dprnl.Event
 
@@ -128,6 +145,15 @@ func dprctl(t *testing.T, k *kernel, line string) result {
 		Dial:   func() (Kernel, error) { r.dialled = true; return k, nil },
 		Events: func() (EventSource, error) { r.dialled = true; return events(testEvents), nil },
 		Now:    func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC) },
+		Poll:   time.Millisecond,
+		Connections: func(_ context.Context, ports []uint16) (int, error) {
+			k.ports = ports
+			return k.connections(), k.readErr
+		},
+		Reports: func(_ context.Context, path string) (receive.Status, error) {
+			k.path = path
+			return k.reports, k.reportsErr
+		},
 	})
 	r.out, r.err = out.String(), errs.String()
 	return r

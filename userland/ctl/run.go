@@ -12,6 +12,7 @@ import (
 	"dpr/userland/apply"
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
+	"dpr/userland/receive"
 )
 
 // Exit statuses.
@@ -22,6 +23,7 @@ const (
 	ExitNoModule  = 3
 	ExitNoRight   = 4
 	ExitUnhealthy = 5
+	ExitTimeout   = 6
 )
 
 // A Kernel is what the commands need of dprnl.Client.
@@ -50,6 +52,14 @@ type Environment struct {
 	Dial     func() (Kernel, error)
 	Events   func() (EventSource, error)
 	Now      func() time.Time
+	// Connections counts the TCP connections to ports that this host serves.
+	Connections func(ctx context.Context, ports []uint16) (int, error)
+	// Reports asks the dpr-receive that listens at path.
+	Reports func(ctx context.Context, path string) (receive.Status, error)
+	// Terminal says that Out is one, whose screen can be cleared.
+	Terminal bool
+	// Poll is how often what is waited for is looked at.
+	Poll time.Duration
 }
 
 // A usageError is a mistake in the arguments.
@@ -96,6 +106,8 @@ func exitStatus(err error) int {
 		return ExitNoRight
 	case errors.Is(err, errUnhealthy):
 		return ExitUnhealthy
+	case errors.Is(err, errTimeout):
+		return ExitTimeout
 	}
 	return ExitFailure
 }

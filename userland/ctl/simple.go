@@ -104,26 +104,6 @@ func (p *program) writeEvent(ev dprnl.Event, asJSON bool) error {
 	return nil
 }
 
-func (p *program) drainCommand() *cli.Command {
-	state := dprnl.StateDraining
-	return &cli.Command{
-		Name: "drain", Usage: "give this host no new connections",
-		Action: p.change(func(ctx context.Context, k Kernel) error {
-			return k.SetConfig(ctx, dprnl.ConfigUpdate{State: &state})
-		}),
-	}
-}
-
-func (p *program) undrainCommand() *cli.Command {
-	state := dprnl.StateActive
-	return &cli.Command{
-		Name: "undrain", Usage: "give this host new connections again",
-		Action: p.change(func(ctx context.Context, k Kernel) error {
-			return k.SetConfig(ctx, dprnl.ConfigUpdate{State: &state})
-		}),
-	}
-}
-
 func (p *program) expireCommand() *cli.Command {
 	budget := &numberValue[uint32]{min: 1, max: dprnl.MaxExpireBudget}
 	return &cli.Command{

@@ -18,6 +18,18 @@ type Stats struct {
 	values [len(statTable)]uint64
 }
 
+// NewStats returns counters with the values given, for the tests of what shows
+// them; those that are not given, or do not exist, are 0.
+func NewStats(values map[Stat]uint64) Stats {
+	var s Stats
+	for k, v := range values {
+		if int(k) < len(s.values) {
+			s.values[k] = v
+		}
+	}
+	return s
+}
+
 // Get returns a counter's value; 0 for a counter that does not exist.
 func (s *Stats) Get(k Stat) uint64 {
 	if int(k) >= len(s.values) {

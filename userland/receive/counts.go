@@ -43,6 +43,23 @@ func (c *Counts) add(name string) {
 // "other" and those of report.Reasons.
 func (c *Counts) Names() []string { return c.names }
 
+// Explain returns what a name of Names means, "" for another.
+func Explain(name string) string {
+	switch name {
+	case accepted:
+		return "taken over by the kernel"
+	case reasonOwn:
+		return "this host's own"
+	case reasonAddress:
+		return "from another host that has this host's address"
+	case reasonKernel:
+		return "right, but the kernel did not take it"
+	case reasonOther:
+		return "refused for a reason without a counter"
+	}
+	return report.Explain(name)
+}
+
 // Get returns one count, 0 for a name that is none of Names.
 func (c *Counts) Get(name string) uint64 {
 	if v := c.values[name]; v != nil {

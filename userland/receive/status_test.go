@@ -45,8 +45,8 @@ func TestStatus(t *testing.T) {
 	}
 	// Every reason has a counter, also one that never was.
 	for _, name := range append(report.Reasons(), "accepted", "own", "own_address", "kernel", "other") {
-		if _, ok := got.Counts[name]; !ok {
-			t.Errorf("%s has no counter", name)
+		if _, ok := got.Counts[name]; !ok || Explain(name) == "" {
+			t.Errorf("%s has no counter or no explanation", name)
 		}
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {

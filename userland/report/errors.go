@@ -65,3 +65,13 @@ func Reasons() []string {
 	}
 	return names
 }
+
+// Explain returns what a name of Reasons means, "" for another.
+func Explain(name string) string {
+	for _, r := range reasons() {
+		if r.name == name {
+			return r.err.Error()
+		}
+	}
+	return ""
+}

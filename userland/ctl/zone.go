@@ -1,0 +1,256 @@
+package ctl
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"dpr/userland/zone"
+)
+
+// A choiceValue is the value of a flag that takes one of a few words.
+type choiceValue struct {
+	value string
+	words []string
+}
+
+func (v *choiceValue) Set(s string) error {
+	if !slices.Contains(v.words, s) {
+		return fmt.Errorf("%q is not one of %s", s, strings.Join(v.words, ", "))
+	}
+	v.value = s
+	return nil
+}
+
+func (v *choiceValue) String() string {
+	if v == nil {
+		return ""
+	}
+	return v.value
+}
+
+// zoneFlags are the flags of the command zone.
+type zoneFlags struct {
+	ttl   durationValue
+	order choiceValue
+	every durationValue
+}
+
+func (p *program) zoneCommand() *cli.Command {
+	f := &zoneFlags{
+		ttl:   durationValue{value: 5 * time.Second, max: 7 * 24 * time.Hour},
+		order: choiceValue{string(zone.OrderAddress), []string{string(zone.OrderAddress), string(zone.OrderRotate)}},
+		every: durationValue{max: time.Hour},
+	}
+	return &cli.Command{
+		Name: "zone", Usage: "write a DNS zone with the addresses of the live hosts", ArgsUsage: "NAME",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "host", Usage: "a `NAME` in the zone that has the addresses, may be repeated (default: the zone's own name)"},
+			&cli.GenericFlag{Name: "ttl", Usage: "`TIME` that others may remember the answer (default: 5s)", Value: &f.ttl},
+			&cli.StringSliceFlag{Name: "ns", Usage: "a `SERVER[=ADDRESS]` of the zone, may be repeated (default: ns with this host's address)"},
+			&cli.StringFlag{Name: "hostmaster", Usage: "mail address as a DNS `NAME`", Value: "hostmaster"},
+			&cli.GenericFlag{Name: "order", Usage: "of the addresses: `address|rotate`, the latter begins with another each time (default: address)", Value: &f.order},
+			&cli.StringFlag{Name: "output", Usage: "write to `FILE`, in one step and only if the zone changed"},
+			&cli.StringFlag{Name: "reload-command", Usage: "run `COMMAND` by sh after the file changed"},
+			&cli.GenericFlag{Name: "every", Usage: "look again every `TIME`, until interrupted", Value: &f.every},
+			jsonFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			args, err := positional(c, "NAME")
+			if err != nil {
+				return err
+			}
+			if c.String("output") == "" && (c.String("reload-command") != "" || f.every.set) {
+				return usagef("%s--reload-command and --every need --output", where(c))
+			}
+			w := &zoneWriter{program: p, c: c, path: c.String("output"), command: c.String("reload-command")}
+			if w.zone, err = f.zone(c, args[0]); err != nil {
+				return usagef("%s%w", where(c), err)
+			}
+			if !f.every.set {
+				return p.kernel(c, w.once)
+			}
+			return w.loop(c.Context, f.every.value)
+		},
+	}
+}
+
+// zone makes the zone that the flags describe; servers have no addresses yet.
+func (f *zoneFlags) zone(c *cli.Context, name string) (*zone.Zone, error) {
+	origin, err := zone.Qualify(name, "")
+	if err != nil {
+		return nil, fmt.Errorf("NAME %w", err)
+	}
+	if f.ttl.value%time.Second != 0 {
+		return nil, fmt.Errorf("--ttl %v is not a whole number of seconds", f.ttl.value)
+	}
+	z := &zone.Zone{Name: origin, TTL: f.ttl.value, Order: zone.Order(f.order.value)}
+	if z.Hostmaster, err = zone.Qualify(c.String("hostmaster"), origin); err != nil {
+		return nil, fmt.Errorf("--hostmaster %w", err)
+	}
+	for _, h := range c.StringSlice("host") {
+		owner, err := zone.Qualify(h, origin)
+		if err == nil && owner != origin && !strings.HasSuffix(owner, "."+origin) {
+			err = fmt.Errorf("%q is not in the zone %s", h, origin)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--host %w", err)
+		}
+		z.Owners = append(z.Owners, owner)
+	}
+	if len(z.Owners) == 0 {
+		z.Owners = []string{origin}
+	}
+	for _, s := range c.StringSlice("ns") {
+		server, err := nameServer(s, origin)
+		if err != nil {
+			return nil, fmt.Errorf("--ns %w", err)
+		}
+		z.Servers = append(z.Servers, server)
+	}
+	return z, nil
+}
+
+// nameServer reads "NAME" or "NAME=ADDRESS".
+func nameServer(s, origin string) (zone.NameServer, error) {
+	name, address, given := strings.Cut(s, "=")
+	var server zone.NameServer
+	var err error
+	if server.Name, err = zone.Qualify(name, origin); err != nil {
+		return server, err
+	}
+	inside := strings.HasSuffix(server.Name, "."+origin) || server.Name == origin
+	if inside != given {
+		return server, fmt.Errorf("%q: a server inside the zone needs its address, as NAME=ADDRESS, and one outside has none", s)
+	}
+	if given {
+		if server.Address, err = netip.ParseAddr(address); err != nil || !server.Address.Is4() {
+			return server, fmt.Errorf("%q is not an IPv4 address", address)
+		}
+	}
+	return server, nil
+}
+
+// A zoneWriter writes a zone whenever it changed.
+type zoneWriter struct {
+	*program
+	c       *cli.Context
+	zone    *zone.Zone
+	path    string // empty: to Out
+	command string
+	pending bool // the command has not succeeded since the file changed
+}
+
+type zoneView struct {
+	Zone      string       `json:"zone"`
+	Serial    uint32       `json:"serial"`
+	Addresses []netip.Addr `json:"addresses"`
+}
+
+// once writes the zone of this moment.
+func (w *zoneWriter) once(ctx context.Context, k Kernel) error {
+	config, err := k.Config(ctx)
+	if err != nil {
+		return err
+	}
+	peers, err := k.Peers(ctx)
+	if err != nil {
+		return err
+	}
+	hosts, err := zone.Hosts(config, peers)
+	if err != nil {
+		return err
+	}
+	z := *w.zone
+	if len(z.Servers) == 0 {
+		server, err := zone.Qualify("ns", z.Name)
+		if err != nil {
+			return err
+		}
+		z.Servers = []zone.NameServer{{Name: server, Address: config.Address}}
+	}
+	slices.SortFunc(hosts, netip.Addr.Compare)
+	if w.path == "" {
+		return w.show(&z, hosts)
+	}
+	serial, changed, err := z.Write(w.path, hosts, w.Now())
+	if err != nil {
+		return err
+	}
+	w.pending = w.pending || changed
+	if changed {
+		if err := w.tell(zoneView{z.Name, serial, hosts}); err != nil {
+			return err
+		}
+	}
+	return w.reload(ctx)
+}
+
+// tell writes a line about a file that changed.
+func (w *zoneWriter) tell(v zoneView) error {
+	var err error
+	if w.c.Bool("json") {
+		err = json.NewEncoder(w.Out).Encode(v)
+	} else {
+		_, err = fmt.Fprintf(w.Out, "%s  serial %d: %v\n", v.Zone, v.Serial, v.Addresses)
+	}
+	if err != nil {
+		return fmt.Errorf("writing: %w", err)
+	}
+	return nil
+}
+
+// show writes the zone itself, or what JSON says of it, to Out.
+func (w *zoneWriter) show(z *zone.Zone, hosts []netip.Addr) error {
+	serial := uint32(w.Now().Unix())
+	v := zoneView{z.Name, serial, hosts}
+	return w.print(w.c, v, func(out io.Writer) { out.Write(z.Format(serial, hosts)) })
+}
+
+// reload runs the command if the file changed since it last succeeded.
+func (w *zoneWriter) reload(ctx context.Context) error {
+	if w.command == "" || !w.pending {
+		return nil
+	}
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", w.command)
+	cmd.Stdout, cmd.Stderr = w.Err, w.Err
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("running %q: %w", w.command, err)
+	}
+	w.pending = false
+	return nil
+}
+
+// loop writes the zone again and again. Trouble leaves the last zone in place
+// and is told once, until it is another.
+func (w *zoneWriter) loop(ctx context.Context, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	said := ""
+	for {
+		err := w.kernel(w.c, w.once)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			said = ""
+		case err.Error() != said:
+			said = err.Error()
+			fmt.Fprintf(w.Err, "dprctl: zone: %v\n", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
