@@ -20,14 +20,20 @@ import (
 // The programs of dpr that servers run.
 var dprPrograms = []string{"dprctl", "dpr-broadcast", "dpr-receive", "dpr-cleanup"}
 
-// buildPrograms builds the lab's own programs, and dpr's unless without, into dir.
-func buildPrograms(ctx context.Context, source, dir string, withDPR bool) error {
+// labPackages returns the packages of the lab's own programs, and of dpr's if
+// there is dpr.
+func labPackages(withDPR bool) []string {
 	packages := []string{"./testbed/guest/init", "./testbed/lab/" + brokerProgram}
 	if withDPR {
 		for _, p := range dprPrograms {
 			packages = append(packages, "./cmd/"+p)
 		}
 	}
+	return packages
+}
+
+// buildPrograms builds packages' programs, static, into dir.
+func buildPrograms(ctx context.Context, source, dir string, packages ...string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -52,32 +58,40 @@ func runBuild(cmd *exec.Cmd) error {
 	return nil
 }
 
-// buildModule builds dpr.ko for a kernel, from a copy of its source, and returns
+// moduleTree is the source of a kernel module that this project has.
+type moduleTree struct {
+	root string   // of the checkout
+	dir  string   // below root: the module's files and its Makefile
+	with []string // further directories below root that it is built from
+	name string   // the module is NAME.ko
+}
+
+// dprTree returns the source of dpr.ko below a checkout's root.
+func dprTree(root string) moduleTree {
+	return moduleTree{root: root, dir: "kmod", with: []string{"include"}, name: "dpr"}
+}
+
+// buildModule builds a module for a kernel, from a copy of its source, and returns
 // the file. It is built once for the same source and kernel.
-func buildModule(ctx context.Context, source string, k Kernel) (string, error) {
-	files, final, err := moduleFile(source, k)
+func buildModule(ctx context.Context, t moduleTree, k Kernel) (string, error) {
+	files, final, err := t.file(k)
 	if err != nil || exists(final) {
 		return final, err
 	}
-	if _, err := k.compile(ctx, source, files, final); err != nil {
-		return "", err
-	}
-	return final, prune(filepath.Dir(final), keptModules)
+	_, err = k.compile(ctx, t, files, final)
+	return final, err
 }
 
-// keptModules is how many modules the cache keeps: those built last.
-const keptModules = 32
-
-// moduleFile returns the files that dpr.ko is made of, below the source's root,
+// file returns the files that the module is made of, below the source's root,
 // and the file that the module built from them for a kernel is kept in.
-func moduleFile(source string, k Kernel) (files []string, final string, err error) {
-	if files, err = moduleSource(source); err != nil {
+func (t moduleTree) file(k Kernel) (files []string, final string, err error) {
+	if files, err = t.source(); err != nil {
 		return nil, "", err
 	}
 	sum := sha256.New()
 	fmt.Fprintln(sum, k.Release, k.Headers)
 	for _, name := range files {
-		b, err := os.ReadFile(filepath.Join(source, name))
+		b, err := os.ReadFile(filepath.Join(t.root, name))
 		if err != nil {
 			return nil, "", err
 		}
@@ -92,28 +106,28 @@ func moduleFile(source string, k Kernel) (files []string, final string, err erro
 	if err != nil {
 		return nil, "", err
 	}
-	return files, filepath.Join(cache, "dpr-"+hex.EncodeToString(sum.Sum(nil))[:16]+".ko"), nil
+	return files, filepath.Join(cache, t.name+"-"+hex.EncodeToString(sum.Sum(nil))[:16]+".ko"), nil
 }
 
-// moduleSource lists the files that dpr.ko is made of, below the source's root.
-func moduleSource(source string) ([]string, error) {
+// source lists the files that the module is made of, below the source's root.
+func (t moduleTree) source() ([]string, error) {
 	var files []string
-	for _, dir := range []string{"kmod", "include"} {
-		err := filepath.WalkDir(filepath.Join(source, dir), func(path string, d fs.DirEntry, err error) error {
+	for _, dir := range append([]string{t.dir}, t.with...) {
+		err := filepath.WalkDir(filepath.Join(t.root, dir), func(path string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}
 			name := d.Name()
 			if ext := filepath.Ext(name); d.Type().IsRegular() && !strings.HasSuffix(name, ".mod.c") &&
 				(ext == ".c" || ext == ".h" || name == "Makefile" || name == "Kbuild") {
-				rel, err := filepath.Rel(source, path)
+				rel, err := filepath.Rel(t.root, path)
 				files = append(files, rel)
 				return err
 			}
 			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("finding the module's source: %w", err)
+			return nil, fmt.Errorf("finding the source of module %s: %w", t.name, err)
 		}
 	}
 	return files, nil

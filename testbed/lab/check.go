@@ -80,7 +80,12 @@ func (l *Lab) checkSplats() error {
 
 // consoleEnd returns the last lines of a server's console.
 func (l *Lab) consoleEnd(host string) string {
-	b, err := os.ReadFile(consolePath(l.dir, host))
+	return fileEnd(consolePath(l.dir, host))
+}
+
+// fileEnd returns the last lines of a file.
+func fileEnd(path string) string {
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return err.Error()
 	}

@@ -82,18 +82,7 @@ func checkPrograms() error {
 // baseImage collects what is the same for all labs with one kernel: programs,
 // their libraries and modules. Modules of stage are those that were staged.
 func baseImage(ctx context.Context, k Kernel, stage string) (image, error) {
-	im := image{}
-	for _, d := range usrLinks {
-		im[("/" + d)] = item{mode: fs.ModeSymlink, text: "usr/" + d}
-	}
-	for _, d := range []string{"/dev", "/proc", "/sys", "/run", "/root", "/mnt", "/var/log", "/usr/lib64", "/usr/sbin"} {
-		im.dir(d, 0o755)
-	}
-	im.dir("/tmp", 0o777|fs.ModeSticky)
-	im.link("/var/run", "/run")
-	im.link("/etc/mtab", "/proc/self/mounts")
-	im["/dev/console"] = item{mode: fs.ModeDevice | fs.ModeCharDevice | 0o600, major: 5, minor: 1}
-	im["/dev/null"] = item{mode: fs.ModeDevice | fs.ModeCharDevice | 0o666, major: 1, minor: 3}
+	im := emptyImage()
 	for _, p := range guestPrograms {
 		if err := im.program(ctx, p.path); err != nil {
 			return nil, err
@@ -110,6 +99,23 @@ func baseImage(ctx context.Context, k Kernel, stage string) (image, error) {
 	accounts(im)
 	webServer(im)
 	return im, im.tree(filepath.Join(stage, "lib", "modules", k.Release), "/lib/modules/"+k.Release)
+}
+
+// emptyImage returns the directories, links and devices that any guest has.
+func emptyImage() image {
+	im := image{}
+	for _, d := range usrLinks {
+		im[("/" + d)] = item{mode: fs.ModeSymlink, text: "usr/" + d}
+	}
+	for _, d := range []string{"/dev", "/proc", "/sys", "/run", "/root", "/mnt", "/var/log", "/usr/lib64", "/usr/sbin"} {
+		im.dir(d, 0o755)
+	}
+	im.dir("/tmp", 0o777|fs.ModeSticky)
+	im.link("/var/run", "/run")
+	im.link("/etc/mtab", "/proc/self/mounts")
+	im["/dev/console"] = item{mode: fs.ModeDevice | fs.ModeCharDevice | 0o600, major: 5, minor: 1}
+	im["/dev/null"] = item{mode: fs.ModeDevice | fs.ModeCharDevice | 0o666, major: 1, minor: 3}
+	return im
 }
 
 // program adds a program and the libraries that it is linked with.

@@ -80,21 +80,24 @@ func dprItems(im image, gc *guest.Config, bin, module string) error {
 
 // writeInitrd writes a lab's initramfs: the base's archive and the overlay's.
 func writeInitrd(path, base string, overlay image) error {
+	in, err := os.Open(base)
+	if err != nil {
+		return fmt.Errorf("guest image: %w", err)
+	}
+	defer in.Close()
+	return writeImage(path, overlay, in)
+}
+
+// writeImage writes an initramfs: archives that are there already, then im's.
+func writeImage(path string, im image, before ...io.Reader) error {
 	out, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("guest image: %w", err)
 	}
-	err = func() error {
-		in, err := os.Open(base)
-		if err != nil {
-			return err
-		}
-		defer in.Close()
-		if _, err := io.Copy(out, in); err != nil {
-			return err
-		}
-		return overlay.write(out)
-	}()
+	_, err = io.Copy(out, io.MultiReader(before...))
+	if err == nil {
+		err = im.write(out)
+	}
 	if err := errors.Join(err, out.Close()); err != nil {
 		return fmt.Errorf("guest image: %w", err)
 	}

@@ -11,9 +11,9 @@ import (
 	"dpr/testbed/kernel"
 )
 
-// compile builds dpr.ko for k from a copy of the given files below source, and
+// compile builds a module for k from a copy of the given files of its source, and
 // moves it to final. It returns what make printed; arguments are added to make's.
-func (k Kernel) compile(ctx context.Context, source string, files []string, final string, args ...string) (string, error) {
+func (k Kernel) compile(ctx context.Context, t moduleTree, files []string, final string, args ...string) (string, error) {
 	tree := kernel.Tree{Root: k.Chroot, Release: k.Release, Chroot: k.Chroot != ""}
 	headers, parent := k.Headers, filepath.Dir(final)
 	if tree.Chroot {
@@ -30,17 +30,17 @@ func (k Kernel) compile(ctx context.Context, source string, files []string, fina
 	}
 	defer os.RemoveAll(tmp)
 	for _, name := range files {
-		if err := copyFile(filepath.Join(source, name), filepath.Join(tmp, name)); err != nil {
+		if err := copyFile(filepath.Join(t.root, name), filepath.Join(tmp, name)); err != nil {
 			return "", err
 		}
 	}
 	// Type information for BPF would take pahole, and nobody here asks for it.
 	args = append([]string{"make", "-j2", "KDIR=" + headers, "CONFIG_DEBUG_INFO_BTF_MODULES="}, args...)
-	out, err := tree.Run(ctx, filepath.Join(tmp, "kmod"), args...)
+	out, err := tree.Run(ctx, filepath.Join(tmp, t.dir), args...)
 	if err != nil {
 		return out, err
 	}
-	return out, os.Rename(filepath.Join(tmp, "kmod", "dpr.ko"), final)
+	return out, os.Rename(filepath.Join(tmp, t.dir, t.name+".ko"), final)
 }
 
 // CheckModule builds dpr.ko for a kernel, named as in Config.Kernel, with all of
@@ -59,13 +59,13 @@ func CheckModule(ctx context.Context, name, source string, progress io.Writer) (
 	if err != nil {
 		return k, err
 	}
-	files, final, err := moduleFile(c.Source, k)
+	files, final, err := dprTree(c.Source).file(k)
 	if err != nil {
 		return k, err
 	}
 	defer p.step("building dpr.ko for " + k.Release + ", all warnings on")()
 	// The module is the same with them: the lab need not build it again.
-	out, err := k.compile(ctx, c.Source, files, final, "W=1")
+	out, err := k.compile(ctx, dprTree(c.Source), files, final, "W=1")
 	if err != nil {
 		return k, err
 	}

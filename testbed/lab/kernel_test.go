@@ -131,7 +131,7 @@ func TestModuleSource(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := moduleSource(root)
+	got, err := dprTree(root).source()
 	want := []string{"kmod/Kbuild", "kmod/Makefile", "kmod/a.c", "kmod/a.h", "include/dpr.h"}
 	if !slices.Equal(got, want) || err != nil {
 		t.Errorf("got %q, %v; want %q", got, err, want)

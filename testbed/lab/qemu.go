@@ -28,17 +28,21 @@ type machine struct {
 // the least that Debian's kernel boots on; a reboot ends it.
 func (m machine) args(name, param string) []string {
 	accel, cpu := "tcg,thread=multi", "qemu64"
-	if m.accel == accelKVM {
+	var clock []string
+	switch m.accel {
+	case accelKVM:
 		accel, cpu = "kvm", "host"
+	case AccelCount:
+		accel, clock = "tcg", []string{"-icount", "shift=0,sleep=off"}
 	}
 	// Any splat is a panic, and a panic ends QEMU at once. The mitigations
 	// only cost time here: nobody attacks these guests.
 	cmdline := "console=ttyS0 loglevel=7 panic=-1 oops=panic panic_on_warn=1 mitigations=off " + param
-	return []string{
+	return append([]string{
 		qemu, "-name", name, "-M", "q35", "-accel", accel, "-cpu", cpu, "-smp", "1", "-m", strconv.Itoa(m.memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", m.kernel, "-initrd", m.initrd, "-append", cmdline,
-	}
+	}, clock...)
 }
 
 // serverArgs returns the QEMU of a server: its console and its services' log go to

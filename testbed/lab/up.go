@@ -137,13 +137,13 @@ func build(ctx context.Context, c Config, k Kernel, bin string, p *progress) (mo
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer p.step("building the programs")()
-		return buildPrograms(ctx, c.Source, bin, !c.NoDPR)
+		return buildPrograms(ctx, c.Source, bin, labPackages(!c.NoDPR)...)
 	})
 	if !c.NoDPR {
 		g.Go(func() error {
 			defer p.step("building dpr.ko for " + k.Release)()
 			var err error
-			module, err = buildModule(ctx, c.Source, k)
+			module, err = buildModule(ctx, dprTree(c.Source), k)
 			return err
 		})
 	}

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Measures what a received packet costs: builds TCP frames, hands them to
- * netif_receive_skb() as if a device had, and prints the mean time. What
- * building and freeing a frame costs is measured by itself and subtracted.
+ * Measures what a received packet costs: builds frames, hands them to
+ * netif_receive_skb() as if a device had, and tells the mean time. What building
+ * and freeing a frame takes is measured by itself and subtracted. What the
+ * packets leave to the softirq, for instance a tunnel device's, is counted.
  *
  * The measurement runs while the module is inserted; remove it and insert it
- * again for the next.
+ * again for the next. The result is in its parameter cost.
  */
 #include <linux/etherdevice.h>
 #include <linux/if_ether.h>
@@ -17,6 +18,7 @@
 #include <linux/nsproxy.h>
 #include <linux/sched.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <net/ip.h>
 #include <net/tcp.h>
 #include "profile.h"
@@ -30,7 +32,7 @@ MODULE_PARM_DESC(to, "destination address of the packet");
 static char *from = "10.128.0.0";
 module_param(from, charp, 0);
 MODULE_PARM_DESC(from, "first client address");
-static char *tunnel_to, *tunnel_from;
+static char *tunnel_to = "0.0.0.0", *tunnel_from = "0.0.0.0";
 module_param(tunnel_to, charp, 0);
 MODULE_PARM_DESC(tunnel_to, "destination of an outer header; none if not set");
 module_param(tunnel_from, charp, 0);
@@ -43,13 +45,16 @@ module_param(port, ushort, 0);
 MODULE_PARM_DESC(port, "destination port");
 static char *op = "established";
 module_param(op, charp, 0);
-MODULE_PARM_DESC(op, "syn, established, fin or rst: the segments' flags");
+MODULE_PARM_DESC(op, "syn, established, fin, rst or udp: what is sent");
 static uint flows = 1000;
 module_param(flows, uint, 0);
-MODULE_PARM_DESC(flows, "clients' connections, gone through in turn");
+MODULE_PARM_DESC(flows, "clients' connections, all gone through in turn");
 static uint first;
 module_param(first, uint, 0);
 MODULE_PARM_DESC(first, "number of the first connection");
+static uint stride = 1;
+module_param(stride, uint, 0);
+MODULE_PARM_DESC(stride, "steps between the connections of two packets");
 static uint packets = 10000;
 module_param(packets, uint, 0);
 MODULE_PARM_DESC(packets, "packets to send");
@@ -58,14 +63,65 @@ module_param(payload, uint, 0);
 MODULE_PARM_DESC(payload, "bytes of data in a segment");
 static bool quiet;
 module_param(quiet, bool, 0);
-MODULE_PARM_DESC(quiet, "only send");
-
+MODULE_PARM_DESC(quiet, "only send, measure nothing");
 static bool profile;
 module_param(profile, bool, 0);
 MODULE_PARM_DESC(profile, "print where the time goes, by function");
 
+static long cost;
+module_param(cost, long, 0444);
+MODULE_PARM_DESC(cost, "result: thousandths of a nanosecond a packet");
+
 #define PORTS	32768	/* client ports of one client address */
 #define BATCH	64	/* packets between two looks at the scheduler */
+
+/**
+ * struct inject_frame - what all frames of a measurement have in common
+ * @daddr: the packet's destination
+ * @base: the first client's address, host byte order
+ * @outer_to: the outer header's destination, 0 without one
+ * @outer_from: the outer header's source
+ * @protocol: TCP or UDP
+ * @flags: the TCP header's flags, as tcp_flag_word() has them
+ */
+struct inject_frame {
+	__be32 daddr;
+	u32 base;
+	__be32 outer_to;
+	__be32 outer_from;
+	u8 protocol;
+	__be32 flags;
+};
+
+static const struct {
+	const char *op;
+	u8 protocol;
+	__be32 flags;
+} inject_ops[] = {
+	{ "syn", IPPROTO_TCP, TCP_FLAG_SYN },
+	{ "established", IPPROTO_TCP, TCP_FLAG_ACK },
+	{ "fin", IPPROTO_TCP, TCP_FLAG_ACK | TCP_FLAG_FIN },
+	{ "rst", IPPROTO_TCP, TCP_FLAG_ACK | TCP_FLAG_RST },
+	{ "udp", IPPROTO_UDP, 0 },
+};
+
+static int inject_frame_init(struct inject_frame *f)
+{
+	int i;
+
+	f->daddr = in_aton(to);
+	f->base = ntohl(in_aton(from));
+	f->outer_to = in_aton(tunnel_to);
+	f->outer_from = in_aton(tunnel_from);
+	for (i = 0; i < ARRAY_SIZE(inject_ops); i++) {
+		if (strcmp(op, inject_ops[i].op))
+			continue;
+		f->protocol = inject_ops[i].protocol;
+		f->flags = inject_ops[i].flags;
+		return 0;
+	}
+	return -EINVAL;
+}
 
 static void inject_ip(struct iphdr *iph, __be32 saddr, __be32 daddr, u8 proto,
 		      u16 len, __be16 frag)
@@ -78,35 +134,38 @@ static void inject_ip(struct iphdr *iph, __be32 saddr, __be32 daddr, u8 proto,
 	ip_send_check(iph);
 }
 
-static void inject_tcp(struct tcphdr *th, u32 n, bool syn)
+/* The client's half of a connection: its SYN is number 1. */
+static void inject_tcp(struct tcphdr *th, const struct inject_frame *f, u32 n)
 {
+	bool syn = f->flags & TCP_FLAG_SYN;
+
 	memset(th, 0, sizeof(*th) + payload);
 	th->source = htons(1024 + n % PORTS);
 	th->dest = htons(port);
 	th->seq = htonl(syn ? 1 : 2);
+	th->ack_seq = htonl(syn ? 0 : 1);
+	tcp_flag_word(th) = f->flags;
 	th->doff = sizeof(*th) / 4;
 	th->window = htons(65535);
-	th->syn = syn;
-	th->ack = !syn;
-	th->ack_seq = htonl(!syn);
-	th->fin = !strcmp(op, "fin");
-	th->rst = !strcmp(op, "rst");
 }
 
-static struct sk_buff *inject_build(struct net_device *d, u32 flow, bool syn)
+static void inject_udp(struct udphdr *uh, u32 n)
 {
-	static __be32 t_to, t_from, daddr, base;
-	u16 len = sizeof(struct iphdr) + sizeof(struct tcphdr) + payload;
-	u32 n = first + flow;
+	memset(uh, 0, sizeof(*uh) + payload);
+	uh->source = htons(1024 + n % PORTS);
+	uh->dest = htons(port);
+	uh->len = htons(sizeof(*uh) + payload);
+}
+
+static struct sk_buff *inject_build(struct net_device *d,
+				    const struct inject_frame *f, u32 n)
+{
+	u16 header = f->protocol == IPPROTO_TCP ? sizeof(struct tcphdr) :
+						  sizeof(struct udphdr);
+	u16 len = sizeof(struct iphdr) + header + payload;
 	struct sk_buff *skb;
 	struct ethhdr *eth;
 
-	if (!daddr) {
-		daddr = in_aton(to);
-		base = in_aton(from);
-		t_to = tunnel_to ? in_aton(tunnel_to) : 0;
-		t_from = tunnel_from ? in_aton(tunnel_from) : 0;
-	}
 	skb = netdev_alloc_skb_ip_align(d, ETH_HLEN + sizeof(struct iphdr) +
 					   len);
 	if (!skb)
@@ -115,33 +174,37 @@ static struct sk_buff *inject_build(struct net_device *d, u32 flow, bool syn)
 	ether_addr_copy(eth->h_dest, d->dev_addr);
 	eth_zero_addr(eth->h_source);
 	eth->h_proto = htons(ETH_P_IP);
-	if (t_to)
-		inject_ip(skb_put(skb, sizeof(struct iphdr)), t_from, t_to,
-			  IPPROTO_IPIP, len + sizeof(struct iphdr),
+	if (f->outer_to)
+		inject_ip(skb_put(skb, sizeof(struct iphdr)), f->outer_from,
+			  f->outer_to, IPPROTO_IPIP,
+			  len + sizeof(struct iphdr),
 			  htons(IP_DF | (marked ? 0x8000 : 0)));
 	inject_ip(skb_put(skb, sizeof(struct iphdr)),
-		  htonl(ntohl(base) + n / PORTS), daddr, IPPROTO_TCP, len,
+		  htonl(f->base + n / PORTS), f->daddr, f->protocol, len,
 		  htons(IP_DF));
-	inject_tcp(skb_put(skb, sizeof(struct tcphdr) + payload), n, syn);
+	if (f->protocol == IPPROTO_TCP)
+		inject_tcp(skb_put(skb, header + payload), f, n);
+	else
+		inject_udp(skb_put(skb, header + payload), n);
 	skb->protocol = eth_type_trans(skb, d);
 	skb->ip_summed = CHECKSUM_UNNECESSARY;
 	return skb;
 }
 
 /* Sends all packets, or builds and frees them. Returns ns, 0 on failure. */
-static u64 inject_run(struct net_device *d, bool send)
+static u64 inject_run(struct net_device *d, const struct inject_frame *f,
+		      bool send)
 {
-	bool syn = !strcmp(op, "syn");
 	struct sk_buff *skb;
 	u64 ns = 0, start;
-	u32 i = 0, stop;
+	u32 i = 0, n = 0, stop;
 
 	while (i < packets) {
 		stop = min(i + BATCH, packets);
-		local_bh_disable();
 		start = ktime_get_ns();
+		local_bh_disable();
 		for (; i < stop; i++) {
-			skb = inject_build(d, i % flows, syn);
+			skb = inject_build(d, f, first + n);
 			if (!skb) {
 				local_bh_enable();
 				return 0;
@@ -150,40 +213,49 @@ static u64 inject_run(struct net_device *d, bool send)
 				netif_receive_skb(skb);
 			else
 				kfree_skb(skb);
+			n += stride;
+			if (n >= flows)
+				n -= flows;
 		}
-		ns += ktime_get_ns() - start;
 		local_bh_enable();
+		ns += ktime_get_ns() - start;
 		cond_resched();
 	}
 	return ns;
 }
 
-static int __init inject_init(void)
+static int inject_measure(struct net_device *d, const struct inject_frame *f)
 {
-	struct net_device *d;
 	u64 with, without;
 
-	if (!flows || !packets)
+	if (quiet)
+		return inject_run(d, f, true) ? 0 : -ENOMEM;
+	without = inject_run(d, f, false);
+	if (profile && inject_profile_start())
+		return -ENOMEM;
+	with = inject_run(d, f, true);
+	if (profile)
+		inject_profile_stop();
+	if (!with || !without)
+		return -ENOMEM;
+	cost = div_s64(1000 * (s64)(with - without), packets);
+	return 0;
+}
+
+static int __init inject_init(void)
+{
+	struct inject_frame f;
+	struct net_device *d;
+	int err;
+
+	if (!flows || !packets || stride > flows || inject_frame_init(&f))
 		return -EINVAL;
 	d = dev_get_by_name(current->nsproxy->net_ns, dev);
 	if (!d)
 		return -ENODEV;
-	without = inject_run(d, false);
-	if (profile && inject_profile_start()) {
-		dev_put(d);
-		return -ENOMEM;
-	}
-	with = inject_run(d, true);
-	if (profile)
-		inject_profile_stop();
+	err = inject_measure(d, &f);
 	dev_put(d);
-	if (!with || !without)
-		return -ENOMEM;
-	if (!quiet)
-		pr_info("dprinject: op=%s flows=%u packets=%u cost_milli=%lld\n",
-			op, flows, packets,
-			div_s64(1000 * (s64)(with - without), packets));
-	return 0;
+	return err;
 }
 
 static void __exit inject_exit(void)

@@ -9,6 +9,7 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/sort.h>
+#include <linux/version.h>
 #include <asm/irq_regs.h>
 #include "profile.h"
 
@@ -30,14 +31,24 @@ static enum hrtimer_restart inject_sample(struct hrtimer *timer)
 	return HRTIMER_RESTART;
 }
 
+static void inject_timer_init(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+	hrtimer_setup(&inject_timer, inject_sample, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL_HARD);
+#else
+	hrtimer_init(&inject_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+	inject_timer.function = inject_sample;
+#endif
+}
+
 int inject_profile_start(void)
 {
 	inject_ip = kvcalloc(SAMPLES, sizeof(*inject_ip), GFP_KERNEL);
 	if (!inject_ip)
 		return -ENOMEM;
 	inject_samples = 0;
-	hrtimer_init(&inject_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
-	inject_timer.function = inject_sample;
+	inject_timer_init();
 	hrtimer_start(&inject_timer, ns_to_ktime(PACE_NS),
 		      HRTIMER_MODE_REL_HARD);
 	return 0;

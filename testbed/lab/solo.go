@@ -1,0 +1,246 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"dpr/testbed/lab/splat"
+)
+
+// SoloConfig says what a guest by itself is made of: one kernel, one program.
+type SoloConfig struct {
+	Kernel   string            // as in Config
+	Memory   int               // MiB, at least MinMemory
+	Init     string            // package, below Source, of the program that is its first process
+	Programs []string          // programs of this machine that it has, by their paths
+	Modules  []string          // modules of its kernel that it has, if the kernel has them as modules
+	Built    []SoloModule      // modules that are built for it
+	Files    map[string][]byte // further files, by their paths in the guest
+
+	Source   string    // the root of the checkout; default: found from the working directory
+	Progress io.Writer // gets a line for each step; nil = none
+}
+
+// SoloModule is a module of this project: a guest has it as /lib/modules/NAME.ko.
+type SoloModule struct {
+	Root string   // the root of a checkout; default: SoloConfig.Source
+	Dir  string   // below the root, with the module's files and Makefile
+	With []string // further directories below the root that it is built from
+	Name string
+}
+
+// Solo is a guest by itself: no network, no agent, no service. Its first process
+// is a given program, which writes to SoloPort what its guest is for, and powers
+// the guest off.
+type Solo struct {
+	Kernel Kernel // that it runs
+
+	dir     string // its files
+	machine machine
+	p       *progress
+}
+
+// SoloPort is the device that the first process of a Solo writes to.
+const SoloPort = "/dev/ttyS1"
+
+// AccelCount is an accelerator of Solo.Run: QEMU's TCG on a clock of its own, on
+// which each instruction takes 1 ns and idle time passes at once. Times measured
+// in such a guest are numbers of instructions, the same on every machine.
+const AccelCount = "icount"
+
+// NewSolo builds a guest. The caller closes it.
+func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
+	c, err := Config{Kernel: sc.Kernel, Memory: sc.Memory, Progress: sc.Progress}.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPrograms(); err != nil {
+		return nil, err
+	}
+	if sc.Source, err = sourceDir(sc.Source); err != nil {
+		return nil, err
+	}
+	c.Source = sc.Source
+	s := &Solo{p: newProgress(c.Progress)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.Kernel, err = chooseKernel(ctx, c, s.p); err != nil {
+		return nil, err
+	}
+	// What a killed process leaves there is swept away some day.
+	cache, err := cacheDir("solo")
+	if err != nil {
+		return nil, err
+	}
+	if s.dir, err = os.MkdirTemp(cache, "new-*"); err != nil {
+		return nil, fmt.Errorf("making a directory for a guest: %w", err)
+	}
+	s.machine = machine{kernel: s.Kernel.Image, initrd: filepath.Join(s.dir, "initrd"), memory: c.Memory + s.Kernel.Overhead}
+	im, err := s.image(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	return s, writeImage(s.machine.initrd, im)
+}
+
+// Close removes the guest's files.
+func (s *Solo) Close() error {
+	if s.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(s.dir)
+}
+
+// image builds what the guest is made of.
+func (s *Solo) image(ctx context.Context, sc SoloConfig) (image, error) {
+	im := emptyImage()
+	for _, program := range sc.Programs {
+		if err := im.program(ctx, program); err != nil {
+			return nil, err
+		}
+	}
+	if err := im.program(ctx, "/usr/bin/kmod"); err != nil {
+		return nil, err
+	}
+	for _, n := range kmodNames {
+		im.link("/usr/sbin/"+n, "/usr/bin/kmod")
+	}
+	for name, content := range sc.Files {
+		im.text(name, 0o644, string(content))
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer s.p.step("building the guest's program")()
+		return buildPrograms(ctx, sc.Source, s.dir, sc.Init)
+	})
+	modules := make([]string, len(sc.Built))
+	g.Go(func() error {
+		for i, m := range sc.Built {
+			if m.Root == "" {
+				m.Root = sc.Source
+			}
+			done := s.p.step(fmt.Sprintf("building %s.ko for %s", m.Name, s.Kernel.Release))
+			var err error
+			if modules[i], err = buildModule(ctx, moduleTree{m.Root, m.Dir, m.With, m.Name}, s.Kernel); err != nil {
+				return err
+			}
+			done()
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return im, s.addBuilt(ctx, im, sc, modules)
+}
+
+// addBuilt adds what was built, and the kernel's modules.
+func (s *Solo) addBuilt(ctx context.Context, im image, sc SoloConfig, modules []string) error {
+	names := sc.Modules
+	for i, file := range modules {
+		depends, err := moduleDepends(file)
+		if err != nil {
+			return err
+		}
+		names = append(depends, names...)
+		if err := im.file("/lib/modules/"+sc.Built[i].Name+".ko", file); err != nil {
+			return err
+		}
+	}
+	if err := im.file("/init", filepath.Join(s.dir, path.Base(sc.Init))); err != nil {
+		return err
+	}
+	stage := filepath.Join(s.dir, "stage")
+	if err := stageModules(ctx, s.Kernel, names, stage); err != nil {
+		return err
+	}
+	return im.tree(filepath.Join(stage, "lib", "modules", s.Kernel.Release), "/lib/modules/"+s.Kernel.Release)
+}
+
+// Accel returns the accelerator that is fastest here, "kvm" or "tcg": KVM only
+// if it booted this guest.
+func (s *Solo) Accel(ctx context.Context) (string, error) {
+	return chooseAccel(ctx, s.machine, s.p)
+}
+
+// Run boots the guest under an accelerator and hands on each line that it writes
+// to SoloPort, until it powers off. It is a *SplatError if its kernel complained.
+func (s *Solo) Run(ctx context.Context, accel string, line func(string) error) error {
+	m := s.machine
+	m.accel = accel
+	console := filepath.Join(s.dir, "console")
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Caches of one size are kept apart: what a flow takes is asked for.
+	args := append(m.args("dprlab-solo", "slab_nomerge"), "-serial", "file:"+console, "-serial", "stdio")
+	runtime.LockOSThread() // Pdeathsig goes by the thread
+	defer runtime.UnlockOSThread()
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("starting a guest: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting a guest: %w", err)
+	}
+	err = eachLine(out, line)
+	if err != nil {
+		cancel()
+	}
+	ended := cmd.Wait()
+	if err == nil && ended != nil {
+		err = fmt.Errorf("running a guest: %w: %s", ended, strings.TrimSpace(stderr.String()))
+	}
+	return errors.Join(soloTrouble(console), err)
+}
+
+// eachLine calls line for each line of r.
+func eachLine(r io.Reader, line func(string) error) error {
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
+		if err := line(strings.TrimRight(s.Text(), "\r")); err != nil {
+			return err
+		}
+	}
+	return s.Err()
+}
+
+// soloTrouble returns a *SplatError if a console shows a splat.
+func soloTrouble(console string) error {
+	f, err := os.Open(console)
+	if err != nil {
+		return fmt.Errorf("looking at a guest's console: %w", err)
+	}
+	defer f.Close()
+	text, err := splat.Read(f)
+	if err != nil {
+		return err
+	}
+	if text != "" {
+		return &SplatError{Host: "the guest", Text: text}
+	}
+	return nil
+}
+
+// ConsoleEnd returns the last lines that the guest's kernel wrote to its console
+// in the last Run.
+func (s *Solo) ConsoleEnd() string { return fileEnd(filepath.Join(s.dir, "console")) }
