@@ -2,7 +2,6 @@
 #include <linux/icmp.h>
 #include <linux/netdevice.h>
 #include <net/icmp.h>
-#include <net/inet_ecn.h>
 #include <net/ip.h>
 #include <net/ip_tunnels.h>
 #include <net/route.h>
@@ -51,7 +50,8 @@ static int dpr_tunnel_encapsulate(struct sk_buff *skb,
 	err = dpr_tunnel_prepare(skb, route->rt);
 	if (unlikely(err))
 		return err;
-	tos = ip_tunnel_ecn_encap(ip_hdr(skb)->tos, ip_hdr(skb), skb);
+	/* RFC 6040, normal mode: the outer header tells of congestion so far. */
+	tos = ip_hdr(skb)->tos;
 	skb_clear_hash_if_not_l4(skb);
 	skb_clear_tstamp(skb);
 	skb->ignore_df = 0;

@@ -218,3 +218,5 @@ func behindAnotherLink(t *testing.T, s *server) *vnet.Host {
 	check(t, e.Address(eth, netip.MustParsePrefix("192.0.2.7/24")))
 	return e
 }
+
+func addrPort(a netip.Addr, p uint16) netip.AddrPort { return netip.AddrPortFrom(a, p) }
