@@ -121,7 +121,7 @@ func TestIPOptions(t *testing.T) {
 		k.say(t, "A", "")
 		await(t, seen, (*wire.Packet).Tunnelled)
 
-		big := with("PA", "recv 1400\n"+string(pattern[:1400]))
+		big := with("PA", "recv 1430\n"+string(pattern[:1430]))
 		big.MayFrag, big.ID = true, 78
 		k.send(t, big)
 		first, second := await(t, seen, (*wire.Packet).Tunnelled), await(t, seen, (*wire.Packet).Tunnelled)
