@@ -37,6 +37,8 @@ type Service interface {
 type Program struct {
 	Name  string // of the command
 	About string // one line for -help
+	// Flags adds flags of the program's own, which are set when New is called.
+	Flags func(*flag.FlagSet)
 	// New makes the service; an error is one of the configuration.
 	New func(c *config.Config, log *slog.Logger) (Service, error)
 }
@@ -87,6 +89,9 @@ func parse(p Program, args []string, stdout, stderr io.Writer) (o options, done 
 	}
 	fs.StringVar(&o.config, "config", config.Path, "configuration `file`")
 	fs.TextVar(&o.level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
+	if p.Flags != nil {
+		p.Flags(fs)
+	}
 	version := fs.Bool("version", false, "print the version and end")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

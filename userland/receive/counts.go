@@ -8,8 +8,8 @@ import (
 
 // What becomes of a datagram besides the refusals of package report.
 const (
-	accepted      = "accepted"
-	reasonOwn     = "own"         // this host's own report
+	Accepted      = "accepted"    // and the kernel took it
+	Own           = "own"         // this host's own report
 	reasonAddress = "own_address" // another host's, with this host's address
 	reasonKernel  = "kernel"      // the kernel did not take it
 	reasonOther   = "other"
@@ -24,7 +24,7 @@ type Counts struct {
 
 func newCounts() *Counts {
 	c := &Counts{values: make(map[string]*atomic.Uint64)}
-	c.names = append([]string{accepted, reasonOwn, reasonAddress, reasonKernel, reasonOther}, report.Reasons()...)
+	c.names = append([]string{Accepted, Own, reasonAddress, reasonKernel, reasonOther}, report.Reasons()...)
 	for _, n := range c.names {
 		c.values[n] = new(atomic.Uint64)
 	}
@@ -46,9 +46,9 @@ func (c *Counts) Names() []string { return c.names }
 // Explain returns what a name of Names means, "" for another.
 func Explain(name string) string {
 	switch name {
-	case accepted:
+	case Accepted:
 		return "taken over by the kernel"
-	case reasonOwn:
+	case Own:
 		return "this host's own"
 	case reasonAddress:
 		return "from another host that has this host's address"

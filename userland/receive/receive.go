@@ -188,7 +188,7 @@ func (r *Receiver) handle(ctx context.Context, datagram []byte, sender netip.Add
 		}
 		return err
 	}
-	r.counts.add(accepted)
+	r.counts.add(Accepted)
 	return nil
 }
 
@@ -232,7 +232,7 @@ func (r *Receiver) own(datagram []byte, sender netip.Addr) error {
 			"address", sender, "boot", rep.Boot.String())
 		return nil
 	}
-	r.counts.add(reasonOwn)
+	r.counts.add(Own)
 	return nil
 }
 

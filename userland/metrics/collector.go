@@ -1,0 +1,139 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dpr/userland/daemon"
+	"dpr/userland/dprnl"
+	"dpr/userland/receive"
+)
+
+// scrapeTimeout bounds one collection; Prometheus itself waits for 10 s.
+const scrapeTimeout = 8 * time.Second
+
+// A Kernel is what the collector needs of dprnl.Client.
+type Kernel interface {
+	Config(context.Context) (dprnl.Config, error)
+	Services(context.Context) ([]dprnl.Service, error)
+	Load(context.Context) (dprnl.Load, error)
+	Peers(context.Context) ([]dprnl.Peer, error)
+	Stats(context.Context) (dprnl.Stats, error)
+	Flows(context.Context, dprnl.FlowFilter) iter.Seq2[dprnl.Flow, error]
+	Close() error
+}
+
+// Options are what a collector works with.
+type Options struct {
+	Dial func() (Kernel, error)
+	// Reports asks dpr-receive for its counts.
+	Reports func(context.Context) (receive.Status, error)
+	// FlowsLimit is how many flows there may be for the table to be gone
+	// through at each collection; 0: it never is.
+	FlowsLimit uint64
+	Log        *slog.Logger
+}
+
+// A Collector implements prometheus.Collector.
+type Collector struct {
+	o     Options
+	log   *daemon.Limited
+	descs *descs
+
+	mu   sync.Mutex
+	link *daemon.Link[Kernel]
+}
+
+// NewCollector makes a collector.
+func NewCollector(o Options) *Collector {
+	return &Collector{o: o, log: daemon.NewLimited(o.Log, time.Minute), descs: newDescs(), link: daemon.NewLink(o.Dial)}
+}
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(out chan<- *prometheus.Desc) { c.descs.all(out) }
+
+// A view is all that is asked for at a collection.
+type view struct {
+	config   dprnl.Config
+	services []dprnl.Service
+	load     dprnl.Load
+	peers    []dprnl.Peer
+	stats    dprnl.Stats
+	states   map[dprnl.FlowState]uint64 // nil: not counted
+}
+
+// Collect implements prometheus.Collector. What does not answer is told by
+// dpr_up and dpr_receive_up, and has no other metrics: none keeps an old value.
+func (c *Collector) Collect(out chan<- prometheus.Metric) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	e := &emitter{out: out, d: c.descs}
+
+	e.gauge(c.descs.build, 1, daemon.Version(), runtime.Version())
+	v, err := c.read(ctx)
+	e.gauge(c.descs.up, truth(err == nil))
+	if err != nil {
+		c.log.Log(slog.LevelWarn, "kernel", "the kernel does not answer", "error", err)
+	} else {
+		e.view(v)
+	}
+	s, err := c.o.Reports(ctx)
+	e.gauge(c.descs.receiveUp, truth(err == nil))
+	if err != nil {
+		c.log.Log(slog.LevelWarn, "reports", "dpr-receive does not answer", "error", err)
+		return
+	}
+	e.reports(s)
+}
+
+// read asks the kernel.
+func (c *Collector) read(ctx context.Context) (*view, error) {
+	k, err := c.link.Get()
+	if err != nil {
+		return nil, err
+	}
+	var v view
+	var errs [5]error
+	v.config, errs[0] = k.Config(ctx)
+	v.services, errs[1] = k.Services(ctx)
+	v.load, errs[2] = k.Load(ctx)
+	v.peers, errs[3] = k.Peers(ctx)
+	v.stats, errs[4] = k.Stats(ctx)
+	err = errors.Join(errs[:]...)
+	if flows := v.stats.Get(dprnl.StatFlows); err == nil && flows <= c.o.FlowsLimit {
+		v.states, err = countStates(ctx, k)
+	}
+	if err != nil {
+		c.link.Close() // the module may be another by now
+		return nil, err
+	}
+	return &v, nil
+}
+
+// countStates goes through the routing table.
+func countStates(ctx context.Context, k Kernel) (map[dprnl.FlowState]uint64, error) {
+	states := map[dprnl.FlowState]uint64{dprnl.FlowSyn: 0, dprnl.FlowEstablished: 0, dprnl.FlowFin: 0, dprnl.FlowRst: 0}
+	for f, err := range k.Flows(ctx, dprnl.FlowFilter{}) {
+		if err != nil {
+			return nil, err
+		}
+		states[f.State]++
+	}
+	return states, nil
+}
+
+// Close closes the connection to the kernel.
+func (c *Collector) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.link.Close()
+}

@@ -1,0 +1,124 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dpr/userland/dprnl"
+	"dpr/userland/receive"
+)
+
+// An emitter writes const metrics.
+type emitter struct {
+	out chan<- prometheus.Metric
+	d   *descs
+}
+
+func (e *emitter) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	e.out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func (e *emitter) counter(d *prometheus.Desc, v uint64, labels ...string) {
+	e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (e *emitter) view(v *view) {
+	e.stats(&v.stats)
+	d := e.d
+	for state, n := range v.states {
+		e.gauge(d.flowsByState, float64(n), state.String())
+	}
+	e.gauge(d.flowsMax, float64(v.config.MaxFlows))
+	e.gauge(d.load, float64(v.load.Load))
+	e.gauge(d.maxLoad, float64(v.config.MaxLoad))
+	e.gauge(d.weight, float64(v.config.Weight))
+	e.gauge(d.connections, float64(v.load.Connections))
+	e.gauge(d.cpu, ratio(v.load.CPU))
+	e.gauge(d.redirected, float64(v.load.Redirected))
+	e.gauge(d.sockets, float64(v.load.Sockets))
+	for _, word := range dprnl.StateWords() {
+		e.gauge(d.state, truth(word == v.config.State.String()), word)
+	}
+	for _, word := range dprnl.PolicyWords() {
+		e.gauge(d.policy, truth(word == v.config.Policy.String()), word)
+	}
+	e.gauge(d.services, float64(len(v.services)))
+	e.gauge(d.reportMaxAge, v.config.ReportMaxAge.Seconds())
+	e.peers(v.peers)
+}
+
+func ratio(thousandths uint32) float64 { return float64(thousandths) / dprnl.MaxCPU }
+
+// stats writes the kernel's counters; those of flows are told by state.
+func (e *emitter) stats(s *dprnl.Stats) {
+	for k, v := range s.All() {
+		if verdict, reason, ok := decision(k); ok {
+			e.counter(e.d.decisions, v, verdict, reason)
+		} else if desc := e.d.counters[k]; desc != nil {
+			e.counter(desc, v)
+		}
+	}
+	all, live := s.Get(dprnl.StatFlows), s.Get(dprnl.StatFlowsLive)
+	e.gauge(e.d.flows, float64(live), "live")
+	e.gauge(e.d.flows, float64(all-min(live, all)), "closing")
+}
+
+func (e *emitter) peers(list []dprnl.Peer) {
+	listed, usable := 0, 0
+	for i := range list {
+		e.peer(&list[i])
+		if list[i].Listed {
+			listed++
+		}
+		if list[i].Usable {
+			usable++
+		}
+	}
+	e.gauge(e.d.peers, float64(len(list)), "known")
+	e.gauge(e.d.peers, float64(listed), "listed")
+	e.gauge(e.d.peers, float64(usable), "usable")
+}
+
+func (e *emitter) peer(p *dprnl.Peer) {
+	d, name := &e.d.peer, p.Address.String()
+	e.gauge(d.usable, truth(p.Usable), name)
+	e.gauge(d.listed, truth(p.Listed), name)
+	for _, word := range dprnl.StateWords() {
+		e.gauge(d.state, truth(word == p.State.String()), name, word)
+	}
+	e.gauge(d.weight, float64(p.Weight), name)
+	e.gauge(d.flows, float64(p.Flows), name)
+	e.gauge(d.live, float64(p.Live), name)
+	e.counter(d.redirects, p.Redirects, name)
+	if !p.Reported {
+		return // the rest would say 0 and mean nothing
+	}
+	e.gauge(d.load, float64(p.Load), name)
+	e.gauge(d.estimate, float64(p.Estimate), name)
+	e.gauge(d.age, p.Age.Seconds(), name)
+	e.gauge(d.connections, float64(p.Metrics.Connections), name)
+	e.gauge(d.cpu, ratio(p.Metrics.CPU), name)
+	e.gauge(d.redirected, float64(p.Metrics.Redirected), name)
+	e.gauge(d.sockets, float64(p.Metrics.Sockets), name)
+}
+
+// reports writes what dpr-receive counted.
+func (e *emitter) reports(s receive.Status) {
+	var refused uint64
+	for name, n := range s.Counts {
+		if name != receive.Accepted && name != receive.Own {
+			refused += n
+			e.counter(e.d.reportsRefused, n, name)
+		}
+	}
+	e.counter(e.d.reports, s.Counts[receive.Accepted], "accepted")
+	e.counter(e.d.reports, s.Counts[receive.Own], "own")
+	e.counter(e.d.reports, refused, "refused")
+	e.gauge(e.d.reportsUptime, float64(s.Started.UnixMilli())/1000)
+}

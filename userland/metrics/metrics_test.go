@@ -1,0 +1,267 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"dpr/userland/dprnl"
+	"dpr/userland/receive"
+	"dpr/userland/report"
+)
+
+type kernel struct {
+	flows int
+	err   error
+	dials int
+}
+
+func (k *kernel) Config(context.Context) (dprnl.Config, error) {
+	return dprnl.Config{Address: netip.MustParseAddr("192.0.2.1"), Policy: dprnl.PolicyLowest, State: dprnl.StateDraining,
+		MaxLoad: 11, Weight: 2, MaxFlows: 1000, ReportMaxAge: 3 * time.Second}, k.err
+}
+
+func (k *kernel) Services(context.Context) ([]dprnl.Service, error) {
+	return make([]dprnl.Service, 3), k.err
+}
+
+func (k *kernel) Load(context.Context) (dprnl.Load, error) {
+	return dprnl.Load{Metrics: dprnl.Metrics{Connections: 5, CPU: 250, Redirected: 6, Sockets: 7}, Load: 8}, k.err
+}
+
+func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error) {
+	return []dprnl.Peer{
+		{Address: netip.MustParseAddr("192.0.2.2"), Metrics: dprnl.Metrics{Connections: 1, CPU: 500, Redirected: 2, Sockets: 3},
+			Weight: 4, Load: 5, Estimate: 6, Reported: true, Age: 1500 * time.Millisecond, Usable: true, Listed: true,
+			Flows: 7, Live: 8, Redirects: 9},
+		{Address: netip.MustParseAddr("192.0.2.3"), State: dprnl.StateLeaving, Weight: 1},
+	}, k.err
+}
+
+// Stats gives every counter the value 100 more than its number.
+func (k *kernel) Stats(context.Context) (dprnl.Stats, error) {
+	values := make(map[dprnl.Stat]uint64)
+	var none dprnl.Stats
+	for s := range none.All() {
+		values[s] = 100 + uint64(s)
+	}
+	values[dprnl.StatFlows], values[dprnl.StatFlowsLive] = uint64(k.flows), 1
+	return dprnl.NewStats(values), k.err
+}
+
+func (k *kernel) Flows(context.Context, dprnl.FlowFilter) iter.Seq2[dprnl.Flow, error] {
+	return func(yield func(dprnl.Flow, error) bool) {
+		for i := range k.flows {
+			if !yield(dprnl.Flow{State: dprnl.FlowState(i % 2)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (k *kernel) Close() error { return nil }
+
+func status() receive.Status {
+	s := receive.Status{Started: time.Unix(1000, 5e8), Counts: map[string]uint64{"accepted": 50, "own": 3}}
+	for i, name := range append(report.Reasons(), "own_address", "kernel", "other") {
+		s.Counts[name] = uint64(i)
+	}
+	return s
+}
+
+// scrape asks a server as Prometheus does.
+func scrape(t *testing.T, o Options) string {
+	t.Helper()
+	o.Log = slog.New(slog.DiscardHandler)
+	s, err := NewServer("127.0.0.1:0", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := make(chan net.Addr, 1)
+	s.started = func(a net.Addr) { address <- a }
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	ready := false
+	go func() { done <- s.Run(ctx, func() { ready = true }, func() {}) }()
+	url := "http://" + (<-address).String()
+	body := get(t, url+"/metrics")
+	if !strings.Contains(get(t, url), `href="/metrics"`) {
+		t.Error("the front page does not lead to the metrics")
+	}
+	cancel()
+	if err := <-done; err != nil || !ready {
+		t.Errorf("Run: %v, ready %v", err, ready)
+	}
+	return body
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", url, resp.Status, err)
+	}
+	return string(body)
+}
+
+func options(k *kernel) Options {
+	return Options{
+		Dial: func() (Kernel, error) {
+			k.dials++
+			return k, nil
+		},
+		Reports:    func(context.Context) (receive.Status, error) { return status(), nil },
+		FlowsLimit: 10,
+		Log:        slog.New(slog.DiscardHandler),
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	body := scrape(t, options(&kernel{flows: 5}))
+	for _, want := range []string{
+		"dpr_up 1", "dpr_receive_up 1",
+		`dpr_decisions_total{decision="served",reason="below_max_load"} 102`,
+		`dpr_decisions_total{decision="redirected",reason="flow"} 109`, `dpr_decisions_total{decision="redirected",reason="hash"} 110`,
+		"dpr_rx_stranger_total 125", "dpr_mss_lowered_total 136",
+		"# HELP dpr_rx_stranger_total Marked packets received: dropped: marked, but not from a known peer.",
+		`dpr_flows{state="live"} 1`, `dpr_flows{state="closing"} 4`, `dpr_flows_by_state{state="syn"} 3`,
+		`dpr_flows_by_state{state="established"} 2`, `dpr_flows_by_state{state="rst"} 0`, "dpr_flows_max 1000",
+		"dpr_load 8", "dpr_max_load 11", "dpr_weight 2", "dpr_connections 5", "dpr_cpu_utilization_ratio 0.25",
+		"dpr_redirected_connections 6", "dpr_sockets 7", `dpr_state{state="draining"} 1`, `dpr_state{state="active"} 0`,
+		`dpr_policy{policy="lowest"} 1`, `dpr_policy{policy="off"} 0`, "dpr_services 3", "dpr_report_max_age_seconds 3",
+		`dpr_peers{kind="known"} 2`, `dpr_peers{kind="listed"} 1`, `dpr_peers{kind="usable"} 1`,
+		`dpr_peer_usable{peer="192.0.2.2"} 1`, `dpr_peer_listed{peer="192.0.2.3"} 0`, `dpr_peer_state{peer="192.0.2.3",state="leaving"} 1`,
+		`dpr_peer_weight{peer="192.0.2.2"} 4`, `dpr_peer_load{peer="192.0.2.2"} 5`, `dpr_peer_load_estimate{peer="192.0.2.2"} 6`,
+		`dpr_peer_report_age_seconds{peer="192.0.2.2"} 1.5`, `dpr_peer_connections{peer="192.0.2.2"} 1`,
+		`dpr_peer_cpu_utilization_ratio{peer="192.0.2.2"} 0.5`, `dpr_peer_redirected_connections{peer="192.0.2.2"} 2`,
+		`dpr_peer_sockets{peer="192.0.2.2"} 3`, `dpr_peer_flows{peer="192.0.2.2"} 7`, `dpr_peer_flows_live{peer="192.0.2.2"} 8`,
+		`dpr_peer_redirects_total{peer="192.0.2.2"} 9`, `dpr_reports_total{result="accepted"} 50`, `dpr_reports_total{result="own"} 3`,
+		`dpr_reports_refused_total{reason="magic"} 1`, "dpr_receive_start_time_seconds 1000.5",
+	} {
+		if !strings.Contains(body, "\n"+want+"\n") {
+			t.Errorf("%q is not told", want)
+		}
+	}
+	if !strings.Contains(body, `dpr_build_info{goversion="go`) {
+		t.Error("what it was built from is not told")
+	}
+	if strings.Contains(body, `dpr_peer_load{peer="192.0.2.3"}`) {
+		t.Error("a peer that never reported has a load")
+	}
+	for _, reason := range append(report.Reasons(), "own_address", "kernel", "other") {
+		if !strings.Contains(body, `dpr_reports_refused_total{reason="`+reason+`"}`) {
+			t.Errorf("no counter of reports refused as %s", reason)
+		}
+	}
+}
+
+// Every counter of include/dpr.h is told, once.
+func TestEveryCounter(t *testing.T) {
+	body := scrape(t, options(&kernel{}))
+	var none dprnl.Stats
+	for s := range none.All() {
+		if s.Gauge() {
+			continue
+		}
+		line := "dpr_" + s.String() + "_total "
+		if verdict, reason, ok := decision(s); ok {
+			line = `dpr_decisions_total{decision="` + verdict + `",reason="` + reason + `"} `
+		}
+		if strings.Count(body, "\n"+line) != 1 {
+			t.Errorf("%s is told %d times", line, strings.Count(body, "\n"+line))
+		}
+	}
+}
+
+// What does not answer is told as such, and by nothing else.
+func TestWhatDoesNotAnswer(t *testing.T) {
+	o := options(nil)
+	o.Dial = func() (Kernel, error) { return nil, dprnl.ErrNotLoaded }
+	o.Reports = func(context.Context) (receive.Status, error) { return receive.Status{}, errors.New("dead") }
+	body := scrape(t, o)
+	var names []string
+	for line := range strings.Lines(body) {
+		if name, _, _ := strings.Cut(line, " "); strings.HasPrefix(name, "dpr_") && !strings.HasPrefix(name, "dpr_build_info") {
+			names = append(names, strings.TrimSpace(line))
+		}
+	}
+	if !slices.Equal(names, []string{"dpr_receive_up 0", "dpr_up 0"}) {
+		t.Errorf("told %q", names)
+	}
+	k := &kernel{}
+	c := NewCollector(options(k))
+	count := func() int { return testutil.CollectAndCount(c) }
+	whole := count()
+	k.err = errors.New("mismatched sequence")
+	part := count()
+	k.err = nil
+	if again := count(); part >= whole || again != whole || k.dials != 2 {
+		t.Errorf("%d metrics, %d in trouble, %d after it; %d dials", whole, part, again, k.dials)
+	}
+}
+
+func TestLargeTableIsNotCounted(t *testing.T) {
+	body := scrape(t, options(&kernel{flows: 11}))
+	if strings.Contains(body, "dpr_flows_by_state") || !strings.Contains(body, `dpr_flows{state="closing"} 10`) {
+		t.Error("a table above the limit was gone through")
+	}
+}
+
+// The names follow Prometheus' rules, and no label names a connection.
+func TestNames(t *testing.T) {
+	r := prometheus.NewRegistry()
+	r.MustRegister(NewCollector(options(&kernel{flows: 3})))
+	problems, err := testutil.GatherAndLint(r)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := []string{"decision", "reason", "state", "policy", "kind", "peer", "result", "version", "goversion"}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if !slices.Contains(allowed, l.GetName()) {
+					t.Errorf("%s has a label %s", f.GetName(), l.GetName())
+				}
+			}
+		}
+	}
+}
+
+func TestAddress(t *testing.T) {
+	if _, err := NewServer("9743", options(nil)); err == nil || !strings.Contains(err.Error(), "9743") {
+		t.Errorf("error %v", err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	s, err := NewServer(taken.Addr().String(), options(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(t.Context(), func() { t.Error("ready") }, func() {}); err == nil {
+		t.Error("no error")
+	}
+}

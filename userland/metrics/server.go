@@ -1,0 +1,109 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"dpr/userland/config"
+)
+
+// DefaultListen is where the exporter listens unless a flag says otherwise:
+// on this host alone, as what it tells is not for everybody.
+const DefaultListen = "127.0.0.1:9743"
+
+const (
+	headerTimeout = 5 * time.Second  // for a request's header
+	answerTimeout = 30 * time.Second // for an answer
+	endTimeout    = 2 * time.Second  // for answers under way when it ends
+	maxRequests   = 4                // at once
+)
+
+// A Server serves a collector's metrics over HTTP, at /metrics. It implements
+// daemon.Service.
+type Server struct {
+	listen    string
+	collector *Collector
+	log       *slog.Logger
+	started   func(net.Addr) // for tests
+}
+
+// NewServer makes a server for the address listen, as "192.0.2.1:9743".
+func NewServer(listen string, o Options) (*Server, error) {
+	if _, _, err := net.SplitHostPort(listen); err != nil {
+		return nil, fmt.Errorf("listen address %q: %w", listen, err)
+	}
+	return &Server{listen: listen, collector: NewCollector(o), log: o.Log, started: func(net.Addr) {}}, nil
+}
+
+// Reload does nothing: the exporter takes its settings from flags, and what
+// the file says of others from the kernel.
+func (s *Server) Reload(*config.Config) {}
+
+// Run serves until ctx is done. The error is one of the address.
+func (s *Server) Run(ctx context.Context, ready, alive func()) error {
+	defer s.collector.Close()
+	handler, err := s.handler()
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", s.listen)
+	if err != nil {
+		return fmt.Errorf("serving metrics: %w", err)
+	}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	s.started(l.Addr())
+	ready()
+	heart := time.NewTicker(time.Second)
+	defer heart.Stop()
+	for {
+		alive()
+		select {
+		case err := <-failed:
+			return fmt.Errorf("serving metrics: %w", err)
+		case <-heart.C:
+		case <-ctx.Done():
+			return s.end(srv)
+		}
+	}
+}
+
+// end lets answers under way come to their end, for a while.
+func (s *Server) end(srv *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	if err := srv.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		return srv.Close()
+	} else if err != nil {
+		return fmt.Errorf("serving metrics: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) handler() (http.Handler, error) {
+	r := prometheus.NewRegistry()
+	if err := r.Register(s.collector); err != nil {
+		return nil, fmt.Errorf("registering the metrics: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), MaxRequestsInFlight: maxRequests,
+	}))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, `<!DOCTYPE html><title>dpr-exporter</title><a href="/metrics">Metrics</a> of Distributed Packet Rewriting`)
+	})
+	return mux, nil
+}
