@@ -1,0 +1,127 @@
+package metrics
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v2"
+)
+
+const contrib = "../../contrib"
+
+// metricName matches the names of this exporter's metrics in expressions.
+var metricName = regexp.MustCompile(`\bdpr_[a-z0-9_]+\b`)
+
+// told are the names of all metrics that a scrape tells, those of a large
+// table left in.
+func told(t *testing.T) map[string]bool {
+	names := make(map[string]bool)
+	for line := range strings.Lines(scrape(t, options(&kernel{flows: 3}))) {
+		if !strings.HasPrefix(line, "#") {
+			names[metricName.FindString(line)] = true
+		}
+	}
+	return names
+}
+
+// names checks that every metric of an expression exists, and counts them.
+func names(t *testing.T, told map[string]bool, where, expr string) int {
+	t.Helper()
+	found := metricName.FindAllString(expr, -1)
+	for _, n := range found {
+		if !told[n] {
+			t.Errorf("%s: there is no metric %s", where, n)
+		}
+	}
+	if len(found) == 0 {
+		t.Errorf("%s: no metric in %q", where, expr)
+	}
+	return len(found)
+}
+
+func TestAlertRules(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(contrib, "prometheus/dpr.rules.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Groups []struct {
+			Name  string
+			Rules []struct {
+				Alert, Expr, For    string
+				Labels, Annotations map[string]string
+			}
+		}
+	}
+	if err := yaml.UnmarshalStrict(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	there, seen := told(t), make(map[string]bool)
+	for _, g := range file.Groups {
+		for _, r := range g.Rules {
+			names(t, there, r.Alert, r.Expr)
+			if r.Alert == "" || seen[r.Alert] || r.Labels["severity"] == "" || r.Annotations["summary"] == "" {
+				t.Errorf("alert %q has no name of its own, no severity or no summary", r.Alert)
+			}
+			seen[r.Alert] = true
+		}
+	}
+	if len(seen) < 10 {
+		t.Errorf("only %d alerts", len(seen))
+	}
+}
+
+// The expressions are what Prometheus understands, and raise the alerts they
+// are for. Where promtool is not installed TestAlertRules has looked at them
+// as far as it goes.
+func TestAlertRulesByPromtool(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Logf("promtool is not there, the expressions are not evaluated: %v", err)
+		return
+	}
+	for _, args := range [][]string{{"check", "rules", "dpr.rules.yml"}, {"test", "rules", "dpr.rules.test.yml"}} {
+		cmd := exec.Command(promtool, args...)
+		cmd.Dir = filepath.Join(contrib, "prometheus")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+func TestDashboard(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(contrib, "grafana/dpr.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var board struct {
+		UID    string
+		Panels []struct {
+			ID      int
+			Title   string
+			Targets []struct{ Expr string }
+			GridPos struct{ X, Y, W, H int }
+		}
+	}
+	if err := json.Unmarshal(data, &board); err != nil {
+		t.Fatal(err)
+	}
+	there, ids, used := told(t), make(map[int]bool), 0
+	for _, p := range board.Panels {
+		if p.Title == "" || ids[p.ID] || p.GridPos.X+p.GridPos.W > 24 || p.GridPos.H == 0 || len(p.Targets) == 0 {
+			t.Errorf("panel %d %q is not in order", p.ID, p.Title)
+		}
+		ids[p.ID] = true
+		for _, target := range p.Targets {
+			used += names(t, there, p.Title, target.Expr)
+		}
+	}
+	if board.UID == "" || used < 30 {
+		t.Errorf("uid %q, %d metrics shown", board.UID, used)
+	}
+}
