@@ -6,11 +6,11 @@
 #include "reset.h"
 
 /*
- * A RST this far from where the client's data ends is taken for real; one
- * farther off is passed on but does not shorten the flow's life (a blind
+ * A RST or FIN this far from where the client's data ends is taken for real;
+ * one farther off is passed on but does not shorten the flow's life (a blind
  * attacker must not end connections, RFC 5961).
  */
-#define DPR_RST_WINDOW	65535
+#define DPR_END_WINDOW	65535
 
 static struct kmem_cache *dpr_flow_cache;
 
@@ -273,11 +273,11 @@ static u8 dpr_flow_next(const struct dpr_flow *flow,
 			const struct dpr_segment *seg, u8 state)
 {
 	s32 off = seg->seq - READ_ONCE(flow->seq_end);
+	bool plausible = off >= -DPR_END_WINDOW && off <= DPR_END_WINDOW;
 
 	if (seg->rst)
-		return off >= -DPR_RST_WINDOW && off <= DPR_RST_WINDOW ?
-		       DPR_FLOW_RST : state;
-	if (seg->fin)
+		return plausible ? DPR_FLOW_RST : state;
+	if (seg->fin && plausible)
 		return DPR_FLOW_FIN;
 	if (seg->syn)
 		return state;
@@ -323,7 +323,9 @@ void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 		WRITE_ONCE(flow->last, now);
 	if (seg->has_ack && !seg->rst)
 		WRITE_ONCE(flow->ack, seg->ack);
-	if (!seg->rst && after(seg->end, READ_ONCE(flow->seq_end)))
+	/* The data of a SYN on a connection that lives is not this one's. */
+	if (!seg->rst && !seg->syn &&
+	    after(seg->end, READ_ONCE(flow->seq_end)))
 		WRITE_ONCE(flow->seq_end, seg->end);
 	if (next != state)
 		dpr_flow_move(dn, flow, state, next);

@@ -1,0 +1,174 @@
+//go:build lab
+
+package path
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"dpr/userland/dprnl"
+)
+
+// received is what a serving host counts of one connection without trouble.
+func received(more counts) counts {
+	c := counts{dprnl.StatRxPackets: some, dprnl.StatRxBytes: some, dprnl.StatRxSyn: 1, dprnl.StatMssLowered: 1,
+		dprnl.StatRxListenerDeferred: maybe}
+	for k, v := range more {
+		c[k] = v
+	}
+	return c
+}
+
+// The serving host has no listener, or has one no more: the client gets a RST,
+// not silence. With a listener again all is well.
+//
+//	C ── switch ── A
+//	        └───── B
+func TestNoListener(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := bareCluster(t, m)
+		c.redirect(t, c.b)
+		refusedNow := func(t *testing.T) {
+			t.Helper()
+			b := c.b.meter(t)
+			if k, err := dial(c.c, c.a.service()); !refused(err) {
+				t.Errorf("connecting: %v %v, want refused", k, err)
+			}
+			// An acknowledgment of an earlier connection may be late.
+			b.want(t, counts{dprnl.StatRxReset: 1, dprnl.StatRxPackets: maybe, dprnl.StatRxBytes: maybe})
+		}
+		t.Run("none", refusedNow)
+		web := serve(t, c.b.Host, "B", port)
+		connect(t, c.c, c.a.service()).wantServed(t, "B")
+		web.stop()
+		t.Run("closed", refusedNow)
+		web = serve(t, c.b.Host, "B again", port)
+		b := c.b.meter(t)
+		k := connect(t, c.c, c.a.service())
+		k.wantServed(t, "B again")
+		b.want(t, received(nil))
+
+		// The listener closes, the connection does not.
+		check(t, web.ln.Close())
+		t.Run("closed under a connection", refusedNow)
+		k.wantServed(t, "B again")
+		check(t, k.upload(100_000))
+
+		t.Run("not a service there", func(t *testing.T) {
+			serve(t, c.b.Host, "B", port)
+			check(t, c.b.dpr.DeleteService(t.Context(), dprnl.Service{Port: port}))
+			refusedNow(t)
+			k.wantServed(t, "B again")
+		})
+	})
+}
+
+// Ways in which a server program may listen.
+//
+//	C ── switch ── A
+//	        └───── B
+func TestListeners(t *testing.T) {
+	reuse := func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
+	tests := map[string]func(t *testing.T, c *cluster){
+		"on its host's address": func(t *testing.T, c *cluster) {
+			serveOn(t, c.b.Host, "B", "10.77.0.12:80", nil)
+		},
+		"on its host's and on all addresses": func(t *testing.T, c *cluster) {
+			serveOn(t, c.b.Host, "B", "0.0.0.0:80", reuse)
+			serveOn(t, c.b.Host, "own", "10.77.0.12:80", reuse)
+		},
+		"IPv6 on all addresses": func(t *testing.T, c *cluster) {
+			serveOn(t, c.b.Host, "B", "[::]:80", nil)
+		},
+		"transparent already": func(t *testing.T, c *cluster) {
+			serveOn(t, c.b.Host, "B", "0.0.0.0:80", func(fd int) error {
+				return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TRANSPARENT, 1)
+			})
+		},
+		"bound to its link": func(t *testing.T, c *cluster) {
+			serveOn(t, c.b.Host, "B", "0.0.0.0:80", func(fd int) error { return unix.BindToDevice(fd, eth) })
+		},
+	}
+	for name, listen := range tests {
+		t.Run(name, func(t *testing.T) {
+			bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+				c := bareCluster(t, m)
+				c.redirect(t, c.b)
+				listen(t, c)
+				for range 2 {
+					b := c.b.meter(t)
+					k := connect(t, c.c, c.a.service())
+					k.wantServed(t, "B")
+					check(t, k.upload(100_000))
+					check(t, k.download(100_000))
+					b.want(t, received(nil))
+				}
+				connect(t, c.c, c.b.service()) // directly
+			})
+		})
+	}
+}
+
+// Four processes share the port by SO_REUSEPORT: all of them get redirected
+// connections.
+//
+//	C ── switch ── A
+//	        └───── B (4 listeners)
+func TestReusePort(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := bareCluster(t, m)
+		c.redirect(t, c.b)
+		for i := range 4 {
+			serveOn(t, c.b.Host, fmt.Sprint(i), "0.0.0.0:80", func(fd int) error {
+				return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+			})
+		}
+		unchanged(t, c.c, "TcpExtTCPSynRetrans")
+		served := map[string]int{}
+		for range 64 {
+			k := connect(t, c.c, c.a.service())
+			got, err := k.ask("who")
+			check(t, err)
+			served[got]++
+		}
+		if len(served) != 4 {
+			t.Errorf("connections by process: %v, want some for each of 4", served)
+		}
+	})
+}
+
+// Several services, one of them on one address only. What is no service is not
+// redirected.
+//
+//	C ── switch ── A (10.77.0.11 and .21)
+//	        └───── B
+func TestServices(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		second := netip.MustParseAddr("10.77.0.21")
+		check(t, c.a.Address(eth, netip.PrefixFrom(second, 24)))
+		for _, p := range []uint16{443, 8080, 9000} {
+			for _, s := range []*server{c.a, c.b} {
+				serve(t, s.Host, s.Name, p)
+			}
+		}
+		check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: 443}))
+		check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: 8080, Address: second}))
+		check(t, c.b.dpr.AddService(t.Context(), dprnl.Service{Port: 443}))
+		check(t, c.b.dpr.AddService(t.Context(), dprnl.Service{Port: 8080, Address: addrB}))
+		for to, by := range map[netip.AddrPort]string{
+			addrPort(addrA, 80): "B", addrPort(second, 80): "B",
+			addrPort(addrA, 443): "B", addrPort(second, 443): "B",
+			addrPort(addrA, 8080): "A", addrPort(second, 8080): "B",
+			addrPort(addrA, 9000): "A", addrPort(second, 9000): "A",
+		} {
+			connect(t, c.c, to).wantServed(t, by)
+		}
+		if n := len(c.a.flows(t)); n != 5 {
+			t.Errorf("%d flows, want 5", n)
+		}
+	})
+}
