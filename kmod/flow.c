@@ -95,6 +95,7 @@ static void dpr_flow_count_live(struct dpr_net *dn, struct dpr_flow *flow,
 {
 	atomic_add(n, &dn->live);
 	atomic_add(n, &flow->peer->live);
+	dpr_peer_recount(dn, rcu_dereference(dn->config), flow->peer);
 }
 
 static void dpr_flow_unlist_embryo(struct dpr_net *dn, struct dpr_flow *flow)
@@ -124,7 +125,7 @@ static void dpr_flow_release(struct dpr_net *dn, struct dpr_flow *flow,
  * @dn: the namespace
  * @flow: the flow; stays readable until the RCU section ends
  *
- * Called under RCU.
+ * Called under RCU with bottom halves off.
  *
  * Return: false if somebody else removed it first.
  */
@@ -307,7 +308,7 @@ static void dpr_flow_move(struct dpr_net *dn, struct dpr_flow *flow, u8 state,
  * @flow: its flow
  * @seg: the segment
  *
- * Called under RCU. Writes nothing that it need not write.
+ * Called under RCU in softirq. Writes nothing that it need not write.
  */
 void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 		    const struct dpr_segment *seg)

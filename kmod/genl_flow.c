@@ -219,10 +219,12 @@ int dpr_genl_flow_del(struct sk_buff *skb, struct genl_info *info)
 					       "attribute not of this command",
 					       -EINVAL);
 	dpr_genl_flow_key(info->attrs, &key);
+	local_bh_disable();
 	rcu_read_lock();
 	flow = dpr_flow_find(dn, &key);
 	killed = flow && dpr_flow_kill(dn, flow);
 	rcu_read_unlock();
+	local_bh_enable();
 	if (!killed)
 		return dpr_genl_refuse(info, 0, "no such flow", -ENOENT);
 	dpr_stats_inc(dn, DPR_STAT_FLOWS_DELETED);

@@ -265,9 +265,8 @@ static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 	memcpy(row->metric, peer->metric, sizeof(row->metric));
 	if (!peer->listed)
 		return;
-	view = &table->view[peer->slot];
-	row->estimate = dpr_policy_estimate(view, cfg->estimate,
-					    dpr_config_connection_load(cfg));
+	view = &table->order.view[peer->slot];
+	row->estimate = READ_ONCE(view->estimate);
 	row->usable = dpr_policy_usable(view, jiffies,
 					cfg->report_max_age_jiffies);
 }

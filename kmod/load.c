@@ -74,35 +74,58 @@ void dpr_load_exit(void)
 	cancel_delayed_work_sync(&dpr_load_cpu.work);
 }
 
+static u32 dpr_load_metric(const struct dpr_net *dn, enum dpr_metric metric)
+{
+	long value;
+
+	switch (metric) {
+	case DPR_METRIC_CONNECTIONS:
+		value = snmp_fold_field((void __percpu *)
+					dn->net->mib.tcp_statistics,
+					TCP_MIB_CURRESTAB);
+		break;
+	case DPR_METRIC_CPU:
+		value = READ_ONCE(dpr_load_cpu.busy);
+		break;
+	case DPR_METRIC_REDIRECTED:
+		value = atomic_read(&dn->live);
+		break;
+	default:
+		value = sock_inuse_get(dn->net);
+		break;
+	}
+	/* Per-CPU sums may be seen half way between two CPUs. */
+	return max(value, 0L);
+}
+
 /**
  * dpr_load_metrics - the paper's four metrics, now (section 3.1)
  * @dn: the namespace
  * @metric: the four metrics
  */
-void dpr_load_metrics(struct dpr_net *dn, u32 metric[DPR_METRICS])
+void dpr_load_metrics(const struct dpr_net *dn, u32 metric[DPR_METRICS])
 {
-	/* Per-CPU sums may be seen half way between two CPUs: never below 0. */
-	long connections = dpr_compat_snmp_fold((void __percpu *)
-						dn->net->mib.tcp_statistics,
-						TCP_MIB_CURRESTAB);
-	int redirected = atomic_read(&dn->live);
-	int sockets = sock_inuse_get(dn->net);
+	int i;
 
-	metric[DPR_METRIC_CONNECTIONS] = max(connections, 0L);
-	metric[DPR_METRIC_CPU] = READ_ONCE(dpr_load_cpu.busy);
-	metric[DPR_METRIC_REDIRECTED] = max(redirected, 0);
-	metric[DPR_METRIC_SOCKETS] = max(sockets, 0);
+	for (i = 0; i < DPR_METRICS; i++)
+		metric[i] = dpr_load_metric(dn, i);
 }
 
 /**
  * dpr_load_own - this host's load, now
  * @dn: the namespace
  * @cfg: the configuration
+ *
+ * Looks only at metrics that weigh anything: two are sums over all CPUs.
  */
-u64 dpr_load_own(struct dpr_net *dn, const struct dpr_config *cfg)
+u64 dpr_load_own(const struct dpr_net *dn, const struct dpr_config *cfg)
 {
-	u32 metric[DPR_METRICS];
+	u64 load = 0;
+	int i;
 
-	dpr_load_metrics(dn, metric);
-	return dpr_policy_load(metric, cfg->metric_weight);
+	for (i = 0; i < DPR_METRICS; i++)
+		if (cfg->metric_weight[i])
+			load += (u64)dpr_load_metric(dn, i) *
+				cfg->metric_weight[i];
+	return min(load, DPR_LOAD_MAX);
 }

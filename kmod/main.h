@@ -80,6 +80,8 @@ struct dpr_embryos {
  * @peers: known peers by address, under RCU; writers hold @lock
  * @peer_count: how many; under @lock
  * @table: the load table, under RCU
+ * @order_lock: protects the load table's order and the peers' places in it;
+ *	taken with bottom halves off
  * @members: hosts that the stateless policy picks from now, under RCU
  * @base: hosts that packets without flow follow, under RCU; NULL if none
  * @base_time: jiffies when @members began to differ from @base
@@ -107,6 +109,7 @@ struct dpr_net {
 	struct hlist_head *peers;
 	u32 peer_count;
 	struct dpr_table __rcu *table;
+	spinlock_t order_lock;
 	struct dpr_members __rcu *members;
 	struct dpr_members __rcu *base;
 	unsigned long base_time;

@@ -36,7 +36,7 @@ static struct dpr_members *dpr_members_new(struct dpr_net *dn)
 		rcu_dereference_protected(dn->config, dpr_members_locked(dn));
 	struct dpr_table *table =
 		rcu_dereference_protected(dn->table, dpr_members_locked(dn));
-	u32 i, peers = table ? table->n : 0;
+	u32 i, peers = table ? table->order.n : 0;
 	struct dpr_members *members;
 
 	members = kvzalloc(struct_size(members, host, peers + 1), GFP_KERNEL);

@@ -17,6 +17,7 @@
 int dpr_peer_setup(struct dpr_net *dn)
 {
 	dn->peers = kvcalloc(DPR_PEER_BUCKETS, sizeof(*dn->peers), GFP_KERNEL);
+	spin_lock_init(&dn->order_lock);
 	return dn->peers ? 0 : -ENOMEM;
 }
 
@@ -89,88 +90,94 @@ static struct dpr_table *dpr_peer_table(struct dpr_net *dn)
 static struct dpr_table *dpr_peer_alloc_table(u32 n)
 {
 	struct dpr_table *table;
-	size_t views = size_mul(n, sizeof(*table->view));
+	size_t each = sizeof(*table->order.view) + sizeof(*table->peer) +
+		      sizeof(*table->order.heap) + sizeof(*table->order.place);
 
-	table = kvzalloc(size_add(sizeof(*table),
-				  size_add(views, size_mul(n, sizeof(void *)))),
+	table = kvzalloc(size_add(sizeof(*table), size_mul(n, each)),
 			 GFP_KERNEL);
 	if (!table)
 		return NULL;
-	table->n = n;
-	table->peer = (void *)table + sizeof(*table) + views;
+	table->order.n = n;
+	table->order.view = (void *)(table + 1);
+	table->peer = (void *)(table->order.view + n);
+	table->order.heap = (void *)(table->peer + n);
+	table->order.place = (void *)(table->order.heap + n);
 	return table;
 }
 
-static void dpr_peer_place(struct dpr_table *table, u32 slot,
-			   struct dpr_peer *peer, const struct dpr_view *view)
-{
-	table->peer[slot] = peer;
-	table->view[slot] = *view;
-	peer->slot = slot;
-}
-
-static void dpr_peer_publish(struct dpr_net *dn, struct dpr_table *table)
-{
-	table = rcu_replace_pointer(dn->table, table, dpr_peer_locked(dn));
-	if (table)
-		kvfree_rcu(table, rcu);
-}
-
-/*
- * Shows policies what is known of a peer. They may see the fields of two
- * reports mixed for an instant: a decision then rests on a load that is off
- * by what changed between them.
- */
+/* Writes what is known of a peer into its view; puts it into no order. */
 static void dpr_peer_show(struct dpr_net *dn, const struct dpr_peer *peer,
 			  struct dpr_view *view)
 {
 	const struct dpr_config *cfg =
 		rcu_dereference_protected(dn->config, dpr_peer_locked(dn));
 
-	WRITE_ONCE(view->load, dpr_policy_load(peer->metric,
-					       cfg->metric_weight));
-	WRITE_ONCE(view->live_reported, peer->live_reported);
+	view->load = dpr_policy_load(peer->metric, cfg->metric_weight);
+	view->live_reported = peer->live_reported;
+	view->weight = peer->weight;
+	view->address = (__force u32)peer->address;
+	view->tie = dpr_stats_random(dn->stats);
+	WRITE_ONCE(view->estimate,
+		   dpr_policy_estimate(view, atomic_read(&peer->live),
+				       cfg->estimate,
+				       dpr_config_connection_load(cfg)));
 	WRITE_ONCE(view->reported, (u32)peer->reported_at);
-	WRITE_ONCE(view->weight, peer->weight);
 	WRITE_ONCE(view->open,
-		   peer->reported && peer->state == DPR_STATE_ACTIVE);
+		   peer->reported && peer->state == DPR_STATE_ACTIVE &&
+		   time_before_eq(jiffies, peer->reported_at +
+					   cfg->report_max_age_jiffies));
+}
+
+/*
+ * Publishes the load table @new with the peers of the old one but @without,
+ * and with @with (either may be NULL).
+ */
+static void dpr_peer_publish(struct dpr_net *dn, struct dpr_table *new,
+			     struct dpr_peer *with, struct dpr_peer *without)
+{
+	struct dpr_table *old = dpr_peer_table(dn);
+	u32 i, n = 0, olds = old ? old->order.n : 0;
+
+	spin_lock_bh(&dn->order_lock);
+	for (i = 0; i < olds; i++)
+		if (old->peer[i] != without)
+			new->peer[n++] = old->peer[i];
+	if (with)
+		new->peer[n++] = with;
+	for (i = 0; i < n; i++) {
+		new->peer[i]->slot = i;
+		dpr_peer_show(dn, new->peer[i], &new->order.view[i]);
+	}
+	dpr_policy_sort(&new->order);
+	rcu_assign_pointer(dn->table, new);
+	spin_unlock_bh(&dn->order_lock);
+	if (old)
+		kvfree_rcu(old, rcu);
 }
 
 /* Puts a peer into the load table; it gets nothing until it has reported. */
 static int dpr_peer_list(struct dpr_net *dn, struct dpr_peer *peer)
 {
-	struct dpr_table *old = dpr_peer_table(dn), *new;
-	const struct dpr_view view = {
-		.live = &peer->live.counter,
-		.address = (__force u32)peer->address,
-	};
-	u32 i, n = old ? old->n : 0;
+	const struct dpr_table *old = dpr_peer_table(dn);
+	struct dpr_table *new;
 
-	new = dpr_peer_alloc_table(n + 1);
+	new = dpr_peer_alloc_table((old ? old->order.n : 0) + 1);
 	if (!new)
 		return -ENOMEM;
-	for (i = 0; i < n; i++)
-		dpr_peer_place(new, i, old->peer[i], &old->view[i]);
-	dpr_peer_place(new, n, peer, &view);
-	dpr_peer_show(dn, peer, &new->view[n]);
+	dpr_peer_publish(dn, new, peer, NULL);
 	peer->listed = true;
-	dpr_peer_publish(dn, new);
 	return 0;
 }
 
 static int dpr_peer_unlist(struct dpr_net *dn, struct dpr_peer *peer)
 {
-	struct dpr_table *old = dpr_peer_table(dn), *new;
-	u32 i, at = 0;
+	struct dpr_table *new;
 
-	new = dpr_peer_alloc_table(old->n - 1);
+	new = dpr_peer_alloc_table(dpr_peer_table(dn)->order.n - 1);
 	if (!new)
 		return -ENOMEM;
-	for (i = 0; i < old->n; i++)
-		if (old->peer[i] != peer)
-			dpr_peer_place(new, at++, old->peer[i], &old->view[i]);
+	dpr_peer_publish(dn, new, NULL, peer);
 	peer->listed = false;
-	dpr_peer_publish(dn, new);
 	return 0;
 }
 
@@ -200,6 +207,17 @@ static void dpr_peer_free_new(struct dpr_peer *peer)
 	kfree(peer);
 }
 
+/* Shows policies a listed peer that changed. */
+static void dpr_peer_move(struct dpr_net *dn, struct dpr_peer *peer)
+{
+	struct dpr_order *order = &dpr_peer_table(dn)->order;
+
+	spin_lock_bh(&dn->order_lock);
+	dpr_peer_show(dn, peer, &order->view[peer->slot]);
+	dpr_policy_moved(order, peer->slot);
+	spin_unlock_bh(&dn->order_lock);
+}
+
 static void dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 			   const struct dpr_peer_update *update)
 {
@@ -216,7 +234,7 @@ static void dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 		peer->reported = true;
 		peer->stale_told = false;
 	}
-	dpr_peer_show(dn, peer, &dpr_peer_table(dn)->view[peer->slot]);
+	dpr_peer_move(dn, peer);
 }
 
 /**
@@ -292,7 +310,7 @@ int dpr_peer_del(struct dpr_net *dn, __be32 address, bool dead)
 }
 
 /**
- * dpr_peer_reweigh - compute all loads anew, after the weights changed
+ * dpr_peer_reweigh - compute all loads anew, after the configuration changed
  * @dn: the namespace; its lock is held
  */
 void dpr_peer_reweigh(struct dpr_net *dn)
@@ -300,8 +318,67 @@ void dpr_peer_reweigh(struct dpr_net *dn)
 	struct dpr_table *table = dpr_peer_table(dn);
 	u32 i;
 
-	for (i = 0; table && i < table->n; i++)
-		dpr_peer_show(dn, table->peer[i], &table->view[i]);
+	if (!table)
+		return;
+	spin_lock_bh(&dn->order_lock);
+	for (i = 0; i < table->order.n; i++)
+		dpr_peer_show(dn, table->peer[i], &table->order.view[i]);
+	dpr_policy_sort(&table->order);
+	spin_unlock_bh(&dn->order_lock);
+}
+
+/**
+ * dpr_peer_recount - follow a change of the live flows to a peer
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @peer: the peer
+ *
+ * Called under RCU with bottom halves off.
+ */
+void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
+		      struct dpr_peer *peer)
+{
+	struct dpr_table *table;
+	struct dpr_view *view;
+
+	if (cfg->estimate == DPR_ESTIMATE_REPORTED)
+		return;
+	spin_lock(&dn->order_lock);
+	table = rcu_dereference(dn->table);
+	if (table && peer->slot < table->order.n &&
+	    table->peer[peer->slot] == peer) {
+		view = &table->order.view[peer->slot];
+		WRITE_ONCE(view->estimate,
+			   dpr_policy_estimate(view, atomic_read(&peer->live),
+					       cfg->estimate,
+					       dpr_config_connection_load(cfg)));
+		dpr_policy_moved(&table->order, peer->slot);
+	}
+	spin_unlock(&dn->order_lock);
+}
+
+/**
+ * dpr_peer_close_stale - take peers whose report is too old out of the choice
+ * @dn: the namespace
+ * @args: the situation
+ *
+ * Those that stand first; the others will when it matters. The next report
+ * opens a peer again. Called under RCU in softirq.
+ */
+void dpr_peer_close_stale(struct dpr_net *dn,
+			  const struct dpr_policy_args *args)
+{
+	struct dpr_order *order;
+	u32 first;
+
+	spin_lock(&dn->order_lock);
+	order = &rcu_dereference(dn->table)->order;
+	while (dpr_policy_stale(args, order)) {
+		first = order->heap[0].peer;
+		WRITE_ONCE(order->view[first].open, false);
+		dpr_policy_moved(order, first);
+	}
+	spin_unlock(&dn->order_lock);
 }
 
 /**
@@ -315,7 +392,7 @@ void dpr_peer_tell_stale(struct dpr_net *dn)
 	struct dpr_table *table = dpr_peer_table(dn);
 	u32 i;
 
-	for (i = 0; table && i < table->n; i++) {
+	for (i = 0; table && i < table->order.n; i++) {
 		struct dpr_peer *peer = table->peer[i];
 
 		if (!peer->reported || peer->stale_told ||

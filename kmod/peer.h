@@ -22,8 +22,8 @@
  * @live: of these, in state SYN or established
  * @redirects: connections redirected to it
  * @dead: declared dead: its flows end
+ * @slot: where in the load table; under dpr_net.order_lock
  * @listed: in the load table; under dpr_net.lock, as what follows
- * @slot: where in the load table
  * @stale_told: the event that its report is too old was sent
  * @reported: a report came
  * @reported_at: jiffies when the last one came
@@ -58,17 +58,16 @@ struct dpr_peer {
 /**
  * struct dpr_table - the load table
  * @rcu: frees it
- * @n: listed peers
- * @peer: the peers, in the order of @view
- * @view: what policies see of them; updated in place by reports
+ * @order: what policies see of the listed peers; changed in place by reports
+ *	and by flows
+ * @peer: the peers, as in @order.view
  *
  * Listing or delisting a peer publishes a new one.
  */
 struct dpr_table {
 	struct rcu_head rcu;
-	u32 n;
+	struct dpr_order order;
 	struct dpr_peer **peer;
-	struct dpr_view view[] __counted_by(n);
 };
 
 /**
@@ -97,6 +96,10 @@ struct dpr_peer *dpr_peer_find(struct dpr_net *dn, __be32 address);
 int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update);
 int dpr_peer_del(struct dpr_net *dn, __be32 address, bool dead);
 void dpr_peer_reweigh(struct dpr_net *dn);
+void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
+		      struct dpr_peer *peer);
+void dpr_peer_close_stale(struct dpr_net *dn,
+			  const struct dpr_policy_args *args);
 void dpr_peer_tell_stale(struct dpr_net *dn);
 void dpr_peer_put(struct dpr_peer *peer);
 

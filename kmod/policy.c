@@ -20,6 +20,31 @@ u64 dpr_policy_load(const u32 metric[DPR_METRICS],
 }
 
 /**
+ * dpr_policy_estimate - what a peer's load is taken to be now
+ * @view: the peer
+ * @live: our live flows to it now
+ * @estimate: enum dpr_estimate
+ * @connection_load: load that one connection adds
+ *
+ * Return: the load, 0 to DPR_LOAD_MAX.
+ */
+u64 dpr_policy_estimate(const struct dpr_view *view, s32 live, u32 estimate,
+			u64 connection_load)
+{
+	long long since = (long long)live - view->live_reported;
+	u64 load = view->load, change;
+
+	if (estimate == DPR_ESTIMATE_REPORTED)
+		return load;
+	if (since >= 0) {
+		load += since * connection_load;
+		return load < DPR_LOAD_MAX ? load : DPR_LOAD_MAX;
+	}
+	change = -since * connection_load;
+	return load > change ? load - change : 0;
+}
+
+/**
  * dpr_policy_usable - may the peer get new connections
  * @view: the peer
  * @now: current time
@@ -31,36 +56,130 @@ bool dpr_policy_usable(const struct dpr_view *view, u32 now, u32 max_age)
 	       now - READ_ONCE(view->reported) <= max_age;
 }
 
-/**
- * dpr_policy_estimate - what a peer's load is taken to be now
- * @view: the peer
- * @estimate: enum dpr_estimate
- * @connection_load: load that one connection adds
- *
- * Return: the load, 0 to DPR_LOAD_MAX.
+/*
+ * Load per capacity, with one more connection, in 2^-16. Of two hosts the one
+ * with the smaller key is better off.
  */
-u64 dpr_policy_estimate(const struct dpr_view *view, u32 estimate,
-			u64 connection_load)
+static u64 dpr_policy_key(u64 load, u32 weight)
 {
-	u64 load = READ_ONCE(view->load);
-	s32 since;
-	u64 change;
+	u64 key = (load + 1) << 16;
 
-	if (estimate == DPR_ESTIMATE_REPORTED)
-		return load;
-	since = READ_ONCE(*view->live) - READ_ONCE(view->live_reported);
-	if (since >= 0) {
-		load += (u64)since * connection_load;
-		return load < DPR_LOAD_MAX ? load : DPR_LOAD_MAX;
-	}
-	change = -(u64)(long long)since * connection_load;
-	return load > change ? load - change : 0;
+	return weight == 1 ? key : key / weight;
 }
 
-/* Is load a on a host of weight wa less than load b on one of weight wb? */
-static bool dpr_policy_less(u64 a, u32 wa, u64 b, u32 wb)
+static bool dpr_policy_before(const struct dpr_place *a,
+			      const struct dpr_place *b)
 {
-	return a * wb < b * wa;
+	return a->key != b->key ? a->key < b->key : a->tie < b->tie;
+}
+
+static void dpr_policy_put(struct dpr_order *order, u32 at,
+			   const struct dpr_place *place)
+{
+	order->heap[at].key = place->key;
+	order->heap[at].tie = place->tie;
+	WRITE_ONCE(order->heap[at].peer, place->peer);
+	order->place[place->peer] = at;
+}
+
+static u32 dpr_policy_sift_up(struct dpr_order *order, u32 at,
+			      const struct dpr_place *place)
+{
+	u32 up;
+
+	for (; at; at = up) {
+		up = (at - 1) / 2;
+		if (!dpr_policy_before(place, &order->heap[up]))
+			break;
+		dpr_policy_put(order, at, &order->heap[up]);
+	}
+	return at;
+}
+
+static u32 dpr_policy_sift_down(struct dpr_order *order, u32 at,
+				const struct dpr_place *place)
+{
+	u32 down;
+
+	for (;; at = down) {
+		down = 2 * at + 1;
+		if (down >= order->n)
+			break;
+		if (down + 1 < order->n &&
+		    dpr_policy_before(&order->heap[down + 1],
+				      &order->heap[down]))
+			down++;
+		if (!dpr_policy_before(&order->heap[down], place))
+			break;
+		dpr_policy_put(order, at, &order->heap[down]);
+	}
+	return at;
+}
+
+static struct dpr_place dpr_policy_place(const struct dpr_view *view, u32 peer)
+{
+	return (struct dpr_place){
+		.key = view->open ? dpr_policy_key(view->estimate,
+						   view->weight) : ~0ULL,
+		.tie = view->tie,
+		.peer = peer,
+	};
+}
+
+/**
+ * dpr_policy_sort - put the peers in order from scratch
+ * @order: the peers
+ */
+void dpr_policy_sort(struct dpr_order *order)
+{
+	struct dpr_place place;
+	u32 i;
+
+	for (i = 0; i < order->n; i++) {
+		place = dpr_policy_place(&order->view[i], i);
+		dpr_policy_put(order, i, &place);
+	}
+	for (i = order->n / 2; i-- > 0;) {
+		place = order->heap[i];
+		dpr_policy_put(order, dpr_policy_sift_down(order, i, &place),
+			       &place);
+	}
+}
+
+/**
+ * dpr_policy_moved - put a peer in its place after its view changed
+ * @order: the peers
+ * @peer: its index
+ */
+void dpr_policy_moved(struct dpr_order *order, u32 peer)
+{
+	struct dpr_place place = dpr_policy_place(&order->view[peer], peer);
+	u32 at = order->place[peer];
+
+	if (dpr_policy_before(&place, &order->heap[at]))
+		at = dpr_policy_sift_up(order, at, &place);
+	else
+		at = dpr_policy_sift_down(order, at, &place);
+	dpr_policy_put(order, at, &place);
+}
+
+/**
+ * dpr_policy_stale - does a peer whose report is too old stand first
+ * @args: the situation
+ * @order: the peers
+ *
+ * Who asks for a decision then closes the peer's view and asks again.
+ */
+bool dpr_policy_stale(const struct dpr_policy_args *args,
+		      const struct dpr_order *order)
+{
+	const struct dpr_view *first;
+
+	if (!order->n)
+		return false;
+	first = &order->view[READ_ONCE(order->heap[0].peer)];
+	return READ_ONCE(first->open) &&
+	       args->now - READ_ONCE(first->reported) > args->max_age;
 }
 
 static bool dpr_policy_choosable(const struct dpr_policy_args *args,
@@ -71,67 +190,101 @@ static bool dpr_policy_choosable(const struct dpr_policy_args *args,
 }
 
 /*
- * The usable peer of the lowest estimate; n if there is none. Starts at a
- * random peer, so that equal loads do not always mean the same peer.
+ * The best peer; n if there is none. It stands first, unless it is the client
+ * itself or was just closed: then all are looked at.
  */
 static u32 dpr_policy_lowest(const struct dpr_policy_args *args,
-			     const struct dpr_view *views, u32 n, u64 *load)
+			     const struct dpr_order *order)
 {
-	u32 best = n, k, i = n ? args->random % n : 0;
-	u64 estimate;
+	struct dpr_place place, least = { 0 };
+	u32 best = order->n, i;
 
-	for (k = 0; k < n; k++, i = i + 1 < n ? i + 1 : 0) {
-		if (!dpr_policy_choosable(args, &views[i]))
+	if (!order->n)
+		return best;
+	i = READ_ONCE(order->heap[0].peer);
+	if (dpr_policy_choosable(args, &order->view[i]))
+		return i;
+	if (!READ_ONCE(order->view[i].open))
+		return best;
+	for (i = 0; i < order->n; i++) {
+		if (!dpr_policy_choosable(args, &order->view[i]))
 			continue;
-		estimate = dpr_policy_estimate(&views[i], args->estimate,
-					       args->connection_load);
-		if (best == n ||
-		    dpr_policy_less(estimate, views[i].weight, *load,
-				    views[best].weight)) {
+		place = dpr_policy_place(&order->view[i], i);
+		if (best == order->n || dpr_policy_before(&place, &least)) {
 			best = i;
-			*load = estimate;
+			least = place;
 		}
 	}
 	return best;
 }
 
-/* A usable peer's share of the choice: capacity over load, in 2^-32. */
+/* A peer's share of the choice: capacity per load, in 2^-32. */
 static u64 dpr_policy_share(const struct dpr_policy_args *args,
 			    const struct dpr_view *view)
 {
-	u64 estimate;
-
 	if (!dpr_policy_choosable(args, view))
 		return 0;
-	estimate = dpr_policy_estimate(view, args->estimate,
-				       args->connection_load);
-	return ((u64)view->weight << 32) / (estimate + 1);
+	return ((u64)view->weight << 32) / (READ_ONCE(view->estimate) + 1);
 }
 
-/*
- * A usable peer, with a probability inversely proportional to its estimated
- * load plus one (the load with this connection); @fallback if loads moved
- * between the two passes so that none was hit.
- */
-static u32 dpr_policy_inverse(const struct dpr_policy_args *args,
-			      const struct dpr_view *views, u32 n,
-			      u32 fallback)
+/* All shares are added up; what comes at a random point of the sum wins. */
+static u32 dpr_policy_inverse_scan(const struct dpr_policy_args *args,
+				   const struct dpr_order *order, u64 random,
+				   u32 fallback)
 {
 	u64 total = 0, share, point;
 	u32 i;
 
-	for (i = 0; i < n; i++)
-		total += dpr_policy_share(args, &views[i]);
+	for (i = 0; i < order->n; i++)
+		total += dpr_policy_share(args, &order->view[i]);
 	if (!total)
 		return fallback;
-	point = args->random % total;
-	for (i = 0; i < n; i++) {
-		share = dpr_policy_share(args, &views[i]);
+	point = random % total;
+	for (i = 0; i < order->n; i++) {
+		share = dpr_policy_share(args, &order->view[i]);
 		if (point < share)
 			return i;
 		point -= share;
 	}
+	/* Loads moved between the two passes. */
 	return fallback;
+}
+
+/* A number of 0 to most - 1, by 32 random bits. */
+static u64 dpr_policy_scale(u64 most, u32 random)
+{
+	return (most >> 32) * random + ((u64)(u32)most * random >> 32);
+}
+
+/* Tries at drawing a peer before all are looked at. */
+#define DPR_POLICY_TRIES	32
+
+/*
+ * A peer, with a probability inversely proportional to its estimated load plus
+ * one (the load with this connection). Any peer is drawn, and taken with the
+ * ratio of its share to that of the best one: the same law as by adding up
+ * all shares, mostly without looking at all.
+ */
+static u32 dpr_policy_inverse(const struct dpr_policy_args *args,
+			      const struct dpr_order *order, u32 best)
+{
+	u64 most = dpr_policy_share(args, &order->view[best]);
+	u64 random = args->random | 1, share;
+	u32 i, k;
+
+	for (k = 0; most && k < DPR_POLICY_TRIES; k++) {
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		i = (random >> 32) * order->n >> 32;
+		share = dpr_policy_share(args, &order->view[i]);
+		/* A load moved since the best was found: look at all. */
+		if (share > most)
+			break;
+		if (dpr_policy_scale(most, random) < share)
+			return i;
+	}
+	return dpr_policy_inverse_scan(args, order, random, best);
 }
 
 static struct dpr_decision dpr_policy_serve(enum dpr_stat outcome)
@@ -142,32 +295,31 @@ static struct dpr_decision dpr_policy_serve(enum dpr_stat outcome)
 /**
  * dpr_policy_decide - serve a new connection, or redirect it to which peer
  * @args: the situation
- * @views: the peers
- * @n: how many
+ * @order: the peers
  *
  * The order of the questions is the paper's (section 3.2): below MaxLoad,
  * then lowest, then by the policy.
  */
 struct dpr_decision dpr_policy_decide(const struct dpr_policy_args *args,
-				      const struct dpr_view *views, u32 n)
+				      const struct dpr_order *order)
 {
 	struct dpr_decision decision = { .outcome = DPR_STAT_REDIRECTED };
-	u64 load = 0;
+	const struct dpr_view *best;
 
 	if (args->policy == DPR_POLICY_OFF && !args->draining)
 		return dpr_policy_serve(DPR_STAT_SERVED_OFF);
 	if (!args->draining && args->own_load < args->max_load)
 		return dpr_policy_serve(DPR_STAT_SERVED_BELOW_MAX_LOAD);
-	decision.peer = dpr_policy_lowest(args, views, n, &load);
-	if (decision.peer == n)
+	decision.peer = dpr_policy_lowest(args, order);
+	if (decision.peer == order->n)
 		return dpr_policy_serve(DPR_STAT_SERVED_NO_PEER);
+	best = &order->view[decision.peer];
 	if (!args->draining &&
-	    !dpr_policy_less(load, views[decision.peer].weight,
-			     args->own_load, args->own_weight))
+	    dpr_policy_key(args->own_load, args->own_weight) <=
+	    dpr_policy_key(READ_ONCE(best->estimate), best->weight))
 		return dpr_policy_serve(DPR_STAT_SERVED_LOWEST);
 	if (args->policy == DPR_POLICY_INVERSE)
-		decision.peer = dpr_policy_inverse(args, views, n,
-						   decision.peer);
+		decision.peer = dpr_policy_inverse(args, order, decision.peer);
 	return decision;
 }
 

@@ -17,6 +17,7 @@ typedef uint32_t u32;
 typedef uint16_t u16;
 typedef int32_t s32;
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 #endif
 #include "dpr.h"
 
@@ -35,29 +36,59 @@ enum dpr_metric {
 /**
  * struct dpr_view - what a policy sees of one peer
  * @load: load by its last report, 0 to DPR_LOAD_MAX
- * @live: our live flows to it; changes while policies read it
- * @live_reported: *@live when that report came
+ * @estimate: load it is taken to have now, 0 to DPR_LOAD_MAX
+ * @live_reported: our live flows to it when that report came
  * @reported: time of that report, in the unit of dpr_policy_args.now
  * @weight: relative capacity, 1 to DPR_MAX_WEIGHT
  * @address: its address, only compared for equality
+ * @tie: orders peers that are equal otherwise; drawn anew with each report
  * @open: a report came and the peer's state is active
  */
 struct dpr_view {
 	u64 load;
-	const int *live;
+	u64 estimate;
 	s32 live_reported;
 	u32 reported;
 	u32 weight;
 	u32 address;
+	u32 tie;
 	bool open;
+};
+
+/**
+ * struct dpr_place - a peer in the order
+ * @key: estimated load per capacity; the greatest number if it is not open
+ * @tie: orders those of the same key
+ * @peer: its index
+ */
+struct dpr_place {
+	u64 key;
+	u32 tie;
+	u32 peer;
+};
+
+/**
+ * struct dpr_order - the peers, ordered by estimated load per capacity
+ * @n: how many
+ * @view: the peers
+ * @heap: the peers as a binary heap: the best comes first
+ * @place: of each peer, where in @heap it is
+ *
+ * Whoever changes it excludes others that do. dpr_policy_decide() may run at
+ * the same time: it can then see an order that is just being mended, and
+ * choose the second best.
+ */
+struct dpr_order {
+	u32 n;
+	struct dpr_view *view;
+	struct dpr_place *heap;
+	u32 *place;
 };
 
 /**
  * struct dpr_policy_args - everything else a decision depends on
  * @policy: enum dpr_policy, not stateless
- * @estimate: enum dpr_estimate
  * @draining: this host takes no new connections while a peer is usable
- * @connection_load: load that one connection adds to the host serving it
  * @own_load: this host's load, 0 to DPR_LOAD_MAX
  * @own_weight: this host's relative capacity, 1 to DPR_MAX_WEIGHT
  * @max_load: MaxLoad
@@ -68,9 +99,7 @@ struct dpr_view {
  */
 struct dpr_policy_args {
 	u32 policy;
-	u32 estimate;
 	bool draining;
-	u64 connection_load;
 	u64 own_load;
 	u32 own_weight;
 	u64 max_load;
@@ -92,11 +121,15 @@ struct dpr_decision {
 
 u64 dpr_policy_load(const u32 metric[DPR_METRICS],
 		    const u32 weight[DPR_METRICS]);
+u64 dpr_policy_estimate(const struct dpr_view *view, s32 live,
+			u32 estimate, u64 connection_load);
 bool dpr_policy_usable(const struct dpr_view *view, u32 now, u32 max_age);
-u64 dpr_policy_estimate(const struct dpr_view *view, u32 estimate,
-			u64 connection_load);
+void dpr_policy_sort(struct dpr_order *order);
+void dpr_policy_moved(struct dpr_order *order, u32 peer);
+bool dpr_policy_stale(const struct dpr_policy_args *args,
+		      const struct dpr_order *order);
 struct dpr_decision dpr_policy_decide(const struct dpr_policy_args *args,
-				      const struct dpr_view *views, u32 n);
+				      const struct dpr_order *order);
 u32 dpr_policy_hash(u32 hash, u32 client, u16 port, u32 hosts);
 
 #endif /* _DPR_POLICY_H */

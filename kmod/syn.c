@@ -147,8 +147,8 @@ static bool dpr_syn_peer_usable(struct dpr_net *dn,
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 slot = READ_ONCE(peer->slot);
 
-	return table && slot < table->n && table->peer[slot] == peer &&
-	       dpr_policy_usable(&table->view[slot], jiffies,
+	return table && slot < table->order.n && table->peer[slot] == peer &&
+	       dpr_policy_usable(&table->order.view[slot], jiffies,
 				 cfg->report_max_age_jiffies) &&
 	       peer->address != client;
 }
@@ -194,23 +194,23 @@ static unsigned int dpr_syn_decide(struct dpr_net *dn,
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	struct dpr_policy_args args = {
 		.policy = cfg->policy,
-		.estimate = cfg->estimate,
 		.draining = cfg->state != DPR_STATE_ACTIVE,
-		.connection_load = dpr_config_connection_load(cfg),
 		.own_weight = cfg->weight,
 		.max_load = cfg->max_load,
 		.now = jiffies,
 		.max_age = cfg->report_max_age_jiffies,
 		.client = (__force u32)seg->key.client,
 	};
+	static const struct dpr_order nobody;
 	struct dpr_decision decision;
 
-	if (args.policy != DPR_POLICY_OFF) {
+	if (args.policy != DPR_POLICY_OFF && !args.draining)
 		args.own_load = dpr_load_own(dn, cfg);
+	if (args.policy == DPR_POLICY_INVERSE)
 		args.random = dpr_stats_random(dn->stats);
-	}
-	decision = dpr_policy_decide(&args, table ? table->view : NULL,
-				     table ? table->n : 0);
+	if (table && unlikely(dpr_policy_stale(&args, &table->order)))
+		dpr_peer_close_stale(dn, &args);
+	decision = dpr_policy_decide(&args, table ? &table->order : &nobody);
 	if (decision.outcome == DPR_STAT_REDIRECTED)
 		return dpr_syn_redirect(dn, cfg, skb, seg,
 					table->peer[decision.peer]);

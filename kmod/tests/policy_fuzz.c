@@ -13,33 +13,36 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dpr_policy_args args;
 	struct dpr_view view[MOST];
 	struct dpr_decision d;
-	int live[MOST];
-	u32 n;
+	struct dpr_place heap[MOST];
+	u32 place[MOST], n;
+	struct dpr_order order = {
+		.view = view, .heap = heap, .place = place,
+	};
 
 	if (size < sizeof(args))
 		return 0;
 	memcpy(&args, data, sizeof(args));
 	args.policy = DPR_POLICY_LOWEST + args.policy % 2;
-	args.estimate %= DPR_ESTIMATE_MAX + 1;
 	args.draining = data[0] & 1;
 	args.own_load %= DPR_LOAD_MAX + 1;
 	args.own_weight = args.own_weight % DPR_MAX_WEIGHT + 1;
-	args.connection_load %= 2 * DPR_MAX_WEIGHT + 1;
 	data += sizeof(args);
 	size -= sizeof(args);
 	for (n = 0; n < MOST && size >= sizeof(*view); n++) {
 		memcpy(&view[n], data, sizeof(*view));
-		memcpy(&live[n], data + 4, sizeof(live[n]));
-		live[n] &= 0xffffff;
-		view[n].live = &live[n];
-		view[n].live_reported &= 0xffffff;
-		view[n].load %= DPR_LOAD_MAX + 1;
+		view[n].estimate %= DPR_LOAD_MAX + 1;
 		view[n].weight = view[n].weight % DPR_MAX_WEIGHT + 1;
 		view[n].open = data[0] & 1;
 		data += sizeof(*view);
 		size -= sizeof(*view);
 	}
-	d = dpr_policy_decide(&args, view, n);
+	order.n = n;
+	dpr_policy_sort(&order);
+	while (dpr_policy_stale(&args, &order)) {
+		view[heap[0].peer].open = false;
+		dpr_policy_moved(&order, heap[0].peer);
+	}
+	d = dpr_policy_decide(&args, &order);
 	if (d.outcome != DPR_STAT_REDIRECTED)
 		return 0;
 	if (d.peer >= n || !view[d.peer].open ||

@@ -29,21 +29,38 @@ static u64 number(void)
 #define NOW	1000
 #define HOSTS	3
 
-static int live[HOSTS];
-
 static struct dpr_view view(int i, u64 load)
 {
 	return (struct dpr_view){
-		.load = load, .live = &live[i], .reported = NOW,
+		.load = load, .estimate = load, .reported = NOW,
 		.weight = 1, .address = 100 + i, .open = true,
 	};
+}
+
+#define MOST	64
+
+/* Decides with the peers put in order first. */
+static struct dpr_decision decide(const struct dpr_policy_args *args,
+				  struct dpr_view *views, u32 n)
+{
+	struct dpr_place heap[MOST];
+	u32 place[MOST];
+	struct dpr_order order = {
+		.n = n, .view = views, .heap = heap, .place = place,
+	};
+
+	dpr_policy_sort(&order);
+	while (dpr_policy_stale(args, &order)) {
+		views[heap[0].peer].open = false;
+		dpr_policy_moved(&order, heap[0].peer);
+	}
+	return dpr_policy_decide(args, &order);
 }
 
 static struct dpr_policy_args args(u32 policy, u64 own_load)
 {
 	return (struct dpr_policy_args){
-		.policy = policy, .estimate = DPR_ESTIMATE_REPORTED,
-		.connection_load = 1, .own_load = own_load, .own_weight = 1,
+		.policy = policy, .own_load = own_load, .own_weight = 1,
 		.now = NOW, .max_age = 10, .random = number(), .client = 1,
 	};
 }
@@ -54,32 +71,32 @@ static void test_order_of_questions(void)
 	struct dpr_policy_args a = args(DPR_POLICY_OFF, 1000);
 	struct dpr_decision d;
 
-	d = dpr_policy_decide(&a, v, HOSTS);
+	d = decide(&a, v, HOSTS);
 	check(d.outcome == DPR_STAT_SERVED_OFF, "off serves");
 	a = args(DPR_POLICY_LOWEST, 49);
 	a.max_load = 50;
-	d = dpr_policy_decide(&a, v, HOSTS);
+	d = decide(&a, v, HOSTS);
 	check(d.outcome == DPR_STAT_SERVED_BELOW_MAX_LOAD,
 	      "below MaxLoad serves, though a peer has less");
 	a.own_load = 50;
-	d = dpr_policy_decide(&a, v, HOSTS);
+	d = decide(&a, v, HOSTS);
 	check(d.outcome == DPR_STAT_REDIRECTED && d.peer == 1,
 	      "at MaxLoad the lowest peer is chosen");
 	a = args(DPR_POLICY_LOWEST, 10);
-	d = dpr_policy_decide(&a, v, HOSTS);
+	d = decide(&a, v, HOSTS);
 	check(d.outcome == DPR_STAT_SERVED_LOWEST,
 	      "as low as the lowest peer serves");
 	a = args(DPR_POLICY_LOWEST, 11);
-	d = dpr_policy_decide(&a, NULL, 0);
+	d = decide(&a, NULL, 0);
 	check(d.outcome == DPR_STAT_SERVED_NO_PEER, "no peers: served");
 	a = args(DPR_POLICY_LOWEST, 0);
 	a.draining = true;
 	a.max_load = 50;
-	d = dpr_policy_decide(&a, v, HOSTS);
+	d = decide(&a, v, HOSTS);
 	check(d.outcome == DPR_STAT_REDIRECTED && d.peer == 1,
 	      "draining redirects whatever the load");
 	a.policy = DPR_POLICY_OFF;
-	d = dpr_policy_decide(&a, v, HOSTS);
+	d = decide(&a, v, HOSTS);
 	check(d.outcome == DPR_STAT_REDIRECTED, "draining redirects under off");
 }
 
@@ -90,20 +107,21 @@ static void test_usable(void)
 	struct dpr_decision d;
 
 	v[0].reported = NOW - 11;
-	d = dpr_policy_decide(&a, v, HOSTS);
+	d = decide(&a, v, HOSTS);
 	check(d.outcome == DPR_STAT_REDIRECTED && d.peer == 1,
 	      "a peer whose report is too old is not chosen");
+	v[0].open = true;
 	v[0].reported = NOW - 10;
-	d = dpr_policy_decide(&a, v, HOSTS);
+	d = decide(&a, v, HOSTS);
 	check(d.peer == 0, "a peer whose report is just not too old is");
 	v[0].open = false;
-	d = dpr_policy_decide(&a, v, HOSTS);
+	d = decide(&a, v, HOSTS);
 	check(d.peer == 1, "a peer that is not open is not chosen");
 	a.client = v[1].address;
-	d = dpr_policy_decide(&a, v, HOSTS);
+	d = decide(&a, v, HOSTS);
 	check(d.peer == 2, "the client itself is not chosen");
 	v[2].open = false;
-	d = dpr_policy_decide(&a, v, HOSTS);
+	d = decide(&a, v, HOSTS);
 	check(d.outcome == DPR_STAT_SERVED_NO_PEER, "nobody left: served");
 	a.now = 5;
 	v[0] = view(0, 1);
@@ -115,25 +133,21 @@ static void test_corrected(void)
 {
 	struct dpr_view v = view(0, 10);
 
-	live[0] = 7;
 	v.live_reported = 4;
-	check(dpr_policy_estimate(&v, DPR_ESTIMATE_CORRECTED, 1) == 13,
+	check(dpr_policy_estimate(&v, 7, DPR_ESTIMATE_CORRECTED, 1) == 13,
 	      "flows made since the report count");
-	check(dpr_policy_estimate(&v, DPR_ESTIMATE_CORRECTED, 5) == 25,
+	check(dpr_policy_estimate(&v, 7, DPR_ESTIMATE_CORRECTED, 5) == 25,
 	      "by what a connection weighs");
-	check(dpr_policy_estimate(&v, DPR_ESTIMATE_REPORTED, 5) == 10,
+	check(dpr_policy_estimate(&v, 7, DPR_ESTIMATE_REPORTED, 5) == 10,
 	      "not under the paper's estimate");
-	live[0] = 1;
-	check(dpr_policy_estimate(&v, DPR_ESTIMATE_CORRECTED, 2) == 4,
+	check(dpr_policy_estimate(&v, 1, DPR_ESTIMATE_CORRECTED, 2) == 4,
 	      "flows that ended since count, too");
-	live[0] = 0;
-	check(dpr_policy_estimate(&v, DPR_ESTIMATE_CORRECTED, 100) == 0,
+	check(dpr_policy_estimate(&v, 0, DPR_ESTIMATE_CORRECTED, 100) == 0,
 	      "but no load is below 0");
 	v.load = DPR_LOAD_MAX;
-	live[0] = 1 << 20;
-	check(dpr_policy_estimate(&v, DPR_ESTIMATE_CORRECTED, 65535) ==
-	      DPR_LOAD_MAX, "or above the greatest");
-	live[0] = 0;
+	check(dpr_policy_estimate(&v, 1 << 20, DPR_ESTIMATE_CORRECTED,
+				  65535) == DPR_LOAD_MAX,
+	      "or above the greatest");
 }
 
 static void test_weights(void)
@@ -142,11 +156,11 @@ static void test_weights(void)
 	struct dpr_policy_args a = args(DPR_POLICY_LOWEST, 1000);
 
 	v[1].weight = 2;
-	check(dpr_policy_decide(&a, v, 2).peer == 1,
+	check(decide(&a, v, 2).peer == 1,
 	      "load is compared per capacity");
 	a.own_load = 29;
 	a.own_weight = 4;
-	check(dpr_policy_decide(&a, v, 2).outcome == DPR_STAT_SERVED_LOWEST,
+	check(decide(&a, v, 2).outcome == DPR_STAT_SERVED_LOWEST,
 	      "own load too");
 }
 
@@ -166,12 +180,14 @@ static void test_metrics(void)
 static void test_ties(void)
 {
 	struct dpr_view v[HOSTS] = { view(0, 5), view(1, 5), view(2, 5) };
-	int count[HOSTS] = { 0 }, i;
+	int count[HOSTS] = { 0 }, i, k;
 
 	for (i = 0; i < 3000; i++) {
 		struct dpr_policy_args a = args(DPR_POLICY_LOWEST, 9);
 
-		count[dpr_policy_decide(&a, v, HOSTS).peer]++;
+		for (k = 0; k < HOSTS; k++)
+			v[k].tie = number();
+		count[decide(&a, v, HOSTS).peer]++;
 	}
 	check(count[0] > 900 && count[1] > 900 && count[2] > 900,
 	      "equal peers share");
@@ -186,7 +202,7 @@ static void test_inverse(void)
 	for (i = 0; i < 100000; i++) {
 		struct dpr_policy_args a = args(DPR_POLICY_INVERSE, 9);
 
-		count[dpr_policy_decide(&a, v, HOSTS).peer]++;
+		count[decide(&a, v, HOSTS).peer]++;
 	}
 	printf("# inverse: %d %d %d\n", count[0], count[1], count[2]);
 	check(abs(count[0] - 60000) < 1000 && abs(count[1] - 30000) < 1000 &&
@@ -194,40 +210,81 @@ static void test_inverse(void)
 	      "inverse chooses by 1 / (load + 1)");
 }
 
-/* The table of the policy against a naive search, over random situations. */
+static void test_inverse_skewed(void)
+{
+	struct dpr_view v[MOST];
+	int count[2] = { 0 }, i;
+
+	/* One idle peer among many busy ones: most draws are refused. */
+	for (i = 0; i < MOST; i++)
+		v[i] = view(i, i ? 99999 : 62);
+	/* Shares 1/63 and 63/100000. */
+	for (i = 0; i < 100000; i++) {
+		struct dpr_policy_args a = args(DPR_POLICY_INVERSE, 100000);
+
+		count[!!decide(&a, v, MOST).peer]++;
+	}
+	printf("# skewed: %d %d\n", count[0], count[1]);
+	check(abs(count[0] - 96183) < 1000,
+	      "inverse keeps its law when loads are skewed");
+}
+
+/* The naive way: the least loaded of all that can be chosen. */
+static u64 least(const struct dpr_policy_args *a, const struct dpr_view *v,
+		 u32 n)
+{
+	u64 best = -1;
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		if (dpr_policy_usable(&v[i], a->now, a->max_age) &&
+		    v[i].address != a->client && v[i].estimate < best)
+			best = v[i].estimate;
+	return best;
+}
+
+/*
+ * A long life of one order, its peers changed one at a time, against the
+ * naive search.
+ */
 static void test_against_model(void)
 {
-	struct dpr_view v[16];
-	int lives[16], round, i, wrong = 0;
+	u32 place[MOST], i, round, n = 0;
+	struct dpr_place heap[MOST];
+	struct dpr_view v[MOST];
+	struct dpr_order order = {
+		.view = v, .heap = heap, .place = place,
+	};
+	int wrong = 0;
 
-	for (round = 0; round < 200000; round++) {
-		u32 n = number() % 17;
+	for (round = 0; round < 400000; round++) {
 		struct dpr_policy_args a = args(DPR_POLICY_LOWEST,
 						number() % 20);
 		struct dpr_decision d;
-		u64 best = -1;
+		u64 best;
 
-		a.estimate = number() % 2;
-		a.max_load = number() % 10;
-		for (i = 0; i < (int)n; i++) {
-			lives[i] = number() % 8;
-			v[i] = (struct dpr_view){
-				.load = number() % 20, .live = &lives[i],
-				.live_reported = number() % 8,
-				.reported = NOW - number() % 14, .weight = 1,
-				.address = number() % 4,
-				.open = number() % 8,
-			};
-			if (v[i].open && NOW - v[i].reported <= 10 &&
-			    v[i].address != a.client) {
-				u64 e = dpr_policy_estimate(&v[i], a.estimate,
-							    1);
-
-				if (e < best)
-					best = e;
-			}
+		if (round % 1000 == 0) {
+			n = order.n = number() % (MOST + 1);
+			for (i = 0; i < n; i++)
+				v[i] = view(i, number() % 20);
+			dpr_policy_sort(&order);
 		}
-		d = dpr_policy_decide(&a, v, n);
+		if (n) {
+			i = number() % n;
+			v[i].estimate = number() % 20;
+			v[i].open = number() % 8;
+			v[i].reported = NOW - number() % 14;
+			v[i].tie = number();
+			dpr_policy_moved(&order, i);
+		}
+		a.max_load = number() % 10;
+		a.client = 100 + number() % (2 * MOST);
+		while (dpr_policy_stale(&a, &order)) {
+			v[heap[0].peer].open = false;
+			dpr_policy_moved(&order, heap[0].peer);
+		}
+		best = least(&a, v, n);
+		d = dpr_policy_decide(&a, &order);
 		if (a.own_load < a.max_load)
 			wrong += d.outcome != DPR_STAT_SERVED_BELOW_MAX_LOAD;
 		else if (best == (u64)-1)
@@ -236,8 +293,10 @@ static void test_against_model(void)
 			wrong += d.outcome != DPR_STAT_SERVED_LOWEST;
 		else
 			wrong += d.outcome != DPR_STAT_REDIRECTED ||
-				 dpr_policy_estimate(&v[d.peer], a.estimate,
-						     1) != best;
+				 v[d.peer].estimate != best ||
+				 v[d.peer].address == a.client;
+		for (i = 0; i < n; i++)
+			wrong += heap[place[i]].peer != i;
 	}
 	check(!wrong, "lowest agrees with a naive search");
 }
@@ -273,6 +332,7 @@ int main(void)
 	test_metrics();
 	test_ties();
 	test_inverse();
+	test_inverse_skewed();
 	test_against_model();
 	test_hash();
 	printf("1..%d\n", tests);
