@@ -57,27 +57,23 @@ bool dpr_policy_usable(const struct dpr_view *view, u32 now, u32 max_age)
 }
 
 /*
- * Load per capacity, with one more connection, in 2^-16. Of two hosts the one
+ * Load per capacity, with one more connection, in 2^-20. Of two hosts the one
  * with the smaller key is better off.
  */
 static u64 dpr_policy_key(u64 load, u32 weight)
 {
-	u64 key = (load + 1) << 16;
+	u64 key = (load + 1) << 20;
 
 	return weight == 1 ? key : key / weight;
 }
 
-static bool dpr_policy_before(const struct dpr_place *a,
-			      const struct dpr_place *b)
-{
-	return a->key != b->key ? a->key < b->key : a->tie < b->tie;
-}
+/* So much of a key orders peers that are equal otherwise. */
+#define DPR_POLICY_TIE	0xff
 
 static void dpr_policy_put(struct dpr_order *order, u32 at,
 			   const struct dpr_place *place)
 {
 	order->heap[at].key = place->key;
-	order->heap[at].tie = place->tie;
 	WRITE_ONCE(order->heap[at].peer, place->peer);
 	order->place[place->peer] = at;
 }
@@ -89,7 +85,7 @@ static u32 dpr_policy_sift_up(struct dpr_order *order, u32 at,
 
 	for (; at; at = up) {
 		up = (at - 1) / 2;
-		if (!dpr_policy_before(place, &order->heap[up]))
+		if (place->key >= order->heap[up].key)
 			break;
 		dpr_policy_put(order, at, &order->heap[up]);
 	}
@@ -106,10 +102,9 @@ static u32 dpr_policy_sift_down(struct dpr_order *order, u32 at,
 		if (down >= order->n)
 			break;
 		if (down + 1 < order->n &&
-		    dpr_policy_before(&order->heap[down + 1],
-				      &order->heap[down]))
+		    order->heap[down + 1].key < order->heap[down].key)
 			down++;
-		if (!dpr_policy_before(&order->heap[down], place))
+		if (order->heap[down].key >= place->key)
 			break;
 		dpr_policy_put(order, at, &order->heap[down]);
 	}
@@ -118,10 +113,11 @@ static u32 dpr_policy_sift_down(struct dpr_order *order, u32 at,
 
 static struct dpr_place dpr_policy_place(const struct dpr_view *view, u32 peer)
 {
+	u64 key = dpr_policy_key(view->estimate, view->weight);
+
 	return (struct dpr_place){
-		.key = view->open ? dpr_policy_key(view->estimate,
-						   view->weight) : ~0ULL,
-		.tie = view->tie,
+		.key = view->open ? (key & ~(u64)DPR_POLICY_TIE) |
+				    (view->tie & DPR_POLICY_TIE) : ~0ULL,
 		.peer = peer,
 	};
 }
@@ -156,7 +152,7 @@ void dpr_policy_moved(struct dpr_order *order, u32 peer)
 	struct dpr_place place = dpr_policy_place(&order->view[peer], peer);
 	u32 at = order->place[peer];
 
-	if (dpr_policy_before(&place, &order->heap[at]))
+	if (place.key < order->heap[at].key)
 		at = dpr_policy_sift_up(order, at, &place);
 	else
 		at = dpr_policy_sift_down(order, at, &place);
@@ -210,7 +206,7 @@ static u32 dpr_policy_lowest(const struct dpr_policy_args *args,
 		if (!dpr_policy_choosable(args, &order->view[i]))
 			continue;
 		place = dpr_policy_place(&order->view[i], i);
-		if (best == order->n || dpr_policy_before(&place, &least)) {
+		if (best == order->n || place.key < least.key) {
 			best = i;
 			least = place;
 		}

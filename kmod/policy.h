@@ -21,8 +21,8 @@ typedef int32_t s32;
 #endif
 #include "dpr.h"
 
-/* Loads are capped here, so that a load times a weight fits 64 bits. */
-#define DPR_LOAD_MAX	(1ULL << 47)
+/* Loads are capped here, so that a key of the order fits 64 bits. */
+#define DPR_LOAD_MAX	(1ULL << 43)
 
 /* The four metrics of the paper (section 3.1), in its order. */
 enum dpr_metric {
@@ -41,7 +41,7 @@ enum dpr_metric {
  * @reported: time of that report, in the unit of dpr_policy_args.now
  * @weight: relative capacity, 1 to DPR_MAX_WEIGHT
  * @address: its address, only compared for equality
- * @tie: orders peers that are equal otherwise; drawn anew with each report
+ * @tie: orders peers that are equal otherwise; drawn with each report
  * @open: a report came and the peer's state is active
  */
 struct dpr_view {
@@ -57,13 +57,12 @@ struct dpr_view {
 
 /**
  * struct dpr_place - a peer in the order
- * @key: estimated load per capacity; the greatest number if it is not open
- * @tie: orders those of the same key
+ * @key: estimated load per capacity, its lowest bits the view's tie; the
+ *	greatest number if it is not open
  * @peer: its index
  */
 struct dpr_place {
 	u64 key;
-	u32 tie;
 	u32 peer;
 };
 
