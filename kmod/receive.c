@@ -92,6 +92,12 @@ static bool dpr_receive_valid(struct sk_buff *skb, const struct dpr_inner *in)
 	       len <= skb->len - in->olen;
 }
 
+/* Is it for a connection whose addresses were checked when it began? */
+static bool dpr_receive_known(const struct dpr_inner *in)
+{
+	return in->marked && in->refcounted && inet_sk_transparent(in->sk);
+}
+
 /*
  * Addresses that a packet from a client to a peer can have. The stack checks
  * them with the route, which here is the outer header's. A packet to an address
@@ -100,8 +106,9 @@ static bool dpr_receive_valid(struct sk_buff *skb, const struct dpr_inner *in)
 static bool dpr_receive_addresses(struct dpr_net *dn, const struct iphdr *iph,
 				  const struct dpr_inner *in)
 {
-	if (ipv4_is_loopback(iph->saddr) || ipv4_is_loopback(iph->daddr) ||
-	    inet_addr_type(dn->net, iph->saddr) != RTN_UNICAST)
+	if (dpr_receive_known(in))
+		return true;
+	if (inet_addr_type(dn->net, iph->saddr) != RTN_UNICAST)
 		return false;
 	switch (inet_addr_type(dn->net, iph->daddr)) {
 	case RTN_UNICAST:
@@ -211,7 +218,10 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn, struct sk_buff *skb,
 	bool syn;
 
 	if (ip_is_fragment(iph))
-		return dpr_receive_accept(dn, skb, in);
+		return dpr_receive_addresses(dn, iph, in) ?
+		       dpr_receive_accept(dn, skb, in) :
+		       dpr_receive_refuse(dn, skb, in,
+					  DPR_STAT_RX_BAD_ADDRESS);
 	if (ntohs(iph->tot_len) < hlen + sizeof(*th) ||
 	    !pskb_may_pull(skb, in->olen + hlen + sizeof(*th)))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
@@ -223,6 +233,11 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn, struct sk_buff *skb,
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
 	syn = th->syn && !th->ack;
 	dpr_receive_lookup(dn, skb, in);
+	if (!dpr_receive_addresses(dn, dpr_receive_inner(skb, in), in)) {
+		dpr_receive_put(in);
+		return dpr_receive_refuse(dn, skb, in,
+					  DPR_STAT_RX_BAD_ADDRESS);
+	}
 	if (in->listener && !dpr_listener_ready(in->listener)) {
 		dpr_receive_put(in);
 		dpr_stats_inc(dn, DPR_STAT_RX_LISTENER_DEFERRED);
@@ -250,6 +265,9 @@ static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
 	if (!dpr_icmp_about(skb, in->olen, IPPROTO_TCP, &key) ||
 	    (!in->marked && !dpr_service_ours(dn, ntohs(key.port))))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
+	if (!dpr_receive_addresses(dn, dpr_receive_inner(skb, in), in))
+		return dpr_receive_refuse(dn, skb, in,
+					  DPR_STAT_RX_BAD_ADDRESS);
 	verdict = dpr_receive_accept(dn, skb, in);
 	if (verdict == NF_ACCEPT)
 		dpr_stats_inc(dn, DPR_STAT_RX_ICMP);
@@ -294,7 +312,7 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	iph = dpr_receive_inner(skb, &in);
 	if (iph->protocol == IPPROTO_IPIP)
 		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_NESTED);
-	if (!dpr_receive_addresses(dn, iph, &in))
+	if (ipv4_is_loopback(iph->saddr) || ipv4_is_loopback(iph->daddr))
 		return dpr_receive_refuse(dn, skb, &in,
 					  DPR_STAT_RX_BAD_ADDRESS);
 	ecn = __INET_ECN_decapsulate(otos, iph->tos, &in.ce);
