@@ -193,6 +193,22 @@ func (h *Host) Route(to netip.Prefix, via netip.Addr) error {
 	return nil
 }
 
+// Forget makes the host forget its neighbours on a link.
+func (h *Host) Forget(link string) error {
+	return h.change(link, "forget neighbours of", func(l netlink.Link) error {
+		all, err := h.nl.NeighList(l.Attrs().Index, netlink.FAMILY_V4)
+		if err != nil {
+			return err
+		}
+		for _, n := range all {
+			if err := h.nl.NeighDel(&n); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
