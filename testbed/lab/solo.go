@@ -123,10 +123,10 @@ func (s *Solo) image(ctx context.Context, sc SoloConfig) (image, error) {
 	for name, content := range sc.Files {
 		im.text(name, 0o644, string(content))
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, building := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer s.p.step("building the guest's program")()
-		return buildPrograms(ctx, sc.Source, s.dir, sc.Init)
+		return buildPrograms(building, sc.Source, s.dir, sc.Init)
 	})
 	modules := make([]string, len(sc.Built))
 	g.Go(func() error {
@@ -136,7 +136,7 @@ func (s *Solo) image(ctx context.Context, sc SoloConfig) (image, error) {
 			}
 			done := s.p.step(fmt.Sprintf("building %s.ko for %s", m.Name, s.Kernel.Release))
 			var err error
-			if modules[i], err = buildModule(ctx, moduleTree{m.Root, m.Dir, m.With, m.Name}, s.Kernel); err != nil {
+			if modules[i], err = buildModule(building, moduleTree{m.Root, m.Dir, m.With, m.Name}, s.Kernel); err != nil {
 				return err
 			}
 			done()

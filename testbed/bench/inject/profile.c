@@ -62,7 +62,7 @@ static int inject_compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Replaces each run of samples of one function by its start and count. */
+/* A function and how often it was interrupted. */
 struct inject_function {
 	char name[KSYM_SYMBOL_LEN];
 	u32 samples;
@@ -75,6 +75,7 @@ static int inject_compare_function(const void *a, const void *b)
 	return y->samples - x->samples;
 }
 
+/* Counts the samples by function, and prints the functions seen most. */
 static void inject_profile_print(void)
 {
 	struct inject_function *f;
@@ -96,9 +97,9 @@ static void inject_profile_print(void)
 		f[n - 1].samples++;
 	}
 	sort(f, n, sizeof(*f), inject_compare_function, NULL);
+	pr_info("dprinject-profile: %u all\n", inject_samples);
 	for (i = 0; i < min_t(u32, n, TOP); i++)
-		pr_info("dprinject-profile: %6u %2u%% %s\n", f[i].samples,
-			100 * f[i].samples / inject_samples, f[i].name);
+		pr_info("dprinject-profile: %u %s\n", f[i].samples, f[i].name);
 	kvfree(f);
 }
 

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"dpr/testbed/bench/wire"
+	"dpr/userland/dprnl"
+)
+
+// balancer is a system that redirects the service's packets to peers.
+type balancer interface {
+	name() string
+	modules() []string // its own, in the order in which they can be removed
+	caches() []string  // beginnings of the names of its flows' slab caches
+	// start has it balance over a number of peers, with a table for up to so
+	// many flows.
+	start(ctx context.Context, peers, flows int) error
+	stop(ctx context.Context) error
+}
+
+// dprBalancer is dpr.
+type dprBalancer struct{}
+
+func (dprBalancer) name() string      { return wire.DPR }
+func (dprBalancer) modules() []string { return []string{"dpr"} }
+func (dprBalancer) caches() []string  { return []string{"dpr_flow"} }
+
+// dprFile is dpr's module.
+const dprFile = "/lib/modules/dpr.ko"
+
+// longTime keeps reports and flows valid: a guest's clock may run fast.
+const longTime = 100 * time.Hour
+
+// start has this host drain, so that every connection is redirected.
+func (dprBalancer) start(ctx context.Context, peers, flows int) (err error) {
+	if err := insertFile(dprFile, ""); err != nil {
+		return err
+	}
+	c, err := dprnl.New()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	policy, state, most, long := dprnl.PolicyLowest, dprnl.StateDraining, uint32(flows), longTime
+	err = c.SetConfig(ctx, dprnl.ConfigUpdate{
+		Address: &address, Policy: &policy, State: &state, MaxFlows: &most, ReportMaxAge: &long,
+		TimeoutSyn: &long, TimeoutEstablished: &long, TimeoutFin: &long, TimeoutRst: &long,
+	})
+	if err != nil {
+		return err
+	}
+	for i := range peers {
+		if err := c.SetPeer(ctx, dprnl.PeerUpdate{Address: peerAddress(i), Metrics: &dprnl.Metrics{}}); err != nil {
+			return err
+		}
+	}
+	return c.AddService(ctx, dprnl.Service{Port: service})
+}
+
+func (d dprBalancer) stop(context.Context) error { return removeModules(d.modules()) }
+
+func removeModules(names []string) error {
+	for _, n := range names {
+		if err := removeModule(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

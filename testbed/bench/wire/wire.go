@@ -1,0 +1,125 @@
+// Package wire is the agreement between the bench, which boots a guest, and the
+// guest's program, which measures: what is to be measured, and what was found.
+package wire
+
+// PlanPath is the file of the guest that holds its Plan, as JSON.
+const PlanPath = "/etc/dprbench/plan.json"
+
+// Plan says what a guest measures.
+type Plan struct {
+	// Systems are measured in this order, of DPR, Tun, DR, NAT.
+	Systems []string `json:"systems"`
+	// Flows are the sizes of the routing table at which a packet's cost is
+	// measured, in rising order, with the first of Peers.
+	Flows []int `json:"flows"`
+	// Peers are the numbers of other hosts. Those after the first are measured
+	// at PeerFlows flows, for the systems of PeerSystems.
+	Peers       []int    `json:"peers"`
+	PeerFlows   int      `json:"peer_flows"`
+	PeerSystems []string `json:"peer_systems"`
+	// Packets is how many packets a figure is the mean of. SYNs and FINs are
+	// each of another connection.
+	Packets int `json:"packets"`
+	// Host has the receiving side measured, and packets that are none of ours.
+	Host bool `json:"host"`
+	// Profile has profiles made.
+	Profile bool `json:"profile"`
+	// Rounds is how often everything is measured; below 1 means once. Rounds
+	// matter where times are not numbers of instructions.
+	Rounds int `json:"rounds"`
+}
+
+// The systems that are measured.
+const (
+	DPR  = "dpr"
+	Tun  = "ipvs-tun"
+	DR   = "ipvs-dr"
+	NAT  = "ipvs-nat"
+	IPIP = "ipip"
+	None = "none" // the bare kernel
+)
+
+// The operations that are measured.
+const (
+	Syn         = "syn"         // a connection's first packet, redirected
+	Established = "established" // a later packet, redirected
+	Fin         = "fin"         // the client's first FIN, redirected
+	Receive     = "receive"     // a packet from a tunnel up to TCP and a socket
+	Other       = "other"       // a packet of this host that the system has nothing to do with
+)
+
+// Cost is what a packet costs.
+type Cost struct {
+	System string  `json:"system"`
+	Op     string  `json:"op"`
+	Flows  int     `json:"flows"` // in the routing table before the packets came
+	Peers  int     `json:"peers"`
+	Unit   string  `json:"unit"` // "instructions" or "ns"; the guest leaves it to the bench
+	Cost   float64 `json:"cost"` // mean
+	// Variant tells figures of the same operation apart.
+	Variant string `json:"variant,omitempty"`
+	Round   int    `json:"-"`
+}
+
+// The variants of Receive: what the packet finds.
+const (
+	ToEstablished = "established socket" // an ACK without data
+	ToClosed      = "closed port"        // answered by a RST
+)
+
+// The variants of Other: the packet, and what else hangs on PRE_ROUTING.
+const (
+	TCPAlone  = "tcp, no other hook"
+	UDPAlone  = "udp, no other hook"
+	TCPBeside = "tcp, beside an nftables chain"
+	UDPBeside = "udp, beside an nftables chain"
+)
+
+// Memory is what a system's routing table takes.
+type Memory struct {
+	System       string  `json:"system"`
+	Flows        int     `json:"flows"`
+	BytesPerFlow float64 `json:"bytes_per_flow"` // all memory that the table took
+	SlabPerFlow  float64 `json:"slab_per_flow"`  // of this, in the slab caches of flows
+	// Fixed is what the system took before the first flow, besides its code. It
+	// is in BytesPerFlow too.
+	Fixed int64 `json:"fixed"`
+	// FreeAfter is the guest's available memory with the table, in bytes.
+	FreeAfter int64 `json:"free_after"`
+}
+
+// Profile is where a packet's time goes.
+type Profile struct {
+	System    string     `json:"system"`
+	Op        string     `json:"op"`
+	Variant   string     `json:"variant,omitempty"`
+	Flows     int        `json:"flows"`
+	Peers     int        `json:"peers"`
+	Functions []Function `json:"functions"` // the most expensive ones first
+}
+
+// Function is a function's own share, with that of what builds the packets.
+type Function struct {
+	Name  string  `json:"name"`
+	Share float64 `json:"share"` // 0 to 1
+}
+
+// Unfit tells of a table that the guest's memory does not hold.
+type Unfit struct {
+	System    string `json:"system"`
+	Flows     int    `json:"flows"`
+	Needed    int64  `json:"needed"`    // bytes, from what smaller tables took
+	Available int64  `json:"available"` // bytes
+}
+
+// Record is one line from the guest: one of its fields is set.
+type Record struct {
+	Round   int      `json:"round,omitempty"`
+	Say     string   `json:"say,omitempty"` // what begins
+	Cost    *Cost    `json:"cost,omitempty"`
+	Memory  *Memory  `json:"memory,omitempty"`
+	Profile *Profile `json:"profile,omitempty"`
+	Unfit   *Unfit   `json:"unfit,omitempty"`
+	Error   string   `json:"error,omitempty"`
+	Done    bool     `json:"done,omitempty"` // all was measured
+}
