@@ -212,7 +212,7 @@ static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
  * dpr_flow_insert - remember that a connection is redirected
  * @dn: the namespace
  * @cfg: the configuration
- * @seg: the connection's SYN
+ * @seg: the connection's SYN, or a later segment of one that had no flow
  * @peer: the peer that is to serve it
  *
  * Called under RCU in softirq.

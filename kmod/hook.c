@@ -95,6 +95,21 @@ static void dpr_hook_segment(const struct sk_buff *skb,
 		   max_t(int, 0, skb->len - iph->ihl * 4 - th->doff * 4);
 }
 
+/*
+ * The set of hosts changed, and the base set that the connection follows will
+ * be dropped once all that is left of its connections is idle (members.h): one
+ * that is not gets a flow. If there is no room its next packet tries again.
+ */
+static void dpr_hook_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
+			   const struct dpr_segment *seg,
+			   struct dpr_peer *peer)
+{
+	struct dpr_flow *flow = dpr_flow_insert(dn, cfg, seg, peer);
+
+	if (!IS_ERR(flow))
+		dpr_flow_track(dn, flow, seg);
+}
+
 static unsigned int dpr_hook_tcp(struct dpr_net *dn,
 				 const struct dpr_config *cfg,
 				 struct sk_buff *skb)
@@ -111,6 +126,9 @@ static unsigned int dpr_hook_tcp(struct dpr_net *dn,
 		peer = dpr_hook_stateless(dn, skb, &seg.key);
 		if (!peer)
 			return NF_ACCEPT;
+		if (rcu_access_pointer(dn->members) !=
+		    rcu_access_pointer(dn->base) && !seg.rst)
+			dpr_hook_adopt(dn, cfg, &seg, peer);
 		dpr_tunnel_send(dn, cfg, skb, peer);
 		return NF_STOLEN;
 	}

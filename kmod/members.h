@@ -5,7 +5,8 @@
  * Packets of a connection without flow follow the hash over the base set, so
  * the base set stays while such connections may live. When the current set
  * becomes another one (a peer came or went), a new connection that the two
- * sets send to different hosts gets a flow; so no connection moves.
+ * sets send to different hosts gets a flow, and so does one without flow by its
+ * next packet; so no connection moves.
  */
 #ifndef _DPR_MEMBERS_H
 #define _DPR_MEMBERS_H

@@ -22,6 +22,8 @@ var (
 	addrD   = netip.MustParseAddr("10.77.0.13")
 	addrC   = netip.MustParseAddr("10.77.0.101")
 	addrR   = netip.MustParseAddr("10.77.0.201")
+
+	loopback = netip.MustParseAddr("127.0.0.1")
 )
 
 const (

@@ -1,0 +1,108 @@
+//go:build lab
+
+package path
+
+import (
+	"testing"
+	"time"
+
+	"dpr/userland/dprnl"
+)
+
+// The stateless policy needs no flow while the set of hosts is as it was. When
+// it changes no connection moves, whatever its age; new ones that the two sets
+// send to different hosts get a flow.
+//
+//	C ── switch ── A
+//	        ├───── B
+//	        └───── D (comes later)
+func TestStateless(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		d := c.server(t, "D", addrD)
+		d.web = serve(t, d.Host, "D", port)
+		check(t, d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
+		by := map[*conn]string{}
+		open := func(n int) map[string]int {
+			served := map[string]int{}
+			for range n {
+				k := connect(t, c.c, c.a.service())
+				got, err := k.ask("who")
+				check(t, err)
+				by[k] = got
+				served[got]++
+			}
+			return served
+		}
+		stay := func(when string) {
+			t.Helper()
+			for k, want := range by {
+				if got, err := k.ask("who"); err != nil || got != want {
+					t.Errorf("%s: %v is served by %q (%v), before by %q", when, k.LocalAddr(), got, err, want)
+				}
+			}
+		}
+		a := c.a.meter(t)
+		served := open(24)
+		if served["A"] == 0 || served["B"] == 0 {
+			t.Errorf("served by host: %v, want some by both", served)
+		}
+		a.want(t, counts{dprnl.StatRedirectedHash: uint64(served["B"]), dprnl.StatServedHash: uint64(served["A"]),
+			dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
+		if n := len(c.a.flows(t)); n != 0 {
+			t.Errorf("%d flows, want none", n)
+		}
+
+		c.a.report(t, d, 0)
+		stay("a peer came")
+		served = open(24)
+		if len(served) != 3 {
+			t.Errorf("served by host: %v, want some by each", served)
+		}
+		if n := len(c.a.flows(t)); n == 0 {
+			t.Error("no flow for connections that the two sets send to different hosts")
+		}
+		stay("a peer came, with new connections")
+
+		check(t, c.a.dpr.DeletePeer(t.Context(), addrD, false))
+		stay("the peer went")
+		open(12)
+		c.a.report(t, d, 0)
+		stay("the peer came back")
+	})
+}
+
+// A connection that was made without a flow outlives the set of hosts that it
+// follows, as long as it is not idle for longer than any connection may be.
+//
+//	C ── switch ── A (established flows live 500 ms)
+//	        ├───── B
+//	        └───── D (comes later)
+func TestStatelessLongLived(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		d := c.server(t, "D", addrD)
+		d.web = serve(t, d.Host, "D", port)
+		check(t, d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
+		const life = 500 * time.Millisecond
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless), TimeoutEstablished: ptr(life)})
+		by := map[*conn]string{}
+		for range 16 {
+			k := connect(t, c.c, c.a.service())
+			got, err := k.ask("who")
+			check(t, err)
+			by[k] = got
+		}
+		c.a.report(t, d, 0)
+		for begin := time.Now(); time.Since(begin) < 2*life; {
+			for k, want := range by {
+				if got, err := k.ask("who"); err != nil || got != want {
+					t.Fatalf("%v after the set changed %v is served by %q (%v), before by %q", time.Since(begin), k.LocalAddr(), got, err, want)
+				}
+			}
+			_, err := c.a.dpr.Expire(t.Context(), 0)
+			check(t, err)
+		}
+	})
+}
