@@ -33,11 +33,11 @@ func (b Builder) Newest(ctx context.Context) (Tree, error) {
 }
 
 func (b Builder) newest(ctx context.Context) (Tree, error) {
-	release, err := b.lock("newest")
+	lock, err := b.lock("newest")
 	if err != nil {
 		return Tree{}, err
 	}
-	defer release()
+	defer lock.Close()
 	root := filepath.Join(b.Cache, "newest")
 	info, err := os.Stat(root)
 	if err == nil && time.Since(info.ModTime()) < newestFor {
@@ -68,7 +68,7 @@ func (b Builder) fetchNewest(ctx context.Context, root string) error {
 	if err != nil {
 		return err
 	}
-	b.Say("fetching %s-backports' kernel and what builds modules for it (700 MB)", newestSuite)
+	b.Say("fetching %s-backports' kernel and what builds modules for it (500 MB on disk)", newestSuite)
 	tmp := root + ".new"
 	if err := os.RemoveAll(tmp); err != nil {
 		return err

@@ -42,11 +42,11 @@ func (b Builder) Debug(ctx context.Context) (Tree, error) {
 }
 
 func (b Builder) debug(ctx context.Context) (Tree, error) {
-	release, err := b.lock("debug")
+	lock, err := b.lock("debug")
 	if err != nil {
 		return Tree{}, err
 	}
-	defer release()
+	defer lock.Close()
 	key, err := b.debugKey(ctx)
 	if err != nil {
 		return Tree{}, err
@@ -56,7 +56,7 @@ func (b Builder) debug(ctx context.Context) (Tree, error) {
 		if err := b.install(ctx, "packages-debug"); err != nil {
 			return Tree{}, err
 		}
-		if err := b.buildDebug(ctx, root); err != nil {
+		if err := b.buildDebug(ctx, root, lock); err != nil {
 			return Tree{}, err
 		}
 	}
@@ -90,7 +90,7 @@ func packageVersion(ctx context.Context, name string) (string, error) {
 }
 
 // buildDebug builds the kernel and lays it out below root.
-func (b Builder) buildDebug(ctx context.Context, root string) error {
+func (b Builder) buildDebug(ctx context.Context, root string, lock *os.File) error {
 	build := root + ".build"
 	unpacked := filepath.Join(build, ".unpacked")
 	if !exists(unpacked) {
@@ -111,8 +111,8 @@ func (b Builder) buildDebug(ctx context.Context, root string) error {
 	if err := configure(ctx, build); err != nil {
 		return err
 	}
-	b.Say("compiling the debug kernel: about %d files, 30 minutes of one core", debugObjects)
-	if err := b.compile(ctx, build); err != nil {
+	b.Say("compiling the debug kernel: about %d files, 20 minutes of one core", debugObjects)
+	if err := b.compile(ctx, build, lock); err != nil {
 		return err
 	}
 	b.Say("laying the debug kernel out in %s", root)
@@ -157,10 +157,10 @@ func lostOptions(fragment, config string) []string {
 }
 
 // compile builds the kernel and its modules, telling how far it is.
-func (b Builder) compile(ctx context.Context, build string) error {
+func (b Builder) compile(ctx context.Context, build string, lock *os.File) error {
 	cmd := command(ctx, build, "make", fmt.Sprintf("-j%d", runtime.NumCPU()), "bzImage", "modules")
 	w := &makeProgress{say: b.Say}
-	cmd.Stdout, cmd.Stderr = w, w
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = w, w, []*os.File{lock}
 	if err := runLocked(cmd); err != nil {
 		return fmt.Errorf("make in %s: %w\n%s", build, err, w.end())
 	}

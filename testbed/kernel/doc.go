@@ -53,8 +53,9 @@ func (b Builder) install(ctx context.Context, list string) error {
 }
 
 // lock makes sure that one process makes a kind of kernel at a time. The lock
-// ends with the process if release is not called.
-func (b Builder) lock(kind string) (release func(), err error) {
+// lasts until the file is closed, by this process and by the commands that were
+// given it: what a killed process leaves running holds it to its end.
+func (b Builder) lock(kind string) (*os.File, error) {
 	path := filepath.Join(b.Cache, kind+".lock")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -71,7 +72,7 @@ func (b Builder) lock(kind string) (release func(), err error) {
 		f.Close()
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
-	return func() { f.Close() }, nil
+	return f, nil
 }
 
 // run runs a command in dir and returns all that it printed; an error holds it too.

@@ -2,8 +2,10 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -177,15 +179,15 @@ func TestRun(t *testing.T) {
 
 func TestLock(t *testing.T) {
 	b, said := builder(t)
-	release, err := b.lock("x")
+	first, err := b.lock("x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	taken := make(chan error)
 	go func() {
-		again, err := b.lock("x")
+		second, err := b.lock("x")
 		if err == nil {
-			again()
+			err = second.Close()
 		}
 		taken <- err
 	}()
@@ -194,7 +196,20 @@ func TestLock(t *testing.T) {
 		t.Fatalf("locked twice: %v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
-	release()
+	// A command that outlives the process holds the lock.
+	cmd := exec.Command("sleep", "0.3")
+	cmd.ExtraFiles = []*os.File{first}
+	if err := errors.Join(cmd.Start(), first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-taken:
+		t.Fatalf("locked while a command holds the lock: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
 	if err := <-taken; err != nil || len(*said) != 1 {
 		t.Errorf("second lock: %v, said %q", err, *said)
 	}

@@ -8,7 +8,7 @@ import (
 
 const (
 	// debugObjects is about what make compiles for the debug kernel.
-	debugObjects = 2400
+	debugObjects = 1530
 	// tellEvery is the time between two lines about a long build.
 	tellEvery = 20 * time.Second
 	// keptLines is how much of make's output an error shows.
