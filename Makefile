@@ -34,6 +34,19 @@ demo: deps go ## three servers, six clients 4:1:1, a minute each under off and l
 test: deps-test go ## C checks, Go unit tests and the integration tests in the lab
 	@testbed/check/test.sh
 
+.PHONY: test-kernels
+test-kernels: deps ## the packet path on Debian's 6.1, 6.12 and newest kernels
+	@testbed/kernel/test.sh 6.1 6.12 newest
+
+.PHONY: test-debug
+test-debug: deps ## the same on a kernel with KASAN, lockdep, kmemleak (built first, 20 minutes of one core)
+	@testbed/kernel/test.sh debug
+
+.PHONY: lint
+lint: ## warnings of gcc, clang, sparse, checkpatch, gofmt, vet, staticcheck
+	@testbed/deps/install.sh packages packages-test packages-lint
+	@testbed/check/lint.sh
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin out
