@@ -29,11 +29,11 @@ const (
 // A namespace is a network namespace that a process of ours keeps alive; the
 // kernel ends the process with the test, however that ends.
 type namespace struct {
-	t   *testing.T
+	t   testing.TB
 	pid int
 }
 
-func newNamespace(t *testing.T) namespace {
+func newNamespace(t testing.TB) namespace {
 	t.Helper()
 	cmd := exec.Command("sleep", "600")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}

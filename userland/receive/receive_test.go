@@ -207,30 +207,6 @@ func TestHandle(t *testing.T) {
 	}
 }
 
-// Nothing forged is accepted, however much of it comes.
-func TestFlood(t *testing.T) {
-	r, k, _ := setup(t)
-	good := sent(t, peer, 2, 1, 0, key)
-	if err := r.handle(t.Context(), good, peer); err != nil {
-		t.Fatal(err)
-	}
-	const tries = 100_000
-	forged := make([]byte, report.MaxLen)
-	for i := range tries {
-		copy(forged, good)
-		forged[i%len(forged)] ^= byte(1 + i%255)
-		if err := r.handle(t.Context(), forged[:len(forged)-i%2*(i%50)], peer); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(k.peers) != 1 || r.counts.Get("accepted") != 1 || r.counts.total() != tries+1 {
-		t.Errorf("the kernel was told %d times; counts %v", len(k.peers), r.counts.attrs())
-	}
-	if r.counts.Get("other") != 0 {
-		t.Error("refusals without a reason")
-	}
-}
-
 // A host that says it is leaving is out of the load table at its first word,
 // stays out while it says so, and comes back when it is active again.
 func TestLeaving(t *testing.T) {
