@@ -19,10 +19,11 @@ const dumpBuffer = 64 << 10
 // thread that called New. It is safe for concurrent use.
 type Client struct {
 	conn *genetlink.Conn
-	dial func() (*netlink.Conn, error) // a connection of its own for a stream
+	dial func() (*netlink.Conn, error) // a connection of its own for a stream, or for batches
 
-	mu     sync.Mutex
-	family genetlink.Family
+	mu      sync.Mutex
+	family  genetlink.Family
+	batches *netlink.Conn // opened when it is needed
 }
 
 // New connects to the module. The error is ErrNotLoaded if it is not there.
@@ -46,8 +47,17 @@ func initClient(conn *genetlink.Conn, dial func() (*netlink.Conn, error)) (*Clie
 	return &Client{conn: conn, dial: dial, family: family}, nil
 }
 
-// Close ends the connection.
-func (c *Client) Close() error { return c.conn.Close() }
+// Close ends the connections.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var err error
+	if c.batches != nil {
+		err = c.batches.Close()
+		c.batches = nil
+	}
+	return errors.Join(err, c.conn.Close())
+}
 
 // findFamily asks the kernel for the family.
 func findFamily(conn *genetlink.Conn) (genetlink.Family, error) {

@@ -97,7 +97,7 @@ func TestFlood(t *testing.T) {
 	const tries = 100_000
 	r, k, _ := setup(t)
 	good := reportAt(t, key, func(*report.Report) {})
-	if err := r.handle(t.Context(), good, peer); err != nil {
+	if err := r.one(t, good, peer); err != nil {
 		t.Fatal(err)
 	}
 	list := attacks(t, good)
@@ -109,7 +109,7 @@ func TestFlood(t *testing.T) {
 			b = append(b, good[len(b):]...)
 		}
 		before := r.counts.Get(a.reason)
-		if err := r.handle(t.Context(), b, from); err != nil {
+		if err := r.one(t, b, from); err != nil {
 			t.Fatal(err)
 		}
 		if r.counts.Get(a.reason) != before+1 {

@@ -113,15 +113,25 @@ func send(n namespace, network config.Network, port uint16, text string) {
 
 func read(t *testing.T, s Source, wait time.Duration) string {
 	t.Helper()
-	buf := make([]byte, 100)
-	n, from, err := s.Read(buf, time.Now().Add(wait))
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return "nothing"
+	deadline := time.Now().Add(wait)
+	for {
+		batch, err := s.Read(deadline)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return "nothing"
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Those that come together are copies.
+		for _, d := range batch {
+			if string(d.Data) != string(batch[0].Data) {
+				t.Errorf("%q came with %q", d.Data, batch[0].Data)
+			}
+		}
+		if len(batch) > 0 {
+			return batch[0].Sender.String() + " " + string(batch[0].Data)
+		}
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return from.String() + " " + string(buf[:n])
 }
 
 func TestSockets(t *testing.T) {

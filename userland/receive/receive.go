@@ -10,10 +10,8 @@ package receive
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"net/netip"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -28,20 +26,32 @@ import (
 type Kernel interface {
 	apply.Kernel
 	SetPeer(context.Context, dprnl.PeerUpdate) error
+	SetPeers(context.Context, []dprnl.PeerUpdate) []error
 	DeletePeer(ctx context.Context, address netip.Addr, dead bool) error
 	Close() error
 }
 
 // A Source is where datagrams come from.
 type Source interface {
-	// Read waits for a datagram from a configured network until the deadline;
-	// then the error is os.ErrDeadlineExceeded.
-	Read(b []byte, deadline time.Time) (n int, sender netip.Addr, err error)
+	// Read waits for datagrams from configured networks until the deadline;
+	// then the error is os.ErrDeadlineExceeded. It returns those that there
+	// are, at most MaxBatch, which are valid until it is called again. There
+	// may be none.
+	Read(deadline time.Time) ([]Datagram, error)
 	// Maintain joins the networks that are not joined yet, or whose interface
 	// was replaced. An error concerns only some of them.
 	Maintain() error
 	Close() error
 }
+
+// A Datagram is what may be a report.
+type Datagram struct {
+	Data   []byte // at most one byte longer than a report, so that longer ones show
+	Sender netip.Addr
+}
+
+// MaxBatch is how many datagrams are read at once.
+const MaxBatch = 64
 
 // Options are what a receiver works with.
 type Options struct {
@@ -59,6 +69,9 @@ const (
 	logEvery      = 10 * time.Second // the same trouble is logged once per
 	maintainEvery = time.Second      // networks and the kernel are looked at once per
 	summaryEvery  = time.Minute      // counts are logged once per, if they changed
+	// gather is how long datagrams are left to come together, after those
+	// that have come were dealt with: many hosts are then not many wake-ups.
+	gather = 20 * time.Millisecond
 )
 
 // A Receiver turns reports into the kernel's load table. It implements
@@ -129,11 +142,9 @@ func (r *Receiver) Run(ctx context.Context, ready, alive func()) error {
 	}
 	defer stop()
 	ready()
-	// One byte more than a report may have, so that longer ones are noticed.
-	buf := make([]byte, report.MaxLen+1)
 	for ctx.Err() == nil {
 		alive()
-		if err := r.step(ctx, buf); errors.Is(err, dprnl.ErrNoRight) {
+		if err := r.step(ctx); errors.Is(err, dprnl.ErrNoRight) {
 			return err
 		}
 	}
@@ -141,99 +152,17 @@ func (r *Receiver) Run(ctx context.Context, ready, alive func()) error {
 	return nil
 }
 
-// step handles one datagram, or the second without one.
-func (r *Receiver) step(ctx context.Context, buf []byte) error {
-	if now := time.Now(); !now.Before(r.due) {
-		r.due = now.Add(maintainEvery)
-		if err := r.maintain(ctx); err != nil {
-			return err
-		}
-	}
-	n, sender, err := r.source.Read(buf, r.due)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil
-	}
-	if err != nil {
-		r.log.Log(slog.LevelWarn, "read", "receiving failed", "error", err)
-		// The socket may fail at once and for ever; the pause bounds the work.
-		sleep(ctx, 100*time.Millisecond)
-		return nil
-	}
-	return r.handle(ctx, buf[:n], sender)
-}
-
-// handle judges a datagram and tells the kernel of it.
-func (r *Receiver) handle(ctx context.Context, datagram []byte, sender netip.Addr) error {
-	if sender == r.host {
-		return r.own(datagram, sender)
-	}
-	rep, err := r.verifier.Verify(datagram, sender)
-	if err != nil {
-		reason := report.Reason(err)
-		r.counts.add(reason)
-		r.log.Log(slog.LevelWarn, reason, "report refused", "sender", sender, "reason", reason, "error", err)
-		return nil
-	}
-	if r.o.Memory != nil && r.o.Memory.Err() != nil {
-		r.log.Log(slog.LevelWarn, "memory", "reports are not remembered", "error", r.o.Memory.Err())
-	}
-	k, err := r.link.Get()
-	if err == nil {
-		err = r.link.Note(r.tell(ctx, k, &rep))
-	}
-	if err != nil {
-		r.counts.add(reasonKernel)
-		if ctx.Err() == nil {
-			r.log.Log(slog.LevelWarn, "kernel", "the kernel did not take a report", "peer", rep.Host, "error", err)
-		}
-		return err
-	}
-	r.counts.add(Accepted)
-	return nil
-}
-
-// tell gives the kernel a report. A host that is leaving is taken out of the
-// load table at its first word; it stays known, so that its flows and ours to
-// it go on, and what else it says while it leaves changes nothing: from then
-// on its silence counts, and dpr-cleanup finds out when it is gone.
-func (r *Receiver) tell(ctx context.Context, k Kernel, rep *report.Report) error {
-	leaving := rep.State == dprnl.StateLeaving
-	if leaving && r.left[rep.Host] {
-		return nil
-	}
-	err := k.SetPeer(ctx, dprnl.PeerUpdate{
-		Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight,
-	})
-	if err != nil {
-		return err
-	}
-	if !leaving {
-		delete(r.left, rep.Host)
-		return nil
-	}
-	if err := k.DeletePeer(ctx, rep.Host, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if len(r.left) >= dprnl.MaxPeers {
-		clear(r.left) // they are taken out once more
-	}
-	r.left[rep.Host] = true
-	r.o.Log.Info("a peer is leaving and gets no new connections", "peer", rep.Host)
-	return nil
-}
-
 // own ignores this host's reports. One of another boot is not ours: either it
 // is replayed, or another host has our address.
-func (r *Receiver) own(datagram []byte, sender netip.Addr) error {
+func (r *Receiver) own(datagram []byte, sender netip.Addr) {
 	rep, err := r.verifier.Verify(datagram, sender)
 	if err == nil && rep.Boot != r.o.Boot {
 		r.counts.add(reasonAddress)
 		r.log.Log(slog.LevelError, reasonAddress, "another host reports with this host's address",
 			"address", sender, "boot", rep.Boot.String())
-		return nil
+		return
 	}
 	r.counts.add(Own)
-	return nil
 }
 
 // maintain takes over a new configuration, joins networks, and looks after

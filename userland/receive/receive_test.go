@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type kernel struct {
 	services []dprnl.Service
 	peers    []dprnl.PeerUpdate
 	deleted  []string
+	refused  netip.Addr // a peer that is not taken
 	err      error
 }
 
@@ -74,6 +76,19 @@ func (k *kernel) SetPeer(_ context.Context, u dprnl.PeerUpdate) error {
 	return k.err
 }
 
+func (k *kernel) SetPeers(ctx context.Context, list []dprnl.PeerUpdate) []error {
+	errs := make([]error, len(list))
+	for i, u := range list {
+		if errs[i] = k.SetPeer(ctx, u); errs[i] == nil && u.Address == k.refused {
+			errs[i] = &dprnl.Error{Op: "setting a peer", Errno: syscall.ENOSPC}
+		}
+	}
+	if errors.Join(errs...) == nil {
+		return nil
+	}
+	return errs
+}
+
 func (k *kernel) DeletePeer(_ context.Context, a netip.Addr, dead bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -97,23 +112,18 @@ func (k *kernel) get() (dprnl.Config, int, int) {
 	return k.config, len(k.services), len(k.peers)
 }
 
-type datagram struct {
-	data []byte
-	from netip.Addr
-}
-
 // A source is a channel of datagrams.
 type source struct {
-	in     chan datagram
+	in     chan Datagram
 	closed bool
 }
 
-func (s *source) Read(b []byte, deadline time.Time) (int, netip.Addr, error) {
+func (s *source) Read(deadline time.Time) ([]Datagram, error) {
 	select {
 	case d := <-s.in:
-		return copy(b, d.data), d.from, nil
+		return []Datagram{d}, nil
 	case <-time.After(time.Until(deadline)):
-		return 0, netip.Addr{}, os.ErrDeadlineExceeded
+		return nil, os.ErrDeadlineExceeded
 	}
 }
 
@@ -132,7 +142,7 @@ func testConfig() *config.Config {
 func setup(t *testing.T) (*Receiver, *kernel, *source) {
 	t.Helper()
 	k := &kernel{config: dprnl.Config{Address: own}}
-	s := &source{in: make(chan datagram, 100)}
+	s := &source{in: make(chan Datagram, 100)}
 	r, err := New(Options{
 		Config: testConfig(),
 		Dial:   func() (Kernel, error) { return k, nil },
@@ -159,10 +169,15 @@ func sent(t *testing.T, from netip.Addr, boot byte, sequence uint64, state dprnl
 	return b
 }
 
+// one handles one datagram.
+func (r *Receiver) one(t *testing.T, data []byte, from netip.Addr) error {
+	return r.handle(t.Context(), []Datagram{{data, from}})
+}
+
 func TestHandle(t *testing.T) {
 	r, k, _ := setup(t)
 	good := sent(t, peer, 2, 1, dprnl.StateDraining, key)
-	if err := r.handle(t.Context(), good, peer); err != nil {
+	if err := r.one(t, good, peer); err != nil {
 		t.Fatal(err)
 	}
 	if len(k.peers) != 1 {
@@ -188,7 +203,7 @@ func TestHandle(t *testing.T) {
 		{"own", []byte("anything"), own},
 	} {
 		before := r.counts.Get(tt.reason)
-		if err := r.handle(t.Context(), tt.data, tt.from); err != nil {
+		if err := r.one(t, tt.data, tt.from); err != nil {
 			t.Error(err)
 		}
 		if r.counts.Get(tt.reason) != before+1 {
@@ -199,11 +214,46 @@ func TestHandle(t *testing.T) {
 		t.Errorf("the kernel was told of %d peers; counts %v", len(k.peers), r.counts.attrs())
 	}
 	k.err = dprnl.ErrNotLoaded
-	if err := r.handle(t.Context(), sent(t, peer, 2, 9, 0, key), peer); !errors.Is(err, dprnl.ErrNotLoaded) {
+	if err := r.one(t, sent(t, peer, 2, 9, 0, key), peer); !errors.Is(err, dprnl.ErrNotLoaded) {
 		t.Errorf("error %v", err)
 	}
 	if r.counts.Get("kernel") != 1 {
 		t.Error("a refusal by the kernel was not counted")
+	}
+}
+
+// Of datagrams that come together each counts by itself, in its order.
+func TestBatch(t *testing.T) {
+	r, k, _ := setup(t)
+	host := func(n byte) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, n}) }
+	k.refused = host(5)
+	var batch []Datagram
+	add := func(n byte, sequence uint64, state dprnl.State) {
+		batch = append(batch, Datagram{sent(t, host(n), n, sequence, state, key), host(n)})
+	}
+	add(2, 1, dprnl.StateActive)
+	add(3, 1, dprnl.StateLeaving)
+	add(3, 2, dprnl.StateActive)
+	add(2, 1, dprnl.StateActive) // again
+	batch = append(batch, Datagram{[]byte("?"), host(4)})
+	add(5, 1, dprnl.StateActive)
+	add(6, 1, dprnl.StateLeaving)
+	add(2, 2, dprnl.StateDraining)
+	if err := r.handle(t.Context(), batch); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("error %v", err)
+	}
+	var told []string
+	for _, u := range k.peers {
+		told = append(told, fmt.Sprint(u.Address.As4()[3], *u.State))
+	}
+	want := []string{"2 active", "3 leaving", "3 active", "5 active", "6 leaving", "2 draining"}
+	if !slices.Equal(told, want) || !slices.Equal(k.deleted, []string{"192.0.2.3 false", "192.0.2.6 false"}) {
+		t.Errorf("told %q, deleted %q", told, k.deleted)
+	}
+	for name, n := range map[string]uint64{"accepted": 5, "kernel": 1, "replayed": 1, "truncated": 1} {
+		if r.counts.Get(name) != n {
+			t.Errorf("%s: %d, want %d", name, r.counts.Get(name), n)
+		}
 	}
 }
 
@@ -213,7 +263,7 @@ func TestLeaving(t *testing.T) {
 	r, k, _ := setup(t)
 	handle := func(sequence uint64, state dprnl.State) {
 		t.Helper()
-		if err := r.handle(t.Context(), sent(t, peer, 2, sequence, state, key), peer); err != nil {
+		if err := r.one(t, sent(t, peer, 2, sequence, state, key), peer); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -281,17 +331,17 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func TestModuleReload(t *testing.T) {
 	r, k, s := setup(t)
 	end := run(t, r)
-	s.in <- datagram{sent(t, peer, 2, 1, 0, key), peer}
+	s.in <- Datagram{sent(t, peer, 2, 1, 0, key), peer}
 	eventually(t, "a peer", func() bool { _, _, n := k.get(); return n == 1 })
 	if _, n, _ := k.get(); n != 0 {
 		t.Error("a configured kernel was configured")
 	}
 	k.set(dprnl.ErrNotLoaded, dprnl.Config{})
-	s.in <- datagram{sent(t, peer, 2, 2, 0, key), peer}
+	s.in <- Datagram{sent(t, peer, 2, 2, 0, key), peer}
 	eventually(t, "a failure", func() bool { return r.Counts().Get("kernel") == 1 })
 	k.set(nil, dprnl.Config{Address: netip.IPv4Unspecified()})
 	eventually(t, "a configuration", func() bool { c, n, _ := k.get(); return c.Address == own && n == 1 })
-	s.in <- datagram{sent(t, peer, 2, 3, 0, key), peer}
+	s.in <- Datagram{sent(t, peer, 2, 3, 0, key), peer}
 	eventually(t, "a peer after the reload", func() bool { _, _, n := k.get(); return n == 2 })
 	end()
 	if !s.closed {
@@ -308,7 +358,7 @@ func TestNewConfiguration(t *testing.T) {
 	r.Reload(c)
 	sequence := uint64(1)
 	eventually(t, "a report with the new key", func() bool {
-		s.in <- datagram{sent(t, peer, 2, sequence, 0, other), peer}
+		s.in <- Datagram{sent(t, peer, 2, sequence, 0, other), peer}
 		sequence++
 		_, _, n := k.get()
 		return n > 0

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/ipv4"
 
 	"dpr/userland/config"
+	"dpr/userland/report"
 )
 
 // readBuffer holds the reports of 10,000 hosts, should they come at once.
@@ -21,6 +22,8 @@ type socket struct {
 	conn   net.PacketConn
 	packet *ipv4.PacketConn
 	groups []*membership
+	batch  []ipv4.Message // room for what is read
+	read   []Datagram     // what was read and is wanted
 }
 
 // A membership is a multicast group on an interface.
@@ -40,7 +43,11 @@ func Open(c config.Report) (Source, error) {
 		conn.Close()
 		return nil, fmt.Errorf("setting the receive buffer: %w", err)
 	}
-	s := &socket{conn: conn, packet: ipv4.NewPacketConn(conn)}
+	s := &socket{conn: conn, packet: ipv4.NewPacketConn(conn), batch: make([]ipv4.Message, MaxBatch)}
+	for i := range s.batch {
+		s.batch[i].Buffers = [][]byte{make([]byte, report.MaxLen+1)}
+		s.batch[i].OOB = ipv4.NewControlMessage(ipv4.FlagDst | ipv4.FlagInterface)
+	}
 	// The destination tells a joined group from one that another process
 	// joined: the kernel delivers both.
 	if err := s.packet.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true); err != nil {
@@ -85,21 +92,24 @@ func (s *socket) join(g *membership) error {
 }
 
 // Read implements Source. Datagrams of other networks are passed over.
-func (s *socket) Read(b []byte, deadline time.Time) (int, netip.Addr, error) {
+func (s *socket) Read(deadline time.Time) ([]Datagram, error) {
 	if err := s.conn.SetReadDeadline(deadline); err != nil {
-		return 0, netip.Addr{}, err
+		return nil, err
 	}
-	for {
-		n, cm, from, err := s.packet.ReadFrom(b)
-		if err != nil {
-			return 0, netip.Addr{}, err
-		}
-		udp, ok := from.(*net.UDPAddr)
-		if !ok || cm == nil || !s.wanted(cm) {
+	n, err := s.packet.ReadBatch(s.batch, 0)
+	if err != nil {
+		return nil, err
+	}
+	s.read = s.read[:0]
+	for _, m := range s.batch[:n] {
+		var cm ipv4.ControlMessage
+		udp, ok := m.Addr.(*net.UDPAddr)
+		if !ok || cm.Parse(m.OOB[:m.NN]) != nil || !s.wanted(&cm) {
 			continue
 		}
-		return n, udp.AddrPort().Addr().Unmap(), nil
+		s.read = append(s.read, Datagram{m.Buffers[0][:m.N], udp.AddrPort().Addr().Unmap()})
 	}
+	return s.read, nil
 }
 
 // wanted says whether a datagram came by a configured network. One to this

@@ -32,9 +32,9 @@ func TestStatus(t *testing.T) {
 	r, _, s := setup(t)
 	r.o.Socket = path
 	end := run(t, r)
-	s.in <- datagram{sent(t, peer, 2, 1, 0, key), peer}
-	s.in <- datagram{sent(t, peer, 2, 1, 0, key), peer}
-	s.in <- datagram{[]byte("?"), peer}
+	s.in <- Datagram{sent(t, peer, 2, 1, 0, key), peer}
+	s.in <- Datagram{sent(t, peer, 2, 1, 0, key), peer}
+	s.in <- Datagram{[]byte("?"), peer}
 	eventually(t, "three datagrams", func() bool { return r.counts.total() == 3 })
 	got, err := ReadStatus(t.Context(), path)
 	if err != nil {
@@ -63,7 +63,7 @@ func TestStatusCannotBeServed(t *testing.T) {
 	r, k, s := setup(t)
 	r.o.Socket = filepath.Join(t.TempDir(), "none", "receive.sock")
 	end := run(t, r)
-	s.in <- datagram{sent(t, peer, 2, 1, dprnl.StateActive, key), peer}
+	s.in <- Datagram{sent(t, peer, 2, 1, dprnl.StateActive, key), peer}
 	eventually(t, "a peer", func() bool { _, _, n := k.get(); return n == 1 })
 	end()
 }
