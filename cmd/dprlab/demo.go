@@ -37,17 +37,10 @@ func runDemo(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("demo: finding this program: %w", err)
 	}
-	name := "demo"
-	for _, l := range c.Lineage() {
-		if l.IsSet("name") {
-			name = l.String("name")
-			break
-		}
-	}
 	ctx, stop := interruptible(c)
 	defer stop()
 	return demo.Run(ctx, demo.Options{
-		Lab:         name,
+		Lab:         labNameOr(c, "demo"),
 		Duration:    c.Duration("duration"),
 		Seed:        c.Uint64("seed"),
 		Dir:         c.String("out"),

@@ -42,7 +42,7 @@ func app() *cli.App {
 			"namespaces. All are on one bridge in a namespace of its own; the machine's network is left alone.\n" +
 			"If a server's kernel panics or complains, every command that ran something fails and shows it.",
 		Flags:                  []cli.Flag{&cli.StringFlag{Name: "name", Value: "lab", Usage: "`NAME` of the lab"}},
-		Commands:               slices.Concat(labCommands(), hostCommands(), demoCommands()),
+		Commands:               slices.Concat(labCommands(), hostCommands(), demoCommands(), benchCommands()),
 		UseShortOptionHandling: true,
 		HideVersion:            true,
 		OnUsageError:           func(_ *cli.Context, err error, _ bool) error { return err },
@@ -77,13 +77,16 @@ func command(name, usage, args string, least, most int, action cli.ActionFunc, f
 }
 
 // labName returns the lab's name, given before or after the command.
-func labName(c *cli.Context) string {
+func labName(c *cli.Context) string { return labNameOr(c, "lab") }
+
+// labNameOr is labName for a command whose lab has another name of its own.
+func labNameOr(c *cli.Context, fallback string) string {
 	for _, ctx := range c.Lineage() {
 		if ctx.IsSet("name") {
 			return ctx.String("name")
 		}
 	}
-	return "lab"
+	return fallback
 }
 
 func openLab(c *cli.Context) (*lab.Lab, error) { return lab.Open(labName(c)) }

@@ -34,6 +34,10 @@ type Config struct {
 	Link       string
 	AccessRate string
 
+	// Programs are programs of this machine, by their paths, that servers have
+	// beside the usual ones.
+	Programs []string
+
 	Source   string    // the module's root; default: found from the working directory
 	Progress io.Writer // gets a line for each step; nil = none
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,10 +15,15 @@ import (
 
 // overlayImage collects what belongs to one lab: the guests' init, what they are
 // told, and dpr. Programs are in bin; module is dpr.ko, "" without dpr.
-func overlayImage(c Config, hosts []Host, bin, module string) (image, error) {
+func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module string) (image, error) {
 	im := image{}
 	if err := im.file("/init", filepath.Join(bin, "init")); err != nil {
 		return nil, err
+	}
+	for _, program := range c.Programs {
+		if err := im.program(ctx, program); err != nil {
+			return nil, err
+		}
 	}
 	im.link("/usr/bin/svc", "/init")
 	im.link("/usr/bin/labdata", "/init")

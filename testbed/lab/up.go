@@ -117,7 +117,7 @@ func (l *Lab) prepare(ctx context.Context, c Config, p *progress) (machine, erro
 	if err != nil {
 		return m, err
 	}
-	overlay, err := overlayImage(c, l.state.Hosts, l.binDir(), module)
+	overlay, err := overlayImage(ctx, c, l.state.Hosts, l.binDir(), module)
 	if err != nil {
 		return m, err
 	}

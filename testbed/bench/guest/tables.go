@@ -137,7 +137,8 @@ func (t *table) measure() error {
 	if err := t.cost(t.injection(wire.Fin, n, t.plan.Packets, t.plan.Packets), n); err != nil {
 		return err
 	}
-	if !t.plan.Profile || n != t.plan.PeerFlows || t.peers != t.plan.Peers[0] {
+	few, many := t.plan.Peers[0], t.plan.Peers[len(t.plan.Peers)-1]
+	if !t.plan.Profile || n != t.plan.PeerFlows || t.peers != few && t.peers != many {
 		return nil
 	}
 	return t.profiles(later)

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"dpr/testbed/bench"
+)
+
+// benchCommands measure what dpr costs.
+func benchCommands() []*cli.Command {
+	return []*cli.Command{
+		command("bench", "measure what packets, flows and connections cost, beside IPVS and others", "", 0, 0, runBench,
+			&cli.IntSliceFlag{Name: "flows", Usage: fmt.Sprintf("sizes of the routing table (`N,N…`, up to %d)", bench.MaxFlows), DefaultText: "1000,100000,1000000,4000000"},
+			&cli.IntSliceFlag{Name: "peers", Usage: fmt.Sprintf("numbers of peers (`N,N…`, up to %d)", bench.MaxPeers), DefaultText: "3,64,1024"},
+			&cli.StringFlag{Name: "kernel", Value: "6.1", Usage: "`VERSION` of the guests' kernel: a series, such as 6.12, or a release"},
+			&cli.BoolFlag{Name: "short", Usage: "small tables, dpr and IPVS-TUN only, no whole connections"},
+			&cli.BoolFlag{Name: "strict", Usage: "fail if a target is missed or not measured"},
+			&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIRECTORY` of bench.json and the page bench/"}),
+	}
+}
+
+func runBench(c *cli.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("bench: finding this program: %w", err)
+	}
+	flows, peers := bench.DefaultFlows, bench.DefaultPeers
+	if c.Bool("short") {
+		flows, peers = bench.ShortFlows, bench.ShortPeers
+	}
+	if c.IsSet("flows") {
+		flows = c.IntSlice("flows")
+	}
+	if c.IsSet("peers") {
+		peers = c.IntSlice("peers")
+	}
+	ctx, stop := interruptible(c)
+	defer stop()
+	return bench.Run(ctx, bench.Options{
+		Kernel: c.String("kernel"), Flows: flows, Peers: peers,
+		Short: c.Bool("short"), Strict: c.Bool("strict"), Dir: c.String("out"),
+		Lab: labNameOr(c, "bench"), LoadCommand: []string{self, loadClient},
+		Stdout: os.Stdout, Progress: os.Stderr,
+	})
+}

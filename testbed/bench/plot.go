@@ -1,0 +1,170 @@
+package bench
+
+import (
+	"fmt"
+	"image/color"
+	"path/filepath"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"dpr/testbed/bench/wire"
+)
+
+// The size of a plot.
+const (
+	plotWidth  = 16 * vg.Centimeter
+	plotHeight = 10 * vg.Centimeter
+)
+
+// colours are told apart by people who see few of them, too.
+var colours = map[string]color.Color{
+	wire.DPR:    color.RGBA{0xd5, 0x5e, 0x00, 0xff},
+	wire.Tun:    color.RGBA{0x00, 0x72, 0xb2, 0xff},
+	wire.DR:     color.RGBA{0x00, 0x9e, 0x73, 0xff},
+	wire.NAT:    color.RGBA{0xcc, 0x79, 0xa7, 0xff},
+	PathDirect:  color.Gray{0x60},
+	PathHAProxy: color.RGBA{0xe6, 0x9f, 0x00, 0xff},
+}
+
+// balancers are the systems that redirect, in the order of legends.
+var balancers = []string{wire.DPR, wire.Tun, wire.DR, wire.NAT}
+
+// dashes tell operations apart.
+var dashes = map[string][]vg.Length{
+	wire.Syn:         nil,
+	wire.Established: {vg.Points(5), vg.Points(3)},
+}
+
+// plots writes the plots into a directory and returns their files' names.
+func (r *Report) plots(dir string) ([]string, error) {
+	draws := []struct {
+		name string
+		make func() (*plot.Plot, error)
+	}{
+		{"flows.svg", func() (*plot.Plot, error) {
+			return r.costPlot("Cost of a packet against flows in the table", "flows", func(c wire.Cost) (int, bool) {
+				return c.Flows, c.Peers == r.Plan.Peers[0]
+			})
+		}},
+		{"peers.svg", func() (*plot.Plot, error) {
+			return r.costPlot(fmt.Sprintf("Cost of a packet against peers, %s flows", count(r.Plan.PeerFlows)), "peers", func(c wire.Cost) (int, bool) {
+				return c.Peers, c.Flows == r.Plan.PeerFlows
+			})
+		}},
+		{"memory.svg", r.memoryPlot},
+		{"http.svg", r.httpPlot},
+	}
+	var names []string
+	for _, d := range draws {
+		p, err := d.make()
+		if err == nil && p != nil {
+			err = p.Save(plotWidth, plotHeight, filepath.Join(dir, d.name))
+			names = append(names, d.name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("drawing %s: %w", d.name, err)
+		}
+	}
+	return names, nil
+}
+
+// newPlot returns an empty plot with a legend and a logarithmic x axis.
+func newPlot(title, x, y string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
+	p.Y.Min = 0
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.Padding = vg.Points(2)
+	p.Add(plotter.NewGrid())
+	return p
+}
+
+// costPlot draws the figures that x picks, and where on the axis they are.
+func (r *Report) costPlot(title, label string, x func(wire.Cost) (int, bool)) (*plot.Plot, error) {
+	p := newPlot(title, label, "instructions")
+	most := 0.0
+	for _, system := range balancers {
+		for _, op := range []string{wire.Syn, wire.Established} {
+			var points plotter.XYs
+			for _, c := range r.Cost {
+				at, ok := x(c)
+				if ok && c.System == system && c.Op == op && c.Unit == Instructions {
+					points = append(points, plotter.XY{X: float64(at), Y: c.Cost})
+					most = max(most, c.Cost)
+				}
+			}
+			if err := addLine(p, points, system+", "+op, colours[system], dashes[op]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if most == 0 {
+		return nil, nil
+	}
+	p.Y.Max = most * 1.5 // room for the legend
+	return p, nil
+}
+
+// addLine adds a line with its points, unless it has none.
+func addLine(p *plot.Plot, points plotter.XYs, name string, c color.Color, dash []vg.Length) error {
+	if len(points) == 0 {
+		return nil
+	}
+	line, dots, err := plotter.NewLinePoints(points)
+	if err != nil {
+		return err
+	}
+	line.Color, dots.Color, line.Dashes = c, c, dash
+	line.Width = vg.Points(1.5)
+	dots.Shape = draw.CircleGlyph{}
+	p.Add(line, dots)
+	p.Legend.Add(name, line, dots)
+	return nil
+}
+
+func (r *Report) memoryPlot() (*plot.Plot, error) {
+	p := newPlot("Memory of a flow, all in", "flows", "bytes")
+	most := 0.0
+	for _, system := range balancers {
+		var points plotter.XYs
+		for _, m := range r.Memory {
+			if m.System == system {
+				points = append(points, plotter.XY{X: float64(m.Flows), Y: m.BytesPerFlow})
+				most = max(most, m.BytesPerFlow)
+			}
+		}
+		if err := addLine(p, points, system, colours[system], nil); err != nil {
+			return nil, err
+		}
+	}
+	if most == 0 {
+		return nil, nil
+	}
+	p.Y.Max = most * 1.4
+	return p, nil
+}
+
+func (r *Report) httpPlot() (*plot.Plot, error) {
+	if len(r.HTTP) == 0 {
+		return nil, nil
+	}
+	p := plot.New()
+	p.Title.Text, p.Y.Label.Text, p.Y.Min = "Whole connections", "connections per second", 0
+	p.Add(plotter.NewGrid())
+	var names []string
+	for i, h := range r.HTTP {
+		bar, err := plotter.NewBarChart(plotter.Values{h.ConnectionsPS}, vg.Points(50))
+		if err != nil {
+			return nil, err
+		}
+		bar.XMin, bar.Color, bar.LineStyle.Width = float64(i), colours[h.Path], 0
+		p.Add(bar)
+		names = append(names, h.Path)
+	}
+	p.NominalX(names...)
+	return p, nil
+}

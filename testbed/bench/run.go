@@ -1,0 +1,177 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"dpr/testbed/bench/wire"
+	"dpr/testbed/lab"
+)
+
+// Options says what the bench measures.
+type Options struct {
+	Kernel string // of the guests, as in lab.Config; default 6.1
+	Flows  []int  // sizes of the routing table, rising
+	Peers  []int  // numbers of peers
+	Short  bool   // dpr and IPVS-TUN only, no native speed, no whole connections
+	Strict bool   // a target that is missed or not measured is an error
+	Dir    string // where bench.json and the page's directory go
+
+	Lab         string   // name of the lab of whole connections
+	LoadCommand []string // program that calls load.Serve
+	Stdout      io.Writer
+	Progress    io.Writer
+}
+
+// Sizes of a whole run and of a short one.
+var (
+	DefaultFlows = []int{1000, 100_000, 1_000_000, 4_000_000}
+	DefaultPeers = []int{3, 64, 1024}
+	ShortFlows   = []int{1000, 100_000}
+	ShortPeers   = []int{3, 64}
+)
+
+// The bounds of Options.
+const (
+	MaxFlows = 8_000_000
+	MaxPeers = 4096
+)
+
+const (
+	packets      = 20_000
+	shortPackets = 5_000
+	peerFlows    = 100_000
+	nativeRounds = 5
+	httpRounds   = 5
+	httpDuration = 8 * time.Second
+)
+
+// ErrMissed is returned by a strict Run if a target was missed or not measured.
+var ErrMissed = errors.New("a target was not met")
+
+// plan returns what the guest is to measure.
+func (o Options) plan() (wire.Plan, error) {
+	for name, c := range map[string]struct {
+		sizes []int
+		most  int
+	}{"flows": {o.Flows, MaxFlows}, "peers": {o.Peers, MaxPeers}} {
+		if len(c.sizes) == 0 {
+			return wire.Plan{}, fmt.Errorf("bench: no number of %s given", name)
+		}
+		for i, n := range c.sizes {
+			if n < 1 || n > c.most || i > 0 && n <= c.sizes[i-1] {
+				return wire.Plan{}, fmt.Errorf("bench: %d %s: want rising numbers from 1 to %d", n, name, c.most)
+			}
+		}
+	}
+	p := wire.Plan{
+		Systems: []string{wire.DPR, wire.Tun, wire.DR, wire.NAT}, PeerSystems: []string{wire.DPR, wire.Tun},
+		Flows: o.Flows, Peers: o.Peers, PeerFlows: nearest(o.Flows, peerFlows), Packets: packets,
+		Host: true, Profile: true,
+	}
+	if o.Short {
+		p.Systems, p.PeerSystems, p.Packets = p.Systems[:2], p.PeerSystems[:1], shortPackets
+	}
+	return p, nil
+}
+
+// nearest returns the largest of rising sizes up to most, else the first.
+func nearest(sizes []int, most int) int {
+	best := sizes[0]
+	for _, n := range sizes {
+		if n <= most {
+			best = n
+		}
+	}
+	return best
+}
+
+// Run measures, writes bench.json and the page, and prints the verdicts.
+func Run(ctx context.Context, o Options) error {
+	begin := time.Now()
+	p, err := o.plan()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	r := &Report{Plan: p}
+	if err := o.packets(ctx, r); err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	if !o.Short {
+		h := httpOptions{o.Kernel, o.Lab, httpRounds, httpDuration, o.LoadCommand, o.Progress}
+		if r.HTTP, r.Lab, err = measureHTTP(ctx, h); err != nil {
+			return fmt.Errorf("bench: %w", err)
+		}
+	}
+	r.Verdicts = r.judge()
+	r.Seconds = time.Since(begin).Seconds()
+	file, page := filepath.Join(o.Dir, "bench.json"), filepath.Join(o.Dir, "bench")
+	if err := errors.Join(r.WriteFile(file), r.writePage(page), r.writeTable(o.Stdout)); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.Stdout, "\nAll figures in %s, plots in %s.\n", file, filepath.Join(page, "index.html"))
+	if o.Strict && !r.allMet() {
+		return ErrMissed
+	}
+	return nil
+}
+
+// packets measures what packets cost, in instructions and, where a kernel can run
+// natively, in ns.
+func (o Options) packets(ctx context.Context, r *Report) (err error) {
+	c, err := guestConfig(o.Kernel, "", r.Plan, o.Progress)
+	if err != nil {
+		return err
+	}
+	s, err := lab.NewSolo(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	r.Kernel = s.Kernel.Release
+	f, err := measure(ctx, s, lab.AccelCount, o.Progress)
+	if err != nil {
+		return err
+	}
+	r.take(f)
+	if o.Short {
+		r.Native.Why = "a short run leaves it out"
+		return nil
+	}
+	return o.native(ctx, r, s)
+}
+
+// allMet tells whether every target was met.
+func (r *Report) allMet() bool {
+	for _, v := range r.Verdicts {
+		if v.Outcome != Met {
+			return false
+		}
+	}
+	return true
+}
+
+// writeTable prints the verdicts.
+func (r *Report) writeTable(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(t, "TARGET\tLIMIT\tFIGURE\t\t\n")
+	for _, v := range r.Verdicts {
+		fmt.Fprintf(t, "%s\t%g\t%s\t%s\t%s\n", v.Target, v.Limit, figure(v.Figure), v.Outcome, v.Detail)
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("printing the verdicts: %w", err)
+	}
+	if !r.Native.Measured {
+		fmt.Fprintf(w, "\nNative speed was not measured: %s.\n", r.Native.Why)
+	}
+	return nil
+}
