@@ -17,7 +17,7 @@ const struct nla_policy dpr_genl_flow_policy[DPR_FLOW_A_MAX + 1] = {
 	[DPR_FLOW_A_ADDRESS] = { .type = NLA_U32 },
 	[DPR_FLOW_A_PORT] = { .type = NLA_U16 },
 	[DPR_FLOW_A_PEER] = { .type = NLA_U32 },
-	[DPR_FLOW_A_STATE] = { .type = NLA_U32 },
+	[DPR_FLOW_A_STATE] = NLA_POLICY_MAX(NLA_U32, DPR_FLOW_MAX),
 	[DPR_FLOW_A_IDLE] = { .type = NLA_REJECT },
 	[DPR_FLOW_A_EXPIRES] = { .type = NLA_REJECT },
 };
@@ -64,7 +64,7 @@ static void dpr_genl_flow_key(struct nlattr **attrs, struct dpr_flow_key *key)
  * dpr_genl_flow_start - DPR_CMD_FLOW_GET: begin
  * @cb: the dump
  *
- * Return: 0, -EINVAL for a state there is not, -ENOMEM.
+ * Return: 0 or -ENOMEM.
  */
 int dpr_genl_flow_start(struct netlink_callback *cb)
 {
@@ -73,12 +73,6 @@ int dpr_genl_flow_start(struct netlink_callback *cb)
 	struct dpr_genl_flows *dump;
 	int attr;
 
-	if (attrs[DPR_FLOW_A_STATE] &&
-	    nla_get_u32(attrs[DPR_FLOW_A_STATE]) > DPR_FLOW_MAX) {
-		NL_SET_ERR_MSG_ATTR(cb->extack, attrs[DPR_FLOW_A_STATE],
-				    "unknown flow state");
-		return -EINVAL;
-	}
 	dump = kzalloc(sizeof(*dump), GFP_KERNEL);
 	if (!dump)
 		return -ENOMEM;

@@ -180,7 +180,10 @@ static bool dpr_receive_supersedes(const struct sock *sk,
 	       after(ntohl(th->seq), tcp_twsk(sk)->tw_rcv_nxt);
 }
 
-/* Finds the socket: a connection, else a listener if there is a service. */
+/*
+ * Finds the socket: a connection, else a listener if there is a service, or
+ * was one: peers that have not heard of its end still redirect to it.
+ */
 static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 			       struct dpr_inner *in)
 {
@@ -194,7 +197,7 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 	/* In place of a connection in TIME_WAIT the listener may take a SYN. */
 	if (in->sk && (in->sk->sk_state != TCP_TIME_WAIT || !th->syn))
 		return;
-	if (dpr_service_port(dn, ntohs(th->dest)))
+	if (dpr_service_ours(dn, ntohs(th->dest)))
 		in->listener = dpr_listener_find(dn->net, skb, in->olen,
 						 in->local);
 	if (in->sk && in->listener && dpr_listener_ready(in->listener) &&

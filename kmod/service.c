@@ -132,24 +132,6 @@ bool dpr_service_match(struct dpr_net *dn, __be32 address, u16 port)
 }
 
 /**
- * dpr_service_port - is there a service on this port, on whatever address
- * @dn: the namespace
- * @port: host byte order
- *
- * Called under RCU.
- */
-bool dpr_service_port(struct dpr_net *dn, u16 port)
-{
-	const struct dpr_services *services = rcu_dereference(dn->services);
-	u32 i;
-
-	for (i = 0; services && i < services->n; i++)
-		if (services->service[i].port == port)
-			return true;
-	return false;
-}
-
-/**
  * dpr_service_teardown - free the services
  * @dn: the namespace; no hook runs in it any more
  */

@@ -29,7 +29,6 @@ struct dpr_services {
 int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service);
 int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service);
 bool dpr_service_match(struct dpr_net *dn, __be32 address, u16 port);
-bool dpr_service_port(struct dpr_net *dn, u16 port);
 void dpr_service_teardown(struct dpr_net *dn);
 
 /**

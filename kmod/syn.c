@@ -39,24 +39,28 @@ static bool dpr_syn_of_flow(struct dpr_net *dn, const struct dpr_config *cfg,
 	return false;
 }
 
-/*
- * Does this host serve the connection already? A request socket or a
- * connection does; one in TIME_WAIT is over.
- */
-static bool dpr_syn_owned(struct dpr_net *dn, const struct sk_buff *skb,
-			  const struct dpr_flow_key *key)
+/* What this host's own sockets have to do with a new connection. */
+enum dpr_syn_socket {
+	DPR_SYN_NONE,	/* nothing */
+	DPR_SYN_CLOSED,	/* one of the same 4-tuple is in TIME_WAIT */
+	DPR_SYN_OWNED,	/* this host serves it already */
+};
+
+static enum dpr_syn_socket dpr_syn_socket(struct dpr_net *dn,
+					  const struct sk_buff *skb,
+					  const struct dpr_flow_key *key)
 {
+	enum dpr_syn_socket found;
 	struct sock *sk;
-	bool owned;
 
 	sk = dpr_compat_lookup_established(dn->net, key->client,
 					   key->client_port, key->address,
 					   ntohs(key->port), inet_iif(skb), 0);
 	if (!sk)
-		return false;
-	owned = sk->sk_state != TCP_TIME_WAIT;
+		return DPR_SYN_NONE;
+	found = sk->sk_state == TCP_TIME_WAIT ? DPR_SYN_CLOSED : DPR_SYN_OWNED;
 	sock_gen_put(sk);
-	return owned;
+	return found;
 }
 
 /*
@@ -153,11 +157,15 @@ static bool dpr_syn_peer_usable(struct dpr_net *dn,
 	       peer->address != client;
 }
 
-/* The stateless policy; see members.h for when a connection needs a flow. */
+/*
+ * The stateless policy. See members.h for when a connection needs a flow; it
+ * does, too, if a socket in TIME_WAIT would keep its packets here.
+ */
 static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 				      const struct dpr_config *cfg,
 				      struct sk_buff *skb,
-				      const struct dpr_segment *seg)
+				      const struct dpr_segment *seg,
+				      enum dpr_syn_socket socket)
 {
 	const struct dpr_members *members = rcu_dereference(dn->members);
 	struct dpr_members *base = rcu_dereference(dn->base);
@@ -174,7 +182,7 @@ static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 		dpr_stats_inc(dn, DPR_STAT_SERVED_NO_PEER);
 		return NF_ACCEPT;
 	}
-	if (!base || READ_ONCE(base->frozen) ||
+	if (!base || READ_ONCE(base->frozen) || socket == DPR_SYN_CLOSED ||
 	    dpr_members_pick(base, key->client, key->client_port) != peer)
 		return dpr_syn_redirect(dn, cfg, skb, seg, peer);
 	if (!dpr_syn_credible(skb))
@@ -236,6 +244,7 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct dpr_flow *flow)
 {
 	const struct dpr_flow_key *key = &seg->key;
+	enum dpr_syn_socket socket;
 
 	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow)) {
 		dpr_stats_inc(dn, DPR_STAT_SYN_RETRANSMITTED);
@@ -246,7 +255,8 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!dpr_service_match(dn, key->address, ntohs(key->port)) ||
 	    !__ip_dev_find(dn->net, key->address, false))
 		return NF_ACCEPT;
-	if (dpr_syn_owned(dn, skb, key)) {
+	socket = dpr_syn_socket(dn, skb, key);
+	if (socket == DPR_SYN_OWNED) {
 		dpr_stats_inc(dn, DPR_STAT_SYN_OWNED);
 		return NF_ACCEPT;
 	}
@@ -255,6 +265,6 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	}
 	if (cfg->policy == DPR_POLICY_STATELESS)
-		return dpr_syn_stateless(dn, cfg, skb, seg);
+		return dpr_syn_stateless(dn, cfg, skb, seg, socket);
 	return dpr_syn_decide(dn, cfg, skb, seg);
 }
