@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+# What is looked at on guests; each check ends the run if it is not so, or is
+# a question.
+
+daemons="dpr-broadcast dpr-receive dpr-cleanup dpr-exporter"
+
+step() { say "$suite: $(date +%T) $*"; }
+
+# version DIRECTORY: of the packages in it.
+version() { dpkg-deb -f "$1"/dpr_*.deb Version; }
+
+# dkms_has N DIRECTORY: DKMS built and installed the version of those packages.
+dkms_has() {
+	on "$1" "dkms status dpr/$(version "$2")" </dev/null | grep -q installed ||
+		{ on "$1" 'dkms status; tail -n 40 /var/lib/dkms/dpr/*/build/make.log' </dev/null >&2; die "DKMS did not build $(version "$2")"; }
+}
+
+# refuse_active N: no process and no module of dpr's is there.
+refuse_active() {
+	found=$(on "$1" 'ps -e -o comm= | grep "^dpr-"; lsmod | grep "^dpr "' </dev/null) || :
+	[ -z "$found" ] || die "guest $1: running: $found"
+}
+
+units_active() {
+	on "$1" "systemctl is-active dpr.target dpr-setup $daemons" </dev/null >/dev/null
+}
+
+# peers_usable N COUNT
+peers_usable() {
+	[ "$(on "$1" 'dprctl peers --json' </dev/null | grep -o '"usable": *true' | wc -l)" -eq "$2" ]
+}
+
+healthy() {
+	on "$1" 'dprctl status --check' </dev/null >/dev/null 2>&1 && peers_usable "$1" 2
+}
+
+# browse: a browser's twelve connections to s1, each of which follows a redirect
+# of HTTP's on the same connection. Every page comes, and others than s1 served.
+browse() {
+	on 4 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do curl -sS -L -m 60 -w "%{http_code} %{num_redirects} %{num_connects}\n" http://s1/start & done; wait' \
+		</dev/null >"$work/pages" 2>&1 || die "the client's curl: $(cat "$work/pages")"
+	[ "$(grep -c '^200 1 1$' "$work/pages")" -eq 12 ] || die "not every page came by one connection: $(sort "$work/pages" | uniq -c)"
+	grep -qE '^s[23]$' "$work/pages" || die "no connection was redirected: $(sort "$work/pages" | uniq -c)"
+	say "served: $(grep '^s' "$work/pages" | sort | uniq -c | tr -s ' \n' ' ')"
+}
+
+# downloads_start: four slow downloads from s1, some of which are redirected.
+downloads_start() {
+	on 4 'rm -f /tmp/faster /tmp/sum.*
+for i in 1 2 3 4; do
+	(curl -sS http://s1/large | {
+		while [ ! -e /tmp/faster ]; do dd bs=16k count=1 iflag=fullblock status=none; sleep 1; done
+		cat
+	} | sha256sum >/tmp/sum.$i) >/dev/null 2>/tmp/sum.$i.err &
+	sleep 2
+done' </dev/null
+	on 1 'dprctl flows' </dev/null >"$work/flows"
+	grep -q established "$work/flows" || die "no download is redirected: $(cat "$work/flows")"
+}
+
+# downloads_end: the downloads go on at full speed and are complete.
+downloads_end() {
+	on 4 'touch /tmp/faster' </dev/null
+	want=$(seq 100000000 2>/dev/null | head -c 64M | sha256sum)
+	retry 300 downloads_done || { on 4 'cat /tmp/sum.*' </dev/null >&2; die "the downloads do not end"; }
+	[ "$(on 4 'sort -u /tmp/sum.[1-4]' </dev/null)" = "$want" ] ||
+		{ on 4 'cat /tmp/sum.*' </dev/null >&2; die "a download did not survive the upgrade"; }
+}
+
+downloads_done() {
+	[ "$(on 4 'cat /tmp/sum.[1-4] | wc -l' </dev/null)" -eq 4 ]
+}
+
+# sandboxed N: systemd's own opinion of the units.
+sandboxed() {
+	for unit in $daemons dpr-setup; do
+		on "$1" "systemd-analyze security --threshold=25 --no-pager $unit.service" </dev/null >"$work/security" 2>&1 ||
+			die "$unit is not as confined as it should be: $(grep -v '✓' "$work/security")"
+		say "$unit: $(tail -n 1 "$work/security")"
+	done
+}
+
+# consoles_clean: no kernel complained.
+consoles_clean() {
+	! grep -lE 'WARNING: CPU|BUG: |Kernel panic|Call Trace' "$work"/*.console ||
+		die "a guest's kernel complained"
+}
