@@ -95,7 +95,6 @@ struct dpr_expired {
 	bool done;
 };
 
-
 int dpr_flow_init(void);
 void dpr_flow_exit(void);
 int dpr_flow_setup(struct dpr_net *dn);

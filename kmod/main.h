@@ -61,7 +61,7 @@ struct dpr_config {
  * @list: struct dpr_flow by their embryo member
  */
 struct dpr_embryos {
-	spinlock_t lock;
+	spinlock_t lock;	/* of the list */
 	struct list_head list;
 } ____cacheline_aligned_in_smp;
 
@@ -97,7 +97,7 @@ struct dpr_embryos {
  */
 struct dpr_net {
 	struct net *net;
-	struct mutex lock;
+	struct mutex lock;	/* of configuration, services, peers */
 	struct dpr_config __rcu *config;
 	struct dpr_stats __percpu *stats;
 	bool hooked;
@@ -109,7 +109,7 @@ struct dpr_net {
 	struct hlist_head *peers;
 	u32 peer_count;
 	struct dpr_table __rcu *table;
-	spinlock_t order_lock;
+	spinlock_t order_lock;	/* of the load table's order */
 	struct dpr_members __rcu *members;
 	struct dpr_members __rcu *base;
 	unsigned long base_time;
@@ -119,7 +119,7 @@ struct dpr_net {
 	atomic_t live;
 	struct dpr_embryos embryos[DPR_EMBRYO_SHARDS];
 	struct rhashtable_iter expire;
-	struct mutex expire_lock;
+	struct mutex expire_lock;	/* of clean-up steps */
 	unsigned long full_told;
 
 	struct sk_buff_head deferred;

@@ -84,7 +84,7 @@ static int dpr_tunnel_finish(struct net *net, struct sock *sk,
 		return dst_output(net, sk, skb);
 	rcu_read_lock();
 	neigh = ip_neigh_for_gw(rt, skb, &v6);
-	if (likely(!IS_ERR(neigh))) {
+	if (!IS_ERR(neigh)) {
 		err = neigh_output(neigh, skb, v6);
 	} else {
 		kfree_skb(skb);
@@ -154,8 +154,8 @@ static void dpr_tunnel_strip_options(struct iphdr *iph)
 
 /* Sends a packet that does not fit but may be fragmented. */
 static void dpr_tunnel_fragment(struct dpr_net *dn, struct sk_buff *skb,
-			        const struct dpr_route *route,
-			        unsigned int mtu)
+				const struct dpr_route *route,
+				unsigned int mtu)
 {
 	unsigned int hlen = ip_hdrlen(skb);
 	struct ip_frag_state state;
@@ -212,8 +212,8 @@ static bool dpr_tunnel_fits(const struct sk_buff *skb, unsigned int mtu)
 
 /* Sends one packet that is no super-packet, or whose segments fit. */
 static void dpr_tunnel_send_one(struct dpr_net *dn, struct sk_buff *skb,
-			        const struct dpr_route *route,
-			        unsigned int mtu)
+				const struct dpr_route *route,
+				unsigned int mtu)
 {
 	if (likely(dpr_tunnel_fits(skb, mtu)))
 		dpr_tunnel_output(dn, skb, route);
