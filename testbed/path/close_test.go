@@ -115,12 +115,12 @@ func wantFlow(t *testing.T, s *server, state dprnl.FlowState) {
 // the client speaks again, or when the server does; never in silence. Keepalives
 // of the client keep it alive.
 //
-//	C ── switch ── A (established flows live 1 s)
+//	C ── switch ── A (established flows live 2 s)
 //	        └───── B
 func TestIdleExpiry(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		c := newCluster(t, m)
-		const life = time.Second
+		const life = 2 * time.Second
 		c.a.set(t, dprnl.ConfigUpdate{TimeoutEstablished: ptr(life)})
 		idle, cleaned, kept := connect(t, c.c, c.a.service()), connect(t, c.c, c.a.service()), connect(t, c.c, c.a.service())
 		for _, k := range []*conn{idle, cleaned, kept} {

@@ -34,7 +34,7 @@ const (
 
 // step bounds whatever should happen at once; a guest without hardware help is
 // slow.
-const step = 15 * time.Second
+const step = 30 * time.Second
 
 // A server is a host of the cluster.
 type server struct {

@@ -76,7 +76,7 @@ func TestStateless(t *testing.T) {
 // A connection that was made without a flow outlives the set of hosts that it
 // follows, as long as it is not idle for longer than any connection may be.
 //
-//	C ── switch ── A (established flows live 500 ms)
+//	C ── switch ── A (established flows live 2 s)
 //	        ├───── B
 //	        └───── D (comes later)
 func TestStatelessLongLived(t *testing.T) {
@@ -85,7 +85,7 @@ func TestStatelessLongLived(t *testing.T) {
 		d := c.server(t, "D", addrD)
 		d.web = serve(t, d.Host, "D", port)
 		check(t, d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
-		const life = 500 * time.Millisecond
+		const life = 2 * time.Second
 		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless), TimeoutEstablished: ptr(life)})
 		by := map[*conn]string{}
 		for range 16 {

@@ -78,6 +78,16 @@ func (w *web) stop() {
 	}
 }
 
+// abort is stop that leaves nothing of the connections to the kernel.
+func (w *web) abort() {
+	w.mu.Lock()
+	for c := range w.conns {
+		_ = c.(*net.TCPConn).SetLinger(0)
+	}
+	w.mu.Unlock()
+	w.stop()
+}
+
 func (w *web) run(ln net.Listener) {
 	for {
 		c, err := ln.Accept()
@@ -146,6 +156,11 @@ func dial(h *vnet.Host, to netip.AddrPort) (*conn, error) {
 	return dialWith(h, to, nil)
 }
 
+// dialFor is dial that gives up sooner.
+func dialFor(h *vnet.Host, to netip.AddrPort, timeout time.Duration) (*conn, error) {
+	return dialBy(h, to, net.Dialer{Timeout: timeout, KeepAlive: -1})
+}
+
 // dialWith connects with options set on the socket.
 func dialWith(h *vnet.Host, to netip.AddrPort, control func(fd int) error) (*conn, error) {
 	d := net.Dialer{Timeout: step, KeepAlive: -1}
@@ -155,6 +170,10 @@ func dialWith(h *vnet.Host, to netip.AddrPort, control func(fd int) error) (*con
 			return errors.Join(rc.Control(func(fd uintptr) { err = control(int(fd)) }), err)
 		}
 	}
+	return dialBy(h, to, d)
+}
+
+func dialBy(h *vnet.Host, to netip.AddrPort, d net.Dialer) (*conn, error) {
 	var nc net.Conn
 	err := h.Do(func() (err error) {
 		nc, err = d.Dial("tcp4", to.String())
@@ -177,7 +196,12 @@ func connect(t *testing.T, h *vnet.Host, to netip.AddrPort) *conn {
 
 // ask sends a line and returns the line that answers it.
 func (c *conn) ask(format string, args ...any) (string, error) {
-	if err := c.SetDeadline(time.Now().Add(step)); err != nil {
+	return c.askFor(step, format, args...)
+}
+
+// askFor is ask that gives up sooner.
+func (c *conn) askFor(timeout time.Duration, format string, args ...any) (string, error) {
+	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return "", err
 	}
 	if _, err := fmt.Fprintf(c, format+"\n", args...); err != nil {
@@ -210,8 +234,11 @@ func (c *conn) wantReset(t *testing.T) {
 }
 
 // upload sends n bytes that must arrive.
-func (c *conn) upload(n int) error {
-	if err := c.SetDeadline(time.Now().Add(2 * step)); err != nil {
+func (c *conn) upload(n int) error { return c.uploadFor(2*step, n) }
+
+// uploadFor is upload that gives up sooner.
+func (c *conn) uploadFor(timeout time.Duration, n int) error {
+	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(c, "recv %d\n", n); err != nil {

@@ -78,6 +78,19 @@ func (h *Host) IPIP(name string, local, remote netip.Addr) error {
 	return h.Up(name)
 }
 
+// Links returns the names of the host's links.
+func (h *Host) Links() ([]string, error) {
+	all, err := h.nl.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("%s: list links: %w", h.Name, err)
+	}
+	var names []string
+	for _, l := range all {
+		names = append(names, l.Attrs().Name)
+	}
+	return names, nil
+}
+
 // Received returns how many packets a link has received.
 func (h *Host) Received(link string) (uint64, error) {
 	l, err := h.link(link)
