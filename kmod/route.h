@@ -4,7 +4,7 @@
 #define _DPR_ROUTE_H
 
 #include <linux/ip.h>
-#include <net/route.h>
+#include <net/ip.h>
 #include "main.h"
 
 /**
