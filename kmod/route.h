@@ -10,7 +10,7 @@
 /**
  * struct dpr_route - one CPU's way to a peer
  * @rt: the route, a reference is held; NULL if there is none yet
- * @address: this host's address that it was made for
+ * @marker: enum dpr_marker that @header was made for
  * @check: sum of the header's constant fields, for the checksum
  * @header: the outer header, but for length, TOS and checksum
  */
