@@ -47,6 +47,16 @@ lint: ## warnings of gcc, clang, sparse, checkpatch, gofmt, vet, staticcheck
 	@testbed/deps/install.sh packages packages-test packages-lint
 	@testbed/check/lint.sh
 
+.PHONY: bench
+bench: deps-bench go ## what packets, flows and connections cost, beside IPVS and others; out/bench.json and out/bench/
+	@mkdir -p out
+	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab bench $(BENCH_FLAGS)
+
+.PHONY: bench-diff
+bench-diff: deps-bench go ## what changed in cost since a commit: make bench-diff BASE=COMMIT; fails if it got worse
+	@[ -n "$(BASE)" ] || { echo "bench-diff: say what to compare with: make bench-diff BASE=COMMIT" >&2; exit 2; }
+	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab bench-diff $(BENCH_FLAGS) "$(BASE)"
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin out
@@ -61,6 +71,10 @@ deps:
 .PHONY: deps-test
 deps-test:
 	@testbed/deps/install.sh packages packages-test
+
+.PHONY: deps-bench
+deps-bench:
+	@testbed/deps/install.sh packages packages-bench
 
 .PHONY: help
 help: ## this list

@@ -19,7 +19,20 @@ func benchCommands() []*cli.Command {
 			&cli.BoolFlag{Name: "short", Usage: "small tables, dpr and IPVS-TUN only, no whole connections"},
 			&cli.BoolFlag{Name: "strict", Usage: "fail if a target is missed or not measured"},
 			&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIRECTORY` of bench.json and the page bench/"}),
+		command("bench-diff", "measure a commit's module and the working tree's, and show what changed", "COMMIT", 1, 1, runBenchDiff,
+			&cli.Float64Flag{Name: "threshold", Value: 1, Usage: "fail if a figure grew by more than `N` per cent"},
+			&cli.IntFlag{Name: "rounds", Value: 2, Usage: "`N` boots with either module, in turn"},
+			&cli.StringFlag{Name: "kernel", Value: "6.1", Usage: "`VERSION` of the guests' kernel"}),
 	}
+}
+
+func runBenchDiff(c *cli.Context) error {
+	ctx, stop := interruptible(c)
+	defer stop()
+	return bench.Compare(ctx, bench.CompareOptions{
+		Base: c.Args().First(), Threshold: c.Float64("threshold") / 100, Rounds: c.Int("rounds"),
+		Kernel: c.String("kernel"), Stdout: os.Stdout, Progress: os.Stderr,
+	})
 }
 
 func runBench(c *cli.Context) error {
