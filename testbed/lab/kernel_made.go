@@ -16,7 +16,7 @@ const (
 
 // debugOverhead is the memory in MiB that a guest needs beyond Config.Memory
 // under the debug kernel: KASAN and kmemleak keep books on all memory.
-const debugOverhead = 640
+const debugOverhead = 320
 
 // chooseKernel returns the kernel that c.Kernel names, making it if need be.
 func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {

@@ -26,6 +26,8 @@ const (
 	makeTimeout = 2 * time.Hour
 	// stepTimeout bounds one command in a guest, on the slowest kernel.
 	stepTimeout = 3 * time.Minute
+	// leaksTimeout bounds a search for lost memory, which looks at all there is.
+	leaksTimeout = 10 * time.Minute
 	// reloads is how often the module comes and goes.
 	reloads = 10
 )
@@ -173,7 +175,7 @@ func awaitService(t *testing.T, server string) {
 func noLeaks(t *testing.T) {
 	t.Helper()
 	for _, s := range shared.Servers() {
-		ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
+		ctx, cancel := context.WithTimeout(t.Context(), leaksTimeout)
 		leaks, err := shared.Leaks(ctx, s.Name, "dpr")
 		cancel()
 		if err != nil {
