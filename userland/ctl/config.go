@@ -94,8 +94,8 @@ func (f *configFlags) flags() []cli.Flag {
 	}
 	return append(f.policyFlags.flags(),
 		&cli.GenericFlag{Name: "address", Usage: "this host's `ADDRESS`", Value: &f.address},
-		&cli.GenericFlag{Name: "policy", Usage: words(dprnl.PolicyWords()), Value: &f.policy},
-		&cli.GenericFlag{Name: "state", Usage: words(dprnl.StateWords()), Value: &f.state},
+		&cli.GenericFlag{Name: "policy", Usage: "how connections are decided: " + words(dprnl.PolicyWords()), Value: &f.policy},
+		&cli.GenericFlag{Name: "state", Usage: "what this host wants of the others: " + words(dprnl.StateWords()), Value: &f.state},
 		&cli.GenericFlag{Name: "weight", Usage: "relative `CAPACITY` of this host", Value: &f.weight},
 		&cli.GenericFlag{Name: "weight-connections", Usage: "`FACTOR` of TCP connections in the load", Value: &f.connections},
 		&cli.GenericFlag{Name: "weight-cpu", Usage: "`FACTOR` of CPU utilisation in the load", Value: &f.cpu},

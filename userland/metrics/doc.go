@@ -6,7 +6,7 @@
 // The counters' names and help texts are those of include/dpr.h:
 //
 //	dpr_up                      whether the kernel answered; without, only
-//	                            the last four are there
+//	                            the last five are there
 //	dpr_decisions_total         {decision, reason}: one per new connection
 //	dpr_<counter>_total         every other counter of the kernel
 //	dpr_flows                   {state}: live, closing
@@ -26,5 +26,6 @@
 //	dpr_receive_up              whether dpr-receive answered
 //	dpr_reports_total           {result}: accepted, own, refused
 //	dpr_reports_refused_total   {reason}
+//	dpr_receive_start_time_seconds  Unix time
 //	dpr_build_info              {version, goversion}: 1
 package metrics
