@@ -80,9 +80,9 @@ static u32 dpr_load_metric(const struct dpr_net *dn, enum dpr_metric metric)
 
 	switch (metric) {
 	case DPR_METRIC_CONNECTIONS:
-		value = snmp_fold_field((void __percpu *)
-					dn->net->mib.tcp_statistics,
-					TCP_MIB_CURRESTAB);
+		value = dpr_compat_snmp_fold((void __percpu *)
+					     dn->net->mib.tcp_statistics,
+					     TCP_MIB_CURRESTAB);
 		break;
 	case DPR_METRIC_CPU:
 		value = READ_ONCE(dpr_load_cpu.busy);
