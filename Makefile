@@ -57,6 +57,20 @@ bench-diff: deps-bench go ## what changed in cost since a commit: make bench-dif
 	@[ -n "$(BASE)" ] || { echo "bench-diff: say what to compare with: make bench-diff BASE=COMMIT" >&2; exit 2; }
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab bench-diff $(BENCH_FLAGS) "$(BASE)"
 
+.PHONY: deb
+deb: ## the packages dpr and dpr-dkms, checked by lintian, in out/deb
+	@testbed/deps/install.sh packages packages-deb
+	@debian/make-deb.sh out/deb
+
+.PHONY: test-install
+test-install: ## the packages on virtual machines of Debian 12 and 13: install, reboot, upgrade, remove
+	@testbed/deps/install.sh packages packages-deb packages-install
+	@$(AS_ROOT) testbed/install/run.sh $(SUITES)
+
+.PHONY: install
+install: ## what "make" built, for the running kernel and below $(DESTDIR)/usr/local, with systemd's units
+	@testbed/install/plain.sh "$(DESTDIR)"
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin out

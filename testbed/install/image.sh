@@ -51,7 +51,7 @@ packages=$(sed -e 's/#.*//' -e '/^ *$/d' "$here/packages-guest" | tr -s ' \n' ',
 sum=$(cat "$here/image.sh" "$here/packages-guest" | sha256sum | cut -c -16)
 final=$(cache)/$suite-$sum
 mkdir -p "$(cache)"
-exec 9>"$(cache)/lock"
+exec 9>"$(cache)/$suite.lock"
 flock 9
 if [ ! -e "$final/disk.raw" ]; then
 	uri=$(archive)
