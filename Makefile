@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+#
 # Everything starts here: "make help" lists what there is to do.
 #
 # Each target works on a fresh Debian 12 machine on its own: what it needs of

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Command dpr-broadcast sends this host's load to the other hosts of the
 // cluster, once a period.
 package main

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Command dpr-cleanup expires flows and gives up hosts that fell silent.
 package main
 

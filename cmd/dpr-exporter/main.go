@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Command dpr-exporter tells Prometheus of this host's part in the cluster.
 package main
 

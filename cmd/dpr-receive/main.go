@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Command dpr-receive takes the reports of the other hosts of the cluster and
 // keeps the kernel's load table.
 package main

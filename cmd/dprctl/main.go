@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Command dprctl shows and changes what Distributed Packet Rewriting does on
 // this host.
 package main

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Command dprlab brings up a cluster of real kernels on one machine and works
 // with its hosts. All it does is in package dpr/testbed/lab.
 package main

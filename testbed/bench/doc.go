@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package bench measures what dpr costs beside IPVS, the kernel's ipip device and
 // the bare kernel.
 //

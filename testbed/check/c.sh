@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Checks of the module: gcc with W=1 and sparse against the guests' kernel,
 # neither with a warning; checkpatch; the unit tests that run in user space.
 # The module is built in a copy, so that the tree keeps what was built there.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs "go test" with the given arguments, keeping its output in a file, and
 # fails on a skipped test too: what did not run has not passed.
 # usage: go-test.sh LOG ARGUMENT...

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # gofmt and go vet on all Go code, the lab tests included.
 set -eu
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # make lint: all that can be said of the code without running it, with no warning
 # let pass. Every check runs, also after one that failed.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # make test: runs every stage, also after one that failed, says how long each
 # took, and ends with what "go test" said of each package.
 set -u

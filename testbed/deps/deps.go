@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package deps knows the Debian packages that building and the lab need. The
 // file "packages" in its directory is the list; install.sh reads the same one.
 package deps

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Prints the directory of a go command that can build this module: the one in
 # PATH, or where Go's own and Debian's packages put it. From 1.21 on, Go fetches
 # the very version that go.mod asks for, as a Go module, if it is older itself.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Installs the Debian packages that are missing, and nothing else, saying which
 # and why. usage: install.sh [FILE...]: lists of packages next to this script,
 # "packages" if none is named. Go is looked for too, see go-dir.sh.

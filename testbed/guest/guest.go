@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package guest is the agreement between the lab, which writes a guest's
 // initramfs, and the guest's init, which reads it.
 package guest

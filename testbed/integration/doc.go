@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package integration holds the tests of the whole: the module in real kernels,
 // the three processes, dprctl, a real web server and real clients, in a lab of
 // three servers and three clients that is booted once for all of them.

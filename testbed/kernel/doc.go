@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package kernel makes kernels that apt cannot simply unpack on this machine,
 // and keeps them in a cache:
 //

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # make test-kernels, make test-debug: runs what every kernel must pass on each of
 # the given ones, also after one that failed, and ends with a line for each.
 # usage: test.sh KERNEL...: as "dprlab up --kernel" names them

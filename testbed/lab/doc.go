@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package lab brings up a cluster of real kernels on one machine: server guests
 // in QEMU and clients in network namespaces, all on one bridge in a private
 // network namespace. The command dprlab, the demo and the integration tests use

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package load drives HTTP load the way the paper's SURGE clients do: a closed
 // system of a fixed population of users, each of which requests a document,
 // is idle for a while (the OFF time), requests the next, and so on.

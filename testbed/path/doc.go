@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package path holds the tests of the packet path. They are built on one
 // machine (go test -c -tags lab) and run as root in a guest whose kernel has
 // dpr.ko: each makes a cluster of network namespaces in that one kernel, since

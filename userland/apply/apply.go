@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package apply makes the kernel's configuration that of the configuration
 // file.
 package apply

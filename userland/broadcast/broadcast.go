@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package broadcast is the work of dpr-broadcast: once a period it reads this
 // host's load and state from the kernel and sends a report of them to every
 // configured network. When the host's state changes it does so at once: a host

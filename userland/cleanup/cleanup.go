@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package cleanup is the work of dpr-cleanup: it has the kernel expire flows,
 // in bounded steps, takes peers that fell silent out of the load table, and
 // tells a dead host from a host whose daemon is dead before it declares a

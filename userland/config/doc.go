@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package config reads /etc/dpr/dpr.toml, the one configuration file of a
 // host, which all its processes read. Every key, its meaning, range and
 // default is told in dpr.toml beside this file.

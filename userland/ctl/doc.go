@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package ctl is the command dprctl: it shows and changes what the kernel
 // module of this network namespace does.
 //

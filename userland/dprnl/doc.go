@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package dprnl is a typed client of dpr.ko's generic netlink family, whose
 // contract is include/dpr.h. It runs on Linux only.
 //

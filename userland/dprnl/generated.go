@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Code generated from include/dpr.h by go generate; DO NOT EDIT.
 
 package dprnl

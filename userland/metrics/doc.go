@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package metrics is the work of dpr-exporter: it tells Prometheus of this
 // host's part in the cluster, at the time of asking and from the kernel, with
 // nothing kept in between.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package receive is the work of dpr-receive: it judges every report that
 // comes in and tells the kernel of the peers' loads. To a kernel that has no
 // configuration, after the module was loaded, it gives that of the file.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package report is the load report that hosts of a cluster send each other
 // once a period: its wire format, its authentication, and the verifier that a
 // receiver judges every datagram with.

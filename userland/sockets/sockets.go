@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package sockets counts the TCP connections that this host serves, as the
 // kernel's socket diagnosis tells them. It runs on Linux only and needs no
 // right.

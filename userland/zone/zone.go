@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package zone writes DNS zones that publish the addresses of a cluster's live
 // hosts, in the master file format of RFC 1035.
 package zone

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Command guest is the only process of a guest that measures what packets cost:
 // dpr, IPVS and the bare kernel, one after the other in the same boot. Package
 // dpr/testbed/bench boots it; package wire says what it is asked and answers.

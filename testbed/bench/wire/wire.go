@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package wire is the agreement between the bench, which boots a guest, and the
 // guest's program, which measures: what is to be measured, and what was found.
 package wire

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package agent runs commands for the lab. It speaks package wire: in a guest
 // over the guest's serial port, in the lab's broker for the clients.
 package agent

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package boot is what a guest does from its kernel's first process on until its
 // services answer.
 package boot

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package data makes the files that the lab serves and checks: pseudo-random, so
 // that no packet equals another, and the same everywhere, so that a checksum can
 // be known without the file.

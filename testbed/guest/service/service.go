@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package service keeps a guest's services running: one that dies is started
 // again a second later, and what it prints goes to the guest's log.
 package service

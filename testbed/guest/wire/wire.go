@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package wire is the protocol between the lab and whatever runs commands for
 // it: the agent in a guest, over one stream of the guest's serial port, and the
 // lab's broker for the clients. One connection carries one request.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package broker is a lab's one lasting process: it runs the guests' QEMUs, holds
 // their serial ports, and passes requests of package wire on to guests and
 // clients. It lives in the lab's network namespace. When it ends, however it

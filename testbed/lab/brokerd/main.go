@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Command brokerd is a lab's broker; its argument is the lab's state directory.
 // It is started by dprlab up and is not for people.
 package main

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package cpio writes the archives that the kernel unpacks as its first file
 // system: format "newc" of Documentation/driver-api/early-userspace/buffer-format.rst.
 package cpio

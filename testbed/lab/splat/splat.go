@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package splat finds what a kernel prints when something is wrong with it.
 package splat
 

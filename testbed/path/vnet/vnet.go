@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package vnet makes networks of network namespaces in the running kernel: the
 // hosts, bridges and routers that the tests of the packet path use. Namespaces
 // have no name in the file system: they end with the process that made them,

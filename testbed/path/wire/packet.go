@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package wire builds, sends, observes and takes apart single packets.
 package wire
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Command gen writes the Go constants of package dprnl from include/dpr.h.
 package main
 

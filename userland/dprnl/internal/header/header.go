@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package header reads include/dpr.h: its numeric limits, its enums and what
 // the kernel-doc comments say of each of their members. It understands the
 // subset of C that the file is written in and refuses the rest, so that a

@@ -1,7 +1,11 @@
+// SPDX-License-Identifier: MIT
+
 package header
 
 // source is the template of the generated file.
-const source = `// Code generated from include/dpr.h by go generate; DO NOT EDIT.
+const source = `// SPDX-License-Identifier: MIT
+
+// Code generated from include/dpr.h by go generate; DO NOT EDIT.
 
 package dprnl
 
