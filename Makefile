@@ -40,6 +40,10 @@ test: deps-test go ## C checks, Go unit tests and the integration tests in the l
 test-kernels: deps ## the packet path on Debian's 6.1, 6.12 and newest kernels
 	@testbed/kernel/test.sh 6.1 6.12 newest
 
+.PHONY: smoke-kernels
+smoke-kernels: deps ## boot, redirect, reload on those that "make test" leaves out: 6.12 and the newest
+	@testbed/kernel/test.sh -s 6.12 newest
+
 .PHONY: test-debug
 test-debug: deps ## the same on a kernel with KASAN, lockdep, kmemleak (built first, 20 minutes of one core)
 	@testbed/kernel/test.sh debug
