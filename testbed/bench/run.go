@@ -162,7 +162,7 @@ func (r *Report) allMet() bool {
 	return true
 }
 
-// writeTable prints the verdicts.
+// writeTable prints the verdicts, and profiles of what was missed.
 func (r *Report) writeTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(t, "TARGET\tLIMIT\tFIGURE\t\t\n")
@@ -171,6 +171,15 @@ func (r *Report) writeTable(w io.Writer) error {
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("printing the verdicts: %w", err)
+	}
+	for _, v := range r.Verdicts {
+		if len(v.Profile) == 0 {
+			continue
+		}
+		fmt.Fprintf(w, "\n%s: missed; of all instructions, those that build the packets included,\n", v.Target)
+		for _, f := range v.Profile {
+			fmt.Fprintf(w, "  %5.1f %%  %s\n", 100*f.Share, f.Name)
+		}
 	}
 	if !r.Native.Measured {
 		fmt.Fprintf(w, "\nNative speed was not measured: %s.\n", r.Native.Why)

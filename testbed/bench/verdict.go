@@ -166,18 +166,17 @@ func (j *judgement) allMemory() {
 	}
 }
 
+// receive judges the way up to an established socket. What a packet for a closed
+// port costs is mostly the RST; the tables have it.
 func (j *judgement) receive() {
-	for _, variant := range []string{wire.ToEstablished, wire.ToClosed} {
-		ours, ok1 := find(j.instructions(), wire.DPR, wire.Receive, variant)
-		theirs, ok2 := find(j.instructions(), wire.IPIP, wire.Receive, variant)
-		bare, ok3 := find(j.instructions(), wire.None, wire.Receive, variant)
-		detail := fmt.Sprintf("%.0f of %.0f instructions", ours.Cost, theirs.Cost)
-		if ok3 {
-			detail += fmt.Sprintf("; without a tunnel %.0f, so the tunnels' share is %.2f", bare.Cost, (ours.Cost-bare.Cost)/(theirs.Cost-bare.Cost))
-		}
-		j.add("receive up to an "+variant+", of the ipip device's", orNaN(ours.Cost/theirs.Cost, ok1 && ok2), receiveAtMost, false,
-			detail, j.top(wire.DPR, wire.Receive, variant)...)
+	ours, ok1 := find(j.instructions(), wire.DPR, wire.Receive, wire.ToEstablished)
+	theirs, ok2 := find(j.instructions(), wire.IPIP, wire.Receive, wire.ToEstablished)
+	detail := fmt.Sprintf("%.0f of %.0f instructions", ours.Cost, theirs.Cost)
+	if bare, ok := find(j.instructions(), wire.None, wire.Receive, wire.ToEstablished); ok {
+		detail += fmt.Sprintf("; %.0f without a tunnel, so the tunnels alone are %.2f", bare.Cost, (ours.Cost-bare.Cost)/(theirs.Cost-bare.Cost))
 	}
+	j.add("receive up to an established socket, of the ipip device's", orNaN(ours.Cost/theirs.Cost, ok1 && ok2), receiveAtMost, false,
+		detail, j.top(wire.DPR, wire.Receive, wire.ToEstablished)...)
 }
 
 // other judges what dpr adds to a packet that is none of its own.

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestParseProfile(t *testing.T) {
+	const log = `dprinject-profile: 200 all
+something else
+dprinject-profile: 150 dpr_hook_in [dpr]
+dprinject-profile: 50 __memset
+`
+	got, err := parseProfile(log)
+	if err != nil || len(got) != 2 {
+		t.Fatalf("got %v, %v; want two functions", got, err)
+	}
+	if got[0].Name != "dpr_hook_in [dpr]" || got[0].Share != 0.75 || got[1].Share != 0.25 {
+		t.Errorf("got %v", got)
+	}
+	for _, bad := range []string{"", "dprinject-profile: x f", "dprinject-profile: 1", "dprinject-profile: 5 f\n", "dprinject-profile: 0 all\ndprinject-profile: 0 f"} {
+		if got, err := parseProfile(bad); err == nil {
+			t.Errorf("%q gives %v, want an error", bad, got)
+		}
+	}
+}
+
+func TestParseSNMP(t *testing.T) {
+	const text = "Ip: Forwarding InDelivers\nIp: 1 77\nTcp: InSegs OutRsts\nTcp: 5 6\n"
+	for _, tt := range []struct {
+		protocol, name string
+		want           uint64
+	}{{"Ip", "InDelivers", 77}, {"Tcp", "InSegs", 5}, {"Tcp", "OutRsts", 6}} {
+		if got, err := parseSNMP(text, tt.protocol, tt.name); got != tt.want || err != nil {
+			t.Errorf("%s %s: got %d, %v; want %d", tt.protocol, tt.name, got, err, tt.want)
+		}
+	}
+	for _, tt := range [][3]string{{text, "Udp", "InErrors"}, {text, "Tcp", "InErrors"}, {"Tcp: InSegs\n", "Tcp", "InSegs"}, {"Tcp: InSegs\nTcp: x\n", "Tcp", "InSegs"}} {
+		if got, err := parseSNMP(tt[0], tt[1], tt[2]); err == nil {
+			t.Errorf("%q: got %d, want an error", tt, got)
+		}
+	}
+}
+
+func TestParseFree(t *testing.T) {
+	const text = `Node 0, zone      DMA
+  pages free     10
+        boost    0
+  pagesets
+    cpu: 0
+              count: 2
+              high:  7
+Node 0, zone    DMA32
+  pages free     100
+      nr_free_pages 100
+  pagesets
+    cpu: 0
+              count: 30
+`
+	if got, err := parseFree(text); got != 142*pageSize || err != nil {
+		t.Errorf("got %d, %v; want %d", got, err, 142*pageSize)
+	}
+	for _, bad := range []string{"", "count: 3\n", "  pages free x\n"} {
+		if got, err := parseFree(bad); err == nil {
+			t.Errorf("%q: got %d, want an error", bad, got)
+		}
+	}
+}
+
+func TestParseOwn(t *testing.T) {
+	if got, err := parseOwn("VmRSS: 90 kB\nRssAnon:\t    2048 kB\n"); got != 2<<20 || err != nil {
+		t.Errorf("got %d, %v; want %d", got, err, 2<<20)
+	}
+	for _, bad := range []string{"", "RssAnon: much\n"} {
+		if got, err := parseOwn(bad); err == nil {
+			t.Errorf("%q: got %d, want an error", bad, got)
+		}
+	}
+}
+
+func TestParseSlab(t *testing.T) {
+	const line = "dpr_flow   100032 100032  64   64    1 : tunables    0    0    0 : slabdata   1563   1563      0"
+	if got, err := parseSlab(line, []string{"dpr_flow"}); got != 1563*pageSize || err != nil {
+		t.Errorf("got %d, %v; want %d", got, err, 1563*pageSize)
+	}
+	if got, err := parseSlab(line, []string{"ip_vs_conn"}); got != 0 || err != nil {
+		t.Errorf("another cache: got %d, %v; want 0", got, err)
+	}
+	for _, bad := range []string{"dpr_flow 1 2 3", strings.Replace(line, "1563   1563", "1563   many", 1)} {
+		if got, err := parseSlab(bad, []string{"dpr_flow"}); err == nil {
+			t.Errorf("%q: got %d, want an error", bad, got)
+		}
+	}
+}
+
+func TestPeerAddresses(t *testing.T) {
+	seen := map[netip.Addr]bool{outside.Addr(): true}
+	for i := range 4096 {
+		a := peerAddress(i)
+		if !outside.Contains(a) || seen[a] {
+			t.Fatalf("peer %d has address %s, of another or outside %s", i, a, outside.Masked())
+		}
+		seen[a] = true
+	}
+}
+
+func TestInjectionParams(t *testing.T) {
+	in := injection{op: "syn", to: address, port: 80, first: 7, flows: 100, packets: 10}
+	got := in.params()
+	if !strings.Contains(got, "op=syn to=10.0.0.1 ") || !strings.Contains(got, " first=7 flows=100 stride=1 packets=10 ") {
+		t.Errorf("got %q", got)
+	}
+	if strings.Contains(got, "tunnel") {
+		t.Errorf("%q has a tunnel", got)
+	}
+	in.outer = &tunnel{from: peerAddress(0), to: address, marked: true}
+	if got := in.params(); !strings.HasSuffix(got, "tunnel_from=10.9.0.2 tunnel_to=10.0.0.1 marked=true") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestStride makes sure that packets go to as many connections as there can be.
+func TestStride(t *testing.T) {
+	for _, n := range []int{1, 999, 1000, 1001, 100_000, 4_000_000} {
+		const packets = 1000
+		seen := map[int]bool{}
+		step := stride(n, packets)
+		if step < 1 || step > n {
+			t.Fatalf("%d connections: stride %d", n, step)
+		}
+		for i, at := 0, 0; i < packets; i++ {
+			seen[at] = true
+			if at += step; at >= n {
+				at -= n
+			}
+		}
+		if len(seen) != min(n, packets) {
+			t.Errorf("%d connections: %d packets meet %d of them", n, packets, len(seen))
+		}
+	}
+}
+
+func TestBalancerOf(t *testing.T) {
+	if _, err := balancerOf("lvs"); err == nil || !strings.Contains(err.Error(), "lvs") {
+		t.Errorf("error %v does not name the system", err)
+	}
+}

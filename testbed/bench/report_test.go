@@ -1,0 +1,359 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"dpr/testbed/bench/wire"
+	"dpr/testbed/drive"
+	"dpr/testbed/load"
+)
+
+// redirect returns figures of redirecting.
+func redirect(system, op string, flows, peers int, cost float64) wire.Cost {
+	return wire.Cost{System: system, Op: op, Flows: flows, Peers: peers, Unit: Instructions, Cost: cost}
+}
+
+// variant returns a figure of receive or other.
+func variant(system, op, variant string, cost float64) wire.Cost {
+	return wire.Cost{System: system, Op: op, Peers: 3, Unit: Instructions, Cost: cost, Variant: variant}
+}
+
+// example is a report in which every target is met.
+func example() *Report {
+	r := &Report{Kernel: "6.1", Plan: wire.Plan{
+		Flows: []int{1000, 4_000_000}, Peers: []int{3, 1024}, PeerFlows: 1000, Packets: 10,
+	}}
+	r.take(&Findings{Unit: Instructions, Cost: []wire.Cost{
+		redirect(wire.DPR, wire.Established, 1000, 3, 400), redirect(wire.Tun, wire.Established, 1000, 3, 1000),
+		redirect(wire.DPR, wire.Syn, 1000, 3, 450), redirect(wire.Tun, wire.Syn, 1000, 3, 1000),
+		redirect(wire.DPR, wire.Established, 4_000_000, 3, 460), redirect(wire.DPR, wire.Syn, 4_000_000, 3, 500),
+		redirect(wire.DPR, wire.Established, 1000, 1024, 410), redirect(wire.DPR, wire.Syn, 1000, 1024, 460),
+		variant(wire.DPR, wire.Receive, wire.ToEstablished, 700), variant(wire.IPIP, wire.Receive, wire.ToEstablished, 1000),
+		variant(wire.None, wire.Receive, wire.ToEstablished, 500),
+		variant(wire.None, wire.Other, wire.TCPAlone, 1000), variant(wire.DPR, wire.Other, wire.TCPAlone, 1060),
+		variant(wire.None, wire.Other, wire.UDPAlone, 1000), variant(wire.DPR, wire.Other, wire.UDPAlone, 1050),
+		variant(wire.None, wire.Other, wire.TCPBeside, 1100), variant(wire.DPR, wire.Other, wire.TCPBeside, 1150),
+		variant(wire.None, wire.Other, wire.UDPBeside, 1100), variant(wire.DPR, wire.Other, wire.UDPBeside, 1150),
+	}, Memory: []wire.Memory{
+		{System: wire.DPR, Flows: 4_000_000, BytesPerFlow: 96, SlabPerFlow: 64, FreeAfter: 1 << 20},
+		{System: wire.Tun, Flows: 4_000_000, BytesPerFlow: 350},
+	}})
+	r.HTTP = []HTTP{
+		{Path: PathDirect, ConnectionsPS: 100}, {Path: PathDPR, ConnectionsPS: 96},
+		{Path: PathIPVS, ConnectionsPS: 95}, {Path: PathHAProxy, ConnectionsPS: 48},
+	}
+	return r
+}
+
+func outcomes(r *Report) map[string]int {
+	n := map[string]int{}
+	for _, v := range r.judge() {
+		n[v.Outcome]++
+	}
+	return n
+}
+
+func TestAllTargetsMet(t *testing.T) {
+	r := example()
+	for _, v := range r.judge() {
+		if v.Outcome != Met {
+			t.Errorf("%s: %s, figure %s, limit %v (%s)", v.Target, v.Outcome, figure(v.Figure), v.Limit, v.Detail)
+		}
+	}
+	if n := outcomes(r)[Met]; n != 17 {
+		t.Errorf("%d targets, want 17", n)
+	}
+}
+
+// TestMissedTargets makes one figure worse at a time and looks for the one verdict
+// that must change.
+func TestMissedTargets(t *testing.T) {
+	worsen := func(system, op string, flows, peers int) func(*Report) {
+		return func(r *Report) {
+			for i := range r.Cost {
+				c := &r.Cost[i]
+				if c.System == system && c.Op == op && c.Flows == flows && c.Peers == peers {
+					c.Cost *= 1.2
+				}
+			}
+		}
+	}
+	worsenVariant := func(op, variant string) func(*Report) {
+		return func(r *Report) {
+			for i := range r.Variants {
+				if c := &r.Variants[i]; c.System == wire.DPR && c.Op == op && c.Variant == variant {
+					c.Cost *= 1.05
+				}
+			}
+		}
+	}
+	worsenHTTP := func(path string) func(*Report) {
+		return func(r *Report) {
+			for i := range r.HTTP {
+				if r.HTTP[i].Path == path {
+					r.HTTP[i].ConnectionsPS *= 1.05
+				}
+			}
+		}
+	}
+	tests := []struct {
+		worsen func(*Report)
+		names  string
+	}{
+		{worsen(wire.DPR, wire.Established, 1000, 3), "established at 1 k flows"},
+		{worsen(wire.DPR, wire.Syn, 1000, 3), "syn at 1 k flows"},
+		{worsen(wire.DPR, wire.Established, 4_000_000, 3), "established, growth from 1 k to 4 M flows"},
+		{worsen(wire.DPR, wire.Syn, 4_000_000, 3), "syn, growth from 1 k to 4 M flows"},
+		{worsen(wire.DPR, wire.Established, 1000, 1024), "established, growth from 3 to 1024 peers"},
+		{worsen(wire.DPR, wire.Syn, 1000, 1024), "syn, growth from 3 to 1024 peers"},
+		{func(r *Report) { r.Memory[0].BytesPerFlow = 97 }, "bytes a flow at 4 M flows"},
+		{func(r *Report) { r.Memory[1].BytesPerFlow = 300 }, "bytes a flow at 4 M flows, of IPVS's"},
+		{worsenVariant(wire.Receive, wire.ToEstablished), "receive up to an established socket"},
+		{worsenVariant(wire.Other, wire.TCPAlone), wire.TCPAlone},
+		{worsenVariant(wire.Other, wire.UDPAlone), wire.UDPAlone},
+		{worsenVariant(wire.Other, wire.TCPBeside), wire.TCPBeside},
+		{worsenVariant(wire.Other, wire.UDPBeside), wire.UDPBeside},
+		{worsenHTTP(PathDirect), PathDirect},
+		{worsenHTTP(PathIPVS), PathIPVS},
+		{worsenHTTP(PathHAProxy), PathHAProxy},
+	}
+	for _, tt := range tests {
+		r := example()
+		tt.worsen(r)
+		found := false
+		for _, v := range r.judge() {
+			if v.Outcome == Missed && strings.Contains(v.Target, tt.names) {
+				found = true
+			}
+		}
+		if n := outcomes(r)[Missed]; !found || n != 1 {
+			t.Errorf("%s: %d targets are missed, that one: %t", tt.names, n, found)
+		}
+	}
+}
+
+// TestNothingMeasured makes sure that what is not measured is never met.
+func TestNothingMeasured(t *testing.T) {
+	r := &Report{Plan: example().Plan}
+	n := outcomes(r)
+	if n[Met] != 0 || n[Missed] != 0 || n[NotMeasured] == 0 {
+		t.Errorf("got %v", n)
+	}
+	r.Verdicts = r.judge()
+	if r.allMet() {
+		t.Error("all is met")
+	}
+}
+
+func TestMissedTargetHasProfile(t *testing.T) {
+	r := example()
+	r.Profiles = []wire.Profile{{System: wire.DPR, Op: wire.Syn, Peers: 3, Functions: []wire.Function{{Name: "f", Share: 1}}}}
+	r.Cost[2].Cost = 1000
+	for _, v := range r.judge() {
+		if got, want := len(v.Profile) > 0, v.Outcome == Missed; got != want {
+			t.Errorf("%s is %s, profile: %t", v.Target, v.Outcome, got)
+		}
+	}
+}
+
+// TestOtherIsWhatDPRAdds checks the one figure that is not taken as it is.
+func TestOtherIsWhatDPRAdds(t *testing.T) {
+	r := example()
+	if got, ok := r.cost(wire.DPR, wire.Other, 0, 3); got != 60 || !ok {
+		t.Errorf("got %v, %t; want 60", got, ok)
+	}
+	if got, ok := r.cost(wire.None, wire.Other, 0, 3); got != 1000 || !ok {
+		t.Errorf("bare kernel: got %v, %t; want 1000", got, ok)
+	}
+}
+
+func TestMedians(t *testing.T) {
+	a, b := redirect("a", wire.Syn, 1, 1, 0), redirect("b", wire.Syn, 1, 1, 5)
+	var costs []wire.Cost
+	for i, v := range []float64{9, 1, 3} {
+		a.Cost, a.Round = v, i
+		costs = append(costs, a, b)
+	}
+	got := medians(costs)
+	if len(got) != 2 || got[0].Cost != 3 || got[1].Cost != 5 {
+		t.Errorf("got %v", got)
+	}
+	if m := median([]float64{4, 1, 2, 3}); m != 2.5 {
+		t.Errorf("median of four: %v", m)
+	}
+}
+
+// TestShape reads bench.json as others do.
+func TestShape(t *testing.T) {
+	dir := t.TempDir()
+	r := example()
+	r.Verdicts = r.judge()
+	file := filepath.Join(dir, "bench.json")
+	if err := errors.Join(r.WriteFile(file), r.writePage(filepath.Join(dir, "bench"))); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Kernel *string
+		Cost   []struct {
+			System, Op, Unit *string
+			Flows, Peers     *int
+			Cost             *float64
+		}
+		Memory []struct {
+			System       *string
+			Flows        *int
+			BytesPerFlow *float64 `json:"bytes_per_flow"`
+		}
+		HTTP []struct {
+			Path          *string
+			ConnectionsPS *float64 `json:"connections_per_s"`
+			DelayMeanMS   *float64 `json:"delay_mean_ms"`
+		}
+	}
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Kernel == nil || len(got.Cost) == 0 || len(got.Memory) == 0 || len(got.HTTP) != 4 {
+		t.Fatalf("something is missing in %s", b)
+	}
+	seen := map[string]bool{}
+	for _, c := range got.Cost {
+		if c.System == nil || c.Op == nil || c.Unit == nil || c.Flows == nil || c.Peers == nil || c.Cost == nil {
+			t.Fatalf("a cost lacks something: %s", b)
+		}
+		key, err := json.Marshal([]any{c.System, c.Op, c.Unit, c.Flows, c.Peers})
+		if err != nil || seen[string(key)] {
+			t.Errorf("%s twice (%v)", key, err)
+		}
+		seen[string(key)] = true
+	}
+	if m := got.Memory[0]; m.System == nil || m.Flows == nil || m.BytesPerFlow == nil {
+		t.Errorf("memory lacks something: %s", b)
+	}
+	if h := got.HTTP[0]; h.Path == nil || h.ConnectionsPS == nil || h.DelayMeanMS == nil {
+		t.Errorf("http lacks something: %s", b)
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "bench", "index.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"flows.svg", "peers.svg", "memory.svg", "http.svg", "established at 1 k flows", "met"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	for _, name := range []string{"flows.svg", "peers.svg", "memory.svg", "http.svg"} {
+		if fi, err := os.Stat(filepath.Join(dir, "bench", name)); err != nil || fi.Size() < 1000 {
+			t.Errorf("plot %s: %v", name, err)
+		}
+	}
+}
+
+func TestFindingsAdd(t *testing.T) {
+	var progress strings.Builder
+	f := &Findings{Unit: Instructions}
+	for _, line := range []string{
+		`{"round":2,"cost":{"system":"dpr","op":"syn","flows":5,"peers":3,"cost":7}}`,
+		`{"say":"hello"}`, `{"memory":{"system":"dpr","flows":1,"bytes_per_flow":2}}`,
+		`{"unfit":{"system":"x","flows":1}}`, `{"profile":{"system":"dpr","op":"syn"}}`, `{"done":true}`,
+	} {
+		if err := f.add(line, &progress); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if len(f.Cost) != 1 || f.Cost[0].Unit != Instructions || f.Cost[0].Round != 2 || len(f.Memory) != 1 ||
+		len(f.Unfit) != 1 || len(f.Profiles) != 1 || !f.done || !strings.Contains(progress.String(), "hello") {
+		t.Errorf("got %+v", f)
+	}
+	for _, bad := range []string{`{"error":"no room"}`, "not JSON"} {
+		if err := f.add(bad, &progress); err == nil {
+			t.Errorf("%q accepted", bad)
+		}
+	}
+}
+
+func TestPlan(t *testing.T) {
+	p, err := Options{Flows: DefaultFlows, Peers: DefaultPeers}.plan()
+	if err != nil || p.PeerFlows != 100_000 || len(p.Systems) != 4 {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	p, err = Options{Flows: []int{500_000}, Peers: ShortPeers, Short: true}.plan()
+	if err != nil || p.PeerFlows != 500_000 || len(p.Systems) != 2 {
+		t.Errorf("short: got %+v, %v", p, err)
+	}
+	for _, tt := range []struct {
+		o     Options
+		names string
+	}{
+		{Options{Peers: []int{3}}, "flows"},
+		{Options{Flows: []int{1}}, "peers"},
+		{Options{Flows: []int{0}, Peers: []int{3}}, "0 flows"},
+		{Options{Flows: []int{9, 8}, Peers: []int{3}}, "8 flows"},
+		{Options{Flows: []int{MaxFlows + 1}, Peers: []int{3}}, "8000001 flows"},
+		{Options{Flows: []int{1}, Peers: []int{-3}}, "-3 peers"},
+		{Options{Flows: []int{1}, Peers: []int{5000}}, "5000 peers"},
+	} {
+		if _, err := tt.o.plan(); err == nil || !strings.Contains(err.Error(), tt.names) {
+			t.Errorf("%+v: error %v does not name %q", tt.o, err, tt.names)
+		}
+	}
+}
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{7: "7", 1000: "1 k", 1500: "1500", 100_000: "100 k", 1_000_000: "1 M", 1_500_000: "1500 k"} {
+		if got := count(n); got != want {
+			t.Errorf("%d: got %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestFigure(t *testing.T) {
+	for _, tt := range []struct {
+		v    float64
+		want string
+	}{{0.4, "0.400"}, {-0.01, "-0.010"}, {1234.56, "1234.6"}} {
+		if got := figure(&tt.v); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+	if got := figure(nil); got != "–" {
+		t.Errorf("nothing is %q", got)
+	}
+	if !math.IsNaN(orNaN(3, false)) {
+		t.Error("a figure that is not there is a number")
+	}
+}
+
+func TestCheckWay(t *testing.T) {
+	dpr, direct := httpPath{name: PathDPR}, httpPath{name: PathDirect}
+	before := []drive.Counters{{}, {Served: 1}, {Served: 2}}
+	tests := []struct {
+		path   httpPath
+		after  []drive.Counters
+		result load.Result
+		ok     bool
+	}{
+		{direct, []drive.Counters{{}, {Served: 6}, {Served: 7}}, load.Result{Requests: 10}, true},
+		{dpr, []drive.Counters{{Redirected: 10}, {Served: 6}, {Served: 7}}, load.Result{Requests: 10}, true},
+		{dpr, []drive.Counters{{Redirected: 9}, {Served: 6}, {Served: 7}}, load.Result{Requests: 10}, false},
+		{direct, []drive.Counters{{Redirected: 1}, {Served: 6}, {Served: 7}}, load.Result{Requests: 10}, false},
+		{direct, []drive.Counters{{Served: 1}, {Served: 6}, {Served: 7}}, load.Result{Requests: 11}, false},
+		{direct, []drive.Counters{{}, {Served: 6}, {Served: 7}}, load.Result{Requests: 11}, false},
+		{direct, []drive.Counters{{}, {Served: 6}, {Served: 7}}, load.Result{Requests: 10, Failed: 1}, false},
+	}
+	for _, tt := range tests {
+		if err := checkWay(tt.path, before, tt.after, &tt.result); (err == nil) != tt.ok {
+			t.Errorf("%s, %v: %v", tt.path.name, tt.after, err)
+		}
+	}
+}
