@@ -9,10 +9,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 suite=${1:?usage: image.sh SUITE}
 
-# archive: the address of Debian's own archive, where this machine's apt has it.
-archive() {
+# sources: the suite and its security updates, from where this machine's apt has
+# its own release.
+sources() {
 	LC_ALL=C apt-get indextargets --format '$(COMPONENT) $(ORIGIN) $(LABEL) $(REPO_URI)' 'Created-By: Packages' |
-		awk '$1 == "main" && $2 == "Debian" && $3 == "Debian" { print $4; exit }'
+		awk -v suite="$suite" -v keys=/usr/share/keyrings/debian-archive-keyring.gpg '
+			$1 != "main" || $2 != "Debian" || seen[$3]++ { next }
+			$3 == "Debian" { print "deb [signed-by=" keys "]", $4, suite, "main" }
+			$3 == "Debian-Security" { print "deb [signed-by=" keys "]", $4, suite "-security", "main" }'
 }
 
 # network DIR: a guest's address goes by its network card's.
@@ -54,8 +58,8 @@ mkdir -p "$(cache)"
 exec 9>"$(cache)/$suite.lock"
 flock 9
 if [ ! -e "$final/disk.raw" ]; then
-	uri=$(archive)
-	[ -n "$uri" ] || die "this machine's apt has no archive of Debian itself"
+	list=$(sources)
+	[ -n "$list" ] || die "this machine's apt has no archive of Debian itself"
 	tmp=$final.new
 	rm -rf "$tmp"
 	mkdir -p "$tmp"
@@ -63,10 +67,11 @@ if [ ! -e "$final/disk.raw" ]; then
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	say "making a guest of $suite (some minutes, 1 GB on disk, once)"
-	list="deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite main"
 	mmdebstrap --quiet --variant=apt --mode=root --include="$packages" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-		"$suite" "$tmp/root" "$list" >&2
+		"$suite" "$tmp/root" - >&2 <<EOF
+$list
+EOF
 	settle "$tmp/root"
 	cp "$tmp"/root/boot/vmlinuz-* "$tmp/vmlinuz"
 	cp "$tmp"/root/boot/initrd.img-* "$tmp/initrd.img"

@@ -102,7 +102,7 @@ removed() {
 	on 3 'test -e /etc/dpr/dpr.toml' </dev/null || die "removal took the configuration"
 	on 3 'rm -r /root/previous /root/provision; apt-get -q -y purge dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
 		{ tail -n 40 "$work/remove.log" >&2; die "the packages cannot be purged"; }
-	leftovers=$(on 3 "find / -xdev -name '*dpr*' ! -path '/proc/*' ! -path '/var/lib/apt/*'; lsmod | grep -w '^dpr' || :" </dev/null)
+	leftovers=$(on 3 "find / -xdev | grep '[^a-z]dpr' || :; lsmod | grep '^dpr ' || :" </dev/null)
 	[ -z "$leftovers" ] || die "purge leaves on s3: $leftovers"
 	for n in 1 2; do
 		retry 30 peers_usable "$n" 1 || die "s$n does not notice that s3 is gone"
