@@ -18,7 +18,8 @@ func benchCommands() []*cli.Command {
 			&cli.IntSliceFlag{Name: "flows", Usage: fmt.Sprintf("sizes of the routing table (`N,N…`, up to %d)", bench.MaxFlows), DefaultText: "1000,100000,1000000,4000000"},
 			&cli.IntSliceFlag{Name: "peers", Usage: fmt.Sprintf("numbers of peers (`N,N…`, up to %d)", bench.MaxPeers), DefaultText: "3,64,1024"},
 			&cli.StringFlag{Name: "kernel", Value: "6.1", Usage: "`VERSION` of the guests' kernel: a series, such as 6.12, or a release"},
-			&cli.BoolFlag{Name: "short", Usage: "small tables, dpr and IPVS-TUN only, no whole connections"},
+			&cli.BoolFlag{Name: "short", Usage: "small tables, dpr and IPVS-TUN only, packets in instructions only"},
+			&cli.StringSliceFlag{Name: "parts", Usage: "what is measured (`PART,PART…`): count, native, http", DefaultText: "all; of a short run count"},
 			&cli.BoolFlag{Name: "strict", Usage: "fail if a target is missed or not measured"},
 			&cli.StringFlag{Name: "out", Value: "out", Usage: "`DIRECTORY` of bench.json and the page bench/"}),
 		command("bench-diff", "measure a commit's module and the working tree's, and show what changed", "COMMIT", 1, 1, runBenchDiff,
@@ -42,9 +43,9 @@ func runBench(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("bench: finding this program: %w", err)
 	}
-	flows, peers := bench.DefaultFlows, bench.DefaultPeers
+	flows, peers, parts := bench.DefaultFlows, bench.DefaultPeers, bench.Parts
 	if c.Bool("short") {
-		flows, peers = bench.ShortFlows, bench.ShortPeers
+		flows, peers, parts = bench.ShortFlows, bench.ShortPeers, bench.ShortParts
 	}
 	if c.IsSet("flows") {
 		flows = c.IntSlice("flows")
@@ -52,11 +53,14 @@ func runBench(c *cli.Context) error {
 	if c.IsSet("peers") {
 		peers = c.IntSlice("peers")
 	}
+	if c.IsSet("parts") {
+		parts = c.StringSlice("parts")
+	}
 	ctx, stop := interruptible(c)
 	defer stop()
 	return bench.Run(ctx, bench.Options{
 		Kernel: c.String("kernel"), Flows: flows, Peers: peers,
-		Short: c.Bool("short"), Strict: c.Bool("strict"), Dir: c.String("out"),
+		Short: c.Bool("short"), Parts: parts, Strict: c.Bool("strict"), Dir: c.String("out"),
 		Lab: labNameOr(c, "bench"), LoadCommand: []string{self, loadClient},
 		Stdout: os.Stdout, Progress: os.Stderr,
 	})

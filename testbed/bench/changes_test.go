@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 package bench
 
 import (
@@ -29,8 +31,8 @@ func TestWorse(t *testing.T) {
 		{[]float64{100, 100}, []float64{100.9, 100.9}, false}, // below the threshold
 		{[]float64{100, 100}, []float64{102, 102}, true},
 		{[]float64{98, 102}, []float64{101.5, 101.5}, false}, // within the noise
-		{[]float64{100, 100}, nil, true},                 // gone
-		{nil, []float64{100}, false},                     // new
+		{[]float64{100, 100}, nil, true},                     // gone
+		{nil, []float64{100}, false},                         // new
 	}
 	for _, tt := range tests {
 		if got := compared(tt.old, tt.new).worse(0.01); got != tt.worse {

@@ -56,9 +56,9 @@ type httpOptions struct {
 // measureHTTP brings a lab up and measures whole connections on all paths, in
 // turn, so that what disturbs the machine disturbs all alike. s1 is what stands
 // before the other servers; it serves nothing itself.
-func measureHTTP(ctx context.Context, o httpOptions) (_ []HTTP, accel string, err error) {
+func measureHTTP(ctx context.Context, r *Report, o httpOptions) (err error) {
 	if err := lab.Down(ctx, o.name); err != nil {
-		return nil, "", fmt.Errorf("removing the last bench's lab: %w", err)
+		return fmt.Errorf("removing the last bench's lab: %w", err)
 	}
 	l, err := lab.Up(ctx, lab.Config{
 		Name: o.name, Kernel: o.kernel, Servers: httpServers, Clients: httpClients, Memory: 256,
@@ -66,21 +66,25 @@ func measureHTTP(ctx context.Context, o httpOptions) (_ []HTTP, accel string, er
 		DPR:      lab.DPRConfig{Policy: "off"}, Progress: o.progress,
 	})
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
 	h := &httpLab{Lab: l, o: o, results: map[string]*HTTP{}}
 	if err := h.prepare(ctx); err != nil {
-		return nil, "", errors.Join(l.Check(), err)
+		return errors.Join(l.Check(), err)
 	}
 	for round := range o.rounds {
 		for _, p := range httpPaths {
 			if err := h.measure(ctx, p, round); err != nil {
-				return nil, "", errors.Join(l.Check(), fmt.Errorf("connections, %s: %w", p.name, err))
+				return errors.Join(l.Check(), fmt.Errorf("connections, %s: %w", p.name, err))
 			}
 		}
 	}
-	return h.all(), l.Accel(), nil
+	r.HTTP, r.Lab = h.all(), l.Accel()
+	if r.Kernel == "" {
+		r.Kernel = l.Kernel().Release
+	}
+	return nil
 }
 
 // httpLab is the lab while it is measured.

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -18,12 +20,13 @@ import (
 
 // Options says what the bench measures.
 type Options struct {
-	Kernel string // of the guests, as in lab.Config; default 6.1
-	Flows  []int  // sizes of the routing table, rising
-	Peers  []int  // numbers of peers
-	Short  bool   // dpr and IPVS-TUN only, no native speed, no whole connections
-	Strict bool   // a target that is missed or not measured is an error
-	Dir    string // where bench.json and the page's directory go
+	Kernel string   // of the guests, as in lab.Config; default 6.1
+	Flows  []int    // sizes of the routing table, rising
+	Peers  []int    // numbers of peers
+	Short  bool     // dpr and IPVS-TUN only
+	Parts  []string // of Parts; what is left out is not measured
+	Strict bool     // a target that is missed or not measured is an error
+	Dir    string   // where bench.json and the page's directory go
 
 	Lab         string   // name of the lab of whole connections
 	LoadCommand []string // program that calls load.Serve
@@ -37,6 +40,19 @@ var (
 	DefaultPeers = []int{3, 64, 1024}
 	ShortFlows   = []int{1000, 100_000}
 	ShortPeers   = []int{3, 64}
+)
+
+// The parts of a run.
+const (
+	PartCount  = "count"  // packets, in instructions; flows' memory
+	PartNative = "native" // packets, in ns
+	PartHTTP   = "http"   // whole connections
+)
+
+// Parts are all parts of a run; ShortParts are those of a short one.
+var (
+	Parts      = []string{PartCount, PartNative, PartHTTP}
+	ShortParts = []string{PartCount}
 )
 
 // The bounds of Options.
@@ -72,6 +88,11 @@ func (o Options) plan() (wire.Plan, error) {
 			}
 		}
 	}
+	for _, part := range o.Parts {
+		if !slices.Contains(Parts, part) {
+			return wire.Plan{}, fmt.Errorf("bench: part %q: want some of %s", part, strings.Join(Parts, ", "))
+		}
+	}
 	p := wire.Plan{
 		Systems: []string{wire.DPR, wire.Tun, wire.DR, wire.NAT}, PeerSystems: []string{wire.DPR, wire.Tun},
 		Flows: o.Flows, Peers: o.Peers, PeerFlows: nearest(o.Flows, peerFlows), Packets: packets,
@@ -104,14 +125,16 @@ func Run(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	r := &Report{Plan: p}
-	if err := o.packets(ctx, r); err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	if !o.Short {
-		h := httpOptions{o.Kernel, o.Lab, httpRounds, httpDuration, o.LoadCommand, o.Progress}
-		if r.HTTP, r.Lab, err = measureHTTP(ctx, h); err != nil {
-			return fmt.Errorf("bench: %w", err)
+	r := &Report{Plan: p, Native: Native{Why: "it was not asked for"}}
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, *Report) error
+	}{{PartCount, o.count}, {PartNative, o.native}, {PartHTTP, o.http}} {
+		if !slices.Contains(o.Parts, part.name) {
+			continue
+		}
+		if err := part.run(ctx, r); err != nil {
+			return fmt.Errorf("bench: %s: %w", part.name, err)
 		}
 	}
 	r.Verdicts = r.judge()
@@ -127,9 +150,8 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-// packets measures what packets cost, in instructions and, where a kernel can run
-// natively, in ns.
-func (o Options) packets(ctx context.Context, r *Report) (err error) {
+// count measures what packets cost in instructions, and what flows take.
+func (o Options) count(ctx context.Context, r *Report) (err error) {
 	c, err := guestConfig(o.Kernel, "", r.Plan, o.Progress)
 	if err != nil {
 		return err
@@ -145,11 +167,12 @@ func (o Options) packets(ctx context.Context, r *Report) (err error) {
 		return err
 	}
 	r.take(f)
-	if o.Short {
-		r.Native.Why = "a short run leaves it out"
-		return nil
-	}
-	return o.native(ctx, r, s)
+	return nil
+}
+
+// http measures whole connections.
+func (o Options) http(ctx context.Context, r *Report) error {
+	return measureHTTP(ctx, r, httpOptions{o.Kernel, o.Lab, httpRounds, httpDuration, o.LoadCommand, o.Progress})
 }
 
 // allMet tells whether every target was met.
