@@ -6,6 +6,8 @@
 //   - Debug builds one from Debian's linux-source package with the checkers that
 //     Debian's own kernels leave out (KASAN, lockdep, kmemleak, fault injection;
 //     debug.config says which), under half an hour on two cores, once;
+//   - UML builds one from the same source that is a program of this machine, for
+//     measurements at native speed (uml.config), some minutes, once;
 //   - Newest makes a chroot of the suite that packages the newest kernel, where
 //     modules for that kernel can be built: its build tools need that suite's C
 //     library.
@@ -40,7 +42,8 @@ type Builder struct {
 type Tree struct {
 	Root    string
 	Release string
-	Chroot  bool // modules can be built only by what is in Root, see Run
+	Arch    string // make's ARCH for its modules, "" for this machine's
+	Chroot  bool   // modules can be built only by what is in Root, see Run
 }
 
 // install installs what is missing of a list of Debian packages in testbed/deps.

@@ -84,7 +84,7 @@ func TestArchive(t *testing.T) {
 
 func TestMakeProgress(t *testing.T) {
 	b, said := builder(t)
-	m := &makeProgress{say: b.Say}
+	m := &makeProgress{say: b.Say, objects: 1530}
 	for _, part := range []string{"  CC      a.o\n  C", "C [M]  b.o\n  LD      c.o\n", "  AS      d.o\n"} {
 		if n, err := m.Write([]byte(part)); n != len(part) || err != nil {
 			t.Fatalf("Write: %d, %v", n, err)

@@ -25,7 +25,7 @@ func newTree(root string) (Tree, error) {
 }
 
 // layOut makes root from a finished build. It appears when all is in it.
-func layOut(ctx context.Context, build, root string) error {
+func layOut(ctx context.Context, r recipe, build, root string) error {
 	tmp := root + ".new"
 	if err := os.RemoveAll(tmp); err != nil {
 		return err
@@ -35,7 +35,7 @@ func layOut(ctx context.Context, build, root string) error {
 		return err
 	}
 	release := strings.TrimSpace(string(file))
-	if _, err := run(ctx, build, "make", "modules_install", "INSTALL_MOD_PATH="+tmp); err != nil {
+	if _, err := run(ctx, build, r.make("modules_install", "INSTALL_MOD_PATH="+tmp)...); err != nil {
 		return err
 	}
 	// They lead to the build, which goes.
@@ -45,7 +45,7 @@ func layOut(ctx context.Context, build, root string) error {
 			return err
 		}
 	}
-	for from, to := range map[string]string{"arch/x86/boot/bzImage": "vmlinuz-", "System.map": "System.map-", ".config": "config-"} {
+	for from, to := range map[string]string{r.image: "vmlinuz-", "System.map": "System.map-", ".config": "config-"} {
 		if err := copyFile(filepath.Join(build, from), filepath.Join(tmp, "boot", to+release)); err != nil {
 			return err
 		}
@@ -90,11 +90,17 @@ func headerDir(rel string) bool {
 	case ".", "include", "scripts":
 		return true
 	case "arch":
-		return !deeper || rest == "x86" || rest == "x86/include" || strings.HasPrefix(rest, "x86/include/")
+		return !deeper || rest == "x86" || rest == "x86/include" || strings.HasPrefix(rest, "x86/include/") || umlDir(rest+"/")
 	case "tools":
 		return !deeper || rest == "objtool"
 	}
 	return false
+}
+
+// umlDir tells whether a directory below arch is of the user-mode kernel, which
+// keeps headers and makefiles in all places.
+func umlDir(rest string) bool {
+	return strings.HasPrefix(rest, "um/") || strings.HasPrefix(rest, "x86/um/")
 }
 
 // headerFile tells whether a file of a build is needed to build modules.
@@ -105,6 +111,8 @@ func headerFile(rel string) bool {
 	case dir == "" || dir == "arch/x86/":
 		return strings.HasPrefix(name, "Makefile") || strings.HasPrefix(name, "Kconfig") ||
 			rel == ".config" || rel == "Module.symvers"
+	case umlDir(strings.TrimPrefix(dir, "arch/")):
+		return strings.HasPrefix(name, "Makefile") || strings.HasSuffix(name, ".h")
 	case dir == "tools/objtool/":
 		return name == "objtool"
 	default:

@@ -9,8 +9,6 @@ import (
 )
 
 const (
-	// debugObjects is about what make compiles for the debug kernel.
-	debugObjects = 1530
 	// tellEvery is the time between two lines about a long build.
 	tellEvery = 20 * time.Second
 	// keptLines is how much of make's output an error shows.
@@ -23,6 +21,7 @@ type makeProgress struct {
 	say      func(format string, args ...any)
 	told     time.Time
 	compiled int
+	objects  int      // about what will be compiled
 	partial  []byte   // a line without its end
 	last     []string // the last lines
 }
@@ -52,7 +51,7 @@ func (m *makeProgress) line(line string) {
 	}
 	if time.Since(m.told) >= tellEvery {
 		m.told = time.Now()
-		m.say("%d of about %d files compiled", m.compiled, debugObjects)
+		m.say("%d of about %d files compiled", m.compiled, m.objects)
 	}
 }
 
