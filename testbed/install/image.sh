@@ -61,9 +61,9 @@ if [ ! -e "$final/disk.raw" ]; then
 	list=$(sources)
 	[ -n "$list" ] || die "this machine's apt has no archive of Debian itself"
 	tmp=$final.new
-	rm -rf "$tmp"
+	rm -rf --one-file-system "$tmp"
 	mkdir -p "$tmp"
-	trap 'rm -rf "$tmp"' EXIT
+	trap 'rm -rf --one-file-system "$tmp"' EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	say "making a guest of $suite (some minutes, 1 GB on disk, once)"
@@ -76,7 +76,7 @@ EOF
 	cp "$tmp"/root/boot/vmlinuz-* "$tmp/vmlinuz"
 	cp "$tmp"/root/boot/initrd.img-* "$tmp/initrd.img"
 	mke2fs -q -t ext4 -d "$tmp/root" "$tmp/disk.raw" 3G >&2
-	rm -rf "$tmp/root"
+	rm -rf --one-file-system "$tmp/root"
 	mv "$tmp" "$final"
 fi
 printf '%s\n' "$final"
