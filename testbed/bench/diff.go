@@ -34,7 +34,7 @@ var ErrSlower = errors.New("it got worse")
 // comparePlan is what is measured of each module.
 var comparePlan = wire.Plan{
 	Systems: []string{wire.DPR}, PeerSystems: []string{wire.DPR},
-	Flows: ShortFlows, Peers: ShortPeers, PeerFlows: peerFlows, Packets: shortPackets, Host: true,
+	Flows: ShortFlows, Peers: ShortPeers, PeerFlows: peerFlows, Packets: shortPackets, Host: true, Memory: true,
 }
 
 // Compare measures the module of a commit and that of the working tree, boot

@@ -21,6 +21,7 @@ type pageData struct {
 	*Report
 	Plots  []string
 	Tables []costTable
+	Rounds int // of native speed
 }
 
 // costTable is the page's table of one operation in one unit.
@@ -57,7 +58,7 @@ func (r *Report) writePage(dir string) error {
 	if err != nil {
 		return fmt.Errorf("writing the bench's page: %w", err)
 	}
-	if err := t.Execute(f, pageData{r, plots, r.tables()}); err != nil {
+	if err := t.Execute(f, pageData{r, plots, r.tables(), nativeRounds}); err != nil {
 		f.Close()
 		return fmt.Errorf("writing the bench's page: %w", err)
 	}

@@ -36,6 +36,19 @@ type Native struct {
 	Measured bool   `json:"measured"`
 	How      string `json:"how,omitempty"` // "kvm" or "uml"
 	Why      string `json:"why,omitempty"` // why they were not measured
+	// Ratios compare dpr with what it is measured beside, round by round.
+	Ratios []Ratio `json:"ratios,omitempty"`
+}
+
+// Ratio is a cost of dpr's in that of another system.
+type Ratio struct {
+	Op     string  `json:"op"`
+	Of     string  `json:"of"`
+	Flows  int     `json:"flows"`
+	Peers  int     `json:"peers"`
+	Median float64 `json:"median"` // of the rounds
+	Least  float64 `json:"least"`
+	Most   float64 `json:"most"`
 }
 
 // primary tells whether a figure is the one of its operation.

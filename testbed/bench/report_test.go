@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -188,6 +189,29 @@ func TestMedians(t *testing.T) {
 	}
 	if m := median([]float64{4, 1, 2, 3}); m != 2.5 {
 		t.Errorf("median of four: %v", m)
+	}
+}
+
+func TestRatios(t *testing.T) {
+	var costs []wire.Cost
+	for round, v := range []float64{300, 100, 200} {
+		for _, c := range []wire.Cost{
+			redirect(wire.DPR, wire.Syn, 1000, 3, v), redirect(wire.Tun, wire.Syn, 1000, 3, 1000),
+			variant(wire.DPR, wire.Receive, wire.ToEstablished, v), variant(wire.IPIP, wire.Receive, wire.ToEstablished, 2*v),
+			variant(wire.DPR, wire.Receive, wire.ToClosed, v), variant(wire.DPR, wire.Other, wire.TCPAlone, v),
+			redirect(wire.DPR, wire.Syn, 5000, 3, v),
+		} {
+			c.Round = round + 1
+			costs = append(costs, c)
+		}
+	}
+	got := ratios(costs)
+	want := []Ratio{
+		{wire.Syn, wire.Tun, 1000, 3, 0.2, 0.1, 0.3},
+		{wire.Receive, wire.IPIP, 0, 3, 0.5, 0.5, 0.5},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

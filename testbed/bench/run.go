@@ -96,7 +96,7 @@ func (o Options) plan() (wire.Plan, error) {
 	p := wire.Plan{
 		Systems: []string{wire.DPR, wire.Tun, wire.DR, wire.NAT}, PeerSystems: []string{wire.DPR, wire.Tun},
 		Flows: o.Flows, Peers: o.Peers, PeerFlows: nearest(o.Flows, peerFlows), Packets: packets,
-		Host: true, Profile: true,
+		Host: true, Profile: true, Memory: true,
 	}
 	if o.Short {
 		p.Systems, p.PeerSystems, p.Packets = p.Systems[:2], p.PeerSystems[:1], shortPackets

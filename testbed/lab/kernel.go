@@ -24,6 +24,7 @@ type Kernel struct {
 	Modules string `json:"modules"` // directory with modules.dep
 	Headers string `json:"headers"` // build directory for modules
 
+	Arch     string `json:"arch,omitempty"`         // make's ARCH for modules, "" for this machine's
 	Chroot   string `json:"chroot,omitempty"`       // where modules must be built, "" for this machine
 	Overhead int    `json:"overhead_mib,omitempty"` // memory that a guest needs beyond Config.Memory
 }

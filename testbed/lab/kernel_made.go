@@ -16,13 +16,17 @@ const (
 	kernelNewest = "newest"
 )
 
+// KernelUML is a kernel that only a Solo can run: a program of this machine, whose
+// code runs natively.
+const KernelUML = "uml"
+
 // debugOverhead is the memory in MiB that a guest needs beyond Config.Memory
 // under the debug kernel: KASAN and kmemleak keep books on all memory.
 const debugOverhead = 320
 
 // chooseKernel returns the kernel that c.Kernel names, making it if need be.
 func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {
-	if c.Kernel != kernelDebug && c.Kernel != kernelNewest {
+	if c.Kernel != kernelDebug && c.Kernel != kernelNewest && c.Kernel != KernelUML {
 		return findKernel(ctx, c.Kernel, p)
 	}
 	cache, err := cacheDir("kernels")
@@ -31,8 +35,11 @@ func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {
 	}
 	b := kernel.Builder{Cache: cache, Source: c.Source, Say: p.say}
 	make, overhead := b.Newest, 0
-	if c.Kernel == kernelDebug {
+	switch c.Kernel {
+	case kernelDebug:
 		make, overhead = b.Debug, debugOverhead
+	case KernelUML:
+		make = b.UML
 	}
 	tree, err := make(ctx)
 	if err != nil {
@@ -45,6 +52,6 @@ func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {
 	if tree.Chroot {
 		k.Chroot = tree.Root
 	}
-	k.Overhead = overhead
+	k.Arch, k.Overhead = tree.Arch, overhead
 	return k, nil
 }

@@ -38,6 +38,9 @@ func (k Kernel) compile(ctx context.Context, t moduleTree, files []string, final
 	}
 	// Type information for BPF would take pahole, and nobody here asks for it.
 	args = append([]string{"make", "-j2", "KDIR=" + headers, "CONFIG_DEBUG_INFO_BTF_MODULES="}, args...)
+	if k.Arch != "" {
+		args = append(args, "ARCH="+k.Arch)
+	}
 	out, err := tree.Run(ctx, filepath.Join(tmp, t.dir), args...)
 	if err != nil {
 		return out, err

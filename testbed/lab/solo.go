@@ -23,7 +23,7 @@ import (
 
 // SoloConfig says what a guest by itself is made of: one kernel, one program.
 type SoloConfig struct {
-	Kernel   string            // as in Config
+	Kernel   string            // as in Config, or KernelUML
 	Memory   int               // MiB, at least MinMemory
 	Init     string            // package, below Source, of the program that is its first process
 	Programs []string          // programs of this machine that it has, by their paths
@@ -57,6 +57,9 @@ type Solo struct {
 // SoloPort is the device that the first process of a Solo writes to.
 const SoloPort = "/dev/ttyS1"
 
+// AccelKVM is an accelerator of Solo.Run: the guest's code runs natively.
+const AccelKVM = accelKVM
+
 // AccelCount is an accelerator of Solo.Run: QEMU's TCG on a clock of its own, on
 // which each instruction takes 1 ns and idle time passes at once. Times measured
 // in such a guest are numbers of instructions, the same on every machine.
@@ -64,9 +67,15 @@ const AccelCount = "icount"
 
 // NewSolo builds a guest. The caller closes it.
 func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
-	c, err := Config{Kernel: sc.Kernel, Memory: sc.Memory, Progress: sc.Progress}.withDefaults()
-	if err != nil {
+	c := Config{Kernel: sc.Kernel, Memory: sc.Memory, Progress: sc.Progress}
+	if sc.Kernel == KernelUML {
+		c.Kernel = "" // no kernel of a lab
+	}
+	if c, err = c.withDefaults(); err != nil {
 		return nil, err
+	}
+	if sc.Kernel == KernelUML {
+		c.Kernel = KernelUML
 	}
 	if err := checkPrograms(); err != nil {
 		return nil, err
@@ -174,28 +183,33 @@ func (s *Solo) addBuilt(ctx context.Context, im image, sc SoloConfig, modules []
 	return im.tree(filepath.Join(stage, "lib", "modules", s.Kernel.Release), "/lib/modules/"+s.Kernel.Release)
 }
 
-// Accel returns the accelerator that is fastest here, "kvm" or "tcg": KVM only
-// if it booted this guest.
+// Accel returns the accelerator that is fastest here, AccelKVM or "tcg": KVM only
+// if it booted this guest. A user-mode kernel needs none.
 func (s *Solo) Accel(ctx context.Context) (string, error) {
+	if s.Kernel.Arch != "" {
+		return "", nil
+	}
 	return chooseAccel(ctx, s.machine, s.p)
 }
 
 // Run boots the guest under an accelerator and hands on each line that it writes
 // to SoloPort, until it powers off. It is a *SplatError if its kernel complained.
 func (s *Solo) Run(ctx context.Context, accel string, line func(string) error) error {
-	m := s.machine
-	m.accel = accel
-	console := filepath.Join(s.dir, "console")
+	console, err := os.Create(s.console())
+	if err != nil {
+		return fmt.Errorf("making a guest's console: %w", err)
+	}
+	defer console.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// Caches of one size are kept apart: what a flow takes is asked for.
-	args := append(m.args("dprlab-solo", "slab_nomerge"), "-serial", "file:"+console, "-serial", "stdio")
+	args := s.args(accel)
 	runtime.LockOSThread() // Pdeathsig goes by the thread
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	// A pipe, not the file itself: a user-mode kernel waits for it with epoll.
+	cmd.Stderr = io.MultiWriter(console)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return fmt.Errorf("starting a guest: %w", err)
@@ -209,10 +223,28 @@ func (s *Solo) Run(ctx context.Context, accel string, line func(string) error) e
 	}
 	ended := cmd.Wait()
 	if err == nil && ended != nil {
-		err = fmt.Errorf("running a guest: %w: %s", ended, strings.TrimSpace(stderr.String()))
+		err = fmt.Errorf("running a guest: %w: %s", ended, s.ConsoleEnd())
 	}
-	return errors.Join(soloTrouble(console), err)
+	return errors.Join(soloTrouble(s.console()), err)
 }
+
+// args returns what runs the guest: its console is standard error, SoloPort
+// standard output.
+func (s *Solo) args(accel string) []string {
+	m := s.machine
+	m.accel = accel
+	if s.Kernel.Arch == "" {
+		// Caches of one size are kept apart: what a flow takes is asked for.
+		return append(m.args("dprlab-solo", "slab_nomerge"),
+			"-chardev", "file,id=console,path=/dev/stderr", "-serial", "chardev:console", "-serial", "stdio")
+	}
+	return []string{
+		m.kernel, fmt.Sprintf("mem=%dM", m.memory), "initrd=" + m.initrd, "uml_dir=" + s.dir + "/", "umid=solo",
+		"con=null", "con0=null,fd:2", "ssl=null", "ssl1=null,fd:1", "console=tty0", "panic=-1", "panic_on_warn=1", "slab_nomerge",
+	}
+}
+
+func (s *Solo) console() string { return filepath.Join(s.dir, "console") }
 
 // eachLine calls line for each line of r.
 func eachLine(r io.Reader, line func(string) error) error {
@@ -245,4 +277,4 @@ func soloTrouble(console string) error {
 
 // ConsoleEnd returns the last lines that the guest's kernel wrote to its console
 // in the last Run.
-func (s *Solo) ConsoleEnd() string { return fileEnd(filepath.Join(s.dir, "console")) }
+func (s *Solo) ConsoleEnd() string { return fileEnd(s.console()) }

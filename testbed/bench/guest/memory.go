@@ -16,7 +16,7 @@ const pageSize = 4096
 
 // settle is what the kernel gets to end what it does in the background: a table
 // that grows, memory that is given back after a grace period.
-const settle = 2 * time.Second
+const settle = 500 * time.Millisecond
 
 // freeMemory returns the bytes of memory that nothing uses but this process: all
 // that a table takes is missing there, whatever allocator it comes from.

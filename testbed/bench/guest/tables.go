@@ -51,20 +51,13 @@ func (m *meter) balancer(ctx context.Context, b balancer, peers int, flows []int
 		return err
 	}
 	last := flows[len(flows)-1]
-	if err := b.start(ctx, peers, last+2*m.plan.Packets); err != nil {
+	if err := b.start(ctx, peers, last+(len(flows)+2)*m.plan.Packets); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.stop(ctx)) }()
-	code, err := codeSize(b.modules()...)
-	if err != nil {
+	if err := t.begin(); err != nil {
 		return err
 	}
-	t.empty -= code
-	free, err := freeMemory()
-	if err != nil {
-		return err
-	}
-	t.fixed = t.empty - free
 	for _, n := range flows {
 		fits, err := t.grow(n)
 		if err != nil || !fits {
@@ -75,6 +68,18 @@ func (m *meter) balancer(ctx context.Context, b balancer, peers int, flows []int
 		}
 	}
 	return nil
+}
+
+// begin notes what the system takes before its first flow.
+func (t *table) begin() error {
+	code, err := codeSize(t.modules()...)
+	if err != nil {
+		return err
+	}
+	t.empty -= code
+	free, err := freeMemory()
+	t.fixed = t.empty - free
+	return err
 }
 
 // grow adds flows to the table until there are n. It does not if they would not
@@ -193,13 +198,13 @@ func (t *table) memory() error {
 	if err != nil {
 		return err
 	}
+	if !t.plan.Memory || t.flows < smallest || t.peers != t.plan.Peers[0] {
+		return nil
+	}
 	n := float64(t.flows)
 	used := wire.Memory{
 		System: t.name(), Flows: t.flows, BytesPerFlow: float64(t.empty-free) / n,
 		SlabPerFlow: float64(slab) / n, Fixed: t.fixed, FreeAfter: free,
-	}
-	if t.flows < smallest || t.peers != t.plan.Peers[0] {
-		return nil
 	}
 	t.sizes[t.name()] = used.BytesPerFlow
 	return t.write(wire.Record{Memory: &used})

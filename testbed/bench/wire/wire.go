@@ -22,6 +22,9 @@ type Plan struct {
 	// Packets is how many packets a figure is the mean of. SYNs and FINs are
 	// each of another connection.
 	Packets int `json:"packets"`
+	// Memory has the tables' memory measured, and those left out that the guest's
+	// does not hold.
+	Memory bool `json:"memory"`
 	// Host has the receiving side measured, and packets that are none of ours.
 	Host bool `json:"host"`
 	// Profile has profiles made.
