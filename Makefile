@@ -69,9 +69,13 @@ deb: ## the packages dpr and dpr-dkms, checked by lintian, in out/deb
 	@debian/make-deb.sh out/deb
 
 .PHONY: test-install
-test-install: ## the packages on virtual machines of Debian 12 and 13: install, reboot, upgrade, remove
+test-install: deps go ## the packages on virtual machines of Debian 12 and 13: install, reboot, upgrade, remove
 	@testbed/deps/install.sh packages packages-deb packages-install
 	@$(AS_ROOT) testbed/install/run.sh $(SUITES)
+
+.PHONY: test-docs
+test-docs: deps go ## the commands of docs/, in labs of their own
+	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/install/docs.sh lab
 
 .PHONY: install
 install: ## what "make" built, for the running kernel and below $(DESTDIR)/usr/local, with systemd's units

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What can be said of the units, the Vagrantfile and the licences without a guest.
+# What can be said of the units, the Vagrantfile, the licences and
+# the documentation without a guest.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -38,3 +39,4 @@ vagrantfile() {
 units
 vagrantfile
 "$here/licences.sh"
+"$here/docs.sh" check

@@ -69,6 +69,16 @@ working() {
 	browse
 }
 
+# documented: the commands of the documentation for operators.
+documented() {
+	step "the commands of docs/operations.md"
+	"$here/docs.sh" print host "$root/docs/operations.md" >"$work/operations.sh"
+	put 1 /root/previous "$work/operations.sh"
+	on 1 'cd /root/previous && sh -euv ./operations.sh' </dev/null >"$work/operations.log" 2>&1 ||
+		{ tail -n 40 "$work/operations.log" >&2; die "a command of docs/operations.md failed"; }
+	working
+}
+
 rebooted_all() {
 	step "all servers reboot"
 	for n in 1 2 3; do
@@ -115,6 +125,7 @@ guests_up
 installed
 started
 sandboxed 1
+documented
 rebooted_all
 upgraded
 removed
