@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -59,11 +60,30 @@ func TestNoListener(t *testing.T) {
 		k.wantServed(t, "B again")
 		check(t, k.upload(100_000))
 
-		t.Run("not a service there", func(t *testing.T) {
-			serve(t, c.b.Host, "B", port)
+		t.Run("a service there no more", func(t *testing.T) {
+			// A has not heard of it yet.
+			serve(t, c.b.Host, "B to the end", port)
 			check(t, c.b.dpr.DeleteService(t.Context(), dprnl.Service{Port: port}))
-			refusedNow(t)
+			connect(t, c.c, c.a.service()).wantServed(t, "B to the end")
 			k.wantServed(t, "B again")
+		})
+		t.Run("never a service there", func(t *testing.T) {
+			serve(t, c.b.Host, "B", 81)
+			check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: 81}))
+			b := c.b.meter(t)
+			k, err := dialFor(c.c, addrPort(addrA, 81), time.Second)
+			if m == dprnl.MarkerSource {
+				// Without mark it may be from a tunnel of the hosts' own.
+				if err == nil {
+					t.Errorf("connected to %v", k.RemoteAddr())
+				}
+				b.want(t, counts{dprnl.StatRxPackets: maybe, dprnl.StatRxBytes: maybe})
+				return
+			}
+			if !refused(err) {
+				t.Errorf("connecting: %v %v, want refused", k, err)
+			}
+			b.want(t, counts{dprnl.StatRxReset: 1, dprnl.StatRxPackets: maybe, dprnl.StatRxBytes: maybe})
 		})
 	})
 }

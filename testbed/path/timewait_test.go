@@ -72,6 +72,33 @@ func TestSynOnTimeWait(t *testing.T) {
 	}
 }
 
+// A socket in TIME_WAIT here keeps no packets of a new connection that the
+// stateless policy sends to a peer.
+//
+//	C ── switch ── A
+//	        └───── B
+func TestStatelessOnTimeWait(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		served := map[string]int{}
+		for local := uint16(21000); local < 21010; local++ {
+			c.a.keep(t)
+			old := connectFrom(t, c.c, local, c.a.service())
+			old.wantServed(t, "A")
+			closeByServer(t, old)
+			c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
+			k := connectFrom(t, c.c, local, c.a.service())
+			by, err := k.ask("who")
+			check(t, err)
+			check(t, k.upload(10_000))
+			served[by]++
+		}
+		if served["B"] == 0 {
+			t.Errorf("served by %v: none was redirected", served)
+		}
+	})
+}
+
 // connectFrom connects from a port that may have a connection in TIME_WAIT.
 func connectFrom(t *testing.T, h *vnet.Host, local uint16, to netip.AddrPort) *conn {
 	t.Helper()
