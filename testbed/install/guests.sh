@@ -15,6 +15,9 @@ state=/run/dpr-install
 
 # guests_down: also what a run left that was killed.
 guests_down() {
+	for n in 1 2 3 4; do
+		[ ! -e "$state/ssh-10.78.0.1$n" ] || on_exit "$n"
+	done
 	for pid in "$state"/*.pid; do
 		[ -e "$pid" ] || continue
 		number=$(cat "$pid")
