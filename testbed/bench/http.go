@@ -22,7 +22,14 @@ const (
 	httpDocument     = 15000 // bytes
 	httpDocumentPath = "/15k"
 	httpTimeout      = 20 * time.Second
-	httpStart        = time.Second // the clients' processes have this long to come up
+	httpStart        = time.Second     // the clients' processes have this long to come up
+	httpDuration     = 6 * time.Second // of one path in a round
+
+	// httpLink is the rate of each server's link. As in the demo it is what
+	// limits a server: processors are emulated, and share this machine's.
+	httpLink        = "8mbit"
+	httpRounds      = 4
+	unlimitedRounds = 3 // with links as fast as they are
 )
 
 // HTTP is what whole connections did on one path.
@@ -46,9 +53,7 @@ const (
 // httpOptions says how whole connections are measured.
 type httpOptions struct {
 	kernel      string
-	name        string        // of the lab
-	rounds      int           // all paths in turn, so often
-	duration    time.Duration // of one path in a round
+	name        string // of the lab
 	loadCommand []string
 	progress    io.Writer
 }
@@ -61,30 +66,45 @@ func measureHTTP(ctx context.Context, r *Report, o httpOptions) (err error) {
 		return fmt.Errorf("removing the last bench's lab: %w", err)
 	}
 	l, err := lab.Up(ctx, lab.Config{
-		Name: o.name, Kernel: o.kernel, Servers: httpServers, Clients: httpClients, Memory: 256,
+		Name: o.name, Kernel: o.kernel, Servers: httpServers, Clients: httpClients,
 		Programs: []string{"/usr/sbin/haproxy", "/usr/sbin/ipvsadm"},
-		DPR:      lab.DPRConfig{Policy: "off"}, Progress: o.progress,
+		DPR:      lab.DPRConfig{Policy: "off"}, Link: httpLink, Progress: o.progress,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
-	h := &httpLab{Lab: l, o: o, results: map[string]*HTTP{}}
+	h := &httpLab{Lab: l, o: o}
 	if err := h.prepare(ctx); err != nil {
 		return errors.Join(l.Check(), err)
 	}
-	for round := range o.rounds {
-		for _, p := range httpPaths {
-			if err := h.measure(ctx, p, round); err != nil {
-				return errors.Join(l.Check(), fmt.Errorf("connections, %s: %w", p.name, err))
-			}
-		}
+	if r.HTTP, err = h.rounds(ctx, httpRounds); err != nil {
+		return errors.Join(l.Check(), err)
 	}
-	r.HTTP, r.Lab = h.all(), l.Accel()
+	if err := h.unlimit(ctx); err != nil {
+		return errors.Join(l.Check(), err)
+	}
+	if r.HTTPUnlimited, err = h.rounds(ctx, unlimitedRounds); err != nil {
+		return errors.Join(l.Check(), err)
+	}
+	r.Lab = l.Accel()
 	if r.Kernel == "" {
 		r.Kernel = l.Kernel().Release
 	}
 	return nil
+}
+
+// rounds measures all paths in turn, so often.
+func (h *httpLab) rounds(ctx context.Context, n int) ([]HTTP, error) {
+	h.results = map[string]*HTTP{}
+	for round := range n {
+		for _, p := range httpPaths {
+			if err := h.measure(ctx, p, round); err != nil {
+				return nil, fmt.Errorf("connections, %s: %w", p.name, err)
+			}
+		}
+	}
+	return h.all(), nil
 }
 
 // httpLab is the lab while it is measured.
@@ -163,7 +183,7 @@ func (h *httpLab) clients(p httpPath, round uint64) ([]drive.Client, error) {
 		all = append(all, drive.Client{Host: host.Name, Plan: load.Plan{
 			Target:    "http://" + p.target(h.Servers(), i),
 			Documents: []load.Document{{Path: httpDocumentPath, Size: httpDocument, SHA256: sum}},
-			Users:     httpUsers, Start: start, Duration: h.o.duration, Timeout: httpTimeout,
+			Users:     httpUsers, Start: start, Duration: httpDuration, Timeout: httpTimeout,
 			Seed: 100*round + uint64(i),
 		}})
 	}

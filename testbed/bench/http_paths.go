@@ -73,6 +73,16 @@ func (h *httpLab) prepare(ctx context.Context) error {
 	return nil
 }
 
+// unlimit takes the limits off the servers' links.
+func (h *httpLab) unlimit(ctx context.Context) error {
+	for _, s := range h.Servers() {
+		if err := h.sh(ctx, s.Name, "tc qdisc delete dev eth0 root"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // do runs a path's command on s1.
 func (h *httpLab) do(ctx context.Context, command string) error {
 	if command == "" {

@@ -21,7 +21,9 @@ type pageData struct {
 	*Report
 	Plots  []string
 	Tables []costTable
-	Rounds int // of native speed
+	Rounds int       // of native speed
+	Link   string    // rate of the servers' links in the lab of whole connections
+	Missed []Verdict // with their profiles
 }
 
 // costTable is the page's table of one operation in one unit.
@@ -58,7 +60,7 @@ func (r *Report) writePage(dir string) error {
 	if err != nil {
 		return fmt.Errorf("writing the bench's page: %w", err)
 	}
-	if err := t.Execute(f, pageData{r, plots, r.tables(), nativeRounds}); err != nil {
+	if err := t.Execute(f, pageData{r, plots, r.tables(), nativeRounds, httpLink, distinct(r.Verdicts)}); err != nil {
 		f.Close()
 		return fmt.Errorf("writing the bench's page: %w", err)
 	}

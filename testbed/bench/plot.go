@@ -107,7 +107,7 @@ func (r *Report) costPlot(title, label string, x func(wire.Cost) (int, bool)) (*
 	if most == 0 {
 		return nil, nil
 	}
-	p.Y.Max = most * 1.5 // room for the legend
+	p.Y.Max = most * 1.9 // room for the legend
 	return p, nil
 }
 
@@ -168,5 +168,6 @@ func (r *Report) httpPlot() (*plot.Plot, error) {
 		names = append(names, h.Path)
 	}
 	p.NominalX(names...)
+	p.X.Min, p.X.Max = -0.5, float64(len(names))-0.5
 	return p, nil
 }

@@ -25,10 +25,12 @@ type Report struct {
 	Unfit    []wire.Unfit   `json:"unfit"` // tables that the guest's memory does not hold
 	Profiles []wire.Profile `json:"profiles"`
 	Native   Native         `json:"native"`
-	Lab      string         `json:"lab,omitempty"` // accelerator of the lab of whole connections
-	Verdicts []Verdict      `json:"verdicts"`
-	Plan     wire.Plan      `json:"plan"`
-	Seconds  float64        `json:"seconds"` // that the bench took
+	// HTTPUnlimited is HTTP without limits of the servers' links.
+	HTTPUnlimited []HTTP    `json:"http_unlimited"`
+	Lab           string    `json:"lab,omitempty"` // accelerator of the lab of whole connections
+	Verdicts      []Verdict `json:"verdicts"`
+	Plan          wire.Plan `json:"plan"`
+	Seconds       float64   `json:"seconds"` // that the bench took
 }
 
 // Native tells whether and how costs in ns were measured.

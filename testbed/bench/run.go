@@ -66,8 +66,6 @@ const (
 	shortPackets = 5_000
 	peerFlows    = 100_000
 	nativeRounds = 5
-	httpRounds   = 5
-	httpDuration = 8 * time.Second
 )
 
 // ErrMissed is returned by a strict Run if a target was missed or not measured.
@@ -172,7 +170,7 @@ func (o Options) count(ctx context.Context, r *Report) (err error) {
 
 // http measures whole connections.
 func (o Options) http(ctx context.Context, r *Report) error {
-	return measureHTTP(ctx, r, httpOptions{o.Kernel, o.Lab, httpRounds, httpDuration, o.LoadCommand, o.Progress})
+	return measureHTTP(ctx, r, httpOptions{o.Kernel, o.Lab, o.LoadCommand, o.Progress})
 }
 
 // allMet tells whether every target was met.
@@ -185,6 +183,18 @@ func (r *Report) allMet() bool {
 	return true
 }
 
+// distinct returns the verdicts that have profiles, the first of each profile.
+func distinct(verdicts []Verdict) []Verdict {
+	var seen []*wire.Function
+	return slices.DeleteFunc(slices.Clone(verdicts), func(v Verdict) bool {
+		if len(v.Profile) == 0 || slices.Contains(seen, &v.Profile[0]) {
+			return true
+		}
+		seen = append(seen, &v.Profile[0])
+		return false
+	})
+}
+
 // writeTable prints the verdicts, and profiles of what was missed.
 func (r *Report) writeTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
@@ -195,10 +205,7 @@ func (r *Report) writeTable(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("printing the verdicts: %w", err)
 	}
-	for _, v := range r.Verdicts {
-		if len(v.Profile) == 0 {
-			continue
-		}
+	for _, v := range distinct(r.Verdicts) {
 		fmt.Fprintf(w, "\n%s: missed; of all instructions, those that build the packets included,\n", v.Target)
 		for _, f := range v.Profile {
 			fmt.Fprintf(w, "  %5.1f %%  %s\n", 100*f.Share, f.Name)

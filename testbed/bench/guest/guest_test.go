@@ -12,6 +12,7 @@ func TestParseProfile(t *testing.T) {
 	const log = `dprinject-profile: 200 all
 something else
 dprinject-profile: 150 dpr_hook_in [dpr]
+dprinject-profile: 60 inject_run [dprinject]
 dprinject-profile: 50 __memset
 `
 	got, err := parseProfile(log)

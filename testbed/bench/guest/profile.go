@@ -76,6 +76,9 @@ func parseProfile(log string) ([]wire.Function, error) {
 			total = samples
 			continue
 		}
+		if f[len(f)-1] == "[dprinject]" {
+			continue // it is not what is asked for
+		}
 		functions = append(functions, wire.Function{Name: strings.Join(f[1:], " "), Share: samples})
 	}
 	if len(functions) == 0 || total <= 0 {
