@@ -15,10 +15,17 @@ dkms_has() {
 		{ on "$1" 'dkms status; tail -n 40 /var/lib/dkms/dpr/*/build/make.log' </dev/null >&2; die "DKMS did not build $(version "$2")"; }
 }
 
-# refuse_active N: no process and no module of dpr's is there.
+# refuse_active N: no process of dpr's runs there. The module may be loaded: where
+# nothing is configured it does nothing.
 refuse_active() {
-	found=$(on "$1" 'ps -e -o comm= | grep "^dpr-"; lsmod | grep "^dpr "' </dev/null) || :
+	found=$(on "$1" 'ps -e -o comm= | grep "^dpr-"' </dev/null) || :
 	[ -z "$found" ] || die "guest $1: running: $found"
+}
+
+# refuse_module N: nor is its module loaded.
+refuse_module() {
+	found=$(on "$1" 'lsmod | grep "^dpr "' </dev/null) || :
+	[ -z "$found" ] || die "guest $1: loaded: $found"
 }
 
 units_active() {

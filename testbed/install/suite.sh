@@ -118,6 +118,7 @@ removed() {
 	on 3 'apt-get -q -y remove dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
 		{ tail -n 40 "$work/remove.log" >&2; die "the packages cannot be removed"; }
 	refuse_active 3
+	refuse_module 3
 	on 3 'test -e /etc/dpr/dpr.toml' </dev/null || die "removal took the configuration"
 	on 3 'rm -r /root/previous /root/provision; apt-get -q -y purge dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
 		{ tail -n 40 "$work/remove.log" >&2; die "the packages cannot be purged"; }
