@@ -74,7 +74,7 @@ func TestPacketPath(t *testing.T) {
 	done := make(chan error, 1)
 	go func() {
 		env := append([]string{"DPR_PATH_MODULE=" + module}, guestEnv[kernel]...)
-		exit, err := l.Exec(ctx, "s1", lab.Cmd{Args: []string{program, "-test.v", "-test.timeout=1h"}, Env: env, Stdout: in, Stderr: in})
+		exit, err := l.Exec(ctx, "s1", lab.Cmd{Args: []string{program, "-test.v", "-test.timeout=150m"}, Env: env, Stdout: in, Stderr: in})
 		if err == nil && exit != 0 {
 			err = fmt.Errorf("the tests in the guest ended with status %d", exit)
 		}
