@@ -9,6 +9,7 @@ if ! command -v curl >/dev/null; then
 	apt-get -q update
 	DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install curl
 fi
+touch /etc/hosts
 while [ $# -ge 2 ]; do
 	# Each server by its own name, and all of them by the cluster's.
 	grep -q " $2\$" /etc/hosts || printf '%s %s\n%s www\n' "$1" "$2" "$1" >>/etc/hosts

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Package host runs the tests of the packet path (dpr/testbed/path) in a guest:
 // it builds them, boots one guest of package lab, runs them there, and shows
 // each as a test of its own. The environment variable DPR_KERNEL names the
