@@ -14,6 +14,11 @@
 #include <net/route.h>
 #include <net/tcp.h>
 
+/* Before 6.6, and in older point releases of 6.1. */
+#ifndef __counted_by
+#define __counted_by(member)
+#endif
+
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
 #include <net/gso.h>
 #else

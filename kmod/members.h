@@ -11,6 +11,7 @@
 #ifndef _DPR_MEMBERS_H
 #define _DPR_MEMBERS_H
 
+#include "compat.h"
 #include "main.h"
 
 /**

@@ -2,6 +2,7 @@
 #ifndef _DPR_SERVICE_H
 #define _DPR_SERVICE_H
 
+#include "compat.h"
 #include "main.h"
 
 /**
