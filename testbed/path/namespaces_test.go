@@ -54,6 +54,12 @@ func TestNamespaces(t *testing.T) {
 						st.Get(dprnl.StatRedirected), st.Get(dprnl.StatRxSyn), st.Get(dprnl.StatFlows))
 				}
 			}
+			// A socket that waits for the client's last packet would keep its
+			// namespace, and the way to it may go first.
+			for _, k := range kept {
+				check(t, k.SetLinger(0))
+				check(t, k.Close())
+			}
 		})
 		w.alone(t)
 	})
@@ -67,7 +73,7 @@ func TestNamespaces(t *testing.T) {
 func TestNamespaceDeletedUnderLoad(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		w := newWitness(t)
-		for round := range 4 {
+		for round := range 2 {
 			for _, first := range []string{"A", "B"} {
 				t.Run(fmt.Sprint(round, first), func(t *testing.T) {
 					c := newCluster(t, m)
