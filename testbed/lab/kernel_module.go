@@ -39,7 +39,8 @@ func (k Kernel) compile(ctx context.Context, t moduleTree, files []string, final
 	// Type information for BPF would take pahole, and nobody here asks for it.
 	args = append([]string{"make", "-j2", "KDIR=" + headers, "CONFIG_DEBUG_INFO_BTF_MODULES="}, args...)
 	if k.Arch != "" {
-		args = append(args, "ARCH="+k.Arch)
+		// The user-mode kernel's percpu.h uses what it does not include.
+		args = append(args, "ARCH="+k.Arch, "KCFLAGS=-include linux/irqflags.h")
 	}
 	out, err := tree.Run(ctx, filepath.Join(tmp, t.dir), args...)
 	if err != nil {
