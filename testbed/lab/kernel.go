@@ -27,6 +27,7 @@ type Kernel struct {
 	Arch     string `json:"arch,omitempty"`         // make's ARCH for modules, "" for this machine's
 	Chroot   string `json:"chroot,omitempty"`       // where modules must be built, "" for this machine
 	Overhead int    `json:"overhead_mib,omitempty"` // memory that a guest needs beyond Config.Memory
+	Params   string `json:"params,omitempty"`       // what its guests' command line says besides
 }
 
 // flavour is the flavour of Debian's kernels that guests run: small, and all

@@ -24,6 +24,10 @@ const KernelUML = "uml"
 // under the debug kernel: KASAN and kmemleak keep books on all memory.
 const debugOverhead = 320
 
+// debugParams are the debug kernel's: its failslab can be told to let only the
+// allocations of flows fail, which in 6.1 must be said at boot.
+const debugParams = "slub_debug=A,dpr_flow"
+
 // chooseKernel returns the kernel that c.Kernel names, making it if need be.
 func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {
 	if c.Kernel != kernelDebug && c.Kernel != kernelNewest && c.Kernel != KernelUML {
@@ -34,14 +38,14 @@ func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {
 		return Kernel{}, err
 	}
 	b := kernel.Builder{Cache: cache, Source: c.Source, Say: p.say}
-	make, overhead := b.Newest, 0
+	fetch := b.Newest
 	switch c.Kernel {
 	case kernelDebug:
-		make, overhead = b.Debug, debugOverhead
+		fetch = b.Debug
 	case KernelUML:
-		make = b.UML
+		fetch = b.UML
 	}
-	tree, err := make(ctx)
+	tree, err := fetch(ctx)
 	if err != nil {
 		return Kernel{}, err
 	}
@@ -52,6 +56,9 @@ func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {
 	if tree.Chroot {
 		k.Chroot = tree.Root
 	}
-	k.Arch, k.Overhead = tree.Arch, overhead
+	k.Arch = tree.Arch
+	if c.Kernel == kernelDebug {
+		k.Overhead, k.Params = debugOverhead, debugParams
+	}
 	return k, nil
 }

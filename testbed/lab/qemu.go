@@ -23,7 +23,8 @@ const (
 type machine struct {
 	kernel, initrd string
 	accel          string
-	memory         int // MiB
+	memory         int    // MiB
+	params         string // kernel parameters of this kernel
 }
 
 // args returns QEMU and its arguments up to the guest's devices. The machine is
@@ -40,6 +41,9 @@ func (m machine) args(name, param string) []string {
 	// Any splat is a panic, and a panic ends QEMU at once. The mitigations
 	// only cost time here: nobody attacks these guests.
 	cmdline := "console=ttyS0 loglevel=7 panic=-1 oops=panic panic_on_warn=1 mitigations=off " + param
+	if m.params != "" {
+		cmdline += " " + m.params
+	}
 	return append([]string{
 		qemu, "-name", name, "-M", "q35", "-accel", accel, "-cpu", cpu, "-smp", "1", "-m", strconv.Itoa(m.memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",

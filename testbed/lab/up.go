@@ -110,7 +110,7 @@ func (l *Lab) prepare(ctx context.Context, c Config, p *progress) (machine, erro
 		return m, err
 	}
 	l.state.Kernel, m.kernel = k, k.Image
-	m.memory += k.Overhead
+	m.memory, m.params = m.memory+k.Overhead, k.Params
 	module, err := build(ctx, c, k, l.binDir(), p)
 	if err != nil {
 		return m, err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,7 +69,10 @@ func inject(t *testing.T, percent, cache string) {
 		check(t, os.WriteFile(path, []byte(value), 0))
 	}
 	if cache != "" {
-		set(cache, "1")
+		// Before 6.2 a cache has the flag from the boot on (slub_debug=A,CACHE) or never.
+		if b, err := os.ReadFile(cache); err != nil || strings.TrimSpace(string(b)) != "1" {
+			set(cache, "1")
+		}
 		set(filepath.Join(failslab, "cache-filter"), "Y")
 	} else {
 		set(filepath.Join(failslab, "cache-filter"), "N")
@@ -77,11 +81,6 @@ func inject(t *testing.T, percent, cache string) {
 		"verbose": "0", "times": "-1"} {
 		set(filepath.Join(failslab, name), value)
 	}
-	t.Cleanup(func() {
-		set(filepath.Join(failslab, "probability"), "0")
-		if cache != "" {
-			set(cache, "0")
-		}
-	})
+	t.Cleanup(func() { set(filepath.Join(failslab, "probability"), "0") })
 	set(filepath.Join(failslab, "probability"), percent)
 }
