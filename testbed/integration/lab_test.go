@@ -98,19 +98,6 @@ func decode(t *testing.T, v any, server string, args ...string) {
 	}
 }
 
-// service is what dprctl tells of a service.
-type service struct {
-	Port    uint16 `json:"port"`
-	Address string `json:"address"`
-}
-
-func services(t *testing.T, server string) []service {
-	t.Helper()
-	var all []service
-	decode(t, &all, server, "service", "list")
-	return all
-}
-
 // stats are a server's counters by name.
 func stats(t *testing.T, server string) map[string]uint64 {
 	t.Helper()

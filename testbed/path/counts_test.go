@@ -34,13 +34,6 @@ func (s *server) stats(t *testing.T) dprnl.Stats {
 	return st
 }
 
-// stat returns one of the server's counters.
-func (s *server) stat(t *testing.T, k dprnl.Stat) uint64 {
-	t.Helper()
-	st := s.stats(t)
-	return st.Get(k)
-}
-
 func (s *server) meter(t *testing.T) *meter {
 	t.Helper()
 	return &meter{s, s.stats(t)}
