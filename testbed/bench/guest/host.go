@@ -62,7 +62,7 @@ func (m *meter) receiveIPIP() (err error) {
 // receive measures packets to a service at an address, up to TCP and what it does
 // with them.
 func (m *meter) receive(system string, outer *tunnel, to netip.Addr) error {
-	in := injection{op: wire.Established, to: to, port: service, outer: outer, flows: 1, packets: m.plan.Packets}
+	in := injection{op: wire.Established, to: to, port: service, outer: outer, flows: 1, packets: m.plan.Packets, median: m.plan.Median}
 	resets := func() (uint64, error) { return transmitted(clientDev) }
 	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Receive, Variant: wire.ToClosed}, resets); err != nil {
 		return err
@@ -146,7 +146,7 @@ func (m *meter) other(system, tcp, udp string) (err error) {
 	}
 	defer func() { err = errors.Join(err, unix.Close(taker)) }()
 	delivered := func() (uint64, error) { return snmp("Ip", "InDelivers") }
-	in := injection{op: wire.Established, to: address, port: elsePort, flows: 1, packets: m.plan.Packets}
+	in := injection{op: wire.Established, to: address, port: elsePort, flows: 1, packets: m.plan.Packets, median: m.plan.Median}
 	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Other, Variant: tcp}, delivered); err != nil {
 		return err
 	}

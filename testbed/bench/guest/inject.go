@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,6 +30,7 @@ type injection struct {
 	packets int
 	payload int
 	quiet   bool // nothing is measured
+	median  bool // of the batches, instead of the mean
 	profile bool
 }
 
@@ -47,8 +49,8 @@ const (
 func (in injection) params() string {
 	p := []string{
 		"dev=" + inDev, "op=" + in.op, "to=" + in.to.String(), "from=" + clients.Addr().String(),
-		fmt.Sprintf("port=%d first=%d flows=%d stride=%d packets=%d payload=%d quiet=%t profile=%t",
-			in.port, in.first, in.flows, max(1, in.stride), in.packets, in.payload, in.quiet, in.profile),
+		fmt.Sprintf("port=%d first=%d flows=%d stride=%d packets=%d payload=%d quiet=%t median=%t profile=%t",
+			in.port, in.first, in.flows, max(1, in.stride), in.packets, in.payload, in.quiet, in.median, in.profile),
 	}
 	if in.outer != nil {
 		p = append(p, fmt.Sprintf("tunnel_from=%s tunnel_to=%s marked=%t", in.outer.from, in.outer.to, in.outer.marked))
@@ -74,9 +76,13 @@ func (in injection) run() (cost float64, err error) {
 	return float64(milli) / 1000, nil
 }
 
+// deferred is what the kernel gets to end what it left to ksoftirqd.
+const deferred = 20 * time.Millisecond
+
 // checked is run, and fails unless a counter grew by exactly one a packet: else
 // the packets did not take the way that is measured.
 func (in injection) checked(counter func() (uint64, error)) (float64, error) {
+	time.Sleep(deferred)
 	before, err := counter()
 	if err != nil {
 		return 0, err
@@ -85,6 +91,7 @@ func (in injection) checked(counter func() (uint64, error)) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	time.Sleep(deferred)
 	after, err := counter()
 	if err != nil {
 		return 0, err

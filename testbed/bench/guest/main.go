@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +40,12 @@ func main() {
 func run(ctx context.Context) error {
 	if err := os.Setenv("PATH", "/usr/sbin:/usr/bin"); err != nil {
 		return err
+	}
+	// Whatever the kernel does in threads of its own goes before the next packet:
+	// with ksoftirqd awake, softirqs wait for it.
+	runtime.LockOSThread()
+	if err := unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err != nil {
+		return fmt.Errorf("becoming the least of all threads: %w", err)
 	}
 	if err := boot.Mount(); err != nil {
 		return err

@@ -112,7 +112,7 @@ const reserve = 48 << 20
 
 // injection returns packets of a range of connections.
 func (t *table) injection(op string, first, flows, packets int) injection {
-	return injection{op: op, to: address, port: service, first: first, flows: flows, packets: packets, payload: payload}
+	return injection{op: op, to: address, port: service, first: first, flows: flows, packets: packets, payload: payload, median: t.plan.Median}
 }
 
 // sent counts what was redirected.

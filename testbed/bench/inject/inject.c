@@ -17,6 +17,7 @@
 #include <linux/netdevice.h>
 #include <linux/nsproxy.h>
 #include <linux/sched.h>
+#include <linux/sort.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <net/ip.h>
@@ -64,6 +65,9 @@ MODULE_PARM_DESC(payload, "bytes of data in a segment");
 static bool quiet;
 module_param(quiet, bool, 0);
 MODULE_PARM_DESC(quiet, "only send, measure nothing");
+static bool median;
+module_param(median, bool, 0);
+MODULE_PARM_DESC(median, "median of batches instead of the mean: leaves out interruptions");
 static bool profile;
 module_param(profile, bool, 0);
 MODULE_PARM_DESC(profile, "print where the time goes, by function");
@@ -191,37 +195,78 @@ static struct sk_buff *inject_build(struct net_device *d,
 	return skb;
 }
 
-/* Sends all packets, or builds and frees them. Returns ns, 0 on failure. */
+/* One batch of packets, from the n-th connection on. Returns ns, 0 on failure. */
+static u64 inject_batch(struct net_device *d, const struct inject_frame *f,
+			bool send, u32 size, u32 *n)
+{
+	u64 start = ktime_get_ns();
+	struct sk_buff *skb;
+
+	local_bh_disable();
+	for (; size; size--) {
+		skb = inject_build(d, f, first + *n);
+		if (!skb)
+			break;
+		if (send)
+			netif_receive_skb(skb);
+		else
+			kfree_skb(skb);
+		*n += stride;
+		if (*n >= flows)
+			*n -= flows;
+	}
+	local_bh_enable();
+	return size ? 0 : ktime_get_ns() - start;
+}
+
+static int inject_compare(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Thousandths of a ns that a packet took, of the batches' times. */
+static u64 inject_mean(u64 *ns, u32 batches)
+{
+	u64 sum = 0;
+	u32 i;
+
+	if (median && packets >= BATCH) {
+		/* The last batch may be a smaller one. */
+		batches = packets / BATCH;
+		sort(ns, batches, sizeof(*ns), inject_compare, NULL);
+		return div_u64(1000 * ns[batches / 2], BATCH);
+	}
+	for (i = 0; i < batches; i++)
+		sum += ns[i];
+	return div_u64(1000 * sum, packets);
+}
+
+/*
+ * Sends all packets, or builds and frees them. Returns what one took, in
+ * thousandths of a ns, 0 on failure.
+ */
 static u64 inject_run(struct net_device *d, const struct inject_frame *f,
 		      bool send)
 {
-	struct sk_buff *skb;
-	u64 ns = 0, start;
-	u32 i = 0, n = 0, stop;
+	u32 batches = DIV_ROUND_UP(packets, BATCH), i, n = 0;
+	u64 *ns, milli = 0;
 
-	while (i < packets) {
-		stop = min(i + BATCH, packets);
-		start = ktime_get_ns();
-		local_bh_disable();
-		for (; i < stop; i++) {
-			skb = inject_build(d, f, first + n);
-			if (!skb) {
-				local_bh_enable();
-				return 0;
-			}
-			if (send)
-				netif_receive_skb(skb);
-			else
-				kfree_skb(skb);
-			n += stride;
-			if (n >= flows)
-				n -= flows;
-		}
-		local_bh_enable();
-		ns += ktime_get_ns() - start;
+	ns = kvcalloc(batches, sizeof(*ns), GFP_KERNEL);
+	if (!ns)
+		return 0;
+	for (i = 0; i < batches; i++) {
+		ns[i] = inject_batch(d, f, send, min_t(u32, BATCH,
+					packets - i * BATCH), &n);
+		if (!ns[i])
+			goto out;
 		cond_resched();
 	}
-	return ns;
+	milli = inject_mean(ns, batches);
+out:
+	kvfree(ns);
+	return milli;
 }
 
 static int inject_measure(struct net_device *d, const struct inject_frame *f)
@@ -238,7 +283,7 @@ static int inject_measure(struct net_device *d, const struct inject_frame *f)
 		inject_profile_stop();
 	if (!with || !without)
 		return -ENOMEM;
-	cost = div_s64(1000 * (s64)(with - without), packets);
+	cost = with - without;
 	return 0;
 }
 

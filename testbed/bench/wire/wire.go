@@ -29,6 +29,9 @@ type Plan struct {
 	Host bool `json:"host"`
 	// Profile has profiles made.
 	Profile bool `json:"profile"`
+	// Median has a figure be the median of batches of packets, not the mean: where
+	// time passes while others run.
+	Median bool `json:"median"`
 	// Rounds is how often everything is measured; below 1 means once. Rounds
 	// matter where times are not numbers of instructions.
 	Rounds int `json:"rounds"`
@@ -60,7 +63,7 @@ type Cost struct {
 	Flows  int     `json:"flows"` // in the routing table before the packets came
 	Peers  int     `json:"peers"`
 	Unit   string  `json:"unit"` // "instructions" or "ns"; the guest leaves it to the bench
-	Cost   float64 `json:"cost"` // mean
+	Cost   float64 `json:"cost"`
 	// Variant tells figures of the same operation apart.
 	Variant string `json:"variant,omitempty"`
 	Round   int    `json:"-"`
