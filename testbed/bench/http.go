@@ -23,7 +23,7 @@ const (
 	httpDocumentPath = "/15k"
 	httpTimeout      = 20 * time.Second
 	httpStart        = time.Second     // the clients' processes have this long to come up
-	httpDuration     = 6 * time.Second // of one path in a round
+	httpDuration     = 5 * time.Second // of one path in a round
 
 	// httpLink is the rate of each server's link. As in the demo it is what
 	// limits a server: processors are emulated, and share this machine's.

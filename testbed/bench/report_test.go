@@ -48,8 +48,8 @@ func example() *Report {
 		{System: wire.Tun, Flows: 4_000_000, BytesPerFlow: 350},
 	}})
 	r.HTTP = []HTTP{
-		{Path: PathDirect, ConnectionsPS: 100}, {Path: PathDPR, ConnectionsPS: 96},
-		{Path: PathIPVS, ConnectionsPS: 95}, {Path: PathHAProxy, ConnectionsPS: 48},
+		{Path: PathDirect, RoundsPS: []float64{100, 200, 1}}, {Path: PathDPR, RoundsPS: []float64{96, 192, 9}},
+		{Path: PathIPVS, RoundsPS: []float64{96, 192, 1}}, {Path: PathHAProxy, RoundsPS: []float64{48, 96, 1}},
 	}
 	return r
 }
@@ -100,7 +100,9 @@ func TestMissedTargets(t *testing.T) {
 		return func(r *Report) {
 			for i := range r.HTTP {
 				if r.HTTP[i].Path == path {
-					r.HTTP[i].ConnectionsPS *= 1.05
+					for j := range r.HTTP[i].RoundsPS {
+						r.HTTP[i].RoundsPS[j] *= 1.05
+					}
 				}
 			}
 		}

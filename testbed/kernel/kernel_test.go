@@ -44,9 +44,15 @@ func TestLostOptions(t *testing.T) {
 }
 
 // A wish that is not of the form CONFIG_X=... would never be checked.
-func TestDebugConfigIsChecked(t *testing.T) {
+func TestConfigsAreChecked(t *testing.T) {
+	checkConfig(t, debugConfig, "KASAN", "PROVE_LOCKING", "PROVE_RCU", "DEBUG_ATOMIC_SLEEP", "DEBUG_KMEMLEAK", "FAILSLAB")
+	checkConfig(t, umlConfig, "IP_VS", "NET_IPIP", "DUMMY", "MODULE_UNLOAD")
+}
+
+func checkConfig(t *testing.T, config string, names ...string) {
+	t.Helper()
 	seen := map[string]bool{}
-	for line := range strings.Lines(debugConfig) {
+	for line := range strings.Lines(config) {
 		line = strings.TrimSpace(line)
 		name, value, ok := strings.Cut(line, "=")
 		switch {
@@ -61,7 +67,7 @@ func TestDebugConfigIsChecked(t *testing.T) {
 		}
 		seen[name] = true
 	}
-	for _, name := range []string{"KASAN", "PROVE_LOCKING", "PROVE_RCU", "DEBUG_ATOMIC_SLEEP", "DEBUG_KMEMLEAK", "FAILSLAB"} {
+	for _, name := range names {
 		if !seen["CONFIG_"+name] {
 			t.Errorf("no %s", name)
 		}
