@@ -91,7 +91,7 @@ static struct dpr_table *dpr_peer_alloc_table(u32 n)
 {
 	struct dpr_table *table;
 	size_t each = sizeof(*table->order.view) + sizeof(*table->peer) +
-		      sizeof(*table->order.heap) + sizeof(*table->order.place);
+		      2 * sizeof(*table->order.tree);
 
 	table = kvzalloc(size_add(sizeof(*table), size_mul(n, each)),
 			 GFP_KERNEL);
@@ -100,8 +100,7 @@ static struct dpr_table *dpr_peer_alloc_table(u32 n)
 	table->order.n = n;
 	table->order.view = (void *)(table + 1);
 	table->peer = (void *)(table->order.view + n);
-	table->order.heap = (void *)(table->peer + n);
-	table->order.place = (void *)(table->order.heap + n);
+	table->order.tree = (void *)(table->peer + n);
 	return table;
 }
 
@@ -374,7 +373,7 @@ void dpr_peer_close_stale(struct dpr_net *dn,
 	spin_lock(&dn->order_lock);
 	order = &rcu_dereference(dn->table)->order;
 	while (dpr_policy_stale(args, order)) {
-		first = order->heap[0].peer;
+		first = dpr_policy_first(order);
 		WRITE_ONCE(order->view[first].open, false);
 		dpr_policy_moved(order, first);
 	}

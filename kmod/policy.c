@@ -70,47 +70,6 @@ static u64 dpr_policy_key(u64 load, u32 weight)
 /* So much of a key orders peers that are equal otherwise. */
 #define DPR_POLICY_TIE	0xff
 
-static void dpr_policy_put(struct dpr_order *order, u32 at,
-			   const struct dpr_place *place)
-{
-	order->heap[at].key = place->key;
-	WRITE_ONCE(order->heap[at].peer, place->peer);
-	order->place[place->peer] = at;
-}
-
-static u32 dpr_policy_sift_up(struct dpr_order *order, u32 at,
-			      const struct dpr_place *place)
-{
-	u32 up;
-
-	for (; at; at = up) {
-		up = (at - 1) / 2;
-		if (place->key >= order->heap[up].key)
-			break;
-		dpr_policy_put(order, at, &order->heap[up]);
-	}
-	return at;
-}
-
-static u32 dpr_policy_sift_down(struct dpr_order *order, u32 at,
-				const struct dpr_place *place)
-{
-	u32 down;
-
-	for (;; at = down) {
-		down = 2 * at + 1;
-		if (down >= order->n)
-			break;
-		if (down + 1 < order->n &&
-		    order->heap[down + 1].key < order->heap[down].key)
-			down++;
-		if (order->heap[down].key >= place->key)
-			break;
-		dpr_policy_put(order, at, &order->heap[down]);
-	}
-	return at;
-}
-
 static struct dpr_place dpr_policy_place(const struct dpr_view *view, u32 peer)
 {
 	u64 key = dpr_policy_key(view->estimate, view->weight);
@@ -122,23 +81,30 @@ static struct dpr_place dpr_policy_place(const struct dpr_view *view, u32 peer)
 	};
 }
 
+static void dpr_policy_put(struct dpr_order *order, u32 at,
+			   const struct dpr_place *place)
+{
+	order->tree[at].key = place->key;
+	WRITE_ONCE(order->tree[at].peer, place->peer);
+}
+
 /**
  * dpr_policy_sort - put the peers in order from scratch
  * @order: the peers
  */
 void dpr_policy_sort(struct dpr_order *order)
 {
+	const struct dpr_place *pair;
 	struct dpr_place place;
 	u32 i;
 
 	for (i = 0; i < order->n; i++) {
 		place = dpr_policy_place(&order->view[i], i);
-		dpr_policy_put(order, i, &place);
+		dpr_policy_put(order, order->n + i, &place);
 	}
-	for (i = order->n / 2; i-- > 0;) {
-		place = order->heap[i];
-		dpr_policy_put(order, dpr_policy_sift_down(order, i, &place),
-			       &place);
+	for (i = order->n; i-- > 1;) {
+		pair = &order->tree[2 * i];
+		dpr_policy_put(order, i, &pair[pair[1].key < pair[0].key]);
 	}
 }
 
@@ -146,17 +112,35 @@ void dpr_policy_sort(struct dpr_order *order)
  * dpr_policy_moved - put a peer in its place after its view changed
  * @order: the peers
  * @peer: its index
+ *
+ * The matches that it takes part in are held again: one for each doubling of
+ * the number of peers.
  */
 void dpr_policy_moved(struct dpr_order *order, u32 peer)
 {
 	struct dpr_place place = dpr_policy_place(&order->view[peer], peer);
-	u32 at = order->place[peer];
+	const struct dpr_place *other;
+	u32 at = order->n + peer;
 
-	if (place.key < order->heap[at].key)
-		at = dpr_policy_sift_up(order, at, &place);
-	else
-		at = dpr_policy_sift_down(order, at, &place);
 	dpr_policy_put(order, at, &place);
+	while (at > 1) {
+		other = &order->tree[at ^ 1];
+		if (other->key < place.key)
+			place = *other;
+		at /= 2;
+		dpr_policy_put(order, at, &place);
+	}
+}
+
+/**
+ * dpr_policy_first - the peer that stands first
+ * @order: the peers; there is at least one
+ *
+ * Return: its index. No peer is open if it is not.
+ */
+u32 dpr_policy_first(const struct dpr_order *order)
+{
+	return READ_ONCE(order->tree[1].peer);
 }
 
 /**
@@ -173,7 +157,7 @@ bool dpr_policy_stale(const struct dpr_policy_args *args,
 
 	if (!order->n)
 		return false;
-	first = &order->view[READ_ONCE(order->heap[0].peer)];
+	first = &order->view[dpr_policy_first(order)];
 	return READ_ONCE(first->open) &&
 	       args->now - READ_ONCE(first->reported) > args->max_age;
 }
@@ -197,7 +181,7 @@ static u32 dpr_policy_lowest(const struct dpr_policy_args *args,
 
 	if (!order->n)
 		return best;
-	i = READ_ONCE(order->heap[0].peer);
+	i = dpr_policy_first(order);
 	if (dpr_policy_choosable(args, &order->view[i]))
 		return i;
 	if (!READ_ONCE(order->view[i].open))

@@ -70,8 +70,9 @@ struct dpr_place {
  * struct dpr_order - the peers, ordered by estimated load per capacity
  * @n: how many
  * @view: the peers
- * @heap: the peers as a binary heap: the best comes first
- * @place: of each peer, where in @heap it is
+ * @tree: a tournament: entry @n + i is peer i, entry i the better one of the
+ *	entries 2i and 2i + 1, so that entry 1 is the best of all. Room for
+ *	2 * @n entries; entry 0 is not used
  *
  * Whoever changes it excludes others that do. dpr_policy_decide() may run at
  * the same time: it can then see an order that is just being mended, and
@@ -80,8 +81,7 @@ struct dpr_place {
 struct dpr_order {
 	u32 n;
 	struct dpr_view *view;
-	struct dpr_place *heap;
-	u32 *place;
+	struct dpr_place *tree;
 };
 
 /**
@@ -125,6 +125,7 @@ u64 dpr_policy_estimate(const struct dpr_view *view, s32 live,
 bool dpr_policy_usable(const struct dpr_view *view, u32 now, u32 max_age);
 void dpr_policy_sort(struct dpr_order *order);
 void dpr_policy_moved(struct dpr_order *order, u32 peer);
+u32 dpr_policy_first(const struct dpr_order *order);
 bool dpr_policy_stale(const struct dpr_policy_args *args,
 		      const struct dpr_order *order);
 struct dpr_decision dpr_policy_decide(const struct dpr_policy_args *args,

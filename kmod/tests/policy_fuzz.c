@@ -13,11 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dpr_policy_args args;
 	struct dpr_view view[MOST];
 	struct dpr_decision d;
-	struct dpr_place heap[MOST];
-	u32 place[MOST], n;
-	struct dpr_order order = {
-		.view = view, .heap = heap, .place = place,
-	};
+	struct dpr_place tree[2 * MOST];
+	struct dpr_order order = { .view = view, .tree = tree };
+	u32 n, first;
 
 	if (size < sizeof(args))
 		return 0;
@@ -39,8 +37,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	order.n = n;
 	dpr_policy_sort(&order);
 	while (dpr_policy_stale(&args, &order)) {
-		view[heap[0].peer].open = false;
-		dpr_policy_moved(&order, heap[0].peer);
+		first = dpr_policy_first(&order);
+		view[first].open = false;
+		dpr_policy_moved(&order, first);
 	}
 	d = dpr_policy_decide(&args, &order);
 	if (d.outcome != DPR_STAT_REDIRECTED)

@@ -39,21 +39,28 @@ static struct dpr_view view(int i, u64 load)
 
 #define MOST	64
 
+/* What the module does before it decides. */
+static void close_stale(const struct dpr_policy_args *args,
+			struct dpr_order *order)
+{
+	u32 first;
+
+	while (dpr_policy_stale(args, order)) {
+		first = dpr_policy_first(order);
+		order->view[first].open = false;
+		dpr_policy_moved(order, first);
+	}
+}
+
 /* Decides with the peers put in order first. */
 static struct dpr_decision decide(const struct dpr_policy_args *args,
 				  struct dpr_view *views, u32 n)
 {
-	struct dpr_place heap[MOST];
-	u32 place[MOST];
-	struct dpr_order order = {
-		.n = n, .view = views, .heap = heap, .place = place,
-	};
+	struct dpr_place tree[2 * MOST];
+	struct dpr_order order = { .n = n, .view = views, .tree = tree };
 
 	dpr_policy_sort(&order);
-	while (dpr_policy_stale(args, &order)) {
-		views[heap[0].peer].open = false;
-		dpr_policy_moved(&order, heap[0].peer);
-	}
+	close_stale(args, &order);
 	return dpr_policy_decide(args, &order);
 }
 
@@ -249,12 +256,10 @@ static u64 least(const struct dpr_policy_args *a, const struct dpr_view *v,
  */
 static void test_against_model(void)
 {
-	u32 place[MOST], i, round, n = 0;
-	struct dpr_place heap[MOST];
+	struct dpr_place tree[2 * MOST], *pair;
 	struct dpr_view v[MOST];
-	struct dpr_order order = {
-		.view = v, .heap = heap, .place = place,
-	};
+	struct dpr_order order = { .view = v, .tree = tree };
+	u32 i, round, n = 0;
 	int wrong = 0;
 
 	for (round = 0; round < 400000; round++) {
@@ -279,10 +284,7 @@ static void test_against_model(void)
 		}
 		a.max_load = number() % 10;
 		a.client = 100 + number() % (2 * MOST);
-		while (dpr_policy_stale(&a, &order)) {
-			v[heap[0].peer].open = false;
-			dpr_policy_moved(&order, heap[0].peer);
-		}
+		close_stale(&a, &order);
 		best = least(&a, v, n);
 		d = dpr_policy_decide(&a, &order);
 		if (a.own_load < a.max_load)
@@ -296,7 +298,13 @@ static void test_against_model(void)
 				 v[d.peer].estimate != best ||
 				 v[d.peer].address == a.client;
 		for (i = 0; i < n; i++)
-			wrong += heap[place[i]].peer != i;
+			wrong += tree[n + i].peer != i;
+		for (i = 1; i < n; i++) {
+			pair = &tree[2 * i];
+			wrong += tree[i].key > pair[0].key ||
+				 tree[i].key > pair[1].key ||
+				 tree[i].key != tree[n + tree[i].peer].key;
+		}
 	}
 	check(!wrong, "lowest agrees with a naive search");
 }
