@@ -12,22 +12,9 @@
 #include <linux/jhash.h>
 #include <linux/tcp.h>
 #include "main.h"
+#include "parse.h"
 
 #define DPR_FLOW_GONE	0xff	/* removed; on its way to be freed */
-
-/**
- * struct dpr_flow_key - a redirected connection's 4-tuple
- * @client: the client's address
- * @address: this host's address that it talks to
- * @client_port: the client's port
- * @port: the service's port
- */
-struct dpr_flow_key {
-	__be32 client;
-	__be32 address;
-	__be16 client_port;
-	__be16 port;
-};
 
 /**
  * struct dpr_flow - one redirected connection; one cache line
@@ -57,28 +44,6 @@ struct dpr_flow {
 		struct list_head embryo;
 		struct rcu_head rcu;
 	};
-};
-
-/**
- * struct dpr_segment - what the routing table wants to know of a TCP segment
- * @key: its 4-tuple
- * @seq: sequence number
- * @end: sequence number after it
- * @ack: acknowledgment number, if @has_ack
- * @has_ack: ACK is set
- * @syn: SYN is set and ACK is not: a new connection
- * @fin: FIN is set
- * @rst: RST is set
- */
-struct dpr_segment {
-	struct dpr_flow_key key;
-	u32 seq;
-	u32 end;
-	u32 ack;
-	bool has_ack;
-	bool syn;
-	bool fin;
-	bool rst;
 };
 
 /**

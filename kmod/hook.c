@@ -73,28 +73,6 @@ struct dpr_peer *dpr_hook_peer(struct dpr_net *dn,
 	return flow->peer;
 }
 
-static void dpr_hook_segment(const struct sk_buff *skb,
-			     struct dpr_segment *seg)
-{
-	const struct iphdr *iph = ip_hdr(skb);
-	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
-
-	*seg = (struct dpr_segment){
-		.key.client = iph->saddr,
-		.key.address = iph->daddr,
-		.key.client_port = th->source,
-		.key.port = th->dest,
-		.seq = ntohl(th->seq),
-		.ack = ntohl(th->ack_seq),
-		.has_ack = th->ack,
-		.syn = th->syn && !th->ack,
-		.fin = th->fin,
-		.rst = th->rst,
-	};
-	seg->end = seg->seq + th->syn + th->fin +
-		   max_t(int, 0, skb->len - iph->ihl * 4 - th->doff * 4);
-}
-
 /*
  * The set of hosts changed, and the base set that the connection follows will
  * be dropped once all that is left of its connections is idle (members.h): one
@@ -118,7 +96,7 @@ static unsigned int dpr_hook_tcp(struct dpr_net *dn,
 	struct dpr_flow *flow;
 	struct dpr_peer *peer;
 
-	dpr_hook_segment(skb, &seg);
+	dpr_parse_segment(ip_hdr(skb), skb->len, &seg);
 	flow = dpr_flow_find(dn, &seg.key);
 	if (seg.syn)
 		return dpr_syn(dn, cfg, skb, &seg, flow);

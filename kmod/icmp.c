@@ -7,12 +7,10 @@
 #include <net/route.h>
 #include "hook.h"
 #include "icmp.h"
+#include "parse.h"
 #include "peer.h"
 #include "stats.h"
 #include "tunnel.h"
-
-/* What an ICMP error must quote of the packet that it is about (RFC 792). */
-#define DPR_ICMP_QUOTED	8
 
 /**
  * dpr_icmp_about - which connection is an ICMP error about
@@ -20,51 +18,20 @@
  * @offset: of the ICMP message's IP header from skb->data; that header has
  *	been checked
  * @protocol: protocol that the quoted packet must have
- * @key: set to the connection: the quoted packet went from @key->address to
- *	@key->client. For a protocol without ports those are 0
+ * @key: set to the connection, see dpr_parse_icmp()
  *
  * Changes nothing; trusts no length.
  *
- * ICMP redirects are no errors: they concern this host alone.
- *
  * Return: false if it is no such error, or its quote is too short.
  */
-bool dpr_icmp_about(struct sk_buff *skb, unsigned int offset, u8 protocol,
+bool dpr_icmp_about(const struct sk_buff *skb, unsigned int offset, u8 protocol,
 		    struct dpr_flow_key *key)
 {
-	struct iphdr _iph, *iph;
-	struct icmphdr _icmph, *icmph;
-	__be16 _ports[2], *ports;
+	u8 buf[DPR_PARSE_ICMP_MAX] __aligned(4);
+	unsigned int len = min_t(unsigned int, skb->len - offset, sizeof(buf));
+	const void *packet = skb_header_pointer(skb, offset, len, buf);
 
-	iph = skb_header_pointer(skb, offset, sizeof(_iph), &_iph);
-	if (!iph || ip_is_fragment(iph))
-		return false;
-	offset += iph->ihl * 4;
-	icmph = skb_header_pointer(skb, offset, sizeof(_icmph), &_icmph);
-	if (!icmph || (icmph->type != ICMP_DEST_UNREACH &&
-		       icmph->type != ICMP_TIME_EXCEEDED &&
-		       icmph->type != ICMP_PARAMETERPROB))
-		return false;
-	offset += sizeof(_icmph);
-	iph = skb_header_pointer(skb, offset, sizeof(_iph), &_iph);
-	if (!iph || iph->version != 4 || iph->ihl < 5 ||
-	    iph->protocol != protocol || iph->frag_off & htons(IP_OFFSET))
-		return false;
-	*key = (struct dpr_flow_key){
-		.client = iph->daddr,
-		.address = iph->saddr,
-	};
-	if (protocol != IPPROTO_TCP)
-		return true;
-	offset += iph->ihl * 4;
-	if (offset + DPR_ICMP_QUOTED > skb->len)
-		return false;
-	ports = skb_header_pointer(skb, offset, sizeof(_ports), _ports);
-	if (!ports)
-		return false;
-	key->port = ports[0];
-	key->client_port = ports[1];
-	return true;
+	return packet && dpr_parse_icmp(packet, len, protocol, key);
 }
 
 /* The way to a peer has become narrower: the route to it must know. */

@@ -6,7 +6,7 @@
 #include "flow.h"
 #include "main.h"
 
-bool dpr_icmp_about(struct sk_buff *skb, unsigned int offset, u8 protocol,
+bool dpr_icmp_about(const struct sk_buff *skb, unsigned int offset, u8 protocol,
 		    struct dpr_flow_key *key);
 unsigned int dpr_icmp(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct sk_buff *skb);

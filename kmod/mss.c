@@ -10,42 +10,27 @@
 #include <net/tcp.h>
 #include "main.h"
 #include "mss.h"
+#include "parse.h"
 #include "service.h"
 
 /* RFC 9293, section 3.7.1: no MSS means 536, and none need be smaller. */
 #define DPR_MSS_MIN	536
 
-/* The place of the MSS option's value, NULL if there is none. */
-static u8 *dpr_mss_option(struct tcphdr *th)
-{
-	u8 *opt = (u8 *)(th + 1), *end = (u8 *)th + th->doff * 4;
-
-	while (opt < end && *opt != TCPOPT_EOL) {
-		int len = *opt == TCPOPT_NOP ? 1 : end - opt > 1 ? opt[1] : 0;
-
-		if (!len || len > end - opt)
-			return NULL;
-		if (*opt == TCPOPT_MSS)
-			return len == TCPOLEN_MSS ? opt + 2 : NULL;
-		opt += len;
-	}
-	return NULL;
-}
-
 static void dpr_mss_lower(struct dpr_net *dn, struct sk_buff *skb)
 {
 	struct tcphdr *th = tcp_hdr(skb);
-	u8 *opt = dpr_mss_option(th);
+	unsigned int offset = dpr_parse_mss(th);
+	u8 *opt = (u8 *)th + offset;
 	u16 old, new;
 
-	if (!opt)
+	if (!offset)
 		return;
 	old = get_unaligned_be16(opt);
 	if (old < DPR_MSS_MIN + sizeof(struct iphdr))
 		return;
 	new = old - sizeof(struct iphdr);
 	/* An option at an odd offset has its bytes swapped in the checksum. */
-	if ((opt - (u8 *)th) & 1)
+	if (offset & 1)
 		inet_proto_csum_replace2(&th->check, skb, htons(swab16(old)),
 					 htons(swab16(new)), false);
 	else

@@ -10,14 +10,7 @@
 #include <linux/types.h>
 #include <linux/compiler.h>
 #else
-#include <stdbool.h>
-#include <stdint.h>
-typedef uint64_t u64;
-typedef uint32_t u32;
-typedef uint16_t u16;
-typedef int32_t s32;
-#define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#include "user.h"
 #endif
 #include "dpr.h"
 

@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "icmp.h"
 #include "listener.h"
+#include "parse.h"
 #include "peer.h"
 #include "receive.h"
 #include "reset.h"
@@ -76,20 +77,14 @@ static bool dpr_receive_local(struct sk_buff *skb)
 /* RFC 791: is there a whole, valid header, and all that it promises? */
 static bool dpr_receive_valid(struct sk_buff *skb, const struct dpr_inner *in)
 {
-	const struct iphdr *iph;
-	unsigned int hlen, len;
+	unsigned int hlen;
 
-	if (!pskb_may_pull(skb, in->olen + sizeof(*iph)))
+	if (!pskb_may_pull(skb, in->olen + sizeof(struct iphdr)))
 		return false;
-	iph = dpr_receive_inner(skb, in);
-	hlen = iph->ihl * 4;
-	if (iph->version != 4 || hlen < sizeof(*iph) ||
-	    !pskb_may_pull(skb, in->olen + hlen))
-		return false;
-	iph = dpr_receive_inner(skb, in);
-	len = ntohs(iph->tot_len);
-	return !ip_fast_csum(iph, iph->ihl) && len >= hlen &&
-	       len <= skb->len - in->olen;
+	hlen = dpr_parse_ip_hlen(dpr_receive_inner(skb, in));
+	return hlen && pskb_may_pull(skb, in->olen + hlen) &&
+	       dpr_parse_ip_whole(dpr_receive_inner(skb, in),
+				  skb->len - in->olen);
 }
 
 /* Is it for a connection whose addresses were checked when it began? */
@@ -225,12 +220,10 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn, struct sk_buff *skb,
 		       dpr_receive_accept(dn, skb, in) :
 		       dpr_receive_refuse(dn, skb, in,
 					  DPR_STAT_RX_BAD_ADDRESS);
-	if (ntohs(iph->tot_len) < hlen + sizeof(*th) ||
-	    !pskb_may_pull(skb, in->olen + hlen + sizeof(*th)))
+	if (!pskb_may_pull(skb, in->olen + hlen + sizeof(*th)))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
 	th = (void *)dpr_receive_inner(skb, in) + hlen;
-	if (th->doff * 4 < sizeof(*th) ||
-	    ntohs(dpr_receive_inner(skb, in)->tot_len) < hlen + th->doff * 4)
+	if (!dpr_parse_tcp_whole(dpr_receive_inner(skb, in), th))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
 	if (!in->marked && !dpr_service_ours(dn, ntohs(th->dest)))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);

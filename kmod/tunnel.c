@@ -6,6 +6,7 @@
 #include <net/ip_tunnels.h>
 #include <net/route.h>
 #include "compat.h"
+#include "parse.h"
 #include "peer.h"
 #include "route.h"
 #include "tunnel.h"
@@ -135,23 +136,6 @@ static void dpr_tunnel_output(struct dpr_net *dn, struct sk_buff *skb,
 	dpr_stats_add(dn, DPR_STAT_TX_BYTES, len);
 }
 
-/* Later fragments carry only the options that have the copied bit (RFC 791). */
-static void dpr_tunnel_strip_options(struct iphdr *iph)
-{
-	u8 *opt = (u8 *)(iph + 1), *end = (u8 *)iph + iph->ihl * 4;
-
-	while (opt < end && *opt != IPOPT_END) {
-		int len = *opt == IPOPT_NOOP ? 1 : end - opt > 1 ? opt[1] : 0;
-
-		if (!len || len > end - opt)
-			break;
-		if (!IPOPT_COPIED(*opt))
-			memset(opt, IPOPT_NOOP, len);
-		opt += len;
-	}
-	ip_send_check(iph);
-}
-
 /* Sends a packet that does not fit but may be fragmented. */
 static void dpr_tunnel_fragment(struct dpr_net *dn, struct sk_buff *skb,
 				const struct dpr_route *route,
@@ -180,8 +164,10 @@ static void dpr_tunnel_fragment(struct dpr_net *dn, struct sk_buff *skb,
 			dpr_tunnel_drop(dn, skb, DPR_STAT_TX_NO_MEMORY);
 			return;
 		}
-		if (!first && hlen > sizeof(struct iphdr))
-			dpr_tunnel_strip_options(ip_hdr(fragment));
+		if (!first && hlen > sizeof(struct iphdr)) {
+			dpr_parse_strip_options(ip_hdr(fragment));
+			ip_send_check(ip_hdr(fragment));
+		}
 		first = false;
 		dpr_tunnel_output(dn, fragment, route);
 	}

@@ -1,30 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Tests of the SYN decision (../policy.c): TAP on standard output. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "policy.h"
-
-static int tests, failures;
-
-static void check(bool ok, const char *what)
-{
-	tests++;
-	if (!ok)
-		failures++;
-	printf("%sok %d - %s\n", ok ? "" : "not ", tests, what);
-}
-
-/* xorshift64: the same numbers in every run. */
-static u64 number(void)
-{
-	static u64 x = 88172645463325252ULL;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x;
-}
+#include "tap.h"
 
 #define NOW	1000
 #define HOSTS	3
@@ -343,8 +321,5 @@ int main(void)
 	test_inverse_skewed();
 	test_against_model();
 	test_hash();
-	printf("1..%d\n", tests);
-	if (failures)
-		fprintf(stderr, "%d of %d tests failed\n", failures, tests);
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return verdict();
 }

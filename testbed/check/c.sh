@@ -64,7 +64,7 @@ checkpatch() {
 	echo "c: checkpatch"
 	# Left out is what this module cannot do otherwise: asking for the kernel's
 	# version and wrapping its functions (compat.h), shifts instead of BIT() in
-	# a header for user space, and that header's types and READ_ONCE (policy.h).
+	# a header for user space, and its types and READ_ONCE (user.h).
 	# It leaves a file in a directory that has a .git.
 	# shellcheck disable=SC2046
 	(cd "$work" && perl "$dir/checkpatch.pl" --no-tree --strict --terse --quiet --no-summary \
