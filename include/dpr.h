@@ -171,6 +171,25 @@ enum dpr_marker {
 };
 
 /**
+ * enum dpr_orphans - what becomes of an orphan: a segment of a service's
+ *	connection that has neither a flow nor a socket here, and is no SYN
+ *
+ * @DPR_ORPHANS_RESET: the stack answers with a RST.
+ * @DPR_ORPHANS_ASK: the peers are asked. The one that has the connection's
+ *	socket claims it, and it gets a flow: it was redirected by a host whose
+ *	address moved here since, or before this module was loaded. If nobody
+ *	claims it in three tries, one for each copy of the segment and at least
+ *	100 ms apart, the stack answers.
+ */
+enum dpr_orphans {
+	DPR_ORPHANS_RESET,
+	DPR_ORPHANS_ASK,
+
+	__DPR_ORPHANS_MAX,
+	DPR_ORPHANS_MAX = __DPR_ORPHANS_MAX - 1
+};
+
+/**
  * enum dpr_state - what a host wants of the others
  *
  * @DPR_STATE_ACTIVE: new connections are welcome.
@@ -232,6 +251,7 @@ enum dpr_flow_state {
  * @DPR_CONFIG_A_TIMEOUT_ESTABLISHED: likewise; default 7440000 (RFC 5382).
  * @DPR_CONFIG_A_TIMEOUT_FIN: likewise; default 120000.
  * @DPR_CONFIG_A_TIMEOUT_RST: likewise; default 10000.
+ * @DPR_CONFIG_A_ORPHANS: u32, enum dpr_orphans; default reset.
  */
 enum dpr_config_attr {
 	DPR_CONFIG_A_UNSPEC,
@@ -253,6 +273,7 @@ enum dpr_config_attr {
 	DPR_CONFIG_A_TIMEOUT_FIN,
 	DPR_CONFIG_A_TIMEOUT_RST,
 	DPR_CONFIG_A_WEIGHT,
+	DPR_CONFIG_A_ORPHANS,
 	DPR_CONFIG_A_PAD,
 
 	__DPR_CONFIG_A_MAX,
@@ -507,6 +528,20 @@ enum dpr_event_attr {
  * @DPR_STAT_FLOWS_REPLACED: closing flows replaced by a new connection.
  * @DPR_STAT_FLOWS_RESET: flows ended because their peer is dead.
  * @DPR_STAT_FLOWS_DELETED: flows removed by DPR_CMD_FLOW_DEL.
+ *
+ * Orphans (enum dpr_orphans):
+ * @DPR_STAT_OWNER_ASKED: segments dropped for which the peers were asked.
+ * @DPR_STAT_OWNER_WAITED: segments dropped because they were asked just before.
+ * @DPR_STAT_OWNER_LIMITED: segments dropped because too much is asked already.
+ * @DPR_STAT_OWNER_FOUND: connections that got a flow: a peer claimed them.
+ * @DPR_STAT_OWNER_UNKNOWN: segments left to the stack, which answers with a RST:
+ *	no peer claimed the connection.
+ * @DPR_STAT_OWNER_CLAIMED: connections that this host claimed.
+ * @DPR_STAT_RX_OWNER_ASKED: questions of peers received.
+ * @DPR_STAT_RX_OWNER_REFUSED: claims refused: not asked for, or no room for a
+ *	flow.
+ *
+ * Gauges:
  * @DPR_STAT_FLOWS: gauge; flows now.
  * @DPR_STAT_FLOWS_LIVE: gauge; flows in state SYN or established now.
  */
@@ -553,6 +588,14 @@ enum dpr_stat {
 	DPR_STAT_FLOWS_REPLACED,
 	DPR_STAT_FLOWS_RESET,
 	DPR_STAT_FLOWS_DELETED,
+	DPR_STAT_OWNER_ASKED,
+	DPR_STAT_OWNER_WAITED,
+	DPR_STAT_OWNER_LIMITED,
+	DPR_STAT_OWNER_FOUND,
+	DPR_STAT_OWNER_UNKNOWN,
+	DPR_STAT_OWNER_CLAIMED,
+	DPR_STAT_RX_OWNER_ASKED,
+	DPR_STAT_RX_OWNER_REFUSED,
 	DPR_STAT_FLOWS,
 	DPR_STAT_FLOWS_LIVE,
 	DPR_STAT_PAD,

@@ -93,6 +93,22 @@ static inline void dpr_compat_set_transparent(struct sock *sk)
 #error "dpr needs Linux 6.1 or later"
 #endif
 
+/*
+ * 6.8: the cookie is no longer passed beside its segment. Is the segment's
+ * acknowledgment a SYN cookie that this host sent within its life?
+ */
+static inline bool dpr_compat_cookie_valid(const struct iphdr *iph,
+					   const struct tcphdr *th)
+{
+#ifndef CONFIG_SYN_COOKIES
+	return false;
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	return __cookie_v4_check(iph, th) > 0;
+#else
+	return __cookie_v4_check(iph, th, ntohl(th->ack_seq) - 1) > 0;
+#endif
+}
+
 /* 6.7: a dump's request became a struct genl_info. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
 #define dpr_compat_dump_attrs(cb)	(genl_info_dump(cb)->attrs)

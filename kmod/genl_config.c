@@ -7,6 +7,7 @@
 #include <net/route.h>
 #include "genl.h"
 #include "members.h"
+#include "owner.h"
 #include "peer.h"
 
 const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
@@ -28,6 +29,7 @@ const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
 	[DPR_CONFIG_A_TIMEOUT_FIN] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_TIMEOUT_RST] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_WEIGHT] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_ORPHANS] = { .type = NLA_U32 },
 };
 
 /* A u32 of the configuration: where it is, what it may be, what to say. */
@@ -81,6 +83,8 @@ static const struct dpr_genl_field dpr_genl_fields[] = {
 		       "timeout fin must be 1 ms to one week"),
 	DPR_GENL_FIELD(TIMEOUT_RST, timeout[DPR_FLOW_RST], 1, DPR_MAX_TIMEOUT,
 		       "timeout rst must be 1 ms to one week"),
+	DPR_GENL_FIELD(ORPHANS, orphans, 0, DPR_ORPHANS_MAX,
+		       "unknown treatment of orphans"),
 };
 
 static u32 *dpr_genl_field_of(struct dpr_config *cfg,
@@ -150,6 +154,21 @@ static int dpr_genl_config_address(struct dpr_net *dn, struct genl_info *info,
 	return 0;
 }
 
+/* The questions to peers need a table, from the first time they may be put. */
+static int dpr_genl_config_owners(struct dpr_net *dn,
+				  const struct dpr_config *cfg)
+{
+	struct dpr_owner_table *table;
+
+	if (cfg->orphans != DPR_ORPHANS_ASK || rcu_access_pointer(dn->owners))
+		return 0;
+	table = dpr_owner_alloc();
+	if (!table)
+		return -ENOMEM;
+	rcu_assign_pointer(dn->owners, table);
+	return 0;
+}
+
 /**
  * dpr_genl_config_set - DPR_CMD_CONFIG_SET
  * @skb: the request
@@ -171,6 +190,8 @@ int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info)
 	err = dpr_genl_config_parse(info, new);
 	if (!err)
 		err = dpr_genl_config_address(dn, info, new);
+	if (!err)
+		err = dpr_genl_config_owners(dn, new);
 	if (err) {
 		kfree(new);
 		goto out;

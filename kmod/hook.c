@@ -10,6 +10,7 @@
 #include "icmp.h"
 #include "members.h"
 #include "mss.h"
+#include "owner.h"
 #include "peer.h"
 #include "receive.h"
 #include "service.h"
@@ -103,7 +104,8 @@ static unsigned int dpr_hook_tcp(struct dpr_net *dn,
 	if (!flow) {
 		peer = dpr_hook_stateless(dn, skb, &seg.key);
 		if (!peer)
-			return NF_ACCEPT;
+			return cfg->orphans == DPR_ORPHANS_ASK ?
+			       dpr_owner_seek(dn, cfg, skb, &seg) : NF_ACCEPT;
 		if (rcu_access_pointer(dn->members) !=
 		    rcu_access_pointer(dn->base) && !seg.rst)
 			dpr_hook_adopt(dn, cfg, &seg, peer);

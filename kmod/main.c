@@ -10,6 +10,7 @@
 #include "load.h"
 #include "main.h"
 #include "members.h"
+#include "owner.h"
 #include "peer.h"
 #include "service.h"
 
@@ -103,6 +104,7 @@ static void __net_exit dpr_main_net_exit(struct net *net)
 	struct dpr_net *dn = dpr_main_net(net);
 
 	dpr_listener_teardown(dn);
+	dpr_owner_teardown(dn);
 	dpr_flow_teardown(dn);
 	dpr_members_teardown(dn);
 	dpr_peer_teardown(dn);

@@ -31,6 +31,7 @@
  * @max_flows: bound of the routing table
  * @report_max_age: age in ms beyond which a report no longer counts
  * @timeout: idle time in ms after which a flow expires, by its state
+ * @orphans: enum dpr_orphans
  * @report_max_age_jiffies: the same in jiffies
  * @timeout_jiffies: the same in jiffies
  * @rcu: frees it
@@ -50,6 +51,7 @@ struct dpr_config {
 	u32 max_flows;
 	u32 report_max_age;
 	u32 timeout[DPR_FLOW_MAX + 1];
+	u32 orphans;
 	u32 report_max_age_jiffies;
 	u32 timeout_jiffies[DPR_FLOW_MAX + 1];
 	struct rcu_head rcu;
@@ -91,6 +93,8 @@ struct dpr_embryos {
  * @embryos: embryonic flows
  * @expire: where the next clean-up step goes on; under @expire_lock
  * @expire_lock: serialises clean-up steps
+ * @owners: open questions to peers, under RCU; NULL before the first
+ *	configuration that asks them, then it stays
  * @full_told: jiffies of the last event of a full table
  * @deferred: SYNs held until their listener is prepared
  * @prepare: prepares listeners
@@ -120,6 +124,7 @@ struct dpr_net {
 	struct dpr_embryos embryos[DPR_EMBRYO_SHARDS];
 	struct rhashtable_iter expire;
 	struct mutex expire_lock;	/* of clean-up steps */
+	struct dpr_owner_table __rcu *owners;
 	unsigned long full_told;
 
 	struct sk_buff_head deferred;

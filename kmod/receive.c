@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "icmp.h"
 #include "listener.h"
+#include "owner.h"
 #include "parse.h"
 #include "peer.h"
 #include "receive.h"
@@ -293,6 +294,7 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 		.local = outer->daddr,
 	};
 	u8 otos = outer->tos;
+	enum dpr_stat why;
 	int ecn;
 
 	if (!in.marked && cfg->marker == DPR_MARKER_FRAGBIT)
@@ -319,6 +321,9 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 		return dpr_receive_tcp(dn, skb, &in);
 	case IPPROTO_ICMP:
 		return dpr_receive_icmp(dn, skb, &in);
+	case DPR_OWNER_PROTOCOL:
+		why = dpr_owner_receive(dn, cfg, skb, in.olen);
+		return why ? dpr_receive_refuse(dn, skb, &in, why) : NF_DROP;
 	default:
 		return dpr_receive_refuse(dn, skb, &in,
 					  DPR_STAT_RX_NOT_SERVED);

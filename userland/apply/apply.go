@@ -61,7 +61,7 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 // update names all that a file decides.
 func update(address netip.Addr, c *config.Config) dprnl.ConfigUpdate {
 	u := dprnl.Config{
-		Address: address, Policy: c.Policy, Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker,
+		Address: address, Policy: c.Policy, Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Orphans: c.Orphans,
 		MaxLoad: c.MaxLoad, Weights: c.Weights, Weight: c.Weight, MaxFlows: c.MaxFlows,
 		ReportMaxAge: c.ReportMaxAge, Timeouts: c.Timeouts,
 	}.Update()

@@ -22,6 +22,7 @@ type Config struct {
 	Hash         dprnl.Hash
 	Estimate     dprnl.Estimate
 	Marker       dprnl.Marker
+	Orphans      dprnl.Orphans
 	MaxLoad      uint64
 	MaxFlows     uint32
 	ReportMaxAge time.Duration

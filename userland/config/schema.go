@@ -22,6 +22,7 @@ func (d *decoder) config(t table) *Config {
 	t.word("hash", &c.Hash)
 	t.word("estimate", &c.Estimate)
 	t.word("marker", &c.Marker)
+	t.word("orphans", &c.Orphans)
 	integer(t, "max_load", &c.MaxLoad, 0, math.MaxInt64)
 	integer(t, "max_flows", &c.MaxFlows, 1, dprnl.MaxFlows)
 	t.duration("report_max_age", &c.ReportMaxAge, time.Millisecond, maxTimeout)
@@ -31,7 +32,7 @@ func (d *decoder) config(t table) *Config {
 	c.Services = d.services(t)
 	d.report(t.table("report"), &c.Report)
 	d.cleanup(t.table("cleanup"), &c.Cleanup)
-	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "max_load", "max_flows", "report_max_age",
+	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age",
 		"weight", "weights", "timeouts", "service", "report", "cleanup")
 	d.across(&c)
 	return &c

@@ -77,6 +77,7 @@ type configFlags struct {
 	cpu         numberValue[uint32]
 	redirected  numberValue[uint32]
 	sockets     numberValue[uint32]
+	orphans     wordValue[dprnl.Orphans, *dprnl.Orphans]
 	maxFlows    numberValue[uint32]
 	maxAge      durationValue
 	syn         durationValue
@@ -103,6 +104,7 @@ func (f *configFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "weight-cpu", Usage: "`FACTOR` of CPU utilisation in the load", Value: &f.cpu},
 		&cli.GenericFlag{Name: "weight-redirected", Usage: "`FACTOR` of redirected connections in the load", Value: &f.redirected},
 		&cli.GenericFlag{Name: "weight-sockets", Usage: "`FACTOR` of sockets in the load", Value: &f.sockets},
+		&cli.GenericFlag{Name: "orphans", Usage: "what becomes of connections that nobody here knows: " + words(dprnl.OrphansWords()), Value: &f.orphans},
 		&cli.GenericFlag{Name: "max-flows", Usage: "bound of the routing table, a `NUMBER`", Value: &f.maxFlows},
 		&cli.GenericFlag{Name: "report-max-age", Usage: "`TIME` after which a report counts no more", Value: &f.maxAge},
 		&cli.GenericFlag{Name: "timeout-syn", Usage: "`TIME` a silent flow is kept that only sent SYNs", Value: &f.syn},
@@ -120,6 +122,7 @@ func (f *configFlags) update() dprnl.ConfigUpdate {
 	u.Policy, u.State, u.Weight = f.policy.pointer(), f.state.pointer(), f.weight.pointer()
 	u.WeightConnections, u.WeightCPU = f.connections.pointer(), f.cpu.pointer()
 	u.WeightRedirected, u.WeightSockets = f.redirected.pointer(), f.sockets.pointer()
+	u.Orphans = f.orphans.pointer()
 	u.MaxFlows, u.ReportMaxAge = f.maxFlows.pointer(), f.maxAge.pointer()
 	u.TimeoutSyn, u.TimeoutEstablished = f.syn.pointer(), f.established.pointer()
 	u.TimeoutFin, u.TimeoutRst = f.fin.pointer(), f.rst.pointer()
@@ -176,6 +179,7 @@ func writeConfig(w io.Writer, c configView) {
 	fmt.Fprintf(w, "weight\t%d\n", c.Weight)
 	fmt.Fprintf(w, "weights\tconnections %d, cpu %d, redirected %d, sockets %d\n",
 		c.Weights.Connections, c.Weights.CPU, c.Weights.Redirected, c.Weights.Sockets)
+	fmt.Fprintf(w, "orphans\t%v\n", c.Orphans)
 	fmt.Fprintf(w, "max flows\t%d\n", c.MaxFlows)
 	fmt.Fprintf(w, "report max age\t%v\n", millis(c.ReportMaxAge))
 	fmt.Fprintf(w, "timeouts\tsyn %v, established %v, fin %v, rst %v\n", millis(c.Timeouts.Syn),

@@ -24,8 +24,8 @@
 //	status        module, configured, config, load, services, peers {known,
 //	              listed, usable}, flows, flows_live, healthy, problems
 //	config,       configured, address, policy, hash, estimate, marker, state,
-//	policy        max_load, weight, weights {connections, cpu, redirected,
-//	              sockets}, max_flows, report_max_age_ms, timeouts {syn_ms,
+//	policy        orphans, max_load, weight, weights {connections, cpu,
+//	              redirected, sockets}, max_flows, report_max_age_ms, timeouts {syn_ms,
 //	              established_ms, fin_ms, rst_ms}
 //	service list  array of port, address (0.0.0.0: all)
 //	peers         array of address, state, weight, connections, cpu,

@@ -19,6 +19,7 @@ type configView struct {
 	Estimate     dprnl.Estimate `json:"estimate"`
 	Marker       dprnl.Marker   `json:"marker"`
 	State        dprnl.State    `json:"state"`
+	Orphans      dprnl.Orphans  `json:"orphans"`
 	MaxLoad      uint64         `json:"max_load"`
 	Weight       uint32         `json:"weight"`
 	Weights      weightsView    `json:"weights"`
@@ -44,7 +45,7 @@ type timeoutsView struct {
 func viewConfig(c dprnl.Config) configView {
 	return configView{
 		Configured: configured(c), Address: c.Address, Policy: c.Policy, Hash: c.Hash,
-		Estimate: c.Estimate, Marker: c.Marker, State: c.State, MaxLoad: c.MaxLoad, Weight: c.Weight,
+		Estimate: c.Estimate, Marker: c.Marker, State: c.State, Orphans: c.Orphans, MaxLoad: c.MaxLoad, Weight: c.Weight,
 		Weights: weightsView(c.Weights), MaxFlows: c.MaxFlows, ReportMaxAge: c.ReportMaxAge.Milliseconds(),
 		Timeouts: timeoutsView{
 			Syn: c.Timeouts.Syn.Milliseconds(), Established: c.Timeouts.Established.Milliseconds(),

@@ -79,7 +79,7 @@ func ptr[T any](v T) *T { return &v }
 
 var fullConfig = Config{
 	Address: addr1, Policy: PolicyInverse, Hash: HashPort, Estimate: EstimateReported,
-	Marker: MarkerSource, State: StateDraining, MaxLoad: 1 << 40,
+	Marker: MarkerSource, Orphans: OrphansAsk, State: StateDraining, MaxLoad: 1 << 40,
 	Weights: Weights{1, 2, 3, 4}, Weight: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Millisecond,
 	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second},
 }
@@ -87,7 +87,7 @@ var fullConfig = Config{
 func fullConfigAttrs() []netlink.Attribute {
 	return []netlink.Attribute{
 		ip(configAttrAddress, 192, 0, 2, 1), u32(configAttrPolicy, 3), u32(configAttrHash, 1),
-		u32(configAttrEstimate, 1), u32(configAttrMarker, 1), u32(configAttrState, 1),
+		u32(configAttrEstimate, 1), u32(configAttrMarker, 1), u32(configAttrOrphans, 1), u32(configAttrState, 1),
 		u64(configAttrMaxLoad, 1<<40), u32(configAttrWeightConnections, 1), u32(configAttrWeightCPU, 2),
 		u32(configAttrWeightRedirected, 3), u32(configAttrWeightSockets, 4), u32(configAttrWeight, 5),
 		u32(configAttrMaxFlows, 6), u32(configAttrReportMaxAge, 7), u32(configAttrTimeoutSyn, 8),

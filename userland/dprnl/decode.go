@@ -72,6 +72,8 @@ func decodeConfig(data []byte) (Config, error) {
 			c.Estimate = Estimate(ad.Uint32())
 		case configAttrMarker:
 			c.Marker = Marker(ad.Uint32())
+		case configAttrOrphans:
+			c.Orphans = Orphans(ad.Uint32())
 		case configAttrState:
 			c.State = State(ad.Uint32())
 		case configAttrMaxLoad:

@@ -82,6 +82,7 @@ func (e *encoder) config(u ConfigUpdate) {
 	u32(configAttrHash, (*uint32)(u.Hash))
 	u32(configAttrEstimate, (*uint32)(u.Estimate))
 	u32(configAttrMarker, (*uint32)(u.Marker))
+	u32(configAttrOrphans, (*uint32)(u.Orphans))
 	u32(configAttrState, (*uint32)(u.State))
 	if u.MaxLoad != nil {
 		e.ae.Uint64(configAttrMaxLoad, *u.MaxLoad)

@@ -66,6 +66,7 @@ const (
 	configAttrTimeoutFin         = 16
 	configAttrTimeoutRst         = 17
 	configAttrWeight             = 18
+	configAttrOrphans            = 19
 )
 
 // dpr_service_attr: attributes of a service.
@@ -216,6 +217,47 @@ func (v *Hash) UnmarshalText(text []byte) error {
 
 // HashWords returns the words of Hash, in the order of their values.
 func HashWords() []string { return namesHash.list() }
+
+// Orphans: what becomes of an orphan: a segment of a service's.
+type Orphans uint32
+
+// The values of Orphans.
+const (
+	// OrphansReset: the stack answers with a RST.
+	OrphansReset Orphans = 0
+	// OrphansAsk: the peers are asked. The one that has the connection's socket
+	// claims it, and it gets a flow: it was redirected by a host whose address
+	// moved here since, or before this module was loaded. If nobody claims it in
+	// three tries, one for each copy of the segment and at least 100 ms apart,
+	// the stack answers.
+	OrphansAsk Orphans = 1
+)
+
+var namesOrphans = wordTable{kind: "treatment of orphans", words: []string{
+	0: "reset",
+	1: "ask",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v Orphans) String() string { return namesOrphans.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v Orphans) MarshalText() ([]byte, error) { return namesOrphans.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *Orphans) UnmarshalText(text []byte) error {
+	n, err := namesOrphans.parse(string(text))
+	if err == nil {
+		*v = Orphans(n)
+	}
+	return err
+}
+
+// OrphansWords returns the words of Orphans, in the order of their values.
+func OrphansWords() []string { return namesOrphans.list() }
 
 // Estimate: what a policy takes as a peer's load between reports.
 type Estimate uint32
@@ -523,10 +565,27 @@ const (
 	StatFlowsReset Stat = 40
 	// StatFlowsDeleted: flows removed by DPR_CMD_FLOW_DEL.
 	StatFlowsDeleted Stat = 41
+	// StatOwnerAsked: segments dropped for which the peers were asked.
+	StatOwnerAsked Stat = 42
+	// StatOwnerWaited: segments dropped because they were asked just before.
+	StatOwnerWaited Stat = 43
+	// StatOwnerLimited: segments dropped because too much is asked already.
+	StatOwnerLimited Stat = 44
+	// StatOwnerFound: connections that got a flow: a peer claimed them.
+	StatOwnerFound Stat = 45
+	// StatOwnerUnknown: segments left to the stack, which answers with a RST: no
+	// peer claimed the connection.
+	StatOwnerUnknown Stat = 46
+	// StatOwnerClaimed: connections that this host claimed.
+	StatOwnerClaimed Stat = 47
+	// StatRxOwnerAsked: questions of peers received.
+	StatRxOwnerAsked Stat = 48
+	// StatRxOwnerRefused: claims refused: not asked for, or no room for a flow.
+	StatRxOwnerRefused Stat = 49
 	// StatFlows: gauge; flows now.
-	StatFlows Stat = 42
+	StatFlows Stat = 50
 	// StatFlowsLive: gauge; flows in state SYN or established now.
-	StatFlowsLive Stat = 43
+	StatFlowsLive Stat = 51
 )
 
 var statTable = [...]statInfo{
@@ -571,6 +630,14 @@ var statTable = [...]statInfo{
 	39: {"flows_replaced", "Flows: closing flows replaced by a new connection.", false},
 	40: {"flows_reset", "Flows: flows ended because their peer is dead.", false},
 	41: {"flows_deleted", "Flows: flows removed by DPR_CMD_FLOW_DEL.", false},
-	42: {"flows", "Flows: flows now.", true},
-	43: {"flows_live", "Flows: flows in state SYN or established now.", true},
+	42: {"owner_asked", "Orphans (enum dpr_orphans): segments dropped for which the peers were asked.", false},
+	43: {"owner_waited", "Orphans (enum dpr_orphans): segments dropped because they were asked just before.", false},
+	44: {"owner_limited", "Orphans (enum dpr_orphans): segments dropped because too much is asked already.", false},
+	45: {"owner_found", "Orphans (enum dpr_orphans): connections that got a flow: a peer claimed them.", false},
+	46: {"owner_unknown", "Orphans (enum dpr_orphans): segments left to the stack, which answers with a RST: no peer claimed the connection.", false},
+	47: {"owner_claimed", "Orphans (enum dpr_orphans): connections that this host claimed.", false},
+	48: {"rx_owner_asked", "Orphans (enum dpr_orphans): questions of peers received.", false},
+	49: {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, or no room for a flow.", false},
+	50: {"flows", "Gauges: flows now.", true},
+	51: {"flows_live", "Gauges: flows in state SYN or established now.", true},
 }

@@ -15,6 +15,7 @@ type Config struct {
 	Hash         Hash          // what the stateless policy hashes
 	Estimate     Estimate      // what is taken as a peer's load between reports
 	Marker       Marker        // how a redirected packet is told from others
+	Orphans      Orphans       // what becomes of connections that nobody here knows
 	State        State         // what this host wants of the others
 	MaxLoad      uint64        // below this load the host serves
 	Weights      Weights       // what each metric counts in the load
@@ -47,6 +48,7 @@ type ConfigUpdate struct {
 	Hash               *Hash
 	Estimate           *Estimate
 	Marker             *Marker
+	Orphans            *Orphans
 	State              *State
 	MaxLoad            *uint64
 	WeightConnections  *uint32
@@ -66,7 +68,7 @@ type ConfigUpdate struct {
 func (c Config) Update() ConfigUpdate {
 	return ConfigUpdate{
 		Address: &c.Address, Policy: &c.Policy, Hash: &c.Hash, Estimate: &c.Estimate,
-		Marker: &c.Marker, State: &c.State, MaxLoad: &c.MaxLoad,
+		Marker: &c.Marker, Orphans: &c.Orphans, State: &c.State, MaxLoad: &c.MaxLoad,
 		WeightConnections: &c.Weights.Connections, WeightCPU: &c.Weights.CPU,
 		WeightRedirected: &c.Weights.Redirected, WeightSockets: &c.Weights.Sockets,
 		Weight: &c.Weight, MaxFlows: &c.MaxFlows, ReportMaxAge: &c.ReportMaxAge,

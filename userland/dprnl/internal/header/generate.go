@@ -40,6 +40,7 @@ func Generate(h *Header) ([]byte, error) {
 		Words: []wordEnum{
 			{Enum: Enum{Name: "dpr_policy"}, Type: "Policy", Kind: "policy", Prefix: "DPR_POLICY_", Go: "Policy"},
 			{Enum: Enum{Name: "dpr_hash"}, Type: "Hash", Kind: "hash", Prefix: "DPR_HASH_", Go: "Hash"},
+			{Enum: Enum{Name: "dpr_orphans"}, Type: "Orphans", Kind: "treatment of orphans", Prefix: "DPR_ORPHANS_", Go: "Orphans"},
 			{Enum: Enum{Name: "dpr_estimate"}, Type: "Estimate", Kind: "estimate", Prefix: "DPR_ESTIMATE_", Go: "Estimate"},
 			{Enum: Enum{Name: "dpr_marker"}, Type: "Marker", Kind: "marker", Prefix: "DPR_MARKER_", Go: "Marker"},
 			{Enum: Enum{Name: "dpr_state"}, Type: "State", Kind: "state", Prefix: "DPR_STATE_", Go: "State"},

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Finding the host that serves an orphan: a connection of a service that has
+ * neither a flow nor a socket here, because the routing table that had it died
+ * with the host whose address moved here, or with a reload of this module.
+ * This host asks its peers; the one that has the socket claims the connection,
+ * and it gets a flow.
+ */
+#ifndef _DPR_OWNER_H
+#define _DPR_OWNER_H
+
+#include "flow.h"
+#include "main.h"
+
+/*
+ * Protocol number of the inner packet that carries a message between hosts:
+ * one that RFC 3692 sets aside for such use.
+ */
+#define DPR_OWNER_PROTOCOL	253
+
+struct dpr_owner_table;
+
+struct dpr_owner_table *dpr_owner_alloc(void);
+void dpr_owner_teardown(struct dpr_net *dn);
+unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
+			    struct sk_buff *skb,
+			    const struct dpr_segment *seg);
+enum dpr_stat dpr_owner_receive(struct dpr_net *dn,
+				const struct dpr_config *cfg,
+				struct sk_buff *skb, unsigned int olen);
+
+#endif /* _DPR_OWNER_H */
