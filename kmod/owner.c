@@ -168,7 +168,8 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
 	for (i = 0; i < min_t(u32, n, DPR_OWNER_PEERS); i++) {
 		struct dpr_peer *peer = table->peer[(at + i) % n];
 
-		if (!READ_ONCE(peer->dead) &&
+		/* Whose address it was cannot answer any more. */
+		if (peer->address != ask->seg.key.address &&
 		    !dpr_owner_send(dn, cfg, dev, peer, DPR_OWNER_ASK,
 				    ask->nonce, &ask->seg.key))
 			return;
@@ -378,7 +379,6 @@ static bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (IS_ERR(flow))
 		return false;
 	dpr_flow_track(dn, flow, &seg);
-	dpr_stats_inc(dn, DPR_STAT_OWNER_FOUND);
 	return true;
 }
 
@@ -420,8 +420,10 @@ enum dpr_stat dpr_owner_receive(struct dpr_net *dn,
 		dpr_owner_asked(dn, cfg, skb, peer, msg);
 		return DPR_STAT_UNSPEC;
 	case DPR_OWNER_CLAIM:
-		return dpr_owner_claimed(dn, cfg, peer, msg) ?
-		       DPR_STAT_UNSPEC : DPR_STAT_RX_OWNER_REFUSED;
+		dpr_stats_inc(dn, dpr_owner_claimed(dn, cfg, peer, msg) ?
+				  DPR_STAT_OWNER_FOUND :
+				  DPR_STAT_RX_OWNER_REFUSED);
+		return DPR_STAT_UNSPEC;
 	default:
 		return DPR_STAT_RX_MALFORMED;
 	}

@@ -235,8 +235,9 @@ func TestOwnerFlood(t *testing.T) {
 		got := d.changes(t)
 		asked, limited := got[dprnl.StatOwnerAsked], got[dprnl.StatOwnerLimited]
 		t.Logf("%d strays in %v: %d asked for, %d over the limit", flood, took, asked, limited)
-		if asked == 0 || limited == 0 || asked > 4096 {
-			t.Errorf("%d asked for and %d not, want both, and no more than there is room for", asked, limited)
+		// The table's 4,096 places are free again 5 s after they were taken.
+		if room := uint64(4096 * (1 + took/(5*time.Second))); asked == 0 || limited == 0 || asked > room {
+			t.Errorf("%d asked for and %d not, want both, and the first no more than there was room for, %d", asked, limited, room)
 		}
 		c.wantServed(t, "B")
 		connect(t, k.c, k.a.service()).wantServed(t, "D")
