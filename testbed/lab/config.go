@@ -36,6 +36,10 @@ type Config struct {
 	Link       string
 	AccessRate string
 
+	// WebFiles are files of package data that nginx serves beside the usual
+	// ones: sizes in bytes by path, "/surge/1234".
+	WebFiles map[string]int64
+
 	// Programs are programs of this machine, by their paths, that servers have
 	// beside the usual ones.
 	Programs []string

@@ -32,9 +32,12 @@
 // and nginx serves
 //
 //	/          the host's name
-//	/15k, /1m  files of 15,000 and 1,000,000 bytes, and what labdata wrote
+//	/15k, /1m  files of 15,000 and 1,000,000 bytes, those of Config.WebFiles, and
+//	           what labdata wrote
 //	/upload/X  takes PUT, keeps the file as /srv/upload/X
 //	/status    nginx's stub_status
+//
+// with the host's name in the header X-Served-By.
 //
 // # Trouble
 //

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 
 	"dpr/testbed/guest"
@@ -44,6 +45,10 @@ func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module strin
 		Services:  []service.Spec{nginxService},
 		Ready:     "127.0.0.1:80",
 		DataFiles: map[string]int64{guest.WebRoot + "/15k": 15_000, guest.WebRoot + "/1m": 1_000_000},
+	}
+	for name, size := range c.WebFiles {
+		im.dir(path.Dir(guest.WebRoot+name), 0o755)
+		gc.DataFiles[guest.WebRoot+name] = size
 	}
 	key := newKey()
 	for _, h := range hosts {

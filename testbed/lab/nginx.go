@@ -48,6 +48,7 @@ http {
 	tcp_nopush on;
 	keepalive_timeout 65;
 	keepalive_requests 1000000;
+	add_header X-Served-By $hostname;
 	client_max_body_size 0;
 	client_body_temp_path /srv/upload.tmp;
 	LIMIT
