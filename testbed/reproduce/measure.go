@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+
+package reproduce
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"dpr/testbed/drive"
+	"dpr/testbed/lab"
+)
+
+// settle is how long a policy is in force before its users come: some report
+// periods.
+const settle = 2 * time.Second
+
+// experiment is the lab with what it is to run.
+type experiment struct {
+	lab *lab.Lab
+	o   *Options
+	m   *model
+}
+
+// run measures a policy once.
+func (e *experiment) run(ctx context.Context, p Policy, maxLoad, seed uint64, seconds int) (*RunResult, error) {
+	for _, s := range e.lab.Servers() {
+		if _, err := e.lab.Output(ctx, s.Name, p.command(maxLoad)...); err != nil {
+			return nil, err
+		}
+	}
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	counted, err := drive.ReadCounters(ctx, e.lab)
+	if err != nil {
+		return nil, err
+	}
+	warmup, window := time.Duration(e.o.Warmup)*time.Second, time.Duration(seconds)*time.Second
+	start := time.Now().Add(startIn)
+	busy := e.watchCPU(ctx, start.Add(warmup), window)
+	saw, err := drive.Surge(ctx, e.lab, e.o.LoadCommand, e.processes(seed, warmup+window, start))
+	if err != nil {
+		return nil, err
+	}
+	if saw.Failed > 0 {
+		return nil, fmt.Errorf("%d of %d requests failed: %q", saw.Failed, len(saw.Records)+saw.Failed, saw.Examples)
+	}
+	run, err := analyse(saw, e.names(), warmup, window, e.m.scale)
+	if err != nil {
+		return nil, err
+	}
+	run.Seed = seed
+	if run.CPU, err = busy(); err != nil {
+		return nil, err
+	}
+	after, err := drive.ReadCounters(ctx, e.lab)
+	if err != nil {
+		return nil, err
+	}
+	run.count(counted, after)
+	return run, nil
+}
+
+// processes returns all processes of users.
+func (e *experiment) processes(seed uint64, duration time.Duration, start time.Time) []drive.SurgeProcess {
+	var addresses []string
+	for _, s := range e.lab.Servers() {
+		addresses = append(addresses, s.Address)
+	}
+	var all []drive.SurgeProcess
+	clients := e.lab.Clients()
+	for client, plans := range e.m.plans(e.o, addresses, seed, duration, start) {
+		for _, p := range plans {
+			all = append(all, drive.SurgeProcess{Host: clients[client].Name, Plan: p})
+		}
+	}
+	return all
+}
+
+// names of the servers.
+func (e *experiment) names() []string {
+	var names []string
+	for _, s := range e.lab.Servers() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// count adds what the servers counted.
+func (r *RunResult) count(before, after []drive.Counters) {
+	var served, redirected uint64
+	for i := range after {
+		served += after[i].Served - before[i].Served
+		redirected += after[i].Redirected - before[i].Redirected
+	}
+	if served > 0 {
+		r.Redirected = float64(redirected) / float64(served)
+	}
+}

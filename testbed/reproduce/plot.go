@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+
+package reproduce
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"path/filepath"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// The size of a figure.
+const (
+	plotWidth  = 16 * vg.Centimeter
+	plotHeight = 8 * vg.Centimeter
+)
+
+// palette is told apart by people who see few colours, too.
+var palette = []color.Color{
+	color.RGBA{0xd5, 0x5e, 0x00, 0xff}, color.RGBA{0x00, 0x72, 0xb2, 0xff}, color.RGBA{0x00, 0x9e, 0x73, 0xff},
+	color.RGBA{0xcc, 0x79, 0xa7, 0xff}, color.RGBA{0xe6, 0x9f, 0x00, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff}, color.Gray{0x60},
+}
+
+// figure is a drawing in a file of the report's directory.
+type figure struct{ File, Caption string }
+
+// newPlot returns an empty plot.
+func newPlot(title, x, y string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
+	p.Title.Padding, p.Y.Min = vg.Points(6), 0
+	p.Legend.Top, p.Legend.Padding, p.Legend.ThumbnailWidth = true, vg.Points(2), vg.Points(24)
+	grid := plotter.NewGrid()
+	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{0xe0}, color.Gray{0xe0}
+	p.Add(grid)
+	return p
+}
+
+// save writes a plot into a directory.
+func save(p *plot.Plot, dir, file, caption string) (figure, error) {
+	if err := p.Save(plotWidth, plotHeight, filepath.Join(dir, file)); err != nil {
+		return figure{}, fmt.Errorf("drawing %s: %w", file, err)
+	}
+	return figure{file, caption}, nil
+}
+
+// addLine adds a line, with dots if asked.
+func addLine(p *plot.Plot, name string, points plotter.XYs, c color.Color, dots bool, dashes ...vg.Length) error {
+	line, scatter, err := plotter.NewLinePoints(points)
+	if err != nil {
+		return err
+	}
+	line.Color, line.Width, line.Dashes = c, vg.Points(1.3), dashes
+	scatter.Color, scatter.Shape, scatter.Radius = c, draw.CircleGlyph{}, vg.Points(2.5)
+	p.Add(line)
+	if dots {
+		p.Add(scatter)
+		p.Legend.Add(name, line, scatter)
+	} else {
+		p.Legend.Add(name, line)
+	}
+	return nil
+}
+
+// servedFigures are the paper's figures 2 to 4: what each server served in each
+// second, in the first repeat. All have the same scale.
+func (r *Report) servedFigures(dir string) ([]figure, error) {
+	most := 0
+	r.each(func(_ string, p *PolicyResult) {
+		for _, h := range p.Repeats[0].Hosts {
+			for _, n := range h.Served {
+				most = max(most, n)
+			}
+		}
+	})
+	var all []figure
+	var failed error
+	r.each(func(name string, policy *PolicyResult) {
+		p := newPlot(name+": connections served", "seconds", "connections per second")
+		p.Y.Max = float64(most) * 1.25
+		for i, h := range policy.Repeats[0].Hosts {
+			points := make(plotter.XYs, len(h.Served))
+			for t, n := range h.Served {
+				points[t] = plotter.XY{X: float64(t), Y: float64(n)}
+			}
+			if err := addLine(p, h.Name, points, palette[i], false); err != nil {
+				failed = err
+			}
+		}
+		f, err := save(p, dir, "served-"+name+".svg", fmt.Sprintf("%s: connections per second of each server (as figures 2 to 4 of the paper), first repeat.%s", name, paperFigure[name]))
+		if err != nil {
+			failed = err
+		}
+		all = append(all, f)
+	})
+	return all, failed
+}
+
+// paperFigure says which of the paper's figures has the same policy.
+var paperFigure = map[string]string{None: " The paper's figure 2.", Random: " The paper's figure 3.", TCP: " The paper's figure 4."}
+
+// histogramFigures are the paper's figures 5, 6 and 9: how often the cluster
+// served how many connections in an interval of Table 2, over all repeats.
+func (r *Report) histogramFigures(dir string) ([]figure, error) {
+	least, most := math.Inf(1), 0.0
+	r.each(func(_ string, p *PolicyResult) {
+		for _, run := range p.Repeats {
+			for _, n := range run.PerInterval {
+				least, most = min(least, n), max(most, n)
+			}
+		}
+	})
+	width := max(1, math.Ceil((most-least)/40))
+	var all []figure
+	var failed error
+	r.each(func(name string, policy *PolicyResult) {
+		p := newPlot(name+": distribution of load", fmt.Sprintf("connections served in %.1f s", r.Config.Interval), "observations")
+		bins := make(plotter.XYs, int((most-least)/width)+1)
+		for i := range bins {
+			bins[i].X = least + float64(i)*width
+		}
+		for _, run := range policy.Repeats {
+			for _, n := range run.PerInterval {
+				bins[int((n-least)/width)].Y++
+			}
+		}
+		h, err := plotter.NewHistogram(bins, len(bins))
+		if err != nil {
+			failed = err
+			return
+		}
+		// The bins as they are, not as the library would guess them.
+		h.Width = width
+		for i := range bins {
+			h.Bins[i] = plotter.HistogramBin{Min: bins[i].X, Max: bins[i].X + width, Weight: bins[i].Y}
+		}
+		h.FillColor, h.LineStyle.Width = palette[1], vg.Points(0.4)
+		p.Add(h)
+		p.X.Min, p.X.Max = least-width, most+2*width
+		f, err := save(p, dir, "histogram-"+name+".svg", fmt.Sprintf("%s: how often the cluster served so many connections in what stands for a second of the paper's (as its figures 5, 6 and 9), all repeats. Index %.2f.", name, policy.Index))
+		if err != nil {
+			failed = err
+		}
+		all = append(all, f)
+	})
+	return all, failed
+}
+
+// delayFigure shows each policy's mean delays, a dot a repeat.
+func (r *Report) delayFigure(dir string) (figure, error) {
+	p := newPlot("Mean transfer delay", "", "seconds")
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	var names []string
+	var ours, paper plotter.XYs
+	least, most := math.Inf(1), 0.0
+	r.each(func(name string, policy *PolicyResult) {
+		x := float64(len(names))
+		names = append(names, name)
+		for _, run := range policy.Repeats {
+			ours = append(ours, plotter.XY{X: x, Y: run.DelayMean})
+		}
+		if row, ok := Paper[name]; ok {
+			paper = append(paper, plotter.XY{X: x, Y: row.DelayMean})
+		}
+	})
+	for _, points := range []plotter.XYs{ours, paper} {
+		for _, xy := range points {
+			least, most = min(least, xy.Y), max(most, xy.Y)
+		}
+	}
+	for i, set := range []struct {
+		name   string
+		points plotter.XYs
+		shape  draw.GlyphDrawer
+	}{{"ours, each repeat", ours, draw.CircleGlyph{}}, {"the paper's", paper, draw.PyramidGlyph{}}} {
+		if len(set.points) == 0 {
+			continue
+		}
+		s, err := plotter.NewScatter(set.points)
+		if err != nil {
+			return figure{}, err
+		}
+		s.Color, s.Shape, s.Radius = palette[1-i], set.shape, vg.Points(4)
+		p.Add(s)
+		p.Legend.Add(set.name, s)
+	}
+	p.NominalX(names...)
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, float64(len(names))-0.5, least/1.5, most*2
+	return save(p, dir, "delay.svg", "Mean transfer delay of each policy; the axis is logarithmic.")
+}
+
+// sweepFigure shows the delay against MaxLoad.
+func (r *Report) sweepFigure(dir string) (figure, error) {
+	p := newPlot("Delay against MaxLoad", "MaxLoad, connections", "mean delay, seconds")
+	for i, policy := range []string{TCP, Corrected} {
+		var points plotter.XYs
+		for _, s := range r.Sweep {
+			if s.Policy == policy {
+				points = append(points, plotter.XY{X: float64(s.MaxLoad), Y: s.DelayMean})
+			}
+		}
+		if len(points) > 0 {
+			if err := addLine(p, policy+", measured", points, palette[i], true); err != nil {
+				return figure{}, err
+			}
+		}
+	}
+	p.Y.Max *= 1.3
+	return save(p, dir, "sweep.svg", fmt.Sprintf("Mean delay of lowest against MaxLoad, with reported and corrected loads, measured in the lab for %d s each with the same users.", r.Config.SweepSeconds))
+}
+
+// each calls f for all policies that ran, in the order of tables.
+func (r *Report) each(f func(name string, p *PolicyResult)) {
+	for _, p := range Policies {
+		if result := r.Policies[p.Name]; result != nil {
+			f(p.Name, result)
+		}
+	}
+}

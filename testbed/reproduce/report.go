@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+
+package reproduce
+
+import (
+	"runtime"
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+
+	"dpr/testbed/surge"
+)
+
+// Report is the whole result; its JSON form is result.json.
+type Report struct {
+	Config   Config                   `json:"config"`
+	Policies map[string]*PolicyResult `json:"policies"`
+	Sweep    []SweepPoint             `json:"sweep,omitempty"`
+	Targets  []Target                 `json:"targets"`
+}
+
+// Config is what was run.
+type Config struct {
+	Scale           float64        `json:"scale"`
+	Users           int            `json:"users"`
+	UsersPerProcess int            `json:"users_per_process"`
+	Processes       int            `json:"processes_per_client"`
+	Servers         int            `json:"servers"`
+	Split           []int          `json:"split"` // each client's server
+	Capacity        float64        `json:"capacity_per_server"`
+	Link            int64          `json:"link_bit_per_s"`
+	WireBytes       float64        `json:"mean_wire_bytes"`
+	RequestBytes    float64        `json:"mean_request_bytes"`
+	Files           surge.FileSpec `json:"files"`
+	FileBytes       int64          `json:"file_bytes"`
+	Variant         surge.Variant  `json:"variant"`
+	OffPerTransfer  float64        `json:"off_per_transfer_s"`
+	MaxLoad         uint64         `json:"max_load"` // of the policies that have none of their own
+	MaxLoadFrom     string         `json:"max_load_from"`
+	ReportPeriod    string         `json:"report_period"`
+	Seconds         int            `json:"seconds"`
+	Warmup          int            `json:"warmup"`
+	SweepSeconds    int            `json:"sweep_seconds"`
+	Repeat          int            `json:"repeat"`
+	Seed            uint64         `json:"seed"`
+	Policies        []string       `json:"policies"`
+	Kernel          string         `json:"kernel"`
+	Accelerator     string         `json:"accelerator"`
+	Machine         string         `json:"machine"`
+	Took            string         `json:"took"`
+	// Interval is what stands for the paper's second in Table 2, in seconds.
+	Interval float64 `json:"interval_s"`
+}
+
+// PolicyResult has the medians of a policy's repeats.
+type PolicyResult struct {
+	DelayMean     float64 `json:"delay_mean_s"`
+	DelayVariance float64 `json:"delay_variance"`
+	Requests      float64 `json:"requests"`
+	Rate          float64 `json:"rate"`
+	Index         float64 `json:"index"`
+	OpenIndex     float64 `json:"open_index"`
+	Redirected    float64 `json:"redirected_share"`
+	DelayMedian   float64 `json:"delay_p50_s"`
+	DelayP90      float64 `json:"delay_p90_s"`
+	DelayP99      float64 `json:"delay_p99_s"`
+	// Spread has the least and the most of the repeats.
+	Spread  map[string][2]float64 `json:"spread"`
+	Repeats []*RunResult          `json:"repeats"`
+}
+
+// newReport returns a report of nothing yet.
+func newReport(o *Options, m *model) *Report {
+	return &Report{
+		Policies: map[string]*PolicyResult{},
+		Config: Config{
+			Scale: m.scale, Users: m.users(), UsersPerProcess: m.usersPerProcess, Processes: paperProcesses,
+			Servers: servers, Split: split, Capacity: m.capacity(), Link: m.link, WireBytes: m.wire,
+			RequestBytes: m.files.MeanRequest(), Files: o.Files, FileBytes: m.files.Bytes(),
+			Variant: o.Variant, OffPerTransfer: o.Variant.OffPerTransfer(), ReportPeriod: "1s",
+			Seconds: o.Seconds, Warmup: o.Warmup, SweepSeconds: o.SweepSeconds, Repeat: o.Repeat, Seed: o.Seed, Policies: o.Policies,
+			Machine: machine(), Interval: 1 / m.scale,
+		},
+	}
+}
+
+// machine describes the machine that everything ran on.
+func machine() string {
+	return runtime.GOARCH + ", " + plural(runtime.NumCPU(), "processor")
+}
+
+// add adds a run.
+func (r *Report) add(policy string, run *RunResult) {
+	p := r.Policies[policy]
+	if p == nil {
+		p = &PolicyResult{}
+		r.Policies[policy] = p
+	}
+	p.Repeats = append(p.Repeats, run)
+}
+
+// finish works out the medians and the verdicts.
+func (r *Report) finish() {
+	for _, p := range r.Policies {
+		p.Spread = map[string][2]float64{}
+		for name, f := range map[string]struct {
+			to   *float64
+			from func(*RunResult) float64
+		}{
+			"delay_mean_s":     {&p.DelayMean, func(r *RunResult) float64 { return r.DelayMean }},
+			"delay_variance":   {&p.DelayVariance, func(r *RunResult) float64 { return r.DelayVariance }},
+			"requests":         {&p.Requests, func(r *RunResult) float64 { return float64(r.Requests) }},
+			"rate":             {&p.Rate, func(r *RunResult) float64 { return r.Rate }},
+			"index":            {&p.Index, func(r *RunResult) float64 { return r.Index }},
+			"open_index":       {&p.OpenIndex, func(r *RunResult) float64 { return r.OpenIndex }},
+			"redirected_share": {&p.Redirected, func(r *RunResult) float64 { return r.Redirected }},
+			"delay_p50_s":      {&p.DelayMedian, func(r *RunResult) float64 { return r.DelayMedian }},
+			"delay_p90_s":      {&p.DelayP90, func(r *RunResult) float64 { return r.DelayP90 }},
+			"delay_p99_s":      {&p.DelayP99, func(r *RunResult) float64 { return r.DelayP99 }},
+		} {
+			var values []float64
+			for _, run := range p.Repeats {
+				values = append(values, f.from(run))
+			}
+			slices.Sort(values)
+			*f.to = median(values)
+			p.Spread[name] = [2]float64{values[0], values[len(values)-1]}
+		}
+	}
+	r.Targets = r.judge()
+}
+
+// median of sorted values: the mean of the middle two if there are two.
+func median(sorted []float64) float64 {
+	n := len(sorted)
+	return stat.Mean(sorted[(n-1)/2:n/2+1], nil)
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+
+package reproduce
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dpr/testbed/surge"
+)
+
+func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(b)) }
+
+// Records count in the window in which the file ends, the delays' variance is a
+// sample's, and a connection is open from connect to the file's end.
+func TestAnalyse(t *testing.T) {
+	second := time.Second
+	saw := &surge.Result{Hosts: []string{"s2", "s1"}, Unfinished: 3, Records: surge.Records{
+		{Due: 1 * second, Delay: 1500 * time.Millisecond, Size: 100, Host: 0},                               // ends at 0.5 of the window
+		{Due: 2100 * time.Millisecond, Delay: 2200 * time.Millisecond, Lag: 1 * second, Size: 300, Host: 1}, // open from 1.1 to 2.3
+		{Due: 0, Delay: second, Size: 1, Host: 1},                                                           // ends before
+		{Due: 5 * second, Delay: 2 * second, Size: 1, Host: 1},                                              // ends behind, open from 3 on
+	}}
+	r, err := analyse(saw, []string{"s1", "s2", "s3"}, 2*second, 4*second, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Requests != 2 || r.Unfinished != 3 || !near(r.Rate, 0.5) || !near(r.DelayMean, 1.85) || !near(r.DelayVariance, 0.245) || !near(r.MeanSize, 200) || !near(r.LagMean, 0.5) {
+		t.Errorf("got %+v", r)
+	}
+	for i, want := range []struct {
+		served, open []int
+	}{{[]int{0, 0, 1, 0}, []int{0, 0, 1, 1}}, {[]int{1, 0, 0, 0}, []int{1, 0, 0, 0}}, {[]int{0, 0, 0, 0}, []int{0, 0, 0, 0}}} {
+		if h := r.Hosts[i]; !slices.Equal(h.Served, want.served) || !slices.Equal(h.OpenAt, want.open) {
+			t.Errorf("%s: served %v, open %v; want %v, %v", h.Name, h.Served, h.OpenAt, want.served, want.open)
+		}
+	}
+	if want := []float64{1, 0, 1, 0}; !slices.Equal(r.PerInterval, want) {
+		t.Errorf("per interval %v, want %v", r.PerInterval, want)
+	}
+	if _, err := analyse(saw, []string{"s1"}, 0, second, 1); err == nil {
+		t.Error("an answer of an unknown host accepted")
+	}
+	if _, err := analyse(&surge.Result{}, []string{"s1"}, 0, second, 1); err == nil {
+		t.Error("a run without files accepted")
+	}
+}
+
+// The paper's own Table 2 follows from its formula.
+func TestIndex(t *testing.T) {
+	for name, row := range Paper {
+		if got := 1 + (row.P90-row.P10)/2/row.Mean; math.Abs(got-row.Index) > 0.05 {
+			t.Errorf("%s: index %.3f of the paper's figures, it has %.2f", name, got, row.Index)
+		}
+	}
+	var v []float64
+	for i := range 101 {
+		v = append(v, 50+float64(i))
+	}
+	if got := newTable2(v); !near(got.Mean, 100) || got.P10 != 60 || got.P90 != 140 || !near(got.Index, 1.4) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Capacity lies between the bounds that the paper's tables give, in its middle to
+// a per cent.
+func TestCapacity(t *testing.T) {
+	off := func(name string) float64 { return paperAllUsers/Paper[name].Rate - Paper[name].DelayMean }
+	least := Paper[TCP].Rate / 3
+	most := Paper[None].Rate - 2*250/((off(Random)+off(TCP))/2)
+	if math.Abs(least-CapacityLeast) > 0.5 || math.Abs(most-CapacityMost) > 1 {
+		t.Errorf("bounds %.1f and %.1f, the constants say %v and %v", least, most, CapacityLeast, CapacityMost)
+	}
+	if middle := (CapacityLeast + CapacityMost) / 2; math.Abs(Capacity/middle-1) > 0.01 {
+		t.Errorf("capacity %v, the middle is %v", Capacity, middle)
+	}
+}
+
+// Users and capacity shrink alike, to whole users.
+func TestModel(t *testing.T) {
+	for scale, users := range map[float64]int{1: 1500, 0.24: 360, 0.25: 390, 0.02: 30} {
+		m, err := newModel(scale, Defaults().Files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.users() != users || !near(m.capacity()/235, float64(users)/1500) {
+			t.Errorf("scale %v: %d users, capacity %.2f", scale, m.users(), m.capacity())
+		}
+		if rate := float64(m.link) / 8 / m.wire; math.Abs(rate/m.capacity()-1) > 1e-3 {
+			t.Errorf("scale %v: the link carries %.2f answers per second, want %.2f", scale, rate, m.capacity())
+		}
+	}
+	for _, bad := range []float64{0, -1, 0.001, 1.5} {
+		if _, err := newModel(bad, Defaults().Files); err == nil {
+			t.Errorf("scale %v accepted", bad)
+		}
+	}
+}
+
+// Every process knows its client's server, and is another one.
+func TestPlans(t *testing.T) {
+	o := Defaults()
+	m, err := newModel(o.Scale, o.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := m.plans(&o, []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}, 7, time.Second, time.Now())
+	users, seen := map[string]int{}, map[int]bool{}
+	for _, client := range all {
+		for _, p := range client {
+			if err := p.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			users[p.Target] += p.Users
+			seen[p.Process] = true
+		}
+	}
+	if users["10.0.0.1:80"] != 4*users["10.0.0.2:80"] || users["10.0.0.2:80"] != users["10.0.0.3:80"] || len(seen) != 30 {
+		t.Errorf("users %v of %d processes", users, len(seen))
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	a, err := parseStat("cpu  10 0 10 70 10 0 0 0 0 0\ncpu0 1 1 1 1 1 1 1 1\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := parseStat("cpu  20 0 20 140 15 3 2 0 0 0\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := b.since(a); !near(got, 0.25) {
+		t.Errorf("%.3f busy, want 0.25", got)
+	}
+	if _, err := parseStat("intr 1 2 3"); err == nil {
+		t.Error("nonsense accepted")
+	}
+}
+
+func TestOptions(t *testing.T) {
+	if o := Defaults(); o.validate() != nil {
+		t.Fatal(o.validate())
+	}
+	for name, change := range map[string]func(*Options){
+		"seconds": func(o *Options) { o.Seconds = 4 }, "repeat": func(o *Options) { o.Repeat = 0 },
+		"policy": func(o *Options) { o.Policies = []string{"nonsense"} }, "twice": func(o *Options) { o.Policies = []string{None, None} },
+		"none": func(o *Options) { o.Policies = nil }, "max-load": func(o *Options) { o.SweepSeconds = 0 },
+	} {
+		o := Defaults()
+		change(&o)
+		if o.validate() == nil {
+			t.Errorf("bad %s accepted", name)
+		}
+	}
+}
+
+// fake is a report of made-up runs.
+func fake(t *testing.T) *Report {
+	t.Helper()
+	o := Defaults()
+	o.Repeat = 3
+	m, err := newModel(o.Scale, o.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newReport(&o, m)
+	for i, p := range Policies {
+		for repeat := range o.Repeat {
+			run := &RunResult{DelayMean: float64(10*(10-i) + repeat), Rate: float64(100 + i), Requests: 1000 * (repeat + 1), CPU: CPU{0.5, []float64{.1, .2, .3}}}
+			for n := range 100 {
+				run.PerInterval = append(run.PerInterval, float64(600+n+50*i))
+			}
+			run.Table2 = newTable2(run.PerInterval)
+			for s := range servers {
+				run.Hosts = append(run.Hosts, Host{Name: fmt.Sprintf("s%d", s+1), Served: []int{10, 20, 30 + s}, OpenAt: []int{1, 2, 3}, Rate: 20})
+			}
+			r.add(p.Name, run)
+		}
+	}
+	r.Sweep = []SweepPoint{{TCP, 0, 3, 1, 0, 1}, {TCP, 8, 2, 1, 0, 1}, {Corrected, 0, 1, 1, 0, 1}}
+	r.finish()
+	return r
+}
+
+// Medians and spreads are of the repeats; the JSON has the names that were agreed.
+func TestReport(t *testing.T) {
+	r := fake(t)
+	p := r.Policies[None]
+	if !near(p.DelayMean, 101) || p.Spread["delay_mean_s"] != [2]float64{100, 102} || !near(p.Requests, 2000) {
+		t.Errorf("got %+v", p)
+	}
+	if best := r.best(TCP); best.MaxLoad != 8 {
+		t.Errorf("best MaxLoad %d, want 8", best.MaxLoad)
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back struct {
+		Config   map[string]any
+		Policies map[string]map[string]any
+	}
+	if err := json.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"delay_mean_s", "delay_variance", "requests", "rate", "index", "redirected_share", "repeats"} {
+		if _, ok := back.Policies[TCP][key]; !ok {
+			t.Errorf("no %s in the JSON", key)
+		}
+	}
+}
+
+// The report is written in all its forms, and its figures are where it says.
+func TestWrite(t *testing.T) {
+	r, dir := fake(t), t.TempDir()
+	if err := r.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"report.html", "report.md"} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"0.919", "Table 2", "random", "s1", "dprlab reproduce --scale 0.24", "delay.svg", "sweep.svg"} {
+			if !strings.Contains(string(b), want) {
+				t.Errorf("no %q in %s", want, name)
+			}
+		}
+		for _, p := range Policies {
+			for _, figure := range []string{"served-", "histogram-"} {
+				file := figure + p.Name + ".svg"
+				svg, err := os.ReadFile(filepath.Join(dir, file))
+				if err != nil || !strings.Contains(string(b), file) || !strings.Contains(string(svg), "<svg") {
+					t.Errorf("%s: %v", file, err)
+				}
+			}
+		}
+	}
+	if err := r.print(io.Discard); err != nil {
+		t.Error(err)
+	}
+}
+
+// A processor that was too busy is told of.
+func TestBusyMachine(t *testing.T) {
+	r := fake(t)
+	if s := r.summary(); len(s.After) != 0 {
+		t.Errorf("a machine half busy is suspected: %q", s.After)
+	}
+	r.Policies[None].Repeats[0].CPU.Machine = 0.97
+	if s := r.summary(); len(s.After) != 1 || !strings.Contains(s.After[0], "97 %") {
+		t.Errorf("a machine 97 %% busy is not: %q", s.After)
+	}
+}
