@@ -32,6 +32,11 @@ demo: deps go ## three servers, six clients 4:1:1, a minute each under off and l
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab demo
 
+.PHONY: reproduce
+reproduce: deps go ## the paper's evaluation, its tables and figures beside ours, 40 minutes; out/reproduce/report.html
+	@mkdir -p out
+	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab reproduce $(REPRODUCE_FLAGS)
+
 .PHONY: test
 test: deps-test go ## C checks, Go unit tests and the integration tests in the lab
 	@testbed/check/test.sh

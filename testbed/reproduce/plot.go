@@ -3,15 +3,18 @@
 package reproduce
 
 import (
+	"errors"
 	"fmt"
 	"image/color"
 	"math"
+	"os"
 	"path/filepath"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 )
 
 // The size of a figure.
@@ -41,12 +44,23 @@ func newPlot(title, x, y string) *plot.Plot {
 	return p
 }
 
-// save writes a plot into a directory.
-func save(p *plot.Plot, dir, file, caption string) (figure, error) {
-	if err := p.Save(plotWidth, plotHeight, filepath.Join(dir, file)); err != nil {
-		return figure{}, fmt.Errorf("drawing %s: %w", file, err)
+// dotsPerInch of the figures: twice what a screen has.
+const dotsPerInch = 192
+
+// save writes a plot into a directory, as dots: a drawing's text would look as
+// the reader's fonts happen to be.
+func save(p *plot.Plot, dir, name, caption string) (figure, error) {
+	c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(plotWidth, plotHeight), vgimg.UseDPI(dotsPerInch))}
+	p.Draw(draw.New(c))
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		return figure{}, fmt.Errorf("drawing %s: %w", name, err)
 	}
-	return figure{file, caption}, nil
+	_, err = c.WriteTo(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return figure{}, fmt.Errorf("drawing %s: %w", name, err)
+	}
+	return figure{name, caption}, nil
 }
 
 // addLine adds a line, with dots if asked.
@@ -92,7 +106,7 @@ func (r *Report) servedFigures(dir string) ([]figure, error) {
 				failed = err
 			}
 		}
-		f, err := save(p, dir, "served-"+name+".svg", fmt.Sprintf("%s: connections per second of each server (as figures 2 to 4 of the paper), first repeat.%s", name, paperFigure[name]))
+		f, err := save(p, dir, "served-"+name+".png", fmt.Sprintf("%s: connections per second of each server (as figures 2 to 4 of the paper), first repeat.%s", name, paperFigure[name]))
 		if err != nil {
 			failed = err
 		}
@@ -142,7 +156,7 @@ func (r *Report) histogramFigures(dir string) ([]figure, error) {
 		h.FillColor, h.LineStyle.Width = palette[1], vg.Points(0.4)
 		p.Add(h)
 		p.X.Min, p.X.Max = least-width, most+2*width
-		f, err := save(p, dir, "histogram-"+name+".svg", fmt.Sprintf("%s: how often the cluster served so many connections in what stands for a second of the paper's (as its figures 5, 6 and 9), all repeats. Index %.2f.", name, policy.Index))
+		f, err := save(p, dir, "histogram-"+name+".png", fmt.Sprintf("%s: how often the cluster served so many connections in what stands for a second of the paper's (as its figures 5, 6 and 9), all repeats. Index %.2f.", name, policy.Index))
 		if err != nil {
 			failed = err
 		}
@@ -191,7 +205,7 @@ func (r *Report) delayFigure(dir string) (figure, error) {
 	}
 	p.NominalX(names...)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, float64(len(names))-0.5, least/1.5, most*2
-	return save(p, dir, "delay.svg", "Mean transfer delay of each policy; the axis is logarithmic.")
+	return save(p, dir, "delay.png", "Mean transfer delay of each policy; the axis is logarithmic.")
 }
 
 // sweepFigure shows the delay against MaxLoad.
@@ -211,7 +225,7 @@ func (r *Report) sweepFigure(dir string) (figure, error) {
 		}
 	}
 	p.Y.Max *= 1.3
-	return save(p, dir, "sweep.svg", fmt.Sprintf("Mean delay of lowest against MaxLoad, with reported and corrected loads, measured in the lab for %d s each with the same users.", r.Config.SweepSeconds))
+	return save(p, dir, "sweep.png", fmt.Sprintf("Mean delay of lowest against MaxLoad, with reported and corrected loads, measured in the lab for %d s each with the same users.", r.Config.SweepSeconds))
 }
 
 // each calls f for all policies that ran, in the order of tables.

@@ -229,16 +229,16 @@ func TestWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"0.919", "Table 2", "random", "s1", "dprlab reproduce --scale 0.24", "delay.svg", "sweep.svg"} {
+		for _, want := range []string{"0.919", "Table 2", "random", "s1", "dprlab reproduce --scale 0.24", "delay.png", "sweep.png"} {
 			if !strings.Contains(string(b), want) {
 				t.Errorf("no %q in %s", want, name)
 			}
 		}
 		for _, p := range Policies {
 			for _, figure := range []string{"served-", "histogram-"} {
-				file := figure + p.Name + ".svg"
-				svg, err := os.ReadFile(filepath.Join(dir, file))
-				if err != nil || !strings.Contains(string(b), file) || !strings.Contains(string(svg), "<svg") {
+				file := figure + p.Name + ".png"
+				png, err := os.ReadFile(filepath.Join(dir, file))
+				if err != nil || !strings.Contains(string(b), file) || !strings.HasPrefix(string(png), "\x89PNG") {
 					t.Errorf("%s: %v", file, err)
 				}
 			}
