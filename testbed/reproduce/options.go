@@ -50,8 +50,8 @@ type Options struct {
 // Defaults are the options of "make reproduce".
 func Defaults() Options {
 	return Options{
-		Scale: 0.24, Seconds: 60, Warmup: 8, Repeat: 5, Policies: names(), Seed: 1,
-		MaxLoad: -1, SweepSeconds: 25,
+		Scale: 0.2, Seconds: 45, Warmup: 8, Repeat: 5, Policies: names(), Seed: 1,
+		MaxLoad: -1, SweepSeconds: 20,
 		Variant: surge.Variants[0], Files: surge.FileSpec{Files: 2000, MaxSize: 1_000_000, Seed: 1},
 		Kernel: "6.1", Lab: "reproduce", Dir: "out/reproduce", Stdout: io.Discard, Progress: io.Discard,
 	}

@@ -229,7 +229,7 @@ func TestWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"0.919", "Table 2", "random", "s1", "dprlab reproduce --scale 0.24", "delay.png", "sweep.png"} {
+		for _, want := range []string{"0.919", "Table 2", "random", "s1", "dprlab reproduce --scale 0.2", "delay.png", "sweep.png"} {
 			if !strings.Contains(string(b), want) {
 				t.Errorf("no %q in %s", want, name)
 			}

@@ -20,8 +20,8 @@ type SweepPoint struct {
 
 // sweepLoads are the MaxLoads that are tried, in connections, rising.
 var sweepLoads = map[string][]uint64{
-	TCP:       {0, 4, 8, 16, 32, 64},
-	Corrected: {0, 8, 16, 32},
+	TCP:       {0, 4, 8, 16, 32},
+	Corrected: {0, 4, 8, 16, 32},
 }
 
 // sweep measures lowest at several MaxLoads, all with the same users, and picks
