@@ -212,7 +212,17 @@ func (r *Report) delayFigure(dir string) (figure, error) {
 func (r *Report) sweepFigure(dir string) (figure, error) {
 	p := newPlot("Delay against MaxLoad", "MaxLoad, connections", "mean delay, seconds")
 	for i, policy := range []string{TCP, Corrected} {
-		var points plotter.XYs
+		var points, simulated plotter.XYs
+		for _, s := range r.Simulated {
+			if s.Policy == policy {
+				simulated = append(simulated, plotter.XY{X: float64(s.MaxLoad), Y: s.DelayMean})
+			}
+		}
+		if len(simulated) > 0 {
+			if err := addLine(p, policy+", simulated", simulated, palette[i], false, vg.Points(4), vg.Points(3)); err != nil {
+				return figure{}, err
+			}
+		}
 		for _, s := range r.Sweep {
 			if s.Policy == policy {
 				points = append(points, plotter.XY{X: float64(s.MaxLoad), Y: s.DelayMean})

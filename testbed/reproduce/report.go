@@ -17,6 +17,31 @@ type Report struct {
 	Policies map[string]*PolicyResult `json:"policies"`
 	Sweep    []SweepPoint             `json:"sweep,omitempty"`
 	Targets  []Target                 `json:"targets"`
+	// Simulated are the lab's policies and sweep as the simulator has them.
+	Simulated []Simulated `json:"simulated,omitempty"`
+}
+
+// Simulated is what the simulator has for a policy in the lab's own set-up.
+type Simulated struct {
+	Policy     string  `json:"policy"` // of Policies, or FreshLowest
+	MaxLoad    uint64  `json:"max_load"`
+	DelayMean  float64 `json:"delay_mean_s"`
+	Rate       float64 `json:"rate"`
+	Redirected float64 `json:"redirected_share"`
+}
+
+// FreshLowest is the simulator's bound: join the shortest queue, by loads as they
+// are at that very moment.
+const FreshLowest = "fresh-jsq"
+
+// simulatedAs is what the simulator has of a policy; nil if nothing.
+func (r *Report) simulatedAs(policy string, maxLoad uint64) *Simulated {
+	for i, s := range r.Simulated {
+		if s.Policy == policy && s.MaxLoad == maxLoad {
+			return &r.Simulated[i]
+		}
+	}
+	return nil
 }
 
 // Config is what was run.

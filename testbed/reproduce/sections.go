@@ -33,6 +33,9 @@ func (r *Report) sections(dir string) ([]section, error) {
 		}
 		all = append(all, sweep)
 	}
+	if len(r.Simulated) > 0 {
+		all = append(all, r.validation())
+	}
 	return append(all, r.processors(), r.capacitySection(), r.workload(), r.configuration()), nil
 }
 
@@ -181,6 +184,37 @@ func (r *Report) sweepSection(dir string) (section, error) {
 		s.Table.row(fmt.Sprintf("%s, %d", p.Policy, p.MaxLoad), fmt.Sprintf("%.3f", p.DelayMean), fmt.Sprintf("%.1f", p.Rate), fmt.Sprintf("%.0f %%", 100*p.Redirected), fmt.Sprintf("%.2f", p.OpenIndex))
 	}
 	return s, nil
+}
+
+// validation sets the simulator beside the lab.
+func (r *Report) validation() section {
+	s := section{
+		Title: "The simulator beside the lab",
+		Text:  []string{"The simulator (testbed/sim) runs the module's own kmod/policy.c on servers with processor sharing and the same number of users, capacity and OFF time. Where it agrees with the lab here, its figures for more hosts may be believed. " + FreshLowest + " is its bound: the host of fewest connections, known without any delay."},
+		Table: &table{Numbers: true, Head: []string{"Policy, MaxLoad", "mean delay, s: lab", "simulator", "rate, 1/s: lab", "simulator", "redirected: lab", "simulator"}},
+	}
+	for _, sim := range r.Simulated {
+		delay, rate, share := "–", "–", "–"
+		if p := r.Policies[sim.Policy]; p != nil && sim.MaxLoad == r.maxLoad(sim.Policy) {
+			delay, rate, share = fmt.Sprintf("%.3f", p.DelayMean), fmt.Sprintf("%.1f", p.Rate), fmt.Sprintf("%.0f %%", 100*p.Redirected)
+		} else {
+			for _, m := range r.Sweep {
+				if m.Policy == sim.Policy && m.MaxLoad == sim.MaxLoad {
+					delay, rate, share = fmt.Sprintf("%.3f (sweep)", m.DelayMean), fmt.Sprintf("%.1f", m.Rate), fmt.Sprintf("%.0f %%", 100*m.Redirected)
+				}
+			}
+		}
+		s.Table.row(fmt.Sprintf("%s, %d", sim.Policy, sim.MaxLoad), delay, fmt.Sprintf("%.3f", sim.DelayMean), rate, fmt.Sprintf("%.1f", sim.Rate), share, fmt.Sprintf("%.0f %%", 100*sim.Redirected))
+	}
+	return s
+}
+
+// maxLoad is what a policy ran with.
+func (r *Report) maxLoad(policy string) uint64 {
+	if policy == TCP {
+		return r.Config.MaxLoad
+	}
+	return 0
 }
 
 func (r *Report) processors() section {

@@ -21,37 +21,115 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// judge compares with the paper.
+// judge compares with the paper's ratios, and our policies with the paper's.
 func (r *Report) judge() []Target {
-	var all []Target
-	atLeast := func(what string, limit, figure float64) {
-		all = append(all, Target{What: what, Limit: limit, Figure: figure, Met: figure >= limit})
-	}
-	ratio := func(a, b string, f func(*PolicyResult) float64) (float64, bool) {
-		pa, pb := r.Policies[a], r.Policies[b]
-		if pa == nil || pb == nil || f(pb) == 0 {
-			return 0, false
-		}
-		return f(pa) / f(pb), true
-	}
-	delay := func(p *PolicyResult) float64 { return p.DelayMean }
-	rate := func(p *PolicyResult) float64 { return p.Rate }
+	j := judge{Report: r}
 	for _, better := range []string{TCP, Corrected} {
-		if x, ok := ratio(None, better, delay); ok {
-			atLeast("none → "+better+": delay ÷", 3.49, x)
-		}
-		if x, ok := ratio(better, None, rate); ok {
-			atLeast("none → "+better+": throughput ×", 1.337, x)
-		}
-		if x, ok := ratio(Random, better, delay); ok {
-			atLeast("random → "+better+": delay ÷", 1.41, x)
-		}
-		if x, ok := ratio(better, Random, rate); ok {
-			atLeast("random → "+better+": throughput ×", 1.044, x)
-		}
+		j.ratios(better)
+	}
+	for _, better := range []string{TCP, Corrected} {
 		if p := r.Policies[better]; p != nil {
-			all = append(all, Target{What: better + ": index at most", Limit: 1.08, Figure: p.Index, Met: p.Index <= 1.08})
+			j.atMost(better+": index", 1.08, p.Index, "")
 		}
 	}
-	return all
+	j.order()
+	j.best()
+	return j.all
+}
+
+type judge struct {
+	*Report
+	all []Target
+}
+
+func (j *judge) atLeast(what string, limit, figure float64, why string) {
+	j.add(Target{What: what + " at least", Limit: limit, Figure: figure, Met: figure >= limit, Why: why})
+}
+
+func (j *judge) atMost(what string, limit, figure float64, why string) {
+	j.add(Target{What: what + " at most", Limit: limit, Figure: figure, Met: figure <= limit, Why: why})
+}
+
+func (j *judge) add(t Target) {
+	if t.Met {
+		t.Why = ""
+	}
+	j.all = append(j.all, t)
+}
+
+// ofBound is the part of what join-shortest-queue reaches that counts as well as
+// the paper's ratio.
+const ofBound = 0.95
+
+// ratios compares what a policy gains over None and Random with what the paper's
+// TCP did.
+func (j *judge) ratios(better string) {
+	b := j.Policies[better]
+	for _, c := range []struct {
+		worse       string
+		delay, rate float64
+	}{{None, 3.49, 1.337}, {Random, 1.41, 1.044}} {
+		w := j.Policies[c.worse]
+		if w == nil || b == nil {
+			continue
+		}
+		name := c.worse + " → " + better
+		j.atLeast(name+": delay ÷", c.delay, w.DelayMean/b.DelayMean, j.whyDelay(c.worse, better))
+		j.atLeast(name+": rate ×", c.rate, b.Rate/w.Rate, j.whyRate(c.rate, w, b))
+		bound, worse := j.simulatedAs(FreshLowest, 0), j.simulatedAs(c.worse, 0)
+		if bound != nil && worse != nil && c.worse == Random {
+			why := fmt.Sprintf("join-shortest-queue itself: %.2f", worse.DelayMean/bound.DelayMean)
+			j.atLeast(fmt.Sprintf("%s: delay ÷, of 95 %% of join-shortest-queue's,", name), ofBound*worse.DelayMean/bound.DelayMean, w.DelayMean/b.DelayMean, why)
+			why = fmt.Sprintf("join-shortest-queue itself: %.3f", bound.Rate/worse.Rate)
+			j.atLeast(fmt.Sprintf("%s: rate ×, of 95 %% of join-shortest-queue's,", name), 1+ofBound*(bound.Rate/worse.Rate-1), b.Rate/w.Rate, why)
+		}
+	}
+}
+
+// whyDelay says what the bound is.
+func (j *judge) whyDelay(worse, better string) string {
+	bound, w := j.simulatedAs(FreshLowest, 0), j.simulatedAs(worse, 0)
+	if bound == nil || w == nil {
+		return ""
+	}
+	return fmt.Sprintf("in the simulator, %s to join-shortest-queue with perfect knowledge has %.2f", worse, w.DelayMean/bound.DelayMean)
+}
+
+// whyRate says what delay the ratio would take: by Little's law the rate is users
+// by OFF time and delay.
+func (j *judge) whyRate(ratio float64, worse, better *PolicyResult) string {
+	off := j.Config.OffPerTransfer
+	return fmt.Sprintf("a closed system's rate is users ÷ (OFF time + delay): at %.3f s of delay the ratio needs a mean delay of %.3f s of the other, which has %.3f s",
+		better.DelayMean, ratio*(off+better.DelayMean)-off, worse.DelayMean)
+}
+
+// order wants each of the paper's policies to be better than the one before.
+func (j *judge) order() {
+	a, b, c := j.Policies[None], j.Policies[Random], j.Policies[TCP]
+	if a == nil || b == nil || c == nil {
+		return
+	}
+	j.atLeast("order none > random > tcp: the lesser ratio of delays", 1, min(a.DelayMean/b.DelayMean, b.DelayMean/c.DelayMean), "")
+}
+
+// best compares the best of ours with the paper's at its best MaxLoad.
+func (j *judge) best() {
+	tcp := j.Policies[TCP]
+	if tcp == nil {
+		return
+	}
+	name, least := "", 0.0
+	j.each(func(n string, p *PolicyResult) {
+		if n != None && n != Random && n != TCP && (name == "" || p.DelayMean < least) {
+			name, least = n, p.DelayMean
+		}
+	})
+	if name == "" {
+		return
+	}
+	why := ""
+	if bound, s := j.simulatedAs(FreshLowest, 0), j.simulatedAs(TCP, j.Config.MaxLoad); bound != nil && s != nil {
+		why = fmt.Sprintf("in the simulator join-shortest-queue with perfect knowledge is %.0f %% below tcp here", 100*(1-bound.DelayMean/s.DelayMean))
+	}
+	j.atLeast("best of ours ("+name+"): mean delay below tcp's at MaxLoad "+fmt.Sprint(j.Config.MaxLoad)+", %,", 25, 100*(1-least/tcp.DelayMean), why)
 }
