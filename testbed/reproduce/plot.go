@@ -118,45 +118,71 @@ func (r *Report) servedFigures(dir string) ([]figure, error) {
 // paperFigure says which of the paper's figures has the same policy.
 var paperFigure = map[string]string{None: " The paper's figure 2.", Random: " The paper's figure 3.", TCP: " The paper's figure 4."}
 
-// histogramFigures are the paper's figures 5, 6 and 9: how often the cluster
-// served how many connections in an interval of Table 2, over all repeats.
-func (r *Report) histogramFigures(dir string) ([]figure, error) {
+// histogram is a kind of figure: how often something was observed, over all
+// repeats.
+type histogram struct {
+	file, title, x string
+	values         func(*RunResult) []float64
+	caption        func(policy string, p *PolicyResult) string
+}
+
+// histograms are the paper's figures 5, 6 and 9, in what its Table 2 counts and in
+// what their axis says.
+func (r *Report) histograms() []histogram {
+	return []histogram{{
+		"histogram-", "connections served", fmt.Sprintf("connections served by the cluster in %.1f s", r.Config.Interval),
+		func(run *RunResult) []float64 { return run.PerInterval },
+		func(policy string, p *PolicyResult) string {
+			return fmt.Sprintf("%s: how often the cluster served so many connections in what stands for a second of the paper's, all repeats. Index %.2f.", policy, p.Index)
+		},
+	}, {
+		"open-", "open connections", "connections that a server has open",
+		func(run *RunResult) []float64 {
+			var all []float64
+			for _, h := range run.Hosts {
+				for _, n := range h.OpenAt {
+					all = append(all, float64(n))
+				}
+			}
+			return all
+		},
+		func(policy string, p *PolicyResult) string {
+			return fmt.Sprintf("%s: how often a server had so many connections open, once a second, all servers and repeats. Index %.2f.", policy, p.OpenIndex)
+		},
+	}}
+}
+
+// mostBins is how many bins a histogram has at most.
+const mostBins = 40
+
+// histogramFigures draws one kind, with the same axis for all policies.
+func (r *Report) histogramFigures(dir string, kind histogram) ([]figure, error) {
 	least, most := math.Inf(1), 0.0
 	r.each(func(_ string, p *PolicyResult) {
 		for _, run := range p.Repeats {
-			for _, n := range run.PerInterval {
+			for _, n := range kind.values(run) {
 				least, most = min(least, n), max(most, n)
 			}
 		}
 	})
-	width := max(1, math.Ceil((most-least)/40))
+	width := max(1, math.Ceil((most-least)/mostBins))
 	var all []figure
 	var failed error
 	r.each(func(name string, policy *PolicyResult) {
-		p := newPlot(name+": distribution of load", fmt.Sprintf("connections served in %.1f s", r.Config.Interval), "observations")
-		bins := make(plotter.XYs, int((most-least)/width)+1)
-		for i := range bins {
-			bins[i].X = least + float64(i)*width
+		p := newPlot(name+": "+kind.title, kind.x, "observations")
+		h := &plotter.Histogram{Width: width, FillColor: palette[1], LineStyle: plotter.DefaultLineStyle}
+		h.LineStyle.Width = vg.Points(0.4)
+		for from := least; from <= most; from += width {
+			h.Bins = append(h.Bins, plotter.HistogramBin{Min: from, Max: from + width})
 		}
 		for _, run := range policy.Repeats {
-			for _, n := range run.PerInterval {
-				bins[int((n-least)/width)].Y++
+			for _, n := range kind.values(run) {
+				h.Bins[int((n-least)/width)].Weight++
 			}
 		}
-		h, err := plotter.NewHistogram(bins, len(bins))
-		if err != nil {
-			failed = err
-			return
-		}
-		// The bins as they are, not as the library would guess them.
-		h.Width = width
-		for i := range bins {
-			h.Bins[i] = plotter.HistogramBin{Min: bins[i].X, Max: bins[i].X + width, Weight: bins[i].Y}
-		}
-		h.FillColor, h.LineStyle.Width = palette[1], vg.Points(0.4)
 		p.Add(h)
 		p.X.Min, p.X.Max = least-width, most+2*width
-		f, err := save(p, dir, "histogram-"+name+".png", fmt.Sprintf("%s: how often the cluster served so many connections in what stands for a second of the paper's (as its figures 5, 6 and 9), all repeats. Index %.2f.", name, policy.Index))
+		f, err := save(p, dir, kind.file+name+".png", kind.caption(name, policy))
 		if err != nil {
 			failed = err
 		}

@@ -235,7 +235,7 @@ func TestWrite(t *testing.T) {
 			}
 		}
 		for _, p := range Policies {
-			for _, figure := range []string{"served-", "histogram-"} {
+			for _, figure := range []string{"served-", "histogram-", "open-"} {
 				file := figure + p.Name + ".png"
 				png, err := os.ReadFile(filepath.Join(dir, file))
 				if err != nil || !strings.Contains(string(b), file) || !strings.HasPrefix(string(png), "\x89PNG") {

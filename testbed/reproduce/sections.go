@@ -14,9 +14,13 @@ func (r *Report) sections(dir string) ([]section, error) {
 	if err != nil {
 		return nil, err
 	}
-	histograms, err := r.histogramFigures(dir)
-	if err != nil {
-		return nil, err
+	var histograms []figure
+	for _, kind := range r.histograms() {
+		figures, err := r.histogramFigures(dir, kind)
+		if err != nil {
+			return nil, err
+		}
+		histograms = append(histograms, figures...)
 	}
 	delays, err := r.delayFigure(dir)
 	if err != nil {
@@ -24,7 +28,8 @@ func (r *Report) sections(dir string) ([]section, error) {
 	}
 	all := []section{r.summary(), r.table1(), r.ratios(), r.table2(delays),
 		{Title: "Connections per second of each server", Figures: served},
-		{Title: "Distribution of load", Figures: histograms},
+		{Title: "Distribution of load", Figures: histograms,
+			Text: []string{"As the paper's figures 5, 6 and 9: the narrower the better. First what its Table 2 counts, then what the figures' axis says, open connections."}},
 	}
 	if len(r.Sweep) > 0 {
 		sweep, err := r.sweepSection(dir)
