@@ -44,6 +44,8 @@ func TestOrder(t *testing.T) {
 	o.Lab, o.LoadCommand, o.Dir = "rtest", []string{self, surgeClient}, t.TempDir()
 	o.Scale, o.Seconds, o.Warmup, o.Repeat = 0.08, 12, 5, 1
 	o.Policies, o.SweepSeconds, o.Files.Files = []string{None, Random, Corrected}, 0, 400
+	// The simulator wants C; this program runs without.
+	o.Simulate = false
 	o.Stdout, o.Progress = os.Stderr, os.Stderr
 	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -68,7 +70,7 @@ func TestOrder(t *testing.T) {
 		{"random: redirected", random.Redirected, 0.58, 0.75},
 		{"tcp-corrected: redirected", corrected.Redirected, 0.1, 0.75},
 		// Only the overloaded server is at its capacity, and it is there.
-		{"none: s1's rate ÷ capacity", none.Repeats[0].Hosts[0].Rate / r.Config.Capacity, 0.75, 1.3},
+		{"none: s1's rate ÷ capacity", none.Repeats[0].Hosts[0].Rate / r.Config.Capacity, 0.75, 1.5},
 		{"none: s2's rate ÷ capacity", none.Repeats[0].Hosts[1].Rate / r.Config.Capacity, 0.2, 0.75},
 	} {
 		t.Logf("%s %.3f", c.what, c.value)

@@ -19,6 +19,18 @@ type Report struct {
 	Targets  []Target                 `json:"targets"`
 	// Simulated are the lab's policies and sweep as the simulator has them.
 	Simulated []Simulated `json:"simulated,omitempty"`
+	// Capacities are the simulator's at other capacities of a server.
+	Capacities []CapacityPoint `json:"capacities,omitempty"`
+}
+
+// CapacityPoint is what the simulator has of policies where servers have another
+// capacity. MaxLoad is the best for TCP of those that were tried.
+type CapacityPoint struct {
+	Scale    float64            `json:"scale"`
+	Capacity float64            `json:"capacity"` // requests per second at scale 1
+	MaxLoad  uint64             `json:"max_load"`
+	Delay    map[string]float64 `json:"delay_mean_s"`
+	Rate     map[string]float64 `json:"rate"`
 }
 
 // Simulated is what the simulator has for a policy in the lab's own set-up.

@@ -12,7 +12,7 @@ import (
 	"dpr/testbed/lab"
 )
 
-// memory of a server in MiB: the file set is some 100 MB of it.
+// memory of a server in MiB: the file set is some 70 MB of it.
 const memory = 512
 
 // Run brings the lab up, runs the sweep and the policies, takes the lab down and

@@ -39,7 +39,7 @@ func (r *Report) sections(dir string) ([]section, error) {
 		all = append(all, sweep)
 	}
 	if len(r.Simulated) > 0 {
-		all = append(all, r.validation())
+		all = append(all, r.validation(), r.capacities())
 	}
 	return append(all, r.processors(), r.capacitySection(), r.workload(), r.configuration()), nil
 }
@@ -214,6 +214,24 @@ func (r *Report) validation() section {
 	return s
 }
 
+// capacities shows what ratios other capacities would give.
+func (r *Report) capacities() section {
+	s := section{
+		Title: "What another capacity would give",
+		Text:  []string{fmt.Sprintf("Simulated. The paper allows for %.0f to %.0f requests per second of a server; its ratios are not had together at any of them. Full load hides balance: where three servers are always busy, any policy that keeps them so is as good as another.", CapacityLeast, CapacityMost)},
+		Table: &table{Numbers: true, Head: []string{"Scale, capacity", "delay, s: none", "random", "tcp (best MaxLoad)", "tcp-corrected", FreshLowest, "none → tcp: delay ÷", "rate ×", "random → tcp: delay ÷", "rate ×", "random → " + FreshLowest + ": delay ÷", "rate ×", "below tcp: tcp-corrected", FreshLowest}},
+	}
+	s.Table.row("the paper", fmt.Sprintf("%.3f", Paper[None].DelayMean), fmt.Sprintf("%.3f", Paper[Random].DelayMean), fmt.Sprintf("%.3f", Paper[TCP].DelayMean), "–", "–", "3.49", "1.337", "1.41", "1.044", "–", "–", "–", "–")
+	for _, c := range r.Capacities {
+		d, v := c.Delay, c.Rate
+		s.Table.row(fmt.Sprintf("%.2g, %.0f", c.Scale, c.Capacity), fmt.Sprintf("%.3f", d[None]), fmt.Sprintf("%.3f", d[Random]), fmt.Sprintf("%.3f (%d)", d[TCP], c.MaxLoad), fmt.Sprintf("%.3f", d[Corrected]), fmt.Sprintf("%.3f", d[FreshLowest]),
+			fmt.Sprintf("%.2f", d[None]/d[TCP]), fmt.Sprintf("%.3f", v[TCP]/v[None]), fmt.Sprintf("%.2f", d[Random]/d[TCP]), fmt.Sprintf("%.3f", v[TCP]/v[Random]),
+			fmt.Sprintf("%.2f", d[Random]/d[FreshLowest]), fmt.Sprintf("%.3f", v[FreshLowest]/v[Random]),
+			fmt.Sprintf("%.0f %%", 100*(1-d[Corrected]/d[TCP])), fmt.Sprintf("%.0f %%", 100*(1-d[FreshLowest]/d[TCP])))
+	}
+	return s
+}
+
 // maxLoad is what a policy ran with.
 func (r *Report) maxLoad(policy string) uint64 {
 	if policy == TCP {
@@ -272,7 +290,7 @@ func (r *Report) workload() section {
 	return section{
 		Title: "Workload",
 		Text: []string{
-			fmt.Sprintf("SURGE, variant %q: %d files of %.1f MB in all, lognormal (μ 9.357, σ 1.318; 93 %%) and Pareto (k 133,000, α 1.1), cut at %d bytes so that guests can hold them; popularity by Zipf, matched so that request sizes are Pareto (k 1,000, α 1); pages of embedded files by Pareto (k 1, α 2.43); stack distances lognormal (μ 1.5, σ 0.80); OFF times Pareto (k 1 s, α 1.5), cut at the 200 s of a run of the paper's. %.2f s of OFF time a transfer. HTTP/1.0, a connection a file.", string(c.Variant), c.Files.Files, float64(c.FileBytes)/1e6, c.Files.MaxSize, c.OffPerTransfer),
+			fmt.Sprintf("SURGE, variant %q: %d files of %.1f MB in all, lognormal (μ 9.357, σ 1.318; 93 %%) and Pareto (k 133,000, α 1.1), cut at %d bytes, since a larger one would not end within a run where s1 is overloaded; popularity by Zipf, matched so that request sizes are Pareto (k 1,000, α 1); pages of embedded files by Pareto (k 1, α 2.43); stack distances lognormal (μ 1.5, σ 0.80); OFF times Pareto (k 1 s, α 1.5), cut at the 200 s of a run of the paper's. %.2f s of OFF time a transfer. HTTP/1.0, a connection a file.", string(c.Variant), c.Files.Files, float64(c.FileBytes)/1e6, c.Files.MaxSize, c.OffPerTransfer),
 			"Each repeat has the same users for all policies. What is under way at a run's end is cut off and counts for nothing, as with SURGE; under None that hides some of the longest delays.",
 		},
 	}
