@@ -30,8 +30,6 @@ type Options struct {
 	// SweepSeconds is how long each MaxLoad of the sweep is measured; 0: no
 	// sweep.
 	SweepSeconds int
-	// Simulate has the simulator do the same.
-	Simulate bool
 	// Variant and Files are the workload's.
 	Variant surge.Variant
 	Files   surge.FileSpec
@@ -59,7 +57,7 @@ const maxFile = 250_000
 func Defaults() Options {
 	return Options{
 		Scale: 0.2, Seconds: 45, Warmup: 8, Repeat: 5, Policies: names(), Seed: 1,
-		MaxLoad: -1, SweepSeconds: 20, Simulate: true,
+		MaxLoad: -1, SweepSeconds: 20,
 		Variant: surge.Variants[0], Files: surge.FileSpec{Files: 2000, MaxSize: maxFile, Seed: 1},
 		Kernel: "6.1", Lab: "reproduce", Dir: "out/reproduce", Stdout: io.Discard, Progress: io.Discard,
 	}
