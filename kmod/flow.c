@@ -12,6 +12,17 @@
  */
 #define DPR_END_WINDOW	65535
 
+/*
+ * Flows are freed after a grace period of their own. SLAB_TYPESAFE_BY_RCU is for
+ * a side effect: the allocator does not clear (init_on_alloc) what is written
+ * at once in full. It would also keep KASAN from watching freed flows.
+ */
+#ifdef CONFIG_KASAN
+#define DPR_FLOW_CACHE_FLAGS	SLAB_HWCACHE_ALIGN
+#else
+#define DPR_FLOW_CACHE_FLAGS	(SLAB_HWCACHE_ALIGN | SLAB_TYPESAFE_BY_RCU)
+#endif
+
 static struct kmem_cache *dpr_flow_cache;
 
 /**
@@ -26,7 +37,7 @@ int __init dpr_flow_init(void)
 	BUILD_BUG_ON(sizeof(struct dpr_flow) != 64);
 #endif
 	dpr_flow_cache = kmem_cache_create("dpr_flow", sizeof(struct dpr_flow),
-					   0, SLAB_HWCACHE_ALIGN, NULL);
+					   0, DPR_FLOW_CACHE_FLAGS, NULL);
 	return dpr_flow_cache ? 0 : -ENOMEM;
 }
 
@@ -208,6 +219,21 @@ static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
 	return old;
 }
 
+/* Sets every member that is not a link; dpr_flow_publish() sets those. */
+static void dpr_flow_begin(struct dpr_flow *flow,
+			   const struct dpr_segment *seg,
+			   struct dpr_peer *peer, u32 shard)
+{
+	flow->key = seg->key;
+	flow->isn = seg->seq;
+	flow->peer = peer;
+	flow->ack = 0;
+	flow->seq_end = seg->end;
+	flow->last = jiffies;
+	flow->state = DPR_FLOW_SYN;
+	flow->shard = shard;
+}
+
 /**
  * dpr_flow_insert - remember that a connection is redirected
  * @dn: the namespace
@@ -226,7 +252,7 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 				 struct dpr_peer *peer)
 {
 	struct dpr_flow *flow, *old;
-	u32 shard = raw_smp_processor_id() % DPR_EMBRYO_SHARDS;
+	u32 shard = (u32)raw_smp_processor_id() % DPR_EMBRYO_SHARDS;
 
 	if (!dpr_flow_reserve(dn, cfg, shard))
 		return ERR_PTR(-ENOSPC);
@@ -235,15 +261,7 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 		old = ERR_PTR(-ENOMEM);
 		goto err_free;
 	}
-	*flow = (struct dpr_flow){
-		.key = seg->key,
-		.isn = seg->seq,
-		.peer = peer,
-		.seq_end = seg->end,
-		.last = jiffies,
-		.state = DPR_FLOW_SYN,
-		.shard = shard,
-	};
+	dpr_flow_begin(flow, seg, peer, shard);
 	/* Before others see the flow, so that the counts never go below 0. */
 	atomic_inc(&peer->flows);
 	dpr_flow_count_live(dn, flow, 1);

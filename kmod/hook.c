@@ -89,14 +89,17 @@ static void dpr_hook_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_flow_track(dn, flow, seg);
 }
 
-static unsigned int dpr_hook_tcp(struct dpr_net *dn,
-				 const struct dpr_config *cfg,
-				 struct sk_buff *skb)
+/* A whole segment to a port of ours. */
+static noinline unsigned int dpr_hook_tcp(struct dpr_net *dn,
+					  struct sk_buff *skb)
 {
+	const struct dpr_config *cfg = rcu_dereference(dn->config);
 	struct dpr_segment seg;
 	struct dpr_flow *flow;
 	struct dpr_peer *peer;
 
+	if (unlikely(skb->dev->flags & IFF_LOOPBACK))
+		return NF_ACCEPT;
 	dpr_parse_segment(ip_hdr(skb), skb->len, &seg);
 	flow = dpr_flow_find(dn, &seg.key);
 	if (seg.syn)
@@ -142,14 +145,16 @@ static int dpr_hook_gather(struct dpr_net *dn, struct sk_buff *skb)
 	return -1;
 }
 
-static unsigned int dpr_hook_maybe_tcp(struct dpr_net *dn, struct sk_buff *skb)
+/* A fragment, or a packet whose headers are not in its linear part. */
+static noinline unsigned int dpr_hook_partial(struct dpr_net *dn,
+					      struct sk_buff *skb)
 {
 	unsigned int hlen;
 	int verdict;
 
 	if (unlikely(skb->dev->flags & IFF_LOOPBACK))
 		return NF_ACCEPT;
-	if (unlikely(ip_is_fragment(ip_hdr(skb)))) {
+	if (ip_is_fragment(ip_hdr(skb))) {
 		verdict = dpr_hook_gather(dn, skb);
 		if (verdict >= 0)
 			return verdict;
@@ -160,25 +165,36 @@ static unsigned int dpr_hook_maybe_tcp(struct dpr_net *dn, struct sk_buff *skb)
 	if (!dpr_service_ours(dn, ntohs(((struct tcphdr *)
 					 (skb->data + hlen))->dest)))
 		return NF_ACCEPT;
-	return dpr_hook_tcp(dn, rcu_dereference(dn->config), skb);
+	return dpr_hook_tcp(dn, skb);
 }
 
-/* netfilter PRE_ROUTING, before connection tracking and defragmentation. */
+/*
+ * netfilter PRE_ROUTING, before connection tracking and defragmentation.
+ *
+ * All packets pass here, so what is none of ours is told with a few loads and
+ * no call.
+ */
 static unsigned int dpr_hook_in(void *priv, struct sk_buff *skb,
 				const struct nf_hook_state *state)
 {
+	const struct iphdr *iph = ip_hdr(skb);
 	struct dpr_net *dn = priv;
+	const struct tcphdr *th;
 
-	switch (ip_hdr(skb)->protocol) {
-	case IPPROTO_TCP:
-		return dpr_hook_maybe_tcp(dn, skb);
-	case IPPROTO_IPIP:
-		return dpr_receive(dn, rcu_dereference(dn->config), skb);
-	case IPPROTO_ICMP:
-		return dpr_icmp(dn, rcu_dereference(dn->config), skb);
-	default:
-		return NF_ACCEPT;
+	if (iph->protocol == IPPROTO_TCP) {
+		th = (void *)iph + iph->ihl * 4;
+		if (unlikely(ip_is_fragment(iph) ||
+			     (u8 *)(th + 1) > skb->data + skb_headlen(skb)))
+			return dpr_hook_partial(dn, skb);
+		if (!dpr_service_ours(dn, ntohs(th->dest)))
+			return NF_ACCEPT;
+		return dpr_hook_tcp(dn, skb);
 	}
+	if (iph->protocol == IPPROTO_IPIP)
+		return dpr_receive(dn, rcu_dereference(dn->config), skb);
+	if (iph->protocol == IPPROTO_ICMP)
+		return dpr_icmp(dn, rcu_dereference(dn->config), skb);
+	return NF_ACCEPT;
 }
 
 static const struct nf_hook_ops dpr_hook_ops[] = {

@@ -81,11 +81,11 @@ static struct dpr_place dpr_policy_place(const struct dpr_view *view, u32 peer)
 	};
 }
 
-static void dpr_policy_put(struct dpr_order *order, u32 at,
+static void dpr_policy_put(struct dpr_place *at,
 			   const struct dpr_place *place)
 {
-	order->tree[at].key = place->key;
-	WRITE_ONCE(order->tree[at].peer, place->peer);
+	at->key = place->key;
+	WRITE_ONCE(at->peer, place->peer);
 }
 
 /**
@@ -100,11 +100,12 @@ void dpr_policy_sort(struct dpr_order *order)
 
 	for (i = 0; i < order->n; i++) {
 		place = dpr_policy_place(&order->view[i], i);
-		dpr_policy_put(order, order->n + i, &place);
+		dpr_policy_put(&order->tree[order->n + i], &place);
 	}
 	for (i = order->n; i-- > 1;) {
 		pair = &order->tree[2 * i];
-		dpr_policy_put(order, i, &pair[pair[1].key < pair[0].key]);
+		dpr_policy_put(&order->tree[i],
+			       &pair[pair[1].key < pair[0].key]);
 	}
 }
 
@@ -119,16 +120,17 @@ void dpr_policy_sort(struct dpr_order *order)
 void dpr_policy_moved(struct dpr_order *order, u32 peer)
 {
 	struct dpr_place place = dpr_policy_place(&order->view[peer], peer);
+	struct dpr_place *tree = order->tree;
+	unsigned long at = order->n + peer;
 	const struct dpr_place *other;
-	u32 at = order->n + peer;
 
-	dpr_policy_put(order, at, &place);
+	dpr_policy_put(&tree[at], &place);
 	while (at > 1) {
-		other = &order->tree[at ^ 1];
+		other = &tree[at ^ 1];
 		if (other->key < place.key)
 			place = *other;
 		at /= 2;
-		dpr_policy_put(order, at, &place);
+		dpr_policy_put(&tree[at], &place);
 	}
 }
 

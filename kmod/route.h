@@ -54,4 +54,22 @@ dpr_route_get(struct dpr_net *dn, const struct dpr_config *cfg,
 	return dpr_route_find(dn, cfg, route, peer);
 }
 
+/**
+ * dpr_route_mtu - the largest packet that fits the way to a peer
+ * @route: the way
+ *
+ * Return: bytes, the outer header included.
+ */
+static inline unsigned int dpr_route_mtu(const struct dpr_route *route)
+{
+	const struct rtable *rt = route->rt;
+	unsigned int mtu = READ_ONCE(rt->dst.dev->mtu);
+
+	/* Path MTU discovery, the route or its encapsulation may know better. */
+	if (unlikely(rt->rt_pmtu || rt->dst.lwtstate || mtu > IP_MAX_MTU ||
+		     DST_METRICS_PTR(&rt->dst) != dst_default_metrics.metrics))
+		return ip_dst_mtu_maybe_forward(&rt->dst, false);
+	return mtu;
+}
+
 #endif /* _DPR_ROUTE_H */

@@ -203,10 +203,12 @@ static unsigned int dpr_syn_decide(struct dpr_net *dn,
 	struct dpr_policy_args args = {
 		.policy = cfg->policy,
 		.draining = cfg->state != DPR_STATE_ACTIVE,
+		.own_load = 0,
 		.own_weight = cfg->weight,
 		.max_load = cfg->max_load,
 		.now = jiffies,
 		.max_age = cfg->report_max_age_jiffies,
+		.random = 0,
 		.client = (__force u32)seg->key.client,
 	};
 	static const struct dpr_order nobody;

@@ -71,9 +71,9 @@ static int dpr_tunnel_encapsulate(struct sk_buff *skb,
 	return 0;
 }
 
-/* The last step: to the neighbour that the route names. */
-static int dpr_tunnel_finish(struct net *net, struct sock *sk,
-			     struct sk_buff *skb)
+/* The last step, whatever the route and its neighbour are like. */
+static noinline int dpr_tunnel_finish(struct net *net, struct sock *sk,
+				      struct sk_buff *skb)
 {
 	struct rtable *rt = skb_rtable(skb);
 	struct neighbour *neigh;
@@ -95,25 +95,52 @@ static int dpr_tunnel_finish(struct net *net, struct sock *sk,
 	return err;
 }
 
+/* With hooks on the way out: all that a packet of this host goes through. */
+static noinline int dpr_tunnel_xmit_hooked(struct net *net,
+					   struct sk_buff *skb)
+{
+	const struct nf_hook_entries *out =
+		rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]);
+	struct net_device *dev = skb_dst(skb)->dev;
+
+	if (out && out->num_hook_entries > 1)
+		return ip_local_out(net, NULL, skb);
+	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
+	skb->dev = dev;
+	skb->protocol = htons(ETH_P_IP);
+	return NF_HOOK(NFPROTO_IPV4, NF_INET_POST_ROUTING, net, NULL, skb,
+		       NULL, dev, dpr_tunnel_finish);
+}
+
 /*
  * Sends an encapsulated packet: as ip_local_out() does, less what cannot
  * apply to it. The LOCAL_OUT hooks are left out if there is none but ours,
  * which passes all packets of protocol 4; the test whether the packet fits,
  * because it was made before; a socket's part, because there is none.
  */
-static int dpr_tunnel_xmit(struct dpr_net *dn, struct sk_buff *skb)
+static int dpr_tunnel_xmit(struct net *net, struct sk_buff *skb)
 {
-	struct net_device *dev = skb_dst(skb)->dev;
 	const struct nf_hook_entries *out =
-		rcu_dereference(dn->net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]);
+		rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]);
+	const struct rtable *rt = skb_rtable(skb);
+	struct net_device *dev = rt->dst.dev;
+	struct neighbour *neigh;
 
-	if (unlikely(out && out->num_hook_entries > 1))
-		return ip_local_out(dn->net, NULL, skb);
+	if (unlikely((out && out->num_hook_entries > 1) ||
+		     rcu_access_pointer(net->nf.hooks_ipv4[NF_INET_POST_ROUTING])))
+		return dpr_tunnel_xmit_hooked(net, skb);
+	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
 	skb->dev = dev;
 	skb->protocol = htons(ETH_P_IP);
-	IP_UPD_PO_STATS(dn->net, IPSTATS_MIB_OUT, skb->len);
-	return NF_HOOK(NFPROTO_IPV4, NF_INET_POST_ROUTING, dn->net, NULL, skb,
-		       NULL, dev, dpr_tunnel_finish);
+	if (unlikely(dst_xfrm(&rt->dst) || rt->dst.lwtstate ||
+		     rt->rt_gw_family == AF_INET6))
+		return dpr_tunnel_finish(net, NULL, skb);
+	neigh = __ipv4_neigh_lookup_noref(dev, (__force u32)
+					  (rt->rt_gw_family == AF_INET ?
+					   rt->rt_gw4 : ip_hdr(skb)->daddr));
+	if (unlikely(!neigh))
+		return dpr_tunnel_finish(net, NULL, skb);
+	return neigh_output(neigh, skb, false);
 }
 
 /* Sends a packet that fits, on its dst. */
@@ -127,7 +154,7 @@ static void dpr_tunnel_output(struct dpr_net *dn, struct sk_buff *skb,
 		dpr_tunnel_drop(dn, skb, DPR_STAT_TX_NO_MEMORY);
 		return;
 	}
-	err = dpr_tunnel_xmit(dn, skb);
+	err = dpr_tunnel_xmit(dn->net, skb);
 	if (unlikely(net_xmit_eval(err))) {
 		dpr_stats_inc(dn, DPR_STAT_TX_ERROR);
 		return;
@@ -227,6 +254,26 @@ static void dpr_tunnel_segment(struct dpr_net *dn, struct sk_buff *skb,
 	}
 }
 
+/* Sends a super-packet, or a packet that does not fit. */
+static noinline void dpr_tunnel_send_large(struct dpr_net *dn,
+					   struct sk_buff *skb,
+					   const struct dpr_route *route,
+					   unsigned int mtu)
+{
+	if (unlikely(skb_warn_if_lro(skb))) {
+		dpr_tunnel_drop(dn, skb, DPR_STAT_TX_ERROR);
+		return;
+	}
+	/* The outer length field must hold a super-packet's length, too. */
+	if (skb_is_gso(skb) &&
+	    (skb->len > IP_MAX_MTU - sizeof(struct iphdr) ||
+	     (!(ip_hdr(skb)->frag_off & htons(IP_DF)) &&
+	      !dpr_tunnel_fits(skb, mtu))))
+		dpr_tunnel_segment(dn, skb, route, mtu);
+	else
+		dpr_tunnel_send_one(dn, skb, route, mtu);
+}
+
 /**
  * dpr_tunnel_send - redirect a packet
  * @dn: the namespace
@@ -244,26 +291,17 @@ void dpr_tunnel_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_route *route;
 	unsigned int mtu;
 
-	if (unlikely(skb_warn_if_lro(skb))) {
-		dpr_tunnel_drop(dn, skb, DPR_STAT_TX_ERROR);
-		return;
-	}
 	route = dpr_route_get(dn, cfg, peer->routes, peer->address);
 	if (unlikely(!route)) {
 		dpr_tunnel_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
 		return;
 	}
-	mtu = ip_dst_mtu_maybe_forward(&route->rt->dst, false) -
-	      sizeof(struct iphdr);
+	mtu = dpr_route_mtu(route) - sizeof(struct iphdr);
 	skb_dst_drop(skb);
 	/* The peer's reference lasts as long as this RCU section. */
 	skb_dst_set_noref(skb, &route->rt->dst);
-	/* The outer length field must hold a super-packet's length, too. */
-	if (unlikely(skb_is_gso(skb) &&
-		     (skb->len > IP_MAX_MTU - sizeof(struct iphdr) ||
-		      (!(ip_hdr(skb)->frag_off & htons(IP_DF)) &&
-		       !dpr_tunnel_fits(skb, mtu)))))
-		dpr_tunnel_segment(dn, skb, route, mtu);
+	if (likely(!skb_is_gso(skb) && skb->len <= mtu))
+		dpr_tunnel_output(dn, skb, route);
 	else
-		dpr_tunnel_send_one(dn, skb, route, mtu);
+		dpr_tunnel_send_large(dn, skb, route, mtu);
 }
