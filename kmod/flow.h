@@ -9,7 +9,6 @@
 #ifndef _DPR_FLOW_H
 #define _DPR_FLOW_H
 
-#include <linux/hash.h>
 #include <linux/tcp.h>
 #include "main.h"
 #include "parse.h"
@@ -75,19 +74,9 @@ bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow);
 void dpr_flow_expire(struct dpr_net *dn, u32 budget,
 		     struct dpr_expired *result);
 
-/*
- * Two multiplications, the first by a secret, for half the instructions of
- * jhash. The seed is another one after each rehash, which long chains cause.
- */
 static inline u32 dpr_flow_hash(const void *data, u32 len, u32 seed)
 {
-	const struct dpr_flow_key *key = data;
-	u64 secret = (seed ^ (__force u32)key->address) * GOLDEN_RATIO_64 | 1;
-	u64 x = (u64)(__force u32)key->client << 32 |
-		(__force u32)key->port << 16 | (__force u32)key->client_port;
-
-	x = (x ^ secret) * secret;
-	return (x ^ x >> 32) * GOLDEN_RATIO_64 >> 32;
+	return dpr_parse_hash(data, seed);
 }
 
 static inline int dpr_flow_compare(struct rhashtable_compare_arg *arg,

@@ -40,34 +40,39 @@ static void dpr_mss_lower(struct dpr_net *dn, struct sk_buff *skb)
 	dpr_stats_inc(dn, DPR_STAT_MSS_LOWERED);
 }
 
+/* A SYN-ACK answers a redirected SYN if its source is another host's. */
+static noinline void dpr_mss_synack(struct dpr_net *dn, struct sk_buff *skb)
+{
+	unsigned int hlen = ip_hdrlen(skb);
+	const struct tcphdr *th = tcp_hdr(skb);
+
+	if (!dpr_service_ours(dn, ntohs(th->source)) ||
+	    __ip_dev_find(dn->net, ip_hdr(skb)->saddr, false))
+		return;
+	if (skb_headlen(skb) < hlen + th->doff * 4 ||
+	    skb_ensure_writable(skb, hlen + th->doff * 4))
+		return;
+	dpr_mss_lower(dn, skb);
+}
+
 /**
  * dpr_mss_hook - netfilter LOCAL_OUT: lower the MSS of redirected SYN-ACKs
  * @priv: the namespace's struct dpr_net
  * @skb: a packet from the local stack
  * @state: the hook's state
  *
- * A SYN-ACK answers a redirected SYN if it goes out from another host's
- * address.
+ * All that this host sends passes here.
  */
 unsigned int dpr_mss_hook(void *priv, struct sk_buff *skb,
 			  const struct nf_hook_state *state)
 {
+	const __be32 synack = TCP_FLAG_SYN | TCP_FLAG_ACK;
 	const struct iphdr *iph = ip_hdr(skb);
-	struct dpr_net *dn = priv;
-	const struct tcphdr *th;
+	const struct tcphdr *th = tcp_hdr(skb);
 
-	if (iph->protocol != IPPROTO_TCP || ip_is_fragment(iph))
-		return NF_ACCEPT;
-	if (skb_headlen(skb) < ip_hdrlen(skb) + sizeof(*th))
-		return NF_ACCEPT;
-	th = tcp_hdr(skb);
-	if (!th->syn || !th->ack || !dpr_service_ours(dn, ntohs(th->source)))
-		return NF_ACCEPT;
-	if (__ip_dev_find(dn->net, iph->saddr, false))
-		return NF_ACCEPT;
-	if (skb_headlen(skb) < ip_hdrlen(skb) + th->doff * 4 ||
-	    skb_ensure_writable(skb, ip_hdrlen(skb) + th->doff * 4))
-		return NF_ACCEPT;
-	dpr_mss_lower(dn, skb);
+	if (iph->protocol == IPPROTO_TCP && !ip_is_fragment(iph) &&
+	    skb_headlen(skb) >= iph->ihl * 4 + sizeof(*th) &&
+	    (tcp_flag_word(th) & synack) == synack)
+		dpr_mss_synack(priv, skb);
 	return NF_ACCEPT;
 }

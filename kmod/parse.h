@@ -8,6 +8,7 @@
 #define _DPR_PARSE_H
 
 #ifdef __KERNEL__
+#include <linux/hash.h>
 #include <linux/ip.h>
 #include <linux/tcp.h>
 #include <linux/types.h>
@@ -29,6 +30,26 @@ struct dpr_flow_key {
 	__be16 client_port;
 	__be16 port;
 };
+
+/**
+ * dpr_parse_hash - where a connection is in a hash table
+ * @key: the connection
+ * @seed: a secret of the table, so that no client knows what collides
+ *
+ * Two multiplications, the first by the secret: half the instructions of jhash.
+ *
+ * Return: a number whose bits are all as good.
+ */
+static inline u32 dpr_parse_hash(const struct dpr_flow_key *key, u32 seed)
+{
+	u64 secret = (seed ^ (__force u32)key->address) * GOLDEN_RATIO_64 | 1;
+	u64 x = (u64)(__force u32)key->client << 32 |
+		(u32)(__force u16)key->port << 16 |
+		(__force u16)key->client_port;
+
+	x = (x ^ secret) * secret;
+	return (x ^ x >> 32) * GOLDEN_RATIO_64 >> 32;
+}
 
 /**
  * struct dpr_segment - what the routing table wants to know of a TCP segment

@@ -23,6 +23,11 @@ typedef int32_t s32;
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
+#define __force
+
+/* <linux/hash.h> */
+#define GOLDEN_RATIO_64	0x61C8864680B583EBull
+
 /* <net/ip.h> */
 #define IP_MF		0x2000
 #define IP_OFFSET	0x1fff

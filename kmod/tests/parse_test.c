@@ -264,8 +264,100 @@ static void test_against_model(void)
 	check(!what, "200,000 packets, broken at random, read as by the model");
 }
 
+#define BUCKETS	65536
+#define FLOWS	(BUCKETS / 4 * 3)
+
+/* Connections as clients make them, by pattern, the i-th. */
+static struct dpr_flow_key connection(int pattern, u32 i)
+{
+	u32 client = i, port = 40000;
+
+	switch (pattern) {
+	case 0:		/* one client after the other, all ports of each */
+		client = i / 32768;
+		port = 1024 + i % 32768;
+		break;
+	case 1:		/* 256 clients in turn, rising ports */
+		client = i % 256;
+		port = 1024 + i / 256;
+		break;
+	case 2:		/* clients of many networks, ports in steps of two */
+		client = i % 1000 << 8;
+		port = 32768 + i / 1000 * 2;
+		break;
+	}
+	return (struct dpr_flow_key){
+		.client = htonl(0x0a800000 + client),
+		.address = htonl(0x0a000001),
+		.client_port = htons(port),
+		.port = htons(80),
+	};
+}
+
+/*
+ * The keys that a look-up compares, over what it would be if all buckets were
+ * drawn; @longest is set to the longest chain.
+ */
+static double probes(int pattern, u32 seed, u32 *longest)
+{
+	static u32 bucket[BUCKETS];
+	double sum = 0;
+	u32 i;
+
+	memset(bucket, 0, sizeof(bucket));
+	*longest = 0;
+	for (i = 0; i < FLOWS; i++) {
+		struct dpr_flow_key key = connection(pattern, i);
+		u32 *n = &bucket[dpr_parse_hash(&key, seed) % BUCKETS];
+
+		sum += ++*n;
+		if (*n > *longest)
+			*longest = *n;
+	}
+	return sum / (FLOWS + (double)FLOWS * FLOWS / BUCKETS / 2);
+}
+
+static void test_hash(void)
+{
+	u32 longest, chain = 0, round;
+	double ratio, most = 0;
+	int pattern;
+
+	for (pattern = 0; pattern < 4; pattern++) {
+		for (round = 0; round < 50; round++) {
+			ratio = probes(pattern, number(), &longest);
+			most = ratio > most ? ratio : most;
+			chain = longest > chain ? longest : chain;
+		}
+	}
+	printf("# hash: at most %.2f of the probes of chance, chains of %u\n",
+	       most, chain);
+	check(most < 1.5, "clients' connections spread over the table");
+	/* A chain of 16 makes the kernel's table rehash. */
+	check(chain < 16, "no chain is long");
+}
+
+static void test_hash_seed(void)
+{
+	u32 i, both = 0, either = 0;
+
+	/* Do connections that collide under one seed do so under another? */
+	for (i = 0; i < 2000000; i++) {
+		struct dpr_flow_key a = connection(3, number() % 5000);
+		struct dpr_flow_key b = connection(0, number() % 5000);
+		u32 one = dpr_parse_hash(&a, 1) ^ dpr_parse_hash(&b, 1);
+		u32 two = dpr_parse_hash(&a, 2) ^ dpr_parse_hash(&b, 2);
+
+		either += one % 1024 == 0;
+		both += one % 1024 == 0 && two % 1024 == 0;
+	}
+	check(either > 1000 && both < 30, "what collides depends on the seed");
+}
+
 int main(void)
 {
+	test_hash();
+	test_hash_seed();
 	test_segment();
 	test_ip();
 	test_tcp_whole();
