@@ -43,6 +43,8 @@ func example() *Report {
 		variant(wire.None, wire.Other, wire.UDPAlone, 1000), variant(wire.DPR, wire.Other, wire.UDPAlone, 1050),
 		variant(wire.None, wire.Other, wire.TCPBeside, 1100), variant(wire.DPR, wire.Other, wire.TCPBeside, 1150),
 		variant(wire.None, wire.Other, wire.UDPBeside, 1100), variant(wire.DPR, wire.Other, wire.UDPBeside, 1150),
+		variant(wire.None, wire.Other, wire.RSTAlone, 2000), variant(wire.DPR, wire.Other, wire.RSTAlone, 2120),
+		variant(wire.None, wire.Other, wire.RSTBeside, 2200), variant(wire.DPR, wire.Other, wire.RSTBeside, 2320),
 	}, Memory: []wire.Memory{
 		{System: wire.DPR, Flows: 4_000_000, BytesPerFlow: 96, SlabPerFlow: 64, FreeAfter: 1 << 20},
 		{System: wire.Tun, Flows: 4_000_000, BytesPerFlow: 350},
@@ -69,8 +71,8 @@ func TestAllTargetsMet(t *testing.T) {
 			t.Errorf("%s: %s, figure %s, limit %v (%s)", v.Target, v.Outcome, figure(v.Figure), v.Limit, v.Detail)
 		}
 	}
-	if n := outcomes(r)[Met]; n != 17 {
-		t.Errorf("%d targets, want 17", n)
+	if n := outcomes(r)[Met]; n != 19 {
+		t.Errorf("%d targets, want 19", n)
 	}
 }
 
@@ -124,6 +126,8 @@ func TestMissedTargets(t *testing.T) {
 		{worsenVariant(wire.Other, wire.UDPAlone), wire.UDPAlone},
 		{worsenVariant(wire.Other, wire.TCPBeside), wire.TCPBeside},
 		{worsenVariant(wire.Other, wire.UDPBeside), wire.UDPBeside},
+		{worsenVariant(wire.Other, wire.RSTAlone), wire.RSTAlone},
+		{worsenVariant(wire.Other, wire.RSTBeside), wire.RSTBeside},
 		{worsenHTTP(PathDirect), PathDirect},
 		{worsenHTTP(PathIPVS), PathIPVS},
 		{worsenHTTP(PathHAProxy), PathHAProxy},

@@ -19,7 +19,7 @@ const (
 	memoryAtMost      = 96   // bytes a flow
 	memoryOfIPVS      = 0.28
 	receiveAtMost     = 0.70 // of the ipip device
-	otherAtMost       = 60   // instructions
+	otherAtMost       = 60   // instructions a packet
 	httpOfDirect      = 0.95
 	httpOfIPVS        = 0.99 // not less: rounds differ by as much
 	httpOfHAProxy     = 2.0
@@ -68,7 +68,10 @@ func (r *Report) judge() []Verdict {
 	j.allMemory()
 	j.receive()
 	for _, variant := range []string{wire.TCPAlone, wire.UDPAlone, wire.TCPBeside, wire.UDPBeside} {
-		j.other(variant)
+		j.other(variant, 1)
+	}
+	for _, variant := range []string{wire.RSTAlone, wire.RSTBeside} {
+		j.other(variant, 2)
 	}
 	j.connections(PathDirect, httpOfDirect)
 	j.connections(PathIPVS, httpOfIPVS)
@@ -180,11 +183,12 @@ func (j *judgement) receive() {
 		detail, j.top(wire.DPR, wire.Receive, wire.ToEstablished)...)
 }
 
-// other judges what dpr adds to a packet that is none of its own.
-func (j *judgement) other(variant string) {
+// other judges what dpr adds to a number of packets that are none of its own, each
+// of which passes one of its hooks.
+func (j *judgement) other(variant string, packets int) {
 	with, ok1 := find(j.instructions(), wire.DPR, wire.Other, variant)
 	without, ok2 := find(j.instructions(), wire.None, wire.Other, variant)
-	j.add("instructions added to others' packets: "+variant, orNaN(with.Cost-without.Cost, ok1 && ok2), otherAtMost, false,
+	j.add("instructions added to others' packets: "+variant, orNaN(with.Cost-without.Cost, ok1 && ok2), float64(packets*otherAtMost), false,
 		fmt.Sprintf("%.0f to %.0f", without.Cost, with.Cost), j.top(wire.DPR, wire.Other, variant)...)
 }
 

@@ -105,20 +105,20 @@ func (m *meter) others(ctx context.Context) error {
 	if err := m.say("packets that are none of ours"); err != nil {
 		return err
 	}
-	if err := m.otherPair(ctx, wire.TCPAlone, wire.UDPAlone); err != nil {
+	if err := m.othersWith(ctx, wire.TCPAlone, wire.UDPAlone, wire.RSTAlone); err != nil {
 		return err
 	}
 	const table = "table ip bench { chain in { type filter hook prerouting priority 0; }; }"
 	if err := command(ctx, table, "nft", "-f", "-"); err != nil {
 		return err
 	}
-	err := m.otherPair(ctx, wire.TCPBeside, wire.UDPBeside)
+	err := m.othersWith(ctx, wire.TCPBeside, wire.UDPBeside, wire.RSTBeside)
 	return errors.Join(err, command(ctx, "", "nft", "delete", "table", "ip", "bench"))
 }
 
-// otherPair measures without dpr and with it.
-func (m *meter) otherPair(ctx context.Context, tcp, udp string) (err error) {
-	if err := m.other(wire.None, tcp, udp); err != nil {
+// othersWith measures without dpr and with it.
+func (m *meter) othersWith(ctx context.Context, tcp, udp, rst string) (err error) {
+	if err := m.other(wire.None, tcp, udp, rst); err != nil {
 		return fmt.Errorf("packets of others: %w", err)
 	}
 	d := dprBalancer{}
@@ -126,14 +126,15 @@ func (m *meter) otherPair(ctx context.Context, tcp, udp string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.stop(ctx)) }()
-	if err := m.other(wire.DPR, tcp, udp); err != nil {
+	if err := m.other(wire.DPR, tcp, udp, rst); err != nil {
 		return fmt.Errorf("packets of others, with dpr: %w", err)
 	}
 	return nil
 }
 
-// other measures packets to sockets of ports that are not balanced.
-func (m *meter) other(system, tcp, udp string) (err error) {
+// other measures packets to ports that are not balanced: to sockets, and to a port
+// that has none.
+func (m *meter) other(system, tcp, udp, rst string) (err error) {
 	local := netip.AddrPortFrom(address, elsePort)
 	conn, err := establish(local)
 	if err != nil {
@@ -151,5 +152,10 @@ func (m *meter) other(system, tcp, udp string) (err error) {
 		return err
 	}
 	in.op = "udp"
-	return m.hostCost(in, wire.Cost{System: system, Op: wire.Other, Variant: udp}, delivered)
+	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Other, Variant: udp}, delivered); err != nil {
+		return err
+	}
+	in.op, in.port = wire.Established, closedPort
+	resets := func() (uint64, error) { return transmitted(clientDev) }
+	return m.hostCost(in, wire.Cost{System: system, Op: wire.Other, Variant: rst}, resets)
 }

@@ -21,8 +21,9 @@ const (
 	outDev    = "out0"
 	clientDev = "cl0"
 
-	service  = 80   // port of the service that is balanced
-	elsePort = 8081 // port of another service of this host
+	service    = 80   // port of the service that is balanced
+	elsePort   = 8081 // port of another service of this host
+	closedPort = 8082 // port without a service
 )
 
 var (

@@ -75,12 +75,15 @@ const (
 	ToClosed      = "closed port"        // answered by a RST
 )
 
-// The variants of Other: the packet, and what else hangs on PRE_ROUTING.
+// The variants of Other: the packet, and what else hangs on PRE_ROUTING. A packet
+// and the RST that answers it are two packets: one comes in, one goes out.
 const (
 	TCPAlone  = "tcp, no other hook"
 	UDPAlone  = "udp, no other hook"
 	TCPBeside = "tcp, beside an nftables chain"
 	UDPBeside = "udp, beside an nftables chain"
+	RSTAlone  = "tcp and the RST it gets, no other hook"
+	RSTBeside = "tcp and the RST it gets, beside an nftables chain"
 )
 
 // Memory is what a system's routing table takes.
