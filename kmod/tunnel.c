@@ -59,7 +59,7 @@ static int dpr_tunnel_encapsulate(struct sk_buff *skb,
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 
 	skb->transport_header = skb->network_header;
-	skb_push(skb, sizeof(*outer));
+	__skb_push(skb, sizeof(*outer));
 	skb_reset_network_header(skb);
 	outer = ip_hdr(skb);
 	*outer = route->header;
