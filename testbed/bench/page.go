@@ -38,10 +38,13 @@ type costRow struct {
 	Cells  []string
 }
 
-// writePage writes the page and its plots into a directory.
+// writePage writes the page, its plots and the report into a directory.
 func (r *Report) writePage(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("writing the bench's page: %w", err)
+	}
+	if err := writeJSON(filepath.Join(dir, "report.json"), r); err != nil {
+		return err
 	}
 	plots, err := r.plots(dir)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"dpr/testbed/bench/wire"
 )
 
-// Report is what the bench found; its JSON form is the file bench.json.
+// Report is all that the bench found. Its JSON form is the file report.json beside
+// the page; the figures themselves are in bench.json, see Summary.
 type Report struct {
 	Kernel string        `json:"kernel"` // the guests' kernel
 	Cost   []wire.Cost   `json:"cost"`   // one figure a system, operation, size and unit
@@ -149,9 +150,56 @@ func (r *Report) http(path string) (HTTP, bool) {
 	return r.HTTP[i], true
 }
 
-// WriteFile writes the report as JSON.
-func (r *Report) WriteFile(path string) error {
-	b, err := json.MarshalIndent(r, "", "  ")
+// Summary is the form of bench.json: figures, and nothing that explains them.
+type Summary struct {
+	Kernel string          `json:"kernel"`
+	Cost   []SummaryCost   `json:"cost"`
+	Memory []SummaryMemory `json:"memory"`
+	HTTP   []SummaryHTTP   `json:"http"`
+}
+
+// SummaryCost is what a packet costs.
+type SummaryCost struct {
+	System string  `json:"system"`
+	Op     string  `json:"op"`
+	Flows  int     `json:"flows"`
+	Peers  int     `json:"peers"`
+	Unit   string  `json:"unit"`
+	Cost   float64 `json:"cost"`
+}
+
+// SummaryMemory is what a flow takes.
+type SummaryMemory struct {
+	System       string  `json:"system"`
+	Flows        int     `json:"flows"`
+	BytesPerFlow float64 `json:"bytes_per_flow"`
+}
+
+// SummaryHTTP is what whole connections did on a path.
+type SummaryHTTP struct {
+	Path          string  `json:"path"`
+	ConnectionsPS float64 `json:"connections_per_s"`
+	DelayMeanMS   float64 `json:"delay_mean_ms"`
+}
+
+// summary returns the figures. What was not measured is an empty list.
+func (r *Report) summary() Summary {
+	s := Summary{Kernel: r.Kernel, Cost: []SummaryCost{}, Memory: []SummaryMemory{}, HTTP: []SummaryHTTP{}}
+	for _, c := range r.Cost {
+		s.Cost = append(s.Cost, SummaryCost{c.System, c.Op, c.Flows, c.Peers, c.Unit, c.Cost})
+	}
+	for _, m := range r.Memory {
+		s.Memory = append(s.Memory, SummaryMemory{m.System, m.Flows, m.BytesPerFlow})
+	}
+	for _, h := range r.HTTP {
+		s.HTTP = append(s.HTTP, SummaryHTTP{h.Path, h.ConnectionsPS, h.DelayMeanMS})
+	}
+	return s
+}
+
+// writeJSON writes a file.
+func writeJSON(path string, value any) error {
+	b, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

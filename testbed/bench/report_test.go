@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"math"
@@ -227,7 +228,7 @@ func TestShape(t *testing.T) {
 	r := example()
 	r.Verdicts = r.judge()
 	file := filepath.Join(dir, "bench.json")
-	if err := errors.Join(r.WriteFile(file), r.writePage(filepath.Join(dir, "bench"))); err != nil {
+	if err := errors.Join(writeJSON(file, r.summary()), r.writePage(filepath.Join(dir, "bench"))); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(file)
@@ -252,7 +253,9 @@ func TestShape(t *testing.T) {
 			DelayMeanMS   *float64 `json:"delay_mean_ms"`
 		}
 	}
-	if err := json.Unmarshal(b, &got); err != nil {
+	strict := json.NewDecoder(bytes.NewReader(b))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&got); err != nil {
 		t.Fatal(err)
 	}
 	if got.Kernel == nil || len(got.Cost) == 0 || len(got.Memory) == 0 || len(got.HTTP) != 4 {
@@ -284,9 +287,9 @@ func TestShape(t *testing.T) {
 			t.Errorf("the page has no %q", want)
 		}
 	}
-	for _, name := range []string{"flows.svg", "peers.svg", "memory.svg", "http.svg"} {
+	for _, name := range []string{"flows.svg", "peers.svg", "memory.svg", "http.svg", "report.json"} {
 		if fi, err := os.Stat(filepath.Join(dir, "bench", name)); err != nil || fi.Size() < 1000 {
-			t.Errorf("plot %s: %v", name, err)
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -26,7 +26,7 @@ type Options struct {
 	Short  bool     // dpr and IPVS-TUN only
 	Parts  []string // of Parts; what is left out is not measured
 	Strict bool     // a target that is missed or not measured is an error
-	Dir    string   // where bench.json and the page's directory go
+	Dir    string   // where bench.json and the page's directory bench go
 
 	Lab         string   // name of the lab of whole connections
 	LoadCommand []string // program that calls load.Serve
@@ -138,10 +138,10 @@ func Run(ctx context.Context, o Options) error {
 	r.Verdicts = r.judge()
 	r.Seconds = time.Since(begin).Seconds()
 	file, page := filepath.Join(o.Dir, "bench.json"), filepath.Join(o.Dir, "bench")
-	if err := errors.Join(r.WriteFile(file), r.writePage(page), r.writeTable(o.Stdout)); err != nil {
+	if err := errors.Join(writeJSON(file, r.summary()), r.writePage(page), r.writeTable(o.Stdout)); err != nil {
 		return err
 	}
-	fmt.Fprintf(o.Stdout, "\nAll figures in %s, plots in %s.\n", file, filepath.Join(page, "index.html"))
+	fmt.Fprintf(o.Stdout, "\nIt took %.0f s. Figures in %s, plots and the rest in %s.\n", r.Seconds, file, filepath.Join(page, "index.html"))
 	if o.Strict && !r.allMet() {
 		return ErrMissed
 	}
