@@ -51,10 +51,9 @@ func (r *Report) writePage(dir string) error {
 		return err
 	}
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"count":   count,
-		"percent": func(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) },
-		"figure":  figure,
-		"mib":     func(bytes int64) string { return fmt.Sprintf("%.0f MiB", float64(bytes)/(1<<20)) },
+		"count":  count,
+		"figure": figure,
+		"mib":    func(bytes int64) string { return fmt.Sprintf("%.0f MiB", float64(bytes)/(1<<20)) },
 	}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("writing the bench's page: %w", err)

@@ -183,6 +183,22 @@ func TestOtherIsWhatDPRAdds(t *testing.T) {
 	}
 }
 
+// TestAddedProfile looks for what dpr adds to others' packets.
+func TestAddedProfile(t *testing.T) {
+	r := example()
+	profile := func(system string, packet float64, f ...wire.Function) wire.Profile {
+		return wire.Profile{System: system, Op: wire.Other, Variant: wire.TCPAlone, Peers: 3, Packet: packet, Functions: f}
+	}
+	r.Profiles = []wire.Profile{
+		profile(wire.None, 1000, wire.Function{Name: "stack", Share: 0.5}, wire.Function{Name: "gone", Share: 0.1}),
+		profile(wire.DPR, 1100, wire.Function{Name: "stack", Share: 0.5}, wire.Function{Name: "hook", Share: 0.1}),
+	}
+	got := (&judgement{Report: r}).added(wire.Other, wire.TCPAlone)
+	if len(got) != 2 || got[0].Name != "hook" || math.Abs(got[0].Instructions-110) > 0.01 || got[1].Name != "stack" || math.Abs(got[1].Instructions-50) > 0.01 {
+		t.Errorf("got %v, want hook 110 and stack 50", got)
+	}
+}
+
 func TestMedians(t *testing.T) {
 	a, b := redirect("a", wire.Syn, 1, 1, 0), redirect("b", wire.Syn, 1, 1, 5)
 	var costs []wire.Cost

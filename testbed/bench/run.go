@@ -185,12 +185,12 @@ func (r *Report) allMet() bool {
 
 // distinct returns the verdicts that have profiles, the first of each profile.
 func distinct(verdicts []Verdict) []Verdict {
-	var seen []*wire.Function
+	var seen [][]Spent
 	return slices.DeleteFunc(slices.Clone(verdicts), func(v Verdict) bool {
-		if len(v.Profile) == 0 || slices.Contains(seen, &v.Profile[0]) {
+		if len(v.Profile) == 0 || slices.ContainsFunc(seen, func(p []Spent) bool { return slices.Equal(p, v.Profile) }) {
 			return true
 		}
-		seen = append(seen, &v.Profile[0])
+		seen = append(seen, v.Profile)
 		return false
 	})
 }
@@ -206,9 +206,9 @@ func (r *Report) writeTable(w io.Writer) error {
 		return fmt.Errorf("printing the verdicts: %w", err)
 	}
 	for _, v := range distinct(r.Verdicts) {
-		fmt.Fprintf(w, "\n%s: missed; of all instructions, those that build the packets included,\n", v.Target)
+		fmt.Fprintf(w, "\n%s: missed; instructions by function\n", v.Target)
 		for _, f := range v.Profile {
-			fmt.Fprintf(w, "  %5.1f %%  %s\n", 100*f.Share, f.Name)
+			fmt.Fprintf(w, "  %5.0f  %s\n", f.Instructions, f.Name)
 		}
 	}
 	if !r.Native.Measured {

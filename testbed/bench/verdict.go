@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -42,8 +43,14 @@ type Verdict struct {
 	Figure  *float64 `json:"figure"` // absent if it was not measured
 	Outcome string   `json:"outcome"`
 	Detail  string   `json:"detail"`
-	// Profile is where the time goes, if the target was missed.
-	Profile []wire.Function `json:"profile,omitempty"`
+	// Profile is where the instructions go, if the target was missed.
+	Profile []Spent `json:"profile,omitempty"`
+}
+
+// Spent is what a function takes of a packet, or takes more of it than without dpr.
+type Spent struct {
+	Name         string  `json:"name"`
+	Instructions float64 `json:"instructions"`
 }
 
 // judge returns the verdict on every target.
@@ -87,7 +94,7 @@ type judgement struct {
 
 // add adds a verdict. The figure is NaN if it was not measured; it must be at
 // most the limit, or at least.
-func (j *judgement) add(target string, figure, limit float64, least bool, detail string, profile ...wire.Function) {
+func (j *judgement) add(target string, figure, limit float64, least bool, detail string, profile ...Spent) {
 	v := Verdict{Target: target, Limit: limit, Outcome: NotMeasured}
 	if !math.IsNaN(figure) && !math.IsInf(figure, 0) {
 		v.Figure, v.Detail = &figure, detail
@@ -189,7 +196,7 @@ func (j *judgement) other(variant string, packets int) {
 	with, ok1 := find(j.instructions(), wire.DPR, wire.Other, variant)
 	without, ok2 := find(j.instructions(), wire.None, wire.Other, variant)
 	j.add("instructions added to others' packets: "+variant, orNaN(with.Cost-without.Cost, ok1 && ok2), float64(packets*otherAtMost), false,
-		fmt.Sprintf("%.0f to %.0f", without.Cost, with.Cost), j.top(wire.DPR, wire.Other, variant)...)
+		fmt.Sprintf("%.0f to %.0f", without.Cost, with.Cost), j.added(wire.Other, variant)...)
 }
 
 // instructions returns the variants in instructions.
@@ -223,17 +230,48 @@ func (j *judgement) connections(path string, limit float64) {
 const topFunctions = 12
 
 // top returns the most expensive functions of an operation.
-func (j *judgement) top(system, op, variant string) []wire.Function {
+func (j *judgement) top(system, op, variant string) []Spent {
 	return j.topAt(system, op, variant, j.few())
 }
 
-func (j *judgement) topAt(system, op, variant string, peers int) []wire.Function {
-	for _, p := range j.Profiles {
-		if p.System == system && p.Op == op && p.Variant == variant && p.Peers == peers {
-			return p.Functions[:min(topFunctions, len(p.Functions))]
+func (j *judgement) topAt(system, op, variant string, peers int) []Spent {
+	return most(j.spent(system, op, variant, peers))
+}
+
+// added returns the functions that dpr adds most to.
+func (j *judgement) added(op, variant string) []Spent {
+	with, without := j.spent(wire.DPR, op, variant, j.few()), j.spent(wire.None, op, variant, j.few())
+	for name, n := range without {
+		if _, ok := with[name]; ok {
+			with[name] -= n
 		}
 	}
-	return nil
+	return most(with)
+}
+
+// spent returns what each function takes of a packet.
+func (j *judgement) spent(system, op, variant string, peers int) map[string]float64 {
+	all := map[string]float64{}
+	for _, p := range j.Profiles {
+		if p.System == system && p.Op == op && p.Variant == variant && p.Peers == peers {
+			for _, f := range p.Functions {
+				all[f.Name] += f.Share * p.Packet
+			}
+		}
+	}
+	return all
+}
+
+// most returns the largest of all functions, in order.
+func most(all map[string]float64) []Spent {
+	var list []Spent
+	for name, n := range all {
+		list = append(list, Spent{name, n})
+	}
+	slices.SortFunc(list, func(a, b Spent) int {
+		return cmp.Or(cmp.Compare(b.Instructions, a.Instructions), cmp.Compare(a.Name, b.Name))
+	})
+	return list[:min(topFunctions, len(list))]
 }
 
 // count writes a number of flows: "1 k", "4 M".

@@ -92,11 +92,12 @@ func (m *meter) hostCost(in injection, c wire.Cost, counter func() (uint64, erro
 	if err := m.write(wire.Record{Cost: &c}); err != nil || !m.plan.Profile {
 		return err
 	}
-	functions, err := in.profiled()
+	p, err := in.profiled(c.Cost)
 	if err != nil {
 		return err
 	}
-	return m.write(wire.Record{Profile: &wire.Profile{System: c.System, Op: c.Op, Variant: c.Variant, Peers: c.Peers, Functions: functions}})
+	p.System, p.Op, p.Variant, p.Peers = c.System, c.Op, c.Variant, c.Peers
+	return m.write(wire.Record{Profile: &p})
 }
 
 // others measures packets that are none of dpr's: on the bare kernel, with dpr,

@@ -43,7 +43,7 @@ type tunnel struct {
 const (
 	injectModule = "dprinject"
 	injectFile   = "/lib/modules/dprinject.ko"
-	injectCost   = "/sys/module/dprinject/parameters/cost"
+	injectResult = "/sys/module/dprinject/parameters/"
 )
 
 func (in injection) params() string {
@@ -59,21 +59,30 @@ func (in injection) params() string {
 }
 
 // run injects the packets and returns the mean cost of one.
-func (in injection) run() (cost float64, err error) {
+func (in injection) run() (float64, error) {
+	cost, _, err := in.runBoth()
+	return cost, err
+}
+
+// runBoth is run, and tells what building and freeing a packet took besides.
+func (in injection) runBoth() (cost, base float64, err error) {
 	params := in.params()
 	if err := insertFile(injectFile, params); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, removeModule(injectModule)) }()
-	b, err := os.ReadFile(injectCost)
-	if err != nil {
-		return 0, fmt.Errorf("reading the cost of %s: %w", params, err)
+	for name, value := range map[string]*float64{"cost": &cost, "base": &base} {
+		b, err := os.ReadFile(injectResult + name)
+		if err != nil {
+			return 0, 0, fmt.Errorf("reading the cost of %s: %w", params, err)
+		}
+		milli, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("reading the cost of %s: %w", params, err)
+		}
+		*value = float64(milli) / 1000
 	}
-	milli, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("reading the cost of %s: %w", params, err)
-	}
-	return float64(milli) / 1000, nil
+	return cost, base, nil
 }
 
 // deferred is what the kernel gets to end what it left to ksoftirqd.
@@ -128,20 +137,24 @@ func removeModule(name string) error {
 	return nil
 }
 
-// profiled is run, with a profile of it.
-func (in injection) profiled() ([]wire.Function, error) {
+// profiled runs the packets once more, and returns where the time of one goes that
+// was measured to cost so much.
+func (in injection) profiled(cost float64) (p wire.Profile, err error) {
 	log, err := openKernelLog()
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	defer log.Close()
 	in.profile = true
-	if _, err := in.run(); err != nil {
-		return nil, err
+	_, base, err := in.runBoth()
+	if err != nil {
+		return p, err
 	}
 	text, err := log.rest()
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	return parseProfile(text)
+	p.Packet = cost + base
+	p.Functions, err = parseProfile(text)
+	return p, err
 }

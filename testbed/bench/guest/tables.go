@@ -51,7 +51,7 @@ func (m *meter) balancer(ctx context.Context, b balancer, peers int, flows []int
 		return err
 	}
 	last := flows[len(flows)-1]
-	if err := b.start(ctx, peers, last+(len(flows)+2)*m.plan.Packets); err != nil {
+	if err := b.start(ctx, peers, last+(len(flows)+4)*m.plan.Packets); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.stop(ctx)) }()
@@ -174,14 +174,25 @@ func (t *table) cost(in injection, flows int) error {
 
 // profiles tells where the time of SYNs and later packets goes.
 func (t *table) profiles(later injection) error {
-	n := t.flows
-	t.flows += t.plan.Packets
-	for _, in := range []injection{later, t.injection(wire.Syn, n, t.plan.Packets, t.plan.Packets)} {
-		functions, err := in.profiled()
+	for _, in := range []injection{later, t.injection(wire.Syn, t.flows, t.plan.Packets, t.plan.Packets)} {
+		n := t.flows
+		if in.op == wire.Syn {
+			t.flows += t.plan.Packets
+		}
+		cost, err := in.checked(t.sent)
 		if err != nil {
 			return err
 		}
-		if err := t.write(wire.Record{Profile: &wire.Profile{System: t.name(), Op: in.op, Flows: n, Peers: t.peers, Functions: functions}}); err != nil {
+		if in.op == wire.Syn {
+			in.first = t.flows
+			t.flows += t.plan.Packets
+		}
+		p, err := in.profiled(cost)
+		if err != nil {
+			return err
+		}
+		p.System, p.Op, p.Flows, p.Peers = t.name(), in.op, n, t.peers
+		if err := t.write(wire.Record{Profile: &p}); err != nil {
 			return err
 		}
 	}

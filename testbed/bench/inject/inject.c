@@ -75,6 +75,9 @@ MODULE_PARM_DESC(profile, "print where the time goes, by function");
 static long cost;
 module_param(cost, long, 0444);
 MODULE_PARM_DESC(cost, "result: thousandths of a nanosecond a packet");
+static long base;
+module_param(base, long, 0444);
+MODULE_PARM_DESC(base, "result: what building and freeing took, not in cost");
 
 #define PORTS	32768	/* client ports of one client address */
 #define BATCH	64	/* packets between two looks at the scheduler */
@@ -284,6 +287,7 @@ static int inject_measure(struct net_device *d, const struct inject_frame *f)
 	if (!with || !without)
 		return -ENOMEM;
 	cost = with - without;
+	base = without;
 	return 0;
 }
 

@@ -101,11 +101,14 @@ type Memory struct {
 
 // Profile is where a packet's time goes.
 type Profile struct {
-	System    string     `json:"system"`
-	Op        string     `json:"op"`
-	Variant   string     `json:"variant,omitempty"`
-	Flows     int        `json:"flows"`
-	Peers     int        `json:"peers"`
+	System  string `json:"system"`
+	Op      string `json:"op"`
+	Variant string `json:"variant,omitempty"`
+	Flows   int    `json:"flows"`
+	Peers   int    `json:"peers"`
+	// Packet is what a packet takes with building and freeing it, in instructions:
+	// what the shares are shares of.
+	Packet    float64    `json:"packet"`
 	Functions []Function `json:"functions"` // the most expensive ones first
 }
 
