@@ -12,17 +12,20 @@ GO_PATH = PATH="$$(testbed/deps/go-dir.sh):$$PATH"
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=GOPROXY,GOFLAGS,HOME env "PATH=$$PATH")
 KDIR = /lib/modules/$(shell uname -r)/build
 
+# What the programs and the module call themselves.
+VERSION = $(shell debian/version.sh)
+
 .PHONY: all
 all: deps go module ## build the commands into bin/ and, if its headers are here, the running kernel's module
 
 .PHONY: go
 go:
-	$(GO_PATH) go build -o bin/ ./cmd/...
+	$(GO_PATH) go build -ldflags '-X dpr/userland/daemon.version=$(VERSION)' -o bin/ ./cmd/...
 
 .PHONY: module
 module:
 	@if [ -e "$(KDIR)/Makefile" ]; then \
-		$(MAKE) -C kmod KDIR="$(KDIR)"; \
+		$(MAKE) -C kmod KDIR="$(KDIR)" DPR_VERSION="$(VERSION)"; \
 	else \
 		echo "no headers of the running kernel in $(KDIR): its module is not built (the lab builds its own)"; \
 	fi

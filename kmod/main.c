@@ -157,5 +157,5 @@ module_init(dpr_main_init);
 module_exit(dpr_main_exit);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Distributed Packet Rewriting");
-MODULE_VERSION("0.1.0");
+MODULE_VERSION(DPR_VERSION);
 MODULE_ALIAS_GENL_FAMILY(DPR_GENL_NAME);

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"dpr/testbed/lab"
+	"dpr/userland/daemon"
 )
 
 func main() {
@@ -46,7 +47,7 @@ func app() *cli.App {
 		Flags:                  []cli.Flag{&cli.StringFlag{Name: "name", Value: "lab", Usage: "`NAME` of the lab"}},
 		Commands:               slices.Concat(labCommands(), hostCommands(), demoCommands(), reproduceCommands(), benchCommands()),
 		UseShortOptionHandling: true,
-		HideVersion:            true,
+		Version:                daemon.Version(),
 		OnUsageError:           func(_ *cli.Context, err error, _ bool) error { return err },
 		ExitErrHandler:         func(*cli.Context, error) {}, // main does it
 		Action: func(c *cli.Context) error {

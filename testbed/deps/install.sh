@@ -49,6 +49,7 @@ known() {
 
 # apt_install [OPTION...] PACKAGE...: apt-get install with no question asked and
 # no service started: a web server is wanted in the guests, not on this machine.
+# Another apt, as that of unattended upgrades, is waited for.
 apt_install() {
 	if [ ! -e /usr/sbin/policy-rc.d ]; then
 		printf '#!/bin/sh\nexit 101\n' >"$work/policy-rc.d"
@@ -56,7 +57,7 @@ apt_install() {
 		quiet_services=yes
 	fi
 	$as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -q -y --no-install-recommends "$@" >&2
+		apt-get -q -y -o DPkg::Lock::Timeout=900 --no-install-recommends "$@" >&2
 }
 
 # install_packages FILE...: what is missing of the lists.

@@ -94,7 +94,7 @@ func parse(p Program, args []string, stdout, stderr io.Writer) (o options, done 
 	if p.Flags != nil {
 		p.Flags(fs)
 	}
-	version := fs.Bool("version", false, "print the version and end")
+	showVersion := fs.Bool("version", false, "print the version and end")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return o, true, ExitOK
@@ -105,15 +105,22 @@ func parse(p Program, args []string, stdout, stderr io.Writer) (o options, done 
 		fmt.Fprintf(stderr, "%s: unexpected argument %q\n", p.Name, fs.Arg(0))
 		return o, true, ExitUsage
 	}
-	if *version {
+	if *showVersion {
 		fmt.Fprintf(stdout, "%s %s\n", p.Name, Version())
 		return o, true, ExitOK
 	}
 	return o, false, ExitOK
 }
 
-// Version returns the version that this program was built from.
+// version is what the build says of itself: -ldflags "-X dpr/userland/daemon.version=…".
+var version string
+
+// Version returns the version that this program was built from: what the Makefile
+// or the package's rules said, else what the go command knows by itself.
 func Version() string {
+	if version != "" {
+		return version
+	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version
 	}
