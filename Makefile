@@ -16,7 +16,10 @@ KDIR = /lib/modules/$(shell uname -r)/build
 VERSION = $(shell debian/version.sh)
 
 .PHONY: all
-all: deps go module ## build the commands into bin/ and, if its headers are here, the running kernel's module
+all: deps-build go module ## build the commands into bin/ and, if its headers are here, the running kernel's module
+
+.PHONY: lab
+lab: deps go ## build the commands, and install what dprlab needs of Debian
 
 .PHONY: go
 go:
@@ -99,6 +102,10 @@ clean: ## remove what was built
 .PHONY: deps
 deps:
 	@testbed/deps/install.sh packages
+
+.PHONY: deps-build
+deps-build:
+	@testbed/deps/install.sh packages-build
 
 .PHONY: deps-test
 deps-test:

@@ -15,22 +15,21 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# What is not in git is not in a package.
+# What is not in git is not in a package, nor when a file was checked out.
+epoch=$(dpkg-parsechangelog -l "$root/debian/changelog" -S Timestamp)
 copy() {
 	if [ -e "$root/.git" ]; then
 		git -c safe.directory='*' -C "$root" ls-files -z
 	else
 		(cd "$root" && find . -type f ! -path './out/*' ! -path './bin/*' -print0)
-	fi | tar -C "$root" --null --ignore-failed-read -cf - -T - | tar -C "$work/dpr" -xf -
+	fi | tar -C "$root" --null --ignore-failed-read --mtime="@$epoch" -cf - -T - | tar -C "$work/dpr" -xf -
 }
 
-umask 022
 mkdir "$work/dpr"
 copy
 if [ -n "$version" ]; then
 	sed -i "1s/(.*)/($version)/" "$work/dpr/debian/changelog"
 fi
-rm -f "$out"/*.deb "$out"/*.buildinfo "$out"/*.changes
 # What was compiled before is not compiled again, wherever it was.
 GOCACHE=$(PATH="$("$root/testbed/deps/go-dir.sh"):$PATH" go env GOCACHE)
 export GOCACHE
@@ -39,7 +38,8 @@ if ! (cd "$work/dpr" && dpkg-buildpackage -us -uc -b) >"$work/log" 2>&1; then
 	echo "make-deb: the build failed" >&2
 	exit 1
 fi
-mv "$work"/*.deb "$work"/*.buildinfo "$work"/*.changes "$out/"
 # Its own checks are those of the distribution that it runs on.
-lintian --allow-root --no-cfg --fail-on error,warning "$out"/*.changes
+lintian --allow-root --no-cfg --fail-on error,warning "$work"/*.changes
+rm -f "$out"/*.deb "$out"/*.buildinfo "$out"/*.changes
+mv "$work"/*.deb "$work"/*.buildinfo "$work"/*.changes "$out/"
 ls "$out"/*.deb

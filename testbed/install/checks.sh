@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=sh disable=SC2154 # $suite and $work are of the script that reads this
 # What is looked at on guests; each check ends the run if it is not so, or is
 # a question.
 
@@ -13,6 +14,13 @@ version() { dpkg-deb -f "$1"/dpr_*.deb Version; }
 dkms_has() {
 	on "$1" "dkms status dpr/$(version "$2")" </dev/null | grep -q installed ||
 		{ on "$1" 'dkms status; tail -n 40 /var/lib/dkms/dpr/*/build/make.log' </dev/null >&2; die "DKMS did not build $(version "$2")"; }
+}
+
+# versions DIRECTORY N: programs and the module on N's disk are of the packages there.
+versions() {
+	want_=$(version "$1")
+	said_=$(on "$2" 'for program in dprctl dpr-broadcast dpr-receive dpr-cleanup dpr-exporter; do $program --version; done | sed "s/.* //"; modinfo -F version dpr' </dev/null)
+	[ "$(echo "$said_" | uniq -c | tr -s ' ')" = " 6 $want_" ] || die "guest $2: of version $want_, but says" $said_
 }
 
 # refuse_active N: no process of dpr's runs there. The module may be loaded: where
@@ -41,14 +49,18 @@ healthy() {
 	on "$1" 'dprctl status --check' </dev/null >/dev/null 2>&1 && peers_usable "$1" 2
 }
 
-# browse: a browser's twelve connections to s1, each of which follows a redirect
-# of HTTP's on the same connection. Every page comes, and others than s1 served.
+# browse: a browser's twelve connections to s1. On each it follows a redirect of
+# HTTP's, and asks for a picture and for the page again. All of it comes, by one
+# host for each connection, and not by s1 alone.
 browse() {
-	on 4 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do curl -sS -L -m 60 -w "%{http_code} %{num_redirects} %{num_connects}\n" http://s1/start & done; wait' \
-		</dev/null >"$work/pages" 2>&1 || die "the client's curl: $(cat "$work/pages")"
-	[ "$(grep -c '^200 1 1$' "$work/pages")" -eq 12 ] || die "not every page came by one connection: $(sort "$work/pages" | uniq -c)"
-	grep -qE '^s[23]$' "$work/pages" || die "no connection was redirected: $(sort "$work/pages" | uniq -c)"
-	say "served: $(grep '^s' "$work/pages" | sort | uniq -c | tr -s ' \n' ' ')"
+	on 4 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	curl -sS -L -m 60 -w "%{http_code}:%{num_redirects}:%{num_connects}:%{size_download}\n" \
+		-o - http://s1/start -o /dev/null http://s1/picture -o - http://s1/ >/tmp/page.$i 2>&1 &
+done; wait; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do tr "\n" " " </tmp/page.$i; echo; done' </dev/null >"$work/pages" 2>&1 || die "the client: $(cat "$work/pages")"
+	[ "$(grep -cE '^(s[123]) 200:1:1:3 200:0:0:108894 \1 200:0:0:3 $' "$work/pages")" -eq 12 ] ||
+		die "not everything came, by one host and connection: $(sort "$work/pages" | uniq -c)"
+	grep -q '^s[23] ' "$work/pages" || die "no connection was redirected: $(sort "$work/pages" | uniq -c)"
+	say "served: $(cut -c -2 "$work/pages" | sort | uniq -c | tr -s ' \n' ' ')"
 }
 
 # downloads_start: four slow downloads from s1, some of which are redirected.

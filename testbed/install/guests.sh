@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=sh disable=SC2154 # $image and $work are of the script that reads this
 # Guests on a bridge in a network namespace of their own:
 #
 #   namespace dpr-install
@@ -34,7 +35,8 @@ guests_down() {
 
 guests_up() {
 	guests_down
-	mkdir -m 700 -p "$state"
+	rm -rf "$state"
+	mkdir -m 700 "$state"
 	ip netns add "$ns"
 	ip -n "$ns" -batch - <<EOF
 link set lo up

@@ -33,6 +33,14 @@ EOF
 	done
 }
 
+# headers: the headers of another kernel of the same version, as a new kernel
+# brings them, in the guest's /root/kernel: it is mmdebstrap that runs this.
+headers='set -eu
+	release=$(ls "$1/lib/modules" | sed s/-cloud//)
+	mkdir "$1/root/kernel"
+	cd "$1/root/kernel"
+	APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -q -o APT::Sandbox::User=root download "linux-headers-$release"'
+
 # settle DIR: what a guest has of its own.
 settle() {
 	network "$1"
@@ -68,7 +76,8 @@ if [ ! -e "$final/disk.raw" ]; then
 	trap 'exit 143' TERM
 	say "making a guest of $suite (some minutes, 1 GB on disk, once)"
 	mmdebstrap --quiet --variant=apt --mode=root --include="$packages" \
-		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+		--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+		--customize-hook="$headers" \
 		"$suite" "$tmp/root" - >&2 <<EOF
 $list
 EOF

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=sh disable=SC2154 # $root is of the script that reads this
 # What the scripts of this directory share. $root is the source.
 
 say() { printf 'install: %s\n' "$*" >&2; }

@@ -24,25 +24,38 @@ disk() {
 }
 
 # installed: the previous version is installed on a disk that is then that of all
-# servers. That is done in the disk's file system, at this machine's own speed:
-# an emulated processor takes many minutes for what DKMS compiles, and does it
-# once in this test, in the upgrade.
+# servers, see prepare.sh. That is done in the disk's file system, at this
+# machine's own speed: an emulated processor takes many minutes for what DKMS
+# compiles, and does it once in this test, in the upgrade.
 installed() {
-	step "the previous version is installed; DKMS builds the module"
+	step "the previous version is installed; DKMS builds the module, also for a new kernel"
 	cp --sparse=always "$image/disk.raw" "$work/golden.raw"
 	mkdir "$work/golden"
-	unshare --mount --pid --fork sh -euc '
-		mount -o loop "$1.raw" "$1"
-		mount -t proc proc "$1/proc"
-		mkdir -p "$1/root/previous"
-		cp "$2"/*.deb "$3" "$1/root/previous/"
-		release=$(ls "$1/lib/modules")
-		chroot "$1" sh /root/previous/install.sh /root/previous "$release"
-		chroot "$1" dkms status dpr | grep -q "$release.*: installed"
-		umount "$1/proc" "$1"' sh "$work/golden" "$previous" "$root/testbed/vagrant/install.sh" </dev/null >"$work/install.log" 2>&1 ||
+	unshare --mount --pid --fork "$here/prepare.sh" "$work/golden" "$previous" </dev/null >"$work/install.log" 2>&1 ||
 		{ tail -n 40 "$work/install.log" >&2; die "the packages cannot be installed"; }
+	grep '^install: ' "$work/install.log" >&2
 	qemu-img convert -f raw -O qcow2 "$work/golden.raw" "$work/golden.qcow2"
 	rm "$work/golden.raw"
+}
+
+# served N: guest N becomes a server of the cluster.
+served() {
+	await "$1"
+	# Installed, but not enabled: it takes no part.
+	refuse_active "$1"
+	put "$1" /root/provision "$work/report.key" "$root/testbed/vagrant/server.sh"
+	on "$1" 'sh /root/provision/server.sh eth0 /root/provision/report.key' </dev/null >"$work/server.$1.log" 2>&1 ||
+		{ tail -n 40 "$work/server.$1.log" >&2; die "server.sh failed on s$1"; }
+}
+
+# servers COMMAND: a function, for all servers at once.
+servers() {
+	"$1" 1 & job1=$!
+	"$1" 2 & job2=$!
+	"$1" 3 & job3=$!
+	failed=
+	for job in $job1 $job2 $job3; do wait "$job" || failed=yes; done
+	[ -z "$failed" ] || die "$1 failed on a server"
 }
 
 # started: three servers and a client, set up by the scripts of the Vagrantfile.
@@ -55,14 +68,8 @@ started() {
 	disk c1 "$image/disk.raw" raw
 	boot 4 c1 "$work/c1.qcow2" 1
 	od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$work/report.key"
-	for n in 1 2 3; do
-		await "$n"
-		# Installed, but not enabled: it takes no part.
-		refuse_active "$n"
-		put "$n" /root/provision "$work/report.key" "$root/testbed/vagrant/server.sh"
-		on "$n" 'sh /root/provision/server.sh eth0 /root/provision/report.key' </dev/null >"$work/server.log" 2>&1 ||
-			{ tail -n 40 "$work/server.log" >&2; die "server.sh failed on s$n"; }
-	done
+	servers served
+	versions "$previous" 1
 	await 4
 	put 4 /root/provision "$root/testbed/vagrant/client.sh"
 	on 4 'sh /root/provision/client.sh 10.78.0.11 s1 10.78.0.12 s2 10.78.0.13 s3' </dev/null >&2
@@ -71,11 +78,14 @@ started() {
 
 # working: all servers know each other, and a browser's connections are shared.
 working() {
-	for n in 1 2 3; do
-		retry 60 units_active "$n" || { on "$n" 'systemctl status --no-pager "dpr*"' </dev/null >&2; die "s$n: not all units are active"; }
-		retry 60 healthy "$n" || { on "$n" 'dprctl status; dprctl peers' </dev/null >&2; die "s$n is not healthy"; }
-	done
+	servers well
 	browse
+}
+
+# well N: its units run, and it knows both others.
+well() {
+	retry 120 units_active "$1" || { on "$1" 'systemctl status --no-pager "dpr*"' </dev/null >&2; die "s$1: not all units are active"; }
+	retry 120 healthy "$1" || { on "$1" 'dprctl status; dprctl peers' </dev/null >&2; die "s$1 is not healthy"; }
 }
 
 # documented: the commands of the documentation for operators.
@@ -90,29 +100,29 @@ documented() {
 
 rebooted_all() {
 	step "all servers reboot"
-	for n in 1 2 3; do
-		reboot "$n" &
-		eval "job$n=\$!"
-	done
-	wait "$job1" && wait "$job2" && wait "$job3"
+	servers reboot
 	working
 }
 
 # upgraded: under downloads, some of which are redirected.
 upgraded() {
-	step "an upgrade under downloads"
+	step "an upgrade under downloads; DKMS builds the module on the guest"
 	downloads_start
 	put 1 /root/current "$current"/*.deb
 	put 2 /root/current "$current"/dpr_*.deb
-	on 1 'apt-get -q -y install /root/current/*.deb' </dev/null >"$work/upgrade.log" 2>&1 ||
-		{ tail -n 40 "$work/upgrade.log" >&2; die "the upgrade failed on s1"; }
-	on 2 'apt-get -q -y install /root/current/*.deb' </dev/null >"$work/upgrade.log" 2>&1 ||
-		{ tail -n 40 "$work/upgrade.log" >&2; die "the upgrade failed on s2"; }
+	for n in 1 2; do
+		on "$n" 'apt-get -q -y install /root/current/*.deb' </dev/null >"$work/upgrade.log" 2>&1 ||
+			{ tail -n 40 "$work/upgrade.log" >&2; die "the upgrade failed on s$n"; }
+	done
 	dkms_has 1 "$current"
+	versions "$current" 1
+	# The module in memory is still that of before.
+	[ "$(on 1 'cat /sys/module/dpr/version' </dev/null)" = "$(version "$previous")" ] || die "the upgrade took the module away"
 	working
 	downloads_end
 }
 
+# removed: from the third server, on which the plain way follows.
 removed() {
 	step "removal and purge"
 	on 3 'apt-get -q -y remove dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
@@ -122,7 +132,7 @@ removed() {
 	on 3 'test -e /etc/dpr/dpr.toml' </dev/null || die "removal took the configuration"
 	on 3 'rm -r /root/previous /root/provision; apt-get -q -y purge dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
 		{ tail -n 40 "$work/remove.log" >&2; die "the packages cannot be purged"; }
-	leftovers=$(on 3 "find / -xdev | grep '[^a-z]dpr' || :; lsmod | grep '^dpr ' || :" </dev/null)
+	leftovers=$(on 3 "find / -xdev | grep '[^a-z]dpr' || :; lsmod | grep '^dpr ' || :; systemctl list-units --all --no-legend 'dpr*'" </dev/null)
 	[ -z "$leftovers" ] || die "purge leaves on s3: $leftovers"
 	for n in 1 2; do
 		retry 30 peers_usable "$n" 1 || die "s$n does not notice that s3 is gone"

@@ -8,8 +8,8 @@ set -eu
 interface=${1:?usage: server.sh INTERFACE KEY}
 key=${2:?usage: server.sh INTERFACE KEY}
 
-# A page that says who served, another that leads there, and a large file, the
-# same on all servers.
+# A page that says who served, another that leads there, a file as large as a
+# picture and a much larger one, the same on all servers.
 cat >/etc/nginx/sites-available/cluster <<'EOF'
 server {
 	listen 80 default_server;
@@ -21,6 +21,7 @@ server {
 EOF
 ln -sf ../sites-available/cluster /etc/nginx/sites-enabled/default
 mkdir -p /srv/www
+seq 20000 >/srv/www/picture
 [ -e /srv/www/large ] || seq 100000000 | head -c 64M >/srv/www/large
 systemctl enable nginx
 systemctl restart nginx
