@@ -81,11 +81,12 @@ deb: ## the packages dpr and dpr-dkms, checked by lintian, in out/deb
 
 .PHONY: test-install
 test-install: deps go ## the packages on virtual machines of Debian 12 and 13: install, reboot, upgrade, remove
-	@testbed/deps/install.sh packages packages-deb packages-install
+	@testbed/deps/install.sh packages packages-test packages-deb packages-install
 	@$(AS_ROOT) testbed/install/run.sh $(SUITES)
 
 .PHONY: test-docs
-test-docs: deps go ## the commands of docs/, in labs of their own
+test-docs: deps-test go ## the commands of README.md and docs/, in labs of their own
+	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/install/docs.sh source
 	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/install/docs.sh lab
 
 .PHONY: install

@@ -54,6 +54,7 @@ checkpatch() {
 	package=$(ls /usr/src/linux-source-6.1.tar.* | head -n 1)
 	[ -n "$package" ] || return 1
 	dir=$root/out/checkpatch
+	# shellcheck disable=SC3013 # dash knows -nt
 	if [ ! -s "$dir/checkpatch.pl" ] || [ "$package" -nt "$dir/checkpatch.pl" ]; then
 		echo "c: unpacking checkpatch from $package"
 		mkdir -p "$dir" || return 1

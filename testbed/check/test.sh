@@ -29,6 +29,7 @@ stage() {
 stage "C checks" testbed/check/c.sh
 stage "Go format and vet" testbed/check/go-vet.sh
 stage "Go unit tests" testbed/check/go-test.sh "$logs/unit.log" -race ./...
+stage "units, Vagrantfile, scripts, licences, docs" testbed/install/static.sh
 # Without C, the tests' program runs in guests too.
 stage "lab tests" env CGO_ENABLED=0 testbed/check/go-test.sh "$logs/lab.log" -tags lab -timeout 20m ./testbed/integration/...
 stage "packet path" env CGO_ENABLED=0 testbed/check/go-test.sh "$logs/path.log" -tags lab -timeout 20m ./testbed/path/host

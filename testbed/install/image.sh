@@ -51,7 +51,7 @@ settle() {
 	for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer systemd-timesyncd.service; do
 		ln -sf /dev/null "$1/etc/systemd/system/$unit"
 	done
-	mkdir -m 700 -p "$1/root/.ssh"
+	mkdir -m 700 "$1/root/.ssh"
 	ssh-keygen -q -t ed25519 -N '' -C dpr-install -f "$tmp/key"
 	install -m 600 "$tmp/key.pub" "$1/root/.ssh/authorized_keys"
 	printf '/dev/vda / ext4 errors=remount-ro 0 1\n' >"$1/etc/fstab"
@@ -75,7 +75,8 @@ if [ ! -e "$final/disk.raw" ]; then
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	say "making a guest of $suite (some minutes, 1 GB on disk, once)"
-	mmdebstrap --quiet --variant=apt --mode=root --include="$packages" \
+	# What it mounts goes with it, also if it is killed.
+	unshare --mount mmdebstrap --quiet --variant=apt --mode=root --include="$packages" \
 		--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--customize-hook="$headers" \
 		"$suite" "$tmp/root" - >&2 <<EOF

@@ -13,12 +13,13 @@ root=$(cd "$here/../.." && pwd)
 dir=$1 packages=$2
 
 # entries: every name in the file system, and what is in the files of /etc. Left
-# out is what apt, dpkg, systemd and ldconfig write for themselves.
+# out is what apt, dpkg, systemd and ldconfig write for themselves, and DKMS's key.
 entries() {
 	(
 		cd "$1"
 		find . -xdev ! -path './proc/*' ! -path './var/log/*' ! -path './var/cache/*' ! -path './var/lib/dpkg/*' \
-			! -path './var/lib/apt/*' ! -path './tmp/*' ! -path './root/previous*' ! -path './var/lib/systemd/deb-systemd-helper-*'
+			! -path './var/lib/apt/*' ! -path './tmp/*' ! -path './root/previous*' \
+			! -path './var/lib/systemd/deb-systemd-helper-*' ! -name 'mok.*'
 		find etc -xdev -type f ! -name 'ld.so.cache' -exec sha256sum {} +
 	) | sort
 }

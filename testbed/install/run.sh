@@ -20,6 +20,7 @@ say "building the packages, and a previous version of them"
 "$root/debian/make-deb.sh" "$work/current" >&2
 version=$(dpkg-deb -f "$work"/current/dpr_*.deb Version)
 "$root/debian/make-deb.sh" "$work/previous" "$version~previous" >&2
+"$here/contents.sh" "$work/current"
 "$here/reproducible.sh" "$work/current"
 failed=
 for suite; do

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What can be said of the units, the Vagrantfile, the licences and
-# the documentation without a guest.
+# What can be said of the units, the Vagrantfile, the shell scripts, the licences,
+# the versions and the documentation without a guest.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -33,10 +33,34 @@ units() {
 }
 
 vagrantfile() {
+	# What it runs on its machines is what the tests run on theirs.
+	scripts=$(sed -n 's/.*path: "\([^"]*\)".*/\1/p' "$root/Vagrantfile")
+	[ -n "$scripts" ] || die "the Vagrantfile runs no scripts"
+	for script in $scripts; do
+		grep -qF "\$root/$script" "$here/suite.sh" "$here/prepare.sh" || die "the Vagrantfile runs $script, but no test does"
+	done
 	(cd "$root" && VAGRANT_HOME="$work/vagrant" VAGRANT_DOTFILE_PATH="$work/dot" vagrant validate --ignore-provider) >&2
+}
+
+scripts() {
+	(cd "$root" && git -c safe.directory='*' ls-files -z '*.sh' .ci/run | xargs -0 shellcheck -S warning -x -P SCRIPTDIR) >&2 ||
+		die "shellcheck complains of scripts"
+	say "scripts: nothing to complain of"
+}
+
+# versions: what was built says the version of the sources it was built from.
+versions() {
+	version=$("$root/debian/version.sh")
+	for program in "$root"/bin/dpr*; do
+		said=$("$program" --version)
+		[ "${said##* }" = "$version" ] || die "$program says \"$said\", not $version: is it built?"
+	done
+	say "versions: $version"
 }
 
 units
 vagrantfile
+scripts
+versions
 "$here/licences.sh"
 "$here/docs.sh" check
