@@ -53,7 +53,7 @@ EOF
 	done
 }
 
-# boot N NAME DISK PROCESSORS: starts guest N.
+# boot N NAME DISK PROCESSORS SECOND: starts guest N. Its second disk it may only read.
 boot() {
 	ip netns exec "$ns" qemu-system-x86_64 -name "dpr-install-$2" -M q35 -accel tcg,thread=multi -cpu qemu64 \
 		-smp "$4" -m 1024 -nodefaults -no-user-config -display none \
@@ -61,6 +61,7 @@ boot() {
 		-append "root=/dev/vda rw console=ttyS0 loglevel=4 mitigations=off net.ifnames=0 systemd.hostname=$2 panic=-1 oops=panic panic_on_warn=1" \
 		-chardev "file,id=console,append=on,path=$work/$2.console" -serial chardev:console \
 		-device virtio-rng-pci -drive "if=virtio,format=qcow2,file=$3,cache=unsafe" \
+		-drive "if=virtio,format=raw,file=$5,readonly=on" \
 		-netdev "tap,id=net,script=no,downscript=no,ifname=g$1" \
 		-device "virtio-net-pci,netdev=net,romfile=,mac=02:64:70:72:00:0$1" \
 		-pidfile "$state/$1.pid" -daemonize

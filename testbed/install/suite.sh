@@ -43,9 +43,18 @@ served() {
 	await "$1"
 	# Installed, but not enabled: it takes no part.
 	refuse_active "$1"
+	[ "$1" -ne 1 ] || readme
 	put "$1" /root/provision "$work/report.key" "$root/testbed/vagrant/server.sh"
 	on "$1" 'sh /root/provision/server.sh eth0 /root/provision/report.key' </dev/null >"$work/server.$1.log" 2>&1 ||
 		{ tail -n 40 "$work/server.$1.log" >&2; die "server.sh failed on s$1"; }
+}
+
+# readme: the commands of README.md for a host.
+readme() {
+	"$here/docs.sh" print host "$root/README.md" >"$work/readme.sh"
+	put 1 /root/previous/out "$work/readme.sh"
+	on 1 'ln -s .. /root/previous/out/deb && cd /root/previous && sh -euv out/readme.sh' </dev/null >"$work/readme.log" 2>&1 ||
+		{ tail -n 40 "$work/readme.log" >&2; die "a command of README.md failed"; }
 }
 
 # servers COMMAND: a function, for all servers at once.
@@ -63,10 +72,10 @@ started() {
 	step "three servers and a client start"
 	for n in 1 2 3; do
 		disk "s$n" "$work/golden.qcow2" qcow2
-		boot "$n" "s$n" "$work/s$n.qcow2" 1
+		boot "$n" "s$n" "$work/s$n.qcow2" 1 "$work/golden.plain"
 	done
 	disk c1 "$image/disk.raw" raw
-	boot 4 c1 "$work/c1.qcow2" 1
+	boot 4 c1 "$work/c1.qcow2" 1 "$work/golden.plain"
 	od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$work/report.key"
 	servers served
 	versions "$previous" 1
@@ -140,6 +149,19 @@ removed() {
 	browse
 }
 
+# plain: without packages, from what "make" made (prepare.sh), as README.md says.
+plain() {
+	step "insmod, and make install"
+	"$here/docs.sh" print plain "$root/README.md" | grep -v '^make$' >"$work/plain.sh"
+	put 3 /root/provision "$work/report.key" "$work/plain.sh"
+	on 3 'mkdir -p /root/dpr && mount -o ro /dev/vdb /root/dpr && cd /root/dpr &&
+		install -D -m 600 /root/provision/report.key /etc/dpr/report.key && sh -euv /root/provision/plain.sh' </dev/null >"$work/plain.log" 2>&1 ||
+		{ tail -n 40 "$work/plain.log" >&2; die "a command of README.md failed"; }
+	[ "$(on 3 'dprctl --version | sed "s/.* //"; cat /sys/module/dpr/version' </dev/null | uniq -c | wc -l)" -eq 1 ] ||
+		die "s3: the module is not of the version of dprctl"
+	working
+}
+
 image=$("$here/image.sh" "$suite")
 guests_up
 installed
@@ -149,5 +171,6 @@ documented
 rebooted_all
 upgraded
 removed
+plain
 consoles_clean
 step "passed"
