@@ -11,6 +11,9 @@ GO_PATH = PATH="$$(testbed/deps/go-dir.sh):$$PATH"
 # The lab needs root.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=GOPROXY,GOFLAGS,HOME env "PATH=$$PATH")
 KDIR = /lib/modules/$(shell uname -r)/build
+# Seconds that "make fuzz" gives each target, and "make lint".
+FUZZ_SECONDS = 60
+LINT_FUZZ_SECONDS = 5
 
 # What the programs and the module call themselves.
 VERSION = $(shell debian/version.sh)
@@ -60,9 +63,19 @@ test-debug: deps ## the same on a kernel with KASAN, lockdep, kmemleak (built fi
 	@testbed/kernel/test.sh debug
 
 .PHONY: lint
-lint: ## warnings of gcc, clang, sparse, checkpatch, gofmt, vet, staticcheck
+lint: ## warnings of gcc, clang, sparse, checkpatch, gofmt, vet, staticcheck; fuzzing for seconds
 	@testbed/deps/install.sh packages packages-test packages-lint
-	@testbed/check/lint.sh
+	@FUZZ_SECONDS=$(LINT_FUZZ_SECONDS) testbed/check/lint.sh
+
+.PHONY: fuzz
+fuzz: ## libFuzzer on the module's pure code, $(FUZZ_SECONDS) seconds a target
+	@testbed/deps/install.sh packages packages-lint
+	@mkdir -p out/fuzz
+	$(MAKE) -C kmod/tests fuzz OUT=$(CURDIR)/out/fuzz SECONDS=$(FUZZ_SECONDS)
+
+.PHONY: test-mutations
+test-mutations: deps-test ## mistakes made in the module on purpose, each of which a test of the packet path must find
+	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/path/mutate.sh
 
 .PHONY: bench
 bench: deps-bench go ## what packets, flows and connections cost, beside IPVS and others; out/bench.json and out/bench/

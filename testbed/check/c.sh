@@ -3,7 +3,8 @@
 # Checks of the module: gcc with W=1 and sparse against the guests' kernel,
 # neither with a warning; checkpatch; the unit tests that run in user space.
 # The module is built in a copy, so that the tree keeps what was built there.
-# usage: c.sh [clang]: clang must be content with the module too.
+# usage: c.sh [clang]: clang must be content with the module too, and its fuzzer,
+# in FUZZ_SECONDS for each target, find nothing in the pure code.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -49,6 +50,13 @@ clang() {
 		KCFLAGS="-Wno-unknown-warning-option -Wno-address-of-packed-member"
 }
 
+# fuzz: the pure code with inputs that libFuzzer makes up.
+fuzz() {
+	echo "c: fuzzing, ${FUZZ_SECONDS:-5} s a target"
+	make -s -C "$root/kmod/tests" OUT="$work" SECONDS="${FUZZ_SECONDS:-5}" fuzz >"$work/log" 2>&1 ||
+		{ cat "$work/log" >&2; return 1; }
+}
+
 # checkpatch: the script out of the kernel's own source package, kept in out/.
 checkpatch() {
 	package=$(ls /usr/src/linux-source-6.1.tar.* | head -n 1)
@@ -85,4 +93,5 @@ build "sparse C=2" C=2 || failed=1
 checkpatch || failed=1
 echo "c: unit tests"
 make -s -C "$root/kmod/tests" OUT="$work" check || failed=1
+[ "${1:-}" != clang ] || fuzz || failed=1
 exit "$failed"

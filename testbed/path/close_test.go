@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -114,8 +115,8 @@ func wantFlow(t *testing.T, s *server, state dprnl.FlowState) {
 }
 
 // A connection that is idle for longer than a flow lives ends with a RST when
-// the client speaks again, or when the server does; never in silence. Keepalives
-// of the client keep it alive.
+// the client speaks again, whether or not the flow was cleaned up; never in
+// silence. Keepalives of the client keep it alive.
 //
 //	C ── switch ── A (established flows live 3 s)
 //	        └───── B
@@ -141,6 +142,29 @@ func TestIdleExpiry(t *testing.T) {
 		a.want(t, counts{dprnl.StatFlowsExpired: 2, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
 		cleaned.wantReset(t)
 		kept.wantServed(t, "B")
+	})
+}
+
+// The server is the first to speak on a connection whose flow has expired: the
+// client gets what it says, and a RST for acknowledging it.
+//
+//	C ── switch ── A (established flows live 1 s)
+//	        └───── B
+func TestIdleServerSpeaks(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		const life = time.Second
+		c.a.set(t, dprnl.ConfigUpdate{TimeoutEstablished: ptr(life)})
+		k := connect(t, c.c, c.a.service())
+		a := c.a.meter(t)
+		got, err := k.ask("wake %d", 3*life/time.Millisecond)
+		if err != nil || got != "B" {
+			t.Errorf("the server said %q (%v)", got, err)
+		}
+		if b, err := k.r.ReadByte(); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("then came %v, %v, want a reset", b, err)
+		}
+		a.want(t, counts{dprnl.StatFlowsExpired: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
 	})
 }
 

@@ -97,6 +97,7 @@ func TestMssClamp(t *testing.T) {
 			if p := k.hear(t, "SA"); p.MSS() != mtu-60 {
 				t.Errorf("MSS %d, want %d", p.MSS(), mtu-60)
 			}
+			k.say(t, "R", "") // no SYN-ACK is sent again, and counted later
 		})
 		t.Run("direct", func(t *testing.T) {
 			b := c.b.meter(t)
@@ -106,6 +107,7 @@ func TestMssClamp(t *testing.T) {
 				t.Errorf("MSS %d, want %d", p.MSS(), mtu-40)
 			}
 			b.want(t, counts{dprnl.StatServedOff: 1})
+			k.say(t, "R", "")
 		})
 		mss := func(n uint16) layers.TCPOption {
 			return layers.TCPOption{OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: []byte{byte(n >> 8), byte(n)}}

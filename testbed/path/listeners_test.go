@@ -144,9 +144,7 @@ func TestReusePort(t *testing.T) {
 		c := bareCluster(t, m)
 		c.redirect(t, c.b)
 		for i := range 4 {
-			serveOn(t, c.b.Host, fmt.Sprint(i), "0.0.0.0:80", func(fd int) error {
-				return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
-			})
+			serveByProcess(t, c.b.Host, fmt.Sprint(i), "0.0.0.0:80")
 		}
 		unchanged(t, c.c, "TcpExtTCPSynRetrans")
 		served := map[string]int{}

@@ -24,6 +24,13 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "these tests run in a guest; go test -tags lab dpr/testbed/path/host boots one (it sets %s)\n", guestEnv)
 		os.Exit(1)
 	}
+	if name := os.Getenv(webEnv); name != "" {
+		if err := webProcess(name, os.Getenv(webAddressEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	client, err := dprnl.New()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

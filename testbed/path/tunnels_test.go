@@ -5,10 +5,15 @@
 package path
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 
+	"github.com/gopacket/gopacket/layers"
+	"golang.org/x/sys/unix"
+
 	"dpr/testbed/path/vnet"
+	"dpr/testbed/path/wire"
 	"dpr/userland/dprnl"
 )
 
@@ -55,6 +60,39 @@ func TestOtherTunnels(t *testing.T) {
 				t.Errorf("%d redirected packets came through the tunnel (%v)", after-before, err)
 			}
 		})
+	})
+}
+
+// A program of the host's that receives protocol 4 by a raw socket gets what is
+// not marked: from a stranger, and, though the marker is the sender's address,
+// from a peer.
+//
+//	R (a stranger, and as A) ── switch ── B (raw socket)
+func TestRawTunnel(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		r := c.raw(t, addrR)
+		fd := -1
+		check(t, c.b.Do(func() (err error) {
+			fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_IPIP)
+			return err
+		}))
+		t.Cleanup(func() { unix.Close(fd) })
+		check(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, ptr(unix.NsecToTimeval(int64(step)))))
+		for name, from := range map[string]netip.Addr{"stranger": addrR, "peer": addrA} {
+			t.Run(name, func(t *testing.T) {
+				b := c.b.meter(t)
+				inner := wire.Datagram(addrC, netip.MustParseAddr("172.16.0.2"), layers.IPProtocolUDP, pattern[:100])
+				r.send(t, c.b, wire.Tunnel{Src: from, Dst: addrB}.Wrap(inner))
+				buf := make([]byte, mtu)
+				n, err := unix.Read(fd, buf)
+				check(t, err)
+				if n != 20+len(inner) || !bytes.Equal(buf[20:n], inner) {
+					t.Errorf("the program got\n%x, want an outer header and\n%x", buf[:n], inner)
+				}
+				b.want(t, counts{})
+			})
+		}
 	})
 }
 

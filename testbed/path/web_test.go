@@ -29,6 +29,7 @@ import (
 //	recv N     reads N bytes of pattern and answers "ok"
 //	send N     N bytes of pattern
 //	eofsend N  reads to the end, then sends N bytes of pattern and closes
+//	wake N     sends its name after N milliseconds
 //	close      closes
 //	reset      closes with a RST
 type web struct {
@@ -126,6 +127,9 @@ func (w *web) talk(c *net.TCPConn) error {
 			_, err = fmt.Fprintln(c, w.name)
 		case "peer":
 			_, err = fmt.Fprintln(c, c.RemoteAddr())
+		case "wake":
+			time.Sleep(time.Duration(n) * time.Millisecond)
+			_, err = fmt.Fprintln(c, w.name)
 		case "recv":
 			if err = readPattern(r, n); err == nil {
 				_, err = fmt.Fprintln(c, "ok")
