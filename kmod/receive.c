@@ -154,10 +154,16 @@ static unsigned int dpr_receive_accept(struct dpr_net *dn, struct sk_buff *skb,
 		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
 		return NF_DROP;
 	}
-	if (in->sk) {
+	/*
+	 * With a reference, a listener's too: among those that share a port the
+	 * stack would choose anew without one (6.6), by another hash than the
+	 * lookup's, and may take one that was not made ready.
+	 */
+	if (in->sk && (in->refcounted ||
+		       refcount_inc_not_zero(&in->sk->sk_refcnt))) {
 		skb_orphan(skb);
 		skb->sk = in->sk;
-		skb->destructor = in->refcounted ? sock_edemux : sock_pfree;
+		skb->destructor = sock_edemux;
 	}
 	dpr_stats_inc(dn, DPR_STAT_RX_PACKETS);
 	dpr_stats_add(dn, DPR_STAT_RX_BYTES, skb->len);

@@ -79,7 +79,9 @@ func (b Builder) fetchNewest(ctx context.Context, root string) error {
 	if err := os.WriteFile(file, []byte(list), 0o644); err != nil {
 		return err
 	}
-	_, err = run(ctx, b.Cache, "mmdebstrap", "--variant=apt", "--mode=root",
+	// Nobody boots the chroot: its initramfs would take minutes.
+	_, err = run(ctx, b.Cache, "env", "INITRD=No", "mmdebstrap", "--variant=apt", "--mode=root",
+		`--customize-hook=for release in $(ls "$1/usr/lib/modules"); do chroot "$1" depmod "$release"; done`,
 		`--aptopt=APT::Default-Release "`+newestSuite+`-backports"`,
 		"--include="+strings.Join(newestPackages, ","), newestSuite, tmp, file)
 	if err != nil {
