@@ -12,17 +12,6 @@
  */
 #define DPR_END_WINDOW	65535
 
-/*
- * Flows are freed after a grace period of their own. SLAB_TYPESAFE_BY_RCU is for
- * a side effect: the allocator does not clear (init_on_alloc) what is written
- * at once in full. It would also keep KASAN from watching freed flows.
- */
-#ifdef CONFIG_KASAN
-#define DPR_FLOW_CACHE_FLAGS	SLAB_HWCACHE_ALIGN
-#else
-#define DPR_FLOW_CACHE_FLAGS	(SLAB_HWCACHE_ALIGN | SLAB_TYPESAFE_BY_RCU)
-#endif
-
 static struct kmem_cache *dpr_flow_cache;
 
 /**
@@ -37,7 +26,7 @@ int __init dpr_flow_init(void)
 	BUILD_BUG_ON(sizeof(struct dpr_flow) != 64);
 #endif
 	dpr_flow_cache = kmem_cache_create("dpr_flow", sizeof(struct dpr_flow),
-					   0, DPR_FLOW_CACHE_FLAGS, NULL);
+					   0, SLAB_HWCACHE_ALIGN, NULL);
 	return dpr_flow_cache ? 0 : -ENOMEM;
 }
 
