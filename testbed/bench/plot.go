@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image/color"
 	"path/filepath"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -47,12 +48,12 @@ func (r *Report) plots(dir string) ([]string, error) {
 		make func() (*plot.Plot, error)
 	}{
 		{"flows.svg", func() (*plot.Plot, error) {
-			return r.costPlot("Cost of a packet against flows in the table", "flows", func(c wire.Cost) (int, bool) {
+			return r.costPlot("Cost of a packet against flows in the table", "flows", r.Plan.Flows, func(c wire.Cost) (int, bool) {
 				return c.Flows, c.Peers == r.Plan.Peers[0]
 			})
 		}},
 		{"peers.svg", func() (*plot.Plot, error) {
-			return r.costPlot(fmt.Sprintf("Cost of a packet against peers, %s flows", count(r.Plan.PeerFlows)), "peers", func(c wire.Cost) (int, bool) {
+			return r.costPlot(fmt.Sprintf("Cost of a packet against peers, %s flows", count(r.Plan.PeerFlows)), "peers", r.Plan.Peers, func(c wire.Cost) (int, bool) {
 				return c.Peers, c.Flows == r.Plan.PeerFlows
 			})
 		}},
@@ -73,12 +74,18 @@ func (r *Report) plots(dir string) ([]string, error) {
 	return names, nil
 }
 
-// newPlot returns an empty plot with a legend and a logarithmic x axis.
-func newPlot(title, x, y string) *plot.Plot {
+// newPlot returns an empty plot with a legend and a logarithmic x axis, marked
+// where there are figures.
+func newPlot(title, x, y string, sizes []int) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
+	p.Title.Padding = vg.Points(6)
 	p.Y.Min = 0
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	var ticks plot.ConstantTicks
+	for _, n := range sizes {
+		ticks = append(ticks, plot.Tick{Value: float64(n), Label: count(n)})
+	}
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, ticks
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.Padding = vg.Points(2)
 	p.Add(plotter.NewGrid())
@@ -86,8 +93,8 @@ func newPlot(title, x, y string) *plot.Plot {
 }
 
 // costPlot draws the figures that x picks, and where on the axis they are.
-func (r *Report) costPlot(title, label string, x func(wire.Cost) (int, bool)) (*plot.Plot, error) {
-	p := newPlot(title, label, "instructions")
+func (r *Report) costPlot(title, label string, sizes []int, x func(wire.Cost) (int, bool)) (*plot.Plot, error) {
+	p := newPlot(title, label, "instructions", sizes)
 	most := 0.0
 	for _, system := range balancers {
 		for _, op := range []string{wire.Syn, wire.Established} {
@@ -96,8 +103,14 @@ func (r *Report) costPlot(title, label string, x func(wire.Cost) (int, bool)) (*
 				at, ok := x(c)
 				if ok && c.System == system && c.Op == op && c.Unit == Instructions {
 					points = append(points, plotter.XY{X: float64(at), Y: c.Cost})
-					most = max(most, c.Cost)
 				}
+			}
+			// What was measured at one of several sizes is no curve.
+			if len(points) == 1 && len(sizes) > 1 {
+				continue
+			}
+			for _, at := range points {
+				most = max(most, at.Y)
 			}
 			if err := addLine(p, points, system+", "+op, colours[system], dashes[op]); err != nil {
 				return nil, err
@@ -108,7 +121,14 @@ func (r *Report) costPlot(title, label string, x func(wire.Cost) (int, bool)) (*
 		return nil, nil
 	}
 	p.Y.Max = most * 1.9 // room for the legend
+	widen(p, sizes)
 	return p, nil
+}
+
+// widen gives the marks at both ends of the x axis room for their labels. It comes
+// after the lines, which set the axis's ends.
+func widen(p *plot.Plot, sizes []int) {
+	p.X.Min, p.X.Max = float64(sizes[0])/1.3, float64(sizes[len(sizes)-1])*1.3
 }
 
 // addLine adds a line with its points, unless it has none.
@@ -129,7 +149,17 @@ func addLine(p *plot.Plot, points plotter.XYs, name string, c color.Color, dash 
 }
 
 func (r *Report) memoryPlot() (*plot.Plot, error) {
-	p := newPlot("Memory of a flow, all in", "flows", "bytes")
+	var sizes []int
+	for _, m := range r.Memory {
+		if !slices.Contains(sizes, m.Flows) {
+			sizes = append(sizes, m.Flows)
+		}
+	}
+	if len(sizes) == 0 {
+		return nil, nil
+	}
+	slices.Sort(sizes)
+	p := newPlot("Memory of a flow, all in", "flows", "bytes", sizes)
 	most := 0.0
 	for _, system := range balancers {
 		var points plotter.XYs
@@ -143,10 +173,8 @@ func (r *Report) memoryPlot() (*plot.Plot, error) {
 			return nil, err
 		}
 	}
-	if most == 0 {
-		return nil, nil
-	}
 	p.Y.Max = most * 1.4
+	widen(p, sizes)
 	return p, nil
 }
 
