@@ -96,7 +96,7 @@ func (r *Report) servedFigures(dir string) ([]figure, error) {
 	var failed error
 	r.each(func(name string, policy *PolicyResult) {
 		p := newPlot(name+": connections served", "seconds", "connections per second")
-		p.Y.Max = float64(most) * 1.25
+		p.Y.Max = float64(most) * 1.45
 		for i, h := range policy.Repeats[0].Hosts {
 			points := make(plotter.XYs, len(h.Served))
 			for t, n := range h.Served {
@@ -191,10 +191,23 @@ func (r *Report) histogramFigures(dir string, kind histogram) ([]figure, error) 
 	return all, failed
 }
 
+// logTicks are 1, 2 and 5 times the powers of ten.
+func logTicks(least, most float64) []plot.Tick {
+	var ticks []plot.Tick
+	for power := math.Pow(10, math.Floor(math.Log10(least))); power <= most; power *= 10 {
+		for _, n := range []float64{1, 2, 5} {
+			if v := n * power; v >= least && v <= most {
+				ticks = append(ticks, plot.Tick{Value: v, Label: fmt.Sprintf("%.3g", v)})
+			}
+		}
+	}
+	return ticks
+}
+
 // delayFigure shows each policy's mean delays, a dot a repeat.
 func (r *Report) delayFigure(dir string) (figure, error) {
 	p := newPlot("Mean transfer delay", "", "seconds")
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
 	var names []string
 	var ours, paper plotter.XYs
 	least, most := math.Inf(1), 0.0
@@ -260,7 +273,8 @@ func (r *Report) sweepFigure(dir string) (figure, error) {
 			}
 		}
 	}
-	p.Y.Max *= 1.3
+	p.Y.Max *= 1.5
+	p.Legend.Left = true
 	return save(p, dir, "sweep.png", fmt.Sprintf("Mean delay of lowest against MaxLoad, with reported and corrected loads, measured in the lab for %d s each with the same users.", r.Config.SweepSeconds))
 }
 
