@@ -26,6 +26,7 @@ type RunResult struct {
 	Requests      int     `json:"requests"` // files that arrived
 	Rate          float64 `json:"rate"`     // of these, per second
 	Unfinished    int     `json:"unfinished"`
+	Failed        int     `json:"failed"` // no answer or a wrong one, in the warm-up too
 	// Table2 is the paper's Table 2.
 	Table2
 	// OpenIndex is the same index of the connections that each server has open.
@@ -75,7 +76,7 @@ func (r *RunResult) String() string {
 // analyse works out what users saw in a window after the warm-up.
 func analyse(saw *surge.Result, servers []string, warmup, window time.Duration, scale float64) (*RunResult, error) {
 	seconds := int(window / time.Second)
-	r := &RunResult{Unfinished: saw.Unfinished}
+	r := &RunResult{Unfinished: saw.Unfinished, Failed: saw.Failed}
 	for _, name := range servers {
 		r.Hosts = append(r.Hosts, Host{Name: name, Served: make([]int, seconds), OpenAt: make([]int, seconds)})
 	}

@@ -64,6 +64,7 @@ func TestOrder(t *testing.T) {
 		{"none → tcp-corrected, delay ÷", none.DelayMean / corrected.DelayMean, 3, 1000},
 		{"random → tcp-corrected, delay ÷", random.DelayMean / corrected.DelayMean, 1, 1000},
 		{"none → tcp-corrected, rate ×", corrected.Rate / none.Rate, 1.1, 2},
+		{"requests that failed", float64(none.Repeats[0].Failed + random.Repeats[0].Failed + corrected.Repeats[0].Failed), 0, 0},
 		{"none: redirected", none.Redirected, 0, 0},
 		{"random: redirected", random.Redirected, 0.58, 0.75},
 		{"tcp-corrected: redirected", corrected.Redirected, 0.1, 0.75},

@@ -5,6 +5,7 @@ package reproduce
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,18 +19,18 @@ func Main(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return fmt.Errorf("reproduce: %w", err)
 	}
-	r, err := Run(ctx, o)
-	if err != nil {
-		return err
+	r, failed := Run(ctx, o)
+	if r == nil {
+		return failed
 	}
 	if err := r.write(o.Dir); err != nil {
-		return fmt.Errorf("reproduce: %w", err)
+		return errors.Join(failed, fmt.Errorf("reproduce: %w", err))
 	}
 	if err := r.print(o.Stdout); err != nil {
 		return fmt.Errorf("reproduce: %w", err)
 	}
-	_, err = fmt.Fprintf(o.Stdout, "\nAll of it in %s, figures next to it.\n", filepath.Join(o.Dir, "report.html"))
-	return err
+	_, err := fmt.Fprintf(o.Stdout, "\nAll of it in %s, figures next to it.\n", filepath.Join(o.Dir, "report.html"))
+	return errors.Join(failed, err)
 }
 
 // print prints the tables.

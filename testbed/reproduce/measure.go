@@ -45,8 +45,8 @@ func (e *experiment) run(ctx context.Context, p Policy, maxLoad, seed uint64, se
 	if err != nil {
 		return nil, err
 	}
-	if saw.Failed > 0 {
-		return nil, fmt.Errorf("%d of %d requests failed: %q", saw.Failed, len(saw.Records)+saw.Failed, saw.Examples)
+	for _, example := range saw.Examples {
+		fmt.Fprintf(e.o.Progress, "          %s: a request failed: %s\n", p.Name, example)
 	}
 	run, err := analyse(saw, e.names(), warmup, window, e.m.scale)
 	if err != nil {

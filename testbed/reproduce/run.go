@@ -17,8 +17,8 @@ const memory = 512
 
 // Run brings the lab up, runs the sweep and the policies, takes the lab down and
 // writes the report. An error means that something could not be done, that a kernel
-// complained, or that the result is not to be trusted; a target that is missed is
-// in the report and no error.
+// complained; a target that is missed is in the report and no error. With an error
+// there may be a report too, of what was measured until then.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("reproduce: %w", err)
@@ -29,12 +29,16 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	begin := time.Now()
 	r := newReport(&o, m)
-	if err := r.measure(ctx, &o, m); err != nil {
-		return nil, fmt.Errorf("reproduce: %w", err)
+	measured := r.measure(ctx, &o, m)
+	if len(r.Policies) == 0 {
+		return nil, fmt.Errorf("reproduce: %w", errors.Join(measured, errors.New("nothing was measured")))
+	}
+	if measured != nil {
+		measured = fmt.Errorf("reproduce: %w", measured)
 	}
 	r.finish()
 	r.Config.Took = time.Since(begin).Round(time.Second).String()
-	return r, nil
+	return r, measured
 }
 
 // measure does all that needs the lab.

@@ -34,6 +34,13 @@ func (r *Report) judge() []Target {
 	}
 	j.order()
 	j.best()
+	failed := 0
+	for _, p := range r.Policies {
+		for _, run := range p.Repeats {
+			failed += run.Failed
+		}
+	}
+	j.atMost("requests that failed", 0, float64(failed), "")
 	return j.all
 }
 
