@@ -35,6 +35,8 @@
 #define DPR_MAX_TIMEOUT		(7U * 24 * 3600 * 1000) /* one week, in ms */
 #define DPR_MAX_EXPIRE_BUDGET	65536	/* flows one DPR_CMD_EXPIRE looks at */
 #define DPR_MAX_CPU		1000	/* CPU utilisation, in thousandths */
+/* A MaxLoad that follows the mean load of all hosts. */
+#define DPR_MAX_LOAD_AUTO	0xffffffffffffffffULL
 
 /**
  * enum dpr_cmd - the family's commands
@@ -115,12 +117,15 @@ enum dpr_cmd {
  *	deterministic).
  * @DPR_POLICY_INVERSE: a peer with a probability inversely proportional to its
  *	estimated load plus one (paper section 3.1, probabilistic).
+ * @DPR_POLICY_TWO: of two peers drawn at random, in proportion to their
+ *	weights, the one of lower estimated load (power of two choices).
  */
 enum dpr_policy {
 	DPR_POLICY_OFF,
 	DPR_POLICY_STATELESS,
 	DPR_POLICY_LOWEST,
 	DPR_POLICY_INVERSE,
+	DPR_POLICY_TWO,
 
 	__DPR_POLICY_MAX,
 	DPR_POLICY_MAX = __DPR_POLICY_MAX - 1
@@ -234,6 +239,8 @@ enum dpr_flow_state {
  * @DPR_CONFIG_A_MARKER: u32, enum dpr_marker; default fragbit.
  * @DPR_CONFIG_A_STATE: u32, enum dpr_state; default active.
  * @DPR_CONFIG_A_MAX_LOAD: u64; below this load the host serves; default 0.
+ *	DPR_MAX_LOAD_AUTO: half a connection less than the mean of all hosts,
+ *	by the estimates; a host without load serves always.
  * @DPR_CONFIG_A_WEIGHT_CONNECTIONS: u32, 0 to DPR_MAX_WEIGHT; default 1. The
  *	load is the sum of each metric times its weight; at least one weight
  *	must be above 0.

@@ -88,6 +88,21 @@ static void dpr_policy_put(struct dpr_place *at,
 	WRITE_ONCE(at->peer, place->peer);
 }
 
+/* Keeps the order's sums when a peer's view changed. */
+static void dpr_policy_count(struct dpr_order *order, struct dpr_view *view)
+{
+	u64 load = view->open ? view->estimate : 0;
+	u32 weight = view->open ? view->weight : 0;
+
+	WRITE_ONCE(order->load, order->load - view->counted_load + load);
+	WRITE_ONCE(order->weight,
+		   order->weight - view->counted_weight + weight);
+	if (weight > order->weight_most)
+		WRITE_ONCE(order->weight_most, weight);
+	view->counted_load = load;
+	view->counted_weight = weight;
+}
+
 /**
  * dpr_policy_sort - put the peers in order from scratch
  * @order: the peers
@@ -98,7 +113,13 @@ void dpr_policy_sort(struct dpr_order *order)
 	struct dpr_place place;
 	u32 i;
 
+	order->load = 0;
+	order->weight = 0;
+	order->weight_most = 0;
 	for (i = 0; i < order->n; i++) {
+		order->view[i].counted_load = 0;
+		order->view[i].counted_weight = 0;
+		dpr_policy_count(order, &order->view[i]);
 		place = dpr_policy_place(&order->view[i], i);
 		dpr_policy_put(&order->tree[order->n + i], &place);
 	}
@@ -124,6 +145,7 @@ void dpr_policy_moved(struct dpr_order *order, u32 peer)
 	unsigned long at = order->n + peer;
 	const struct dpr_place *other;
 
+	dpr_policy_count(order, &order->view[peer]);
 	dpr_policy_put(&tree[at], &place);
 	while (at > 1) {
 		other = &tree[at ^ 1];
@@ -241,6 +263,59 @@ static u64 dpr_policy_scale(u64 most, u32 random)
 /* Tries at drawing a peer before all are looked at. */
 #define DPR_POLICY_TRIES	32
 
+static u64 dpr_policy_random(u64 *random)
+{
+	*random ^= *random << 13;
+	*random ^= *random >> 7;
+	*random ^= *random << 17;
+	return *random;
+}
+
+/*
+ * Any peer that can be chosen but @not, with a probability in proportion to
+ * its weight; @fallback if none comes up.
+ */
+static u32 dpr_policy_draw(const struct dpr_policy_args *args,
+			   const struct dpr_order *order, u64 *random,
+			   u32 not, u32 fallback)
+{
+	u32 most = READ_ONCE(order->weight_most), i, k;
+	const struct dpr_view *view;
+
+	for (k = 0; k < DPR_POLICY_TRIES; k++) {
+		i = (dpr_policy_random(random) >> 32) * order->n >> 32;
+		view = &order->view[i];
+		if (i == not || view->address == args->avoid ||
+		    !dpr_policy_choosable(args, view))
+			continue;
+		if (view->weight >= most ||
+		    dpr_policy_scale(most, *random) < view->weight)
+			return i;
+	}
+	return fallback;
+}
+
+/* Power of two choices: of two peers drawn, the one that is better off. */
+static u32 dpr_policy_two(const struct dpr_policy_args *args,
+			  const struct dpr_order *order, u32 best)
+{
+	u64 random = args->random | 1;
+	u32 a = dpr_policy_draw(args, order, &random, order->n, best);
+	u32 b = dpr_policy_draw(args, order, &random, a, a);
+
+	return dpr_policy_place(&order->view[b], b).key <
+	       dpr_policy_place(&order->view[a], a).key ? b : a;
+}
+
+/* Any peer: it refuses if it is loaded itself. */
+static u32 dpr_policy_offer(const struct dpr_policy_args *args,
+			    const struct dpr_order *order, u32 best)
+{
+	u64 random = args->random | 1;
+
+	return dpr_policy_draw(args, order, &random, order->n, best);
+}
+
 /*
  * A peer, with a probability inversely proportional to its estimated load plus
  * one (the load with this connection). Any peer is drawn, and taken with the
@@ -255,10 +330,7 @@ static u32 dpr_policy_inverse(const struct dpr_policy_args *args,
 	u32 i, k;
 
 	for (k = 0; most && k < DPR_POLICY_TRIES; k++) {
-		random ^= random << 13;
-		random ^= random >> 7;
-		random ^= random << 17;
-		i = (random >> 32) * order->n >> 32;
+		i = (dpr_policy_random(&random) >> 32) * order->n >> 32;
 		share = dpr_policy_share(args, &order->view[i]);
 		/* A load moved since the best was found: look at all. */
 		if (share > most)
@@ -274,35 +346,85 @@ static struct dpr_decision dpr_policy_serve(enum dpr_stat outcome)
 	return (struct dpr_decision){ .outcome = outcome };
 }
 
+/* The mean load of all hosts, per capacity, in 2^-20. */
+static u64 dpr_policy_mean(const struct dpr_policy_args *args,
+			   const struct dpr_order *order)
+{
+	u64 load = READ_ONCE(order->load) + args->own_load;
+	u64 weight = (u64)READ_ONCE(order->weight) + args->own_weight;
+
+	return ((load / weight) << 20) + ((load % weight) << 20) / weight;
+}
+
+/*
+ * Is the host's load below MaxLoad? That is a number, or follows the cluster:
+ * half a connection below the mean of all hosts, so that about half of them
+ * are below it. A host without load is below it always.
+ */
+static bool dpr_policy_below(const struct dpr_policy_args *args,
+			     const struct dpr_order *order)
+{
+	u64 own;
+
+	if (args->max_load != DPR_MAX_LOAD_AUTO)
+		return args->own_load < args->max_load;
+	own = (args->own_load << 20) + (args->connection_load << 19);
+	return !args->own_load ||
+	       own / args->own_weight <= dpr_policy_mean(args, order);
+}
+
 /**
  * dpr_policy_decide - serve a new connection, or redirect it to which peer
  * @args: the situation
  * @order: the peers
  *
  * The order of the questions is the paper's (section 3.2): below MaxLoad,
- * then lowest, then by the policy.
+ * then lowest, then by the policy. A connection that is to be offered is never
+ * kept for what is known of others: they know better.
  */
 struct dpr_decision dpr_policy_decide(const struct dpr_policy_args *args,
 				      const struct dpr_order *order)
 {
 	struct dpr_decision decision = { .outcome = DPR_STAT_REDIRECTED };
-	const struct dpr_view *best;
+	const struct dpr_view *view;
 
 	if (args->policy == DPR_POLICY_OFF && !args->draining)
 		return dpr_policy_serve(DPR_STAT_SERVED_OFF);
-	if (!args->draining && args->own_load < args->max_load)
+	if (!args->draining && dpr_policy_below(args, order))
 		return dpr_policy_serve(DPR_STAT_SERVED_BELOW_MAX_LOAD);
 	decision.peer = dpr_policy_lowest(args, order);
 	if (decision.peer == order->n)
 		return dpr_policy_serve(DPR_STAT_SERVED_NO_PEER);
-	best = &order->view[decision.peer];
+	if (args->policy == DPR_POLICY_OFFER) {
+		decision.peer = dpr_policy_offer(args, order, decision.peer);
+		return decision;
+	}
+	if (args->policy == DPR_POLICY_TWO)
+		decision.peer = dpr_policy_two(args, order, decision.peer);
+	view = &order->view[decision.peer];
 	if (!args->draining &&
 	    dpr_policy_key(args->own_load, args->own_weight) <=
-	    dpr_policy_key(READ_ONCE(best->estimate), best->weight))
+	    dpr_policy_key(READ_ONCE(view->estimate), view->weight))
 		return dpr_policy_serve(DPR_STAT_SERVED_LOWEST);
 	if (args->policy == DPR_POLICY_INVERSE)
 		decision.peer = dpr_policy_inverse(args, order, decision.peer);
 	return decision;
+}
+
+/**
+ * dpr_policy_accepts - does this host take a connection that a peer offers
+ * @args: the situation
+ * @order: the peers
+ *
+ * It refuses if it would redirect it, had the client come straight to it.
+ */
+bool dpr_policy_accepts(const struct dpr_policy_args *args,
+			const struct dpr_order *order)
+{
+	if (args->draining)
+		return false;
+	return args->policy == DPR_POLICY_OFF || !order->n ||
+	       dpr_policy_below(args, order);
 }
 
 static u32 dpr_policy_mix(u32 x)

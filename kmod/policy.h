@@ -17,6 +17,14 @@
 /* Loads are capped here, so that a key of the order fits 64 bits. */
 #define DPR_LOAD_MAX	(1ULL << 43)
 
+/*
+ * A policy that is only simulated so far: a peer drawn as by DPR_POLICY_TWO is
+ * offered the connection, and may refuse it; then another one is, up to
+ * DPR_MAX_OFFERS times; the next one must take it.
+ */
+#define DPR_POLICY_OFFER	(DPR_POLICY_MAX + 1U)
+#define DPR_MAX_OFFERS		2
+
 /* The four metrics of the paper (section 3.1), in its order. */
 enum dpr_metric {
 	DPR_METRIC_CONNECTIONS,
@@ -36,6 +44,8 @@ enum dpr_metric {
  * @address: its address, only compared for equality
  * @tie: orders peers that are equal otherwise; drawn with each report
  * @open: a report came and the peer's state is active
+ * @counted_load: what dpr_order.load has of it
+ * @counted_weight: what dpr_order.weight has of it
  */
 struct dpr_view {
 	u64 load;
@@ -46,6 +56,8 @@ struct dpr_view {
 	u32 address;
 	u32 tie;
 	bool open;
+	u64 counted_load;
+	u32 counted_weight;
 };
 
 /**
@@ -66,6 +78,9 @@ struct dpr_place {
  * @tree: a tournament: entry @n + i is peer i, entry i the better one of the
  *	entries 2i and 2i + 1, so that entry 1 is the best of all. Room for
  *	2 * @n entries; entry 0 is not used
+ * @load: sum of the estimates of the peers that are open
+ * @weight: sum of their weights
+ * @weight_most: no peer has a greater weight
  *
  * Whoever changes it excludes others that do. dpr_policy_decide() may run at
  * the same time: it can then see an order that is just being mended, and
@@ -75,6 +90,9 @@ struct dpr_order {
 	u32 n;
 	struct dpr_view *view;
 	struct dpr_place *tree;
+	u64 load;
+	u32 weight;
+	u32 weight_most;
 };
 
 /**
@@ -83,22 +101,27 @@ struct dpr_order {
  * @draining: this host takes no new connections while a peer is usable
  * @own_load: this host's load, 0 to DPR_LOAD_MAX
  * @own_weight: this host's relative capacity, 1 to DPR_MAX_WEIGHT
- * @max_load: MaxLoad
+ * @connection_load: load that one connection adds
+ * @max_load: MaxLoad, or DPR_MAX_LOAD_AUTO
  * @now: current time; wraps
  * @max_age: age beyond which a report no longer counts, unit of @now
  * @random: a random number, uniform over all 64-bit values
  * @client: the client's address; a peer of this address is not chosen
+ * @avoid: address of the peer that has just refused the connection; it is not
+ *	offered to that peer again while there is another. 0: none
  */
 struct dpr_policy_args {
 	u32 policy;
 	bool draining;
 	u64 own_load;
 	u32 own_weight;
+	u64 connection_load;
 	u64 max_load;
 	u32 now;
 	u32 max_age;
 	u64 random;
 	u32 client;
+	u32 avoid;
 };
 
 /**
@@ -123,6 +146,8 @@ bool dpr_policy_stale(const struct dpr_policy_args *args,
 		      const struct dpr_order *order);
 struct dpr_decision dpr_policy_decide(const struct dpr_policy_args *args,
 				      const struct dpr_order *order);
+bool dpr_policy_accepts(const struct dpr_policy_args *args,
+			const struct dpr_order *order);
 u32 dpr_policy_hash(u32 hash, u32 client, u16 port, u32 hosts);
 
 #endif /* _DPR_POLICY_H */

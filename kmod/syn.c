@@ -205,18 +205,20 @@ static unsigned int dpr_syn_decide(struct dpr_net *dn,
 		.draining = cfg->state != DPR_STATE_ACTIVE,
 		.own_load = 0,
 		.own_weight = cfg->weight,
+		.connection_load = dpr_config_connection_load(cfg),
 		.max_load = cfg->max_load,
 		.now = jiffies,
 		.max_age = cfg->report_max_age_jiffies,
 		.random = 0,
 		.client = (__force u32)seg->key.client,
+		.avoid = 0,
 	};
 	static const struct dpr_order nobody;
 	struct dpr_decision decision;
 
 	if (args.policy != DPR_POLICY_OFF && !args.draining)
 		args.own_load = dpr_load_own(dn, cfg);
-	if (args.policy == DPR_POLICY_INVERSE)
+	if (args.policy >= DPR_POLICY_INVERSE)
 		args.random = dpr_stats_random(dn->stats);
 	if (table && unlikely(dpr_policy_stale(&args, &table->order)))
 		dpr_peer_close_stale(dn, &args);

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < sizeof(args))
 		return 0;
 	memcpy(&args, data, sizeof(args));
-	args.policy = DPR_POLICY_LOWEST + args.policy % 2;
+	args.policy = DPR_POLICY_LOWEST + args.policy % 4;
 	args.draining = data[0] & 1;
 	args.own_load %= DPR_LOAD_MAX + 1;
 	args.own_weight = args.own_weight % DPR_MAX_WEIGHT + 1;
@@ -41,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		view[first].open = false;
 		dpr_policy_moved(&order, first);
 	}
+	dpr_policy_accepts(&args, &order);
 	d = dpr_policy_decide(&args, &order);
 	if (d.outcome != DPR_STAT_REDIRECTED)
 		return 0;

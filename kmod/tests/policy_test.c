@@ -287,6 +287,157 @@ static void test_against_model(void)
 	check(!wrong, "lowest agrees with a naive search");
 }
 
+static void test_two(void)
+{
+	struct dpr_view v[HOSTS] = { view(0, 30), view(1, 10), view(2, 20) };
+	int count[HOSTS] = { 0 }, i;
+
+	/* Three pairs, each as likely: host 1 wins two of them, host 2 one. */
+	for (i = 0; i < 30000; i++) {
+		struct dpr_policy_args a = args(DPR_POLICY_TWO, 99);
+
+		count[decide(&a, v, HOSTS).peer]++;
+	}
+	printf("# two: %d %d %d\n", count[0], count[1], count[2]);
+	check(!count[0] && abs(count[1] - 20000) < 500,
+	      "the better one of two is chosen, never the worst of all");
+	for (i = 0; i < 1000; i++) {
+		struct dpr_policy_args a = args(DPR_POLICY_TWO, 15);
+		struct dpr_decision d = decide(&a, v, HOSTS);
+
+		if (d.outcome == DPR_STAT_REDIRECTED ? d.peer != 1 :
+		    d.outcome != DPR_STAT_SERVED_LOWEST)
+			break;
+	}
+	check(i == 1000, "a connection is kept if this host is better off");
+	v[0] = view(0, 10);
+	v[1] = view(1, 10);
+	v[2].open = false;
+	v[0].weight = 3;
+	memset(count, 0, sizeof(count));
+	for (i = 0; i < 1000; i++) {
+		struct dpr_policy_args a = args(DPR_POLICY_TWO, 99);
+
+		count[decide(&a, v, HOSTS).peer]++;
+	}
+	check(count[0] == 1000, "two compares load per capacity");
+}
+
+static void test_offer(void)
+{
+	struct dpr_view v[HOSTS] = { view(0, 30), view(1, 10), view(2, 20) };
+	int count[HOSTS] = { 0 }, i;
+
+	v[2].weight = 2;
+	for (i = 0; i < 40000; i++) {
+		struct dpr_policy_args a = args(DPR_POLICY_OFFER, 5);
+
+		count[decide(&a, v, HOSTS).peer]++;
+	}
+	printf("# offer: %d %d %d\n", count[0], count[1], count[2]);
+	check(abs(count[0] - 10000) < 500 && abs(count[1] - 10000) < 500,
+	      "any peer is offered the connection, by its weight");
+	for (i = 0; i < 1000; i++) {
+		struct dpr_policy_args a = args(DPR_POLICY_OFFER, 5);
+
+		a.avoid = v[1].address;
+		a.client = v[0].address;
+		if (decide(&a, v, HOSTS).peer != 2)
+			break;
+	}
+	check(i == 1000, "but not the one that refused, nor the client");
+}
+
+/* Does a host of this load and weight serve, under a MaxLoad of auto. */
+static bool keeps(u64 load, u32 weight, struct dpr_view *v, u32 n)
+{
+	struct dpr_policy_args a = args(DPR_POLICY_OFFER, load);
+
+	a.own_weight = weight;
+	a.connection_load = 1;
+	a.max_load = DPR_MAX_LOAD_AUTO;
+	return decide(&a, v, n).outcome == DPR_STAT_SERVED_BELOW_MAX_LOAD;
+}
+
+static void test_auto(void)
+{
+	struct dpr_view v[HOSTS] = { view(0, 30), view(1, 10), view(2, 20) };
+
+	/* Own load counts: (60 + 19) / 4 = 19.75, less a half. */
+	check(keeps(19, 1, v, HOSTS), "below the mean a host serves");
+	check(!keeps(20, 1, v, HOSTS), "above it does not");
+	/* (60 + 40) / (3 + 2) = 20 a unit. */
+	check(keeps(39, 2, v, HOSTS) && !keeps(41, 2, v, HOSTS),
+	      "the mean is of load per capacity");
+	v[0].open = false;
+	/* (30 + 14) / 3 = 14.67; (30 + 15) / 3 = 15. */
+	check(keeps(14, 1, v, HOSTS) && !keeps(15, 1, v, HOSTS),
+	      "peers that cannot be chosen do not count");
+	v[1] = view(1, 0);
+	v[2] = view(2, 0);
+	check(keeps(0, 1, v, HOSTS), "a host without load serves always");
+	check(!keeps(1, 1, v, HOSTS), "with the only load it does not");
+}
+
+/* Does a host take what a peer offers. */
+static bool accepts(u32 policy, u64 load, u64 max_load, bool draining)
+{
+	struct dpr_view v[2] = { view(0, 10), view(1, 30) };
+	struct dpr_place tree[4];
+	struct dpr_order order = { .n = 2, .view = v, .tree = tree };
+	struct dpr_policy_args a = args(policy, load);
+
+	a.max_load = max_load;
+	a.connection_load = 1;
+	a.draining = draining;
+	dpr_policy_sort(&order);
+	return dpr_policy_accepts(&a, &order);
+}
+
+static void test_accepts(void)
+{
+	check(accepts(DPR_POLICY_OFFER, 9, 10, false) &&
+	      !accepts(DPR_POLICY_OFFER, 10, 10, false),
+	      "offers are accepted below MaxLoad only");
+	check(accepts(DPR_POLICY_OFFER, 19, DPR_MAX_LOAD_AUTO, false) &&
+	      !accepts(DPR_POLICY_OFFER, 20, DPR_MAX_LOAD_AUTO, false),
+	      "or below the mean");
+	check(!accepts(DPR_POLICY_OFFER, 0, 10, true),
+	      "a host that drains refuses");
+	check(accepts(DPR_POLICY_OFF, 99, 0, false),
+	      "one that never redirects takes all");
+}
+
+/* The sums that the mean is made of, after any changes, against adding up. */
+static void test_sums(void)
+{
+	struct dpr_place tree[2 * MOST];
+	struct dpr_view v[MOST];
+	struct dpr_order order = { .n = MOST, .view = v, .tree = tree };
+	u32 i, round, weight;
+	int wrong = 0;
+	u64 load;
+
+	for (i = 0; i < MOST; i++)
+		v[i] = view(i, number() % 100);
+	dpr_policy_sort(&order);
+	for (round = 0; round < 20000; round++) {
+		i = number() % MOST;
+		v[i].estimate = number() % 100;
+		v[i].weight = number() % 9 + 1;
+		v[i].open = number() % 4;
+		dpr_policy_moved(&order, i);
+		if (round % 5000 == 4999)
+			dpr_policy_sort(&order);
+		for (i = 0, load = 0, weight = 0; i < MOST; i++) {
+			load += v[i].open ? v[i].estimate : 0;
+			weight += v[i].open ? v[i].weight : 0;
+		}
+		wrong += order.load != load || order.weight != weight;
+	}
+	check(!wrong, "the sums of loads and weights are kept");
+}
+
 static void test_hash(void)
 {
 	int count[HOSTS] = { 0 }, by_port[HOSTS] = { 0 }, i;
@@ -319,6 +470,11 @@ int main(void)
 	test_ties();
 	test_inverse();
 	test_inverse_skewed();
+	test_two();
+	test_offer();
+	test_auto();
+	test_accepts();
+	test_sums();
 	test_against_model();
 	test_hash();
 	return verdict();

@@ -10,6 +10,7 @@ import (
 
 	"dpr/testbed/guest"
 	"dpr/testbed/guest/service"
+	"dpr/userland/dprnl"
 )
 
 // Where dpr's configuration is on a server.
@@ -31,7 +32,11 @@ func dprToml(c DPRConfig, address string) string {
 	text("hash", c.Hash)
 	text("estimate", c.Estimate)
 	text("marker", c.Marker)
-	if c.MaxLoad != 0 {
+	switch c.MaxLoad {
+	case 0:
+	case dprnl.MaxLoadAuto:
+		text("max_load", dprnl.FormatMaxLoad(c.MaxLoad))
+	default:
 		fmt.Fprintf(&b, "max_load = %d\n", c.MaxLoad)
 	}
 	b.WriteString("\n[report]\n")

@@ -23,7 +23,7 @@ type Config struct {
 	Estimate     dprnl.Estimate
 	Marker       dprnl.Marker
 	Orphans      dprnl.Orphans
-	MaxLoad      uint64
+	MaxLoad      uint64 // or dprnl.MaxLoadAuto
 	MaxFlows     uint32
 	ReportMaxAge time.Duration
 	Weight       uint32 // relative capacity of this host

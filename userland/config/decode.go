@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"dpr/userland/dprnl"
 )
 
 // A decoder turns the tables of a file into a Config and collects mistakes.
@@ -162,6 +164,20 @@ func (t table) text(name string) (string, bool) {
 		t.d.mistake(t.key(name), "%s is not a text in quotes", show(v))
 	}
 	return s, ok
+}
+
+// maxLoad reads a load or the word "auto"; without the key *p stays.
+func (t table) maxLoad(name string, p *uint64) {
+	v, ok := t.take(name)
+	if !ok {
+		return
+	}
+	n, err := dprnl.ParseMaxLoad(fmt.Sprint(v))
+	if _, whole := v.(int64); err != nil || whole == (n == dprnl.MaxLoadAuto) {
+		t.d.mistake(t.key(name), "%s is neither a whole number from 0 to %d nor \"auto\"", show(v), math.MaxInt64)
+		return
+	}
+	*p = n
 }
 
 // word reads one of the words that p knows.

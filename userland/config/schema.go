@@ -23,7 +23,7 @@ func (d *decoder) config(t table) *Config {
 	t.word("estimate", &c.Estimate)
 	t.word("marker", &c.Marker)
 	t.word("orphans", &c.Orphans)
-	integer(t, "max_load", &c.MaxLoad, 0, math.MaxInt64)
+	t.maxLoad("max_load", &c.MaxLoad)
 	integer(t, "max_flows", &c.MaxFlows, 1, dprnl.MaxFlows)
 	t.duration("report_max_age", &c.ReportMaxAge, time.Millisecond, maxTimeout)
 	integer(t, "weight", &c.Weight, 1, dprnl.MaxWeight)

@@ -5,7 +5,6 @@ package ctl
 import (
 	"encoding"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"dpr/userland/dprnl"
 )
 
 // intersperse moves the flags of the command that args names before its other
@@ -193,6 +194,32 @@ func (v *numberValue[T]) pointer() *T {
 	return &v.value
 }
 
+// maxLoadValue is the value of a flag that takes a load or the word "auto".
+type maxLoadValue struct {
+	value uint64
+	set   bool
+}
+
+func (v *maxLoadValue) Set(s string) (err error) {
+	v.value, err = dprnl.ParseMaxLoad(s)
+	v.set = err == nil
+	return err
+}
+
+func (v *maxLoadValue) String() string {
+	if v == nil || !v.set {
+		return ""
+	}
+	return dprnl.FormatMaxLoad(v.value)
+}
+
+func (v *maxLoadValue) pointer() *uint64 {
+	if !v.set {
+		return nil
+	}
+	return &v.value
+}
+
 // durationValue is the value of a flag that takes a time of whole
 // milliseconds, from 1 to max.
 type durationValue struct {
@@ -223,5 +250,3 @@ func (v *durationValue) pointer() *time.Duration {
 	}
 	return &v.value
 }
-
-const maxUint64 = uint64(math.MaxUint64)

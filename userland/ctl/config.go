@@ -19,13 +19,12 @@ type policyFlags struct {
 	hash     wordValue[dprnl.Hash, *dprnl.Hash]
 	estimate wordValue[dprnl.Estimate, *dprnl.Estimate]
 	marker   wordValue[dprnl.Marker, *dprnl.Marker]
-	maxLoad  numberValue[uint64]
+	maxLoad  maxLoadValue
 }
 
 func (f *policyFlags) flags() []cli.Flag {
-	f.maxLoad.max = maxUint64
 	return []cli.Flag{
-		&cli.GenericFlag{Name: "max-load", Usage: "serve below this `LOAD`", Value: &f.maxLoad},
+		&cli.GenericFlag{Name: "max-load", Usage: "serve below this `LOAD`, or below the mean of all hosts: auto", Value: &f.maxLoad},
 		&cli.GenericFlag{Name: "hash", Usage: "what stateless hashes: " + words(dprnl.HashWords()), Value: &f.hash},
 		&cli.GenericFlag{Name: "estimate", Usage: "a peer's load between reports: " + words(dprnl.EstimateWords()), Value: &f.estimate},
 		&cli.GenericFlag{Name: "marker", Usage: "how redirected packets are told: " + words(dprnl.MarkerWords()), Value: &f.marker},
@@ -162,7 +161,7 @@ func readConfig(ctx context.Context, k Kernel) (configView, error) {
 
 func writePolicy(w io.Writer, c configView) {
 	fmt.Fprintf(w, "policy\t%v\n", c.Policy)
-	fmt.Fprintf(w, "max load\t%d\n", c.MaxLoad)
+	fmt.Fprintf(w, "max load\t%s\n", dprnl.FormatMaxLoad(uint64(c.MaxLoad)))
 	fmt.Fprintf(w, "hash\t%v\n", c.Hash)
 	fmt.Fprintf(w, "estimate\t%v\n", c.Estimate)
 	fmt.Fprintf(w, "marker\t%v\n", c.Marker)

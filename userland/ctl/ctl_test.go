@@ -46,8 +46,8 @@ func TestWrongArguments(t *testing.T) {
 		"policy set":                             "policy set: the argument NAME is missing",
 		"policy set best":                        `NAME "best" is not a policy; it can be off, stateless, lowest, inverse`,
 		"policy set lowest inverse":              `unexpected argument "inverse"`,
-		"policy set lowest --max-load x":         `"x" is not a whole number`,
-		"policy set lowest --max-load -1":        `"-1" is not a whole number`,
+		"policy set lowest --max-load x":         `"x" is neither auto nor a whole number`,
+		"policy set lowest --max-load -1":        `"-1" is neither auto nor a whole number`,
 		"policy set lowest --hash x":             `"x" is not a hash; it can be address-port, port`,
 		"policy set lowest --estimate x":         `"x" is not an estimate; it can be corrected, reported`,
 		"policy set lowest --marker x":           `"x" is not a marker; it can be fragbit, source`,
@@ -349,6 +349,24 @@ func TestHelp(t *testing.T) {
 	for _, line := range []string{"--help", "-h", "service --help", "service add --help", "flows del -h", "--version"} {
 		if r := dprctl(t, healthy(), line); r.status != ExitOK || r.out == "" || r.dialled {
 			t.Errorf("%s: %+v", line, r)
+		}
+	}
+}
+
+func TestMaxLoadAuto(t *testing.T) {
+	k := healthy()
+	if r := dprctl(t, k, "policy set two --max-load auto"); r.status != ExitOK {
+		t.Fatalf("%+v", r)
+	}
+	if k.update.MaxLoad == nil || *k.update.MaxLoad != dprnl.MaxLoadAuto || *k.update.Policy != dprnl.PolicyTwo {
+		t.Errorf("%+v", k.update)
+	}
+	k.config.MaxLoad = dprnl.MaxLoadAuto
+	for command, want := range map[string]string{
+		"config show": "max load auto", "config show --json": `"max_load": "auto"`, "status": "serves below load auto",
+	} {
+		if r := dprctl(t, k, command); !strings.Contains(strings.Join(strings.Fields(r.out), " "), want) {
+			t.Errorf("%s: %q is not in %q", command, want, r.out)
 		}
 	}
 }

@@ -165,7 +165,7 @@ func writeStatus(w io.Writer, v statusView) {
 		}
 		fmt.Fprintf(w, "address\t%s\n", address)
 		fmt.Fprintf(w, "state\t%v\n", v.Config.State)
-		fmt.Fprintf(w, "policy\t%v, serves below load %d\n", v.Config.Policy, v.Config.MaxLoad)
+		fmt.Fprintf(w, "policy\t%v, serves below load %s\n", v.Config.Policy, dprnl.FormatMaxLoad(uint64(v.Config.MaxLoad)))
 		fmt.Fprintf(w, "load\t%d (%d connections, CPU %s, %d redirected, %d sockets)\n", v.Load.Load,
 			v.Load.Connections, percent(v.Load.CPU), v.Load.Redirected, v.Load.Sockets)
 		fmt.Fprintf(w, "services\t%d\n", v.Services)

@@ -99,7 +99,7 @@ type topView struct {
 	Time      time.Time    `json:"time"`
 	Interval  int64        `json:"interval_ms"`
 	Policy    dprnl.Policy `json:"policy"`
-	MaxLoad   uint64       `json:"max_load"`
+	MaxLoad   maxLoadView  `json:"max_load"`
 	Flows     uint64       `json:"flows"`
 	FlowsLive uint64       `json:"flows_live"`
 	Rates     ratesView    `json:"rates"`
@@ -149,7 +149,7 @@ func viewTop(before, now sample, at time.Time) topView {
 		return perSecond(grown, elapsed)
 	}
 	v := topView{
-		Time: at, Interval: elapsed.Milliseconds(), Policy: now.config.Policy, MaxLoad: now.config.MaxLoad,
+		Time: at, Interval: elapsed.Milliseconds(), Policy: now.config.Policy, MaxLoad: maxLoadView(now.config.MaxLoad),
 		Flows: now.stats.Get(dprnl.StatFlows), FlowsLive: now.stats.Get(dprnl.StatFlowsLive),
 		Rates: ratesView{
 			Served:     rate(served()...),
@@ -226,7 +226,7 @@ func (p *program) writeTop(v topView, asJSON bool) error {
 
 func formatTop(b io.Writer, v topView) {
 	r := v.Rates
-	fmt.Fprintf(b, "%s  policy %v, serves below load %d; flows %d, %d live\n", v.Time.Format("15:04:05"), v.Policy, v.MaxLoad, v.Flows, v.FlowsLive)
+	fmt.Fprintf(b, "%s  policy %v, serves below load %s; flows %d, %d live\n", v.Time.Format("15:04:05"), v.Policy, dprnl.FormatMaxLoad(uint64(v.MaxLoad)), v.Flows, v.FlowsLive)
 	fmt.Fprintf(b, "connections/s: %.1f came, %.1f served here, %.1f redirected, %.1f accepted from peers\n",
 		r.Connections, r.Served, r.Redirected, r.Accepted)
 	fmt.Fprintf(b, "to peers/s: %.0f packets, %.1f kB; from peers/s: %.0f packets, %.1f kB\n\n",

@@ -3,7 +3,9 @@
 package ctl
 
 import (
+	"encoding/json"
 	"net/netip"
+	"strings"
 	"time"
 
 	"dpr/userland/dprnl"
@@ -20,12 +22,28 @@ type configView struct {
 	Marker       dprnl.Marker   `json:"marker"`
 	State        dprnl.State    `json:"state"`
 	Orphans      dprnl.Orphans  `json:"orphans"`
-	MaxLoad      uint64         `json:"max_load"`
+	MaxLoad      maxLoadView    `json:"max_load"`
 	Weight       uint32         `json:"weight"`
 	Weights      weightsView    `json:"weights"`
 	MaxFlows     uint32         `json:"max_flows"`
 	ReportMaxAge int64          `json:"report_max_age_ms"`
 	Timeouts     timeoutsView   `json:"timeouts"`
+}
+
+// maxLoadView is a MaxLoad: a number, or the word "auto".
+type maxLoadView uint64
+
+func (v maxLoadView) MarshalJSON() ([]byte, error) {
+	if v == dprnl.MaxLoadAuto {
+		return json.Marshal(dprnl.FormatMaxLoad(uint64(v)))
+	}
+	return json.Marshal(uint64(v))
+}
+
+func (v *maxLoadView) UnmarshalJSON(text []byte) error {
+	n, err := dprnl.ParseMaxLoad(strings.Trim(string(text), `"`))
+	*v = maxLoadView(n)
+	return err
 }
 
 type weightsView struct {
@@ -45,7 +63,7 @@ type timeoutsView struct {
 func viewConfig(c dprnl.Config) configView {
 	return configView{
 		Configured: configured(c), Address: c.Address, Policy: c.Policy, Hash: c.Hash,
-		Estimate: c.Estimate, Marker: c.Marker, State: c.State, Orphans: c.Orphans, MaxLoad: c.MaxLoad, Weight: c.Weight,
+		Estimate: c.Estimate, Marker: c.Marker, State: c.State, Orphans: c.Orphans, MaxLoad: maxLoadView(c.MaxLoad), Weight: c.Weight,
 		Weights: weightsView(c.Weights), MaxFlows: c.MaxFlows, ReportMaxAge: c.ReportMaxAge.Milliseconds(),
 		Timeouts: timeoutsView{
 			Syn: c.Timeouts.Syn.Milliseconds(), Established: c.Timeouts.Established.Milliseconds(),

@@ -26,6 +26,8 @@ const (
 	MaxExpireBudget = 65536
 	// MaxCPU: DPR_MAX_CPU in include/dpr.h.
 	MaxCPU = 1000
+	// MaxLoadAuto: DPR_MAX_LOAD_AUTO in include/dpr.h.
+	MaxLoadAuto = 18446744073709551615
 )
 
 // dpr_cmd: the family's commands.
@@ -151,6 +153,9 @@ const (
 	// PolicyInverse: a peer with a probability inversely proportional to its
 	// estimated load plus one (paper section 3.1, probabilistic).
 	PolicyInverse Policy = 3
+	// PolicyTwo: of two peers drawn at random, in proportion to their weights,
+	// the one of lower estimated load (power of two choices).
+	PolicyTwo Policy = 4
 )
 
 var namesPolicy = wordTable{kind: "policy", words: []string{
@@ -158,6 +163,7 @@ var namesPolicy = wordTable{kind: "policy", words: []string{
 	1: "stateless",
 	2: "lowest",
 	3: "inverse",
+	4: "two",
 }}
 
 // String returns the value's word, or its number if this package does not

@@ -17,7 +17,7 @@ type Config struct {
 	Marker       Marker        // how a redirected packet is told from others
 	Orphans      Orphans       // what becomes of connections that nobody here knows
 	State        State         // what this host wants of the others
-	MaxLoad      uint64        // below this load the host serves
+	MaxLoad      uint64        // below this load the host serves; or MaxLoadAuto
 	Weights      Weights       // what each metric counts in the load
 	Weight       uint32        // relative capacity of this host, 1 to MaxWeight
 	MaxFlows     uint32        // bound of the routing table

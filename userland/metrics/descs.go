@@ -54,7 +54,7 @@ func newDescs() *descs {
 	d.flowsMax = d.add("flows_max", "Bound of the routing table.")
 
 	d.load = d.add("load", "This host's load: the weighted sum of its metrics.")
-	d.maxLoad = d.add("max_load", "Load below which this host serves every connection.")
+	d.maxLoad = d.add("max_load", "Load below which this host serves every connection; NaN if it follows the mean of all hosts.")
 	d.weight = d.add("weight", "Relative capacity of this host.")
 	d.connections = d.add("connections", "TCP connections of this host in ESTABLISHED or CLOSE_WAIT.")
 	d.cpu = d.add("cpu_utilization_ratio", "CPU utilisation of this host over all CPUs, 0 to 1.")

@@ -3,6 +3,8 @@
 package metrics
 
 import (
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"dpr/userland/dprnl"
@@ -38,7 +40,7 @@ func (e *emitter) view(v *view) {
 	}
 	e.gauge(d.flowsMax, float64(v.config.MaxFlows))
 	e.gauge(d.load, float64(v.load.Load))
-	e.gauge(d.maxLoad, float64(v.config.MaxLoad))
+	e.gauge(d.maxLoad, maxLoad(v.config.MaxLoad))
 	e.gauge(d.weight, float64(v.config.Weight))
 	e.gauge(d.connections, float64(v.load.Connections))
 	e.gauge(d.cpu, ratio(v.load.CPU))
@@ -123,4 +125,12 @@ func (e *emitter) reports(s receive.Status) {
 	e.counter(e.d.reports, s.Counts[receive.Own], "own")
 	e.counter(e.d.reports, refused, "refused")
 	e.gauge(e.d.reportsUptime, float64(s.Started.UnixMilli())/1000)
+}
+
+// maxLoad returns a MaxLoad as a metric: one that follows the cluster is no number.
+func maxLoad(v uint64) float64 {
+	if v == dprnl.MaxLoadAuto {
+		return math.NaN()
+	}
+	return float64(v)
 }

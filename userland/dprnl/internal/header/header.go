@@ -165,7 +165,7 @@ func evaluate(expr string) (uint64, error) {
 }
 
 func number(s string) (uint64, error) {
-	n, err := strconv.ParseUint(strings.TrimRight(strings.TrimSpace(s), "UL"), 0, 32)
+	n, err := strconv.ParseUint(strings.TrimRight(strings.TrimSpace(s), "UL"), 0, 64)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a number: %w", s, err)
 	}
