@@ -109,6 +109,7 @@ install: ## what "make" built, for the running kernel and below $(DESTDIR)/usr/l
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin out
+	rm -f kmod/tests/*_test kmod/tests/*_fuzz
 	rm -rf kmod/.tmp_versions
 	find kmod -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' \
 		-o -name 'modules.order' -o -name 'Module.symvers' | xargs -r rm -f
