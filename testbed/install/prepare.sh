@@ -38,13 +38,14 @@ thrown_away() {
 	umount "$dir/proc" "$dir" "$dir.over"
 }
 
-# new_kernel: DKMS builds the module when the headers of another kernel come.
+# new_kernel: DKMS builds the module when the headers of another kernel come. The
+# kernel itself, on which Debian 13's depend, is not needed for that.
 new_kernel() {
-	within sh -c 'dpkg -i /root/kernel/*.deb'
+	within sh -c 'dpkg --force-depends -i /root/kernel/*.deb'
 	new=$(within sh -c 'for f in /root/kernel/*.deb; do dpkg-deb -f "$f" Package; done' | sed -n 's/^linux-headers-//p')
 	[ "$new" != "$release" ] || die "no new kernel"
 	within dkms status "dpr/$(dpkg-deb -f "$packages"/dpr_*.deb Version)" -k "$new" | grep installed
-	within modinfo -k "$new" -F version dpr
+	within sh -c "modinfo -F version /lib/modules/$new/updates/dkms/dpr.ko*"
 	say "DKMS built the module for $new too"
 }
 
