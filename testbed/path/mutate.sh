@@ -30,13 +30,12 @@ boot() {
 
 # mutant FILE SED: the module with that mistake, built in a copy that is kept.
 mutant() {
-	cp "kmod/$1" "$work/kmod/$1"
-	sed "$2" "kmod/$1" >"$work/changed"
-	! cmp -s "kmod/$1" "$work/changed" || { echo "mutate: changes nothing in $1: $2" >&2; return 1; }
-	cp "$work/changed" "$work/kmod/$1"
+	sed "$2" "$work/right/$1" >"$work/changed"
+	! cmp -s "$work/right/$1" "$work/changed" || { echo "mutate: changes nothing in $1: $2" >&2; return 1; }
+	mv "$work/changed" "$work/kmod/$1"
 	make -s -C "$kernel" M="$work/kmod" -j2 CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$work/log" 2>&1 ||
-		{ cat "$work/log" >&2; return 1; }
-	cp "kmod/$1" "$work/kmod/$1"
+		{ cat "$work/log" >&2; cp "$work/right/$1" "$work/kmod/$1"; return 1; }
+	cp "$work/right/$1" "$work/kmod/$1"
 }
 
 # insert: that module instead of the guest's.
@@ -48,6 +47,7 @@ insert() {
 go build -o bin/ ./cmd/dprlab
 CGO_ENABLED=0 go test -c -tags lab -ldflags='-s -w' -o "$work/path.test" ./testbed/path
 cp -r kmod include "$work/"
+cp -r kmod "$work/right"
 boot
 found=0 all=0
 grep -v '^#' testbed/path/mutations | grep . | grep -e "${1:-.}" >"$work/list"

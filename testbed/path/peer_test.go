@@ -40,8 +40,10 @@ func TestPeerGone(t *testing.T) {
 				busy.wantServed(t, "B")
 				goes(t, c)
 
-				c.a.set(t, dprnl.ConfigUpdate{ReportMaxAge: ptr(10 * time.Millisecond)})
-				time.Sleep(50 * time.Millisecond)
+				const most = 50 * time.Millisecond
+				c.a.set(t, dprnl.ConfigUpdate{ReportMaxAge: ptr(most)})
+				c.a.report(t, c.b, 0) // the last one, which becomes old
+				time.Sleep(2 * most)
 				a := c.a.meter(t)
 				connect(t, c.c, c.a.service()).wantServed(t, "A")
 				a.want(t, counts{dprnl.StatServedNoPeer: 1, dprnl.StatTxPackets: maybe, dprnl.StatTxBytes: maybe})
