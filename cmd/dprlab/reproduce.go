@@ -35,6 +35,8 @@ func reproduceCommands() []*cli.Command {
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "`SEED` of what the users do in the first repeat; the next has the next"},
 			&cli.Int64Flag{Name: "max-load", Value: d.MaxLoad, Usage: "MaxLoad of the policy tcp, in connections (`N`)", DefaultText: "the best of the sweep"},
 			&cli.IntFlag{Name: "sweep-seconds", Value: d.SweepSeconds, Usage: "each MaxLoad of the sweep is measured for `N` seconds; 0: no sweep"},
+			&cli.BoolFlag{Name: "no-simulation", Usage: "do not have the simulator do the same"},
+			&cli.StringFlag{Name: "study", Value: d.Study, Usage: "`DIRECTORY` of a study by dprlab sim-study that the report takes in if it is there"},
 			&cli.StringFlag{Name: "variant", Value: string(d.Variant), Usage: fmt.Sprintf("parameters of SURGE (`VARIANT`): %v", surge.Variants)},
 			&cli.StringFlag{Name: "kernel", Value: d.Kernel, Usage: "`VERSION` of the servers' kernel: a series, such as 6.12, or a release"},
 			&cli.StringFlag{Name: "out", Value: d.Dir, Usage: "`DIRECTORY` of report.html, report.md, result.json and the figures"}),
@@ -54,6 +56,7 @@ func runReproduce(c *cli.Context) error {
 	}
 	o.Seed, o.MaxLoad, o.SweepSeconds = c.Uint64("seed"), c.Int64("max-load"), c.Int("sweep-seconds")
 	o.Variant, o.Kernel, o.Dir = surge.Variant(c.String("variant")), c.String("kernel"), c.String("out")
+	o.Simulate, o.Study = !c.Bool("no-simulation"), c.String("study")
 	o.Lab, o.LoadCommand = labNameOr(c, o.Lab), []string{self, surgeClient}
 	o.Stdout, o.Progress = os.Stdout, os.Stderr
 	ctx, stop := interruptible(c)

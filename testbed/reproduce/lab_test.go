@@ -44,6 +44,8 @@ func TestOrder(t *testing.T) {
 	o.Lab, o.LoadCommand, o.Dir = "rtest", []string{self, surgeClient}, t.TempDir()
 	o.Scale, o.Seconds, o.Warmup, o.Repeat = 0.08, 12, 5, 1
 	o.Policies, o.SweepSeconds, o.Files.Files = []string{None, Random, Corrected}, 0, 400
+	// The simulator wants C; this program is built without.
+	o.Simulate = false
 	o.Stdout, o.Progress = os.Stderr, os.Stderr
 	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"dpr/testbed/sim"
 	"dpr/testbed/surge"
 )
 
@@ -30,6 +31,11 @@ type Options struct {
 	// SweepSeconds is how long each MaxLoad of the sweep is measured; 0: no
 	// sweep.
 	SweepSeconds int
+	// Simulate has the simulator do what the lab did.
+	Simulate bool
+	// Study is the directory of a study of the simulator's ("dprlab sim-study")
+	// that the report takes in if it is there; "" for none.
+	Study string
 	// Variant and Files are the workload's.
 	Variant surge.Variant
 	Files   surge.FileSpec
@@ -57,7 +63,7 @@ const maxFile = 250_000
 func Defaults() Options {
 	return Options{
 		Scale: 0.2, Seconds: 45, Warmup: 8, Repeat: 5, Policies: names(), Seed: 1,
-		MaxLoad: -1, SweepSeconds: 20,
+		MaxLoad: -1, SweepSeconds: 20, Simulate: true, Study: "out/sim",
 		Variant: surge.Variants[0], Files: surge.FileSpec{Files: 2000, MaxSize: maxFile, Seed: 1},
 		Kernel: "6.1", Lab: "reproduce", Dir: "out/reproduce", Stdout: io.Discard, Progress: io.Discard,
 	}
@@ -89,6 +95,9 @@ func (o *Options) validate() error {
 	}
 	if o.MaxLoad < 0 && o.SweepSeconds == 0 && seen[TCP] {
 		errs = append(errs, fmt.Errorf("max-load: without a sweep %s needs one", TCP))
+	}
+	if o.Simulate && len(sim.ModulePolicies()) == 0 {
+		errs = append(errs, errors.New("simulate: this program was built without C, and so without the module's policies"))
 	}
 	return errors.Join(errs...)
 }

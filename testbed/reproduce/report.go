@@ -21,6 +21,8 @@ type Report struct {
 	Simulated []Simulated `json:"simulated,omitempty"`
 	// Capacities are the simulator's at other capacities of a server.
 	Capacities []CapacityPoint `json:"capacities,omitempty"`
+
+	study string // Options.Study
 }
 
 // CapacityPoint is what the simulator has of policies where servers have another
@@ -109,7 +111,7 @@ type PolicyResult struct {
 // newReport returns a report of nothing yet.
 func newReport(o *Options, m *model) *Report {
 	return &Report{
-		Policies: map[string]*PolicyResult{},
+		study: o.Study, Policies: map[string]*PolicyResult{},
 		Config: Config{
 			Scale: m.scale, Users: m.users(), UsersPerProcess: m.usersPerProcess, Processes: paperProcesses,
 			Servers: servers, Split: split, Capacity: m.capacity(), Link: m.link, WireBytes: m.wire,

@@ -36,6 +36,12 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if measured != nil {
 		measured = fmt.Errorf("reproduce: %w", measured)
 	}
+	if o.Simulate {
+		fmt.Fprintln(o.Progress, "          simulating the same")
+		if err := r.simulate(ctx); err != nil {
+			return nil, fmt.Errorf("reproduce: %w", err)
+		}
+	}
 	r.finish()
 	r.Config.Took = time.Since(begin).Round(time.Second).String()
 	return r, measured

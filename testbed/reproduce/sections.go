@@ -41,6 +41,11 @@ func (r *Report) sections(dir string) ([]section, error) {
 	if len(r.Simulated) > 0 {
 		all = append(all, r.validation(), r.capacities())
 	}
+	if study, err := studySection(r.study, dir); err != nil {
+		return nil, err
+	} else if study != nil {
+		all = append(all, *study)
+	}
 	return append(all, r.processors(), r.capacitySection(), r.workload(), r.configuration()), nil
 }
 
@@ -209,7 +214,13 @@ func (r *Report) validation() section {
 				}
 			}
 		}
-		s.Table.row(fmt.Sprintf("%s, %d", sim.Policy, sim.MaxLoad), delay, fmt.Sprintf("%.3f", sim.DelayMean), rate, fmt.Sprintf("%.1f", sim.Rate), share, fmt.Sprintf("%.0f %%", 100*sim.Redirected))
+		name := sim.Policy
+		if p, err := byName(name); err != nil || p.MaxLoad != "auto" {
+			name = fmt.Sprintf("%s, %d", name, sim.MaxLoad)
+		} else {
+			name += ", auto"
+		}
+		s.Table.row(name, delay, fmt.Sprintf("%.3f", sim.DelayMean), rate, fmt.Sprintf("%.1f", sim.Rate), share, fmt.Sprintf("%.0f %%", 100*sim.Redirected))
 	}
 	return s
 }

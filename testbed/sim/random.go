@@ -19,6 +19,9 @@ const (
 	// Pareto has a heavy tail of index 1.5, as the OFF times of SURGE: its
 	// variance is infinite.
 	Pareto = "pareto"
+	// Requests is that of SURGE's requested sizes: Pareto of index 1, cut at
+	// 250 times its start as in the lab's evaluation; see package reproduce.
+	Requests = "requests"
 	// Surge is that of SURGE's files as they are asked for: a lognormal body
 	// (mu 9.357, sigma 1.318) and, of 7 in 100, a Pareto tail (from 133,000
 	// bytes, index 1.1) cut at 100 times its start, as a file set is.
@@ -26,7 +29,7 @@ const (
 )
 
 // Laws are the names of the laws.
-var Laws = []string{Exponential, Constant, Pareto, Surge}
+var Laws = []string{Exponential, Constant, Pareto, Requests, Surge}
 
 // SURGE's file sizes (Barford and Crovella 1998).
 const (
@@ -36,6 +39,8 @@ const (
 	surgeK     = 133000.0
 	surgeAlpha = 1.1
 	surgeCut   = 100.0
+
+	requestsCut = 250.0
 )
 
 // SurgeMeanBytes is the mean of the law Surge in bytes: what a capacity in
@@ -49,6 +54,8 @@ func law(name string, r *rand.Rand) (func() float64, error) {
 	switch name {
 	case Exponential:
 		return r.ExpFloat64, nil
+	case Requests:
+		return func() float64 { return math.Min(1/(1-r.Float64()), requestsCut) / (1 + math.Log(requestsCut)) }, nil
 	case Constant:
 		return func() float64 { return 1 }, nil
 	case Pareto:
