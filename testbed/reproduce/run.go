@@ -16,7 +16,7 @@ import (
 const memory = 512
 
 // Run brings the lab up, runs the sweep and the policies, takes the lab down and
-// writes the report. An error means that something could not be done, that a kernel
+// writes the report. An error means that something could not be done or that a kernel
 // complained; a target that is missed is in the report and no error. With an error
 // there may be a report too, of what was measured until then.
 func Run(ctx context.Context, o Options) (*Report, error) {
@@ -36,7 +36,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if measured != nil {
 		measured = fmt.Errorf("reproduce: %w", measured)
 	}
-	if o.Simulate {
+	if o.Simulate && measured == nil {
 		fmt.Fprintln(o.Progress, "          simulating the same")
 		if err := r.simulate(ctx); err != nil {
 			return nil, fmt.Errorf("reproduce: %w", err)
