@@ -17,12 +17,11 @@ const (
 )
 
 // Policies that the paper does not have. Corrected is TCP with corrected estimates
-// of the others' loads; Two and Offer are dpr's of these names, with a MaxLoad that
-// follows the cluster's mean.
+// of the others' loads; Two is dpr's of this name, with a MaxLoad that follows the
+// cluster's mean.
 const (
 	Corrected = "tcp-corrected"
 	Two       = "two"
-	Offer     = "offer"
 )
 
 // Policy is a way to balance.
@@ -45,7 +44,6 @@ var Policies = []Policy{
 	{TCP, "the paper's: the host of fewest open TCP connections, by the last reports", []string{"lowest", "--estimate", "reported"}, ""},
 	{Corrected, "lowest, loads corrected by own redirects since the last report", []string{"lowest", "--estimate", "corrected"}, "0"},
 	{Two, "of two hosts at random the less loaded one, loads corrected", []string{"two", "--estimate", "corrected"}, "auto"},
-	{Offer, "a host at random, which may refuse", []string{"offer", "--estimate", "corrected"}, "auto"},
 }
 
 // names are the policies' names.

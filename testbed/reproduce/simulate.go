@@ -17,7 +17,6 @@ var simulatedPolicies = map[string]sim.Choice{
 	TCP:         {Policy: "lowest", Estimate: sim.Reported},
 	Corrected:   {Policy: "lowest", Estimate: sim.Corrected},
 	Two:         {Policy: "two", Estimate: sim.Corrected, MaxLoad: sim.Auto},
-	Offer:       {Policy: "offer", Estimate: sim.Corrected, MaxLoad: sim.Auto},
 	FreshLowest: {Policy: sim.FreshLowest, Estimate: sim.Corrected},
 }
 
