@@ -94,13 +94,14 @@ static inline void dpr_parse_segment(const struct iphdr *iph, unsigned int len,
 		.key.client_port = th->source,
 		.key.port = th->dest,
 		.seq = ntohl(th->seq),
+		.end = ntohl(th->seq) + th->syn + th->fin +
+		       (data > 0 ? data : 0),
 		.ack = ntohl(th->ack_seq),
 		.has_ack = th->ack,
 		.syn = th->syn && !th->ack,
 		.fin = th->fin,
 		.rst = th->rst,
 	};
-	seg->end = seg->seq + th->syn + th->fin + (data > 0 ? data : 0);
 }
 
 /**

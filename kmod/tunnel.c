@@ -95,47 +95,51 @@ static noinline int dpr_tunnel_finish(struct net *net, struct sock *sk,
 	return err;
 }
 
-/* With hooks on the way out: all that a packet of this host goes through. */
-static noinline int dpr_tunnel_xmit_hooked(struct net *net,
-					   struct sk_buff *skb)
+/* The POST_ROUTING hooks. 1 if they let the packet pass, else it is gone. */
+static noinline int dpr_tunnel_post_routing(struct net *net,
+					    struct sk_buff *skb,
+					    const struct nf_hook_entries *hooks)
 {
-	const struct nf_hook_entries *out =
-		rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]);
-	struct net_device *dev = skb_dst(skb)->dev;
+	struct nf_hook_state state;
 
-	if (out && out->num_hook_entries > 1)
-		return ip_local_out(net, NULL, skb);
-	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
-	skb->dev = dev;
-	skb->protocol = htons(ETH_P_IP);
-	return NF_HOOK(NFPROTO_IPV4, NF_INET_POST_ROUTING, net, NULL, skb,
-		       NULL, dev, dpr_tunnel_finish);
+	nf_hook_state_init(&state, NF_INET_POST_ROUTING, NFPROTO_IPV4, NULL,
+			   skb->dev, NULL, net, dpr_tunnel_finish);
+	return nf_hook_slow(skb, &state, hooks, 0);
 }
 
 /*
  * Sends an encapsulated packet: as ip_local_out() does, less what cannot
  * apply to it. The LOCAL_OUT hooks are left out if there is none but ours,
  * which passes all packets of protocol 4; the test whether the packet fits,
- * because it was made before; a socket's part, because there is none.
+ * because it was made before; a socket's part, because there is none. Called
+ * under RCU.
  */
 static int dpr_tunnel_xmit(struct net *net, struct sk_buff *skb)
 {
-	const struct nf_hook_entries *out =
-		rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]);
-	const struct rtable *rt = skb_rtable(skb);
-	struct net_device *dev = rt->dst.dev;
+	const struct nf_hook_entries *out, *post;
 	struct neighbour *neigh;
+	struct rtable *rt;
+	int verdict;
 
-	if (unlikely((out && out->num_hook_entries > 1) ||
-		     rcu_access_pointer(net->nf.hooks_ipv4[NF_INET_POST_ROUTING])))
-		return dpr_tunnel_xmit_hooked(net, skb);
+	out = rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]);
+	if (unlikely(out && out->num_hook_entries > 1))
+		return ip_local_out(net, NULL, skb);
 	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
-	skb->dev = dev;
+	skb->dev = skb_dst(skb)->dev;
 	skb->protocol = htons(ETH_P_IP);
+	/* AppArmor has one, which asks for a socket. */
+	post = rcu_dereference(net->nf.hooks_ipv4[NF_INET_POST_ROUTING]);
+	if (post) {
+		verdict = dpr_tunnel_post_routing(net, skb, post);
+		if (unlikely(verdict != 1))
+			return verdict;
+	}
+	/* A hook may have chosen another way. */
+	rt = skb_rtable(skb);
 	if (unlikely(dst_xfrm(&rt->dst) || rt->dst.lwtstate ||
 		     rt->rt_gw_family == AF_INET6))
 		return dpr_tunnel_finish(net, NULL, skb);
-	neigh = __ipv4_neigh_lookup_noref(dev, (__force u32)
+	neigh = __ipv4_neigh_lookup_noref(rt->dst.dev, (__force u32)
 					  (rt->rt_gw_family == AF_INET ?
 					   rt->rt_gw4 : ip_hdr(skb)->daddr));
 	if (unlikely(!neigh))
