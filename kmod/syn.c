@@ -63,25 +63,44 @@ static enum dpr_syn_socket dpr_syn_socket(struct dpr_net *dn,
 	return found;
 }
 
-/*
- * Is the client this host? Its own packets come over loopback and never get
- * here; what does is forged, or a wiring fault. The addresses that it could
- * plausibly use are few, so that a full look-up is not worth its cost.
+/**
+ * struct dpr_syn_ends - which ends of a connection are this host's
+ * @to: the address that the client talks to is
+ * @from: the client's is
  */
-static bool dpr_syn_from_here(const struct dpr_config *cfg,
-			      const struct sk_buff *skb,
-			      const struct dpr_flow_key *key)
+struct dpr_syn_ends {
+	bool to;
+	bool from;
+};
+
+/*
+ * This host's own packets come over loopback and never get here; what comes
+ * from its addresses all the same is forged, or a wiring fault. The addresses
+ * that it could plausibly use are few, so that a full look-up is not worth its
+ * cost. What a client talks to is mostly an address of the receiving device,
+ * and any address of this host will do.
+ */
+static struct dpr_syn_ends dpr_syn_ends(struct dpr_net *dn,
+					const struct dpr_config *cfg,
+					const struct sk_buff *skb,
+					const struct dpr_flow_key *key)
 {
 	const struct in_device *in_dev = __in_dev_get_rcu(skb->dev);
 	const struct in_ifaddr *ifa;
+	struct dpr_syn_ends ends = {
+		.from = key->client == cfg->address ||
+			key->client == key->address,
+	};
 
-	if (key->client == cfg->address || key->client == key->address)
-		return true;
-	if (in_dev)
-		in_dev_for_each_ifa_rcu(ifa, in_dev)
-			if (ifa->ifa_local == key->client)
-				return true;
-	return false;
+	if (in_dev) {
+		in_dev_for_each_ifa_rcu(ifa, in_dev) {
+			ends.to |= ifa->ifa_local == key->address;
+			ends.from |= ifa->ifa_local == key->client;
+		}
+	}
+	if (!ends.to)
+		ends.to = __ip_dev_find(dn->net, key->address, false);
+	return ends;
 }
 
 /* A full table is told of, but not more than once a second. */
@@ -249,6 +268,7 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	const struct dpr_flow_key *key = &seg->key;
 	enum dpr_syn_socket socket;
+	struct dpr_syn_ends ends;
 
 	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow)) {
 		dpr_stats_inc(dn, DPR_STAT_SYN_RETRANSMITTED);
@@ -256,15 +276,17 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_tunnel_send(dn, cfg, skb, flow->peer);
 		return NF_STOLEN;
 	}
-	if (!dpr_service_match(dn, key->address, ntohs(key->port)) ||
-	    !__ip_dev_find(dn->net, key->address, false))
+	if (!dpr_service_match(dn, key->address, ntohs(key->port)))
+		return NF_ACCEPT;
+	ends = dpr_syn_ends(dn, cfg, skb, key);
+	if (!ends.to)
 		return NF_ACCEPT;
 	socket = dpr_syn_socket(dn, skb, key);
 	if (socket == DPR_SYN_OWNED) {
 		dpr_stats_inc(dn, DPR_STAT_SYN_OWNED);
 		return NF_ACCEPT;
 	}
-	if (dpr_syn_from_here(cfg, skb, key)) {
+	if (ends.from) {
 		dpr_stats_inc(dn, DPR_STAT_SERVED_LOCAL);
 		return NF_ACCEPT;
 	}
