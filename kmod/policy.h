@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * The SYN decision. Pure: no kernel state, no locks, no allocation, so that
  * the same code runs in the module, in user-space tests and in simulations.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * What the pure files (policy, parse) need of the kernel, in user space: they
  * are compiled there for tests and simulations.

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Each source file says its licence, and the right one: the module and what is
-# loaded beside it are GPL-2.0, its interface is that, with the note for user
-# programs, or MIT, and all else is MIT. The texts of the licences are in LICENSES/.
+# loaded beside it are GPL-2.0; its SYN decision, which the simulator has too, is
+# that or MIT; its interface is that, with the note for user programs, or MIT; and
+# all else is MIT. The texts of the licences are in LICENSES/.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,6 +21,11 @@ sources() {
 licence() {
 	case $1 in
 	include/*) echo '(GPL-2.0 WITH Linux-syscall-note) OR MIT' ;;
+	# Also part of the simulator, by links.
+	kmod/policy.[ch] | kmod/user.h | testbed/sim/module/policy.[ch] | testbed/sim/module/user.h)
+		echo 'GPL-2.0 OR MIT'
+		;;
+	testbed/sim/module/dpr.h) licence include/dpr.h ;;
 	kmod/* | testbed/bench/inject/*) echo 'GPL-2.0' ;;
 	*) echo 'MIT' ;;
 	esac
