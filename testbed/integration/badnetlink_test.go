@@ -144,14 +144,14 @@ func badMessages(own, peer string) []badMessage {
 		kind   uint16
 		values []uint32
 	}{
-		{"policy", 2, []uint32{4, 1 << 31}}, {"hash", 3, []uint32{2}}, {"estimate", 4, []uint32{2}},
+		{"policy", 2, []uint32{5, 1 << 31}}, {"hash", 3, []uint32{2}}, {"estimate", 4, []uint32{2}},
 		{"marker", 5, []uint32{2}}, {"state", 6, []uint32{3}},
 		{"weight of connections", 8, []uint32{65536}}, {"weight of CPU", 9, []uint32{65536}},
 		{"weight of redirected", 10, []uint32{65536}}, {"weight of sockets", 11, []uint32{65536}},
 		{"flow limit", 12, []uint32{0, 1<<24 + 1}}, {"report age", 13, []uint32{0, 604800001}},
 		{"SYN timeout", 14, []uint32{0, 604800001}}, {"established timeout", 15, []uint32{0, 604800001}},
 		{"FIN timeout", 16, []uint32{0, 604800001}}, {"RST timeout", 17, []uint32{0, 604800001}},
-		{"weight", 18, []uint32{0, 65536}},
+		{"weight", 18, []uint32{0, 65536}}, {"orphans", 19, []uint32{2}},
 	} {
 		for _, v := range r.values {
 			bad = append(bad, badMessage{name: fmt.Sprintf("config: %s %d", r.what, v), command: configSet, payload: attr(r.kind, u32(v)...)})
