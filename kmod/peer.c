@@ -91,7 +91,8 @@ static struct dpr_table *dpr_peer_alloc_table(u32 n)
 {
 	struct dpr_table *table;
 	size_t each = sizeof(*table->order.view) + sizeof(*table->peer) +
-		      2 * sizeof(*table->order.tree);
+		      2 * (sizeof(*table->order.rank) +
+			   sizeof(*table->order.winner));
 
 	table = kvzalloc(size_add(sizeof(*table), size_mul(n, each)),
 			 GFP_KERNEL);
@@ -100,7 +101,8 @@ static struct dpr_table *dpr_peer_alloc_table(u32 n)
 	table->order.n = n;
 	table->order.view = (void *)(table + 1);
 	table->peer = (void *)(table->order.view + n);
-	table->order.tree = (void *)(table->peer + n);
+	table->order.rank = (void *)(table->peer + n);
+	table->order.winner = (void *)(table->order.rank + 2 * n);
 	return table;
 }
 

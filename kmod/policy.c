@@ -70,22 +70,13 @@ static u64 dpr_policy_key(u64 load, u32 weight)
 /* So much of a key orders peers that are equal otherwise. */
 #define DPR_POLICY_TIE	0xff
 
-static struct dpr_place dpr_policy_place(const struct dpr_view *view, u32 peer)
+/* Where a peer stands: of two the one with the smaller number is better. */
+static u64 dpr_policy_rank(const struct dpr_view *view)
 {
 	u64 key = dpr_policy_key(view->estimate, view->weight);
 
-	return (struct dpr_place){
-		.key = view->open ? (key & ~(u64)DPR_POLICY_TIE) |
-				    (view->tie & DPR_POLICY_TIE) : ~0ULL,
-		.peer = peer,
-	};
-}
-
-static void dpr_policy_put(struct dpr_place *at,
-			   const struct dpr_place *place)
-{
-	at->key = place->key;
-	WRITE_ONCE(at->peer, place->peer);
+	return view->open ? (key & ~(u64)DPR_POLICY_TIE) |
+			    (view->tie & DPR_POLICY_TIE) : ~0ULL;
 }
 
 /* Keeps the order's sums when a peer's view changed. */
@@ -109,9 +100,7 @@ static void dpr_policy_count(struct dpr_order *order, struct dpr_view *view)
  */
 void dpr_policy_sort(struct dpr_order *order)
 {
-	const struct dpr_place *pair;
-	struct dpr_place place;
-	u32 i;
+	u32 i, better;
 
 	order->load = 0;
 	order->weight = 0;
@@ -120,13 +109,13 @@ void dpr_policy_sort(struct dpr_order *order)
 		order->view[i].counted_load = 0;
 		order->view[i].counted_weight = 0;
 		dpr_policy_count(order, &order->view[i]);
-		place = dpr_policy_place(&order->view[i], i);
-		dpr_policy_put(&order->tree[order->n + i], &place);
+		order->rank[order->n + i] = dpr_policy_rank(&order->view[i]);
+		WRITE_ONCE(order->winner[order->n + i], i);
 	}
 	for (i = order->n; i-- > 1;) {
-		pair = &order->tree[2 * i];
-		dpr_policy_put(&order->tree[i],
-			       &pair[pair[1].key < pair[0].key]);
+		better = 2 * i + (order->rank[2 * i + 1] < order->rank[2 * i]);
+		order->rank[i] = order->rank[better];
+		WRITE_ONCE(order->winner[i], order->winner[better]);
 	}
 }
 
@@ -140,19 +129,22 @@ void dpr_policy_sort(struct dpr_order *order)
  */
 void dpr_policy_moved(struct dpr_order *order, u32 peer)
 {
-	struct dpr_place place = dpr_policy_place(&order->view[peer], peer);
-	struct dpr_place *tree = order->tree;
-	unsigned long at = order->n + peer;
-	const struct dpr_place *other;
+	u64 *rank = order->rank, best = dpr_policy_rank(&order->view[peer]);
+	unsigned long at = order->n + peer, other;
+	u32 *winner = order->winner;
 
 	dpr_policy_count(order, &order->view[peer]);
-	dpr_policy_put(&tree[at], &place);
+	rank[at] = best;
+	WRITE_ONCE(winner[at], peer);
 	while (at > 1) {
-		other = &tree[at ^ 1];
-		if (other->key < place.key)
-			place = *other;
+		other = at ^ 1;
+		if (rank[other] < best) {
+			best = rank[other];
+			peer = winner[other];
+		}
 		at /= 2;
-		dpr_policy_put(&tree[at], &place);
+		rank[at] = best;
+		WRITE_ONCE(winner[at], peer);
 	}
 }
 
@@ -164,7 +156,7 @@ void dpr_policy_moved(struct dpr_order *order, u32 peer)
  */
 u32 dpr_policy_first(const struct dpr_order *order)
 {
-	return READ_ONCE(order->tree[1].peer);
+	return READ_ONCE(order->winner[1]);
 }
 
 /**
@@ -200,7 +192,7 @@ static bool dpr_policy_choosable(const struct dpr_policy_args *args,
 static u32 dpr_policy_lowest(const struct dpr_policy_args *args,
 			     const struct dpr_order *order)
 {
-	struct dpr_place place, least = { 0 };
+	u64 rank, least = 0;
 	u32 best = order->n, i;
 
 	if (!order->n)
@@ -213,10 +205,10 @@ static u32 dpr_policy_lowest(const struct dpr_policy_args *args,
 	for (i = 0; i < order->n; i++) {
 		if (!dpr_policy_choosable(args, &order->view[i]))
 			continue;
-		place = dpr_policy_place(&order->view[i], i);
-		if (best == order->n || place.key < least.key) {
+		rank = dpr_policy_rank(&order->view[i]);
+		if (best == order->n || rank < least) {
 			best = i;
-			least = place;
+			least = rank;
 		}
 	}
 	return best;
@@ -303,8 +295,8 @@ static u32 dpr_policy_two(const struct dpr_policy_args *args,
 	u32 a = dpr_policy_draw(args, order, &random, order->n, best);
 	u32 b = dpr_policy_draw(args, order, &random, a, a);
 
-	return dpr_policy_place(&order->view[b], b).key <
-	       dpr_policy_place(&order->view[a], a).key ? b : a;
+	return dpr_policy_rank(&order->view[b]) <
+	       dpr_policy_rank(&order->view[a]) ? b : a;
 }
 
 /* Any peer: it refuses if it is loaded itself. */

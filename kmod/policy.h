@@ -61,23 +61,15 @@ struct dpr_view {
 };
 
 /**
- * struct dpr_place - a peer in the order
- * @key: estimated load per capacity, its lowest bits the view's tie; the
- *	greatest number if it is not open
- * @peer: its index
- */
-struct dpr_place {
-	u64 key;
-	u32 peer;
-};
-
-/**
  * struct dpr_order - the peers, ordered by estimated load per capacity
  * @n: how many
  * @view: the peers
- * @tree: a tournament: entry @n + i is peer i, entry i the better one of the
- *	entries 2i and 2i + 1, so that entry 1 is the best of all. Room for
- *	2 * @n entries; entry 0 is not used
+ * @rank: a tournament: entry @n + i is peer i, entry i the better one of the
+ *	entries 2i and 2i + 1, so that entry 1 is the best of all. What is
+ *	here is a peer's estimated load per capacity, the lowest bits its
+ *	view's tie; the greatest number if it is not open. Room for 2 * @n
+ *	entries; entry 0 is not used
+ * @winner: whose each entry of @rank is
  * @load: sum of the estimates of the peers that are open
  * @weight: sum of their weights
  * @weight_most: no peer has a greater weight
@@ -89,7 +81,8 @@ struct dpr_place {
 struct dpr_order {
 	u32 n;
 	struct dpr_view *view;
-	struct dpr_place *tree;
+	u64 *rank;
+	u32 *winner;
 	u64 load;
 	u32 weight;
 	u32 weight_most;

@@ -13,8 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dpr_policy_args args;
 	struct dpr_view view[MOST];
 	struct dpr_decision d;
-	struct dpr_place tree[2 * MOST];
-	struct dpr_order order = { .view = view, .tree = tree };
+	u64 rank[2 * MOST];
+	u32 winner[2 * MOST];
+	struct dpr_order order = { .view = view, .rank = rank, .winner = winner };
 	u32 n, first;
 
 	if (size < sizeof(args))

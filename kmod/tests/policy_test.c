@@ -34,8 +34,9 @@ static void close_stale(const struct dpr_policy_args *args,
 static struct dpr_decision decide(const struct dpr_policy_args *args,
 				  struct dpr_view *views, u32 n)
 {
-	struct dpr_place tree[2 * MOST];
-	struct dpr_order order = { .n = n, .view = views, .tree = tree };
+	u64 rank[2 * MOST];
+	u32 winner[2 * MOST];
+	struct dpr_order order = { .n = n, .view = views, .rank = rank, .winner = winner };
 
 	dpr_policy_sort(&order);
 	close_stale(args, &order);
@@ -234,9 +235,10 @@ static u64 least(const struct dpr_policy_args *a, const struct dpr_view *v,
  */
 static void test_against_model(void)
 {
-	struct dpr_place tree[2 * MOST], *pair;
+	u64 rank[2 * MOST], *pair;
+	u32 winner[2 * MOST];
 	struct dpr_view v[MOST];
-	struct dpr_order order = { .view = v, .tree = tree };
+	struct dpr_order order = { .view = v, .rank = rank, .winner = winner };
 	u32 i, round, n = 0;
 	int wrong = 0;
 
@@ -276,12 +278,11 @@ static void test_against_model(void)
 				 v[d.peer].estimate != best ||
 				 v[d.peer].address == a.client;
 		for (i = 0; i < n; i++)
-			wrong += tree[n + i].peer != i;
+			wrong += winner[n + i] != i;
 		for (i = 1; i < n; i++) {
-			pair = &tree[2 * i];
-			wrong += tree[i].key > pair[0].key ||
-				 tree[i].key > pair[1].key ||
-				 tree[i].key != tree[n + tree[i].peer].key;
+			pair = &rank[2 * i];
+			wrong += rank[i] > pair[0] || rank[i] > pair[1] ||
+				 rank[i] != rank[n + winner[i]];
 		}
 	}
 	check(!wrong, "lowest agrees with a naive search");
@@ -383,8 +384,9 @@ static void test_auto(void)
 static bool accepts(u32 policy, u64 load, u64 max_load, bool draining)
 {
 	struct dpr_view v[2] = { view(0, 10), view(1, 30) };
-	struct dpr_place tree[4];
-	struct dpr_order order = { .n = 2, .view = v, .tree = tree };
+	u64 rank[4];
+	u32 winner[4];
+	struct dpr_order order = { .n = 2, .view = v, .rank = rank, .winner = winner };
 	struct dpr_policy_args a = args(policy, load);
 
 	a.max_load = max_load;
@@ -411,9 +413,10 @@ static void test_accepts(void)
 /* The sums that the mean is made of, after any changes, against adding up. */
 static void test_sums(void)
 {
-	struct dpr_place tree[2 * MOST];
+	u64 rank[2 * MOST];
+	u32 winner[2 * MOST];
 	struct dpr_view v[MOST];
-	struct dpr_order order = { .n = MOST, .view = v, .tree = tree };
+	struct dpr_order order = { .n = MOST, .view = v, .rank = rank, .winner = winner };
 	u32 i, round, weight;
 	int wrong = 0;
 	u64 load;

@@ -18,9 +18,10 @@ struct sim_table *sim_table_new(u32 n, const u32 *weight)
 		return NULL;
 	t->order.n = n;
 	t->order.view = t->view;
-	t->order.tree = calloc(2 * (size_t)n, sizeof(*t->order.tree));
+	t->order.rank = calloc(2 * (size_t)n, sizeof(*t->order.rank));
+	t->order.winner = calloc(2 * (size_t)n, sizeof(*t->order.winner));
 	t->heard = calloc(n, sizeof(*t->heard));
-	if (!t->order.tree || !t->heard) {
+	if (!t->order.rank || !t->order.winner || !t->heard) {
 		sim_table_free(t);
 		return NULL;
 	}
@@ -34,7 +35,8 @@ struct sim_table *sim_table_new(u32 n, const u32 *weight)
 
 void sim_table_free(struct sim_table *t)
 {
-	free(t->order.tree);
+	free(t->order.rank);
+	free(t->order.winner);
 	free(t->heard);
 	free(t);
 }
