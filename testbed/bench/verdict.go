@@ -22,7 +22,7 @@ const (
 	receiveAtMost     = 0.70 // of the ipip device
 	otherAtMost       = 60   // instructions a packet
 	httpOfDirect      = 0.95
-	httpOfIPVS        = 0.99 // not less: rounds differ by as much
+	httpOfIPVS        = 1
 	httpOfHAProxy     = 2.0
 
 	ratioFlows   = 1_000_000 // largest table of the ratios to IPVS-TUN
