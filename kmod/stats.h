@@ -23,8 +23,10 @@ struct dpr_stats {
  * dpr_stats_random - a number for a policy to choose by
  * @stats: the namespace's per-CPU state
  *
- * Marsaglia's xorshift64: no secret hangs on it, and it costs nothing. Called
- * in softirq.
+ * Marsaglia's xorshift64, its state hidden by Vigna's multiplication, so that
+ * what a policy derives from one number by more such steps has nothing to do
+ * with the next number. No secret hangs on it, and it costs nothing. Called in
+ * softirq.
  */
 static inline u64 dpr_stats_random(struct dpr_stats __percpu *stats)
 {
@@ -34,7 +36,7 @@ static inline u64 dpr_stats_random(struct dpr_stats __percpu *stats)
 	x ^= x >> 7;
 	x ^= x << 17;
 	this_cpu_write(stats->random, x);
-	return x;
+	return x * 0x2545f4914f6cdd1dULL;
 }
 
 struct dpr_stats __percpu *dpr_stats_alloc(void);

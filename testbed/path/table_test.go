@@ -5,6 +5,7 @@
 package path
 
 import (
+	"fmt"
 	"net/netip"
 	"runtime"
 	"testing"
@@ -77,6 +78,13 @@ func TestSynFloodEviction(t *testing.T) {
 			s := wire.Segment{Src: spoofed(i), Dst: c.a.service(), Flags: "S", Seq: uint32(i)}
 			r.send(t, c.a, s.Bytes())
 		}
+		// The last ones may still be on their way.
+		eventually(t, func() error {
+			if n := a.changes(t)[dprnl.StatRedirected]; n < flood {
+				return fmt.Errorf("%d SYNs redirected of %d", n, flood)
+			}
+			return nil
+		})
 		a.want(t, counts{dprnl.StatRedirected: flood, dprnl.StatFlowsEvicted: flood - (limit - 8),
 			dprnl.StatTxPackets: some, dprnl.StatTxBytes: some, dprnl.StatTxError: maybe})
 		flows := c.a.flows(t)

@@ -32,15 +32,15 @@ func TestTwoChoices(t *testing.T) {
 		check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrR, Metrics: &dprnl.Metrics{Sockets: 2}}))
 		check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrD, Metrics: &dprnl.Metrics{Sockets: 1}}))
 		by := map[string]int{}
-		const n = 60
+		const n = 120
 		for range n {
 			k := connect(t, c.c, c.a.service())
 			who, err := k.ask("who")
 			check(t, err)
 			by[who]++
 		}
-		// Of three pairs B wins two, D one.
-		if by["A"] != 0 || by["B"] < n/2 || by["D"] < n/8 {
+		// Of three pairs B wins two, D one; 60 and 20 are four deviations off.
+		if by["A"] != 0 || by["B"] < n/2 || by["D"] < n/6 {
 			t.Errorf("served by host: %v, want about %d by B, %d by D", by, n*2/3, n/3)
 		}
 		if got := e.Take(func(p *wire.Packet) bool { return p.Tunnelled() }); len(got) != 0 {
