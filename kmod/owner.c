@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/inetdevice.h>
-#include <linux/jhash.h>
 #include <linux/mm.h>
 #include <linux/netfilter.h>
 #include <linux/random.h>
