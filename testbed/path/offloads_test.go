@@ -56,7 +56,9 @@ func TestSuperPackets(t *testing.T) {
 		const n = 4 << 20
 		k := connect(t, c.c, c.a.service())
 		check(t, k.upload(n))
-		if got, most := a.changes(t)[dprnl.StatTxPackets], uint64(n/1440/2); got > most {
+		// No plain packet holds more than 1,460 bytes; a slow kernel merges
+		// fewer of them than a fast one.
+		if got, plain := a.changes(t)[dprnl.StatTxPackets], uint64(n/1460); got > plain*3/4 {
 			t.Errorf("%d packets for %d bytes: no super-packets", got, n)
 		}
 	})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"dpr/testbed/sim"
 	"dpr/testbed/surge"
@@ -100,9 +99,4 @@ func (o *Options) validate() error {
 		errs = append(errs, errors.New("simulate: this program was built without C, and so without the module's policies"))
 	}
 	return errors.Join(errs...)
-}
-
-// duration of a run, with its warm-up.
-func (o *Options) duration() time.Duration {
-	return time.Duration(o.Warmup+o.Seconds) * time.Second
 }

@@ -28,15 +28,6 @@ func newLinks(hosts int) *links {
 
 func linkKey(from, to int) uint64 { return uint64(from)<<32 | uint64(to) }
 
-// find returns the link, or none.
-func (l *links) find(from, to int) (link, bool) {
-	i, ok := l.index[linkKey(from, to)]
-	if !ok {
-		return link{from: int32(from), to: int32(to)}, false
-	}
-	return l.slot[i], true
-}
-
 // change counts a flow that began (by 1) or ended (by -1).
 func (l *links) change(from, to int, by int32) link {
 	key := linkKey(from, to)
