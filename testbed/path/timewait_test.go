@@ -5,6 +5,7 @@
 package path
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -63,7 +64,7 @@ func TestSynOnTimeWait(t *testing.T) {
 						k.say(t, "A", "")
 						to[second]()
 						k.seq += 100_000
-						k.open(t)
+						k.reopen(t)
 						k.wantServed(t, second)
 					})
 				}
@@ -99,16 +100,24 @@ func TestStatelessOnTimeWait(t *testing.T) {
 	})
 }
 
-// connectFrom connects from a port that may have a connection in TIME_WAIT.
+// connectFrom connects from a port whose last connection may be in TIME_WAIT at
+// the server. The client has the port back when the server's last ACK has come.
 func connectFrom(t *testing.T, h *vnet.Host, local uint16, to netip.AddrPort) *conn {
 	t.Helper()
-	c, err := dialWith(h, to, func(fd int) error {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-			return err
+	var c *conn
+	eventually(t, func() error {
+		var err error
+		c, err = dialWith(h, to, func(fd int) error {
+			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+				return err
+			}
+			return unix.Bind(fd, &unix.SockaddrInet4{Port: int(local)})
+		})
+		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			t.Fatal(err)
 		}
-		return unix.Bind(fd, &unix.SockaddrInet4{Port: int(local)})
+		return err
 	})
-	check(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
