@@ -119,6 +119,12 @@ enum dpr_cmd {
  *	estimated load plus one (paper section 3.1, probabilistic).
  * @DPR_POLICY_TWO: of two peers drawn at random, in proportion to their
  *	weights, the one of lower estimated load (power of two choices).
+ * @DPR_POLICY_OFFER: a peer drawn at random, in proportion to its weight, is
+ *	offered the connection, and refuses it unless its own load is below
+ *	MaxLoad; then another one is offered it. What two have refused, and
+ *	what the client asks for a second time, has to be taken. A MaxLoad of
+ *	0 is DPR_MAX_LOAD_AUTO here: without any, all would refuse. Only hosts
+ *	of this policy refuse, and hosts that drain.
  */
 enum dpr_policy {
 	DPR_POLICY_OFF,
@@ -126,6 +132,7 @@ enum dpr_policy {
 	DPR_POLICY_LOWEST,
 	DPR_POLICY_INVERSE,
 	DPR_POLICY_TWO,
+	DPR_POLICY_OFFER,
 
 	__DPR_POLICY_MAX,
 	DPR_POLICY_MAX = __DPR_POLICY_MAX - 1
@@ -328,7 +335,8 @@ enum dpr_service_attr {
  * @DPR_PEER_A_LISTED: flag; it is in the load table.
  * @DPR_PEER_A_FLOWS: u32; flows to it (all states).
  * @DPR_PEER_A_LIVE: u32; flows to it in state SYN or established.
- * @DPR_PEER_A_REDIRECTS: u64; connections redirected to it since it is known.
+ * @DPR_PEER_A_REDIRECTS: u64; connections redirected to it since it is known,
+ *	those that it refused included.
  */
 enum dpr_peer_attr {
 	DPR_PEER_A_UNSPEC,
@@ -489,6 +497,20 @@ enum dpr_event_attr {
  * @DPR_STAT_REDIRECTED: redirected, a flow was made.
  * @DPR_STAT_REDIRECTED_HASH: redirected by the stateless hash, no flow.
  *
+ * Offers (DPR_POLICY_OFFER). Each connection counts as redirected once,
+ * however often it was offered:
+ * @DPR_STAT_OFFERED: SYNs that peers were offered and might refuse.
+ * @DPR_STAT_OFFER_RETURNED: of these, sent back by the peer: it refused.
+ * @DPR_STAT_OFFER_SERVED: of the connections redirected, served here in the
+ *	end: after a refusal own load was below MaxLoad, or no peer was usable.
+ * @DPR_STAT_OFFER_LATE: refusals dropped: of a connection that is not on offer
+ *	any more. The client had repeated its SYN, or the connection is made.
+ * @DPR_STAT_OFFER_UNKNOWN: refusals dropped: of a connection, or a SYN, that
+ *	this peer was not offered.
+ * @DPR_STAT_REFUSED_LOAD: offers of peers refused: own load was not below
+ *	MaxLoad.
+ * @DPR_STAT_REFUSED_DRAINING: offers of peers refused: this host drains.
+ *
  * Other SYNs:
  * @DPR_STAT_SYN_RETRANSMITTED: a SYN of a flow, sent after the first copy.
  * @DPR_STAT_SYN_OWNED: a SYN of a connection that this host serves already.
@@ -564,6 +586,13 @@ enum dpr_stat {
 	DPR_STAT_SERVED_NO_MEMORY,
 	DPR_STAT_REDIRECTED,
 	DPR_STAT_REDIRECTED_HASH,
+	DPR_STAT_OFFERED,
+	DPR_STAT_OFFER_RETURNED,
+	DPR_STAT_OFFER_SERVED,
+	DPR_STAT_OFFER_LATE,
+	DPR_STAT_OFFER_UNKNOWN,
+	DPR_STAT_REFUSED_LOAD,
+	DPR_STAT_REFUSED_DRAINING,
 	DPR_STAT_SYN_RETRANSMITTED,
 	DPR_STAT_SYN_OWNED,
 	DPR_STAT_TX_PACKETS,

@@ -141,6 +141,45 @@ bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow)
 	return true;
 }
 
+/**
+ * dpr_flow_insist - let the peer no longer refuse
+ * @flow: the flow
+ *
+ * Return: false if it has refused already.
+ */
+bool dpr_flow_insist(struct dpr_flow *flow)
+{
+	u8 offer = READ_ONCE(flow->offer), now;
+
+	if (likely(!offer))
+		return true;
+	if (offer == DPR_FLOW_RETURNED)
+		return false;
+	now = cmpxchg(&flow->offer, offer, 0);
+	return now == offer || !now;
+}
+
+/**
+ * dpr_flow_take_back - remove a flow that its peer refuses
+ * @dn: the namespace
+ * @flow: the flow; stays readable until the RCU section ends
+ *
+ * A copy of the SYN that comes meanwhile sees that, and does not go to the
+ * peer after all. Called under RCU in softirq.
+ *
+ * Return: how many peers have refused it now, 0 if this one may not.
+ */
+u8 dpr_flow_take_back(struct dpr_net *dn, struct dpr_flow *flow)
+{
+	u8 offer = READ_ONCE(flow->offer);
+
+	if (READ_ONCE(flow->state) != DPR_FLOW_SYN || !offer ||
+	    offer == DPR_FLOW_RETURNED ||
+	    cmpxchg(&flow->offer, offer, DPR_FLOW_RETURNED) != offer)
+		return 0;
+	return dpr_flow_kill(dn, flow) ? offer : 0;
+}
+
 /*
  * Removes the oldest embryonic flow of a shard, in softirq. False if it has
  * none.
@@ -211,7 +250,7 @@ static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
 /* Sets every member that is not a link; dpr_flow_publish() sets those. */
 static void dpr_flow_begin(struct dpr_flow *flow,
 			   const struct dpr_segment *seg,
-			   struct dpr_peer *peer, u32 shard)
+			   struct dpr_peer *peer, u32 shard, u8 offer)
 {
 	flow->key = seg->key;
 	flow->isn = seg->seq;
@@ -221,6 +260,7 @@ static void dpr_flow_begin(struct dpr_flow *flow,
 	flow->last = jiffies;
 	flow->state = DPR_FLOW_SYN;
 	flow->shard = shard;
+	flow->offer = offer;
 }
 
 /**
@@ -229,16 +269,17 @@ static void dpr_flow_begin(struct dpr_flow *flow,
  * @cfg: the configuration
  * @seg: the connection's SYN, or a later segment of one that had no flow
  * @peer: the peer that is to serve it
+ * @offer: it may refuse, as the so many-th one; 0: it must take it
  *
  * Called under RCU in softirq.
  *
- * Return: the flow; another peer's if another CPU decided on a copy of the
- * SYN first; ERR_PTR(-ENOSPC) if the table is full, ERR_PTR(-ENOMEM).
+ * Return: the flow; another one, no longer on offer, if another CPU decided on
+ * a copy of the SYN first; ERR_PTR(-ENOSPC) if the table is full, ERR_PTR(-ENOMEM).
  */
 struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 				 const struct dpr_config *cfg,
 				 const struct dpr_segment *seg,
-				 struct dpr_peer *peer)
+				 struct dpr_peer *peer, u8 offer)
 {
 	struct dpr_flow *flow, *old;
 	u32 shard = (u32)raw_smp_processor_id() % DPR_EMBRYO_SHARDS;
@@ -250,7 +291,7 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 		old = ERR_PTR(-ENOMEM);
 		goto err_free;
 	}
-	dpr_flow_begin(flow, seg, peer, shard);
+	dpr_flow_begin(flow, seg, peer, shard, offer);
 	/* Before others see the flow, so that the counts never go below 0. */
 	atomic_inc(&peer->flows);
 	dpr_flow_count_live(dn, flow, 1);
@@ -259,6 +300,8 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 		atomic64_inc(&peer->redirects);
 		return flow;
 	}
+	if (!IS_ERR(old))
+		dpr_flow_insist(old);
 	dpr_flow_count_live(dn, flow, -1);
 	atomic_dec(&peer->flows);
 	dpr_peer_put(peer);

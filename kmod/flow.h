@@ -14,6 +14,7 @@
 #include "parse.h"
 
 #define DPR_FLOW_GONE	0xff	/* removed; on its way to be freed */
+#define DPR_FLOW_RETURNED 0xff	/* the peer refused it; it is placed anew */
 
 /**
  * struct dpr_flow - one redirected connection; one cache line
@@ -26,6 +27,8 @@
  * @last: jiffies of the client's last packet
  * @state: enum dpr_flow_state or DPR_FLOW_GONE
  * @shard: which of dpr_net.embryos it was put on
+ * @offer: the peer may refuse it, as the so many-th one, from 1; or
+ *	DPR_FLOW_RETURNED; 0: it must take it
  * @embryo: on dpr_net.embryos while @state is DPR_FLOW_SYN
  * @rcu: frees it
  */
@@ -39,6 +42,7 @@ struct dpr_flow {
 	u32 last;
 	u8 state;
 	u8 shard;
+	u8 offer;
 	union {
 		struct list_head embryo;
 		struct rcu_head rcu;
@@ -67,10 +71,12 @@ void dpr_flow_teardown(struct dpr_net *dn);
 struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 				 const struct dpr_config *cfg,
 				 const struct dpr_segment *seg,
-				 struct dpr_peer *peer);
+				 struct dpr_peer *peer, u8 offer);
 void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 		    const struct dpr_segment *seg);
 bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow);
+bool dpr_flow_insist(struct dpr_flow *flow);
+u8 dpr_flow_take_back(struct dpr_net *dn, struct dpr_flow *flow);
 void dpr_flow_expire(struct dpr_net *dn, u32 budget,
 		     struct dpr_expired *result);
 

@@ -83,7 +83,7 @@ static void dpr_hook_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 			   const struct dpr_segment *seg,
 			   struct dpr_peer *peer)
 {
-	struct dpr_flow *flow = dpr_flow_insert(dn, cfg, seg, peer);
+	struct dpr_flow *flow = dpr_flow_insert(dn, cfg, seg, peer, 0);
 
 	if (!IS_ERR(flow))
 		dpr_flow_track(dn, flow, seg);

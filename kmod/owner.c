@@ -374,7 +374,7 @@ static bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	seg = ask->seg;
 	ask->tries = 0;
 	spin_unlock(&table->lock);
-	flow = dpr_flow_insert(dn, cfg, &seg, peer);
+	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0);
 	if (IS_ERR(flow))
 		return false;
 	dpr_flow_track(dn, flow, &seg);

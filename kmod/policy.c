@@ -351,14 +351,16 @@ static u64 dpr_policy_mean(const struct dpr_policy_args *args,
 /*
  * Is the host's load below MaxLoad? That is a number, or follows the cluster:
  * half a connection below the mean of all hosts, so that about half of them
- * are below it. A host without load is below it always.
+ * are below it. A host without load is below it always. Where connections are
+ * offered it has to be one of the two.
  */
 static bool dpr_policy_below(const struct dpr_policy_args *args,
 			     const struct dpr_order *order)
 {
 	u64 own;
 
-	if (args->max_load != DPR_MAX_LOAD_AUTO)
+	if (args->max_load != DPR_MAX_LOAD_AUTO &&
+	    (args->max_load || args->policy != DPR_POLICY_OFFER))
 		return args->own_load < args->max_load;
 	own = (args->own_load << 20) + (args->connection_load << 19);
 	return !args->own_load ||
@@ -404,19 +406,24 @@ struct dpr_decision dpr_policy_decide(const struct dpr_policy_args *args,
 }
 
 /**
- * dpr_policy_accepts - does this host take a connection that a peer offers
+ * dpr_policy_refuses - does this host refuse a connection that a peer offers
  * @args: the situation
  * @order: the peers
  *
- * It refuses if it would redirect it, had the client come straight to it.
+ * It does if it would offer it to others, had the client come straight to it;
+ * one that drains does always, as the peer may not have heard of that.
+ *
+ * Return: the DPR_STAT_REFUSED_* that says why, DPR_STAT_UNSPEC if it takes it.
  */
-bool dpr_policy_accepts(const struct dpr_policy_args *args,
-			const struct dpr_order *order)
+enum dpr_stat dpr_policy_refuses(const struct dpr_policy_args *args,
+				 const struct dpr_order *order)
 {
 	if (args->draining)
-		return false;
-	return args->policy == DPR_POLICY_OFF || !order->n ||
-	       dpr_policy_below(args, order);
+		return DPR_STAT_REFUSED_DRAINING;
+	if (args->policy != DPR_POLICY_OFFER || dpr_policy_below(args, order) ||
+	    dpr_policy_lowest(args, order) == order->n)
+		return DPR_STAT_UNSPEC;
+	return DPR_STAT_REFUSED_LOAD;
 }
 
 static u32 dpr_policy_mix(u32 x)

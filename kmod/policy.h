@@ -17,12 +17,7 @@
 /* Loads are capped here, so that a key of the order fits 64 bits. */
 #define DPR_LOAD_MAX	(1ULL << 43)
 
-/*
- * A policy that is only simulated so far: a peer drawn as by DPR_POLICY_TWO is
- * offered the connection, and may refuse it; then another one is, up to
- * DPR_MAX_OFFERS times; the next one must take it.
- */
-#define DPR_POLICY_OFFER	(DPR_POLICY_MAX + 1U)
+/* Peers that may refuse a connection; the next one must take it. */
 #define DPR_MAX_OFFERS		2
 
 /* The four metrics of the paper (section 3.1), in its order. */
@@ -139,8 +134,8 @@ bool dpr_policy_stale(const struct dpr_policy_args *args,
 		      const struct dpr_order *order);
 struct dpr_decision dpr_policy_decide(const struct dpr_policy_args *args,
 				      const struct dpr_order *order);
-bool dpr_policy_accepts(const struct dpr_policy_args *args,
-			const struct dpr_order *order);
+enum dpr_stat dpr_policy_refuses(const struct dpr_policy_args *args,
+				 const struct dpr_order *order);
 u32 dpr_policy_hash(u32 hash, u32 client, u16 port, u32 hosts);
 
 #endif /* _DPR_POLICY_H */

@@ -17,12 +17,14 @@
 #include "receive.h"
 #include "reset.h"
 #include "service.h"
+#include "syn.h"
 #include "tunnel.h"
 
 /**
  * struct dpr_inner - a redirected packet, while it is examined
  * @olen: length of the outer header
  * @marked: the outer header has the marker bit
+ * @offer: it has no DF: a SYN in it is an offer
  * @ce: congestion was experienced on the way between the hosts
  * @sk: the socket it is for, NULL if unknown
  * @refcounted: a reference on @sk is held
@@ -32,6 +34,7 @@
 struct dpr_inner {
 	unsigned int olen;
 	bool marked;
+	bool offer;
 	bool ce;
 	struct sock *sk;
 	bool refcounted;
@@ -213,8 +216,37 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 		in->sk = in->listener;
 }
 
-static unsigned int dpr_receive_tcp(struct dpr_net *dn, struct sk_buff *skb,
-				    struct dpr_inner *in)
+/* Sends an offer back if this host refuses it. False if it takes it. */
+static bool dpr_receive_refused(struct dpr_net *dn,
+				const struct dpr_config *cfg,
+				struct sk_buff *skb,
+				const struct dpr_inner *in)
+{
+	const struct iphdr *iph = dpr_receive_inner(skb, in);
+	struct dpr_segment seg;
+	struct dpr_peer *peer;
+	enum dpr_stat why;
+
+	dpr_parse_segment(iph, ntohs(iph->tot_len), &seg);
+	if (skb->len - in->olen > DPR_TUNNEL_OFFER_MAX || skb_is_gso(skb) ||
+	    !dpr_service_ours(dn, ntohs(seg.key.port)) ||
+	    !dpr_receive_addresses(dn, iph, in))
+		return false;
+	why = dpr_syn_refuses(dn, cfg, skb, &seg.key);
+	if (!why)
+		return false;
+	peer = dpr_peer_find(dn, ip_hdr(skb)->saddr);
+	if (!peer)
+		return false;
+	dpr_stats_inc(dn, why);
+	/* As it came: its outer header tells whose offer it is. */
+	dpr_tunnel_send(dn, cfg, skb, peer);
+	return true;
+}
+
+static unsigned int dpr_receive_tcp(struct dpr_net *dn,
+				    const struct dpr_config *cfg,
+				    struct sk_buff *skb, struct dpr_inner *in)
 {
 	const struct iphdr *iph = dpr_receive_inner(skb, in);
 	unsigned int hlen = iph->ihl * 4;
@@ -235,6 +267,8 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn, struct sk_buff *skb,
 	if (!in->marked && !dpr_service_ours(dn, ntohs(th->dest)))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
 	syn = th->syn && !th->ack;
+	if (syn && in->offer && dpr_receive_refused(dn, cfg, skb, in))
+		return NF_STOLEN;
 	dpr_receive_lookup(dn, skb, in);
 	if (!dpr_receive_addresses(dn, dpr_receive_inner(skb, in), in)) {
 		dpr_receive_put(in);
@@ -257,6 +291,75 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn, struct sk_buff *skb,
 	if (syn && verdict == NF_ACCEPT)
 		dpr_stats_inc(dn, DPR_STAT_RX_SYN);
 	return verdict;
+}
+
+/*
+ * Takes off the header of this host's own offer, which is now @in's inner one.
+ * What is left must be the SYN that it offered.
+ */
+static enum dpr_stat dpr_receive_offered(struct sk_buff *skb,
+					 struct dpr_inner *in,
+					 struct dpr_segment *seg)
+{
+	const struct iphdr *iph = dpr_receive_inner(skb, in);
+	const u8 tos = iph->tos;
+	unsigned int hlen;
+	bool ce = false;
+
+	in->olen += iph->ihl * 4;
+	if (!dpr_receive_valid(skb, in))
+		return DPR_STAT_RX_MALFORMED;
+	iph = dpr_receive_inner(skb, in);
+	if (iph->protocol != IPPROTO_TCP || ip_is_fragment(iph))
+		return DPR_STAT_RX_NESTED;
+	hlen = iph->ihl * 4;
+	if (!pskb_may_pull(skb, in->olen + hlen + sizeof(struct tcphdr)))
+		return DPR_STAT_RX_MALFORMED;
+	iph = dpr_receive_inner(skb, in);
+	if (!dpr_parse_tcp_whole(iph, (const void *)iph + hlen))
+		return DPR_STAT_RX_MALFORMED;
+	if (__INET_ECN_decapsulate(tos, iph->tos, &ce) > 1)
+		return DPR_STAT_RX_ECN;
+	in->ce |= ce;
+	dpr_parse_segment(iph, ntohs(iph->tot_len), seg);
+	return seg->syn ? DPR_STAT_UNSPEC : DPR_STAT_RX_NESTED;
+}
+
+/* A redirected packet in which is another one: an offer of ours, refused? */
+static unsigned int dpr_receive_returned(struct dpr_net *dn,
+					 const struct dpr_config *cfg,
+					 struct sk_buff *skb,
+					 struct dpr_inner *in)
+{
+	const struct iphdr *offer = dpr_receive_inner(skb, in);
+	const __be32 peer = ip_hdr(skb)->saddr;
+	struct dpr_segment seg;
+	struct dpr_flow *flow;
+	enum dpr_stat why;
+	u8 refusals;
+
+	if (offer->saddr != in->local || offer->daddr != peer ||
+	    offer->frag_off & htons(IP_DF | IP_MF | IP_OFFSET))
+		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NESTED);
+	why = dpr_receive_offered(skb, in, &seg);
+	if (why)
+		return dpr_receive_refuse(dn, skb, in, why);
+	flow = dpr_flow_find(dn, &seg.key);
+	if (!flow || flow->peer->address != peer || flow->isn != seg.seq) {
+		dpr_stats_inc(dn, DPR_STAT_OFFER_UNKNOWN);
+		return NF_DROP;
+	}
+	refusals = dpr_flow_take_back(dn, flow);
+	if (!refusals) {
+		dpr_stats_inc(dn, DPR_STAT_OFFER_LATE);
+		return NF_DROP;
+	}
+	dpr_stats_inc(dn, DPR_STAT_OFFER_RETURNED);
+	if (!dpr_receive_unwrap(skb, in)) {
+		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
+		return NF_DROP;
+	}
+	return dpr_syn_returned(dn, cfg, skb, &seg, peer, refusals);
 }
 
 static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
@@ -297,6 +400,7 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_inner in = {
 		.olen = outer->ihl * 4,
 		.marked = outer->frag_off & htons(DPR_TUNNEL_MARK),
+		.offer = !(outer->frag_off & htons(IP_DF)),
 		.local = outer->daddr,
 	};
 	u8 otos = outer->tos;
@@ -314,8 +418,6 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (ip_is_fragment(outer) || !dpr_receive_valid(skb, &in))
 		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_MALFORMED);
 	iph = dpr_receive_inner(skb, &in);
-	if (iph->protocol == IPPROTO_IPIP)
-		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_NESTED);
 	if (ipv4_is_loopback(iph->saddr) || ipv4_is_loopback(iph->daddr))
 		return dpr_receive_refuse(dn, skb, &in,
 					  DPR_STAT_RX_BAD_ADDRESS);
@@ -323,8 +425,10 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (ecn > 1)
 		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_ECN);
 	switch (iph->protocol) {
+	case IPPROTO_IPIP:
+		return dpr_receive_returned(dn, cfg, skb, &in);
 	case IPPROTO_TCP:
-		return dpr_receive_tcp(dn, skb, &in);
+		return dpr_receive_tcp(dn, cfg, skb, &in);
 	case IPPROTO_ICMP:
 		return dpr_receive_icmp(dn, skb, &in);
 	case DPR_OWNER_PROTOCOL:

@@ -309,3 +309,33 @@ void dpr_tunnel_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	else
 		dpr_tunnel_send_large(dn, skb, route, mtu);
 }
+
+/**
+ * dpr_tunnel_offer - redirect a SYN that the peer may refuse
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: the client's SYN, of DPR_TUNNEL_OFFER_MAX bytes at the most; consumed
+ * @peer: the host that it is offered to
+ *
+ * What tells an offer is that the outer header has no DF. A host that knows no
+ * offers does not look at that. Called under RCU in softirq.
+ */
+void dpr_tunnel_offer(struct dpr_net *dn, const struct dpr_config *cfg,
+		      struct sk_buff *skb, struct dpr_peer *peer)
+{
+	const struct dpr_route *route;
+	struct dpr_route offer;
+
+	route = dpr_route_get(dn, cfg, peer->routes, peer->address);
+	if (unlikely(!route)) {
+		dpr_tunnel_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
+		return;
+	}
+	offer = *route;
+	offer.header.frag_off &= ~htons(IP_DF);
+	offer.check += (__force u16)~htons(IP_DF);
+	skb_dst_drop(skb);
+	/* The peer's reference lasts as long as this RCU section. */
+	skb_dst_set_noref(skb, &route->rt->dst);
+	dpr_tunnel_output(dn, skb, &offer);
+}

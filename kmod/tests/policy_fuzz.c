@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		view[first].open = false;
 		dpr_policy_moved(&order, first);
 	}
-	dpr_policy_accepts(&args, &order);
+	dpr_policy_refuses(&args, &order);
 	d = dpr_policy_decide(&args, &order);
 	if (d.outcome != DPR_STAT_REDIRECTED)
 		return 0;

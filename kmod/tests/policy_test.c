@@ -331,7 +331,7 @@ static void test_offer(void)
 
 	v[2].weight = 2;
 	for (i = 0; i < 40000; i++) {
-		struct dpr_policy_args a = args(DPR_POLICY_OFFER, 5);
+		struct dpr_policy_args a = args(DPR_POLICY_OFFER, 99);
 
 		count[decide(&a, v, HOSTS).peer]++;
 	}
@@ -339,7 +339,7 @@ static void test_offer(void)
 	check(abs(count[0] - 10000) < 500 && abs(count[1] - 10000) < 500,
 	      "any peer is offered the connection, by its weight");
 	for (i = 0; i < 1000; i++) {
-		struct dpr_policy_args a = args(DPR_POLICY_OFFER, 5);
+		struct dpr_policy_args a = args(DPR_POLICY_OFFER, 99);
 
 		a.avoid = v[1].address;
 		a.client = v[0].address;
@@ -380,8 +380,9 @@ static void test_auto(void)
 	check(!keeps(1, 1, v, HOSTS), "with the only load it does not");
 }
 
-/* Does a host take what a peer offers. */
-static bool accepts(u32 policy, u64 load, u64 max_load, bool draining)
+/* Why a host refuses what a peer offers. */
+static enum dpr_stat refuses(u32 policy, u64 load, u64 max_load, bool draining,
+			     bool open)
 {
 	struct dpr_view v[2] = { view(0, 10), view(1, 30) };
 	u64 rank[4];
@@ -392,22 +393,34 @@ static bool accepts(u32 policy, u64 load, u64 max_load, bool draining)
 	a.max_load = max_load;
 	a.connection_load = 1;
 	a.draining = draining;
+	v[0].open = open;
+	v[1].open = open;
 	dpr_policy_sort(&order);
-	return dpr_policy_accepts(&a, &order);
+	return dpr_policy_refuses(&a, &order);
 }
 
-static void test_accepts(void)
+static void test_refuses(void)
 {
-	check(accepts(DPR_POLICY_OFFER, 9, 10, false) &&
-	      !accepts(DPR_POLICY_OFFER, 10, 10, false),
-	      "offers are accepted below MaxLoad only");
-	check(accepts(DPR_POLICY_OFFER, 19, DPR_MAX_LOAD_AUTO, false) &&
-	      !accepts(DPR_POLICY_OFFER, 20, DPR_MAX_LOAD_AUTO, false),
-	      "or below the mean");
-	check(!accepts(DPR_POLICY_OFFER, 0, 10, true),
-	      "a host that drains refuses");
-	check(accepts(DPR_POLICY_OFF, 99, 0, false),
-	      "one that never redirects takes all");
+	u32 policy;
+
+	check(!refuses(DPR_POLICY_OFFER, 9, 10, false, true) &&
+	      refuses(DPR_POLICY_OFFER, 10, 10, false, true) ==
+	      DPR_STAT_REFUSED_LOAD, "offers are taken below MaxLoad only");
+	check(!refuses(DPR_POLICY_OFFER, 19, DPR_MAX_LOAD_AUTO, false, true) &&
+	      refuses(DPR_POLICY_OFFER, 20, DPR_MAX_LOAD_AUTO, false, true) ==
+	      DPR_STAT_REFUSED_LOAD, "or below the mean");
+	check(!refuses(DPR_POLICY_OFFER, 19, 0, false, true) &&
+	      refuses(DPR_POLICY_OFFER, 20, 0, false, true),
+	      "which a MaxLoad of 0 stands for");
+	check(!refuses(DPR_POLICY_OFFER, 99, 10, false, false),
+	      "who knows of no other host takes all");
+	for (policy = 0; policy <= DPR_POLICY_MAX; policy++) {
+		check(refuses(policy, 0, 10, true, true) ==
+		      DPR_STAT_REFUSED_DRAINING, "a host that drains refuses");
+		check(policy == DPR_POLICY_OFFER ||
+		      !refuses(policy, 99, 0, false, true),
+		      "hosts of other policies take all");
+	}
 }
 
 /* The sums that the mean is made of, after any changes, against adding up. */
@@ -476,7 +489,7 @@ int main(void)
 	test_two();
 	test_offer();
 	test_auto();
-	test_accepts();
+	test_refuses();
 	test_sums();
 	test_against_model();
 	test_hash();

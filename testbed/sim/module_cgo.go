@@ -15,9 +15,6 @@ import (
 // operator sets for a longer period, three of them.
 func (c *Config) maxAge() uint32 { return uint32(max(3000, 3000*c.Period)) }
 
-// offerWord is the name of module.Offer.
-const offerWord = "offer"
-
 // modular decides by the module's own code.
 type modular struct {
 	c     *cluster
@@ -27,9 +24,7 @@ type modular struct {
 
 func newModule(c *cluster) (dispatcher, error) {
 	d := &modular{c: c, host: module.Host{MaxLoad: c.cfg.MaxLoad, MaxAge: c.cfg.maxAge()}}
-	if c.cfg.Policy == offerWord {
-		d.host.Policy = module.Offer
-	} else if err := d.host.Policy.UnmarshalText([]byte(c.cfg.Policy)); err != nil {
+	if err := d.host.Policy.UnmarshalText([]byte(c.cfg.Policy)); err != nil {
 		return nil, nil // not the module's
 	}
 	if d.host.Policy == dprnl.PolicyStateless {
@@ -54,7 +49,7 @@ func (d *modular) as(host int) {
 	if h.Estimate == dprnl.EstimateReported {
 		return
 	}
-	if h.Policy == module.Offer {
+	if h.Policy == dprnl.PolicyOffer {
 		h.Since = d.c.links.since[host] // it asks for no single peer's load
 		return
 	}
@@ -73,11 +68,11 @@ func (d *modular) place(host int) (to, refusals int) {
 		d.as(host)
 		d.host.Avoid = avoid
 		to = d.table.Decide(&d.host)
-		if to == host || d.host.Policy != module.Offer || refusals == module.MaxOffers {
+		if to == host || d.host.Policy != dprnl.PolicyOffer || refusals == module.MaxOffers {
 			return to, refusals
 		}
 		d.as(to)
-		if d.table.Accepts(&d.host) {
+		if !d.table.Refuses(&d.host) {
 			return to, refusals
 		}
 		refusals++
@@ -92,6 +87,6 @@ func (d *modular) hear(host int) {
 // ModulePolicies returns the names of the module's policies that are simulated.
 func ModulePolicies() []string {
 	return []string{
-		dprnl.PolicyLowest.String(), dprnl.PolicyInverse.String(), dprnl.PolicyTwo.String(), offerWord,
+		dprnl.PolicyLowest.String(), dprnl.PolicyInverse.String(), dprnl.PolicyTwo.String(), dprnl.PolicyOffer.String(),
 	}
 }

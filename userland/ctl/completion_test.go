@@ -48,7 +48,7 @@ func TestComplete(t *testing.T) {
 		"":                                   "status service policy config peers flows load stats reports top events drain leave undrain zone expire apply check completion",
 		"p":                                  "policy peers",
 		"service ":                           "add del list",
-		"policy set ":                        "off stateless lowest inverse two",
+		"policy set ":                        "off stateless lowest inverse two offer",
 		"policy set l":                       "lowest",
 		"policy set lowest --h":              "--hash --help",
 		"policy set lowest --hash ":          "address-port port",

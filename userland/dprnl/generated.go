@@ -156,6 +156,13 @@ const (
 	// PolicyTwo: of two peers drawn at random, in proportion to their weights,
 	// the one of lower estimated load (power of two choices).
 	PolicyTwo Policy = 4
+	// PolicyOffer: a peer drawn at random, in proportion to its weight, is
+	// offered the connection, and refuses it unless its own load is below
+	// MaxLoad; then another one is offered it. What two have refused, and what
+	// the client asks for a second time, has to be taken. A MaxLoad of 0 is
+	// DPR_MAX_LOAD_AUTO here: without any, all would refuse. Only hosts of this
+	// policy refuse, and hosts that drain.
+	PolicyOffer Policy = 5
 )
 
 var namesPolicy = wordTable{kind: "policy", words: []string{
@@ -164,6 +171,7 @@ var namesPolicy = wordTable{kind: "policy", words: []string{
 	2: "lowest",
 	3: "inverse",
 	4: "two",
+	5: "offer",
 }}
 
 // String returns the value's word, or its number if this package does not
@@ -505,93 +513,110 @@ const (
 	StatRedirected Stat = 9
 	// StatRedirectedHash: redirected by the stateless hash, no flow.
 	StatRedirectedHash Stat = 10
+	// StatOffered: SYNs that peers were offered and might refuse.
+	StatOffered Stat = 11
+	// StatOfferReturned: of these, sent back by the peer: it refused.
+	StatOfferReturned Stat = 12
+	// StatOfferServed: of the connections redirected, served here in the end:
+	// after a refusal own load was below MaxLoad, or no peer was usable.
+	StatOfferServed Stat = 13
+	// StatOfferLate: refusals dropped: of a connection that is not on offer any
+	// more. The client had repeated its SYN, or the connection is made.
+	StatOfferLate Stat = 14
+	// StatOfferUnknown: refusals dropped: of a connection, or a SYN, that this
+	// peer was not offered.
+	StatOfferUnknown Stat = 15
+	// StatRefusedLoad: offers of peers refused: own load was not below MaxLoad.
+	StatRefusedLoad Stat = 16
+	// StatRefusedDraining: offers of peers refused: this host drains.
+	StatRefusedDraining Stat = 17
 	// StatSynRetransmitted: a SYN of a flow, sent after the first copy.
-	StatSynRetransmitted Stat = 11
+	StatSynRetransmitted Stat = 18
 	// StatSynOwned: a SYN of a connection that this host serves already.
-	StatSynOwned Stat = 12
+	StatSynOwned Stat = 19
 	// StatTxPackets: packets redirected (a super-packet counts once).
-	StatTxPackets Stat = 13
+	StatTxPackets Stat = 20
 	// StatTxBytes: their bytes, without the outer header.
-	StatTxBytes Stat = 14
+	StatTxBytes Stat = 21
 	// StatTxIcmp: of these, ICMP errors about a redirected connection.
-	StatTxIcmp Stat = 15
+	StatTxIcmp Stat = 22
 	// StatTxFragmented: packets fragmented before encapsulation.
-	StatTxFragmented Stat = 16
+	StatTxFragmented Stat = 23
 	// StatTxTooBig: refused with ICMP fragmentation needed.
-	StatTxTooBig Stat = 17
+	StatTxTooBig Stat = 24
 	// StatTxNoRoute: dropped: no usable route to the peer.
-	StatTxNoRoute Stat = 18
+	StatTxNoRoute Stat = 25
 	// StatTxNoMemory: dropped: no memory for the outer header.
-	StatTxNoMemory Stat = 19
+	StatTxNoMemory Stat = 26
 	// StatTxError: dropped by the output path (firewall, queue, device).
-	StatTxError Stat = 20
+	StatTxError Stat = 27
 	// StatRxPackets: accepted (a super-packet counts once).
-	StatRxPackets Stat = 21
+	StatRxPackets Stat = 28
 	// StatRxBytes: their bytes, without the outer header.
-	StatRxBytes Stat = 22
+	StatRxBytes Stat = 29
 	// StatRxSyn: of these, SYNs.
-	StatRxSyn Stat = 23
+	StatRxSyn Stat = 30
 	// StatRxIcmp: of these, ICMP errors.
-	StatRxIcmp Stat = 24
+	StatRxIcmp Stat = 31
 	// StatRxStranger: dropped: marked, but not from a known peer.
-	StatRxStranger Stat = 25
+	StatRxStranger Stat = 32
 	// StatRxMalformed: dropped: inner header truncated or invalid.
-	StatRxMalformed Stat = 26
+	StatRxMalformed Stat = 33
 	// StatRxNested: dropped: the inner packet is IP-in-IP again.
-	StatRxNested Stat = 27
+	StatRxNested Stat = 34
 	// StatRxBadAddress: dropped: inner addresses that no client's packet can have
 	// (loopback, multicast, broadcast, zero, this host as source).
-	StatRxBadAddress Stat = 28
+	StatRxBadAddress Stat = 35
 	// StatRxNotServed: dropped: inner packet is neither TCP nor an ICMP error
 	// about a TCP connection, or it is a RST that no socket wants.
-	StatRxNotServed Stat = 29
+	StatRxNotServed Stat = 36
 	// StatRxEcn: dropped: outer CE on an inner packet that is not ECN-capable
 	// (RFC 6040).
-	StatRxEcn Stat = 30
+	StatRxEcn Stat = 37
 	// StatRxChecksum: dropped: no socket wanted it and its TCP checksum was
 	// wrong.
-	StatRxChecksum Stat = 31
+	StatRxChecksum Stat = 38
 	// StatRxReset: no socket wanted it; answered by a RST.
-	StatRxReset Stat = 32
+	StatRxReset Stat = 39
 	// StatRxNoMemory: dropped: no memory.
-	StatRxNoMemory Stat = 33
+	StatRxNoMemory Stat = 40
 	// StatRxListenerDeferred: SYN held while its listener was prepared.
-	StatRxListenerDeferred Stat = 34
+	StatRxListenerDeferred Stat = 41
 	// StatFragmentsGathered: packets put together before classification.
-	StatFragmentsGathered Stat = 35
+	StatFragmentsGathered Stat = 42
 	// StatMssLowered: SYN-ACKs whose MSS was lowered by 20.
-	StatMssLowered Stat = 36
+	StatMssLowered Stat = 43
 	// StatFlowsExpired: flows removed by their timeout.
-	StatFlowsExpired Stat = 37
+	StatFlowsExpired Stat = 44
 	// StatFlowsEvicted: embryonic flows that gave way to new ones.
-	StatFlowsEvicted Stat = 38
+	StatFlowsEvicted Stat = 45
 	// StatFlowsReplaced: closing flows replaced by a new connection.
-	StatFlowsReplaced Stat = 39
+	StatFlowsReplaced Stat = 46
 	// StatFlowsReset: flows ended because their peer is dead.
-	StatFlowsReset Stat = 40
+	StatFlowsReset Stat = 47
 	// StatFlowsDeleted: flows removed by DPR_CMD_FLOW_DEL.
-	StatFlowsDeleted Stat = 41
+	StatFlowsDeleted Stat = 48
 	// StatOwnerAsked: segments dropped for which the peers were asked.
-	StatOwnerAsked Stat = 42
+	StatOwnerAsked Stat = 49
 	// StatOwnerWaited: segments dropped because they were asked just before.
-	StatOwnerWaited Stat = 43
+	StatOwnerWaited Stat = 50
 	// StatOwnerLimited: segments dropped because too much is asked already.
-	StatOwnerLimited Stat = 44
+	StatOwnerLimited Stat = 51
 	// StatOwnerFound: connections that got a flow: a peer claimed them.
-	StatOwnerFound Stat = 45
+	StatOwnerFound Stat = 52
 	// StatOwnerUnknown: segments left to the stack, which answers with a RST: no
 	// peer claimed the connection.
-	StatOwnerUnknown Stat = 46
+	StatOwnerUnknown Stat = 53
 	// StatOwnerClaimed: connections that this host claimed.
-	StatOwnerClaimed Stat = 47
+	StatOwnerClaimed Stat = 54
 	// StatRxOwnerAsked: questions of peers received.
-	StatRxOwnerAsked Stat = 48
+	StatRxOwnerAsked Stat = 55
 	// StatRxOwnerRefused: claims refused: not asked for, or no room for a flow.
-	StatRxOwnerRefused Stat = 49
+	StatRxOwnerRefused Stat = 56
 	// StatFlows: gauge; flows now.
-	StatFlows Stat = 50
+	StatFlows Stat = 57
 	// StatFlowsLive: gauge; flows in state SYN or established now.
-	StatFlowsLive Stat = 51
+	StatFlowsLive Stat = 58
 )
 
 var statTable = [...]statInfo{
@@ -605,45 +630,52 @@ var statTable = [...]statInfo{
 	8:  {"served_no_memory", "The SYN decision: served: no memory for a flow.", false},
 	9:  {"redirected", "The SYN decision: redirected, a flow was made.", false},
 	10: {"redirected_hash", "The SYN decision: redirected by the stateless hash, no flow.", false},
-	11: {"syn_retransmitted", "Other SYNs: a SYN of a flow, sent after the first copy.", false},
-	12: {"syn_owned", "Other SYNs: a SYN of a connection that this host serves already.", false},
-	13: {"tx_packets", "Packets sent to peers: packets redirected (a super-packet counts once).", false},
-	14: {"tx_bytes", "Packets sent to peers: their bytes, without the outer header.", false},
-	15: {"tx_icmp", "Packets sent to peers: of these, ICMP errors about a redirected connection.", false},
-	16: {"tx_fragmented", "Packets sent to peers: packets fragmented before encapsulation.", false},
-	17: {"tx_too_big", "Packets sent to peers: refused with ICMP fragmentation needed.", false},
-	18: {"tx_no_route", "Packets sent to peers: dropped: no usable route to the peer.", false},
-	19: {"tx_no_memory", "Packets sent to peers: dropped: no memory for the outer header.", false},
-	20: {"tx_error", "Packets sent to peers: dropped by the output path (firewall, queue, device).", false},
-	21: {"rx_packets", "Marked packets received: accepted (a super-packet counts once).", false},
-	22: {"rx_bytes", "Marked packets received: their bytes, without the outer header.", false},
-	23: {"rx_syn", "Marked packets received: of these, SYNs.", false},
-	24: {"rx_icmp", "Marked packets received: of these, ICMP errors.", false},
-	25: {"rx_stranger", "Marked packets received: dropped: marked, but not from a known peer.", false},
-	26: {"rx_malformed", "Marked packets received: dropped: inner header truncated or invalid.", false},
-	27: {"rx_nested", "Marked packets received: dropped: the inner packet is IP-in-IP again.", false},
-	28: {"rx_bad_address", "Marked packets received: dropped: inner addresses that no client's packet can have (loopback, multicast, broadcast, zero, this host as source).", false},
-	29: {"rx_not_served", "Marked packets received: dropped: inner packet is neither TCP nor an ICMP error about a TCP connection, or it is a RST that no socket wants.", false},
-	30: {"rx_ecn", "Marked packets received: dropped: outer CE on an inner packet that is not ECN-capable (RFC 6040).", false},
-	31: {"rx_checksum", "Marked packets received: dropped: no socket wanted it and its TCP checksum was wrong.", false},
-	32: {"rx_reset", "Marked packets received: no socket wanted it; answered by a RST.", false},
-	33: {"rx_no_memory", "Marked packets received: dropped: no memory.", false},
-	34: {"rx_listener_deferred", "Marked packets received: SYN held while its listener was prepared.", false},
-	35: {"fragments_gathered", "Fragments of clients' packets: packets put together before classification.", false},
-	36: {"mss_lowered", "Replies: SYN-ACKs whose MSS was lowered by 20.", false},
-	37: {"flows_expired", "Flows: flows removed by their timeout.", false},
-	38: {"flows_evicted", "Flows: embryonic flows that gave way to new ones.", false},
-	39: {"flows_replaced", "Flows: closing flows replaced by a new connection.", false},
-	40: {"flows_reset", "Flows: flows ended because their peer is dead.", false},
-	41: {"flows_deleted", "Flows: flows removed by DPR_CMD_FLOW_DEL.", false},
-	42: {"owner_asked", "Orphans (enum dpr_orphans): segments dropped for which the peers were asked.", false},
-	43: {"owner_waited", "Orphans (enum dpr_orphans): segments dropped because they were asked just before.", false},
-	44: {"owner_limited", "Orphans (enum dpr_orphans): segments dropped because too much is asked already.", false},
-	45: {"owner_found", "Orphans (enum dpr_orphans): connections that got a flow: a peer claimed them.", false},
-	46: {"owner_unknown", "Orphans (enum dpr_orphans): segments left to the stack, which answers with a RST: no peer claimed the connection.", false},
-	47: {"owner_claimed", "Orphans (enum dpr_orphans): connections that this host claimed.", false},
-	48: {"rx_owner_asked", "Orphans (enum dpr_orphans): questions of peers received.", false},
-	49: {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, or no room for a flow.", false},
-	50: {"flows", "Gauges: flows now.", true},
-	51: {"flows_live", "Gauges: flows in state SYN or established now.", true},
+	11: {"offered", "Offers (DPR_POLICY_OFFER): SYNs that peers were offered and might refuse.", false},
+	12: {"offer_returned", "Offers (DPR_POLICY_OFFER): of these, sent back by the peer: it refused.", false},
+	13: {"offer_served", "Offers (DPR_POLICY_OFFER): of the connections redirected, served here in the end: after a refusal own load was below MaxLoad, or no peer was usable.", false},
+	14: {"offer_late", "Offers (DPR_POLICY_OFFER): refusals dropped: of a connection that is not on offer any more. The client had repeated its SYN, or the connection is made.", false},
+	15: {"offer_unknown", "Offers (DPR_POLICY_OFFER): refusals dropped: of a connection, or a SYN, that this peer was not offered.", false},
+	16: {"refused_load", "Offers (DPR_POLICY_OFFER): offers of peers refused: own load was not below MaxLoad.", false},
+	17: {"refused_draining", "Offers (DPR_POLICY_OFFER): offers of peers refused: this host drains.", false},
+	18: {"syn_retransmitted", "Other SYNs: a SYN of a flow, sent after the first copy.", false},
+	19: {"syn_owned", "Other SYNs: a SYN of a connection that this host serves already.", false},
+	20: {"tx_packets", "Packets sent to peers: packets redirected (a super-packet counts once).", false},
+	21: {"tx_bytes", "Packets sent to peers: their bytes, without the outer header.", false},
+	22: {"tx_icmp", "Packets sent to peers: of these, ICMP errors about a redirected connection.", false},
+	23: {"tx_fragmented", "Packets sent to peers: packets fragmented before encapsulation.", false},
+	24: {"tx_too_big", "Packets sent to peers: refused with ICMP fragmentation needed.", false},
+	25: {"tx_no_route", "Packets sent to peers: dropped: no usable route to the peer.", false},
+	26: {"tx_no_memory", "Packets sent to peers: dropped: no memory for the outer header.", false},
+	27: {"tx_error", "Packets sent to peers: dropped by the output path (firewall, queue, device).", false},
+	28: {"rx_packets", "Marked packets received: accepted (a super-packet counts once).", false},
+	29: {"rx_bytes", "Marked packets received: their bytes, without the outer header.", false},
+	30: {"rx_syn", "Marked packets received: of these, SYNs.", false},
+	31: {"rx_icmp", "Marked packets received: of these, ICMP errors.", false},
+	32: {"rx_stranger", "Marked packets received: dropped: marked, but not from a known peer.", false},
+	33: {"rx_malformed", "Marked packets received: dropped: inner header truncated or invalid.", false},
+	34: {"rx_nested", "Marked packets received: dropped: the inner packet is IP-in-IP again.", false},
+	35: {"rx_bad_address", "Marked packets received: dropped: inner addresses that no client's packet can have (loopback, multicast, broadcast, zero, this host as source).", false},
+	36: {"rx_not_served", "Marked packets received: dropped: inner packet is neither TCP nor an ICMP error about a TCP connection, or it is a RST that no socket wants.", false},
+	37: {"rx_ecn", "Marked packets received: dropped: outer CE on an inner packet that is not ECN-capable (RFC 6040).", false},
+	38: {"rx_checksum", "Marked packets received: dropped: no socket wanted it and its TCP checksum was wrong.", false},
+	39: {"rx_reset", "Marked packets received: no socket wanted it; answered by a RST.", false},
+	40: {"rx_no_memory", "Marked packets received: dropped: no memory.", false},
+	41: {"rx_listener_deferred", "Marked packets received: SYN held while its listener was prepared.", false},
+	42: {"fragments_gathered", "Fragments of clients' packets: packets put together before classification.", false},
+	43: {"mss_lowered", "Replies: SYN-ACKs whose MSS was lowered by 20.", false},
+	44: {"flows_expired", "Flows: flows removed by their timeout.", false},
+	45: {"flows_evicted", "Flows: embryonic flows that gave way to new ones.", false},
+	46: {"flows_replaced", "Flows: closing flows replaced by a new connection.", false},
+	47: {"flows_reset", "Flows: flows ended because their peer is dead.", false},
+	48: {"flows_deleted", "Flows: flows removed by DPR_CMD_FLOW_DEL.", false},
+	49: {"owner_asked", "Orphans (enum dpr_orphans): segments dropped for which the peers were asked.", false},
+	50: {"owner_waited", "Orphans (enum dpr_orphans): segments dropped because they were asked just before.", false},
+	51: {"owner_limited", "Orphans (enum dpr_orphans): segments dropped because too much is asked already.", false},
+	52: {"owner_found", "Orphans (enum dpr_orphans): connections that got a flow: a peer claimed them.", false},
+	53: {"owner_unknown", "Orphans (enum dpr_orphans): segments left to the stack, which answers with a RST: no peer claimed the connection.", false},
+	54: {"owner_claimed", "Orphans (enum dpr_orphans): connections that this host claimed.", false},
+	55: {"rx_owner_asked", "Orphans (enum dpr_orphans): questions of peers received.", false},
+	56: {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, or no room for a flow.", false},
+	57: {"flows", "Gauges: flows now.", true},
+	58: {"flows_live", "Gauges: flows in state SYN or established now.", true},
 }

@@ -38,7 +38,7 @@ func TestGenerated(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	for _, tt := range []struct{ got, want []string }{
-		{PolicyWords(), []string{"off", "stateless", "lowest", "inverse", "two"}},
+		{PolicyWords(), []string{"off", "stateless", "lowest", "inverse", "two", "offer"}},
 		{HashWords(), []string{"address-port", "port"}},
 		{EstimateWords(), []string{"corrected", "reported"}},
 		{MarkerWords(), []string{"fragbit", "source"}},
@@ -57,7 +57,7 @@ func TestWords(t *testing.T) {
 	}
 	p := PolicyLowest
 	err := p.UnmarshalText([]byte("Lowest"))
-	if err == nil || p != PolicyLowest || err.Error() != `"Lowest" is not a policy; it can be off, stateless, lowest, inverse, two` {
+	if err == nil || p != PolicyLowest || err.Error() != `"Lowest" is not a policy; it can be off, stateless, lowest, inverse, two, offer` {
 		t.Errorf("%v, %v", p, err)
 	}
 	var e EventType

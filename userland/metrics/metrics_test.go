@@ -141,7 +141,7 @@ func TestMetrics(t *testing.T) {
 		"dpr_up 1", "dpr_receive_up 1",
 		`dpr_decisions_total{decision="served",reason="below_max_load"} 102`,
 		`dpr_decisions_total{decision="redirected",reason="flow"} 109`, `dpr_decisions_total{decision="redirected",reason="hash"} 110`,
-		"dpr_rx_stranger_total 125", "dpr_mss_lowered_total 136",
+		"dpr_rx_stranger_total 132", "dpr_mss_lowered_total 143",
 		"# HELP dpr_rx_stranger_total Marked packets received: dropped: marked, but not from a known peer.",
 		`dpr_flows{state="live"} 1`, `dpr_flows{state="closing"} 4`, `dpr_flows_by_state{state="syn"} 3`,
 		`dpr_flows_by_state{state="established"} 2`, `dpr_flows_by_state{state="rst"} 0`, "dpr_flows_max 1000",

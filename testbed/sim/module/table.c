@@ -126,14 +126,14 @@ u32 sim_table_decide(struct sim_table *t, const struct sim_host *host,
 							 host->self;
 }
 
-bool sim_table_accepts(struct sim_table *t, const struct sim_host *host,
+bool sim_table_refuses(struct sim_table *t, const struct sim_host *host,
 		       const struct sim_change *change,
 		       const struct dpr_policy_args *args)
 {
-	bool accepts;
+	bool refuses;
 
 	sim_table_see(t, host, change);
-	accepts = dpr_policy_accepts(args, &t->order);
+	refuses = dpr_policy_refuses(args, &t->order) != DPR_STAT_UNSPEC;
 	sim_table_forget(t, host, change);
-	return accepts;
+	return refuses;
 }

@@ -18,12 +18,8 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// Offer is DPR_POLICY_OFFER, which the module itself does not have yet, and
 // MaxOffers is DPR_MAX_OFFERS.
-const (
-	Offer     dprnl.Policy = C.DPR_POLICY_OFFER
-	MaxOffers              = C.DPR_MAX_OFFERS
-)
+const MaxOffers = C.DPR_MAX_OFFERS
 
 // A Change is what a host alone knows of a peer: its live flows to it, and how
 // many these were when the peer's last report came.
@@ -93,8 +89,8 @@ func (t *Table) Decide(h *Host) int {
 	return int(C.sim_table_decide(t.c, &host, change, &args))
 }
 
-// Accepts says whether the host takes a connection that a peer offers.
-func (t *Table) Accepts(h *Host) bool {
+// Refuses says whether the host refuses a connection that a peer offers.
+func (t *Table) Refuses(h *Host) bool {
 	host, change, args := h.c()
-	return bool(C.sim_table_accepts(t.c, &host, change, &args))
+	return bool(C.sim_table_refuses(t.c, &host, change, &args))
 }

@@ -34,8 +34,8 @@ void sim_table_hear(struct sim_table *table, u32 peer, u64 load, u32 now,
 u32 sim_table_decide(struct sim_table *table, const struct sim_host *host,
 		     const struct sim_change *change,
 		     const struct dpr_policy_args *args);
-/* Does the host take what a peer offers. */
-bool sim_table_accepts(struct sim_table *table, const struct sim_host *host,
+/* Does the host refuse what a peer offers. */
+bool sim_table_refuses(struct sim_table *table, const struct sim_host *host,
 		       const struct sim_change *change,
 		       const struct dpr_policy_args *args);
 
