@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -31,9 +32,9 @@ func reproduceCommands() []*cli.Command {
 			&cli.IntFlag{Name: "seconds", Value: d.Seconds, Usage: "each run is measured for `N` seconds"},
 			&cli.IntFlag{Name: "warmup", Value: d.Warmup, Usage: "after `N` seconds that are not"},
 			&cli.IntFlag{Name: "repeat", Value: d.Repeat, Usage: "each policy runs `N` times"},
-			&cli.StringSliceFlag{Name: "policies", Usage: "`POLICY,POLICY…` that run", DefaultText: "all"},
+			&cli.StringSliceFlag{Name: "policies", Usage: "`POLICY,POLICY…` that run", DefaultText: strings.Join(d.Policies, ",")},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "`SEED` of what the users do in the first repeat; the next has the next"},
-			&cli.Int64Flag{Name: "max-load", Value: d.MaxLoad, Usage: "MaxLoad of the policy tcp, in connections (`N`)", DefaultText: "the best of the sweep"},
+			&cli.Int64Flag{Name: "max-load", Value: d.MaxLoad, Usage: "MaxLoad of the policies tcp and tcp-slow, in connections (`N`)", DefaultText: "the best of the sweep"},
 			&cli.IntFlag{Name: "sweep-seconds", Value: d.SweepSeconds, Usage: "each MaxLoad of the sweep is measured for `N` seconds; 0: no sweep"},
 			&cli.BoolFlag{Name: "no-simulation", Usage: "do not have the simulator do the same"},
 			&cli.StringFlag{Name: "study", Value: d.Study, Usage: "`DIRECTORY` of a study by dprlab sim-study that the report takes in if it is there"},

@@ -42,8 +42,9 @@ func TestOrder(t *testing.T) {
 	}
 	o := Defaults()
 	o.Lab, o.LoadCommand, o.Dir = "rtest", []string{self, surgeClient}, t.TempDir()
-	o.Scale, o.Seconds, o.Warmup, o.Repeat = 0.08, 12, 5, 1
+	o.Scale, o.Seconds, o.Warmup, o.Repeat = 0.15, 25, 10, 1
 	o.Policies, o.SweepSeconds, o.Files.Files = []string{None, Random, Corrected}, 0, 400
+	o.Files.MaxSize = 200_000
 	// The simulator wants C; this program is built without.
 	o.Simulate = false
 	o.Stdout, o.Progress = os.Stderr, os.Stderr

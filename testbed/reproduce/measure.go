@@ -20,10 +20,15 @@ type experiment struct {
 	lab *lab.Lab
 	o   *Options
 	m   *model
+	// period is how often servers report now.
+	period time.Duration
 }
 
 // run measures a policy once.
 func (e *experiment) run(ctx context.Context, p Policy, maxLoad, seed uint64, seconds int) (*RunResult, error) {
+	if err := e.reportEvery(ctx, p.period(e.m.scale)); err != nil {
+		return nil, err
+	}
 	for _, s := range e.lab.Servers() {
 		if _, err := e.lab.Output(ctx, s.Name, p.command(maxLoad)...); err != nil {
 			return nil, err
@@ -63,6 +68,31 @@ func (e *experiment) run(ctx context.Context, p Policy, maxLoad, seed uint64, se
 	run.count(counted, after)
 	return run, nil
 }
+
+// reportEvery has the servers report so often from now on. Their processes read
+// their configuration again, and put what it says of the policy in force.
+func (e *experiment) reportEvery(ctx context.Context, period time.Duration) error {
+	if period == e.period {
+		return nil
+	}
+	script := fmt.Sprintf(`sed -i -e '/^report_max_age/d' -e 's/^period = .*/period = "%v"/' -e '1i report_max_age = "%v"' /etc/dpr/dpr.toml &&
+for process in dpr-broadcast dpr-receive dpr-cleanup; do kill -HUP "$(svc pid $process)" || exit; done`, period, 3*period)
+	for _, s := range e.lab.Servers() {
+		if _, err := e.lab.Output(ctx, s.Name, "sh", "-c", script); err != nil {
+			return fmt.Errorf("reports of %s every %v: %w", s.Name, period, err)
+		}
+	}
+	e.period = period
+	select {
+	case <-time.After(reload):
+		return drive.AwaitPeers(ctx, e.lab)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// reload is how long the servers' processes take to read their configuration.
+const reload = 3 * time.Second
 
 // processes returns all processes of users.
 func (e *experiment) processes(seed uint64, duration time.Duration, start time.Time) []drive.SurgeProcess {

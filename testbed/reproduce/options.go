@@ -24,8 +24,8 @@ type Options struct {
 	Policies []string
 	// Seed determines the users of the first repeat; the next has the next.
 	Seed uint64
-	// MaxLoad is that of policies that have none of their own, in connections.
-	// Below 0: the best of the sweep's for TCP.
+	// MaxLoad is that of policies that have none of their own, TCP and TCPSlow,
+	// in connections. Below 0: for each the best of its sweep.
 	MaxLoad int64
 	// SweepSeconds is how long each MaxLoad of the sweep is measured; 0: no
 	// sweep.
@@ -61,8 +61,8 @@ const maxFile = 250_000
 // Defaults are the options of "make reproduce".
 func Defaults() Options {
 	return Options{
-		Scale: 0.2, Seconds: 45, Warmup: 8, Repeat: 5, Policies: names(), Seed: 1,
-		MaxLoad: -1, SweepSeconds: 20, Simulate: true, Study: "out/sim",
+		Scale: 0.2, Seconds: 24, Warmup: 12, Repeat: 5, Policies: standard, Seed: 1,
+		MaxLoad: -1, SweepSeconds: 12, Simulate: true, Study: "out/sim",
 		Variant: surge.Variants[0], Files: surge.FileSpec{Files: 2000, MaxSize: maxFile, Seed: 1},
 		Kernel: "6.1", Lab: "reproduce", Dir: "out/reproduce", Stdout: io.Discard, Progress: io.Discard,
 	}
@@ -92,8 +92,8 @@ func (o *Options) validate() error {
 		errs = append(errs, err)
 		seen[name] = true
 	}
-	if o.MaxLoad < 0 && o.SweepSeconds == 0 && seen[TCP] {
-		errs = append(errs, fmt.Errorf("max-load: without a sweep %s needs one", TCP))
+	if o.MaxLoad < 0 && o.SweepSeconds == 0 && (seen[TCP] || seen[TCPSlow]) {
+		errs = append(errs, fmt.Errorf("max-load: without a sweep %s and %s need one", TCP, TCPSlow))
 	}
 	if o.Simulate && len(sim.ModulePolicies()) == 0 {
 		errs = append(errs, errors.New("simulate: this program was built without C, and so without the module's policies"))

@@ -3,82 +3,30 @@
 package reproduce
 
 import (
-	"errors"
 	"fmt"
-	"image/color"
 	"math"
-	"os"
-	"path/filepath"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-)
 
-// The size of a figure.
-const (
-	plotWidth  = 16 * vg.Centimeter
-	plotHeight = 8 * vg.Centimeter
+	"dpr/testbed/chart"
 )
-
-// palette is told apart by people who see few colours, too.
-var palette = []color.Color{
-	color.RGBA{0xd5, 0x5e, 0x00, 0xff}, color.RGBA{0x00, 0x72, 0xb2, 0xff}, color.RGBA{0x00, 0x9e, 0x73, 0xff},
-	color.RGBA{0xcc, 0x79, 0xa7, 0xff}, color.RGBA{0xe6, 0x9f, 0x00, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff}, color.Gray{0x60},
-}
 
 // figure is a drawing in a file of the report's directory.
 type figure struct{ File, Caption string }
 
-// newPlot returns an empty plot.
-func newPlot(title, x, y string) *plot.Plot {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
-	p.Title.Padding, p.Y.Min = vg.Points(6), 0
-	p.Legend.Top, p.Legend.Padding, p.Legend.ThumbnailWidth = true, vg.Points(2), vg.Points(24)
-	grid := plotter.NewGrid()
-	grid.Vertical.Color, grid.Horizontal.Color = color.Gray{0xe0}, color.Gray{0xe0}
-	p.Add(grid)
-	return p
-}
-
-// dotsPerInch of the figures: twice what a screen has.
-const dotsPerInch = 192
-
-// save writes a plot into a directory, as dots: a drawing's text would look as
-// the reader's fonts happen to be.
+// save writes a plot into a directory.
 func save(p *plot.Plot, dir, name, caption string) (figure, error) {
-	c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(plotWidth, plotHeight), vgimg.UseDPI(dotsPerInch))}
-	p.Draw(draw.New(c))
-	f, err := os.Create(filepath.Join(dir, name))
-	if err != nil {
-		return figure{}, fmt.Errorf("drawing %s: %w", name, err)
-	}
-	_, err = c.WriteTo(f)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return figure{}, fmt.Errorf("drawing %s: %w", name, err)
-	}
-	return figure{name, caption}, nil
+	return figure{name, caption}, chart.Save(p, dir, name)
 }
 
-// addLine adds a line, with dots if asked.
-func addLine(p *plot.Plot, name string, points plotter.XYs, c color.Color, dots bool, dashes ...vg.Length) error {
-	line, scatter, err := plotter.NewLinePoints(points)
-	if err != nil {
-		return err
-	}
-	line.Color, line.Width, line.Dashes = c, vg.Points(1.3), dashes
-	scatter.Color, scatter.Shape, scatter.Radius = c, draw.CircleGlyph{}, vg.Points(2.5)
-	p.Add(line)
-	if dots {
-		p.Add(scatter)
-		p.Legend.Add(name, line, scatter)
-	} else {
-		p.Legend.Add(name, line)
-	}
-	return nil
+// fromZero returns an empty plot whose y axis begins at 0.
+func fromZero(title, x, y string) *plot.Plot {
+	p := chart.New(title, x, y)
+	p.Y.Min = 0
+	return p
 }
 
 // servedFigures are the paper's figures 2 to 4: what each server served in each
@@ -95,14 +43,14 @@ func (r *Report) servedFigures(dir string) ([]figure, error) {
 	var all []figure
 	var failed error
 	r.each(func(name string, policy *PolicyResult) {
-		p := newPlot(name+": connections served", "seconds", "connections per second")
+		p := fromZero(name+": connections served", "seconds", "connections per second")
 		p.Y.Max = float64(most) * 1.45
 		for i, h := range policy.Repeats[0].Hosts {
 			points := make(plotter.XYs, len(h.Served))
 			for t, n := range h.Served {
 				points[t] = plotter.XY{X: float64(t), Y: float64(n)}
 			}
-			if err := addLine(p, h.Name, points, palette[i], false); err != nil {
+			if err := chart.AddLine(p, h.Name, points, chart.Style{Colour: i}); err != nil {
 				failed = err
 			}
 		}
@@ -169,8 +117,8 @@ func (r *Report) histogramFigures(dir string, kind histogram) ([]figure, error) 
 	var all []figure
 	var failed error
 	r.each(func(name string, policy *PolicyResult) {
-		p := newPlot(name+": "+kind.title, kind.x, "observations")
-		h := &plotter.Histogram{Width: width, FillColor: palette[1], LineStyle: plotter.DefaultLineStyle}
+		p := fromZero(name+": "+kind.title, kind.x, "observations")
+		h := &plotter.Histogram{Width: width, FillColor: chart.Palette[1], LineStyle: plotter.DefaultLineStyle}
 		h.LineStyle.Width = vg.Points(0.4)
 		for from := least; from <= most; from += width {
 			h.Bins = append(h.Bins, plotter.HistogramBin{Min: from, Max: from + width})
@@ -191,23 +139,10 @@ func (r *Report) histogramFigures(dir string, kind histogram) ([]figure, error) 
 	return all, failed
 }
 
-// logTicks are 1, 2 and 5 times the powers of ten.
-func logTicks(least, most float64) []plot.Tick {
-	var ticks []plot.Tick
-	for power := math.Pow(10, math.Floor(math.Log10(least))); power <= most; power *= 10 {
-		for _, n := range []float64{1, 2, 5} {
-			if v := n * power; v >= least && v <= most {
-				ticks = append(ticks, plot.Tick{Value: v, Label: fmt.Sprintf("%.3g", v)})
-			}
-		}
-	}
-	return ticks
-}
-
 // delayFigure shows each policy's mean delays, a dot a repeat.
 func (r *Report) delayFigure(dir string) (figure, error) {
-	p := newPlot("Mean transfer delay", "", "seconds")
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
+	p := chart.New("Mean transfer delay", "", "seconds")
+	chart.LogY(p)
 	var names []string
 	var ours, paper plotter.XYs
 	least, most := math.Inf(1), 0.0
@@ -238,7 +173,7 @@ func (r *Report) delayFigure(dir string) (figure, error) {
 		if err != nil {
 			return figure{}, err
 		}
-		s.Color, s.Shape, s.Radius = palette[1-i], set.shape, vg.Points(4)
+		s.Color, s.Shape, s.Radius = chart.Palette[1-i], set.shape, vg.Points(4)
 		p.Add(s)
 		p.Legend.Add(set.name, s)
 	}
@@ -249,8 +184,8 @@ func (r *Report) delayFigure(dir string) (figure, error) {
 
 // sweepFigure shows the delay against MaxLoad.
 func (r *Report) sweepFigure(dir string) (figure, error) {
-	p := newPlot("Delay against MaxLoad", "MaxLoad, connections", "mean delay, seconds")
-	for i, policy := range []string{TCP, Corrected} {
+	p := fromZero("Delay against MaxLoad", "MaxLoad, connections", "mean delay, seconds")
+	for i, policy := range swept {
 		var points, simulated plotter.XYs
 		for _, s := range r.Simulated {
 			if s.Policy == policy {
@@ -258,7 +193,7 @@ func (r *Report) sweepFigure(dir string) (figure, error) {
 			}
 		}
 		if len(simulated) > 0 {
-			if err := addLine(p, policy+", simulated", simulated, palette[i], false, vg.Points(4), vg.Points(3)); err != nil {
+			if err := chart.AddLine(p, policy+", simulated", simulated, chart.Style{Colour: i, Dashed: true}); err != nil {
 				return figure{}, err
 			}
 		}
@@ -268,14 +203,14 @@ func (r *Report) sweepFigure(dir string) (figure, error) {
 			}
 		}
 		if len(points) > 0 {
-			if err := addLine(p, policy+", measured", points, palette[i], true); err != nil {
+			if err := chart.AddLine(p, policy+", measured", points, chart.Style{Colour: i, Dots: true}); err != nil {
 				return figure{}, err
 			}
 		}
 	}
 	p.Y.Max *= 1.5
 	p.Legend.Left = true
-	return save(p, dir, "sweep.png", fmt.Sprintf("Mean delay of lowest against MaxLoad, with reported and corrected loads, measured in the lab for %d s each with the same users.", r.Config.SweepSeconds))
+	return save(p, dir, "sweep.png", fmt.Sprintf("Mean delay of lowest against MaxLoad, with reported and corrected loads, and with reported loads as stale as the paper's (tcp-slow), measured in the lab for %d s each with the same users.", r.Config.SweepSeconds))
 }
 
 // each calls f for all policies that ran, in the order of tables.

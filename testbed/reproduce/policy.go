@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The policies that the paper compares, by their names here.
@@ -17,11 +18,20 @@ const (
 )
 
 // Policies that the paper does not have. Corrected is TCP with corrected estimates
-// of the others' loads; Two is dpr's of this name, with a MaxLoad that follows the
-// cluster's mean.
+// of the others' loads; Two and Offer are dpr's of these names, with a MaxLoad that
+// follows the cluster's mean.
 const (
 	Corrected = "tcp-corrected"
 	Two       = "two"
+	Offer     = "offer"
+)
+
+// The paper's policy and the best of ours with reports every 1/scale seconds: as
+// many connections come between two of them as come in the second between two of
+// the paper's, so that they are as stale as its.
+const (
+	TCPSlow   = "tcp-slow"
+	OfferSlow = "offer-slow"
 )
 
 // Policy is a way to balance.
@@ -35,16 +45,33 @@ type Policy struct {
 	// MaxLoad is the MaxLoad that it has in all runs, as dprctl takes it; "":
 	// that of Options.
 	MaxLoad string
+	// Slow has reports every 1/scale seconds instead of every second.
+	Slow bool
+}
+
+// period is how often a server reports.
+func (p Policy) period(scale float64) time.Duration {
+	if p.Slow {
+		return time.Duration(float64(time.Second) / scale).Round(time.Millisecond)
+	}
+	return time.Second
 }
 
 // Policies are all that there are, in the order of tables.
 var Policies = []Policy{
-	{None, "no balancing: round-robin DNS alone", []string{"off"}, "0"},
-	{Random, "stateless: a hash of the client's address and port picks a host", []string{"stateless"}, "0"},
-	{TCP, "the paper's: the host of fewest open TCP connections, by the last reports", []string{"lowest", "--estimate", "reported"}, ""},
-	{Corrected, "lowest, loads corrected by own redirects since the last report", []string{"lowest", "--estimate", "corrected"}, "0"},
-	{Two, "of two hosts at random the less loaded one, loads corrected", []string{"two", "--estimate", "corrected"}, "auto"},
+	{Name: None, Title: "no balancing: round-robin DNS alone", Set: []string{"off"}, MaxLoad: "0"},
+	{Name: Random, Title: "stateless: a hash of the client's address and port picks a host", Set: []string{"stateless"}, MaxLoad: "0"},
+	{Name: TCP, Title: "the paper's: the host of fewest open TCP connections, by the last reports", Set: []string{"lowest", "--estimate", "reported"}},
+	{Name: Corrected, Title: "lowest, loads corrected by own redirects since the last report", Set: []string{"lowest", "--estimate", "corrected"}, MaxLoad: "0"},
+	{Name: Two, Title: "of two hosts at random the less loaded one, loads corrected", Set: []string{"two", "--estimate", "corrected"}, MaxLoad: "auto"},
+	{Name: Offer, Title: "a host at random is offered the connection, which it may refuse", Set: []string{"offer", "--estimate", "corrected"}, MaxLoad: "auto"},
+	{Name: TCPSlow, Title: "tcp, with reports as stale as the paper's", Set: []string{"lowest", "--estimate", "reported"}, Slow: true},
+	{Name: OfferSlow, Title: "offer, with the same reports", Set: []string{"offer", "--estimate", "corrected"}, MaxLoad: "auto", Slow: true},
 }
+
+// standard are the policies of "make reproduce": of those that the paper does not
+// have, two is left out, which with three hosts is lowest but for its MaxLoad.
+var standard = []string{None, Random, TCP, Corrected, Offer, TCPSlow, OfferSlow}
 
 // names are the policies' names.
 func names() []string {

@@ -74,9 +74,11 @@ type Config struct {
 	FileBytes       int64          `json:"file_bytes"`
 	Variant         surge.Variant  `json:"variant"`
 	OffPerTransfer  float64        `json:"off_per_transfer_s"`
-	MaxLoad         uint64         `json:"max_load"` // of the policies that have none of their own
+	MaxLoad         uint64         `json:"max_load"`      // of tcp
+	MaxLoadSlow     uint64         `json:"max_load_slow"` // of tcp-slow
 	MaxLoadFrom     string         `json:"max_load_from"`
 	ReportPeriod    string         `json:"report_period"`
+	SlowPeriod      string         `json:"report_period_slow"` // of tcp-slow and offer-slow
 	Seconds         int            `json:"seconds"`
 	Warmup          int            `json:"warmup"`
 	SweepSeconds    int            `json:"sweep_seconds"`
@@ -116,7 +118,7 @@ func newReport(o *Options, m *model) *Report {
 			Scale: m.scale, Users: m.users(), UsersPerProcess: m.usersPerProcess, Processes: paperProcesses,
 			Servers: servers, Split: split, Capacity: m.capacity(), Link: m.link, WireBytes: m.wire,
 			RequestBytes: m.files.MeanRequest(), Files: o.Files, FileBytes: m.files.Bytes(),
-			Variant: o.Variant, OffPerTransfer: o.Variant.OffPerTransfer(), ReportPeriod: "1s",
+			Variant: o.Variant, OffPerTransfer: o.Variant.OffPerTransfer(), ReportPeriod: "1s", SlowPeriod: Policy{Slow: true}.period(m.scale).String(),
 			Seconds: o.Seconds, Warmup: o.Warmup, SweepSeconds: o.SweepSeconds, Repeat: o.Repeat, Seed: o.Seed, Policies: o.Policies,
 			Machine: machine(), Interval: 1 / m.scale,
 		},

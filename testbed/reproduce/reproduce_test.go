@@ -282,6 +282,9 @@ func TestJudge(t *testing.T) {
 	set(Random, Paper[Random].DelayMean, Paper[Random].Rate, 1.16)
 	set(TCP, Paper[TCP].DelayMean-0.001, Paper[TCP].Rate+1, 1.08)
 	set(Corrected, 0.19, 680, 1.07)
+	set(Offer, 0.19, 680, 1.07)
+	set(TCPSlow, 0.3, 650, 1.1)
+	set(OfferSlow, 0.2, 670, 1.07)
 	for what, met := range verdicts() {
 		if !met {
 			t.Errorf("%s: missed by the paper's own figures and 0.19 s", what)
@@ -290,14 +293,17 @@ func TestJudge(t *testing.T) {
 	set(Random, 0.3, 655, 1.1)
 	set(TCP, 0.4, 640, 1.1)
 	set(Corrected, 0.35, 650, 1.1)
+	set(Offer, 0.36, 650, 1.1)
+	set(OfferSlow, 0.23, 650, 1.1)
 	r.Simulated = []Simulated{{Policy: FreshLowest, DelayMean: 0.2, Rate: 700}, {Policy: Random, DelayMean: 0.3, Rate: 650}, {Policy: None, DelayMean: 1}}
 	v := verdicts()
 	for what, want := range map[string]bool{
 		"none → tcp: delay ÷ at least": false, "none → tcp: rate × at least": false,
 		"random → tcp: delay ÷ at least": false, "tcp: index at most": false,
-		"random → tcp: delay ÷, of 95 % of join-shortest-queue's, at least":              false,
-		"order none > random > tcp: the lesser ratio of delays at least":                 false,
-		"best of ours (tcp-corrected): mean delay below tcp's at MaxLoad 0, %, at least": false,
+		"random → tcp: delay ÷, of 95 % of join-shortest-queue's, at least":                false,
+		"order none > random > tcp: the lesser ratio of delays at least":                   false,
+		"best of ours (tcp-corrected): mean delay below tcp's at MaxLoad 0, %, at least":   false,
+		"best of ours (offer-slow): mean delay below tcp-slow's at MaxLoad 0, %, at least": false,
 	} {
 		if got, ok := v[what]; !ok || got != want {
 			t.Errorf("%s: %t, %t, want %t", what, got, ok, want)

@@ -54,7 +54,7 @@ func (r *Report) measure(ctx context.Context, o *Options, m *model) (err error) 
 	}
 	l, err := lab.Up(ctx, lab.Config{
 		Name: o.Lab, Kernel: o.Kernel, Memory: memory, Servers: servers, Clients: len(split),
-		DPR: lab.DPRConfig{Policy: "off"}, WebFiles: m.files.Files(), Progress: o.Progress,
+		DPR: lab.DPRConfig{Policy: "off", ReportPeriod: time.Second}, WebFiles: m.files.Files(), Progress: o.Progress,
 	})
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (r *Report) measure(ctx context.Context, o *Options, m *model) (err error) 
 	if err := drive.AwaitPeers(ctx, l); err != nil {
 		return err
 	}
-	e := &experiment{lab: l, o: o, m: m}
+	e := &experiment{lab: l, o: o, m: m, period: time.Second}
 	if err := r.sweep(ctx, e); err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (r *Report) policies(ctx context.Context, e *experiment) error {
 			if err != nil {
 				return err
 			}
-			run, err := e.run(ctx, p, r.Config.MaxLoad, e.o.Seed+uint64(repeat), e.o.Seconds)
+			run, err := e.run(ctx, p, r.maxLoad(name), e.o.Seed+uint64(repeat), e.o.Seconds)
 			if err != nil {
 				return fmt.Errorf("%s, repeat %d: %w", name, repeat+1, err)
 			}

@@ -124,10 +124,15 @@ func (r *Report) table1() section {
 func (r *Report) comparisons() [][2]string {
 	pairs := [][2]string{{None, Random}, {None, TCP}, {Random, TCP}}
 	r.each(func(name string, _ *PolicyResult) {
-		if !slices.Contains([]string{None, Random, TCP}, name) {
+		switch name {
+		case None, Random, TCP:
+		case TCPSlow, OfferSlow:
+			pairs = append(pairs, [2]string{None, name}, [2]string{Random, name})
+		default:
 			pairs = append(pairs, [2]string{None, name}, [2]string{Random, name}, [2]string{TCP, name})
 		}
 	})
+	pairs = append(pairs, [2]string{TCPSlow, OfferSlow})
 	return slices.DeleteFunc(pairs, func(p [2]string) bool { return r.Policies[p[0]] == nil || r.Policies[p[1]] == nil })
 }
 
@@ -184,7 +189,7 @@ func (r *Report) sweepSection(dir string) (section, error) {
 	s := section{
 		Title: "MaxLoad",
 		Text: []string{
-			fmt.Sprintf("The paper never says its MaxLoad. This run used %d for tcp (%s).", r.Config.MaxLoad, r.Config.MaxLoadFrom),
+			fmt.Sprintf("The paper never says its MaxLoad. This run used %d for tcp and %d for tcp-slow (%s).", r.Config.MaxLoad, r.Config.MaxLoadSlow, r.Config.MaxLoadFrom),
 			"Between two reports all who redirect see the same host as the least loaded one, and all send it what they have: the herd. A MaxLoad keeps some of them at home; corrected loads see where one's own went.",
 		},
 		Table:   &table{Numbers: true, Head: []string{"Policy, MaxLoad", "mean delay, s", "rate, 1/s", "redirected", "index of open connections"}},
@@ -245,8 +250,11 @@ func (r *Report) capacities() section {
 
 // maxLoad is what a policy ran with.
 func (r *Report) maxLoad(policy string) uint64 {
-	if policy == TCP {
+	switch policy {
+	case TCP:
 		return r.Config.MaxLoad
+	case TCPSlow:
+		return r.Config.MaxLoadSlow
 	}
 	return 0
 }
@@ -323,15 +331,19 @@ func (r *Report) configuration() section {
 	s.Table.row("Split", strings.Join(split, ", "))
 	s.Table.row("Measured", fmt.Sprintf("%d s after %d s, %s", c.Seconds, c.Warmup, plural(c.Repeat, "repeat")))
 	s.Table.row("Seeds", fmt.Sprintf("%d to %d for the users, %d for the files", c.Seed, c.Seed+uint64(c.Repeat)-1, c.Files.Seed))
-	s.Table.row("Reports", "every "+c.ReportPeriod)
-	s.Table.row("MaxLoad of tcp", fmt.Sprintf("%d connections (%s)", c.MaxLoad, c.MaxLoadFrom))
+	s.Table.row("Reports", fmt.Sprintf("every %s; every %s of the policies called slow", c.ReportPeriod, c.SlowPeriod))
+	s.Table.row("MaxLoad", fmt.Sprintf("tcp %d, tcp-slow %d connections (%s)", c.MaxLoad, c.MaxLoadSlow, c.MaxLoadFrom))
 	for _, p := range Policies {
 		if r.Policies[p.Name] != nil {
-			s.Table.row(p.Name, p.Title+": "+strings.Join(p.command(c.MaxLoad), " "))
+			s.Table.row(p.Name, p.Title+": "+strings.Join(p.command(r.maxLoad(p.Name)), " "))
 		}
 	}
 	s.Table.row("Took", c.Took)
-	s.Table.row("Again", fmt.Sprintf("dprlab reproduce --scale %g --seconds %d --warmup %d --repeat %d --seed %d --max-load %d --policies %s --variant %s --kernel %s",
-		c.Scale, c.Seconds, c.Warmup, c.Repeat, c.Seed, c.MaxLoad, strings.Join(c.Policies, ","), c.Variant, c.Kernel))
+	given := ""
+	if c.MaxLoadFrom == "given" {
+		given = fmt.Sprintf(" --max-load %d", c.MaxLoad)
+	}
+	s.Table.row("Again", fmt.Sprintf("dprlab reproduce --scale %g --seconds %d --warmup %d --repeat %d --seed %d --sweep-seconds %d%s --policies %s --variant %s --kernel %s",
+		c.Scale, c.Seconds, c.Warmup, c.Repeat, c.Seed, c.SweepSeconds, given, strings.Join(c.Policies, ","), c.Variant, c.Kernel))
 	return s
 }

@@ -17,6 +17,9 @@ var simulatedPolicies = map[string]sim.Choice{
 	TCP:         {Policy: "lowest", Estimate: sim.Reported},
 	Corrected:   {Policy: "lowest", Estimate: sim.Corrected},
 	Two:         {Policy: "two", Estimate: sim.Corrected, MaxLoad: sim.Auto},
+	TCPSlow:     {Policy: "lowest", Estimate: sim.Reported},
+	OfferSlow:   {Policy: "offer", Estimate: sim.Corrected, MaxLoad: sim.Auto},
+	Offer:       {Policy: "offer", Estimate: sim.Corrected, MaxLoad: sim.Auto},
 	FreshLowest: {Policy: sim.FreshLowest, Estimate: sim.Corrected},
 }
 
@@ -35,7 +38,10 @@ func (r *Report) simConfig(policy string, maxLoad uint64, scale, capacity float6
 	c.Off, c.OffLaw, c.SizeLaw = r.Config.OffPerTransfer, sim.Pareto, sim.Requests
 	choice := simulatedPolicies[policy]
 	c.Policy, c.Estimate, c.MaxLoad = choice.Policy, choice.Estimate, maxLoad
-	if policy != TCP && policy != Corrected {
+	if p, err := byName(policy); err == nil {
+		c.Period = p.period(scale).Seconds()
+	}
+	if !slices.Contains(swept, policy) {
 		c.MaxLoad = choice.MaxLoad
 	}
 	c.Warmup, c.Seconds, c.Seed = simWarmup, simSeconds, r.Config.Seed

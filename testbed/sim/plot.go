@@ -5,30 +5,15 @@ package sim
 import (
 	"encoding/csv"
 	"fmt"
-	"image/color"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 
+	"dpr/testbed/chart"
 	"dpr/userland/dprnl"
 )
-
-const (
-	plotWidth  = 16 * vg.Centimeter
-	plotHeight = 10 * vg.Centimeter
-)
-
-// colours are told apart by people who see few of them, too.
-var colours = []color.Color{
-	color.RGBA{0xd5, 0x5e, 0x00, 0xff}, color.RGBA{0x00, 0x72, 0xb2, 0xff}, color.RGBA{0x00, 0x9e, 0x73, 0xff},
-	color.RGBA{0xcc, 0x79, 0xa7, 0xff}, color.RGBA{0xe6, 0x9f, 0x00, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff}, color.Gray{0x60},
-}
 
 // WriteCSV writes results as a table, one a row.
 func WriteCSV(w io.Writer, results []*Result) error {
@@ -79,31 +64,17 @@ func (f *figure) add(name string, x, y float64) {
 }
 
 func (f *figure) draw(dir string) error {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = f.title, f.x, f.y
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p := chart.New(f.title, f.x, f.y)
+	chart.LogY(p)
 	if f.logX {
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		chart.LogX(p)
 	}
-	p.Legend.Top, p.Legend.Padding = true, vg.Points(2)
-	p.Add(plotter.NewGrid())
 	for i, s := range f.lines {
-		line, dots, err := plotter.NewLinePoints(s.points)
-		if err != nil {
-			return fmt.Errorf("drawing %s: %w", f.file, err)
+		if err := chart.AddLine(p, s.name, s.points, chart.Style{Colour: i, Dots: true, Dashed: i >= len(chart.Palette)}); err != nil {
+			return err
 		}
-		line.Color = colours[i%len(colours)]
-		if i >= len(colours) {
-			line.Dashes = []vg.Length{vg.Points(5), vg.Points(3)}
-		}
-		dots.Color, line.Width, dots.Shape = line.Color, vg.Points(1.5), draw.CircleGlyph{}
-		p.Add(line, dots)
-		p.Legend.Add(s.name, line, dots)
 	}
-	if err := p.Save(plotWidth, plotHeight, filepath.Join(dir, f.file)); err != nil {
-		return fmt.Errorf("drawing %s: %w", f.file, err)
-	}
-	return nil
+	return chart.Save(p, dir, f.file)
 }
 
 // SweepPlots draws a sweep into a directory: delay against MaxLoad at one
