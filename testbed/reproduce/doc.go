@@ -10,7 +10,7 @@
 //
 // At scale 1 there are 5 processes of 50 users on each client, 1,500 users in all,
 // as in the paper. A scale takes away users and capacity alike: each process has
-// 50·scale users, and a server serves 235·scale requests per second.
+// 50·scale users, and a server serves 246·scale requests per second.
 //
 // What does not shrink is chance. The number of requests that wait at a server
 // because arrivals are irregular depends on how far it is loaded, not on how fast
@@ -21,8 +21,8 @@
 //
 // # Capacity
 //
-// What a Pentium of 266 MHz served is not in the paper, but bounds are; see
-// [CapacityLeast] and [CapacityMost]. In the lab a server's capacity is the rate of
+// What a Pentium of 266 MHz served is not in the paper, but follows from its tables;
+// see [Capacity]. In the lab a server's capacity is the rate of
 // its link, enforced by tbf on its way out, not what its emulated processor happens
 // to do. Below tbf, fq_codel shares the link among connections packet by packet and
 // drops nothing: a server is a queue with processor sharing, as a server with a

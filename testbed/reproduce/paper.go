@@ -30,19 +30,23 @@ const (
 // the paper's figure 3.
 var split = []int{0, 0, 0, 0, 1, 2}
 
-// The paper's bounds of a server's capacity, in requests per second at scale 1.
+// What the paper's tables say of a server's capacity, in requests per second at
+// scale 1.
 //
-// At least: with TCP balancing three servers served 662.96 together, so one serves
-// a third of that. At most: without balancing the busiest served what the other two
-// did not. Each of these had 250 users, who with an OFF time of 2.0 s a transfer
-// (1,500/rate less the mean delay, of Random's row and TCP's) and next to no delay
-// make 125 requests per second, so the busiest served 496.03 - 250 = 246; it was
-// overloaded, with 1,000 users, and so at its capacity. Any delay of the two only
-// raises that.
+// CapacityLeast: with TCP balancing three servers served 662.96 together, so one
+// serves a third of that.
 //
-// Capacity is the middle of the two to within a per cent.
+// Capacity: without balancing the busiest, which was overloaded by 1,000 users and
+// so at its capacity, served what the other two did not. Each of these had 250
+// users, who with an OFF time of 2.0 s a transfer (1,500/rate less the mean delay,
+// of Random's row and TCP's) and next to no delay make 125 requests per second, so
+// the busiest served 496.03 - 250 = 246. Any delay of the two only raises that.
+//
+// CapacityMost: the same row's mean delay. The busiest one's users waited
+// 1,000/capacity - 2.0 s, the others' next to nothing; weighted by their requests
+// that is 0.919 s at a capacity of 264.
 const (
 	CapacityLeast = 221.0
-	CapacityMost  = 246.0
-	Capacity      = 235.0
+	Capacity      = 246.0
+	CapacityMost  = 264.0
 )

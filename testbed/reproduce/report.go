@@ -19,10 +19,24 @@ type Report struct {
 	Targets  []Target                 `json:"targets"`
 	// Simulated are the lab's policies and sweep as the simulator has them.
 	Simulated []Simulated `json:"simulated,omitempty"`
+	// Periods are the simulator's at other MaxLoads and times between reports.
+	Periods []PeriodPoint `json:"periods,omitempty"`
 	// Capacities are the simulator's at other capacities of a server.
 	Capacities []CapacityPoint `json:"capacities,omitempty"`
 
 	study string // Options.Study
+}
+
+// PeriodPoint is what the simulator has of a policy at a MaxLoad and a time between
+// reports.
+type PeriodPoint struct {
+	Policy     string  `json:"policy"` // the module's
+	Estimate   string  `json:"estimate"`
+	Period     float64 `json:"period_s"`
+	MaxLoad    uint64  `json:"max_load"`
+	DelayMean  float64 `json:"delay_mean_s"`
+	Rate       float64 `json:"rate"`
+	Redirected float64 `json:"redirected_share"`
 }
 
 // CapacityPoint is what the simulator has of policies where servers have another

@@ -70,17 +70,19 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// Capacity lies between the bounds that the paper's tables give, in its middle to
-// a per cent.
+// The capacities are what the paper's tables give.
 func TestCapacity(t *testing.T) {
-	off := func(name string) float64 { return paperAllUsers/Paper[name].Rate - Paper[name].DelayMean }
-	least := Paper[TCP].Rate / 3
-	most := Paper[None].Rate - 2*250/((off(Random)+off(TCP))/2)
-	if math.Abs(least-CapacityLeast) > 0.5 || math.Abs(most-CapacityMost) > 1 {
-		t.Errorf("bounds %.1f and %.1f, the constants say %v and %v", least, most, CapacityLeast, CapacityMost)
+	none := Paper[None]
+	off := (paperAllUsers/Paper[Random].Rate - Paper[Random].DelayMean + paperAllUsers/Paper[TCP].Rate - Paper[TCP].DelayMean) / 2
+	others := 2 * 250 / off
+	if least := Paper[TCP].Rate / 3; math.Abs(least-CapacityLeast) > 0.5 {
+		t.Errorf("by tcp's rate at least %.1f, not %v", least, CapacityLeast)
 	}
-	if middle := (CapacityLeast + CapacityMost) / 2; math.Abs(Capacity/middle-1) > 0.01 {
-		t.Errorf("capacity %v, the middle is %v", Capacity, middle)
+	if c := none.Rate - others; math.Abs(c-Capacity) > 1 {
+		t.Errorf("by none's rate %.1f, not %v", c, Capacity)
+	}
+	if delay := (1000 - off*CapacityMost) / (CapacityMost + others); math.Abs(delay/none.DelayMean-1) > 0.01 {
+		t.Errorf("a capacity of %v gives a mean delay of %.3f s, not none's %.3f", CapacityMost, delay, none.DelayMean)
 	}
 }
 
@@ -91,7 +93,7 @@ func TestModel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m.users() != users || !near(m.capacity()/235, float64(users)/1500) {
+		if m.users() != users || !near(m.capacity()/Capacity, float64(users)/1500) {
 			t.Errorf("scale %v: %d users, capacity %.2f", scale, m.users(), m.capacity())
 		}
 		if rate := float64(m.link) / 8 / m.wire; math.Abs(rate/m.capacity()-1) > 1e-3 {
@@ -221,6 +223,16 @@ func TestReport(t *testing.T) {
 // The report is written in all its forms, and its figures are where it says.
 func TestWrite(t *testing.T) {
 	r, dir := fake(t), t.TempDir()
+	r.Simulated = []Simulated{{Policy: FreshLowest, DelayMean: 0.2, Rate: 700}}
+	for _, policy := range simPolicies {
+		for _, estimate := range simEstimates {
+			for _, period := range simPeriods {
+				for i, maxLoad := range simMaxLoads {
+					r.Periods = append(r.Periods, PeriodPoint{Policy: policy, Estimate: estimate, Period: period, MaxLoad: maxLoad, DelayMean: period + float64((i-2)*(i-2)) + 0.125})
+				}
+			}
+		}
+	}
 	if err := r.write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +241,7 @@ func TestWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"0.919", "Table 2", "random", "s1", "dprlab reproduce --scale 0.2", "delay.png", "sweep.png"} {
+		for _, want := range []string{"0.919", "Table 2", "random", "s1", "dprlab reproduce --scale 0.2", "delay.png", "sweep.png", "period.png", "maxload.png", "0.625 (4)"} {
 			if !strings.Contains(string(b), want) {
 				t.Errorf("no %q in %s", want, name)
 			}

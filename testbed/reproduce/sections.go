@@ -39,7 +39,11 @@ func (r *Report) sections(dir string) ([]section, error) {
 		all = append(all, sweep)
 	}
 	if len(r.Simulated) > 0 {
-		all = append(all, r.validation(), r.capacities())
+		periods, err := r.periodSection(dir)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r.validation(), periods, r.capacities())
 	}
 	if study, err := studySection(r.study, dir); err != nil {
 		return nil, err
@@ -234,7 +238,7 @@ func (r *Report) validation() section {
 func (r *Report) capacities() section {
 	s := section{
 		Title: "What another capacity would give",
-		Text:  []string{fmt.Sprintf("Simulated. The paper allows for %.0f to %.0f requests per second of a server; its ratios are not had together at any of them. Full load hides balance: where three servers are always busy, any policy that keeps them so is as good as another.", CapacityLeast, CapacityMost)},
+		Text:  []string{fmt.Sprintf("Simulated. Rows of the paper's tables speak for %.0f to %.0f requests per second of a server (below); its ratios are not had together at any of them. Full load hides balance: where three servers are always busy, any policy that keeps them so is as good as another.", CapacityLeast, CapacityMost)},
 		Table: &table{Numbers: true, Head: []string{"Scale, capacity", "delay, s: none", "random", "tcp (best MaxLoad)", "tcp-corrected", FreshLowest, "none → tcp: delay ÷", "rate ×", "random → tcp: delay ÷", "rate ×", "random → " + FreshLowest + ": delay ÷", "rate ×", "below tcp: tcp-corrected", FreshLowest}},
 	}
 	s.Table.row("the paper", fmt.Sprintf("%.3f", Paper[None].DelayMean), fmt.Sprintf("%.3f", Paper[Random].DelayMean), fmt.Sprintf("%.3f", Paper[TCP].DelayMean), "–", "–", "3.49", "1.337", "1.41", "1.044", "–", "–", "–", "–")
@@ -296,7 +300,7 @@ func (r *Report) capacitySection() section {
 		Title: "Capacity, from the paper",
 		Text: []string{
 			fmt.Sprintf("Off time: Table 1's users made a request every 1500/rate seconds. Less the mean delay that is 1.99 s (random, %.0f/s) and 2.00 s (TCP, %.0f/s) of OFF time a transfer.", Paper[Random].Rate, Paper[TCP].Rate),
-			fmt.Sprintf("At least %.0f: under TCP three servers served %.2f requests per second. At most %.0f: under None the two servers that had 250 users each served at most 125 each, and the third, which had 1,000 and was overloaded, the rest of %.2f. The middle of the two, to a per cent, is %.0f requests per second of a server, which is what is used here, times the scale.", CapacityLeast, Paper[TCP].Rate, CapacityMost, Paper[None].Rate, Capacity),
+			fmt.Sprintf("Under TCP three servers served %.2f requests per second, so that one serves at least %.0f. Under None the two servers that had 250 users each served at most 125 each, and the third, which had 1,000, was overloaded and so at its capacity, the rest of %.2f: %.0f requests per second of a server. This is what is used here, times the scale. That row's mean delay, %.3f s, would be had at %.0f; what these others would give is above.", Paper[TCP].Rate, CapacityLeast, Paper[None].Rate, Capacity, Paper[None].DelayMean, CapacityMost),
 			fmt.Sprintf("In the lab a server's link has %.3f Mbit/s: %.1f requests per second of %.0f bytes on the wire, the mean for this file set (files of %.0f bytes on average as they are asked for, and headers). tbf enforces it with a burst of %d bytes; fq_codel below it shares it among connections and drops nothing. Send buffers are 8 kB, so that a connection counts as open until its last bytes are on the way.", float64(c.Link)/1e6, c.Capacity, c.WireBytes, c.RequestBytes, tbfBurst),
 			"What a host redirects goes out by its own link and is not free: of a redirected connection some ten small packets.",
 			"Chance does not shrink with the scale. In a balanced cluster the number of requests that wait is a matter of how far it is loaded, so delays that come of chance alone are 1/scale times as long; those of the overloaded host under None are the same at any scale. Ratios to None are therefore smaller at a small scale, and those between the others larger.",

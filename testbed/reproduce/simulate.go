@@ -28,6 +28,8 @@ var simulatedPolicies = map[string]sim.Choice{
 const (
 	simSeconds = 1500
 	simWarmup  = 50
+	// There are many of MaxLoad and period.
+	simPeriodSeconds = 500
 )
 
 // simConfig is the lab's set-up in the simulator, at a scale and with servers of a
@@ -76,7 +78,44 @@ func (r *Report) simulate(ctx context.Context) error {
 	for i, p := range points {
 		r.Simulated = append(r.Simulated, Simulated{p.policy, p.load, results[i].DelayMean, results[i].Throughput, results[i].Redirected})
 	}
+	if err := r.simulatePeriods(ctx); err != nil {
+		return err
+	}
 	return r.simulateCapacities(ctx)
+}
+
+// What is simulated of MaxLoad and the time between reports.
+var (
+	simPeriods   = []float64{0.1, 0.5, 1, 2, 5, 10} // seconds
+	simMaxLoads  = []uint64{0, 2, 4, 8, 16, 32}
+	simPolicies  = []string{"lowest", "inverse"}
+	simEstimates = []string{sim.Reported, sim.Corrected}
+)
+
+// simulatePeriods has lowest and inverse run at many MaxLoads and periods, by
+// reported and corrected loads, in the lab's set-up.
+func (r *Report) simulatePeriods(ctx context.Context) error {
+	var configs []sim.Config
+	for _, policy := range simPolicies {
+		for _, estimate := range simEstimates {
+			for _, period := range simPeriods {
+				for _, maxLoad := range simMaxLoads {
+					c := r.simConfig(TCP, maxLoad, r.Config.Scale, Capacity)
+					c.Policy, c.Estimate, c.Period, c.Seconds = policy, estimate, period, simPeriodSeconds
+					configs = append(configs, c)
+				}
+			}
+		}
+	}
+	results, err := sim.RunAll(ctx, configs, nil)
+	if err != nil {
+		return fmt.Errorf("simulating periods: %w", err)
+	}
+	for _, s := range results {
+		c := &s.Config
+		r.Periods = append(r.Periods, PeriodPoint{c.Policy, c.Estimate, c.Period, c.MaxLoad, s.DelayMean, s.Throughput, s.Redirected})
+	}
+	return nil
 }
 
 // simulateCapacities finds what ratios other capacities would give, within the
