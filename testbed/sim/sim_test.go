@@ -137,6 +137,35 @@ func TestSameSeedSameResult(t *testing.T) {
 	}
 }
 
+// Simulations side by side do not disturb each other, and all stop at an error.
+func TestRunAll(t *testing.T) {
+	var configs []Config
+	for _, policy := range Policies() {
+		c := OpenConfig(8, "zipf", Zipf(8, 1))
+		c.Policy, c.MaxLoad, c.Seconds = policy, Auto, 2
+		configs = append(configs, c, c)
+	}
+	told := 0
+	results, err := RunAll(t.Context(), configs, func(done, all int, _ *Result) {
+		told++
+		if done != told || all != len(configs) {
+			t.Errorf("told of %d of %d, want %d of %d", done, all, told, len(configs))
+		}
+	})
+	if err != nil || told != len(configs) {
+		t.Fatalf("told of %d of %d, %v", told, len(configs), err)
+	}
+	for i, c := range configs {
+		if !reflect.DeepEqual(results[i], run(t, c)) {
+			t.Errorf("%s: beside others the result is another one", c.Policy)
+		}
+	}
+	configs[3].Hosts = 0
+	if _, err := RunAll(t.Context(), configs, nil); err == nil {
+		t.Error("a configuration without hosts accepted")
+	}
+}
+
 func TestMistakes(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"hosts":    func(c *Config) { c.Hosts = 0 },
