@@ -42,7 +42,7 @@ demo: deps go ## three servers, six clients 4:1:1, a minute each under off and l
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab demo
 
 .PHONY: reproduce
-reproduce: deps go ## the paper's evaluation, its tables and figures beside ours, 40 minutes; out/reproduce/report.html
+reproduce: deps go ## the paper's evaluation, its tables and figures beside ours, half an hour; out/reproduce/report.html
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab reproduce $(REPRODUCE_FLAGS)
 
