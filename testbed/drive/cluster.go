@@ -45,19 +45,21 @@ func ReadCounters(ctx context.Context, l *lab.Lab) ([]Counters, error) {
 }
 
 // parseRedirected adds up the redirected connections in what "dprctl stats
-// --json" printed: those with a flow and those of the stateless hash.
+// --json" printed: those with a flow, less those that came back and were served
+// after all, and those of the stateless hash.
 func parseRedirected(stats []byte) (uint64, error) {
 	var s struct {
 		Redirected     *uint64 `json:"redirected"`
 		RedirectedHash *uint64 `json:"redirected_hash"`
+		OfferServed    *uint64 `json:"offer_served"`
 	}
 	if err := json.Unmarshal(stats, &s); err != nil {
 		return 0, fmt.Errorf("dprctl stats --json: %w", err)
 	}
-	if s.Redirected == nil || s.RedirectedHash == nil {
-		return 0, fmt.Errorf("dprctl stats --json: no redirected or redirected_hash in %.80q", stats)
+	if s.Redirected == nil || s.RedirectedHash == nil || s.OfferServed == nil {
+		return 0, fmt.Errorf("dprctl stats --json: no redirected, redirected_hash or offer_served in %.80q", stats)
 	}
-	return *s.Redirected + *s.RedirectedHash, nil
+	return *s.Redirected + *s.RedirectedHash - *s.OfferServed, nil
 }
 
 // SetPolicy switches every server's policy while it runs.
