@@ -30,7 +30,7 @@ func reproduceCommands() []*cli.Command {
 		command("reproduce", "run the paper's evaluation: its tables and figures with ours beside them", "", 0, 0, runReproduce,
 			&cli.Float64Flag{Name: "scale", Value: d.Scale, Usage: "users and capacity as a `PART` of the paper's, 0.02 to 1"},
 			&cli.IntFlag{Name: "seconds", Value: d.Seconds, Usage: "each run is measured for `N` seconds"},
-			&cli.IntFlag{Name: "warmup", Value: d.Warmup, Usage: "after `N` seconds that are not"},
+			&cli.IntFlag{Name: "warmup", Value: d.Warmup, Usage: "after `N` seconds that are not, or three times as many of the policy none"},
 			&cli.IntFlag{Name: "repeat", Value: d.Repeat, Usage: "each policy runs `N` times"},
 			&cli.StringSliceFlag{Name: "policies", Usage: "`POLICY,POLICY…` that run", DefaultText: strings.Join(d.Policies, ",")},
 			&cli.Uint64Flag{Name: "seed", Value: d.Seed, Usage: "`SEED` of what the users do in the first repeat; the next has the next"},

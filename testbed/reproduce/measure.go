@@ -43,7 +43,7 @@ func (e *experiment) run(ctx context.Context, p Policy, maxLoad, seed uint64, se
 	if err != nil {
 		return nil, err
 	}
-	warmup, window := time.Duration(e.o.Warmup)*time.Second, time.Duration(seconds)*time.Second
+	warmup, window := time.Duration(p.warmup(e.o.Warmup))*time.Second, time.Duration(seconds)*time.Second
 	start := time.Now().Add(startIn)
 	busy := e.watchCPU(ctx, start.Add(warmup), window)
 	saw, err := drive.Surge(ctx, e.lab, e.o.LoadCommand, e.processes(seed, warmup+window, start))

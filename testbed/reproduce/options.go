@@ -16,7 +16,8 @@ type Options struct {
 	// Scale is users and capacity as a part of the paper's, 0.02 to 1.
 	Scale float64
 	// Seconds of each run are measured, 5 to 3600, after Warmup seconds that
-	// are not, 0 to 600.
+	// are not, 0 to 600; three times as many of None, whose overloaded server
+	// takes long to come to rest.
 	Seconds, Warmup int
 	// Repeat is how often each policy runs, 1 to 100, in turn with the others.
 	Repeat int
@@ -61,7 +62,7 @@ const maxFile = 250_000
 // Defaults are the options of "make reproduce".
 func Defaults() Options {
 	return Options{
-		Scale: 0.2, Seconds: 24, Warmup: 12, Repeat: 5, Policies: standard, Seed: 1,
+		Scale: 0.2, Seconds: 24, Warmup: 8, Repeat: 5, Policies: standard, Seed: 1,
 		MaxLoad: -1, SweepSeconds: 12, Simulate: true, Study: "out/sim",
 		Variant: surge.Variants[0], Files: surge.FileSpec{Files: 2000, MaxSize: maxFile, Seed: 1},
 		Kernel: "6.1", Lab: "reproduce", Dir: "out/reproduce", Stdout: io.Discard, Progress: io.Discard,

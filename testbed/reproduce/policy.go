@@ -49,6 +49,18 @@ type Policy struct {
 	Slow bool
 }
 
+// noneWarmup is how many times as long None takes to come to rest: where users
+// share an overloaded server, a file of 50 kB takes it some 15 s.
+const noneWarmup = 3
+
+// warmup is how many seconds of a run are not measured, of what others have.
+func (p Policy) warmup(seconds int) int {
+	if p.Name == None {
+		return noneWarmup * seconds
+	}
+	return seconds
+}
+
 // period is how often a server reports.
 func (p Policy) period(scale float64) time.Duration {
 	if p.Slow {

@@ -333,7 +333,7 @@ func (r *Report) configuration() section {
 	s.Table.row("Machine", c.Machine)
 	s.Table.row("Users", fmt.Sprintf("%d: 6 clients × %d processes × %d", c.Users, c.Processes, c.UsersPerProcess))
 	s.Table.row("Split", strings.Join(split, ", "))
-	s.Table.row("Measured", fmt.Sprintf("%d s after %d s, %s", c.Seconds, c.Warmup, plural(c.Repeat, "repeat")))
+	s.Table.row("Measured", fmt.Sprintf("%d s after %d s (none: after %d s, as its overloaded server takes long to come to rest), %s", c.Seconds, c.Warmup, noneWarmup*c.Warmup, plural(c.Repeat, "repeat")))
 	s.Table.row("Seeds", fmt.Sprintf("%d to %d for the users, %d for the files", c.Seed, c.Seed+uint64(c.Repeat)-1, c.Files.Seed))
 	s.Table.row("Reports", fmt.Sprintf("every %s; every %s of the policies called slow", c.ReportPeriod, c.SlowPeriod))
 	s.Table.row("MaxLoad", fmt.Sprintf("tcp %d, tcp-slow %d connections (%s)", c.MaxLoad, c.MaxLoadSlow, c.MaxLoadFrom))

@@ -21,8 +21,8 @@ type SweepPoint struct {
 // sweepLoads are the MaxLoads that are tried, in connections, rising.
 var sweepLoads = map[string][]uint64{
 	TCP:       {0, 4, 8, 16, 32},
-	Corrected: {0, 8, 32},
-	TCPSlow:   {0, 4, 8, 16, 32},
+	Corrected: {0, 16},
+	TCPSlow:   {0, 4, 8, 16},
 }
 
 // swept are these policies, in the order of tables.
