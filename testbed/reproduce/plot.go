@@ -3,8 +3,10 @@
 package reproduce
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -192,6 +194,7 @@ func (r *Report) sweepFigure(dir string) (figure, error) {
 				simulated = append(simulated, plotter.XY{X: float64(s.MaxLoad), Y: s.DelayMean})
 			}
 		}
+		slices.SortFunc(simulated, func(a, b plotter.XY) int { return cmp.Compare(a.X, b.X) })
 		if len(simulated) > 0 {
 			if err := chart.AddLine(p, policy+", simulated", simulated, chart.Style{Colour: i, Dashed: true}); err != nil {
 				return figure{}, err
