@@ -9,52 +9,80 @@ import (
 
 // locate maps the keys of a file that is known to be valid TOML to the lines
 // they stand on. An element of an array of tables is counted from 1, as in
-// "report.network.2.ttl"; keys of inline tables are found under their table.
+// "report.network.2.ttl"; keys of inline tables are found under their table, and
+// tables without a header of their own where their first key is.
 func locate(text string) map[string]int {
 	lines := make(map[string]int)
 	counts := make(map[string]int)
+	note := func(path string, line int) {
+		for path != "" {
+			if lines[path] == 0 {
+				lines[path] = line
+			}
+			path = path[:max(0, strings.LastIndexByte(path, '.'))]
+		}
+	}
 	prefix := ""
 	for i, l := range strings.Split(text, "\n") {
-		l = strings.TrimSpace(l)
+		l = strings.TrimSpace(strings.TrimPrefix(l, "\ufeff"))
 		switch {
 		case strings.HasPrefix(l, "[["):
-			name := resolve(bracketed(l[2:], "]]"), counts)
+			name := resolve(split(l[2:]), counts)
 			counts[name]++
 			prefix = name + "." + strconv.Itoa(counts[name])
 			lines[prefix] = i + 1
 			if counts[name] == 1 {
 				lines[name] = i + 1
 			}
+			note(name, i+1)
 		case strings.HasPrefix(l, "["):
-			prefix = resolve(bracketed(l[1:], "]"), counts)
+			prefix = resolve(split(l[1:]), counts)
 			lines[prefix] = i + 1
-		case l == "" || strings.HasPrefix(l, "#"):
+			note(prefix, i+1)
+		case strings.HasPrefix(l, "#"):
 		default:
-			key, _, ok := strings.Cut(l, "=")
-			if !ok {
-				continue // a further line of a value
-			}
-			path := join(prefix, strings.Join(split(key), "."))
-			if lines[path] == 0 {
-				lines[path] = i + 1
-			}
+			note(join(prefix, strings.Join(split(l), ".")), i+1)
 		}
 	}
 	return lines
 }
 
-func bracketed(s, end string) []string {
-	name, _, _ := strings.Cut(s, end)
-	return split(name)
+// split takes the dotted key apart that a line begins with, without the quotes
+// around its parts.
+func split(line string) []string {
+	var parts []string
+	for {
+		line = strings.TrimLeft(line, " \t")
+		var part string
+		part, line = first(line)
+		parts = append(parts, part)
+		rest, ok := strings.CutPrefix(strings.TrimLeft(line, " \t"), ".")
+		if !ok {
+			return parts
+		}
+		line = rest
+	}
 }
 
-// split takes a dotted key apart; quotes around a part are dropped.
-func split(key string) []string {
-	parts := strings.Split(strings.TrimSpace(key), ".")
-	for i, p := range parts {
-		parts[i] = strings.Trim(strings.TrimSpace(p), `"'`)
+// first cuts off the first part of a dotted key.
+func first(key string) (part, rest string) {
+	end := strings.IndexAny(key, ".=] \t")
+	if end < 0 {
+		end = len(key)
 	}
-	return parts
+	if strings.HasPrefix(key, "'") {
+		if part, rest, ok := strings.Cut(key[1:], "'"); ok {
+			return part, rest
+		}
+	}
+	if strings.HasPrefix(key, `"`) {
+		if quoted, err := strconv.QuotedPrefix(key); err == nil {
+			if part, err := strconv.Unquote(quoted); err == nil {
+				return part, key[len(quoted):]
+			}
+		}
+	}
+	return key[:end], key[end:]
 }
 
 // resolve names the table that a header opens: a part that is an array of
