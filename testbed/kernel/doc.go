@@ -7,7 +7,8 @@
 //     Debian's own kernels leave out (KASAN, lockdep, kmemleak, fault injection;
 //     debug.config says which), under half an hour on two cores, once;
 //   - UML builds one from the same source that is a program of this machine, for
-//     measurements at native speed (uml.config), some minutes, once;
+//     measurements at native speed (uml.config), some minutes, once; UMLDebug the
+//     same with checkers (uml-debug.config), for fuzzing;
 //   - Newest makes a chroot of the suite that packages the newest kernel, where
 //     modules for that kernel can be built: its build tools need that suite's C
 //     library.

@@ -20,6 +20,9 @@ const (
 // code runs natively.
 const KernelUML = "uml"
 
+// KernelUMLDebug is the same with KASAN, lockdep, kmemleak and fault injection.
+const KernelUMLDebug = "uml-debug"
+
 // debugOverhead is the memory in MiB that a guest needs beyond Config.Memory
 // under the debug kernel: KASAN and kmemleak keep books on all memory.
 const debugOverhead = 320
@@ -30,7 +33,7 @@ const debugParams = "slub_debug=A,dpr_flow"
 
 // chooseKernel returns the kernel that c.Kernel names, making it if need be.
 func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {
-	if c.Kernel != kernelDebug && c.Kernel != kernelNewest && c.Kernel != KernelUML {
+	if c.Kernel != kernelDebug && c.Kernel != kernelNewest && !userMode(c.Kernel) {
 		return findKernel(ctx, c.Kernel, p)
 	}
 	cache, err := cacheDir("kernels")
@@ -44,6 +47,8 @@ func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {
 		fetch = b.Debug
 	case KernelUML:
 		fetch = b.UML
+	case KernelUMLDebug:
+		fetch = b.UMLDebug
 	}
 	tree, err := fetch(ctx)
 	if err != nil {
@@ -57,8 +62,11 @@ func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {
 		k.Chroot = tree.Root
 	}
 	k.Arch = tree.Arch
-	if c.Kernel == kernelDebug {
+	if c.Kernel == kernelDebug || c.Kernel == KernelUMLDebug {
 		k.Overhead, k.Params = debugOverhead, debugParams
 	}
 	return k, nil
 }
+
+// userMode tells whether a kernel is a program of this machine.
+func userMode(name string) bool { return name == KernelUML || name == KernelUMLDebug }

@@ -23,7 +23,7 @@ import (
 
 // SoloConfig says what a guest by itself is made of: one kernel, one program.
 type SoloConfig struct {
-	Kernel   string            // as in Config, or KernelUML
+	Kernel   string            // as in Config, or KernelUML, KernelUMLDebug
 	Memory   int               // MiB, at least MinMemory
 	Init     string            // package, below Source, of the program that is its first process
 	Programs []string          // programs of this machine that it has, by their paths
@@ -68,14 +68,14 @@ const AccelCount = "icount"
 // NewSolo builds a guest. The caller closes it.
 func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 	c := Config{Kernel: sc.Kernel, Memory: sc.Memory, Progress: sc.Progress}
-	if sc.Kernel == KernelUML {
+	if userMode(sc.Kernel) {
 		c.Kernel = "" // no kernel of a lab
 	}
 	if c, err = c.withDefaults(); err != nil {
 		return nil, err
 	}
-	if sc.Kernel == KernelUML {
-		c.Kernel = KernelUML
+	if userMode(sc.Kernel) {
+		c.Kernel = sc.Kernel
 	}
 	if err := checkPrograms(); err != nil {
 		return nil, err
