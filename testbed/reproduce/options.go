@@ -62,7 +62,7 @@ const maxFile = 250_000
 // Defaults are the options of "make reproduce".
 func Defaults() Options {
 	return Options{
-		Scale: 0.2, Seconds: 24, Warmup: 8, Repeat: 5, Policies: standard, Seed: 1,
+		Scale: 0.16, Seconds: 24, Warmup: 8, Repeat: 5, Policies: standard, Seed: 1,
 		MaxLoad: -1, SweepSeconds: 12, Simulate: true, Study: "out/sim",
 		Variant: surge.Variants[0], Files: surge.FileSpec{Files: 2000, MaxSize: maxFile, Seed: 1},
 		Kernel: "6.1", Lab: "reproduce", Dir: "out/reproduce", Stdout: io.Discard, Progress: io.Discard,

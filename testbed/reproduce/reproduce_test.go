@@ -241,7 +241,7 @@ func TestWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"0.919", "Table 2", "random", "s1", "dprlab reproduce --scale 0.2", "delay.png", "sweep.png", "period.png", "maxload.png", "0.625 (4)"} {
+		for _, want := range []string{"0.919", "Table 2", "random", "s1", "dprlab reproduce --scale 0.16", "delay.png", "sweep.png", "period.png", "maxload.png", "0.625 (4)"} {
 			if !strings.Contains(string(b), want) {
 				t.Errorf("no %q in %s", want, name)
 			}
