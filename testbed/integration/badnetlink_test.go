@@ -144,7 +144,7 @@ func badMessages(own, peer string) []badMessage {
 		kind   uint16
 		values []uint32
 	}{
-		{"policy", 2, []uint32{5, 1 << 31}}, {"hash", 3, []uint32{2}}, {"estimate", 4, []uint32{2}},
+		{"policy", 2, []uint32{uint32(len(dprnl.PolicyWords())), 1 << 31}}, {"hash", 3, []uint32{2}}, {"estimate", 4, []uint32{2}},
 		{"marker", 5, []uint32{2}}, {"state", 6, []uint32{3}},
 		{"weight of connections", 8, []uint32{65536}}, {"weight of CPU", 9, []uint32{65536}},
 		{"weight of redirected", 10, []uint32{65536}}, {"weight of sockets", 11, []uint32{65536}},
