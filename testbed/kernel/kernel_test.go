@@ -47,7 +47,7 @@ func TestLostOptions(t *testing.T) {
 func TestConfigsAreChecked(t *testing.T) {
 	checkConfig(t, debugConfig, "KASAN", "PROVE_LOCKING", "PROVE_RCU", "DEBUG_ATOMIC_SLEEP", "DEBUG_KMEMLEAK", "FAILSLAB")
 	checkConfig(t, umlConfig, "IP_VS", "NET_IPIP", "DUMMY", "MODULE_UNLOAD")
-	checkConfig(t, umlDebugConfig, "KASAN", "PROVE_LOCKING", "PROVE_RCU", "DEBUG_KMEMLEAK", "FAILSLAB", "FAIL_PAGE_ALLOC", "USER_NS")
+	checkConfig(t, umlDebugConfig, "KASAN", "DEBUG_KMEMLEAK", "FAILSLAB", "FAIL_PAGE_ALLOC", "USER_NS")
 }
 
 func checkConfig(t *testing.T, config string, names ...string) {

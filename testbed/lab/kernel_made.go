@@ -20,7 +20,7 @@ const (
 // code runs natively.
 const KernelUML = "uml"
 
-// KernelUMLDebug is the same with KASAN, lockdep, kmemleak and fault injection.
+// KernelUMLDebug is the same with KASAN, kmemleak and fault injection.
 const KernelUMLDebug = "uml-debug"
 
 // debugOverhead is the memory in MiB that a guest needs beyond Config.Memory
