@@ -3,16 +3,13 @@
 #include <linux/mm.h>
 #include <linux/netfilter.h>
 #include <linux/random.h>
-#include <linux/slab.h>
 #include <linux/tcp.h>
 #include <net/inet_hashtables.h>
-#include <net/ip.h>
-#include <net/tcp.h>
+#include "ask.h"
 #include "compat.h"
 #include "owner.h"
 #include "peer.h"
 #include "service.h"
-#include "tunnel.h"
 
 #define DPR_OWNER_BUCKETS	1024	/* a power of two */
 #define DPR_OWNER_WAYS		4	/* open questions of a bucket */
@@ -21,31 +18,7 @@
 #define DPR_OWNER_RATE		20000	/* messages a second, and at once */
 #define DPR_OWNER_AGAIN		(HZ / 10) /* least time between two tries */
 #define DPR_OWNER_MEMORY	(5 * HZ) /* how long an answer of nobody holds */
-
-#define DPR_OWNER_MAGIC		0x4450526f /* "DPRo" */
-
-enum dpr_owner_kind {
-	DPR_OWNER_ASK = 1,	/* who has this connection's socket? */
-	DPR_OWNER_CLAIM = 2,	/* I have */
-};
-
-/**
- * struct dpr_owner_message - what an inner packet of DPR_OWNER_PROTOCOL holds
- * @magic: DPR_OWNER_MAGIC
- * @kind: enum dpr_owner_kind
- * @zero: 0
- * @check: Internet checksum of the message
- * @nonce: drawn with the question, repeated by the claim
- * @key: the connection
- */
-struct dpr_owner_message {
-	__be32 magic;
-	u8 kind;
-	u8 zero;
-	__sum16 check;
-	u32 nonce;
-	struct dpr_flow_key key;
-};
+#define DPR_OWNER_PATIENCE	(120 * HZ) /* longest between copies, as RTO_MAX */
 
 /**
  * struct dpr_owner_ask - a question to the peers
@@ -89,7 +62,6 @@ struct dpr_owner_table *dpr_owner_alloc(void)
 {
 	struct dpr_owner_table *table = kvzalloc(sizeof(*table), GFP_KERNEL);
 
-	BUILD_BUG_ON(sizeof(struct dpr_owner_message) != 24);
 	if (!table)
 		return NULL;
 	spin_lock_init(&table->lock);
@@ -106,50 +78,6 @@ struct dpr_owner_table *dpr_owner_alloc(void)
 void dpr_owner_teardown(struct dpr_net *dn)
 {
 	kvfree(rcu_dereference_protected(dn->owners, true));
-}
-
-static __sum16 dpr_owner_check(const struct dpr_owner_message *msg)
-{
-	return ip_compute_csum(msg, sizeof(*msg));
-}
-
-/* Sends one message, in an IP packet as if from this host to the peer. */
-static bool dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
-			   struct net_device *dev, struct dpr_peer *peer,
-			   enum dpr_owner_kind kind, u32 nonce,
-			   const struct dpr_flow_key *key)
-{
-	const unsigned int room = LL_MAX_HEADER + sizeof(struct iphdr);
-	struct dpr_owner_message *msg;
-	struct sk_buff *skb;
-	struct iphdr *iph;
-
-	skb = alloc_skb(room + sizeof(*iph) + sizeof(*msg),
-			GFP_ATOMIC | __GFP_NOWARN);
-	if (!skb)
-		return false;
-	skb_reserve(skb, room);
-	skb_reset_network_header(skb);
-	iph = skb_put_zero(skb, sizeof(*iph));
-	iph->version = 4;
-	iph->ihl = sizeof(*iph) >> 2;
-	iph->tot_len = htons(sizeof(*iph) + sizeof(*msg));
-	iph->frag_off = htons(IP_DF);
-	iph->ttl = 1;
-	iph->protocol = DPR_OWNER_PROTOCOL;
-	iph->saddr = cfg->address;
-	iph->daddr = peer->address;
-	ip_send_check(iph);
-	msg = skb_put_zero(skb, sizeof(*msg));
-	msg->magic = htonl(DPR_OWNER_MAGIC);
-	msg->kind = kind;
-	msg->nonce = nonce;
-	msg->key = *key;
-	msg->check = dpr_owner_check(msg);
-	skb->protocol = htons(ETH_P_IP);
-	skb->dev = dev;
-	dpr_tunnel_send(dn, cfg, skb, peer);
-	return true;
 }
 
 /*
@@ -169,8 +97,8 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
 
 		/* Whose address it was cannot answer any more. */
 		if (peer->address != ask->seg.key.address &&
-		    !dpr_owner_send(dn, cfg, dev, peer, DPR_OWNER_ASK,
-				    ask->nonce, &ask->seg.key))
+		    !dpr_ask_send(dn, cfg, dev, peer, DPR_ASK_WHO, ask->nonce,
+				  &ask->seg.key))
 			return;
 	}
 }
@@ -228,6 +156,17 @@ static struct dpr_owner_ask *dpr_owner_room(struct dpr_owner_ask *bucket)
 	return NULL;
 }
 
+/*
+ * How long a question's tries count. A client waits ever longer before it
+ * sends a segment again; if its tries were forgotten meanwhile it would never
+ * be told that nobody has its connection.
+ */
+static u32 dpr_owner_life(const struct dpr_owner_ask *ask)
+{
+	return ask->tries < DPR_OWNER_TRIES ? DPR_OWNER_PATIENCE :
+					      DPR_OWNER_MEMORY;
+}
+
 /* What becomes of a segment that belongs to nothing here. */
 enum dpr_owner_verdict {
 	DPR_OWNER_PUT,		/* ask the peers; it is dropped */
@@ -244,7 +183,7 @@ dpr_owner_note(struct dpr_owner_table *table, u32 cost,
 	struct dpr_owner_ask *bucket = dpr_owner_bucket(table, &seg->key);
 	struct dpr_owner_ask *ask = dpr_owner_find(bucket, &seg->key);
 
-	if (ask && (u32)jiffies - ask->last > DPR_OWNER_MEMORY)
+	if (ask && (u32)jiffies - ask->last > dpr_owner_life(ask))
 		ask->tries = 0;
 	if (ask && ask->tries) {
 		if ((u32)jiffies - ask->last < DPR_OWNER_AGAIN)
@@ -332,31 +271,21 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 	}
 }
 
-/* A peer asks. Only who has the socket answers. */
-static void dpr_owner_asked(struct dpr_net *dn, const struct dpr_config *cfg,
-			    struct sk_buff *skb, struct dpr_peer *peer,
-			    const struct dpr_owner_message *msg)
-{
-	struct sock *sk;
-
-	dpr_stats_inc(dn, DPR_STAT_RX_OWNER_ASKED);
-	sk = dpr_compat_lookup_established(dn->net, msg->key.client,
-					   msg->key.client_port,
-					   msg->key.address,
-					   ntohs(msg->key.port), skb->skb_iif,
-					   0);
-	if (!sk)
-		return;
-	sock_gen_put(sk);
-	if (dpr_owner_send(dn, cfg, skb->dev, peer, DPR_OWNER_CLAIM,
-			   msg->nonce, &msg->key))
-		dpr_stats_inc(dn, DPR_STAT_OWNER_CLAIMED);
-}
-
-/* A peer claims a connection: it gets a flow if this host asked. */
-static bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
-			      struct dpr_peer *peer,
-			      const struct dpr_owner_message *msg)
+/**
+ * dpr_owner_claimed - a peer claims a connection
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @peer: who
+ * @nonce: what it repeats of the question
+ * @key: the connection
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: true if this host asked for it, and the connection has a flow now.
+ */
+bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
+		       struct dpr_peer *peer, u32 nonce,
+		       const struct dpr_flow_key *key)
 {
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
 	struct dpr_owner_ask *ask;
@@ -366,8 +295,8 @@ static bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!table)
 		return false;
 	spin_lock(&table->lock);
-	ask = dpr_owner_find(dpr_owner_bucket(table, &msg->key), &msg->key);
-	if (!ask || ask->nonce != msg->nonce) {
+	ask = dpr_owner_find(dpr_owner_bucket(table, key), key);
+	if (!ask || ask->nonce != nonce) {
 		spin_unlock(&table->lock);
 		return false;
 	}
@@ -379,51 +308,4 @@ static bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 		return false;
 	dpr_flow_track(dn, flow, &seg);
 	return true;
-}
-
-/**
- * dpr_owner_receive - take in a message of a peer
- * @dn: the namespace
- * @cfg: the configuration
- * @skb: the packet, its outer header checked and from a known peer to this
- *	host; its inner IP header in the linear part, checked
- * @olen: length of the outer header
- *
- * Called under RCU in softirq.
- *
- * Return: what to count: DPR_STAT_UNSPEC if it was counted here. The packet is
- * to be dropped in any case.
- */
-enum dpr_stat dpr_owner_receive(struct dpr_net *dn,
-				const struct dpr_config *cfg,
-				struct sk_buff *skb, unsigned int olen)
-{
-	struct dpr_owner_message _msg, *msg;
-	struct dpr_peer *peer;
-	struct iphdr *iph;
-	unsigned int at;
-
-	iph = (struct iphdr *)(skb->data + olen);
-	peer = dpr_peer_find(dn, iph->saddr);
-	if (!peer || ip_is_fragment(iph) || iph->saddr != ip_hdr(skb)->saddr)
-		return DPR_STAT_RX_BAD_ADDRESS;
-	at = olen + iph->ihl * 4;
-	if (ntohs(iph->tot_len) < iph->ihl * 4 + sizeof(*msg))
-		return DPR_STAT_RX_MALFORMED;
-	msg = skb_header_pointer(skb, at, sizeof(_msg), &_msg);
-	if (!msg || msg->magic != htonl(DPR_OWNER_MAGIC) || msg->zero ||
-	    dpr_owner_check(msg))
-		return DPR_STAT_RX_MALFORMED;
-	switch (msg->kind) {
-	case DPR_OWNER_ASK:
-		dpr_owner_asked(dn, cfg, skb, peer, msg);
-		return DPR_STAT_UNSPEC;
-	case DPR_OWNER_CLAIM:
-		dpr_stats_inc(dn, dpr_owner_claimed(dn, cfg, peer, msg) ?
-				  DPR_STAT_OWNER_FOUND :
-				  DPR_STAT_RX_OWNER_REFUSED);
-		return DPR_STAT_UNSPEC;
-	default:
-		return DPR_STAT_RX_MALFORMED;
-	}
 }

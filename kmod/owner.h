@@ -12,12 +12,6 @@
 #include "flow.h"
 #include "main.h"
 
-/*
- * Protocol number of the inner packet that carries a message between hosts:
- * one that RFC 3692 sets aside for such use.
- */
-#define DPR_OWNER_PROTOCOL	253
-
 struct dpr_owner_table;
 
 struct dpr_owner_table *dpr_owner_alloc(void);
@@ -25,8 +19,8 @@ void dpr_owner_teardown(struct dpr_net *dn);
 unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct sk_buff *skb,
 			    const struct dpr_segment *seg);
-enum dpr_stat dpr_owner_receive(struct dpr_net *dn,
-				const struct dpr_config *cfg,
-				struct sk_buff *skb, unsigned int olen);
+bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
+		       struct dpr_peer *peer, u32 nonce,
+		       const struct dpr_flow_key *key);
 
 #endif /* _DPR_OWNER_H */

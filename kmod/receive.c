@@ -8,10 +8,10 @@
 #include <net/ip_tunnels.h>
 #include <net/route.h>
 #include <net/tcp.h>
+#include "ask.h"
 #include "compat.h"
 #include "icmp.h"
 #include "listener.h"
-#include "owner.h"
 #include "parse.h"
 #include "peer.h"
 #include "receive.h"
@@ -431,8 +431,8 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 		return dpr_receive_tcp(dn, cfg, skb, &in);
 	case IPPROTO_ICMP:
 		return dpr_receive_icmp(dn, skb, &in);
-	case DPR_OWNER_PROTOCOL:
-		why = dpr_owner_receive(dn, cfg, skb, in.olen);
+	case DPR_ASK_PROTOCOL:
+		why = dpr_ask_receive(dn, cfg, skb, in.olen);
 		return why ? dpr_receive_refuse(dn, skb, &in, why) : NF_DROP;
 	default:
 		return dpr_receive_refuse(dn, skb, &in,

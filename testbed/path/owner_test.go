@@ -277,7 +277,7 @@ func wantChange(t *testing.T, m *meter, stat dprnl.Stat, n int) {
 	}
 }
 
-// Of kmod/owner.h and kmod/owner.c.
+// Of kmod/ask.h.
 const (
 	ownerProtocol = 253
 	ownerClaimed  = 2
