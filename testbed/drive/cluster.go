@@ -74,25 +74,32 @@ func SetPolicy(ctx context.Context, l *lab.Lab, policy string) error {
 
 // AwaitPeers waits until every server could redirect to every other.
 func AwaitPeers(ctx context.Context, l *lab.Lab) error {
-	ctx, cancel := context.WithTimeout(ctx, peersTimeout)
-	defer cancel()
 	for _, server := range l.Servers() {
-		for {
-			usable, err := usablePeers(ctx, l, server.Name)
-			if err != nil {
-				return err
-			}
-			if usable == len(l.Servers())-1 {
-				break
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("%s has %d usable peers, want %d: %w", server.Name, usable, len(l.Servers())-1, ctx.Err())
-			case <-time.After(250 * time.Millisecond):
-			}
+		if err := AwaitUsable(ctx, l, server.Name, len(l.Servers())-1); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// AwaitUsable waits until a server could redirect to n peers.
+func AwaitUsable(ctx context.Context, l *lab.Lab, server string, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, peersTimeout)
+	defer cancel()
+	for {
+		usable, err := usablePeers(ctx, l, server)
+		if err != nil {
+			return err
+		}
+		if usable == n {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s has %d usable peers, want %d: %w", server, usable, n, ctx.Err())
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
 }
 
 // usablePeers counts the peers that a server could redirect to just now.

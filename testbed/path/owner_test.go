@@ -142,6 +142,28 @@ func TestOwnerUnknown(t *testing.T) {
 	})
 }
 
+// A client that sends a segment again only after many seconds, as TCP does in the
+// end, is told too that nobody has its connection.
+func TestOwnerUnknownToSlowClient(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		k := newTakeover(t, m)
+		k.die(t, dprnl.OrphansAsk)
+		r := k.raw(t, addrR)
+		stray := r.talk(k.d, 4000)
+		stray.remote, stray.ack = k.a.service(), 77
+		segment := stray.segment("A", "").Bytes()
+		r.send(t, k.d, segment)
+		time.Sleep(2 * settle)
+		r.send(t, k.d, segment)
+		time.Sleep(5500 * time.Millisecond)
+		r.send(t, k.d, segment)
+		silence(t, r.Endpoint, stray.mine)
+		time.Sleep(2 * settle)
+		r.send(t, k.d, segment)
+		stray.hear(t, "R")
+	})
+}
+
 // The host's own connections are not asked for: those it has, those that closed,
 // and those that come to be by a SYN cookie.
 func TestOwnerOfOwn(t *testing.T) {
