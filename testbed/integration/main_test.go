@@ -28,6 +28,7 @@ const bootTimeout = 5 * time.Minute
 var helpers = map[string]func(context.Context) error{
 	"load-client": func(ctx context.Context) error { return load.Serve(ctx, os.Stdin, os.Stdout) },
 	"bad-netlink": func(ctx context.Context) error { return badNetlink(ctx, os.Stdout) },
+	"intruder":    func(ctx context.Context) error { return intruder(ctx, os.Stdout) },
 }
 
 // shared is the lab of all tests; TestMain sets it before the first.
