@@ -51,7 +51,7 @@ settle() {
 	for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer systemd-timesyncd.service; do
 		ln -sf /dev/null "$1/etc/systemd/system/$unit"
 	done
-	mkdir -m 700 "$1/root/.ssh"
+	install -d -m 700 "$1/root/.ssh"
 	ssh-keygen -q -t ed25519 -N '' -C dpr-install -f "$tmp/key"
 	install -m 600 "$tmp/key.pub" "$1/root/.ssh/authorized_keys"
 	printf '/dev/vda / ext4 errors=remount-ro 0 1\n' >"$1/etc/fstab"

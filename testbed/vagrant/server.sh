@@ -30,3 +30,5 @@ install -m 600 "$key" /etc/dpr/report.key
 sed -i "s/^interface = .*/interface = \"$interface\"/" /etc/dpr/dpr.toml
 dprctl check
 systemctl enable --now dpr.target dpr-exporter.service
+# If they ran already it is with what was there before.
+systemctl reload dpr-setup.service dpr-broadcast.service dpr-receive.service dpr-cleanup.service
