@@ -101,6 +101,7 @@ test-install: deps go ## the packages on virtual machines of Debian 12 and 13: i
 test-docs: deps-test go ## the commands of README.md and docs/, in labs of their own
 	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/install/docs.sh source
 	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/install/docs.sh lab
+	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/install/docs.sh example
 
 .PHONY: install
 install: ## what "make" built, for the running kernel and below $(DESTDIR)/usr/local, with systemd's units

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 	"time"
@@ -29,11 +30,13 @@ func hostCommands() []*cli.Command {
 			return f(l, ctx, c.Args().First())
 		}
 	}
-	exec := command("exec", "run a command on a host", "HOST -- COMMAND [ARGUMENT…]", 2, -1, execOn)
-	exec.Description = "Input, output and exit status are the command's own: 127 if the host has no such program,\n" +
+	run := command("exec", "run a command on a host", "HOST -- COMMAND [ARGUMENT…]", 2, -1, execOn)
+	run.Description = "Input, output and exit status are the command's own: 127 if the host has no such program,\n" +
 		"128 plus the number of the signal that ended it."
+	debug := command("gdb", "stop a server's kernel and look into it by gdb", "HOST [-- ARGUMENT…]", 1, -1, debugger)
+	debug.Description = "gdb knows the module's functions and lines; arguments are gdb's own. The server goes on when gdb ends."
 	return []*cli.Command{
-		exec,
+		run,
 		command("push", "copy a file to a host", "HOST FILE PATH", 3, 3, copyFile((*lab.Lab).Push)),
 		command("pull", "copy a file from a host", "HOST PATH FILE", 3, 3, copyFile((*lab.Lab).Pull)),
 		command("logs", "show a server's console and its services' log", "HOST", 1, 1, logs,
@@ -41,6 +44,7 @@ func hostCommands() []*cli.Command {
 		command("capture", "write a host's packets to a file, until Ctrl-C", "HOST FILE", 2, 2, capture,
 			&cli.StringFlag{Name: "filter", Usage: "only packets of this `EXPRESSION`, see pcap-filter(7)"},
 			&cli.Float64Flag{Name: "seconds", Usage: "end after `N` seconds"}),
+		debug,
 		command("poweroff", "end a server at once", "HOST", 1, 1, onHost((*lab.Lab).Poweroff)),
 		command("boot", "start a server that is off or dead", "HOST", 1, 1, onHost((*lab.Lab).Boot)),
 	}
@@ -66,6 +70,27 @@ func execOn(c *cli.Context) error {
 		err = exitStatus(exit)
 	}
 	return err
+}
+
+// debugger becomes gdb.
+func debugger(c *cli.Context) error {
+	l, err := openLab(c)
+	if err != nil {
+		return err
+	}
+	args, err := l.Debugger(c.Context, c.Args().First())
+	if err != nil {
+		return err
+	}
+	program, err := exec.LookPath(args[0])
+	if err != nil {
+		return fmt.Errorf("gdb: %w", err)
+	}
+	more := c.Args().Tail()
+	if len(more) > 0 && more[0] == "--" {
+		more = more[1:]
+	}
+	return syscall.Exec(program, append(args, more...), os.Environ())
 }
 
 func copyFile(copy func(l *lab.Lab, ctx context.Context, host, src, dst string) error) cli.ActionFunc {

@@ -61,6 +61,8 @@ func TestBadArguments(t *testing.T) {
 		{"exec s1 --", "COMMAND"},
 		{"logs", "HOST"},
 		{"logs s1 s2", "s2"},
+		{"gdb", "HOST"},
+		{"gdb --name absent0 s1 -- -batch", "absent0"},
 		{"capture s1", "FILE"},
 		{"capture --name absent0 s1 f --seconds -1", "-1"},
 		{"boot", "HOST"},

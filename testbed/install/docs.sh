@@ -7,11 +7,13 @@
 #   plain    suite.sh, in the sources on a host without packages
 #   source   docs.sh source, in the sources; "make TARGET" is only looked up, as
 #            these targets are what runs the tests
+#   example  docs.sh example, in a copy of the sources that the page's ```diff changes
 #   vagrant  nobody: it needs a box; static.sh validates the Vagrantfile, and
 #            suite.sh runs its scripts
 # usage: docs.sh check     each block has a word; targets and commands exist
 #        docs.sh lab       runs the blocks of labs
 #        docs.sh source    runs the blocks of sources
+#        docs.sh example   makes the changes that pages show, and runs their blocks
 #        docs.sh print WORD FILE...    the blocks of files, as one script
 set -eu
 
@@ -19,7 +21,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 . "$here/lib.sh"
 
-words="lab host plain source vagrant"
+words="lab host plain source example vagrant"
 
 # blocks WORD FILE...
 blocks() {
@@ -30,6 +32,9 @@ blocks() {
 		inside && /^ *```$/ { inside = 0; next }
 		inside { print substr($0, indent + 1) }' "$@"
 }
+
+# changes FILE: the changes to the sources that a page shows.
+changes() { awk '/^```diff$/ { inside = 1; next } inside && /^```$/ { inside = 0; next } inside' "$1"; }
 
 # untold FILE: what looks like commands and is in no block that says who runs it.
 untold() {
@@ -108,6 +113,22 @@ lab() {
 	say "docs: all commands of labs passed"
 }
 
+# example: a page's changes, in a copy.
+example() {
+	file=$root/docs/developing.md
+	say "docs: $(date +%T) the changes of docs/developing.md"
+	mkdir "$work/dpr"
+	(cd "$root" && git -c safe.directory='*' ls-files -z | tar --null --ignore-failed-read -cf - -T -) | tar -C "$work/dpr" -xf -
+	changes "$file" >"$work/changes"
+	[ "$(grep -c '^+[^+]' "$work/changes")" -le 20 ] || die "$file: more than 20 lines"
+	blocks example "$file" >"$work/example"
+	cd "$work/dpr"
+	git apply "$work/changes" || die "$file: the sources are not what it changes"
+	timeout -k 30 900 sh -euv "$work/example" >"$work/log" 2>&1 ||
+		{ cat "$work/log" >&2; die "$file: its change cannot be built"; }
+	say "docs: the changes passed"
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
@@ -116,6 +137,7 @@ case ${1:-} in
 check) check ;;
 lab) check && lab ;;
 source) check && source_ ;;
+example) check && example ;;
 print) shift && blocks "$@" ;;
-*) die "usage: docs.sh check|lab|source|print WORD FILE..." ;;
+*) die "usage: docs.sh check|lab|source|example|print WORD FILE..." ;;
 esac

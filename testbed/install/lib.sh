@@ -8,12 +8,15 @@ die() { say "$*"; exit 1; }
 # cache: where images are kept.
 cache() { printf '%s/dpr/install\n' "${XDG_CACHE_HOME:-$HOME/.cache}"; }
 
+# uptime: seconds since the machine booted, whatever its clock is set to meanwhile.
+uptime() { cut -d. -f1 /proc/uptime; }
+
 # retry SECONDS COMMAND...: until it succeeds or the time is over.
 retry() {
-	until_=$(($(date +%s) + $1))
+	until_=$(($(uptime) + $1))
 	shift
 	while ! "$@"; do
-		[ "$(date +%s)" -lt "$until_" ] || return 1
+		[ "$(uptime)" -lt "$until_" ] || return 1
 		sleep 1
 	done
 }

@@ -52,7 +52,8 @@ func (m machine) args(name, param string) []string {
 }
 
 // serverArgs returns the QEMU of a server: its console and its services' log go to
-// files, its agent's port is an inherited socket, its network a tap device.
+// files, its agent's port is an inherited socket, its network a tap device. A
+// debugger can come at any time.
 func (m machine) serverArgs(lab string, h Host, dir string) []string {
 	console, log := consolePath(dir, h.Name), servicePath(dir, h.Name)
 	return append(m.args("dprlab-"+lab+"-"+h.Name, guest.HostParam+h.Name),
@@ -63,6 +64,7 @@ func (m machine) serverArgs(lab string, h Host, dir string) []string {
 		"-chardev", "file,id=log,append=on,path="+log,
 		"-device", "virtserialport,chardev=log,name="+guest.LogPort,
 		"-device", "virtio-rng-pci",
+		"-gdb", "unix:"+debugPath(dir, h.Name)+",server=on,wait=off",
 		"-netdev", "tap,id=net,script=no,downscript=no,ifname="+h.Name,
 		"-device", "virtio-net-pci,netdev=net,romfile=,mac="+h.MAC)
 }
@@ -71,3 +73,4 @@ func (m machine) serverArgs(lab string, h Host, dir string) []string {
 func consolePath(dir, host string) string { return filepath.Join(dir, host+".console") }
 func servicePath(dir, host string) string { return filepath.Join(dir, host+".log") }
 func qemuPath(dir, host string) string    { return filepath.Join(dir, host+".qemu") }
+func debugPath(dir, host string) string   { return filepath.Join(dir, host+".gdb") }

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"dpr/testbed/guest"
+)
+
+// moduleSections are those of dpr.ko that a debugger must place.
+var moduleSections = []string{".text", ".data", ".bss", ".rodata"}
+
+// Debugger returns gdb and the arguments with which it stops a server's kernel
+// and knows dpr.ko by name and line. The server goes on when gdb leaves it;
+// breakpoints go with gdb. Of the kernel itself it has no symbols.
+//
+// It is an error if the module is not loaded there. Lines are shown if the working
+// directory is in the sources.
+func (l *Lab) Debugger(ctx context.Context, server string) ([]string, error) {
+	h, err := l.hostOf(server, Server)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(workDir(l.state.Name), h.Name+".dpr.ko")
+	if err := l.Pull(ctx, h.Name, guest.ModulePath, file); err != nil {
+		return nil, err
+	}
+	symbols := "add-symbol-file " + file
+	for _, section := range moduleSections {
+		address, err := l.Output(ctx, h.Name, "cat", "/sys/module/dpr/sections/"+section)
+		if err != nil {
+			return nil, fmt.Errorf("where dpr.ko is on %s: %w", server, err)
+		}
+		symbols += " -s " + section + " " + strings.TrimSpace(address)
+	}
+	args := []string{"gdb", "-q", "-ex", "set architecture i386:x86-64"}
+	if root, err := sourceDir(""); err == nil {
+		// It was compiled elsewhere.
+		args = append(args, "-ex", "directory "+filepath.Join(root, "kmod"))
+	}
+	// gdb would ask whether the addresses are right.
+	return append(args, "-ex", "set confirm off", "-ex", symbols, "-ex", "set confirm on",
+		"-ex", "target remote "+debugPath(l.dir, h.Name)), nil
+}
