@@ -25,8 +25,24 @@ type deb struct{ Package, Version, SHA256, Depends string }
 var helperPackage = regexp.MustCompile(`^linux-(headers-.*-common|kbuild-.*)$`)
 
 // downloadKernel fetches the newest matching kernel that apt offers, with its
-// headers, and unpacks it into the cache, without installing it.
+// headers, and unpacks it into the cache, without installing it. A machine's
+// package lists may be older than the kernel, or name files that the archive no
+// longer has: they are updated if it cannot be had by them.
 func downloadKernel(ctx context.Context, match func(string) bool, p *progress) (Kernel, error) {
+	k, err := downloadOffered(ctx, match, p)
+	if err == nil || ctx.Err() != nil {
+		return k, err
+	}
+	done := p.step("updating apt's package lists (" + err.Error() + ")")
+	if out, failed := exec.CommandContext(ctx, "apt-get", "-q", "update").CombinedOutput(); failed != nil {
+		return Kernel{}, fmt.Errorf("%w, and apt-get update failed: %v: %s", err, failed, bytes.TrimSpace(out))
+	}
+	done()
+	return downloadOffered(ctx, match, p)
+}
+
+// downloadOffered is downloadKernel by the package lists as they are.
+func downloadOffered(ctx context.Context, match func(string) bool, p *progress) (Kernel, error) {
 	release, err := offeredRelease(ctx, match)
 	if err != nil {
 		return Kernel{}, err

@@ -140,10 +140,47 @@ func TestModuleSource(t *testing.T) {
 	}
 }
 
-func TestFindKernelNamesWhatIsMissing(t *testing.T) {
+// fakeApt puts an apt-get and an apt-cache first that know kernel 0.2 only after
+// an update, and nothing else. It returns the file where they write what they are
+// asked for.
+func fakeApt(t *testing.T) (log string) {
+	dir := t.TempDir()
+	log = filepath.Join(dir, "log")
+	script := "#!/bin/sh\necho \"$*\" >>" + log + "\n" + `case "$*" in
+*"pkgnames linux-image-") ! grep -q update ` + log + ` || echo linux-image-0.2.1-cloud-amd64 ;;
+*"show --no-all-versions linux-image-0.2.1-cloud-amd64")
+	printf 'Package: linux-image-0.2.1-cloud-amd64\nVersion: 1\nSHA256: 00\n' ;;
+*update) ;;
+*) echo "asked for $*" >&2; exit 100 ;;
+esac
+`
+	for _, name := range []string{"apt-get", "apt-cache"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	return log
+}
+
+func TestFindKernelNamesWhatIsMissing(t *testing.T) {
+	fakeApt(t)
 	_, err := findKernel(context.Background(), "0.1", newProgress(&strings.Builder{}))
 	if err == nil || !strings.Contains(err.Error(), "0.1") {
 		t.Errorf("error %v does not name the kernel", err)
+	}
+}
+
+func TestFindKernelUpdatesOldLists(t *testing.T) {
+	log := fakeApt(t)
+	_, err := findKernel(context.Background(), "0.2", newProgress(&strings.Builder{}))
+	asked, readErr := os.ReadFile(log)
+	if readErr != nil {
+		t.Fatal(readErr)
+	}
+	// It is known then, and its headers are the next thing that is missing.
+	if n := strings.Count(string(asked), "update"); n != 1 || err == nil || !strings.Contains(err.Error(), "linux-headers-0.2.1-cloud-amd64") {
+		t.Errorf("%d updates, then: %v; asked apt for\n%s", n, err, asked)
 	}
 }
