@@ -89,6 +89,31 @@ static void dpr_hook_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_flow_track(dn, flow, seg);
 }
 
+/*
+ * A segment without flow, no SYN: of a connection that this host serves, or that
+ * follows the hash, or of an orphan. While the sets of hosts differ the hash may
+ * be that of other connections: who has this one is asked first.
+ */
+static unsigned int dpr_hook_flowless(struct dpr_net *dn,
+				      const struct dpr_config *cfg,
+				      struct sk_buff *skb,
+				      const struct dpr_segment *seg)
+{
+	const bool changing = rcu_access_pointer(dn->members) !=
+			      rcu_access_pointer(dn->base);
+	struct dpr_peer *peer = dpr_hook_stateless(dn, skb, &seg->key);
+
+	if ((!peer || changing) && cfg->orphans == DPR_ORPHANS_ASK &&
+	    dpr_owner_seek(dn, cfg, skb, seg) == NF_DROP)
+		return NF_DROP;
+	if (!peer)
+		return NF_ACCEPT;
+	if (changing && !seg->rst)
+		dpr_hook_adopt(dn, cfg, seg, peer);
+	dpr_tunnel_send(dn, cfg, skb, peer);
+	return NF_STOLEN;
+}
+
 /* A whole segment to a port of ours. */
 static noinline unsigned int dpr_hook_tcp(struct dpr_net *dn,
 					  struct sk_buff *skb)
@@ -96,7 +121,6 @@ static noinline unsigned int dpr_hook_tcp(struct dpr_net *dn,
 	const struct dpr_config *cfg = rcu_dereference(dn->config);
 	struct dpr_segment seg;
 	struct dpr_flow *flow;
-	struct dpr_peer *peer;
 
 	if (unlikely(skb->dev->flags & IFF_LOOPBACK))
 		return NF_ACCEPT;
@@ -104,17 +128,8 @@ static noinline unsigned int dpr_hook_tcp(struct dpr_net *dn,
 	flow = dpr_flow_find(dn, &seg.key);
 	if (seg.syn)
 		return dpr_syn(dn, cfg, skb, &seg, flow);
-	if (!flow) {
-		peer = dpr_hook_stateless(dn, skb, &seg.key);
-		if (!peer)
-			return cfg->orphans == DPR_ORPHANS_ASK ?
-			       dpr_owner_seek(dn, cfg, skb, &seg) : NF_ACCEPT;
-		if (rcu_access_pointer(dn->members) !=
-		    rcu_access_pointer(dn->base) && !seg.rst)
-			dpr_hook_adopt(dn, cfg, &seg, peer);
-		dpr_tunnel_send(dn, cfg, skb, peer);
-		return NF_STOLEN;
-	}
+	if (!flow)
+		return dpr_hook_flowless(dn, cfg, skb, &seg);
 	if (unlikely(dpr_flow_expired(flow, cfg) ||
 		     READ_ONCE(flow->peer->dead))) {
 		/* Over; without flow the stack answers with a RST. */

@@ -79,6 +79,43 @@ func TestOwnerFound(t *testing.T) {
 	})
 }
 
+// Where the stateless policy has been before, the hash says nothing of connections
+// that another host redirected: they are asked for.
+func TestOwnerAfterStateless(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		k := newTakeover(t, m)
+		var moved, hashed []*conn
+		for range 12 {
+			c := connect(t, k.c, k.a.service())
+			c.wantServed(t, "B")
+			moved = append(moved, c)
+		}
+		k.d.report(t, k.a, 0)
+		k.d.report(t, k.b, 0)
+		k.d.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
+		by := map[string]int{}
+		for range 24 {
+			c := connect(t, k.c, k.d.service())
+			who, err := c.ask("who")
+			check(t, err)
+			by[who]++
+			if who == "B" {
+				hashed = append(hashed, c)
+			}
+		}
+		if by["A"] == 0 || by["B"] == 0 {
+			t.Fatalf("D's connections are served by %v, want some by A and some by B", by)
+		}
+		k.d.keep(t)
+		k.die(t, dprnl.OrphansAsk)
+		d := k.d.meter(t)
+		for _, c := range append(moved, hashed...) {
+			c.wantServed(t, "B")
+		}
+		wantChange(t, d, dprnl.StatOwnerFound, len(moved)+len(hashed))
+	})
+}
+
 func TestOwnerNotAsked(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		k := newTakeover(t, m)
