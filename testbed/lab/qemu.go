@@ -9,6 +9,7 @@ import (
 
 	"dpr/testbed/guest"
 	"dpr/testbed/lab/broker"
+	"dpr/testbed/lab/tsc"
 )
 
 const qemu = "qemu-system-x86_64"
@@ -25,6 +26,19 @@ type machine struct {
 	accel          string
 	memory         int    // MiB
 	params         string // kernel parameters of this kernel
+	tsc            int    // kHz that the guest's time stamp counter counts at; 0: let the kernel measure
+}
+
+// accelerated is m under an accelerator. Without KVM the guest is told how fast its
+// time stamp counter is: on a busy machine its kernel would be many times off, and
+// find, when its clock has jumped, that it stalled.
+func (m machine) accelerated(accel string) machine {
+	m.accel, m.tsc = accel, 0
+	if accel == accelTCG {
+		// Where the counter does not count evenly the kernel will do without.
+		m.tsc, _ = tsc.KHz()
+	}
+	return m
 }
 
 // args returns QEMU and its arguments up to the guest's devices. The machine is
@@ -43,6 +57,9 @@ func (m machine) args(name, param string) []string {
 	cmdline := "console=ttyS0 loglevel=7 panic=-1 oops=panic panic_on_warn=1 mitigations=off " + param
 	if m.params != "" {
 		cmdline += " " + m.params
+	}
+	if m.tsc != 0 {
+		cmdline += fmt.Sprintf(" tsc_early_khz=%d", m.tsc)
 	}
 	return append([]string{
 		qemu, "-name", name, "-M", "q35", "-accel", accel, "-cpu", cpu, "-smp", "1", "-m", strconv.Itoa(m.memory),

@@ -231,8 +231,7 @@ func (s *Solo) Run(ctx context.Context, accel string, line func(string) error) e
 // args returns what runs the guest: its console is standard error, SoloPort
 // standard output.
 func (s *Solo) args(accel string) []string {
-	m := s.machine
-	m.accel = accel
+	m := s.machine.accelerated(accel)
 	if s.Kernel.Arch == "" {
 		// Caches of one size are kept apart: what a flow takes is asked for.
 		return append(m.args("dprlab-solo", "slab_nomerge"),

@@ -126,9 +126,8 @@ func (l *Lab) prepare(ctx context.Context, c Config, p *progress) (machine, erro
 	if err := writeInitrd(m.initrd, base, overlay); err != nil {
 		return m, err
 	}
-	m.accel, err = chooseAccel(ctx, m, p)
-	l.state.Accel = m.accel
-	return m, err
+	l.state.Accel, err = chooseAccel(ctx, m, p)
+	return m.accelerated(l.state.Accel), err
 }
 
 func (l *Lab) binDir() string { return filepath.Join(workDir(l.state.Name), "bin") }
