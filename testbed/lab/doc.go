@@ -34,7 +34,8 @@
 //	/          the host's name
 //	/15k, /1m  files of 15,000 and 1,000,000 bytes, those of Config.WebFiles, and
 //	           what labdata wrote
-//	/upload/X  takes PUT, keeps the file as /srv/upload/X
+//	/upload/X  takes PUT, keeps the file as /srv/upload/X; DELETE removes it
+//	/poll      /15k, after 5 s: a long poll
 //	/status    nginx's stub_status
 //
 // with the host's name in the header X-Served-By.

@@ -23,7 +23,9 @@ var nginxService = service.Spec{Name: "nginx", Args: []string{"/usr/sbin/nginx",
 // client, server address, seconds, method, URI. Served relies on the first four.
 const accessFormat = `$connection $connection_requests $status $bytes_sent $remote_addr $server_addr $request_time $request_method $uri`
 
-// nginxConfig returns the configuration of a server's nginx.
+// nginxConfig returns the configuration of a server's nginx. Of nginx's own
+// modules only the delay of a refusal keeps a client waiting: /poll refuses all,
+// and says so by a file.
 func nginxConfig(accessRate string) string {
 	limit := ""
 	if accessRate != "" {
@@ -57,6 +59,12 @@ http {
 		root WEB_ROOT;
 		location = / { default_type text/plain; return 200 "$hostname\n"; }
 		location = /status { stub_status; access_log off; }
+		location = /poll {
+			auth_basic poll;
+			auth_basic_user_file /dev/null;
+			auth_delay 5s;
+			error_page 401 =200 /15k;
+		}
 		location /upload/ {
 			root /srv;
 			dav_methods PUT DELETE;
