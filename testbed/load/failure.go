@@ -46,6 +46,10 @@ type failure struct {
 func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.class, f.err) }
 func (f *failure) Unwrap() error { return f.err }
 
+// Classify names the class of an error that the network, the HTTP client or
+// [Check] returned.
+func Classify(err error) Class { return classify(err).class }
+
 // classify names the class of an error that the network or the HTTP client
 // returned.
 func classify(err error) *failure {

@@ -39,15 +39,16 @@ func fetch(ctx context.Context, client *http.Client, target string, doc Document
 	if err != nil {
 		return 0, classify(err)
 	}
-	n, err := check(resp, doc)
+	n, err := Check(resp, doc)
 	if closeErr := resp.Body.Close(); err == nil && closeErr != nil {
 		err = classify(fmt.Errorf("GET %s: close: %w", doc.Path, closeErr))
 	}
 	return n, err
 }
 
-// check reads an answer and compares it with the document.
-func check(resp *http.Response, doc Document) (int64, error) {
+// Check reads an answer and compares it with the document. It returns the number
+// of body bytes read.
+func Check(resp *http.Response, doc Document) (int64, error) {
 	if resp.StatusCode != http.StatusOK {
 		return 0, &failure{ClassStatus, fmt.Errorf("GET %s: %s", doc.Path, resp.Status)}
 	}
