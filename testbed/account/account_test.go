@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+
+package account
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"dpr/userland/dprnl"
+)
+
+// rules is what nft prints, with as many packets by rule.
+func rules(before, after [3]int) string {
+	var all []string
+	for chain, counts := range map[string][3]int{"before": before, "after": after} {
+		for _, n := range counts {
+			all = append(all, fmt.Sprintf(`{"rule":{"chain":%q,"expr":[{"match":{"op":"=="}},{"counter":{"packets":%d,"bytes":1}}]}}`, chain, n))
+		}
+	}
+	return `{"nftables":[{"metainfo":{}},{"table":{"name":"account"}},` + strings.Join(all, ",") + "]}\n"
+}
+
+// counters is what dprctl stats --json prints, with some counters.
+func counters(n map[string]int) string {
+	var all []string
+	zero := dprnl.NewStats(nil)
+	for s := range zero.All() {
+		all = append(all, fmt.Sprintf("%q:%d", s, n[s.String()]))
+	}
+	return "{" + strings.Join(all, ",") + "}\n"
+}
+
+func read(t *testing.T, text ...string) Reading {
+	t.Helper()
+	r, err := parse(strings.NewReader(strings.Join(text, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestBalance(t *testing.T) {
+	quiet := read(t, rules([3]int{100, 20, 3}, [3]int{70, 1, 3}),
+		counters(map[string]int{"tx_packets": 40, "rx_stranger": 4, "rx_reset": 5, "rx_packets": 999}),
+		rules([3]int{100, 20, 3}, [3]int{70, 1, 3}))
+	l := Opened()
+	if err := l.Add(quiet); err != nil || l.Slack() != 0 {
+		t.Errorf("%v, slack %d", err, l.Slack())
+	}
+	// One packet less for any reason is noticed.
+	for _, reason := range Reasons() {
+		less := read(t, rules([3]int{101, 20, 3}, [3]int{70, 1, 3}), counters(map[string]int{"tx_packets": 40, "rx_stranger": 4, "rx_reset": 5}),
+			rules([3]int{101, 20, 3}, [3]int{70, 1, 3}))
+		l := Opened()
+		if err := l.Add(less); !errors.Is(err, ErrUnbalanced) {
+			t.Fatalf("a lost packet: %v", err)
+		}
+		less.Stats[reason]++
+		l = Opened()
+		if err := l.Add(less); err != nil {
+			t.Errorf("dropped as %s: %v", reason, err)
+		}
+	}
+}
+
+func TestBalanceWhilePacketsCome(t *testing.T) {
+	busy := read(t, rules([3]int{100, 0, 0}, [3]int{60, 0, 0}), counters(map[string]int{"tx_packets": 45}), rules([3]int{110, 0, 0}, [3]int{62, 0, 0}))
+	l := Opened()
+	if err := l.Add(busy); err != nil {
+		t.Fatal(err)
+	}
+	if l.Slack() != 0 {
+		t.Errorf("0 is not known any more: slack %d", l.Slack())
+	}
+	// Twelve more packets than could be on their way.
+	lost := read(t, rules([3]int{120, 0, 0}, [3]int{60, 0, 0}), counters(map[string]int{"tx_packets": 45}), rules([3]int{130, 0, 0}, [3]int{62, 0, 0}))
+	if err := l.Add(lost); !errors.Is(err, ErrUnbalanced) {
+		t.Error(err)
+	}
+}
+
+// A server that counted some before is known by its first readings.
+func TestBalanceUnknown(t *testing.T) {
+	var l Ledger
+	for i := range 3 {
+		r := read(t, rules([3]int{10 + i, 0, 0}, [3]int{2 + i, 0, 0}), counters(map[string]int{"tx_packets": 90}), rules([3]int{10 + i, 0, 0}, [3]int{2 + i, 0, 0}))
+		if err := l.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l.Readings != 3 {
+		t.Errorf("%d readings", l.Readings)
+	}
+	r := read(t, rules([3]int{20, 0, 0}, [3]int{11, 0, 0}), counters(map[string]int{"tx_packets": 90}), rules([3]int{20, 0, 0}, [3]int{11, 0, 0}))
+	if err := l.Add(r); !errors.Is(err, ErrUnbalanced) {
+		t.Error(err)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	good := rules([3]int{}, [3]int{})
+	for name, text := range map[string]string{
+		"nothing":       "",
+		"no counters":   `{"nftables":[]}` + counters(nil) + good,
+		"no stats":      good + "{}" + good,
+		"no second one": good + counters(nil),
+	} {
+		if _, err := parse(strings.NewReader(text)); err == nil {
+			t.Errorf("%s passed", name)
+		}
+	}
+}
