@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"dpr/testbed/lab"
+	"dpr/testbed/reliability"
+)
+
+// Tally counts connections.
+type Tally struct {
+	All        int   `json:"all"`
+	Redirected int   `json:"redirected"`
+	Requests   int   `json:"requests"`
+	Bytes      int64 `json:"bytes"`
+	Failed     int   `json:"failed"` // allowed or not
+}
+
+// Happened is an event that took place.
+type Happened struct {
+	Event
+	Begin time.Time `json:"begin"`
+	End   time.Time `json:"end"`
+}
+
+// Result is what a run found.
+type Result struct {
+	Seed    uint64        `json:"-"`
+	Kernel  string        `json:"-"`
+	Began   time.Time     `json:"-"`
+	Took    time.Duration `json:"-"`
+	Planned int           `json:"planned_events"`
+
+	Events      int               `json:"events"`
+	EventKinds  map[EventKind]int `json:"event_kinds"`
+	Connections map[Kind]*Tally   `json:"connections"`
+	// Allowed are the failures that had a reason, by it.
+	Allowed map[Cause]int `json:"allowed"`
+	// Unexpected are those that had none. There must be none.
+	Unexpected []Conn `json:"unexpected"`
+	// Trouble is what else went wrong.
+	Trouble []string `json:"trouble,omitempty"`
+	// Healed is how long the cluster took to be well after a round, at most and in
+	// the mean.
+	HealedMost time.Duration `json:"healingmost_ns"`
+	HealedMean time.Duration `json:"healingmean_ns"`
+	// Readings is how often a host's books were read, and Slack how many packets
+	// could have been missing unnoticed on a host at the most.
+	Readings int   `json:"readings"`
+	Slack    int64 `json:"slack"`
+	// History is what happened; Harms is what hosts suffered of it.
+	History []Happened `json:"history"`
+	Harms   []Harm     `json:"harms"`
+
+	mu      sync.Mutex
+	heals   int
+	healing time.Duration
+}
+
+func newResult(l *lab.Lab, o Options) *Result {
+	r := &Result{
+		Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Planned: o.Events,
+		EventKinds: map[EventKind]int{}, Connections: map[Kind]*Tally{}, Allowed: map[Cause]int{},
+	}
+	for _, k := range Kinds {
+		r.Connections[k] = &Tally{}
+	}
+	return r
+}
+
+// happened notes an event that was done and undone.
+func (r *Result) happened(e Event, begin, end time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Events++
+	r.EventKinds[e.Kind]++
+	r.History = append(r.History, Happened{e, begin, end})
+}
+
+func (r *Result) healed(took time.Duration) {
+	r.heals++
+	r.healing += took
+	r.HealedMost = max(r.HealedMost, took)
+	r.HealedMean = r.healing / time.Duration(r.heals)
+}
+
+// add counts a connection; it returns one that failed without a reason.
+func (r *Result) add(c *Conn, harms []Harm, hosts []string) *Conn {
+	t := r.Connections[c.Kind]
+	t.All++
+	t.Requests += c.Requests
+	t.Bytes += c.Bytes
+	if c.Redirected() {
+		t.Redirected++
+	}
+	if !c.Failed() {
+		return nil
+	}
+	t.Failed++
+	if why := Judge(c, harms, hosts); why != "" {
+		r.Allowed[why]++
+		return nil
+	}
+	r.Unexpected = append(r.Unexpected, *c)
+	return c
+}
+
+func (r *Result) end(c *cluster) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for host := range c.ledgers {
+		c.close(host)
+	}
+	r.Harms, r.Readings, r.Slack = c.harms, c.readings, c.slack
+	r.Took = time.Since(r.Began)
+}
+
+func (r *Result) sum() Tally {
+	var all Tally
+	for _, t := range r.Connections {
+		all.All += t.All
+		all.Redirected += t.Redirected
+		all.Requests += t.Requests
+		all.Bytes += t.Bytes
+		all.Failed += t.Failed
+	}
+	return all
+}
+
+func (r *Result) total() int { return r.sum().All }
+
+func (r *Result) allowed() int {
+	n := 0
+	for _, k := range r.Allowed {
+		n += k
+	}
+	return n
+}
+
+// failures say why the run did not pass.
+func (r *Result) failures() []string {
+	all := slices.Clone(r.Trouble)
+	for i := range r.Unexpected {
+		all = append(all, fmt.Sprintf("seed %d: unexpected failure: %v", r.Seed, &r.Unexpected[i]))
+	}
+	sum := r.sum()
+	if r.Events == 0 {
+		all = append(all, "no event took place")
+	}
+	if sum.Redirected == 0 {
+		all = append(all, "no connection was redirected")
+	}
+	for _, k := range Kinds {
+		if t := r.Connections[k]; t.All == t.Failed {
+			all = append(all, fmt.Sprintf("of %d connections of kind %s none succeeded", t.All, k))
+		}
+	}
+	return all
+}
+
+// Err is nil if the run passed.
+func (r *Result) Err() error {
+	if f := r.failures(); len(f) > 0 {
+		return fmt.Errorf("chaos: %d failures; the first: %w", len(f), errors.New(f[0]))
+	}
+	return nil
+}
+
+// Part is what out/reliability.json has of it.
+func (r *Result) Part() reliability.Part {
+	f := r.failures()
+	return reliability.Part{
+		Seed: r.Seed, Kernel: r.Kernel, Began: r.Began, Seconds: r.Took.Seconds(),
+		Passed: len(f) == 0, Failures: f, Results: r,
+	}
+}
+
+// Print writes the result for people.
+func (r *Result) Print(w io.Writer) error {
+	sum := r.sum()
+	fmt.Fprintf(w, "\nseed %d: %d of %d events in %.0f s on kernel %s\n\n", r.Seed, r.Events, r.Planned, r.Took.Seconds(), r.Kernel)
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "event\ttimes")
+	for _, k := range EventKinds() {
+		fmt.Fprintf(t, "%s\t%d\n", k, r.EventKinds[k])
+	}
+	fmt.Fprintln(t, "\nconnections\tall\tredirected\trequests\tMB\tfailed")
+	for _, k := range Kinds {
+		c := r.Connections[k]
+		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%.0f\t%d\n", k, c.All, share(c.Redirected, c.All), c.Requests, float64(c.Bytes)/1e6, c.Failed)
+	}
+	fmt.Fprintf(t, "all\t%d\t%s\t%d\t%.0f\t%d\n", sum.All, share(sum.Redirected, sum.All), sum.Requests, float64(sum.Bytes)/1e6, sum.Failed)
+	fmt.Fprintln(t, "\nallowed to fail, because the connection\ttimes")
+	for _, cause := range slices.Sorted(maps.Keys(r.Allowed)) {
+		fmt.Fprintf(t, "%s\t%d\n", cause, r.Allowed[cause])
+	}
+	fmt.Fprintf(t, "\nunexpected failures\t%d\n", len(r.Unexpected))
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\nwell again after %.1f s in the mean, %.1f s at most; books read %d times, at most %d packets could be missing unnoticed\n",
+		r.HealedMean.Seconds(), r.HealedMost.Seconds(), r.Readings, r.Slack)
+	f := r.failures()
+	if len(f) > 0 {
+		_, err := fmt.Fprintf(w, "\nFAILED:\n%s\n", strings.Join(f, "\n"))
+		return err
+	}
+	_, err := fmt.Fprintln(w, "\npassed")
+	return err
+}
+
+func share(part, all int) string {
+	if all == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f %%", 100*float64(part)/float64(all))
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dpr/testbed/account"
+	"dpr/testbed/drive"
+	"dpr/testbed/lab"
+	"dpr/testbed/reliability"
+)
+
+const (
+	servers = 4 // one of them spare
+	clients = 3
+)
+
+// Options says what is done to the cluster, and for how long.
+type Options struct {
+	// Lab is the name of the lab that is brought up; one of that name is taken
+	// down first.
+	Lab    string
+	Kernel string
+	// Seed determines the schedule, and what the clients do.
+	Seed uint64
+	// Events and Limit bound the run: what is reached first ends it.
+	Events int
+	Limit  time.Duration
+	// Fast leaves out events that take many seconds.
+	Fast bool
+	// Users is how many each client has.
+	Users int
+	// File takes the result.
+	File             string
+	Stdout, Progress io.Writer
+}
+
+// Main brings a lab up, runs, writes the result and prints it. The error says
+// what went wrong, also if a connection failed that should not have.
+func Main(ctx context.Context, o Options) (err error) {
+	if err := lab.Down(ctx, o.Lab); err != nil {
+		return fmt.Errorf("chaos: remove the last one's lab: %w", err)
+	}
+	l, err := lab.Up(ctx, Config(o.Lab, o.Kernel, o.Progress))
+	if err != nil {
+		return fmt.Errorf("chaos: %w", err)
+	}
+	defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
+	r, err := Run(ctx, l, o)
+	if err != nil {
+		return fmt.Errorf("chaos: %w", err)
+	}
+	if err := errors.Join(reliability.Write(o.File, "chaos", r.Part()), r.Print(o.Stdout)); err != nil {
+		return fmt.Errorf("chaos: %w", err)
+	}
+	fmt.Fprintf(o.Stdout, "\nThe same in %s.\n", o.File)
+	return r.Err()
+}
+
+// Config is the lab that chaos wants.
+func Config(name, kernel string, progress io.Writer) lab.Config {
+	return lab.Config{
+		Name: name, Servers: servers, Clients: clients, Kernel: kernel,
+		DPR: lab.DPRConfig{Policy: "lowest"}, Progress: progress,
+	}
+}
+
+// ofLab is the lab's hosts, the last of which is spare.
+func ofLab(l *lab.Lab) Cluster {
+	var c Cluster
+	for _, h := range l.Servers() {
+		c.Asked = append(c.Asked, h.Name)
+	}
+	last := len(c.Asked) - 1
+	c.Asked, c.Spare = c.Asked[:last], c.Asked[last]
+	return c
+}
+
+// Run does it all to a lab that is up. The error is what kept it from running;
+// what it found is in the result.
+func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
+	c := newCluster(l, ofLab(l))
+	r := &runner{cluster: c, o: o, result: newResult(l, o)}
+	if err := drive.AwaitPeers(ctx, l); err != nil {
+		return nil, err
+	}
+	for _, host := range c.hosts.Hosts() {
+		if err := account.Install(ctx, l, host); err != nil {
+			return nil, err
+		}
+		if err := c.setPolicy(ctx, host, []string{"lowest"}); err != nil {
+			return nil, err
+		}
+	}
+	stop, ended, err := r.startUsers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = r.rounds(ctx)
+	close(stop)
+	// Nobody waits longer than one request takes.
+	<-ended
+	switch {
+	case ctx.Err() != nil: // what was found until then is found
+		err = errors.New("interrupted")
+	case err == nil:
+		err = r.quiet(ctx)
+	}
+	r.judge()
+	if err := errors.Join(err, l.Check()); err != nil {
+		r.result.Trouble = append(r.result.Trouble, err.Error())
+	}
+	r.result.end(c)
+	return r.result, nil
+}
+
+// runner is a run that is under way.
+type runner struct {
+	cluster *cluster
+	o       Options
+	result  *Result
+
+	mu    sync.Mutex
+	conns []Conn // that ended and were not judged yet
+}
+
+// startUsers has the clients' users work until stop is closed; ended is closed when the
+// last connection has ended.
+func (r *runner) startUsers(ctx context.Context) (stop chan struct{}, ended <-chan struct{}, err error) {
+	f, err := newFiles()
+	if err != nil {
+		return nil, nil, err
+	}
+	stop = make(chan struct{})
+	var all sync.WaitGroup
+	for i, client := range r.cluster.lab.Clients() {
+		for j := range r.o.Users {
+			u := &user{
+				world: r.cluster, name: fmt.Sprintf("%s-%d", client.Name, j), client: client.Name, hosts: r.cluster.hosts.Asked,
+				files: f, random: rand.New(rand.NewPCG(r.o.Seed, uint64(1000+100*i+j))), pause: 400 * time.Millisecond, record: r.record,
+			}
+			all.Go(func() { u.run(ctx, stop) })
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		all.Wait()
+	}()
+	return stop, done, nil
+}
+
+func (r *runner) record(c Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.conns = append(r.conns, c)
+}
+
+// judge judges the connections that ended. All harms that they lived through
+// have begun.
+func (r *runner) judge() {
+	r.mu.Lock()
+	conns := r.conns
+	r.conns = nil
+	r.mu.Unlock()
+	harms := r.cluster.harmed()
+	for i := range conns {
+		if c := r.result.add(&conns[i], harms, r.cluster.hosts.Hosts()); c != nil {
+			fmt.Fprintf(r.o.Progress, "chaos: UNEXPECTED: %v\n", c)
+		}
+	}
+}
+
+// rounds does one after the other.
+func (r *runner) rounds(ctx context.Context) error {
+	begin := time.Now()
+	for _, round := range NewSchedule(r.o.Seed, r.o.Events, r.cluster.hosts, !r.o.Fast) {
+		if time.Since(begin) > r.o.Limit || ctx.Err() != nil {
+			break
+		}
+		start := time.Now()
+		if err := r.round(ctx, round); err != nil {
+			return err
+		}
+		undone := time.Now()
+		if err := r.cluster.well(ctx); err != nil {
+			return fmt.Errorf("after event %v: %w", round[len(round)-1], err)
+		}
+		r.result.healed(time.Since(undone))
+		r.judge()
+		text := ""
+		for _, e := range round {
+			text += fmt.Sprintf("; %v", e)
+		}
+		fmt.Fprintf(r.o.Progress, "chaos: %4.0f s: %d connections, %d allowed to fail, %d unexpected; took %.1f s, well after %.1f s%s\n",
+			time.Since(begin).Seconds(), r.result.total(), r.result.allowed(), len(r.result.Unexpected), undone.Sub(start).Seconds(), time.Since(undone).Seconds(), text)
+	}
+	return nil
+}
+
+// round does what overlaps, and undoes it.
+func (r *runner) round(ctx context.Context, round Round) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for _, e := range round {
+		g.Go(func() error {
+			if !rest(gctx, e.After) {
+				return nil
+			}
+			begin := time.Now()
+			if err := r.cluster.act(gctx, e); err != nil {
+				return err
+			}
+			r.result.happened(e, begin, time.Now())
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// quiet has the books balance exactly, when nothing comes any more.
+func (r *runner) quiet(ctx context.Context) error {
+	rest(ctx, 2*time.Second)
+	for _, host := range r.cluster.hosts.Hosts() {
+		if err := r.cluster.balance(ctx, host); err != nil {
+			return err
+		}
+	}
+	return nil
+}
