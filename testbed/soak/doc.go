@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+
+// Package soak keeps a cluster under a steady load for long and looks whether it
+// stays as it is: the memory of the kernel and of each process, the routing table,
+// the delay of requests, and the books of every host (package account).
+//
+// The load comes in intervals: each is a run of package load, every request a
+// connection that is checked by content, and after each, when nothing moves, every
+// host is looked at. A line of least squares is laid through the values of all
+// intervals but the first ones, which are for warming up.
+//
+// # The verdict
+//
+// A value is steady unless it grows with a confidence of 99 %, and by more, over the
+// time that was measured, than the part of its mean and the floor that its rule
+// names:
+//
+//	value                          may grow by
+//	─────────────────────────────────────────────────────────────
+//	kernel memory (not reclaimable 2 %, or 1 MiB
+//	slab, stacks, page tables,
+//	per-CPU and vmalloc areas)
+//	resident memory of a process   5 %, or 1 MiB; 4 MiB if the soak is shorter
+//	                               than ten minutes, in which a Go program may
+//	                               not have collected its heap yet
+//	flows in the routing table     10 %, or 64
+//	mean delay                     10 %, or 5 ms
+//	99 % quantile of the delay     25 %, or 25 ms
+//
+// The confidence is that of errors that do not depend on each other. Besides, no
+// request may fail, something must be redirected, and the books of every host must
+// balance to the packet: in = served + redirected + dropped, by reason.
+package soak

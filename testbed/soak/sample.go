@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+
+package soak
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"dpr/testbed/lab"
+)
+
+// The names of what is watched; processes have theirs after "rss ".
+const (
+	kernelMemory = "kernel memory, kB"
+	residentOf   = "resident memory of "
+	flows        = "flows"
+	meanDelay    = "mean delay, ms"
+	tailDelay    = "99 % of delays, ms"
+)
+
+// processes are whose memory is watched.
+var processes = []string{"nginx", "dpr-broadcast", "dpr-receive", "dpr-cleanup"}
+
+// short is a soak in which a Go program may not have collected its heap yet: it
+// lets that grow to 4 MiB before it does so first.
+const short = 10 * time.Minute
+
+// rule says how far a value may grow in a soak of a length.
+func rule(name string, length time.Duration) Rule {
+	switch {
+	case name == kernelMemory:
+		return Rule{0.02, 1024}
+	case strings.HasPrefix(name, residentOf) && length < short:
+		return Rule{0.05, 4096}
+	case strings.HasPrefix(name, residentOf):
+		return Rule{0.05, 1024}
+	case name == meanDelay:
+		return Rule{0.10, 5}
+	case name == tailDelay:
+		return Rule{0.25, 25}
+	default: // flows
+		return Rule{0.10, 64}
+	}
+}
+
+// look prints what sample reads: lines of a name and a number.
+const look = `
+awk '/^(SUnreclaim|KernelStack|PageTables|Percpu|VmallocUsed):/ { print "kernel", $2 }' /proc/meminfo
+for name; do
+	for pid in $(pgrep -x $name); do awk -v name=$name '/^VmRSS:/ { print name, $2 }' /proc/$pid/status; done
+done`
+
+// sample reads the memory of a server.
+func sample(ctx context.Context, l *lab.Lab, server string) (map[string]float64, error) {
+	out, err := l.Output(ctx, server, append([]string{"sh", "-ec", look, "look"}, processes...)...)
+	if err != nil {
+		return nil, fmt.Errorf("memory of %s: %w", server, err)
+	}
+	values, err := parseSample(out)
+	if err != nil {
+		return nil, fmt.Errorf("memory of %s: %w", server, err)
+	}
+	return values, nil
+}
+
+func parseSample(text string) (map[string]float64, error) {
+	values := make(map[string]float64)
+	for s := bufio.NewScanner(strings.NewReader(text)); s.Scan(); {
+		name, number, _ := strings.Cut(s.Text(), " ")
+		n, err := strconv.ParseFloat(number, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", s.Text(), err)
+		}
+		switch name {
+		case "kernel":
+			values[kernelMemory] += n
+		default:
+			values[residentOf+name+", kB"] += n
+		}
+	}
+	want := []string{kernelMemory}
+	for _, p := range processes {
+		want = append(want, residentOf+p+", kB")
+	}
+	for _, name := range want {
+		if _, ok := values[name]; !ok {
+			return nil, fmt.Errorf("there is no %s in %q", name, text)
+		}
+	}
+	return values, nil
+}
