@@ -87,6 +87,16 @@ bench-diff: deps-bench go ## what changed in cost since a commit: make bench-dif
 	@[ -n "$(BASE)" ] || { echo "bench-diff: say what to compare with: make bench-diff BASE=COMMIT" >&2; exit 2; }
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab bench-diff $(BENCH_FLAGS) "$(BASE)"
 
+.PHONY: chaos
+chaos: deps go ## hosts, links, clocks and processes broken at random under load, an hour: make chaos CHAOS_FLAGS="--seed 7 --events 100"
+	@mkdir -p out
+	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab chaos $(CHAOS_FLAGS)
+
+.PHONY: soak
+soak: deps go ## an hour of steady load: memory, flows, delays and books stay as they are; SOAK_FLAGS="--seconds 600"
+	@mkdir -p out
+	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab soak $(SOAK_FLAGS)
+
 .PHONY: deb
 deb: ## the packages dpr and dpr-dkms, checked by lintian, in out/deb
 	@testbed/deps/install.sh packages packages-deb

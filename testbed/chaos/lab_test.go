@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"dpr/testbed/account"
+	"dpr/testbed/drive"
+	"dpr/testbed/lab"
+	"dpr/testbed/load"
+	"dpr/testbed/reliability"
+	"dpr/testbed/soak"
+)
+
+const (
+	// labName is the tests' own lab, next to any other.
+	labName = "ctest"
+	// loadClient is what this program does when it is called again, in a client's
+	// namespace.
+	loadClient = "load-client"
+	// bootTimeout bounds building the guests and booting them.
+	bootTimeout = 5 * time.Minute
+)
+
+// shared is the lab of all tests; TestMain sets it before the first.
+var shared *lab.Lab
+
+func TestMain(m *testing.M) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == loadClient {
+		if err := load.Serve(ctx, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(runInLab(ctx, m))
+}
+
+// runInLab boots the lab, runs the tests and takes the lab down, whatever
+// happens.
+func runInLab(ctx context.Context, m *testing.M) (status int) {
+	if err := lab.Down(ctx, labName); err != nil {
+		fmt.Fprintln(os.Stderr, "remove the lab of an earlier run:", err)
+		return 1
+	}
+	down := func() {
+		if err := lab.Down(context.Background(), labName); err != nil {
+			fmt.Fprintln(os.Stderr, "take the lab down:", err)
+			status = 1
+		}
+	}
+	defer down()
+	boot, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	l, err := lab.Up(boot, Config(labName, "", os.Stderr))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bring the lab up:", err)
+		return 1
+	}
+	shared = l
+	go func() {
+		<-ctx.Done()
+		down()
+		os.Exit(1)
+	}()
+	return m.Run()
+}
+
+// A short soak. It comes first: a host that booted since is not in its steady
+// state yet.
+func TestSoak(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := soak.Options{
+		Seed: 1, Time: soak.Least, Users: 5, LoadCommand: []string{self, loadClient}, Progress: os.Stderr,
+	}
+	r, err := soak.Run(t.Context(), shared, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "reliability.json")
+	for _, err := range []error{reliability.Write(file, "soak", r.Part()), r.Print(os.Stderr), r.Err()} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A short form of chaos, of a new seed each time: every kind of event that does
+// not take many seconds.
+func TestChaos(t *testing.T) {
+	seed := uint64(time.Now().Unix())
+	t.Logf("seed %d", seed)
+	o := Options{Seed: seed, Events: len(kinds), Limit: time.Minute, Fast: true, Users: 8, Progress: os.Stderr}
+	r, err := Run(t.Context(), shared, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "reliability.json")
+	for _, err := range []error{reliability.Write(file, "chaos", r.Part()), r.Print(os.Stderr), r.Err()} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What dpr must not do is noticed: connections that it forgets when they are silent
+// for a second are found among those that fail, and nothing excuses them.
+func TestChaosNotices(t *testing.T) {
+	c := newCluster(shared, ofLab(shared))
+	for _, host := range c.hosts.Hosts() {
+		if _, err := c.run(t.Context(), host, "dprctl", "policy", "set", "lowest"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.run(t.Context(), host, "dprctl", "config", "set", "--timeout-established", "1s"); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := c.undo(t.Context(), host, "dprctl", "apply"); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	if err := drive.AwaitPeers(t.Context(), shared); err != nil {
+		t.Fatal(err)
+	}
+	r := &runner{cluster: c, o: Options{Seed: 1, Users: 8, Progress: os.Stderr}, result: newResult(shared, Options{})}
+	stop, ended, err := r.startUsers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest(t.Context(), 8*time.Second)
+	close(stop)
+	<-ended
+	r.judge()
+	silent := r.result.Connections[Idle].Failed + r.result.Connections[LongPoll].Failed
+	t.Logf("%d of %d connections failed, %d of them silent ones", len(r.result.Unexpected), r.result.total(), silent)
+	if silent == 0 || r.result.Err() == nil {
+		t.Errorf("nothing was noticed: %v", r.result.Err())
+	}
+	for i := range r.result.Unexpected {
+		if u := &r.result.Unexpected[i]; u.Served == u.Asked {
+			t.Errorf("not redirected, and failed: %v", u)
+		}
+	}
+}
+
+// A packet that is neither served nor handed on nor counted is missing in the
+// books.
+func TestBooksNotice(t *testing.T) {
+	host := shared.Servers()[0].Name
+	c := newCluster(shared, ofLab(shared))
+	if err := account.Install(t.Context(), shared, host); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.setPolicy(t.Context(), host, []string{"off"}); err != nil {
+		t.Fatal(err)
+	}
+	c.open(host, account.Ledger{})
+	if err := c.balance(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	rules := "table ip thief {\nchain in {\ntype filter hook prerouting priority -445\ntcp dport 80 drop\n}\n}"
+	if _, err := c.run(t.Context(), host, "nft", rules); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.undo(t.Context(), host, "nft", "delete table ip thief"); err != nil {
+			t.Error(err)
+		}
+	}()
+	h, err := shared.Host(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shared.Exec(t.Context(), shared.Clients()[0].Name, lab.Cmd{Args: []string{"curl", "-s", "--max-time", "2", "http://" + h.Address + "/"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.balance(t.Context(), host); err == nil {
+		t.Error("a packet was stolen, and the books balance")
+	}
+}
