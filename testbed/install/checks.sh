@@ -36,8 +36,17 @@ refuse_module() {
 	[ -z "$found" ] || die "guest $1: loaded: $found"
 }
 
+# units_active N: all of them; is-active itself is content with one.
 units_active() {
-	on "$1" "systemctl is-active dpr.target dpr-setup $daemons" </dev/null >/dev/null
+	[ "$(on "$1" "systemctl is-active dpr.target dpr-setup $daemons" </dev/null | sort | uniq -c | tr -s ' ')" = " 6 active" ]
+}
+
+# renewed N: the processes are of the programs on the disk, not of some that were
+# there before.
+renewed() {
+	old_=$(on "$1" "for unit in $daemons; do readlink /proc/\$(systemctl show -P MainPID \$unit)/exe; done" </dev/null)
+	[ "$(echo "$old_" | sort | tr '\n' ' ')" = "$(printf '/usr/sbin/%s\n' $daemons | sort | tr '\n' ' ')" ] ||
+		die "guest $1: not the programs that were installed run:" $old_
 }
 
 # peers_usable N COUNT

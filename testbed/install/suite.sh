@@ -125,6 +125,7 @@ upgraded() {
 	done
 	dkms_has 1 "$current"
 	versions "$current" 1
+	for n in 1 2; do renewed "$n"; done
 	# The module in memory is still that of before.
 	[ "$(on 1 'cat /sys/module/dpr/version' </dev/null)" = "$(version "$previous")" ] || die "the upgrade took the module away"
 	working
