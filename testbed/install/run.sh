@@ -24,8 +24,9 @@ version=$(dpkg-deb -f "$work"/current/dpr_*.deb Version)
 "$here/reproducible.sh" "$work/current"
 failed=
 for suite; do
-	# A guest that hangs does not stop everything.
-	timeout -k 60 3000 "$here/suite.sh" "$suite" "$work/previous" "$work/current" || failed="$failed $suite"
+	# A guest that hangs does not stop everything. A suite takes a quarter of an hour
+	# to a whole one, as fast as the processors are.
+	timeout -k 60 7200 "$here/suite.sh" "$suite" "$work/previous" "$work/current" || failed="$failed $suite"
 done
 [ -z "$failed" ] || die "failed on:$failed"
 say "all passed"

@@ -113,19 +113,25 @@ rebooted_all() {
 	working
 }
 
-# upgraded: under downloads, some of which are redirected.
+# upgrade N: to the packages that were put there.
+upgrade() {
+	on "$1" 'apt-get -q -y install /root/current/*.deb' </dev/null >"$work/upgrade.$1.log" 2>&1 ||
+		{ tail -n 40 "$work/upgrade.$1.log" >&2; die "the upgrade failed on s$1"; }
+	renewed "$1"
+}
+
+# upgraded: under downloads, some of which are redirected. The second server keeps
+# its module.
 upgraded() {
 	step "an upgrade under downloads; DKMS builds the module on the guest"
 	downloads_start
 	put 1 /root/current "$current"/*.deb
 	put 2 /root/current "$current"/dpr_*.deb
-	for n in 1 2; do
-		on "$n" 'apt-get -q -y install /root/current/*.deb' </dev/null >"$work/upgrade.log" 2>&1 ||
-			{ tail -n 40 "$work/upgrade.log" >&2; die "the upgrade failed on s$n"; }
-	done
+	upgrade 2 & other=$!
+	upgrade 1
+	wait "$other" || die "the upgrade failed on a server"
 	dkms_has 1 "$current"
 	versions "$current" 1
-	for n in 1 2; do renewed "$n"; done
 	# The module in memory is still that of before.
 	[ "$(on 1 'cat /sys/module/dpr/version' </dev/null)" = "$(version "$previous")" ] || die "the upgrade took the module away"
 	working
@@ -160,6 +166,7 @@ plain() {
 		{ tail -n 40 "$work/plain.log" >&2; die "a command of README.md failed"; }
 	[ "$(on 3 'dprctl --version | sed "s/.* //"; cat /sys/module/dpr/version' </dev/null | uniq -c | wc -l)" -eq 1 ] ||
 		die "s3: the module is not of the version of dprctl"
+	on 3 'systemctl enable --now dpr-exporter' </dev/null
 	working
 }
 

@@ -9,7 +9,8 @@ interface=${1:?usage: server.sh INTERFACE KEY}
 key=${2:?usage: server.sh INTERFACE KEY}
 
 # A page that says who served, another that leads there, a file as large as a
-# picture and a much larger one, the same on all servers.
+# picture and a much larger one, the same on all servers. Who reads that one slowly
+# is waited for.
 cat >/etc/nginx/sites-available/cluster <<'EOF'
 server {
 	listen 80 default_server;
@@ -17,6 +18,7 @@ server {
 	default_type text/plain;
 	location = / { return 200 "$hostname\n"; }
 	location = /start { return 302 /; }
+	location = /large { send_timeout 2h; }
 }
 EOF
 ln -sf ../sites-available/cluster /etc/nginx/sites-enabled/default
