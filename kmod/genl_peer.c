@@ -68,10 +68,14 @@ struct dpr_genl_peer {
 	bool usable;
 };
 
-/* The peers of a dump, as they were when it began. */
+/*
+ * The peers of a dump, as they were when it began; or that it is refused, which
+ * is said by the first message: before 6.7 what begins a dump has no words.
+ */
 struct dpr_genl_peers {
 	u32 n;
 	u32 next;
+	int refused;
 	struct dpr_genl_peer peer[] __counted_by(n);
 };
 
@@ -355,7 +359,7 @@ static int dpr_genl_peer_compare(const void *pa, const void *pb)
  * dpr_genl_peer_start - DPR_CMD_PEER_GET of all: begin
  * @cb: the dump
  *
- * Return: 0, -EINVAL if attributes are given, -ENOMEM.
+ * Return: 0 or -ENOMEM.
  */
 int dpr_genl_peer_start(struct netlink_callback *cb)
 {
@@ -365,13 +369,6 @@ int dpr_genl_peer_start(struct netlink_callback *cb)
 	struct dpr_peer *peer;
 	u32 i;
 
-	for (i = 1; i <= DPR_PEER_A_MAX; i++) {
-		if (attrs[i]) {
-			NL_SET_ERR_MSG_ATTR(cb->extack, attrs[i],
-					    "a dump of peers has no filter");
-			return -EINVAL;
-		}
-	}
 	mutex_lock(&dn->lock);
 	peers = kvzalloc(struct_size(peers, peer, dn->peer_count), GFP_KERNEL);
 	if (!peers) {
@@ -385,6 +382,9 @@ int dpr_genl_peer_start(struct netlink_callback *cb)
 					   &peers->peer[peers->next++]);
 	mutex_unlock(&dn->lock);
 	peers->next = 0;
+	for (i = 1; i <= DPR_PEER_A_MAX; i++)
+		if (attrs[i])
+			peers->refused = -EINVAL;
 	sort(peers->peer, peers->n, sizeof(peers->peer[0]),
 	     dpr_genl_peer_compare, NULL);
 	cb->args[0] = (long)peers;
@@ -396,13 +396,17 @@ int dpr_genl_peer_start(struct netlink_callback *cb)
  * @skb: the message
  * @cb: the dump
  *
- * Return: bytes filled, 0 at the end.
+ * Return: bytes filled, 0 at the end, -EINVAL if attributes were given.
  */
 int dpr_genl_peer_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct dpr_genl_peers *peers = (void *)cb->args[0];
 	void *header;
 
+	if (peers->refused) {
+		NL_SET_ERR_MSG(cb->extack, "a dump of peers has no filter");
+		return peers->refused;
+	}
 	for (; peers->next < peers->n; peers->next++) {
 		header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
 				     cb->nlh->nlmsg_seq, &dpr_genl_family,

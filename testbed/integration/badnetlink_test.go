@@ -117,6 +117,8 @@ func badMessages(own, peer string) []badMessage {
 		{name: "peer del: dead with a value", command: peerDel, payload: all(attr(1, ip(peer)...), attr(8, u32(1)...))},
 		{name: "peer get: unknown", command: peerGet, payload: attr(1, ip(stranger)...), errno: syscall.ENOENT},
 
+		{name: "peer get: a dump with a filter", command: peerGet, payload: attr(1, ip(peer)...), dump: true},
+
 		{name: "flow del: nothing", command: flowDel},
 		{name: "flow del: no client port", command: flowDel, payload: all(attr(1, ip(stranger)...), attr(3, ip(own)...), attr(4, u16(80)...))},
 		{name: "flow del: client of 2 bytes", command: flowDel, payload: all(attr(1, 10, 77), attr(2, u16(1)...), attr(3, ip(own)...), attr(4, u16(80)...))},
