@@ -133,10 +133,10 @@ static noinline unsigned int dpr_hook_tcp(struct dpr_net *dn,
 	if (unlikely(dpr_flow_expired(flow, cfg) ||
 		     READ_ONCE(flow->peer->dead))) {
 		/* Over; without flow the stack answers with a RST. */
-		dpr_stats_inc(dn, READ_ONCE(flow->peer->dead) ?
-				  DPR_STAT_FLOWS_RESET :
-				  DPR_STAT_FLOWS_EXPIRED);
-		dpr_flow_kill(dn, flow);
+		if (dpr_flow_kill(dn, flow))
+			dpr_stats_inc(dn, READ_ONCE(flow->peer->dead) ?
+					  DPR_STAT_FLOWS_RESET :
+					  DPR_STAT_FLOWS_EXPIRED);
 		return NF_ACCEPT;
 	}
 	dpr_flow_track(dn, flow, &seg);
