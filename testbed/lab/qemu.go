@@ -25,6 +25,7 @@ type machine struct {
 	kernel, initrd string
 	accel          string
 	memory         int    // MiB
+	cpus           int    // 0: 1
 	params         string // kernel parameters of this kernel
 	tsc            int    // kHz that the guest's time stamp counter counts at; 0: let the kernel measure
 }
@@ -62,7 +63,7 @@ func (m machine) args(name, param string) []string {
 		cmdline += fmt.Sprintf(" tsc_early_khz=%d", m.tsc)
 	}
 	return append([]string{
-		qemu, "-name", name, "-M", "q35", "-accel", accel, "-cpu", cpu, "-smp", "1", "-m", strconv.Itoa(m.memory),
+		qemu, "-name", name, "-M", "q35", "-accel", accel, "-cpu", cpu, "-smp", strconv.Itoa(max(m.cpus, 1)), "-m", strconv.Itoa(m.memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", m.kernel, "-initrd", m.initrd, "-append", cmdline,
 	}, clock...)

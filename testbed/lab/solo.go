@@ -25,6 +25,7 @@ import (
 type SoloConfig struct {
 	Kernel   string            // as in Config, or KernelUML, KernelUMLDebug
 	Memory   int               // MiB, at least MinMemory
+	CPUs     int               // default: 1, which is all that a user-mode kernel has
 	Init     string            // package, below Source, of the program that is its first process
 	Programs []string          // programs of this machine that it has, by their paths
 	Modules  []string          // modules of its kernel that it has, if the kernel has them as modules
@@ -101,7 +102,7 @@ func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 	if s.dir, err = os.MkdirTemp(cache, "new-*"); err != nil {
 		return nil, fmt.Errorf("making a directory for a guest: %w", err)
 	}
-	s.machine = machine{kernel: s.Kernel.Image, initrd: filepath.Join(s.dir, "initrd"), memory: c.Memory + s.Kernel.Overhead}
+	s.machine = machine{kernel: s.Kernel.Image, initrd: filepath.Join(s.dir, "initrd"), memory: c.Memory + s.Kernel.Overhead, cpus: sc.CPUs}
 	im, err := s.image(ctx, sc)
 	if err != nil {
 		return nil, err

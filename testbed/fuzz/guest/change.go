@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"dpr/userland/dprnl"
+)
+
+func (l *loaded) local() []netip.Addr { return []netip.Addr{address, other, outside.Addr()} }
+
+// setUp configures the module so that it redirects and is redirected to.
+func (l *loaded) setUp(ctx context.Context) error {
+	policy, most, orphans := dprnl.PolicyLowest, uint32(200), dprnl.OrphansAsk
+	l.bound = uint64(most)
+	if err := l.c.SetConfig(ctx, dprnl.ConfigUpdate{Address: &address, Policy: &policy, MaxFlows: &most, Orphans: &orphans}); err != nil {
+		return err
+	}
+	// Two more hosts send packets and are strangers, as a rule.
+	for i := range peers - 2 {
+		if err := l.report(ctx, i); err != nil {
+			return err
+		}
+	}
+	for _, p := range ports {
+		if err := l.c.AddService(ctx, dprnl.Service{Port: p}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loaded) report(ctx context.Context, peer int) error {
+	m := dprnl.Metrics{Connections: uint32(l.IntN(1000)), CPU: uint32(l.IntN(1001)), Sockets: uint32(l.IntN(1000))}
+	return l.c.SetPeer(ctx, dprnl.PeerUpdate{Address: peerAddress(peer), Metrics: &m})
+}
+
+// change does one thing that an operator, or a process of dpr's, may do. That
+// something is there already, or is not there, is no failure.
+func (l *loaded) change(ctx context.Context) error {
+	l.r.Changes++
+	var err error
+	switch l.IntN(12) {
+	case 0, 1, 2:
+		err = l.configure(ctx)
+	case 3, 4, 5:
+		err = l.report(ctx, l.IntN(peers-2))
+	case 6:
+		if l.IntN(2) == 0 {
+			err = l.report(ctx, l.IntN(peers))
+		} else {
+			err = l.c.DeletePeer(ctx, peerAddress(l.IntN(peers)), l.IntN(2) == 0)
+		}
+	case 7, 8:
+		_, err = l.c.Expire(ctx, uint32(1+l.IntN(1000)))
+	case 9:
+		err = l.service(ctx)
+	case 10:
+		for f, ferr := range l.c.Flows(ctx, dprnl.FlowFilter{}) {
+			if ferr != nil {
+				return ferr
+			}
+			if l.IntN(8) == 0 {
+				err = l.c.DeleteFlow(ctx, f.FlowKey)
+				break
+			}
+		}
+	case 11:
+		err = l.surroundings()
+	}
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (l *loaded) service(ctx context.Context) error {
+	s := dprnl.Service{Port: ports[l.IntN(len(ports))]}
+	if l.IntN(3) == 0 {
+		s.Address = l.local()[l.IntN(2)]
+	}
+	if l.IntN(3) == 0 {
+		return l.c.DeleteService(ctx, s)
+	}
+	return l.c.AddService(ctx, s)
+}
+
+// configure draws some of the configuration anew.
+func (l *loaded) configure(ctx context.Context) error {
+	var u dprnl.ConfigUpdate
+	policies := []dprnl.Policy{dprnl.PolicyLowest, dprnl.PolicyInverse, dprnl.PolicyTwo, dprnl.PolicyOffer, dprnl.PolicyOff}
+	if l.stateless {
+		policies = append(policies, dprnl.PolicyStateless, dprnl.PolicyStateless)
+	}
+	policy := policies[l.IntN(len(policies))]
+	u.Policy = &policy
+	hash, estimate, marker := dprnl.Hash(l.IntN(2)), dprnl.Estimate(l.IntN(2)), dprnl.Marker(l.IntN(2))
+	orphans, state := dprnl.Orphans(l.IntN(2)), dprnl.State(l.IntN(3))
+	most, load := uint32(1)<<l.IntN(11), uint64(l.IntN(100))
+	age, timeout := time.Duration(1+l.IntN(60_000))*time.Millisecond, time.Duration(1+l.IntN(20_000))*time.Millisecond
+	mean := uint64(dprnl.MaxLoadAuto)
+	for _, set := range []func(){
+		func() { u.Hash = &hash }, func() { u.Estimate = &estimate }, func() { u.Marker = &marker }, func() { u.Orphans = &orphans },
+		func() { u.State = &state }, func() { u.MaxLoad = &load }, func() { u.MaxFlows = &most }, func() { u.ReportMaxAge = &age },
+		func() { u.TimeoutSyn = &timeout }, func() { u.TimeoutEstablished = &timeout }, func() { u.TimeoutFin = &timeout },
+		func() { u.TimeoutRst = &timeout }, func() { u.Address = &l.local()[l.IntN(2)] }, func() { u.MaxLoad = &mean },
+	} {
+		if l.IntN(4) == 0 {
+			set()
+		}
+	}
+	if u.MaxFlows != nil {
+		// What is in the table stays when the bound is lowered.
+		stats, err := l.c.Stats(ctx)
+		if err != nil {
+			return err
+		}
+		l.bound = max(uint64(most), stats.Get(dprnl.StatFlows))
+	}
+	return l.c.SetConfig(ctx, u)
+}
+
+// surroundings changes what the module finds around it: how much fits the way to
+// the peers, and whether sources are checked.
+func (l *loaded) surroundings() error {
+	if l.IntN(2) == 0 {
+		check := []byte{'0' + byte(l.IntN(3))}
+		for _, dev := range []string{"all", "in0"} {
+			if err := os.WriteFile("/proc/sys/net/ipv4/conf/"+dev+"/rp_filter", check, 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	d, err := netlink.LinkByName("out0")
+	if err != nil {
+		return err
+	}
+	mtu := []int{1500, 1500, 576, 1400, 9000, 68}[l.IntN(6)]
+	if err := netlink.LinkSetMTU(d, mtu); err != nil && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}

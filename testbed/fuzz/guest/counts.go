@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+
+	"dpr/userland/dprnl"
+)
+
+// received are the counters of which one counts each packet of protocol 4 that the
+// hook does not leave as it was.
+var received = []dprnl.Stat{
+	dprnl.StatRxPackets, dprnl.StatRxStranger, dprnl.StatRxMalformed, dprnl.StatRxNested, dprnl.StatRxBadAddress, dprnl.StatRxNotServed,
+	dprnl.StatRxEcn, dprnl.StatRxChecksum, dprnl.StatRxReset, dprnl.StatRxNoMemory, dprnl.StatRxListenerDeferred,
+	dprnl.StatRefusedLoad, dprnl.StatRefusedDraining, dprnl.StatOfferReturned, dprnl.StatOfferUnknown, dprnl.StatOfferLate,
+	dprnl.StatRxOwnerAsked, dprnl.StatOwnerFound, dprnl.StatRxOwnerRefused,
+}
+
+// ended are the counters of which one counts each flow that is gone, but those
+// that were offered: see check.
+var ended = []dprnl.Stat{
+	dprnl.StatFlowsExpired, dprnl.StatFlowsEvicted, dprnl.StatFlowsReplaced, dprnl.StatFlowsReset, dprnl.StatFlowsDeleted,
+	dprnl.StatOfferServed,
+}
+
+// check reads all that the module says of itself, and fails what does not add up.
+func (l *loaded) check(ctx context.Context) (dprnl.Stats, error) {
+	stats, err := l.c.Stats(ctx)
+	if err != nil {
+		return stats, err
+	}
+	p, err := l.inject.state()
+	if err != nil {
+		return stats, err
+	}
+	sum := func(of []dprnl.Stat) (n uint64) {
+		for _, k := range of {
+			n += stats.Get(k)
+		}
+		return n
+	}
+	flows := stats.Get(dprnl.StatFlows)
+	l.r.MostFlows = max(l.r.MostFlows, flows)
+	err = nil
+	wrong := func(bad bool, format string, args ...any) {
+		if bad {
+			err = errors.Join(err, l.fail(format, args...))
+		}
+	}
+	taken := (p.before - l.first.before) - (p.after - l.first.after)
+	wrong(sum(received) != taken, "the hook kept %d packets of protocol 4, and counts %d: %v", taken, sum(received), counted(stats, received))
+	sent := p.tunnelled - l.first.tunnelled
+	wrong(stats.Get(dprnl.StatTxPackets) != sent, "%d packets were tunnelled, and it counts %d", sent, stats.Get(dprnl.StatTxPackets))
+	begun := stats.Get(dprnl.StatRedirected) + stats.Get(dprnl.StatOwnerFound)
+	// Connections of the stateless policy may get a flow later, which nothing counts.
+	wrong(begun-sum(ended) != flows && (!l.stateless || begun-sum(ended) > flows), "%d flows began, %d ended, and there are %d: %v",
+		begun, sum(ended), flows, counted(stats, ended))
+	wrong(flows > l.bound, "there are %d flows, though %d is the most", flows, l.bound)
+	return stats, errors.Join(err, l.checkRows(ctx, stats))
+}
+
+// checkRows compares the counts with what is there to be counted.
+func (l *loaded) checkRows(ctx context.Context, stats dprnl.Stats) error {
+	var flows, live uint64
+	to := map[string]uint32{}
+	for f, err := range l.c.Flows(ctx, dprnl.FlowFilter{}) {
+		if err != nil {
+			return err
+		}
+		flows++
+		to[f.Peer.String()]++
+		if f.State == dprnl.FlowSyn || f.State == dprnl.FlowEstablished {
+			live++
+		}
+	}
+	if flows != stats.Get(dprnl.StatFlows) || live != stats.Get(dprnl.StatFlowsLive) {
+		return l.fail("it counts %d flows, %d of them live, and shows %d, %d", stats.Get(dprnl.StatFlows), stats.Get(dprnl.StatFlowsLive), flows, live)
+	}
+	all, err := l.c.Peers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		// A dead peer's flows may be there still beside those of its successor.
+		if n := to[p.Address.String()]; p.Flows > n || p.Live > p.Flows {
+			return l.fail("peer %s has %d flows, %d of them live, and %d are shown", p.Address, p.Flows, p.Live, n)
+		}
+	}
+	s, err := readState(ctx, l.c)
+	if err != nil {
+		return err
+	}
+	if err := s.check(l.local()); err != nil {
+		return l.fail("%v", err)
+	}
+	return nil
+}
+
+// counted returns counters by name, for a failure.
+func counted(stats dprnl.Stats, of []dprnl.Stat) map[string]uint64 {
+	m := map[string]uint64{}
+	for _, k := range of {
+		m[k.String()] = stats.Get(k)
+	}
+	return m
+}

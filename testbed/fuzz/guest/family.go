@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import "dpr/userland/dprnl"
+
+// kind is what an attribute's value is.
+type kind int
+
+const (
+	kindU16 kind = iota
+	kindU32
+	kindU64
+	kindAddress
+	kindFlag
+)
+
+// attribute is one of the family's, as include/dpr.h has it.
+type attribute struct {
+	number uint16
+	kind   kind
+	most   uint64 // largest valid value; values around it are tried most
+}
+
+// command is one of the family's.
+type command struct {
+	number  uint8
+	dump    bool // can be asked for as a dump
+	changes bool // is there to change something
+	takes   []attribute
+}
+
+const (
+	week       = dprnl.MaxTimeout
+	most32     = 1<<32 - 1
+	commands   = 14 // numbers of commands; 14 itself is never sent by user space
+	attributes = 24 // numbers of attributes that some command has, and a few more
+)
+
+// The family, spelled out by number: what is sent here no client of ours would
+// send. The numbers are those of include/dpr.h, which are kept for ever.
+var (
+	serviceAttributes = []attribute{{1, kindU16, 65535}, {2, kindAddress, 0}}
+	peerAttributes    = []attribute{
+		{1, kindAddress, 0}, {2, kindU32, most32}, {3, kindU32, dprnl.MaxCPU}, {4, kindU32, most32}, {5, kindU32, most32},
+		{6, kindU32, 2}, {7, kindU32, dprnl.MaxWeight},
+	}
+	flowAttributes = []attribute{
+		{1, kindAddress, 0}, {2, kindU16, 65535}, {3, kindAddress, 0}, {4, kindU16, 65535}, {5, kindAddress, 0}, {6, kindU32, 3},
+	}
+	family = []command{
+		{number: 1},
+		{number: 2, changes: true, takes: []attribute{
+			{1, kindAddress, 0}, {2, kindU32, 5}, {3, kindU32, 1}, {4, kindU32, 1}, {5, kindU32, 1}, {6, kindU32, 2}, {7, kindU64, 0},
+			{8, kindU32, dprnl.MaxWeight}, {9, kindU32, dprnl.MaxWeight}, {10, kindU32, dprnl.MaxWeight}, {11, kindU32, dprnl.MaxWeight},
+			{12, kindU32, dprnl.MaxFlows}, {13, kindU32, week}, {14, kindU32, week}, {15, kindU32, week}, {16, kindU32, week},
+			{17, kindU32, week}, {18, kindU32, dprnl.MaxWeight}, {19, kindU32, 1},
+		}},
+		{number: 3, changes: true, takes: serviceAttributes},
+		{number: 4, changes: true, takes: serviceAttributes},
+		{number: 5, dump: true},
+		{number: 6, changes: true, takes: peerAttributes},
+		{number: 7, changes: true, takes: []attribute{{1, kindAddress, 0}, {8, kindFlag, 0}}},
+		{number: 8, dump: true, takes: []attribute{{1, kindAddress, 0}}},
+		{number: 9, dump: true, takes: flowAttributes},
+		{number: 10, changes: true, takes: flowAttributes[:4]},
+		{number: 11, changes: true, takes: []attribute{{1, kindU32, dprnl.MaxExpireBudget}}},
+		{number: 12},
+		{number: 13},
+	}
+)

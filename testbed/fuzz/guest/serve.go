@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// server takes connections, says something, and ends them, one way or the other.
+type server struct {
+	listeners []net.Listener
+	accepted  atomic.Int64
+}
+
+func serve(ports []uint16) (*server, error) {
+	s := &server{}
+	for _, p := range ports {
+		l, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", p))
+		if err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+		s.listeners = append(s.listeners, l)
+		go s.accept(l)
+	}
+	return s, nil
+}
+
+func (s *server) accept(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		n := s.accepted.Add(1)
+		c.Write([]byte("hello\n")) // the client may be gone, or never have been
+		if n%2 == 0 {
+			c.(*net.TCPConn).SetLinger(0)
+		}
+		c.Close()
+	}
+}
+
+func (s *server) close() error {
+	var err error
+	for _, l := range s.listeners {
+		err = errors.Join(err, l.Close())
+	}
+	return err
+}

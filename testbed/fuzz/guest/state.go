@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"dpr/userland/dprnl"
+)
+
+// state is all that messages can change in a namespace, less what changes by
+// itself as time passes.
+type state struct {
+	config   dprnl.Config
+	services []dprnl.Service
+	peers    []dprnl.Peer
+	flows    uint64
+}
+
+func readState(ctx context.Context, c *dprnl.Client) (s state, err error) {
+	if s.config, err = c.Config(ctx); err != nil {
+		return s, err
+	}
+	if s.services, err = c.Services(ctx); err != nil {
+		return s, err
+	}
+	if s.peers, err = c.Peers(ctx); err != nil {
+		return s, err
+	}
+	stats, err := c.Stats(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.flows = stats.Get(dprnl.StatFlows)
+	for i := range s.peers {
+		s.peers[i].Age, s.peers[i].Usable, s.peers[i].Estimate = 0, false, 0
+	}
+	slices.SortFunc(s.peers, func(a, b dprnl.Peer) int { return a.Address.Compare(b.Address) })
+	return s, nil
+}
+
+func (s state) equal(o state) bool {
+	return s.config == o.config && s.flows == o.flows && slices.Equal(s.services, o.services) && slices.Equal(s.peers, o.peers)
+}
+
+// check returns what is wrong with a state that the kernel says it has.
+func (s state) check(local []netip.Addr) error {
+	c := s.config
+	if c.Address.IsValid() && !c.Address.IsUnspecified() && !slices.Contains(local, c.Address) {
+		return fmt.Errorf("its address is %s", c.Address)
+	}
+	if c.Policy > dprnl.PolicyOffer || c.Hash > dprnl.HashPort || c.Estimate > dprnl.EstimateReported || c.Marker > dprnl.MarkerSource ||
+		c.State > dprnl.StateLeaving || c.Orphans > dprnl.OrphansAsk {
+		return fmt.Errorf("it is configured to %+v", c)
+	}
+	for _, w := range []uint32{c.Weights.Connections, c.Weights.CPU, c.Weights.Redirected, c.Weights.Sockets, c.Weight} {
+		if w > dprnl.MaxWeight {
+			return fmt.Errorf("a weight is %d", w)
+		}
+	}
+	if c.Weights == (dprnl.Weights{}) || c.Weight == 0 || c.MaxFlows == 0 || c.MaxFlows > dprnl.MaxFlows {
+		return fmt.Errorf("it is configured to %+v", c)
+	}
+	for _, d := range []time.Duration{c.ReportMaxAge, c.Timeouts.Syn, c.Timeouts.Established, c.Timeouts.Fin, c.Timeouts.Rst} {
+		if d < time.Millisecond || d > week*time.Millisecond {
+			return fmt.Errorf("a time is %s", d)
+		}
+	}
+	return s.checkRows(local)
+}
+
+func (s state) checkRows(local []netip.Addr) error {
+	if len(s.services) > dprnl.MaxServices || len(s.peers) > dprnl.MaxPeers {
+		return fmt.Errorf("it has %d services, %d peers", len(s.services), len(s.peers))
+	}
+	for i, v := range s.services {
+		if v.Port == 0 || v.Address.IsMulticast() || v.Address.IsLoopback() || slices.Contains(s.services[:i], v) {
+			return fmt.Errorf("it has the service %v, of %d", v, len(s.services))
+		}
+	}
+	for i, p := range s.peers {
+		a := p.Address
+		if !a.Is4() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || slices.Contains(local, a) || i > 0 && s.peers[i-1].Address == a {
+			return fmt.Errorf("it has the peer %s", a)
+		}
+		if p.State > dprnl.StateLeaving || p.Weight == 0 || p.Weight > dprnl.MaxWeight || p.Metrics.CPU > dprnl.MaxCPU || p.Live > p.Flows {
+			return fmt.Errorf("it has the peer %+v", p)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+
+package fuzz
+
+import (
+	"bytes"
+	"testing"
+)
+
+// What a guest says becomes results, failures, or an error.
+func TestFound(t *testing.T) {
+	var progress bytes.Buffer
+	f := &found{part: "netlink", progress: &progress}
+	for _, line := range []string{
+		`{"say":"hello"}`, `{"failure":"one"}`, `{"results":{"messages":3}}`, `{"leaks":"unreferenced object"}`, `{"done":true}`,
+	} {
+		if err := f.line(line); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if len(f.failures) != 2 || f.failures[0] != "one" || string(f.results) != `{"messages":3}` || !f.done || !bytes.Contains(progress.Bytes(), []byte("hello")) {
+		t.Errorf("%+v %s", f, &progress)
+	}
+	for _, line := range []string{`{"error":"no"}`, `not JSON`, ``} {
+		if err := f.line(line); err == nil {
+			t.Errorf("%q is no error", line)
+		}
+	}
+}
+
+func TestUnknownPart(t *testing.T) {
+	if err := Run(t.Context(), Options{Parts: []string{"nonsense"}}); err == nil {
+		t.Error("done")
+	}
+}
