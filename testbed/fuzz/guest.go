@@ -3,6 +3,7 @@
 package fuzz
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,22 +16,26 @@ import (
 // guestMemory is the memory of a guest in MiB.
 const guestMemory = 768
 
-// guestConfig says what a guest is made of.
-func guestConfig(kernel string, cpus int, progress io.Writer, plan wire.Plan) (lab.SoloConfig, error) {
-	b, err := json.Marshal(plan)
-	if err != nil {
-		return lab.SoloConfig{}, fmt.Errorf("writing the guest's plan: %w", err)
-	}
-	return lab.SoloConfig{
-		Kernel: kernel, Memory: guestMemory, CPUs: cpus, Init: "./testbed/fuzz/guest",
+// newGuest builds a guest, which is used for all parts.
+func (o Options) newGuest(ctx context.Context) (*lab.Solo, error) {
+	return lab.NewSolo(ctx, lab.SoloConfig{
+		Kernel: o.Kernel, Memory: guestMemory, CPUs: o.CPUs, Init: "./testbed/fuzz/guest",
 		Modules: []string{"dummy", "veth", "bridge"},
 		Built: []lab.SoloModule{
 			{Dir: "kmod", With: []string{"include"}, Name: "dpr"},
 			{Dir: "testbed/fuzz/packets", Name: "dprfuzz"},
 		},
-		Files:    map[string][]byte{wire.PlanPath: b},
-		Progress: progress,
-	}, nil
+		Source: o.Source, Progress: o.Progress,
+	})
+}
+
+// plan is what the guest does next.
+func (o Options) plan(part string) wire.Plan {
+	slow := o.Kernel != lab.KernelUML && o.Kernel != lab.KernelUMLDebug
+	return wire.Plan{
+		Part: part, Seed: o.Seed, Messages: o.Messages, Packets: o.Packets, Steps: o.Steps, Flood: o.Flood,
+		Limit: int(o.Limit.Seconds()), Slow: slow,
+	}
 }
 
 // found is what a guest says.

@@ -43,15 +43,17 @@ type Options struct {
 
 // Run does the parts, and writes what came of each to reliability.File. It is an
 // error if one failed; the others are done all the same.
-func Run(ctx context.Context, o Options) error {
+func Run(ctx context.Context, o Options) (err error) {
 	var failed []string
 	for _, part := range o.Parts {
 		if !slices.Contains(Parts, part) {
 			return fmt.Errorf("fuzz: no part is called %q; there are %s", part, strings.Join(Parts, ", "))
 		}
 	}
+	r := &runner{Options: o}
+	defer func() { err = errors.Join(err, r.close()) }()
 	for _, part := range o.Parts {
-		p, err := o.part(ctx, part)
+		p, err := r.part(ctx, part)
 		if err != nil {
 			return fmt.Errorf("fuzz: %s: %w", part, err)
 		}
@@ -78,40 +80,61 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
-// part boots a guest that does one part.
-func (o Options) part(ctx context.Context, part string) (p reliability.Part, err error) {
+// runner does parts.
+type runner struct {
+	Options
+	guest *lab.Solo // nil before the first part that needs one
+	accel string
+}
+
+func (r *runner) close() error {
+	if r.guest == nil {
+		return nil
+	}
+	return r.guest.Close()
+}
+
+// boot makes the guest ready for a part.
+func (r *runner) boot(ctx context.Context, part string) (err error) {
+	if r.guest == nil {
+		if r.guest, err = r.newGuest(ctx); err != nil {
+			return err
+		}
+		if r.accel, err = r.guest.Accel(ctx); err != nil {
+			return err
+		}
+	}
+	b, err := json.Marshal(r.plan(part))
+	if err != nil {
+		return fmt.Errorf("writing the guest's plan: %w", err)
+	}
+	return r.guest.Put(wire.PlanPath, b)
+}
+
+// part does one part.
+func (r *runner) part(ctx context.Context, part string) (p reliability.Part, err error) {
 	if part == Userland {
-		return o.userland(ctx)
+		return r.userland(ctx)
 	}
-	userMode := o.Kernel == lab.KernelUML || o.Kernel == lab.KernelUMLDebug
-	c, err := guestConfig(o.Kernel, o.CPUs, o.Progress, wire.Plan{
-		Part: part, Seed: o.Seed, Messages: o.Messages, Packets: o.Packets, Steps: o.Steps, Flood: o.Flood, Limit: int(o.Limit.Seconds()), Slow: !userMode,
-	})
-	if err != nil {
+	if err := r.boot(ctx, part); err != nil {
 		return p, err
 	}
-	guest, err := lab.NewSolo(ctx, c)
-	if err != nil {
-		return p, err
+	p = reliability.Part{
+		Seed: r.Seed, Kernel: r.guest.Kernel.Release, Began: time.Now().UTC().Truncate(time.Second), Results: json.RawMessage("{}"),
 	}
-	defer func() { err = errors.Join(err, guest.Close()) }()
-	accel, err := guest.Accel(ctx)
-	if err != nil {
-		return p, err
-	}
-	p = reliability.Part{Seed: o.Seed, Kernel: guest.Kernel.Release, Began: time.Now().UTC().Truncate(time.Second), Results: json.RawMessage("{}")}
-	f := &found{part: part, progress: o.Progress}
-	err = guest.Run(ctx, accel, f.line)
-	p.Seconds = time.Since(p.Began).Seconds()
+	start := time.Now()
+	f := &found{part: part, progress: r.Progress}
+	err = r.guest.Run(ctx, r.accel, f.line)
+	p.Seconds = time.Since(start).Seconds()
 	if ctx.Err() != nil {
 		return p, ctx.Err()
 	}
 	// A splat is what this is for; anything else that ends a guest early is, too.
 	if err == nil && !f.done {
-		err = fmt.Errorf("the guest ended early; the end of its console:\n%s", guest.ConsoleEnd())
+		err = errors.New("the guest ended early")
 	}
 	if err != nil {
-		f.failures = append(f.failures, err.Error())
+		f.failures = append(f.failures, fmt.Sprintf("%v; the end of its console:\n%s", err, r.guest.ConsoleEnd()))
 	}
 	if f.results != nil {
 		p.Results = f.results

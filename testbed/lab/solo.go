@@ -51,6 +51,7 @@ type Solo struct {
 	Kernel Kernel // that it runs
 
 	dir     string // its files
+	image   image
 	machine machine
 	p       *progress
 }
@@ -103,11 +104,16 @@ func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 		return nil, fmt.Errorf("making a directory for a guest: %w", err)
 	}
 	s.machine = machine{kernel: s.Kernel.Image, initrd: filepath.Join(s.dir, "initrd"), memory: c.Memory + s.Kernel.Overhead, cpus: sc.CPUs}
-	im, err := s.image(ctx, sc)
-	if err != nil {
+	if s.image, err = s.build(ctx, sc); err != nil {
 		return nil, err
 	}
-	return s, writeImage(s.machine.initrd, im)
+	return s, writeImage(s.machine.initrd, s.image)
+}
+
+// Put adds a file to the guest, or replaces one, from the next Run on.
+func (s *Solo) Put(name string, content []byte) error {
+	s.image.text(name, 0o644, string(content))
+	return writeImage(s.machine.initrd, s.image)
 }
 
 // Close removes the guest's files.
@@ -118,8 +124,8 @@ func (s *Solo) Close() error {
 	return os.RemoveAll(s.dir)
 }
 
-// image builds what the guest is made of.
-func (s *Solo) image(ctx context.Context, sc SoloConfig) (image, error) {
+// build builds what the guest is made of.
+func (s *Solo) build(ctx context.Context, sc SoloConfig) (image, error) {
 	im := emptyImage()
 	for _, program := range sc.Programs {
 		if err := im.program(ctx, program); err != nil {
