@@ -22,6 +22,9 @@ import (
 // mostFaults bounds the allocations of one operation that fail in turn.
 const mostFaults = 5000
 
+// ownMemory is what this process gets before anything fails.
+const ownMemory = 64 << 20
+
 // randomFaults is how many packets come in of each of which one allocation fails.
 const randomFaults = 20_000
 
@@ -70,8 +73,14 @@ func (f *failer) nth(n int, do func() error) (failed bool, err, trouble error) {
 // faults does every operation with each of its allocations failing in turn.
 func (f *fuzzer) faults(ctx context.Context) error {
 	runtime.LockOSThread()
-	// Memory of this process's own must not be what fails.
+	// Memory of this process's own must not be what fails: it has enough by now.
 	debug.SetGCPercent(-1)
+	own := make([]byte, ownMemory)
+	for i := 0; i < len(own); i += 4096 {
+		own[i] = 1
+	}
+	runtime.KeepAlive(own)
+	runtime.GC()
 	fail, err := newFailer()
 	if err != nil {
 		return err
@@ -197,25 +206,37 @@ func (t *tried) command(ctx context.Context, c *dprnl.Client, o operation) error
 	if o.ready != nil {
 		ready = func() error { return o.ready(ctx, c) }
 	}
-	var before, done state
-	run := func() error { return o.do(ctx, c) }
+	var before state
 	if err := ready(); err != nil {
 		return fmt.Errorf("%s: getting ready: %w", o.name, err)
 	}
-	if err := run(); err != nil {
+	if err := o.do(ctx, c); err != nil {
 		return fmt.Errorf("%s: %w", o.name, err)
 	}
 	done, err := readState(ctx, c)
 	if err != nil {
 		return err
 	}
+	// A connection on which an answer was lost is of no more use.
+	var once *dprnl.Client
+	defer func() {
+		if once != nil {
+			once.Close()
+		}
+	}()
 	return t.each(o.name, func() (err error) {
+		if once != nil {
+			once.Close()
+		}
+		if once, err = dprnl.New(); err != nil {
+			return err
+		}
 		if err := ready(); err != nil {
 			return err
 		}
 		before, err = readState(ctx, c)
 		return err
-	}, run, func(err error) error {
+	}, func() error { return o.do(ctx, once) }, func(err error) error {
 		now, rerr := readState(ctx, c)
 		if rerr != nil {
 			return rerr
