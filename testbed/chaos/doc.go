@@ -47,7 +47,7 @@
 //
 // # Being well
 //
-// Events come in rounds of one to five that overlap. After each round all is
+// Events come in rounds of one to eight that overlap. After each round all is
 // undone, and within a minute every host must be able to redirect to every other
 // again, its processes must run, its service must be there, its books must balance
 // (package account), and no kernel may have complained.

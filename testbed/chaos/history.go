@@ -72,8 +72,9 @@ const (
 const (
 	// survives is how long a connection may be cut off and must go on.
 	survives = 10 * time.Second
-	// resolves is how long an address may be without answer to ARP, and must still
-	// be asked for: the client's kernel gives up after three seconds.
+	// resolves is how long a host may leave ARP without answer, and must be asked
+	// still: the client's kernel gives its address up after three seconds, and with
+	// it all connections that wait for that.
 	resolves = 2500 * time.Millisecond
 )
 
@@ -129,7 +130,7 @@ func (h *Harm) cause(c *Conn, served string) Cause {
 		return FlowLost
 	case h.Kind == Isolated && lasted >= survives && c.Asked == h.Host:
 		return AskedIsolated
-	case h.Kind == Isolated && lasted >= resolves && c.Asked == h.Host && !c.Connected && c.Class == load.ClassUnreachable:
+	case h.Kind == Isolated && c.End.Sub(h.Begin) >= resolves && c.Asked == h.Host && !c.Connected && c.Class == load.ClassUnreachable:
 		return NoNeighbour
 	case h.Kind == Isolated && lasted >= survives && served == h.Host:
 		return ServedIsolated

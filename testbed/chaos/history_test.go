@@ -77,7 +77,9 @@ func TestJudge(t *testing.T) {
 		{"served by another for long", failed("s1", "s3", ByAnswer, 9, 30), []Harm{isolated}, ""},
 
 		{"its address does not resolve", unreachable("s2", 11, 14.1), []Harm{isolated}, NoNeighbour},
-		{"too early for that", unreachable("s2", 11, 13), []Harm{isolated}, ""},
+		{"it did not when it began", unreachable("s2", 12, 12.6), []Harm{isolated}, NoNeighbour},
+		{"too early for that", unreachable("s2", 11, 12.4), []Harm{isolated}, ""},
+		{"too late for that", unreachable("s2", 32.1, 33), []Harm{isolated}, ""},
 		{"another's does not resolve", unreachable("s1", 11, 14.1), []Harm{isolated}, ""},
 		{"unreachable, but connected", connected(unreachable("s2", 11, 14.1)), []Harm{isolated}, ""},
 

@@ -70,9 +70,9 @@ var kinds = []struct {
 	{Policy, 70, operator, 0, 0, false},
 	{Service, 15, operator, 200 * time.Millisecond, time.Second, false},
 	{Drain, 40, operator, 500 * time.Millisecond, 3 * time.Second, false},
-	{Power, 24, machine, 0, 2 * time.Second, true},
-	{Spare, 7, machine, 0, time.Second, true},
-	{Isolate, 4, network, 21 * time.Second, 23 * time.Second, true},
+	{Power, 16, machine, 0, 2 * time.Second, true},
+	{Spare, 4, machine, 0, time.Second, true},
+	{Isolate, 3, network, 21 * time.Second, 23 * time.Second, true},
 }
 
 // EventKinds are all kinds of events.
@@ -120,7 +120,7 @@ type Cluster struct {
 func (c Cluster) Hosts() []string { return append(slices.Clone(c.Asked), c.Spare) }
 
 // maxOverlap is how many events overlap.
-const maxOverlap = 5
+const maxOverlap = 8
 
 // NewSchedule draws a schedule of n events. Every kind is in the first of them
 // once, as far as they go; then they come as often as their weights say.
