@@ -23,7 +23,6 @@ import (
 // fakeWorld is one server of this machine.
 type fakeWorld struct {
 	address string
-	asked   []string
 	mu      sync.Mutex
 	lookups int
 }
