@@ -113,20 +113,14 @@ func (c *cluster) deaf(ctx context.Context, e Event) error {
 	return c.filter(ctx, e, "ip saddr "+peer.Address+" drop")
 }
 
-// clock sets a host's clock forward or back.
+// clock sets a host's clock forward or back, and then right, to a second.
 func (c *cluster) clock(ctx context.Context, e Event) error {
-	step := func(seconds string) []string {
-		return []string{"sh", "-ec", "date -s @$(($(date +%s) + $1)) >/dev/null", "clock", seconds}
-	}
-	if _, err := c.run(ctx, e.Host, step(e.Args[0])...); err != nil {
+	script := "date -s @$(($(date +%s) + $1)) >/dev/null"
+	if _, err := c.run(ctx, e.Host, "sh", "-ec", script, "clock", e.Args[0]); err != nil {
 		return err
 	}
 	c.wait(ctx, e)
-	back, forth := strings.CutPrefix(e.Args[0], "-")
-	if !forth {
-		back = "-" + back
-	}
-	return c.undo(ctx, e.Host, step(back)...)
+	return c.undo(ctx, e.Host, "date", "-s", fmt.Sprintf("@%d", time.Now().Round(time.Second).Unix()))
 }
 
 // reload takes the module out and puts it in again. Its books begin anew.

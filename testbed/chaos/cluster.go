@@ -245,6 +245,16 @@ func (c *cluster) well(ctx context.Context) error {
 	return c.lab.Check()
 }
 
+// state is what hosts say of themselves, to find out why they are not well.
+func (c *cluster) state(ctx context.Context) string {
+	var b strings.Builder
+	for _, host := range c.hosts.Hosts() {
+		out, err := c.run(ctx, host, "sh", "-c", "date; svc list; dprctl peers; dprctl reports; dprctl stats")
+		fmt.Fprintf(&b, "%s: %v\n%s\n", host, err, out)
+	}
+	return b.String()
+}
+
 // configured waits until a host's processes run and checks that it is active and
 // has its service.
 func (c *cluster) configured(ctx context.Context, host string) error {

@@ -193,7 +193,7 @@ func (r *runner) rounds(ctx context.Context) error {
 		}
 		undone := time.Now()
 		if err := r.cluster.well(ctx); err != nil {
-			return fmt.Errorf("after event %v: %w", round[len(round)-1], err)
+			return fmt.Errorf("after round %v: %w\n%s", round, err, r.cluster.state(ctx))
 		}
 		r.result.healed(time.Since(undone))
 		r.judge()
