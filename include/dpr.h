@@ -542,7 +542,7 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_CHECKSUM: dropped: no socket wanted it and its TCP checksum was
  *	wrong.
  * @DPR_STAT_RX_RESET: no socket wanted it; answered by a RST.
- * @DPR_STAT_RX_NO_MEMORY: dropped: no memory.
+ * @DPR_STAT_RX_NO_MEMORY: dropped: no memory, or no route for its RST.
  * @DPR_STAT_RX_LISTENER_DEFERRED: SYN held while its listener was prepared.
  *
  * Fragments of clients' packets:

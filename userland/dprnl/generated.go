@@ -578,7 +578,7 @@ const (
 	StatRxChecksum Stat = 38
 	// StatRxReset: no socket wanted it; answered by a RST.
 	StatRxReset Stat = 39
-	// StatRxNoMemory: dropped: no memory.
+	// StatRxNoMemory: dropped: no memory, or no route for its RST.
 	StatRxNoMemory Stat = 40
 	// StatRxListenerDeferred: SYN held while its listener was prepared.
 	StatRxListenerDeferred Stat = 41
@@ -659,7 +659,7 @@ var statTable = [...]statInfo{
 	37: {"rx_ecn", "Marked packets received: dropped: outer CE on an inner packet that is not ECN-capable (RFC 6040).", false},
 	38: {"rx_checksum", "Marked packets received: dropped: no socket wanted it and its TCP checksum was wrong.", false},
 	39: {"rx_reset", "Marked packets received: no socket wanted it; answered by a RST.", false},
-	40: {"rx_no_memory", "Marked packets received: dropped: no memory.", false},
+	40: {"rx_no_memory", "Marked packets received: dropped: no memory, or no route for its RST.", false},
 	41: {"rx_listener_deferred", "Marked packets received: SYN held while its listener was prepared.", false},
 	42: {"fragments_gathered", "Fragments of clients' packets: packets put together before classification.", false},
 	43: {"mss_lowered", "Replies: SYN-ACKs whose MSS was lowered by 20.", false},
