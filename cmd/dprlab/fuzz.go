@@ -26,6 +26,7 @@ func fuzzCommands() []*cli.Command {
 			&cli.IntFlag{Name: "messages", Value: 1_000_000, Usage: "`N` netlink messages"},
 			&cli.IntFlag{Name: "packets", Value: 10_000_000, Usage: "`N` packets"},
 			&cli.DurationFlag{Name: "limit", Value: time.Hour, Usage: "`TIME` that messages, and that packets, may take"},
+			&cli.BoolFlag{Name: "no-leaks", Usage: "do not look for lost memory, and be faster"},
 			&cli.IntFlag{Name: "steps", Value: 200, Usage: "`N` times that each operation of a pair is done"},
 			&cli.IntFlag{Name: "flood", Value: 500_000, Usage: "`N` packets of each flood"}),
 	}
@@ -34,7 +35,7 @@ func fuzzCommands() []*cli.Command {
 func runFuzz(c *cli.Context) error {
 	o := fuzz.Options{
 		Kernel: c.String("kernel"), CPUs: c.Int("cpus"), Seed: c.Uint64("seed"), Parts: fuzz.Parts, Messages: c.Int("messages"), Packets: c.Int("packets"),
-		Steps: c.Int("steps"), Flood: c.Int("flood"), Limit: c.Duration("limit"), Seconds: c.Int("seconds"), Source: ".", Dir: ".", Stdout: os.Stdout, Progress: os.Stderr,
+		Steps: c.Int("steps"), Flood: c.Int("flood"), Limit: c.Duration("limit"), NoLeaks: c.Bool("no-leaks"), Seconds: c.Int("seconds"), Source: ".", Dir: ".", Stdout: os.Stdout, Progress: os.Stderr,
 	}
 	if !c.IsSet("seed") {
 		o.Seed = rand.Uint64() >> 1

@@ -34,7 +34,7 @@ func (o Options) plan(part string) wire.Plan {
 	slow := o.Kernel != lab.KernelUML && o.Kernel != lab.KernelUMLDebug
 	return wire.Plan{
 		Part: part, Seed: o.Seed, Messages: o.Messages, Packets: o.Packets, Steps: o.Steps, Flood: o.Flood,
-		Limit: int(o.Limit.Seconds()), Slow: slow,
+		Limit: int(o.Limit.Seconds()), NoLeaks: o.NoLeaks, Slow: slow,
 	}
 }
 

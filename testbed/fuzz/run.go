@@ -33,6 +33,7 @@ type Options struct {
 	Steps    int           // of each operation of a pair in the part races
 	Flood    int           // packets of each attack in the part flood
 	Limit    time.Duration // of the parts netlink and packets each
+	NoLeaks  bool          // do not look for lost memory, and be faster
 	Seconds  int           // of each target in the part userland
 
 	Source   string    // the root of the checkout

@@ -40,7 +40,7 @@ func (l *loaded) setUp(ctx context.Context) error {
 }
 
 func (l *loaded) report(ctx context.Context, peer int) error {
-	m := dprnl.Metrics{Connections: uint32(l.IntN(1000)), CPU: uint32(l.IntN(1001)), Sockets: uint32(l.IntN(1000))}
+	m := dprnl.Metrics{Connections: uint32(l.IntN(20)), CPU: uint32(l.IntN(1001)), Sockets: uint32(l.IntN(1000))}
 	return l.c.SetPeer(ctx, dprnl.PeerUpdate{Address: peerAddress(peer), Metrics: &m})
 }
 
@@ -97,15 +97,19 @@ func (l *loaded) service(ctx context.Context) error {
 // configure draws some of the configuration anew.
 func (l *loaded) configure(ctx context.Context) error {
 	var u dprnl.ConfigUpdate
-	policies := []dprnl.Policy{dprnl.PolicyLowest, dprnl.PolicyInverse, dprnl.PolicyTwo, dprnl.PolicyOffer, dprnl.PolicyOff}
+	policies := []dprnl.Policy{
+		dprnl.PolicyLowest, dprnl.PolicyLowest, dprnl.PolicyInverse, dprnl.PolicyInverse, dprnl.PolicyTwo, dprnl.PolicyTwo,
+		dprnl.PolicyOffer, dprnl.PolicyOffer, dprnl.PolicyOff,
+	}
 	if l.stateless {
-		policies = append(policies, dprnl.PolicyStateless, dprnl.PolicyStateless)
+		policies = append(policies, dprnl.PolicyStateless, dprnl.PolicyStateless, dprnl.PolicyStateless)
 	}
 	policy := policies[l.IntN(len(policies))]
 	u.Policy = &policy
 	hash, estimate, marker := dprnl.Hash(l.IntN(2)), dprnl.Estimate(l.IntN(2)), dprnl.Marker(l.IntN(2))
 	orphans, state := dprnl.Orphans(l.IntN(2)), dprnl.State(l.IntN(3))
-	most, load := uint32(1)<<l.IntN(11), uint64(l.IntN(100))
+	// This host has few connections: a MaxLoad above them has it serve all.
+	most, load := uint32(1)<<l.IntN(11), uint64(l.IntN(4))
 	age, timeout := time.Duration(1+l.IntN(60_000))*time.Millisecond, time.Duration(1+l.IntN(20_000))*time.Millisecond
 	mean := uint64(dprnl.MaxLoadAuto)
 	for _, set := range []func(){

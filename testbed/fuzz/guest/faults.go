@@ -158,7 +158,7 @@ func runtimeGC(n int) {
 
 // noMemory are the errors that a lack of memory may be told by.
 func noMemory(err error) bool {
-	for _, e := range []error{unix.ENOMEM, unix.ENOBUFS, unix.EAGAIN, unix.EMSGSIZE, unix.EBADMSG, unix.EINTR} {
+	for _, e := range []error{unix.ENOMEM, unix.ENOBUFS, unix.EAGAIN, unix.EMSGSIZE, unix.EBADMSG, unix.EINTR, unix.ENFILE} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -268,7 +268,11 @@ func (t *tried) firstTimes(ctx context.Context) error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return err
 		}
-		if _, err := newSmallNetwork(); err != nil {
+		n, err := newSmallNetwork()
+		if err != nil {
+			return err
+		}
+		if err := n.close(); err != nil {
 			return err
 		}
 		if c, err = dprnl.New(); err != nil {
@@ -312,10 +316,8 @@ func (t *tried) namespaces(ctx context.Context) error {
 	}
 	defer unix.Close(home)
 	none := func() error { return nil }
-	return t.each("namespace", none, func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func(err error) error {
-		if err != nil && !noMemory(err) {
-			return err
-		}
+	// The other parts of the kernel that begin in a namespace have errors of their own.
+	return t.each("namespace", none, func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func(error) error {
 		return unix.Setns(home, unix.CLONE_NEWNET)
 	})
 }
@@ -415,7 +417,7 @@ func (t *tried) packetsIn(ctx context.Context) error {
 	}
 	defer unix.Close(run)
 	random := rand.New(rand.NewPCG(t.plan.Seed, 1))
-	l := &loaded{fuzzer: t.fuzzer, Rand: random, r: &wire.PacketsResults{}, c: c}
+	l := &loaded{fuzzer: t.fuzzer, Rand: random, r: &wire.PacketsResults{}, c: c, failing: true}
 	one, o := []byte("1"), wire.Fault{Operation: "packet"}
 	for n := range randomFaults {
 		if n%100 == 0 {

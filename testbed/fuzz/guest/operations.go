@@ -141,6 +141,7 @@ func configuredNamespace(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		defer n.close()
 		c, err := dprnl.New()
 		if err != nil {
 			return err

@@ -80,6 +80,7 @@ type loaded struct {
 	inject    injector
 	stateless bool // this policy is among those that are tried
 	until     time.Time
+	failing   bool // so does the memory of who counts what is sent
 	bound     uint64
 	first     passed
 }

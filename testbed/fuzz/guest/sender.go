@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
@@ -108,27 +109,27 @@ func (m *messenger) fail(format string, args ...any) {
 // inNamespace sends until so many messages were sent, in a namespace of its own
 // unless it may not.
 func (m *messenger) inNamespace(ctx context.Context, until int) (err error) {
-	var syn func() error
+	var n *smallNetwork
 	if m.who != asStranger {
-		if syn, err = m.enter(ctx); err != nil {
+		if n, err = m.enter(ctx); err != nil {
 			return err
 		}
-		defer m.c.Close()
+		defer func() { err = errors.Join(err, m.c.Close(), n.close()) }()
 	}
 	if m.s, err = openSocket(); err != nil {
 		return err
 	}
 	defer m.s.close()
-	for n := 0; m.Messages < until && m.goesOn(); n++ {
-		if m.who == asStranger || !m.m.oneIn(8) {
+	for i := 0; m.Messages < until && m.goesOn(); i++ {
+		if m.who == asStranger || !m.m.oneIn(40) {
 			err = m.several()
 		} else {
 			err = m.compare(ctx)
 		}
-		if err == nil && syn != nil && n%16 == 0 {
-			err = syn()
+		if err == nil && n != nil && i%64 == 0 {
+			err = n.syn(uint16(m.m.IntN(1000)), m.m.Uint32())
 		}
-		if err == nil && m.who != asStranger && n%64 == 0 {
+		if err == nil && n != nil && i%200 == 0 {
 			err = m.look(ctx)
 		}
 		if err != nil {
@@ -138,9 +139,8 @@ func (m *messenger) inNamespace(ctx context.Context, until int) (err error) {
 	return nil
 }
 
-// enter goes to a new namespace, in which connections are redirected, and returns
-// what makes a few of them.
-func (m *messenger) enter(ctx context.Context) (syn func() error, err error) {
+// enter goes to a new namespace, in which connections are redirected.
+func (m *messenger) enter(ctx context.Context) (*smallNetwork, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return nil, fmt.Errorf("making a namespace: %w", err)
 	}
@@ -156,7 +156,7 @@ func (m *messenger) enter(ctx context.Context) (syn func() error, err error) {
 	if err := redirecting(ctx, m.c); err != nil {
 		return nil, err
 	}
-	return func() error { return n.syn(uint16(m.m.IntN(1000)), m.m.Uint32()) }, nil
+	return n, nil
 }
 
 // several sends some messages at once.

@@ -17,7 +17,12 @@ type smallNetwork struct {
 	local []netip.Addr // its addresses
 	far   int          // index of the end at which packets are sent
 	near  []byte       // hardware address of the other
+	taken int          // socket that gets the frames of marker
 }
+
+// marker is an Ethernet type for local experiments, as the wire has it: a frame of
+// it behind a packet tells when that has been dealt with.
+const marker = 0xb588
 
 // newSmallNetwork makes one in the calling thread's namespace.
 func newSmallNetwork() (*smallNetwork, error) {
@@ -47,10 +52,23 @@ func newSmallNetwork() (*smallNetwork, error) {
 			n.far = l.Attrs().Index
 		}
 	}
-	return n, nil
+	l, err := netlink.LinkByName("v0")
+	if err != nil {
+		return nil, fmt.Errorf("device v0: %w", err)
+	}
+	n.taken, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("listening at a wire: %w", err)
+	}
+	return n, errors.Join(
+		unix.SetsockoptTimeval(n.taken, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10}),
+		unix.Bind(n.taken, &unix.SockaddrLinklayer{Protocol: marker, Ifindex: l.Attrs().Index}),
+	)
 }
 
-// syn has a SYN of a client come in.
+func (n *smallNetwork) close() error { return unix.Close(n.taken) }
+
+// syn has a SYN of a client come in, and returns when that has been dealt with.
 func (n *smallNetwork) syn(port uint16, seq uint32) (err error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -61,6 +79,13 @@ func (n *smallNetwork) syn(port uint16, seq uint32) (err error) {
 	copy(to.Addr[:], n.near)
 	if err := unix.Sendto(fd, tcpPacket(make([]byte, 40), netip.AddrPortFrom(clients.Addr(), 1024+port), netip.AddrPortFrom(address, ports[0]), 2, seq, 0), 0, to); err != nil {
 		return fmt.Errorf("sending a SYN: %w", err)
+	}
+	to.Protocol = marker
+	if err := unix.Sendto(fd, make([]byte, 46), 0, to); err != nil {
+		return fmt.Errorf("marking the end of a SYN: %w", err)
+	}
+	if _, _, err := unix.Recvfrom(n.taken, make([]byte, 64), 0); err != nil {
+		return fmt.Errorf("waiting for a SYN to be dealt with: %w", err)
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ type Plan struct {
 	Steps    int    `json:"steps"`    // of each operation of a pair in part Races
 	Flood    int    `json:"flood"`    // packets of each attack in part Flooding
 	Limit    int    `json:"limit"`    // seconds that the parts Netlink and Packets may take
+	NoLeaks  bool   `json:"no_leaks"` // lost memory is not looked for
 	Slow     bool   `json:"slow"`     // emulated: less at a time
 }
 
