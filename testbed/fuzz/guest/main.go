@@ -149,32 +149,3 @@ func (f *fuzzer) results(v any) error {
 	}
 	return f.write(wire.Record{Results: b})
 }
-
-// kmemleak is the file of a kernel that looks for leaks.
-const kmemleak = "/sys/kernel/debug/kmemleak"
-
-// leaks tells what memory the kernel has lost, if it can tell. Kmemleak keeps
-// quiet about what is younger than 5 s, and a second scan takes back what the
-// first mistook.
-func (f *fuzzer) leaks() error {
-	if _, err := os.Stat(kmemleak); errors.Is(err, os.ErrNotExist) || f.plan.NoLeaks {
-		return nil
-	}
-	if err := f.say("looking for lost memory"); err != nil {
-		return err
-	}
-	time.Sleep(6 * time.Second)
-	for range 2 {
-		if err := os.WriteFile(kmemleak, []byte("scan"), 0); err != nil {
-			return fmt.Errorf("looking for leaks: %w", err)
-		}
-	}
-	b, err := os.ReadFile(kmemleak)
-	if err != nil {
-		return fmt.Errorf("looking for leaks: %w", err)
-	}
-	if len(b) == 0 {
-		return f.say("none lost")
-	}
-	return f.write(wire.Record{Leaks: string(b[:min(len(b), 64<<10)])})
-}
