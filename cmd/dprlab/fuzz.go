@@ -23,12 +23,12 @@ func fuzzCommands() []*cli.Command {
 			&cli.Uint64Flag{Name: "seed", Usage: "`N` that all random choices follow from", DefaultText: "a new one"},
 			&cli.StringSliceFlag{Name: "parts", Usage: "what is tried (`PART,PART…`): " + strings.Join(fuzz.Parts, ", "), DefaultText: "all"},
 			&cli.IntFlag{Name: "seconds", Value: 60, Usage: "`N` seconds for each target in user space"},
-			&cli.IntFlag{Name: "messages", Value: 1_000_000, Usage: "`N` netlink messages"},
-			&cli.IntFlag{Name: "packets", Value: 10_000_000, Usage: "`N` packets"},
-			&cli.DurationFlag{Name: "limit", Value: time.Hour, Usage: "`TIME` that messages, and that packets, may take"},
+			&cli.IntFlag{Name: "messages", Value: 500_000, Usage: "`N` netlink messages"},
+			&cli.IntFlag{Name: "packets", Value: 5_000_000, Usage: "`N` packets"},
+			&cli.DurationFlag{Name: "limit", Value: 10 * time.Minute, Usage: "`TIME` that messages, and that packets, may take"},
 			&cli.BoolFlag{Name: "no-leaks", Usage: "do not look for lost memory, and be faster"},
-			&cli.IntFlag{Name: "steps", Value: 200, Usage: "`N` times that each operation of a pair is done"},
-			&cli.IntFlag{Name: "flood", Value: 500_000, Usage: "`N` packets of each flood"}),
+			&cli.IntFlag{Name: "steps", Value: 50, Usage: "`N` times that each operation of a pair is done"},
+			&cli.IntFlag{Name: "flood", Value: 20_000, Usage: "`N` packets of each flood"}),
 	}
 }
 
