@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -15,8 +14,6 @@ import (
 
 	"dpr/userland/dprnl"
 )
-
-func (l *loaded) local() []netip.Addr { return []netip.Addr{address, other, outside.Addr()} }
 
 // setUp configures the module so that it redirects and is redirected to.
 func (l *loaded) setUp(ctx context.Context) error {
@@ -86,7 +83,7 @@ func (l *loaded) change(ctx context.Context) error {
 func (l *loaded) service(ctx context.Context) error {
 	s := dprnl.Service{Port: ports[l.IntN(len(ports))]}
 	if l.IntN(3) == 0 {
-		s.Address = l.local()[l.IntN(2)]
+		s.Address = ownAddresses()[l.IntN(2)]
 	}
 	if l.IntN(3) == 0 {
 		return l.c.DeleteService(ctx, s)
@@ -116,7 +113,7 @@ func (l *loaded) configure(ctx context.Context) error {
 		func() { u.Hash = &hash }, func() { u.Estimate = &estimate }, func() { u.Marker = &marker }, func() { u.Orphans = &orphans },
 		func() { u.State = &state }, func() { u.MaxLoad = &load }, func() { u.MaxFlows = &most }, func() { u.ReportMaxAge = &age },
 		func() { u.TimeoutSyn = &timeout }, func() { u.TimeoutEstablished = &timeout }, func() { u.TimeoutFin = &timeout },
-		func() { u.TimeoutRst = &timeout }, func() { u.Address = &l.local()[l.IntN(2)] }, func() { u.MaxLoad = &mean },
+		func() { u.TimeoutRst = &timeout }, func() { u.Address = &ownAddresses()[l.IntN(2)] }, func() { u.MaxLoad = &mean },
 	} {
 		if l.IntN(4) == 0 {
 			set()

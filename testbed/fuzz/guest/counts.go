@@ -93,7 +93,7 @@ func (l *loaded) checkRows(ctx context.Context, stats dprnl.Stats) error {
 	if err != nil {
 		return err
 	}
-	if err := s.check(l.local()); err != nil {
+	if err := s.check(ownAddresses()); err != nil {
 		return l.fail("%v", err)
 	}
 	return nil

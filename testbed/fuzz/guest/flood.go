@@ -27,19 +27,19 @@ type attack struct {
 	orphans dprnl.Orphans
 }
 
-func redirecting1(c *cluster) *member { return c.a }
-func serving(c *cluster) *member      { return c.b }
+func hostA(c *cluster) *member { return c.a }
+func hostB(c *cluster) *member { return c.b }
 
 var attacks = []attack{
-	{name: "nothing", to: redirecting1},
-	{name: "SYNs to the redirecting host", to: redirecting1, packet: (*flood).syn},
-	{name: "SYNs to the serving host", to: serving, packet: (*flood).syn},
-	{name: "ACKs", to: redirecting1, packet: (*flood).ack},
-	{name: "ACKs, orphans asked for", to: redirecting1, packet: (*flood).ack, orphans: dprnl.OrphansAsk},
-	{name: "RSTs to connections that live", to: redirecting1, packet: (*flood).rst},
-	{name: "fragments", to: redirecting1, packet: (*flood).fragment},
-	{name: "marked packets of strangers", to: serving, packet: (*flood).stranger},
-	{name: "marked SYNs from the peer's address", to: serving, packet: (*flood).forged},
+	{name: "nothing", to: hostA},
+	{name: "SYNs to the redirecting host", to: hostA, packet: (*flood).syn},
+	{name: "SYNs to the serving host", to: hostB, packet: (*flood).syn},
+	{name: "ACKs", to: hostA, packet: (*flood).ack},
+	{name: "ACKs, orphans asked for", to: hostA, packet: (*flood).ack, orphans: dprnl.OrphansAsk},
+	{name: "RSTs to connections that live", to: hostA, packet: (*flood).rst},
+	{name: "fragments", to: hostA, packet: (*flood).fragment},
+	{name: "marked packets of strangers", to: hostB, packet: (*flood).stranger},
+	{name: "marked SYNs from the peer's address", to: hostB, packet: (*flood).forged},
 }
 
 // kept is how many connections live through all floods.

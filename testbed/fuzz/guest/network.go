@@ -22,6 +22,9 @@ var (
 	clients = netip.MustParsePrefix("10.128.0.0/9")
 )
 
+// ownAddresses are this host's, in this network and in the small one.
+func ownAddresses() []netip.Addr { return []netip.Addr{address, other, outside.Addr()} }
+
 // The service's ports. On the last, nobody listens.
 var ports = []uint16{80, 81, 82}
 

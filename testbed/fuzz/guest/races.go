@@ -115,8 +115,7 @@ func (f *fuzzer) pair(ctx context.Context, a, b operation) error {
 	if err != nil {
 		return err
 	}
-	l := &loaded{}
-	if err := s.check(l.local()); err != nil {
+	if err := s.check(ownAddresses()); err != nil {
 		return f.fail("%s beside %s: %v", a.name, b.name, err)
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"runtime"
 	"strconv"
@@ -57,7 +56,6 @@ type messenger struct {
 	m      *maker
 	s      *socket
 	c      *dprnl.Client
-	local  []netip.Addr
 	doing  []message // sent, the last of them with number m.sent
 	done   [batch]bool
 	broken bool // one of them hides the rest from the kernel
@@ -149,7 +147,6 @@ func (m *messenger) enter(ctx context.Context) (*smallNetwork, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.local = n.local
 	if m.c, err = dprnl.New(); err != nil {
 		return nil, err
 	}
@@ -267,7 +264,7 @@ func (m *messenger) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.check(m.local); err != nil {
+	if err := s.check(ownAddresses()); err != nil {
 		m.fail("%v", err)
 	}
 	var flows uint64

@@ -14,10 +14,9 @@ import (
 // smallNetwork is the least that a host needs to get and to redirect a SYN: two
 // ends of a wire, both its own.
 type smallNetwork struct {
-	local []netip.Addr // its addresses
-	far   int          // index of the end at which packets are sent
-	near  []byte       // hardware address of the other
-	taken int          // socket that gets the frames of marker
+	far   int    // index of the end at which packets are sent
+	near  []byte // hardware address of the other
+	taken int    // socket that gets the frames of marker
 }
 
 // marker is an Ethernet type for local experiments, as the wire has it: a frame of
@@ -30,7 +29,7 @@ func newSmallNetwork() (*smallNetwork, error) {
 	if err := netlink.LinkAdd(pair); err != nil {
 		return nil, fmt.Errorf("making a wire: %w", err)
 	}
-	n := &smallNetwork{local: []netip.Addr{address, other, outside.Addr()}}
+	n := &smallNetwork{}
 	given := map[string][]netip.Prefix{"lo": {netip.PrefixFrom(address, 32), netip.PrefixFrom(other, 32)}, "v0": {outside}, "v1": nil}
 	for name, addresses := range given {
 		l, err := netlink.LinkByName(name)
