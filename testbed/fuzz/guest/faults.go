@@ -6,12 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -27,48 +23,6 @@ const ownMemory = 64 << 20
 
 // randomFaults is how many packets come in of each of which one allocation fails.
 const randomFaults = 20_000
-
-// failer has an allocation of the calling thread fail.
-type failer struct{ fd int }
-
-// newFailer finds out whether the kernel can, and lets all kinds of allocations
-// fail. The thread must stay the same.
-func newFailer() (*failer, error) {
-	for file, value := range map[string]string{
-		"failslab/ignore-gfp-wait": "N", "failslab/cache-filter": "N", "failslab/verbose": "0", "failslab/times": "-1",
-		"fail_page_alloc/ignore-gfp-wait": "N", "fail_page_alloc/ignore-gfp-highmem": "N", "fail_page_alloc/min-order": "0",
-		"fail_page_alloc/verbose": "0", "fail_page_alloc/times": "-1",
-	} {
-		if err := os.WriteFile("/sys/kernel/debug/"+file, []byte(value), 0); err != nil {
-			return nil, fmt.Errorf("this kernel has no fault injection: %w", err)
-		}
-	}
-	fd, err := unix.Open("/proc/thread-self/fail-nth", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("this kernel has no fail-nth: %w", err)
-	}
-	return &failer{fd}, nil
-}
-
-func (f *failer) close() error { return unix.Close(f.fd) }
-
-var zero = []byte("0")
-
-// nth has the n-th allocation in do fail, and tells whether there were as many.
-func (f *failer) nth(n int, do func() error) (failed bool, err, trouble error) {
-	arm := []byte(strconv.Itoa(n))
-	left := make([]byte, 16)
-	if _, err := unix.Write(f.fd, arm); err != nil {
-		return false, nil, fmt.Errorf("arming fail-nth: %w", err)
-	}
-	err = do()
-	k, rerr := unix.Pread(f.fd, left, 0)
-	_, werr := unix.Write(f.fd, zero)
-	if e := errors.Join(rerr, werr); e != nil {
-		return false, err, fmt.Errorf("reading fail-nth: %w", e)
-	}
-	return strings.TrimSpace(string(left[:k])) == "0", err, nil
-}
 
 // faults does every operation with each of its allocations failing in turn.
 func (f *fuzzer) faults(ctx context.Context) error {
@@ -154,16 +108,6 @@ func runtimeGC(n int) {
 	if n%50 == 0 {
 		runtime.GC()
 	}
-}
-
-// noMemory are the errors that a lack of memory may be told by.
-func noMemory(err error) bool {
-	for _, e := range []error{unix.ENOMEM, unix.ENOBUFS, unix.EAGAIN, unix.EMSGSIZE, unix.EBADMSG, unix.EINTR, unix.ENFILE} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
 }
 
 // commands are the family's, in a namespace with traffic.
@@ -320,126 +264,4 @@ func (t *tried) namespaces(ctx context.Context) error {
 	return t.each("namespace", none, func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func(error) error {
 		return unix.Setns(home, unix.CLONE_NEWNET)
 	})
-}
-
-// modules are inserted and removed, while there are namespaces to begin in and to
-// end in.
-func (t *tried) modules(ctx context.Context) error {
-	for _, m := range []string{moduleFuzz, moduleDPR} {
-		if err := remove(m); err != nil {
-			return err
-		}
-	}
-	leave, stay := make(chan struct{}), make(chan error)
-	for range 2 {
-		go func() {
-			stay <- inNewNamespace(func() error { stay <- nil; <-leave; return nil })
-		}()
-		if err := <-stay; err != nil {
-			return err
-		}
-	}
-	in := func() (bool, error) {
-		b, err := os.ReadFile("/proc/modules")
-		return strings.HasPrefix(string(b), moduleDPR+" ") || strings.Contains(string(b), "\n"+moduleDPR+" "), err
-	}
-	file, err := os.Open("/lib/modules/" + moduleDPR + ".ko")
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	out := func() error {
-		if there, err := in(); err != nil || !there {
-			return err
-		}
-		return remove(moduleDPR)
-	}
-	err = t.each("module insert", out, func() error { return unix.FinitModule(int(file.Fd()), "", 0) }, func(err error) error {
-		there, ierr := in()
-		if ierr != nil {
-			return ierr
-		}
-		if there != (err == nil) {
-			return fmt.Errorf("inserting it said %v, and it is there: %v", err, there)
-		}
-		return nil
-	})
-	if err == nil {
-		err = t.each("module remove", func() error {
-			if there, err := in(); err != nil || there {
-				return err
-			}
-			return insert(moduleDPR, "")
-		}, func() error { return unix.DeleteModule(moduleDPR, 0) }, func(err error) error {
-			if err != nil && !noMemory(err) {
-				return err
-			}
-			return nil
-		})
-	}
-	close(leave)
-	for range 2 {
-		err = errors.Join(err, <-stay)
-	}
-	return err
-}
-
-// packetsIn come in, of each of which one allocation fails: the device's own, or
-// any on the way through the hook and the stack.
-func (t *tried) packetsIn(ctx context.Context) error {
-	if err := t.say("packets"); err != nil {
-		return err
-	}
-	if there, _ := os.Stat("/sys/module/" + moduleDPR); there == nil {
-		if err := insert(moduleDPR, ""); err != nil {
-			return err
-		}
-	}
-	if err := insert(moduleFuzz, fmt.Sprintf("seed=%d", t.plan.Seed>>2)); err != nil {
-		return err
-	}
-	c, err := dprnl.New()
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := redirecting(ctx, c); err != nil {
-		return err
-	}
-	s, err := serve(ports[:2])
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	run, err := unix.Open(injectorFiles+"run", unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(run)
-	random := rand.New(rand.NewPCG(t.plan.Seed, 1))
-	l := &loaded{fuzzer: t.fuzzer, Rand: random, r: &wire.PacketsResults{}, c: c, failing: true}
-	one, o := []byte("1"), wire.Fault{Operation: "packet"}
-	for n := range randomFaults {
-		if n%100 == 0 {
-			if err := l.change(ctx); err != nil {
-				return err
-			}
-			runtime.GC()
-		}
-		// The first is the file's.
-		failed, err, trouble := t.fail.nth(2+random.IntN(6), func() error { _, err := unix.Write(run, one); return err })
-		if trouble != nil || err != nil {
-			return errors.Join(err, trouble)
-		}
-		if failed {
-			o.Injected++
-		}
-	}
-	o.Survived = o.Injected
-	t.r.Operations = append(t.r.Operations, o)
-	t.r.Injected += o.Injected
-	if _, err := l.check(ctx); err != nil {
-		return err
-	}
-	return errors.Join(remove(moduleFuzz), remove(moduleDPR))
 }
