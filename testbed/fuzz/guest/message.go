@@ -206,7 +206,7 @@ func (m *maker) cut(o message) message {
 	if m.oneIn(2) {
 		binary.NativeEndian.PutUint32(o.data, uint32(m.IntN(2*len(o.data))))
 	} else {
-		o.data = o.data[:m.IntN(len(o.data))]
+		o.data = o.data[:1+m.IntN(len(o.data)-1)]
 	}
 	return o
 }

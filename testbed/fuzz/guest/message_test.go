@@ -34,6 +34,11 @@ func TestMaker(t *testing.T) {
 			attributes[binary.NativeEndian.Uint16(m.data[22:])&^(3<<14)]++
 		}
 	}
+	for range 10_000 {
+		if m := a.cut(a.one()); len(m.data) == 0 || m.framed {
+			t.Fatalf("% x", m.data) // the kernel takes no message of nothing
+		}
+	}
 	for _, c := range family {
 		if commands[c.number] < 500 {
 			t.Errorf("command %d came %d times", c.number, commands[c.number])

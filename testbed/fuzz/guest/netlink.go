@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -136,7 +137,8 @@ func child(ctx context.Context, who string, seed uint64, messages int, number ui
 		return s, err
 	}
 	cmd := exec.CommandContext(ctx, self, roleSender, who, strconv.FormatUint(seed, 10), strconv.Itoa(messages), strconv.Itoa(int(number)), strconv.Itoa(seconds))
-	cmd.Stderr = os.Stderr
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
 	switch who {
 	case asUser:
 		one := []syscall.SysProcIDMap{{ContainerID: 0, HostID: nobody, Size: 1}}
@@ -149,7 +151,7 @@ func child(ctx context.Context, who string, seed uint64, messages int, number ui
 	}
 	out, err := cmd.Output()
 	if err != nil {
-		return s, err
+		return s, fmt.Errorf("%w: %s", err, bytes.TrimSpace(complaint.Bytes()))
 	}
 	return s, json.Unmarshal(out, &s)
 }
