@@ -107,7 +107,7 @@ lab() {
 		[ -n "$script" ] || continue
 		say "docs: $(date +%T) $file"
 		# set -v shows the commands as the page does.
-		printf '%s\n' "$script" | timeout -k 30 900 sh -euv >"$work/log" 2>&1 ||
+		printf '%s\n' "$script" | timeout -k 30 1800 sh -euv >"$work/log" 2>&1 ||
 			{ bin/dprlab down || :; cat "$work/log" >&2; die "$file: a command failed"; }
 	done
 	say "docs: all commands of labs passed"
@@ -124,7 +124,7 @@ example() {
 	blocks example "$file" >"$work/example"
 	cd "$work/dpr"
 	git apply "$work/changes" || die "$file: the sources are not what it changes"
-	timeout -k 30 900 sh -euv "$work/example" >"$work/log" 2>&1 ||
+	timeout -k 30 1800 sh -euv "$work/example" >"$work/log" 2>&1 ||
 		{ cat "$work/log" >&2; die "$file: its change cannot be built"; }
 	say "docs: the changes passed"
 }
