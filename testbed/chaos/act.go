@@ -230,36 +230,41 @@ func (c *cluster) replace(ctx context.Context, e Event) error {
 }
 
 // empty waits until no client needs a host any more. dprctl drain --wait is stricter:
-// it waits, for minutes, for the last FINs to clients that are gone to be given up.
+// it waits, for minutes, for the sockets of clients that are gone, which the web
+// server and the kernel still hope for.
 func (c *cluster) empty(ctx context.Context, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, partTimeout)
 	defer cancel()
 	for {
-		out, err := c.run(ctx, host, "ss", "-Htan", "sport = :80")
-		if err == nil && !needed(out) {
+		// The server's first: what it shows and clients do not is over.
+		served, err := c.run(ctx, host, "ss", "-Htan", "sport = :80")
+		var held strings.Builder
+		for _, client := range c.lab.Clients() {
+			out, clientErr := c.run(ctx, client.Name, "ss", "-Htan", "dport = :80")
+			held.WriteString(out)
+			err = errors.Join(err, clientErr)
+		}
+		if err == nil && !needed(served, held.String()) {
 			return nil
 		}
 		if !rest(ctx, 300*time.Millisecond) {
-			return fmt.Errorf("%s is still needed: %w\n%s", host, errors.Join(err, ctx.Err()), out)
+			return fmt.Errorf("%s is still needed: %w\n%s", host, errors.Join(err, ctx.Err()), served)
 		}
 	}
 }
 
-// needed says whether a list of ss has a connection with something to come or to
-// go: more than a FIN.
-func needed(list string) bool {
-	for _, line := range lines(list) {
-		f := strings.Fields(line)
-		if len(f) < 3 {
-			return true
+// needed says whether of a server's sockets one has a client that still has its
+// end. Both lists are of ss -Htan.
+func needed(served, held string) bool {
+	clients := make(map[string]bool)
+	for _, line := range lines(held) {
+		if f := strings.Fields(line); len(f) >= 5 && f[0] != "TIME-WAIT" {
+			clients[f[3]] = true
 		}
-		switch f[0] {
-		case "LISTEN", "TIME-WAIT", "FIN-WAIT-2":
-		case "FIN-WAIT-1", "CLOSING", "LAST-ACK":
-			if f[2] != "0" && f[2] != "1" {
-				return true
-			}
-		default:
+	}
+	for _, line := range lines(served) {
+		f := strings.Fields(line)
+		if len(f) < 5 || f[0] != "LISTEN" && f[0] != "TIME-WAIT" && clients[f[4]] {
 			return true
 		}
 	}

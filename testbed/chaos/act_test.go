@@ -5,20 +5,22 @@ package chaos
 import "testing"
 
 func TestNeeded(t *testing.T) {
-	const idle = `LISTEN     0      4096         0.0.0.0:80        0.0.0.0:*
-FIN-WAIT-1 0      1         10.77.0.13:80    10.77.0.103:56035
-TIME-WAIT  0      0         10.77.0.13:80    10.77.0.103:56036
+	const held = `ESTAB      0      0      10.77.0.103:1  10.77.0.13:80
+TIME-WAIT  0      0      10.77.0.103:2  10.77.0.13:80
+SYN-SENT   0      1      10.77.0.102:1  10.77.0.13:80
 `
+	const idle = "LISTEN 0 4096 0.0.0.0:80 0.0.0.0:*\nTIME-WAIT 0 0 10.77.0.13:80 10.77.0.103:1\n"
 	for list, want := range map[string]bool{
 		"":   false,
 		idle: false,
-		idle + "ESTAB 0 0 10.77.0.13:80 10.77.0.103:1\n":         true,
-		idle + "SYN-RECV 0 0 10.77.0.13:80 10.77.0.103:1\n":      true,
-		idle + "CLOSE-WAIT 0 0 10.77.0.13:80 10.77.0.103:1\n":    true,
-		idle + "FIN-WAIT-1 0 1449 10.77.0.13:80 10.77.0.103:1\n": true,
+		idle + "ESTAB 0 0 10.77.0.13:80 10.77.0.103:1\n":      true,
+		idle + "SYN-RECV 0 0 10.77.0.13:80 10.77.0.102:1\n":   true,
+		idle + "FIN-WAIT-1 0 1 10.77.0.13:80 10.77.0.103:1\n": true,
+		idle + "ESTAB 0 0 10.77.0.13:80 10.77.0.103:2\n":      false,
+		idle + "FIN-WAIT-1 0 1 10.77.0.13:80 10.77.0.103:3\n": false,
 		"what": true,
 	} {
-		if got := needed(list); got != want {
+		if got := needed(list, held); got != want {
 			t.Errorf("%q: %v", list, got)
 		}
 	}
