@@ -27,6 +27,14 @@ entries() {
 # within COMMAND...: in the guest's file system.
 within() { chroot "$dir" env DEBIAN_FRONTEND=noninteractive "$@"; }
 
+# unmount DIR...: each when nothing uses it any more. DKMS leaves a process behind that
+# sleeps for some seconds.
+unmount() {
+	for mounted; do
+		retry 30 umount "$mounted" 2>/dev/null || umount "$mounted"
+	done
+}
+
 # thrown_away COMMAND: a function, with a file system that is not kept.
 thrown_away() {
 	mkdir -p "$dir.over"
@@ -35,7 +43,7 @@ thrown_away() {
 	mount -t overlay -o "lowerdir=$dir,upperdir=$dir.over/up,workdir=$dir.over/work" none "$dir"
 	mount -t proc proc "$dir/proc"
 	"$1"
-	umount "$dir/proc" "$dir" "$dir.over"
+	unmount "$dir/proc" "$dir" "$dir.over"
 }
 
 # new_kernel: DKMS builds the module when the headers of another kernel come. The
@@ -69,7 +77,7 @@ plain() {
 	# The kernel that runs here is not the guest's.
 	within env -C /root/dpr GOMODCACHE=/root/go GOTOOLCHAIN=local make "KDIR=/lib/modules/$release/build"
 	mke2fs -q -t ext4 -d "$dir/root/dpr" "$dir.plain" 400M
-	umount "$dir/usr/local/go" "$dir/root/go" "$dir/root/.cache/go-build"
+	unmount "$dir/usr/local/go" "$dir/root/go" "$dir/root/.cache/go-build"
 	say "make built commands and module without packages"
 }
 
@@ -82,7 +90,7 @@ entries "$dir" >"$dir.before"
 mount -t proc proc "$dir/proc"
 within sh /root/previous/install.sh /root/previous "$release"
 within dkms status dpr | grep -q "$release.*: installed"
-umount "$dir/proc"
+unmount "$dir/proc"
 thrown_away new_kernel
 thrown_away purged
-umount "$dir"
+unmount "$dir"
