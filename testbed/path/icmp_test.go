@@ -6,10 +6,13 @@ package path
 
 import (
 	"bytes"
+	"net/netip"
 	"testing"
 
 	"github.com/gopacket/gopacket/layers"
+	"golang.org/x/sys/unix"
 
+	"dpr/testbed/path/vnet"
 	"dpr/testbed/path/wire"
 	"dpr/userland/dprnl"
 )
@@ -119,6 +122,9 @@ func TestIcmpForged(t *testing.T) {
 			if p.ICMP != nil {
 				t.Fatalf("got %v", p)
 			}
+			if got := routeMTU(t, c.a.Host, addrC); got != mtu {
+				t.Errorf("the way to C takes %d bytes for A, want %d", got, mtu)
+			}
 			k.ack = p.TCP.Seq + uint32(len(p.Payload))
 			k.say(t, "A", "") // or the answer comes again, in place of the next
 		})
@@ -127,8 +133,30 @@ func TestIcmpForged(t *testing.T) {
 			if p := big(); p.ICMP == nil || p.ICMP.TypeCode != layers.CreateICMPv4TypeCode(3, 4) || p.ICMP.Seq != 580 {
 				t.Errorf("got %v, want that the packet is too big", p)
 			}
+			if got := routeMTU(t, c.a.Host, addrB); got != 600 {
+				t.Errorf("the way to B takes %d bytes for A, want 600", got)
+			}
 		})
 	})
+}
+
+// routeMTU is the size of packets that a host sends to an address, as far as its
+// kernel knows.
+func routeMTU(t *testing.T, h *vnet.Host, to netip.Addr) (n int) {
+	t.Helper()
+	check(t, h.Do(func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: to.As4()}); err != nil {
+			return err
+		}
+		n, err = unix.GetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU)
+		return err
+	}))
+	return n
 }
 
 func (k *talk) segmentBytes(flags, payload string) []byte {
