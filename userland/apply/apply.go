@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"slices"
 
@@ -48,11 +49,11 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r := Result{Address: address, Added: missing(c.Services, there), Removed: missing(there, c.Services)}
 	if err := k.SetConfig(ctx, update(address, c)); err != nil {
 		return Result{}, err
 	}
-	if err := services(ctx, k, r); err != nil {
+	r := Result{Address: address}
+	if err := r.services(ctx, k, missing(c.Services, there), missing(there, c.Services)); err != nil {
 		return Result{}, errors.Join(err, restore(ctx, k, old))
 	}
 	return r, nil
@@ -80,17 +81,28 @@ func missing(want, there []dprnl.Service) []dprnl.Service {
 }
 
 // services removes before it adds, so that a full table has room; on an error
-// it takes its own steps back.
-func services(ctx context.Context, k Kernel, r Result) error {
-	for i, s := range r.Removed {
-		if err := k.DeleteService(ctx, s); err != nil {
-			return errors.Join(err, undo(ctx, k.AddService, r.Removed[:i]))
+// it takes its own steps back. A step that somebody else made meanwhile, who
+// applies the same file, is made.
+func (r *Result) services(ctx context.Context, k Kernel, add, remove []dprnl.Service) error {
+	for _, s := range remove {
+		err := k.DeleteService(ctx, s)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
+		if err != nil {
+			return errors.Join(err, undo(ctx, k.AddService, r.Removed))
+		}
+		r.Removed = append(r.Removed, s)
 	}
-	for i, s := range r.Added {
-		if err := k.AddService(ctx, s); err != nil {
-			return errors.Join(err, undo(ctx, k.DeleteService, r.Added[:i]), undo(ctx, k.AddService, r.Removed))
+	for _, s := range add {
+		err := k.AddService(ctx, s)
+		if errors.Is(err, fs.ErrExist) {
+			continue
 		}
+		if err != nil {
+			return errors.Join(err, undo(ctx, k.DeleteService, r.Added), undo(ctx, k.AddService, r.Removed))
+		}
+		r.Added = append(r.Added, s)
 	}
 	return nil
 }

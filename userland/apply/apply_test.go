@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"dpr/userland/config"
@@ -151,5 +152,46 @@ func TestApplyNeedsAnAddress(t *testing.T) {
 	c.Address = netip.Addr{}
 	if _, err := Apply(t.Context(), k, c); err == nil || len(k.log) > 0 {
 		t.Errorf("error %v, steps %v", err, k.log)
+	}
+}
+
+// Somebody else applies the same file at the same time: dpr-receive does when the
+// module is new. Then what is to be done may be done already. That is no error, and
+// it is not taken back if something else fails.
+func TestApplyBesideAnother(t *testing.T) {
+	other := func(k *kernel, fails string) func(string) error {
+		return func(what string) error {
+			switch what {
+			case "add 443":
+				k.services = append(k.services, service(443))
+				return &dprnl.Error{Op: "adding service 443", Errno: syscall.EEXIST}
+			case "del 80":
+				k.services = slices.DeleteFunc(k.services, func(s dprnl.Service) bool { return s == service(80) })
+				return &dprnl.Error{Op: "removing service 80", Errno: syscall.ENOENT}
+			case fails:
+				return errors.New("refused: " + what)
+			}
+			return nil
+		}
+	}
+	k := fresh(80, 81, 82)
+	k.refuse = other(k, "")
+	r, err := Apply(t.Context(), k, file(81, 443, 444))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ports(k.services) != "443 444 81" || k.config.MaxLoad != 5 {
+		t.Errorf("services %s, configuration %+v", ports(k.services), k.config)
+	}
+	if ports(r.Added) != "444" || ports(r.Removed) != "82" {
+		t.Errorf("result %+v", r)
+	}
+	k = fresh(80, 81, 82)
+	k.refuse = other(k, "add 444")
+	if _, err := Apply(t.Context(), k, file(81, 443, 444)); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("error %v", err)
+	}
+	if ports(k.services) != "443 81 82" {
+		t.Errorf("after a failure: %s", ports(k.services))
 	}
 }
