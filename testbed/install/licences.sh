@@ -26,7 +26,7 @@ licence() {
 		echo 'GPL-2.0 OR MIT'
 		;;
 	testbed/sim/module/dpr.h) licence include/dpr.h ;;
-	kmod/* | testbed/bench/inject/*) echo 'GPL-2.0' ;;
+	kmod/* | testbed/bench/inject/* | testbed/fuzz/packets/*) echo 'GPL-2.0' ;;
 	*) echo 'MIT' ;;
 	esac
 }
