@@ -144,6 +144,15 @@ func TestOwnerHandshakeAndFin(t *testing.T) {
 		half.send(t, ack)
 		closing.send(t, fin)
 		found(t, d, 2)
+		for _, f := range k.d.flows(t) {
+			want := dprnl.FlowEstablished
+			if f.Client.Port() == closing.local.Port() {
+				want = dprnl.FlowFin
+			}
+			if f.State != want {
+				t.Errorf("flow %v is %v, want %v", f.FlowKey, f.State, want)
+			}
+		}
 		half.wantServed(t, "B")
 		r.send(t, k.d, fin.Bytes())
 		if p := closing.hear(t, "FA"); p.TCP.Ack != closing.seq {
