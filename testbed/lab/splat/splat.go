@@ -46,6 +46,15 @@ var trouble = regexp.MustCompile(stamp + `(?:` + strings.Join([]string{
 	`sysrq: Trigger a crash`,
 }, `|`) + `)`)
 
+// A trace that follows soon after such a line says only that there was no memory,
+// on purpose: the kernel prints it and goes on.
+var (
+	noMemory = regexp.MustCompile(stamp + `sysctl could not get directory: \S+ -12$`)
+	trace    = regexp.MustCompile(stamp + `Call Trace:`)
+)
+
+const traceWithin = 12 // lines
+
 // Lines that belong to a splat: what follows its first line up to a limit.
 const (
 	maxLines  = 120 // lines of a splat that are kept
@@ -57,9 +66,17 @@ const (
 func Find(console string) string {
 	lines := strings.Split(console, "\n")
 	var out []string
-	splats := 0
+	splats, harmless := 0, -1
 	for i := 0; i < len(lines); i++ {
-		if !trouble.MatchString(strings.TrimSuffix(lines[i], "\r")) {
+		line := strings.TrimSuffix(lines[i], "\r")
+		if noMemory.MatchString(line) {
+			harmless = i + traceWithin
+		}
+		if !trouble.MatchString(line) {
+			continue
+		}
+		if i <= harmless && trace.MatchString(line) {
+			harmless = -1
 			continue
 		}
 		if splats++; splats > maxSplats {

@@ -105,3 +105,22 @@ func TestFindLimits(t *testing.T) {
 		t.Errorf("Read = %q, %v", s, err)
 	}
 }
+
+// A trace that the kernel prints because memory was made to fail is no splat; a
+// second one is.
+func TestFindNoMemory(t *testing.T) {
+	const told = "sysctl could not get directory: /net/netfilter -12\r\nCPU: 0 PID: 21 Comm: init\r\nStack:\r\nCall Trace:\r\n [<1>] dump_trace\r\n"
+	if got := Find(told); got != "" {
+		t.Errorf("%q", got)
+	}
+	if got := Find(told + told); got != "" {
+		t.Errorf("%q", got)
+	}
+	const more = "Call Trace:\r\n [<2>] dpr_flow_find\r\n"
+	if got := Find(told + more); got != "Call Trace:\n [<2>] dpr_flow_find" {
+		t.Errorf("%q", got)
+	}
+	if got := Find("sysctl could not get directory: /net/netfilter -22\nCall Trace:\n"); got == "" {
+		t.Error("another error is no splat")
+	}
+}
