@@ -119,7 +119,7 @@ func (m *messenger) inNamespace(ctx context.Context, until int) (err error) {
 	}
 	defer m.s.close()
 	for i := 0; m.Messages < until && m.goesOn(); i++ {
-		if m.who == asStranger || !m.m.oneIn(40) {
+		if m.who == asStranger || !m.m.oneIn(20) {
 			err = m.several()
 		} else {
 			err = m.compare(ctx)
@@ -234,9 +234,8 @@ func (m *messenger) refused(o message, a answer) {
 // compare sends one message; if it is refused nothing may be different.
 func (m *messenger) compare(ctx context.Context) error {
 	o := m.m.one()
-	if !o.changes || !o.framed {
-		m.doing = append(m.doing[:0], o)
-		return m.exchange(o.data)
+	for !o.changes || !o.framed {
+		o = m.m.one()
 	}
 	before, err := readState(ctx, m.c)
 	if err != nil {
