@@ -124,6 +124,7 @@ func (r *runner) part(ctx context.Context, part string) (p reliability.Part, err
 		Seed: r.Seed, Kernel: r.guest.Kernel.Release, Began: time.Now().UTC().Truncate(time.Second), Results: json.RawMessage("{}"),
 	}
 	start := time.Now()
+	r.guest.Failing = part == wire.Faults
 	f := &found{part: part, progress: r.Progress}
 	err = r.guest.Run(ctx, r.accel, f.line)
 	p.Seconds = time.Since(start).Seconds()

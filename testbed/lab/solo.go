@@ -48,7 +48,8 @@ type SoloModule struct {
 // is a given program, which writes to SoloPort what its guest is for, and powers
 // the guest off.
 type Solo struct {
-	Kernel Kernel // that it runs
+	Kernel  Kernel // that it runs
+	Failing bool   // its allocations are made to fail: traces about that are no splats
 
 	dir     string // its files
 	image   image
@@ -232,7 +233,7 @@ func (s *Solo) Run(ctx context.Context, accel string, line func(string) error) e
 	if err == nil && ended != nil {
 		err = fmt.Errorf("running a guest: %w: %s", ended, s.ConsoleEnd())
 	}
-	return errors.Join(soloTrouble(s.console()), err)
+	return errors.Join(s.trouble(), err)
 }
 
 // args returns what runs the guest: its console is standard error, SoloPort
@@ -264,18 +265,17 @@ func eachLine(r io.Reader, line func(string) error) error {
 	return s.Err()
 }
 
-// soloTrouble returns a *SplatError if a console shows a splat.
-func soloTrouble(console string) error {
-	f, err := os.Open(console)
+// trouble returns a *SplatError if the console shows a splat.
+func (s *Solo) trouble() error {
+	b, err := os.ReadFile(s.console())
 	if err != nil {
 		return fmt.Errorf("looking at a guest's console: %w", err)
 	}
-	defer f.Close()
-	text, err := splat.Read(f)
-	if err != nil {
-		return err
+	find := splat.Find
+	if s.Failing {
+		find = splat.FindFailing
 	}
-	if text != "" {
+	if text := find(string(b)); text != "" {
 		return &SplatError{Host: "the guest", Text: text}
 	}
 	return nil

@@ -46,14 +46,14 @@ var trouble = regexp.MustCompile(stamp + `(?:` + strings.Join([]string{
 	`sysrq: Trigger a crash`,
 }, `|`) + `)`)
 
-// A trace that follows soon after such a line says only that there was no memory,
-// on purpose: the kernel prints it and goes on.
+// Where allocations are made to fail, a trace that follows soon after such a line
+// says only that: the kernel prints it and goes on.
 var (
-	noMemory = regexp.MustCompile(stamp + `sysctl could not get directory: \S+ -12$`)
+	noMemory = regexp.MustCompile(stamp + `(?:sysctl could not get directory: \S+ -12$|.*: (?:page allocation failure|vmalloc error): |SLUB: Unable to allocate memory|kmem_cache_create_usercopy\(\S+\) failed with error -12$|kobject_add_internal failed for .* \(error: -12 )`)
 	trace    = regexp.MustCompile(stamp + `Call Trace:`)
 )
 
-const traceWithin = 12 // lines
+const traceWithin = 16 // lines
 
 // Lines that belong to a splat: what follows its first line up to a limit.
 const (
@@ -63,13 +63,19 @@ const (
 
 // Find returns the splats in a console's text, "" if there are none. Each begins
 // with its first line; the last line says how much was left out, if anything was.
-func Find(console string) string {
+func Find(console string) string { return find(console, false) }
+
+// FindFailing is Find for a kernel whose allocations are made to fail: that it
+// prints a trace when one does is no splat.
+func FindFailing(console string) string { return find(console, true) }
+
+func find(console string, failing bool) string {
 	lines := strings.Split(console, "\n")
 	var out []string
 	splats, harmless := 0, -1
 	for i := 0; i < len(lines); i++ {
 		line := strings.TrimSuffix(lines[i], "\r")
-		if noMemory.MatchString(line) {
+		if failing && noMemory.MatchString(line) {
 			harmless = i + traceWithin
 		}
 		if !trouble.MatchString(line) {

@@ -106,21 +106,28 @@ func TestFindLimits(t *testing.T) {
 	}
 }
 
-// A trace that the kernel prints because memory was made to fail is no splat; a
-// second one is.
-func TestFindNoMemory(t *testing.T) {
-	const told = "sysctl could not get directory: /net/netfilter -12\r\nCPU: 0 PID: 21 Comm: init\r\nStack:\r\nCall Trace:\r\n [<1>] dump_trace\r\n"
-	if got := Find(told); got != "" {
-		t.Errorf("%q", got)
+// A trace that the kernel prints because memory was made to fail is no splat
+// there; a second one is.
+func TestFindFailing(t *testing.T) {
+	for _, told := range []string{
+		"sysctl could not get directory: /net/netfilter -12\r\n",
+		"[    3.000001] init: page allocation failure: order:0, mode:0xcc0(GFP_KERNEL), nodemask=(null)\r\n",
+		"kmem_cache_create_usercopy(dpr_flow) failed with error -12\r\n",
+		"init: vmalloc error: size 4096, failed to allocate pages, mode:0xdc0(GFP_KERNEL|__GFP_ZERO), nodemask=(null)\r\n",
+	} {
+		told += "CPU: 0 PID: 21 Comm: init\r\nStack:\r\nCall Trace:\r\n [<1>] dump_trace\r\n"
+		if got := FindFailing(told + told); got != "" {
+			t.Errorf("%q", got)
+		}
+		if Find(told) == "" {
+			t.Errorf("where no memory is made to fail, none in %q", told)
+		}
+		const more = "Call Trace:\r\n [<2>] dpr_flow_find\r\n"
+		if got := FindFailing(told + more); got != "Call Trace:\n [<2>] dpr_flow_find" {
+			t.Errorf("%q", got)
+		}
 	}
-	if got := Find(told + told); got != "" {
-		t.Errorf("%q", got)
-	}
-	const more = "Call Trace:\r\n [<2>] dpr_flow_find\r\n"
-	if got := Find(told + more); got != "Call Trace:\n [<2>] dpr_flow_find" {
-		t.Errorf("%q", got)
-	}
-	if got := Find("sysctl could not get directory: /net/netfilter -22\nCall Trace:\n"); got == "" {
-		t.Error("another error is no splat")
+	if FindFailing("BUG: KASAN: use-after-free in dpr_flow_find+0x1/0x2\n") == "" || FindFailing("sysctl could not get directory: /x -22\nCall Trace:\n") == "" {
+		t.Error("other trouble is no splat")
 	}
 }
