@@ -567,8 +567,8 @@ enum dpr_event_attr {
  *	no peer claimed the connection.
  * @DPR_STAT_OWNER_CLAIMED: connections that this host claimed.
  * @DPR_STAT_RX_OWNER_ASKED: questions of peers received.
- * @DPR_STAT_RX_OWNER_REFUSED: claims refused: not asked for, or no room for a
- *	flow.
+ * @DPR_STAT_RX_OWNER_REFUSED: claims refused: not asked for, no room for a
+ *	flow, or it has one by now.
  *
  * Gauges:
  * @DPR_STAT_FLOWS: gauge; flows now.

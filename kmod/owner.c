@@ -281,7 +281,7 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
  *
  * Called under RCU in softirq.
  *
- * Return: true if this host asked for it, and the connection has a flow now.
+ * Return: true if this host asked for it, and the connection has got a flow.
  */
 bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct dpr_peer *peer, u32 nonce,
@@ -303,8 +303,11 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	seg = ask->seg;
 	ask->tries = 0;
 	spin_unlock(&table->lock);
+	/* Too late: the client began anew, and somebody serves that. */
+	if (dpr_flow_find(dn, key))
+		return false;
 	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0);
-	if (IS_ERR(flow))
+	if (IS_ERR(flow) || flow->peer != peer)
 		return false;
 	dpr_flow_track(dn, flow, &seg);
 	return true;

@@ -281,6 +281,49 @@ func TestOwnerForged(t *testing.T) {
 	})
 }
 
+// A claim that comes when the client has begun a new connection from the same port,
+// which has a flow, is refused: that flow stays what it is, and whose it is.
+func TestOwnerClaimTooLate(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		k := newTakeover(t, m)
+		k.die(t, dprnl.OrphansAsk)
+		k.d.set(t, dprnl.ConfigUpdate{
+			Policy: ptr(dprnl.PolicyLowest), Estimate: ptr(dprnl.EstimateReported), ReportMaxAge: ptr(time.Hour),
+			WeightSockets: ptr(uint32(1)), WeightConnections: ptr(uint32(0)), MaxLoad: ptr(uint64(0)),
+		})
+		k.d.report(t, k.b, 0)
+		liar := netip.MustParseAddr("10.77.0.55")
+		p, r := k.raw(t, liar), k.raw(t, addrR)
+		check(t, k.d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: liar}))
+		old := r.talk(k.d, 4000)
+		old.remote, old.ack = k.a.service(), 77
+		old.send(t, old.segment("A", ""))
+		ask := ownerMessage(p.get(t, func(q *wire.Packet) bool { return len(ownerMessage(q)) > 0 }))
+		d := k.d.meter(t)
+		anew := r.talk(k.d, 4000)
+		anew.remote, anew.seq = k.a.service(), 5_000_000
+		anew.send(t, anew.segment("S", ""))
+		eventually(t, func() error {
+			if n := d.changes(t)[dprnl.StatRedirected]; n != 1 {
+				return fmt.Errorf("%d connections redirected, want 1", n)
+			}
+			return nil
+		})
+		outer := wire.Tunnel{Src: liar, Dst: addrD, Marked: m == dprnl.MarkerFragbit}
+		p.send(t, k.d, outer.Wrap(wire.Datagram(liar, addrD, ownerProtocol, ownerClaim(ask))))
+		eventually(t, func() error {
+			if n := d.changes(t)[dprnl.StatRxOwnerRefused]; n != 1 {
+				return fmt.Errorf("%d claims refused, want 1", n)
+			}
+			return nil
+		})
+		flows := k.d.flows(t)
+		if len(flows) != 1 || flows[0].Peer != addrB || flows[0].State != dprnl.FlowSyn {
+			t.Errorf("flows %+v, want one to B, of a SYN", flows)
+		}
+	})
+}
+
 // A flood of strays is bounded in messages and memory, and leaves what is found
 // and what is new alone.
 func TestOwnerFlood(t *testing.T) {

@@ -611,7 +611,8 @@ const (
 	StatOwnerClaimed Stat = 54
 	// StatRxOwnerAsked: questions of peers received.
 	StatRxOwnerAsked Stat = 55
-	// StatRxOwnerRefused: claims refused: not asked for, or no room for a flow.
+	// StatRxOwnerRefused: claims refused: not asked for, no room for a flow, or
+	// it has one by now.
 	StatRxOwnerRefused Stat = 56
 	// StatFlows: gauge; flows now.
 	StatFlows Stat = 57
@@ -675,7 +676,7 @@ var statTable = [...]statInfo{
 	53: {"owner_unknown", "Orphans (enum dpr_orphans): segments left to the stack, which answers with a RST: no peer claimed the connection.", false},
 	54: {"owner_claimed", "Orphans (enum dpr_orphans): connections that this host claimed.", false},
 	55: {"rx_owner_asked", "Orphans (enum dpr_orphans): questions of peers received.", false},
-	56: {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, or no room for a flow.", false},
+	56: {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, no room for a flow, or it has one by now.", false},
 	57: {"flows", "Gauges: flows now.", true},
 	58: {"flows_live", "Gauges: flows in state SYN or established now.", true},
 }
