@@ -49,7 +49,7 @@ var trouble = regexp.MustCompile(stamp + `(?:` + strings.Join([]string{
 // Where allocations are made to fail, a trace that follows soon after such a line
 // says only that: the kernel prints it and goes on.
 var (
-	noMemory = regexp.MustCompile(stamp + `(?:sysctl could not get directory: \S+ -12$|.*: (?:page allocation failure|vmalloc error): |SLUB: Unable to allocate memory|kmem_cache_create_usercopy\(\S+\) failed with error -12$|kobject_add_internal failed for .* \(error: -12 )`)
+	noMemory = regexp.MustCompile(stamp + `(?:sysctl could not get directory: \S+ -12$|.*: (?:page allocation failure|vmalloc error): |SLUB: Unable to allocate memory|kmem_cache_create_usercopy\(\S+\) failed with error -\d+$|kobject_add_internal failed for .* \(error: -12 )`)
 	trace    = regexp.MustCompile(stamp + `Call Trace:`)
 )
 
