@@ -84,7 +84,7 @@ func read(path string) ([]byte, error) {
 func Parse(name string, data []byte) (*Config, error) {
 	var tree map[string]any
 	if _, err := toml.Decode(string(data), &tree); err != nil {
-		return nil, &Error{name, []Mistake{syntax(err)}}
+		return nil, &Error{name, []Mistake{syntax(err, string(data))}}
 	}
 	d := &decoder{lines: locate(string(data))}
 	c := d.config(table{d: d, values: tree})
@@ -95,7 +95,7 @@ func Parse(name string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-func syntax(err error) Mistake {
+func syntax(err error, text string) Mistake {
 	var pe toml.ParseError
 	if !errors.As(err, &pe) {
 		return Mistake{Message: err.Error()}
@@ -104,5 +104,10 @@ func syntax(err error) Mistake {
 	if message == "" {
 		message = pe.Error()
 	}
-	return Mistake{Line: pe.Position.Line, Key: pe.LastKey, Message: message}
+	line := pe.Position.Line
+	// Of an escape at the text's end the parser tells the line before.
+	if strings.HasSuffix(text, `\`) && strings.HasSuffix(message, `'\`+"\x00'") {
+		line = strings.Count(text, "\n") + 1
+	}
+	return Mistake{Line: line, Key: pe.LastKey, Message: message}
 }

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"errors"
+	"testing"
+)
+
+// A text that ends in an escape has its mistake in its last line.
+func TestEscapeOfNothing(t *testing.T) {
+	for text, line := range map[string]int{"\"\\": 1, "a = 1\nb = 2\n\"\\": 3, "a = 1\nb = \"\\": 2, "a = \"\\q\"\nb = \"\\": 1} {
+		_, err := Parse("f.toml", []byte(text))
+		var e *Error
+		if !errors.As(err, &e) || len(e.Mistakes) != 1 || e.Mistakes[0].Line != line {
+			t.Errorf("%q: %v, want a mistake in line %d", text, err, line)
+		}
+	}
+}
