@@ -51,6 +51,9 @@ var trouble = regexp.MustCompile(stamp + `(?:` + strings.Join([]string{
 var (
 	noMemory = regexp.MustCompile(stamp + `(?:sysctl could not get directory: \S+ -12$|.*: (?:page allocation failure|vmalloc error): |SLUB: Unable to allocate memory|kmem_cache_create_usercopy\(\S+\) failed with error -\d+$|kobject_add_internal failed for .* \(error: -12 )`)
 	trace    = regexp.MustCompile(stamp + `Call Trace:`)
+	// Whose memory was lost is for those who read the reports: some of it is the
+	// kernel's own.
+	leaks = regexp.MustCompile(stamp + `kmemleak: \d+ new suspected memory leaks`)
 )
 
 const traceWithin = 16 // lines
@@ -66,7 +69,7 @@ const (
 func Find(console string) string { return find(console, false) }
 
 // FindFailing is Find for a kernel whose allocations are made to fail: that it
-// prints a trace when one does is no splat.
+// prints a trace when one does is no splat, nor that it has lost memory.
 func FindFailing(console string) string { return find(console, true) }
 
 func find(console string, failing bool) string {
@@ -79,6 +82,9 @@ func find(console string, failing bool) string {
 			harmless = i + traceWithin
 		}
 		if !trouble.MatchString(line) {
+			continue
+		}
+		if failing && leaks.MatchString(line) {
 			continue
 		}
 		if i <= harmless && trace.MatchString(line) {

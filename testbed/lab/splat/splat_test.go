@@ -127,6 +127,9 @@ func TestFindFailing(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	}
+	if got := FindFailing("kmemleak: 29 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n"); got != "" {
+		t.Errorf("%q", got)
+	}
 	if FindFailing("BUG: KASAN: use-after-free in dpr_flow_find+0x1/0x2\n") == "" || FindFailing("sysctl could not get directory: /x -22\nCall Trace:\n") == "" {
 		t.Error("other trouble is no splat")
 	}
