@@ -355,6 +355,36 @@ func TestOwnerFlood(t *testing.T) {
 	})
 }
 
+// In a larger cluster a question is many messages, of which there are 20,000 a
+// second, and as many at once. No route leads to these peers: that costs little.
+func TestOwnerRate(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		k := newTakeover(t, m)
+		k.die(t, dprnl.OrphansAsk)
+		const peers = 80
+		for i := range peers {
+			check(t, k.d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{
+				Address: netip.AddrFrom4([4]byte{10, 99, 0, byte(1 + i)}), Metrics: &dprnl.Metrics{}}))
+		}
+		r := k.raw(t, addrR)
+		d := k.d.meter(t)
+		start := time.Now()
+		const strays = 3000
+		for i := range strays {
+			s := r.talk(k.d, uint16(1024+i))
+			s.remote, s.ack = netip.AddrPortFrom(addrA, port), 1
+			r.send(t, k.d, s.segment("A", "").Bytes())
+		}
+		took := time.Since(start)
+		asked := d.changes(t)[dprnl.StatOwnerAsked]
+		most := uint64(20_000 * (1 + took.Seconds()) / peers)
+		t.Logf("%d strays in %v: %d asked for, at most %d may be", strays, took, asked, most)
+		if asked == 0 || asked > most {
+			t.Errorf("%d asked for, want some, and no more than %d", asked, most)
+		}
+	})
+}
+
 // A reload of the module on the host that redirects loses the routing table, and
 // its peers give it back.
 func TestOwnerAfterReload(t *testing.T) {
