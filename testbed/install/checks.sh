@@ -63,7 +63,7 @@ healthy() {
 # host for each connection, and not by s1 alone.
 browse() {
 	on 4 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
-	curl -sS -L -m 60 -w "%{http_code}:%{num_redirects}:%{num_connects}:%{size_download}\n" \
+	curl -sS -L -m 180 -w "%{http_code}:%{num_redirects}:%{num_connects}:%{size_download}\n" \
 		-o - http://s1/start -o /dev/null http://s1/picture -o - http://s1/ >/tmp/page.$i 2>&1 &
 done; wait; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do tr "\n" " " </tmp/page.$i; echo; done' </dev/null >"$work/pages" 2>&1 || die "the client: $(cat "$work/pages")"
 	[ "$(grep -cE '^(s[123]) 200:1:1:3 200:0:0:108894 \1 200:0:0:3 $' "$work/pages")" -eq 12 ] ||
@@ -90,7 +90,7 @@ done' </dev/null
 downloads_end() {
 	on 4 'touch /tmp/faster' </dev/null
 	want=$(seq 100000000 2>/dev/null | head -c 64M | sha256sum)
-	retry 300 downloads_done || { on 4 'cat /tmp/sum.*' </dev/null >&2; die "the downloads do not end"; }
+	retry 900 downloads_done || { on 4 'cat /tmp/sum.*' </dev/null >&2; die "the downloads do not end"; }
 	[ "$(on 4 'sort -u /tmp/sum.[1-4]' </dev/null)" = "$want" ] ||
 		{ on 4 'cat /tmp/sum.*' </dev/null >&2; die "a download did not survive the upgrade"; }
 }

@@ -88,7 +88,7 @@ put() {
 
 # await N: guest N has booted, all of it.
 await() {
-	retry 300 on "$1" true </dev/null || { tail -n 30 "$work"/*.console >&2; die "guest $1 does not boot"; }
+	retry 900 on "$1" true </dev/null || { tail -n 30 "$work"/*.console >&2; die "guest $1 does not boot"; }
 	# "degraded" would be a unit that failed.
 	on "$1" 'systemctl is-system-running --wait' </dev/null >/dev/null ||
 		{ on "$1" 'systemctl --failed; journalctl -b -p warning -n 30 --no-pager' </dev/null >&2; die "guest $1: a unit failed"; }
@@ -99,7 +99,7 @@ poweroff() {
 	number=$(cat "$state/$1.pid")
 	on "$1" 'systemctl poweroff' </dev/null || :
 	on_exit "$1"
-	retry 120 sh -c "! kill -0 $number 2>/dev/null" || die "guest $1 does not power off"
+	retry 300 sh -c "! kill -0 $number 2>/dev/null" || die "guest $1 does not power off"
 }
 
 # reboot N: until it has booted again.
@@ -107,7 +107,7 @@ reboot() {
 	before=$(on "$1" 'cat /proc/sys/kernel/random/boot_id' </dev/null)
 	on "$1" 'systemctl reboot' </dev/null || :
 	on_exit "$1"
-	retry 300 rebooted "$1" "$before" || die "guest $1 does not reboot"
+	retry 900 rebooted "$1" "$before" || die "guest $1 does not reboot"
 	await "$1"
 }
 

@@ -93,8 +93,8 @@ working() {
 
 # well N: its units run, and it knows both others.
 well() {
-	retry 120 units_active "$1" || { on "$1" 'systemctl status --no-pager "dpr*"' </dev/null >&2; die "s$1: not all units are active"; }
-	retry 120 healthy "$1" || { on "$1" 'dprctl status; dprctl peers' </dev/null >&2; die "s$1 is not healthy"; }
+	retry 300 units_active "$1" || { on "$1" 'systemctl status --no-pager "dpr*"' </dev/null >&2; die "s$1: not all units are active"; }
+	retry 300 healthy "$1" || { on "$1" 'dprctl status; dprctl peers' </dev/null >&2; die "s$1 is not healthy"; }
 }
 
 # documented: the commands of the documentation for operators.
@@ -157,7 +157,7 @@ removed() {
 	leftovers=$(on 3 "find / -xdev | grep '[^a-z]dpr' || :; lsmod | grep '^dpr ' || :; systemctl list-units --all --no-legend 'dpr*'" </dev/null)
 	[ -z "$leftovers" ] || die "purge leaves on s3: $leftovers"
 	for n in 1 2; do
-		retry 30 peers_usable "$n" 1 || die "s$n does not notice that s3 is gone"
+		retry 120 peers_usable "$n" 1 || die "s$n does not notice that s3 is gone"
 	done
 	browse
 }
