@@ -15,6 +15,9 @@ func locate(text string) map[string]int {
 	lines := make(map[string]int)
 	counts := make(map[string]int)
 	note := func(path string, line int) {
+		if path == "" && lines[path] == 0 {
+			lines[path] = line // a key of no letters
+		}
 		for path != "" {
 			if lines[path] == 0 {
 				lines[path] = line
@@ -39,7 +42,7 @@ func locate(text string) map[string]int {
 			prefix = resolve(split(l[1:]), counts)
 			lines[prefix] = i + 1
 			note(prefix, i+1)
-		case strings.HasPrefix(l, "#"):
+		case l == "" || strings.HasPrefix(l, "#"):
 		default:
 			note(join(prefix, strings.Join(split(l), ".")), i+1)
 		}

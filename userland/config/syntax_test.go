@@ -17,3 +17,14 @@ func TestEscapeOfNothing(t *testing.T) {
 		}
 	}
 }
+
+// A key may have no letters.
+func TestKeyOfNoLetters(t *testing.T) {
+	for text, line := range map[string]int{"\"\" = 0": 1, "\n# a comment\n\"\" = 0": 3, "[timeouts]\n\"\" = 0": 2} {
+		_, err := Parse("f.toml", []byte(text))
+		var e *Error
+		if !errors.As(err, &e) || len(e.Mistakes) != 1 || e.Mistakes[0].Line != line {
+			t.Errorf("%q: %v, want a mistake in line %d", text, err, line)
+		}
+	}
+}
