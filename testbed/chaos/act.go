@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -147,7 +148,29 @@ func (c *cluster) reload(ctx context.Context, e Event) error {
 	if err := c.configured(running, e.Host); err != nil {
 		return err
 	}
+	if err := c.asInFile(running, e.Host); err != nil {
+		return err
+	}
 	return c.again(ctx, e.Host)
+}
+
+// asInFile checks that a host's module has what the host's file says, not what a
+// module has that nobody configured.
+func (c *cluster) asInFile(ctx context.Context, host string) error {
+	out, err := c.run(ctx, host, "dprctl", "config", "show", "--json")
+	if err != nil {
+		return err
+	}
+	var has struct {
+		Policy string `json:"policy"`
+	}
+	if err := json.Unmarshal([]byte(out), &has); err != nil {
+		return fmt.Errorf("dprctl config show --json: %w", err)
+	}
+	if has.Policy != filePolicy {
+		return fmt.Errorf("the new module has policy %q, the file %q", has.Policy, filePolicy)
+	}
+	return nil
 }
 
 // change sets the policy of all hosts that have power, or of one.

@@ -22,6 +22,8 @@ import (
 const (
 	servers = 4 // one of them spare
 	clients = 3
+	// filePolicy is what the hosts' /etc/dpr/dpr.toml says.
+	filePolicy = "lowest"
 )
 
 // Options says what is done to the cluster, and for how long.
@@ -70,7 +72,7 @@ func Main(ctx context.Context, o Options) (err error) {
 func Config(name, kernel string, progress io.Writer) lab.Config {
 	return lab.Config{
 		Name: name, Servers: servers, Clients: clients, Kernel: kernel,
-		DPR: lab.DPRConfig{Policy: "lowest"}, Progress: progress,
+		DPR: lab.DPRConfig{Policy: filePolicy}, Progress: progress,
 	}
 }
 
@@ -97,7 +99,7 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 		if err := account.Install(ctx, l, host); err != nil {
 			return nil, err
 		}
-		if err := c.setPolicy(ctx, host, []string{"lowest"}); err != nil {
+		if err := c.setPolicy(ctx, host, []string{filePolicy}); err != nil {
 			return nil, err
 		}
 	}
