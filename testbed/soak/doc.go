@@ -20,12 +20,16 @@
 //	kernel memory (not reclaimable 2 %, or 1 MiB
 //	slab, stacks, page tables,
 //	per-CPU and vmalloc areas)
-//	resident memory of a process   5 %, or 1 MiB; 4 MiB if the soak is shorter
-//	                               than ten minutes, in which a Go program may
-//	                               not have collected its heap yet
+//	resident memory of nginx       5 %, or 1 MiB
+//	that of a process of dpr       5 %, or 4 MiB, to which a Go program's heap
+//	                               grows before it is collected, and again
 //	flows in the routing table     10 %, or 64
 //	mean delay                     10 %, or 5 ms
 //	99 % quantile of the delay     25 %, or 25 ms
+//
+// Delays show whatever else the machine does: a long soak wants it for itself, and one
+// of less than ten minutes lets them grow by half or 50 ms, their quantile by as much
+// again or 250 ms.
 //
 // The confidence is that of errors that do not depend on each other. Besides, no
 // request may fail, something must be redirected, and the books of every host must

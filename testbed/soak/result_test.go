@@ -76,10 +76,24 @@ func TestParseSample(t *testing.T) {
 	}
 }
 
-// Only a short soak lets a Go program's heap grow to its first collection.
-func TestRuleOfShortSoaks(t *testing.T) {
-	name := residentOf + "dpr-receive, kB"
-	if a, b := rule(name, time.Minute), rule(name, time.Hour); a.Floor != 4096 || b.Floor != 1024 {
-		t.Errorf("%+v, %+v", a, b)
+// A short soak lets delays grow further. Go programs have the room of their heap,
+// nginx has not.
+func TestRules(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		length time.Duration
+		want   Rule
+	}{
+		{meanDelay, time.Minute, Rule{0.5, 50}},
+		{meanDelay, time.Hour, Rule{0.1, 5}},
+		{tailDelay, time.Minute, Rule{1, 250}},
+		{tailDelay, time.Hour, Rule{0.25, 25}},
+		{residentOf + "dpr-receive, kB", time.Hour, Rule{0.05, 4096}},
+		{residentOf + "nginx, kB", time.Hour, Rule{0.05, 1024}},
+		{flows, time.Hour, Rule{0.1, 64}},
+	} {
+		if got := rule(tt.name, tt.length); got != tt.want {
+			t.Errorf("%s in %v: %+v, want %+v", tt.name, tt.length, got, tt.want)
+		}
 	}
 }
