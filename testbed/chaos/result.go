@@ -70,7 +70,7 @@ type Result struct {
 func newResult(l *lab.Lab, o Options) *Result {
 	r := &Result{
 		Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Planned: o.Events,
-		EventKinds: map[EventKind]int{}, Connections: map[Kind]*Tally{}, Allowed: map[Cause]int{},
+		EventKinds: map[EventKind]int{}, Unexpected: []Conn{}, Connections: map[Kind]*Tally{}, Allowed: map[Cause]int{},
 	}
 	for _, k := range Kinds {
 		r.Connections[k] = &Tally{}
