@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/slab.h>
-#include <net/inet_hashtables.h>
 #include <net/ip.h>
 #include "ask.h"
-#include "compat.h"
 #include "owner.h"
 #include "peer.h"
 #include "tunnel.h"
@@ -92,17 +90,9 @@ static void dpr_ask_answer(struct dpr_net *dn, const struct dpr_config *cfg,
 			   struct sk_buff *skb, struct dpr_peer *peer,
 			   const struct dpr_ask_message *msg)
 {
-	struct sock *sk;
-
 	dpr_stats_inc(dn, DPR_STAT_RX_OWNER_ASKED);
-	sk = dpr_compat_lookup_established(dn->net, msg->key.client,
-					   msg->key.client_port,
-					   msg->key.address,
-					   ntohs(msg->key.port), skb->skb_iif,
-					   0);
-	if (!sk)
+	if (!dpr_owner_self(dn, &msg->key, skb->skb_iif))
 		return;
-	sock_gen_put(sk);
 	if (dpr_ask_send(dn, cfg, skb->dev, peer, DPR_ASK_CLAIM, msg->nonce,
 			 &msg->key))
 		dpr_stats_inc(dn, DPR_STAT_OWNER_CLAIMED);
@@ -146,7 +136,8 @@ enum dpr_stat dpr_ask_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 		return DPR_STAT_UNSPEC;
 	case DPR_ASK_CLAIM:
 		dpr_stats_inc(dn, dpr_owner_claimed(dn, cfg, peer,
-						    msg->nonce, &msg->key) ?
+						    msg->nonce, &msg->key,
+						    skb->skb_iif) ?
 				  DPR_STAT_OWNER_FOUND :
 				  DPR_STAT_RX_OWNER_REFUSED);
 		return DPR_STAT_UNSPEC;

@@ -3,9 +3,7 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
-#include <net/inet_hashtables.h>
 #include <net/ip.h>
-#include "compat.h"
 #include "hook.h"
 #include "icmp.h"
 #include "members.h"
@@ -31,7 +29,6 @@ static struct dpr_peer *dpr_hook_stateless(struct dpr_net *dn,
 {
 	const struct dpr_members *base = rcu_dereference(dn->base);
 	struct dpr_peer *peer;
-	struct sock *sk;
 
 	if (likely(!base))
 		return NULL;
@@ -40,13 +37,7 @@ static struct dpr_peer *dpr_hook_stateless(struct dpr_net *dn,
 		return NULL;
 	if (!__ip_dev_find(dn->net, key->address, false))
 		return NULL;
-	sk = dpr_compat_lookup_established(dn->net, key->client,
-					   key->client_port, key->address,
-					   ntohs(key->port), inet_iif(skb), 0);
-	if (!sk)
-		return peer;
-	sock_gen_put(sk);
-	return NULL;
+	return dpr_owner_self(dn, key, inet_iif(skb)) ? NULL : peer;
 }
 
 /**

@@ -204,6 +204,29 @@ dpr_owner_note(struct dpr_owner_table *table, u32 cost,
 	return DPR_OWNER_PUT;
 }
 
+/**
+ * dpr_owner_self - does this host serve a connection itself
+ * @dn: the namespace
+ * @key: the connection
+ * @iif: the device that its packets, or what is said of it, come by
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: true if there is a socket of it, past LISTEN.
+ */
+bool dpr_owner_self(struct dpr_net *dn, const struct dpr_flow_key *key, int iif)
+{
+	struct sock *sk;
+
+	sk = dpr_compat_lookup_established(dn->net, key->client,
+					   key->client_port, key->address,
+					   ntohs(key->port), iif, 0);
+	if (!sk)
+		return false;
+	sock_gen_put(sk);
+	return true;
+}
+
 /*
  * Does the segment mean something to this host's own stack: a socket of its
  * connection, or a SYN cookie that it answers?
@@ -213,15 +236,9 @@ static bool dpr_owner_here(struct dpr_net *dn, struct sk_buff *skb,
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
-	struct sock *sk;
 
-	sk = dpr_compat_lookup_established(dn->net, key->client,
-					   key->client_port, key->address,
-					   ntohs(key->port), skb->skb_iif, 0);
-	if (sk) {
-		sock_gen_put(sk);
+	if (dpr_owner_self(dn, key, skb->skb_iif))
 		return true;
-	}
 	return th->ack && !th->fin && dpr_compat_cookie_valid(iph, th);
 }
 
@@ -278,6 +295,7 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
  * @peer: who
  * @nonce: what it repeats of the question
  * @key: the connection
+ * @iif: the device that the claim came by
  *
  * Called under RCU in softirq.
  *
@@ -285,7 +303,7 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
  */
 bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct dpr_peer *peer, u32 nonce,
-		       const struct dpr_flow_key *key)
+		       const struct dpr_flow_key *key, int iif)
 {
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
 	struct dpr_owner_ask *ask;
@@ -304,7 +322,7 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	ask->tries = 0;
 	spin_unlock(&table->lock);
 	/* Too late: the client began anew, and somebody serves that. */
-	if (dpr_flow_find(dn, key))
+	if (dpr_flow_find(dn, key) || dpr_owner_self(dn, key, iif))
 		return false;
 	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0);
 	if (IS_ERR(flow) || flow->peer != peer)

@@ -21,6 +21,8 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 			    const struct dpr_segment *seg);
 bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct dpr_peer *peer, u32 nonce,
-		       const struct dpr_flow_key *key);
+		       const struct dpr_flow_key *key, int iif);
+bool dpr_owner_self(struct dpr_net *dn, const struct dpr_flow_key *key,
+		    int iif);
 
 #endif /* _DPR_OWNER_H */

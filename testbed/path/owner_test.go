@@ -324,6 +324,33 @@ func TestOwnerClaimTooLate(t *testing.T) {
 	})
 }
 
+// The same where the host serves the new connection itself, and so has a socket
+// and no flow.
+func TestOwnerClaimOfOwn(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		k := newTakeover(t, m)
+		k.die(t, dprnl.OrphansAsk)
+		late := netip.MustParseAddr("10.77.0.55")
+		p, r := k.raw(t, late), k.raw(t, addrR)
+		check(t, k.d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: late, Metrics: &dprnl.Metrics{}}))
+		old := r.talk(k.d, 4000)
+		old.remote, old.ack = k.a.service(), 77
+		old.send(t, old.segment("A", ""))
+		ask := ownerMessage(p.get(t, func(q *wire.Packet) bool { return len(ownerMessage(q)) > 0 }))
+		anew := r.talk(k.d, 4000)
+		anew.remote, anew.seq = k.a.service(), 5_000_000
+		anew.open(t)
+		d := k.d.meter(t)
+		outer := wire.Tunnel{Src: late, Dst: addrD, Marked: m == dprnl.MarkerFragbit}
+		p.send(t, k.d, outer.Wrap(wire.Datagram(late, addrD, ownerProtocol, ownerClaim(ask))))
+		changed(t, d, dprnl.StatRxOwnerRefused, 1)
+		if flows := k.d.flows(t); len(flows) != 0 {
+			t.Errorf("flows %+v, want none", flows)
+		}
+		anew.wantServed(t, "D")
+	})
+}
+
 // A flood of strays is bounded in messages and memory, and leaves what is found
 // and what is new alone.
 func TestOwnerFlood(t *testing.T) {
