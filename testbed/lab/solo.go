@@ -4,7 +4,9 @@ package lab
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +15,11 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
+	"dpr/testbed/guest/solo"
 	"dpr/testbed/lab/splat"
 )
 
@@ -45,8 +47,7 @@ type SoloModule struct {
 }
 
 // Solo is a guest by itself: no network, no agent, no service. Its first process
-// is a given program, which writes to SoloPort what its guest is for, and powers
-// the guest off.
+// is a given program, whose main function is solo.Main.
 type Solo struct {
 	Kernel  Kernel // that it runs
 	Failing bool   // its allocations are made to fail: traces about that are no splats
@@ -56,9 +57,6 @@ type Solo struct {
 	machine machine
 	p       *progress
 }
-
-// SoloPort is the device that the first process of a Solo writes to.
-const SoloPort = "/dev/ttyS1"
 
 // AccelKVM is an accelerator of Solo.Run: the guest's code runs natively.
 const AccelKVM = accelKVM
@@ -200,12 +198,18 @@ func (s *Solo) Accel(ctx context.Context) (string, error) {
 	return chooseAccel(ctx, s.machine, s.p)
 }
 
-// Run boots the guest under an accelerator and hands on each line that it writes
-// to SoloPort, until it powers off. It is a *SplatError if its kernel complained.
-func (s *Solo) Run(ctx context.Context, accel string, line func(string) error) error {
+// Run boots the guest under an accelerator and hands on each record that it writes,
+// until it powers off. It is an error if it does not say that all was done, and a
+// *SplatError if its kernel complained.
+func (s *Solo) Run(ctx context.Context, accel string, record func([]byte) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("running a guest: %w; the end of its console:\n%s", err, fileEnd(s.console()))
+		}
+	}()
 	console, err := os.Create(s.console())
 	if err != nil {
-		return fmt.Errorf("making a guest's console: %w", err)
+		return fmt.Errorf("making its console: %w", err)
 	}
 	defer console.Close()
 	ctx, cancel := context.WithCancel(ctx)
@@ -220,23 +224,27 @@ func (s *Solo) Run(ctx context.Context, accel string, line func(string) error) e
 	cmd.Stderr = io.MultiWriter(console)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return fmt.Errorf("starting a guest: %w", err)
+		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("starting a guest: %w", err)
+		return err
 	}
-	err = eachLine(out, line)
+	done, err := eachRecord(out, record)
 	if err != nil {
 		cancel()
 	}
 	ended := cmd.Wait()
-	if err == nil && ended != nil {
-		err = fmt.Errorf("running a guest: %w: %s", ended, s.ConsoleEnd())
+	switch {
+	case err != nil:
+	case ended != nil:
+		err = ended
+	case !done:
+		err = errors.New("it ended early")
 	}
 	return errors.Join(s.trouble(), err)
 }
 
-// args returns what runs the guest: its console is standard error, SoloPort
+// args returns what runs the guest: its console is standard error, its port
 // standard output.
 func (s *Solo) args(accel string) []string {
 	m := s.machine.accelerated(accel)
@@ -253,16 +261,29 @@ func (s *Solo) args(accel string) []string {
 
 func (s *Solo) console() string { return filepath.Join(s.dir, "console") }
 
-// eachLine calls line for each line of r.
-func eachLine(r io.Reader, line func(string) error) error {
+// eachRecord calls record for each line of r up to solo.End, and says whether all
+// was done.
+func eachRecord(r io.Reader, record func([]byte) error) (done bool, err error) {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
-		if err := line(strings.TrimRight(s.Text(), "\r")); err != nil {
-			return err
+		line := bytes.TrimRight(s.Bytes(), "\r")
+		var end solo.End
+		if err := json.Unmarshal(line, &end); err != nil {
+			return done, fmt.Errorf("it says %.200q: %w", line, err)
+		}
+		switch {
+		case end.Error != "":
+			return done, errors.New(end.Error)
+		case end.Done:
+			done = true
+		default:
+			if err := record(line); err != nil {
+				return done, err
+			}
 		}
 	}
-	return s.Err()
+	return done, s.Err()
 }
 
 // trouble returns a *SplatError if the console shows a splat.
@@ -280,7 +301,3 @@ func (s *Solo) trouble() error {
 	}
 	return nil
 }
-
-// ConsoleEnd returns the last lines that the guest's kernel wrote to its console
-// in the last Run.
-func (s *Solo) ConsoleEnd() string { return fileEnd(s.console()) }

@@ -41,26 +41,34 @@ func soloProgram(t *testing.T, script string) *Solo {
 }
 
 func TestSoloRun(t *testing.T) {
-	var lines []string
-	take := func(line string) error { lines = append(lines, line); return nil }
-	s := soloProgram(t, "echo one; echo noise >&2; printf 'two\\r\\n'")
-	if err := s.Run(context.Background(), "", take); err != nil || strings.Join(lines, " ") != "one two" {
-		t.Errorf("got %q, %v", lines, err)
-	}
-	if end := s.ConsoleEnd(); end != "noise" {
-		t.Errorf("the console ends with %q", end)
+	const done = `echo '{"done":true}'; `
+	ctx := context.Background()
+	var records []string
+	take := func(b []byte) error { records = append(records, string(b)); return nil }
+	s := soloProgram(t, `echo '{"n":1}'; echo noise >&2; printf '{"n":2}\r\n'; `+done)
+	if err := s.Run(ctx, "", take); err != nil || strings.Join(records, " ") != `{"n":1} {"n":2}` {
+		t.Errorf("got %q, %v", records, err)
 	}
 	var splatted *SplatError
-	err := soloProgram(t, "echo 'BUG: unable to handle page fault' >&2").Run(context.Background(), "", take)
+	err := soloProgram(t, done+"echo 'BUG: unable to handle page fault' >&2").Run(ctx, "", take)
 	if !errors.As(err, &splatted) {
 		t.Errorf("a guest in trouble: %v", err)
 	}
-	if err := soloProgram(t, "echo why >&2; exit 3").Run(context.Background(), "", take); err == nil || !strings.Contains(err.Error(), "why") {
-		t.Errorf("a guest that fails: %v", err)
+	for what, c := range map[string]struct{ script, want string }{
+		"fails":      {"echo why >&2; exit 3", "why"},
+		"fails late": {done + "exit 3", "exit status 3"},
+		"gives up":   {`echo '{"error":"no memory"}'`, "no memory"},
+		"ends early": {`echo '{"n":1}'`, "ended early"},
+		"babbles":    {"echo hello; " + done, `says "hello"`},
+		"is silent":  {"echo; " + done, `says ""`},
+	} {
+		if err := soloProgram(t, c.script).Run(ctx, "", take); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("a guest that %s: %v", what, err)
+		}
 	}
 	enough := errors.New("enough")
-	err = soloProgram(t, "echo one; exec sleep 1000").Run(context.Background(), "", func(string) error { return enough })
+	err = soloProgram(t, `echo '{"n":1}'; exec sleep 1000`).Run(ctx, "", func([]byte) error { return enough })
 	if !errors.Is(err, enough) {
-		t.Errorf("lines that nobody wants: %v", err)
+		t.Errorf("records that nobody wants: %v", err)
 	}
 }

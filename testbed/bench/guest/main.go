@@ -7,80 +7,39 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"runtime"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"dpr/testbed/bench/wire"
-	"dpr/testbed/guest"
-	"dpr/testbed/guest/boot"
-	"dpr/testbed/lab"
+	"dpr/testbed/guest/solo"
 )
 
 func main() {
-	err := run(context.Background())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "dprbench:", err)
-	}
-	// What was written must leave the serial port before the power goes.
-	time.Sleep(100 * time.Millisecond)
-	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF); err != nil {
-		fmt.Fprintln(os.Stderr, "dprbench: powering off:", err)
-		os.Exit(1)
-	}
-}
-
-// run measures and writes what it finds to the bench's port.
-func run(ctx context.Context) error {
-	if err := os.Setenv("PATH", "/usr/sbin:/usr/bin"); err != nil {
-		return err
-	}
-	// Whatever the kernel does in threads of its own goes before the next packet:
-	// with ksoftirqd awake, softirqs wait for it.
-	runtime.LockOSThread()
-	if err := unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err != nil {
-		return fmt.Errorf("becoming the least of all threads: %w", err)
-	}
-	if err := boot.Mount(); err != nil {
-		return err
-	}
-	if _, probe, err := boot.Param(guest.ProbeParam); err != nil || probe {
-		return errors.Join(err, errors.New(guest.Alive))
-	}
-	port, err := os.OpenFile(lab.SoloPort, os.O_WRONLY, 0)
-	if err != nil {
-		return fmt.Errorf("opening the bench's port: %w", err)
-	}
-	m := &meter{out: port}
-	last := wire.Record{Done: true}
-	if err := m.all(ctx); err != nil {
-		last = wire.Record{Error: err.Error()}
-	}
-	return errors.Join(m.write(last), port.Close())
+	solo.Main("dprbench", func(ctx context.Context, port *solo.Port) error {
+		// Whatever the kernel does in threads of its own goes before the next packet:
+		// with ksoftirqd awake, softirqs wait for it.
+		runtime.LockOSThread()
+		if err := unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err != nil {
+			return fmt.Errorf("becoming the least of all threads: %w", err)
+		}
+		return (&meter{port: port}).all(ctx)
+	})
 }
 
 // meter measures.
 type meter struct {
 	plan  wire.Plan
-	out   io.Writer
+	port  *solo.Port
 	round int
 	sizes map[string]float64 // bytes that a flow takes, by system
 }
 
 // all measures what the plan asks for.
 func (m *meter) all(ctx context.Context) error {
-	b, err := os.ReadFile(wire.PlanPath)
-	if err != nil {
-		return fmt.Errorf("reading the plan: %w", err)
-	}
-	if err := json.Unmarshal(b, &m.plan); err != nil {
-		return fmt.Errorf("reading the plan: %w", err)
+	if err := solo.ReadPlan(wire.PlanPath, &m.plan); err != nil {
+		return err
 	}
 	m.sizes = map[string]float64{}
 	if err := buildNetwork(m.plan.Peers); err != nil {
@@ -103,14 +62,7 @@ func (m *meter) all(ctx context.Context) error {
 // write sends a record to the bench.
 func (m *meter) write(r wire.Record) error {
 	r.Round = m.round
-	b, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("telling the bench: %w", err)
-	}
-	if _, err := m.out.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("telling the bench: %w", err)
-	}
-	return nil
+	return m.port.Write(r)
 }
 
 // say tells what begins.

@@ -134,6 +134,4 @@ type Record struct {
 	Memory  *Memory  `json:"memory,omitempty"`
 	Profile *Profile `json:"profile,omitempty"`
 	Unfit   *Unfit   `json:"unfit,omitempty"`
-	Error   string   `json:"error,omitempty"`
-	Done    bool     `json:"done,omitempty"` // all was measured
 }

@@ -12,19 +12,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"dpr/testbed/fuzz/wire"
-	"dpr/testbed/guest"
-	"dpr/testbed/guest/boot"
-	"dpr/testbed/lab"
+	"dpr/testbed/guest/solo"
 )
 
 func main() {
@@ -35,15 +28,9 @@ func main() {
 		}
 		return
 	}
-	if err := run(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "dprfuzz:", err)
-	}
-	// What was written must leave the serial port before the power goes.
-	time.Sleep(100 * time.Millisecond)
-	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF); err != nil {
-		fmt.Fprintln(os.Stderr, "dprfuzz: powering off:", err)
-		os.Exit(1)
-	}
+	solo.Main("dprfuzz", func(ctx context.Context, port *solo.Port) error {
+		return (&fuzzer{port: port}).all(ctx)
+	})
 }
 
 // role is what a child does.
@@ -56,44 +43,15 @@ func role(args []string) error {
 	}
 }
 
-// run does the plan's part and tells.
-func run(ctx context.Context) error {
-	if err := os.Setenv("PATH", "/usr/sbin:/usr/bin"); err != nil {
-		return err
-	}
-	if err := boot.Mount(); err != nil {
-		return err
-	}
-	if _, probe, err := boot.Param(guest.ProbeParam); err != nil || probe {
-		return errors.Join(err, errors.New(guest.Alive))
-	}
-	port, err := os.OpenFile(lab.SoloPort, os.O_WRONLY, 0)
-	if err != nil {
-		return fmt.Errorf("opening the port: %w", err)
-	}
-	f := &fuzzer{out: port}
-	last := wire.Record{Done: true}
-	if err := f.all(ctx); err != nil {
-		last = wire.Record{Error: err.Error()}
-	}
-	return errors.Join(f.write(last), port.Close())
-}
-
 // fuzzer does one part.
 type fuzzer struct {
 	plan wire.Plan
-
-	mu  sync.Mutex // of out
-	out io.Writer
+	port *solo.Port
 }
 
 func (f *fuzzer) all(ctx context.Context) error {
-	b, err := os.ReadFile(wire.PlanPath)
-	if err != nil {
-		return fmt.Errorf("reading the plan: %w", err)
-	}
-	if err := json.Unmarshal(b, &f.plan); err != nil {
-		return fmt.Errorf("reading the plan: %w", err)
+	if err := solo.ReadPlan(wire.PlanPath, &f.plan); err != nil {
+		return err
 	}
 	// Debian's kernel has these as modules.
 	if out, err := exec.CommandContext(ctx, "modprobe", "-a", "dummy", "veth", "bridge").CombinedOutput(); err != nil && !strings.Contains(string(out), "not found") {
@@ -119,27 +77,13 @@ func (f *fuzzer) all(ctx context.Context) error {
 	return f.leaks()
 }
 
-// write sends a record to whoever booted the guest.
-func (f *fuzzer) write(r wire.Record) error {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("telling: %w", err)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, err := f.out.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("telling: %w", err)
-	}
-	return nil
-}
-
 func (f *fuzzer) say(format string, args ...any) error {
-	return f.write(wire.Record{Say: fmt.Sprintf(format, args...)})
+	return f.port.Write(wire.Record{Say: fmt.Sprintf(format, args...)})
 }
 
 // fail tells of a promise that the module broke. The part goes on.
 func (f *fuzzer) fail(format string, args ...any) error {
-	return f.write(wire.Record{Failure: fmt.Sprintf(format, args...)})
+	return f.port.Write(wire.Record{Failure: fmt.Sprintf(format, args...)})
 }
 
 func (f *fuzzer) results(v any) error {
@@ -147,5 +91,5 @@ func (f *fuzzer) results(v any) error {
 	if err != nil {
 		return fmt.Errorf("telling the results: %w", err)
 	}
-	return f.write(wire.Record{Results: b})
+	return f.port.Write(wire.Record{Results: b})
 }

@@ -37,10 +37,8 @@ type Plan struct {
 type Record struct {
 	Say     string          `json:"say,omitempty"`     // what begins
 	Failure string          `json:"failure,omitempty"` // a promise that the module broke
-	Error   string          `json:"error,omitempty"`   // why the guest gave up
 	Results json.RawMessage `json:"results,omitempty"` // figures of the part
 	Leaks   string          `json:"leaks,omitempty"`   // kmemleak's reports about dpr
-	Done    bool            `json:"done,omitempty"`    // the part is over
 }
 
 // NetlinkResults are of part Netlink.
