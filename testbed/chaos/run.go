@@ -61,11 +61,7 @@ func Main(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("chaos: %w", err)
 	}
-	if err := errors.Join(reliability.Write(o.File, "chaos", r.Part()), r.Print(o.Stdout)); err != nil {
-		return fmt.Errorf("chaos: %w", err)
-	}
-	fmt.Fprintf(o.Stdout, "\nThe same in %s.\n", o.File)
-	return r.Err()
+	return reliability.Publish(o.Stdout, o.File, "chaos", r)
 }
 
 // Config is the lab that chaos wants.

@@ -62,7 +62,7 @@ func Run(ctx context.Context, o Options) (err error) {
 			return err
 		}
 		verdict := "passed"
-		if !p.Passed {
+		if !p.Passed() {
 			verdict = "FAILED"
 			failed = append(failed, part)
 		}
@@ -138,6 +138,6 @@ func (r *runner) part(ctx context.Context, part string) (p reliability.Part, err
 	if f.results != nil {
 		p.Results = f.results
 	}
-	p.Failures, p.Passed = f.failures, len(f.failures) == 0
+	p.Failures = f.failures
 	return p, nil
 }

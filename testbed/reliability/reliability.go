@@ -28,11 +28,19 @@ type Part struct {
 	// Began is when, and Seconds for how long.
 	Began   time.Time `json:"began"`
 	Seconds float64   `json:"seconds"`
-	// Passed is the verdict; Failures say why not.
-	Passed   bool     `json:"passed"`
+	// Failures say why the run did not pass.
 	Failures []string `json:"failures,omitempty"`
 	// Results is the part's own.
 	Results any `json:"results"`
+}
+
+// Passed is the verdict.
+func (p Part) Passed() bool { return len(p.Failures) == 0 }
+
+// written is a part as the file has it.
+type written struct {
+	Part
+	Passed bool `json:"passed"`
 }
 
 // report is the file. Parts of other commands are kept as they are.
@@ -49,7 +57,7 @@ func Write(path, name string, p Part) (err error) {
 			err = fmt.Errorf("writing part %s of %s: %w", name, path, err)
 		}
 	}()
-	part, err := json.Marshal(p)
+	part, err := json.Marshal(written{p, p.Passed()})
 	if err != nil {
 		return err
 	}

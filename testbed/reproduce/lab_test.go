@@ -6,12 +6,12 @@ package reproduce
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 	"testing"
 
+	"dpr/testbed/lab/labtest"
 	"dpr/testbed/surge"
 )
 
@@ -20,15 +20,9 @@ import (
 const surgeClient = "surge-client"
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == surgeClient {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-		defer stop()
-		if err := surge.Serve(ctx, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
+	labtest.Help(map[string]func(context.Context) error{
+		surgeClient: func(ctx context.Context) error { return surge.Serve(ctx, os.Stdin, os.Stdout) },
+	})
 	os.Exit(m.Run())
 }
 

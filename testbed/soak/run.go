@@ -81,11 +81,7 @@ func Main(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("soak: %w", err)
 	}
-	if err := errors.Join(reliability.Write(o.File, "soak", r.Part()), r.Print(o.Stdout)); err != nil {
-		return fmt.Errorf("soak: %w", err)
-	}
-	fmt.Fprintf(o.Stdout, "\nThe same in %s.\n", o.File)
-	return r.Err()
+	return reliability.Publish(o.Stdout, o.File, "soak", r)
 }
 
 // Run soaks a lab that is up. The error is what kept it from running; what it

@@ -8,14 +8,13 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"dpr/testbed/drive"
 	"dpr/testbed/lab"
+	"dpr/testbed/lab/labtest"
 )
 
 const (
@@ -38,44 +37,17 @@ const (
 var shared *lab.Lab
 
 func TestMain(m *testing.M) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	os.Exit(runInLab(ctx, m))
-}
-
-// runInLab boots two servers and a client, runs the tests and takes the lab down.
-func runInLab(ctx context.Context, m *testing.M) (status int) {
-	name := os.Getenv(kernelVariable)
-	if name == "" {
-		fmt.Fprintf(os.Stderr, "which kernel? %s names one, as dprlab up --kernel does\n", kernelVariable)
-		return 1
-	}
-	down := func() {
-		if err := lab.Down(context.Background(), labName); err != nil {
-			fmt.Fprintln(os.Stderr, "take the lab down:", err)
-			status = 1
+	os.Exit(labtest.Run(m, makeTimeout, &shared, func(ctx context.Context) (lab.Config, error) {
+		name := os.Getenv(kernelVariable)
+		if name == "" {
+			return lab.Config{}, fmt.Errorf("which kernel? %s names one, as dprlab up --kernel does", kernelVariable)
 		}
-	}
-	defer down()
-	boot, cancel := context.WithTimeout(ctx, makeTimeout)
-	defer cancel()
-	// Before any guest runs, for the processors' sake.
-	if _, err := lab.CheckModule(boot, name, "", os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "the module on kernel", name+":", err)
-		return 1
-	}
-	l, err := lab.Up(boot, lab.Config{Name: labName, Servers: 2, Clients: 1, Kernel: name, Progress: os.Stderr})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bring the lab up:", err)
-		return 1
-	}
-	shared = l
-	go func() {
-		<-ctx.Done()
-		down()
-		os.Exit(1)
-	}()
-	return m.Run()
+		// Before any guest runs, for the processors' sake.
+		if _, err := lab.CheckModule(ctx, name, "", os.Stderr); err != nil {
+			return lab.Config{}, fmt.Errorf("the module on kernel %s: %w", name, err)
+		}
+		return lab.Config{Name: labName, Servers: 2, Clients: 1, Kernel: name, Progress: os.Stderr}, nil
+	}))
 }
 
 // run runs a command on a host that must succeed, and returns its output.
