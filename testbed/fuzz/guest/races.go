@@ -93,20 +93,16 @@ func (f *fuzzer) pair(ctx context.Context, a, b operation) error {
 		return err
 	}
 	steps := f.plan.Steps / max(often[a.name], often[b.name], 1)
+	// The messages of one socket would wait for each other.
+	other, err := dprnl.New()
+	if err != nil {
+		return err
+	}
+	defer other.Close()
 	var wg sync.WaitGroup
 	errs := make([]error, 2)
-	for i, o := range []operation{a, b} {
-		wg.Go(func() {
-			for range max(steps, 2) {
-				if o.ready != nil {
-					errs[i] = errors.Join(errs[i], serious(o.ready(ctx, c)))
-				}
-				if errs[i] = errors.Join(errs[i], serious(o.do(ctx, c))); errs[i] != nil {
-					return
-				}
-			}
-		})
-	}
+	wg.Go(func() { errs[0] = a.repeat(ctx, c, max(steps, 2)) })
+	wg.Go(func() { errs[1] = b.repeat(ctx, other, max(steps, 2)) })
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -117,6 +113,19 @@ func (f *fuzzer) pair(ctx context.Context, a, b operation) error {
 	}
 	if err := s.check(ownAddresses()); err != nil {
 		return f.fail("%s beside %s: %v", a.name, b.name, err)
+	}
+	return nil
+}
+
+// repeat does an operation so many times.
+func (o operation) repeat(ctx context.Context, c *dprnl.Client, times int) (err error) {
+	for range times {
+		if o.ready != nil {
+			err = errors.Join(err, serious(o.ready(ctx, c)))
+		}
+		if err = errors.Join(err, serious(o.do(ctx, c))); err != nil {
+			return err
+		}
 	}
 	return nil
 }
