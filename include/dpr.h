@@ -566,6 +566,8 @@ enum dpr_event_attr {
  * @DPR_STAT_OWNER_UNKNOWN: segments left to the stack, which answers with a RST:
  *	no peer claimed the connection.
  * @DPR_STAT_OWNER_CLAIMED: connections that this host claimed.
+ * @DPR_STAT_TX_OWNER_MESSAGES: questions and claims made for peers. Each counts as
+ *	a packet sent to peers, or as a reason why it was not, too.
  * @DPR_STAT_RX_OWNER_ASKED: questions of peers received.
  * @DPR_STAT_RX_OWNER_REFUSED: claims refused: not asked for, no room for a
  *	flow, or it has one by now.
@@ -630,6 +632,7 @@ enum dpr_stat {
 	DPR_STAT_OWNER_FOUND,
 	DPR_STAT_OWNER_UNKNOWN,
 	DPR_STAT_OWNER_CLAIMED,
+	DPR_STAT_TX_OWNER_MESSAGES,
 	DPR_STAT_RX_OWNER_ASKED,
 	DPR_STAT_RX_OWNER_REFUSED,
 	DPR_STAT_FLOWS,

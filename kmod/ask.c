@@ -81,6 +81,7 @@ bool dpr_ask_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	msg->check = dpr_ask_check(msg);
 	skb->protocol = htons(ETH_P_IP);
 	skb->dev = dev;
+	dpr_stats_inc(dn, DPR_STAT_TX_OWNER_MESSAGES);
 	dpr_tunnel_send(dn, cfg, skb, peer);
 	return true;
 }

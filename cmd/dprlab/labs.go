@@ -43,6 +43,7 @@ func upFlags() []cli.Flag {
 		&cli.StringFlag{Name: "hash", Usage: "dpr's `HASH`, else its own default"},
 		&cli.StringFlag{Name: "estimate", Usage: "dpr's `ESTIMATE`, else its own default"},
 		&cli.StringFlag{Name: "marker", Usage: "dpr's `MARKER`, else its own default"},
+		&cli.StringFlag{Name: "orphans", Usage: "dpr's `ORPHANS`, else its own default"},
 		&cli.Uint64Flag{Name: "max-load", Usage: "dpr's MaxLoad"},
 		&cli.StringFlag{Name: "link", Usage: "`RATE` of each server's link, such as 8mbit"},
 		&cli.StringFlag{Name: "access-rate", Usage: "bytes per second that nginx gives a connection, such as 64k (`RATE`)"},
@@ -66,7 +67,7 @@ func up(c *cli.Context) error {
 		Kernel: c.String("kernel"), Memory: c.Int("memory"), NoDPR: c.Bool("no-dpr"),
 		DPR: lab.DPRConfig{
 			Policy: c.String("policy"), Hash: c.String("hash"), Estimate: c.String("estimate"),
-			Marker: c.String("marker"), MaxLoad: c.Uint64("max-load"),
+			Marker: c.String("marker"), Orphans: c.String("orphans"), MaxLoad: c.Uint64("max-load"),
 		},
 		Link: c.String("link"), AccessRate: c.String("access-rate"), Progress: os.Stderr,
 	})

@@ -22,6 +22,7 @@ func reliabilityCommands() []*cli.Command {
 			&cli.IntFlag{Name: "events", Value: 1000, Usage: "`N` events"},
 			&cli.IntFlag{Name: "seconds", Value: 4500, Usage: "begin no event after `N` seconds"},
 			&cli.IntFlag{Name: "users", Value: 8, Usage: "`N` connections at a time of each of the three clients"},
+			&cli.StringFlag{Name: "orphans", Value: "reset", Usage: "what hosts do with segments of connections that they do not know: `reset` or ask"},
 			&cli.BoolFlag{Name: "fast", Usage: "no events that take many seconds: no power-off, no long cuts"},
 			&cli.StringFlag{Name: "kernel", Value: "6.1", Usage: "`VERSION` of the servers' kernel: a series, such as 6.12, or a release"},
 			&cli.StringFlag{Name: "out", Value: reliability.File, Usage: "`FILE` that takes the result"}),
@@ -59,7 +60,7 @@ func runChaos(c *cli.Context) error {
 	ctx, stop := interruptible(c)
 	defer stop()
 	return chaos.Main(ctx, chaos.Options{
-		Lab: labNameOr(c, "chaos"), Kernel: c.String("kernel"), Seed: seedOr(c), Events: c.Int("events"),
+		Lab: labNameOr(c, "chaos"), Kernel: c.String("kernel"), Orphans: c.String("orphans"), Seed: seedOr(c), Events: c.Int("events"),
 		Limit: time.Duration(c.Int("seconds")) * time.Second, Fast: c.Bool("fast"), Users: c.Int("users"),
 		File: c.String("out"), Stdout: os.Stdout, Progress: os.Stderr,
 	})

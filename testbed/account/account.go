@@ -14,9 +14,9 @@
 // reads, so a reading knows the balance within bounds: those of one that was
 // made while nothing came are equal. A [Ledger] wants all readings to agree.
 //
-// It holds with orphans = "reset": questions about orphans are sent by the
-// tunnel, and counted, without a packet that came in. Packets that are fragmented
-// or segmented for the tunnel count several times; nothing here sends any.
+// Questions and claims about orphans are sent by the tunnel without a packet that
+// came in: redirected is what was sent less those. Packets that are fragmented or
+// segmented for the tunnel count several times; nothing here sends any.
 package account
 
 import (
@@ -52,9 +52,12 @@ table ip account {
 }
 `
 
-// redirected is the counter of packets that were handed on: also of offers sent
-// back, and of ICMP errors.
-const redirected = "tx_packets"
+// sent is the counter of packets that went to peers: also of offers sent back, of
+// ICMP errors, and of messages.
+const (
+	sent     = "tx_packets"
+	messages = "tx_owner_messages"
+)
 
 // reasons are the counters of packets that went no further, each for its reason. A
 // SYN that waits for its listener comes in again.
@@ -63,17 +66,18 @@ var reasons = []string{
 	"rx_stranger", "rx_malformed", "rx_nested", "rx_bad_address", "rx_not_served", "rx_ecn", "rx_checksum", "rx_reset",
 	"rx_no_memory", "rx_listener_deferred",
 	"offer_late", "offer_unknown",
+	"owner_asked", "owner_waited", "owner_limited", "rx_owner_asked", "owner_found", "rx_owner_refused",
 }
 
 // Entry is what passed one side of the hook.
 type Entry struct{ In, Passed uint64 }
 
-// Reading is what a server counted.
+// Reading is what a server counted: one after the other were read First, Earlier,
+// Stats and Last.
 type Reading struct {
-	// First and Last were read before and after Stats.
 	First, Last Entry
-	// Stats are dpr's counters by name.
-	Stats map[string]uint64
+	// Earlier and Stats are dpr's counters by name.
+	Earlier, Stats map[string]uint64
 }
 
 // Install has a server count, from 0.
@@ -92,7 +96,7 @@ func Install(ctx context.Context, l *lab.Lab, server string) error {
 // Read reads a server's counters.
 func Read(ctx context.Context, l *lab.Lab, server string) (Reading, error) {
 	const list = "nft -j list table ip account"
-	out, err := l.Output(ctx, server, "sh", "-ec", list+"; dprctl stats --json; "+list)
+	out, err := l.Output(ctx, server, "sh", "-ec", list+"; dprctl stats --json; dprctl stats --json; "+list)
 	if err != nil {
 		return Reading{}, fmt.Errorf("books of %s: %w", server, err)
 	}
@@ -107,12 +111,12 @@ func parse(in io.Reader) (Reading, error) {
 	var first, last ruleset
 	var r Reading
 	dec := json.NewDecoder(in)
-	for _, v := range []any{&first, &r.Stats, &last} {
+	for _, v := range []any{&first, &r.Earlier, &r.Stats, &last} {
 		if err := dec.Decode(v); err != nil {
 			return r, err
 		}
 	}
-	for _, name := range append([]string{redirected}, reasons...) {
+	for _, name := range append([]string{sent, messages}, reasons...) {
 		if _, ok := r.Stats[name]; !ok {
 			return r, fmt.Errorf("dprctl stats has no %s", name)
 		}
@@ -164,8 +168,8 @@ func (s ruleset) entry() (e Entry, err error) {
 	return e, err
 }
 
-// Redirected is how many packets were handed on.
-func (r Reading) Redirected() uint64 { return r.Stats[redirected] }
+// Redirected is how many of the packets that came in were handed on.
+func (r Reading) Redirected() uint64 { return r.Stats[sent] - r.Stats[messages] }
 
 // Dropped are the packets that went no further, by reason.
 func (r Reading) Dropped() map[string]uint64 {
@@ -180,11 +184,18 @@ func (r Reading) Dropped() map[string]uint64 {
 
 // bounds are those of the balance.
 func (r Reading) bounds() (low, high int64) {
-	out := r.Redirected()
-	for _, n := range r.Dropped() {
-		out += n
+	low = int64(r.First.Passed+out(r.Earlier)) - int64(r.Stats[messages]) - int64(r.Last.In)
+	high = int64(r.Last.Passed+out(r.Stats)) - int64(r.Earlier[messages]) - int64(r.First.In)
+	return low, high
+}
+
+// out is what went to peers, or nowhere.
+func out(stats map[string]uint64) uint64 {
+	n := stats[sent]
+	for _, name := range reasons {
+		n += stats[name]
 	}
-	return int64(r.First.Passed+out) - int64(r.Last.In), int64(r.Last.Passed+out) - int64(r.First.In)
+	return n
 }
 
 // ErrUnbalanced is what a ledger returns when packets are missing or too many.

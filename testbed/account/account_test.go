@@ -32,7 +32,13 @@ func counters(n map[string]int) string {
 	return "{" + strings.Join(all, ",") + "}\n"
 }
 
-func read(t *testing.T, text ...string) Reading {
+func read(t *testing.T, first, stats, last string) Reading {
+	t.Helper()
+	return readChanging(t, first, stats, stats, last)
+}
+
+// readChanging is a reading in which dpr's counters change.
+func readChanging(t *testing.T, text ...string) Reading {
 	t.Helper()
 	r, err := parse(strings.NewReader(strings.Join(text, "")))
 	if err != nil {
@@ -57,6 +63,7 @@ func TestBalance(t *testing.T) {
 		if err := l.Add(less); !errors.Is(err, ErrUnbalanced) {
 			t.Fatalf("a lost packet: %v", err)
 		}
+		less.Earlier[reason]++
 		less.Stats[reason]++
 		l = Opened()
 		if err := l.Add(less); err != nil {
@@ -78,6 +85,33 @@ func TestBalanceWhilePacketsCome(t *testing.T) {
 	lost := read(t, rules([3]int{120, 0, 0}, [3]int{60, 0, 0}), counters(map[string]int{"tx_packets": 45}), rules([3]int{130, 0, 0}, [3]int{62, 0, 0}))
 	if err := l.Add(lost); !errors.Is(err, ErrUnbalanced) {
 		t.Error(err)
+	}
+}
+
+// A question about an orphan is put to three peers: of one packet that came in
+// three more go out.
+func TestBalanceOfMessages(t *testing.T) {
+	asked := counters(map[string]int{"owner_asked": 1, "tx_packets": 3, "tx_owner_messages": 3})
+	one, none := rules([3]int{1, 0, 0}, [3]int{}), rules([3]int{}, [3]int{})
+	l := Opened()
+	if err := l.Add(read(t, one, asked, one)); err != nil {
+		t.Error(err)
+	}
+	if r := read(t, one, asked, one); r.Redirected() != 0 {
+		t.Errorf("%d redirected", r.Redirected())
+	}
+	// It comes while the counters are read, which shows any of it or nothing.
+	for _, stats := range []map[string]int{
+		{}, {"owner_asked": 1}, {"tx_packets": 2}, {"tx_owner_messages": 3}, {"tx_packets": 3, "tx_owner_messages": 1},
+	} {
+		l = Opened()
+		if err := l.Add(readChanging(t, none, counters(stats), asked, one)); err != nil {
+			t.Errorf("%v: %v", stats, err)
+		}
+		l = Opened()
+		if err := l.Add(readChanging(t, none, counters(nil), counters(stats), one)); err != nil {
+			t.Errorf("%v: %v", stats, err)
+		}
 	}
 }
 
@@ -104,8 +138,9 @@ func TestParseRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing":       "",
 		"no counters":   `{"nftables":[]}` + counters(nil) + good,
-		"no stats":      good + "{}" + good,
-		"no second one": good + counters(nil),
+		"no stats":      good + counters(nil) + "{}" + good,
+		"stats once":    good + counters(nil) + good,
+		"no second one": good + counters(nil) + counters(nil),
 	} {
 		if _, err := parse(strings.NewReader(text)); err == nil {
 			t.Errorf("%s passed", name)

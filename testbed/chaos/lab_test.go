@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 		loadClient: func(ctx context.Context) error { return load.Serve(ctx, os.Stdin, os.Stdout) },
 	})
 	os.Exit(labtest.Run(m, labtest.BootTimeout, &shared, func(context.Context) (lab.Config, error) {
-		return Config(labName, "", os.Stderr), nil
+		// The books are harder to keep where questions are asked.
+		return Config(Options{Lab: labName, Orphans: "ask", Progress: os.Stderr}), nil
 	}))
 }
 

@@ -32,6 +32,9 @@ type Options struct {
 	// down first.
 	Lab    string
 	Kernel string
+	// Orphans is what hosts do with segments of connections that they do not know,
+	// "reset" or "ask"; "" is dpr's default.
+	Orphans string
 	// Seed determines the schedule, and what the clients do.
 	Seed uint64
 	// Events and Limit bound the run: what is reached first ends it.
@@ -52,7 +55,7 @@ func Main(ctx context.Context, o Options) (err error) {
 	if err := lab.Down(ctx, o.Lab); err != nil {
 		return fmt.Errorf("chaos: remove the last one's lab: %w", err)
 	}
-	l, err := lab.Up(ctx, Config(o.Lab, o.Kernel, o.Progress))
+	l, err := lab.Up(ctx, Config(o))
 	if err != nil {
 		return fmt.Errorf("chaos: %w", err)
 	}
@@ -65,10 +68,10 @@ func Main(ctx context.Context, o Options) (err error) {
 }
 
 // Config is the lab that chaos wants.
-func Config(name, kernel string, progress io.Writer) lab.Config {
+func Config(o Options) lab.Config {
 	return lab.Config{
-		Name: name, Servers: servers, Clients: clients, Kernel: kernel,
-		DPR: lab.DPRConfig{Policy: filePolicy}, Progress: progress,
+		Name: o.Lab, Servers: servers, Clients: clients, Kernel: o.Kernel,
+		DPR: lab.DPRConfig{Policy: filePolicy, Orphans: o.Orphans}, Progress: o.Progress,
 	}
 }
 

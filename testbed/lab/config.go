@@ -51,9 +51,9 @@ type Config struct {
 // DPRConfig is what a server's /etc/dpr/dpr.toml says. A zero value leaves the
 // key out, so that dpr's own default holds.
 type DPRConfig struct {
-	Policy, Hash, Estimate, Marker string
-	MaxLoad                        uint64
-	ReportPeriod                   time.Duration
+	Policy, Hash, Estimate, Marker, Orphans string
+	MaxLoad                                 uint64
+	ReportPeriod                            time.Duration
 }
 
 var (

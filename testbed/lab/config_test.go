@@ -73,9 +73,10 @@ func TestMakeHosts(t *testing.T) {
 }
 
 func TestDprToml(t *testing.T) {
-	got := dprToml(DPRConfig{Policy: "inverse", MaxLoad: 7, ReportPeriod: 500 * time.Millisecond}, "10.77.0.11")
+	got := dprToml(DPRConfig{Policy: "inverse", Orphans: "ask", MaxLoad: 7, ReportPeriod: 500 * time.Millisecond}, "10.77.0.11")
 	want := `address = "10.77.0.11"
 policy = "inverse"
+orphans = "ask"
 max_load = 7
 
 [report]

@@ -32,6 +32,7 @@ func dprToml(c DPRConfig, address string) string {
 	text("hash", c.Hash)
 	text("estimate", c.Estimate)
 	text("marker", c.Marker)
+	text("orphans", c.Orphans)
 	switch c.MaxLoad {
 	case 0:
 	case dprnl.MaxLoadAuto:

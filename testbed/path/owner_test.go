@@ -74,6 +74,7 @@ func TestOwnerFound(t *testing.T) {
 		}
 		wantChange(t, d, dprnl.StatOwnerFound, len(moved))
 		wantChange(t, b, dprnl.StatOwnerClaimed, len(moved))
+		wantChange(t, b, dprnl.StatTxOwnerMessages, len(moved))
 		lost.wantReset(t)
 		connect(t, k.c, k.a.service()).wantServed(t, "D")
 	})
@@ -403,11 +404,16 @@ func TestOwnerRate(t *testing.T) {
 			r.send(t, k.d, s.segment("A", "").Bytes())
 		}
 		took := time.Since(start)
-		asked := d.changes(t)[dprnl.StatOwnerAsked]
+		changes := d.changes(t)
+		asked := changes[dprnl.StatOwnerAsked]
 		most := uint64(20_000 * (1 + took.Seconds()) / peers)
 		t.Logf("%d strays in %v: %d asked for, at most %d may be", strays, took, asked, most)
 		if asked == 0 || asked > most {
 			t.Errorf("%d asked for, want some, and no more than %d", asked, most)
+		}
+		messages := changes[dprnl.StatTxOwnerMessages]
+		if left := changes[dprnl.StatTxPackets] + changes[dprnl.StatTxNoRoute]; messages != left || messages < asked*peers {
+			t.Errorf("%d messages for %d questions, and %d packets sent or without route", messages, asked, left)
 		}
 	})
 }

@@ -609,15 +609,18 @@ const (
 	StatOwnerUnknown Stat = 53
 	// StatOwnerClaimed: connections that this host claimed.
 	StatOwnerClaimed Stat = 54
+	// StatTxOwnerMessages: questions and claims made for peers. Each counts as a
+	// packet sent to peers, or as a reason why it was not, too.
+	StatTxOwnerMessages Stat = 55
 	// StatRxOwnerAsked: questions of peers received.
-	StatRxOwnerAsked Stat = 55
+	StatRxOwnerAsked Stat = 56
 	// StatRxOwnerRefused: claims refused: not asked for, no room for a flow, or
 	// it has one by now.
-	StatRxOwnerRefused Stat = 56
+	StatRxOwnerRefused Stat = 57
 	// StatFlows: gauge; flows now.
-	StatFlows Stat = 57
+	StatFlows Stat = 58
 	// StatFlowsLive: gauge; flows in state SYN or established now.
-	StatFlowsLive Stat = 58
+	StatFlowsLive Stat = 59
 )
 
 var statTable = [...]statInfo{
@@ -675,8 +678,9 @@ var statTable = [...]statInfo{
 	52: {"owner_found", "Orphans (enum dpr_orphans): connections that got a flow: a peer claimed them.", false},
 	53: {"owner_unknown", "Orphans (enum dpr_orphans): segments left to the stack, which answers with a RST: no peer claimed the connection.", false},
 	54: {"owner_claimed", "Orphans (enum dpr_orphans): connections that this host claimed.", false},
-	55: {"rx_owner_asked", "Orphans (enum dpr_orphans): questions of peers received.", false},
-	56: {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, no room for a flow, or it has one by now.", false},
-	57: {"flows", "Gauges: flows now.", true},
-	58: {"flows_live", "Gauges: flows in state SYN or established now.", true},
+	55: {"tx_owner_messages", "Orphans (enum dpr_orphans): questions and claims made for peers. Each counts as a packet sent to peers, or as a reason why it was not, too.", false},
+	56: {"rx_owner_asked", "Orphans (enum dpr_orphans): questions of peers received.", false},
+	57: {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, no room for a flow, or it has one by now.", false},
+	58: {"flows", "Gauges: flows now.", true},
+	59: {"flows_live", "Gauges: flows in state SYN or established now.", true},
 }
