@@ -46,12 +46,11 @@ func (f *fuzzer) packets(ctx context.Context) (err error) {
 			return fmt.Errorf("load %d, after %d packets: %w", n+1, r.Packets, err)
 		}
 		spent += time.Since(begin)
-		if r.LastFree, err = freeMemory(); err != nil {
+		free, err := freeMemory()
+		if err != nil {
 			return err
 		}
-		if n == 0 {
-			r.FirstFree = r.LastFree
-		}
+		r.Free = append(r.Free, free)
 		if n%10 == 0 {
 			if err := f.say("%d packets, %.0f a second", r.Packets, float64(r.Packets)/spent.Seconds()); err != nil {
 				return err

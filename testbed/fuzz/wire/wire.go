@@ -61,8 +61,7 @@ type PacketsResults struct {
 	MostFlows  uint64            `json:"most_flows"`  // at a time
 	Accepted   int               `json:"accepted"`    // connections that a program took
 	Counters   map[string]uint64 `json:"counters"`    // of the module, over all loads
-	FirstFree  int64             `json:"first_free"`  // bytes of memory after the first load
-	LastFree   int64             `json:"last_free"`   // and after the last
+	Free       []int64           `json:"free"`        // bytes of memory after each load
 	NeverTaken []string          `json:"never_taken"` // counters that stayed 0
 }
 
