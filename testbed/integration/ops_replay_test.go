@@ -44,28 +44,34 @@ func payloads(t *testing.T, file string) [][]byte {
 // address of another server as their source.
 func replay(t *testing.T, l *lab.Lab, client, source, target string, datagrams [][]byte) {
 	t.Helper()
-	port := reportPort(t, target)
-	err := l.InNamespace(client, func() error {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
-		if err != nil {
-			return err
+	send := replayer(t, l, client, source, target)
+	for _, d := range datagrams {
+		if err := send(d); err != nil {
+			t.Fatal(err)
 		}
-		defer unix.Close(fd)
-		src, dst := netip.MustParseAddr(address(t, source)), netip.MustParseAddr(address(t, target))
-		n, err := net.LookupPort("udp", port)
-		if err != nil {
-			return err
-		}
-		for _, d := range datagrams {
-			to := &unix.SockaddrInet4{Addr: dst.As4()}
-			if err := unix.Sendto(fd, ipUDP(src, dst, uint16(n), d), 0, to); err != nil {
-				return err
-			}
-		}
-		return nil
+	}
+}
+
+// replayer is what replay sends by, until the test ends.
+func replayer(t *testing.T, l *lab.Lab, client, source, target string) func(datagram []byte) error {
+	t.Helper()
+	port, err := net.LookupPort("udp", reportPort(t, target))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, dst := netip.MustParseAddr(address(t, source)), netip.MustParseAddr(address(t, target))
+	var fd int
+	// A socket stays in the namespace that it was made in.
+	err = l.InNamespace(client, func() (err error) {
+		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return func(datagram []byte) error {
+		return unix.Sendto(fd, ipUDP(src, dst, uint16(port), datagram), 0, &unix.SockaddrInet4{Addr: dst.As4()})
 	}
 }
 

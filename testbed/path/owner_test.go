@@ -184,7 +184,7 @@ func TestOwnerUnknown(t *testing.T) {
 			t.Errorf("RST %v, want it to be believed", p)
 		}
 		d.want(t, counts{dprnl.StatOwnerAsked: 3, dprnl.StatOwnerWaited: 3, dprnl.StatOwnerUnknown: 1,
-			dprnl.StatTxPackets: 3, dprnl.StatTxBytes: some})
+			dprnl.StatTxPackets: 3, dprnl.StatTxOwnerMessages: 3, dprnl.StatTxBytes: some})
 		b.want(t, counts{dprnl.StatRxOwnerAsked: 3})
 	})
 }
