@@ -5,6 +5,8 @@ package config
 import (
 	"strconv"
 	"strings"
+
+	"github.com/BurntSushi/toml"
 )
 
 // locate maps the keys of a file that is known to be valid TOML to the lines
@@ -79,13 +81,31 @@ func first(key string) (part, rest string) {
 		}
 	}
 	if strings.HasPrefix(key, `"`) {
-		if quoted, err := strconv.QuotedPrefix(key); err == nil {
-			if part, err := strconv.Unquote(quoted); err == nil {
-				return part, key[len(quoted):]
-			}
+		if part, rest, ok := unquote(key); ok {
+			return part, rest
 		}
 	}
 	return key[:end], key[end:]
+}
+
+// unquote cuts off the basic string that a text begins with. What its escapes mean
+// the parser knows.
+func unquote(text string) (part, rest string, ok bool) {
+	end := 1
+	for end < len(text) && text[end] != '"' {
+		if text[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	if end >= len(text) {
+		return "", "", false
+	}
+	var v struct{ Part string }
+	if _, err := toml.Decode("part = "+text[:end+1], &v); err != nil {
+		return "", "", false
+	}
+	return v.Part, text[end+1:], true
 }
 
 // resolve names the table that a header opens: a part that is an array of
