@@ -257,8 +257,8 @@ enum dpr_flow_state {
  * @DPR_CONFIG_A_WEIGHT: u32, 1 to DPR_MAX_WEIGHT; this host's relative capacity,
  *	as DPR_PEER_A_WEIGHT is a peer's; default 1.
  * @DPR_CONFIG_A_MAX_FLOWS: u32, 1 to DPR_MAX_FLOWS; default 1048576. Beyond it
- *	the oldest embryonic flow gives way; if there is none the connection
- *	is served here.
+ *	the oldest embryonic flow gives way, if its client has been silent for
+ *	3 s; if there is none the connection is served here.
  * @DPR_CONFIG_A_REPORT_MAX_AGE: u32 ms, 1 to DPR_MAX_TIMEOUT; default 3000. A
  *	peer whose report is older gets no new connections.
  * @DPR_CONFIG_A_TIMEOUT_SYN: u32 ms, 1 to DPR_MAX_TIMEOUT; default 60000.

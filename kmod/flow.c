@@ -12,6 +12,12 @@
  */
 #define DPR_END_WINDOW	65535
 
+/*
+ * How long a handshake is left in peace: a round trip, and the second after
+ * which a lost segment of it comes again (RFC 6298).
+ */
+#define DPR_FLOW_GRACE	(3 * HZ)
+
 static struct kmem_cache *dpr_flow_cache;
 
 /**
@@ -181,16 +187,18 @@ u8 dpr_flow_take_back(struct dpr_net *dn, struct dpr_flow *flow)
 }
 
 /*
- * Removes the oldest embryonic flow of a shard, in softirq. False if it has
- * none.
+ * Removes the oldest embryonic flow of a shard, in softirq, if its last SYN is
+ * older than @grace. False if there is none.
  */
-static bool dpr_flow_evict_from(struct dpr_net *dn, u32 shard)
+static bool dpr_flow_evict_from(struct dpr_net *dn, u32 shard, u32 grace)
 {
 	struct dpr_embryos *embryos = &dn->embryos[shard];
 	struct dpr_flow *flow;
 
 	spin_lock(&embryos->lock);
 	list_for_each_entry(flow, &embryos->list, embryo) {
+		if ((u32)jiffies - READ_ONCE(flow->last) < grace)
+			break;
 		/* Fails for one that is just leaving the list by itself. */
 		if (cmpxchg(&flow->state, DPR_FLOW_SYN, DPR_FLOW_GONE) !=
 		    DPR_FLOW_SYN)
@@ -205,16 +213,23 @@ static bool dpr_flow_evict_from(struct dpr_net *dn, u32 shard)
 	return false;
 }
 
-/* Takes a place in the table, at the cost of an embryonic flow if need be. */
+/*
+ * Takes a place in the table, at the cost of an embryonic flow if need be.
+ *
+ * A new connection does not take that of one whose handshake may be under way:
+ * in a flood all handshakes would fail. It is served here, where SYN cookies
+ * help. One that is known to live may.
+ */
 static bool dpr_flow_reserve(struct dpr_net *dn, const struct dpr_config *cfg,
-			     u32 shard)
+			     const struct dpr_segment *seg, u32 shard)
 {
-	u32 i;
+	u32 i, grace = seg->syn ? DPR_FLOW_GRACE : 0;
 
 	if (atomic_inc_return(&dn->flow_count) <= cfg->max_flows)
 		return true;
 	for (i = 0; i < DPR_EMBRYO_SHARDS; i++)
-		if (dpr_flow_evict_from(dn, (shard + i) % DPR_EMBRYO_SHARDS))
+		if (dpr_flow_evict_from(dn, (shard + i) % DPR_EMBRYO_SHARDS,
+					grace))
 			return true;
 	atomic_dec(&dn->flow_count);
 	return false;
@@ -284,7 +299,7 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 	struct dpr_flow *flow, *old;
 	u32 shard = (u32)raw_smp_processor_id() % DPR_EMBRYO_SHARDS;
 
-	if (!dpr_flow_reserve(dn, cfg, shard))
+	if (!dpr_flow_reserve(dn, cfg, seg, shard))
 		return ERR_PTR(-ENOSPC);
 	flow = kmem_cache_alloc(dpr_flow_cache, GFP_ATOMIC | __GFP_NOWARN);
 	if (!flow || !dpr_peer_get(peer)) {
@@ -340,6 +355,18 @@ static u8 dpr_flow_next(const struct dpr_flow *flow,
 	return state;
 }
 
+/* The client sent its SYN again: others are the oldest now. */
+static void dpr_flow_refresh_embryo(struct dpr_net *dn, struct dpr_flow *flow)
+{
+	struct dpr_embryos *embryos = &dn->embryos[flow->shard];
+
+	spin_lock(&embryos->lock);
+	/* Whoever changes the state takes it off the list afterwards. */
+	if (READ_ONCE(flow->state) == DPR_FLOW_SYN)
+		list_move_tail(&flow->embryo, &embryos->list);
+	spin_unlock(&embryos->lock);
+}
+
 static void dpr_flow_move(struct dpr_net *dn, struct dpr_flow *flow, u8 state,
 			  u8 next)
 {
@@ -370,8 +397,11 @@ void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 	if (state == DPR_FLOW_GONE)
 		return;
 	next = dpr_flow_next(flow, seg, state);
-	if (READ_ONCE(flow->last) != now)
+	if (READ_ONCE(flow->last) != now) {
 		WRITE_ONCE(flow->last, now);
+		if (unlikely(state == DPR_FLOW_SYN && next == DPR_FLOW_SYN))
+			dpr_flow_refresh_embryo(dn, flow);
+	}
 	if (seg->has_ack && !seg->rst)
 		WRITE_ONCE(flow->ack, seg->ack);
 	/* The data of a SYN on a connection that lives is not this one's. */

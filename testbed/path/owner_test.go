@@ -80,6 +80,29 @@ func TestOwnerFound(t *testing.T) {
 	})
 }
 
+// A connection that a peer claims is known to live: in a full table it takes the
+// place of one that has shown no more than a SYN.
+func TestOwnerInFullTable(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		k := newTakeover(t, m)
+		moved := connect(t, k.c, k.a.service())
+		moved.wantServed(t, "B")
+		k.die(t, dprnl.OrphansAsk)
+		k.d.report(t, k.b, 0)
+		k.d.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyLowest), State: ptr(dprnl.StateDraining), MaxFlows: ptr(uint32(1))})
+		d := k.d.meter(t)
+		half := k.raw(t, addrR).talk(k.d, 4000)
+		half.say(t, "S", "")
+		half.hear(t, "SA")
+		wantChange(t, d, dprnl.StatRedirected, 1)
+		moved.wantServed(t, "B")
+		wantChange(t, d, dprnl.StatOwnerFound, 1)
+		wantChange(t, d, dprnl.StatFlowsEvicted, 1)
+		// Not a few seconds later.
+		wantChange(t, d, dprnl.StatRxOwnerRefused, 0)
+	})
+}
+
 // Where the stateless policy has been before, the hash says nothing of connections
 // that another host redirected: they are asked for.
 func TestOwnerAfterStateless(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
+	"time"
 
 	"dpr/testbed/path/wire"
 	"dpr/userland/dprnl"
@@ -53,15 +54,17 @@ func TestTableFull(t *testing.T) {
 	})
 }
 
-// A flood of SYNs from everywhere pushes out only what has shown no more than a
-// SYN, the oldest first; connections that live stay, and new ones are made.
+// A flood of SYNs from everywhere takes the places that are left, and no other:
+// connections that live stay, a handshake that is under way is made, new ones are
+// served where they come. Of what has shown no more than a SYN the oldest gives way
+// when it is 3 s old.
 //
 //	C, R (flood) ── switch ── A (max_flows 64)
 //	                   └───── B
-func TestSynFloodEviction(t *testing.T) {
+func TestSynFlood(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		c := newCluster(t, m)
-		const limit, flood = 64, 1000
+		const limit, flood = 64, 300
 		c.a.set(t, dprnl.ConfigUpdate{MaxFlows: ptr(uint32(limit))})
 		var kept []*conn
 		for range 8 {
@@ -74,36 +77,52 @@ func TestSynFloodEviction(t *testing.T) {
 		spoofed := func(i int) netip.AddrPort {
 			return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, 0, byte(210 + i%40)}), uint16(1024+i))
 		}
-		for i := range flood {
-			s := wire.Segment{Src: spoofed(i), Dst: c.a.service(), Flags: "S", Seq: uint32(i)}
-			r.send(t, c.a, s.Bytes())
-		}
-		// The last ones may still be on their way.
-		eventually(t, func() error {
-			if n := a.changes(t)[dprnl.StatRedirected]; n < flood {
-				return fmt.Errorf("%d SYNs redirected of %d", n, flood)
+		syns := func(from, to int) {
+			for i := from; i < to; i++ {
+				s := wire.Segment{Src: spoofed(i), Dst: c.a.service(), Flags: "S", Seq: uint32(i)}
+				r.send(t, c.a, s.Bytes())
 			}
-			return nil
-		})
-		a.want(t, counts{dprnl.StatRedirected: flood, dprnl.StatFlowsEvicted: flood - (limit - 8),
+		}
+		handled := func(n uint64) {
+			eventually(t, func() error {
+				got := a.changes(t)
+				if done := got[dprnl.StatRedirected] + got[dprnl.StatServedTableFull]; done < n {
+					return fmt.Errorf("%d SYNs of %d were handled", done, n)
+				}
+				return nil
+			})
+		}
+		syns(0, limit-8-1)
+		slow := r.talk(c.a, 4000)
+		slow.say(t, "S", "")
+		slow.hear(t, "SA")
+		syns(limit-8-1, flood)
+		handled(flood + 1)
+		slow.say(t, "A", "")
+		slow.wantServed(t, "B")
+		connect(t, c.c, c.a.service()).wantServed(t, "A")
+		a.want(t, counts{dprnl.StatRedirected: limit - 8, dprnl.StatServedTableFull: flood - (limit - 8 - 1) + 1,
 			dprnl.StatTxPackets: some, dprnl.StatTxBytes: some, dprnl.StatTxError: maybe})
-		flows := c.a.flows(t)
-		if len(flows) != limit {
-			t.Errorf("%d flows, want %d", len(flows), limit)
+		if n := len(c.a.flows(t)); n != limit {
+			t.Errorf("%d flows, want %d", n, limit)
 		}
-		newest := map[netip.AddrPort]bool{}
-		for i := flood - (limit - 8); i < flood; i++ {
-			newest[spoofed(i)] = true
-		}
-		for _, f := range flows {
+
+		time.Sleep(3500 * time.Millisecond)
+		a = c.a.meter(t)
+		// One that was sent again is young.
+		syns(0, 1)
+		connect(t, c.c, c.a.service()).wantServed(t, "B")
+		a.want(t, counts{dprnl.StatRedirected: 1, dprnl.StatFlowsEvicted: 1, dprnl.StatSynRetransmitted: 1,
+			dprnl.StatTxPackets: some, dprnl.StatTxBytes: some, dprnl.StatTxError: maybe})
+		for _, f := range c.a.flows(t) {
 			// Each CPU has a list of its own.
-			if runtime.NumCPU() == 1 && f.State == dprnl.FlowSyn && !newest[f.Client] {
-				t.Errorf("%v is still there, though older ones should have gone first", f.Client)
+			if runtime.NumCPU() == 1 && f.Client == spoofed(1) {
+				t.Errorf("%v is still there, though the oldest should have gone first", f.Client)
 			}
 		}
 		for _, k := range kept {
 			k.wantServed(t, "B")
 		}
-		connect(t, c.c, c.a.service()).wantServed(t, "B")
+		slow.wantServed(t, "B")
 	})
 }

@@ -5,13 +5,17 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
+	"dpr/testbed/fuzz/wire"
 	"dpr/userland/dprnl"
 )
 
@@ -112,10 +116,11 @@ type honest struct {
 	mu     sync.Mutex
 	took   []time.Duration
 	failed int
+	why    map[string]int
 }
 
 func (c *cluster) honest(ctx context.Context) *honest {
-	h := &honest{stop: make(chan struct{})}
+	h := &honest{stop: make(chan struct{}), why: map[string]int{}}
 	for range 4 {
 		h.wg.Go(func() {
 			for {
@@ -135,6 +140,7 @@ func (c *cluster) honest(ctx context.Context) *honest {
 				h.took = append(h.took, time.Since(start))
 				if err != nil {
 					h.failed++
+					h.why[reason(err)]++
 				}
 				h.mu.Unlock()
 			}
@@ -143,10 +149,24 @@ func (c *cluster) honest(ctx context.Context) *honest {
 	return h
 }
 
-// end returns how many connections were tried, how many of them failed, and the
-// median and the 99th percentile of what they took, in ms.
-func (h *honest) end() (tried, failed int, took []float64) {
+// reason is what an error has in common with others of its kind.
+func reason(err error) string {
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return os.ErrDeadlineExceeded.Error()
+	default:
+		return err.Error()
+	}
+}
+
+// end says how many connections were tried, how many of them failed, and why, and
+// the median and the 99th percentile of what they took, in ms.
+func (h *honest) end(r *wire.Flood) {
 	close(h.stop)
 	h.wg.Wait()
-	return len(h.took), h.failed, []float64{percentile(h.took, 50), percentile(h.took, 99)}
+	r.Honest, r.Failed, r.Why = len(h.took), h.failed, h.why
+	r.Connect = []float64{percentile(h.took, 50), percentile(h.took, 99)}
 }

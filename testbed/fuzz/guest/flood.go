@@ -105,7 +105,7 @@ func (f *fuzzer) flooded(ctx context.Context, c *cluster, live *connections, a a
 		return r, err
 	}
 	took := time.Since(start)
-	r.Honest, r.Failed, r.Connect = honest.end()
+	honest.end(&r)
 	r.Flows, r.Memory = meter.end(before)
 	if err := live.ask(ctx); err != nil {
 		return r, err
@@ -122,7 +122,7 @@ func (f *fuzzer) judge(c *cluster, r wire.Flood) error {
 		err = errors.Join(err, f.fail("%s: %d of %d connections lost", r.Attack, r.Lost, r.Kept))
 	}
 	if r.Honest == 0 || float64(r.Failed) > 0.01*float64(r.Honest) {
-		err = errors.Join(err, f.fail("%s: %d of %d new connections failed", r.Attack, r.Failed, r.Honest))
+		err = errors.Join(err, f.fail("%s: %d of %d new connections failed: %v", r.Attack, r.Failed, r.Honest, r.Why))
 	}
 	if r.Flows > uint64(c.maxFlows) {
 		err = errors.Join(err, f.fail("%s: %d flows, with a bound of %d", r.Attack, r.Flows, c.maxFlows))
@@ -178,7 +178,12 @@ func percentile(all []time.Duration, p int) float64 {
 	return float64(all[(len(all)-1)*p/100].Microseconds()) / 1000
 }
 
-// meter notes the largest table and the least free memory, until it is ended.
+// expireBudget is how many flows are looked at ten times a second, as dpr-cleanup
+// would.
+const expireBudget = 4096
+
+// meter notes the largest table and the least free memory, and cleans the table up,
+// until it is ended.
 type meter struct {
 	stop  chan struct{}
 	done  chan struct{}
@@ -195,6 +200,7 @@ func (c *cluster) meter(ctx context.Context) *meter {
 			if s, err := c.a.dpr.Stats(ctx); err == nil {
 				m.flows.Store(max(m.flows.Load(), s.Get(dprnl.StatFlows)))
 			}
+			_, _ = c.a.dpr.Expire(ctx, expireBudget) // what it does not do shows
 			if free, err := memFree(); err == nil {
 				m.free.Store(min(m.free.Load(), free))
 			}

@@ -94,14 +94,15 @@ type FloodResults struct {
 
 // Flood is what one attack did.
 type Flood struct {
-	Attack    string    `json:"attack"`
-	Sent      int       `json:"sent"`
-	PerSecond float64   `json:"per_second"`
-	Kept      int       `json:"kept"`       // connections that lived before
-	Lost      int       `json:"lost"`       // of these
-	Honest    int       `json:"honest"`     // new connections that were tried
-	Failed    int       `json:"failed"`     // of these
-	Connect   []float64 `json:"connect_ms"` // time that a new connection took, median and 99th percentile
-	Flows     uint64    `json:"flows"`      // most at a time
-	Memory    int64     `json:"memory"`     // bytes that were taken meanwhile
+	Attack    string         `json:"attack"`
+	Sent      int            `json:"sent"`
+	PerSecond float64        `json:"per_second"`
+	Kept      int            `json:"kept"`          // connections that lived before
+	Lost      int            `json:"lost"`          // of these
+	Honest    int            `json:"honest"`        // new connections that were tried
+	Failed    int            `json:"failed"`        // of these
+	Why       map[string]int `json:"why,omitempty"` // errors, by kind
+	Connect   []float64      `json:"connect_ms"`    // time that a new connection took, median and 99th percentile
+	Flows     uint64         `json:"flows"`         // most at a time
+	Memory    int64          `json:"memory"`        // bytes that were taken meanwhile
 }
