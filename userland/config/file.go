@@ -104,10 +104,8 @@ func syntax(err error, text string) Mistake {
 	if message == "" {
 		message = pe.Error()
 	}
-	line := pe.Position.Line
-	// Of an escape at the text's end the parser tells the line before.
-	if strings.HasSuffix(text, `\`) && strings.HasSuffix(message, `'\`+"\x00'") {
-		line = strings.Count(text, "\n") + 1
-	}
+	// The parser's own line is wrong after an escape at the text's end, and in
+	// texts whose lines end in "\r\n".
+	line := strings.Count(text[:min(max(0, pe.Position.Start), len(text))], "\n") + 1
 	return Mistake{Line: line, Key: pe.LastKey, Message: message}
 }

@@ -18,6 +18,17 @@ func TestEscapeOfNothing(t *testing.T) {
 	}
 }
 
+// A file from elsewhere may have lines that end otherwise.
+func TestCarriageReturns(t *testing.T) {
+	for text, line := range map[string]int{"\"\r\n": 1, "a = 1\r\nb = \"x\r\nc = 1\r\n": 2, "a = 1\r\nb = = 2\r\n": 2, "a = 1\nb = \"x\nc = 1\n": 2} {
+		_, err := Parse("f.toml", []byte(text))
+		var e *Error
+		if !errors.As(err, &e) || len(e.Mistakes) != 1 || e.Mistakes[0].Line != line {
+			t.Errorf("%q: %v, want a mistake in line %d", text, err, line)
+		}
+	}
+}
+
 // A key may have no letters.
 func TestKeyOfNoLetters(t *testing.T) {
 	for text, line := range map[string]int{"\"\" = 0": 1, "\n# a comment\n\"\" = 0": 3, "[timeouts]\n\"\" = 0": 2} {
