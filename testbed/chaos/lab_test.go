@@ -78,14 +78,15 @@ func TestChaos(t *testing.T) {
 }
 
 // What dpr must not do is noticed: connections that it forgets when they are silent
-// for a second are found among those that fail, and nothing excuses them.
+// for a second are found among those that fail, and nothing excuses them. (With
+// orphans = "ask" none fails: their owners are found.)
 func TestChaosNotices(t *testing.T) {
 	c := newCluster(shared, ofLab(shared))
 	for _, host := range c.hosts.Hosts() {
 		if _, err := c.run(t.Context(), host, "dprctl", "policy", "set", "lowest"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.run(t.Context(), host, "dprctl", "config", "set", "--timeout-established", "1s"); err != nil {
+		if _, err := c.run(t.Context(), host, "dprctl", "config", "set", "--timeout-established", "1s", "--orphans", "reset"); err != nil {
 			t.Fatal(err)
 		}
 		defer func() {

@@ -106,7 +106,8 @@ func (l *loaded) configure(ctx context.Context) error {
 	hash, estimate, marker := dprnl.Hash(l.IntN(2)), dprnl.Estimate(l.IntN(2)), dprnl.Marker(l.IntN(2))
 	orphans, state := dprnl.Orphans(l.IntN(2)), dprnl.State(l.IntN(3))
 	// This host has few connections: a MaxLoad above them has it serve all.
-	most, load := uint32(1)<<l.IntN(11), uint64(l.IntN(4))
+	// A small table is full of handshakes that keep their places for 3 s.
+	most, load := uint32(1)<<l.IntN(14), uint64(l.IntN(4))
 	age, timeout := time.Duration(1+l.IntN(60_000))*time.Millisecond, time.Duration(1+l.IntN(20_000))*time.Millisecond
 	mean := uint64(dprnl.MaxLoadAuto)
 	for _, set := range []func(){
