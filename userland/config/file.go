@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 )
@@ -82,11 +83,16 @@ func read(path string) ([]byte, error) {
 
 // Parse reads the text of a file; the name is for errors. Key files are read.
 func Parse(name string, data []byte) (*Config, error) {
-	var tree map[string]any
-	if _, err := toml.Decode(string(data), &tree); err != nil {
-		return nil, &Error{name, []Mistake{syntax(err, string(data))}}
+	text := string(data)
+	// The parser takes the byte order mark of UTF-16 for nothing.
+	if i := notUTF8(text); i < len(text) {
+		return nil, &Error{name, []Mistake{{Line: lineOf(text, i), Message: fmt.Sprintf("byte %#x: the file is not UTF-8", text[i])}}}
 	}
-	d := &decoder{lines: locate(string(data))}
+	var tree map[string]any
+	if _, err := toml.Decode(text, &tree); err != nil {
+		return nil, &Error{name, []Mistake{syntax(err, text)}}
+	}
+	d := &decoder{lines: locate(text)}
 	c := d.config(table{d: d, values: tree})
 	if len(d.mistakes) > 0 {
 		slices.SortStableFunc(d.mistakes, func(a, b Mistake) int { return a.Line - b.Line })
@@ -94,6 +100,19 @@ func Parse(name string, data []byte) (*Config, error) {
 	}
 	return c, nil
 }
+
+// notUTF8 is the offset of the first byte that is none of UTF-8, or the end.
+func notUTF8(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)) {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// lineOf is the line, from 1, that an offset is in.
+func lineOf(text string, offset int) int { return strings.Count(text[:offset], "\n") + 1 }
 
 func syntax(err error, text string) Mistake {
 	var pe toml.ParseError
@@ -106,6 +125,6 @@ func syntax(err error, text string) Mistake {
 	}
 	// The parser's own line is wrong after an escape at the text's end, and in
 	// texts whose lines end in "\r\n".
-	line := strings.Count(text[:min(max(0, pe.Position.Start), len(text))], "\n") + 1
+	line := lineOf(text, min(max(0, pe.Position.Start), len(text)))
 	return Mistake{Line: line, Key: pe.LastKey, Message: message}
 }

@@ -4,6 +4,7 @@ package config
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -24,6 +25,17 @@ func TestCarriageReturns(t *testing.T) {
 		_, err := Parse("f.toml", []byte(text))
 		var e *Error
 		if !errors.As(err, &e) || len(e.Mistakes) != 1 || e.Mistakes[0].Line != line {
+			t.Errorf("%q: %v, want a mistake in line %d", text, err, line)
+		}
+	}
+}
+
+// A file of another encoding is told as one.
+func TestNotUTF8(t *testing.T) {
+	for text, line := range map[string]int{"\xff\xfe0=0": 1, "# \ufffd\na = \"\xe4\"\n": 2, "\xfe\xff\x00a": 1} {
+		_, err := Parse("f.toml", []byte(text))
+		var e *Error
+		if !errors.As(err, &e) || len(e.Mistakes) != 1 || e.Mistakes[0].Line != line || !strings.Contains(err.Error(), "not UTF-8") {
 			t.Errorf("%q: %v, want a mistake in line %d", text, err, line)
 		}
 	}
