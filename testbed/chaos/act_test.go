@@ -34,6 +34,8 @@ func TestLacks(t *testing.T) {
 		good + "nginx stopped":               true,
 		good + "state draining":              true,
 		"nginx running pid 99\nPORT ADDRESS": true,
+		// A process may have any number.
+		"nginx running pid 2804 restarts 80\nPORT ADDRESS\nstate active\n": true,
 	} {
 		if got := lacks(text) != nil; got != want {
 			t.Errorf("%q: %v", text, got)

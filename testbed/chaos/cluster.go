@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -271,6 +272,9 @@ func (c *cluster) configured(ctx context.Context, host string) error {
 	}
 }
 
+// servicePort is the line of dprctl service list that tells of the service.
+var servicePort = regexp.MustCompile(`(?m)^80\s`)
+
 // lacks says what a host's lists show to be missing.
 func lacks(text string) error {
 	for _, bad := range []string{"restarting", "stopped", "draining", "leaving"} {
@@ -278,7 +282,7 @@ func lacks(text string) error {
 			return fmt.Errorf("something is %s", bad)
 		}
 	}
-	if !strings.Contains(text, "80") {
+	if !servicePort.MatchString(text) {
 		return fmt.Errorf("no service")
 	}
 	return nil
