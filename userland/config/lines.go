@@ -17,9 +17,6 @@ func locate(text string) map[string]int {
 	lines := make(map[string]int)
 	counts := make(map[string]int)
 	note := func(path string, line int) {
-		if path == "" && lines[path] == 0 {
-			lines[path] = line // a key of no letters
-		}
 		for path != "" {
 			if lines[path] == 0 {
 				lines[path] = line
@@ -46,7 +43,11 @@ func locate(text string) map[string]int {
 			note(prefix, i+1)
 		case l == "" || strings.HasPrefix(l, "#"):
 		default:
-			note(join(prefix, strings.Join(split(l), ".")), i+1)
+			path := prefix
+			for _, part := range split(l) {
+				path = join(path, part)
+			}
+			note(path, i+1)
 		}
 	}
 	return lines
@@ -121,7 +122,11 @@ func resolve(parts []string, counts map[string]int) string {
 	return path
 }
 
+// join adds a key to a path. One of no letters is written as in the file.
 func join(prefix, key string) string {
+	if key == "" {
+		key = `""`
+	}
 	if prefix == "" {
 		return key
 	}

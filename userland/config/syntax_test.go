@@ -43,7 +43,7 @@ func TestNotUTF8(t *testing.T) {
 
 // A key may have no letters.
 func TestKeyOfNoLetters(t *testing.T) {
-	for text, line := range map[string]int{"\"\" = 0": 1, "\n# a comment\n\"\" = 0": 3, "[timeouts]\n\"\" = 0": 2} {
+	for text, line := range map[string]int{"\"\" = 0": 1, "\n# a comment\n\"\" = 0": 3, "[timeouts]\n\"\" = 0": 2, "\n\"\".\"\" = 0": 2, "[\"\"]\na = 1": 1} {
 		_, err := Parse("f.toml", []byte(text))
 		var e *Error
 		if !errors.As(err, &e) || len(e.Mistakes) != 1 || e.Mistakes[0].Line != line {
