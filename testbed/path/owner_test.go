@@ -305,6 +305,28 @@ func TestOwnerForged(t *testing.T) {
 	})
 }
 
+// lateClaim is a peer that was asked for a connection, and is to claim it late.
+type lateClaim struct {
+	addr  netip.Addr
+	claim func()
+}
+
+// lateClaim has D ask such a peer for a connection from r's port 4000.
+func (k *takeover) lateClaim(t *testing.T, m dprnl.Marker, r *raw) lateClaim {
+	t.Helper()
+	late := netip.MustParseAddr("10.77.0.55")
+	p := k.raw(t, late)
+	check(t, k.d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: late, Metrics: &dprnl.Metrics{}}))
+	old := r.talk(k.d, 4000)
+	old.remote, old.ack = k.a.service(), 77
+	old.send(t, old.segment("A", ""))
+	ask := ownerMessage(p.get(t, func(q *wire.Packet) bool { return len(ownerMessage(q)) > 0 }))
+	outer := wire.Tunnel{Src: late, Dst: addrD, Marked: m == dprnl.MarkerFragbit}
+	return lateClaim{late, func() {
+		p.send(t, k.d, outer.Wrap(wire.Datagram(late, addrD, ownerProtocol, ownerClaim(ask))))
+	}}
+}
+
 // A claim that comes when the client has begun a new connection from the same port,
 // which has a flow, is refused: that flow stays what it is.
 func TestOwnerClaimTooLate(t *testing.T) {
@@ -316,13 +338,8 @@ func TestOwnerClaimTooLate(t *testing.T) {
 			WeightSockets: ptr(uint32(1)), WeightConnections: ptr(uint32(0)), MaxLoad: ptr(uint64(0)),
 		})
 		// The peer that the new connection is redirected to is also who claims the old one.
-		late := netip.MustParseAddr("10.77.0.55")
-		p, r := k.raw(t, late), k.raw(t, addrR)
-		check(t, k.d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: late, Metrics: &dprnl.Metrics{}}))
-		old := r.talk(k.d, 4000)
-		old.remote, old.ack = k.a.service(), 77
-		old.send(t, old.segment("A", ""))
-		ask := ownerMessage(p.get(t, func(q *wire.Packet) bool { return len(ownerMessage(q)) > 0 }))
+		r := k.raw(t, addrR)
+		late := k.lateClaim(t, m, r)
 		d := k.d.meter(t)
 		anew := r.talk(k.d, 4000)
 		anew.remote, anew.seq = k.a.service(), 5_000_000
@@ -333,8 +350,7 @@ func TestOwnerClaimTooLate(t *testing.T) {
 			}
 			return nil
 		})
-		outer := wire.Tunnel{Src: late, Dst: addrD, Marked: m == dprnl.MarkerFragbit}
-		p.send(t, k.d, outer.Wrap(wire.Datagram(late, addrD, ownerProtocol, ownerClaim(ask))))
+		late.claim()
 		eventually(t, func() error {
 			if n := d.changes(t)[dprnl.StatRxOwnerRefused]; n != 1 {
 				return fmt.Errorf("%d claims refused, want 1", n)
@@ -342,7 +358,7 @@ func TestOwnerClaimTooLate(t *testing.T) {
 			return nil
 		})
 		flows := k.d.flows(t)
-		if len(flows) != 1 || flows[0].Peer != late || flows[0].State != dprnl.FlowSyn {
+		if len(flows) != 1 || flows[0].Peer != late.addr || flows[0].State != dprnl.FlowSyn {
 			t.Errorf("flows %+v, want one of a SYN", flows)
 		}
 	})
@@ -354,19 +370,13 @@ func TestOwnerClaimOfOwn(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		k := newTakeover(t, m)
 		k.die(t, dprnl.OrphansAsk)
-		late := netip.MustParseAddr("10.77.0.55")
-		p, r := k.raw(t, late), k.raw(t, addrR)
-		check(t, k.d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: late, Metrics: &dprnl.Metrics{}}))
-		old := r.talk(k.d, 4000)
-		old.remote, old.ack = k.a.service(), 77
-		old.send(t, old.segment("A", ""))
-		ask := ownerMessage(p.get(t, func(q *wire.Packet) bool { return len(ownerMessage(q)) > 0 }))
+		r := k.raw(t, addrR)
+		late := k.lateClaim(t, m, r)
 		anew := r.talk(k.d, 4000)
 		anew.remote, anew.seq = k.a.service(), 5_000_000
 		anew.open(t)
 		d := k.d.meter(t)
-		outer := wire.Tunnel{Src: late, Dst: addrD, Marked: m == dprnl.MarkerFragbit}
-		p.send(t, k.d, outer.Wrap(wire.Datagram(late, addrD, ownerProtocol, ownerClaim(ask))))
+		late.claim()
 		changed(t, d, dprnl.StatRxOwnerRefused, 1)
 		if flows := k.d.flows(t); len(flows) != 0 {
 			t.Errorf("flows %+v, want none", flows)
