@@ -223,14 +223,21 @@ enum dpr_state {
  *
  * @DPR_FLOW_SYN: only SYNs so far.
  * @DPR_FLOW_ESTABLISHED: the client has sent an ACK.
- * @DPR_FLOW_FIN: the client has sent a FIN; it may still receive.
- * @DPR_FLOW_RST: the client has sent a RST with a plausible sequence number.
+ * @DPR_FLOW_FIN: a FIN came from the client; it may still receive.
+ * @DPR_FLOW_RST: a RST came from the client, and nothing since.
+ * @DPR_FLOW_ENDED: the serving host said that its socket is in TIME_WAIT. Kept
+ *	for the RST timeout, for what the client may send again.
+ *
+ * FIN and RST may be forged, so they end nothing: when the client has been silent
+ * for that state's timeout, the serving host is asked whether it still has the
+ * socket.
  */
 enum dpr_flow_state {
 	DPR_FLOW_SYN,
 	DPR_FLOW_ESTABLISHED,
 	DPR_FLOW_FIN,
 	DPR_FLOW_RST,
+	DPR_FLOW_ENDED,
 
 	__DPR_FLOW_MAX,
 	DPR_FLOW_MAX = __DPR_FLOW_MAX - 1
@@ -574,7 +581,23 @@ enum dpr_event_attr {
  *
  * Gauges:
  * @DPR_STAT_FLOWS: gauge; flows now.
- * @DPR_STAT_FLOWS_LIVE: gauge; flows in state SYN or established now.
+ * @DPR_STAT_FLOWS_LIVE: gauge; flows now whose peer has not said that they ended.
+ *
+ * Added since version 0.1, whatever they belong to:
+ * @DPR_STAT_OWNER_FOLLOWED: segments that followed the stateless policy's hash
+ *	because too much is asked already.
+ * @DPR_STAT_HASH_ASKED: questions whether the host that the stateless policy's
+ *	hash names serves a connection, while the set of hosts changes.
+ * @DPR_STAT_FLOWS_ENDED: flows removed because the serving host said that it has
+ *	no socket of the connection.
+ * @DPR_STAT_FLOWS_ASKED: questions to peers about flows whose clients are silent.
+ * @DPR_STAT_RX_FLOW_ASKED: such questions of peers received.
+ * @DPR_STAT_RX_FLOW_ANSWERED: messages of peers about their connections taken.
+ * @DPR_STAT_RX_FLOW_REFUSED: messages of peers about the end of a connection
+ *	refused: no such flow, not that peer's, or not the connection's number.
+ * @DPR_STAT_RX_POLICY: dropped: the host's IPsec policy wants the outer packet
+ *	protected.
+ * @DPR_STAT_RX_FRAGMENTS: fragments of redirected packets that wait for the rest.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -637,6 +660,15 @@ enum dpr_stat {
 	DPR_STAT_RX_OWNER_REFUSED,
 	DPR_STAT_FLOWS,
 	DPR_STAT_FLOWS_LIVE,
+	DPR_STAT_OWNER_FOLLOWED,
+	DPR_STAT_HASH_ASKED,
+	DPR_STAT_FLOWS_ENDED,
+	DPR_STAT_FLOWS_ASKED,
+	DPR_STAT_RX_FLOW_ASKED,
+	DPR_STAT_RX_FLOW_ANSWERED,
+	DPR_STAT_RX_FLOW_REFUSED,
+	DPR_STAT_RX_POLICY,
+	DPR_STAT_RX_FRAGMENTS,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

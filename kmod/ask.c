@@ -2,8 +2,11 @@
 #include <linux/slab.h>
 #include <net/ip.h>
 #include "ask.h"
+#include "ended.h"
+#include "flow.h"
 #include "owner.h"
 #include "peer.h"
+#include "service.h"
 #include "tunnel.h"
 
 #define DPR_ASK_MAGIC		0x4450526f /* "DPRo" */
@@ -14,7 +17,8 @@
  * @kind: enum dpr_ask_kind
  * @zero: 0
  * @check: Internet checksum of the message
- * @nonce: drawn with the question, repeated by the claim
+ * @nonce: drawn with DPR_ASK_WHO, repeated by the claim; of a connection that
+ *	has a flow it is the client's initial sequence number
  * @key: the connection
  */
 struct dpr_ask_message {
@@ -86,17 +90,49 @@ bool dpr_ask_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	return true;
 }
 
-/* A peer asks. Only who has the socket answers. */
+/*
+ * A peer asks who has a connection, or whether this host still has it. Of what is
+ * no service's, nothing is said. Only who has the socket answers DPR_ASK_WHO.
+ */
 static void dpr_ask_answer(struct dpr_net *dn, const struct dpr_config *cfg,
 			   struct sk_buff *skb, struct dpr_peer *peer,
 			   const struct dpr_ask_message *msg)
 {
-	dpr_stats_inc(dn, DPR_STAT_RX_OWNER_ASKED);
-	if (!dpr_owner_self(dn, &msg->key, skb->skb_iif))
+	const bool who = msg->kind == DPR_ASK_WHO;
+	enum dpr_ask_kind kind;
+
+	dpr_stats_inc(dn, who ? DPR_STAT_RX_OWNER_ASKED :
+				DPR_STAT_RX_FLOW_ASKED);
+	if (!dpr_service_ours(dn, ntohs(msg->key.port)))
 		return;
-	if (dpr_ask_send(dn, cfg, skb->dev, peer, DPR_ASK_CLAIM, msg->nonce,
-			 &msg->key))
+	if (who)
+		kind = dpr_owner_self(dn, &msg->key, skb->skb_iif) ?
+		       DPR_ASK_CLAIM : 0;
+	else
+		kind = dpr_ended_state(dn, &msg->key, skb->skb_iif);
+	if (kind && dpr_ask_send(dn, cfg, skb->dev, peer, kind, msg->nonce,
+				 &msg->key) && kind == DPR_ASK_CLAIM)
 		dpr_stats_inc(dn, DPR_STAT_OWNER_CLAIMED);
+}
+
+/* What a peer says of a connection that has a flow to it. */
+static void dpr_ask_flow(struct dpr_net *dn, struct dpr_flow *flow,
+			 const struct dpr_ask_message *msg)
+{
+	if (msg->kind == DPR_ASK_CLAIM)
+		dpr_flow_confirm(flow);
+	else
+		dpr_flow_end(dn, flow, msg->kind == DPR_ASK_TIME_WAIT);
+	dpr_stats_inc(dn, DPR_STAT_RX_FLOW_ANSWERED);
+}
+
+static void dpr_ask_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
+			    struct sk_buff *skb, struct dpr_peer *peer,
+			    const struct dpr_ask_message *msg)
+{
+	dpr_stats_inc(dn, dpr_owner_claimed(dn, cfg, peer, msg->nonce,
+					    &msg->key, skb->skb_iif) ?
+			  DPR_STAT_OWNER_FOUND : DPR_STAT_RX_OWNER_REFUSED);
 }
 
 /**
@@ -116,6 +152,7 @@ enum dpr_stat dpr_ask_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 			      struct sk_buff *skb, unsigned int olen)
 {
 	struct dpr_ask_message _msg, *msg;
+	struct dpr_flow *flow;
 	struct dpr_peer *peer;
 	struct iphdr *iph;
 	unsigned int at;
@@ -133,14 +170,19 @@ enum dpr_stat dpr_ask_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 		return DPR_STAT_RX_MALFORMED;
 	switch (msg->kind) {
 	case DPR_ASK_WHO:
+	case DPR_ASK_STILL:
 		dpr_ask_answer(dn, cfg, skb, peer, msg);
 		return DPR_STAT_UNSPEC;
 	case DPR_ASK_CLAIM:
-		dpr_stats_inc(dn, dpr_owner_claimed(dn, cfg, peer,
-						    msg->nonce, &msg->key,
-						    skb->skb_iif) ?
-				  DPR_STAT_OWNER_FOUND :
-				  DPR_STAT_RX_OWNER_REFUSED);
+	case DPR_ASK_ENDED:
+	case DPR_ASK_TIME_WAIT:
+		flow = dpr_flow_find(dn, &msg->key);
+		if (dpr_flow_is(flow, peer, msg->nonce))
+			dpr_ask_flow(dn, flow, msg);
+		else if (msg->kind == DPR_ASK_CLAIM)
+			dpr_ask_claimed(dn, cfg, skb, peer, msg);
+		else
+			dpr_stats_inc(dn, DPR_STAT_RX_FLOW_REFUSED);
 		return DPR_STAT_UNSPEC;
 	default:
 		return DPR_STAT_RX_MALFORMED;

@@ -15,9 +15,16 @@
  */
 #define DPR_ASK_PROTOCOL	253
 
+/*
+ * A host of version 0.1 knows the first two, and drops the others. It answers a
+ * question by a claim or not at all.
+ */
 enum dpr_ask_kind {
 	DPR_ASK_WHO = 1,	/* who has this connection's socket? */
 	DPR_ASK_CLAIM = 2,	/* I have */
+	DPR_ASK_STILL = 3,	/* do you still have it? */
+	DPR_ASK_ENDED = 4,	/* I have not, or no longer */
+	DPR_ASK_TIME_WAIT = 5,	/* it is in TIME_WAIT */
 };
 
 bool dpr_ask_send(struct dpr_net *dn, const struct dpr_config *cfg,

@@ -11,6 +11,7 @@
 #include <net/inet_hashtables.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
+#include <net/l3mdev.h>
 #include <net/route.h>
 #include <net/tcp.h>
 
@@ -48,32 +49,66 @@ static inline unsigned long dpr_compat_snmp_fold(void __percpu *mib, int item)
 #endif
 
 /*
- * 6.6: IP_TRANSPARENT became an atomic bit. Before, it is a bit-field that
- * only the socket's owner may write.
+ * May the routes of a socket's packets have any source? Of two flags that say
+ * so IP_TRANSPARENT also lets the socket's owner bind to any address and
+ * connect from there: that is not ours to give. IP_HDRINCL does nothing else to
+ * a TCP socket; its owner can neither set nor use it. A child inherits both.
+ */
+static inline bool dpr_compat_anysrc(const struct sock *sk)
+{
+	return inet_sk_flowi_flags(sk) & FLOWI_FLAG_ANYSRC;
+}
+
+/*
+ * 6.6: the flags became atomic bits. Before, they are bit-fields that only
+ * the socket's owner may write.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
-#define DPR_COMPAT_TRANSPARENT_ATOMIC 1
+#define DPR_COMPAT_ANYSRC_ATOMIC 1
 static inline bool dpr_compat_transparent(const struct sock *sk)
 {
 	return inet_test_bit(TRANSPARENT, sk);
 }
 
-static inline void dpr_compat_set_transparent(struct sock *sk)
+static inline void dpr_compat_set_anysrc(struct sock *sk)
+{
+	inet_set_bit(HDRINCL, sk);
+}
+
+/* Of a socket without owner: its RSTs may come from anywhere. */
+static inline void dpr_compat_set_orphan(struct sock *sk)
 {
 	inet_set_bit(TRANSPARENT, sk);
 }
 #else
-#define DPR_COMPAT_TRANSPARENT_ATOMIC 0
+#define DPR_COMPAT_ANYSRC_ATOMIC 0
 static inline bool dpr_compat_transparent(const struct sock *sk)
 {
 	return inet_sk(sk)->transparent;
 }
 
 /* The caller owns the socket (lock_sock()). */
-static inline void dpr_compat_set_transparent(struct sock *sk)
+static inline void dpr_compat_set_anysrc(struct sock *sk)
 {
-	inet_sk(sk)->transparent = 1;
+	inet_sk(sk)->hdrincl = 1;
 }
+
+static inline void dpr_compat_set_orphan(struct sock *sk)
+{
+	/* Busy: the next packet will do. */
+	if (!spin_trylock(&sk->sk_lock.slock))
+		return;
+	if (!sock_owned_by_user(sk))
+		inet_sk(sk)->transparent = 1;
+	spin_unlock(&sk->sk_lock.slock);
+}
+#endif
+
+/* Who made the socket. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+#define dpr_compat_uid(sk)	sk_uid(sk)
+#else
+#define dpr_compat_uid(sk)	READ_ONCE((sk)->sk_uid)
 #endif
 
 /* 6.18: the lookups find the hash table by themselves. */
@@ -109,11 +144,49 @@ static inline bool dpr_compat_cookie_valid(const struct iphdr *iph,
 #endif
 }
 
+/*
+ * Which devices a socket may be bound to that a packet is for: the one it came
+ * by, or the VRF that this is part of, which the stack asks about later.
+ */
+static inline int dpr_compat_dif(const struct sk_buff *skb)
+{
+	if (unlikely(netif_is_l3_slave(skb->dev)))
+		return l3mdev_master_ifindex_rcu(skb->dev);
+	return inet_iif(skb);
+}
+
+static inline int dpr_compat_sdif(const struct sk_buff *skb)
+{
+	return unlikely(netif_is_l3_slave(skb->dev)) ? skb->dev->ifindex : 0;
+}
+
+/*
+ * What keeps a packet's route from being taken for that of the next packet with
+ * the same destination (6.6, and point releases of 6.1).
+ */
+#ifdef IPSKB_MULTIPATH
+#define DPR_COMPAT_NO_HINT	IPSKB_MULTIPATH
+#else
+#define DPR_COMPAT_NO_HINT	0
+#endif
+
 /* 6.7: a dump's request became a struct genl_info. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
 #define dpr_compat_dump_attrs(cb)	(genl_info_dump(cb)->attrs)
 #else
 #define dpr_compat_dump_attrs(cb)	(genl_dumpit_info(cb)->attrs)
+#endif
+
+/*
+ * Where two CPUs could get in each other's way a test's build waits for a random
+ * time, so that they do.
+ */
+#ifdef DPR_RACES
+#include <linux/delay.h>
+#include <linux/random.h>
+#define DPR_RACE_WINDOW()	udelay(get_random_u32() % 32)
+#else
+#define DPR_RACE_WINDOW()	do { } while (0)
 #endif
 
 #ifndef CONFIG_64BIT

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/slab.h>
-#include <net/tcp.h>
+#include "ask.h"
+#include "compat.h"
 #include "flow.h"
 #include "peer.h"
+#include "quota.h"
 #include "reset.h"
 
-/*
- * A RST or FIN this far from where the client's data ends is taken for real;
- * one farther off is passed on but does not shorten the flow's life (a blind
- * attacker must not end connections, RFC 5961).
- */
-#define DPR_END_WINDOW	65535
+/* Questions about one flow: how many, and the least time between two. */
+#define DPR_FLOW_ASKS	4
+#define DPR_FLOW_AGAIN	HZ
+/* Of one clean-up step: what one burst may cost the network and the peers. */
+#define DPR_FLOW_MAX_ASKED	1024
 
 /*
  * How long a handshake is left in peace: a round trip, and the second after
@@ -58,6 +59,7 @@ int dpr_flow_setup(struct dpr_net *dn)
 	for (i = 0; i < DPR_EMBRYO_SHARDS; i++) {
 		spin_lock_init(&dn->embryos[i].lock);
 		INIT_LIST_HEAD(&dn->embryos[i].list);
+		dn->embryos[i].oldest = (u32)jiffies - DPR_FLOW_GRACE;
 	}
 	mutex_init(&dn->expire_lock);
 	err = rhashtable_init(&dn->flows, &dpr_flow_params);
@@ -78,6 +80,7 @@ static void dpr_flow_free_at_exit(void *ptr, void *arg)
 	struct dpr_flow *flow = ptr;
 
 	dpr_peer_put(flow->peer);
+	dpr_quota_give(arg);
 	kmem_cache_free(dpr_flow_cache, flow);
 }
 
@@ -88,12 +91,12 @@ static void dpr_flow_free_at_exit(void *ptr, void *arg)
 void dpr_flow_teardown(struct dpr_net *dn)
 {
 	rhashtable_walk_exit(&dn->expire);
-	rhashtable_free_and_destroy(&dn->flows, dpr_flow_free_at_exit, NULL);
+	rhashtable_free_and_destroy(&dn->flows, dpr_flow_free_at_exit, dn);
 }
 
 static bool dpr_flow_live(u8 state)
 {
-	return state == DPR_FLOW_SYN || state == DPR_FLOW_ESTABLISHED;
+	return state <= DPR_FLOW_RST;
 }
 
 static void dpr_flow_count_live(struct dpr_net *dn, struct dpr_flow *flow,
@@ -104,13 +107,45 @@ static void dpr_flow_count_live(struct dpr_net *dn, struct dpr_flow *flow,
 	dpr_peer_recount(dn, rcu_dereference(dn->config), flow->peer);
 }
 
-static void dpr_flow_unlist_embryo(struct dpr_net *dn, struct dpr_flow *flow)
+/*
+ * Moves a flow from DPR_FLOW_SYN to another state. State and list change
+ * together: whoever sees another state may be sure that the flow is off its
+ * list, and may free it, which overwrites the list's links.
+ */
+static bool dpr_flow_leave_syn(struct dpr_net *dn, struct dpr_flow *flow,
+			       u8 next)
 {
 	struct dpr_embryos *embryos = &dn->embryos[flow->shard];
+	bool left;
 
-	spin_lock_bh(&embryos->lock);
-	list_del(&flow->embryo);
-	spin_unlock_bh(&embryos->lock);
+	spin_lock(&embryos->lock);
+	left = READ_ONCE(flow->state) == DPR_FLOW_SYN;
+	if (left) {
+		list_del(&flow->embryo);
+		DPR_RACE_WINDOW();
+		smp_store_release(&flow->state, next);
+	}
+	spin_unlock(&embryos->lock);
+	return left;
+}
+
+/*
+ * Moves a flow from the given state, which is not DPR_FLOW_GONE, to another.
+ * False if somebody else moved it first; that one does the accounting.
+ */
+static bool dpr_flow_leave(struct dpr_net *dn, struct dpr_flow *flow, u8 state,
+			   u8 next)
+{
+	DPR_RACE_WINDOW();
+	if (state == DPR_FLOW_SYN)
+		return dpr_flow_leave_syn(dn, flow, next);
+	return cmpxchg(&flow->state, state, next) == state;
+}
+
+static void dpr_flow_unreserve(struct dpr_net *dn)
+{
+	atomic_dec(&dn->flow_count);
+	dpr_quota_give(dn);
 }
 
 /* Takes back what a flow holds, once its state has become DPR_FLOW_GONE. */
@@ -121,7 +156,7 @@ static void dpr_flow_release(struct dpr_net *dn, struct dpr_flow *flow,
 	if (dpr_flow_live(state))
 		dpr_flow_count_live(dn, flow, -1);
 	atomic_dec(&flow->peer->flows);
-	atomic_dec(&dn->flow_count);
+	dpr_flow_unreserve(dn);
 	dpr_peer_put(flow->peer);
 	call_rcu(&flow->rcu, dpr_flow_free_rcu);
 }
@@ -137,12 +172,13 @@ static void dpr_flow_release(struct dpr_net *dn, struct dpr_flow *flow,
  */
 bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow)
 {
-	u8 state = xchg(&flow->state, DPR_FLOW_GONE);
+	u8 state;
 
-	if (state == DPR_FLOW_GONE)
-		return false;
-	if (state == DPR_FLOW_SYN)
-		dpr_flow_unlist_embryo(dn, flow);
+	do {
+		state = READ_ONCE(flow->state);
+		if (state == DPR_FLOW_GONE)
+			return false;
+	} while (!dpr_flow_leave(dn, flow, state, DPR_FLOW_GONE));
 	dpr_flow_release(dn, flow, state);
 	return true;
 }
@@ -187,6 +223,18 @@ u8 dpr_flow_take_back(struct dpr_net *dn, struct dpr_flow *flow)
 }
 
 /*
+ * May a shard have an embryonic flow that is older than @grace? Asked without
+ * its lock, which in a flood all CPUs would want: the oldest flow was looked at
+ * already, and those behind it are younger.
+ */
+static bool dpr_flow_may_evict(const struct dpr_embryos *embryos, u32 grace)
+{
+	return !list_empty(&embryos->list) &&
+	       (!grace ||
+		(u32)jiffies - READ_ONCE(embryos->oldest) >= grace);
+}
+
+/*
  * Removes the oldest embryonic flow of a shard, in softirq, if its last SYN is
  * older than @grace. False if there is none.
  */
@@ -195,22 +243,25 @@ static bool dpr_flow_evict_from(struct dpr_net *dn, u32 shard, u32 grace)
 	struct dpr_embryos *embryos = &dn->embryos[shard];
 	struct dpr_flow *flow;
 
+	if (!dpr_flow_may_evict(embryos, grace))
+		return false;
 	spin_lock(&embryos->lock);
-	list_for_each_entry(flow, &embryos->list, embryo) {
-		if ((u32)jiffies - READ_ONCE(flow->last) < grace)
-			break;
-		/* Fails for one that is just leaving the list by itself. */
-		if (cmpxchg(&flow->state, DPR_FLOW_SYN, DPR_FLOW_GONE) !=
-		    DPR_FLOW_SYN)
-			continue;
+	flow = list_first_entry_or_null(&embryos->list, struct dpr_flow,
+					embryo);
+	if (flow && (u32)jiffies - READ_ONCE(flow->last) < grace) {
+		WRITE_ONCE(embryos->oldest, READ_ONCE(flow->last));
+		flow = NULL;
+	}
+	if (flow) {
 		list_del(&flow->embryo);
-		spin_unlock(&embryos->lock);
-		dpr_flow_release(dn, flow, DPR_FLOW_SYN);
-		dpr_stats_inc(dn, DPR_STAT_FLOWS_EVICTED);
-		return true;
+		smp_store_release(&flow->state, DPR_FLOW_GONE);
 	}
 	spin_unlock(&embryos->lock);
-	return false;
+	if (!flow)
+		return false;
+	dpr_flow_release(dn, flow, DPR_FLOW_SYN);
+	dpr_stats_inc(dn, DPR_STAT_FLOWS_EVICTED);
+	return true;
 }
 
 /*
@@ -225,13 +276,15 @@ static bool dpr_flow_reserve(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	u32 i, grace = seg->syn ? DPR_FLOW_GRACE : 0;
 
+	if (!dpr_quota_take(dn))
+		return false;
 	if (atomic_inc_return(&dn->flow_count) <= cfg->max_flows)
 		return true;
 	for (i = 0; i < DPR_EMBRYO_SHARDS; i++)
 		if (dpr_flow_evict_from(dn, (shard + i) % DPR_EMBRYO_SHARDS,
 					grace))
 			return true;
-	atomic_dec(&dn->flow_count);
+	dpr_flow_unreserve(dn);
 	return false;
 }
 
@@ -250,7 +303,8 @@ static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
 		old = rhashtable_lookup_get_insert_fast(&dn->flows,
 							&flow->node,
 							dpr_flow_params);
-		if (IS_ERR_OR_NULL(old) || old->state != DPR_FLOW_GONE)
+		if (IS_ERR_OR_NULL(old) ||
+		    READ_ONCE(old->state) != DPR_FLOW_GONE)
 			break;
 		/* Its remover has not come to that yet. */
 		rhashtable_remove_fast(&dn->flows, &old->node,
@@ -271,11 +325,12 @@ static void dpr_flow_begin(struct dpr_flow *flow,
 	flow->isn = seg->seq;
 	flow->peer = peer;
 	flow->ack = 0;
-	flow->seq_end = seg->end;
+	flow->asked = 0;
 	flow->last = jiffies;
 	flow->state = DPR_FLOW_SYN;
 	flow->shard = shard;
 	flow->offer = offer;
+	flow->asks = 0;
 }
 
 /**
@@ -301,7 +356,7 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 
 	if (!dpr_flow_reserve(dn, cfg, seg, shard))
 		return ERR_PTR(-ENOSPC);
-	flow = kmem_cache_alloc(dpr_flow_cache, GFP_ATOMIC | __GFP_NOWARN);
+	flow = dpr_quota_alloc(dn, dpr_flow_cache);
 	if (!flow || !dpr_peer_get(peer)) {
 		old = ERR_PTR(-ENOMEM);
 		goto err_free;
@@ -323,36 +378,24 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 err_free:
 	if (flow)
 		kmem_cache_free(dpr_flow_cache, flow);
-	atomic_dec(&dn->flow_count);
+	dpr_flow_unreserve(dn);
 	return IS_ERR(old) ? ERR_PTR(-ENOMEM) : old;
 }
 
-/* Does the segment carry anything that the client had not sent before? */
-static bool dpr_flow_advances(const struct dpr_flow *flow,
-			      const struct dpr_segment *seg)
+/*
+ * The state after a segment. A FIN or RST may be forged, so it says no more
+ * than that the peer is to be asked sooner; the rest of the connection follows
+ * the same way until the peer says that its socket is gone.
+ */
+static u8 dpr_flow_next(const struct dpr_segment *seg, u8 state)
 {
-	return after(seg->end, READ_ONCE(flow->seq_end)) ||
-	       (seg->has_ack && after(seg->ack, READ_ONCE(flow->ack)));
-}
-
-static u8 dpr_flow_next(const struct dpr_flow *flow,
-			const struct dpr_segment *seg, u8 state)
-{
-	s32 off = seg->seq - READ_ONCE(flow->seq_end);
-	bool plausible = off >= -DPR_END_WINDOW && off <= DPR_END_WINDOW;
-
-	if (seg->rst)
-		return plausible ? DPR_FLOW_RST : state;
-	if (seg->fin && plausible)
-		return DPR_FLOW_FIN;
-	if (seg->syn)
+	if (state == DPR_FLOW_ENDED || (seg->syn && !seg->rst))
 		return state;
-	if (state == DPR_FLOW_SYN)
-		return DPR_FLOW_ESTABLISHED;
-	/* A connection that goes on: the peer did not believe the RST. */
-	if (state == DPR_FLOW_RST && dpr_flow_advances(flow, seg))
-		return DPR_FLOW_ESTABLISHED;
-	return state;
+	if (seg->rst)
+		return DPR_FLOW_RST;
+	if (seg->fin)
+		return DPR_FLOW_FIN;
+	return state == DPR_FLOW_FIN ? state : DPR_FLOW_ESTABLISHED;
 }
 
 /* The client sent its SYN again: others are the oldest now. */
@@ -361,22 +404,20 @@ static void dpr_flow_refresh_embryo(struct dpr_net *dn, struct dpr_flow *flow)
 	struct dpr_embryos *embryos = &dn->embryos[flow->shard];
 
 	spin_lock(&embryos->lock);
-	/* Whoever changes the state takes it off the list afterwards. */
 	if (READ_ONCE(flow->state) == DPR_FLOW_SYN)
 		list_move_tail(&flow->embryo, &embryos->list);
 	spin_unlock(&embryos->lock);
 }
 
-static void dpr_flow_move(struct dpr_net *dn, struct dpr_flow *flow, u8 state,
+/* Moves a flow to another state but DPR_FLOW_GONE. False as dpr_flow_leave(). */
+static bool dpr_flow_move(struct dpr_net *dn, struct dpr_flow *flow, u8 state,
 			  u8 next)
 {
-	/* Fails if another CPU moved it; that one does the accounting. */
-	if (cmpxchg(&flow->state, state, next) != state)
-		return;
-	if (state == DPR_FLOW_SYN)
-		dpr_flow_unlist_embryo(dn, flow);
+	if (!dpr_flow_leave(dn, flow, state, next))
+		return false;
 	if (dpr_flow_live(state) != dpr_flow_live(next))
 		dpr_flow_count_live(dn, flow, dpr_flow_live(next) ? 1 : -1);
+	return true;
 }
 
 /**
@@ -396,7 +437,7 @@ void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 
 	if (state == DPR_FLOW_GONE)
 		return;
-	next = dpr_flow_next(flow, seg, state);
+	next = dpr_flow_next(seg, state);
 	if (READ_ONCE(flow->last) != now) {
 		WRITE_ONCE(flow->last, now);
 		if (unlikely(state == DPR_FLOW_SYN && next == DPR_FLOW_SYN))
@@ -404,12 +445,108 @@ void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 	}
 	if (seg->has_ack && !seg->rst)
 		WRITE_ONCE(flow->ack, seg->ack);
-	/* The data of a SYN on a connection that lives is not this one's. */
-	if (!seg->rst && !seg->syn &&
-	    after(seg->end, READ_ONCE(flow->seq_end)))
-		WRITE_ONCE(flow->seq_end, seg->end);
 	if (next != state)
 		dpr_flow_move(dn, flow, state, next);
+}
+
+/**
+ * dpr_flow_is - is a message from this peer, with this number, about the flow
+ * @flow: the flow, NULL if there is none
+ * @peer: who sent the message
+ * @isn: the number: what only who sees the connection knows
+ */
+bool dpr_flow_is(const struct dpr_flow *flow, const struct dpr_peer *peer,
+		 u32 isn)
+{
+	return flow && flow->peer == peer && flow->isn == isn;
+}
+
+/**
+ * dpr_flow_confirm - the peer says that it serves the connection
+ * @flow: the flow
+ *
+ * It is asked no more until the client speaks of an end again. Called under RCU.
+ */
+void dpr_flow_confirm(struct dpr_flow *flow)
+{
+	u8 state = READ_ONCE(flow->state);
+
+	WRITE_ONCE(flow->asks, DPR_FLOW_CONFIRMED);
+	if (state == DPR_FLOW_FIN || state == DPR_FLOW_RST)
+		cmpxchg(&flow->state, state, DPR_FLOW_ESTABLISHED);
+}
+
+/**
+ * dpr_flow_end - the peer says that its socket is gone
+ * @dn: the namespace
+ * @flow: the flow
+ * @linger: it is in TIME_WAIT: what the client may send again belongs there
+ *
+ * Called under RCU with bottom halves off.
+ */
+void dpr_flow_end(struct dpr_net *dn, struct dpr_flow *flow, bool linger)
+{
+	u8 state;
+
+	if (!linger) {
+		if (dpr_flow_kill(dn, flow))
+			dpr_stats_inc(dn, DPR_STAT_FLOWS_ENDED);
+		return;
+	}
+	do {
+		state = READ_ONCE(flow->state);
+		if (!dpr_flow_live(state))
+			return;
+	} while (!dpr_flow_move(dn, flow, state, DPR_FLOW_ENDED));
+}
+
+/*
+ * Is it time to ask the peer whether it still has the connection's socket? That
+ * is so when the client said that it ends, or was not heard of since the
+ * handshake, which a stranger may have made up.
+ */
+static bool dpr_flow_doubtful(const struct dpr_flow *flow,
+			      const struct dpr_config *cfg, u8 state)
+{
+	switch (state) {
+	case DPR_FLOW_ESTABLISHED:
+		return !(READ_ONCE(flow->asks) & DPR_FLOW_CONFIRMED) &&
+		       dpr_flow_idle(flow) > cfg->timeout_jiffies[DPR_FLOW_SYN];
+	case DPR_FLOW_FIN:
+	case DPR_FLOW_RST:
+		return dpr_flow_idle(flow) > cfg->timeout_jiffies[state];
+	default:
+		return false;
+	}
+}
+
+/*
+ * Asks the peer about a flow, several times if it is silent: a host of an older
+ * version knows only every second question, and answers it only if it has the
+ * socket. True if its silence means that it has not.
+ */
+static bool dpr_flow_ask(struct dpr_net *dn, const struct dpr_config *cfg,
+			 struct dpr_flow *flow, u8 state,
+			 struct dpr_expired *result)
+{
+	u8 asks = READ_ONCE(flow->asks) & ~DPR_FLOW_CONFIRMED;
+
+	/* The client has spoken since. */
+	if (asks && (s32)(READ_ONCE(flow->last) - flow->asked) > 0)
+		asks = 0;
+	if (asks && (u32)jiffies - flow->asked < DPR_FLOW_AGAIN)
+		return false;
+	if (asks >= DPR_FLOW_ASKS)
+		/* Who has never said so does not lose it by silence. */
+		return state != DPR_FLOW_ESTABLISHED;
+	flow->asked = jiffies;
+	WRITE_ONCE(flow->asks, asks + 1);
+	if (dpr_ask_send(dn, cfg, dn->net->loopback_dev, flow->peer,
+			 asks & 1 ? DPR_ASK_WHO : DPR_ASK_STILL, flow->isn,
+			 &flow->key))
+		dpr_stats_inc(dn, DPR_STAT_FLOWS_ASKED);
+	result->asked++;
+	return false;
 }
 
 static void dpr_flow_expire_one(struct dpr_net *dn,
@@ -417,13 +554,21 @@ static void dpr_flow_expire_one(struct dpr_net *dn,
 				struct dpr_flow *flow,
 				struct dpr_expired *result)
 {
+	u8 state = READ_ONCE(flow->state);
+
 	if (READ_ONCE(flow->peer->dead)) {
 		if (!dpr_flow_kill(dn, flow))
 			return;
 		dpr_reset_client(dn, flow);
 		dpr_stats_inc(dn, DPR_STAT_FLOWS_RESET);
 		result->reset++;
-	} else if (dpr_flow_expired(flow, cfg) && dpr_flow_kill(dn, flow)) {
+		return;
+	}
+	if (dpr_flow_expired(flow, cfg) ||
+	    (dpr_flow_doubtful(flow, cfg, state) &&
+	     dpr_flow_ask(dn, cfg, flow, state, result))) {
+		if (!dpr_flow_kill(dn, flow))
+			return;
 		dpr_stats_inc(dn, DPR_STAT_FLOWS_EXPIRED);
 		result->expired++;
 	}
@@ -435,7 +580,8 @@ static void dpr_flow_expire_one(struct dpr_net *dn,
  * @budget: flows to look at, at the most
  * @result: what was done
  *
- * Goes on where the last step stopped. Called in process context.
+ * Goes on where the last step stopped, and ends early after having asked peers
+ * about DPR_FLOW_MAX_ASKED flows. Called in process context.
  */
 void dpr_flow_expire(struct dpr_net *dn, u32 budget,
 		     struct dpr_expired *result)
@@ -444,8 +590,10 @@ void dpr_flow_expire(struct dpr_net *dn, u32 budget,
 
 	*result = (struct dpr_expired){};
 	mutex_lock(&dn->expire_lock);
+	dn->expired_at = jiffies;
 	rhashtable_walk_start(&dn->expire);
-	while (result->scanned < budget) {
+	while (result->scanned < budget &&
+	       result->asked < DPR_FLOW_MAX_ASKED) {
 		flow = rhashtable_walk_next(&dn->expire);
 		if (!flow) {
 			result->done = true;

@@ -3,8 +3,13 @@
  * The routing table: redirected connections, by their 4-tuple.
  *
  * Lookup is under RCU. There is no timer per flow: an expired flow is removed
- * when a SYN finds it or a clean-up step comes by. A flow is removed once, by
+ * when a packet finds it or a clean-up step comes by. A flow is removed once, by
  * whoever moves its state to DPR_FLOW_GONE.
+ *
+ * This host sees one half of a connection, and anybody can forge that half. So
+ * nothing that a client's packets say ends a flow or shortens its life: a FIN,
+ * a RST or a handshake that no data follows only makes clean-up ask the peer
+ * sooner whether it still has the socket (ended.h).
  */
 #ifndef _DPR_FLOW_H
 #define _DPR_FLOW_H
@@ -15,6 +20,7 @@
 
 #define DPR_FLOW_GONE	0xff	/* removed; on its way to be freed */
 #define DPR_FLOW_RETURNED 0xff	/* the peer refused it; it is placed anew */
+#define DPR_FLOW_CONFIRMED 0x80	/* of asks: the peer said that it serves it */
 
 /**
  * struct dpr_flow - one redirected connection; one cache line
@@ -23,12 +29,15 @@
  * @isn: sequence number of its SYN
  * @peer: the host that serves it; the flow holds a reference
  * @ack: the client's latest acknowledgment
- * @seq_end: sequence number after the client's latest data
+ * @asked: jiffies of the last question to the peer; of no meaning if @asks is 0
  * @last: jiffies of the client's last packet
- * @state: enum dpr_flow_state or DPR_FLOW_GONE
+ * @state: enum dpr_flow_state or DPR_FLOW_GONE. It leaves DPR_FLOW_SYN under
+ *	the lock of its list of embryos, once it is off that list
  * @shard: which of dpr_net.embryos it was put on
  * @offer: the peer may refuse it, as the so many-th one, from 1; or
  *	DPR_FLOW_RETURNED; 0: it must take it
+ * @asks: questions put since the client's last packet, and DPR_FLOW_CONFIRMED;
+ *	written by clean-up and by the peer's answers
  * @embryo: on dpr_net.embryos while @state is DPR_FLOW_SYN
  * @rcu: frees it
  */
@@ -38,11 +47,12 @@ struct dpr_flow {
 	u32 isn;
 	struct dpr_peer *peer;
 	u32 ack;
-	u32 seq_end;
+	u32 asked;
 	u32 last;
 	u8 state;
 	u8 shard;
 	u8 offer;
+	u8 asks;
 	union {
 		struct list_head embryo;
 		struct rcu_head rcu;
@@ -54,12 +64,14 @@ struct dpr_flow {
  * @scanned: flows looked at
  * @expired: flows removed because they expired
  * @reset: flows of dead peers removed
+ * @asked: flows whose peer was asked
  * @done: reached the end of the table
  */
 struct dpr_expired {
 	u32 scanned;
 	u32 expired;
 	u32 reset;
+	u32 asked;
 	bool done;
 };
 
@@ -77,6 +89,10 @@ void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow);
 bool dpr_flow_insist(struct dpr_flow *flow);
 u8 dpr_flow_take_back(struct dpr_net *dn, struct dpr_flow *flow);
+bool dpr_flow_is(const struct dpr_flow *flow, const struct dpr_peer *peer,
+		 u32 isn);
+void dpr_flow_confirm(struct dpr_flow *flow);
+void dpr_flow_end(struct dpr_net *dn, struct dpr_flow *flow, bool linger);
 void dpr_flow_expire(struct dpr_net *dn, u32 budget,
 		     struct dpr_expired *result);
 
@@ -134,9 +150,11 @@ static inline u32 dpr_flow_idle(const struct dpr_flow *flow)
 }
 
 /**
- * dpr_flow_expired - has the flow been idle for longer than its state allows
+ * dpr_flow_expired - has the flow been idle for longer than it may be
  * @flow: the flow
  * @cfg: the configuration
+ *
+ * What the client says of its end does not count here: see dpr_flow_expire().
  */
 static inline bool dpr_flow_expired(const struct dpr_flow *flow,
 				    const struct dpr_config *cfg)
@@ -144,7 +162,7 @@ static inline bool dpr_flow_expired(const struct dpr_flow *flow,
 	u8 state = READ_ONCE(flow->state);
 
 	return state > DPR_FLOW_MAX ||
-	       dpr_flow_idle(flow) > cfg->timeout_jiffies[state];
+	       dpr_flow_idle(flow) > cfg->life_jiffies[state];
 }
 
 #endif /* _DPR_FLOW_H */

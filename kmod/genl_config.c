@@ -6,9 +6,11 @@
 #include <net/genetlink.h>
 #include <net/route.h>
 #include "genl.h"
+#include "load.h"
 #include "members.h"
 #include "owner.h"
 #include "peer.h"
+#include "quota.h"
 
 const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
 	[DPR_CONFIG_A_ADDRESS] = { .type = NLA_U32 },
@@ -102,8 +104,19 @@ void dpr_genl_config_finish(struct dpr_config *cfg)
 	u32 i;
 
 	cfg->report_max_age_jiffies = msecs_to_jiffies(cfg->report_max_age);
-	for (i = 0; i <= DPR_FLOW_MAX; i++)
+	for (i = 0; i <= DPR_FLOW_RST; i++)
 		cfg->timeout_jiffies[i] = msecs_to_jiffies(cfg->timeout[i]);
+	cfg->timeout_jiffies[DPR_FLOW_ENDED] =
+		cfg->timeout_jiffies[DPR_FLOW_RST];
+	for (i = 0; i <= DPR_FLOW_MAX; i++)
+		cfg->life_jiffies[i] = cfg->timeout_jiffies[i];
+	/* The client may not mean it: it may be somebody else's FIN. */
+	cfg->life_jiffies[DPR_FLOW_FIN] =
+		max(cfg->timeout_jiffies[DPR_FLOW_FIN],
+		    cfg->timeout_jiffies[DPR_FLOW_ESTABLISHED]);
+	cfg->life_jiffies[DPR_FLOW_RST] =
+		max(cfg->timeout_jiffies[DPR_FLOW_RST],
+		    cfg->timeout_jiffies[DPR_FLOW_ESTABLISHED]);
 }
 
 static int dpr_genl_config_parse(struct genl_info *info,
@@ -138,6 +151,14 @@ static int dpr_genl_config_parse(struct genl_info *info,
 	return 0;
 }
 
+static int dpr_genl_config_quota(struct dpr_net *dn, struct genl_info *info,
+				 const struct dpr_config *cfg)
+{
+	const char *why = dpr_quota_refuses(dn, cfg);
+
+	return why ? dpr_genl_refuse(info, 0, why, -EPERM) : 0;
+}
+
 static int dpr_genl_config_address(struct dpr_net *dn, struct genl_info *info,
 				   const struct dpr_config *cfg)
 {
@@ -154,13 +175,18 @@ static int dpr_genl_config_address(struct dpr_net *dn, struct genl_info *info,
 	return 0;
 }
 
-/* The questions to peers need a table, from the first time they may be put. */
+/*
+ * The questions to peers need a table, from the first time they may be put: about
+ * orphans, and about connections that follow a hash while the hosts change.
+ */
 static int dpr_genl_config_owners(struct dpr_net *dn,
 				  const struct dpr_config *cfg)
 {
 	struct dpr_owner_table *table;
 
-	if (cfg->orphans != DPR_ORPHANS_ASK || rcu_access_pointer(dn->owners))
+	if ((cfg->orphans != DPR_ORPHANS_ASK &&
+	     cfg->policy != DPR_POLICY_STATELESS) ||
+	    rcu_access_pointer(dn->owners))
 		return 0;
 	table = dpr_owner_alloc();
 	if (!table)
@@ -182,12 +208,15 @@ int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info)
 
 	mutex_lock(&dn->lock);
 	old = rcu_dereference_protected(dn->config, lockdep_is_held(&dn->lock));
-	new = kmemdup(old, sizeof(*new), GFP_KERNEL);
+	new = kmemdup(old, sizeof(*new), GFP_KERNEL_ACCOUNT);
 	if (!new) {
 		err = -ENOMEM;
 		goto out;
 	}
+	dpr_quota_adopt(dn);
 	err = dpr_genl_config_parse(info, new);
+	if (!err)
+		err = dpr_genl_config_quota(dn, info, new);
 	if (!err)
 		err = dpr_genl_config_address(dn, info, new);
 	if (!err)
@@ -199,6 +228,7 @@ int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info)
 	dpr_genl_config_finish(new);
 	rcu_assign_pointer(dn->config, new);
 	kfree_rcu(old, rcu);
+	dpr_load_changed(dn);
 	dpr_peer_reweigh(dn);
 	dpr_members_update(dn);
 out:

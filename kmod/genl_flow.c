@@ -10,6 +10,8 @@
 #include "peer.h"
 
 #define DPR_GENL_BUDGET	4096
+/* Flows that a dump looks at before others may run. */
+#define DPR_GENL_BREATH	4096
 
 const struct nla_policy dpr_genl_flow_policy[DPR_FLOW_A_MAX + 1] = {
 	[DPR_FLOW_A_CLIENT] = { .type = NLA_U32 },
@@ -155,6 +157,7 @@ int dpr_genl_flow_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	struct dpr_genl_flows *dump = (void *)cb->args[0];
 	const struct dpr_config *cfg;
 	struct dpr_flow *flow;
+	u32 looked = 0;
 
 	rhashtable_walk_start(&dump->iter);
 	cfg = rcu_dereference(dn->config);
@@ -169,6 +172,13 @@ int dpr_genl_flow_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		if (dpr_genl_flow_match(dump, flow, state) &&
 		    dpr_genl_flow_put(skb, cb, cfg, flow, state))
 			break;
+		/* One that matches few may look at all there are. */
+		if (++looked % DPR_GENL_BREATH == 0) {
+			rhashtable_walk_stop(&dump->iter);
+			cond_resched();
+			rhashtable_walk_start(&dump->iter);
+			cfg = rcu_dereference(dn->config);
+		}
 	}
 	rhashtable_walk_stop(&dump->iter);
 	return skb->len;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/etherdevice.h>
 #include <linux/inetdevice.h>
+#include <linux/netfilter_bridge.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
@@ -37,7 +39,7 @@ static struct dpr_peer *dpr_hook_stateless(struct dpr_net *dn,
 		return NULL;
 	if (!__ip_dev_find(dn->net, key->address, false))
 		return NULL;
-	return dpr_owner_self(dn, key, inet_iif(skb)) ? NULL : peer;
+	return dpr_owner_self(dn, key, dpr_compat_dif(skb)) ? NULL : peer;
 }
 
 /**
@@ -66,24 +68,15 @@ struct dpr_peer *dpr_hook_peer(struct dpr_net *dn,
 }
 
 /*
- * The set of hosts changed, and the base set that the connection follows will
- * be dropped once all that is left of its connections is idle (members.h): one
- * that is not gets a flow. If there is no room its next packet tries again.
- */
-static void dpr_hook_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
-			   const struct dpr_segment *seg,
-			   struct dpr_peer *peer)
-{
-	struct dpr_flow *flow = dpr_flow_insert(dn, cfg, seg, peer, 0);
-
-	if (!IS_ERR(flow))
-		dpr_flow_track(dn, flow, seg);
-}
-
-/*
  * A segment without flow, no SYN: of a connection that this host serves, or that
  * follows the hash, or of an orphan. While the sets of hosts differ the hash may
- * be that of other connections: who has this one is asked first.
+ * be that of other connections: who has this one is asked first, and the host
+ * that the hash names before all others. If too much is asked already it follows
+ * the hash, which is mostly right.
+ *
+ * The base set that the connection follows will be dropped once all that is left
+ * of its connections is idle (members.h), so that one that is not gets a flow:
+ * when its host says that it has the socket, since anybody can make up segments.
  */
 static unsigned int dpr_hook_flowless(struct dpr_net *dn,
 				      const struct dpr_config *cfg,
@@ -94,13 +87,14 @@ static unsigned int dpr_hook_flowless(struct dpr_net *dn,
 			      rcu_access_pointer(dn->base);
 	struct dpr_peer *peer = dpr_hook_stateless(dn, skb, &seg->key);
 
-	if ((!peer || changing) && cfg->orphans == DPR_ORPHANS_ASK &&
-	    dpr_owner_seek(dn, cfg, skb, seg) == NF_DROP)
-		return NF_DROP;
+	if ((!peer || changing) && cfg->orphans == DPR_ORPHANS_ASK) {
+		if (dpr_owner_seek(dn, cfg, skb, seg, peer) == NF_DROP)
+			return NF_DROP;
+	} else if (peer && changing) {
+		dpr_owner_adopt(dn, cfg, skb->dev, seg, peer);
+	}
 	if (!peer)
 		return NF_ACCEPT;
-	if (changing && !seg->rst)
-		dpr_hook_adopt(dn, cfg, seg, peer);
 	dpr_tunnel_send(dn, cfg, skb, peer);
 	return NF_STOLEN;
 }
@@ -174,6 +168,92 @@ static noinline unsigned int dpr_hook_partial(struct dpr_net *dn,
 	return dpr_hook_tcp(dn, skb);
 }
 
+typedef unsigned int (*dpr_hook_fn)(struct dpr_net *dn, struct sk_buff *skb);
+
+static noinline unsigned int dpr_hook_ipip(struct dpr_net *dn,
+					   struct sk_buff *skb)
+{
+	return dpr_receive(dn, rcu_dereference(dn->config), skb);
+}
+
+static noinline unsigned int dpr_hook_icmp(struct dpr_net *dn,
+					   struct sk_buff *skb)
+{
+	return dpr_icmp(dn, rcu_dereference(dn->config), skb);
+}
+
+/*
+ * A packet that br_netfilter shows to IP's hooks while the bridge has it. The
+ * bridge takes a changed destination for DNAT and sends the packet where it
+ * should not go. One that is for this host leaves the bridge's path here and
+ * comes in again by the bridge's own device, as it would without br_netfilter.
+ */
+static unsigned int dpr_hook_bridged(struct dpr_net *dn, struct sk_buff *skb,
+				     const struct nf_bridge_info *bridge)
+{
+	if (bridge->orig_proto != BRNF_PROTO_UNCHANGED ||
+	    (skb->pkt_type != PACKET_HOST &&
+	     skb->pkt_type != PACKET_OTHERHOST) ||
+	    (bridge->pkt_otherhost &&
+	     !ether_addr_equal(eth_hdr(skb)->h_dest, skb->dev->dev_addr)) ||
+	    !__ip_dev_find(dn->net, ip_hdr(skb)->daddr, false))
+		return NF_ACCEPT;
+	skb_ext_del(skb, SKB_EXT_BRIDGE_NF);
+	skb->pkt_type = PACKET_HOST;
+	netif_rx(skb);
+	return NF_STOLEN;
+}
+
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+#define DPR_HOOK_BRIDGED	BIT(SKB_EXT_BRIDGE_NF)
+#else
+#define DPR_HOOK_BRIDGED	0
+#endif
+
+/* Does a packet of ours come in an unusual way? */
+static bool dpr_hook_unusual(const struct sk_buff *skb)
+{
+	return unlikely(skb->pkt_type != PACKET_HOST || !softirq_count() ||
+			skb->active_extensions & DPR_HOOK_BRIDGED ||
+			IPCB(skb)->flags & IPSKB_L3SLAVE);
+}
+
+/*
+ * Packets for nobody in particular at the link layer, which the stack discards
+ * (RFC 1122, 3.2.1.3 and 3.3.6), are none of ours; nor is what came by a device of
+ * a VRF, and by that device was here before, when it comes by the VRF. A packet
+ * that a program has let pass (NFQUEUE) comes in process context.
+ */
+static noinline unsigned int dpr_hook_odd(struct dpr_net *dn,
+					  struct sk_buff *skb, dpr_hook_fn fn)
+{
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+	const struct nf_bridge_info *bridge = nf_bridge_info_get(skb);
+
+	if (bridge && bridge->in_prerouting)
+		return dpr_hook_bridged(dn, skb, bridge);
+	if (bridge)
+		skb_ext_del(skb, SKB_EXT_BRIDGE_NF);
+#endif
+	unsigned int verdict;
+
+	if (skb->pkt_type != PACKET_HOST || IPCB(skb)->flags & IPSKB_L3SLAVE)
+		return NF_ACCEPT;
+	local_bh_disable();
+	verdict = fn(dn, skb);
+	local_bh_enable();
+	return verdict;
+}
+
+/* Calls one of the functions above, with bottom halves off. */
+static __always_inline unsigned int dpr_hook_call(struct dpr_net *dn,
+						  struct sk_buff *skb,
+						  const dpr_hook_fn fn)
+{
+	return dpr_hook_unusual(skb) ? dpr_hook_odd(dn, skb, fn) :
+				       fn(dn, skb);
+}
+
 /*
  * netfilter PRE_ROUTING, before connection tracking and defragmentation.
  *
@@ -191,15 +271,15 @@ static unsigned int dpr_hook_in(void *priv, struct sk_buff *skb,
 		th = (void *)iph + iph->ihl * 4;
 		if (unlikely(ip_is_fragment(iph) ||
 			     (u8 *)(th + 1) > skb->data + skb_headlen(skb)))
-			return dpr_hook_partial(dn, skb);
+			return dpr_hook_call(dn, skb, dpr_hook_partial);
 		if (!dpr_service_ours(dn, ntohs(th->dest)))
 			return NF_ACCEPT;
-		return dpr_hook_tcp(dn, skb);
+		return dpr_hook_call(dn, skb, dpr_hook_tcp);
 	}
 	if (iph->protocol == IPPROTO_IPIP)
-		return dpr_receive(dn, rcu_dereference(dn->config), skb);
+		return dpr_hook_call(dn, skb, dpr_hook_ipip);
 	if (iph->protocol == IPPROTO_ICMP)
-		return dpr_icmp(dn, rcu_dereference(dn->config), skb);
+		return dpr_hook_call(dn, skb, dpr_hook_icmp);
 	return NF_ACCEPT;
 }
 
@@ -237,13 +317,26 @@ int dpr_hook_register(struct dpr_net *dn)
 }
 
 /**
- * dpr_hook_unregister - let no more packets come by
+ * dpr_hook_unregister_in - let no more packets come in by this module
  * @dn: the namespace, hooked
  *
  * Packets may still be in the hooks until the RCU grace period ends.
  */
-void dpr_hook_unregister(struct dpr_net *dn)
+void dpr_hook_unregister_in(struct dpr_net *dn)
 {
-	nf_unregister_net_hooks(dn->net, dn->hook_ops,
-				ARRAY_SIZE(dn->hook_ops));
+	nf_unregister_net_hook(dn->net, &dn->hook_ops[0]);
+}
+
+/**
+ * dpr_hook_unregister_out - let no more packets go out by this module
+ * @dn: the namespace; since the above an RCU grace period has ended
+ *
+ * This is also what drops the packets that this module sent and that wait for a
+ * program (NFQUEUE in POST_ROUTING): netfilter does so when a hook goes, and
+ * they would go on in this module's code. After the grace period none is added.
+ */
+void dpr_hook_unregister_out(struct dpr_net *dn)
+{
+	nf_unregister_net_hook(dn->net, &dn->hook_ops[1]);
+	synchronize_net();
 }

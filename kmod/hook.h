@@ -8,7 +8,8 @@
 #include "main.h"
 
 int dpr_hook_register(struct dpr_net *dn);
-void dpr_hook_unregister(struct dpr_net *dn);
+void dpr_hook_unregister_in(struct dpr_net *dn);
+void dpr_hook_unregister_out(struct dpr_net *dn);
 struct dpr_peer *dpr_hook_peer(struct dpr_net *dn,
 			       const struct dpr_config *cfg,
 			       struct sk_buff *skb,

@@ -34,26 +34,70 @@ bool dpr_icmp_about(const struct sk_buff *skb, unsigned int offset, u8 protocol,
 	return packet && dpr_parse_icmp(packet, len, protocol, key);
 }
 
-/* The way to a peer has become narrower: the route to it must know. */
-static void dpr_icmp_pmtu(struct dpr_net *dn, struct sk_buff *skb)
-{
-	unsigned int offset = ip_hdrlen(skb);
-	struct icmphdr _icmph, *icmph;
+/*
+ * The smallest path MTU between hosts that is believed: a route is shared by all
+ * connections, and an ICMP message is easily forged.
+ */
+#define DPR_ICMP_MIN_MTU	1280
 
-	icmph = skb_header_pointer(skb, offset, sizeof(_icmph), &_icmph);
-	if (!icmph || icmph->type != ICMP_DEST_UNREACH ||
-	    icmph->code != ICMP_FRAG_NEEDED)
-		return;
+/*
+ * Does an error about an outer packet quote one of a connection that goes to that
+ * peer, longer than what is said to fit? Who has not seen such a packet has to
+ * guess a connection. Routers quote enough of a packet for that (RFC 1812, section
+ * 4.3.2.3).
+ */
+static bool dpr_icmp_plausible(struct dpr_net *dn, const struct dpr_config *cfg,
+			       struct sk_buff *skb, __be32 to,
+			       unsigned int offset)
+{
+	struct {
+		struct iphdr ip;
+		__be16 ports[2];
+	} _inner, *inner;
+	const struct dpr_peer *peer;
+	struct dpr_flow_key key;
+
+	inner = skb_header_pointer(skb, offset, sizeof(_inner), &_inner);
+	/* What a client sends has rarely options, and then the guess fails. */
+	if (!inner || inner->ip.ihl != 5 || inner->ip.protocol != IPPROTO_TCP)
+		return false;
+	key = (struct dpr_flow_key){
+		.client = inner->ip.saddr,
+		.address = inner->ip.daddr,
+		.client_port = inner->ports[0],
+		.port = inner->ports[1],
+	};
+	peer = dpr_hook_peer(dn, cfg, skb, &key);
+	return peer && peer->address == to;
+}
+
+/* The way to a peer has become narrower: the route to it must know. */
+static void dpr_icmp_pmtu(struct dpr_net *dn, const struct dpr_config *cfg,
+			  struct sk_buff *skb, __be32 to)
+{
+	unsigned int offset = ip_hdrlen(skb), quoted;
+	const struct iphdr *outer;
+	struct icmphdr *icmph;
+	u32 mtu;
+
 	if (nf_ip_checksum(skb, NF_INET_PRE_ROUTING, offset, IPPROTO_ICMP) ||
 	    !pskb_may_pull(skb, offset + sizeof(*icmph) +
 				sizeof(struct iphdr)))
 		return;
 	icmph = (struct icmphdr *)(skb->data + offset);
+	if (icmph->type != ICMP_DEST_UNREACH ||
+	    icmph->code != ICMP_FRAG_NEEDED)
+		return;
+	mtu = max_t(u32, ntohs(icmph->un.frag.mtu), DPR_ICMP_MIN_MTU);
+	quoted = offset + sizeof(*icmph);
+	outer = (struct iphdr *)(skb->data + quoted);
+	if (ntohs(outer->tot_len) <= mtu ||
+	    !dpr_icmp_plausible(dn, cfg, skb, to, quoted + outer->ihl * 4))
+		return;
 	/* The stack reads the quoted header at skb->data. */
-	__skb_pull(skb, offset + sizeof(*icmph));
-	ipv4_update_pmtu(skb, dn->net, ntohs(icmph->un.frag.mtu), 0,
-			 IPPROTO_IPIP);
-	__skb_push(skb, offset + sizeof(*icmph));
+	__skb_pull(skb, quoted);
+	ipv4_update_pmtu(skb, dn->net, mtu, 0, IPPROTO_IPIP);
+	__skb_push(skb, quoted);
 }
 
 /**
@@ -76,7 +120,7 @@ unsigned int dpr_icmp(struct dpr_net *dn, const struct dpr_config *cfg,
 
 	if (dpr_icmp_about(skb, 0, IPPROTO_IPIP, &key)) {
 		if (key.address == cfg->address && dpr_peer_find(dn, key.client))
-			dpr_icmp_pmtu(dn, skb);
+			dpr_icmp_pmtu(dn, cfg, skb, key.client);
 		return NF_ACCEPT;
 	}
 	if (!dpr_icmp_about(skb, 0, IPPROTO_TCP, &key))

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/inetdevice.h>
 #include <linux/ip.h>
 #include <linux/netdevice.h>
 #include <linux/tcp.h>
@@ -10,6 +11,17 @@
 
 /* SYNs held at a time; the client sends one again if there is no room. */
 #define DPR_LISTENER_DEFERRED	256
+
+/* Did it take rights to listen where it does? */
+static bool dpr_listener_trusted(struct net *net, const struct sock *sk)
+{
+	const struct inet_sock *inet = inet_sk(sk);
+
+	return likely(!inet->inet_rcv_saddr) || dpr_compat_transparent(sk) ||
+	       inet_port_requires_bind_service(net, inet->inet_num) ||
+	       __ip_dev_find(net, inet->inet_rcv_saddr, false) ||
+	       uid_eq(dpr_compat_uid(sk), make_kuid(net->user_ns, 0));
+}
 
 /**
  * dpr_listener_find - the listener for a redirected packet
@@ -30,16 +42,30 @@ struct sock *dpr_listener_find(struct net *net, struct sk_buff *skb,
 	const struct iphdr *iph = (void *)skb->data + offset;
 	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
 	int doff = offset + iph->ihl * 4 + th->doff * 4;
-	struct sock *sk;
+	struct sock *sk, *own;
 
+	/*
+	 * Programs of the listeners' (SO_ATTACH_REUSEPORT_CBPF) may have the
+	 * packet's data moved: no pointer into it is used afterwards.
+	 */
 	sk = dpr_compat_lookup_listener(net, skb, doff, iph->saddr, th->source,
 					iph->daddr, ntohs(th->dest),
-					inet_iif(skb), 0);
-	if (!sk)
-		sk = dpr_compat_lookup_listener(net, skb, doff, iph->saddr,
-						th->source, address,
-						ntohs(th->dest),
-						inet_iif(skb), 0);
+					dpr_compat_dif(skb),
+					dpr_compat_sdif(skb));
+	if (sk && likely(dpr_listener_trusted(net, sk)))
+		return sk;
+	iph = (void *)skb->data + offset;
+	th = (void *)iph + iph->ihl * 4;
+	own = dpr_compat_lookup_listener(net, skb, doff, iph->saddr,
+					 th->source, address, ntohs(th->dest),
+					 dpr_compat_dif(skb),
+					 dpr_compat_sdif(skb));
+	/*
+	 * Anybody can bind to an address that this host does not have
+	 * (IP_FREEBIND), but not so take connections from another's server.
+	 */
+	if (own && (!sk || !uid_eq(dpr_compat_uid(sk), dpr_compat_uid(own))))
+		return own;
 	return sk;
 }
 
@@ -53,11 +79,11 @@ struct sock *dpr_listener_find(struct net *net, struct sk_buff *skb,
  */
 bool dpr_listener_ready(struct sock *sk)
 {
-	if (likely(dpr_compat_transparent(sk)))
+	if (likely(dpr_compat_anysrc(sk)))
 		return true;
-	if (!DPR_COMPAT_TRANSPARENT_ATOMIC)
+	if (!DPR_COMPAT_ANYSRC_ATOMIC)
 		return false;
-	dpr_compat_set_transparent(sk);
+	dpr_compat_set_anysrc(sk);
 	return true;
 }
 
@@ -94,7 +120,7 @@ static void dpr_listener_prepare(struct net *net, struct sk_buff *skb)
 	if (!sk)
 		return;
 	lock_sock(sk);
-	dpr_compat_set_transparent(sk);
+	dpr_compat_set_anysrc(sk);
 	release_sock(sk);
 	sock_put(sk);
 }

@@ -17,6 +17,7 @@ static struct {
 	struct delayed_work work;
 	u64 idle;	/* us over all CPUs, at the last sample */
 	u64 time;	/* us, of the last sample */
+	int cpus;	/* that were online then */
 	u32 busy;	/* thousandths between the last two samples */
 } dpr_load_cpu;
 
@@ -44,7 +45,7 @@ static void dpr_load_sample(void)
 	}
 	wall = (now - dpr_load_cpu.time) * cpus;
 	/* A CPU that came or went makes nonsense of one sample: keep the old. */
-	if (wall && idle >= dpr_load_cpu.idle)
+	if (wall && cpus == dpr_load_cpu.cpus && idle >= dpr_load_cpu.idle)
 		WRITE_ONCE(dpr_load_cpu.busy,
 			   DPR_MAX_CPU -
 			   min_t(u64, DPR_MAX_CPU,
@@ -52,6 +53,7 @@ static void dpr_load_sample(void)
 					   DPR_MAX_CPU, wall)));
 	dpr_load_cpu.idle = idle;
 	dpr_load_cpu.time = now;
+	dpr_load_cpu.cpus = cpus;
 }
 
 static void dpr_load_work(struct work_struct *work)
@@ -116,16 +118,29 @@ void dpr_load_metrics(const struct dpr_net *dn, u32 metric[DPR_METRICS])
  * @dn: the namespace
  * @cfg: the configuration
  *
- * Looks only at metrics that weigh anything: two are sums over all CPUs.
+ * Two metrics are sums over all CPUs that there could be, so they are computed
+ * once a jiffy at the most, by the first who asks: a connection counts no sooner
+ * than its handshake is over anyway. Looks only at metrics that weigh anything.
+ * Called with bottom halves off.
  */
-u64 dpr_load_own(const struct dpr_net *dn, const struct dpr_config *cfg)
+u64 dpr_load_own(struct dpr_net *dn, const struct dpr_config *cfg)
 {
+	const unsigned long now = jiffies;
 	u64 load = 0;
+	u32 metric;
 	int i;
 
-	for (i = 0; i < DPR_METRICS; i++)
-		if (cfg->metric_weight[i])
-			load += (u64)dpr_load_metric(dn, i) *
-				cfg->metric_weight[i];
+	if (READ_ONCE(dn->load_at) != now) {
+		WRITE_ONCE(dn->load_at, now);
+		for (i = 0; i < DPR_METRICS; i++)
+			if (cfg->metric_weight[i])
+				WRITE_ONCE(dn->load[i], dpr_load_metric(dn, i));
+	}
+	for (i = 0; i < DPR_METRICS; i++) {
+		metric = i == DPR_METRIC_REDIRECTED ?
+			 (u32)max(atomic_read(&dn->live), 0) :
+			 READ_ONCE(dn->load[i]);
+		load += (u64)metric * cfg->metric_weight[i];
+	}
 	return min(load, DPR_LOAD_MAX);
 }

@@ -7,6 +7,17 @@
 void dpr_load_init(void);
 void dpr_load_exit(void);
 void dpr_load_metrics(const struct dpr_net *dn, u32 metric[DPR_METRICS]);
-u64 dpr_load_own(const struct dpr_net *dn, const struct dpr_config *cfg);
+u64 dpr_load_own(struct dpr_net *dn, const struct dpr_config *cfg);
+
+/**
+ * dpr_load_changed - compute the load anew when it is next asked for
+ * @dn: the namespace
+ *
+ * Other metrics may weigh something now.
+ */
+static inline void dpr_load_changed(struct dpr_net *dn)
+{
+	WRITE_ONCE(dn->load_at, jiffies - 1);
+}
 
 #endif /* _DPR_LOAD_H */

@@ -3,6 +3,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <net/netns/generic.h>
+#include "ended.h"
 #include "flow.h"
 #include "genl.h"
 #include "hook.h"
@@ -12,6 +13,8 @@
 #include "members.h"
 #include "owner.h"
 #include "peer.h"
+#include "quota.h"
+#include "sweep.h"
 #include "service.h"
 
 static unsigned int dpr_main_id __read_mostly;
@@ -53,6 +56,8 @@ int dpr_main_hook(struct dpr_net *dn)
 		return 0;
 	err = dpr_hook_register(dn);
 	dn->hooked = !err;
+	if (!err)
+		dpr_sweep_start(dn);
 	return err;
 }
 
@@ -64,6 +69,8 @@ static int __net_init dpr_main_net_init(struct net *net)
 
 	dn->net = net;
 	mutex_init(&dn->lock);
+	dpr_quota_setup(dn);
+	dpr_sweep_setup(dn);
 	dpr_listener_setup(dn);
 	cfg = kmemdup(&dpr_main_defaults, sizeof(*cfg), GFP_KERNEL);
 	if (!cfg)
@@ -96,19 +103,24 @@ static void __net_exit dpr_main_net_pre_exit(struct net *net)
 	struct dpr_net *dn = dpr_main_net(net);
 
 	if (dn->hooked)
-		dpr_hook_unregister(dn);
+		dpr_hook_unregister_in(dn);
 }
 
 static void __net_exit dpr_main_net_exit(struct net *net)
 {
 	struct dpr_net *dn = dpr_main_net(net);
 
+	if (dn->hooked)
+		dpr_hook_unregister_out(dn);
+	dpr_sweep_teardown(dn);
 	dpr_listener_teardown(dn);
+	dpr_ended_teardown(dn);
 	dpr_owner_teardown(dn);
 	dpr_flow_teardown(dn);
 	dpr_members_teardown(dn);
 	dpr_peer_teardown(dn);
 	dpr_service_teardown(dn);
+	dpr_quota_teardown(dn);
 	free_percpu(dn->stats);
 	kfree(rcu_dereference_protected(dn->config, true));
 }
@@ -158,4 +170,3 @@ module_exit(dpr_main_exit);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Distributed Packet Rewriting");
 MODULE_VERSION(DPR_VERSION);
-MODULE_ALIAS_GENL_FAMILY(DPR_GENL_NAME);

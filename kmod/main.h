@@ -34,6 +34,7 @@
  * @orphans: enum dpr_orphans
  * @report_max_age_jiffies: the same in jiffies
  * @timeout_jiffies: the same in jiffies
+ * @life_jiffies: idle time in jiffies after which nothing is asked any more
  * @rcu: frees it
  *
  * Never changed once published: a change publishes a new one.
@@ -50,10 +51,11 @@ struct dpr_config {
 	u32 weight;
 	u32 max_flows;
 	u32 report_max_age;
-	u32 timeout[DPR_FLOW_MAX + 1];
+	u32 timeout[DPR_FLOW_RST + 1];
 	u32 orphans;
 	u32 report_max_age_jiffies;
 	u32 timeout_jiffies[DPR_FLOW_MAX + 1];
+	u32 life_jiffies[DPR_FLOW_MAX + 1];
 	struct rcu_head rcu;
 };
 
@@ -61,15 +63,22 @@ struct dpr_config {
  * struct dpr_embryos - embryonic flows, oldest first
  * @lock: protects the list; taken with bottom halves off
  * @list: struct dpr_flow by their embryo member
+ * @oldest: jiffies of the last SYN of a flow that was the oldest one; none on
+ *	the list is older, unless its client has not been silent long enough
+ *	to be evicted when it was looked at
  */
 struct dpr_embryos {
 	spinlock_t lock;	/* of the list */
 	struct list_head list;
+	u32 oldest;
 } ____cacheline_aligned_in_smp;
 
 /**
  * struct dpr_net - the state of one network namespace
  * @net: the namespace
+ * @guest: it belongs to another user namespace than the initial one
+ * @memcg: control group that pays for its flows if @guest; NULL before the first
+ *	configuration
  * @lock: serialises changes of configuration, services and peers
  * @config: the current configuration, under RCU
  * @stats: counters
@@ -84,6 +93,8 @@ struct dpr_embryos {
  * @table: the load table, under RCU
  * @order_lock: protects the load table's order and the peers' places in it;
  *	taken with bottom halves off
+ * @load_at: jiffies when @load was computed; 0 before the first time
+ * @load: this host's metrics then
  * @members: hosts that the stateless policy picks from now, under RCU
  * @base: hosts that packets without flow follow, under RCU; NULL if none
  * @base_time: jiffies when @members began to differ from @base
@@ -93,6 +104,10 @@ struct dpr_embryos {
  * @embryos: embryonic flows
  * @expire: where the next clean-up step goes on; under @expire_lock
  * @expire_lock: serialises clean-up steps
+ * @expired_at: jiffies of the last clean-up step
+ * @sweep: cleans up if nobody asks for it
+ * @ended: connections whose sockets may be gone (ended.h); NULL before the first
+ *	service
  * @owners: open questions to peers, under RCU; NULL before the first
  *	configuration that asks them, then it stays
  * @full_told: jiffies of the last event of a full table
@@ -101,6 +116,8 @@ struct dpr_embryos {
  */
 struct dpr_net {
 	struct net *net;
+	bool guest;
+	struct mem_cgroup *memcg;
 	struct mutex lock;	/* of configuration, services, peers */
 	struct dpr_config __rcu *config;
 	struct dpr_stats __percpu *stats;
@@ -114,6 +131,8 @@ struct dpr_net {
 	u32 peer_count;
 	struct dpr_table __rcu *table;
 	spinlock_t order_lock;	/* of the load table's order */
+	unsigned long load_at;
+	u32 load[DPR_METRICS];
 	struct dpr_members __rcu *members;
 	struct dpr_members __rcu *base;
 	unsigned long base_time;
@@ -124,6 +143,9 @@ struct dpr_net {
 	struct dpr_embryos embryos[DPR_EMBRYO_SHARDS];
 	struct rhashtable_iter expire;
 	struct mutex expire_lock;	/* of clean-up steps */
+	unsigned long expired_at;
+	struct delayed_work sweep;
+	struct dpr_ended *ended;
 	struct dpr_owner_table __rcu *owners;
 	unsigned long full_told;
 

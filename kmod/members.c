@@ -39,7 +39,7 @@ static struct dpr_members *dpr_members_new(struct dpr_net *dn)
 	u32 i, peers = table ? table->order.n : 0;
 	struct dpr_members *members;
 
-	members = kvzalloc(struct_size(members, host, peers + 1), GFP_KERNEL);
+	members = kvzalloc(struct_size(members, host, peers + 1), GFP_KERNEL_ACCOUNT);
 	if (!members)
 		return NULL;
 	refcount_set(&members->refs, 1);

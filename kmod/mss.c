@@ -8,9 +8,11 @@
 #include <net/checksum.h>
 #include <net/ip.h>
 #include <net/tcp.h>
+#include "ended.h"
 #include "main.h"
 #include "mss.h"
 #include "parse.h"
+#include "peer.h"
 #include "service.h"
 
 /* RFC 9293, section 3.7.1: no MSS means 536, and none need be smaller. */
@@ -55,8 +57,32 @@ static noinline void dpr_mss_synack(struct dpr_net *dn, struct sk_buff *skb)
 	dpr_mss_lower(dn, skb);
 }
 
+/*
+ * A socket of a redirected connection resets it: the first host is to know. It is
+ * who has the address that the client talks to, as far as this host knows.
+ */
+static noinline void dpr_mss_rst(struct dpr_net *dn, const struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	const struct tcphdr *th = tcp_hdr(skb);
+	const struct sock *sk = skb->sk;
+	const struct dpr_flow_key key = {
+		.client = iph->daddr,
+		.address = iph->saddr,
+		.client_port = th->dest,
+		.port = th->source,
+	};
+
+	if (sk && sk_fullsock(sk) && sk->sk_protocol == IPPROTO_TCP &&
+	    inet_sk(sk)->inet_dport == th->dest &&
+	    dpr_service_ours(dn, ntohs(th->source)) &&
+	    dpr_peer_find(dn, iph->saddr))
+		dpr_ended_note(dn, sk, &key, iph->saddr, sk->sk_bound_dev_if);
+}
+
 /**
- * dpr_mss_hook - netfilter LOCAL_OUT: lower the MSS of redirected SYN-ACKs
+ * dpr_mss_hook - netfilter LOCAL_OUT: lower the MSS of redirected SYN-ACKs, and
+ *	notice RSTs
  * @priv: the namespace's struct dpr_net
  * @skb: a packet from the local stack
  * @state: the hook's state
@@ -72,7 +98,11 @@ unsigned int dpr_mss_hook(void *priv, struct sk_buff *skb,
 
 	if (iph->protocol == IPPROTO_TCP && !ip_is_fragment(iph) &&
 	    skb_headlen(skb) >= iph->ihl * 4 + sizeof(*th) &&
-	    (tcp_flag_word(th) & synack) == synack)
-		dpr_mss_synack(priv, skb);
+	    unlikely(tcp_flag_word(th) & (TCP_FLAG_SYN | TCP_FLAG_RST))) {
+		if ((tcp_flag_word(th) & synack) == synack)
+			dpr_mss_synack(priv, skb);
+		else if (th->rst)
+			dpr_mss_rst(priv, skb);
+	}
 	return NF_ACCEPT;
 }

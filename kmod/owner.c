@@ -60,7 +60,7 @@ struct dpr_owner_table {
  */
 struct dpr_owner_table *dpr_owner_alloc(void)
 {
-	struct dpr_owner_table *table = kvzalloc(sizeof(*table), GFP_KERNEL);
+	struct dpr_owner_table *table = kvzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
 
 	if (!table)
 		return NULL;
@@ -81,17 +81,23 @@ void dpr_owner_teardown(struct dpr_net *dn)
 }
 
 /*
- * Puts a question to the peers of the load table: to all of them, or, try by
+ * Puts a question: first to the peer that most likely has the connection, if
+ * there is one, then to the peers of the load table: to all of them, or, try by
  * try, to so many of a large cluster.
  */
 static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
-			  struct net_device *dev,
+			  struct net_device *dev, struct dpr_peer *first,
 			  const struct dpr_owner_ask *ask)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 i, n = table ? table->order.n : 0;
-	u32 at = (ask->tries - 1) * DPR_OWNER_PEERS;
+	u32 at = (ask->tries - 1 - !!first) * DPR_OWNER_PEERS;
 
+	if (first && ask->tries == 1) {
+		dpr_ask_send(dn, cfg, dev, first, DPR_ASK_WHO, ask->nonce,
+			     &ask->seg.key);
+		return;
+	}
 	for (i = 0; i < min_t(u32, n, DPR_OWNER_PEERS); i++) {
 		struct dpr_peer *peer = table->peer[(at + i) % n];
 
@@ -175,9 +181,12 @@ enum dpr_owner_verdict {
 	DPR_OWNER_LIMIT,	/* too many questions; it is dropped */
 };
 
-/* Under the table's lock. @copy is set to the question if it is to be put. */
+/*
+ * Under the table's lock. @cost is that of a question to all, @first that one
+ * peer is asked before. @copy is set to the question if it is to be put.
+ */
 static enum dpr_owner_verdict
-dpr_owner_note(struct dpr_owner_table *table, u32 cost,
+dpr_owner_note(struct dpr_owner_table *table, u32 cost, bool first,
 	       const struct dpr_segment *seg, struct dpr_owner_ask *copy)
 {
 	struct dpr_owner_ask *bucket = dpr_owner_bucket(table, &seg->key);
@@ -188,11 +197,13 @@ dpr_owner_note(struct dpr_owner_table *table, u32 cost,
 	if (ask && ask->tries) {
 		if ((u32)jiffies - ask->last < DPR_OWNER_AGAIN)
 			return DPR_OWNER_WAIT;
-		if (ask->tries >= DPR_OWNER_TRIES)
+		if (ask->tries >= DPR_OWNER_TRIES + first)
 			return DPR_OWNER_NOBODY;
 	}
 	if (!ask)
 		ask = dpr_owner_room(bucket);
+	if (ask && !ask->tries && first)
+		cost = 1;
 	if (!ask || !dpr_owner_pay(table, cost))
 		return DPR_OWNER_LIMIT;
 	if (!ask->tries)
@@ -237,7 +248,7 @@ static bool dpr_owner_here(struct dpr_net *dn, struct sk_buff *skb,
 	const struct iphdr *iph = ip_hdr(skb);
 	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
 
-	if (dpr_owner_self(dn, key, skb->skb_iif))
+	if (dpr_owner_self(dn, key, dpr_compat_dif(skb)))
 		return true;
 	return th->ack && !th->fin && dpr_compat_cookie_valid(iph, th);
 }
@@ -248,30 +259,36 @@ static bool dpr_owner_here(struct dpr_net *dn, struct sk_buff *skb,
  * @cfg: the configuration; its orphans are asked for
  * @skb: a segment of the connection, no SYN, its TCP header in the linear part
  * @seg: the same, parsed
+ * @likely: the peer that the stateless policy's hash names, NULL if none
  *
  * The client sends it again; until then a peer may have claimed the
  * connection. Called under RCU in softirq.
  *
- * Return: NF_ACCEPT if it is the stack's, else NF_DROP.
+ * Return: NF_ACCEPT if it is the stack's, or @likely's if there is one; else
+ * NF_DROP.
  */
 unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct sk_buff *skb,
-			    const struct dpr_segment *seg)
+			    const struct dpr_segment *seg,
+			    struct dpr_peer *likely)
 {
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
+	struct dpr_service *service;
 	struct dpr_owner_ask copy;
 
-	if (!table || seg->rst ||
-	    !dpr_service_match(dn, seg->key.address, ntohs(seg->key.port)) ||
+	service = dpr_service_match(dn, seg->key.address,
+				    ntohs(seg->key.port));
+	if (!table || seg->rst || !service ||
 	    !__ip_dev_find(dn->net, seg->key.address, false) ||
-	    dpr_owner_here(dn, skb, &seg->key))
+	    dpr_owner_here(dn, skb, &seg->key) ||
+	    dpr_service_translated(dn, skb, service, &seg->key))
 		return NF_ACCEPT;
 	spin_lock(&table->lock);
-	switch (dpr_owner_note(table, dpr_owner_cost(dn), seg, &copy)) {
+	switch (dpr_owner_note(table, dpr_owner_cost(dn), likely, seg, &copy)) {
 	case DPR_OWNER_PUT:
 		spin_unlock(&table->lock);
 		dpr_stats_inc(dn, DPR_STAT_OWNER_ASKED);
-		dpr_owner_put(dn, cfg, skb->dev, &copy);
+		dpr_owner_put(dn, cfg, skb->dev, likely, &copy);
 		return NF_DROP;
 	case DPR_OWNER_WAIT:
 		spin_unlock(&table->lock);
@@ -279,6 +296,10 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_DROP;
 	case DPR_OWNER_LIMIT:
 		spin_unlock(&table->lock);
+		if (likely) {
+			dpr_stats_inc(dn, DPR_STAT_OWNER_FOLLOWED);
+			return NF_ACCEPT;
+		}
 		dpr_stats_inc(dn, DPR_STAT_OWNER_LIMITED);
 		return NF_DROP;
 	default:
@@ -286,6 +307,37 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_stats_inc(dn, DPR_STAT_OWNER_UNKNOWN);
 		return NF_ACCEPT;
 	}
+}
+
+/**
+ * dpr_owner_adopt - ask for a flow for a connection that follows a hash
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @dev: the device that its segment came by
+ * @seg: the segment
+ * @peer: the peer that the hash names
+ *
+ * The segment goes there meanwhile; if the peer claims the connection it has got
+ * a flow. Out of questions, a later segment will do. Called under RCU in softirq.
+ */
+void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
+		     struct net_device *dev, const struct dpr_segment *seg,
+		     struct dpr_peer *peer)
+{
+	struct dpr_owner_table *table = rcu_dereference(dn->owners);
+	struct dpr_owner_ask copy;
+	enum dpr_owner_verdict verdict;
+
+	if (!table || seg->rst)
+		return;
+	spin_lock(&table->lock);
+	verdict = dpr_owner_note(table, 1, true, seg, &copy);
+	spin_unlock(&table->lock);
+	if (verdict != DPR_OWNER_PUT)
+		return;
+	dpr_stats_inc(dn, DPR_STAT_HASH_ASKED);
+	dpr_ask_send(dn, cfg, dev, peer, DPR_ASK_WHO, copy.nonce,
+		     &seg->key);
 }
 
 /**
@@ -327,6 +379,7 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0);
 	if (IS_ERR(flow) || flow->peer != peer)
 		return false;
+	dpr_flow_confirm(flow);
 	dpr_flow_track(dn, flow, &seg);
 	return true;
 }

@@ -18,7 +18,11 @@ struct dpr_owner_table *dpr_owner_alloc(void);
 void dpr_owner_teardown(struct dpr_net *dn);
 unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct sk_buff *skb,
-			    const struct dpr_segment *seg);
+			    const struct dpr_segment *seg,
+			    struct dpr_peer *likely);
+void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
+		     struct net_device *dev, const struct dpr_segment *seg,
+		     struct dpr_peer *peer);
 bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct dpr_peer *peer, u32 nonce,
 		       const struct dpr_flow_key *key, int iif);

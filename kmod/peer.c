@@ -16,7 +16,7 @@
  */
 int dpr_peer_setup(struct dpr_net *dn)
 {
-	dn->peers = kvcalloc(DPR_PEER_BUCKETS, sizeof(*dn->peers), GFP_KERNEL);
+	dn->peers = kvcalloc(DPR_PEER_BUCKETS, sizeof(*dn->peers), GFP_KERNEL_ACCOUNT);
 	spin_lock_init(&dn->order_lock);
 	return dn->peers ? 0 : -ENOMEM;
 }
@@ -95,7 +95,7 @@ static struct dpr_table *dpr_peer_alloc_table(u32 n)
 			   sizeof(*table->order.winner));
 
 	table = kvzalloc(size_add(sizeof(*table), size_mul(n, each)),
-			 GFP_KERNEL);
+			 GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return NULL;
 	table->order.n = n;
@@ -188,7 +188,7 @@ static struct dpr_peer *dpr_peer_new(struct dpr_net *dn, __be32 address)
 
 	if (dn->peer_count >= DPR_MAX_PEERS)
 		return ERR_PTR(-ENOSPC);
-	peer = kzalloc(sizeof(*peer), GFP_KERNEL);
+	peer = kzalloc(sizeof(*peer), GFP_KERNEL_ACCOUNT);
 	if (!peer)
 		return ERR_PTR(-ENOMEM);
 	peer->routes = dpr_route_alloc();
@@ -334,7 +334,10 @@ void dpr_peer_reweigh(struct dpr_net *dn)
  * @cfg: the configuration
  * @peer: the peer
  *
- * Called under RCU with bottom halves off.
+ * If another CPU changes the order just now it is left at that: CPUs do not wait
+ * for each other at each SYN. The next change of this peer, or its next report,
+ * computes the estimate from the same counts. Called under RCU with bottom halves
+ * off.
  */
 void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct dpr_peer *peer)
@@ -342,9 +345,9 @@ void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_table *table;
 	struct dpr_view *view;
 
-	if (cfg->estimate == DPR_ESTIMATE_REPORTED)
+	if (cfg->estimate == DPR_ESTIMATE_REPORTED ||
+	    !spin_trylock(&dn->order_lock))
 		return;
-	spin_lock(&dn->order_lock);
 	table = rcu_dereference(dn->table);
 	if (table && peer->slot < table->order.n &&
 	    table->peer[peer->slot] == peer) {

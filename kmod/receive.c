@@ -8,8 +8,10 @@
 #include <net/ip_tunnels.h>
 #include <net/route.h>
 #include <net/tcp.h>
+#include <net/xfrm.h>
 #include "ask.h"
 #include "compat.h"
+#include "ended.h"
 #include "icmp.h"
 #include "listener.h"
 #include "parse.h"
@@ -19,6 +21,9 @@
 #include "service.h"
 #include "syn.h"
 #include "tunnel.h"
+
+/* Keeps what is gathered out of tunnels apart from what comes as it is ("drp"). */
+#define DPR_RECEIVE_DEFRAG_USER	0x64727000
 
 /**
  * struct dpr_inner - a redirected packet, while it is examined
@@ -30,6 +35,7 @@
  * @refcounted: a reference on @sk is held
  * @listener: the listener that may take it, NULL if none was looked for
  * @local: address that the outer header names
+ * @first: address of the host that redirected it
  */
 struct dpr_inner {
 	unsigned int olen;
@@ -40,6 +46,7 @@ struct dpr_inner {
 	bool refcounted;
 	struct sock *listener;
 	__be32 local;
+	__be32 first;
 };
 
 static struct iphdr *dpr_receive_inner(const struct sk_buff *skb,
@@ -64,11 +71,15 @@ static unsigned int dpr_receive_refuse(struct dpr_net *dn, struct sk_buff *skb,
 	return NF_DROP;
 }
 
-/* Is it for this host? Keeps the outer header's input route on the packet. */
+/*
+ * Is it for this host? Keeps the outer header's input route on the packet. One
+ * that came out of IPsec has a route already, and a reference to it.
+ */
 static bool dpr_receive_local(struct sk_buff *skb)
 {
 	const struct iphdr *outer = ip_hdr(skb);
 
+	skb_dst_drop(skb);
 	if (ip_route_input_noref(skb, outer->daddr, outer->saddr,
 				 dpr_compat_dscp(outer), skb->dev))
 		return false;
@@ -76,6 +87,15 @@ static bool dpr_receive_local(struct sk_buff *skb)
 		return true;
 	skb_dst_drop(skb);
 	return false;
+}
+
+/*
+ * Does IPsec let the outer packet in? Afterwards its protection is spent: the
+ * client's packet inside had none, and is judged by itself.
+ */
+static bool dpr_receive_protected(struct sk_buff *skb)
+{
+	return xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb);
 }
 
 /* RFC 791: is there a whole, valid header, and all that it promises? */
@@ -91,10 +111,54 @@ static bool dpr_receive_valid(struct sk_buff *skb, const struct dpr_inner *in)
 				  skb->len - in->olen);
 }
 
+/* For good: a subflow of MPTCP could serve again. */
+static bool dpr_receive_orphan(const struct sock *sk)
+{
+	return sock_flag(sk, SOCK_DEAD) && !sk_is_mptcp(sk);
+}
+
+/* Can the socket answer from another host's address, all its life? */
+static bool dpr_receive_answers(const struct sock *sk)
+{
+	if (likely(sk_fullsock(sk)))
+		return dpr_receive_orphan(sk) ? dpr_compat_transparent(sk) :
+						dpr_compat_anysrc(sk);
+	return inet_sk_transparent(sk);
+}
+
+/*
+ * What the kernel answers for a socket that has no owner, or none yet: RSTs,
+ * and acknowledgments in TIME_WAIT and before there is a connection. The socket
+ * inherited what its packets need, but these ask for the other flag, which
+ * owners must not have. Nobody else writes the bit-fields here, but for an
+ * "acked" that only spares a retransmission.
+ */
+static void dpr_receive_prepare(struct sock *sk)
+{
+	if (sk->sk_state == TCP_TIME_WAIT)
+		inet_twsk(sk)->tw_transparent = 1;
+	else if (sk->sk_state == TCP_NEW_SYN_RECV)
+		inet_rsk(inet_reqsk(sk))->no_srccheck = 1;
+	else if (dpr_receive_orphan(sk))
+		dpr_compat_set_orphan(sk);
+}
+
 /* Is it for a connection whose addresses were checked when it began? */
 static bool dpr_receive_known(const struct dpr_inner *in)
 {
-	return in->marked && in->refcounted && inet_sk_transparent(in->sk);
+	return in->marked && in->refcounted && dpr_receive_answers(in->sk);
+}
+
+/*
+ * Has the stack nothing but a RST for what comes to a listener? It would not
+ * find the way for one from another host's address.
+ */
+static bool dpr_receive_stray(const struct sock *listener,
+			      const struct iphdr *iph, const struct tcphdr *th)
+{
+	return th->ack && !th->rst &&
+	       (th->syn || tcp_synq_no_recent_overflow(listener) ||
+		!dpr_compat_cookie_valid(iph, th));
 }
 
 /*
@@ -137,8 +201,14 @@ static bool dpr_receive_unwrap(struct sk_buff *skb, const struct dpr_inner *in)
 	iph = ip_hdr(skb);
 	skb_set_transport_header(skb, iph->ihl * 4);
 	skb_clear_hash_if_not_l4(skb);
+	/* What belonged to the outer packet, as __iptunnel_pull_header() does. */
+	__vlan_hwaccel_clear_tag(skb);
+	secpath_reset(skb);
+	nf_reset_ct(skb);
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 	IPCB(skb)->iif = skb->skb_iif;
+	/* Its route is the outer packet's: no hint for those that follow. */
+	IPCB(skb)->flags = DPR_COMPAT_NO_HINT;
 	return true;
 }
 
@@ -197,7 +267,8 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 
 	in->sk = dpr_compat_lookup_established(dn->net, iph->saddr, th->source,
 					       iph->daddr, ntohs(th->dest),
-					       inet_iif(skb), 0);
+					       dpr_compat_dif(skb),
+					       dpr_compat_sdif(skb));
 	in->refcounted = in->sk;
 	/* In place of a connection in TIME_WAIT the listener may take a SYN. */
 	if (in->sk && (in->sk->sk_state != TCP_TIME_WAIT || !th->syn))
@@ -205,6 +276,9 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 	if (dpr_service_ours(dn, ntohs(th->dest)))
 		in->listener = dpr_listener_find(dn->net, skb, in->olen,
 						 in->local);
+	/* A program of the listener's may have had the data moved. */
+	iph = dpr_receive_inner(skb, in);
+	th = (void *)iph + iph->ihl * 4;
 	if (in->sk && in->listener && dpr_listener_ready(in->listener) &&
 	    inet_sk(in->listener)->inet_rcv_saddr == in->local &&
 	    dpr_receive_supersedes(in->sk, th)) {
@@ -214,6 +288,22 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 	}
 	if (!in->sk)
 		in->sk = in->listener;
+}
+
+/* A segment for a socket past LISTEN: prepares it, and notes its end. */
+static void dpr_receive_socket(struct dpr_net *dn, struct sk_buff *skb,
+			       const struct dpr_inner *in)
+{
+	const struct iphdr *iph = dpr_receive_inner(skb, in);
+	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
+	struct dpr_segment seg;
+
+	if (unlikely(!dpr_receive_answers(in->sk)))
+		dpr_receive_prepare(in->sk);
+	if (likely(!dpr_ended_maybe(in->sk, th)))
+		return;
+	dpr_parse_segment(iph, ntohs(iph->tot_len), &seg);
+	dpr_ended_note(dn, in->sk, &seg.key, in->first, dpr_compat_dif(skb));
 }
 
 /* Sends an offer back if this host refuses it. False if it takes it. */
@@ -246,6 +336,40 @@ static bool dpr_receive_refused(struct dpr_net *dn,
 
 static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 				    const struct dpr_config *cfg,
+				    struct sk_buff *skb, struct dpr_inner *in);
+
+/*
+ * A fragment does not say which service it is for, so they are gathered first.
+ * What comes out is a client's packet that has lost its outer header.
+ */
+static unsigned int dpr_receive_fragment(struct dpr_net *dn,
+					 const struct dpr_config *cfg,
+					 struct sk_buff *skb,
+					 struct dpr_inner *in)
+{
+	if (!dpr_receive_addresses(dn, dpr_receive_inner(skb, in), in))
+		return dpr_receive_refuse(dn, skb, in,
+					  DPR_STAT_RX_BAD_ADDRESS);
+	if (!dpr_receive_unwrap(skb, in)) {
+		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
+		return NF_DROP;
+	}
+	if (ip_defrag(dn->net, skb, DPR_RECEIVE_DEFRAG_USER)) {
+		dpr_stats_inc(dn, DPR_STAT_RX_FRAGMENTS);
+		return NF_STOLEN;
+	}
+	dpr_stats_inc(dn, DPR_STAT_FRAGMENTS_GATHERED);
+	ip_send_check(ip_hdr(skb));
+	/* Nothing is left that this host's own tunnels could want. */
+	in->marked = true;
+	in->offer = false;
+	in->ce = false;
+	in->olen = 0;
+	return dpr_receive_tcp(dn, cfg, skb, in);
+}
+
+static unsigned int dpr_receive_tcp(struct dpr_net *dn,
+				    const struct dpr_config *cfg,
 				    struct sk_buff *skb, struct dpr_inner *in)
 {
 	const struct iphdr *iph = dpr_receive_inner(skb, in);
@@ -255,10 +379,7 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	bool syn;
 
 	if (ip_is_fragment(iph))
-		return dpr_receive_addresses(dn, iph, in) ?
-		       dpr_receive_accept(dn, skb, in) :
-		       dpr_receive_refuse(dn, skb, in,
-					  DPR_STAT_RX_BAD_ADDRESS);
+		return dpr_receive_fragment(dn, cfg, skb, in);
 	if (!pskb_may_pull(skb, in->olen + hlen + sizeof(*th)))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
 	th = (void *)dpr_receive_inner(skb, in) + hlen;
@@ -275,12 +396,18 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 		return dpr_receive_refuse(dn, skb, in,
 					  DPR_STAT_RX_BAD_ADDRESS);
 	}
+	if (in->refcounted)
+		dpr_receive_socket(dn, skb, in);
 	if (in->listener && !dpr_listener_ready(in->listener)) {
 		dpr_receive_put(in);
 		dpr_stats_inc(dn, DPR_STAT_RX_LISTENER_DEFERRED);
-		return dpr_listener_defer(dn, skb) ? NF_STOLEN : NF_DROP;
+		/* It comes in again by its outer header. */
+		return in->olen && dpr_listener_defer(dn, skb) ? NF_STOLEN :
+								 NF_DROP;
 	}
-	if (!in->sk) {
+	iph = dpr_receive_inner(skb, in);
+	if (!in->sk || (in->sk == in->listener &&
+			dpr_receive_stray(in->sk, iph, (void *)iph + hlen))) {
 		if (dpr_receive_unwrap(skb, in))
 			dpr_reset_reply(dn, skb);
 		else
@@ -402,6 +529,7 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 		.marked = outer->frag_off & htons(DPR_TUNNEL_MARK),
 		.offer = !(outer->frag_off & htons(IP_DF)),
 		.local = outer->daddr,
+		.first = outer->saddr,
 	};
 	u8 otos = outer->tos;
 	enum dpr_stat why;
@@ -413,8 +541,11 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	if (!dpr_receive_local(skb))
 		return NF_ACCEPT;
-	if (!dpr_peer_find(dn, outer->saddr))
+	if (!dpr_peer_find(dn, in.first))
 		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_STRANGER);
+	if (!dpr_receive_protected(skb))
+		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_POLICY);
+	outer = ip_hdr(skb);
 	if (ip_is_fragment(outer) || !dpr_receive_valid(skb, &in))
 		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_MALFORMED);
 	iph = dpr_receive_inner(skb, &in);

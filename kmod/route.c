@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include <net/ip.h>
+#include <net/l3mdev.h>
 #include "route.h"
 #include "tunnel.h"
 
@@ -12,7 +14,7 @@
  */
 struct dpr_route __percpu *dpr_route_alloc(void)
 {
-	return alloc_percpu(struct dpr_route);
+	return alloc_percpu_gfp(struct dpr_route, GFP_KERNEL_ACCOUNT);
 }
 
 /**
@@ -51,6 +53,14 @@ static void dpr_route_fill(struct dpr_route *route,
 	route->rt = rt;
 }
 
+/* The VRF that this host's address is in, 0 if it is in none. */
+static int dpr_route_vrf(struct dpr_net *dn, __be32 address)
+{
+	struct net_device *dev = __ip_dev_find(dn->net, address, false);
+
+	return dev ? l3mdev_master_ifindex_rcu(dev) : 0;
+}
+
 /**
  * dpr_route_find - find this CPU's way to a peer anew
  * @dn: the namespace
@@ -71,6 +81,7 @@ struct dpr_route *dpr_route_find(struct dpr_net *dn,
 		.daddr = peer,
 		.saddr = cfg->address,
 		.flowi4_proto = IPPROTO_IPIP,
+		.flowi4_oif = dpr_route_vrf(dn, cfg->address),
 	};
 	struct rtable *rt;
 

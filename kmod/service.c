@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
+#include <linux/netfilter.h>
 #include <linux/slab.h>
+#include <linux/tcp.h>
+#include <net/inet_hashtables.h>
+#include <net/ip.h>
+#include <net/netfilter/nf_conntrack_tuple.h>
+#include "ended.h"
 #include "service.h"
 
 static int dpr_service_compare(const struct dpr_service *a,
@@ -50,7 +56,8 @@ int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service)
 	}
 	if (n >= DPR_MAX_SERVICES)
 		return -ENOSPC;
-	new = kzalloc(struct_size(new, service, n + 1), GFP_KERNEL);
+	new = kzalloc(struct_size(new, service, n + 1),
+		      GFP_KERNEL_ACCOUNT);
 	if (!new)
 		return -ENOMEM;
 	new->n = n + 1;
@@ -62,8 +69,10 @@ int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service)
 	new->service[at] = *service;
 	if (!dn->ports)
 		dn->ports = kvcalloc(BITS_TO_LONGS(U16_MAX + 1),
-				     sizeof(long), GFP_KERNEL);
-	err = dn->ports ? dpr_main_hook(dn) : -ENOMEM;
+				     sizeof(long), GFP_KERNEL_ACCOUNT);
+	err = dn->ports ? dpr_ended_setup(dn) : -ENOMEM;
+	if (!err)
+		err = dpr_main_hook(dn);
 	if (err) {
 		kfree(new);
 		return err;
@@ -96,7 +105,7 @@ int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service)
 		return -ENOENT;
 	if (old->n > 1) {
 		new = kzalloc(struct_size(new, service, old->n - 1),
-			      GFP_KERNEL);
+			      GFP_KERNEL_ACCOUNT);
 		if (!new)
 			return -ENOMEM;
 		new->n = old->n - 1;
@@ -109,26 +118,75 @@ int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service)
 }
 
 /**
- * dpr_service_match - is there a service on this address and port
+ * dpr_service_match - the service on an address and port
  * @dn: the namespace
  * @address: a local address
  * @port: host byte order
  *
  * Called under RCU.
+ *
+ * Return: the service, NULL if there is none.
  */
-bool dpr_service_match(struct dpr_net *dn, __be32 address, u16 port)
+struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
+				      u16 port)
 {
-	const struct dpr_services *services = rcu_dereference(dn->services);
+	struct dpr_services *services = rcu_dereference(dn->services);
 	u32 i;
 
 	for (i = 0; services && i < services->n; i++) {
-		const struct dpr_service *service = &services->service[i];
+		struct dpr_service *service = &services->service[i];
 
 		if (service->port == port &&
 		    (!service->address || service->address == address))
-			return true;
+			return service;
 	}
-	return false;
+	return NULL;
+}
+
+/* Is there no listener? That is looked for once a second. */
+static bool dpr_service_unheard(struct dpr_net *dn, struct sk_buff *skb,
+				struct dpr_service *service,
+				const struct dpr_flow_key *key)
+{
+	const struct tcphdr *th = (void *)skb->data + ip_hdrlen(skb);
+	u32 now = (u32)jiffies | 1;
+
+	if (likely(now - READ_ONCE(service->looked) < HZ &&
+		   READ_ONCE(service->looked)))
+		return READ_ONCE(service->unheard);
+	WRITE_ONCE(service->looked, now);
+	WRITE_ONCE(service->unheard,
+		   !dpr_compat_lookup_listener(dn->net, skb,
+					       ip_hdrlen(skb) + th->doff * 4,
+					       key->client, key->client_port,
+					       key->address, ntohs(key->port),
+					       dpr_compat_dif(skb),
+					       dpr_compat_sdif(skb)));
+	return service->unheard;
+}
+
+/**
+ * dpr_service_translated - does this host hand a connection on by DNAT
+ * @dn: the namespace
+ * @skb: a segment of the connection, its TCP header in the linear part; pointers
+ *	into it are stale afterwards
+ * @service: the service
+ * @key: the connection
+ *
+ * Such a connection has no socket here that would tell that this host serves it,
+ * but connection tracking knows it. Called under RCU in softirq.
+ */
+bool dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
+			    struct dpr_service *service,
+			    const struct dpr_flow_key *key)
+{
+	struct nf_conntrack_tuple reply;
+
+	if (likely(!dpr_service_unheard(dn, skb, service, key)) ||
+	    !nf_ct_get_tuple_skb(&reply, skb))
+		return false;
+	return reply.src.u3.ip != key->address ||
+	       reply.src.u.tcp.port != key->port;
 }
 
 /**

@@ -4,19 +4,26 @@
 
 #include "compat.h"
 #include "main.h"
+#include "parse.h"
 
 /**
  * struct dpr_service - a TCP port that the cluster serves
  * @address: the one local address it is on; 0 for all
  * @port: host byte order
+ * @unheard: no socket of this host listens on it: the stack serves it by other
+ *	means, if at all (a container's port that DNAT publishes)
+ * @looked: jiffies when @unheard was found out; 0 before the first SYN
  */
 struct dpr_service {
 	__be32 address;
 	u16 port;
+	bool unheard;
+	u32 looked;
 };
 
 /**
- * struct dpr_services - the services of a namespace; never changed
+ * struct dpr_services - the services of a namespace; never changed, but for what
+ *	is found out of them
  * @rcu: frees it
  * @n: how many
  * @service: ordered by port, then address
@@ -29,7 +36,11 @@ struct dpr_services {
 
 int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service);
 int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service);
-bool dpr_service_match(struct dpr_net *dn, __be32 address, u16 port);
+struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
+				      u16 port);
+bool dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
+			    struct dpr_service *service,
+			    const struct dpr_flow_key *key);
 void dpr_service_teardown(struct dpr_net *dn);
 
 /**

@@ -9,7 +9,8 @@
  */
 struct dpr_stats __percpu *dpr_stats_alloc(void)
 {
-	struct dpr_stats __percpu *stats = alloc_percpu(struct dpr_stats);
+	struct dpr_stats __percpu *stats =
+		alloc_percpu_gfp(struct dpr_stats, GFP_KERNEL_ACCOUNT);
 	int cpu;
 
 	if (!stats)

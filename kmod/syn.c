@@ -14,16 +14,15 @@
 #include "tunnel.h"
 
 /*
- * Does a flow take this SYN? Yes for a copy of the SYN that made it, and
- * while the connection lives: the serving host knows how to answer. A new SYN
- * on a closing flow is a new connection; the flow goes.
+ * Does a flow take this SYN? Yes for a copy of the SYN that made it, and until
+ * the serving host has said that the connection is over: anybody can send a SYN,
+ * and that host's TCP knows how to answer (RFC 5961, section 4). Afterwards a new
+ * SYN is a new connection; the flow goes.
  */
 static bool dpr_syn_of_flow(struct dpr_net *dn, const struct dpr_config *cfg,
 			    const struct dpr_segment *seg,
 			    struct dpr_flow *flow)
 {
-	u8 state = READ_ONCE(flow->state);
-
 	if (dpr_flow_expired(flow, cfg) || READ_ONCE(flow->peer->dead)) {
 		if (dpr_flow_kill(dn, flow))
 			dpr_stats_inc(dn, READ_ONCE(flow->peer->dead) ?
@@ -31,8 +30,8 @@ static bool dpr_syn_of_flow(struct dpr_net *dn, const struct dpr_config *cfg,
 					  DPR_STAT_FLOWS_EXPIRED);
 		return false;
 	}
-	if (seg->seq == flow->isn || state == DPR_FLOW_SYN ||
-	    state == DPR_FLOW_ESTABLISHED)
+	if (seg->seq == flow->isn ||
+	    READ_ONCE(flow->state) != DPR_FLOW_ENDED)
 		return true;
 	if (dpr_flow_kill(dn, flow))
 		dpr_stats_inc(dn, DPR_STAT_FLOWS_REPLACED);
@@ -55,7 +54,9 @@ static enum dpr_syn_socket dpr_syn_socket(struct dpr_net *dn,
 
 	sk = dpr_compat_lookup_established(dn->net, key->client,
 					   key->client_port, key->address,
-					   ntohs(key->port), inet_iif(skb), 0);
+					   ntohs(key->port),
+					   dpr_compat_dif(skb),
+					   dpr_compat_sdif(skb));
 	if (!sk)
 		return DPR_SYN_NONE;
 	found = sk->sk_state == TCP_TIME_WAIT ? DPR_SYN_CLOSED : DPR_SYN_OWNED;
@@ -382,6 +383,7 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	const struct dpr_flow_key *key = &seg->key;
 	enum dpr_syn_socket socket;
+	struct dpr_service *service;
 	struct dpr_syn_ends ends;
 
 	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow)) {
@@ -390,13 +392,16 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_flow_insist(flow);
 		return dpr_syn_send(dn, cfg, skb, flow);
 	}
-	if (!dpr_service_match(dn, key->address, ntohs(key->port)))
+	service = dpr_service_match(dn, key->address, ntohs(key->port));
+	if (!service)
 		return NF_ACCEPT;
 	ends = dpr_syn_ends(dn, cfg, skb, key);
 	if (!ends.to)
 		return NF_ACCEPT;
 	socket = dpr_syn_socket(dn, skb, key);
-	if (socket == DPR_SYN_OWNED) {
+	if (socket == DPR_SYN_OWNED ||
+	    (socket == DPR_SYN_NONE &&
+	     dpr_service_translated(dn, skb, service, key))) {
 		dpr_stats_inc(dn, DPR_STAT_SYN_OWNED);
 		return NF_ACCEPT;
 	}

@@ -67,6 +67,7 @@ var reasons = []string{
 	"rx_no_memory", "rx_listener_deferred",
 	"offer_late", "offer_unknown",
 	"owner_asked", "owner_waited", "owner_limited", "rx_owner_asked", "owner_found", "rx_owner_refused",
+	"rx_flow_asked", "rx_flow_answered", "rx_flow_refused", "rx_policy", "rx_fragments",
 }
 
 // Entry is what passed one side of the hook.

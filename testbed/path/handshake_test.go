@@ -75,8 +75,10 @@ func TestFastOpen(t *testing.T) {
 			if got := snmp(t, c.c, "TcpExtTCPFastOpenActive") - active; got != fast {
 				t.Errorf("C opened %d connections fast, want %d", got, fast)
 			}
+			wantEnded(t, c.a, 0)
 			b.want(t, counts{dprnl.StatRxPackets: some, dprnl.StatRxBytes: some, dprnl.StatRxSyn: 1,
-				dprnl.StatMssLowered: 1, dprnl.StatRxListenerDeferred: maybe})
+				dprnl.StatMssLowered: 1, dprnl.StatRxListenerDeferred: maybe,
+				dprnl.StatTxPackets: 1, dprnl.StatTxBytes: some, dprnl.StatTxOwnerMessages: 1})
 		}
 	})
 }

@@ -91,7 +91,7 @@ func TestIcmpErrors(t *testing.T) {
 
 // A forged ICMP error whose quote is beyond what B has sent changes nothing at
 // B, and a router's complaint about A's tunnel that is not about it changes
-// nothing at A.
+// nothing at A; nor does one that anybody could write.
 func TestIcmpForged(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		c := newCluster(t, m)
@@ -107,38 +107,53 @@ func TestIcmpForged(t *testing.T) {
 				t.Errorf("B found %d ICMP errors out of window, want 1", got)
 			}
 		})
-		small := func(outer wire.Tunnel) {
-			r.send(t, c.a, wire.ICMP(addrR, addrA, 3, 4, 600, outer.Wrap(k.segmentBytes("A", ""))))
+		complain := func(quote []byte) {
+			r.send(t, c.a, wire.ICMP(addrR, addrA, 3, 4, 600, quote))
 		}
-		big := func() *wire.Packet {
-			s := k.segment("PA", "recv 900\n"+string(pattern[:900]))
+		large := k.segmentBytes("PA", string(pattern[:1400]))
+		ours := wire.Tunnel{Src: addrA, Dst: addrB, Marked: true}
+		send := func() *wire.Packet {
+			s := k.segment("PA", "recv 1300\n"+string(pattern[:1300]))
 			k.send(t, s)
 			return r.get(t, func(p *wire.Packet) bool { return p.ICMP != nil || k.mine(p) && p.Has("PA") })
 		}
-		t.Run("not to a peer", func(t *testing.T) {
-			small(wire.Tunnel{Src: addrA, Dst: addrC, Marked: true})
-			small(wire.Tunnel{Src: addrC, Dst: addrB, Marked: true})
-			p := big()
-			if p.ICMP != nil {
-				t.Fatalf("got %v", p)
-			}
-			if got := routeMTU(t, c.a.Host, addrC); got != mtu {
-				t.Errorf("the way to C takes %d bytes for A, want %d", got, mtu)
-			}
-			k.ack = p.TCP.Seq + uint32(len(p.Payload))
-			k.say(t, "A", "") // or the answer comes again, in place of the next
-		})
+		other := r.talk(c.a, 4999)
+		for name, quote := range map[string][]byte{
+			"to nobody's tunnel":    (&wire.Tunnel{Src: addrA, Dst: addrC, Marked: true}).Wrap(large),
+			"from nobody's tunnel":  (&wire.Tunnel{Src: addrC, Dst: addrB, Marked: true}).Wrap(large),
+			"an outer header alone": ours.Wrap(large)[:20],
+			"no connection of ours": ours.Wrap(other.segmentBytes("PA", string(pattern[:1400]))),
+			"a packet that fits":    ours.Wrap(k.segmentBytes("A", "")),
+		} {
+			t.Run(name, func(t *testing.T) {
+				complain(quote)
+				p := send()
+				if p.ICMP != nil {
+					t.Fatalf("got %v", p)
+				}
+				for _, to := range []netip.Addr{addrB, addrC} {
+					if got := routeMTU(t, c.a.Host, to); got != mtu {
+						t.Errorf("the way to %v takes %d bytes for A, want %d", to, got, mtu)
+					}
+				}
+				k.ack = p.TCP.Seq + uint32(len(p.Payload))
+				k.say(t, "A", "") // or the answer comes again, in place of the next
+			})
+		}
 		t.Run("about the tunnel", func(t *testing.T) {
-			small(wire.Tunnel{Src: addrA, Dst: addrB, Marked: true})
-			if p := big(); p.ICMP == nil || p.ICMP.TypeCode != layers.CreateICMPv4TypeCode(3, 4) || p.ICMP.Seq != 580 {
+			complain(ours.Wrap(large)[:48]) // what RFC 1812 has routers quote at least
+			if p := send(); p.ICMP == nil || p.ICMP.TypeCode != layers.CreateICMPv4TypeCode(3, 4) || p.ICMP.Seq != leastMTU-20 {
 				t.Errorf("got %v, want that the packet is too big", p)
 			}
-			if got := routeMTU(t, c.a.Host, addrB); got != 600 {
-				t.Errorf("the way to B takes %d bytes for A, want 600", got)
+			if got := routeMTU(t, c.a.Host, addrB); got != leastMTU {
+				t.Errorf("the way to B takes %d bytes for A, want %d", got, leastMTU)
 			}
 		})
 	})
 }
+
+// leastMTU is the smallest MTU of the way to a peer that a host believes.
+const leastMTU = 1280
 
 // routeMTU is the size of packets that a host sends to an address, as far as its
 // kernel knows.

@@ -89,8 +89,8 @@ func TestPeerRebooted(t *testing.T) {
 		forgetNeighbours(t, c.a)
 		b := c.b.meter(t)
 		k.wantReset(t)
-		// The listener takes it, and answers for a connection that it does not know.
-		b.want(t, counts{dprnl.StatRxPackets: 1, dprnl.StatRxBytes: some, dprnl.StatRxListenerDeferred: maybe})
+		// The listener does not know the connection.
+		b.want(t, counts{dprnl.StatRxReset: 1, dprnl.StatRxListenerDeferred: maybe})
 		connect(t, c.c, c.a.service()).wantServed(t, "B again")
 	})
 }
@@ -115,7 +115,8 @@ func TestDeadPeerResetsClients(t *testing.T) {
 			idle = append(idle, k)
 		}
 		half := connect(t, c.c, c.a.service())
-		_, err := fmt.Fprintln(half, "who")
+		half.wantServed(t, "B")
+		_, err := fmt.Fprintln(half, "wake 3600000") // B does not close meanwhile
 		check(t, err)
 		check(t, half.CloseWrite())
 		wantFlow(t, c.a, dprnl.FlowFin)

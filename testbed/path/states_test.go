@@ -5,6 +5,7 @@
 package path
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,9 +13,9 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// A flow's state follows the client's half of its connection; what an attacker
-// could send who sees nothing of it changes nothing. Each state has its own
-// timeout.
+// A flow's state follows what comes from the client, but none of that ends it or
+// takes it out of the count of live flows: it may be forged. The serving host does,
+// when its socket is gone.
 //
 //	R ── switch ── A
 //	        └───── B
@@ -53,28 +54,38 @@ func TestFlowStates(t *testing.T) {
 		is(dprnl.FlowSyn, 1, time.Hour)
 		k.say(t, "A", "")
 		is(dprnl.FlowEstablished, 1, 2*time.Hour)
-		inject("R", k.seq+100_000)
-		is(dprnl.FlowEstablished, 1, 2*time.Hour)
-		inject("R", k.seq-100_000)
-		is(dprnl.FlowEstablished, 1, 2*time.Hour)
-		inject("FA", k.seq-1_000_000)
-		is(dprnl.FlowEstablished, 1, 2*time.Hour)
-		// Near enough, but B does not believe it; the connection goes on.
-		inject("R", k.seq+100)
-		is(dprnl.FlowRst, 0, 4*time.Hour)
-		k.wantServed(t, "B")
-		is(dprnl.FlowEstablished, 1, 2*time.Hour)
+		// B believes none of these; the connection goes on.
+		for _, off := range []uint32{100_000, 1 << 31, ^uint32(99_999)} {
+			inject("R", k.seq+off)
+			is(dprnl.FlowRst, 1, 4*time.Hour)
+			k.wantServed(t, "B")
+			is(dprnl.FlowEstablished, 1, 2*time.Hour)
+		}
 		k.say(t, "FA", "")
-		is(dprnl.FlowFin, 0, 3*time.Hour)
+		is(dprnl.FlowFin, 1, 3*time.Hour)
 		k.hear(t, "FA")
 		k.say(t, "A", "")
-		is(dprnl.FlowFin, 0, 3*time.Hour)
-		inject("R", k.seq)
-		is(dprnl.FlowRst, 0, 4*time.Hour)
+		wantEnded(t, c.a, 0)
+
+		// The server closes first: what the client sends again belongs to its TIME_WAIT.
+		k = r.talk(c.a, 4001)
+		k.open(t)
+		k.say(t, "PA", "close\n")
+		k.hear(t, "FA")
+		fin := k.segment("FA", "")
+		k.send(t, fin)
+		wantEnded(t, c.a, 1)
+		is(dprnl.FlowEnded, 0, 4*time.Hour)
+		r.Take(k.mine)
+		r.send(t, c.a, fin.Bytes())
+		k.hear(t, "A")
+		is(dprnl.FlowEnded, 0, 4*time.Hour)
 	})
 }
 
-// A clean-up step removes each flow when its state's time is over, not before.
+// A clean-up step removes each flow when its state's time is over, not before. If
+// the client has said that it ends, that is when the serving host is asked, and
+// says that it has no socket.
 //
 //	R ── switch ── A
 //	        └───── B
@@ -82,26 +93,38 @@ func TestTimeoutsByState(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		c := newCluster(t, m)
 		r := c.raw(t, addrR)
-		syn, est, fin, rst := r.talk(c.a, 4000), r.talk(c.a, 4001), r.talk(c.a, 4002), r.talk(c.a, 4003)
-		syn.say(t, "S", "")
-		est.open(t)
-		fin.open(t)
-		fin.say(t, "FA", "")
-		rst.open(t)
-		rst.say(t, "R", "")
-		if n := len(c.a.flows(t)); n != 4 {
-			t.Fatalf("%d flows, want 4", n)
+		syn, est, fin, rst, ended := r.talk(c.a, 4000), r.talk(c.a, 4001), r.talk(c.a, 4002), r.talk(c.a, 4003), r.talk(c.a, 4004)
+		for _, k := range []*talk{est, fin, rst, ended} {
+			k.open(t)
+			k.wantServed(t, "B")
 		}
+		ended.say(t, "PA", "close\n")
+		ended.hear(t, "FA")
+		ended.say(t, "FA", "")
+		eventually(t, func() error {
+			if flows := c.a.flows(t); !hasFlow(flows, ended, dprnl.FlowEnded) {
+				return fmt.Errorf("flows %v, want one that ended", flows)
+			}
+			return nil
+		})
+		syn.say(t, "S", "")
+		// B loses these, and A does not hear of it.
+		for _, k := range []*talk{fin, rst} {
+			c.lose(t, k)
+		}
+		fin.say(t, "FA", "")
+		rst.say(t, "R", "")
 		const soon = 50 * time.Millisecond
-		left := uint32(4)
+		left := uint32(5)
 		for _, step := range []struct {
-			gone *talk
-			u    dprnl.ConfigUpdate
+			gone  *talk
+			asked bool
+			u     dprnl.ConfigUpdate
 		}{
-			{syn, dprnl.ConfigUpdate{TimeoutSyn: ptr(soon)}},
-			{fin, dprnl.ConfigUpdate{TimeoutFin: ptr(soon)}},
-			{rst, dprnl.ConfigUpdate{TimeoutRst: ptr(soon)}},
-			{est, dprnl.ConfigUpdate{TimeoutEstablished: ptr(soon)}},
+			{syn, false, dprnl.ConfigUpdate{TimeoutSyn: ptr(soon)}},
+			{fin, true, dprnl.ConfigUpdate{TimeoutFin: ptr(soon)}},
+			{rst, true, dprnl.ConfigUpdate{TimeoutRst: ptr(soon)}},
+			{est, false, dprnl.ConfigUpdate{TimeoutEstablished: ptr(soon)}},
 		} {
 			time.Sleep(2 * soon)
 			e, err := c.a.dpr.Expire(t.Context(), 0)
@@ -109,18 +132,46 @@ func TestTimeoutsByState(t *testing.T) {
 			if e.Expired != 0 || e.Flows != left {
 				t.Errorf("%v: %+v before its time", step.gone.local, e)
 			}
+			a := c.a.meter(t)
 			c.a.set(t, step.u)
 			e, err = c.a.dpr.Expire(t.Context(), 0)
 			check(t, err)
 			left--
-			if e.Expired != 1 || e.Flows != left || !e.Done {
+			switch {
+			case step.gone == rst: // and the one that ended, at once
+				left--
+				if e.Expired != 1 {
+					t.Errorf("%v: %+v after the RST timeout", step.gone.local, e)
+				}
+			case !step.asked && (e.Expired != 1 || e.Flows != left || !e.Done):
 				t.Errorf("%v: %+v after its time", step.gone.local, e)
 			}
-			for _, f := range c.a.flows(t) {
-				if f.Client == step.gone.local {
-					t.Errorf("%+v is still there", f)
+			if step.gone == syn {
+				// Clients that were silent since the handshake are asked about, too.
+				c.a.set(t, dprnl.ConfigUpdate{TimeoutSyn: ptr(time.Hour)})
+			}
+			eventually(t, func() error {
+				for _, f := range c.a.flows(t) {
+					if f.Client == step.gone.local {
+						return fmt.Errorf("%+v is still there", f)
+					}
 				}
+				return nil
+			})
+			if got := a.changes(t); step.asked && (got[dprnl.StatFlowsAsked] != 1 || got[dprnl.StatFlowsEnded] != 1) {
+				t.Errorf("%v: %v, want that B was asked and said no", step.gone.local, got)
 			}
 		}
 	})
+}
+
+// lose has B lose a connection of a flow without telling A: it does not know A
+// just then.
+func (c *cluster) lose(t *testing.T, k *talk) {
+	t.Helper()
+	check(t, c.b.dpr.DeletePeer(t.Context(), addrA, true))
+	c.b.web.reset(t, k.local)
+	k.hear(t, "R")
+	time.Sleep(settle) // B would tell A in this time
+	check(t, c.b.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
 }

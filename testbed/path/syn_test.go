@@ -5,6 +5,8 @@
 package path
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -68,7 +70,9 @@ func TestSynRetransmitKeepsHost(t *testing.T) {
 }
 
 // A connection that ended badly, for the client alone: it begins anew on the
-// same 4-tuple while the flow is in each of its states.
+// same 4-tuple while the flow is in each of its states. Whoever cannot see the
+// connection can send such a SYN too; so it goes where the connection is, as long
+// as the serving host has not said that it ended.
 //
 //	R ── switch ── A
 //	        └───── B
@@ -82,21 +86,41 @@ func TestSynOnFlow(t *testing.T) {
 			k.open(t)
 			k.wantServed(t, "B")
 		}
+		moved := counts{dprnl.StatRedirected: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some}
 		t.Run("RST", func(t *testing.T) {
 			k := r.talk(c.a, 4000)
 			k.open(t)
 			k.say(t, "R", "")
+			wantEnded(t, c.a, 0)
 			a := c.a.meter(t)
-			c.redirect(t, c.b)
 			anew(t, k)
-			a.want(t, counts{dprnl.StatFlowsReplaced: 1, dprnl.StatRedirected: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
+			a.want(t, moved)
 		})
 		t.Run("FIN", func(t *testing.T) {
 			k := r.talk(c.a, 4001)
 			k.open(t)
 			k.say(t, "FA", "")
 			k.hear(t, "FA")
-			k.say(t, "A", "")
+			a := c.a.meter(t)
+			// B waits for the ACK of its FIN, and says so.
+			syn := k.segment("S", "")
+			syn.Seq += 200_000
+			r.send(t, c.a, syn.Bytes())
+			k.hear(t, "A")
+			a.want(t, counts{dprnl.StatSynRetransmitted: 1, dprnl.StatTxPackets: 1, dprnl.StatTxBytes: some})
+		})
+		t.Run("TIME_WAIT", func(t *testing.T) {
+			k := r.talk(c.a, 4004)
+			k.open(t)
+			k.say(t, "PA", "close\n")
+			k.hear(t, "FA")
+			k.say(t, "FA", "")
+			eventually(t, func() error {
+				if flows := c.a.flows(t); !hasFlow(flows, k, dprnl.FlowEnded) {
+					return fmt.Errorf("flows %v, want one that ended", flows)
+				}
+				return nil
+			})
 			a := c.a.meter(t)
 			anew(t, k)
 			a.want(t, counts{dprnl.StatFlowsReplaced: 1, dprnl.StatRedirected: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
@@ -110,10 +134,18 @@ func TestSynOnFlow(t *testing.T) {
 			k.say(t, "S", "")
 			challenge := k.hear(t, "A")
 			rst := wire.Segment{Src: k.local, Dst: k.remote, Flags: "R", Seq: challenge.TCP.Ack}
+			before := c.a.stats(t)
 			r.send(t, c.a, rst.Bytes())
+			eventually(t, func() error {
+				now := c.a.stats(t)
+				if now.Get(dprnl.StatFlowsEnded) == before.Get(dprnl.StatFlowsEnded) {
+					return errors.New("the flow has not ended")
+				}
+				return nil
+			})
 			a := c.a.meter(t)
 			anew(t, k)
-			a.want(t, counts{dprnl.StatFlowsReplaced: 1, dprnl.StatRedirected: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
+			a.want(t, moved)
 		})
 		t.Run("expired", func(t *testing.T) {
 			k := r.talk(c.a, 4003)

@@ -51,6 +51,7 @@ func TestSynOnTimeWait(t *testing.T) {
 						old := connectFrom(t, c.c, local, c.a.service())
 						old.wantServed(t, first)
 						closeByServer(t, old)
+						wantNotLive(t, c.a, addrPort(addrC, local))
 						to[second]()
 						connectFrom(t, c.c, local, c.a.service()).wantServed(t, second)
 					})
@@ -62,6 +63,7 @@ func TestSynOnTimeWait(t *testing.T) {
 						k.say(t, "FA", "")
 						k.hear(t, "FA")
 						k.say(t, "A", "")
+						wantNotLive(t, c.a, k.local)
 						to[second]()
 						k.seq += 100_000
 						k.reopen(t)

@@ -91,6 +91,21 @@ func (w *web) abort() {
 	w.stop()
 }
 
+// reset ends the connection of one client with a RST.
+func (w *web) reset(t *testing.T, client netip.AddrPort) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.conns {
+		if c.RemoteAddr().String() == client.String() {
+			check(t, c.(*net.TCPConn).SetLinger(0))
+			check(t, c.Close())
+			return
+		}
+	}
+	t.Fatalf("%s has no connection of %v", w.name, client)
+}
+
 func (w *web) run(ln net.Listener) {
 	for {
 		c, err := ln.Accept()

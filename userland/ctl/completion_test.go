@@ -55,7 +55,7 @@ func TestComplete(t *testing.T) {
 		"policy set --hash=p":                "--hash=port",
 		"policy set --hash = a":              "address-port",
 		"policy set --hash =":                "address-port port",
-		"flows --state e":                    "established",
+		"flows --state e":                    "established ended",
 		"flows --client 192.0.2.1 --peer x ": "del",
 		"drain -":                            "--wait --timeout --json --help",
 		"completion ":                        "bash zsh fish",

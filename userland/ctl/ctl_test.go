@@ -76,7 +76,7 @@ func TestWrongArguments(t *testing.T) {
 		"flows x":                                `flows: there is no command "x"`,
 		"flows --client x":                       `"x" is not an IPv4 address`,
 		"flows --port 0":                         `"0" is not a whole number from 1 to 65535`,
-		"flows --state dead":                     `"dead" is not a flow state; it can be syn, established, fin, rst`,
+		"flows --state dead":                     `"dead" is not a flow state; it can be syn, established, fin, rst, ended`,
 		"flows del 1.2.3.4:1":                    "the argument ADDRESS:PORT is missing",
 		"flows del 1.2.3.4 1.2.3.4:1":            `CLIENT:PORT "1.2.3.4" is not an IPv4 address with a port`,
 		"flows del 1.2.3.4:1 1.2.3.4:0":          `ADDRESS:PORT "1.2.3.4:0" is not`,

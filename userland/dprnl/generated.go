@@ -399,10 +399,13 @@ const (
 	FlowSyn FlowState = 0
 	// FlowEstablished: the client has sent an ACK.
 	FlowEstablished FlowState = 1
-	// FlowFin: the client has sent a FIN; it may still receive.
+	// FlowFin: a FIN came from the client; it may still receive.
 	FlowFin FlowState = 2
-	// FlowRst: the client has sent a RST with a plausible sequence number.
+	// FlowRst: a RST came from the client, and nothing since.
 	FlowRst FlowState = 3
+	// FlowEnded: the serving host said that its socket is in TIME_WAIT. Kept for
+	// the RST timeout, for what the client may send again.
+	FlowEnded FlowState = 4
 )
 
 var namesFlowState = wordTable{kind: "flow state", words: []string{
@@ -410,6 +413,7 @@ var namesFlowState = wordTable{kind: "flow state", words: []string{
 	1: "established",
 	2: "fin",
 	3: "rst",
+	4: "ended",
 }}
 
 // String returns the value's word, or its number if this package does not
@@ -619,8 +623,31 @@ const (
 	StatRxOwnerRefused Stat = 57
 	// StatFlows: gauge; flows now.
 	StatFlows Stat = 58
-	// StatFlowsLive: gauge; flows in state SYN or established now.
+	// StatFlowsLive: gauge; flows now whose peer has not said that they ended.
 	StatFlowsLive Stat = 59
+	// StatOwnerFollowed: segments that followed the stateless policy's hash
+	// because too much is asked already.
+	StatOwnerFollowed Stat = 60
+	// StatHashAsked: questions whether the host that the stateless policy's hash
+	// names serves a connection, while the set of hosts changes.
+	StatHashAsked Stat = 61
+	// StatFlowsEnded: flows removed because the serving host said that it has no
+	// socket of the connection.
+	StatFlowsEnded Stat = 62
+	// StatFlowsAsked: questions to peers about flows whose clients are silent.
+	StatFlowsAsked Stat = 63
+	// StatRxFlowAsked: such questions of peers received.
+	StatRxFlowAsked Stat = 64
+	// StatRxFlowAnswered: messages of peers about their connections taken.
+	StatRxFlowAnswered Stat = 65
+	// StatRxFlowRefused: messages of peers about the end of a connection refused:
+	// no such flow, not that peer's, or not the connection's number.
+	StatRxFlowRefused Stat = 66
+	// StatRxPolicy: dropped: the host's IPsec policy wants the outer packet
+	// protected.
+	StatRxPolicy Stat = 67
+	// StatRxFragments: fragments of redirected packets that wait for the rest.
+	StatRxFragments Stat = 68
 )
 
 var statTable = [...]statInfo{
@@ -682,5 +709,14 @@ var statTable = [...]statInfo{
 	56: {"rx_owner_asked", "Orphans (enum dpr_orphans): questions of peers received.", false},
 	57: {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, no room for a flow, or it has one by now.", false},
 	58: {"flows", "Gauges: flows now.", true},
-	59: {"flows_live", "Gauges: flows in state SYN or established now.", true},
+	59: {"flows_live", "Gauges: flows now whose peer has not said that they ended.", true},
+	60: {"owner_followed", "Added since version 0: segments that followed the stateless policy's hash because too much is asked already.", false},
+	61: {"hash_asked", "Added since version 0: questions whether the host that the stateless policy's hash names serves a connection, while the set of hosts changes.", false},
+	62: {"flows_ended", "Added since version 0: flows removed because the serving host said that it has no socket of the connection.", false},
+	63: {"flows_asked", "Added since version 0: questions to peers about flows whose clients are silent.", false},
+	64: {"rx_flow_asked", "Added since version 0: such questions of peers received.", false},
+	65: {"rx_flow_answered", "Added since version 0: messages of peers about their connections taken.", false},
+	66: {"rx_flow_refused", "Added since version 0: messages of peers about the end of a connection refused: no such flow, not that peer's, or not the connection's number.", false},
+	67: {"rx_policy", "Added since version 0: dropped: the host's IPsec policy wants the outer packet protected.", false},
+	68: {"rx_fragments", "Added since version 0: fragments of redirected packets that wait for the rest.", false},
 }

@@ -43,7 +43,7 @@ func TestWords(t *testing.T) {
 		{EstimateWords(), []string{"corrected", "reported"}},
 		{MarkerWords(), []string{"fragbit", "source"}},
 		{StateWords(), []string{"active", "draining", "leaving"}},
-		{FlowStateWords(), []string{"syn", "established", "fin", "rst"}},
+		{FlowStateWords(), []string{"syn", "established", "fin", "rst", "ended"}},
 	} {
 		if strings.Join(tt.got, " ") != strings.Join(tt.want, " ") {
 			t.Errorf("words %v, want %v", tt.got, tt.want)

@@ -123,7 +123,7 @@ func (c *Collector) read(ctx context.Context) (*view, error) {
 
 // countStates goes through the routing table.
 func countStates(ctx context.Context, k Kernel) (map[dprnl.FlowState]uint64, error) {
-	states := map[dprnl.FlowState]uint64{dprnl.FlowSyn: 0, dprnl.FlowEstablished: 0, dprnl.FlowFin: 0, dprnl.FlowRst: 0}
+	states := map[dprnl.FlowState]uint64{dprnl.FlowSyn: 0, dprnl.FlowEstablished: 0, dprnl.FlowFin: 0, dprnl.FlowRst: 0, dprnl.FlowEnded: 0}
 	for f, err := range k.Flows(ctx, dprnl.FlowFilter{}) {
 		if err != nil {
 			return nil, err

@@ -16,13 +16,14 @@ var received = []dprnl.Stat{
 	dprnl.StatRxEcn, dprnl.StatRxChecksum, dprnl.StatRxReset, dprnl.StatRxNoMemory, dprnl.StatRxListenerDeferred,
 	dprnl.StatRefusedLoad, dprnl.StatRefusedDraining, dprnl.StatOfferReturned, dprnl.StatOfferUnknown, dprnl.StatOfferLate,
 	dprnl.StatRxOwnerAsked, dprnl.StatOwnerFound, dprnl.StatRxOwnerRefused,
+	dprnl.StatRxFlowAsked, dprnl.StatRxFlowAnswered, dprnl.StatRxFlowRefused, dprnl.StatRxPolicy, dprnl.StatRxFragments,
 }
 
 // ended are the counters of which one counts each flow that is gone, but those
 // that were offered: see check.
 var ended = []dprnl.Stat{
 	dprnl.StatFlowsExpired, dprnl.StatFlowsEvicted, dprnl.StatFlowsReplaced, dprnl.StatFlowsReset, dprnl.StatFlowsDeleted,
-	dprnl.StatOfferServed,
+	dprnl.StatFlowsEnded, dprnl.StatOfferServed,
 }
 
 // check reads all that the module says of itself, and fails what does not add up.
@@ -73,7 +74,7 @@ func (l *loaded) checkRows(ctx context.Context, stats dprnl.Stats) error {
 		}
 		flows++
 		to[f.Peer.String()]++
-		if f.State == dprnl.FlowSyn || f.State == dprnl.FlowEstablished {
+		if f.State != dprnl.FlowEnded {
 			live++
 		}
 	}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a network namespace that belongs to another user namespace than the
+ * initial one may use. Anybody can make such a namespace and be root in it, so
+ * that all of them together get no more flows than the initial network
+ * namespace may have, and their flows count as the memory of the control group
+ * whose process configured the namespace. Other namespaces pay one test.
+ */
+#ifndef _DPR_QUOTA_H
+#define _DPR_QUOTA_H
+
+#include <linux/slab.h>
+#include "main.h"
+
+void dpr_quota_setup(struct dpr_net *dn);
+void dpr_quota_teardown(struct dpr_net *dn);
+void dpr_quota_adopt(struct dpr_net *dn);
+const char *dpr_quota_refuses(const struct dpr_net *dn,
+			      const struct dpr_config *cfg);
+bool __dpr_quota_take(void);
+void __dpr_quota_give(void);
+void *__dpr_quota_alloc(struct dpr_net *dn, struct kmem_cache *cache);
+
+/**
+ * dpr_quota_take - take a flow's place in the quota
+ * @dn: the namespace
+ *
+ * Called under RCU.
+ *
+ * Return: false if there is none left.
+ */
+static inline bool dpr_quota_take(const struct dpr_net *dn)
+{
+	return likely(!dn->guest) || __dpr_quota_take();
+}
+
+/**
+ * dpr_quota_give - give a flow's place in the quota back
+ * @dn: the namespace
+ */
+static inline void dpr_quota_give(const struct dpr_net *dn)
+{
+	if (unlikely(dn->guest))
+		__dpr_quota_give();
+}
+
+/**
+ * dpr_quota_alloc - allocate an object of the namespace in softirq
+ * @dn: the namespace
+ * @cache: of what
+ *
+ * Return: the object, NULL if there is no memory.
+ */
+static inline void *dpr_quota_alloc(struct dpr_net *dn,
+				    struct kmem_cache *cache)
+{
+	if (unlikely(dn->guest))
+		return __dpr_quota_alloc(dn, cache);
+	return kmem_cache_alloc(cache, GFP_ATOMIC | __GFP_NOWARN);
+}
+
+#endif /* _DPR_QUOTA_H */

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Clean-up when nobody asks for it: a host whose dpr-cleanup does not run keeps
+ * no dead flows, only for longer.
+ */
+#ifndef _DPR_SWEEP_H
+#define _DPR_SWEEP_H
+
+#include "main.h"
+
+void dpr_sweep_setup(struct dpr_net *dn);
+void dpr_sweep_start(struct dpr_net *dn);
+void dpr_sweep_teardown(struct dpr_net *dn);
+
+#endif /* _DPR_SWEEP_H */
