@@ -159,13 +159,24 @@ static int dpr_genl_config_quota(struct dpr_net *dn, struct genl_info *info,
 	return why ? dpr_genl_refuse(info, 0, why, -EPERM) : 0;
 }
 
+/* Does this host have the address, in a VRF or not? */
+static bool dpr_genl_config_local(struct dpr_net *dn, __be32 address)
+{
+	bool local;
+
+	rcu_read_lock();
+	local = __ip_dev_find(dn->net, address, false);
+	rcu_read_unlock();
+	return local;
+}
+
 static int dpr_genl_config_address(struct dpr_net *dn, struct genl_info *info,
 				   const struct dpr_config *cfg)
 {
 	if (!info->attrs[DPR_CONFIG_A_ADDRESS])
 		return 0;
 	if (ipv4_is_loopback(cfg->address) || ipv4_is_zeronet(cfg->address) ||
-	    inet_addr_type(dn->net, cfg->address) != RTN_LOCAL)
+	    !dpr_genl_config_local(dn, cfg->address))
 		return dpr_genl_refuse(info, DPR_CONFIG_A_ADDRESS,
 				       "not an address of this host",
 				       -EADDRNOTAVAIL);

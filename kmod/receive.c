@@ -166,14 +166,17 @@ static bool dpr_receive_stray(const struct sock *listener,
  * them with the route, which here is the outer header's. A packet to an address
  * of this host is no peer's: without mark it is from a tunnel between the two.
  */
-static bool dpr_receive_addresses(struct dpr_net *dn, const struct iphdr *iph,
+static bool dpr_receive_addresses(struct dpr_net *dn, const struct sk_buff *skb,
 				  const struct dpr_inner *in)
 {
+	const struct iphdr *iph = dpr_receive_inner(skb, in);
+
 	if (dpr_receive_known(in))
 		return true;
-	if (inet_addr_type(dn->net, iph->saddr) != RTN_UNICAST)
+	if (inet_addr_type_dev_table(dn->net, skb->dev, iph->saddr) !=
+	    RTN_UNICAST)
 		return false;
-	switch (inet_addr_type(dn->net, iph->daddr)) {
+	switch (inet_addr_type_dev_table(dn->net, skb->dev, iph->daddr)) {
 	case RTN_UNICAST:
 		return true;
 	case RTN_LOCAL:
@@ -320,7 +323,7 @@ static bool dpr_receive_refused(struct dpr_net *dn,
 	dpr_parse_segment(iph, ntohs(iph->tot_len), &seg);
 	if (skb->len - in->olen > DPR_TUNNEL_OFFER_MAX || skb_is_gso(skb) ||
 	    !dpr_service_ours(dn, ntohs(seg.key.port)) ||
-	    !dpr_receive_addresses(dn, iph, in))
+	    !dpr_receive_addresses(dn, skb, in))
 		return false;
 	why = dpr_syn_refuses(dn, cfg, skb, &seg.key);
 	if (!why)
@@ -347,7 +350,7 @@ static unsigned int dpr_receive_fragment(struct dpr_net *dn,
 					 struct sk_buff *skb,
 					 struct dpr_inner *in)
 {
-	if (!dpr_receive_addresses(dn, dpr_receive_inner(skb, in), in))
+	if (!dpr_receive_addresses(dn, skb, in))
 		return dpr_receive_refuse(dn, skb, in,
 					  DPR_STAT_RX_BAD_ADDRESS);
 	if (!dpr_receive_unwrap(skb, in)) {
@@ -391,7 +394,7 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	if (syn && in->offer && dpr_receive_refused(dn, cfg, skb, in))
 		return NF_STOLEN;
 	dpr_receive_lookup(dn, skb, in);
-	if (!dpr_receive_addresses(dn, dpr_receive_inner(skb, in), in)) {
+	if (!dpr_receive_addresses(dn, skb, in)) {
 		dpr_receive_put(in);
 		return dpr_receive_refuse(dn, skb, in,
 					  DPR_STAT_RX_BAD_ADDRESS);
@@ -498,7 +501,7 @@ static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
 	if (!dpr_icmp_about(skb, in->olen, IPPROTO_TCP, &key) ||
 	    (!in->marked && !dpr_service_ours(dn, ntohs(key.port))))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
-	if (!dpr_receive_addresses(dn, dpr_receive_inner(skb, in), in))
+	if (!dpr_receive_addresses(dn, skb, in))
 		return dpr_receive_refuse(dn, skb, in,
 					  DPR_STAT_RX_BAD_ADDRESS);
 	verdict = dpr_receive_accept(dn, skb, in);

@@ -41,6 +41,8 @@ var guestModules = []string{
 	"veth", "bridge", "br_netfilter", "dummy", "ifb", "macvlan", "8021q", "tun", "ipip", "ip_gre", "sit", "fou",
 	"nf_tables", "nft_ct", "nft_log", "nft_limit", "nft_nat", "nft_masq", "nft_redir", "nft_hash", "nft_fib_inet",
 	"nft_fib_ipv4", "nft_reject", "nft_reject_inet", "nft_reject_ipv4", "nft_tproxy", "nft_socket", "nft_synproxy", "nft_quota",
+	"nft_chain_nat", "nft_queue", "nfnetlink_queue", "vrf",
+	"xfrm_user", "esp4", "authenc", "echainiv", "hmac", "sha1_generic", "crypto_null", "ecb", "cbc",
 	"crc32c_generic", // libcrc32c, of nf_tables and others, asks for it by name
 	"nf_conntrack", "nf_conntrack_netlink", "nf_log_syslog", "nfnetlink_log", "nf_defrag_ipv4",
 	"sch_tbf", "sch_netem", "sch_htb", "sch_fq", "sch_fq_codel", "sch_prio", "sch_ingress",

@@ -5,13 +5,17 @@
 package path
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"dpr/testbed/path/vnet"
 	"dpr/userland/dprnl"
 )
 
@@ -191,4 +195,85 @@ func TestServices(t *testing.T) {
 			t.Errorf("%d flows, want 5", n)
 		}
 	})
+}
+
+// A program that chooses among the listeners of a group may have the packet's data
+// moved; what dpr reads of it afterwards is what is there now. The checkers of the
+// debug kernel see it if not.
+//
+//	C ── switch ── A
+//	        └───── B
+func TestListenersWithProgram(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := bareCluster(t, m)
+		for _, on := range []string{"0.0.0.0:80", "10.77.0.12:80"} {
+			w := serveOn(t, c.b.Host, "B", on, func(fd int) error {
+				if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+					return err
+				}
+				// Loads a byte of the TCP payload, if there is one, and chooses the first.
+				program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 0}, {Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+				return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF,
+					&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
+			})
+			c.redirect(t, c.b)
+			r := c.raw(t, netip.AddrFrom4([4]byte{10, 77, 0, byte(210 + len(on))}))
+			for p := range uint16(20) {
+				k := r.talk(c.a, 4000+p)
+				k.say(t, "S", string(pattern[:100]))
+				k.hear(t, "SA")
+				k.seq -= 100
+				k.say(t, "A", "")
+				k.wantServed(t, "B")
+			}
+			w.stop()
+		}
+	})
+}
+
+// A user without rights can bind to the address of another host, and so listen
+// where redirected connections go: not in place of a server of another user.
+//
+//	C ── switch ── A
+//	        └───── B (server; thief)
+func TestNoStolenService(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		const high = 8080
+		c := bareCluster(t, m)
+		for _, s := range []*server{c.a, c.b} {
+			check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: high}))
+		}
+		c.redirect(t, c.b)
+		server := serveOn(t, c.b.Host, "server", "10.77.0.12:8080", nil)
+		serveAs(t, c.b.Host, "thief", "10.77.0.11:8080", 65534)
+		connect(t, c.c, addrPort(addrA, high)).wantServed(t, "server")
+		// Who serves alone may listen where it can.
+		server.stop()
+		connect(t, c.c, addrPort(addrA, high)).wantServed(t, "thief")
+	})
+}
+
+// serveAs starts a web on an address that the host need not have, by a user.
+func serveAs(t *testing.T, h *vnet.Host, name, address string, uid int) {
+	t.Helper()
+	err := h.Do(func() error {
+		// Of this thread alone, which does not outlive this.
+		if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), uintptr(uid), ^uintptr(0)); e != 0 {
+			return e
+		}
+		lc := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, rc syscall.RawConn) error {
+			var err error
+			return errors.Join(rc.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) }), err)
+		}}
+		lc.SetMultipathTCP(false)
+		ln, err := lc.Listen(t.Context(), "tcp4", address)
+		if err != nil {
+			return err
+		}
+		w := &web{name: name, ln: ln, conns: map[net.Conn]bool{}}
+		t.Cleanup(w.stop)
+		go w.run(ln)
+		return nil
+	})
+	check(t, err)
 }

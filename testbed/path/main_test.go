@@ -31,6 +31,13 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if most, err := strconv.Atoi(os.Getenv(guestOfUser)); err == nil {
+		if err := userProcess(most); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	client, err := dprnl.New()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
