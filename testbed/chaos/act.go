@@ -74,8 +74,13 @@ func (c *cluster) undo(ctx context.Context, host string, args ...string) error {
 // kill kills processes; the guest starts them again.
 func (c *cluster) kill(ctx context.Context, e Event) error {
 	// One that is being started again just now is dead already.
-	script := "for name; do pid=$(svc pid $name) && kill -9 $pid; done; true"
-	_, err := c.run(ctx, e.Host, append([]string{"sh", "-c", script, "kill"}, e.Args...)...)
+	script := "for name; do pid=$(svc pid $name) && kill -9 $pid && echo $name; done; true"
+	out, err := c.run(ctx, e.Host, append([]string{"sh", "-c", script, "kill"}, e.Args...)...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range lines(out) {
+		c.killed[e.Host+" "+name]++
+	}
 	return err
 }
 
@@ -299,6 +304,10 @@ func (c *cluster) offAndOn(ctx context.Context, e Event, serves func()) error {
 	c.mu.Lock()
 	c.close(e.Host)
 	c.mu.Unlock()
+	// What its kernel said until now goes with its console.
+	if err := c.lab.Check(); err != nil {
+		return err
+	}
 	if err := c.lab.Poweroff(ctx, e.Host); err != nil {
 		return err
 	}

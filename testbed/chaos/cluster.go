@@ -46,13 +46,15 @@ type cluster struct {
 	stateless map[string]time.Time // until when each host may have used the stateless policy
 	ledgers   map[string]account.Ledger
 	readings  int
-	slack     int64 // the most that a ledger had when it was closed
+	slack     int64          // the most that a ledger had when it was closed
+	killed    map[string]int // processes, by "HOST NAME"
 }
 
 func newCluster(l *lab.Lab, hosts Cluster) *cluster {
 	return &cluster{
 		lab: l, hosts: hosts, lookUp: make(chan struct{}, lookUps),
 		operated: map[string]*sync.Mutex{}, policy: map[string][]string{}, stateless: map[string]time.Time{}, ledgers: map[string]account.Ledger{},
+		killed: map[string]int{},
 	}
 }
 

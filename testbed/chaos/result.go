@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"dpr/testbed/lab"
-	"dpr/testbed/reliability"
 )
 
 // Tally counts connections.
@@ -39,6 +38,12 @@ type Result struct {
 	Took    time.Duration `json:"-"`
 	Planned int           `json:"planned_events"`
 
+	Hosts int `json:"hosts"`
+	// Rounds are those after which the cluster was well, and RoundConnections how
+	// many connections ended in each.
+	Rounds           int   `json:"rounds"`
+	RoundConnections []int `json:"round_connections"`
+
 	Events      int               `json:"events"`
 	EventKinds  map[EventKind]int `json:"event_kinds"`
 	Connections map[Kind]*Tally   `json:"connections"`
@@ -56,18 +61,22 @@ type Result struct {
 	// could have been missing unnoticed on a host at the most.
 	Readings int   `json:"readings"`
 	Slack    int64 `json:"slack"`
+	// Killed and Restarts are how often each process, by "HOST NAME", was killed and
+	// was started again.
+	Killed   map[string]int `json:"killed"`
+	Restarts map[string]int `json:"restarts"`
 	// History is what happened; Harms is what hosts suffered of it.
 	History []Happened `json:"history"`
 	Harms   []Harm     `json:"harms"`
 
 	mu      sync.Mutex
-	heals   int
 	healing time.Duration
+	before  map[string]int // restarts when the run began
 }
 
 func newResult(l *lab.Lab, o Options) *Result {
 	r := &Result{
-		Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Planned: o.Events,
+		Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Planned: o.Events, Hosts: len(l.Servers()),
 		EventKinds: map[EventKind]int{}, Unexpected: []Conn{}, Connections: map[Kind]*Tally{}, Allowed: map[Cause]int{},
 	}
 	for _, k := range Kinds {
@@ -85,11 +94,13 @@ func (r *Result) happened(e Event, begin, end time.Time) {
 	r.History = append(r.History, Happened{e, begin, end})
 }
 
-func (r *Result) healed(took time.Duration) {
-	r.heals++
+// healed notes a round after which the cluster was well.
+func (r *Result) healed(took time.Duration, connections int) {
+	r.Rounds++
+	r.RoundConnections = append(r.RoundConnections, connections)
 	r.healing += took
 	r.HealedMost = max(r.HealedMost, took)
-	r.HealedMean = r.healing / time.Duration(r.heals)
+	r.HealedMean = r.healing / time.Duration(r.Rounds)
 }
 
 // add counts a connection; it returns one that failed without a reason.
@@ -113,13 +124,20 @@ func (r *Result) add(c *Conn, harms []Harm, hosts []string) *Conn {
 	return c
 }
 
-func (r *Result) end(c *cluster) {
+// end takes what the cluster knows; restarts are those since the lab came up.
+func (r *Result) end(c *cluster, restarts map[string]int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for host := range c.ledgers {
 		c.close(host)
 	}
-	r.Harms, r.Readings, r.Slack = c.harms, c.readings, c.slack
+	r.Harms, r.Readings, r.Slack, r.Killed = c.harms, c.readings, c.slack, c.killed
+	r.Restarts = make(map[string]int)
+	for name, n := range restarts {
+		if n -= r.before[name]; n > 0 {
+			r.Restarts[name] = n
+		}
+	}
 	r.Took = time.Since(r.Began)
 }
 
@@ -143,34 +161,6 @@ func (r *Result) allowed() int {
 		n += k
 	}
 	return n
-}
-
-// failures say why the run did not pass.
-func (r *Result) failures() []string {
-	all := slices.Clone(r.Trouble)
-	for i := range r.Unexpected {
-		all = append(all, fmt.Sprintf("seed %d: unexpected failure: %v", r.Seed, &r.Unexpected[i]))
-	}
-	sum := r.sum()
-	if r.Events == 0 {
-		all = append(all, "no event took place")
-	}
-	if sum.Redirected == 0 {
-		all = append(all, "no connection was redirected")
-	}
-	for _, k := range Kinds {
-		if t := r.Connections[k]; t.All == t.Failed {
-			all = append(all, fmt.Sprintf("of %d connections of kind %s none succeeded", t.All, k))
-		}
-	}
-	return all
-}
-
-// Part is what out/reliability.json has of it.
-func (r *Result) Part() reliability.Part {
-	return reliability.Part{
-		Seed: r.Seed, Kernel: r.Kernel, Began: r.Began, Seconds: r.Took.Seconds(), Failures: r.failures(), Results: r,
-	}
 }
 
 // Print writes the result for people, without the verdict.

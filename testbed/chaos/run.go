@@ -51,20 +51,18 @@ type Options struct {
 
 // Main brings a lab up, runs, writes the result and prints it. The error says
 // what went wrong, also if a connection failed that should not have.
-func Main(ctx context.Context, o Options) (err error) {
-	if err := lab.Down(ctx, o.Lab); err != nil {
-		return fmt.Errorf("chaos: remove the last one's lab: %w", err)
-	}
-	l, err := lab.Up(ctx, Config(o))
-	if err != nil {
-		return fmt.Errorf("chaos: %w", err)
-	}
-	defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
-	r, err := Run(ctx, l, o)
-	if err != nil {
-		return fmt.Errorf("chaos: %w", err)
-	}
-	return reliability.Publish(o.Stdout, o.File, "chaos", r)
+func Main(ctx context.Context, o Options) error {
+	return reliability.Do(o.Stdout, o.File, "chaos", o.Seed, func() (_ reliability.Result, err error) {
+		if err := lab.Down(ctx, o.Lab); err != nil {
+			return nil, fmt.Errorf("remove the last one's lab: %w", err)
+		}
+		l, err := lab.Up(ctx, Config(o))
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
+		return Run(ctx, l, o)
+	})
 }
 
 // Config is the lab that chaos wants.
@@ -102,6 +100,10 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
+	var err error
+	if r.result.before, err = l.Restarts(); err != nil {
+		return nil, err
+	}
 	stop, ended, err := r.startUsers(ctx)
 	if err != nil {
 		return nil, err
@@ -117,10 +119,11 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 		err = r.quiet(ctx)
 	}
 	r.judge()
-	if err := errors.Join(err, l.Check()); err != nil {
+	restarts, restartsErr := l.Restarts()
+	if err := errors.Join(err, l.Check(), restartsErr); err != nil {
 		r.result.Trouble = append(r.result.Trouble, err.Error())
 	}
-	r.result.end(c)
+	r.result.end(c, restarts)
 	return r.result, nil
 }
 
@@ -196,8 +199,9 @@ func (r *runner) rounds(ctx context.Context) error {
 		if err := r.cluster.well(ctx); err != nil {
 			return fmt.Errorf("after round %v: %w\n%s", round, err, r.cluster.state(ctx))
 		}
-		r.result.healed(time.Since(undone))
+		took, before := time.Since(undone), r.result.total()
 		r.judge()
+		r.result.healed(took, r.result.total()-before)
 		text := ""
 		for _, e := range round {
 			text += fmt.Sprintf("; %v", e)

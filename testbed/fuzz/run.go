@@ -54,11 +54,16 @@ func Run(ctx context.Context, o Options) (err error) {
 	r := &runner{Options: o}
 	defer func() { err = errors.Join(err, r.close()) }()
 	for _, part := range o.Parts {
+		file := filepath.Join(o.Dir, reliability.File)
+		if err := reliability.Begin(file, part, o.Seed); err != nil {
+			return err
+		}
 		p, err := r.part(ctx, part)
 		if err != nil {
-			return fmt.Errorf("fuzz: %s: %w", part, err)
+			err = fmt.Errorf("fuzz: %s: %w", part, err)
+			return errors.Join(err, reliability.Write(file, part, reliability.Part{Seed: o.Seed, Began: time.Now(), Failures: []string{err.Error()}}))
 		}
-		if err := reliability.Write(filepath.Join(o.Dir, reliability.File), part, p); err != nil {
+		if err := reliability.Write(file, part, p); err != nil {
 			return err
 		}
 		verdict := "passed"

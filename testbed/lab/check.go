@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"dpr/testbed/lab/broker"
+	"dpr/testbed/lab/servicelog"
 	"dpr/testbed/lab/splat"
 )
 
@@ -21,6 +22,14 @@ type SplatError struct{ Host, Text string }
 
 func (e *SplatError) Error() string {
 	return fmt.Sprintf("the kernel of %s is in trouble:\n%s", e.Host, e.Text)
+}
+
+// CrashError holds what a server's services printed when they crashed. The guest
+// starts them again, so that nothing else may show it.
+type CrashError struct{ Host, Text string }
+
+func (e *CrashError) Error() string {
+	return fmt.Sprintf("a service of %s crashed:\n%s", e.Host, e.Text)
 }
 
 // DeadError tells of a server that ended by itself without a splat. Console is
@@ -35,8 +44,9 @@ func (e *DeadError) Error() string {
 const checkLimit = 10 * time.Second
 
 // Check returns nil if all servers are well: none printed a kernel splat since
-// its boot, none ended unless Poweroff did it. Else the error is a *SplatError or
-// a *DeadError for the first that is not.
+// its boot, none ended unless Poweroff did it, none of their services ever crashed.
+// Else the error is a *SplatError, a *DeadError or a *CrashError for the first that
+// is not.
 func (l *Lab) Check() error {
 	ctx, cancel := context.WithTimeout(context.Background(), checkLimit)
 	defer cancel()
@@ -56,7 +66,49 @@ func (l *Lab) Check() error {
 			return &DeadError{Host: g.Name, Why: g.Why, Console: l.consoleEnd(g.Name)}
 		}
 	}
+	return l.checkServices()
+}
+
+func (l *Lab) checkServices() error {
+	for _, h := range l.Servers() {
+		log, err := l.serviceLog(h.Name)
+		if err != nil {
+			return err
+		}
+		if text := servicelog.Crashes(log); text != "" {
+			return &CrashError{Host: h.Name, Text: text}
+		}
+	}
 	return nil
+}
+
+// Restarts counts, since the lab came up, how often each service of the servers ended
+// by itself and was started again, by "HOST SERVICE".
+func (l *Lab) Restarts() (map[string]int, error) {
+	all := make(map[string]int)
+	for _, h := range l.Servers() {
+		log, err := l.serviceLog(h.Name)
+		if err != nil {
+			return nil, err
+		}
+		for service, n := range servicelog.Restarts(log) {
+			all[h.Name+" "+service] = n
+		}
+	}
+	return all, nil
+}
+
+// serviceLog is what a server's services printed, "" if it never ran.
+func (l *Lab) serviceLog(host string) (string, error) {
+	f, err := os.Open(servicePath(l.dir, host))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("looking at the services of %s: %w", host, err)
+	}
+	defer f.Close()
+	return servicelog.Read(f)
 }
 
 func (l *Lab) checkSplats() error {
@@ -113,7 +165,8 @@ func (l *Lab) blame(ctx context.Context, err error) error {
 	for deadline := time.Now().Add(blameTime); ctx.Err() == nil; time.Sleep(blameTime / 20) {
 		var splatted *SplatError
 		var dead *DeadError
-		if trouble := l.Check(); errors.As(trouble, &splatted) || errors.As(trouble, &dead) {
+		var crashed *CrashError
+		if trouble := l.Check(); errors.As(trouble, &splatted) || errors.As(trouble, &dead) || errors.As(trouble, &crashed) {
 			return trouble
 		}
 		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) || time.Now().After(deadline) {

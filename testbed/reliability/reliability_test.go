@@ -4,6 +4,7 @@ package reliability
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestWriteKeepsOtherParts(t *testing.T) {
@@ -63,6 +65,110 @@ func (r resultOf) Part() Part { return Part{Seed: 3, Failures: r, Results: len(r
 func (r resultOf) Print(w io.Writer) error {
 	_, err := fmt.Fprintln(w, "a table")
 	return err
+}
+
+// parts reads the file's parts.
+func parts(t *testing.T, path string) map[string]written {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Parts map[string]written }
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	return got.Parts
+}
+
+// What an earlier run found is gone as soon as another begins, and a run that fails
+// says so.
+func TestDo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.json")
+	begin := time.Now().Add(-time.Second)
+	if err := Do(io.Discard, path, "chaos", 5, func() (Result, error) { return resultOf{}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if p := parts(t, path)["chaos"]; !p.Passed {
+		t.Fatalf("%+v", p)
+	}
+	err := Do(io.Discard, path, "chaos", 6, func() (Result, error) {
+		p := parts(t, path)["chaos"]
+		if p.Passed || p.Seed != 6 || p.Began.Before(begin) || len(p.Failures) != 1 || p.Failures[0] != Unfinished {
+			t.Errorf("while it runs: %+v", p)
+		}
+		return nil, errors.New("the lab burned down")
+	})
+	if err == nil || !strings.Contains(err.Error(), "chaos: the lab burned down") {
+		t.Errorf("error %v", err)
+	}
+	p := parts(t, path)["chaos"]
+	if p.Passed || p.Seed != 6 || p.Began.Before(begin) || p.Seconds < 0 || p.Seconds > 60 || len(p.Failures) != 1 || !strings.Contains(p.Failures[0], "burned down") {
+		t.Errorf("after it: %+v", p)
+	}
+	if err := Do(io.Discard, path, "chaos", 7, func() (Result, error) { return resultOf{"no"}, nil }); err == nil {
+		t.Error("a result with failures is no error")
+	}
+}
+
+// Where the result cannot be kept, nothing runs.
+func TestDoNeedsItsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.json")
+	if err := os.WriteFile(path, []byte("no report"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := Do(io.Discard, path, "chaos", 5, func() (Result, error) {
+		t.Error("it ran")
+		return resultOf{}, nil
+	})
+	if err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// brokenWriter takes some writes.
+type brokenWriter int
+
+func (w *brokenWriter) Write(p []byte) (int, error) {
+	if *w--; *w < 0 {
+		return 0, errors.New("nobody reads")
+	}
+	return len(p), nil
+}
+
+func TestPublishSaysWhatItCannotPrint(t *testing.T) {
+	for n := range 2 {
+		w := brokenWriter(n)
+		if err := Publish(&w, filepath.Join(t.TempDir(), "x.json"), "soak", resultOf{}); err == nil || !strings.Contains(err.Error(), "nobody reads") {
+			t.Errorf("after %d writes: %v", n, err)
+		}
+	}
+	if err := Publish(io.Discard, "/proc/none/x.json", "soak", resultOf{}); err == nil {
+		t.Error("a file that cannot be written is no error")
+	}
+}
+
+func TestWriteFails(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "busy.json.new"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{
+		"its directory is a file":   filepath.Join(file, "x.json"),
+		"it is a directory":         dir,
+		"the new one cannot be one": filepath.Join(dir, "busy.json"),
+	} {
+		if err := Write(path, "soak", Part{}); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := Write(filepath.Join(dir, "x.json"), "soak", Part{Results: func() {}}); err == nil {
+		t.Error("results that are no JSON are no error")
+	}
 }
 
 func TestPublish(t *testing.T) {

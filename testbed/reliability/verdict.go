@@ -3,9 +3,11 @@
 package reliability
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // Result is what a run of a command found.
@@ -14,6 +16,31 @@ type Result interface {
 	Part() Part
 	// Print writes it for people, without the verdict.
 	Print(io.Writer) error
+}
+
+// Unfinished is the failure of a part whose run has begun and not ended.
+const Unfinished = "the run has not ended"
+
+// Begin writes into the file at path that a run of a command of this name begins, in
+// the place of what an earlier one found: a verdict is never older than the last run.
+func Begin(path, name string, seed uint64) error {
+	return Write(path, name, Part{Seed: seed, Began: time.Now(), Failures: []string{Unfinished}})
+}
+
+// Do has a command of this name run and publishes what it finds. If the run itself
+// fails, the file says so.
+func Do(w io.Writer, path, name string, seed uint64, run func() (Result, error)) error {
+	began := time.Now()
+	if err := Begin(path, name, seed); err != nil {
+		return err
+	}
+	r, err := run()
+	if err == nil {
+		return Publish(w, path, name, r)
+	}
+	err = fmt.Errorf("%s: %w", name, err)
+	p := Part{Seed: seed, Began: began, Seconds: time.Since(began).Seconds(), Failures: []string{err.Error()}}
+	return errors.Join(err, Write(path, name, p))
 }
 
 // Publish writes the result of a command of this name into the file at path, and

@@ -65,23 +65,21 @@ func (o Options) Validate() error {
 
 // Main brings a lab up, soaks it, writes the result and prints it. The error says
 // what went wrong, also if something was not steady.
-func Main(ctx context.Context, o Options) (err error) {
+func Main(ctx context.Context, o Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	if err := lab.Down(ctx, o.Lab); err != nil {
-		return fmt.Errorf("soak: remove the last one's lab: %w", err)
-	}
-	l, err := lab.Up(ctx, lab.Config{Name: o.Lab, Servers: 3, Clients: 3, Kernel: o.Kernel, Progress: o.Progress})
-	if err != nil {
-		return fmt.Errorf("soak: %w", err)
-	}
-	defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
-	r, err := Run(ctx, l, o)
-	if err != nil {
-		return fmt.Errorf("soak: %w", err)
-	}
-	return reliability.Publish(o.Stdout, o.File, "soak", r)
+	return reliability.Do(o.Stdout, o.File, "soak", o.Seed, func() (_ reliability.Result, err error) {
+		if err := lab.Down(ctx, o.Lab); err != nil {
+			return nil, fmt.Errorf("remove the last one's lab: %w", err)
+		}
+		l, err := lab.Up(ctx, lab.Config{Name: o.Lab, Servers: 3, Clients: 3, Kernel: o.Kernel, Progress: o.Progress})
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
+		return Run(ctx, l, o)
+	})
 }
 
 // Run soaks a lab that is up. The error is what kept it from running; what it
