@@ -5,6 +5,7 @@ package account
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,8 +56,15 @@ func TestBalance(t *testing.T) {
 	if err := l.Add(quiet); err != nil || l.Slack() != 0 {
 		t.Errorf("%v, slack %d", err, l.Slack())
 	}
-	// One packet less for any reason is noticed.
-	for _, reason := range Reasons() {
+	// One packet less for any reason is noticed. The reasons are written out: the list
+	// must not become shorter by accident.
+	all := strings.Fields(`tx_too_big tx_no_route tx_no_memory tx_error
+		rx_stranger rx_malformed rx_nested rx_bad_address rx_not_served rx_ecn rx_checksum rx_reset rx_no_memory rx_listener_deferred
+		offer_late offer_unknown owner_asked owner_waited owner_limited rx_owner_asked owner_found rx_owner_refused`)
+	if !slices.Equal(Reasons(), all) {
+		t.Errorf("reasons %q, want %q", Reasons(), all)
+	}
+	for _, reason := range all {
 		less := read(t, rules([3]int{101, 20, 3}, [3]int{70, 1, 3}), counters(map[string]int{"tx_packets": 40, "rx_stranger": 4, "rx_reset": 5}),
 			rules([3]int{101, 20, 3}, [3]int{70, 1, 3}))
 		l := Opened()

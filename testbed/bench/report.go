@@ -132,13 +132,13 @@ func costIn(costs []wire.Cost, unit, system, op string, flows, peers int) (float
 	return costs[i].Cost, true
 }
 
-// memory returns the bytes that a flow takes.
-func (r *Report) memory(system string, flows int) (float64, bool) {
+// memoryOf returns what a number of flows takes of a system.
+func (r *Report) memoryOf(system string, flows int) (wire.Memory, bool) {
 	i := slices.IndexFunc(r.Memory, func(m wire.Memory) bool { return m.System == system && m.Flows == flows })
 	if i < 0 {
-		return 0, false
+		return wire.Memory{}, false
 	}
-	return r.Memory[i].BytesPerFlow, true
+	return r.Memory[i], true
 }
 
 // http returns what whole connections did on a path.

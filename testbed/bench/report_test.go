@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -49,6 +50,7 @@ func example() *Report {
 	}, Memory: []wire.Memory{
 		{System: wire.DPR, Flows: 4_000_000, BytesPerFlow: 96, SlabPerFlow: 64, FreeAfter: 1 << 20},
 		{System: wire.Tun, Flows: 4_000_000, BytesPerFlow: 350},
+		{System: wire.DPR, Flows: 1000, BytesPerFlow: 96}, {System: wire.Tun, Flows: 1000, BytesPerFlow: 350},
 	}})
 	r.HTTP = []HTTP{
 		{Path: PathDirect, RoundsPS: []float64{100, 200, 1}}, {Path: PathDPR, RoundsPS: []float64{96, 192, 9}},
@@ -72,8 +74,8 @@ func TestAllTargetsMet(t *testing.T) {
 			t.Errorf("%s: %s, figure %s, limit %v (%s)", v.Target, v.Outcome, figure(v.Figure), v.Limit, v.Detail)
 		}
 	}
-	if n := outcomes(r)[Met]; n != 19 {
-		t.Errorf("%d targets, want 19", n)
+	if n := outcomes(r)[Met]; n != 21 {
+		t.Errorf("%d targets, want 21", n)
 	}
 }
 
@@ -158,6 +160,98 @@ func TestNothingMeasured(t *testing.T) {
 	r.Verdicts = r.judge()
 	if r.allMet() {
 		t.Error("all is met")
+	}
+}
+
+// TestAbsentFigures takes one figure at a time out of a report in which every target
+// is met: as many targets as before are judged, and what hangs on it is not measured.
+func TestAbsentFigures(t *testing.T) {
+	all := len(example().judge())
+	without := map[string]func(r *Report){}
+	for i, c := range example().Cost {
+		without[fmt.Sprintf("cost %d, %s of %s", i, c.Op, c.System)] = func(r *Report) { r.Cost = slices.Delete(r.Cost, i, i+1) }
+	}
+	for i, c := range example().Variants {
+		without[fmt.Sprintf("variant %d, %s", i, c.Variant)] = func(r *Report) { r.Variants = slices.Delete(r.Variants, i, i+1) }
+	}
+	for i, m := range example().Memory {
+		without[fmt.Sprintf("memory of %s at %d", m.System, m.Flows)] = func(r *Report) { r.Memory = slices.Delete(r.Memory, i, i+1) }
+	}
+	for i, h := range example().HTTP {
+		without["connections by "+h.Path] = func(r *Report) { r.HTTP = slices.Delete(r.HTTP, i, i+1) }
+	}
+	// Figures of others' packets are judged in Variants; those of tunnels that have no
+	// part in a target are not here.
+	harmless := func(name string) bool {
+		return strings.Contains(name, "other of") || strings.Contains(name, "receive of") ||
+			name == fmt.Sprintf("variant %d, %s", noTunnel(), wire.ToEstablished)
+	}
+	for name, take := range without {
+		r := example()
+		take(r)
+		r.Verdicts = r.judge()
+		n := outcomes(r)
+		if len(r.Verdicts) != all || n[Missed] != 0 {
+			t.Errorf("without %s: %d targets, want %d: %v", name, len(r.Verdicts), all, n)
+		}
+		if (n[NotMeasured] == 0) != harmless(name) || r.allMet() != harmless(name) {
+			t.Errorf("without %s: %v, all met: %t", name, n, r.allMet())
+		}
+	}
+}
+
+// noTunnel is which variant is received without a tunnel: only a detail has it.
+func noTunnel() int {
+	return slices.IndexFunc(example().Variants, func(c wire.Cost) bool { return c.System == wire.None && c.Op == wire.Receive })
+}
+
+// A table that the guest does not hold has nothing to compare with.
+func TestUnfitIsNotCompared(t *testing.T) {
+	r := example()
+	r.Memory = slices.DeleteFunc(r.Memory, func(m wire.Memory) bool { return m.System == wire.Tun && m.Flows > 1000 })
+	r.Unfit = []wire.Unfit{{System: wire.Tun, Flows: 100_000}}
+	if n := outcomes(r); n[Met] != 20 || n[NotMeasured] != 0 {
+		t.Errorf("%v", n)
+	}
+	r.Unfit[0].System = wire.DR
+	if n := outcomes(r); n[NotMeasured] != 1 {
+		t.Errorf("another system's: %v", n)
+	}
+}
+
+// Figures that are no numbers are no figures.
+func TestFiguresAreNumbers(t *testing.T) {
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		for _, least := range []bool{true, false} {
+			j := &judgement{Report: &Report{}}
+			j.add("x", bad, 1, least, "detail")
+			if v := j.verdicts[0]; v.Outcome != NotMeasured || v.Figure != nil || v.Detail != "" {
+				t.Errorf("%v is %s", bad, v.Outcome)
+			}
+		}
+	}
+}
+
+// A limit itself is met.
+func TestLimits(t *testing.T) {
+	for _, tt := range []struct {
+		figure float64
+		least  bool
+		want   string
+	}{{1, true, Met}, {1, false, Met}, {0.9, true, Missed}, {1.1, false, Missed}, {0.9, false, Met}, {1.1, true, Met}} {
+		j := &judgement{Report: &Report{}}
+		j.add("x", tt.figure, 1, tt.least, "detail", Spent{"f", 1})
+		v := j.verdicts[0]
+		if v.Outcome != tt.want || *v.Figure != tt.figure || v.Detail != "detail" || v.Limit != 1 || (len(v.Profile) == 1) != (tt.want == Missed) {
+			t.Errorf("%+v: %+v", tt, v)
+		}
+	}
+}
+
+// Without targets none is met.
+func TestNoTargets(t *testing.T) {
+	if (&Report{}).allMet() {
+		t.Error("nothing was judged, and all is met")
 	}
 }
 

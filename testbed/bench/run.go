@@ -173,8 +173,11 @@ func (o Options) http(ctx context.Context, r *Report) error {
 	return measureHTTP(ctx, r, httpOptions{o.Kernel, o.Lab, o.LoadCommand, o.Progress})
 }
 
-// allMet tells whether every target was met.
+// allMet tells whether every target was met. Without any, nothing was.
 func (r *Report) allMet() bool {
+	if len(r.Verdicts) == 0 {
+		return false
+	}
 	for _, v := range r.Verdicts {
 		if v.Outcome != Met {
 			return false

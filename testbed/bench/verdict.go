@@ -157,24 +157,31 @@ func (j *judgement) peerGrowth(op string) {
 		fmt.Sprintf("%.0f to %.0f instructions", a, b), j.topAt(wire.DPR, op, "", last)...)
 }
 
+// allMemory judges the memory of each size of the table. What the guest's memory does
+// not hold has no figure to compare with, and the report says so.
 func (j *judgement) allMemory() {
-	for _, m := range j.Memory {
-		if m.System != wire.DPR {
-			continue
-		}
-		j.add(fmt.Sprintf("bytes a flow at %s flows", count(m.Flows)), m.BytesPerFlow, memoryAtMost, false,
+	for _, flows := range j.Plan.Flows {
+		m, ok := j.memoryOf(wire.DPR, flows)
+		ours := orNaN(m.BytesPerFlow, ok)
+		j.add(fmt.Sprintf("bytes a flow at %s flows", count(flows)), ours, memoryAtMost, false,
 			fmt.Sprintf("%.0f in slabs, %.0f in the table and what else it took", m.SlabPerFlow, m.BytesPerFlow-m.SlabPerFlow))
-		if ipvs, ok := j.memory(wire.Tun, m.Flows); ok {
-			j.add(fmt.Sprintf("bytes a flow at %s flows, of IPVS's", count(m.Flows)), m.BytesPerFlow/ipvs, memoryOfIPVS, false,
-				fmt.Sprintf("%.1f of %.1f bytes", m.BytesPerFlow, ipvs))
+		if j.fits(wire.Tun, flows) {
+			t, ok := j.memoryOf(wire.Tun, flows)
+			theirs := orNaN(t.BytesPerFlow, ok)
+			j.add(fmt.Sprintf("bytes a flow at %s flows, of IPVS's", count(flows)), ours/theirs, memoryOfIPVS, false,
+				fmt.Sprintf("%.1f of %.1f bytes", ours, theirs))
 		}
 	}
-	for _, m := range j.Memory {
-		if m.System == wire.DPR && m.Flows == fittingFlows {
-			j.add(fmt.Sprintf("MiB free with %s flows in a guest of %d MiB", count(m.Flows), guestMemory),
-				float64(m.FreeAfter)/(1<<20), 0, true, "all flows are in the table")
-		}
+	if slices.Contains(j.Plan.Flows, fittingFlows) {
+		m, ok := j.memoryOf(wire.DPR, fittingFlows)
+		j.add(fmt.Sprintf("MiB free with %s flows in a guest of %d MiB", count(fittingFlows), guestMemory),
+			orNaN(float64(m.FreeAfter)/(1<<20), ok), 0, true, "all flows are in the table")
 	}
+}
+
+// fits says whether the guest's memory holds as many flows of a system.
+func (j *judgement) fits(system string, flows int) bool {
+	return !slices.ContainsFunc(j.Unfit, func(u wire.Unfit) bool { return u.System == system && u.Flows <= flows })
 }
 
 // receive judges the way up to an established socket. What a packet for a closed

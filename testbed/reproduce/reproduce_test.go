@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -319,6 +320,116 @@ func TestJudge(t *testing.T) {
 	} {
 		if got, ok := v[what]; !ok || got != want {
 			t.Errorf("%s: %t, %t, want %t", what, got, ok, want)
+		}
+	}
+}
+
+// targets are the names and limits of what the evaluation is to show.
+func targets(r *Report) map[string]float64 {
+	all := map[string]float64{}
+	for _, v := range r.judge() {
+		all[v.What] = v.Limit
+	}
+	return all
+}
+
+// The limits are the paper's ratios and ours; they do not move by accident.
+func TestTargets(t *testing.T) {
+	want := map[string]float64{
+		"order none > random > tcp: the lesser ratio of delays at least":                   1,
+		"best of ours (offer): mean delay below tcp's at MaxLoad 0, %, at least":           25,
+		"best of ours (offer-slow): mean delay below tcp-slow's at MaxLoad 0, %, at least": 25,
+		"requests that failed at most":                                                     0,
+	}
+	for _, better := range []string{TCP, Corrected, Offer} {
+		want["none → "+better+": delay ÷ at least"] = 3.49
+		want["none → "+better+": rate × at least"] = 1.337
+		want["random → "+better+": delay ÷ at least"] = 1.41
+		want["random → "+better+": rate × at least"] = 1.044
+		want[better+": index at most"] = 1.08
+	}
+	if got := targets(fake(t)); !maps.Equal(got, want) {
+		t.Errorf("got %v\nwant %v", got, want)
+	}
+}
+
+// A policy that did not run leaves as many targets, and those that are about it are
+// not measured.
+func TestAbsentPolicies(t *testing.T) {
+	all := len(targets(fake(t)))
+	for name, want := range map[string]int{None: 7, Random: 7, TCP: 7, Corrected: 5, Offer: 5, TCPSlow: 1} {
+		r := fake(t)
+		delete(r.Policies, name)
+		n := 0
+		for _, v := range r.judge() {
+			if strings.HasPrefix(v.Why, "not measured: no run of "+name) {
+				n++
+				if v.Met || v.Figure != 0 {
+					t.Errorf("without %s: %+v", name, v)
+				}
+			}
+		}
+		if n != want || len(targets(r)) != all {
+			t.Errorf("without %s: %d targets are not measured, want %d; %d targets, want %d", name, n, want, len(targets(r)), all)
+		}
+	}
+	r := fake(t)
+	r.Policies = nil
+	for _, v := range r.judge() {
+		if v.Met || !strings.HasPrefix(v.Why, "not measured") {
+			t.Errorf("without a run: %+v", v)
+		}
+	}
+	text := fmt.Sprint(r.summary())
+	if strings.Contains(text, "missed") {
+		t.Errorf("what was not measured is said to be missed: %s", text)
+	}
+}
+
+// Failures of all runs count, of whatever policy and repeat.
+func TestFailedRequests(t *testing.T) {
+	for _, p := range Policies {
+		for repeat := range 3 {
+			r := fake(t)
+			r.Policies[p.Name].Repeats[repeat].Failed = 1
+			last := r.judge()
+			if v := last[len(last)-1]; v.Met || v.Figure != 1 || v.What != "requests that failed at most" {
+				t.Errorf("%s, repeat %d: %+v", p.Name, repeat, v)
+			}
+		}
+	}
+}
+
+// What is no number is no figure, and can be written.
+func TestFiguresAreNumbers(t *testing.T) {
+	r := fake(t)
+	r.Policies[TCP].DelayMean = 0
+	r.Policies[Random].Rate = math.NaN()
+	n := 0
+	for _, v := range r.judge() {
+		if v.Why == "not measured: the figure is no number" && !v.Met && v.Figure == 0 {
+			n++
+		}
+	}
+	if n == 0 {
+		t.Error("figures that are no numbers are judged")
+	}
+	r.Targets = r.judge()
+	if _, err := json.Marshal(r.Targets); err != nil {
+		t.Error(err)
+	}
+}
+
+// Too short a run says nothing of the index.
+func TestShortRun(t *testing.T) {
+	r := fake(t)
+	for repeat := range 3 {
+		run := r.Policies[TCP].Repeats[repeat]
+		run.PerInterval = run.PerInterval[:leastIntervals-1]
+	}
+	for _, v := range r.judge() {
+		if v.What == TCP+": index at most" && (v.Met || !strings.Contains(v.Why, "shorter")) {
+			t.Errorf("%+v", v)
 		}
 	}
 }

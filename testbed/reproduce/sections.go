@@ -67,7 +67,10 @@ func (r *Report) summary() section {
 		if !t.Met {
 			verdict = "missed"
 		}
-		if t.Why != "" {
+		switch {
+		case strings.HasPrefix(t.Why, "not measured"):
+			verdict = t.Why
+		case t.Why != "":
 			verdict += ": " + t.Why
 		}
 		s.Table.row(t.What, fmt.Sprintf("%.4g", t.Limit), fmt.Sprintf("%.4g", t.Figure), verdict)

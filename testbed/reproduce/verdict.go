@@ -2,7 +2,11 @@
 
 package reproduce
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+	"strings"
+)
 
 // Target is something that the evaluation is to show.
 type Target struct {
@@ -28,22 +32,43 @@ func (r *Report) judge() []Target {
 		j.ratios(better)
 	}
 	for _, better := range []string{TCP, Corrected, Offer} {
-		// A run that is shorter than some intervals says nothing of the index.
-		if p := r.Policies[better]; p != nil && len(p.Repeats[0].PerInterval) >= leastIntervals {
+		p := r.Policies[better]
+		switch {
+		case p == nil:
+			j.absent(better+": index at most", 1.08, better)
+		case len(p.Repeats) == 0 || len(p.Repeats[0].PerInterval) < leastIntervals:
+			j.add(Target{What: better + ": index at most", Limit: 1.08, Why: "not measured: a run is shorter than some intervals"})
+		default:
 			j.atMost(better+": index", 1.08, p.Index, "")
 		}
 	}
 	j.order()
 	j.best(TCP, Corrected, Two, Offer)
 	j.best(TCPSlow, OfferSlow)
-	failed := 0
+	failed, runs := 0, 0
 	for _, p := range r.Policies {
 		for _, run := range p.Repeats {
 			failed += run.Failed
+			runs++
 		}
 	}
-	j.atMost("requests that failed", 0, float64(failed), "")
+	if runs == 0 {
+		j.add(Target{What: "requests that failed at most", Why: "not measured: nothing ran"})
+	} else {
+		j.atMost("requests that failed", 0, float64(failed), "")
+	}
 	return j.all
+}
+
+// absent adds a target of policies of which some did not run.
+func (j *judge) absent(what string, limit float64, policies ...string) {
+	var missing []string
+	for _, p := range policies {
+		if j.Policies[p] == nil {
+			missing = append(missing, p)
+		}
+	}
+	j.add(Target{What: what, Limit: limit, Why: "not measured: no run of " + strings.Join(missing, ", ")})
 }
 
 // leastIntervals are as many observations as an index takes.
@@ -63,6 +88,10 @@ func (j *judge) atMost(what string, limit, figure float64, why string) {
 }
 
 func (j *judge) add(t Target) {
+	// What is no number cannot be written, and was not measured.
+	if math.IsNaN(t.Figure) || math.IsInf(t.Figure, 0) {
+		t.Figure, t.Met, t.Why = 0, false, "not measured: the figure is no number"
+	}
 	if t.Met {
 		t.Why = ""
 	}
@@ -82,10 +111,12 @@ func (j *judge) ratios(better string) {
 		delay, rate float64
 	}{{None, 3.49, 1.337}, {Random, 1.41, 1.044}} {
 		w := j.Policies[c.worse]
+		name := c.worse + " → " + better
 		if w == nil || b == nil {
+			j.absent(name+": delay ÷ at least", c.delay, c.worse, better)
+			j.absent(name+": rate × at least", c.rate, c.worse, better)
 			continue
 		}
-		name := c.worse + " → " + better
 		j.atLeast(name+": delay ÷", c.delay, w.DelayMean/b.DelayMean, j.whyDelay(c.worse, better))
 		j.atLeast(name+": rate ×", c.rate, b.Rate/w.Rate, j.whyRate(c.rate, w, b))
 		bound, worse := j.simulatedAs(FreshLowest, 0), j.simulatedAs(c.worse, 0)
@@ -118,31 +149,32 @@ func (j *judge) whyRate(ratio float64, worse, better *PolicyResult) string {
 // order wants each of the paper's policies to be better than the one before.
 func (j *judge) order() {
 	a, b, c := j.Policies[None], j.Policies[Random], j.Policies[TCP]
+	const what = "order none > random > tcp: the lesser ratio of delays"
 	if a == nil || b == nil || c == nil {
+		j.absent(what+" at least", 1, None, Random, TCP)
 		return
 	}
-	j.atLeast("order none > random > tcp: the lesser ratio of delays", 1, min(a.DelayMean/b.DelayMean, b.DelayMean/c.DelayMean), "")
+	j.atLeast(what, 1, min(a.DelayMean/b.DelayMean, b.DelayMean/c.DelayMean), "")
 }
 
 // best compares the best of ours with the paper's at its best MaxLoad: with reports
 // every second, and with reports as stale as the paper's.
 func (j *judge) best(theirs string, ours ...string) {
+	const limit = 25
 	tcp := j.Policies[theirs]
-	if tcp == nil {
-		return
-	}
 	name, least := "", 0.0
 	for _, n := range ours {
 		if p := j.Policies[n]; p != nil && (name == "" || p.DelayMean < least) {
 			name, least = n, p.DelayMean
 		}
 	}
-	if name == "" {
+	if tcp == nil || name == "" {
+		j.absent(fmt.Sprintf("best of ours: mean delay below %s's, %%, at least", theirs), limit, append([]string{theirs}, ours...)...)
 		return
 	}
 	why := ""
 	if bound, s := j.simulatedAs(FreshLowest, 0), j.simulatedAs(theirs, j.maxLoad(theirs)); bound != nil && s != nil {
 		why = fmt.Sprintf("in the simulator join-shortest-queue with perfect knowledge is %.0f %% below %s here", 100*(1-bound.DelayMean/s.DelayMean), theirs)
 	}
-	j.atLeast(fmt.Sprintf("best of ours (%s): mean delay below %s's at MaxLoad %d, %%,", name, theirs, j.maxLoad(theirs)), 25, 100*(1-least/tcp.DelayMean), why)
+	j.atLeast(fmt.Sprintf("best of ours (%s): mean delay below %s's at MaxLoad %d, %%,", name, theirs, j.maxLoad(theirs)), limit, 100*(1-least/tcp.DelayMean), why)
 }

@@ -31,7 +31,13 @@
 // of less than ten minutes lets them grow by half or 50 ms, their quantile by as much
 // again or 250 ms.
 //
-// The confidence is that of errors that do not depend on each other. Besides, no
-// request may fail, something must be redirected, and the books of every host must
-// balance to the packet: in = served + redirected + dropped, by reason.
+// The confidence is that of errors that do not depend on each other. A line does not
+// see what happens at the very end: the last two values may not both be further above
+// the median than three times what the value may grow by.
+//
+// Besides, no request may fail; each interval must have requests and redirected
+// packets, a quarter of the median at least; all values must have been measured in
+// each; no process may have been started again, as that hides what it lost; and the
+// books of every host must balance to the packet: in = served + redirected + dropped,
+// by reason.
 package soak

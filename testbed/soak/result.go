@@ -14,7 +14,6 @@ import (
 	"dpr/testbed/account"
 	"dpr/testbed/lab"
 	"dpr/testbed/load"
-	"dpr/testbed/reliability"
 )
 
 // Books are what became of a host's packets, from the first look to the last.
@@ -58,20 +57,52 @@ type Result struct {
 	Began  time.Time     `json:"-"`
 	Took   time.Duration `json:"-"`
 
+	Planned time.Duration `json:"planned_ns"`
+	// Hosts are the servers, all of which are looked at.
+	Hosts []string `json:"hosts"`
+
 	Requests uint64           `json:"requests"`
 	Failed   uint64           `json:"failed"`
 	Examples []string         `json:"examples,omitempty"`
 	Series   []*Series        `json:"series"`
 	Books    map[string]Books `json:"books"`
-	Trouble  []string         `json:"trouble,omitempty"`
+	// Intervals are those of the load.
+	Intervals []Interval `json:"intervals"`
+	// Restarts are how often each process, by "HOST NAME", was started again.
+	Restarts map[string]int `json:"restarts"`
+	Trouble  []string       `json:"trouble,omitempty"`
+
+	before map[string]int // restarts when the soak began
+}
+
+// Interval is what was seen of the load in one.
+type Interval struct {
+	Requests   uint64 `json:"requests"`
+	Failed     uint64 `json:"failed"`
+	Redirected uint64 `json:"redirected_packets"` // by all hosts
 }
 
 func newResult(l *lab.Lab, o Options) *Result {
-	return &Result{Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Books: map[string]Books{}}
+	r := &Result{Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Planned: o.Time, Books: map[string]Books{}}
+	for _, h := range l.Servers() {
+		r.Hosts = append(r.Hosts, h.Name)
+	}
+	return r
 }
 
-// add takes what was seen in an interval whose middle was at a time.
-func (r *Result) add(at time.Duration, saw *load.Result, hosts map[string]map[string]float64) {
+// redirected is how many packets all hosts have redirected.
+func (r *Result) redirected() uint64 {
+	n := uint64(0)
+	for _, b := range r.Books {
+		n += b.Redirected
+	}
+	return n
+}
+
+// add takes what was seen in an interval whose middle was at a time, and in which as
+// many packets were redirected.
+func (r *Result) add(at time.Duration, saw *load.Result, redirected uint64, hosts map[string]map[string]float64) {
+	r.Intervals = append(r.Intervals, Interval{saw.Requests, saw.Failed, redirected})
 	r.Requests += saw.Requests
 	r.Failed += saw.Failed
 	r.Examples = append(r.Examples, saw.Examples...)
@@ -93,9 +124,15 @@ func (r *Result) point(host, name string, at time.Duration, value float64) {
 	r.Series[i].Points = append(r.Series[i].Points, Point{at.Hours(), value})
 }
 
-// end fits the lines.
-func (r *Result) end() {
+// end fits the lines; restarts are those since the lab came up.
+func (r *Result) end(restarts map[string]int) {
 	r.Took = time.Since(r.Began)
+	r.Restarts = make(map[string]int)
+	for name, n := range restarts {
+		if n -= r.before[name]; n > 0 {
+			r.Restarts[name] = n
+		}
+	}
 	for _, s := range r.Series {
 		s.Rule = rule(s.Name, r.Took)
 		if err := s.judge(); err != nil {
@@ -119,34 +156,6 @@ func (s *Series) judge() (err error) {
 	grown.Slope, grown.Low, grown.High = grown.Slope*hours, grown.Low*hours, grown.High*hours
 	s.Steady = s.Rule.Steady(grown)
 	return nil
-}
-
-// failures say why the soak did not pass.
-func (r *Result) failures() []string {
-	all := slices.Clone(r.Trouble)
-	if r.Failed > 0 || r.Requests == 0 {
-		all = append(all, fmt.Sprintf("%d of %d requests failed: %.3q", r.Failed, r.Requests, r.Examples))
-	}
-	redirected := uint64(0)
-	for _, b := range r.Books {
-		redirected += b.Redirected
-	}
-	if redirected == 0 {
-		all = append(all, "nothing was redirected")
-	}
-	for _, s := range r.Series {
-		if s.Fit.N > 0 && !s.Steady {
-			all = append(all, fmt.Sprintf("%s %s is not steady: %.4g per hour (%.4g to %.4g), mean %.4g", s.Host, s.Name, s.Fit.Slope, s.Fit.Low, s.Fit.High, s.Fit.Mean))
-		}
-	}
-	return all
-}
-
-// Part is what out/reliability.json has of it.
-func (r *Result) Part() reliability.Part {
-	return reliability.Part{
-		Seed: r.Seed, Kernel: r.Kernel, Began: r.Began, Seconds: r.Took.Seconds(), Failures: r.failures(), Results: r,
-	}
 }
 
 // Print writes the result for people, without the verdict.

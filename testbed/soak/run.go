@@ -92,6 +92,10 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 		return nil, err
 	}
 	s := &soak{lab: l, o: o, result: newResult(l, o), ledgers: map[string]*account.Ledger{}, opened: map[string]account.Reading{}}
+	var err error
+	if s.result.before, err = l.Restarts(); err != nil {
+		return nil, err
+	}
 	if _, err := s.look(ctx); err != nil {
 		return nil, err
 	}
@@ -101,8 +105,15 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	s.result.end()
-	return s.result, l.Check()
+	restarts, err := l.Restarts()
+	if err != nil {
+		return nil, err
+	}
+	s.result.end(restarts)
+	if err := l.Check(); err != nil {
+		s.result.Trouble = append(s.result.Trouble, err.Error())
+	}
+	return s.result, nil
 }
 
 // prepare gives the cluster a steady state that comes soon: a flow that closes is
@@ -146,11 +157,12 @@ func (s *soak) interval(ctx context.Context, length time.Duration, seed uint64) 
 	}
 	at := begin.Add(time.Since(begin) / 2).Sub(s.result.Began)
 	time.Sleep(settle)
+	before := s.result.redirected()
 	hosts, err := s.look(ctx)
 	if err != nil {
 		return err
 	}
-	s.result.add(at, saw, hosts)
+	s.result.add(at, saw, s.result.redirected()-before, hosts)
 	fmt.Fprintf(s.o.Progress, "soak: %4.0f of %.0f s: %d requests, %d failed, mean delay %.1f ms\n",
 		time.Since(s.result.Began).Seconds(), s.o.Time.Seconds(), saw.Requests, saw.Failed, float64(saw.DelayMean().Microseconds())/1000)
 	return nil

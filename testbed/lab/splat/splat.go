@@ -16,35 +16,43 @@ const stamp = `^(?:<\d+>)?(?:\[ *\d+\.\d+\](?:\[ *[CT]\d+\])? ?)?`
 // trouble matches a line that begins a splat. Patterns are anchored to the place
 // where the kernel prints them, so that an ordinary message about one of these
 // words is none.
-var trouble = regexp.MustCompile(stamp + `(?:` + strings.Join([]string{
-	`Kernel panic - not syncing`,
-	`BUG: `,
-	`kernel BUG at `,
-	`WARNING: (?:CPU: \d+ PID: |possible |suspicious |inconsistent |bad unlock |held lock |Nested lock |nested |lock held |\S+:\d+ at )`,
-	`Oops: `,
-	`Oops\[#`,
-	`Internal error: `,
-	`general protection fault`,
-	`Unable to handle kernel `,
-	`divide error: `,
-	`stack segment: `,
-	`invalid opcode: `,
-	`double fault: `,
-	`traps: PANIC`,
-	`Call Trace:`,
-	`watchdog: (?:BUG: |Watchdog detected hard LOCKUP)`,
-	`(?:rcu: )?INFO: (?:task .* blocked for more than|rcu_\S+ (?:self-)?detected |possible recursive locking|suspicious RCU|inconsistent lock|lockdep |trying to register non-static key|.*detected stall)`,
-	`kmemleak: \d+ new suspected memory leaks`,
-	`DEBUG_LOCKS_WARN_ON`,
-	`UBSAN: `,
-	`KCSAN: `,
-	`refcount_t: `,
-	`list_(?:add|del) corruption`,
-	`slab error in `,
-	`unregister_netdevice: waiting for `,
-	`Out of memory: Killed process`,
-	`sysrq: Trigger a crash`,
-}, `|`) + `)`)
+var trouble = compile(patterns())
+
+func compile(patterns []string) *regexp.Regexp {
+	return regexp.MustCompile(stamp + `(?:` + strings.Join(patterns, `|`) + `)`)
+}
+
+func patterns() []string {
+	return []string{
+		`Kernel panic - not syncing`,
+		`BUG: `,
+		`kernel BUG at `,
+		`WARNING: (?:CPU: \d+ PID: |possible |suspicious |inconsistent |bad unlock |held lock |Nested lock |nested |lock held |\S+:\d+ at )`,
+		`Oops: `,
+		`Oops\[#`,
+		`Internal error: `,
+		`general protection fault`,
+		`Unable to handle kernel `,
+		`divide error: `,
+		`stack segment: `,
+		`invalid opcode: `,
+		`double fault: `,
+		`traps: PANIC`,
+		`Call Trace:`,
+		`watchdog: (?:BUG: |Watchdog detected hard LOCKUP)`,
+		`(?:rcu: )?INFO: (?:task .* blocked for more than|rcu_\S+ (?:self-)?detected |possible recursive locking|suspicious RCU|inconsistent lock|lockdep |trying to register non-static key|.*detected stall)`,
+		`kmemleak: \d+ new suspected memory leaks`,
+		`DEBUG_LOCKS_WARN_ON`,
+		`UBSAN: `,
+		`KCSAN: `,
+		`refcount_t: `,
+		`list_(?:add|del) corruption`,
+		`slab error in `,
+		`unregister_netdevice: waiting for `,
+		`Out of memory: Killed process`,
+		`sysrq: Trigger a crash`,
+	}
+}
 
 // Where allocations are made to fail, a trace that follows soon after such a line
 // says only that: the kernel prints it and goes on.

@@ -3,14 +3,18 @@
 package splat
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
-func TestFind(t *testing.T) {
-	splats := []string{
+// splats are first lines of splats, at least one for each pattern.
+func splats() []string {
+	return []string{
 		"[   12.345678] Kernel panic - not syncing: sysrq triggered crash",
 		"[   12.345678] BUG: kernel NULL pointer dereference, address: 0000000000000000",
 		"[   12.3][  T123] BUG: KASAN: slab-out-of-bounds in dpr_flow_find+0x10/0x20 [dpr]",
@@ -36,8 +40,37 @@ func TestFind(t *testing.T) {
 		"[   40.345678] Out of memory: Killed process 123 (nginx) total-vm:1000kB",
 		"BUG: scheduling while atomic: nginx/123/0x00000100",
 		"<4>[   12.345678] BUG: Bad page state in process nginx  pfn:12345",
+		"[   12.345678] WARNING: bad unlock balance detected!",
+		"[   12.345678] WARNING: held lock freed!",
+		"[   12.345678] WARNING: Nested lock was not taken",
+		"[   12.345678] WARNING: nested lock was not taken",
+		"[   12.345678] WARNING: lock held when returning to user space!",
+		"[   12.345678] Oops[#1]:",
+		"[   12.345678] Internal error: Oops: 0000000096000004 [#1] SMP",
+		"[   12.345678] Unable to handle kernel NULL pointer dereference at virtual address 0000000000000008",
+		"[   12.345678] divide error: 0000 [#1] PREEMPT SMP NOPTI",
+		"[   12.345678] stack segment: 0000 [#1] PREEMPT SMP NOPTI",
+		"[   12.345678] invalid opcode: 0000 [#1] PREEMPT SMP NOPTI",
+		"[   12.345678] double fault: 0000 [#1] PREEMPT SMP NOPTI",
+		"[   12.345678] traps: PANIC: double fault, error_code: 0x0",
+		"[   60.345678] watchdog: Watchdog detected hard LOCKUP on cpu 0",
+		"[   12.345678] INFO: possible recursive locking detected",
+		"[   12.345678] INFO: suspicious RCU usage",
+		"[   12.345678] INFO: inconsistent lock state",
+		"[   12.345678] INFO: lockdep is turned off.",
+		"[   12.345678] INFO: trying to register non-static key.",
+		"[   60.345678] rcu: INFO: rcu_tasks detected stalls on tasks:",
+		"[   60.345678] INFO: NMI handler detected stall on CPU 1",
+		"[   12.345678] DEBUG_LOCKS_WARN_ON(lock->magic != lock)",
+		"[   12.345678] KCSAN: data-race in dpr_flow_find / dpr_flow_free",
+		"[   12.345678] list_del corruption. next->prev should be prev",
+		"[   12.345678] slab error in cache_free_debugcheck(): cache `dpr_flow': double free detected",
+		"[   12.345678] sysrq: Trigger a crash",
 	}
-	for _, s := range splats {
+}
+
+func TestFind(t *testing.T) {
+	for _, s := range splats() {
 		text := "[    0.000000] Linux version 6.1\r\n" + s + "\r\nmore of it\r\n"
 		if got := Find(text); got != s+"\nmore of it" {
 			t.Errorf("Find returns %q for\n%s", got, s)
@@ -132,5 +165,43 @@ func TestFindFailing(t *testing.T) {
 	}
 	if FindFailing("BUG: KASAN: use-after-free in dpr_flow_find+0x1/0x2\n") == "" || FindFailing("sysctl could not get directory: /x -22\nCall Trace:\n") == "" {
 		t.Error("other trouble is no splat")
+	}
+}
+
+// Without any one of the patterns, one of the splats would not be found.
+func TestEachPatternIsNeeded(t *testing.T) {
+	all := patterns()
+	for i, pattern := range all {
+		without := compile(slices.Delete(slices.Clone(all), i, i+1))
+		if !slices.ContainsFunc(splats(), func(s string) bool { return !without.MatchString(s) }) {
+			t.Errorf("no splat needs %s", pattern)
+		}
+	}
+}
+
+// What follows a splat is looked at too.
+func TestFindNext(t *testing.T) {
+	long := "BUG: one\n" + strings.Repeat("line\n", maxLines-1)
+	if got := Find(long + "BUG: two\n"); !strings.HasSuffix(got, "\nBUG: two") {
+		t.Errorf("the second is lost: %q", got[len(got)-20:])
+	}
+	if got := Find(long + "fine\nBUG: two\nmore"); !strings.HasSuffix(got, "line\nBUG: two\nmore") {
+		t.Errorf("the second is lost: %q", got[len(got)-20:])
+	}
+}
+
+func TestReadFails(t *testing.T) {
+	if _, err := Read(iotest.ErrReader(errors.New("broken"))); err == nil || !strings.Contains(err.Error(), "broken") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Only the trace within some lines of failing memory is harmless.
+func TestFindFailingIsNear(t *testing.T) {
+	const first = "init: page allocation failure: order:0\n"
+	for lines, harmless := range map[int]bool{0: true, traceWithin - 1: true, traceWithin: false, traceWithin + 3: false} {
+		if got := FindFailing(first + strings.Repeat("x\n", lines) + "Call Trace:\n"); (got == "") != harmless {
+			t.Errorf("after %d lines: %q", lines, got)
+		}
 	}
 }
