@@ -20,15 +20,12 @@
 package account
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-
-	"dpr/testbed/lab"
 )
 
 // Rules are what nft takes to count from 0, whether it did before or not. Both
@@ -79,33 +76,6 @@ type Reading struct {
 	First, Last Entry
 	// Earlier and Stats are dpr's counters by name.
 	Earlier, Stats map[string]uint64
-}
-
-// Install has a server count, from 0.
-func Install(ctx context.Context, l *lab.Lab, server string) error {
-	var said strings.Builder
-	status, err := l.Exec(ctx, server, lab.Cmd{Args: []string{"nft", "-f", "-"}, Stdin: strings.NewReader(Rules), Stderr: &said})
-	if err == nil && status != 0 {
-		err = fmt.Errorf("nft: exit status %d: %s", status, strings.TrimSpace(said.String()))
-	}
-	if err != nil {
-		return fmt.Errorf("counting on %s: %w", server, err)
-	}
-	return nil
-}
-
-// Read reads a server's counters.
-func Read(ctx context.Context, l *lab.Lab, server string) (Reading, error) {
-	const list = "nft -j list table ip account"
-	out, err := l.Output(ctx, server, "sh", "-ec", list+"; dprctl stats --json; dprctl stats --json; "+list)
-	if err != nil {
-		return Reading{}, fmt.Errorf("books of %s: %w", server, err)
-	}
-	r, err := parse(strings.NewReader(out))
-	if err != nil {
-		return Reading{}, fmt.Errorf("books of %s: %w", server, err)
-	}
-	return r, nil
 }
 
 func parse(in io.Reader) (Reading, error) {

@@ -141,10 +141,54 @@ func TestBalanceUnknown(t *testing.T) {
 	}
 }
 
+// Bounds that contradict each other are no balance, even of a server of which nothing
+// is known; and a ledger is as exact as its readings together.
+func TestLedger(t *testing.T) {
+	reading := func(low, high uint64) Reading {
+		return Reading{First: Entry{Passed: low}, Last: Entry{Passed: high}}
+	}
+	var l Ledger
+	if err := l.Add(reading(7, 6)); !errors.Is(err, ErrUnbalanced) || l.Readings != 0 {
+		t.Errorf("%v, %d readings", err, l.Readings)
+	}
+	for _, step := range []struct {
+		low, high uint64
+		slack     int64
+	}{{2, 20, 18}, {5, 30, 15}, {0, 9, 4}, {9, 9, 0}} {
+		if err := l.Add(reading(step.low, step.high)); err != nil || l.Slack() != step.slack {
+			t.Errorf("%+v: %v, slack %d", step, err, l.Slack())
+		}
+	}
+	for _, bad := range [][2]uint64{{10, 12}, {1, 8}} {
+		if err := l.Add(reading(bad[0], bad[1])); !errors.Is(err, ErrUnbalanced) || l.Readings != 4 || l.Slack() != 0 {
+			t.Errorf("%v: %v, %d readings", bad, err, l.Readings)
+		}
+	}
+}
+
+// What is counted of a reading.
+func TestReading(t *testing.T) {
+	r := read(t, rules([3]int{1, 2, 3}, [3]int{1, 1, 1}), counters(map[string]int{"tx_packets": 40, "tx_owner_messages": 15, "rx_reset": 1, "rx_packets": 9}),
+		rules([3]int{10, 20, 30}, [3]int{4, 5, 6}))
+	if r.First != (Entry{6, 3}) || r.Last != (Entry{60, 15}) || r.Redirected() != 25 {
+		t.Errorf("%+v, %d redirected", r, r.Redirected())
+	}
+	if d := r.Dropped(); len(d) != 1 || d["rx_reset"] != 1 {
+		t.Errorf("dropped %v", d)
+	}
+	low, high := r.bounds()
+	if low != 3+41-15-60 || high != 15+41-15-6 {
+		t.Errorf("from %d to %d", low, high)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	good := rules([3]int{}, [3]int{})
 	for name, text := range map[string]string{
 		"nothing":       "",
+		"no last":       good + counters(nil) + counters(nil) + `{"nftables":[]}`,
+		"no first":      `{"nftables":[]}` + counters(nil) + counters(nil) + good,
+		"no JSON":       good + counters(nil) + counters(nil) + "nft: no such table",
 		"no counters":   `{"nftables":[]}` + counters(nil) + good,
 		"no stats":      good + counters(nil) + "{}" + good,
 		"stats once":    good + counters(nil) + good,

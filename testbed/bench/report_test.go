@@ -248,6 +248,158 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// What a report of one size has is not judged by growth, and sizes choose their targets.
+func TestTargetsOfSizes(t *testing.T) {
+	names := func(p wire.Plan) string {
+		var all []string
+		for _, v := range (&Report{Plan: p}).judge() {
+			all = append(all, v.Target)
+		}
+		return strings.Join(all, "\n")
+	}
+	one := names(wire.Plan{Flows: []int{1000}, Peers: []int{3}})
+	if strings.Contains(one, "growth") || strings.Contains(one, "MiB free") || !strings.Contains(one, "bytes a flow at 1 k flows") {
+		t.Error(one)
+	}
+	large := names(wire.Plan{Flows: []int{1000, ratioFlows, fittingFlows}, Peers: []int{3, 64}})
+	for _, want := range []string{"established at 1 M flows, of IPVS-TUN's", "syn, growth from 1 k to 4 M flows", "syn, growth from 3 to 64 peers", "MiB free with 4 M flows"} {
+		if !strings.Contains(large, want) {
+			t.Errorf("no %q in\n%s", want, large)
+		}
+	}
+	if strings.Contains(large, "at 4 M flows, of IPVS-TUN's") {
+		t.Errorf("a ratio is judged where IPVS is not measured:\n%s", large)
+	}
+	if (&judgement{Report: &Report{}}).few() != 0 {
+		t.Error("no number of peers is some")
+	}
+}
+
+// Details say how a figure came about.
+func TestDetails(t *testing.T) {
+	details := map[string]string{}
+	r := example()
+	for i := range r.HTTP {
+		r.HTTP[i].ConnectionsPS = float64(100 + i)
+	}
+	limits := map[string]float64{}
+	for _, v := range r.judge() {
+		details[v.Target], limits[v.Target] = v.Detail, v.Limit
+	}
+	for target, want := range map[string]string{
+		"bytes a flow at 4 M flows":                                 "64 in slabs, 32 in the table and what else it took",
+		"MiB free with 4 M flows in a guest of 1024 MiB":            "all flows are in the table",
+		"receive up to an established socket, of the ipip device's": "700 of 1000 instructions; 500 without a tunnel, so the tunnels alone are 0.40",
+		"connections/s through a redirect, of those by direct":      "101.0 to 100.0; rounds 0.960 to 9.000",
+		"syn at 1 k flows, of IPVS-TUN's":                           "450 of 1000 instructions",
+		"bytes a flow at 4 M flows, of IPVS's":                      "96.0 of 350.0 bytes",
+		"syn, growth from 1 k to 4 M flows":                         "450 to 500 instructions",
+		"syn, growth from 3 to 1024 peers":                          "450 to 460 instructions",
+	} {
+		if got, ok := details[target]; got != want && ok || !ok && !strings.HasPrefix(target, "MiB") {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+	}
+	if limits["instructions added to others' packets: "+wire.RSTAlone] != 120 || limits["instructions added to others' packets: "+wire.TCPAlone] != 60 {
+		t.Errorf("limits %v", limits)
+	}
+	r.Variants = slices.DeleteFunc(r.Variants, func(c wire.Cost) bool { return c.System == wire.None && c.Op == wire.Receive })
+	for _, v := range r.judge() {
+		if strings.HasPrefix(v.Target, "receive") && v.Detail != "700 of 1000 instructions" {
+			t.Errorf("without a bare kernel: %q", v.Detail)
+		}
+	}
+}
+
+// Free memory is told in MiB, and a guest that has none left has missed.
+func TestFreeMemory(t *testing.T) {
+	for free, want := range map[int64]string{3 << 20: Met, 0: Met, -1 << 20: Missed} {
+		r := example()
+		r.Memory[0].FreeAfter = free
+		for _, v := range r.judge() {
+			if strings.HasPrefix(v.Target, "MiB free") && (v.Outcome != want || *v.Figure != float64(free>>20) || v.Limit != 0) {
+				t.Errorf("%d: %+v", free, v)
+			}
+		}
+	}
+}
+
+// Figures of another unit are none of the targets'.
+func TestOnlyInstructions(t *testing.T) {
+	r := example()
+	for i := range r.Variants {
+		r.Variants[i].Unit = "ns"
+	}
+	for _, v := range r.judge() {
+		if (strings.HasPrefix(v.Target, "receive") || strings.HasPrefix(v.Target, "instructions added")) && v.Outcome != NotMeasured {
+			t.Errorf("%s is %s", v.Target, v.Outcome)
+		}
+	}
+}
+
+// Rounds are compared one by one; without any there is no figure.
+func TestConnectionsByRounds(t *testing.T) {
+	last := func(r *Report) Verdict {
+		j := &judgement{Report: r}
+		j.connections(PathDirect, httpOfDirect)
+		return j.verdicts[0]
+	}
+	for name, paths := range map[string][]HTTP{
+		"no rounds":      {{Path: PathDPR}, {Path: PathDirect}},
+		"none of dpr":    {{Path: PathDirect, RoundsPS: []float64{1}}},
+		"none of direct": {{Path: PathDPR, RoundsPS: []float64{1}}},
+		"nothing":        nil,
+	} {
+		if v := last(&Report{HTTP: paths}); v.Outcome != NotMeasured {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	if v := last(&Report{HTTP: []HTTP{{Path: PathDPR, RoundsPS: []float64{2, 3, 9}}, {Path: PathDirect, RoundsPS: []float64{1, 1}}}}); *v.Figure != 2.5 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// A profile is that of its operation alone.
+func TestSpentIsOfOneOperation(t *testing.T) {
+	r := &Report{}
+	for i := range 16 {
+		p := wire.Profile{System: "a", Op: "b", Variant: "c", Peers: 1, Packet: 100, Functions: []wire.Function{{Name: fmt.Sprint("f", i), Share: 0.5}}}
+		if i&1 > 0 {
+			p.System = "x"
+		}
+		if i&2 > 0 {
+			p.Op = "x"
+		}
+		if i&4 > 0 {
+			p.Variant = "x"
+		}
+		if i&8 > 0 {
+			p.Peers = 2
+		}
+		r.Profiles = append(r.Profiles, p)
+	}
+	j := &judgement{Report: r}
+	if got := j.spent("a", "b", "c", 1); len(got) != 1 || got["f0"] != 50 {
+		t.Errorf("%v", got)
+	}
+	all := map[string]float64{}
+	for i := range 2 * topFunctions {
+		all[fmt.Sprint("f", i)] = float64(i / 2)
+	}
+	list := most(all)
+	if len(list) != topFunctions || list[0] != (Spent{"f22", 11}) || list[1] != (Spent{"f23", 11}) || list[11] != (Spent{"f13", 6}) {
+		t.Errorf("%v", list)
+	}
+}
+
+// A table as large as one that does not fit does not either.
+func TestFits(t *testing.T) {
+	j := &judgement{Report: &Report{Unfit: []wire.Unfit{{System: wire.Tun, Flows: 1000}}}}
+	if !j.fits(wire.Tun, 999) || j.fits(wire.Tun, 1000) || j.fits(wire.Tun, 1001) || !j.fits(wire.DPR, 1000) {
+		t.Error("what fits is not told from what does not")
+	}
+}
+
 // Without targets none is met.
 func TestNoTargets(t *testing.T) {
 	if (&Report{}).allMet() {
@@ -453,7 +605,7 @@ func TestPlan(t *testing.T) {
 }
 
 func TestCount(t *testing.T) {
-	for n, want := range map[int]string{7: "7", 1000: "1 k", 1500: "1500", 100_000: "100 k", 1_000_000: "1 M", 1_500_000: "1500 k"} {
+	for n, want := range map[int]string{0: "0", 7: "7", 1000: "1 k", 1500: "1500", 100_000: "100 k", 1_000_000: "1 M", 1_500_000: "1500 k"} {
 		if got := count(n); got != want {
 			t.Errorf("%d: got %q, want %q", n, got, want)
 		}

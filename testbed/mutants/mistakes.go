@@ -104,8 +104,12 @@ func (f *finder) quiet(call *ast.CallExpr) bool {
 		return false
 	}
 	t := f.src.info.TypeOf(sel.X)
-	if t != nil && t.String() == "*log/slog.Logger" {
+	switch {
+	case t == nil:
+	case t.String() == "*log/slog.Logger":
 		return sel.Sel.Name == "Debug" || sel.Sel.Name == "Info"
+	case t.String() == "*time.Ticker" || t.String() == "*time.Timer":
+		return sel.Sel.Name == "Stop"
 	}
 	if len(call.Args) > 0 && sel.Sel.Name == "Fprintf" && strings.HasSuffix(f.text(call.Args[0]), "Progress") {
 		return true
@@ -196,7 +200,12 @@ func (f *finder) literal(l *ast.BasicLit, above []ast.Node) {
 		case *ast.ArrayType, *ast.IndexExpr, *ast.SliceExpr:
 			return
 		case *ast.CallExpr:
-			if f.text(n.Fun) == "make" {
+			// Capacities, and the spaces between columns.
+			if fn := f.text(n.Fun); fn == "make" || fn == "tabwriter.NewWriter" {
+				return
+			}
+		case *ast.ReturnStmt:
+			if f.fails(n) {
 				return
 			}
 		case *ast.BinaryExpr:
@@ -261,9 +270,23 @@ func (f *finder) returns(r *ast.ReturnStmt, above []ast.Node) {
 	if results == nil || results.Len() != len(r.Results) {
 		return // nothing, or the values of one call
 	}
+	fails := f.fails(r)
 	for i, e := range r.Results {
-		f.result(e, results.At(i).Type())
+		// Beside an error nobody looks at the other values.
+		if t := results.At(i).Type(); !fails || t.String() == "error" {
+			f.result(e, t)
+		}
 	}
+}
+
+// fails says whether the last value that is returned is an error and not nil.
+func (f *finder) fails(r *ast.ReturnStmt) bool {
+	if len(r.Results) == 0 {
+		return false
+	}
+	last := r.Results[len(r.Results)-1]
+	t := f.src.info.TypeOf(last)
+	return t != nil && f.text(last) != "nil" && types.Implements(t, types.Universe.Lookup("error").Type().Underlying().(*types.Interface))
 }
 
 func (f *finder) result(e ast.Expr, t types.Type) {

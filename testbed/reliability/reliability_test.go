@@ -137,9 +137,9 @@ func (w *brokenWriter) Write(p []byte) (int, error) {
 }
 
 func TestPublishSaysWhatItCannotPrint(t *testing.T) {
-	for n := range 2 {
+	for n, want := range []string{"printing the result of soak: nobody reads", "printing the verdict of soak: nobody reads"} {
 		w := brokenWriter(n)
-		if err := Publish(&w, filepath.Join(t.TempDir(), "x.json"), "soak", resultOf{}); err == nil || !strings.Contains(err.Error(), "nobody reads") {
+		if err := Publish(&w, filepath.Join(t.TempDir(), "x.json"), "soak", resultOf{}); err == nil || err.Error() != want {
 			t.Errorf("after %d writes: %v", n, err)
 		}
 	}
@@ -157,14 +157,27 @@ func TestWriteFails(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "busy.json.new"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, path := range map[string]string{
-		"its directory is a file":   filepath.Join(file, "x.json"),
-		"it is a directory":         dir,
-		"the new one cannot be one": filepath.Join(dir, "busy.json"),
+	if err := os.MkdirAll(filepath.Join(dir, "dir.json"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ path, want string }{
+		"its directory is a file":   {filepath.Join(file, "x.json"), "mkdir " + file},
+		"it is a directory":         {filepath.Join(dir, "dir.json"), "read " + filepath.Join(dir, "dir.json")},
+		"the new one cannot be one": {filepath.Join(dir, "busy.json"), "open " + filepath.Join(dir, "busy.json.new")},
 	} {
-		if err := Write(path, "soak", Part{}); err == nil || !strings.Contains(err.Error(), path) {
+		if err := Write(tt.path, "soak", Part{}); err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "part soak of "+tt.path) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	bad := filepath.Join(dir, "bad.json")
+	if err := os.WriteFile(bad, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(bad); err == nil || !strings.Contains(err.Error(), "JSON") {
+		t.Errorf("no JSON: %v", err)
+	}
+	if _, err := read(filepath.Join(dir, "dir.json")); err == nil {
+		t.Error("a directory was read")
 	}
 	if err := Write(filepath.Join(dir, "x.json"), "soak", Part{Results: func() {}}); err == nil {
 		t.Error("results that are no JSON are no error")

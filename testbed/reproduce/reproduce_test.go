@@ -420,16 +420,131 @@ func TestFiguresAreNumbers(t *testing.T) {
 	}
 }
 
-// Too short a run says nothing of the index.
+// Too short a run says nothing of the index, nor one without a repeat.
 func TestShortRun(t *testing.T) {
+	for intervals, measured := range map[int]bool{leastIntervals - 1: false, leastIntervals: true} {
+		r := fake(t)
+		for repeat := range 3 {
+			run := r.Policies[TCP].Repeats[repeat]
+			run.PerInterval = run.PerInterval[:intervals]
+		}
+		if v := one(t, r, TCP+": index at most"); strings.Contains(v.Why, "shorter") == measured || !measured && v.Met {
+			t.Errorf("%d intervals: %+v", intervals, v)
+		}
+	}
 	r := fake(t)
-	for repeat := range 3 {
-		run := r.Policies[TCP].Repeats[repeat]
-		run.PerInterval = run.PerInterval[:leastIntervals-1]
+	r.Policies[TCP].Repeats = nil
+	if v := one(t, r, TCP+": index at most"); v.Met || v.Limit != 1.08 || !strings.Contains(v.Why, "not measured") {
+		t.Errorf("%+v", v)
+	}
+	for _, p := range r.Policies {
+		p.Repeats = nil
+	}
+	if v := one(t, r, "requests that failed at most"); v.Met || v.Why != "not measured: nothing ran" {
+		t.Errorf("%+v", v)
+	}
+	r.Policies = nil
+	if v := one(t, r, "order none"); v.Limit != 1 || v.Met {
+		t.Errorf("%+v", v)
+	}
+}
+
+// one finds a target.
+func one(t *testing.T, r *Report, what string) Target {
+	t.Helper()
+	var found []Target
+	for _, v := range r.judge() {
+		if strings.HasPrefix(v.What, what) {
+			found = append(found, v)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("%d targets are called %q", len(found), what)
+	}
+	return found[0]
+}
+
+// With the simulator's figures a target also counts by what is possible at all, and
+// one that is missed says what that is.
+func TestSimulatedBounds(t *testing.T) {
+	r := fake(t)
+	set := func(policy string, delay, rate float64) {
+		r.Policies[policy].DelayMean, r.Policies[policy].Rate = delay, rate
+	}
+	set(None, 2, 500)
+	set(Random, 0.3, 600)
+	set(TCP, 0.25, 630)
+	r.Config.OffPerTransfer = 2
+	r.Simulated = []Simulated{
+		{Policy: FreshLowest, DelayMean: 0.2, Rate: 660}, {Policy: Random, DelayMean: 0.25, Rate: 600}, {Policy: None, DelayMean: 1, Rate: 400},
+		{Policy: TCP, DelayMean: 0.4}, {Policy: FreshLowest, MaxLoad: 1, DelayMean: 9}, {Policy: Random, MaxLoad: 1, DelayMean: 9},
+	}
+	delay := one(t, r, "random → tcp: delay ÷, of 95 % of join-shortest-queue's, at least")
+	if !near(delay.Limit, 0.95*1.25) || !near(delay.Figure, 1.2) || !delay.Met {
+		t.Errorf("%+v", delay)
+	}
+	rate := one(t, r, "random → tcp: rate ×, of 95 % of join-shortest-queue's, at least")
+	if !near(rate.Limit, 1+0.95*0.1) || !near(rate.Figure, 1.05) || rate.Met || rate.Why != "join-shortest-queue itself: 1.100" {
+		t.Errorf("%+v", rate)
+	}
+	set(TCP, 0.29, 630)
+	if v := one(t, r, "random → tcp: delay ÷, of 95 %"); v.Met || v.Why != "join-shortest-queue itself: 1.25" {
+		t.Errorf("%+v", v)
+	}
+	if v := one(t, r, "random → tcp: delay ÷ at least"); v.Met || v.Why != "in the simulator, random to join-shortest-queue with perfect knowledge has 1.25" {
+		t.Errorf("%+v", v)
+	}
+	if v := one(t, r, "none → tcp: rate × at least"); v.Met || !strings.HasPrefix(v.Why, "a closed system's rate is users") ||
+		!strings.Contains(v.Why, "at 0.290 s of delay the ratio needs a mean delay of 1.062 s of the other, which has 2.000 s") {
+		t.Errorf("%+v", v)
+	}
+	if v := one(t, r, "best of ours (offer): mean delay below tcp's"); v.Met || v.Why != "in the simulator join-shortest-queue with perfect knowledge is 50 % below tcp here" {
+		t.Errorf("%+v", v)
 	}
 	for _, v := range r.judge() {
-		if v.What == TCP+": index at most" && (v.Met || !strings.Contains(v.Why, "shorter")) {
-			t.Errorf("%+v", v)
+		if strings.Contains(v.What, "none") && strings.Contains(v.What, "95 %") {
+			t.Errorf("none is compared with what is possible: %+v", v)
+		}
+	}
+	// Without either figure there is no bound.
+	all := r.Simulated
+	for i := range 2 {
+		r.Simulated = slices.Delete(slices.Clone(all), i, i+1)
+		for _, v := range r.judge() {
+			if strings.Contains(v.What, "95 %") || strings.Contains(v.Why, "in the simulator, random") {
+				t.Errorf("without %s: %+v", all[i].Policy, v)
+			}
+		}
+	}
+	r.Simulated = all[1:]
+	if v := one(t, r, "best of ours (offer): mean"); v.Why != "" {
+		t.Errorf("%+v", v)
+	}
+}
+
+// A limit itself is met.
+func TestLimits(t *testing.T) {
+	j := judge{Report: fake(t)}
+	j.atLeast("a", 2, 2, "why")
+	j.atMost("b", 2, 2, "why")
+	j.atLeast("c", 2, 1.9, "why")
+	j.atMost("d", 2, 2.1, "why")
+	for i, want := range []Target{{"a at least", 2, 2, true, ""}, {"b at most", 2, 2, true, ""}, {"c at least", 2, 1.9, false, "why"}, {"d at most", 2, 2.1, false, "why"}} {
+		if j.all[i] != want {
+			t.Errorf("%+v, want %+v", j.all[i], want)
+		}
+	}
+	r := fake(t)
+	r.Policies[TCP].DelayMean, r.Policies[Corrected].DelayMean, r.Policies[Offer].DelayMean, r.Policies[Two].DelayMean = 1, 0.75, 0.75, 2
+	if v := one(t, r, "best of ours (tcp-corrected)"); !v.Met || v.Figure != 25 {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestPlural(t *testing.T) {
+	for n, want := range map[int]string{0: "0 runs", 1: "1 run", 2: "2 runs"} {
+		if got := plural(n, "run"); got != want {
+			t.Errorf("%q", got)
 		}
 	}
 }

@@ -32,6 +32,9 @@ func TestFit(t *testing.T) {
 		{0.3, 0.6}, {556.8, 557.6}, {339.1, 339.3}, {887.2, 888.0}, {999.0, 998.5}, {779.0, 778.9}, {11.1, 10.2}, {118.3, 117.6},
 		{229.2, 228.9}, {669.1, 668.4}, {448.9, 449.2}, {0.5, 0.2},
 	}
+	if f.N != 20 {
+		t.Errorf("%d points", f.N)
+	}
 	f, err = NewFit(norris)
 	const slope, deviation, quantile = 1.00211681802045, 0.429796848199937e-3, 2.7284
 	if err != nil || math.Abs(f.Slope-slope) > 1e-9 || math.Abs((f.High-f.Low)/2/(deviation*quantile)-1) > 0.01 {
@@ -71,6 +74,8 @@ func TestRule(t *testing.T) {
 		f    Fit
 		want bool
 	}{
+		"at the limit":           {Fit{Mean: 1000, Slope: 20, Low: 18, High: 22}, true},
+		"0 is in the bounds":     {Fit{Mean: 1000, Slope: 300, Low: 0, High: 600}, true},
 		"falls":                  {Fit{Mean: 1000, Slope: -300, Low: -400, High: -200}, true},
 		"chance":                 {Fit{Mean: 1000, Slope: 300, Low: -10, High: 600}, true},
 		"certain, but tiny":      {Fit{Mean: 1000, Slope: 19, Low: 18, High: 20}, true},
@@ -80,6 +85,34 @@ func TestRule(t *testing.T) {
 	} {
 		if got := r.Steady(tt.f); got != tt.want {
 			t.Errorf("%s: steady %v", name, got)
+		}
+	}
+}
+
+// The fewest points are enough, wherever the line is.
+func TestFitOfFewPoints(t *testing.T) {
+	points := line(leastPoints, 2, 1000, -40, 0, 1)
+	for i := range points {
+		points[i].Hours += 50 // far from 0
+	}
+	f, err := NewFit(points)
+	if err != nil || math.Abs(f.Slope+40) > 1e-6 || math.Abs(f.Mean-1000) > 1e-6 || f.High-f.Low > 1e-4 || f.N != leastPoints {
+		t.Errorf("%+v, %v", f, err)
+	}
+	// One point off the line by a known amount: 4 degrees of freedom.
+	points = []Point{{0, 0}, {1, 0}, {2, 3}, {3, 0}, {4, 0}, {5, 0}}
+	f, err = NewFit(points)
+	const slope, margin = -3.0 * 0.5 / 17.5, 4.604 * 0.324509
+	if err != nil || math.Abs(f.Slope-slope) > 1e-9 || math.Abs((f.High-f.Low)/2-margin) > 0.001 {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// Tables have these quantiles.
+func TestStudent(t *testing.T) {
+	for degrees, want := range map[int]float64{1: 63.657, 2: 9.925, 10: 3.169, 11: 3.106, 12: 3.055, 20: 2.845, 30: 2.750, 1000: 2.581} {
+		if got := student(degrees); math.Abs(got/want-1) > 0.005 {
+			t.Errorf("%d degrees of freedom: %.4f, want %.4f", degrees, got, want)
 		}
 	}
 }

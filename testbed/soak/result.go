@@ -106,14 +106,17 @@ func (r *Result) add(at time.Duration, saw *load.Result, redirected uint64, host
 	r.Requests += saw.Requests
 	r.Failed += saw.Failed
 	r.Examples = append(r.Examples, saw.Examples...)
-	r.point("", meanDelay, at, float64(saw.DelayMean().Microseconds())/1000)
-	r.point("", tailDelay, at, float64(saw.DelayQuantile(0.99).Microseconds())/1000)
+	r.point("", meanDelay, at, milliseconds(saw.DelayMean()))
+	r.point("", tailDelay, at, milliseconds(saw.DelayQuantile(0.99)))
 	for _, host := range slices.Sorted(maps.Keys(hosts)) {
 		for _, name := range slices.Sorted(maps.Keys(hosts[host])) {
 			r.point(host, name, at, hosts[host][name])
 		}
 	}
 }
+
+// milliseconds of a time, to the microsecond.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func (r *Result) point(host, name string, at time.Duration, value float64) {
 	i := slices.IndexFunc(r.Series, func(s *Series) bool { return s.Host == host && s.Name == name })

@@ -4,6 +4,7 @@ package soak
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -119,11 +120,13 @@ var spoils = map[string][]struct {
 		{func(r *Result) { r.Series[0].Points = r.Series[0].Points[1:] }, "mean delay, ms of the clients was measured in 19 of 20 intervals"},
 		{func(r *Result) { r.Series[3].Rule.Part = 7 }, "was judged by another rule"},
 		{func(r *Result) { r.Series[3].Fit.N = 0 }, "has a line through 0 of 16 values"},
+		{func(r *Result) { r.Series[3].Fit.N = 15 }, "has a line through 15 of 16 values"},
 		{func(r *Result) { r.Series[3].Points, r.Series[3].Fit.N = r.Series[3].Points[:5], 4 }, "has a line through 4 of 4 values"},
 		{func(r *Result) { r.Series[3].Steady = false }, "is not steady"},
 	},
 	"Books": {
 		{func(r *Result) { delete(r.Books, "s2") }, "there are no books of s2"},
+		{func(r *Result) { delete(r.Books, "s1") }, "there are no books of s1"},
 		{func(r *Result) { r.Books["s3"] = Books{} }, "there are books of 3 hosts, and there are 2"},
 		{func(r *Result) { change(r, func(b *Books) { b.In += 101 }) }, "5101 packets came to s1, and 5000"},
 		{func(r *Result) { change(r, func(b *Books) { b.Served -= 101 }) }, "5000 packets came to s1, and 4899"},
@@ -136,8 +139,11 @@ var spoils = map[string][]struct {
 			r.Books = map[string]Books{"s1": {In: 999, Served: 999, Readings: 21}, "s2": {In: 1000, Served: 1000, Readings: 21}}
 		}, "1999 packets came in for 2000 requests"},
 	},
-	"Restarts": {{func(r *Result) { r.Restarts = map[string]int{"s1 nginx": 2} }, "s1 nginx was started again 2 times"}},
-	"Trouble":  {{func(r *Result) { r.Trouble = []string{"s1: the books do not balance"} }, "s1: the books do not balance"}},
+	"Restarts": {
+		{func(r *Result) { r.Restarts = map[string]int{"s1 nginx": 2} }, "s1 nginx was started again 2 times"},
+		{func(r *Result) { r.Restarts = map[string]int{"s1 nginx": 1} }, "s1 nginx was started again 1 times"},
+	},
+	"Trouble": {{func(r *Result) { r.Trouble = []string{"s1: the books do not balance"} }, "s1: the books do not balance"}},
 }
 
 // change changes the books of s1.
@@ -228,6 +234,115 @@ func TestNewBooks(t *testing.T) {
 	}
 }
 
+func TestMilliseconds(t *testing.T) {
+	if got := milliseconds(1234567 * time.Nanosecond); got != 1.234 {
+		t.Errorf("%v", got)
+	}
+}
+
+// What a value may grow by, as the package's documentation says.
+func TestRules(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		length time.Duration
+		want   Rule
+	}{
+		{kernelMemory, time.Hour, Rule{0.02, 1024}}, {residentOf + "nginx, kB", time.Hour, Rule{0.05, 1024}},
+		{residentOf + "dpr-receive, kB", time.Hour, Rule{0.05, 4096}}, {flows, time.Hour, Rule{0.10, 64}}, {flows, time.Minute, Rule{0.10, 64}},
+		{meanDelay, short, Rule{0.10, 5}}, {meanDelay, short - 1, Rule{0.50, 50}}, {tailDelay, short, Rule{0.25, 25}}, {tailDelay, short - 1, Rule{1, 250}},
+	} {
+		if got := rule(tt.name, tt.length); got != tt.want {
+			t.Errorf("%s in %v: %+v, want %+v", tt.name, tt.length, got, tt.want)
+		}
+	}
+}
+
+// The shortest soak, with the fewest values.
+func TestLeast(t *testing.T) {
+	r := &Result{Kernel: "6.1", Began: time.Now().Add(-Least), Planned: Least, Hosts: []string{"s1"}, Books: map[string]Books{
+		"s1": {In: 1000, Served: 1000, Readings: leastIntervals + 1},
+	}}
+	for i := range leastIntervals {
+		values := map[string]float64{kernelMemory: 1, flows: 1}
+		for _, p := range processes {
+			values[residentOf+p+", kB"] = 1
+		}
+		saw := load.NewResult(time.Minute)
+		saw.Requests = 100
+		r.add(time.Duration(i)*time.Second, saw, 1, map[string]map[string]float64{"s1": values})
+	}
+	r.end(nil)
+	if why := r.failures(); len(why) > 0 {
+		t.Error(why)
+	}
+	// Fewer values than a line takes, all of them in it.
+	s := r.Series[0]
+	s.Points, s.Fit.N = s.Points[:leastPoints-1], 4
+	if why := strings.Join(r.failures(), "\n"); !strings.Contains(why, "has a line through 4 of 4 values") {
+		t.Error(why)
+	}
+	s.Points = s.Points[:2]
+	if _, _, ok := s.end(); !ok {
+		t.Error("two values jump")
+	}
+}
+
+// One of the last values is above what is allowed, the other is not.
+func TestEndOfSeries(t *testing.T) {
+	s := Series{Rule: Rule{Floor: 1}}
+	for _, v := range []float64{0, 0, 0, 0, 0, 0, 0, 0, 3, 9} {
+		s.Points = append(s.Points, Point{float64(len(s.Points)), v})
+	}
+	if last, most, ok := s.end(); last != 3 || most != 3 || !ok {
+		t.Errorf("%v, %v, %t", last, most, ok)
+	}
+	s.Points[8].Value = 3.1
+	if last, _, ok := s.end(); last != 3.1 || ok {
+		t.Errorf("%v, %t", last, ok)
+	}
+	s.Points[9].Value = 2
+	if _, _, ok := s.end(); !ok {
+		t.Error("what came down again is a jump")
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, tt := range []struct {
+		values []float64
+		want   float64
+	}{{[]float64{3}, 3}, {[]float64{5, 1}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{9, 1, 2, 4}, 3}} {
+		if got := median(tt.values); got != tt.want {
+			t.Errorf("%v: %v", tt.values, got)
+		}
+	}
+	var v verdict
+	steady(&v, "x", nil)
+	if len(v.why) > 0 {
+		t.Error(v.why)
+	}
+}
+
+// The growth is that over the time that was measured, not that in an hour.
+func TestGrowthOverTheTime(t *testing.T) {
+	for _, hours := range []float64{0.1, 10} {
+		s := Series{Name: flows, Rule: rule(flows, time.Hour)}
+		for i := range 50 {
+			// 50 more flows in all, of 1,000: allowed, whatever it is in an hour.
+			noise := float64(i%2)*40 - 20
+			s.Points = append(s.Points, Point{hours * float64(i) / 50, 1000 + 50*float64(i)/50 + noise})
+		}
+		if err := s.judge(); err != nil || !s.Steady {
+			t.Errorf("%v hours: %+v, %v", hours, s.Fit, err)
+		}
+		for i := range s.Points {
+			s.Points[i].Value += 200 * float64(i) / 50
+		}
+		if err := s.judge(); err != nil || s.Steady {
+			t.Errorf("%v hours, grown: %+v, %v", hours, s.Fit, err)
+		}
+	}
+}
+
 func TestPrint(t *testing.T) {
 	r := soaked(kernelMemory, 3000, evenly)
 	var out strings.Builder
@@ -236,7 +351,7 @@ func TestPrint(t *testing.T) {
 	}
 	text := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
-		"3600 s on kernel 6.1: 2000 requests, 0 failed", "clients mean delay, ms 0.0 +0.00 +0.00 to +0.00 steady", "s1 kernel memory, kB 21", "GROWS s1 resident",
+		"3600 s on kernel 6.1: 2000 requests, 0 failed", "host value mean slope per hour with 99 % confidence verdict", "host packets in served redirected dropped books read slack", "clients mean delay, ms 0.0 +0.00 +0.00 to +0.00 steady", "s1 kernel memory, kB 21", "GROWS s1 resident",
 		"s1 5000 4000 990 rx_reset 8, tx_error 2 21 0", "s2 5000 5000 0 0 21 3",
 	} {
 		if !strings.Contains(text, want) {
@@ -277,5 +392,15 @@ func TestRules(t *testing.T) {
 		if got := rule(tt.name, tt.length); got != tt.want {
 			t.Errorf("%s in %v: %+v, want %+v", tt.name, tt.length, got, tt.want)
 		}
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestPrintFails(t *testing.T) {
+	if err := soaked(flows, 0, evenly).Print(brokenWriter{}); err == nil {
+		t.Error("what cannot be printed is no error")
 	}
 }

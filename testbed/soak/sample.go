@@ -4,13 +4,10 @@ package soak
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
-
-	"dpr/testbed/lab"
 )
 
 // The names of what is watched; processes have theirs after "rss ".
@@ -50,26 +47,6 @@ func rule(name string, length time.Duration) Rule {
 	default: // flows
 		return Rule{0.10, 64}
 	}
-}
-
-// look prints what sample reads: lines of a name and a number.
-const look = `
-awk '/^(SUnreclaim|KernelStack|PageTables|Percpu|VmallocUsed):/ { print "kernel", $2 }' /proc/meminfo
-for name; do
-	for pid in $(pgrep -x $name); do awk -v name=$name '/^VmRSS:/ { print name, $2 }' /proc/$pid/status; done
-done`
-
-// sample reads the memory of a server.
-func sample(ctx context.Context, l *lab.Lab, server string) (map[string]float64, error) {
-	out, err := l.Output(ctx, server, append([]string{"sh", "-ec", look, "look"}, processes...)...)
-	if err != nil {
-		return nil, fmt.Errorf("memory of %s: %w", server, err)
-	}
-	values, err := parseSample(out)
-	if err != nil {
-		return nil, fmt.Errorf("memory of %s: %w", server, err)
-	}
-	return values, nil
 }
 
 func parseSample(text string) (map[string]float64, error) {

@@ -37,14 +37,37 @@ func (k *kernel) SetConfig(_ context.Context, u dprnl.ConfigUpdate) error {
 	if err := k.step("config"); err != nil {
 		return err
 	}
-	if u.Address != nil {
-		k.config.Address = *u.Address
-	}
-	if u.State != nil {
-		k.config.State = *u.State
-	}
-	k.config.Policy, k.config.MaxLoad, k.config.Weight = *u.Policy, *u.MaxLoad, *u.Weight
+	keep(&k.config, u)
 	return nil
+}
+
+// keep changes a configuration as the kernel does: all that an update names.
+func keep(c *dprnl.Config, u dprnl.ConfigUpdate) {
+	set(&c.Address, u.Address)
+	set(&c.Policy, u.Policy)
+	set(&c.Hash, u.Hash)
+	set(&c.Estimate, u.Estimate)
+	set(&c.Marker, u.Marker)
+	set(&c.Orphans, u.Orphans)
+	set(&c.State, u.State)
+	set(&c.MaxLoad, u.MaxLoad)
+	set(&c.Weights.Connections, u.WeightConnections)
+	set(&c.Weights.CPU, u.WeightCPU)
+	set(&c.Weights.Redirected, u.WeightRedirected)
+	set(&c.Weights.Sockets, u.WeightSockets)
+	set(&c.Weight, u.Weight)
+	set(&c.MaxFlows, u.MaxFlows)
+	set(&c.ReportMaxAge, u.ReportMaxAge)
+	set(&c.Timeouts.Syn, u.TimeoutSyn)
+	set(&c.Timeouts.Established, u.TimeoutEstablished)
+	set(&c.Timeouts.Fin, u.TimeoutFin)
+	set(&c.Timeouts.Rst, u.TimeoutRst)
+}
+
+func set[T any](p, v *T) {
+	if v != nil {
+		*p = *v
+	}
 }
 
 func (k *kernel) Services(context.Context) ([]dprnl.Service, error) {

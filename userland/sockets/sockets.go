@@ -43,7 +43,12 @@ const busy = 1<<established | 1<<synRecv | 1<<finWait1 | 1<<closeWait | 1<<lastA
 // those of its own address and those that peers redirected to it, but none
 // from this host to itself over loopback.
 func Count(ctx context.Context, ports []uint16) (int, error) {
-	conn, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
+	return countOver(ctx, ports, func() (*netlink.Conn, error) { return netlink.Dial(unix.NETLINK_SOCK_DIAG, nil) })
+}
+
+// countOver is Count over the connection that dial opens.
+func countOver(ctx context.Context, ports []uint16, dial func() (*netlink.Conn, error)) (int, error) {
+	conn, err := dial()
 	if err != nil {
 		return 0, fmt.Errorf("counting connections: %w", err)
 	}

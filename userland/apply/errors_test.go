@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+
+package apply
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dpr/userland/config"
+	"dpr/userland/dprnl"
+)
+
+// faulty fails at one call of an operation, the nth.
+type faulty struct {
+	*kernel
+	operation string
+	at        int
+	calls     map[string]int
+}
+
+func (f *faulty) call(operation string) error {
+	f.calls[operation]++
+	if f.operation == operation && f.calls[operation] == f.at {
+		return errors.New(operation + " is broken")
+	}
+	return nil
+}
+
+func (f *faulty) Config(ctx context.Context) (dprnl.Config, error) {
+	if err := f.call("Config"); err != nil {
+		return dprnl.Config{}, err
+	}
+	return f.kernel.Config(ctx)
+}
+
+func (f *faulty) SetConfig(ctx context.Context, u dprnl.ConfigUpdate) error {
+	if err := f.call("SetConfig"); err != nil {
+		return err
+	}
+	return f.kernel.SetConfig(ctx, u)
+}
+
+func (f *faulty) Services(ctx context.Context) ([]dprnl.Service, error) {
+	if err := f.call("Services"); err != nil {
+		return nil, err
+	}
+	return f.kernel.Services(ctx)
+}
+
+func (f *faulty) AddService(ctx context.Context, s dprnl.Service) error {
+	if err := f.call("AddService"); err != nil {
+		return err
+	}
+	return f.kernel.AddService(ctx, s)
+}
+
+func (f *faulty) DeleteService(ctx context.Context, s dprnl.Service) error {
+	if err := f.call("DeleteService"); err != nil {
+		return err
+	}
+	return f.kernel.DeleteService(ctx, s)
+}
+
+// Whatever operation fails, applying fails and says so, and nothing else does.
+func TestEveryOperationFails(t *testing.T) {
+	for operation, times := range map[string]int{"Config": 1, "SetConfig": 1, "Services": 1, "AddService": 2, "DeleteService": 2} {
+		for at := 1; at <= times; at++ {
+			k := &faulty{fresh(80, 81, 82), operation, at, map[string]int{}}
+			k.config.Address = netip.MustParseAddr("192.0.2.9")
+			old := k.config
+			_, err := Apply(t.Context(), k, file(81, 443, 444))
+			if err == nil || err.Error() != operation+" is broken" {
+				t.Errorf("%s, call %d: error %v", operation, at, err)
+			}
+			if ports(k.services) != "80 81 82" || k.config != old {
+				t.Errorf("%s, call %d: services %s, configuration %+v", operation, at, ports(k.services), k.config)
+			}
+			if (operation == "Config" || operation == "Services") && len(k.log) > 0 {
+				t.Errorf("%s failed, and then came %v", operation, k.log)
+			}
+		}
+	}
+}
+
+// If what was changed cannot be put back either, both are said.
+func TestPuttingBackFails(t *testing.T) {
+	for fails, want := range map[string]string{
+		"add 80": "putting the services back: refused: add 80",
+		"config": "putting the configuration back: refused: config",
+	} {
+		k := fresh(80, 81)
+		first := true
+		k.refuse = func(what string) error {
+			if what == "add 443" || what == fails && (what != "config" || !first) {
+				return errors.New("refused: " + what)
+			}
+			first = first && what != "config"
+			return nil
+		}
+		_, err := Apply(t.Context(), k, file(81, 443))
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "refused: add 443") {
+			t.Errorf("%s: %v", fails, err)
+		}
+	}
+}
+
+// An address cannot be taken away: that of a host that had none stays.
+func TestRestoreLeavesTheAddress(t *testing.T) {
+	k := fresh()
+	k.refuse = func(what string) error {
+		if what == "add 443" {
+			return errors.New("refused")
+		}
+		return nil
+	}
+	if _, err := Apply(t.Context(), k, file(443)); err == nil {
+		t.Fatal("no error")
+	}
+	if k.config.Address != netip.MustParseAddr("192.0.2.1") {
+		t.Errorf("address %v", k.config.Address)
+	}
+	if k.config.State != dprnl.StateDraining {
+		t.Errorf("state %v", k.config.State)
+	}
+}
+
+// decided are the fields of the kernel's configuration that a file decides, each with
+// another value than the default and what it is called in the file.
+var decided = map[string]struct {
+	set func(*config.Config)
+	get func(dprnl.Config) any
+}{
+	"Address":            {func(c *config.Config) { c.Address = netip.MustParseAddr("192.0.2.77") }, func(c dprnl.Config) any { return c.Address }},
+	"Policy":             {func(c *config.Config) { c.Policy = dprnl.PolicyTwo }, func(c dprnl.Config) any { return c.Policy }},
+	"Hash":               {func(c *config.Config) { c.Hash++ }, func(c dprnl.Config) any { return c.Hash }},
+	"Estimate":           {func(c *config.Config) { c.Estimate++ }, func(c dprnl.Config) any { return c.Estimate }},
+	"Marker":             {func(c *config.Config) { c.Marker++ }, func(c dprnl.Config) any { return c.Marker }},
+	"Orphans":            {func(c *config.Config) { c.Orphans++ }, func(c dprnl.Config) any { return c.Orphans }},
+	"MaxLoad":            {func(c *config.Config) { c.MaxLoad = 99 }, func(c dprnl.Config) any { return c.MaxLoad }},
+	"MaxFlows":           {func(c *config.Config) { c.MaxFlows = 777 }, func(c dprnl.Config) any { return c.MaxFlows }},
+	"ReportMaxAge":       {func(c *config.Config) { c.ReportMaxAge = 9 * time.Second }, func(c dprnl.Config) any { return c.ReportMaxAge }},
+	"Weight":             {func(c *config.Config) { c.Weight = 9 }, func(c dprnl.Config) any { return c.Weight }},
+	"WeightConnections":  {func(c *config.Config) { c.Weights.Connections = 11 }, func(c dprnl.Config) any { return c.Weights.Connections }},
+	"WeightCPU":          {func(c *config.Config) { c.Weights.CPU = 12 }, func(c dprnl.Config) any { return c.Weights.CPU }},
+	"WeightRedirected":   {func(c *config.Config) { c.Weights.Redirected = 13 }, func(c dprnl.Config) any { return c.Weights.Redirected }},
+	"WeightSockets":      {func(c *config.Config) { c.Weights.Sockets = 14 }, func(c dprnl.Config) any { return c.Weights.Sockets }},
+	"TimeoutSyn":         {func(c *config.Config) { c.Timeouts.Syn = 21 * time.Second }, func(c dprnl.Config) any { return c.Timeouts.Syn }},
+	"TimeoutEstablished": {func(c *config.Config) { c.Timeouts.Established = 22 * time.Second }, func(c dprnl.Config) any { return c.Timeouts.Established }},
+	"TimeoutFin":         {func(c *config.Config) { c.Timeouts.Fin = 23 * time.Second }, func(c dprnl.Config) any { return c.Timeouts.Fin }},
+	"TimeoutRst":         {func(c *config.Config) { c.Timeouts.Rst = 24 * time.Second }, func(c dprnl.Config) any { return c.Timeouts.Rst }},
+}
+
+// Each value of a file reaches the kernel, and no other field changes with it.
+func TestEachValueIsApplied(t *testing.T) {
+	for f := range reflect.TypeFor[dprnl.ConfigUpdate]().NumField() {
+		name := reflect.TypeFor[dprnl.ConfigUpdate]().Field(f).Name
+		if _, ok := decided[name]; !ok && name != "State" {
+			t.Errorf("nothing says whether a file decides %s", name)
+		}
+	}
+	for name, d := range decided {
+		k := fresh()
+		if _, err := Apply(t.Context(), k, file()); err != nil {
+			t.Fatal(err)
+		}
+		before, c := k.config, file()
+		d.set(c)
+		if _, err := Apply(t.Context(), k, c); err != nil {
+			t.Fatal(err)
+		}
+		if d.get(before) == d.get(k.config) {
+			t.Errorf("%s has no effect", name)
+		}
+		for other, o := range decided {
+			if other != name && o.get(before) != o.get(k.config) {
+				t.Errorf("%s changes %s", name, other)
+			}
+		}
+	}
+	// Each of them comes back when something fails.
+	k := fresh(80)
+	c := file(443)
+	for _, d := range decided {
+		d.set(c)
+	}
+	k.config = dprnl.Config{Address: netip.MustParseAddr("192.0.2.9"), Weight: 3, MaxFlows: 5, ReportMaxAge: time.Second, State: dprnl.StateLeaving}
+	old := k.config
+	k.refuse = func(what string) error {
+		if strings.HasPrefix(what, "add 443") {
+			return errors.New("refused")
+		}
+		return nil
+	}
+	if _, err := Apply(t.Context(), k, c); err == nil || k.config != old || !slices.Equal(k.services, []dprnl.Service{service(80)}) {
+		t.Errorf("%v: %+v, want %+v", err, k.config, old)
+	}
+}
