@@ -23,12 +23,14 @@ func reliabilityCommands() []*cli.Command {
 			&cli.IntFlag{Name: "seconds", Value: 4500, Usage: "begin no event after `N` seconds"},
 			&cli.IntFlag{Name: "users", Value: 8, Usage: "`N` connections at a time of each of the three clients"},
 			&cli.StringFlag{Name: "orphans", Value: "reset", Usage: "what hosts do with segments of connections that they do not know: `reset` or ask"},
+			&cli.StringSliceFlag{Name: "sabotage", Usage: "spoil the run, to see that it fails (`WAY,WAY…`): crash, load, books"},
 			&cli.BoolFlag{Name: "fast", Usage: "no events that take many seconds: no power-off, no long cuts"},
 			&cli.StringFlag{Name: "kernel", Value: "6.1", Usage: "`VERSION` of the servers' kernel: a series, such as 6.12, or a release"},
 			&cli.StringFlag{Name: "out", Value: reliability.File, Usage: "`FILE` that takes the result"}),
 		command("soak", "keep a cluster under load for long, and see whether memory, flows and delays stay as they are", "", 0, 0, runSoak,
 			&cli.IntFlag{Name: "seconds", Value: 3600, Usage: fmt.Sprintf("for `N` seconds, at least %.0f", soak.Least.Seconds())},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`SEED` of what the clients do"},
+			&cli.StringSliceFlag{Name: "sabotage", Usage: "spoil the run, to see that it fails (`WAY,WAY…`): crash, load, books"},
 			&cli.IntFlag{Name: "users", Value: 10, Usage: "`N` users of each of the three clients"},
 			&cli.StringFlag{Name: "kernel", Value: "6.1", Usage: "`VERSION` of the servers' kernel: a series, such as 6.12, or a release"},
 			&cli.StringFlag{Name: "out", Value: reliability.File, Usage: "`FILE` that takes the result"}),
@@ -61,7 +63,7 @@ func runChaos(c *cli.Context) error {
 	defer stop()
 	return chaos.Main(ctx, chaos.Options{
 		Lab: labNameOr(c, "chaos"), Kernel: c.String("kernel"), Orphans: c.String("orphans"), Seed: seedOr(c), Events: c.Int("events"),
-		Limit: time.Duration(c.Int("seconds")) * time.Second, Fast: c.Bool("fast"), Users: c.Int("users"),
+		Limit: time.Duration(c.Int("seconds")) * time.Second, Fast: c.Bool("fast"), Users: c.Int("users"), Sabotage: c.StringSlice("sabotage"),
 		File: c.String("out"), Stdout: os.Stdout, Progress: os.Stderr,
 	})
 }
@@ -78,6 +80,6 @@ func runSoak(c *cli.Context) error {
 	defer stop()
 	return soak.Main(ctx, soak.Options{
 		Lab: labNameOr(c, "soak"), Kernel: c.String("kernel"), Seed: c.Uint64("seed"), Time: time.Duration(c.Int("seconds")) * time.Second,
-		Users: c.Int("users"), LoadCommand: []string{self, loadClient}, File: c.String("out"), Stdout: os.Stdout, Progress: os.Stderr,
+		Users: c.Int("users"), Sabotage: c.StringSlice("sabotage"), LoadCommand: []string{self, loadClient}, File: c.String("out"), Stdout: os.Stdout, Progress: os.Stderr,
 	})
 }

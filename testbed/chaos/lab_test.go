@@ -8,6 +8,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,43 @@ func TestChaos(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "reliability.json")
 	if err := reliability.Publish(os.Stderr, file, "chaos", r); err != nil {
 		t.Error(err)
+	}
+}
+
+// A soak that is sabotaged fails, and says all that was wrong with it.
+func TestSabotagedSoakFails(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := soak.Run(t.Context(), shared, soak.Options{
+		Seed: 1, Time: soak.Least, Users: 5, LoadCommand: []string{self, loadClient}, Progress: os.Stderr, Sabotage: drive.Sabotages,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	why := strings.Join(r.Part().Failures, "\n")
+	for _, want := range []string{"s1 dpr-receive was started again 1 times", "interval 3 had 0 requests", "interval 3 had 0 redirected packets", "s1: the books do not balance"} {
+		if !strings.Contains(why, want) {
+			t.Errorf("no %q among the failures:\n%s", want, why)
+		}
+	}
+}
+
+// A chaos run that is sabotaged fails, each time in its own words.
+func TestSabotagedChaosFails(t *testing.T) {
+	for way, want := range map[string]string{
+		drive.SabotageCrash: "s1 dpr-receive was started again", drive.SabotageLoad: "the clients stood still", drive.SabotageBooks: "the books do not balance",
+	} {
+		o := Options{Seed: 5, Events: 4, Limit: time.Minute, Fast: true, Users: 8, Progress: os.Stderr, Sabotage: []string{way}}
+		r, err := Run(t.Context(), shared, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		why := strings.Join(r.Part().Failures, "\n")
+		if t.Logf("%s: %s", way, why); !strings.Contains(why, want) {
+			t.Errorf("%s: no %q among the failures:\n%s", way, want, why)
+		}
 	}
 }
 

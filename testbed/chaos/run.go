@@ -44,6 +44,8 @@ type Options struct {
 	Fast bool
 	// Users is how many each client has.
 	Users int
+	// Sabotage are ways, of drive.Sabotages, to spoil the run; it must fail.
+	Sabotage []string
 	// File takes the result.
 	File             string
 	Stdout, Progress io.Writer
@@ -104,12 +106,20 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	if r.result.before, err = l.Restarts(); err != nil {
 		return nil, err
 	}
+	if err := drive.CheckSabotage(o.Sabotage); err != nil {
+		return nil, err
+	}
 	stop, ended, err := r.startUsers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	err = r.rounds(ctx)
-	close(stop)
+	stopOnce := sync.OnceFunc(func() { close(stop) })
+	undo, err := r.sabotage(ctx, stopOnce)
+	if err == nil {
+		err = r.rounds(ctx)
+	}
+	stopOnce()
+	err = errors.Join(err, undo())
 	// Nobody waits longer than one request takes.
 	<-ended
 	switch {
@@ -125,6 +135,27 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	}
 	r.result.end(c, restarts)
 	return r.result, nil
+}
+
+// sabotage spoils a run in the ways that were asked for; stop stops the users. The
+// returned function undoes it.
+func (r *runner) sabotage(ctx context.Context, stop func()) (undo func() error, err error) {
+	server := r.cluster.hosts.Asked[0]
+	undo = func() error { return nil }
+	for _, way := range r.o.Sabotage {
+		switch way {
+		case drive.SabotageCrash:
+			err = errors.Join(err, drive.Crash(ctx, r.cluster.lab, server))
+		case drive.SabotageLoad:
+			stop()
+		case drive.SabotageBooks:
+			restore, stealErr := drive.Steal(ctx, r.cluster.lab, server)
+			if err = errors.Join(err, stealErr); stealErr == nil {
+				undo = func() error { return restore(ctx) }
+			}
+		}
+	}
+	return undo, err
 }
 
 // runner is a run that is under way.

@@ -375,7 +375,7 @@ func TestParseSample(t *testing.T) {
 
 // A short soak lets delays grow further. Go programs have the room of their heap,
 // nginx has not.
-func TestRules(t *testing.T) {
+func TestRuleOfEachValue(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		length time.Duration

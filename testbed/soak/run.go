@@ -50,6 +50,8 @@ type Options struct {
 	Users int
 	// LoadCommand is the program, with its arguments, that calls [load.Serve].
 	LoadCommand []string
+	// Sabotage are ways, of drive.Sabotages, to spoil the soak; it must fail.
+	Sabotage []string
 	// File takes the result.
 	File             string
 	Stdout, Progress io.Writer
@@ -60,7 +62,7 @@ func (o Options) Validate() error {
 	if o.Time < Least {
 		return fmt.Errorf("soak: %v s: want at least %v s", o.Time.Seconds(), Least.Seconds())
 	}
-	return nil
+	return drive.CheckSabotage(o.Sabotage)
 }
 
 // Main brings a lab up, soaks it, writes the result and prints it. The error says
@@ -151,8 +153,21 @@ func (s *soak) interval(ctx context.Context, length time.Duration, seed uint64) 
 	if err != nil {
 		return err
 	}
-	saw, err := drive.Load(ctx, s.lab, s.o.LoadCommand, plans)
+	spoil := s.sabotage()
+	if spoil == drive.SabotageLoad {
+		plans = plans[:0]
+	}
+	undo, err := s.spoil(ctx, spoil)
 	if err != nil {
+		return err
+	}
+	saw := load.NewResult(length)
+	if len(plans) > 0 {
+		if saw, err = drive.Load(ctx, s.lab, s.o.LoadCommand, plans); err != nil {
+			return err
+		}
+	}
+	if err := undo(ctx); err != nil {
 		return err
 	}
 	at := begin.Add(time.Since(begin) / 2).Sub(s.result.Began)
@@ -166,6 +181,26 @@ func (s *soak) interval(ctx context.Context, length time.Duration, seed uint64) 
 	fmt.Fprintf(s.o.Progress, "soak: %4.0f of %.0f s: %d requests, %d failed, mean delay %.1f ms\n",
 		time.Since(s.result.Began).Seconds(), s.o.Time.Seconds(), saw.Requests, saw.Failed, float64(saw.DelayMean().Microseconds())/1000)
 	return nil
+}
+
+// sabotage is how the next interval is spoilt, "" if it is not: one after the other.
+func (s *soak) sabotage() string {
+	if n := len(s.result.Intervals) - 1; n >= 0 && n < len(s.o.Sabotage) {
+		return s.o.Sabotage[n]
+	}
+	return ""
+}
+
+// spoil does it, and returns what undoes it.
+func (s *soak) spoil(ctx context.Context, way string) (undo func(context.Context) error, err error) {
+	server := s.lab.Servers()[0].Name
+	switch way {
+	case drive.SabotageCrash:
+		err = drive.Crash(ctx, s.lab, server)
+	case drive.SabotageBooks:
+		return drive.Steal(ctx, s.lab, server)
+	}
+	return func(context.Context) error { return nil }, err
 }
 
 // plans have two clients ask s1 and one s2: the third serves what they redirect.
