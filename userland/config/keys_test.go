@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dpr/userland/dprnl"
+)
+
+// key is a key of the configuration: values at its limits and beyond them, and what it
+// changes.
+type key struct {
+	table string // as it is written
+	name  string
+	good  []string // the least, the most, others
+	bad   []string // just beyond
+	// other keys that its values need
+	with string
+	get  func(*Config) any
+}
+
+func words(list ...string) []string {
+	for i := range list {
+		list[i] = `"` + list[i] + `"`
+	}
+	return list
+}
+
+const top, service, network, group = "", "[[service]]", "[[report.network]]", `interface = "lo"` + "\n" + `group = "239.1.1.1"`
+
+func keysOfFile(t *testing.T) []key {
+	unicasts := words("1.0.0.1", "10.0.0.1", "126.255.255.255", "128.0.0.0", "223.255.255.255")
+	notUnicast := words("0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "224.0.0.1", "239.255.255.255", "240.0.0.0", "255.255.255.255", "::1", "2001:db8::1", "10.0.0", "x")
+	age := "report_max_age = \"2h\"\n"
+	number := func(table, name string, least, most int, get func(*Config) any) key {
+		return key{table, name, []string{fmt.Sprint(least), fmt.Sprint(most), fmt.Sprint(least + 1)},
+			[]string{fmt.Sprint(least - 1), fmt.Sprint(most + 1), "-1", "1.5", `"1"`, "true", "[]", "{}"}, "", get}
+	}
+	duration := func(table, name, least, less, most, more string, get func(*Config) any) key {
+		return key{table, name, words(least, most), append(words(less, more, "1500us", "-1s", "x"), "5", "2.0", "[1]", "{ a = 1 }"), "", get}
+	}
+	week, longer := "168h", "168h0m0.001s"
+	all := []key{
+		{top, "address", unicasts, notUnicast, "", func(c *Config) any { return c.Address }},
+		{top, "runtime_directory", words("/a", "/"+strings.Repeat("b", maxDirectory-1), "/x/../y/"), words("a", "/"+strings.Repeat("b", maxDirectory), ""), "", func(c *Config) any { return c.RuntimeDir }},
+		{top, "policy", words("off", "stateless", "inverse", "two", "offer"), append(words("best", ""), "1"), "", func(c *Config) any { return c.Policy }},
+		{top, "hash", words("port"), words("x"), "", func(c *Config) any { return c.Hash }},
+		{top, "estimate", words("reported"), words("x"), "", func(c *Config) any { return c.Estimate }},
+		{top, "marker", words("source"), words("x"), "", func(c *Config) any { return c.Marker }},
+		{top, "orphans", words("ask"), words("x"), "", func(c *Config) any { return c.Orphans }},
+		{top, "max_load", append(words("auto"), "1", "9223372036854775807"), append(words("7", "mean"), "-1", "1.5"), "", func(c *Config) any { return c.MaxLoad }},
+		number(top, "max_flows", 1, dprnl.MaxFlows, func(c *Config) any { return c.MaxFlows }),
+		{top, "report_max_age", words("1001ms", week), words("1s", longer), "", func(c *Config) any { return c.ReportMaxAge }},
+		number(top, "weight", 1, dprnl.MaxWeight, func(c *Config) any { return c.Weight }),
+		number("[weights]", "connections", 0, dprnl.MaxWeight, func(c *Config) any { return c.Weights.Connections }),
+		number("[weights]", "cpu", 0, dprnl.MaxWeight, func(c *Config) any { return c.Weights.CPU }),
+		number("[weights]", "redirected", 0, dprnl.MaxWeight, func(c *Config) any { return c.Weights.Redirected }),
+		number("[weights]", "sockets", 0, dprnl.MaxWeight, func(c *Config) any { return c.Weights.Sockets }),
+		duration("[timeouts]", "syn", "1ms", "0s", week, longer, func(c *Config) any { return c.Timeouts.Syn }),
+		duration("[timeouts]", "established", "1ms", "0s", week, longer, func(c *Config) any { return c.Timeouts.Established }),
+		duration("[timeouts]", "fin", "1ms", "0s", week, longer, func(c *Config) any { return c.Timeouts.Fin }),
+		duration("[timeouts]", "rst", "1ms", "0s", week, longer, func(c *Config) any { return c.Timeouts.Rst }),
+		number(service, "port", 1, 65535, func(c *Config) any { return fmt.Sprint(c.Services) }),
+		{service, "address", unicasts, notUnicast, "port = 80\n", func(c *Config) any { return fmt.Sprint(c.Services) }},
+		duration("[report]", "period", "10ms", "9ms", "1h", "1h0m0.001s", func(c *Config) any { return c.Report.Period }),
+		number("[report]", "port", 1, 65535, func(c *Config) any { return c.Report.Port }),
+		duration("[report]", "clock_window", "1s", "999ms", "1h", "1h0m0.001s", func(c *Config) any { return c.Report.ClockWindow }),
+		{"[report]", "authentication", nil, append(words("x", ""), "1"), "", nil},
+		{"[report]", "key_file", words(keyFile(t, "a", 0o600)), words("/nonexistent"), "", func(c *Config) any { return len(c.Report.Keys) }},
+		{"[report]", "previous_key_file", words(keyFile(t, "b", 0o600)), words("/nonexistent"), "", func(c *Config) any { return len(c.Report.Keys) }},
+		{network, "interface", words("abcdefghijklmno", "lo"), words("", "abcdefghijklmnop"), "group = \"239.1.1.1\"\n", func(c *Config) any { return fmt.Sprint(c.Report.Networks) }},
+		{network, "group", words("224.0.0.0", "239.255.255.255"), words("223.255.255.255", "240.0.0.0", "ff02::1", "x"), "interface = \"lo\"\n", func(c *Config) any { return fmt.Sprint(c.Report.Networks) }},
+		{network, "ttl", []string{"2", "255"}, []string{"0", "256", `"1"`}, group + "\n", func(c *Config) any { return c.Report.Networks[0].TTL }},
+		{network, "unicast", append(unicasts, words("10.0.0.1:1", "10.0.0.1:65535")...), append(notUnicast, words("10.0.0.1:0", "10.0.0.1:65536", "127.0.0.1:5", "[2001:db8::1]:5", "0.0.0.0:1")...), "", func(c *Config) any { return fmt.Sprint(c.Report.Networks) }},
+		duration("[cleanup]", "interval", "10ms", "9ms", "1h", "1h0m0.001s", func(c *Config) any { return c.Cleanup.Interval }),
+		{"[cleanup]", "silent_periods", []string{"1", "1000"}, []string{"0", "1001"}, "dead_after = \"1h\"\n", func(c *Config) any { return c.Cleanup.SilentPeriods }},
+		{"[cleanup]", "dead_after", words("1s", "2s", week), words("999ms", longer), "silent_periods = 1\n", func(c *Config) any { return c.Cleanup.DeadAfter }},
+	}
+	for i := range all {
+		if all[i].name == "period" {
+			all[i].with = ""
+			all[i].table = age + "cleanup = { silent_periods = 1, dead_after = \"2h\" }\n[report]"
+		}
+		if strings.HasPrefix(all[i].table, "[weights]") && all[i].name == "connections" {
+			all[i].with = "cpu = 1\n"
+		}
+		if all[i].table == network {
+			all[i].table = "report.authentication = \"none\"\n" + network
+		}
+	}
+	return all
+}
+
+func (k key) text(value string) string {
+	return strings.TrimSpace(k.table+"\n"+k.with+k.name+" = "+value) + "\n"
+}
+
+// Each key takes what is within its limits, refuses what is beyond them with a line and
+// its name, and changes the configuration by itself.
+func TestEachKey(t *testing.T) {
+	for _, k := range keysOfFile(t) {
+		seen := map[any]bool{}
+		for _, value := range k.good {
+			c, err := Parse("f", []byte(k.text(value)))
+			if err != nil {
+				t.Errorf("%s%s = %s is refused: %v", k.table, k.name, value, err)
+				continue
+			}
+			seen[k.get(c)] = true
+		}
+		if len(k.good) > 0 && len(seen) != len(k.good) {
+			t.Errorf("%s%s: %d values have %d effects: %v", k.table, k.name, len(k.good), len(seen), seen)
+		}
+		if d := Defaults(); len(k.good) == 1 && k.get != nil && seen[k.get(&d)] {
+			t.Errorf("%s%s has no effect", k.table, k.name)
+		}
+		for _, value := range k.bad {
+			c, err := Parse("f", []byte(k.text(value)))
+			var e *Error
+			if !errors.As(err, &e) || c != nil {
+				t.Errorf("%s%s = %s is taken: %+v", k.table, k.name, value, c)
+				continue
+			}
+			line := strings.Count(k.text(value), "\n")
+			if !slices.ContainsFunc(e.Mistakes, func(m Mistake) bool { return strings.HasSuffix(m.Key, k.name) && m.Line == line }) {
+				t.Errorf("%s%s = %s: %v", k.table, k.name, value, err)
+			}
+		}
+	}
+}
+
+// The keys above are all that there are: what the parser says of an unknown key lists
+// those that it knows.
+func TestEachKeyIsTried(t *testing.T) {
+	have := map[string]bool{}
+	for _, k := range keysOfFile(t) {
+		lines := strings.Split(strings.TrimSpace(k.table), "\n")
+		have[lines[len(lines)-1]+k.name] = true
+	}
+	list := regexp.MustCompile(`known are (.*)`)
+	n := 0
+	for _, table := range []string{top, "[weights]", "[timeouts]", service, "[report]", network, "[cleanup]"} {
+		text := table + "\nfrob = 1\n"
+		if table == service {
+			text += "port = 1\n"
+		}
+		_, err := Parse("f", []byte(text))
+		if err == nil {
+			t.Fatalf("an unknown key of %q is taken", table)
+		}
+		m := list.FindStringSubmatch(err.Error())
+		if m == nil {
+			t.Fatalf("%s: %v", table, err)
+		}
+		for _, name := range strings.Split(m[1], ", ") {
+			switch {
+			case table == top && slices.Contains([]string{"weights", "timeouts", "service", "report", "cleanup"}, name), table == "[report]" && name == "network":
+				continue
+			case !have[table+name]:
+				t.Errorf("nothing tries %s of %q", name, table)
+			}
+			n++
+		}
+	}
+	if n != len(have) {
+		t.Errorf("%d keys are known, %d are tried", n, len(have))
+	}
+}
+
+// Values take their places: each field of the configuration has a key that sets it.
+func TestEachFieldHasAKey(t *testing.T) {
+	text := `address = "10.0.0.9"
+runtime_directory = "/a/../b"
+policy = "two"
+hash = "port"
+estimate = "reported"
+marker = "source"
+orphans = "ask"
+max_load = 5
+max_flows = 6
+report_max_age = "7s"
+weight = 8
+weights = { connections = 9, cpu = 10, redirected = 11, sockets = 12 }
+timeouts = { syn = "13s", established = "14s", fin = "15s", rst = "16s" }
+[[service]]
+port = 17
+address = "10.0.0.8"
+[[service]]
+port = 18
+[report]
+period = "2s"
+port = 19
+clock_window = "20s"
+authentication = "none"
+[[report.network]]
+interface = "eth7"
+group = "239.0.0.7"
+ttl = 21
+[[report.network]]
+unicast = "10.0.0.7"
+[cleanup]
+interval = "22s"
+silent_periods = 23
+dead_after = "46s"
+`
+	c, err := Parse("f", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Address: netip.MustParseAddr("10.0.0.9"), RuntimeDir: "/b", Policy: dprnl.PolicyTwo, MaxLoad: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Second,
+		Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Orphans: c.Orphans, Weight: 8,
+		Weights:  dprnl.Weights{Connections: 9, CPU: 10, Redirected: 11, Sockets: 12},
+		Timeouts: dprnl.Timeouts{Syn: 13 * time.Second, Established: 14 * time.Second, Fin: 15 * time.Second, Rst: 16 * time.Second},
+		Services: []dprnl.Service{{Port: 17, Address: netip.MustParseAddr("10.0.0.8")}, {Port: 18, Address: netip.IPv4Unspecified()}},
+		Report: Report{Period: 2 * time.Second, Port: 19, ClockWindow: 20 * time.Second, Networks: []Network{
+			{Interface: "eth7", Group: netip.MustParseAddr("239.0.0.7"), TTL: 21}, {Unicast: netip.MustParseAddrPort("10.0.0.7:19")},
+		}},
+		Cleanup: Cleanup{Interval: 22 * time.Second, SilentPeriods: 23, DeadAfter: 46 * time.Second},
+	}
+	if !reflect.DeepEqual(*c, want) {
+		t.Errorf("got  %+v\nwant %+v", *c, want)
+	}
+	if c.Hash.String() != "port" || c.Estimate.String() != "reported" || c.Marker.String() != "source" || c.Orphans.String() != "ask" {
+		t.Errorf("%v %v %v %v", c.Hash, c.Estimate, c.Marker, c.Orphans)
+	}
+	if c.MemoryPath() != "/b/reports" || c.CountsPath() != "/b/receive.sock" {
+		t.Errorf("%s, %s", c.MemoryPath(), c.CountsPath())
+	}
+	if a, b := c.Report.Networks[0].String(), c.Report.Networks[1].String(); a != "239.0.0.7%eth7" || b != "10.0.0.7:19" {
+		t.Errorf("%s, %s", a, b)
+	}
+}
+
+// Mistakes that need more than a key.
+func TestMoreMistakes(t *testing.T) {
+	many := strings.Repeat("[[service]]\nport = 1\n", 1)
+	for i := 2; i <= dprnl.MaxServices; i++ {
+		many += fmt.Sprintf("[[service]]\nport = %d\n", i)
+	}
+	if _, err := Parse("f", []byte(many)); err != nil {
+		t.Errorf("%d services: %v", dprnl.MaxServices, err)
+	}
+	none := "report = { authentication = \"none\" }\n"
+	for want, text := range map[string]string{
+		fmt.Sprintf("at most %d services are possible", dprnl.MaxServices): many + "[[service]]\nport = 60000\n[[service]]\nport = 60001\n",
+		"network 239.1.1.1%lo is there already, in line 3":                 "[report]\nauthentication = \"none\"\n[[report.network]]\n" + group + "\nttl = 1\n[[report.network]]\n" + group + "\nttl = 2\n",
+		"3 is not a table; write [[service]]":                              "service = [ 3 ]\n",
+		"a table is not a whole number":                                    "weight = { a = 1 }\n",
+		"a list is not a whole number":                                     "weight = [ 1 ]\n",
+		"1.25 is not a whole number":                                       "weight = 1.25\n",
+		"a: there is no such key here; known are":                          none + "b = 1\na = 2\n",
+	} {
+		_, err := Parse("f", []byte(text))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), want) != 1 {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	// Mistakes come in the order of their lines.
+	_, err := Parse("f", []byte("zz = 1\naa = 1\nweight = 0\npolicy = 1\n"))
+	var e *Error
+	if !errors.As(err, &e) || len(e.Mistakes) != 4 {
+		t.Fatal(err)
+	}
+	for i, m := range e.Mistakes {
+		if m.Line != i+1 {
+			t.Errorf("%v", err)
+		}
+	}
+	// Limits across keys themselves.
+	if _, err := Parse("f", []byte("[cleanup]\nsilent_periods = 3\ndead_after = \"3s\"\n")); err != nil {
+		t.Error(err)
+	}
+}
