@@ -3,7 +3,9 @@
 package report
 
 import (
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -179,4 +181,9 @@ func TestMemoryCannotBeOpened(t *testing.T) {
 			t.Errorf("%s was opened", path)
 		}
 	}
+}
+
+// sum makes a slot's sum right.
+func sum(slot []byte) {
+	binary.BigEndian.PutUint32(slot[slotSum:], crc32.ChecksumIEEE(slot[:slotSum]))
 }
