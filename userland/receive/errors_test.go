@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: MIT
+
+package receive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"dpr/userland/config"
+	"dpr/userland/dprnl"
+	"dpr/userland/report"
+)
+
+// buffer is a log that may be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// faulty fails at operations by their names, and counts how often it was closed.
+type faulty struct {
+	*kernel
+	fails  map[string]error
+	closed int
+	update dprnl.ConfigUpdate // the last
+}
+
+func (f *faulty) Config(ctx context.Context) (dprnl.Config, error) {
+	c, _ := f.kernel.Config(ctx)
+	return c, f.fails["Config"]
+}
+
+func (f *faulty) SetConfig(ctx context.Context, u dprnl.ConfigUpdate) error {
+	if err := f.fails["SetConfig"]; err != nil {
+		return err
+	}
+	f.update = u
+	return f.kernel.SetConfig(ctx, u)
+}
+
+func (f *faulty) SetPeer(ctx context.Context, u dprnl.PeerUpdate) error {
+	if err := f.fails["SetPeer"]; err != nil {
+		return err
+	}
+	return f.kernel.SetPeer(ctx, u)
+}
+
+func (f *faulty) SetPeers(ctx context.Context, list []dprnl.PeerUpdate) []error {
+	if err := f.fails["SetPeers"]; err != nil {
+		return slices.Repeat([]error{err}, len(list))
+	}
+	return f.kernel.SetPeers(ctx, list)
+}
+
+func (f *faulty) DeletePeer(ctx context.Context, a netip.Addr, dead bool) error {
+	if err := f.fails["DeletePeer"]; err != nil {
+		return err
+	}
+	return f.kernel.DeletePeer(ctx, a, dead)
+}
+
+func (f *faulty) Close() error { f.closed++; return nil }
+
+// spring is a source that yields what it is told to.
+type spring struct {
+	reads      []any // []Datagram or an error, the last one for all that follow
+	calls      int
+	deadlines  []time.Time
+	maintained int
+	joins      error
+	closed     int
+}
+
+func (s *spring) Read(deadline time.Time) ([]Datagram, error) {
+	s.deadlines = append(s.deadlines, deadline)
+	step := s.reads[min(s.calls, len(s.reads)-1)]
+	s.calls++
+	if err, ok := step.(error); ok {
+		return nil, err
+	}
+	return step.([]Datagram), nil
+}
+
+func (s *spring) Maintain() error { s.maintained++; return s.joins }
+func (s *spring) Close() error    { s.closed++; return nil }
+
+// faults is setup with a kernel that may fail, a source that does what it is told,
+// and a log.
+func faults(t *testing.T) (*Receiver, *faulty, *spring, *buffer) {
+	t.Helper()
+	r, k, _ := setup(t)
+	f, s, log := &faulty{kernel: k, fails: map[string]error{}}, &spring{reads: []any{os.ErrDeadlineExceeded}}, &buffer{}
+	o := r.o
+	o.Dial = func() (Kernel, error) { return f, nil }
+	o.Open = func(config.Report) (Source, error) { return s, nil }
+	o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.host = own
+	if err := r.reopen(r.config.Load()); err != nil {
+		t.Fatal(err)
+	}
+	return r, f, s, log
+}
+
+// Errors × operations: each is returned, counted and logged, and the connection to the
+// kernel is opened anew unless the kernel itself refused.
+func TestEveryOperationFails(t *testing.T) {
+	broken, refused := errors.New("broken"), error(&dprnl.Error{Op: "asking", Errno: syscall.EINVAL})
+	for _, err := range []error{broken, refused} {
+		for operation, state := range map[string]dprnl.State{
+			"SetPeers": dprnl.StateActive, "SetPeer": dprnl.StateLeaving, "DeletePeer": dprnl.StateLeaving, "dial": dprnl.StateActive, "dial leaving": dprnl.StateLeaving,
+		} {
+			r, k, _, log := faults(t)
+			k.fails[operation] = err
+			if strings.HasPrefix(operation, "dial") {
+				o := r.o
+				o.Dial = func() (Kernel, error) { return nil, err }
+				r, _ = New(o)
+			}
+			got := r.one(t, sent(t, peer, 2, 1, state, key), peer)
+			if !errors.Is(got, err) || r.counts.Get("kernel") != 1 || r.counts.Get("accepted") != 0 {
+				t.Errorf("%s: %v, counts %v", operation, got, r.counts.attrs())
+			}
+			if !strings.Contains(log.String(), "the kernel did not take a report") || !strings.Contains(log.String(), "peer=192.0.2.2") {
+				t.Errorf("%s: log %s", operation, log)
+			}
+			closed := 0
+			if err == broken && !strings.HasPrefix(operation, "dial") {
+				closed = 1
+			}
+			if k.closed != closed || len(r.left) != 0 {
+				t.Errorf("%s, %v: closed %d times, want %d; left %v", operation, err, k.closed, closed, r.left)
+			}
+		}
+		for _, operation := range []string{"Config", "SetConfig", "dial"} {
+			r, k, s, log := faults(t)
+			k.kernel.config.Address = netip.IPv4Unspecified()
+			k.fails[operation] = err
+			if operation == "dial" {
+				o := r.o
+				o.Dial = func() (Kernel, error) { return nil, err }
+				r, _ = New(o)
+				r.source, r.current = s, r.config.Load()
+			}
+			if got := r.maintain(t.Context()); !errors.Is(got, err) || !strings.Contains(log.String(), "the kernel is not ready") {
+				t.Errorf("%s: %v, log %s", operation, got, log)
+			}
+			if closed := err == broken && operation != "dial"; (k.closed == 1) != closed {
+				t.Errorf("%s, %v: closed %d times", operation, err, k.closed)
+			}
+		}
+	}
+	// A peer that is gone already has left as well.
+	r, k, _, log := faults(t)
+	k.fails["DeletePeer"] = fs.ErrNotExist
+	if err := r.one(t, sent(t, peer, 2, 1, dprnl.StateLeaving, key), peer); err != nil || !r.left[peer] || !strings.Contains(log.String(), "a peer is leaving") {
+		t.Errorf("%v, left %v, log %s", err, r.left, log)
+	}
+}
+
+// The lack of the right outweighs other trouble; else the first counts.
+func TestWorstError(t *testing.T) {
+	noRight := error(&dprnl.Error{Op: "x", Errno: syscall.EPERM})
+	r, k, _, _ := faults(t)
+	k.fails["SetPeers"], k.fails["SetPeer"] = errors.New("first"), noRight
+	host := netip.MustParseAddr("192.0.2.3")
+	batch := []Datagram{{sent(t, peer, 2, 1, dprnl.StateActive, key), peer}, {sent(t, host, 3, 1, dprnl.StateLeaving, key), host}}
+	if err := r.handle(t.Context(), batch); !errors.Is(err, dprnl.ErrNoRight) {
+		t.Errorf("error %v", err)
+	}
+	r, k, _, _ = faults(t)
+	k.fails["SetPeers"], k.fails["SetPeer"] = errors.New("first"), errors.New("second")
+	if err := r.handle(t.Context(), batch); err == nil || err.Error() != "first" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// What goes wrong because everything ends is not worth a line.
+func TestEndIsNotLogged(t *testing.T) {
+	r, k, _, log := faults(t)
+	k.fails["SetPeers"], k.fails["Config"] = errors.New("broken"), errors.New("broken")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	before := log.String()
+	_ = r.handle(ctx, []Datagram{{sent(t, peer, 2, 1, dprnl.StateActive, key), peer}})
+	_ = r.maintain(ctx)
+	if log.String() != before {
+		t.Errorf("log %s", strings.TrimPrefix(log.String(), before))
+	}
+}
+
+// An empty or useless batch does not bother the kernel, and refusals are logged.
+func TestRefusalsAreLogged(t *testing.T) {
+	r, k, _, log := faults(t)
+	k.fails["SetPeers"] = errors.New("it was told of nothing")
+	if err := r.handle(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	if err := r.one(t, []byte("?"), peer); err != nil {
+		t.Error(err)
+	}
+	if err := r.one(t, sent(t, own, 9, 2, 0, key), own); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{`msg="report refused" sender=192.0.2.2 reason=truncated`, `level=ERROR msg="another host reports with this host's address" address=192.0.2.1`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in %s", want, log)
+		}
+	}
+}
+
+// A memory that fails is told of once reports come, and they are taken all the same.
+func TestMemoryFails(t *testing.T) {
+	r, k, _, log := faults(t)
+	path := filepath.Join(t.TempDir(), "reports")
+	m, err := report.OpenMemory(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := r.o
+	o.Memory = m
+	if r, err = New(o); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.one(t, sent(t, peer, 2, 1, 0, key), peer); err != nil || strings.Contains(log.String(), "not remembered") {
+		t.Errorf("%v, log %s", err, log)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.one(t, sent(t, peer, 2, 2, 0, key), peer); err != nil || !strings.Contains(log.String(), "reports are not remembered") || len(k.peers) != 2 {
+		t.Errorf("%v, log %s", err, log)
+	}
+}
+
+// A source that fails is told of, and not asked again at once.
+func TestReadFails(t *testing.T) {
+	r, _, s, log := faults(t)
+	s.reads = []any{errors.New("no such device")}
+	begin := time.Now()
+	if err := r.step(t.Context()); err != nil || !strings.Contains(log.String(), "receiving failed") || !strings.Contains(log.String(), "no such device") {
+		t.Errorf("%v, log %s", err, log)
+	}
+	if took := time.Since(begin); took < 90*time.Millisecond {
+		t.Errorf("after %v", took)
+	}
+	s.reads = []any{os.ErrDeadlineExceeded}
+	before := log.String()
+	if err := r.step(t.Context()); err != nil || log.String() != before {
+		t.Errorf("a second without a datagram: %v, log %s", err, log)
+	}
+}
+
+// After a batch it waits for others to come together, unless the batch was full; it
+// looks after the rest once a second.
+func TestSteps(t *testing.T) {
+	r, _, s, _ := faults(t)
+	full := make([]Datagram, MaxBatch)
+	for i := range full {
+		full[i] = Datagram{[]byte("?"), peer}
+	}
+	s.reads = []any{full, full[:1]}
+	begin := time.Now()
+	if err := r.step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begin); took > gather {
+		t.Errorf("a full batch took %v", took)
+	}
+	begin = time.Now()
+	if err := r.step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begin); took < gather || s.maintained != 1 {
+		t.Errorf("one datagram took %v; maintained %d times", took, s.maintained)
+	}
+	if until := s.deadlines[1].Sub(begin); until < 900*time.Millisecond || until > time.Second {
+		t.Errorf("it waits for %v", until)
+	}
+	r.due = time.Now()
+	if err := r.step(t.Context()); err != nil || s.maintained != 2 {
+		t.Errorf("%v, maintained %d times", err, s.maintained)
+	}
+	// An error of the kernel, of either kind, is handed on.
+	r, k, s, _ := faults(t)
+	k.fails["Config"] = errors.New("broken")
+	if err := r.step(t.Context()); err == nil || s.calls != 0 {
+		t.Errorf("%v, %d reads", err, s.calls)
+	}
+	r, k, s, _ = faults(t)
+	k.fails["SetPeers"] = errors.New("broken")
+	s.reads = []any{[]Datagram{{sent(t, peer, 2, 1, 0, key), peer}}}
+	if err := r.step(t.Context()); err == nil {
+		t.Error("no error")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	begin = time.Now()
+	if sleep(ctx, time.Minute); time.Since(begin) > time.Second {
+		t.Error("it slept after the end")
+	}
+}
+
+// A new configuration opens its port, and closes the old one's: before, if both are
+// the same, else after. One that cannot be opened is told of, and tried again.
+func TestReopen(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		r, _, old, log := faults(t)
+		fresh := &spring{reads: []any{os.ErrDeadlineExceeded}}
+		fails := errors.New("port taken")
+		var closedBefore []int
+		r.o.Open = func(c config.Report) (Source, error) {
+			closedBefore = append(closedBefore, old.closed)
+			if fails != nil {
+				return nil, fails
+			}
+			return fresh, nil
+		}
+		c := testConfig()
+		if !same {
+			c.Report.Port++
+		}
+		other := report.NewKey([report.KeyLen]byte{2})
+		c.Report.Keys = []*report.Key{other}
+		c.Report.ClockWindow = time.Second
+		r.Reload(c)
+		if err := r.maintain(t.Context()); err != nil || !strings.Contains(log.String(), "the new networks cannot be opened") || r.current == c {
+			t.Errorf("%v, log %s", err, log)
+		}
+		fails = nil
+		if err := r.maintain(t.Context()); err != nil || r.source != fresh || r.current != c || fresh.maintained != 1 {
+			t.Errorf("%v, %+v", err, fresh)
+		}
+		want := []int{0, 0}
+		if same {
+			want = []int{1, 2}
+		}
+		if !slices.Equal(closedBefore, want) || old.closed == 0 || fresh.closed != 0 {
+			t.Errorf("same port %t: closed %v before, %d in all; the new one %d", same, closedBefore, old.closed, fresh.closed)
+		}
+		// Its keys and its window hold.
+		r.one(t, sent(t, peer, 2, 1, 0, key), peer)
+		r.o.Now = nil
+		rep := report.Report{Host: peer, Boot: report.BootID{2}, Sequence: 5, Time: start.Add(2 * time.Second), Period: time.Second, Weight: 1}
+		b, err := rep.Append(nil, other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.one(t, b, peer)
+		r.one(t, sent(t, peer, 2, 9, 0, other), peer)
+		if r.counts.Get("unknown_key") != 1 || r.counts.Get("clock") != 1 || r.counts.Get("accepted") != 1 {
+			t.Errorf("counts %v", r.counts.attrs())
+		}
+		if err := r.maintain(t.Context()); err != nil || len(closedBefore) != 2 {
+			t.Errorf("opened %d times", len(closedBefore))
+		}
+	}
+}
+
+// A kernel without a configuration gets all of the file's.
+func TestAdopt(t *testing.T) {
+	r, k, s, log := faults(t)
+	k.kernel.config = dprnl.Config{Address: netip.IPv4Unspecified()}
+	c := testConfig()
+	c.MaxFlows, c.Weight = 77, 9
+	r.config.Store(c)
+	r.left[peer], r.host = true, netip.Addr{}
+	s.joins = errors.New("no such interface")
+	if err := r.maintain(t.Context()); err != nil || r.host != own || len(r.left) != 0 {
+		t.Errorf("%v, host %v, left %v", err, r.host, r.left)
+	}
+	if k.update.MaxFlows == nil || *k.update.MaxFlows != 77 || *k.update.Weight != 9 || len(k.services) != 1 {
+		t.Errorf("%+v", k.update)
+	}
+	for _, want := range []string{"the kernel had no configuration", "a network cannot be joined", "no such interface"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in %s", want, log)
+		}
+	}
+	// One that has an address keeps what it has.
+	k.kernel.config.Address, k.update = peer, dprnl.ConfigUpdate{}
+	if err := r.adopt(t.Context()); err != nil || r.host != peer || k.update.Address != nil {
+		t.Errorf("%v, host %v", err, r.host)
+	}
+	k.kernel.config.Address = netip.Addr{}
+	k.fails["SetConfig"] = errors.New("broken")
+	if err := r.adopt(t.Context()); err == nil || r.host.IsValid() {
+		t.Errorf("%v, host %v", err, r.host)
+	}
+}
+
+// The counts are logged once a minute, if they changed.
+func TestSummary(t *testing.T) {
+	r, _, _, log := faults(t)
+	lines := func(want int) {
+		t.Helper()
+		if n := strings.Count(log.String(), "msg=reports"); n != want {
+			t.Errorf("%d lines, want %d: %s", n, want, log)
+		}
+	}
+	r.counts.add(Accepted)
+	r.summarize()
+	lines(0) // the first says nothing
+	if until := time.Until(r.summary); until < 59*time.Second || until > time.Minute {
+		t.Errorf("the next in %v", until)
+	}
+	r.summarize()
+	lines(0) // too early
+	r.summary = time.Now()
+	r.summarize()
+	lines(1)
+	if !strings.Contains(log.String(), "accepted=1") || strings.Contains(log.String(), "replayed") {
+		t.Errorf("log %s", log)
+	}
+	r.summary = time.Now()
+	r.summarize()
+	lines(1) // nothing changed
+	r.counts.add("nonsense")
+	r.summary = time.Now()
+	r.summarize()
+	lines(2)
+	if r.counts.Get(reasonOther) != 1 || r.counts.Get("nonsense") != 0 || r.counts.total() != 2 {
+		t.Errorf("counts %v", r.counts.attrs())
+	}
+}
+
+// Run says what it works without, and ends with everything closed.
+func TestRunSays(t *testing.T) {
+	r, k, s, log := faults(t)
+	c := testConfig()
+	c.Report.Keys = nil
+	r.config.Store(c)
+	r.o.Socket = filepath.Join(t.TempDir(), "none", "x.sock")
+	ctx, cancel := context.WithCancel(t.Context())
+	beats := 0
+	s.reads = []any{os.ErrDeadlineExceeded}
+	if err := r.Run(ctx, func() {}, func() {
+		if beats++; beats == 3 {
+			cancel()
+		}
+	}); err != nil {
+		t.Error(err)
+	}
+	// Twice when it was opened anew for the same port, and at the end.
+	if beats != 3 || s.closed != 3 || k.closed != 1 {
+		t.Errorf("%d heartbeats; closed %d and %d", beats, s.closed, k.closed)
+	}
+	for _, want := range []string{"reports are not authenticated", "the counts of reports can be read in the log only", "msg=reports"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in %s", want, log)
+		}
+	}
+	r, _, s, log = faults(t)
+	ctx, cancel = context.WithCancel(t.Context())
+	if err := r.Run(ctx, cancel, func() {}); err != nil || strings.Contains(log.String(), "WARN") {
+		t.Errorf("%v, log %s", err, log)
+	}
+	// The lack of the right ends it, at the start and later.
+	for _, operation := range []string{"Config", "SetPeers"} {
+		r, k, s, _ = faults(t)
+		k.fails[operation] = &dprnl.Error{Op: "x", Errno: syscall.EPERM}
+		s.reads = []any{[]Datagram{{sent(t, peer, 2, 1, 0, key), peer}}, os.ErrDeadlineExceeded}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		if err := r.Run(ctx, func() {}, func() {}); !errors.Is(err, dprnl.ErrNoRight) || s.closed == 0 {
+			t.Errorf("%s: %v, closed %d", operation, err, s.closed)
+		}
+		cancel()
+	}
+	if _, err := New(Options{Config: func() *config.Config { c := config.Defaults(); return &c }(), Now: time.Now, Log: slog.Default()}); err == nil || !strings.Contains(err.Error(), "report.network") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// As many hosts as there can be have left; then they are taken out once more.
+func TestLeftIsBounded(t *testing.T) {
+	r, _, _, _ := faults(t)
+	for i := range dprnl.MaxPeers {
+		r.left[netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})] = true
+	}
+	if err := r.one(t, sent(t, peer, 2, 1, dprnl.StateLeaving, key), peer); err != nil || len(r.left) != 1 || !r.left[peer] {
+		t.Errorf("%v, %d left", err, len(r.left))
+	}
+}

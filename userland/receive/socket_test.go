@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+
+package receive
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/ipv4"
+
+	"dpr/userland/config"
+	"dpr/userland/report"
+)
+
+func open(t *testing.T, networks ...config.Network) (*socket, netip.AddrPort) {
+	t.Helper()
+	s, err := Open(config.Report{Networks: networks})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	port := s.(*socket).conn.LocalAddr().(*net.UDPAddr).Port
+	return s.(*socket), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port))
+}
+
+// A port that is taken is an error, and is not left half open.
+func TestOpenFails(t *testing.T) {
+	_, at := open(t)
+	if _, err := Open(config.Report{Port: at.Port()}); err == nil || !strings.HasPrefix(err.Error(), "opening UDP port ") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Datagrams come whole up to a byte more than a report, with their sender; a deadline
+// ends the wait, and a closed socket is an error.
+func TestRead(t *testing.T) {
+	s, at := open(t)
+	c, err := net.Dial("udp4", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, n := range []int{report.MaxLen, report.MaxLen + 1, report.MaxLen + 50} {
+		if _, err := c.Write(make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+		batch, err := s.Read(time.Now().Add(5 * time.Second))
+		if err != nil || len(batch) != 1 || len(batch[0].Data) != min(n, report.MaxLen+1) || batch[0].Sender != at.Addr() {
+			t.Errorf("%d bytes: %v, %v", n, batch, err)
+		}
+	}
+	for range 3 {
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(10 * time.Millisecond)
+	if batch, err := s.Read(time.Now().Add(5 * time.Second)); err != nil || len(batch) != 3 {
+		t.Errorf("%d datagrams, %v", len(batch), err)
+	}
+	begin := time.Now()
+	if _, err := s.Read(begin.Add(50 * time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) < 40*time.Millisecond {
+		t.Errorf("%v after %v", err, time.Since(begin))
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Read(time.Now().Add(time.Minute)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("closed: %v", err)
+	}
+	if err := s.Close(); err == nil {
+		t.Error("it is closed twice")
+	}
+}
+
+// Of multicasts those are wanted that are to a joined group by its interface; what is
+// to this host itself comes by any.
+func TestWanted(t *testing.T) {
+	group := netip.MustParseAddr("239.77.43.1")
+	s := &socket{groups: []*membership{{Network: config.Network{Group: group}, index: 7}}}
+	for name, tt := range map[string]struct {
+		dst   net.IP
+		index int
+		want  bool
+	}{
+		"joined":            {net.IPv4(239, 77, 43, 1), 7, true},
+		"another interface": {net.IPv4(239, 77, 43, 1), 8, false},
+		"another group":     {net.IPv4(239, 77, 43, 2), 7, false},
+		"unicast":           {net.IPv4(10, 0, 0, 1), 8, true},
+		"nowhere":           {nil, 7, false},
+	} {
+		if got := s.wanted(&ipv4.ControlMessage{Dst: tt.dst, IfIndex: tt.index}); got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// A group is joined on the interface that has the name now, once.
+func TestMaintain(t *testing.T) {
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := open(t, config.Network{Interface: "lo", Group: netip.MustParseAddr("239.77.43.1")}, config.Network{Unicast: netip.MustParseAddrPort("10.0.0.1:1")})
+	if len(s.groups) != 1 {
+		t.Fatalf("%d groups", len(s.groups))
+	}
+	g := s.groups[0]
+	for range 2 {
+		if err := s.Maintain(); err != nil || g.index != lo.Index {
+			t.Errorf("%v, index %d", err, g.index)
+		}
+	}
+	// The interface was replaced: another one has the name, on which the group is not
+	// joined. That it is, is known by the error of joining it again.
+	g.index = lo.Index + 1000
+	if err := s.Maintain(); err == nil || g.index == lo.Index {
+		t.Errorf("%v, index %d", err, g.index)
+	}
+	g.Interface = "none0"
+	if err := s.Maintain(); err == nil || !strings.Contains(err.Error(), "joining 239.77.43.1%none0: ") || g.index != 0 {
+		t.Errorf("%v, index %d", err, g.index)
+	}
+}
+
+// Who asks and does not listen does not keep others from their answer for long.
+func TestStatusHasADeadline(t *testing.T) {
+	r, _, _ := setup(t)
+	here, there := net.Pipe()
+	defer there.Close()
+	l := &listener{conns: make(chan net.Conn, 1), closed: make(chan bool)}
+	l.conns <- here
+	done := make(chan bool)
+	go func() { defer close(done); r.answer(l) }()
+	// Nobody reads from there: the answer ends by its deadline, and then the connection.
+	begin := time.Now()
+	if err := there.SetReadDeadline(begin.Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(statusTimeout + 200*time.Millisecond)
+	if n, err := there.Read(make([]byte, 10)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("after the deadline: %d bytes, %v", n, err)
+	}
+	close(l.closed)
+	<-done
+}
+
+// listener hands out connections; one that fails is asked again.
+type listener struct {
+	net.Listener
+	conns  chan net.Conn
+	closed chan bool
+	failed bool
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	if !l.failed {
+		l.failed = true
+		return nil, errors.New("too many open files")
+	}
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// A receiver that does not answer, or answers nonsense, is told of.
+func TestReadStatusFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	answer := make(chan string, 1)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if text := <-answer; text != "" {
+				c.Write([]byte(text))
+				c.Close()
+			}
+		}
+	}()
+	answer <- "nonsense"
+	if _, err := ReadStatus(t.Context(), path); err == nil || !strings.Contains(err.Error(), "asking dpr-receive at "+path) {
+		t.Errorf("error %v", err)
+	}
+	large, err := json.Marshal(map[string]string{"x": strings.Repeat("x", statusMax)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer <- string(large)
+	if _, err := ReadStatus(t.Context(), path); err == nil {
+		t.Error("an answer without end was read")
+	}
+	answer <- ""
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	if _, err := ReadStatus(ctx, path); err == nil || time.Since(begin) > time.Second {
+		t.Errorf("%v after %v", err, time.Since(begin))
+	}
+}
+
+// A socket's place that cannot be had is told of.
+func TestServeFails(t *testing.T) {
+	dir := t.TempDir()
+	full := filepath.Join(dir, "full")
+	if err := os.MkdirAll(filepath.Join(full, "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{full: "replacing the socket", filepath.Join(dir, "none", "x"): "opening the socket"} {
+		r, _, _ := setup(t)
+		r.o.Socket = path
+		stop, err := r.serve()
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v", path, err)
+		}
+		stop()
+	}
+	if Explain("x") != "" || Explain(Accepted) != "taken over by the kernel" || Explain("clock") != report.Explain("clock") {
+		t.Error("explanations are of others")
+	}
+}
