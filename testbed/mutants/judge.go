@@ -62,7 +62,7 @@ func changed(root string, all []target, paths []string) []target {
 		case tests:
 			some = append(some, t)
 		case len(files) > 0:
-			some = append(some, target{t.dir, files})
+			some = append(some, target{t.dir, files, t.skip})
 		}
 	}
 	return some
@@ -107,6 +107,7 @@ func (j *judge) judge(ctx context.Context, p target) error {
 	if err != nil {
 		return err
 	}
+	b.skip = p.skip
 	if err := b.try(ctx); err != nil {
 		return err
 	}

@@ -92,9 +92,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 type target struct {
 	dir   string
 	files []string // in which mistakes are made; none: all
+	skip  string   // the tests of these names are not run
 }
 
-// readPackages reads lines of a directory and the names of files.
+// readPackages reads lines of a directory, the names of files, and skip=REGEX.
 func readPackages(path string) ([]target, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -103,9 +104,19 @@ func readPackages(path string) ([]target, error) {
 	var all []target
 	for line := range strings.Lines(string(text)) {
 		line, _, _ = strings.Cut(line, "#")
-		if f := strings.Fields(line); len(f) > 0 {
-			all = append(all, target{f[0], f[1:]})
+		f := strings.Fields(line)
+		if len(f) == 0 {
+			continue
 		}
+		t := target{dir: f[0]}
+		for _, word := range f[1:] {
+			if skip, ok := strings.CutPrefix(word, "skip="); ok {
+				t.skip = skip
+			} else {
+				t.files = append(t.files, word)
+			}
+		}
+		all = append(all, t)
 	}
 	return all, nil
 }

@@ -28,6 +28,7 @@ type binary struct {
 	dir     string // the package's
 	path    string
 	work    string
+	skip    string // tests that are not run
 	reached map[int]bool
 	took    time.Duration // without a mistake
 }
@@ -123,7 +124,7 @@ func (b *binary) mistake(ctx context.Context, n int) Outcome {
 func (b *binary) run(ctx context.Context, limit time.Duration, env string) (passed bool, out []byte) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, b.path, "-test.failfast", "-test.timeout="+(limit+time.Second).String())
+	cmd := exec.CommandContext(ctx, b.path, "-test.failfast", "-test.timeout="+(limit+time.Second).String(), "-test.skip="+b.skip)
 	cmd.Dir = b.dir
 	cmd.Env = append(os.Environ(), env)
 	// What the tests started goes with them.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -206,25 +207,177 @@ func TestSignals(t *testing.T) {
 	expect(t, conn, "STOPPING=1")
 }
 
-// A main loop that hangs gets no more pings.
+// pings are the watchdog's that come within a time.
+func pings(t *testing.T, conn *net.UnixConn, within time.Duration) int {
+	t.Helper()
+	buf, n := make([]byte, 1024), 0
+	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		got, err := conn.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return n
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(buf[:got]) == "WATCHDOG=1" {
+			n++
+		}
+	}
+}
+
+// A main loop that hangs gets no more pings; one that beats gets two an interval.
 func TestWatchdogNeedsHeartbeat(t *testing.T) {
 	conn := manager(t)
-	t.Setenv("WATCHDOG_USEC", "1000000") // a busy machine may have it wait for long
+	t.Setenv("WATCHDOG_USEC", "400000")
 	t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
 	var log buffer
 	n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}
-	n.alive()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan bool)
+	n.alive()
 	go func() { n.watchdog(ctx); done <- true }()
-	expect(t, conn, "WATCHDOG=1")
-	for end := time.Now().Add(time.Minute); !strings.Contains(log.String(), "hangs") && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
+	beating := make(chan bool)
+	go func() {
+		for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			n.alive()
+		}
+		close(beating)
+	}()
+	if got := pings(t, conn, time.Second); got < 3 || got > 5 {
+		t.Errorf("%d pings in two and a half intervals", got)
 	}
-	cancel()
-	<-done
+	<-beating
+	if strings.Contains(log.String(), "hangs") {
+		t.Errorf("it beats: %s", log.String())
+	}
+	pings(t, conn, 600*time.Millisecond) // the last beat counts for an interval
+	if got := pings(t, conn, 800*time.Millisecond); got != 0 {
+		t.Errorf("%d pings of a loop that hangs", got)
+	}
 	if !strings.Contains(log.String(), "the main loop hangs") {
 		t.Error("it is not noticed")
+	}
+	n.alive()
+	if got := pings(t, conn, 300*time.Millisecond); got == 0 {
+		t.Error("a loop that goes on gets no pings")
+	}
+	cancel()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Error("it does not end")
+	}
+}
+
+// Without an interval there is nothing to do, and one that cannot be read is told of.
+func TestWatchdogIsOptional(t *testing.T) {
+	conn := manager(t)
+	for usec, want := range map[string]string{"": "", "x": "watchdog interval cannot be read", "-5": "cannot be read"} {
+		t.Setenv("WATCHDOG_USEC", usec)
+		t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
+		var log buffer
+		n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}
+		done := make(chan bool)
+		go func() { n.watchdog(t.Context()); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(5 * time.Second):
+			t.Fatalf("WATCHDOG_USEC=%q: it goes on", usec)
+		}
+		if !strings.Contains(log.String(), want) || want == "" && log.String() != "" {
+			t.Errorf("WATCHDOG_USEC=%q: log %s", usec, log.String())
+		}
+	}
+	// A service manager that is gone is told of.
+	conn.Close()
+	var log buffer
+	n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}
+	if n.ready(); !strings.Contains(log.String(), "telling the service manager failed") || !strings.Contains(log.String(), "state=READY=1") && !strings.Contains(log.String(), `state="READY=1"`) {
+		t.Errorf("log %s", log.String())
+	}
+}
+
+// Each of the signals that end a process does, and a file that is gone changes
+// nothing.
+func TestEndingSignals(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		conn := manager(t)
+		path := filepath.Join(t.TempDir(), "dpr.toml")
+		write(t, path, "weight = 1\n")
+		s := &service{running: make(chan bool), weights: make(chan uint32, 1)}
+		var log buffer
+		status := make(chan int)
+		go func() { status <- Main(program(s), []string{"--config", path}, nil, &log) }()
+		<-s.running
+		expect(t, conn, "READY=1")
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		raise(t, syscall.SIGHUP)
+		expect(t, conn, "RELOADING=1")
+		expect(t, conn, "READY=1")
+		if len(s.weights) != 0 || !strings.Contains(log.String(), "configuration refused, the old one stays") {
+			t.Errorf("log %s", log.String())
+		}
+		raise(t, sig)
+		select {
+		case got := <-status:
+			if got != ExitOK {
+				t.Errorf("%v: status %d", sig, got)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%v does not end it", sig)
+		}
+		expect(t, conn, "STOPPING=1")
+		if !strings.Contains(log.String(), "time=") {
+			t.Errorf("no time: %s", log.String())
+		}
+	}
+}
+
+// In the journal, which has its own, lines have no time; their other attributes stay.
+func TestJournal(t *testing.T) {
+	t.Setenv("JOURNAL_STREAM", "8:1")
+	var log buffer
+	l := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: dropTime()}))
+	l.Info("x", "time", 5, slog.Group("g", "time", 7))
+	if text := log.String(); strings.Contains(text, "time=2") || !strings.Contains(text, "g.time=7") || !strings.Contains(text, "msg=x") {
+		t.Errorf("log %s", text)
+	}
+	t.Setenv("JOURNAL_STREAM", "")
+	if dropTime() != nil {
+		t.Error("elsewhere the time is dropped")
+	}
+}
+
+// The flags of a program are its own, levels are those of the log.
+func TestFlags(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dpr.toml")
+	write(t, path, "")
+	p := program(&service{err: errors.New("ended")})
+	var loud bool
+	p.Flags = func(fs *flag.FlagSet) { fs.BoolVar(&loud, "loud", false, "") }
+	var errs buffer
+	if status := Main(p, []string{"--loud", "--log-level", "error", "--config", path}, nil, &errs); status != ExitFailure || !loud {
+		t.Errorf("status %d, loud %t: %s", status, loud, errs.String())
+	}
+	if !strings.Contains(errs.String(), "level=ERROR msg=ending error=ended") {
+		t.Errorf("%s", errs.String())
+	}
+	if o, _, _ := parse(p, nil, nil, &errs); o.config != config.Path || o.level != slog.LevelInfo {
+		t.Errorf("%+v", o)
+	}
+	old := version
+	defer func() { version = old }()
+	version = "1.2.3"
+	if Version() != "1.2.3" {
+		t.Errorf("version %s", Version())
+	}
+	if version = ""; Version() == "" {
+		t.Error("no version")
 	}
 }
 
@@ -249,6 +402,9 @@ func TestLink(t *testing.T) {
 			t.Errorf("%v after %d dials", err, dials)
 		}
 	}
+	if l.Close(); dials != 1 {
+		t.Error("closing what is not open")
+	}
 	l.failed = time.Now().Add(-redialAfter)
 	fail = nil
 	for range 2 {
@@ -265,6 +421,16 @@ func TestLink(t *testing.T) {
 	if _, err := l.Get(); err != nil || dials != 3 {
 		t.Errorf("%v after %d dials", err, dials)
 	}
+	if l.Note(nil) != nil || last.closed {
+		t.Error("success closes the connection")
+	}
+	// The failure of another time does not count once a connection was had.
+	l.Close()
+	l.Close()
+	fail = errors.New("again")
+	if _, err := l.Get(); err == nil || dials != 4 || !last.closed {
+		t.Errorf("%v after %d dials", err, dials)
+	}
 }
 
 func TestLimited(t *testing.T) {
@@ -276,10 +442,16 @@ func TestLimited(t *testing.T) {
 		l.Log(slog.LevelWarn, "a", "trouble")
 	}
 	l.Log(slog.LevelWarn, "b", "other")
-	now = now.Add(10 * time.Second)
+	now = now.Add(10*time.Second - 1)
+	l.Log(slog.LevelWarn, "a", "trouble") // still the same
+	now = now.Add(1)
 	l.Log(slog.LevelWarn, "a", "trouble")
+	l.Log(slog.LevelWarn, "a", "trouble")
+	now = now.Add(10 * time.Second)
+	l.Log(slog.LevelError, "a", "trouble", "n", 7)
 	text := log.String()
-	if strings.Count(text, "msg=trouble") != 2 || strings.Count(text, "msg=other") != 1 || !strings.Contains(text, "suppressed=4") {
+	if strings.Count(text, "msg=trouble") != 3 || strings.Count(text, "msg=other") != 1 || strings.Count(text, "suppressed=5") != 1 ||
+		!strings.Contains(text, "level=ERROR msg=trouble n=7 suppressed=1") || strings.Contains(text, "suppressed=0") {
 		t.Errorf("log:\n%s", text)
 	}
 }
