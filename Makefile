@@ -74,8 +74,13 @@ fuzz: deps go ## made up messages and packets, failing memory, races, floods, na
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_FLAGS)
 
 .PHONY: test-mutations
-test-mutations: deps-test ## mistakes made in the module on purpose, each of which a test of the packet path must find
+test-mutations: deps-test ## mistakes made in the module and in the Go programs on purpose, which tests must find
 	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/path/mutate.sh
+	@$(MAKE) test-mutations-go
+
+.PHONY: test-mutations-go
+test-mutations-go: deps-test ## mistakes in the Go programs and in the judges, half an hour; MUTATIONS_FLAGS="userland/report"
+	$(GO_PATH) && export PATH && $(AS_ROOT) go run ./testbed/mutants $(MUTATIONS_FLAGS)
 
 .PHONY: bench
 bench: deps-bench go ## what packets, flows and connections cost, beside IPVS and others; out/bench.json and out/bench/

@@ -32,6 +32,7 @@ stage "Go format and vet" testbed/check/go-vet.sh
 # which therefore sees of the simulator what runs several of them.
 # shellcheck disable=SC2046 # an argument a package
 stage "Go unit tests" testbed/check/go-test.sh "$logs/unit.log" -race $(go list ./... | grep -v '/testbed/sim$')
+stage "mistakes in what changed" testbed/check/mutants.sh
 stage "simulator" testbed/check/go-test.sh "$logs/sim.log" ./testbed/sim
 stage "simulations side by side" testbed/check/go-test.sh "$logs/race.log" -race -run '^TestRunAll$' ./testbed/sim
 stage "units, Vagrantfile, scripts, licences, docs" testbed/install/static.sh
