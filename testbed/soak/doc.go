@@ -36,7 +36,8 @@
 // the median than three times what the value may grow by.
 //
 // Besides, no request may fail; each interval must have requests and redirected
-// packets, a quarter of the median at least; all values must have been measured in
+// packets, a quarter of the median at least (in less than ten minutes it is enough
+// that of three intervals one has redirected packets); all values must have been measured in
 // each; no process may have been started again, as that hides what it lost; and the
 // books of every host must balance to the packet: in = served + redirected + dropped,
 // by reason.

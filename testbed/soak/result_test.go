@@ -306,6 +306,38 @@ func TestEndOfSeries(t *testing.T) {
 	}
 }
 
+// In a short soak an interval may be without redirected packets, three in a row may not.
+func TestShortSoakRedirects(t *testing.T) {
+	for name, tt := range map[string]struct {
+		each []float64
+		want string
+	}{
+		"some":  {[]float64{0, 0, 5, 0, 0, 1}, ""},
+		"none":  {[]float64{1, 0, 0, 0, 1}, "the 3 intervals up to 4 had no x"},
+		"first": {[]float64{0, 0, 0}, "the 3 intervals up to 3 had no x"},
+		"last":  {[]float64{1, 1, 0, 0, 0}, "up to 5"},
+	} {
+		var v verdict
+		inARow(&v, "x", tt.each)
+		if why := strings.Join(v.why, "\n"); !strings.Contains(why, tt.want) || (why == "") != (tt.want == "") {
+			t.Errorf("%s: %q", name, why)
+		}
+	}
+	r := soaked(flows, 0, evenly)
+	r.Took, r.Planned = short-1, short-1
+	for _, s := range r.Series {
+		s.Rule = rule(s.Name, r.Took)
+	}
+	r.Intervals[1].Redirected = 1
+	if why := r.failures(); len(why) > 0 {
+		t.Error(why)
+	}
+	r.Intervals[1].Redirected, r.Intervals[2].Redirected, r.Intervals[3].Redirected = 0, 0, 0
+	if why := strings.Join(r.failures(), "\n"); !strings.Contains(why, "the 3 intervals up to 4 had no redirected packets") {
+		t.Error(why)
+	}
+}
+
 func TestMedian(t *testing.T) {
 	for _, tt := range []struct {
 		values []float64

@@ -72,7 +72,26 @@ func (r *Result) judgeLoad(v *verdict) {
 	v.want(requests == r.Requests && failed == r.Failed, "the intervals have %d requests, %d of them failed; the soak %d and %d",
 		requests, failed, r.Requests, r.Failed)
 	steady(v, "requests", eachRequests)
-	steady(v, "redirected packets", eachRedirected)
+	if r.Took < short {
+		inARow(v, "redirected packets", eachRedirected)
+	} else {
+		steady(v, "redirected packets", eachRedirected)
+	}
+}
+
+// row is how many short intervals together must have a redirected packet: who is
+// the least loaded host for seconds is chance.
+const row = 3
+
+// inARow wants some of each row of intervals to have something.
+func inARow(v *verdict, what string, each []float64) {
+	without := 0
+	for i, n := range each {
+		if without++; n > 0 {
+			without = 0
+		}
+		v.want(without < row, "the %d intervals up to %d had no %s", row, i+1, what)
+	}
 }
 
 // steady wants each interval to have some of what the others have.
