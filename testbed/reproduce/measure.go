@@ -43,6 +43,10 @@ func (e *experiment) run(ctx context.Context, p Policy, maxLoad, seed uint64, se
 	if err != nil {
 		return nil, err
 	}
+	reports, err := readHeard(ctx, e.lab)
+	if err != nil {
+		return nil, err
+	}
 	warmup, window := time.Duration(p.warmup(e.o.Warmup))*time.Second, time.Duration(seconds)*time.Second
 	start := time.Now().Add(startIn)
 	busy := e.watchCPU(ctx, start.Add(warmup), window)
@@ -62,6 +66,13 @@ func (e *experiment) run(ctx context.Context, p Policy, maxLoad, seed uint64, se
 		return nil, err
 	}
 	after, err := drive.ReadCounters(ctx, e.lab)
+	if err != nil {
+		return nil, err
+	}
+	heard, err := readHeard(ctx, e.lab)
+	if err == nil {
+		err = reports.every(p.period(e.m.scale), heard)
+	}
 	if err != nil {
 		return nil, err
 	}
