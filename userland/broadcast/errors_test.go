@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"net/netip"
@@ -465,4 +466,33 @@ func TestWatchLogs(t *testing.T) {
 	if <-ended; log.String() != "" {
 		t.Errorf("at the end: %s", log)
 	}
+}
+
+// Another port, other networks and another key hold from the next report on.
+func TestReloadTakesEffect(t *testing.T) {
+	b, _, n := setup(t)
+	var opened []string
+	open := b.o.Open
+	b.o.Open = func(net config.Network, port uint16, from netip.Addr) (Sender, error) {
+		opened = append(opened, fmt.Sprint(net, " ", port))
+		return open(net, port, from)
+	}
+	if err := b.beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := testConfig()
+	c.Report.Port = 99
+	c.Report.Networks = []config.Network{{Unicast: netip.MustParseAddrPort("10.0.0.3:5")}}
+	c.Report.Keys = c.Report.Keys[1:]
+	b.Reload(c)
+	if err := b.beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{netA + " 7743", netB + " 7743", "10.0.0.3:5 99"}; !slices.Equal(opened, want) {
+		t.Errorf("opened %q, want %q", opened, want)
+	}
+	if n.count(netA) != 1 || n.count("10.0.0.3:5") != 1 || n.open != 1 {
+		t.Errorf("sent %d and %d, %d open", n.count(netA), n.count("10.0.0.3:5"), n.open)
+	}
+	verify(t, c.Report.Keys[0], n.sent["10.0.0.3:5"]...)
 }

@@ -372,3 +372,32 @@ func TestProbePauses(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// Another number of silent periods, another period and another time until a peer is
+// dead hold from the next interval on.
+func TestReloadTakesEffect(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*config.Config)
+		age    time.Duration
+		before string
+		after  string
+		probes int
+	}{
+		"silent_periods": {func(c *config.Config) { c.Cleanup.SilentPeriods = 3 }, 4 * time.Second, "", "192.0.2.2", 0},
+		"period":         {func(c *config.Config) { c.Report.Period = 500 * time.Millisecond }, 4 * time.Second, "", "192.0.2.2", 0},
+		"dead_after":     {func(c *config.Config) { c.Cleanup.DeadAfter = 6 * time.Second }, 7 * time.Second, "192.0.2.2", "192.0.2.2, 192.0.2.2 dead", 1},
+	} {
+		c, k, p, _ := faults(t, Dead, peer(tt.age, true))
+		interval(t, c)
+		if k.done() != tt.before || p.count() != 0 {
+			t.Errorf("%s, before: %q, %d probes", name, k.done(), p.count())
+		}
+		cfg := config.Defaults()
+		tt.change(&cfg)
+		c.Reload(&cfg)
+		interval(t, c)
+		if k.done() != tt.after || p.count() != tt.probes {
+			t.Errorf("%s, after: %q, %d probes", name, k.done(), p.count())
+		}
+	}
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// effects are the tests, by package, that see each key take effect when a process is
+// given another configuration while it runs, or when the kernel is.
+var effects = map[string][]string{
+	"apply TestEachValueIsApplied": {"address", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age", "weight",
+		"[weights]connections", "[weights]cpu", "[weights]redirected", "[weights]sockets",
+		"[timeouts]syn", "[timeouts]established", "[timeouts]fin", "[timeouts]rst"},
+	"apply TestApply":                 {"[[service]]port", "[[service]]address"},
+	"receive TestStatus":              {"runtime_directory"},
+	"receive TestReopen":              {"[report]clock_window", "[report]key_file", "[report]previous_key_file", "[report]authentication"},
+	"receive TestMaintain":            {"[[report.network]]interface", "[[report.network]]group"},
+	"broadcast TestReloadTakesEffect": {"[report]port", "[[report.network]]unicast"},
+	"broadcast TestPeriodIsReloaded":  {"[report]period"},
+	"broadcast TestOpenMulticast":     {"[[report.network]]ttl"},
+	"cleanup TestIntervals":           {"[cleanup]interval"},
+	"cleanup TestReloadTakesEffect":   {"[cleanup]silent_periods", "[cleanup]dead_after"},
+}
+
+// Each key of the schema has a test that sees its effect, and those tests are there.
+func TestEachKeyHasAnEffect(t *testing.T) {
+	seen := map[string]string{}
+	for test, names := range effects {
+		pkg, name, _ := strings.Cut(test, " ")
+		files, err := filepath.Glob(filepath.Join("..", pkg, "*_test.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("tests of %s: %v", pkg, err)
+		}
+		found := false
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || strings.Contains(string(text), "\nfunc "+name+"(t *testing.T)")
+		}
+		if !found {
+			t.Errorf("%s has no %s", pkg, name)
+		}
+		for _, key := range names {
+			if seen[key] != "" {
+				t.Errorf("%s: %s and %s", key, seen[key], test)
+			}
+			seen[key] = test
+		}
+	}
+	n := 0
+	for _, k := range keysOfFile(t) {
+		lines := strings.Split(strings.TrimSpace(k.table), "\n")
+		key := lines[len(lines)-1] + k.name
+		if n++; seen[key] == "" {
+			t.Errorf("no test sees an effect of %s", key)
+		}
+	}
+	if n != len(seen) {
+		t.Errorf("%d keys have an effect, there are %d", len(seen), n)
+	}
+}
