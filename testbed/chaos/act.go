@@ -28,9 +28,7 @@ func (c *cluster) act(ctx context.Context, e Event) error {
 	case Cut:
 		err = c.cut(ctx, e)
 	case Isolate:
-		end := c.begin(Isolated, e.Host)
-		err = c.cut(ctx, e)
-		end()
+		err = c.during(Isolated, e.Host, func() error { return c.cut(ctx, e) })
 	case CutOut:
 		err = c.shape(ctx, e, "loss", "100%")
 	case Loss, Delay, Reorder, Duplicate:
@@ -137,15 +135,16 @@ func (c *cluster) reload(ctx context.Context, e Event) error {
 	if e.Args[0] == "dprctl apply" {
 		script += "; dprctl apply"
 	}
-	end := c.begin(Reloaded, e.Host)
 	running, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	var said strings.Builder
-	status, err := c.lab.Exec(running, e.Host, lab.Cmd{Args: []string{"sh", "-ec", script}, Stdin: strings.NewReader(account.Rules), Stderr: &said})
-	end()
-	if err == nil && status != 0 {
-		err = fmt.Errorf("exit status %d: %s", status, said.String())
-	}
+	err := c.during(Reloaded, e.Host, func() error {
+		var said strings.Builder
+		status, err := c.lab.Exec(running, e.Host, lab.Cmd{Args: []string{"sh", "-ec", script}, Stdin: strings.NewReader(account.Rules), Stderr: &said})
+		if err == nil && status != 0 {
+			err = fmt.Errorf("exit status %d: %s", status, said.String())
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}

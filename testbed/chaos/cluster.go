@@ -78,6 +78,12 @@ func (c *cluster) begin(kind HarmKind, host string) (end func()) {
 	}
 }
 
+// during notes a harm for as long as do takes.
+func (c *cluster) during(kind HarmKind, host string, do func() error) error {
+	defer c.begin(kind, host)()
+	return do()
+}
+
 // harmed returns the harms so far.
 func (c *cluster) harmed() []Harm {
 	c.mu.Lock()

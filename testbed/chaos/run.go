@@ -122,19 +122,33 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	err = errors.Join(err, undo())
 	// Nobody waits longer than one request takes.
 	<-ended
+	r.finish(ctx, err, ending{r.quiet, l.Check, l.Restarts})
+	return r.result, nil
+}
+
+// ending is what a run asks its lab when the last connection has ended.
+type ending struct {
+	quiet    func(context.Context) error // reads the books once more
+	check    func() error                // are the servers well?
+	restarts func() (map[string]int, error)
+}
+
+// finish completes the result of a run whose rounds ended with err.
+func (r *runner) finish(ctx context.Context, err error, e ending) {
 	switch {
 	case ctx.Err() != nil: // what was found until then is found
-		err = errors.New("interrupted")
+		err = errors.Join(errors.New("interrupted"), err)
 	case err == nil:
-		err = r.quiet(ctx)
+		err = e.quiet(ctx)
 	}
 	r.judge()
-	restarts, restartsErr := l.Restarts()
-	if err := errors.Join(err, l.Check(), restartsErr); err != nil {
-		r.result.Trouble = append(r.result.Trouble, err.Error())
+	restarts, restartsErr := e.restarts()
+	for _, err := range []error{err, e.check(), restartsErr} {
+		if err != nil {
+			r.result.Trouble = append(r.result.Trouble, err.Error())
+		}
 	}
-	r.result.end(c, restarts)
-	return r.result, nil
+	r.result.end(r.cluster, restarts)
 }
 
 // sabotage spoils a run in the ways that were asked for; stop stops the users. The

@@ -3,8 +3,11 @@
 package chaos
 
 import (
+	"context"
+	"errors"
 	"io"
 	"maps"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -205,6 +208,73 @@ func TestEnd(t *testing.T) {
 	}
 	if len(r.Harms) != 1 || r.Killed["s1 nginx"] != 4 || !maps.Equal(r.Restarts, map[string]int{"s1 nginx": 3}) || r.Took < time.Minute {
 		t.Errorf("%+v", r)
+	}
+}
+
+// At the end the books are read once more, the last connections are judged, and what
+// the lab has to say is in the result.
+func TestFinish(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	broken := errors.New("broken")
+	for name, tt := range map[string]struct {
+		ctx                          context.Context
+		err, quiet, check, restarted error
+		quiets                       int
+		trouble                      string
+	}{
+		"well":        {t.Context(), nil, nil, nil, nil, 1, ""},
+		"a round":     {t.Context(), broken, nil, nil, nil, 0, "broken"},
+		"the books":   {t.Context(), nil, broken, nil, nil, 1, "broken"},
+		"a server":    {t.Context(), nil, nil, broken, nil, 1, "broken"},
+		"the logs":    {t.Context(), nil, nil, nil, broken, 1, "broken"},
+		"interrupted": {ended, nil, nil, nil, nil, 0, "interrupted"},
+	} {
+		c := newCluster(nil, Cluster{Asked: []string{"s1"}, Spare: "s4"})
+		r := &runner{cluster: c, o: Options{Progress: io.Discard}, result: passing()}
+		r.record(failed("s1", "s1", ByAnswer, 1, 2))
+		quiets := 0
+		r.finish(tt.ctx, tt.err, ending{
+			func(context.Context) error { quiets++; return tt.quiet },
+			func() error { return tt.check },
+			func() (map[string]int, error) { return map[string]int{"s1 nginx": 2}, tt.restarted },
+		})
+		if quiets != tt.quiets || strings.Join(r.result.Trouble, "; ") != tt.trouble {
+			t.Errorf("%s: books read %d times, trouble %q", name, quiets, r.result.Trouble)
+		}
+		if len(r.result.Unexpected) != 1 || r.result.Restarts["s1 nginx"] != 2 || len(r.conns) != 0 {
+			t.Errorf("%s: %+v", name, r.result)
+		}
+	}
+}
+
+// A harm begins before what does it and ends after it, also if that fails.
+func TestDuring(t *testing.T) {
+	c := newCluster(nil, Cluster{})
+	want := errors.New("broken")
+	err := c.during(Isolated, "s2", func() error {
+		if h := c.harmed(); len(h) != 1 || !h[0].End.IsZero() || h[0].Kind != Isolated || h[0].Host != "s2" {
+			t.Errorf("%+v", h)
+		}
+		return want
+	})
+	if h := c.harmed(); err != want || h[0].End.Before(h[0].Begin) || h[0].Begin.IsZero() {
+		t.Errorf("%v, %+v", err, h)
+	}
+}
+
+// Who serves by the routing table and who answers must be one.
+func TestTwoServers(t *testing.T) {
+	for _, tt := range []struct {
+		proof  Proof
+		served string
+		want   bool
+	}{{ByFlow, "s1", true}, {ByFlow, "s2", false}, {ByAnswer, "s1", true}, {ByAnswer, "s2", false}, {ByNoFlow, "s1", false}, {Unproved, "", false}} {
+		s := &session{c: Conn{Proof: tt.proof, Served: tt.served}}
+		err := s.servedBy(&http.Response{Header: http.Header{"X-Served-By": {"s2"}}})
+		if errors.Is(err, errTwoServers) != tt.want || !tt.want && (s.c.Served != "s2" || s.c.Proof != ByAnswer) {
+			t.Errorf("%+v: %v, %+v", tt, err, s.c)
+		}
 	}
 }
 
