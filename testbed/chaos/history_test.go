@@ -39,6 +39,16 @@ func connected(c Conn) Conn {
 	return c
 }
 
+func known(c Conn) Conn {
+	c.Proof = ByAnswer
+	return c
+}
+
+func unknown(c Conn) Conn {
+	c.Proof, c.Served = Unproved, ""
+	return c
+}
+
 var four = []string{"s1", "s2", "s3", "s4"}
 
 func TestJudge(t *testing.T) {
@@ -91,6 +101,27 @@ func TestJudge(t *testing.T) {
 		{"unknown, and nothing happened", failed("s1", "", Unproved, 1, 2), []Harm{off}, ""},
 		{"unknown, and reload elsewhere", failed("s1", "", Unproved, 9, 11), []Harm{reload}, ""},
 
+		// The limits themselves.
+		{"began when it served again, to the moment", failed("s2", "s2", ByAnswer, 20, 21), []Harm{off}, AskedOff},
+		{"asked the isolated host for just long enough", failed("s2", "s2", ByAnswer, 9, 20), []Harm{isolated}, AskedIsolated},
+		{"served by it for just long enough", failed("s1", "s2", ByAnswer, 9, 20), []Harm{isolated}, ServedIsolated},
+		{"its address does not resolve just now", unreachable("s2", 11, 12.5), []Harm{isolated}, NoNeighbour},
+		{"no flow of a peer that is just dead", failed("s1", "s1", ByNoFlow, 9, 20), []Harm{isolated}, ServedIsolated + unknownServer},
+		{"no flow since it was just reloaded", failed("s2", "s2", ByNoFlow, 12, 13), []Harm{reload}, FlowLost + unknownServer},
+
+		// What one harm does another does not.
+		{"redirected by the isolated host, not for long", failed("s2", "s1", ByAnswer, 9, 19.9), []Harm{isolated}, ""},
+		{"served by a host reloaded for long", failed("s2", "s2", ByAnswer, 9, 24), []Harm{harm(Reloaded, "s2", 10, 25)}, ""},
+		{"served for another by it", failed("s1", "s2", ByAnswer, 9, 24), []Harm{harm(Reloaded, "s2", 10, 25)}, ""},
+		{"a reloaded host's address does not resolve", unreachable("s2", 11, 14.1), []Harm{harm(Reloaded, "s2", 10, 12)}, FlowLost + unknownServer},
+		{"known to serve itself, and unreachable", known(unreachable("s2", 11, 14.1)), []Harm{harm(Reloaded, "s2", 10, 12)}, ""},
+		{"not connected to the isolated host, for another reason", failed("s2", "s2", ByNoFlow, 11, 14.1), []Harm{isolated}, ""},
+		{"no flow, long after the reload, and another was off", failed("s2", "s2", ByNoFlow, 13, 14), []Harm{reload, harm(Off, "s3", 13, 15)}, ""},
+		{"no flow, reloaded, and another was off later", failed("s2", "s2", ByNoFlow, 9, 11), []Harm{reload, harm(Off, "s4", 100, 110)}, FlowLost + unknownServer},
+		{"an unknown harm forgets nothing", failed("s2", "s2", ByNoFlow, 9, 11), []Harm{harm("cursed", "s2", 10, 12), harm(Off, "s3", 10, 12)}, ""},
+		{"unknown, asked the isolated host", failed("s2", "", Unproved, 9, 30), []Harm{isolated}, AskedIsolated},
+		{"unknown, and it does not resolve", unknown(unreachable("s2", 11, 14.1)), []Harm{isolated}, NoNeighbour},
+
 		// Of several harms the one that explains counts.
 		{"one of two", failed("s1", "s3", ByAnswer, 9, 11), []Harm{off, harm(Off, "s3", 10, 15)}, ServedOff},
 		{"none of two", failed("s1", "s1", ByAnswer, 9, 11), []Harm{off, reload}, ""},
@@ -104,7 +135,11 @@ func TestJudge(t *testing.T) {
 
 // A connection's line says what is needed to look for the reason.
 func TestConnString(t *testing.T) {
-	c := failed("s1", "s2", ByFlow, 1, 2)
+	c := failed("s1", "", Unproved, 1, 2)
+	if c.Redirected() || !strings.Contains(c.String(), "served by unknown") {
+		t.Errorf("%v: redirected %t", &c, c.Redirected())
+	}
+	c = failed("s1", "s2", ByFlow, 1, 2)
 	for _, want := range []string{"c1", "40000", "to s1", "s2", "routing table", "reset"} {
 		if !strings.Contains(c.String(), want) {
 			t.Errorf("%q says nothing of %q", c.String(), want)

@@ -109,6 +109,13 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	if err := drive.CheckSabotage(o.Sabotage); err != nil {
 		return nil, err
 	}
+	// While nothing comes a reading is exact: whatever is missing at the end, when
+	// nothing comes any more, shows.
+	for _, host := range c.hosts.Hosts() {
+		if err := c.balance(ctx, host); err != nil {
+			return nil, err
+		}
+	}
 	stop, ended, err := r.startUsers(ctx)
 	if err != nil {
 		return nil, err

@@ -113,9 +113,9 @@ func (r *Result) judgeConnections(v *verdict) {
 }
 
 func (r *Result) judgeBooks(v *verdict) {
-	// After each round, and at the end, when nothing comes any more.
-	least := r.Hosts * (r.Rounds + 1)
-	v.want(r.Hosts > 0 && r.Readings >= least, "books were read %d times: want %d, %d hosts after each of %d rounds and at the end",
+	// Before the load, after each round, and at the end, when nothing comes any more.
+	least := r.Hosts * (r.Rounds + 2)
+	v.want(r.Hosts > 0 && r.Readings >= least, "books were read %d times: want %d, %d hosts before the load, after each of %d rounds and at the end",
 		r.Readings, least, r.Hosts, r.Rounds)
 	v.want(r.Slack >= 0 && r.Slack <= mostSlack, "%d packets could be missing unnoticed: want %d at most", r.Slack, mostSlack)
 }

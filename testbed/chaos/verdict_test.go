@@ -22,7 +22,7 @@ func passing() *Result {
 	r := &Result{
 		Seed: 7, Kernel: "6.1", Began: time.Now().Add(-time.Hour), Took: time.Hour, Planned: 4, Hosts: 4,
 		EventKinds: map[EventKind]int{}, Connections: map[Kind]*Tally{}, Allowed: map[Cause]int{FlowLost: 3}, Unexpected: []Conn{},
-		Readings: 12, Slack: 40, Killed: map[string]int{"s1 dpr-receive": 2}, Restarts: map[string]int{"s1 dpr-receive": 1},
+		Readings: 16, Slack: 40, Killed: map[string]int{"s1 dpr-receive": 2}, Restarts: map[string]int{"s1 dpr-receive": 1},
 		Harms: []Harm{harm(Off, "s2", 10, 20), harm(Reloaded, "s3", 10, 12)},
 	}
 	for _, k := range Kinds {
@@ -62,7 +62,7 @@ var spoils = map[string][]struct {
 	"Began":   {{func(r *Result) { r.Began = time.Time{} }, "not known when the run was"}},
 	"Took":    {{func(r *Result) { r.Took = 0 }, "not known when the run was"}},
 	"Planned": {{func(r *Result) { r.Planned = 300 }, "4 of 300 events took place"}, {func(r *Result) { r.Planned, r.Events, r.History, r.EventKinds = 0, 0, nil, nil; r.Harms = nil }, "0 of 0 events"}},
-	"Hosts":   {{func(r *Result) { r.Hosts = 0 }, "0 hosts"}, {func(r *Result) { r.Hosts = 5 }, "books were read 12 times: want 15"}},
+	"Hosts":   {{func(r *Result) { r.Hosts = 0 }, "0 hosts"}, {func(r *Result) { r.Hosts = 5 }, "books were read 16 times: want 20"}},
 	"Rounds":  {{func(r *Result) { r.Rounds, r.RoundConnections = 0, nil }, "no round ended well"}, {func(r *Result) { r.Rounds = 1 }, "in 2 of 1 rounds"}},
 	"RoundConnections": {
 		{func(r *Result) { r.RoundConnections[1] = 0 }, "no connection ended in round 2: the clients stood still"},
@@ -92,7 +92,7 @@ var spoils = map[string][]struct {
 	"Trouble":    {{func(r *Result) { r.Trouble = []string{"s1: the books do not balance"} }, "s1: the books do not balance"}},
 	"HealedMost": {{func(r *Result) { r.HealedMost = 61 * time.Second }, "a round took 1m1s to heal"}},
 	"HealedMean": {{func(r *Result) { r.HealedMean = 5 * time.Second }, "5s in the mean"}},
-	"Readings":   {{func(r *Result) { r.Readings = 11 }, "books were read 11 times: want 12"}, {func(r *Result) { r.Readings = 0 }, "books were read 0 times"}},
+	"Readings":   {{func(r *Result) { r.Readings = 15 }, "books were read 15 times: want 16"}, {func(r *Result) { r.Readings = 0 }, "books were read 0 times"}},
 	"Slack":      {{func(r *Result) { r.Slack = 1 << 30 }, "1073741824 packets could be missing"}, {func(r *Result) { r.Slack = 1001 }, "1001 packets"}, {func(r *Result) { r.Slack = -1 }, "-1 packets"}},
 	"Killed":     {{func(r *Result) { r.Killed = nil }, "s1 dpr-receive was started again 1 times, and killed 0 times"}, {func(r *Result) { r.Killed, r.Restarts = nil, nil }, "1 events killed no process"}},
 	"Restarts": {
@@ -142,6 +142,23 @@ func TestBoundsAreRight(t *testing.T) {
 	if why := r.failures(); len(why) > 0 {
 		t.Error(strings.Join(why, "\n"))
 	}
+	r = passing()
+	r.Slack = 0
+	r.Unexpected, r.Connections[Idle].Failed = []Conn{failed("s1", "s2", ByFlow, 1, 2)}, 4
+	if why := r.failures(); len(why) != 1 || !strings.Contains(why[0], "unexpected failure") {
+		t.Error(strings.Join(why, "\n"))
+	}
+	// Without a process killed none must have been started again.
+	r = passing()
+	r.History[0].Kind, r.EventKinds, r.Killed, r.Restarts = Cut, map[EventKind]int{Cut: 2, Power: 1, Reload: 1}, nil, nil
+	if why := r.failures(); len(why) > 0 {
+		t.Error(strings.Join(why, "\n"))
+	}
+	r.History[0].Kind, r.EventKinds = KillAll, map[EventKind]int{KillAll: 1, Cut: 1, Power: 1, Reload: 1}
+	if why := strings.Join(r.failures(), "\n"); why != "1 events killed no process" {
+		t.Error(why)
+	}
+	r = passing()
 	r.History[0].End = r.History[0].Begin
 	r.Connections[Upload].Requests, r.Connections[Upload].Bytes = 100, 100
 	r.Connections[Idle].Requests = 97
@@ -286,13 +303,19 @@ func TestPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"seed 7: 4 of 4 events in 3600 s on kernel 6.1", "process killed 1", "packets lost 0", "upload 100",
+		"seed 7: 4 of 4 events in 3600 s on kernel 6.1", "event times process", "connections all redirected requests MB failed", "allowed to fail, because the connection times", "upload 100 50 % 100 1 0", "process killed 1", "packets lost 0", "upload 100",
 		"all 600 50 % 600 6 3", "module was reloaded 3", "unexpected failures 1",
-		"well again after 3.0 s in the mean, 4.0 s at most; books read 12 times, at most 40 packets",
+		"well again after 3.0 s in the mean, 4.0 s at most; books read 16 times, at most 40 packets",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
+	}
+	if got := share(999, 1000); got != "100 %" {
+		t.Errorf("99.9 %% are %s", got)
+	}
+	if got := share(1, 2); got != "50 %" {
+		t.Errorf("a half is %s", got)
 	}
 	if got := share(1, 0); got != "-" {
 		t.Errorf("a share of nothing is %q", got)
