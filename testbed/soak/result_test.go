@@ -234,6 +234,15 @@ func TestNewBooks(t *testing.T) {
 	}
 }
 
+// A soak with failures says them once.
+func TestFailuresAreSaidOnce(t *testing.T) {
+	r := soaked(flows, 0, evenly)
+	r.Failed, r.Intervals[0].Failed, r.Examples = 1, 1, []string{"reset"}
+	if why := r.failures(); len(why) != 1 || why[0] != `1 of 2000 requests failed: ["reset"]` {
+		t.Errorf("%q", why)
+	}
+}
+
 func TestMilliseconds(t *testing.T) {
 	if got := milliseconds(1234567 * time.Nanosecond); got != 1.234 {
 		t.Errorf("%v", got)

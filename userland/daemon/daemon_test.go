@@ -291,6 +291,12 @@ func TestWatchdogIsOptional(t *testing.T) {
 			t.Errorf("WATCHDOG_USEC=%q: log %s", usec, log.String())
 		}
 	}
+	// One that listens is not, and neither is its absence.
+	var quiet buffer
+	(&notifier{log: slog.New(slog.NewTextHandler(&quiet, nil))}).ready()
+	if expect(t, conn, "READY=1"); quiet.String() != "" {
+		t.Errorf("log %s", quiet.String())
+	}
 	// A service manager that is gone is told of.
 	conn.Close()
 	var log buffer
@@ -369,6 +375,12 @@ func TestFlags(t *testing.T) {
 	}
 	if o, _, _ := parse(p, nil, nil, &errs); o.config != config.Path || o.level != slog.LevelInfo {
 		t.Errorf("%+v", o)
+	}
+	for line, want := range map[string]int{"--frob": ExitUsage, "x": ExitUsage, "--version": ExitOK, "--help": ExitOK} {
+		var out buffer
+		if _, done, status := parse(p, []string{line}, &out, &errs); !done || status != want {
+			t.Errorf("%s: done %t, status %d", line, done, status)
+		}
 	}
 	old := version
 	defer func() { version = old }()

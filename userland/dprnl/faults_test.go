@@ -311,6 +311,7 @@ func TestBatchFails(t *testing.T) {
 		"receive":  {func(f *faulty) { f.fails["Receive"] = errors.New("broken") }, "broken"},
 		"refused":  {func(f *faulty) { f.queue = [][]netlink.Message{{refusal(syscall.ENOSPC)}} }, "no space"},
 		"too many": {func(f *faulty) { f.queue = [][]netlink.Message{two} }, "the kernel answered with 2 messages"},
+		"another":  {func(f *faulty) { f.queue = [][]netlink.Message{ack(12345)} }, "the kernel answered with 1 messages, want the acknowledgement of message"},
 		"none":     {func(f *faulty) { f.queue = [][]netlink.Message{{}} }, ""},
 	} {
 		f := newFaulty()
