@@ -11,6 +11,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -302,5 +303,51 @@ func TestSlowAnswerIsCutOff(t *testing.T) {
 		}
 	case <-time.After(5 * time.Second):
 		t.Error("the connection stays open")
+	}
+}
+
+// No more than some ask at once; the others are told to come back.
+func TestRequestsAreBounded(t *testing.T) {
+	o, _, _ := faults()
+	release := make(chan bool)
+	o.Reports = func(context.Context) (receive.Status, error) {
+		<-release
+		return receive.Status{}, nil
+	}
+	s, err := NewServer("127.0.0.1:0", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := s.handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	defer close(release)
+	const more = 2
+	refused := make(chan bool, maxRequests+more)
+	for range maxRequests + more {
+		go func() {
+			resp, err := http.Get(srv.URL + "/metrics")
+			if err != nil {
+				return
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode == http.StatusServiceUnavailable {
+				refused <- true
+			}
+		}()
+	}
+	for range more {
+		select {
+		case <-refused:
+		case <-time.After(5 * time.Second):
+			t.Fatal("all of them are served at once")
+		}
+	}
+	time.Sleep(50 * time.Millisecond)
+	if len(refused) > 0 {
+		t.Errorf("%d more are refused", len(refused))
 	}
 }
