@@ -73,6 +73,11 @@ fuzz: deps go ## made up messages and packets, failing memory, races, floods, na
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_FLAGS)
 
+.PHONY: enemy
+enemy: deps go ## attack dpr: blind packets, a local program without rights, races of two processors; out/enemy.json
+	@mkdir -p out
+	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab enemy $(ENEMY_FLAGS)
+
 .PHONY: test-mutations
 test-mutations: deps-test ## mistakes made in the module and in the Go programs on purpose, which tests must find
 	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/path/mutate.sh

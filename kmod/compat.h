@@ -178,13 +178,19 @@ static inline int dpr_compat_sdif(const struct sk_buff *skb)
 #endif
 
 /*
- * Where two CPUs could get in each other's way a test's build waits for a random
- * time, so that they do.
+ * Tests of races build with DPR_RACES=1: now and then, in a place where another
+ * CPU could come between two steps, time passes.
  */
 #ifdef DPR_RACES
 #include <linux/delay.h>
-#include <linux/random.h>
-#define DPR_RACE_WINDOW()	udelay(get_random_u32() % 32)
+#include <linux/timex.h>
+#define DPR_RACE_WINDOW()						\
+	do {								\
+		u32 dpr_mix = (u32)get_cycles() * 2654435761U;		\
+									\
+		if (!(dpr_mix >> 29))					\
+			udelay(dpr_mix >> 20 & 0xff);			\
+	} while (0)
 #else
 #define DPR_RACE_WINDOW()	do { } while (0)
 #endif

@@ -45,7 +45,7 @@ func app() *cli.App {
 			"namespaces. All are on one bridge in a namespace of its own; the machine's network is left alone.\n" +
 			"If a server's kernel panics or complains, every command that ran something fails and shows it.",
 		Flags:                  []cli.Flag{&cli.StringFlag{Name: "name", Value: "lab", Usage: "`NAME` of the lab"}},
-		Commands:               slices.Concat(labCommands(), hostCommands(), demoCommands(), reproduceCommands(), benchCommands(), simCommands(), reliabilityCommands(), fuzzCommands()),
+		Commands:               slices.Concat(labCommands(), hostCommands(), demoCommands(), reproduceCommands(), benchCommands(), simCommands(), reliabilityCommands(), fuzzCommands(), enemyCommands()),
 		UseShortOptionHandling: true,
 		Version:                daemon.Version(),
 		OnUsageError:           func(_ *cli.Context, err error, _ bool) error { return err },

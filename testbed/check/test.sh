@@ -42,9 +42,10 @@ stage "chaos and soak, short" env CGO_ENABLED=0 testbed/check/go-test.sh "$logs/
 stage "order of the policies" env CGO_ENABLED=0 testbed/check/go-test.sh "$logs/order.log" -tags lab -timeout 10m -run TestOrder ./testbed/reproduce
 stage "packet path" env CGO_ENABLED=0 testbed/check/go-test.sh "$logs/path.log" -tags lab -timeout 20m ./testbed/path/host
 stage "fuzzing" env CGO_ENABLED=0 testbed/check/go-test.sh "$logs/fuzz.log" -tags lab -timeout 10m ./testbed/fuzz
+stage "enemy" env CGO_ENABLED=0 testbed/check/go-test.sh "$logs/enemy.log" -tags lab -timeout 10m ./testbed/enemy
 
 echo
 cat "$logs/stages"
 echo
-grep -hE '^(ok|FAIL|---|panic:)[[:space:]]' "$logs/unit.log" "$logs/sim.log" "$logs/race.log" "$logs/lab.log" "$logs/chaos.log" "$logs/order.log" "$logs/path.log" "$logs/fuzz.log" | grep -v '^--- PASS'
+grep -hE '^(ok|FAIL|---|panic:)[[:space:]]' "$logs/unit.log" "$logs/sim.log" "$logs/race.log" "$logs/lab.log" "$logs/chaos.log" "$logs/order.log" "$logs/path.log" "$logs/fuzz.log" "$logs/enemy.log" | grep -v '^--- PASS'
 exit "$failed"

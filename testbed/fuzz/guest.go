@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"dpr/testbed/fuzz/wire"
 	"dpr/testbed/lab"
@@ -21,11 +22,20 @@ func (o Options) newGuest(ctx context.Context) (*lab.Solo, error) {
 		Kernel: o.Kernel, Memory: guestMemory, CPUs: o.CPUs, Init: "./testbed/fuzz/guest",
 		Modules: []string{"dummy", "veth", "bridge"},
 		Built: []lab.SoloModule{
-			{Dir: "kmod", With: []string{"include"}, Name: "dpr"},
+			{Dir: "kmod", With: []string{"include"}, Name: "dpr", Vars: o.moduleVars()},
 			{Dir: "testbed/fuzz/packets", Name: "dprfuzz"},
 		},
 		Source: o.Source, Progress: o.Progress,
 	})
+}
+
+// moduleVars are the variables of make that the module is built with. Processors
+// that meet need places to do so.
+func (o Options) moduleVars() []string {
+	if slices.Contains(o.Parts, wire.Crossing) {
+		return []string{"DPR_RACES=1"}
+	}
+	return nil
 }
 
 // plan is what the guest does next.
@@ -33,7 +43,7 @@ func (o Options) plan(part string) wire.Plan {
 	slow := o.Kernel != lab.KernelUML && o.Kernel != lab.KernelUMLDebug
 	return wire.Plan{
 		Part: part, Seed: o.Seed, Messages: o.Messages, Packets: o.Packets, Steps: o.Steps, Flood: o.Flood,
-		Limit: int(o.Limit.Seconds()), NoLeaks: o.NoLeaks, Slow: slow,
+		Limit: int(o.Limit.Seconds()), NoLeaks: o.NoLeaks, Slow: slow, Seconds: o.Seconds,
 	}
 }
 

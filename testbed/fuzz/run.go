@@ -34,12 +34,20 @@ type Options struct {
 	Flood    int           // packets of each attack in the part flood
 	Limit    time.Duration // of the parts netlink and packets each
 	NoLeaks  bool          // do not look for lost memory, and be faster
-	Seconds  int           // of each target in the part userland
+	Seconds  int           // of each target in the part userland; of Cross
 
 	Source   string    // the root of the checkout
 	Dir      string    // where out/ is
 	Stdout   io.Writer // gets a line for each part
 	Progress io.Writer // gets a line for each step
+}
+
+// Cross does part Crossing alone. What failed is in the result.
+func Cross(ctx context.Context, o Options) (p reliability.Part, err error) {
+	o.Parts = []string{wire.Crossing}
+	r := &runner{Options: o}
+	defer func() { err = errors.Join(err, r.close()) }()
+	return r.part(ctx, wire.Crossing)
 }
 
 // Run does the parts, and writes what came of each to reliability.File. It is an

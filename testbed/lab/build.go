@@ -66,6 +66,7 @@ type moduleTree struct {
 	dir  string   // below root: the module's files and its Makefile
 	with []string // further directories below root that it is built from
 	name string   // the module is NAME.ko
+	vars []string // variables of make ("NAME=VALUE") that it is built with
 }
 
 // dprTree returns the source of dpr.ko below a checkout's root.
@@ -80,7 +81,7 @@ func buildModule(ctx context.Context, t moduleTree, k Kernel) (string, error) {
 	if err != nil || exists(final) {
 		return final, err
 	}
-	_, err = k.compile(ctx, t, files, final)
+	_, err = k.compile(ctx, t, files, final, t.vars...)
 	return final, err
 }
 
@@ -91,7 +92,7 @@ func (t moduleTree) file(k Kernel) (files []string, final string, err error) {
 		return nil, "", err
 	}
 	sum := sha256.New()
-	fmt.Fprintln(sum, k.Release, k.Headers)
+	fmt.Fprintln(sum, k.Release, k.Headers, t.vars)
 	for _, name := range files {
 		b, err := os.ReadFile(filepath.Join(t.root, name))
 		if err != nil {

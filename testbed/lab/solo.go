@@ -44,6 +44,7 @@ type SoloModule struct {
 	Dir  string   // below the root, with the module's files and Makefile
 	With []string // further directories below the root that it is built from
 	Name string
+	Vars []string // variables of make ("NAME=VALUE") that it is built with
 }
 
 // Solo is a guest by itself: no network, no agent, no service. Its first process
@@ -153,7 +154,7 @@ func (s *Solo) build(ctx context.Context, sc SoloConfig) (image, error) {
 			}
 			done := s.p.step(fmt.Sprintf("building %s.ko for %s", m.Name, s.Kernel.Release))
 			var err error
-			if modules[i], err = buildModule(building, moduleTree{m.Root, m.Dir, m.With, m.Name}, s.Kernel); err != nil {
+			if modules[i], err = buildModule(building, moduleTree{m.Root, m.Dir, m.With, m.Name, m.Vars}, s.Kernel); err != nil {
 				return err
 			}
 			done()

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dpr/testbed/fuzz/wire"
+	"dpr/testbed/guest/rawip"
 	"dpr/userland/dprnl"
 )
 
@@ -141,7 +142,7 @@ func (f *flood) anywhere() netip.AddrPort {
 
 // segment writes a TCP segment of 40 bytes.
 func (f *flood) segment(b []byte, from netip.AddrPort, to netip.Addr, flags byte) []byte {
-	return tcpPacket(b, from, netip.AddrPortFrom(to, ports[0]), flags, f.Uint32(), f.Uint32())
+	return rawip.TCP(b, from, netip.AddrPortFrom(to, ports[0]), flags, f.Uint32(), f.Uint32())
 }
 
 func (f *flood) syn(b []byte) []byte { return f.segment(b, f.anywhere(), f.to, 2) }
@@ -157,13 +158,13 @@ func (f *flood) fragment(b []byte) []byte {
 	b = f.segment(b, f.anywhere(), f.to, 16)
 	binary.BigEndian.PutUint16(b[4:], uint16(f.Uint32()))
 	binary.BigEndian.PutUint16(b[6:], []uint16{0x2000, 0x2000 | 100, 200}[f.IntN(3)])
-	return ipChecksum(b)
+	return rawip.HeaderChecksum(b)
 }
 
 // outer writes the header of a redirected packet of 60 bytes.
 func (f *flood) outer(b []byte, from netip.Addr) []byte {
 	f.segment(b[20:60], f.anywhere(), addressA, 2)
-	return ipHeader(b[:60], from, f.to, unix.IPPROTO_IPIP, 0x8000|0x4000)
+	return rawip.Header(b[:60], from, f.to, unix.IPPROTO_IPIP, 0x8000|0x4000)
 }
 
 func (f *flood) stranger(b []byte) []byte { return f.outer(b, f.anywhere().Addr()) }

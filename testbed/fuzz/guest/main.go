@@ -59,7 +59,7 @@ func (f *fuzzer) all(ctx context.Context) error {
 	}
 	parts := map[string]func(context.Context) error{
 		wire.Netlink: f.netlink, wire.Packets: f.packets, wire.Faults: f.faults, wire.Races: f.races,
-		wire.Flooding: f.flood,
+		wire.Flooding: f.flood, wire.Crossing: f.crossing,
 	}
 	// Kmemleak has to be told of each allocation, which takes as long as the rest.
 	if f.plan.NoLeaks {

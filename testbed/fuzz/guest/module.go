@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"dpr/testbed/guest/solo"
 )
 
 // The modules that a guest has.
@@ -17,25 +17,8 @@ const (
 	moduleFuzz = "dprfuzz"
 )
 
-// insert inserts a module that was built for the guest.
-func insert(name, params string) error {
-	f, err := os.Open("/lib/modules/" + name + ".ko")
-	if err != nil {
-		return fmt.Errorf("inserting a module: %w", err)
-	}
-	defer f.Close()
-	if err := unix.FinitModule(int(f.Fd()), params, 0); err != nil {
-		return fmt.Errorf("inserting %s with %q: %w", name, params, err)
-	}
-	return nil
-}
-
-func remove(name string) error {
-	if err := unix.DeleteModule(name, 0); err != nil {
-		return fmt.Errorf("removing module %s: %w", name, err)
-	}
-	return nil
-}
+func insert(name, params string) error { return solo.Insert(name, params) }
+func remove(name string) error         { return solo.Remove(name) }
 
 // injector is the module that makes up packets.
 type injector struct{}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"dpr/testbed/guest/rawip"
 )
 
 // smallNetwork is the least that a host needs to get and to redirect a SYN: two
@@ -76,7 +78,7 @@ func (n *smallNetwork) syn(port uint16, seq uint32) (err error) {
 	defer func() { err = errors.Join(err, unix.Close(fd)) }()
 	to := &unix.SockaddrLinklayer{Protocol: 8, Ifindex: n.far, Halen: 6} // ETH_P_IP, as the wire has it
 	copy(to.Addr[:], n.near)
-	if err := unix.Sendto(fd, tcpPacket(make([]byte, 40), netip.AddrPortFrom(clients.Addr(), 1024+port), netip.AddrPortFrom(address, ports[0]), 2, seq, 0), 0, to); err != nil {
+	if err := unix.Sendto(fd, rawip.TCP(make([]byte, 40), netip.AddrPortFrom(clients.Addr(), 1024+port), netip.AddrPortFrom(address, ports[0]), 2, seq, 0), 0, to); err != nil {
 		return fmt.Errorf("sending a SYN: %w", err)
 	}
 	to.Protocol = marker

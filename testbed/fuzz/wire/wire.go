@@ -18,6 +18,10 @@ const (
 	Races   = "races"   // every operation beside every other
 
 	Flooding = "flood" // packets as fast as they can be sent, while others work
+
+	// Crossing is done with several processors only: packets of the same connections
+	// on all of them at once, beside every operation.
+	Crossing = "crossing"
 )
 
 // Plan says what a guest does.
@@ -29,6 +33,7 @@ type Plan struct {
 	Steps    int    `json:"steps"`    // of each operation of a pair in part Races
 	Flood    int    `json:"flood"`    // packets of each attack in part Flooding
 	Limit    int    `json:"limit"`    // seconds that the parts Netlink and Packets may take
+	Seconds  int    `json:"seconds"`  // of part Crossing
 	NoLeaks  bool   `json:"no_leaks"` // lost memory is not looked for
 	Slow     bool   `json:"slow"`     // emulated: less at a time
 }
@@ -84,6 +89,16 @@ type RacesResults struct {
 	Pairs      int      `json:"pairs"`
 	Steps      int      `json:"steps"`
 	Namespaces int      `json:"namespaces"`
+}
+
+// CrossingResults are of part Crossing.
+type CrossingResults struct {
+	Seconds    float64        `json:"seconds"`
+	Processors int            `json:"processors"` // that sent packets
+	Packets    uint64         `json:"packets"`    // of all of them
+	Operations map[string]int `json:"operations"` // beside them, how often each
+	Began      uint64         `json:"began"`      // flows, over all loads of the module
+	Loads      int            `json:"loads"`      // of the module
 }
 
 // FloodResults are of part Flooding.
