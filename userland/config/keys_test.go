@@ -250,6 +250,9 @@ func TestMoreMistakes(t *testing.T) {
 	if _, err := Parse("f", []byte(many)); err != nil {
 		t.Errorf("%d services: %v", dprnl.MaxServices, err)
 	}
+	if _, err := Parse("f", []byte(many+"[[service]]\nport = 60000\n")); err == nil || !strings.Contains(err.Error(), "services are possible") {
+		t.Errorf("one more service: %v", err)
+	}
 	none := "report = { authentication = \"none\" }\n"
 	for want, text := range map[string]string{
 		fmt.Sprintf("at most %d services are possible", dprnl.MaxServices): many + "[[service]]\nport = 60000\n[[service]]\nport = 60001\n",
