@@ -508,3 +508,44 @@ func TestLeftIsBounded(t *testing.T) {
 		t.Errorf("%v, %d left", err, len(r.left))
 	}
 }
+
+// This host's own reports are ignored, and are no other host's.
+func TestOwnReports(t *testing.T) {
+	r, _, _, log := faults(t)
+	if err := r.one(t, sent(t, own, 1, 1, 0, key), own); err != nil || r.counts.Get("own") != 1 || r.counts.Get("own_address") != 0 || strings.Contains(log.String(), "another host") {
+		t.Errorf("%v, counts %v, log %s", err, r.counts.attrs(), log)
+	}
+}
+
+// A second without datagrams is no trouble.
+func TestSilenceIsNotLogged(t *testing.T) {
+	r, _, _, log := faults(t)
+	begin := time.Now()
+	if err := r.step(t.Context()); err != nil || log.String() != "" || time.Since(begin) > 90*time.Millisecond {
+		t.Errorf("%v after %v, log %s", err, time.Since(begin), log)
+	}
+}
+
+// Several hosts may leave; maintenance logs the counts; the lack of the right at the
+// start ends Run before it is ready.
+func TestSmallThings(t *testing.T) {
+	r, _, _, log := faults(t)
+	for n := range byte(3) {
+		host := netip.AddrFrom4([4]byte{192, 0, 2, 10 + n})
+		if err := r.one(t, sent(t, host, n+1, 1, dprnl.StateLeaving, key), host); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(r.left) != 3 {
+		t.Errorf("left %v", r.left)
+	}
+	r.summary = time.Now()
+	if err := r.maintain(t.Context()); err != nil || !strings.Contains(log.String(), "msg=reports") {
+		t.Errorf("%v, log %s", err, log)
+	}
+	r, k, s, _ := faults(t)
+	k.fails["Config"] = &dprnl.Error{Op: "x", Errno: syscall.EPERM}
+	if err := r.Run(t.Context(), func() { t.Error("ready") }, func() {}); !errors.Is(err, dprnl.ErrNoRight) || s.calls != 0 {
+		t.Errorf("%v, %d reads", err, s.calls)
+	}
+}
