@@ -3,14 +3,18 @@
 package soak
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"dpr/testbed/account"
 	"dpr/testbed/load"
@@ -243,6 +247,39 @@ func TestFailuresAreSaidOnce(t *testing.T) {
 	}
 }
 
+// The delays are the mean and the 99 % quantile, in milliseconds.
+func TestDelays(t *testing.T) {
+	h := hdrhistogram.New(1, 60_000_000, 3)
+	for i := range 1000 {
+		us := int64(10_000)
+		if i >= 980 {
+			us = 900_000
+		}
+		if err := h.RecordValue(us); err != nil {
+			t.Fatal(err)
+		}
+	}
+	delays, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(map[string]any{"requests": 1000, "delay_sum_ns": 27_800 * time.Millisecond, "duration_ns": time.Minute, "delays": delays})
+	if err != nil {
+		t.Fatal(err)
+	}
+	saw := load.NewResult(time.Minute)
+	if err := json.Unmarshal(b, saw); err != nil {
+		t.Fatal(err)
+	}
+	r := &Result{}
+	r.add(time.Minute, saw, 0, nil)
+	for i, want := range []float64{27.8, 900} {
+		if got := r.Series[i].Points[0].Value; math.Abs(got/want-1) > 0.01 {
+			t.Errorf("%s: %v, want %v", r.Series[i].Name, got, want)
+		}
+	}
+}
+
 func TestMilliseconds(t *testing.T) {
 	if got := milliseconds(1234567 * time.Nanosecond); got != 1.234 {
 		t.Errorf("%v", got)
@@ -370,7 +407,7 @@ func TestGrowthOverTheTime(t *testing.T) {
 		for i := range 50 {
 			// 50 more flows in all, of 1,000: allowed, whatever it is in an hour.
 			noise := float64(i%2)*40 - 20
-			s.Points = append(s.Points, Point{hours * float64(i) / 50, 1000 + 50*float64(i)/50 + noise})
+			s.Points = append(s.Points, Point{50 + hours*float64(i)/50, 1000 + 50*float64(i)/50 + noise})
 		}
 		if err := s.judge(); err != nil || !s.Steady {
 			t.Errorf("%v hours: %+v, %v", hours, s.Fit, err)

@@ -62,6 +62,7 @@ func TestErrors(t *testing.T) {
 		for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 			n, err := countOver(t.Context(), []uint16{80}, over(func(req []netlink.Message) ([]netlink.Message, error) {
 				if req[0].Data[0] == family {
+					req[0].Header.Flags = 0 // those of a dump mean something else in an answer
 					return nltest.Error(int(errno), req)
 				}
 				return dump(map[byte][][]byte{unix.AF_INET: {socket(unix.AF_INET, 80, "192.0.2.1")}})(req)
@@ -82,14 +83,10 @@ func TestErrors(t *testing.T) {
 		want string
 	}{
 		"dial":    {func() (*netlink.Conn, error) { return nil, broken }, "broken"},
-		"send":    {func() (*netlink.Conn, error) { c := nltest.Dial(dump(nil)); return c, c.Close() }, ""},
 		"receive": {over(func([]netlink.Message) ([]netlink.Message, error) { return nil, broken }), "broken"},
 		"short":   {over(dump(map[byte][][]byte{unix.AF_INET: {make([]byte, messageLen-1)}})), "71 bytes instead of 72"},
 		"short 6": {over(dump(map[byte][][]byte{unix.AF_INET6: {make([]byte, 8)}})), "8 bytes instead of 72"},
 	} {
-		if name == "send" {
-			continue // a closed connection of nltest still takes what is sent
-		}
 		if _, err := countOver(t.Context(), []uint16{80}, tt.dial); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}
