@@ -190,7 +190,7 @@ func TestStatesOfFlows(t *testing.T) {
 			}
 		}
 	}
-	if n != 4 || zero != 2 {
+	if n != 5 || zero != 3 {
 		t.Errorf("%d states, %d without a flow", n, zero)
 	}
 	if !math.IsNaN(maxLoad(dprnl.MaxLoadAuto)) || maxLoad(7) != 7 {
