@@ -34,7 +34,7 @@ func TestShort(t *testing.T) {
 	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	err = Run(ctx, Options{
-		Kernel: "6.1", CPUs: 2, Seed: seed, Parts: Parts, Packets: 2000, Seconds: 20,
+		Kernel: "6.1", CPUs: 2, Seed: seed, Parts: Parts, Packets: 400, Seconds: 20,
 		Source: root, Dir: t.TempDir(), Stdout: t.Output(), Progress: os.Stderr,
 	})
 	if err != nil {
