@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ type faulty struct {
 	groups map[uint16]string   // the multicast group that a family has
 	joined []uint32
 	sent   int
-	closed int
+	closed atomic.Int32
 	ask    []netlink.Message // requests without an answer yet
 }
 
@@ -41,7 +42,7 @@ func newFaulty() *faulty {
 	return &faulty{fails: map[string]error{}, groups: map[uint16]string{familyID: GenlGroupEvents, controlID: "notify"}}
 }
 
-func (f *faulty) Close() error { f.closed++; return f.fails["Close"] }
+func (f *faulty) Close() error { f.closed.Add(1); return f.fails["Close"] }
 
 func (f *faulty) Send(m netlink.Message) error {
 	f.sent++
@@ -201,8 +202,8 @@ func TestEventsEnd(t *testing.T) {
 		}
 	}
 	f := newFaulty()
-	if err := initEvents(f.conn()).Close(); err != nil || f.closed != 1 {
-		t.Errorf("%v, closed %d times", err, f.closed)
+	if err := initEvents(f.conn()).Close(); err != nil || f.closed.Load() != 1 {
+		t.Errorf("%v, closed %d times", err, f.closed.Load())
 	}
 	f.fails["Close"] = broken
 	if err := initEvents(f.conn()).Close(); err == nil {
@@ -220,8 +221,8 @@ func TestEventsEnd(t *testing.T) {
 		t.Errorf("after the end: %v, %v", ev, err)
 	}
 	time.Sleep(10 * time.Millisecond)
-	if f.closed != 1 {
-		t.Errorf("closed %d times", f.closed)
+	if f.closed.Load() != 1 {
+		t.Errorf("closed %d times", f.closed.Load())
 	}
 }
 
@@ -270,11 +271,11 @@ func TestClientCloses(t *testing.T) {
 		t.Fatal(err)
 	}
 	commands.fails["Close"], batches.fails["Close"] = errors.New("first"), errors.New("second")
-	if err := c.Close(); err == nil || !strings.Contains(err.Error(), "first") || !strings.Contains(err.Error(), "second") || commands.closed != 1 || batches.closed != 1 {
-		t.Errorf("%v, closed %d and %d", err, commands.closed, batches.closed)
+	if err := c.Close(); err == nil || !strings.Contains(err.Error(), "first") || !strings.Contains(err.Error(), "second") || commands.closed.Load() != 1 || batches.closed.Load() != 1 {
+		t.Errorf("%v, closed %d and %d", err, commands.closed.Load(), batches.closed.Load())
 	}
-	if err := c.Close(); err == nil || strings.Contains(err.Error(), "second") || batches.closed != 1 {
-		t.Errorf("again: %v, closed %d times", err, batches.closed)
+	if err := c.Close(); err == nil || strings.Contains(err.Error(), "second") || batches.closed.Load() != 1 {
+		t.Errorf("again: %v, closed %d times", err, batches.closed.Load())
 	}
 	done := make(chan bool)
 	go func() { c.mu.Lock(); c.mu.Unlock(); close(done) }()
@@ -286,8 +287,8 @@ func TestClientCloses(t *testing.T) {
 	// A client that cannot be made leaves nothing open.
 	f := newFaulty()
 	f.fails["family"] = syscall.ENOENT
-	if _, err := initClient(f.conn(), nil); !errors.Is(err, ErrNotLoaded) || f.closed != 1 {
-		t.Errorf("%v, closed %d times", err, f.closed)
+	if _, err := initClient(f.conn(), nil); !errors.Is(err, ErrNotLoaded) || f.closed.Load() != 1 {
+		t.Errorf("%v, closed %d times", err, f.closed.Load())
 	}
 	f = newFaulty()
 	f.fails["family"] = errors.New("broken")
@@ -322,8 +323,8 @@ func TestBatchFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = c.batch(t.Context(), updates(2, 3))
-		if err == nil || !strings.Contains(err.Error(), tt.want) || f.closed != 1 || c.batches != nil {
-			t.Errorf("%s: %v, closed %d times", name, err, f.closed)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || f.closed.Load() != 1 || c.batches != nil {
+			t.Errorf("%s: %v, closed %d times", name, err, f.closed.Load())
 		}
 		f.fails, f.queue = map[string]error{}, [][]netlink.Message{ack(0)}
 		if err := c.batch(t.Context(), updates(2)); err != nil || dials != 2 {
@@ -378,8 +379,8 @@ func TestStreamFails(t *testing.T) {
 		for _, err = range c.Flows(t.Context(), FlowFilter{}) {
 			n++
 		}
-		if n != 1 || err == nil || !strings.HasPrefix(err.Error(), "listing flows: ") || !strings.Contains(err.Error(), tt.want) || f.closed == 0 {
-			t.Errorf("%s: %d steps, %v, closed %d times", name, n, err, f.closed)
+		if n != 1 || err == nil || !strings.HasPrefix(err.Error(), "listing flows: ") || !strings.Contains(err.Error(), tt.want) || f.closed.Load() == 0 {
+			t.Errorf("%s: %d steps, %v, closed %d times", name, n, err, f.closed.Load())
 		}
 	}
 	c, err := initClient(newFaulty().conn(), func() (*netlink.Conn, error) { return nil, errors.New("no descriptors") })
