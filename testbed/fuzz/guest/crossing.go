@@ -262,7 +262,7 @@ func (x *crossing) agree(ctx context.Context, empty bool) error {
 		}
 		flows++
 		all[f.Peer]++
-		if f.State == dprnl.FlowSyn || f.State == dprnl.FlowEstablished {
+		if f.State != dprnl.FlowEnded {
 			live[f.Peer]++
 		}
 	}
