@@ -16,7 +16,7 @@
 #define DPR_ENDED_DELAY	max(HZ / 50, 1)
 #define DPR_ENDED_LATER	5
 
-#define DPR_ENDED_NOTES	4096	/* a power of two; for each look */
+#define DPR_ENDED_NOTES	2048	/* a power of two; for each look */
 
 /**
  * struct dpr_ended_note - a connection to look at
@@ -44,24 +44,6 @@ struct dpr_ended_queue {
 	u32 head;
 	u32 tail;
 	struct dpr_ended_note note[DPR_ENDED_NOTES];
-};
-
-/**
- * struct dpr_ended - what a namespace looks at
- * @dn: the namespace
- * @work: looks
- * @lock: protects what follows; taken with bottom halves off
- * @waking: @work will run
- * @wake: at that jiffy
- * @queue: for each look
- */
-struct dpr_ended {
-	struct dpr_net *dn;
-	struct delayed_work work;
-	spinlock_t lock;	/* of all that follows */
-	bool waking;
-	u32 wake;
-	struct dpr_ended_queue queue[DPR_ENDED_LOOKS];
 };
 
 /*
@@ -101,8 +83,11 @@ static void dpr_ended_wake(struct dpr_ended *ended, u32 due)
 static void dpr_ended_put(struct dpr_ended *ended, u32 look,
 			  struct dpr_ended_note *note)
 {
-	struct dpr_ended_queue *queue = &ended->queue[look];
+	struct dpr_ended_queue *queue = READ_ONCE(ended->queue);
 
+	if (!queue)
+		return;
+	queue += look;
 	note->due = (u32)jiffies + dpr_ended_delay(look);
 	spin_lock_bh(&ended->lock);
 	if (queue->head - queue->tail < DPR_ENDED_NOTES) {
@@ -135,7 +120,7 @@ void dpr_ended_note(struct dpr_net *dn, const struct sock *sk,
 	if (!sk_fullsock(sk))
 		return;
 	note.isn = dpr_ended_isn(sk);
-	dpr_ended_put(dn->ended, 0, &note);
+	dpr_ended_put(&dn->ended, 0, &note);
 }
 
 /**
@@ -192,7 +177,7 @@ static bool dpr_ended_soon(struct dpr_net *dn,
 static void dpr_ended_look(struct dpr_ended *ended, u32 look,
 			   struct dpr_ended_note *note)
 {
-	struct dpr_net *dn = ended->dn;
+	struct dpr_net *dn = container_of(ended, struct dpr_net, ended);
 	enum dpr_ask_kind kind;
 	struct dpr_peer *peer;
 
@@ -251,6 +236,12 @@ static void dpr_ended_work(struct work_struct *work)
 	struct dpr_ended_note note;
 	u32 look;
 
+	if (!ended->queue)
+		WRITE_ONCE(ended->queue,
+			   kvcalloc(DPR_ENDED_LOOKS, sizeof(*ended->queue),
+				    GFP_KERNEL_ACCOUNT));
+	if (!ended->queue)
+		return;
 	for (look = 0; look < DPR_ENDED_LOOKS; look++) {
 		while (dpr_ended_next(ended, look, &note)) {
 			dpr_ended_look(ended, look, &note);
@@ -262,24 +253,14 @@ static void dpr_ended_work(struct work_struct *work)
 
 /**
  * dpr_ended_setup - get ready to take notes
- * @dn: the namespace; its lock is held
+ * @dn: the namespace
  *
- * Return: 0 or -ENOMEM.
+ * There is room for them from the first redirected connection on.
  */
-int dpr_ended_setup(struct dpr_net *dn)
+void dpr_ended_setup(struct dpr_net *dn)
 {
-	struct dpr_ended *ended;
-
-	if (dn->ended)
-		return 0;
-	ended = kvzalloc(sizeof(*ended), GFP_KERNEL_ACCOUNT);
-	if (!ended)
-		return -ENOMEM;
-	ended->dn = dn;
-	spin_lock_init(&ended->lock);
-	INIT_DELAYED_WORK(&ended->work, dpr_ended_work);
-	dn->ended = ended;
-	return 0;
+	spin_lock_init(&dn->ended.lock);
+	INIT_DELAYED_WORK(&dn->ended.work, dpr_ended_work);
 }
 
 /**
@@ -288,8 +269,6 @@ int dpr_ended_setup(struct dpr_net *dn)
  */
 void dpr_ended_teardown(struct dpr_net *dn)
 {
-	if (!dn->ended)
-		return;
-	cancel_delayed_work_sync(&dn->ended->work);
-	kvfree(dn->ended);
+	cancel_delayed_work_sync(&dn->ended.work);
+	kvfree(dn->ended.queue);
 }

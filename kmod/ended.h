@@ -20,12 +20,24 @@
 #include "main.h"
 #include "parse.h"
 
-int dpr_ended_setup(struct dpr_net *dn);
+void dpr_ended_setup(struct dpr_net *dn);
 void dpr_ended_teardown(struct dpr_net *dn);
 void dpr_ended_note(struct dpr_net *dn, const struct sock *sk,
 		    const struct dpr_flow_key *key, __be32 first, int iif);
 enum dpr_ask_kind dpr_ended_state(struct dpr_net *dn,
 				  const struct dpr_flow_key *key, int iif);
+
+/**
+ * dpr_ended_expect - a redirected connection begins here
+ * @dn: the namespace
+ *
+ * Makes room for notes, if there is none. Until then none are taken.
+ */
+static inline void dpr_ended_expect(struct dpr_net *dn)
+{
+	if (unlikely(!READ_ONCE(dn->ended.queue)))
+		schedule_delayed_work(&dn->ended.work, 0);
+}
 
 /**
  * dpr_ended_maybe - is the other side of a connection done with a segment

@@ -170,14 +170,12 @@ static noinline unsigned int dpr_hook_partial(struct dpr_net *dn,
 
 typedef unsigned int (*dpr_hook_fn)(struct dpr_net *dn, struct sk_buff *skb);
 
-static noinline unsigned int dpr_hook_ipip(struct dpr_net *dn,
-					   struct sk_buff *skb)
+static unsigned int dpr_hook_ipip(struct dpr_net *dn, struct sk_buff *skb)
 {
 	return dpr_receive(dn, rcu_dereference(dn->config), skb);
 }
 
-static noinline unsigned int dpr_hook_icmp(struct dpr_net *dn,
-					   struct sk_buff *skb)
+static unsigned int dpr_hook_icmp(struct dpr_net *dn, struct sk_buff *skb)
 {
 	return dpr_icmp(dn, rcu_dereference(dn->config), skb);
 }

@@ -127,20 +127,16 @@ u64 dpr_load_own(struct dpr_net *dn, const struct dpr_config *cfg)
 {
 	const unsigned long now = jiffies;
 	u64 load = 0;
-	u32 metric;
 	int i;
 
-	if (READ_ONCE(dn->load_at) != now) {
-		WRITE_ONCE(dn->load_at, now);
-		for (i = 0; i < DPR_METRICS; i++)
-			if (cfg->metric_weight[i])
-				WRITE_ONCE(dn->load[i], dpr_load_metric(dn, i));
-	}
-	for (i = 0; i < DPR_METRICS; i++) {
-		metric = i == DPR_METRIC_REDIRECTED ?
-			 (u32)max(atomic_read(&dn->live), 0) :
-			 READ_ONCE(dn->load[i]);
-		load += (u64)metric * cfg->metric_weight[i];
-	}
-	return min(load, DPR_LOAD_MAX);
+	if (likely(READ_ONCE(dn->load_at) == now))
+		return READ_ONCE(dn->load);
+	for (i = 0; i < DPR_METRICS; i++)
+		if (cfg->metric_weight[i])
+			load += (u64)dpr_load_metric(dn, i) *
+				cfg->metric_weight[i];
+	load = min(load, DPR_LOAD_MAX);
+	WRITE_ONCE(dn->load, load);
+	WRITE_ONCE(dn->load_at, now);
+	return load;
 }

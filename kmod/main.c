@@ -71,6 +71,7 @@ static int __net_init dpr_main_net_init(struct net *net)
 	mutex_init(&dn->lock);
 	dpr_quota_setup(dn);
 	dpr_sweep_setup(dn);
+	dpr_ended_setup(dn);
 	dpr_listener_setup(dn);
 	cfg = kmemdup(&dpr_main_defaults, sizeof(*cfg), GFP_KERNEL);
 	if (!cfg)

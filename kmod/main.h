@@ -74,6 +74,22 @@ struct dpr_embryos {
 } ____cacheline_aligned_in_smp;
 
 /**
+ * struct dpr_ended - the connections whose sockets are looked at (ended.h)
+ * @work: looks
+ * @lock: protects what follows; taken with bottom halves off
+ * @waking: @work will run
+ * @wake: at that jiffy
+ * @queue: for each look, once there was a redirected connection
+ */
+struct dpr_ended {
+	struct delayed_work work;
+	spinlock_t lock;	/* of all that follows */
+	bool waking;
+	u32 wake;
+	struct dpr_ended_queue *queue;
+};
+
+/**
  * struct dpr_net - the state of one network namespace
  * @net: the namespace
  * @guest: it belongs to another user namespace than the initial one
@@ -94,7 +110,7 @@ struct dpr_embryos {
  * @order_lock: protects the load table's order and the peers' places in it;
  *	taken with bottom halves off
  * @load_at: jiffies when @load was computed; 0 before the first time
- * @load: this host's metrics then
+ * @load: this host's load then
  * @members: hosts that the stateless policy picks from now, under RCU
  * @base: hosts that packets without flow follow, under RCU; NULL if none
  * @base_time: jiffies when @members began to differ from @base
@@ -106,8 +122,7 @@ struct dpr_embryos {
  * @expire_lock: serialises clean-up steps
  * @expired_at: jiffies of the last clean-up step
  * @sweep: cleans up if nobody asks for it
- * @ended: connections whose sockets may be gone (ended.h); NULL before the first
- *	service
+ * @ended: connections whose sockets may be gone
  * @owners: open questions to peers, under RCU; NULL before the first
  *	configuration that asks them, then it stays
  * @full_told: jiffies of the last event of a full table
@@ -132,7 +147,7 @@ struct dpr_net {
 	struct dpr_table __rcu *table;
 	spinlock_t order_lock;	/* of the load table's order */
 	unsigned long load_at;
-	u32 load[DPR_METRICS];
+	u64 load;
 	struct dpr_members __rcu *members;
 	struct dpr_members __rcu *base;
 	unsigned long base_time;
@@ -145,7 +160,7 @@ struct dpr_net {
 	struct mutex expire_lock;	/* of clean-up steps */
 	unsigned long expired_at;
 	struct delayed_work sweep;
-	struct dpr_ended *ended;
+	struct dpr_ended ended;
 	struct dpr_owner_table __rcu *owners;
 	unsigned long full_told;
 

@@ -33,6 +33,7 @@
  * @ce: congestion was experienced on the way between the hosts
  * @sk: the socket it is for, NULL if unknown
  * @refcounted: a reference on @sk is held
+ * @answers: @sk can answer from another host's address
  * @listener: the listener that may take it, NULL if none was looked for
  * @local: address that the outer header names
  * @first: address of the host that redirected it
@@ -44,6 +45,7 @@ struct dpr_inner {
 	bool ce;
 	struct sock *sk;
 	bool refcounted;
+	bool answers;
 	struct sock *listener;
 	__be32 local;
 	__be32 first;
@@ -146,7 +148,7 @@ static void dpr_receive_prepare(struct sock *sk)
 /* Is it for a connection whose addresses were checked when it began? */
 static bool dpr_receive_known(const struct dpr_inner *in)
 {
-	return in->marked && in->refcounted && dpr_receive_answers(in->sk);
+	return in->marked && in->refcounted && in->answers;
 }
 
 /*
@@ -161,6 +163,15 @@ static bool dpr_receive_stray(const struct sock *listener,
 		!dpr_compat_cookie_valid(iph, th));
 }
 
+/* What an address is here, or in the VRF that the packet came by. */
+static unsigned int dpr_receive_type(struct dpr_net *dn,
+				     const struct sk_buff *skb, __be32 address)
+{
+	if (unlikely(netif_is_l3_slave(skb->dev)))
+		return inet_addr_type_dev_table(dn->net, skb->dev, address);
+	return inet_addr_type(dn->net, address);
+}
+
 /*
  * Addresses that a packet from a client to a peer can have. The stack checks
  * them with the route, which here is the outer header's. A packet to an address
@@ -173,10 +184,9 @@ static bool dpr_receive_addresses(struct dpr_net *dn, const struct sk_buff *skb,
 
 	if (dpr_receive_known(in))
 		return true;
-	if (inet_addr_type_dev_table(dn->net, skb->dev, iph->saddr) !=
-	    RTN_UNICAST)
+	if (dpr_receive_type(dn, skb, iph->saddr) != RTN_UNICAST)
 		return false;
-	switch (inet_addr_type_dev_table(dn->net, skb->dev, iph->daddr)) {
+	switch (dpr_receive_type(dn, skb, iph->daddr)) {
 	case RTN_UNICAST:
 		return true;
 	case RTN_LOCAL:
@@ -273,6 +283,7 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 					       dpr_compat_dif(skb),
 					       dpr_compat_sdif(skb));
 	in->refcounted = in->sk;
+	in->answers = in->sk && dpr_receive_answers(in->sk);
 	/* In place of a connection in TIME_WAIT the listener may take a SYN. */
 	if (in->sk && (in->sk->sk_state != TCP_TIME_WAIT || !th->syn))
 		return;
@@ -301,7 +312,7 @@ static void dpr_receive_socket(struct dpr_net *dn, struct sk_buff *skb,
 	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
 	struct dpr_segment seg;
 
-	if (unlikely(!dpr_receive_answers(in->sk)))
+	if (unlikely(!in->answers))
 		dpr_receive_prepare(in->sk);
 	if (likely(!dpr_ended_maybe(in->sk, th)))
 		return;
@@ -418,8 +429,10 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 		return NF_DROP;
 	}
 	verdict = dpr_receive_accept(dn, skb, in);
-	if (syn && verdict == NF_ACCEPT)
+	if (syn && verdict == NF_ACCEPT) {
 		dpr_stats_inc(dn, DPR_STAT_RX_SYN);
+		dpr_ended_expect(dn);
+	}
 	return verdict;
 }
 

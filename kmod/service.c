@@ -6,7 +6,6 @@
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
 #include <net/netfilter/nf_conntrack_tuple.h>
-#include "ended.h"
 #include "service.h"
 
 static int dpr_service_compare(const struct dpr_service *a,
@@ -67,12 +66,11 @@ int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service)
 		       (n - at) * sizeof(*service));
 	}
 	new->service[at] = *service;
+	new->service[at].looked = (u32)jiffies - HZ;
 	if (!dn->ports)
 		dn->ports = kvcalloc(BITS_TO_LONGS(U16_MAX + 1),
 				     sizeof(long), GFP_KERNEL_ACCOUNT);
-	err = dn->ports ? dpr_ended_setup(dn) : -ENOMEM;
-	if (!err)
-		err = dpr_main_hook(dn);
+	err = dn->ports ? dpr_main_hook(dn) : -ENOMEM;
 	if (err) {
 		kfree(new);
 		return err;
@@ -149,10 +147,9 @@ static bool dpr_service_unheard(struct dpr_net *dn, struct sk_buff *skb,
 				const struct dpr_flow_key *key)
 {
 	const struct tcphdr *th = (void *)skb->data + ip_hdrlen(skb);
-	u32 now = (u32)jiffies | 1;
+	u32 now = jiffies;
 
-	if (likely(now - READ_ONCE(service->looked) < HZ &&
-		   READ_ONCE(service->looked)))
+	if (now - READ_ONCE(service->looked) < HZ)
 		return READ_ONCE(service->unheard);
 	WRITE_ONCE(service->looked, now);
 	WRITE_ONCE(service->unheard,
@@ -165,24 +162,14 @@ static bool dpr_service_unheard(struct dpr_net *dn, struct sk_buff *skb,
 	return service->unheard;
 }
 
-/**
- * dpr_service_translated - does this host hand a connection on by DNAT
- * @dn: the namespace
- * @skb: a segment of the connection, its TCP header in the linear part; pointers
- *	into it are stale afterwards
- * @service: the service
- * @key: the connection
- *
- * Such a connection has no socket here that would tell that this host serves it,
- * but connection tracking knows it. Called under RCU in softirq.
- */
-bool dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
-			    struct dpr_service *service,
-			    const struct dpr_flow_key *key)
+/* See dpr_service_translated(). */
+bool __dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
+			      struct dpr_service *service,
+			      const struct dpr_flow_key *key)
 {
 	struct nf_conntrack_tuple reply;
 
-	if (likely(!dpr_service_unheard(dn, skb, service, key)) ||
+	if (!dpr_service_unheard(dn, skb, service, key) ||
 	    !nf_ct_get_tuple_skb(&reply, skb))
 		return false;
 	return reply.src.u3.ip != key->address ||

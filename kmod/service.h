@@ -12,7 +12,7 @@
  * @port: host byte order
  * @unheard: no socket of this host listens on it: the stack serves it by other
  *	means, if at all (a container's port that DNAT publishes)
- * @looked: jiffies when @unheard was found out; 0 before the first SYN
+ * @looked: jiffies when @unheard was found out, a second ago before that
  */
 struct dpr_service {
 	__be32 address;
@@ -38,9 +38,9 @@ int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service);
 int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service);
 struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
 				      u16 port);
-bool dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
-			    struct dpr_service *service,
-			    const struct dpr_flow_key *key);
+bool __dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
+			      struct dpr_service *service,
+			      const struct dpr_flow_key *key);
 void dpr_service_teardown(struct dpr_net *dn);
 
 /**
@@ -53,6 +53,28 @@ void dpr_service_teardown(struct dpr_net *dn);
 static inline bool dpr_service_ours(const struct dpr_net *dn, u16 port)
 {
 	return test_bit(port, dn->ports);
+}
+
+/**
+ * dpr_service_translated - does this host hand a connection on by DNAT
+ * @dn: the namespace
+ * @skb: a segment of the connection, its TCP header in the linear part; pointers
+ *	into it are stale afterwards
+ * @service: the service
+ * @key: the connection
+ *
+ * Such a connection has no socket here that would tell that this host serves it,
+ * but connection tracking knows it. Called under RCU in softirq.
+ */
+static inline bool dpr_service_translated(struct dpr_net *dn,
+					  struct sk_buff *skb,
+					  struct dpr_service *service,
+					  const struct dpr_flow_key *key)
+{
+	if (likely(!READ_ONCE(service->unheard) &&
+		   (u32)jiffies - READ_ONCE(service->looked) < HZ))
+		return false;
+	return __dpr_service_translated(dn, skb, service, key);
 }
 
 #endif /* _DPR_SERVICE_H */
