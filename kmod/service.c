@@ -141,18 +141,24 @@ struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
 	return NULL;
 }
 
-/* Is there no listener? That is looked for once a second. */
+/*
+ * Is there no listener, but somebody else's hook that may translate addresses?
+ * That is looked for once a second.
+ */
 static bool dpr_service_unheard(struct dpr_net *dn, struct sk_buff *skb,
 				struct dpr_service *service,
 				const struct dpr_flow_key *key)
 {
 	const struct tcphdr *th = (void *)skb->data + ip_hdrlen(skb);
+	const struct nf_hook_entries *hooks;
 	u32 now = jiffies;
 
 	if (now - READ_ONCE(service->looked) < HZ)
 		return READ_ONCE(service->unheard);
 	WRITE_ONCE(service->looked, now);
+	hooks = rcu_dereference(dn->net->nf.hooks_ipv4[NF_INET_PRE_ROUTING]);
 	WRITE_ONCE(service->unheard,
+		   hooks && hooks->num_hook_entries > 1 &&
 		   !dpr_compat_lookup_listener(dn->net, skb,
 					       ip_hdrlen(skb) + th->doff * 4,
 					       key->client, key->client_port,

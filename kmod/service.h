@@ -10,8 +10,8 @@
  * struct dpr_service - a TCP port that the cluster serves
  * @address: the one local address it is on; 0 for all
  * @port: host byte order
- * @unheard: no socket of this host listens on it: the stack serves it by other
- *	means, if at all (a container's port that DNAT publishes)
+ * @unheard: no socket of this host listens on it, and the stack may serve it by
+ *	other means (a container's port that DNAT publishes)
  * @looked: jiffies when @unheard was found out, a second ago before that
  */
 struct dpr_service {
