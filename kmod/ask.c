@@ -177,7 +177,8 @@ enum dpr_stat dpr_ask_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	case DPR_ASK_ENDED:
 	case DPR_ASK_TIME_WAIT:
 		flow = dpr_flow_find(dn, &msg->key);
-		if (dpr_flow_is(flow, peer, msg->nonce))
+		if (dpr_flow_is(flow, peer, msg->nonce) &&
+		    (msg->kind == DPR_ASK_CLAIM || dpr_flow_believes(flow)))
 			dpr_ask_flow(dn, flow, msg);
 		else if (msg->kind == DPR_ASK_CLAIM)
 			dpr_ask_claimed(dn, cfg, skb, peer, msg);

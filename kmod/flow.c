@@ -462,6 +462,36 @@ bool dpr_flow_is(const struct dpr_flow *flow, const struct dpr_peer *peer,
 }
 
 /**
+ * dpr_flow_anew - a SYN of another connection passes
+ * @flow: the flow of the same 4-tuple
+ *
+ * If the client means it, what the peer says of the old connection's end may
+ * cross it on the way.
+ */
+void dpr_flow_anew(struct dpr_flow *flow)
+{
+	u8 asks = READ_ONCE(flow->asks);
+
+	if (!(asks & DPR_FLOW_ANEW))
+		WRITE_ONCE(flow->asks, asks | DPR_FLOW_ANEW);
+}
+
+/**
+ * dpr_flow_believes - does it count that the peer says that it has no socket
+ * @flow: the flow
+ *
+ * If the client may have begun anew, only as an answer: then it was silent.
+ */
+bool dpr_flow_believes(const struct dpr_flow *flow)
+{
+	u8 asks = READ_ONCE(flow->asks);
+
+	return !(asks & DPR_FLOW_ANEW) ||
+	       (asks & DPR_FLOW_COUNT &&
+		(s32)(READ_ONCE(flow->last) - READ_ONCE(flow->asked)) <= 0);
+}
+
+/**
  * dpr_flow_confirm - the peer says that it serves the connection
  * @flow: the flow
  *
@@ -471,7 +501,8 @@ void dpr_flow_confirm(struct dpr_flow *flow)
 {
 	u8 state = READ_ONCE(flow->state);
 
-	WRITE_ONCE(flow->asks, DPR_FLOW_CONFIRMED);
+	WRITE_ONCE(flow->asks, DPR_FLOW_CONFIRMED |
+			       (READ_ONCE(flow->asks) & DPR_FLOW_ANEW));
 	if (state == DPR_FLOW_FIN || state == DPR_FLOW_RST)
 		cmpxchg(&flow->state, state, DPR_FLOW_ESTABLISHED);
 }
@@ -529,7 +560,8 @@ static bool dpr_flow_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 			 struct dpr_flow *flow, u8 state,
 			 struct dpr_expired *result)
 {
-	u8 asks = READ_ONCE(flow->asks) & ~DPR_FLOW_CONFIRMED;
+	const u8 anew = READ_ONCE(flow->asks) & DPR_FLOW_ANEW;
+	u8 asks = READ_ONCE(flow->asks) & DPR_FLOW_COUNT;
 
 	/* The client has spoken since. */
 	if (asks && (s32)(READ_ONCE(flow->last) - flow->asked) > 0)
@@ -540,7 +572,7 @@ static bool dpr_flow_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 		/* Who has never said so does not lose it by silence. */
 		return state != DPR_FLOW_ESTABLISHED;
 	flow->asked = jiffies;
-	WRITE_ONCE(flow->asks, asks + 1);
+	WRITE_ONCE(flow->asks, (asks + 1) | anew);
 	if (dpr_ask_send(dn, cfg, dn->net->loopback_dev, flow->peer,
 			 asks & 1 ? DPR_ASK_WHO : DPR_ASK_STILL, flow->isn,
 			 &flow->key))

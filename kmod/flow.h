@@ -21,6 +21,8 @@
 #define DPR_FLOW_GONE	0xff	/* removed; on its way to be freed */
 #define DPR_FLOW_RETURNED 0xff	/* the peer refused it; it is placed anew */
 #define DPR_FLOW_CONFIRMED 0x80	/* of asks: the peer said that it serves it */
+#define DPR_FLOW_ANEW	0x40	/* of asks: a SYN of another number has passed */
+#define DPR_FLOW_COUNT	0x3f	/* of asks: questions put */
 
 /**
  * struct dpr_flow - one redirected connection; one cache line
@@ -36,8 +38,8 @@
  * @shard: which of dpr_net.embryos it was put on
  * @offer: the peer may refuse it, as the so many-th one, from 1; or
  *	DPR_FLOW_RETURNED; 0: it must take it
- * @asks: questions put since the client's last packet, and DPR_FLOW_CONFIRMED;
- *	written by clean-up and by the peer's answers
+ * @asks: questions put since the client's last packet, DPR_FLOW_CONFIRMED and
+ *	DPR_FLOW_ANEW; written by clean-up, by the peer's answers, by a SYN
  * @embryo: on dpr_net.embryos while @state is DPR_FLOW_SYN
  * @rcu: frees it
  */
@@ -91,6 +93,8 @@ bool dpr_flow_insist(struct dpr_flow *flow);
 u8 dpr_flow_take_back(struct dpr_net *dn, struct dpr_flow *flow);
 bool dpr_flow_is(const struct dpr_flow *flow, const struct dpr_peer *peer,
 		 u32 isn);
+bool dpr_flow_believes(const struct dpr_flow *flow);
+void dpr_flow_anew(struct dpr_flow *flow);
 void dpr_flow_confirm(struct dpr_flow *flow);
 void dpr_flow_end(struct dpr_net *dn, struct dpr_flow *flow, bool linger);
 void dpr_flow_expire(struct dpr_net *dn, u32 budget,

@@ -180,6 +180,9 @@ static unsigned int dpr_hook_icmp(struct dpr_net *dn, struct sk_buff *skb)
 	return dpr_icmp(dn, rcu_dereference(dn->config), skb);
 }
 
+#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
+#define DPR_HOOK_BRIDGED	BIT(SKB_EXT_BRIDGE_NF)
+
 /*
  * A packet that br_netfilter shows to IP's hooks while the bridge has it. The
  * bridge takes a changed destination for DNAT and sends the packet where it
@@ -202,10 +205,30 @@ static unsigned int dpr_hook_bridged(struct dpr_net *dn, struct sk_buff *skb,
 	return NF_STOLEN;
 }
 
-#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
-#define DPR_HOOK_BRIDGED	BIT(SKB_EXT_BRIDGE_NF)
+/* True if a bridge has the packet, and @verdict is set. */
+static bool dpr_hook_bridge(struct dpr_net *dn, struct sk_buff *skb,
+			    unsigned int *verdict)
+{
+	const struct nf_bridge_info *bridge = nf_bridge_info_get(skb);
+
+	if (!bridge)
+		return false;
+	if (bridge->in_prerouting) {
+		*verdict = dpr_hook_bridged(dn, skb, bridge);
+		return true;
+	}
+	/* The bridge is done with it. */
+	skb_ext_del(skb, SKB_EXT_BRIDGE_NF);
+	return false;
+}
 #else
 #define DPR_HOOK_BRIDGED	0
+
+static bool dpr_hook_bridge(struct dpr_net *dn, struct sk_buff *skb,
+			    unsigned int *verdict)
+{
+	return false;
+}
 #endif
 
 /* Does a packet of ours come in an unusual way? */
@@ -225,16 +248,10 @@ static bool dpr_hook_unusual(const struct sk_buff *skb)
 static noinline unsigned int dpr_hook_odd(struct dpr_net *dn,
 					  struct sk_buff *skb, dpr_hook_fn fn)
 {
-#if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
-	const struct nf_bridge_info *bridge = nf_bridge_info_get(skb);
-
-	if (bridge && bridge->in_prerouting)
-		return dpr_hook_bridged(dn, skb, bridge);
-	if (bridge)
-		skb_ext_del(skb, SKB_EXT_BRIDGE_NF);
-#endif
 	unsigned int verdict;
 
+	if (dpr_hook_bridge(dn, skb, &verdict))
+		return verdict;
 	if (skb->pkt_type != PACKET_HOST || IPCB(skb)->flags & IPSKB_L3SLAVE)
 		return NF_ACCEPT;
 	local_bh_disable();

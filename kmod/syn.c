@@ -387,6 +387,8 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_syn_ends ends;
 
 	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow)) {
+		if (seg->seq != flow->isn)
+			dpr_flow_anew(flow);
 		dpr_stats_inc(dn, DPR_STAT_SYN_RETRANSMITTED);
 		dpr_flow_track(dn, flow, seg);
 		dpr_flow_insist(flow);

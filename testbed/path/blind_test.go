@@ -151,6 +151,22 @@ func TestEndedForged(t *testing.T) {
 		wantFlow(t, c.a, dprnl.FlowEstablished)
 		tell(addrB, messageEnded, isn, 4000)
 		wantEnded(t, c.a, 0)
+
+		// Whoever may have begun anew is not ended by news of before.
+		k = r.talk(c.a, 4002)
+		k.open(t)
+		syn := k.segment("S", "")
+		syn.Seq += 1 << 20
+		r.send(t, c.a, syn.Bytes())
+		k.hear(t, "A") // B's challenge
+		tell(addrB, messageTimeWait, isn, 4002)
+		eventually(t, func() error {
+			if got := a.changes(t)[dprnl.StatRxFlowRefused]; got != 7 {
+				return fmt.Errorf("%d messages refused, want 7", got)
+			}
+			return nil
+		})
+		wantFlow(t, c.a, dprnl.FlowEstablished)
 	})
 }
 
