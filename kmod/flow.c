@@ -123,6 +123,7 @@ static bool dpr_flow_leave_syn(struct dpr_net *dn, struct dpr_flow *flow,
 	if (left) {
 		list_del(&flow->embryo);
 		DPR_RACE_WINDOW();
+		/* Off the list for whoever sees the state and frees the flow. */
 		smp_store_release(&flow->state, next);
 	}
 	spin_unlock(&embryos->lock);
@@ -254,6 +255,7 @@ static bool dpr_flow_evict_from(struct dpr_net *dn, u32 shard, u32 grace)
 	}
 	if (flow) {
 		list_del(&flow->embryo);
+		/* As in dpr_flow_leave_syn(). */
 		smp_store_release(&flow->state, DPR_FLOW_GONE);
 	}
 	spin_unlock(&embryos->lock);
