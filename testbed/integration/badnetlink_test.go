@@ -123,7 +123,7 @@ func badMessages(own, peer string) []badMessage {
 		{name: "flow del: no client port", command: flowDel, payload: all(attr(1, ip(stranger)...), attr(3, ip(own)...), attr(4, u16(80)...))},
 		{name: "flow del: client of 2 bytes", command: flowDel, payload: all(attr(1, 10, 77), attr(2, u16(1)...), attr(3, ip(own)...), attr(4, u16(80)...))},
 		{name: "flow del: not there", command: flowDel, payload: all(attr(1, ip(stranger)...), attr(2, u16(1)...), attr(3, ip(own)...), attr(4, u16(80)...)), errno: syscall.ENOENT},
-		{name: "flow get: state out of range", command: flowGet, payload: attr(6, u32(4)...), dump: true},
+		{name: "flow get: state out of range", command: flowGet, payload: attr(6, u32(5)...), dump: true},
 		{name: "flow get: an attribute of answers", command: flowGet, payload: attr(7, u32(4)...), dump: true},
 		{name: "expire: budget 0", command: expire, payload: attr(1, u32(0)...)},
 		{name: "expire: budget too large", command: expire, payload: attr(1, u32(65537)...)},
