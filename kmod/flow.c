@@ -327,7 +327,7 @@ static void dpr_flow_begin(struct dpr_flow *flow,
 	flow->isn = seg->seq;
 	flow->peer = peer;
 	flow->ack = 0;
-	flow->asked = 0;
+	flow->asked = jiffies;
 	flow->last = jiffies;
 	flow->state = DPR_FLOW_SYN;
 	flow->shard = shard;
@@ -497,16 +497,13 @@ bool dpr_flow_believes(const struct dpr_flow *flow)
  * dpr_flow_confirm - the peer says that it serves the connection
  * @flow: the flow
  *
- * It is asked no more until the client speaks of an end again. Called under RCU.
+ * It is asked no more, unless the client has spoken of an end: then again when
+ * that state's time is over once more. Called under RCU.
  */
 void dpr_flow_confirm(struct dpr_flow *flow)
 {
-	u8 state = READ_ONCE(flow->state);
-
 	WRITE_ONCE(flow->asks, DPR_FLOW_CONFIRMED |
 			       (READ_ONCE(flow->asks) & DPR_FLOW_ANEW));
-	if (state == DPR_FLOW_FIN || state == DPR_FLOW_RST)
-		cmpxchg(&flow->state, state, DPR_FLOW_ESTABLISHED);
 }
 
 /**
@@ -547,7 +544,10 @@ static bool dpr_flow_doubtful(const struct dpr_flow *flow,
 		       dpr_flow_idle(flow) > cfg->timeout_jiffies[DPR_FLOW_SYN];
 	case DPR_FLOW_FIN:
 	case DPR_FLOW_RST:
-		return dpr_flow_idle(flow) > cfg->timeout_jiffies[state];
+		return dpr_flow_idle(flow) > cfg->timeout_jiffies[state] &&
+		       (READ_ONCE(flow->asks) & DPR_FLOW_COUNT ||
+			(u32)jiffies - READ_ONCE(flow->asked) >
+			cfg->timeout_jiffies[state]);
 	default:
 		return false;
 	}
@@ -573,7 +573,7 @@ static bool dpr_flow_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (asks >= DPR_FLOW_ASKS)
 		/* Who has never said so does not lose it by silence. */
 		return state != DPR_FLOW_ESTABLISHED;
-	flow->asked = jiffies;
+	WRITE_ONCE(flow->asked, jiffies);
 	WRITE_ONCE(flow->asks, (asks + 1) | anew);
 	if (dpr_ask_send(dn, cfg, dn->net->loopback_dev, flow->peer,
 			 asks & 1 ? DPR_ASK_WHO : DPR_ASK_STILL, flow->isn,

@@ -31,7 +31,7 @@
  * @isn: sequence number of its SYN
  * @peer: the host that serves it; the flow holds a reference
  * @ack: the client's latest acknowledgment
- * @asked: jiffies of the last question to the peer; of no meaning if @asks is 0
+ * @asked: jiffies of the last question to the peer, at first of the SYN
  * @last: jiffies of the client's last packet
  * @state: enum dpr_flow_state or DPR_FLOW_GONE. It leaves DPR_FLOW_SYN under
  *	the lock of its list of embryos, once it is off that list

@@ -42,7 +42,7 @@ func Crash(ctx context.Context, l *lab.Lab, server string) error {
 // returned function is called.
 func Steal(ctx context.Context, l *lab.Lab, server string) (undo func(context.Context) error, err error) {
 	rules := "table ip thief {\nchain in {\ntype filter hook prerouting priority -445\n" +
-		`iifname "eth0" tcp dport 80 tcp flags syn limit rate 2/second burst 1 packets drop` + "\n}\n}"
+		`iifname "eth0" tcp dport 80 limit rate 20/second burst 20 packets drop` + "\n}\n}"
 	if _, err := l.Output(ctx, server, "nft", rules); err != nil {
 		return nil, err
 	}

@@ -38,8 +38,9 @@ func TestRedirectedConnection(t *testing.T) {
 	wantPackets(t, clientFile, "not ("+pair+")", false)
 	wantPackets(t, betweenFile, "ip proto 4 and ip[6] & 0x80 != 0", true)
 	wantPackets(t, betweenFile, "ip proto 4 and ip[6] & 0x80 = 0", false)
-	// DF and the marker; from the redirecting host to the one that served.
-	wantPackets(t, betweenFile, fmt.Sprintf("not (ip[6] & 0x40 != 0 and src host %s and dst host %s)", address(t, "s1"), address(t, host)), false)
+	// DF and the marker; from the redirecting host to the one that served, which says
+	// when the connection has ended (protocol 253).
+	wantPackets(t, betweenFile, fmt.Sprintf("not (ip[6] & 0x40 != 0 and src host %s and dst host %s) and ip[29] != 253", address(t, "s1"), address(t, host)), false)
 	after := stats(t, "s1")
 	if n := after["redirected"] - before["redirected"]; n != 1 {
 		t.Errorf("s1 counts %d redirected connections, want 1", n)

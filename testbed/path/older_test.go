@@ -6,6 +6,7 @@ package path
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,12 +58,16 @@ func TestOlderPeer(t *testing.T) {
 			}
 		}
 		for _, f := range c.a.flows(t) {
-			if f.Client != silent.local && f.Client != kept.local || f.State != dprnl.FlowEstablished {
+			if (f.Client != silent.local || f.State != dprnl.FlowEstablished) && (f.Client != kept.local || f.State != dprnl.FlowFin) {
 				t.Errorf("%v is left", f)
 			}
 		}
-		if got := fmt.Sprint(kinds[gone.local.Port()], kinds[kept.local.Port()]); got != "[3 1 3 1] [3 1]" {
-			t.Errorf("questions %s, want four about what is gone and two about what is kept", got)
+		if got := fmt.Sprint(kinds[gone.local.Port()]); got != "[3 1 3 1]" {
+			t.Errorf("questions %s about what is gone, want four", got)
+		}
+		// Again and again, since it may end unheard.
+		if got := fmt.Sprint(kinds[kept.local.Port()]); !strings.HasPrefix(got, "[3 1 3") {
+			t.Errorf("questions %s about what is kept", got)
 		}
 		if len(kinds[silent.local.Port()]) == 0 {
 			t.Error("nothing was asked about the silent client")
