@@ -47,7 +47,9 @@
  * @DPR_CMD_CONFIG_SET: do; any of DPR_CONFIG_A_*. All given values are taken
  *	together or none is. Running connections go on under every change.
  *	ADDRESS must be set before the first service is added, can be changed
- *	at any time, and must be an address of this host.
+ *	at any time, and must be an address of this host. EDQUOT in a namespace
+ *	of another user namespace than the initial one, if MAX_FLOWS or a
+ *	timeout is above that of the initial network namespace.
  * @DPR_CMD_SERVICE_ADD: do; PORT, optionally ADDRESS. EEXIST if it is there;
  *	EDESTADDRREQ if the host has no ADDRESS configured yet; ENOSPC beyond
  *	DPR_MAX_SERVICES.

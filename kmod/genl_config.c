@@ -156,7 +156,7 @@ static int dpr_genl_config_quota(struct dpr_net *dn, struct genl_info *info,
 {
 	const char *why = dpr_quota_refuses(dn, cfg);
 
-	return why ? dpr_genl_refuse(info, 0, why, -EPERM) : 0;
+	return why ? dpr_genl_refuse(info, 0, why, -EDQUOT) : 0;
 }
 
 /* Does this host have the address, in a VRF or not? */

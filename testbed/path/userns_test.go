@@ -174,7 +174,7 @@ func fillTable(a, r *vnet.Host, most int) (flows, refusals int, err error) {
 	ctx := context.Background()
 	policy, state, limit := dprnl.PolicyLowest, dprnl.StateDraining, uint32(most+1)
 	own := addrA
-	if err := c.SetConfig(ctx, dprnl.ConfigUpdate{MaxFlows: &limit}); errors.Is(err, unix.EPERM) {
+	if err := c.SetConfig(ctx, dprnl.ConfigUpdate{MaxFlows: &limit}); errors.Is(err, unix.EDQUOT) {
 		refusals++
 	}
 	limit = uint32(most)

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"dpr/userland/dprnl"
 )
@@ -26,13 +27,27 @@ var ended = []dprnl.Stat{
 	dprnl.StatFlowsEnded, dprnl.StatOfferServed,
 }
 
+// read reads what the module counts and what the injector saw. The module sends
+// messages about ends by itself: one that is on its way is waited for.
+func (l *loaded) read(ctx context.Context) (stats dprnl.Stats, p passed, err error) {
+	for range 20 {
+		if stats, err = l.c.Stats(ctx); err != nil {
+			return stats, p, err
+		}
+		if p, err = l.inject.state(); err != nil {
+			return stats, p, err
+		}
+		if stats.Get(dprnl.StatTxPackets) == p.tunnelled-l.first.tunnelled {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return stats, p, nil
+}
+
 // check reads all that the module says of itself, and fails what does not add up.
 func (l *loaded) check(ctx context.Context) (dprnl.Stats, error) {
-	stats, err := l.c.Stats(ctx)
-	if err != nil {
-		return stats, err
-	}
-	p, err := l.inject.state()
+	stats, p, err := l.read(ctx)
 	if err != nil {
 		return stats, err
 	}
