@@ -199,7 +199,7 @@ func TestTooBig(t *testing.T) {
 				t.Errorf("answer %q", p.Payload)
 			}
 			a.want(t, counts{dprnl.StatTxFragmented: 1, dprnl.StatTxPackets: 2, dprnl.StatTxBytes: 1497 + 20})
-			b.want(t, counts{dprnl.StatFragmentsGathered: 1, dprnl.StatRxPackets: 1, dprnl.StatRxBytes: 1497})
+			b.want(t, counts{dprnl.StatRxFragments: 1, dprnl.StatFragmentsGathered: 1, dprnl.StatRxPackets: 1, dprnl.StatRxBytes: 1497})
 			for _, p := range seen.Take((*wire.Packet).Tunnelled) {
 				if outer := p.IP[0]; outer.Flags&layers.IPv4MoreFragments != 0 || outer.FragOffset != 0 || outer.Length > mtu {
 					t.Errorf("outer packet %v", p)
