@@ -29,6 +29,7 @@
  * struct dpr_inner - a redirected packet, while it is examined
  * @olen: length of the outer header
  * @marked: the outer header has the marker bit
+ * @routed: the outer header is for this host, and the packet has its input route
  * @offer: it has no DF: a SYN in it is an offer
  * @ce: congestion was experienced on the way between the hosts
  * @sk: the socket it is for, NULL if unknown
@@ -41,6 +42,7 @@
 struct dpr_inner {
 	unsigned int olen;
 	bool marked;
+	bool routed;
 	bool offer;
 	bool ce;
 	struct sock *sk;
@@ -58,37 +60,66 @@ static struct iphdr *dpr_receive_inner(const struct sk_buff *skb,
 }
 
 /*
- * What is not a redirected packet after all is left to the stack if it was
- * not marked (this host's own tunnels), and dropped if it was.
- */
-static unsigned int dpr_receive_refuse(struct dpr_net *dn, struct sk_buff *skb,
-				       const struct dpr_inner *in,
-				       enum dpr_stat why)
-{
-	if (!in->marked) {
-		skb_dst_drop(skb);
-		return NF_ACCEPT;
-	}
-	dpr_stats_inc(dn, why);
-	return NF_DROP;
-}
-
-/*
  * Is it for this host? Keeps the outer header's input route on the packet. One
  * that came out of IPsec has a route already, and a reference to it.
  */
-static bool dpr_receive_local(struct sk_buff *skb)
+static bool dpr_receive_local(struct sk_buff *skb, struct dpr_inner *in)
 {
 	const struct iphdr *outer = ip_hdr(skb);
 
+	if (in->routed)
+		return true;
 	skb_dst_drop(skb);
 	if (ip_route_input_noref(skb, outer->daddr, outer->saddr,
 				 dpr_compat_dscp(outer), skb->dev))
 		return false;
-	if (skb_rtable(skb)->rt_type == RTN_LOCAL)
-		return true;
+	in->routed = skb_rtable(skb)->rt_type == RTN_LOCAL;
+	if (!in->routed)
+		skb_dst_drop(skb);
+	return in->routed;
+}
+
+/*
+ * The same of a segment for a connection that has had one before, by the route
+ * that its socket keeps: what the stack's early demultiplexing does for segments
+ * without tunnel, under the same conditions. It, too, asks for an address of this
+ * host, but not again whether the sender's is credible.
+ */
+static bool dpr_receive_early(struct dpr_net *dn, struct sk_buff *skb,
+			      struct dpr_inner *in)
+{
+	struct dst_entry *dst;
+
+	if (in->routed || !in->refcounted || !sk_fullsock(in->sk) ||
+	    !READ_ONCE(dn->net->ipv4.sysctl_ip_early_demux) ||
+	    !READ_ONCE(dn->net->ipv4.sysctl_tcp_early_demux))
+		return false;
+	dst = rcu_dereference(in->sk->sk_rx_dst);
+	if (!dst || in->sk->sk_rx_dst_ifindex != skb->skb_iif ||
+	    !dst_check(dst, 0) || unlikely(netif_is_l3_slave(skb->dev)) ||
+	    !__ip_dev_find(dn->net, in->local, false))
+		return false;
 	skb_dst_drop(skb);
-	return false;
+	skb_dst_set_noref(skb, dst);
+	in->routed = true;
+	return true;
+}
+
+/*
+ * What is not a redirected packet after all is left to the stack if it was
+ * not marked (this host's own tunnels) or is for another host, and dropped if
+ * not.
+ */
+static unsigned int dpr_receive_refuse(struct dpr_net *dn, struct sk_buff *skb,
+				       struct dpr_inner *in, enum dpr_stat why)
+{
+	if (in->marked && dpr_receive_local(skb, in)) {
+		dpr_stats_inc(dn, why);
+		return NF_DROP;
+	}
+	if (in->routed)
+		skb_dst_drop(skb);
+	return NF_ACCEPT;
 }
 
 /*
@@ -186,6 +217,9 @@ static bool dpr_receive_addresses(struct dpr_net *dn, const struct sk_buff *skb,
 		return true;
 	if (dpr_receive_type(dn, skb, iph->saddr) != RTN_UNICAST)
 		return false;
+	/* Mostly the client talks to the address that the first host sends from. */
+	if (in->marked && iph->daddr == in->first)
+		return true;
 	switch (dpr_receive_type(dn, skb, iph->daddr)) {
 	case RTN_UNICAST:
 		return true;
@@ -361,6 +395,8 @@ static unsigned int dpr_receive_fragment(struct dpr_net *dn,
 					 struct sk_buff *skb,
 					 struct dpr_inner *in)
 {
+	if (!dpr_receive_local(skb, in))
+		return NF_ACCEPT;
 	if (!dpr_receive_addresses(dn, skb, in))
 		return dpr_receive_refuse(dn, skb, in,
 					  DPR_STAT_RX_BAD_ADDRESS);
@@ -402,9 +438,15 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	if (!in->marked && !dpr_service_ours(dn, ntohs(th->dest)))
 		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
 	syn = th->syn && !th->ack;
+	if (syn && !dpr_receive_local(skb, in))
+		return NF_ACCEPT;
 	if (syn && in->offer && dpr_receive_refused(dn, cfg, skb, in))
 		return NF_STOLEN;
 	dpr_receive_lookup(dn, skb, in);
+	if (!dpr_receive_early(dn, skb, in) && !dpr_receive_local(skb, in)) {
+		dpr_receive_put(in);
+		return NF_ACCEPT;
+	}
 	if (!dpr_receive_addresses(dn, skb, in)) {
 		dpr_receive_put(in);
 		return dpr_receive_refuse(dn, skb, in,
@@ -553,10 +595,6 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 
 	if (!in.marked && cfg->marker == DPR_MARKER_FRAGBIT)
 		return NF_ACCEPT;
-	if (!in.marked && !dpr_peer_find(dn, outer->saddr))
-		return NF_ACCEPT;
-	if (!dpr_receive_local(skb))
-		return NF_ACCEPT;
 	if (!dpr_peer_find(dn, in.first))
 		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_STRANGER);
 	if (!dpr_receive_protected(skb))
@@ -571,6 +609,8 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	ecn = __INET_ECN_decapsulate(otos, iph->tos, &in.ce);
 	if (ecn > 1)
 		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_ECN);
+	if (iph->protocol != IPPROTO_TCP && !dpr_receive_local(skb, &in))
+		return NF_ACCEPT;
 	switch (iph->protocol) {
 	case IPPROTO_IPIP:
 		return dpr_receive_returned(dn, cfg, skb, &in);
