@@ -122,16 +122,144 @@ struct dpr_decision {
 	u32 peer;
 };
 
+/**
+ * dpr_policy_estimate - what a peer's load is taken to be now
+ * @view: the peer
+ * @live: our live flows to it now
+ * @estimate: enum dpr_estimate
+ * @connection_load: load that one connection adds
+ *
+ * Return: the load, 0 to DPR_LOAD_MAX.
+ */
+static inline u64 dpr_policy_estimate(const struct dpr_view *view, s32 live,
+				      u32 estimate, u64 connection_load)
+{
+	long long since = (long long)live - view->live_reported;
+	u64 load = view->load, change;
+
+	if (estimate == DPR_ESTIMATE_REPORTED)
+		return load;
+	if (since >= 0) {
+		load += since * connection_load;
+		return load < DPR_LOAD_MAX ? load : DPR_LOAD_MAX;
+	}
+	change = -since * connection_load;
+	return load > change ? load - change : 0;
+}
+
+/**
+ * dpr_policy_usable - may the peer get new connections
+ * @view: the peer
+ * @now: current time
+ * @max_age: age beyond which a report no longer counts
+ */
+static inline bool dpr_policy_usable(const struct dpr_view *view, u32 now,
+				     u32 max_age)
+{
+	return READ_ONCE(view->open) &&
+	       now - READ_ONCE(view->reported) <= max_age;
+}
+
+/*
+ * Load per capacity, with one more connection, in 2^-20. Of two hosts the one
+ * with the smaller key is better off.
+ */
+static inline u64 dpr_policy_key(u64 load, u32 weight)
+{
+	u64 key = (load + 1) << 20;
+
+	return weight == 1 ? key : key / weight;
+}
+
+/* So much of a key orders peers that are equal otherwise. */
+#define DPR_POLICY_TIE	0xff
+
+/* Where a peer stands: of two the one with the smaller number is better. */
+static inline u64 dpr_policy_rank(const struct dpr_view *view)
+{
+	u64 key = dpr_policy_key(view->estimate, view->weight);
+
+	return view->open ? (key & ~(u64)DPR_POLICY_TIE) |
+			    (view->tie & DPR_POLICY_TIE) : ~0ULL;
+}
+
+/* Keeps the order's sums when a peer's view changed. */
+static inline void dpr_policy_count(struct dpr_order *order, struct dpr_view *view)
+{
+	u64 load = view->open ? view->estimate : 0;
+	u32 weight = view->open ? view->weight : 0;
+
+	WRITE_ONCE(order->load, order->load - view->counted_load + load);
+	WRITE_ONCE(order->weight,
+		   order->weight - view->counted_weight + weight);
+	if (weight > order->weight_most)
+		WRITE_ONCE(order->weight_most, weight);
+	view->counted_load = load;
+	view->counted_weight = weight;
+}
+
+/**
+ * dpr_policy_moved - put a peer in its place after its view changed
+ * @order: the peers
+ * @peer: its index
+ *
+ * The matches that it takes part in are held again: one for each doubling of
+ * the number of peers.
+ */
+static inline void dpr_policy_moved(struct dpr_order *order, u32 peer)
+{
+	u64 *rank = order->rank, best = dpr_policy_rank(&order->view[peer]);
+	unsigned long at = order->n + peer, other;
+	u32 *winner = order->winner;
+
+	dpr_policy_count(order, &order->view[peer]);
+	rank[at] = best;
+	WRITE_ONCE(winner[at], peer);
+	while (at > 1) {
+		other = at ^ 1;
+		if (rank[other] < best) {
+			best = rank[other];
+			peer = winner[other];
+		}
+		at /= 2;
+		rank[at] = best;
+		WRITE_ONCE(winner[at], peer);
+	}
+}
+
+/**
+ * dpr_policy_first - the peer that stands first
+ * @order: the peers; there is at least one
+ *
+ * Return: its index. No peer is open if it is not.
+ */
+static inline u32 dpr_policy_first(const struct dpr_order *order)
+{
+	return READ_ONCE(order->winner[1]);
+}
+
+/**
+ * dpr_policy_stale - does a peer whose report is too old stand first
+ * @args: the situation
+ * @order: the peers
+ *
+ * Who asks for a decision then closes the peer's view and asks again.
+ */
+static inline bool dpr_policy_stale(const struct dpr_policy_args *args,
+				    const struct dpr_order *order)
+{
+	const struct dpr_view *first;
+
+	if (!order->n)
+		return false;
+	first = &order->view[dpr_policy_first(order)];
+	return READ_ONCE(first->open) &&
+	       args->now - READ_ONCE(first->reported) > args->max_age;
+}
+
 u64 dpr_policy_load(const u32 metric[DPR_METRICS],
 		    const u32 weight[DPR_METRICS]);
-u64 dpr_policy_estimate(const struct dpr_view *view, s32 live,
-			u32 estimate, u64 connection_load);
-bool dpr_policy_usable(const struct dpr_view *view, u32 now, u32 max_age);
 void dpr_policy_sort(struct dpr_order *order);
-void dpr_policy_moved(struct dpr_order *order, u32 peer);
-u32 dpr_policy_first(const struct dpr_order *order);
-bool dpr_policy_stale(const struct dpr_policy_args *args,
-		      const struct dpr_order *order);
 struct dpr_decision dpr_policy_decide(const struct dpr_policy_args *args,
 				      const struct dpr_order *order);
 enum dpr_stat dpr_policy_refuses(const struct dpr_policy_args *args,

@@ -45,9 +45,9 @@ enum dpr_syn_socket {
 	DPR_SYN_OWNED,	/* this host serves it already */
 };
 
-static enum dpr_syn_socket dpr_syn_socket(struct dpr_net *dn,
-					  const struct sk_buff *skb,
-					  const struct dpr_flow_key *key)
+static __always_inline enum dpr_syn_socket
+dpr_syn_socket(struct dpr_net *dn, const struct sk_buff *skb,
+	       const struct dpr_flow_key *key)
 {
 	enum dpr_syn_socket found;
 	struct sock *sk;
@@ -120,7 +120,7 @@ static void dpr_syn_tell_full(struct dpr_net *dn)
  * and, with rp_filter, asks for the route back, which the peer cannot do in
  * its place.
  */
-static bool dpr_syn_credible(struct sk_buff *skb)
+static __always_inline bool dpr_syn_credible(struct sk_buff *skb)
 {
 	struct in_device *in_dev = __in_dev_get_rcu(skb->dev);
 	const struct iphdr *iph = ip_hdr(skb);
@@ -169,11 +169,10 @@ static u8 dpr_syn_offer(const struct sk_buff *skb, u8 n)
  * Makes the flow and sends the SYN; serves it if there is no room. @offer is
  * the flow's.
  */
-static unsigned int dpr_syn_redirect(struct dpr_net *dn,
-				     const struct dpr_config *cfg,
-				     struct sk_buff *skb,
-				     const struct dpr_segment *seg,
-				     struct dpr_peer *peer, u8 offer)
+static __always_inline unsigned int
+dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
+		 struct sk_buff *skb, const struct dpr_segment *seg,
+		 struct dpr_peer *peer, u8 offer)
 {
 	struct dpr_flow *flow;
 
@@ -244,9 +243,9 @@ static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 }
 
 /* The situation that a policy decides in. Closes what is stale. */
-static struct dpr_policy_args dpr_syn_args(struct dpr_net *dn,
-					   const struct dpr_config *cfg,
-					   u32 policy, __be32 client)
+static __always_inline struct dpr_policy_args
+dpr_syn_args(struct dpr_net *dn, const struct dpr_config *cfg, u32 policy,
+	     __be32 client)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	struct dpr_policy_args args = {
