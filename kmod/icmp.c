@@ -119,8 +119,7 @@ unsigned int dpr_icmp(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_peer *peer;
 
 	if (dpr_icmp_about(skb, 0, IPPROTO_IPIP, &key)) {
-		if (key.address == cfg->address && dpr_peer_find(dn, key.client))
-			dpr_icmp_pmtu(dn, cfg, skb, key.client);
+		dpr_icmp_pmtu(dn, cfg, skb, key.client);
 		return NF_ACCEPT;
 	}
 	if (!dpr_icmp_about(skb, 0, IPPROTO_TCP, &key))

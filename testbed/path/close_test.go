@@ -48,8 +48,12 @@ func TestHalfCloseOfServer(t *testing.T) {
 			t.Errorf("answer %q, %v", got, err)
 		}
 		wantFlow(t, c.a, dprnl.FlowEstablished)
+		time.Sleep(settle) // B looks at the socket, which still waits for the client
 		check(t, k.Close())
 		wantEnded(t, c.a, 1)
+		if st := c.a.stats(t); st.Get(dprnl.StatFlowsAsked) > 0 {
+			t.Error("A had to ask whether the connection is over")
+		}
 	})
 }
 

@@ -6,6 +6,10 @@ package path
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gopacket/gopacket/layers"
@@ -74,4 +78,46 @@ func TestIPsec(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What IPsec takes out of its packets has a route, which is not lost when the
+// packet gets another: the kernel frees all that a change of routes makes void.
+//
+//	R ── switch ── A
+//	      └─────── B
+func TestIPsecRoutes(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		check(t, c.a.Protect(addrA, addrB, netlink.XFRM_MODE_TRANSPORT))
+		check(t, c.b.Protect(addrB, addrA, netlink.XFRM_MODE_TRANSPORT))
+		k := c.raw(t, addrR).talk(c.a, 4000)
+		k.open(t)
+		k.wantServed(t, "B")
+		const changes, some = 200, 50
+		before := routes(t)
+		for range changes {
+			check(t, c.b.Sysctl("net/ipv4/route/flush", "1"))
+			k.wantServed(t, "B") // two segments: one by a new route, one by the socket's
+		}
+		eventually(t, func() error {
+			if n := routes(t) - before; n > some {
+				return fmt.Errorf("%d more routes after %d changes", n, changes)
+			}
+			return nil
+		})
+	})
+}
+
+// routes is how many routes' entries the kernel has, in all namespaces.
+func routes(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/net/stat/rt_cache")
+	check(t, err)
+	lines := strings.Split(string(b), "\n")
+	if len(lines) < 2 || !strings.HasPrefix(lines[0], "entries") {
+		t.Fatalf("rt_cache has %q", b)
+	}
+	n, err := strconv.ParseInt(strings.Fields(lines[1])[0], 16, 64)
+	check(t, err)
+	return int(n)
 }

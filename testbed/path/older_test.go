@@ -46,7 +46,7 @@ func TestOlderPeer(t *testing.T) {
 			}
 		}
 		deadline := time.Now().Add(step)
-		for len(c.a.flows(t)) > 2 {
+		for len(c.a.flows(t)) > 2 || len(kinds[silent.local.Port()]) < 4 {
 			if time.Now().After(deadline) {
 				t.Fatalf("flows %v, questions %v", c.a.flows(t), kinds)
 			}
@@ -56,6 +56,13 @@ func TestOlderPeer(t *testing.T) {
 			for _, q := range p.Take(func(q *wire.Packet) bool { return ownerMessage(q) != nil }) {
 				answer(q)
 			}
+		}
+		// All questions about the silent client were in vain: it stays.
+		time.Sleep(1200 * time.Millisecond)
+		_, err := c.a.dpr.Expire(t.Context(), 0)
+		check(t, err)
+		if n := len(c.a.flows(t)); n != 2 {
+			t.Errorf("%d flows are left, want 2", n)
 		}
 		for _, f := range c.a.flows(t) {
 			if (f.Client != silent.local || f.State != dprnl.FlowEstablished) && (f.Client != kept.local || f.State != dprnl.FlowFin) {
@@ -69,8 +76,8 @@ func TestOlderPeer(t *testing.T) {
 		if got := fmt.Sprint(kinds[kept.local.Port()]); !strings.HasPrefix(got, "[3 1 3") {
 			t.Errorf("questions %s about what is kept", got)
 		}
-		if len(kinds[silent.local.Port()]) == 0 {
-			t.Error("nothing was asked about the silent client")
+		if got := fmt.Sprint(kinds[silent.local.Port()]); got != "[3 1 3 1]" {
+			t.Errorf("questions %s about the silent client, want four", got)
 		}
 	})
 }

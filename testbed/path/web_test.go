@@ -30,6 +30,7 @@ import (
 //	send N     N bytes of pattern
 //	eofsend N  reads to the end, then sends N bytes of pattern and closes
 //	wake N     sends its name after N milliseconds
+//	shut       closes its half, and reads to the end
 //	close      closes
 //	reset      closes with a RST
 type web struct {
@@ -152,9 +153,11 @@ func (w *web) talk(c *net.TCPConn) error {
 		case "send":
 			err = writePattern(c, n)
 		case "eofsend":
-			if _, err = io.Copy(io.Discard, r); err == nil {
+			if err = readAll(r); err == nil {
 				return writePattern(c, n)
 			}
+		case "shut":
+			return errors.Join(c.CloseWrite(), readAll(r))
 		case "reset":
 			return errors.Join(c.SetLinger(0), c.Close())
 		default:
@@ -164,6 +167,11 @@ func (w *web) talk(c *net.TCPConn) error {
 			return err
 		}
 	}
+}
+
+func readAll(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
 }
 
 // A conn is a client's connection.
