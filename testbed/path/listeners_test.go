@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
 
 	"dpr/testbed/path/vnet"
+	"dpr/testbed/path/wire"
 	"dpr/userland/dprnl"
 )
 
@@ -207,15 +209,7 @@ func TestListenersWithProgram(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		c := bareCluster(t, m)
 		for _, on := range []string{"0.0.0.0:80", "10.77.0.12:80"} {
-			w := serveOn(t, c.b.Host, "B", on, func(fd int) error {
-				if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
-					return err
-				}
-				// Loads a byte of the TCP payload, if there is one, and chooses the first.
-				program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 0}, {Code: unix.BPF_RET | unix.BPF_K, K: 0}}
-				return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF,
-					&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
-			})
+			w := serveByProgram(t, c.b.Host, on)
 			c.redirect(t, c.b)
 			r := c.raw(t, netip.AddrFrom4([4]byte{10, 77, 0, byte(210 + len(on))}))
 			for p := range uint16(20) {
@@ -228,6 +222,57 @@ func TestListenersWithProgram(t *testing.T) {
 			}
 			w.stop()
 		}
+	})
+}
+
+// serveByProgram starts a web whose listener is a group of one, in which a program
+// chooses that loads a byte of the TCP payload, if there is one.
+func serveByProgram(t *testing.T, h *vnet.Host, on string) *web {
+	t.Helper()
+	return serveOn(t, h, "B", on, func(fd int) error {
+		program := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 0}, {Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+		return errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
+			unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF,
+				&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}))
+	})
+}
+
+// The same of a SYN for a connection in TIME_WAIT, whose TCP header is so spread
+// over two fragments that it fits nowhere but in memory of another place.
+//
+//	R ── switch ── A
+//	        └───── B
+func TestListenersWithProgramMoveHeader(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := bareCluster(t, m)
+		serveByProgram(t, c.b.Host, "10.77.0.12:80")
+		c.redirect(t, c.b)
+		r := c.raw(t, addrR)
+		k := r.talk(c.a, 4000)
+		k.open(t)
+		k.wantServed(t, "B")
+		k.say(t, "PA", "close\n")
+		k.hear(t, "FA")
+		k.say(t, "FA", "")
+		k.hear(t, "A")
+
+		k.seq += 1 << 20
+		syn := k.segment("S", "")
+		for range 40 {
+			syn.IPOptions = append(syn.IPOptions, layers.IPv4Option{OptionType: 1, OptionLength: 1})
+			syn.Options = append(syn.Options, layers.TCPOption{OptionType: layers.TCPOptionKindNop, OptionLength: 1})
+		}
+		syn.MayFrag = true
+		// 60 bytes of either header, and 24 of TCP: with what the kernel puts before
+		// and behind it fills 512 bytes but 18.
+		tunnel := wire.Tunnel{Src: addrA, Dst: addrB, Marked: m == dprnl.MarkerFragbit, Options: syn.IPOptions}
+		for _, part := range wire.Fragment(syn.Bytes(), 24) {
+			r.send(t, c.b, tunnel.Wrap(part))
+		}
+		k.seq++
+		k.hear(t, "SA")
+		k.say(t, "A", "")
+		k.wantServed(t, "B")
 	})
 }
 
