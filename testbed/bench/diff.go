@@ -23,8 +23,12 @@ type CompareOptions struct {
 	Threshold float64 // what counts as slower, for instance 0.01 for 1 %
 	Rounds    int     // boots of each, in turn
 	Kernel    string  // of the guests, as in lab.Config; default 6.1
-	Stdout    io.Writer
-	Progress  io.Writer
+	// Serving has the host that redirects take part itself.
+	Serving bool
+	// PossibleCPUs is how many processors the guests' kernel makes room for; 0: one.
+	PossibleCPUs int
+	Stdout       io.Writer
+	Progress     io.Writer
 }
 
 // ErrSlower is returned by Compare if the new module is slower than the old one,
@@ -42,6 +46,9 @@ var comparePlan = wire.Plan{
 func Compare(ctx context.Context, o CompareOptions) (err error) {
 	if o.Threshold <= 0 || o.Rounds < 1 {
 		return fmt.Errorf("bench-diff: threshold %v, %d rounds: want both above 0", o.Threshold, o.Rounds)
+	}
+	if err := checkPossible(o.PossibleCPUs); err != nil {
+		return fmt.Errorf("bench-diff: %w", err)
 	}
 	tmp, err := os.MkdirTemp("", "dpr-bench-diff-")
 	if err != nil {
@@ -68,9 +75,11 @@ func Compare(ctx context.Context, o CompareOptions) (err error) {
 
 // measure boots guests with either module in turn.
 func (o CompareOptions) measure(ctx context.Context, base string) (_ []change, err error) {
+	plan := comparePlan
+	plan.PossibleCPUs, plan.Serving = o.PossibleCPUs, o.Serving
 	var sides [2]*lab.Solo
 	for i, source := range []string{base, ""} {
-		c, err := guestConfig(o.Kernel, source, comparePlan, o.Progress)
+		c, err := guestConfig(o.Kernel, source, plan, o.Progress)
 		if err != nil {
 			return nil, err
 		}

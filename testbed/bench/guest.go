@@ -24,8 +24,12 @@ func guestConfig(kernel, source string, plan wire.Plan, progress io.Writer) (lab
 	if err != nil {
 		return lab.SoloConfig{}, fmt.Errorf("writing the guest's plan: %w", err)
 	}
+	params := ""
+	if plan.PossibleCPUs > 0 {
+		params = fmt.Sprintf("possible_cpus=%d", plan.PossibleCPUs)
+	}
 	return lab.SoloConfig{
-		Kernel: kernel, Memory: guestMemory, Init: "./testbed/bench/guest",
+		Kernel: kernel, Params: params, Memory: guestMemory, Init: "./testbed/bench/guest",
 		Programs: []string{"/usr/sbin/ipvsadm", "/usr/sbin/nft"},
 		Modules: []string{
 			"dummy", "ipip", "nf_conntrack", "ip_vs", "ip_vs_lc", "nf_tables",

@@ -20,6 +20,7 @@ func (o Options) nativePlan(p wire.Plan) wire.Plan {
 	if len(p.Flows) == 0 {
 		p.Flows = []int{ratioFlows}
 	}
+	p.PossibleCPUs = 0
 	p.Profile, p.Memory, p.Median, p.Rounds = false, false, true, nativeRounds
 	return p
 }

@@ -582,6 +582,10 @@ func TestPlan(t *testing.T) {
 	if err != nil || p.PeerFlows != 100_000 || len(p.Systems) != 4 {
 		t.Errorf("got %+v, %v", p, err)
 	}
+	p, err = Options{Flows: ShortFlows, Peers: ShortPeers, PossibleCPUs: 512, Serving: true}.plan()
+	if err != nil || p.PossibleCPUs != 512 || !p.Serving {
+		t.Errorf("a large machine: got %+v, %v", p, err)
+	}
 	p, err = Options{Flows: []int{500_000}, Peers: ShortPeers, Short: true}.plan()
 	if err != nil || p.PeerFlows != 500_000 || len(p.Systems) != 2 {
 		t.Errorf("short: got %+v, %v", p, err)
@@ -597,6 +601,8 @@ func TestPlan(t *testing.T) {
 		{Options{Flows: []int{MaxFlows + 1}, Peers: []int{3}}, "8000001 flows"},
 		{Options{Flows: []int{1}, Peers: []int{-3}}, "-3 peers"},
 		{Options{Flows: []int{1}, Peers: []int{5000}}, "5000 peers"},
+		{Options{Flows: []int{1}, Peers: []int{3}, PossibleCPUs: -1}, "-1 possible"},
+		{Options{Flows: []int{1}, Peers: []int{3}, PossibleCPUs: 513}, "513 possible"},
 	} {
 		if _, err := tt.o.plan(); err == nil || !strings.Contains(err.Error(), tt.names) {
 			t.Errorf("%+v: error %v does not name %q", tt.o, err, tt.names)

@@ -20,13 +20,18 @@ import (
 
 // Options says what the bench measures.
 type Options struct {
-	Kernel string   // of the guests, as in lab.Config; default 6.1
-	Flows  []int    // sizes of the routing table, rising
-	Peers  []int    // numbers of peers
-	Short  bool     // dpr and IPVS-TUN only
-	Parts  []string // of Parts; what is left out is not measured
-	Strict bool     // a target that is missed or not measured is an error
-	Dir    string   // where bench.json and the page's directory bench go
+	Kernel string // of the guests, as in lab.Config; default 6.1
+	Flows  []int  // sizes of the routing table, rising
+	Peers  []int  // numbers of peers
+	// Serving has the host that redirects take part itself.
+	Serving bool
+	// PossibleCPUs is how many processors the guest's kernel makes room for where
+	// instructions are counted; 0: one.
+	PossibleCPUs int
+	Short        bool     // dpr and IPVS-TUN only
+	Parts        []string // of Parts; what is left out is not measured
+	Strict       bool     // a target that is missed or not measured is an error
+	Dir          string   // where bench.json and the page's directory bench go
 
 	Lab         string   // name of the lab of whole connections
 	LoadCommand []string // program that calls load.Serve
@@ -91,7 +96,11 @@ func (o Options) plan() (wire.Plan, error) {
 			return wire.Plan{}, fmt.Errorf("bench: part %q: want some of %s", part, strings.Join(Parts, ", "))
 		}
 	}
+	if err := checkPossible(o.PossibleCPUs); err != nil {
+		return wire.Plan{}, fmt.Errorf("bench: %w", err)
+	}
 	p := wire.Plan{
+		PossibleCPUs: o.PossibleCPUs, Serving: o.Serving,
 		Systems: []string{wire.DPR, wire.Tun, wire.DR, wire.NAT}, PeerSystems: []string{wire.DPR, wire.Tun},
 		Flows: o.Flows, Peers: o.Peers, PeerFlows: nearest(o.Flows, peerFlows), Packets: packets,
 		Host: true, Profile: true, Memory: true,
@@ -144,6 +153,16 @@ func Run(ctx context.Context, o Options) error {
 	fmt.Fprintf(o.Stdout, "\nIt took %.0f s. Figures in %s, plots and the rest in %s.\n", r.Seconds, file, filepath.Join(page, "index.html"))
 	if o.Strict && !r.allMet() {
 		return ErrMissed
+	}
+	return nil
+}
+
+// maxPossible is what Debian's kernels for x86-64 are built for.
+const maxPossible = 512
+
+func checkPossible(cpus int) error {
+	if cpus < 0 || cpus > maxPossible {
+		return fmt.Errorf("%d possible processors: want 1 to %d", cpus, maxPossible)
 	}
 	return nil
 }

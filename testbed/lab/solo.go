@@ -26,6 +26,7 @@ import (
 // SoloConfig says what a guest by itself is made of: one kernel, one program.
 type SoloConfig struct {
 	Kernel   string            // as in Config, or KernelUML, KernelUMLDebug
+	Params   string            // what its kernel's command line says besides, under QEMU
 	Memory   int               // MiB, at least MinMemory
 	CPUs     int               // default: 1, which is all that a user-mode kernel has
 	Init     string            // package, below Source, of the program that is its first process
@@ -103,7 +104,7 @@ func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 	if s.dir, err = os.MkdirTemp(cache, "new-*"); err != nil {
 		return nil, fmt.Errorf("making a directory for a guest: %w", err)
 	}
-	s.machine = machine{kernel: s.Kernel.Image, initrd: filepath.Join(s.dir, "initrd"), memory: c.Memory + s.Kernel.Overhead, cpus: sc.CPUs}
+	s.machine = machine{kernel: s.Kernel.Image, params: sc.Params, initrd: filepath.Join(s.dir, "initrd"), memory: c.Memory + s.Kernel.Overhead, cpus: sc.CPUs}
 	if s.image, err = s.build(ctx, sc); err != nil {
 		return nil, err
 	}

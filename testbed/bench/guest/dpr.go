@@ -23,7 +23,7 @@ type balancer interface {
 }
 
 // dprBalancer is dpr.
-type dprBalancer struct{}
+type dprBalancer struct{ serving bool }
 
 func (dprBalancer) name() string      { return wire.DPR }
 func (dprBalancer) modules() []string { return []string{"dpr"} }
@@ -35,8 +35,16 @@ const dprFile = "/lib/modules/dpr.ko"
 // longTime keeps reports and flows valid: a guest's clock may run fast.
 const longTime = 100 * time.Hour
 
-// start has this host drain, so that every connection is redirected.
-func (dprBalancer) start(ctx context.Context, peers, flows int) (err error) {
+// Every live flow counts as so much load of this host, which is therefore worse
+// off than any peer, and a peer with no flow yet has so many times its capacity.
+const (
+	ownFlowLoad  = 1000
+	peerCapacity = 100
+)
+
+// start has this host drain, or be the one with the highest load, so that every
+// connection is redirected.
+func (d dprBalancer) start(ctx context.Context, peers, flows int) (err error) {
 	if err := insertFile(dprFile, ""); err != nil {
 		return err
 	}
@@ -46,15 +54,20 @@ func (dprBalancer) start(ctx context.Context, peers, flows int) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	policy, state, most, long := dprnl.PolicyLowest, dprnl.StateDraining, uint32(flows), longTime
+	weight, redirected, capacity := uint32(1), uint32(0), uint32(1)
+	if d.serving {
+		state, redirected, capacity = dprnl.StateActive, ownFlowLoad, peerCapacity
+	}
 	err = c.SetConfig(ctx, dprnl.ConfigUpdate{
 		Address: &address, Policy: &policy, State: &state, MaxFlows: &most, ReportMaxAge: &long,
+		MaxLoad: new(uint64), WeightConnections: &weight, WeightRedirected: &redirected,
 		TimeoutSyn: &long, TimeoutEstablished: &long, TimeoutFin: &long, TimeoutRst: &long,
 	})
 	if err != nil {
 		return err
 	}
 	for i := range peers {
-		if err := c.SetPeer(ctx, dprnl.PeerUpdate{Address: peerAddress(i), Metrics: &dprnl.Metrics{}}); err != nil {
+		if err := c.SetPeer(ctx, dprnl.PeerUpdate{Address: peerAddress(i), Metrics: &dprnl.Metrics{}, Weight: &capacity}); err != nil {
 			return err
 		}
 	}

@@ -145,7 +145,7 @@ func TestStride(t *testing.T) {
 }
 
 func TestBalancerOf(t *testing.T) {
-	if _, err := balancerOf("lvs"); err == nil || !strings.Contains(err.Error(), "lvs") {
+	if _, err := balancerOf("lvs", false); err == nil || !strings.Contains(err.Error(), "lvs") {
 		t.Errorf("error %v does not name the system", err)
 	}
 }

@@ -17,11 +17,11 @@ type ipvsBalancer struct {
 	forward string // option of ipvsadm
 }
 
-// balancerOf returns the system called name.
-func balancerOf(name string) (balancer, error) {
+// balancerOf returns the system called name. A host of dpr may be serving, too.
+func balancerOf(name string, serving bool) (balancer, error) {
 	switch name {
 	case wire.DPR:
-		return dprBalancer{}, nil
+		return dprBalancer{serving}, nil
 	case wire.Tun:
 		return ipvsBalancer{name, "-i"}, nil
 	case wire.DR:

@@ -8,7 +8,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -41,6 +43,9 @@ func (m *meter) all(ctx context.Context) error {
 	if err := solo.ReadPlan(wire.PlanPath, &m.plan); err != nil {
 		return err
 	}
+	if err := checkProcessors(m.plan.PossibleCPUs); err != nil {
+		return err
+	}
 	m.sizes = map[string]float64{}
 	if err := buildNetwork(m.plan.Peers); err != nil {
 		return err
@@ -55,6 +60,22 @@ func (m *meter) all(ctx context.Context) error {
 		if err := m.host(ctx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkProcessors returns an error unless the kernel makes room for that many
+// processors: it heeds no more than it was built for.
+func checkProcessors(want int) error {
+	if want <= 1 {
+		return nil
+	}
+	b, err := os.ReadFile("/sys/devices/system/cpu/possible")
+	if err != nil {
+		return fmt.Errorf("reading how many processors there could be: %w", err)
+	}
+	if got := strings.TrimSpace(string(b)); got != fmt.Sprintf("0-%d", want-1) {
+		return fmt.Errorf("processors %s are possible, want 0-%d", got, want-1)
 	}
 	return nil
 }

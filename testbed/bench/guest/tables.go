@@ -22,7 +22,7 @@ func (m *meter) tables(ctx context.Context) error {
 			systems, flows = m.plan.Systems, m.plan.Flows
 		}
 		for _, name := range systems {
-			b, err := balancerOf(name)
+			b, err := balancerOf(name, m.plan.Serving)
 			if err != nil {
 				return err
 			}

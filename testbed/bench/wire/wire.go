@@ -22,6 +22,12 @@ type Plan struct {
 	// Packets is how many packets a figure is the mean of. SYNs and FINs are
 	// each of another connection.
 	Packets int `json:"packets"`
+	// Serving has the host take part itself: it asks for its own load at each SYN,
+	// which is then always the highest.
+	Serving bool `json:"serving"`
+	// PossibleCPUs is how many processors the guest's kernel makes room for, as on a
+	// large server, though one is there; 0: as many as are there.
+	PossibleCPUs int `json:"possible_cpus"`
 	// Memory has the tables' memory measured, and those left out that the guest's
 	// does not hold.
 	Memory bool `json:"memory"`
