@@ -26,7 +26,7 @@ struct dpr_ask_message {
 	u8 kind;
 	u8 zero;
 	__sum16 check;
-	u32 nonce;
+	__be32 nonce;
 	struct dpr_flow_key key;
 };
 
@@ -80,7 +80,7 @@ bool dpr_ask_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	msg = skb_put_zero(skb, sizeof(*msg));
 	msg->magic = htonl(DPR_ASK_MAGIC);
 	msg->kind = kind;
-	msg->nonce = nonce;
+	msg->nonce = htonl(nonce);
 	msg->key = *key;
 	msg->check = dpr_ask_check(msg);
 	skb->protocol = htons(ETH_P_IP);
@@ -110,8 +110,9 @@ static void dpr_ask_answer(struct dpr_net *dn, const struct dpr_config *cfg,
 		       DPR_ASK_CLAIM : 0;
 	else
 		kind = dpr_ended_state(dn, &msg->key, skb->skb_iif);
-	if (kind && dpr_ask_send(dn, cfg, skb->dev, peer, kind, msg->nonce,
-				 &msg->key) && kind == DPR_ASK_CLAIM)
+	if (kind && dpr_ask_send(dn, cfg, skb->dev, peer, kind,
+				 ntohl(msg->nonce), &msg->key) &&
+	    kind == DPR_ASK_CLAIM)
 		dpr_stats_inc(dn, DPR_STAT_OWNER_CLAIMED);
 }
 
@@ -130,8 +131,9 @@ static void dpr_ask_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct sk_buff *skb, struct dpr_peer *peer,
 			    const struct dpr_ask_message *msg)
 {
-	dpr_stats_inc(dn, dpr_owner_claimed(dn, cfg, peer, msg->nonce,
-					    &msg->key, skb->skb_iif) ?
+	dpr_stats_inc(dn, dpr_owner_claimed(dn, cfg, peer,
+					    ntohl(msg->nonce), &msg->key,
+					    skb->skb_iif) ?
 			  DPR_STAT_OWNER_FOUND : DPR_STAT_RX_OWNER_REFUSED);
 }
 
@@ -177,7 +179,7 @@ enum dpr_stat dpr_ask_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	case DPR_ASK_ENDED:
 	case DPR_ASK_TIME_WAIT:
 		flow = dpr_flow_find(dn, &msg->key);
-		if (dpr_flow_is(flow, peer, msg->nonce) &&
+		if (dpr_flow_is(flow, peer, ntohl(msg->nonce)) &&
 		    (msg->kind == DPR_ASK_CLAIM || dpr_flow_believes(flow)))
 			dpr_ask_flow(dn, flow, msg);
 		else if (msg->kind == DPR_ASK_CLAIM)

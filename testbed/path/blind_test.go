@@ -134,7 +134,7 @@ func TestEndedForged(t *testing.T) {
 			b := make([]byte, 24)
 			copy(b, "DPRo")
 			b[4] = kind
-			binary.NativeEndian.PutUint32(b[8:], number)
+			binary.BigEndian.PutUint32(b[8:], number)
 			copy(b[12:], addrR.AsSlice())
 			copy(b[16:], addrA.AsSlice())
 			binary.BigEndian.PutUint16(b[20:], client)
