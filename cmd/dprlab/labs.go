@@ -38,6 +38,7 @@ func upFlags() []cli.Flag {
 		&cli.IntFlag{Name: "clients", Value: 6, Usage: fmt.Sprintf("`N` clients, 0 to %d", lab.MaxClients)},
 		&cli.StringFlag{Name: "kernel", Value: "6.1", Usage: "`VERSION` of the servers' kernel: a series, such as 6.12, or a release"},
 		&cli.IntFlag{Name: "memory", Value: 384, Usage: "`MIB` of memory of each server"},
+		&cli.IntFlag{Name: "cpus", Value: 1, Usage: fmt.Sprintf("`N` processors of each server, 1 to %d", lab.MaxCPUs)},
 		&cli.BoolFlag{Name: "no-dpr", Usage: "servers without dpr"},
 		&cli.StringFlag{Name: "policy", Usage: "dpr's `POLICY`, else its own default"},
 		&cli.StringFlag{Name: "hash", Usage: "dpr's `HASH`, else its own default"},
@@ -51,7 +52,7 @@ func upFlags() []cli.Flag {
 }
 
 func up(c *cli.Context) error {
-	for _, name := range []string{"servers", "clients", "memory"} {
+	for _, name := range []string{"servers", "clients", "memory", "cpus"} {
 		if n := c.Int(name); n < 0 || n == 0 && name != "clients" {
 			return fmt.Errorf("up: --%s %d: too few", name, n)
 		}
@@ -64,7 +65,7 @@ func up(c *cli.Context) error {
 	defer stop()
 	_, err := lab.Up(ctx, lab.Config{
 		Name: labName(c), Servers: c.Int("servers"), Clients: clients,
-		Kernel: c.String("kernel"), Memory: c.Int("memory"), NoDPR: c.Bool("no-dpr"),
+		Kernel: c.String("kernel"), Memory: c.Int("memory"), CPUs: c.Int("cpus"), NoDPR: c.Bool("no-dpr"),
 		DPR: lab.DPRConfig{
 			Policy: c.String("policy"), Hash: c.String("hash"), Estimate: c.String("estimate"),
 			Marker: c.String("marker"), Orphans: c.String("orphans"), MaxLoad: c.Uint64("max-load"),

@@ -14,6 +14,7 @@ const (
 	MaxServers = 80
 	MaxClients = 100
 	MinMemory  = 192 // MiB
+	MaxCPUs    = 8   // the debug kernel has no room for more
 )
 
 // Config says what lab to bring up. The zero value is three servers and six
@@ -24,6 +25,7 @@ type Config struct {
 	Clients int    // 0 to MaxClients; default 6, none if negative
 	Kernel  string // series ("6.1", "6.12"), release, "newest" or "debug"; default "6.1"
 	Memory  int    // MiB of each guest, at least MinMemory; default 384
+	CPUs    int    // processors of each guest, 1 to MaxCPUs; default 1
 
 	// NoDPR boots servers without dpr.ko, the daemons and dprctl; DPR is what
 	// /etc/dpr/dpr.toml says where there is dpr.
@@ -89,6 +91,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Memory == 0 {
 		c.Memory = 384
 	}
+	if c.CPUs == 0 {
+		c.CPUs = 1
+	}
 	if c.Progress == nil {
 		c.Progress = io.Discard
 	}
@@ -102,6 +107,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("%d clients: want at most %d", c.Clients, MaxClients)
 	case c.Memory < MinMemory:
 		return c, fmt.Errorf("memory of %d MiB: want at least %d", c.Memory, MinMemory)
+	case c.CPUs < 1 || c.CPUs > MaxCPUs:
+		return c, fmt.Errorf("%d processors: want 1 to %d", c.CPUs, MaxCPUs)
 	case !kernelRule.MatchString(c.Kernel):
 		return c, fmt.Errorf("kernel %q: want a series such as 6.1, a release such as 6.1.0-56-cloud-amd64, newest or debug", c.Kernel)
 	case c.Link != "" && !linkRule.MatchString(c.Link):

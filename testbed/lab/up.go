@@ -104,7 +104,7 @@ func bringUp(ctx context.Context, c Config, p *progress) (*Lab, error) {
 // prepare finds the kernel, builds the programs and the module, and makes the
 // initramfs.
 func (l *Lab) prepare(ctx context.Context, c Config, p *progress) (machine, error) {
-	m := machine{initrd: filepath.Join(workDir(c.Name), "initrd"), memory: c.Memory}
+	m := machine{initrd: filepath.Join(workDir(c.Name), "initrd"), memory: c.Memory, cpus: c.CPUs}
 	k, err := chooseKernel(ctx, c, p)
 	if err != nil {
 		return m, err

@@ -19,7 +19,7 @@ guest() { bin/dprlab exec --name $lab s1 -- "$@" </dev/null; }
 # boot KERNEL: a fresh guest with the tests' program.
 boot() {
 	bin/dprlab down --name $lab >/dev/null 2>&1 || :
-	bin/dprlab up --name $lab --servers 1 --clients 0 --memory 640 --kernel "$1" 2>/dev/null
+	bin/dprlab up --name $lab --servers 1 --clients 0 --memory 640 --cpus 2 --kernel "$1" 2>/dev/null
 	for service in nginx dpr-broadcast dpr-receive dpr-cleanup; do
 		guest svc stop $service
 	done

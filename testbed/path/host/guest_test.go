@@ -31,6 +31,8 @@ const (
 	makeTimeout = 2 * time.Hour
 	// memory of the guest in MiB: 64 network namespaces and transfers of 10 MB.
 	memory = 640
+	// cpus of the guest: the tests run on one, the other comes and goes.
+	cpus = 2
 	// program and module are the tests and dpr.ko in the guest.
 	program = "/tmp/path.test"
 	module  = "/lib/modules/dpr.ko"
@@ -126,7 +128,7 @@ func boot(ctx context.Context, t *testing.T, kernel string) *lab.Lab {
 	down()
 	ctx, cancel := context.WithTimeout(ctx, makeTimeout)
 	defer cancel()
-	l, err := lab.Up(ctx, lab.Config{Name: labName, Servers: 1, Clients: -1, Kernel: kernel, Memory: memory, Progress: os.Stderr})
+	l, err := lab.Up(ctx, lab.Config{Name: labName, Servers: 1, Clients: -1, Kernel: kernel, Memory: memory, CPUs: cpus, Progress: os.Stderr})
 	if err != nil {
 		t.Fatal("bring the lab up:", err)
 	}
