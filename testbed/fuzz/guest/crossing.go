@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -142,18 +143,59 @@ type traffic struct {
 }
 
 // shapes are the flags of the segments, as often as they come: what begins flows,
-// what moves them on, and what ends them.
-var shapes = []byte{2, 2, 2, 16, 16, 16, 17, 4}
+// what moves them on, what speaks of an end; and the serving host's messages that
+// do end them.
+var shapes = []byte{syn, syn, syn, 16, 16, 16, 17, 4, byEnd, byEnd, byEnd, byEnd}
 
-// packet writes a segment. Its numbers are near those of all others of the
-// connection, so that every end is plausible.
+const (
+	syn   = 2
+	byEnd = 0xff // no flags, but a message
+	// isn is the sequence number of nearly all SYNs.
+	isn = 1000
+)
+
+// packet writes a segment, or a message of a peer.
 func (t *traffic) packet(b []byte) []byte {
 	if t.left == 0 {
 		t.left, t.to = 1+t.IntN(8), uint16(t.IntN(crossed))
 	}
 	t.left--
-	from := netip.AddrPortFrom(clients.Addr(), 1024+t.to)
-	return rawip.TCP(b, from, netip.AddrPortFrom(address, ports[0]), shapes[t.IntN(len(shapes))], 1000+t.Uint32N(1000), 1+t.Uint32N(1000))
+	from, to := netip.AddrPortFrom(clients.Addr(), 1024+t.to), netip.AddrPortFrom(address, ports[0])
+	seq := isn + t.Uint32N(1000)
+	switch flags := shapes[t.IntN(len(shapes))]; flags {
+	case byEnd:
+		return endMessage(b, peerAddress(t.IntN(peers)), from, to, endedKinds[t.IntN(len(endedKinds))])
+	case syn:
+		if t.IntN(64) > 0 { // else a new connection of the same ports
+			seq = isn
+		}
+		fallthrough
+	default:
+		return rawip.TCP(b, from, to, flags, seq, 1+t.Uint32N(1000))
+	}
+}
+
+// endedKinds are the messages by which the serving host says that a connection has
+// no socket any more, or one in TIME_WAIT (docs/protocol.md).
+var endedKinds = []byte{4, 5}
+
+// endMessage writes such a message, in the tunnel.
+func endMessage(b []byte, peer netip.Addr, client, service netip.AddrPort, kind byte) []byte {
+	const outer, inner, length = 20, 20, 24
+	b = b[:outer+inner+length]
+	m := b[outer+inner:]
+	clear(m)
+	copy(m, "DPRo")
+	m[4] = kind
+	binary.BigEndian.PutUint32(m[8:], isn)
+	from, to := client.Addr().As4(), service.Addr().As4()
+	copy(m[12:], from[:])
+	copy(m[16:], to[:])
+	binary.BigEndian.PutUint16(m[20:], client.Port())
+	binary.BigEndian.PutUint16(m[22:], service.Port())
+	binary.BigEndian.PutUint16(m[6:], rawip.Checksum(m))
+	rawip.Header(b[outer:], peer, service.Addr(), 253, 0)
+	return rawip.Header(b, peer, service.Addr(), unix.IPPROTO_IPIP, 0xc000) // DF, and the marker
 }
 
 // operate does operations until the time is over.
@@ -199,13 +241,14 @@ func (x *crossing) reload(ctx context.Context) error {
 	return x.redirect(ctx)
 }
 
-// begun adds the flows that the module has begun since it was loaded.
+// begun adds the flows that the module has begun and ended since it was loaded.
 func (x *crossing) begun(ctx context.Context) error {
 	s, err := x.c.Stats(ctx)
 	if err != nil {
 		return err
 	}
 	x.r.Began += s.Get(dprnl.StatRedirected)
+	x.r.Ended += s.Get(dprnl.StatFlowsEnded)
 	return nil
 }
 
@@ -215,8 +258,8 @@ func (x *crossing) settled(ctx context.Context) error {
 	if err := x.begun(ctx); err != nil {
 		return err
 	}
-	if x.r.Began == 0 {
-		return x.fail("no flow began")
+	if x.r.Began == 0 || x.r.Ended == 0 {
+		return x.fail("%d flows began, %d ended by their peers' word", x.r.Began, x.r.Ended)
 	}
 	time.Sleep(settle)
 	for _, empty := range []bool{false, true} {

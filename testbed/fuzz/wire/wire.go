@@ -98,6 +98,7 @@ type CrossingResults struct {
 	Packets    uint64         `json:"packets"`    // of all of them
 	Operations map[string]int `json:"operations"` // beside them, how often each
 	Began      uint64         `json:"began"`      // flows, over all loads of the module
+	Ended      uint64         `json:"ended"`      // of them, because their peers said so
 	Loads      int            `json:"loads"`      // of the module
 }
 
