@@ -44,6 +44,8 @@ func TestHalfCloseOfServer(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		c := newCluster(t, m)
 		k := connect(t, c.c, c.a.service())
+		k.wantServed(t, "B")
+		time.Sleep(settle) // B makes room for notes, with the first connection
 		if got, err := k.ask("close"); !errors.Is(err, io.EOF) {
 			t.Errorf("answer %q, %v", got, err)
 		}

@@ -62,7 +62,8 @@ func TestProcessorsComeAndGo(t *testing.T) {
 // goes on.
 func spin(t *testing.T, threads int) {
 	var stop atomic.Bool
-	t.Cleanup(func() { stop.Store(true) })
+	most := runtime.GOMAXPROCS(threads + 1)
+	t.Cleanup(func() { stop.Store(true); runtime.GOMAXPROCS(most) })
 	for range threads {
 		go func() {
 			runtime.LockOSThread() // which ends with this function: nobody else is nice

@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +50,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "the guest needs two processors:", err)
 		os.Exit(1)
 	}
+	runtime.GOMAXPROCS(1)
 	os.Exit(m.Run())
 }
 

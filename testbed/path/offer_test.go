@@ -140,17 +140,20 @@ func TestOfferTaken(t *testing.T) {
 				t.Errorf("%d SYNs came to B and D, want %d", got, n)
 			}
 			seen := 0
-			for _, p := range link.Take((*wire.Packet).Tunnelled) {
-				switch {
-				case offered(p):
-					seen++
-				case p.IP[0].Flags&layers.IPv4DontFragment == 0:
-					t.Errorf("no DF: %v", p)
+			eventually(t, func() error {
+				for _, p := range link.Take((*wire.Packet).Tunnelled) {
+					switch {
+					case offered(p):
+						seen++
+					case p.IP[0].Flags&layers.IPv4DontFragment == 0:
+						t.Errorf("no DF: %v", p)
+					}
 				}
-			}
-			if seen != n {
-				t.Errorf("%d offers seen, want %d", seen, n)
-			}
+				if seen != n {
+					return fmt.Errorf("%d offers seen, want %d", seen, n)
+				}
+				return nil
+			})
 		}
 	})
 }
