@@ -226,9 +226,7 @@ func TestOfferRefusedTwice(t *testing.T) {
 			if refused != 2*n || taken != n {
 				t.Errorf("%d refused and %d taken, want %d and %d", refused, taken, 2*n, n)
 			}
-			if got := link.Take(firm); len(got) != n {
-				t.Errorf("%d SYNs that must be taken, want %d", len(got), n)
-			}
+			gather(t, link, n, firm)
 		}
 		o.refusing(t, o.b)
 		o.refusing(t, o.d)

@@ -6,6 +6,7 @@ package path
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
@@ -73,6 +74,21 @@ func silence(t *testing.T, e *wire.Endpoint, match func(*wire.Packet) bool) {
 	for _, p := range e.Take(match) {
 		t.Errorf("unexpected packet: %v", p)
 	}
+}
+
+// gather waits for n packets that match, and fails the test if there are more.
+func gather(t *testing.T, e *wire.Endpoint, n int, match func(*wire.Packet) bool) (got []*wire.Packet) {
+	t.Helper()
+	eventually(t, func() error {
+		if got = append(got, e.Take(match)...); len(got) < n {
+			return fmt.Errorf("%d packets, want %d", len(got), n)
+		}
+		return nil
+	})
+	if len(got) > n {
+		t.Errorf("%d packets, want %d", len(got), n)
+	}
+	return got
 }
 
 // A talk is a TCP connection that the test speaks itself, packet by packet.
