@@ -52,6 +52,12 @@ void dpr_peer_teardown(struct dpr_net *dn)
 	for (i = 0; i < DPR_PEER_BUCKETS; i++)
 		hlist_for_each_entry_safe(peer, next, &dn->peers[i], node)
 			dpr_peer_put(peer);
+	/*
+	 * A route by IPsec is counted in the namespace, and must not outlive it;
+	 * nor that of a peer that was deleted a moment ago.
+	 */
+	if (rcu_access_pointer(dn->table))
+		rcu_barrier();
 	kvfree(rcu_dereference_protected(dn->table, true));
 	kvfree(dn->peers);
 }
