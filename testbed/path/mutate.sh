@@ -68,6 +68,7 @@ found_by_path() {
 # found_by_races: does the kernel complain when two processors race?
 found_by_races() {
 	bin/dprlab down --name $lab >/dev/null 2>&1 || :
+	rm -f "$work/tree/out/enemy.json" # of another mistake
 	(cd "$work/tree" && "$root/bin/dprlab" enemy --name $lab --parts races --seconds 60) >"$work/out" 2>&1 || :
 	why=$(grep -m 1 -E 'corruption|BUG|WARNING|KASAN|Oops' "$work/out" || :)
 	grep -q '"complaints": *[1-9]' "$work/tree/out/enemy.json"
