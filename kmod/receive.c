@@ -124,11 +124,15 @@ static unsigned int dpr_receive_refuse(struct dpr_net *dn, struct sk_buff *skb,
 
 /*
  * Does IPsec let the outer packet in? Afterwards its protection is spent: the
- * client's packet inside had none, and is judged by itself.
+ * client's packet inside had none, and is judged by itself. Only the route knows
+ * whether it came by a device without policy (disable_policy).
  */
-static bool dpr_receive_protected(struct sk_buff *skb)
+static bool dpr_receive_protected(struct sk_buff *skb, struct dpr_inner *in)
 {
-	return xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb);
+	if (likely(xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb)))
+		return true;
+	return dpr_receive_local(skb, in) &&
+	       xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb);
 }
 
 /* RFC 791: is there a whole, valid header, and all that it promises? */
@@ -597,7 +601,7 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	if (!dpr_peer_find(dn, in.first))
 		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_STRANGER);
-	if (!dpr_receive_protected(skb))
+	if (!dpr_receive_protected(skb, &in))
 		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_POLICY);
 	outer = ip_hdr(skb);
 	if (ip_is_fragment(outer) || !dpr_receive_valid(skb, &in))

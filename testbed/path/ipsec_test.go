@@ -80,6 +80,41 @@ func TestIPsec(t *testing.T) {
 	}
 }
 
+// A device that asks for no policy (disable_policy) is not asked about: what comes
+// by it plain is taken, though the policy wants such packets protected.
+//
+//	C, R (as A) ── switch ── A
+//	                  └───── B
+func TestIPsecDeviceWithoutPolicy(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		check(t, c.b.Protect(addrB, addrA, netlink.XFRM_MODE_TRANSPORT))
+		r := c.raw(t, addrR)
+		outer := wire.Tunnel{Src: addrA, Dst: addrB, Marked: m == dprnl.MarkerFragbit}
+		b := c.b.meter(t)
+		syn := func(port uint16) {
+			t.Helper()
+			s := wire.Segment{Src: addrPort(addrR, port), Dst: c.a.service(), Flags: "S", Seq: 1}
+			r.send(t, c.b, outer.Wrap(s.Bytes()))
+		}
+		refused := counts{}
+		if m == dprnl.MarkerFragbit {
+			refused[dprnl.StatRxPolicy] = 1 // without mark it is left to the stack, which drops it
+		}
+		syn(4000)
+		silence(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.Dst() == addrR })
+		b.want(t, refused)
+
+		check(t, c.b.Sysctl("net/ipv4/conf/"+eth+"/disable_policy", "1"))
+		check(t, c.b.Sysctl("net/ipv4/route/flush", "1"))
+		b = c.b.meter(t)
+		syn(4001)
+		await(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.TCP.SYN && p.TCP.ACK && p.TCP.DstPort == 4001 })
+		b.want(t, counts{dprnl.StatRxPackets: 1, dprnl.StatRxBytes: some, dprnl.StatRxSyn: 1, dprnl.StatMssLowered: maybe,
+			dprnl.StatRxListenerDeferred: maybe})
+	})
+}
+
 // What IPsec takes out of its packets has a route, which is not lost when the
 // packet gets another: the kernel frees all that a change of routes makes void.
 //
