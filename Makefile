@@ -7,7 +7,7 @@
 
 # The directory of a Go that can build this module, asked for when it is used:
 # the deps target may only just have installed it.
-GO_PATH = PATH="$$(testbed/deps/go-dir.sh):$$PATH"
+GO_PATH = PATH="$$(scripts/deps/go-dir.sh):$$PATH"
 # The lab needs root.
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=GOPROXY,GOFLAGS,HOME env "PATH=$$PATH")
 KDIR = /lib/modules/$(shell uname -r)/build
@@ -48,28 +48,28 @@ reproduce: deps go ## the paper's evaluation, its tables and figures beside ours
 
 .PHONY: test
 test: deps-test go ## C checks, Go unit tests and the integration tests in the lab
-	@testbed/check/test.sh
+	@scripts/test.sh
 
 .PHONY: test-kernels
 test-kernels: deps ## the packet path on Debian's 6.1, 6.12 and newest kernels
-	@testbed/kernel/test.sh 6.1 6.12 newest
+	@scripts/test-kernels.sh 6.1 6.12 newest
 
 .PHONY: smoke-kernels
 smoke-kernels: deps ## boot, redirect, reload on those that "make test" leaves out: 6.12 and the newest
-	@testbed/kernel/test.sh -s 6.12 newest
+	@scripts/test-kernels.sh -s 6.12 newest
 
 .PHONY: test-debug
 test-debug: deps ## the same on a kernel with KASAN, lockdep, kmemleak (built first, 20 minutes of one core)
-	@testbed/kernel/test.sh debug
+	@scripts/test-kernels.sh debug
 
 .PHONY: lint
 lint: ## warnings of gcc, clang, sparse, checkpatch, gofmt, vet, staticcheck; fuzzing for seconds
-	@testbed/deps/install.sh packages packages-test packages-lint
-	@FUZZ_SECONDS=$(LINT_FUZZ_SECONDS) testbed/check/lint.sh
+	@scripts/deps/install.sh packages packages-test packages-lint
+	@FUZZ_SECONDS=$(LINT_FUZZ_SECONDS) scripts/lint.sh
 
 .PHONY: fuzz
 fuzz: deps go ## made up messages and packets, failing memory, races, floods, natively on a kernel with KASAN; out/reliability.json
-	@testbed/deps/install.sh packages packages-lint
+	@scripts/deps/install.sh packages packages-lint
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_FLAGS)
 
@@ -80,12 +80,12 @@ enemy: deps go ## attack dpr: blind packets, a local program without rights, rac
 
 .PHONY: test-mutations
 test-mutations: deps-test ## mistakes made in the module and in the Go programs on purpose, which tests must find
-	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/path/mutate.sh
+	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/check/datapath/mutate.sh
 	@$(MAKE) test-mutations-go
 
 .PHONY: test-mutations-go
 test-mutations-go: deps-test ## mistakes in the Go programs and in the judges, half an hour; MUTATIONS_FLAGS="userland/report"
-	$(GO_PATH) && export PATH && $(AS_ROOT) go run ./testbed/mutants $(MUTATIONS_FLAGS)
+	$(GO_PATH) && export PATH && $(AS_ROOT) go run ./testbed/check/mutants $(MUTATIONS_FLAGS)
 
 .PHONY: bench
 bench: deps-bench go ## what packets, flows and connections cost, beside IPVS and others; out/bench.json and out/bench/
@@ -109,23 +109,23 @@ soak: deps go ## an hour of steady load: memory, flows, delays and books stay as
 
 .PHONY: deb
 deb: ## the packages dpr and dpr-dkms, checked by lintian, in out/deb
-	@testbed/deps/install.sh packages packages-deb
+	@scripts/deps/install.sh packages packages-deb
 	@debian/make-deb.sh out/deb
 
 .PHONY: test-install
 test-install: deps go ## the packages on virtual machines of Debian 12 and 13: install, reboot, upgrade, remove
-	@testbed/deps/install.sh packages packages-test packages-deb packages-install
-	@$(AS_ROOT) testbed/install/run.sh $(SUITES)
+	@scripts/deps/install.sh packages packages-test packages-deb packages-install
+	@$(AS_ROOT) testbed/check/packages/run.sh $(SUITES)
 
 .PHONY: test-docs
 test-docs: deps-test go ## the commands of README.md and docs/, in labs of their own
-	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/install/docs.sh source
-	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/install/docs.sh lab
-	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/install/docs.sh example
+	$(GO_PATH) && export PATH && $(AS_ROOT) scripts/docs.sh source
+	$(GO_PATH) && export PATH && $(AS_ROOT) scripts/docs.sh lab
+	$(GO_PATH) && export PATH && $(AS_ROOT) scripts/docs.sh example
 
 .PHONY: install
 install: ## what "make" built, for the running kernel and below $(DESTDIR)/usr/local, with systemd's units
-	@testbed/install/plain.sh "$(DESTDIR)"
+	@scripts/install.sh "$(DESTDIR)"
 
 .PHONY: clean
 clean: ## remove what was built
@@ -137,19 +137,19 @@ clean: ## remove what was built
 
 .PHONY: deps
 deps:
-	@testbed/deps/install.sh packages
+	@scripts/deps/install.sh packages
 
 .PHONY: deps-build
 deps-build:
-	@testbed/deps/install.sh packages-build
+	@scripts/deps/install.sh packages-build
 
 .PHONY: deps-test
 deps-test:
-	@testbed/deps/install.sh packages packages-test
+	@scripts/deps/install.sh packages packages-test
 
 .PHONY: deps-bench
 deps-bench:
-	@testbed/deps/install.sh packages packages-bench
+	@scripts/deps/install.sh packages packages-bench
 
 .PHONY: help
 help: ## this list

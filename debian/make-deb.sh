@@ -31,7 +31,7 @@ if [ -n "$version" ]; then
 	sed -i "1s/(.*)/($version)/" "$work/dpr/debian/changelog"
 fi
 # What was compiled before is not compiled again, wherever it was.
-GOCACHE=$(PATH="$("$root/testbed/deps/go-dir.sh"):$PATH" go env GOCACHE)
+GOCACHE=$(PATH="$("$root/scripts/deps/go-dir.sh"):$PATH" go env GOCACHE)
 export GOCACHE
 if ! (cd "$work/dpr" && dpkg-buildpackage -us -uc -b) >"$work/log" 2>&1; then
 	cat "$work/log" >&2

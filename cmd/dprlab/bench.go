@@ -8,7 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"dpr/testbed/bench"
+	"dpr/testbed/eval/bench"
 )
 
 // benchCommands measure what dpr costs.

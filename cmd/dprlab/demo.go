@@ -9,8 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"dpr/testbed/demo"
-	"dpr/testbed/load"
+	"dpr/testbed/eval/demo"
+	"dpr/testbed/lab/httpload"
 )
 
 // loadClient is the hidden command that is one client's load.
@@ -22,7 +22,7 @@ func demoCommands() []*cli.Command {
 	client := command(loadClient, "be one client's load", "", 0, 0, func(c *cli.Context) error {
 		ctx, stop := interruptible(c)
 		defer stop()
-		return load.Serve(ctx, os.Stdin, os.Stdout)
+		return httpload.Serve(ctx, os.Stdin, os.Stdout)
 	})
 	client.Hidden = true
 	return []*cli.Command{

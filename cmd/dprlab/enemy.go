@@ -9,7 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"dpr/testbed/enemy"
+	"dpr/testbed/check/enemy"
 )
 
 // enemyCommands attack dpr.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"dpr/testbed/fuzz"
+	"dpr/testbed/check/fuzz"
 	"dpr/testbed/lab"
 )
 

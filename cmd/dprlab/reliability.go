@@ -9,9 +9,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"dpr/testbed/chaos"
-	"dpr/testbed/reliability"
-	"dpr/testbed/soak"
+	"dpr/testbed/check/chaos"
+	"dpr/testbed/check/result"
+	"dpr/testbed/check/soak"
 )
 
 // reliabilityCommands try to break a cluster.
@@ -26,14 +26,14 @@ func reliabilityCommands() []*cli.Command {
 			&cli.StringSliceFlag{Name: "sabotage", Usage: "spoil the run, to see that it fails (`WAY,WAY…`): crash, load, books"},
 			&cli.BoolFlag{Name: "fast", Usage: "no events that take many seconds: no power-off, no long cuts"},
 			&cli.StringFlag{Name: "kernel", Value: "6.1", Usage: "`VERSION` of the servers' kernel: a series, such as 6.12, or a release"},
-			&cli.StringFlag{Name: "out", Value: reliability.File, Usage: "`FILE` that takes the result"}),
+			&cli.StringFlag{Name: "out", Value: result.File, Usage: "`FILE` that takes the result"}),
 		command("soak", "keep a cluster under load for long, and see whether memory, flows and delays stay as they are", "", 0, 0, runSoak,
 			&cli.IntFlag{Name: "seconds", Value: 3600, Usage: fmt.Sprintf("for `N` seconds, at least %.0f", soak.Least.Seconds())},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`SEED` of what the clients do"},
 			&cli.StringSliceFlag{Name: "sabotage", Usage: "spoil the run, to see that it fails (`WAY,WAY…`): crash, load, books"},
 			&cli.IntFlag{Name: "users", Value: 10, Usage: "`N` users of each of the three clients"},
 			&cli.StringFlag{Name: "kernel", Value: "6.1", Usage: "`VERSION` of the servers' kernel: a series, such as 6.12, or a release"},
-			&cli.StringFlag{Name: "out", Value: reliability.File, Usage: "`FILE` that takes the result"}),
+			&cli.StringFlag{Name: "out", Value: result.File, Usage: "`FILE` that takes the result"}),
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"dpr/testbed/reproduce"
-	"dpr/testbed/surge"
+	"dpr/testbed/eval/reproduce"
+	"dpr/testbed/lab/surge"
 )
 
 // surgeClient is the hidden command that is one process of SURGE's users.

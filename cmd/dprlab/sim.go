@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"dpr/testbed/sim"
+	"dpr/testbed/eval/sim"
 	"dpr/userland/dprnl"
 )
 

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"dpr/testbed/guest"
+	"dpr/testbed/lab/guest"
 )
 
 // moduleSections are those of dpr.ko that a debugger must place.

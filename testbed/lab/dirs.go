@@ -77,11 +77,11 @@ func sourceDir(dir string) (string, error) {
 		return "", fmt.Errorf("finding the source: %w", err)
 	}
 	for d := dir; ; d = filepath.Dir(d) {
-		if _, err := os.Stat(filepath.Join(d, "testbed", "guest", "init")); err == nil {
+		if _, err := os.Stat(filepath.Join(d, "testbed", "lab", "guest", "init")); err == nil {
 			return d, nil
 		}
 		if given || d == filepath.Dir(d) {
-			return "", fmt.Errorf("%s is not in a checkout of dpr: it has no testbed/guest/init", dir)
+			return "", fmt.Errorf("%s is not in a checkout of dpr: it has no testbed/lab/guest/init", dir)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"strings"
 
-	"dpr/testbed/guest"
-	"dpr/testbed/guest/service"
+	"dpr/testbed/lab/guest"
+	"dpr/testbed/lab/guest/service"
 	"dpr/userland/dprnl"
 )
 

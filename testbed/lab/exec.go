@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"dpr/testbed/guest/wire"
+	"dpr/testbed/lab/guest/wire"
 )
 
 // Cmd is a command for a host.

@@ -12,8 +12,8 @@ import (
 	"path"
 	"path/filepath"
 
-	"dpr/testbed/guest"
-	"dpr/testbed/guest/service"
+	"dpr/testbed/lab/guest"
+	"dpr/testbed/lab/guest/service"
 )
 
 // overlayImage collects what belongs to one lab: the guests' init, what they are

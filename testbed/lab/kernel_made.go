@@ -6,7 +6,7 @@ import (
 	"context"
 	"fmt"
 
-	"dpr/testbed/kernel"
+	"dpr/testbed/lab/kernel"
 )
 
 // The kernels that package kernel makes, by the names that Config.Kernel gives

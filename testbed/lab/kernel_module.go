@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"dpr/testbed/kernel"
+	"dpr/testbed/lab/kernel"
 )
 
 // compile builds a module for k from a copy of the given files of its source, and

@@ -11,8 +11,8 @@ import (
 	"net"
 	"path/filepath"
 
-	"dpr/testbed/guest/wire"
 	"dpr/testbed/lab/broker"
+	"dpr/testbed/lab/guest/wire"
 )
 
 // Lab is a lab that is up. Its methods may be called by several goroutines and,

@@ -5,8 +5,8 @@ package lab
 import (
 	"strings"
 
-	"dpr/testbed/guest"
-	"dpr/testbed/guest/service"
+	"dpr/testbed/lab/guest"
+	"dpr/testbed/lab/guest/service"
 )
 
 // Where a server's nginx keeps what is its own.

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"dpr/testbed/guest"
+	"dpr/testbed/lab/guest"
 )
 
 // accelVariable overrides the choice of QEMU's accelerator.

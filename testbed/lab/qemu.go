@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"dpr/testbed/guest"
 	"dpr/testbed/lab/broker"
+	"dpr/testbed/lab/guest"
 	"dpr/testbed/lab/tsc"
 )
 

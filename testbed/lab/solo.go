@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"dpr/testbed/guest/solo"
+	"dpr/testbed/lab/guest/singlevm"
 	"dpr/testbed/lab/splat"
 )
 
@@ -49,7 +49,7 @@ type SoloModule struct {
 }
 
 // Solo is a guest by itself: no network, no agent, no service. Its first process
-// is a given program, whose main function is solo.Main.
+// is a given program, whose main function is singlevm.Main.
 type Solo struct {
 	Kernel  Kernel // that it runs
 	Failing bool   // its allocations are made to fail: traces about that are no splats
@@ -263,14 +263,14 @@ func (s *Solo) args(accel string) []string {
 
 func (s *Solo) console() string { return filepath.Join(s.dir, "console") }
 
-// eachRecord calls record for each line of r up to solo.End, and says whether all
+// eachRecord calls record for each line of r up to singlevm.End, and says whether all
 // was done.
 func eachRecord(r io.Reader, record func([]byte) error) (done bool, err error) {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
 		line := bytes.TrimRight(s.Bytes(), "\r")
-		var end solo.End
+		var end singlevm.End
 		if err := json.Unmarshal(line, &end); err != nil {
 			return done, fmt.Errorf("it says %.200q: %w", line, err)
 		}

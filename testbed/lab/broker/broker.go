@@ -23,7 +23,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"dpr/testbed/guest/agent"
+	"dpr/testbed/lab/guest/agent"
 )
 
 // SocketName is the name of the broker's socket in a lab's state directory.

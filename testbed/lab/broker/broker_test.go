@@ -19,9 +19,9 @@ import (
 
 	"github.com/hashicorp/yamux"
 
-	"dpr/testbed/guest/agent"
-	"dpr/testbed/guest/boot"
-	"dpr/testbed/guest/wire"
+	"dpr/testbed/lab/guest/agent"
+	"dpr/testbed/lab/guest/boot"
+	"dpr/testbed/lab/guest/wire"
 )
 
 // fakeGuest, in the environment, makes this test's program a guest's QEMU: it

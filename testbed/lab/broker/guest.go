@@ -18,7 +18,7 @@ import (
 	"github.com/hashicorp/yamux"
 	"golang.org/x/sys/unix"
 
-	"dpr/testbed/guest/boot"
+	"dpr/testbed/lab/guest/boot"
 )
 
 // The states of a guest.

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+
+package accounting
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"dpr/testbed/lab"
+)
+
+// Install has a server count, from 0.
+func Install(ctx context.Context, l *lab.Lab, server string) error {
+	var said strings.Builder
+	status, err := l.Exec(ctx, server, lab.Cmd{Args: []string{"nft", "-f", "-"}, Stdin: strings.NewReader(Rules), Stderr: &said})
+	if err == nil && status != 0 {
+		err = fmt.Errorf("nft: exit status %d: %s", status, strings.TrimSpace(said.String()))
+	}
+	if err != nil {
+		return fmt.Errorf("counting on %s: %w", server, err)
+	}
+	return nil
+}
+
+// Read reads a server's counters.
+func Read(ctx context.Context, l *lab.Lab, server string) (Reading, error) {
+	const list = "nft -j list table ip account"
+	out, err := l.Output(ctx, server, "sh", "-ec", list+"; dprctl stats --json; dprctl stats --json; "+list)
+	if err != nil {
+		return Reading{}, fmt.Errorf("books of %s: %w", server, err)
+	}
+	r, err := parse(strings.NewReader(out))
+	if err != nil {
+		return Reading{}, fmt.Errorf("books of %s: %w", server, err)
+	}
+	return r, nil
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dpr/testbed/check/accounting"
+	"dpr/testbed/lab"
+	"dpr/testbed/lab/drive"
+)
+
+const (
+	// stepTimeout bounds one command on a host.
+	stepTimeout = 30 * time.Second
+	// wellTimeout bounds the time that the cluster has to be well again.
+	wellTimeout = time.Minute
+	// lookUps is how many questions about connections guests are asked at a time.
+	lookUps = 2
+)
+
+// cluster is the lab's, with what is known of its hosts. It is the clients'
+// world.
+type cluster struct {
+	lab   *lab.Lab
+	hosts Cluster
+
+	lookUp chan struct{} // a token for each that is under way
+
+	mu        sync.Mutex
+	harms     []Harm
+	operated  map[string]*sync.Mutex
+	policy    map[string][]string  // what each host was told last, of dprctl policy set
+	stateless map[string]time.Time // until when each host may have used the stateless policy
+	ledgers   map[string]accounting.Ledger
+	readings  int
+	slack     int64          // the most that a ledger had when it was closed
+	killed    map[string]int // processes, by "HOST NAME"
+}
+
+func newCluster(l *lab.Lab, hosts Cluster) *cluster {
+	return &cluster{
+		lab: l, hosts: hosts, lookUp: make(chan struct{}, lookUps),
+		operated: map[string]*sync.Mutex{}, policy: map[string][]string{}, stateless: map[string]time.Time{}, ledgers: map[string]accounting.Ledger{},
+		killed: map[string]int{},
+	}
+}
+
+// run runs a command on a host that must succeed.
+func (c *cluster) run(ctx context.Context, host string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	return c.lab.Output(ctx, host, args...)
+}
+
+// begin notes that a harm begins; the returned function that it ends.
+func (c *cluster) begin(kind HarmKind, host string) (end func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := len(c.harms)
+	c.harms = append(c.harms, Harm{Kind: kind, Host: host, Begin: time.Now()})
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.harms[i].End = time.Now()
+	}
+}
+
+// during notes a harm for as long as do takes.
+func (c *cluster) during(kind HarmKind, host string, do func() error) error {
+	defer c.begin(kind, host)()
+	return do()
+}
+
+// harmed returns the harms so far.
+func (c *cluster) harmed() []Harm {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.harms)
+}
+
+// isOff says whether a host has no power just now.
+func (c *cluster) isOff(host string) bool {
+	return slices.ContainsFunc(c.harmed(), func(h Harm) bool { return h.Kind == Off && h.Host == host && h.End.IsZero() })
+}
+
+func (c *cluster) dial(ctx context.Context, client, host string, port func(int)) (net.Conn, error) {
+	h, err := c.lab.Host(host)
+	if err != nil {
+		return nil, err
+	}
+	var conn net.Conn
+	err = c.lab.InNamespace(client, func() (err error) {
+		d := net.Dialer{KeepAlive: -1, Control: withPort(port)}
+		conn, err = d.DialContext(ctx, "tcp4", netip.AddrPortFrom(netip.MustParseAddr(h.Address), 80).String())
+		return err
+	})
+	return conn, err
+}
+
+func (c *cluster) serves(ctx context.Context, client string, port int, asked string, begin time.Time) (string, Proof) {
+	c.lookUp <- struct{}{}
+	defer func() { <-c.lookUp }()
+	if c.isOff(asked) {
+		return "", Unproved
+	}
+	h, err := c.lab.Host(client)
+	if err != nil {
+		return "", Unproved
+	}
+	out, err := c.run(ctx, asked, "dprctl", "flows", "--json", "--client", h.Address, "--client-port", strconv.Itoa(port))
+	if err != nil {
+		return "", Unproved
+	}
+	for _, line := range lines(out) {
+		var flow struct {
+			Peer string `json:"peer"`
+		}
+		if err := json.Unmarshal([]byte(line), &flow); err != nil {
+			return "", Unproved
+		}
+		if name := c.name(flow.Peer); name != "" {
+			return name, ByFlow
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.stateless[asked].Before(begin) {
+		return "", Unproved
+	}
+	return asked, ByNoFlow
+}
+
+// name is the server that has an address.
+func (c *cluster) name(address string) string {
+	for _, h := range c.lab.Servers() {
+		if h.Address == address {
+			return h.Name
+		}
+	}
+	return ""
+}
+
+// setPolicy gives a host a policy, by the arguments of dprctl policy set.
+func (c *cluster) setPolicy(ctx context.Context, host string, config []string) error {
+	defer c.operate(host)()
+	c.mu.Lock()
+	c.policy[host] = config
+	c.mu.Unlock()
+	return c.again(ctx, host)
+}
+
+// again gives a host the policy that it was given last, also one whose module is
+// new. The caller operates the host.
+func (c *cluster) again(ctx context.Context, host string) error {
+	c.mu.Lock()
+	config := c.policy[host]
+	if config[0] == "stateless" {
+		c.stateless[host] = forever
+	}
+	c.mu.Unlock()
+	_, err := c.run(ctx, host, append([]string{"dprctl", "policy", "set"}, config...)...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if config[0] != "stateless" && c.stateless[host].Equal(forever) {
+		c.stateless[host] = time.Now()
+	}
+	return err
+}
+
+// operate waits until nobody else changes a host's module, and keeps it so until
+// the returned function is called.
+func (c *cluster) operate(host string) (done func()) {
+	c.mu.Lock()
+	m := c.operated[host]
+	if m == nil {
+		m = &sync.Mutex{}
+		c.operated[host] = m
+	}
+	c.mu.Unlock()
+	m.Lock()
+	return m.Unlock
+}
+
+// forever is later than any connection.
+var forever = time.Unix(1<<40, 0)
+
+// open opens a host's books.
+func (c *cluster) open(host string, l accounting.Ledger) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.close(host)
+	c.ledgers[host] = l
+}
+
+// close closes a host's books: its counters go. c.mu is held.
+func (c *cluster) close(host string) {
+	if l := c.ledgers[host]; l.Readings > 0 {
+		c.readings += l.Readings
+		c.slack = max(c.slack, l.Slack())
+	}
+	delete(c.ledgers, host)
+}
+
+// balance reads a host's books.
+func (c *cluster) balance(ctx context.Context, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	r, err := accounting.Read(ctx, c.lab, host)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.ledgers[host]
+	if err := l.Add(r); err != nil {
+		return fmt.Errorf("%s: %w: first %+v, then %+v; %d redirected, dropped %v", host, err, r.First, r.Last, r.Redirected(), r.Dropped())
+	}
+	c.ledgers[host] = l
+	return nil
+}
+
+// well waits until all hosts are well, and checks their books.
+func (c *cluster) well(ctx context.Context) error {
+	waiting, cancel := context.WithTimeout(ctx, wellTimeout)
+	defer cancel()
+	g, gctx := errgroup.WithContext(waiting)
+	for _, host := range c.hosts.Hosts() {
+		g.Go(func() error {
+			if err := drive.AwaitUsable(gctx, c.lab, host, len(c.hosts.Hosts())-1); err != nil {
+				return err
+			}
+			if err := c.configured(gctx, host); err != nil {
+				return err
+			}
+			return c.balance(gctx, host)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return c.lab.Check()
+}
+
+// state is what hosts say of themselves, to find out why they are not well.
+func (c *cluster) state(ctx context.Context) string {
+	var b strings.Builder
+	for _, host := range c.hosts.Hosts() {
+		out, err := c.run(ctx, host, "sh", "-c", "date; svc list; dprctl peers; dprctl reports; dprctl stats")
+		fmt.Fprintf(&b, "%s: %v\n%s\n", host, err, out)
+	}
+	return b.String()
+}
+
+// configured waits until a host's processes run and checks that it is active and
+// has its service.
+func (c *cluster) configured(ctx context.Context, host string) error {
+	for {
+		out, err := c.run(ctx, host, "sh", "-ec", "svc list; dprctl service list; dprctl config show")
+		if err == nil {
+			if err = lacks(out); err == nil {
+				return nil
+			}
+		}
+		if !rest(ctx, 300*time.Millisecond) {
+			return fmt.Errorf("%s is not well: %w\n%s", host, err, out)
+		}
+	}
+}
+
+// servicePort is the line of dprctl service list that tells of the service.
+var servicePort = regexp.MustCompile(`(?m)^80\s`)
+
+// lacks says what a host's lists show to be missing.
+func lacks(text string) error {
+	for _, bad := range []string{"restarting", "stopped", "draining", "leaving"} {
+		if strings.Contains(text, bad) {
+			return fmt.Errorf("something is %s", bad)
+		}
+	}
+	if !servicePort.MatchString(text) {
+		return fmt.Errorf("no service")
+	}
+	return nil
+}
+
+// usable says whether a host would redirect to the peer that has an address.
+func (c *cluster) usable(ctx context.Context, host, address string) (bool, error) {
+	out, err := c.run(ctx, host, "dprctl", "peers", "--json")
+	if err != nil {
+		return false, err
+	}
+	var peers []struct {
+		Address string `json:"address"`
+		Usable  bool   `json:"usable"`
+	}
+	if err := json.Unmarshal([]byte(out), &peers); err != nil {
+		return false, fmt.Errorf("peers of %s: %w", host, err)
+	}
+	for _, p := range peers {
+		if p.Address == address {
+			return p.Usable, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dpr/testbed/check/accounting"
+	"dpr/testbed/check/result"
+	"dpr/testbed/lab"
+	"dpr/testbed/lab/drive"
+)
+
+const (
+	servers = 4 // one of them spare
+	clients = 3
+	// filePolicy is what the hosts' /etc/dpr/dpr.toml says.
+	filePolicy = "lowest"
+)
+
+// Options says what is done to the cluster, and for how long.
+type Options struct {
+	// Lab is the name of the lab that is brought up; one of that name is taken
+	// down first.
+	Lab    string
+	Kernel string
+	// Orphans is what hosts do with segments of connections that they do not know,
+	// "reset" or "ask"; "" is dpr's default.
+	Orphans string
+	// Seed determines the schedule, and what the clients do.
+	Seed uint64
+	// Events and Limit bound the run: what is reached first ends it.
+	Events int
+	Limit  time.Duration
+	// Fast leaves out events that take many seconds.
+	Fast bool
+	// Users is how many each client has.
+	Users int
+	// Sabotage are ways, of drive.Sabotages, to spoil the run; it must fail.
+	Sabotage []string
+	// File takes the result.
+	File             string
+	Stdout, Progress io.Writer
+}
+
+// Main brings a lab up, runs, writes the result and prints it. The error says
+// what went wrong, also if a connection failed that should not have.
+func Main(ctx context.Context, o Options) error {
+	return result.Do(o.Stdout, o.File, "chaos", o.Seed, func() (_ result.Result, err error) {
+		if err := lab.Down(ctx, o.Lab); err != nil {
+			return nil, fmt.Errorf("remove the last one's lab: %w", err)
+		}
+		l, err := lab.Up(ctx, Config(o))
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
+		return Run(ctx, l, o)
+	})
+}
+
+// Config is the lab that chaos wants.
+func Config(o Options) lab.Config {
+	return lab.Config{
+		Name: o.Lab, Servers: servers, Clients: clients, Kernel: o.Kernel,
+		DPR: lab.DPRConfig{Policy: filePolicy, Orphans: o.Orphans}, Progress: o.Progress,
+	}
+}
+
+// ofLab is the lab's hosts, the last of which is spare.
+func ofLab(l *lab.Lab) Cluster {
+	var c Cluster
+	for _, h := range l.Servers() {
+		c.Asked = append(c.Asked, h.Name)
+	}
+	last := len(c.Asked) - 1
+	c.Asked, c.Spare = c.Asked[:last], c.Asked[last]
+	return c
+}
+
+// Run does it all to a lab that is up. The error is what kept it from running;
+// what it found is in the result.
+func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
+	c := newCluster(l, ofLab(l))
+	r := &runner{cluster: c, o: o, result: newResult(l, o)}
+	if err := drive.AwaitPeers(ctx, l); err != nil {
+		return nil, err
+	}
+	for _, host := range c.hosts.Hosts() {
+		if err := accounting.Install(ctx, l, host); err != nil {
+			return nil, err
+		}
+		if err := c.setPolicy(ctx, host, []string{filePolicy}); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if r.result.before, err = l.Restarts(); err != nil {
+		return nil, err
+	}
+	if err := drive.CheckSabotage(o.Sabotage); err != nil {
+		return nil, err
+	}
+	// While nothing comes a reading is exact: whatever is missing at the end, when
+	// nothing comes any more, shows.
+	for _, host := range c.hosts.Hosts() {
+		if err := c.balance(ctx, host); err != nil {
+			return nil, err
+		}
+	}
+	stop, ended, err := r.startUsers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stopOnce := sync.OnceFunc(func() { close(stop) })
+	undo, err := r.sabotage(ctx, stopOnce)
+	if err == nil {
+		err = r.rounds(ctx)
+	}
+	stopOnce()
+	err = errors.Join(err, undo())
+	// Nobody waits longer than one request takes.
+	<-ended
+	r.finish(ctx, err, ending{r.quiet, l.Check, l.Restarts})
+	return r.result, nil
+}
+
+// ending is what a run asks its lab when the last connection has ended.
+type ending struct {
+	quiet    func(context.Context) error // reads the books once more
+	check    func() error                // are the servers well?
+	restarts func() (map[string]int, error)
+}
+
+// finish completes the result of a run whose rounds ended with err.
+func (r *runner) finish(ctx context.Context, err error, e ending) {
+	switch {
+	case ctx.Err() != nil: // what was found until then is found
+		err = errors.Join(errors.New("interrupted"), err)
+	case err == nil:
+		err = e.quiet(ctx)
+	}
+	r.judge()
+	restarts, restartsErr := e.restarts()
+	for _, err := range []error{err, e.check(), restartsErr} {
+		if err != nil {
+			r.result.Trouble = append(r.result.Trouble, err.Error())
+		}
+	}
+	r.result.end(r.cluster, restarts)
+}
+
+// sabotage spoils a run in the ways that were asked for; stop stops the users. The
+// returned function undoes it.
+func (r *runner) sabotage(ctx context.Context, stop func()) (undo func() error, err error) {
+	server := r.cluster.hosts.Asked[0]
+	undo = func() error { return nil }
+	for _, way := range r.o.Sabotage {
+		switch way {
+		case drive.SabotageCrash:
+			err = errors.Join(err, drive.Crash(ctx, r.cluster.lab, server))
+		case drive.SabotageLoad:
+			stop()
+		case drive.SabotageBooks:
+			restore, stealErr := drive.Steal(ctx, r.cluster.lab, server)
+			if err = errors.Join(err, stealErr); stealErr == nil {
+				undo = func() error { return restore(ctx) }
+			}
+		}
+	}
+	return undo, err
+}
+
+// runner is a run that is under way.
+type runner struct {
+	cluster *cluster
+	o       Options
+	result  *Result
+
+	mu    sync.Mutex
+	conns []Conn // that ended and were not judged yet
+}
+
+// startUsers has the clients' users work until stop is closed; ended is closed when the
+// last connection has ended.
+func (r *runner) startUsers(ctx context.Context) (stop chan struct{}, ended <-chan struct{}, err error) {
+	f, err := newFiles()
+	if err != nil {
+		return nil, nil, err
+	}
+	stop = make(chan struct{})
+	var all sync.WaitGroup
+	for i, client := range r.cluster.lab.Clients() {
+		for j := range r.o.Users {
+			u := &user{
+				world: r.cluster, name: fmt.Sprintf("%s-%d", client.Name, j), client: client.Name, hosts: r.cluster.hosts.Asked,
+				files: f, random: rand.New(rand.NewPCG(r.o.Seed, uint64(1000+100*i+j))), pause: 400 * time.Millisecond, record: r.record,
+			}
+			all.Go(func() { u.run(ctx, stop) })
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		all.Wait()
+	}()
+	return stop, done, nil
+}
+
+func (r *runner) record(c Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.conns = append(r.conns, c)
+}
+
+// judge judges the connections that ended. All harms that they lived through
+// have begun.
+func (r *runner) judge() {
+	r.mu.Lock()
+	conns := r.conns
+	r.conns = nil
+	r.mu.Unlock()
+	harms := r.cluster.harmed()
+	for i := range conns {
+		if c := r.result.add(&conns[i], harms, r.cluster.hosts.Hosts()); c != nil {
+			fmt.Fprintf(r.o.Progress, "chaos: UNEXPECTED: %v\n", c)
+		}
+	}
+}
+
+// rounds does one after the other.
+func (r *runner) rounds(ctx context.Context) error {
+	begin := time.Now()
+	for _, round := range NewSchedule(r.o.Seed, r.o.Events, r.cluster.hosts, !r.o.Fast) {
+		if time.Since(begin) > r.o.Limit || ctx.Err() != nil {
+			break
+		}
+		start := time.Now()
+		if err := r.round(ctx, round); err != nil {
+			return err
+		}
+		undone := time.Now()
+		if err := r.cluster.well(ctx); err != nil {
+			return fmt.Errorf("after round %v: %w\n%s", round, err, r.cluster.state(ctx))
+		}
+		took, before := time.Since(undone), r.result.total()
+		r.judge()
+		r.result.healed(took, r.result.total()-before)
+		text := ""
+		for _, e := range round {
+			text += fmt.Sprintf("; %v", e)
+		}
+		fmt.Fprintf(r.o.Progress, "chaos: %4.0f s: %d connections, %d allowed to fail, %d unexpected; took %.1f s, well after %.1f s%s\n",
+			time.Since(begin).Seconds(), r.result.total(), r.result.allowed(), len(r.result.Unexpected), undone.Sub(start).Seconds(), time.Since(undone).Seconds(), text)
+	}
+	return nil
+}
+
+// round does what overlaps, and undoes it.
+func (r *runner) round(ctx context.Context, round Round) error {
+	g, gctx := errgroup.WithContext(ctx)
+	for _, e := range round {
+		g.Go(func() error {
+			if !rest(gctx, e.After) {
+				return nil
+			}
+			begin := time.Now()
+			if err := r.cluster.act(gctx, e); err != nil {
+				return err
+			}
+			r.result.happened(e, begin, time.Now())
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// quiet has the books balance exactly, when nothing comes any more.
+func (r *runner) quiet(ctx context.Context) error {
+	rest(ctx, 2*time.Second)
+	for _, host := range r.cluster.hosts.Hosts() {
+		if err := r.cluster.balance(ctx, host); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/netlink"
+
+	"dpr/userland/dprnl"
+)
+
+// The family's commands by number, spelled out: these tests send what no
+// client of ours would.
+const (
+	configGet, configSet, serviceAdd, serviceDel, serviceGet, peerSet, peerDel, peerGet = 1, 2, 3, 4, 5, 6, 7, 8
+	flowGet, flowDel, expire, loadGet, statsGet, event                                  = 9, 10, 11, 12, 13, 14
+)
+
+// badMessage is a wrong message.
+type badMessage struct {
+	name    string
+	command uint8
+	payload []byte // attributes, or what stands in their place
+	dump    bool
+	errno   syscall.Errno // of the answer; 0: EINVAL or ERANGE
+	bare    bool          // the answer has only the errno to say
+}
+
+// outcome is how the kernel answered one.
+type outcome struct {
+	Name    string
+	Errno   syscall.Errno
+	Message string
+	Offset  int
+	Changed string // what it changed all the same
+}
+
+// attr is one attribute.
+func attr(kind uint16, value ...byte) []byte {
+	b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(value)))
+	b = binary.NativeEndian.AppendUint16(b, kind)
+	b = append(b, value...)
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+func u16(v uint16) []byte { return binary.NativeEndian.AppendUint16(nil, v) }
+func u32(v uint32) []byte { return binary.NativeEndian.AppendUint32(nil, v) }
+func u64(v uint64) []byte { return binary.NativeEndian.AppendUint64(nil, v) }
+
+// ip is an address as an attribute's value.
+func ip(s string) []byte { return netip.MustParseAddr(s).AsSlice() }
+
+// all puts attributes together.
+func all(attrs ...[]byte) []byte { return slices.Concat(attrs...) }
+
+// badMessages are wrong in one way each. own is the host's address, peer one
+// that it knows.
+func badMessages(own, peer string) []badMessage {
+	const stranger = "10.77.0.250"
+	bad := []badMessage{
+		{name: "config: unknown attribute", command: configSet, payload: attr(200, u32(1)...)},
+		{name: "config: unknown attribute beside a valid one", command: configSet, payload: all(attr(2, u32(2)...), attr(200, u32(1)...))},
+		{name: "config: valid, then invalid", command: configSet, payload: all(attr(2, u32(2)...), attr(12, u32(0)...))},
+		{name: "config: policy of 3 bytes", command: configSet, payload: attr(2, 1, 0, 0)},
+		{name: "config: policy of 8 bytes", command: configSet, payload: attr(2, u64(1)...)},
+		{name: "config: policy of no bytes", command: configSet, payload: attr(2)},
+		{name: "config: address of 2 bytes", command: configSet, payload: attr(1, 10, 77)},
+		{name: "config: address of 16 bytes", command: configSet, payload: attr(1, make([]byte, 16)...)},
+		{name: "config: multicast address", command: configSet, payload: attr(1, ip("224.0.0.1")...), errno: syscall.EADDRNOTAVAIL},
+		{name: "config: address 0.0.0.0 with a service", command: configSet, payload: attr(1, ip("0.0.0.0")...), errno: syscall.EADDRNOTAVAIL},
+		{name: "config: address of another host", command: configSet, payload: attr(1, ip(stranger)...), errno: syscall.EADDRNOTAVAIL},
+		{name: "config: MaxLoad of 4 bytes", command: configSet, payload: attr(7, u32(1)...)},
+		{name: "config: all weights 0", command: configSet, payload: all(attr(8, u32(0)...), attr(9, u32(0)...), attr(10, u32(0)...), attr(11, u32(0)...))},
+		{name: "config: attribute longer than the message", command: configSet, payload: append(u16(100), append(u16(2), u32(1)...)...)},
+		{name: "config: attribute shorter than its header", command: configSet, payload: append(u16(2), append(u16(2), u32(1)...)...)},
+		{name: "config: attribute twice, second wrong", command: configSet, payload: all(attr(2, u32(1)...), attr(2, u32(99)...))},
+		{name: "config get: an attribute", command: configGet, payload: attr(200, u32(1)...)},
+
+		{name: "service add: no port", command: serviceAdd},
+		{name: "service add: port 0", command: serviceAdd, payload: attr(1, u16(0)...)},
+		{name: "service add: port of 4 bytes", command: serviceAdd, payload: attr(1, u32(81)...)},
+		{name: "service add: there already", command: serviceAdd, payload: attr(1, u16(80)...), errno: syscall.EEXIST},
+		{name: "service add: address of 2 bytes", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(2, 10, 77))},
+		{name: "service add: unknown attribute", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(99, 1))},
+		{name: "service del: no port", command: serviceDel},
+		{name: "service del: not there", command: serviceDel, payload: attr(1, u16(81)...), errno: syscall.ENOENT},
+		{name: "service del: on another address", command: serviceDel, payload: all(attr(1, u16(80)...), attr(2, ip(own)...)), errno: syscall.ENOENT},
+
+		{name: "peer set: no address", command: peerSet, payload: attr(6, u32(0)...)},
+		{name: "peer set: address of 3 bytes", command: peerSet, payload: attr(1, 10, 77, 0)},
+		{name: "peer set: own address", command: peerSet, payload: attr(1, ip(own)...)},
+		{name: "peer set: some of the metrics", command: peerSet, payload: all(attr(1, ip(stranger)...), attr(2, u32(1)...), attr(3, u32(1)...))},
+		{name: "peer set: CPU over 1000", command: peerSet, payload: all(attr(1, ip(peer)...), attr(2, u32(1)...), attr(3, u32(1001)...), attr(4, u32(1)...), attr(5, u32(1)...))},
+		{name: "peer set: an attribute of answers", command: peerSet, payload: all(attr(1, ip(stranger)...), attr(9, u64(1)...))},
+		{name: "peer set: a flag of deletion", command: peerSet, payload: all(attr(1, ip(stranger)...), attr(8))},
+		{name: "peer del: no address", command: peerDel},
+		{name: "peer del: unknown", command: peerDel, payload: attr(1, ip(stranger)...), errno: syscall.ENOENT},
+		{name: "peer del: dead with a value", command: peerDel, payload: all(attr(1, ip(peer)...), attr(8, u32(1)...))},
+		{name: "peer get: unknown", command: peerGet, payload: attr(1, ip(stranger)...), errno: syscall.ENOENT},
+
+		{name: "peer get: a dump with a filter", command: peerGet, payload: attr(1, ip(peer)...), dump: true},
+
+		{name: "flow del: nothing", command: flowDel},
+		{name: "flow del: no client port", command: flowDel, payload: all(attr(1, ip(stranger)...), attr(3, ip(own)...), attr(4, u16(80)...))},
+		{name: "flow del: client of 2 bytes", command: flowDel, payload: all(attr(1, 10, 77), attr(2, u16(1)...), attr(3, ip(own)...), attr(4, u16(80)...))},
+		{name: "flow del: not there", command: flowDel, payload: all(attr(1, ip(stranger)...), attr(2, u16(1)...), attr(3, ip(own)...), attr(4, u16(80)...)), errno: syscall.ENOENT},
+		{name: "flow get: state out of range", command: flowGet, payload: attr(6, u32(5)...), dump: true},
+		{name: "flow get: an attribute of answers", command: flowGet, payload: attr(7, u32(4)...), dump: true},
+		{name: "expire: budget 0", command: expire, payload: attr(1, u32(0)...)},
+		{name: "expire: budget too large", command: expire, payload: attr(1, u32(65537)...)},
+		{name: "expire: budget of 2 bytes", command: expire, payload: attr(1, u16(1)...)},
+		{name: "load get: an attribute", command: loadGet, payload: attr(1, u32(1)...)},
+		{name: "stats get: an attribute", command: statsGet, payload: attr(1, u64(1)...)},
+
+		{name: "service get without dump", command: serviceGet, errno: syscall.EOPNOTSUPP, bare: true},
+		{name: "config get as a dump", command: configGet, dump: true, errno: syscall.EOPNOTSUPP, bare: true},
+		{name: "event as a command", command: event, errno: syscall.EOPNOTSUPP, bare: true},
+		{name: "unknown command", command: 100, errno: syscall.EOPNOTSUPP, bare: true},
+		{name: "command 0", command: 0, errno: syscall.EOPNOTSUPP, bare: true},
+	}
+	for _, address := range []string{"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"} {
+		bad = append(bad, badMessage{name: "peer set: address " + address, command: peerSet, payload: attr(1, ip(address)...)})
+	}
+	// Numbers beyond their ranges.
+	for _, r := range []struct {
+		what   string
+		kind   uint16
+		values []uint32
+	}{
+		{"policy", 2, []uint32{uint32(len(dprnl.PolicyWords())), 1 << 31}}, {"hash", 3, []uint32{2}}, {"estimate", 4, []uint32{2}},
+		{"marker", 5, []uint32{2}}, {"state", 6, []uint32{3}},
+		{"weight of connections", 8, []uint32{65536}}, {"weight of CPU", 9, []uint32{65536}},
+		{"weight of redirected", 10, []uint32{65536}}, {"weight of sockets", 11, []uint32{65536}},
+		{"flow limit", 12, []uint32{0, 1<<24 + 1}}, {"report age", 13, []uint32{0, 604800001}},
+		{"SYN timeout", 14, []uint32{0, 604800001}}, {"established timeout", 15, []uint32{0, 604800001}},
+		{"FIN timeout", 16, []uint32{0, 604800001}}, {"RST timeout", 17, []uint32{0, 604800001}},
+		{"weight", 18, []uint32{0, 65536}}, {"orphans", 19, []uint32{2}},
+	} {
+		for _, v := range r.values {
+			bad = append(bad, badMessage{name: fmt.Sprintf("config: %s %d", r.what, v), command: configSet, payload: attr(r.kind, u32(v)...)})
+		}
+	}
+	for _, r := range []struct {
+		what  string
+		kind  uint16
+		value uint32
+	}{{"state 3", 6, 3}, {"weight 0", 7, 0}, {"weight 65536", 7, 65536}} {
+		bad = append(bad, badMessage{name: "peer set: " + r.what, command: peerSet, payload: all(attr(1, ip(peer)...), attr(r.kind, u32(r.value)...))})
+	}
+	return bad
+}
+
+// state is what no wrong message may change.
+type state struct {
+	Config   dprnl.Config
+	Services []dprnl.Service
+	Peers    map[string]string
+}
+
+func readState(ctx context.Context, c *dprnl.Client) (state, error) {
+	var s state
+	var err error
+	if s.Config, err = c.Config(ctx); err != nil {
+		return s, err
+	}
+	if s.Services, err = c.Services(ctx); err != nil {
+		return s, err
+	}
+	peers, err := c.Peers(ctx)
+	s.Peers = make(map[string]string)
+	for _, p := range peers {
+		s.Peers[p.Address.String()] = fmt.Sprint(p.State, p.Weight, p.Listed)
+	}
+	return s, err
+}
+
+// badNetlink runs in a guest: it sends every wrong message and writes the
+// outcomes as JSON.
+func badNetlink(ctx context.Context, w io.Writer) error {
+	client, err := dprnl.New()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	conn, err := genetlink.Dial(&netlink.Config{Strict: true})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	family, err := conn.GetFamily(dprnl.GenlName)
+	if err != nil {
+		return err
+	}
+	before, err := readState(ctx, client)
+	if err != nil {
+		return err
+	}
+	if len(os.Args) < 3 {
+		return errors.New("bad-netlink: no address of a peer given")
+	}
+	var outcomes []outcome
+	for _, bad := range badMessages(before.Config.Address.String(), os.Args[2]) {
+		flags := netlink.Request | netlink.Acknowledge
+		if bad.dump {
+			flags = netlink.Request | netlink.Dump
+		}
+		_, err := conn.Execute(genetlink.Message{Header: genetlink.Header{Command: bad.command, Version: 1}, Data: bad.payload}, family.ID, flags)
+		o := outcome{Name: bad.name}
+		var refused *netlink.OpError
+		if errors.As(err, &refused) {
+			o.Message, o.Offset = refused.Message, refused.Offset
+		}
+		errors.As(err, &o.Errno)
+		after, err := readState(ctx, client)
+		if err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(before, after) {
+			o.Changed = fmt.Sprintf("%+v to %+v", before, after)
+			before = after
+		}
+		outcomes = append(outcomes, o)
+	}
+	return json.NewEncoder(w).Encode(outcomes)
+}
+
+// Every wrong netlink message is refused, the answer names what is wrong, and
+// nothing has changed.
+func TestWrongNetlinkMessages(t *testing.T) {
+	l := start(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const program = "/tmp/itest"
+	if err := l.Push(t.Context(), "s1", self, program); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { run(t, "s1", "rm", "-f", program) })
+	var outcomes []outcome
+	if err := json.Unmarshal([]byte(run(t, "s1", program, "bad-netlink", address(t, "s2"))), &outcomes); err != nil {
+		t.Fatal(err)
+	}
+	bad := badMessages(address(t, "s1"), address(t, "s2"))
+	if len(outcomes) != len(bad) {
+		t.Fatalf("%d outcomes of %d messages", len(outcomes), len(bad))
+	}
+	for i, o := range outcomes {
+		t.Run(strings.ReplaceAll(o.Name, " ", "_"), func(t *testing.T) {
+			want := []syscall.Errno{syscall.EINVAL, syscall.ERANGE}
+			if bad[i].errno != 0 {
+				want = []syscall.Errno{bad[i].errno}
+			}
+			if o.Name != bad[i].name || !slices.Contains(want, o.Errno) {
+				t.Errorf("answer %v (%s), want %v", o.Errno, o.Message, want)
+			}
+			if o.Message == "" && o.Offset == 0 && !bad[i].bare {
+				t.Errorf("the answer %v does not say what is wrong", o.Errno)
+			}
+			if o.Changed != "" {
+				t.Errorf("it changed %s", o.Changed)
+			}
+		})
+	}
+}

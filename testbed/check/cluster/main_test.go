@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package cluster
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"dpr/testbed/lab"
+	"dpr/testbed/lab/httpload"
+	"dpr/testbed/lab/labtest"
+)
+
+// labName is the tests' own lab, next to any other.
+const labName = "itest"
+
+// helpers are what this program does when a test calls it again, in a client's
+// namespace or in a guest, told by its first argument.
+var helpers = map[string]func(context.Context) error{
+	"load-client": func(ctx context.Context) error { return httpload.Serve(ctx, os.Stdin, os.Stdout) },
+	"bad-netlink": func(ctx context.Context) error { return badNetlink(ctx, os.Stdout) },
+	"intruder":    func(ctx context.Context) error { return intruder(ctx, os.Stdout) },
+}
+
+// shared is the lab of all tests; TestMain sets it before the first.
+var shared *lab.Lab
+
+func TestMain(m *testing.M) {
+	labtest.Help(helpers)
+	os.Exit(labtest.Run(m, labtest.BootTimeout, &shared, func(context.Context) (lab.Config, error) {
+		return lab.Config{Name: labName, Servers: 3, Clients: 3, Progress: os.Stderr}, nil
+	}))
+}

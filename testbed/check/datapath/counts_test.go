@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"dpr/userland/dprnl"
+)
+
+// counts are changes of counters; those that are 0 are not in it.
+type counts map[dprnl.Stat]uint64
+
+// some stands for any change of a counter, which there must be.
+const some = ^uint64(0)
+
+// maybe stands for any change of a counter, or none.
+const maybe = some - 1
+
+// A meter tells what a server's counters did since it was made.
+type meter struct {
+	s      *server
+	before dprnl.Stats
+}
+
+func (s *server) stats(t *testing.T) dprnl.Stats {
+	t.Helper()
+	st, err := s.dpr.Stats(t.Context())
+	check(t, err)
+	return st
+}
+
+func (s *server) meter(t *testing.T) *meter {
+	t.Helper()
+	return &meter{s, s.stats(t)}
+}
+
+// changes returns what changed; gauges are left out.
+func (m *meter) changes(t *testing.T) counts {
+	t.Helper()
+	c := counts{}
+	now := m.s.stats(t)
+	for k, v := range now.All() {
+		if d := v - m.before.Get(k); d != 0 && !k.Gauge() {
+			c[k] = d
+		}
+	}
+	return c
+}
+
+// want fails the test unless exactly the given counters changed, as given.
+func (m *meter) want(t *testing.T, want counts) {
+	t.Helper()
+	got := m.changes(t)
+	forgetEnds(got, want)
+	keys := slices.Sorted(maps.Keys(got))
+	for k := range want {
+		if _, ok := got[k]; !ok {
+			keys = append(keys, k)
+		}
+	}
+	for _, k := range keys {
+		switch w := want[k]; {
+		case w == maybe, w == some && got[k] > 0, w == got[k]:
+		case w == some:
+			t.Errorf("%s: %v did not change", m.s.Name, k)
+		default:
+			t.Errorf("%s: %v changed by %d, want %d", m.s.Name, k, got[k], w)
+		}
+	}
+}
+
+// messageBytes is the length of a message between hosts.
+const messageBytes = 20 + 24
+
+// forgetEnds takes out of what changed what the end of an earlier connection may
+// have added at any time, unless the test speaks of it.
+func forgetEnds(got, want counts) {
+	for _, k := range []dprnl.Stat{dprnl.StatFlowsEnded, dprnl.StatRxFlowAnswered} {
+		if _, ok := want[k]; !ok {
+			delete(got, k)
+		}
+	}
+	n := got[dprnl.StatTxOwnerMessages]
+	if _, ok := want[dprnl.StatTxOwnerMessages]; ok || n == 0 {
+		return
+	}
+	delete(got, dprnl.StatTxOwnerMessages)
+	for k, less := range map[dprnl.Stat]uint64{dprnl.StatTxPackets: n, dprnl.StatTxBytes: n * messageBytes} {
+		if got[k] -= less; got[k] == 0 {
+			delete(got, k)
+		}
+	}
+}

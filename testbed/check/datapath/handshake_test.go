@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/gopacket/gopacket/layers"
+	"golang.org/x/sys/unix"
+
+	"dpr/testbed/check/datapath/wire"
+	"dpr/userland/dprnl"
+)
+
+// With SYN cookies on the serving host the handshake leaves no trace there
+// until its last packet; the connection is redirected all the same.
+//
+//	C ── switch ── A
+//	        └───── B (tcp_syncookies=2)
+func TestSynCookies(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		check(t, c.b.Sysctl("net/ipv4/tcp_syncookies", "2"))
+		seen := observe(t, c.c)
+		sent, got := snmp(t, c.b.Host, "TcpExtSyncookiesSent"), snmp(t, c.b.Host, "TcpExtSyncookiesRecv")
+		unchanged(t, c.b.Host, "TcpExtSyncookiesFailed")
+		b := c.b.meter(t)
+		k := connect(t, c.c, c.a.service())
+		k.wantServed(t, "B")
+		check(t, k.upload(1<<20))
+		check(t, k.download(1<<20))
+		if p := await(t, seen, synAck); p.MSS() != mtu-60 {
+			t.Errorf("MSS %d, want %d", p.MSS(), mtu-60)
+		}
+		if now := snmp(t, c.b.Host, "TcpExtSyncookiesSent"); now != sent+1 {
+			t.Errorf("B sent %d cookies", now-sent)
+		}
+		if now := snmp(t, c.b.Host, "TcpExtSyncookiesRecv"); now != got+1 {
+			t.Errorf("B received %d cookies", now-got)
+		}
+		b.want(t, counts{dprnl.StatRxPackets: some, dprnl.StatRxBytes: some, dprnl.StatRxSyn: 1,
+			dprnl.StatMssLowered: 1, dprnl.StatRxListenerDeferred: maybe})
+	})
+}
+
+// A client with a cookie of TCP Fast Open sends data in its SYN.
+//
+//	C ── switch ── A
+//	        └───── B (tcp_fastopen)
+func TestFastOpen(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := bareCluster(t, m)
+		c.redirect(t, c.b)
+		check(t, c.c.Sysctl("net/ipv4/tcp_fastopen", "1"))
+		check(t, c.b.Sysctl("net/ipv4/tcp_fastopen", "2"))
+		c.b.web = serveOn(t, c.b.Host, "B", fmt.Sprintf("0.0.0.0:%d", port), func(fd int) error {
+			return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN, 16)
+		})
+		for _, fast := range []int{0, 1} { // the first connection asks for the cookie
+			passive, active := snmp(t, c.b.Host, "TcpExtTCPFastOpenPassive"), snmp(t, c.c, "TcpExtTCPFastOpenActive")
+			b := c.b.meter(t)
+			k, err := dialWith(c.c, c.a.service(), func(fd int) error {
+				return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN_CONNECT, 1)
+			})
+			check(t, err)
+			k.wantServed(t, "B")
+			check(t, k.upload(100_000))
+			check(t, k.Close())
+			if got := snmp(t, c.b.Host, "TcpExtTCPFastOpenPassive") - passive; got != fast {
+				t.Errorf("B opened %d connections fast, want %d", got, fast)
+			}
+			if got := snmp(t, c.c, "TcpExtTCPFastOpenActive") - active; got != fast {
+				t.Errorf("C opened %d connections fast, want %d", got, fast)
+			}
+			wantEnded(t, c.a, 0)
+			b.want(t, counts{dprnl.StatRxPackets: some, dprnl.StatRxBytes: some, dprnl.StatRxSyn: 1,
+				dprnl.StatMssLowered: 1, dprnl.StatRxListenerDeferred: maybe,
+				dprnl.StatTxPackets: 1, dprnl.StatTxBytes: some, dprnl.StatTxOwnerMessages: 1})
+		}
+	})
+}
+
+// The MSS in SYN-ACKs of redirected connections is lower by the outer header,
+// wherever the option stands; that of others is as it was.
+//
+//	R ── switch ── A
+//	        └───── B
+func TestMssClamp(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		r := c.raw(t, addrR)
+		r.Own(addrR)
+		t.Run("redirected", func(t *testing.T) {
+			k := r.talk(c.a, 4000)
+			k.say(t, "S", "")
+			if p := k.hear(t, "SA"); p.MSS() != mtu-60 {
+				t.Errorf("MSS %d, want %d", p.MSS(), mtu-60)
+			}
+			k.say(t, "R", "") // no SYN-ACK is sent again, and counted later
+		})
+		t.Run("direct", func(t *testing.T) {
+			b := c.b.meter(t)
+			k := r.talk(c.b, 4000)
+			k.say(t, "S", "")
+			if p := k.hear(t, "SA"); p.MSS() != mtu-40 {
+				t.Errorf("MSS %d, want %d", p.MSS(), mtu-40)
+			}
+			b.want(t, counts{dprnl.StatServedOff: 1})
+			k.say(t, "R", "")
+		})
+		mss := func(n uint16) layers.TCPOption {
+			return layers.TCPOption{OptionType: layers.TCPOptionKindMSS, OptionLength: 4, OptionData: []byte{byte(n >> 8), byte(n)}}
+		}
+		nop := layers.TCPOption{OptionType: layers.TCPOptionKindNop, OptionLength: 1}
+		unknown := layers.TCPOption{OptionType: 254, OptionLength: 4, OptionData: []byte{1, 0xc6}}
+		short := layers.TCPOption{OptionType: layers.TCPOptionKindMSS, OptionLength: 3, OptionData: []byte{5}}
+		send := rawSender(t, c.b)
+		for _, tt := range []struct {
+			name    string
+			options []layers.TCPOption
+			want    uint16
+			lowered uint64
+		}{
+			{"even", []layers.TCPOption{mss(1460)}, 1440, 1},
+			{"odd", []layers.TCPOption{nop, mss(1460), nop}, 1440, 1},
+			{"carry", []layers.TCPOption{nop, mss(0x0510), nop}, 0x0510 - 20, 1},
+			{"last", []layers.TCPOption{nop, nop, nop, nop, mss(9000)}, 8980, 1},
+			{"smallest lowered", []layers.TCPOption{mss(556)}, 536, 1},
+			{"too small", []layers.TCPOption{mss(555)}, 555, 0},
+			{"none", nil, 0, 0},
+			{"behind another", []layers.TCPOption{unknown, mss(1460)}, 1440, 1},
+			{"cut", []layers.TCPOption{unknown, mss(1460)}, 0, 0},
+			{"short", []layers.TCPOption{short}, 0, 0},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				b := c.b.meter(t)
+				s := wire.Segment{Src: c.a.service(), Dst: addrPort(addrR, 4001), Flags: "SA", Options: tt.options}
+				packet := s.Bytes()
+				if tt.name == "cut" {
+					// The unknown option's length is beyond the header; the checksum stays.
+					packet[41], packet[43] = 4+0xc4, 0xc6-0xc4
+				}
+				send(t, packet, addrR.As4())
+				p := r.get(t, func(p *wire.Packet) bool { return p.Has("SA") && p.TCP.DstPort == 4001 })
+				if p.MSS() != tt.want && tt.want != 0 {
+					t.Errorf("MSS %d, want %d", p.MSS(), tt.want)
+				}
+				if !p.ChecksumsRight() {
+					t.Errorf("wrong checksum in %v", p)
+				}
+				want := counts{}
+				if tt.lowered > 0 {
+					want[dprnl.StatMssLowered] = tt.lowered
+				}
+				b.want(t, want)
+			})
+		}
+	})
+}
+
+// rawSender returns a function that sends whole IP packets by a host's own
+// output path.
+func rawSender(t *testing.T, s *server) func(t *testing.T, packet []byte, to [4]byte) {
+	t.Helper()
+	fd := -1
+	check(t, s.Do(func() (err error) {
+		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
+		return err
+	}))
+	t.Cleanup(func() { unix.Close(fd) })
+	return func(t *testing.T, packet []byte, to [4]byte) {
+		t.Helper()
+		check(t, unix.Sendto(fd, packet, 0, &unix.SockaddrInet4{Addr: to}))
+	}
+}

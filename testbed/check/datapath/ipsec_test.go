@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gopacket/gopacket/layers"
+	"github.com/vishvananda/netlink"
+
+	"dpr/testbed/check/datapath/wire"
+	"dpr/userland/dprnl"
+)
+
+// IPsec between hosts, as docs/security.md recommends: redirected packets travel
+// in ESP, in either mode, and no packet holds on to a route. What comes without
+// is not taken, though it is marked and comes from a peer's address. A device that
+// the way out uses can go.
+//
+//	C, R (as A) ── switch ── A
+//	                  └───── B
+func TestIPsec(t *testing.T) {
+	for name, mode := range map[string]netlink.Mode{"transport": netlink.XFRM_MODE_TRANSPORT, "tunnel": netlink.XFRM_MODE_TUNNEL} {
+		t.Run(name, func(t *testing.T) {
+			bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+				c := newCluster(t, m)
+				check(t, c.a.Protect(addrA, addrB, mode))
+				check(t, c.b.Protect(addrB, addrA, mode))
+				seen := observe(t, c.b.Host)
+				k := connect(t, c.c, c.a.service())
+				k.wantServed(t, "B")
+				check(t, k.upload(1<<20))
+				check(t, k.download(1<<20))
+				plain, protected := 0, 0
+				for _, p := range seen.Take(func(p *wire.Packet) bool { return len(p.IP) > 0 && p.Dst() == addrB }) {
+					switch p.IP[0].Protocol {
+					case layers.IPProtocolIPv4:
+						plain++
+					case layers.IPProtocolESP:
+						protected++
+					}
+				}
+				if plain > 0 || protected < 50 {
+					t.Errorf("B got %d plain packets and %d protected ones", plain, protected)
+				}
+
+				r := c.raw(t, addrR)
+				b := c.b.meter(t)
+				syn := wire.Segment{Src: addrPort(addrR, 4000), Dst: c.a.service(), Flags: "S", Seq: 1}
+				outer := wire.Tunnel{Src: addrA, Dst: addrB, Marked: m == dprnl.MarkerFragbit}
+				r.send(t, c.b, outer.Wrap(syn.Bytes()))
+				want := counts{}
+				if m == dprnl.MarkerFragbit {
+					want[dprnl.StatRxPolicy] = 1
+				}
+				silence(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.Dst() == addrR })
+				b.want(t, want)
+
+				// Whoever holds the device makes this wait for ever.
+				done := make(chan error, 1)
+				go func() { done <- errors.Join(c.a.Delete(eth), c.b.Delete(eth)) }()
+				eventually(t, func() error {
+					select {
+					case err := <-done:
+						check(t, err)
+						return nil
+					default:
+						return errors.New("the devices do not go")
+					}
+				})
+			})
+		})
+	}
+}
+
+// A device that asks for no policy (disable_policy) is not asked about: what comes
+// by it plain is taken, though the policy wants such packets protected.
+//
+//	C, R (as A) ── switch ── A
+//	                  └───── B
+func TestIPsecDeviceWithoutPolicy(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		check(t, c.b.Protect(addrB, addrA, netlink.XFRM_MODE_TRANSPORT))
+		r := c.raw(t, addrR)
+		outer := wire.Tunnel{Src: addrA, Dst: addrB, Marked: m == dprnl.MarkerFragbit}
+		b := c.b.meter(t)
+		syn := func(port uint16) {
+			t.Helper()
+			s := wire.Segment{Src: addrPort(addrR, port), Dst: c.a.service(), Flags: "S", Seq: 1}
+			r.send(t, c.b, outer.Wrap(s.Bytes()))
+		}
+		refused := counts{}
+		if m == dprnl.MarkerFragbit {
+			refused[dprnl.StatRxPolicy] = 1 // without mark it is left to the stack, which drops it
+		}
+		syn(4000)
+		silence(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.Dst() == addrR })
+		b.want(t, refused)
+
+		check(t, c.b.Sysctl("net/ipv4/conf/"+eth+"/disable_policy", "1"))
+		check(t, c.b.Sysctl("net/ipv4/route/flush", "1"))
+		b = c.b.meter(t)
+		syn(4001)
+		await(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.TCP.SYN && p.TCP.ACK && p.TCP.DstPort == 4001 })
+		b.want(t, counts{dprnl.StatRxPackets: 1, dprnl.StatRxBytes: some, dprnl.StatRxSyn: 1, dprnl.StatMssLowered: maybe,
+			dprnl.StatRxListenerDeferred: maybe})
+	})
+}
+
+// What IPsec takes out of its packets has a route, which is not lost when the
+// packet gets another: the kernel frees all that a change of routes makes void.
+//
+//	R ── switch ── A
+//	      └─────── B
+func TestIPsecRoutes(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		check(t, c.a.Protect(addrA, addrB, netlink.XFRM_MODE_TRANSPORT))
+		check(t, c.b.Protect(addrB, addrA, netlink.XFRM_MODE_TRANSPORT))
+		k := c.raw(t, addrR).talk(c.a, 4000)
+		k.open(t)
+		k.wantServed(t, "B")
+		const changes, some = 200, 50
+		before := routes(t)
+		for range changes {
+			check(t, c.b.Sysctl("net/ipv4/route/flush", "1"))
+			k.wantServed(t, "B") // two segments: one by a new route, one by the socket's
+		}
+		eventually(t, func() error {
+			if n := routes(t) - before; n > some {
+				return fmt.Errorf("%d more routes after %d changes", n, changes)
+			}
+			return nil
+		})
+	})
+}
+
+// routes is how many routes' entries the kernel has, in all namespaces.
+func routes(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/net/stat/rt_cache")
+	check(t, err)
+	lines := strings.Split(string(b), "\n")
+	if len(lines) < 2 || !strings.HasPrefix(lines[0], "entries") {
+		t.Fatalf("rt_cache has %q", b)
+	}
+	n, err := strconv.ParseInt(strings.Fields(lines[1])[0], 16, 64)
+	check(t, err)
+	return int(n)
+}

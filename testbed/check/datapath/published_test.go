@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"net/netip"
+	"testing"
+
+	"dpr/testbed/check/datapath/vnet"
+	"dpr/testbed/check/datapath/wire"
+	"dpr/userland/dprnl"
+)
+
+// publish is how container engines publish a port: DNAT to a server in a network
+// namespace behind the host.
+const publish = `
+table ip publish {
+	chain prerouting {
+		type nat hook prerouting priority -100
+		ip daddr 10.77.0.11 tcp dport 80 dnat to 172.17.0.2
+	}
+}`
+
+// A's service has no socket on A: a rule hands its connections to a container. A
+// copy of a SYN that A served so goes there too, though the policy would choose B
+// by then; and where orphans are asked for, nothing of such a connection is lost.
+//
+//	R ── switch ── A ── container 172.17.0.2
+//	        └───── B
+func TestPublishedService(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := bareCluster(t, m)
+		c.b.web = serve(t, c.b.Host, "B", port)
+		box, err := vnet.NewHost("box")
+		check(t, err)
+		t.Cleanup(func() { box.Close() })
+		check(t, vnet.Connect(c.a.Host, "e1", box, eth, mtu))
+		check(t, c.a.Address("e1", netip.MustParsePrefix("172.17.0.1/24")))
+		check(t, box.Address(eth, netip.MustParsePrefix("172.17.0.2/24")))
+		check(t, box.Route(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr("172.17.0.1")))
+		check(t, c.a.Sysctl("net/ipv4/ip_forward", "1"))
+		firewall(t, c.a.Host, publish)
+		serve(t, box, "box", port)
+		c.a.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansAsk)})
+		c.a.keep(t)
+		r := c.raw(t, addrR)
+		k := r.talk(c.a, 4000)
+		syn := k.segment("S", "")
+		k.send(t, syn)
+		k.hear(t, "SA")
+		c.redirect(t, c.b)
+		seen := observe(t, c.b.Host)
+		a := c.a.meter(t)
+		r.send(t, c.a, syn.Bytes())
+		k.hear(t, "SA")
+		k.say(t, "A", "")
+		k.wantServed(t, "box")
+		a.want(t, counts{dprnl.StatSynOwned: 1})
+		silence(t, seen, (*wire.Packet).Tunnelled)
+	})
+}

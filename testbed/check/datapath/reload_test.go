@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dpr/userland/dprnl"
+)
+
+// reloadsEnv sets how often TestReload reloads the module, with both markers
+// together.
+const reloadsEnv = "DPR_PATH_RELOADS"
+
+// reloads is the number without that.
+const reloads = 200
+
+// The module goes and comes under load; each time the cluster is configured
+// anew and redirects again.
+//
+//	C (load) ── switch ── A
+//	               └───── B
+func TestReload(t *testing.T) {
+	n := reloads
+	if s := os.Getenv(reloadsEnv); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil || n < 2 {
+			t.Fatalf("%s=%q: want a number from 2", reloadsEnv, s)
+		}
+	}
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		l := startLoad(t, c.c, c.a.service(), 3)
+		for i := range n / 2 {
+			if i%10 == 0 {
+				l.more(t, 5)
+			}
+			reload(t)
+			c.again(t)
+			l.more(t, 1)
+		}
+		l.stop()
+		connect(t, c.c, c.a.service()).wantServed(t, "B")
+	})
+}
+
+// An idle connection that was redirected by the stateless policy does not notice
+// that the module is reloaded.
+//
+//	C ── switch ── A
+//	        └───── B
+func TestReloadKeepsStateless(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
+		by := map[*conn]string{}
+		for range 12 {
+			k := connect(t, c.c, c.a.service())
+			got, err := k.ask("who")
+			check(t, err)
+			by[k] = got
+		}
+		time.Sleep(settle)
+		reload(t)
+		c.again(t)
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
+		for k, want := range by {
+			k.wantServed(t, want)
+		}
+	})
+}
+
+// again configures a cluster whose module is new.
+func (c *cluster) again(t *testing.T) {
+	t.Helper()
+	for _, s := range []*server{c.a, c.b} {
+		s.set(t, dprnl.ConfigUpdate{Address: &s.addr, Marker: &c.marker})
+	}
+	c.know(t, c.a, c.b)
+	c.redirect(t, c.b)
+	for _, s := range []*server{c.b, c.a} {
+		check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: port}))
+	}
+}
+
+// reload removes the module and inserts it again.
+func reload(t *testing.T) {
+	t.Helper()
+	eventually(t, func() error {
+		err := unix.DeleteModule("dpr", unix.O_NONBLOCK)
+		if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EBUSY) {
+			t.Fatalf("removing the module: %v", err)
+		}
+		return err
+	})
+	f, err := os.Open(os.Getenv(guestEnv))
+	check(t, err)
+	defer f.Close()
+	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil {
+		t.Fatalf("inserting %s: %v", f.Name(), err)
+	}
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"dpr/testbed/check/datapath/wire"
+	"dpr/userland/dprnl"
+)
+
+// The stateless policy needs no flow while the set of hosts is as it was. When
+// it changes no connection moves, whatever its age; new ones that the two sets
+// send to different hosts get a flow.
+//
+//	C ── switch ── A
+//	        ├───── B
+//	        └───── D (comes later)
+func TestStateless(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		d := c.server(t, "D", addrD)
+		d.web = serve(t, d.Host, "D", port)
+		check(t, d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
+		by := map[*conn]string{}
+		open := func(n int) map[string]int {
+			served := map[string]int{}
+			for range n {
+				k := connect(t, c.c, c.a.service())
+				got, err := k.ask("who")
+				check(t, err)
+				by[k] = got
+				served[got]++
+			}
+			return served
+		}
+		stay := func(when string) {
+			t.Helper()
+			for k, want := range by {
+				if got, err := k.ask("who"); err != nil || got != want {
+					t.Errorf("%s: %v is served by %q (%v), before by %q", when, k.LocalAddr(), got, err, want)
+				}
+			}
+		}
+		a := c.a.meter(t)
+		served := open(24)
+		if served["A"] == 0 || served["B"] == 0 {
+			t.Errorf("served by host: %v, want some by both", served)
+		}
+		a.want(t, counts{dprnl.StatRedirectedHash: uint64(served["B"]), dprnl.StatServedHash: uint64(served["A"]),
+			dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
+		if n := len(c.a.flows(t)); n != 0 {
+			t.Errorf("%d flows, want none", n)
+		}
+
+		c.a.report(t, d, 0)
+		stay("a peer came")
+		served = open(24)
+		if len(served) != 3 {
+			t.Errorf("served by host: %v, want some by each", served)
+		}
+		if n := len(c.a.flows(t)); n == 0 {
+			t.Error("no flow for connections that the two sets send to different hosts")
+		}
+		stay("a peer came, with new connections")
+
+		check(t, c.a.dpr.DeletePeer(t.Context(), addrD, false))
+		stay("the peer went")
+		open(12)
+		c.a.report(t, d, 0)
+		stay("the peer came back")
+	})
+}
+
+// A connection that was made without a flow outlives the set of hosts that it
+// follows, as long as it is not idle for longer than any connection may be.
+//
+//	C ── switch ── A (established flows live 2 s)
+//	        ├───── B
+//	        └───── D (comes later)
+func TestStatelessLongLived(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		d := c.server(t, "D", addrD)
+		d.web = serve(t, d.Host, "D", port)
+		check(t, d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
+		const life = 2 * time.Second
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless), TimeoutEstablished: ptr(life)})
+		by := map[*conn]string{}
+		for range 16 {
+			k := connect(t, c.c, c.a.service())
+			got, err := k.ask("who")
+			check(t, err)
+			by[k] = got
+		}
+		c.a.report(t, d, 0)
+		for begin := time.Now(); time.Since(begin) < 2*life; {
+			for k, want := range by {
+				if got, err := k.ask("who"); err != nil || got != want {
+					t.Fatalf("%v after the set changed %v is served by %q (%v), before by %q", time.Since(begin), k.LocalAddr(), got, err, want)
+				}
+			}
+			_, err := c.a.dpr.Expire(t.Context(), 0)
+			check(t, err)
+		}
+	})
+}
+
+// While the set of hosts changes, segments of connections that are none get no
+// flow, and take no place of a handshake: nobody claims them.
+//
+//	R ── switch ── A
+//	        ├───── B
+//	        └───── D (comes later)
+func TestStatelessStrays(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		d := c.server(t, "D", addrD)
+		check(t, d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
+		r := c.raw(t, addrR)
+		used := r.talk(c.a, 4000)
+		for used.open(t); used.ask(t, "who") != "B\n"; used.open(t) {
+			used = r.talk(c.a, used.local.Port()+1)
+		}
+		c.a.report(t, d, 0)
+		a := c.a.meter(t)
+		for p := range uint16(100) {
+			s := wire.Segment{Src: addrPort(addrR, 10000+p), Dst: c.a.service(), Flags: "A", Seq: 1, Ack: 1}
+			r.send(t, c.a, s.Bytes())
+		}
+		eventually(t, func() error {
+			if a.changes(t)[dprnl.StatTxOwnerMessages] < 20 {
+				return errors.New("few questions were put")
+			}
+			return nil
+		})
+		time.Sleep(settle)
+		if flows := c.a.flows(t); len(flows) != 0 {
+			t.Errorf("flows %v, want none", flows)
+		}
+		used.wantServed(t, "B")
+		eventually(t, func() error {
+			if flows := c.a.flows(t); len(flows) != 1 || flows[0].Client != used.local || flows[0].State != dprnl.FlowEstablished {
+				return errors.New("the connection that there is has no flow")
+			}
+			return nil
+		})
+		used.wantServed(t, "B")
+	})
+}
+
+// The same where orphans are asked for, and more is asked than may be: connections
+// go on by the hash.
+//
+//	R ── switch ── A (asks for orphans)
+//	        ├───── B
+//	        └───── D and 255 others that do not exist (come later)
+func TestStatelessOutOfQuestions(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless), Orphans: ptr(dprnl.OrphansAsk)})
+		r := c.raw(t, addrR)
+		k := r.talk(c.a, 4000)
+		for k.open(t); k.ask(t, "who") != "B\n"; k.open(t) {
+			k = r.talk(c.a, k.local.Port()+1)
+		}
+		for i := range 255 {
+			peer := netip.AddrFrom4([4]byte{10, 88, 0, byte(i)})
+			check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: peer, Metrics: &dprnl.Metrics{}}))
+		}
+		a := c.a.meter(t)
+		for p := range uint16(30000) {
+			s := wire.Segment{Src: addrPort(addrR, 20000+p), Dst: c.a.service(), Flags: "A", Seq: 1, Ack: 1}
+			r.send(t, c.a, s.Bytes())
+		}
+		if got := a.changes(t); got[dprnl.StatOwnerFollowed] == 0 {
+			t.Errorf("%v: want that some follow the hash", got)
+		}
+		segment := k.segment("PA", "who\n")
+		r.Take(func(*wire.Packet) bool { return true })
+		eventually(t, func() error {
+			k.send(t, segment) // as a client does
+			time.Sleep(settle)
+			if len(r.Take(func(p *wire.Packet) bool { return k.mine(p) && p.Has("PA") })) == 0 {
+				return errors.New("no answer")
+			}
+			return nil
+		})
+	})
+}

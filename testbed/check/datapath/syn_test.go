@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"dpr/testbed/check/datapath/wire"
+	"dpr/userland/dprnl"
+)
+
+// A retransmitted SYN goes to the host that got the first copy, even if a
+// decision made now would be another.
+//
+//	R ── switch ── A
+//	        ├───── B
+//	        └───── D
+func TestSynRetransmitKeepsHost(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		d := c.server(t, "D", addrD)
+		c.know(t, c.a, d)
+		d.web = serve(t, d.Host, "D", port)
+		r := c.raw(t, addrR)
+		decide := map[string]func(){
+			"A": func() { c.a.keep(t) },
+			"B": func() { c.redirect(t, c.b); c.a.report(t, d, 1000) },
+			"D": func() { c.redirect(t, d); c.a.report(t, c.b, 1000) },
+		}
+		local := uint16(4000)
+		for _, move := range []string{"AB", "BA", "BD"} {
+			first, then := move[:1], move[1:]
+			for _, when := range []string{"at once", "after the SYN-ACK", "after the handshake"} {
+				t.Run(first+" would be "+then+" "+when, func(t *testing.T) {
+					local++
+					k := r.talk(c.a, local)
+					decide[first]()
+					syn := k.segment("S", "")
+					k.send(t, syn)
+					if when != "at once" {
+						k.hear(t, "SA")
+					}
+					if when == "after the handshake" {
+						k.say(t, "A", "")
+					}
+					decide[then]()
+					a, bm, dm := c.a.meter(t), c.b.meter(t), d.meter(t)
+					r.send(t, c.a, syn.Bytes())
+					if when != "after the handshake" {
+						k.hear(t, "SA")
+						k.say(t, "A", "")
+					}
+					k.wantServed(t, first)
+					if first == "A" {
+						a.want(t, counts{dprnl.StatSynOwned: 1})
+						bm.want(t, counts{})
+					} else {
+						a.want(t, counts{dprnl.StatSynRetransmitted: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
+					}
+					dm.want(t, counts{})
+				})
+			}
+		}
+	})
+}
+
+// A connection that ended badly, for the client alone: it begins anew on the
+// same 4-tuple while the flow is in each of its states. Whoever cannot see the
+// connection can send such a SYN too; so it goes where the connection is, as long
+// as the serving host has not said that it ended.
+//
+//	R ── switch ── A
+//	        └───── B
+func TestSynOnFlow(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		r := c.raw(t, addrR)
+		anew := func(t *testing.T, k *talk) {
+			t.Helper()
+			k.seq += 200_000
+			k.open(t)
+			k.wantServed(t, "B")
+		}
+		moved := counts{dprnl.StatRedirected: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some}
+		t.Run("RST", func(t *testing.T) {
+			k := r.talk(c.a, 4000)
+			k.open(t)
+			k.say(t, "R", "")
+			wantEnded(t, c.a, 0)
+			a := c.a.meter(t)
+			anew(t, k)
+			a.want(t, moved)
+		})
+		t.Run("FIN", func(t *testing.T) {
+			k := r.talk(c.a, 4001)
+			k.open(t)
+			k.say(t, "FA", "")
+			k.hear(t, "FA")
+			a := c.a.meter(t)
+			// B waits for the ACK of its FIN, and says so.
+			syn := k.segment("S", "")
+			syn.Seq += 200_000
+			r.send(t, c.a, syn.Bytes())
+			k.hear(t, "A")
+			a.want(t, counts{dprnl.StatSynRetransmitted: 1, dprnl.StatTxPackets: 1, dprnl.StatTxBytes: some})
+		})
+		t.Run("TIME_WAIT", func(t *testing.T) {
+			k := r.talk(c.a, 4004)
+			k.open(t)
+			k.say(t, "PA", "close\n")
+			k.hear(t, "FA")
+			k.say(t, "FA", "")
+			eventually(t, func() error {
+				if flows := c.a.flows(t); !hasFlow(flows, k, dprnl.FlowEnded) {
+					return fmt.Errorf("flows %v, want one that ended", flows)
+				}
+				return nil
+			})
+			a := c.a.meter(t)
+			anew(t, k)
+			a.want(t, counts{dprnl.StatFlowsReplaced: 1, dprnl.StatRedirected: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
+		})
+		t.Run("forgotten by the client", func(t *testing.T) {
+			// B answers as RFC 5961 wants; the client resets it and tries again.
+			k := r.talk(c.a, 4002)
+			k.open(t)
+			k.wantServed(t, "B")
+			k.seq += 200_000
+			k.say(t, "S", "")
+			challenge := k.hear(t, "A")
+			rst := wire.Segment{Src: k.local, Dst: k.remote, Flags: "R", Seq: challenge.TCP.Ack}
+			r.send(t, c.a, rst.Bytes())
+			a := c.a.meter(t)
+			anew(t, k)
+			a.want(t, counts{dprnl.StatSynRetransmitted: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some, dprnl.StatRxFlowRefused: maybe})
+		})
+		t.Run("expired", func(t *testing.T) {
+			k := r.talk(c.a, 4003)
+			k.open(t)
+			c.a.set(t, dprnl.ConfigUpdate{TimeoutEstablished: ptr(50 * time.Millisecond)})
+			time.Sleep(100 * time.Millisecond)
+			c.a.keep(t)
+			a := c.a.meter(t)
+			k.seq += 200_000
+			k.open(t)
+			k.wantServed(t, "A")
+			a.want(t, counts{dprnl.StatFlowsExpired: 1, dprnl.StatServedOff: 1})
+		})
+	})
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"bytes"
+	"net/netip"
+	"testing"
+
+	"github.com/gopacket/gopacket/layers"
+	"golang.org/x/sys/unix"
+
+	"dpr/testbed/check/datapath/vnet"
+	"dpr/testbed/check/datapath/wire"
+	"dpr/userland/dprnl"
+)
+
+// Peers that have a tunnel of their own between them (the ipip module) keep it:
+// what it carries is not taken for redirected packets, nor does DPR's traffic
+// get into it.
+//
+//	C ── switch ── A ═══ t0 172.16.0.1
+//	        └───── B ═══ t0 172.16.0.2 ── E 172.16.1.2
+func TestOtherTunnels(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		const other = 8080
+		e := tunnelled(t, c)
+		serve(t, c.b.Host, "B", other)
+		serve(t, e, "E", other)
+		for name, to := range map[string]string{
+			"to the peer":                  "172.16.0.2:8080",
+			"to the peer's service":        "172.16.0.2:80",
+			"to a network behind the peer": "172.16.1.2:8080",
+		} {
+			t.Run(name, func(t *testing.T) {
+				before, err := c.b.Received("t0")
+				check(t, err)
+				b := c.b.meter(t)
+				conn := connect(t, c.a.Host, netip.MustParseAddrPort(to))
+				check(t, conn.upload(1<<20))
+				check(t, conn.download(1<<20))
+				after, err := c.b.Received("t0")
+				check(t, err)
+				if after-before < 10 {
+					t.Errorf("only %d packets came through the tunnel", after-before)
+				}
+				b.want(t, counts{dprnl.StatServedOff: maybe})
+			})
+		}
+		t.Run("redirected meanwhile", func(t *testing.T) {
+			before, err := c.b.Received("t0")
+			check(t, err)
+			conn := connect(t, c.c, c.a.service())
+			conn.wantServed(t, "B")
+			check(t, conn.upload(1<<20))
+			if after, err := c.b.Received("t0"); err != nil || after > before+4 { // the end of an earlier connection
+				t.Errorf("%d redirected packets came through the tunnel (%v)", after-before, err)
+			}
+		})
+	})
+}
+
+// A program of the host's that receives protocol 4 by a raw socket gets what is
+// not marked: from a stranger, and, though the marker is the sender's address,
+// from a peer.
+//
+//	R (a stranger, and as A) ── switch ── B (raw socket)
+func TestRawTunnel(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		r := c.raw(t, addrR)
+		fd := -1
+		check(t, c.b.Do(func() (err error) {
+			fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_IPIP)
+			return err
+		}))
+		t.Cleanup(func() { unix.Close(fd) })
+		check(t, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, ptr(unix.NsecToTimeval(int64(step)))))
+		for name, from := range map[string]netip.Addr{"stranger": addrR, "peer": addrA} {
+			t.Run(name, func(t *testing.T) {
+				b := c.b.meter(t)
+				inner := wire.Datagram(addrC, netip.MustParseAddr("172.16.0.2"), layers.IPProtocolUDP, pattern[:100])
+				r.send(t, c.b, wire.Tunnel{Src: from, Dst: addrB}.Wrap(inner))
+				buf := make([]byte, mtu)
+				n, err := unix.Read(fd, buf)
+				check(t, err)
+				if n != 20+len(inner) || !bytes.Equal(buf[20:n], inner) {
+					t.Errorf("the program got\n%x, want an outer header and\n%x", buf[:n], inner)
+				}
+				b.want(t, counts{})
+			})
+		}
+	})
+}
+
+// tunnelled gives A and B a tunnel, and B a network behind it with host E.
+func tunnelled(t *testing.T, c *cluster) *vnet.Host {
+	t.Helper()
+	e, err := vnet.NewHost("E")
+	check(t, err)
+	t.Cleanup(func() { e.Close() })
+	check(t, vnet.Connect(c.b.Host, "e1", e, eth, mtu))
+	check(t, c.a.IPIP("t0", addrA, addrB))
+	check(t, c.b.IPIP("t0", addrB, addrA))
+	check(t, c.a.Address("t0", netip.MustParsePrefix("172.16.0.1/30")))
+	check(t, c.b.Address("t0", netip.MustParsePrefix("172.16.0.2/30")))
+	check(t, c.b.Address("e1", netip.MustParsePrefix("172.16.1.1/30")))
+	check(t, e.Address(eth, netip.MustParsePrefix("172.16.1.2/30")))
+	check(t, c.b.Sysctl("net/ipv4/ip_forward", "1"))
+	check(t, c.a.Route(netip.MustParsePrefix("172.16.1.0/30"), netip.MustParseAddr("172.16.0.2")))
+	check(t, e.Route(netip.MustParsePrefix("172.16.0.0/30"), netip.MustParseAddr("172.16.1.1")))
+	return e
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/gopacket/gopacket/layers"
+	"github.com/mdlayher/packet"
+	"golang.org/x/sys/unix"
+
+	"dpr/testbed/check/datapath/vnet"
+)
+
+// An Endpoint is the end of a link without a network stack, or an observer of
+// a link that has one.
+type Endpoint struct {
+	MAC  net.HardwareAddr
+	conn *packet.Conn
+
+	mu      sync.Mutex
+	arrived *sync.Cond
+	packets []*Packet
+	own     map[netip.Addr]bool
+	err     error
+}
+
+// Open starts to collect all packets that pass a link, in both directions.
+func Open(h *vnet.Host, link string) (*Endpoint, error) {
+	e := &Endpoint{own: map[netip.Addr]bool{}}
+	e.arrived = sync.NewCond(&e.mu)
+	err := h.Do(func() error {
+		ifi, err := net.InterfaceByName(link)
+		if err != nil {
+			return err
+		}
+		e.MAC = ifi.HardwareAddr
+		e.conn, err = packet.Listen(ifi, packet.Raw, unix.ETH_P_ALL, nil)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open %s of %s: %w", link, h.Name, err)
+	}
+	go e.collect()
+	return e, nil
+}
+
+// Close ends the endpoint.
+func (e *Endpoint) Close() error { return e.conn.Close() }
+
+// Own makes the endpoint answer for an address when it is asked for by ARP.
+func (e *Endpoint) Own(a netip.Addr) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.own[a] = true
+}
+
+func (e *Endpoint) collect() {
+	buf := make([]byte, 1<<17)
+	for {
+		n, _, err := e.conn.ReadFrom(buf)
+		if err != nil {
+			e.mu.Lock()
+			e.err = err
+			e.mu.Unlock()
+			e.arrived.Broadcast()
+			return
+		}
+		p := parse(append([]byte(nil), buf[:n]...))
+		e.answer(p)
+		e.mu.Lock()
+		e.packets = append(e.packets, p)
+		e.mu.Unlock()
+		e.arrived.Broadcast()
+	}
+}
+
+// answer answers an ARP request for one of the endpoint's addresses.
+func (e *Endpoint) answer(p *Packet) {
+	if p.ARP == nil || p.ARP.Operation != layers.ARPRequest {
+		return
+	}
+	target, _ := netip.AddrFromSlice(p.ARP.DstProtAddress)
+	e.mu.Lock()
+	own := e.own[target]
+	e.mu.Unlock()
+	if !own {
+		return
+	}
+	reply := &layers.ARP{
+		AddrType: layers.LinkTypeEthernet, Protocol: layers.EthernetTypeIPv4, HwAddressSize: 6, ProtAddressSize: 4,
+		Operation: layers.ARPReply, SourceHwAddress: e.MAC, SourceProtAddress: p.ARP.DstProtAddress,
+		DstHwAddress: p.ARP.SourceHwAddress, DstProtAddress: p.ARP.SourceProtAddress,
+	}
+	eth := &layers.Ethernet{SrcMAC: e.MAC, DstMAC: p.Eth.SrcMAC, EthernetType: layers.EthernetTypeARP}
+	// A lost answer is asked for again.
+	_, _ = e.conn.WriteTo(serialize(eth, reply), &packet.Addr{HardwareAddr: p.Eth.SrcMAC})
+}
+
+// Send sends an IPv4 packet to a neighbour.
+func (e *Endpoint) Send(to net.HardwareAddr, ip []byte) error {
+	frame := append(append(append([]byte{}, to...), e.MAC...), 0x08, 0x00)
+	_, err := e.conn.WriteTo(append(frame, ip...), &packet.Addr{HardwareAddr: to})
+	if err != nil {
+		return fmt.Errorf("send a packet of %d bytes: %w", len(ip), err)
+	}
+	return nil
+}
+
+// Wait returns the first packet that matches, and forgets it and all before it.
+// If none comes before ctx ends, the error tells what came instead.
+func (e *Endpoint) Wait(ctx context.Context, match func(*Packet) bool) (*Packet, error) {
+	defer context.AfterFunc(ctx, func() {
+		e.mu.Lock() // else the end could come between a look at ctx and Wait
+		defer e.mu.Unlock()
+		e.arrived.Broadcast()
+	})()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var skipped []*Packet
+	for {
+		for i, p := range e.packets {
+			if match(p) {
+				e.packets = e.packets[i+1:]
+				return p, nil
+			}
+		}
+		skipped = append(skipped, e.packets...)
+		e.packets = nil
+		if err := errors.Join(e.err, ctx.Err()); err != nil {
+			return nil, fmt.Errorf("no packet that was waited for: %w; instead: %v", err, skipped)
+		}
+		e.arrived.Wait()
+	}
+}
+
+// Take returns all packets collected so far that match, and forgets all.
+func (e *Endpoint) Take(match func(*Packet) bool) []*Packet {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []*Packet
+	for _, p := range e.packets {
+		if match(p) {
+			out = append(out, p)
+		}
+	}
+	e.packets = nil
+	return out
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package fuzz
+
+import (
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"dpr/testbed/check/fuzz/wire"
+)
+
+// seedVariable holds the seed of a run that is to be made again.
+const seedVariable = "DPR_FUZZ_SEED"
+
+// TestShort is a short form of what "make fuzz" does, on Debian's own kernel: it
+// needs no other kernel to be built, and half a minute for messages and for packets.
+func TestShort(t *testing.T) {
+	seed := rand.Uint64() >> 1
+	if text := os.Getenv(seedVariable); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 63); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%s=%d makes the same again", seedVariable, seed)
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	err = Run(ctx, Options{
+		Kernel: "6.1", Seed: seed, Parts: []string{wire.Netlink, wire.Packets}, Messages: 200_000, Packets: 1_000_000, Limit: 30 * time.Second,
+		Source: root, Dir: t.TempDir(), Stdout: t.Output(), Progress: os.Stderr,
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

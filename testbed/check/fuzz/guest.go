@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+
+package fuzz
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"dpr/testbed/check/fuzz/wire"
+	"dpr/testbed/lab"
+)
+
+// guestMemory is the memory of a guest in MiB.
+const guestMemory = 768
+
+// newGuest builds a guest, which is used for all parts.
+func (o Options) newGuest(ctx context.Context) (*lab.Solo, error) {
+	return lab.NewSolo(ctx, lab.SoloConfig{
+		Kernel: o.Kernel, Memory: guestMemory, CPUs: o.CPUs, Init: "./testbed/check/fuzz/guest",
+		Modules: []string{"dummy", "veth", "bridge"},
+		Built: []lab.SoloModule{
+			{Dir: "kmod", With: []string{"include"}, Name: "dpr", Vars: o.moduleVars()},
+			{Dir: "testbed/check/fuzz/packets", Name: "dprfuzz"},
+		},
+		Source: o.Source, Progress: o.Progress,
+	})
+}
+
+// moduleVars are the variables of make that the module is built with. Processors
+// that meet need places to do so.
+func (o Options) moduleVars() []string {
+	if slices.Contains(o.Parts, wire.Crossing) {
+		return []string{"DPR_RACES=1"}
+	}
+	return nil
+}
+
+// plan is what the guest does next.
+func (o Options) plan(part string) wire.Plan {
+	slow := o.Kernel != lab.KernelUML && o.Kernel != lab.KernelUMLDebug
+	return wire.Plan{
+		Part: part, Seed: o.Seed, Messages: o.Messages, Packets: o.Packets, Steps: o.Steps, Flood: o.Flood,
+		Limit: int(o.Limit.Seconds()), NoLeaks: o.NoLeaks, Slow: slow, Seconds: o.Seconds,
+	}
+}
+
+// found is what a guest says.
+type found struct {
+	part     string
+	progress io.Writer
+	results  json.RawMessage
+	failures []string
+}
+
+// line takes a line from the guest.
+func (f *found) line(text []byte) error {
+	var r wire.Record
+	if err := json.Unmarshal(text, &r); err != nil {
+		return fmt.Errorf("the guest says %.200q: %w", text, err)
+	}
+	switch {
+	case r.Say != "":
+		fmt.Fprintf(f.progress, "          %s: %s\n", f.part, r.Say)
+	case r.Failure != "":
+		f.failures = append(f.failures, r.Failure)
+	case r.Leaks != "":
+		// Whose memory it is the reports say: all that was done here is dpr's affair.
+		f.failures = append(f.failures, "memory was lost:\n"+r.Leaks)
+	case r.Results != nil:
+		f.results = r.Results
+	}
+	return nil
+}

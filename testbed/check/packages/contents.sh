@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What is in the packages, to the last file, and what version it says of itself.
+# usage: contents.sh DIRECTORY: where the packages are.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+. "$root/scripts/lib.sh"
+debs=$(cd "${1:?usage: contents.sh DIRECTORY}" && pwd)
+version=$(dpkg-deb -f "$debs"/dpr_*.deb Version)
+[ "$(dpkg-deb -f "$debs"/dpr-dkms_*.deb Version)" = "$version" ] || die "the packages are of different versions"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+programs="dpr-broadcast dpr-receive dpr-cleanup dpr-exporter dprctl dprlab"
+
+# program: the files of the package dpr. The lab's own tools, for guests and for
+# measurements, are not among them: dprlab builds them from the source.
+program() {
+	echo /etc/dpr/dpr.toml
+	printf '/usr/sbin/%s\n' $programs
+	echo /usr/lib/modules-load.d/dpr.conf
+	for unit in "$root"/systemd/*; do echo "/usr/lib/systemd/system/${unit##*/}"; done
+	for page in "$root"/man/*.[1-8] "$root"/debian/dprlab.8; do
+		name=${page##*/}
+		echo "/usr/share/man/man${name##*.}/$name"
+	done
+	echo /usr/share/bash-completion/completions/dprctl
+	echo /usr/share/zsh/vendor-completions/_dprctl
+	echo /usr/share/fish/vendor_completions.d/dprctl.fish
+	echo /usr/share/dpr/grafana/dpr.json
+	echo /usr/share/dpr/prometheus/dpr.rules.yml
+	echo /usr/share/lintian/overrides/dpr
+	for name in README.md changelog copyright; do echo "/usr/share/doc/dpr/$name"; done
+	for page in "$root"/docs/*.md; do echo "/usr/share/doc/dpr/${page##*/}"; done
+}
+
+# module: the files of the package dpr-dkms.
+module() {
+	for name in changelog copyright; do echo "/usr/share/doc/dpr-dkms/$name"; done
+	for file in dkms.conf include/dpr.h kmod/Kbuild kmod/Makefile; do echo "/usr/src/dpr-$version/$file"; done
+	(cd "$root" && git -c safe.directory='*' ls-files 'kmod/*.[ch]' | grep -v /tests/ | sed "s,^,/usr/src/dpr-$version/,")
+}
+
+# same NAME: the package has the files that a function of its name lists, all
+# of them root's.
+same() {
+	dpkg-deb --fsys-tarfile "$debs/$1" | tar -tvf - >"$work/list"
+	! grep -v ' root/root ' "$work/list" || die "$1: not all files are root's"
+	sed -n 's,^[^d].* \./,/,p' "$work/list" | sed -E '/\/(man|doc)\//s/\.gz$//' | sort >"$work/has"
+	$2 | sort | diff -u - "$work/has" >&2 || die "$1 has other files than it should"
+}
+
+# says COMMAND...: its last line ends with the version.
+says() {
+	said=$("$@" | tail -n 1)
+	[ "${said##* }" = "$version" ] || die "$* says \"$said\" in the packages of version $version"
+}
+
+same "dpr_${version}_amd64.deb" program
+same "dpr-dkms_${version}_all.deb" module
+dpkg-deb -x "$debs"/dpr_*.deb "$work/root"
+dpkg-deb -x "$debs"/dpr-dkms_*.deb "$work/root"
+for program in $programs; do
+	says "$work/root/usr/sbin/$program" --version
+done
+grep -q "^MAKE.* DPR_VERSION=$version\"" "$work/root/usr/src/dpr-$version/dkms.conf" || die "DKMS does not tell the module its version"
+say "contents: every file is where it should be, version $version"

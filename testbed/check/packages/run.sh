@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# make test-install: the packages, on their own and on machines that run them.
+# usage: run.sh [SUITE]...: Debian's releases, bookworm and trixie if none is named.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+. "$root/scripts/lib.sh"
+[ "$(id -u)" -eq 0 ] || die "this needs root"
+[ $# -gt 0 ] || set -- bookworm trixie
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+"$root/scripts/static.sh"
+say "building the packages, and a previous version of them"
+"$root/debian/make-deb.sh" "$work/current" >&2
+version=$(dpkg-deb -f "$work"/current/dpr_*.deb Version)
+"$root/debian/make-deb.sh" "$work/previous" "$version~previous" >&2
+"$here/contents.sh" "$work/current"
+"$here/reproducible.sh" "$work/current"
+failed=
+for suite; do
+	# A guest that hangs does not stop everything. A suite takes a quarter of an hour
+	# to a whole one, as fast as the processors are.
+	timeout -k 60 7200 "$here/suite.sh" "$suite" "$work/previous" "$work/current" || failed="$failed $suite"
+done
+[ -z "$failed" ] || die "failed on:$failed"
+say "all passed"

@@ -1,0 +1,190 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The packages on one release of Debian, as an operator would use them: three
+# servers and a client, all of them virtual machines with systemd.
+# usage: suite.sh SUITE PREVIOUS CURRENT: two directories with packages.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+. "$root/scripts/lib.sh"
+. "$here/guests.sh"
+. "$here/checks.sh"
+suite=$1 previous=$2 current=$3
+
+work=$(mktemp -d)
+trap 'guests_down; rm -rf "$work"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# disk NAME BACKING FORMAT: a disk on top of another, which stays as it is.
+disk() {
+	qemu-img create -q -f qcow2 -F "$3" -b "$2" "$work/$1.qcow2"
+}
+
+# installed: the previous version is installed on a disk that is then that of all
+# servers, see prepare.sh. That is done in the disk's file system, at this
+# machine's own speed: an emulated processor takes many minutes for what DKMS
+# compiles, and does it once in this test, in the upgrade.
+installed() {
+	step "the previous version is installed; DKMS builds the module, also for a new kernel"
+	cp --sparse=always "$image/disk.raw" "$work/golden.raw"
+	mkdir "$work/golden"
+	unshare --mount --pid --fork "$here/prepare.sh" "$work/golden" "$previous" </dev/null >"$work/install.log" 2>&1 ||
+		{ tail -n 40 "$work/install.log" >&2; die "the packages cannot be installed"; }
+	grep '^prepare: ' "$work/install.log" >&2
+	qemu-img convert -f raw -O qcow2 "$work/golden.raw" "$work/golden.qcow2"
+	rm "$work/golden.raw"
+}
+
+# served N: guest N becomes a server of the cluster.
+served() {
+	await "$1"
+	# Installed, but not enabled: it takes no part.
+	refuse_active "$1"
+	[ "$1" -ne 1 ] || readme
+	put "$1" /root/provision "$work/report.key" "$root/testbed/lab/vagrant/server.sh"
+	on "$1" 'sh /root/provision/server.sh eth0 /root/provision/report.key' </dev/null >"$work/server.$1.log" 2>&1 ||
+		{ tail -n 40 "$work/server.$1.log" >&2; die "server.sh failed on s$1"; }
+}
+
+# readme: the commands of README.md for a host.
+readme() {
+	"$root/scripts/docs.sh" print host "$root/README.md" >"$work/readme.sh"
+	put 1 /root/previous/out "$work/readme.sh"
+	on 1 'ln -s .. /root/previous/out/deb && cd /root/previous && sh -euv out/readme.sh' </dev/null >"$work/readme.log" 2>&1 ||
+		{ tail -n 40 "$work/readme.log" >&2; die "a command of README.md failed"; }
+}
+
+# servers COMMAND: a function, for all servers at once.
+servers() {
+	"$1" 1 & job1=$!
+	"$1" 2 & job2=$!
+	"$1" 3 & job3=$!
+	failed=
+	for job in $job1 $job2 $job3; do wait "$job" || failed=yes; done
+	[ -z "$failed" ] || die "$1 failed on a server"
+}
+
+# started: three servers and a client, set up by the scripts of the Vagrantfile.
+started() {
+	step "three servers and a client start"
+	for n in 1 2 3; do
+		disk "s$n" "$work/golden.qcow2" qcow2
+		boot "$n" "s$n" "$work/s$n.qcow2" 1 "$work/golden.plain"
+	done
+	disk c1 "$image/disk.raw" raw
+	boot 4 c1 "$work/c1.qcow2" 1 "$work/golden.plain"
+	od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$work/report.key"
+	servers served
+	versions "$previous" 1
+	await 4
+	put 4 /root/provision "$root/testbed/lab/vagrant/client.sh"
+	on 4 'sh /root/provision/client.sh 10.78.0.11 s1 10.78.0.12 s2 10.78.0.13 s3' </dev/null >&2
+	working
+}
+
+# working: all servers know each other, and a browser's connections are shared.
+working() {
+	servers well
+	browse
+}
+
+# well N: its units run, and it knows both others.
+well() {
+	retry 300 units_active "$1" || { on "$1" 'systemctl status --no-pager "dpr*"' </dev/null >&2; die "s$1: not all units are active"; }
+	retry 300 healthy "$1" || { on "$1" 'dprctl status; dprctl peers' </dev/null >&2; die "s$1 is not healthy"; }
+}
+
+# documented: the commands of the documentation for operators.
+documented() {
+	step "the commands of docs/operations.md"
+	"$root/scripts/docs.sh" print host "$root/docs/operations.md" >"$work/operations.sh"
+	put 1 /root/previous "$work/operations.sh"
+	on 1 'cd /root/previous && sh -euv ./operations.sh' </dev/null >"$work/operations.log" 2>&1 ||
+		{ tail -n 40 "$work/operations.log" >&2; die "a command of docs/operations.md failed"; }
+	# It made a key, which the other hosts are to have too.
+	on 1 'cat /etc/dpr/report.key' </dev/null >"$work/report.key"
+	for n in 2 3; do
+		put "$n" /root/provision "$work/report.key"
+		on "$n" 'install -m 600 /root/provision/report.key /etc/dpr/report.key && systemctl reload dpr-broadcast dpr-receive dpr-cleanup' </dev/null
+	done
+	working
+}
+
+rebooted_all() {
+	step "all servers reboot"
+	servers reboot
+	working
+}
+
+# upgrade N: to the packages that were put there.
+upgrade() {
+	on "$1" 'apt-get -q -y install /root/current/*.deb' </dev/null >"$work/upgrade.$1.log" 2>&1 ||
+		{ tail -n 40 "$work/upgrade.$1.log" >&2; die "the upgrade failed on s$1"; }
+	renewed "$1"
+}
+
+# upgraded: under downloads, some of which are redirected. The second server keeps
+# its module.
+upgraded() {
+	step "an upgrade under downloads; DKMS builds the module on the guest"
+	downloads_start
+	put 1 /root/current "$current"/*.deb
+	put 2 /root/current "$current"/dpr_*.deb
+	upgrade 2 & other=$!
+	upgrade 1
+	wait "$other" || die "the upgrade failed on a server"
+	dkms_has 1 "$current"
+	versions "$current" 1
+	# The module in memory is still that of before.
+	[ "$(on 1 'cat /sys/module/dpr/version' </dev/null)" = "$(version "$previous")" ] || die "the upgrade took the module away"
+	working
+	downloads_end
+}
+
+# removed: from the third server, on which the plain way follows.
+removed() {
+	step "removal and purge"
+	on 3 'apt-get -q -y remove dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
+		{ tail -n 40 "$work/remove.log" >&2; die "the packages cannot be removed"; }
+	refuse_active 3
+	refuse_module 3
+	on 3 'test -e /etc/dpr/dpr.toml' </dev/null || die "removal took the configuration"
+	on 3 'rm -r /root/previous /root/provision; apt-get -q -y purge dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
+		{ tail -n 40 "$work/remove.log" >&2; die "the packages cannot be purged"; }
+	leftovers=$(on 3 "find / -xdev | grep '[^a-z]dpr' || :; lsmod | grep '^dpr ' || :; systemctl list-units --all --no-legend 'dpr*'" </dev/null)
+	[ -z "$leftovers" ] || die "purge leaves on s3: $leftovers"
+	for n in 1 2; do
+		retry 120 peers_usable "$n" 1 || die "s$n does not notice that s3 is gone"
+	done
+	browse
+}
+
+# plain: without packages, from what "make" made (prepare.sh), as README.md says.
+plain() {
+	step "insmod, and make install"
+	"$root/scripts/docs.sh" print plain "$root/README.md" | grep -v '^make$' >"$work/plain.sh"
+	put 3 /root/provision "$work/report.key" "$work/plain.sh"
+	on 3 'mkdir -p /root/dpr && mount -o ro /dev/vdb /root/dpr && cd /root/dpr &&
+		install -D -m 600 /root/provision/report.key /etc/dpr/report.key && sh -euv /root/provision/plain.sh' </dev/null >"$work/plain.log" 2>&1 ||
+		{ tail -n 40 "$work/plain.log" >&2; die "a command of README.md failed"; }
+	[ "$(on 3 'dprctl --version | sed "s/.* //"; cat /sys/module/dpr/version' </dev/null | uniq -c | wc -l)" -eq 1 ] ||
+		die "s3: the module is not of the version of dprctl"
+	on 3 'systemctl enable --now dpr-exporter' </dev/null
+	working
+}
+
+image=$("$here/image.sh" "$suite")
+guests_up
+installed
+started
+sandboxed 1
+documented
+rebooted_all
+upgraded
+removed
+plain
+consoles_clean
+step "passed"

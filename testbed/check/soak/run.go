@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dpr/testbed/check/accounting"
+	"dpr/testbed/check/result"
+	"dpr/testbed/lab"
+	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/guest/data"
+	"dpr/testbed/lab/httpload"
+)
+
+const (
+	// Least is the shortest soak: fewer intervals say nothing.
+	Least = 30 * time.Second
+	// intervals is about how many there are, of leastInterval to mostInterval;
+	// leastIntervals are enough for a slope after the warm-up.
+	intervals      = 40
+	leastIntervals = 10
+	leastInterval  = 2 * time.Second
+	mostInterval   = time.Minute
+	// warmUp is the part of the time that does not count.
+	warmUp = 0.2
+	// settle is the silence before hosts are looked at.
+	settle = 500 * time.Millisecond
+	// lookTimeout bounds a look at one host.
+	lookTimeout = time.Minute
+)
+
+// Options says how long a soak is.
+type Options struct {
+	// Lab is the name of the lab that is brought up; one of that name is taken
+	// down first.
+	Lab    string
+	Kernel string
+	Seed   uint64
+	// Time is how long, at least Least.
+	Time time.Duration
+	// Users is how many each client has.
+	Users int
+	// LoadCommand is the program, with its arguments, that calls [httpload.Serve].
+	LoadCommand []string
+	// Sabotage are ways, of drive.Sabotages, to spoil the soak; it must fail.
+	Sabotage []string
+	// File takes the result.
+	File             string
+	Stdout, Progress io.Writer
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o Options) Validate() error {
+	if o.Time < Least {
+		return fmt.Errorf("soak: %v s: want at least %v s", o.Time.Seconds(), Least.Seconds())
+	}
+	return drive.CheckSabotage(o.Sabotage)
+}
+
+// Main brings a lab up, soaks it, writes the result and prints it. The error says
+// what went wrong, also if something was not steady.
+func Main(ctx context.Context, o Options) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	return result.Do(o.Stdout, o.File, "soak", o.Seed, func() (_ result.Result, err error) {
+		if err := lab.Down(ctx, o.Lab); err != nil {
+			return nil, fmt.Errorf("remove the last one's lab: %w", err)
+		}
+		l, err := lab.Up(ctx, lab.Config{Name: o.Lab, Servers: 3, Clients: 3, Kernel: o.Kernel, Progress: o.Progress})
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
+		return Run(ctx, l, o)
+	})
+}
+
+// Run soaks a lab that is up. The error is what kept it from running; what it
+// found is in the result.
+func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if err := prepare(ctx, l); err != nil {
+		return nil, err
+	}
+	s := &soak{lab: l, o: o, result: newResult(l, o), ledgers: map[string]*accounting.Ledger{}, opened: map[string]accounting.Reading{}}
+	var err error
+	if s.result.before, err = l.Restarts(); err != nil {
+		return nil, err
+	}
+	if _, err := s.look(ctx); err != nil {
+		return nil, err
+	}
+	interval := min(max(o.Time/intervals, leastInterval), mostInterval).Round(time.Second)
+	for n := uint64(0); n < leastIntervals || time.Since(s.result.Began) < o.Time; n++ {
+		if err := s.interval(ctx, interval, o.Seed+1000*n); err != nil {
+			return nil, err
+		}
+	}
+	restarts, err := l.Restarts()
+	if err != nil {
+		return nil, err
+	}
+	s.result.end(restarts)
+	if err := l.Check(); err != nil {
+		s.result.Trouble = append(s.result.Trouble, err.Error())
+	}
+	return s.result, nil
+}
+
+// prepare gives the cluster a steady state that comes soon: a flow that closes is
+// forgotten after seconds, not minutes.
+func prepare(ctx context.Context, l *lab.Lab) error {
+	for _, h := range l.Servers() {
+		if err := accounting.Install(ctx, l, h.Name); err != nil {
+			return err
+		}
+		if _, err := l.Output(ctx, h.Name, "dprctl", "config", "set", "--timeout-fin", "5s", "--timeout-rst", "2s"); err != nil {
+			return err
+		}
+	}
+	if err := drive.SetPolicy(ctx, l, "lowest"); err != nil {
+		return err
+	}
+	return drive.AwaitPeers(ctx, l)
+}
+
+// soak is one that is under way.
+type soak struct {
+	lab    *lab.Lab
+	o      Options
+	result *Result
+
+	mu      sync.Mutex // of what hosts are looked at side by side
+	ledgers map[string]*accounting.Ledger
+	opened  map[string]accounting.Reading
+}
+
+// interval is a while of load, and a look at all hosts.
+func (s *soak) interval(ctx context.Context, length time.Duration, seed uint64) error {
+	begin := time.Now()
+	plans, err := s.plans(begin.Add(200*time.Millisecond), length, seed)
+	if err != nil {
+		return err
+	}
+	spoil := s.sabotage()
+	if spoil == drive.SabotageLoad {
+		plans = plans[:0]
+	}
+	undo, err := s.spoil(ctx, spoil)
+	if err != nil {
+		return err
+	}
+	saw := httpload.NewResult(length)
+	if len(plans) > 0 {
+		if saw, err = drive.Load(ctx, s.lab, s.o.LoadCommand, plans); err != nil {
+			return err
+		}
+	}
+	if err := undo(ctx); err != nil {
+		return err
+	}
+	at := begin.Add(time.Since(begin) / 2).Sub(s.result.Began)
+	time.Sleep(settle)
+	before := s.result.redirected()
+	hosts, err := s.look(ctx)
+	if err != nil {
+		return err
+	}
+	s.result.add(at, saw, s.result.redirected()-before, hosts)
+	fmt.Fprintf(s.o.Progress, "soak: %4.0f of %.0f s: %d requests, %d failed, mean delay %.1f ms\n",
+		time.Since(s.result.Began).Seconds(), s.o.Time.Seconds(), saw.Requests, saw.Failed, float64(saw.DelayMean().Microseconds())/1000)
+	return nil
+}
+
+// sabotage is how the next interval is spoilt, "" if it is not: one after the other.
+func (s *soak) sabotage() string {
+	if n := len(s.result.Intervals) - 1; n >= 0 && n < len(s.o.Sabotage) {
+		return s.o.Sabotage[n]
+	}
+	return ""
+}
+
+// spoil does it, and returns what undoes it.
+func (s *soak) spoil(ctx context.Context, way string) (undo func(context.Context) error, err error) {
+	server := s.lab.Servers()[0].Name
+	switch way {
+	case drive.SabotageCrash:
+		err = drive.Crash(ctx, s.lab, server)
+	case drive.SabotageBooks:
+		return drive.Steal(ctx, s.lab, server)
+	}
+	return func(context.Context) error { return nil }, err
+}
+
+// plans have two clients ask s1 and one s2: the third serves what they redirect.
+func (s *soak) plans(begin time.Time, length time.Duration, seed uint64) ([]drive.Client, error) {
+	var docs []httpload.Document
+	for path, size := range map[string]int64{"/15k": 15_000, "/1m": 1_000_000} {
+		sum, err := data.Sum(size)
+		if err != nil {
+			return nil, err
+		}
+		weight := 1
+		if size < 100_000 {
+			weight = 30
+		}
+		for range weight {
+			docs = append(docs, httpload.Document{Path: path, Size: size, SHA256: sum})
+		}
+	}
+	servers := s.lab.Servers()
+	var all []drive.Client
+	for i, c := range s.lab.Clients() {
+		all = append(all, drive.Client{Host: c.Name, Plan: httpload.Plan{
+			Target: "http://" + servers[i/2%len(servers)].Address, Documents: docs, Users: s.o.Users,
+			OffMean: 500 * time.Millisecond, Start: begin, Duration: length, Timeout: 30 * time.Second, Seed: seed + uint64(i),
+		}})
+	}
+	return all, nil
+}
+
+// look looks at all hosts: the values of each, by name.
+func (s *soak) look(ctx context.Context) (map[string]map[string]float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	all := make(map[string]map[string]float64)
+	g, ctx := errgroup.WithContext(ctx)
+	for _, h := range s.lab.Servers() {
+		g.Go(func() error {
+			values, err := sample(ctx, s.lab, h.Name)
+			if err != nil {
+				return err
+			}
+			books, err := accounting.Read(ctx, s.lab, h.Name)
+			if err != nil {
+				return err
+			}
+			values[flows] = float64(books.Stats["flows"])
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			all[h.Name] = values
+			s.book(h.Name, books)
+			return nil
+		})
+	}
+	return all, g.Wait()
+}
+
+// book compares a host's books with those before.
+func (s *soak) book(host string, r accounting.Reading) {
+	if s.ledgers[host] == nil {
+		s.ledgers[host], s.opened[host] = &accounting.Ledger{}, r
+	}
+	if err := s.ledgers[host].Add(r); err != nil {
+		s.result.Trouble = append(s.result.Trouble, fmt.Sprintf("%s: %v", host, err))
+	}
+	s.result.Books[host] = newBooks(s.opened[host], r, s.ledgers[host])
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab"
+)
+
+// CompareOptions says which modules are compared.
+type CompareOptions struct {
+	Base      string  // commit of the old module; the new one is the working tree's
+	Threshold float64 // what counts as slower, for instance 0.01 for 1 %
+	Rounds    int     // boots of each, in turn
+	Kernel    string  // of the guests, as in lab.Config; default 6.1
+	// Serving has the host that redirects take part itself.
+	Serving bool
+	// PossibleCPUs is how many processors the guests' kernel makes room for; 0: one.
+	PossibleCPUs int
+	Stdout       io.Writer
+	Progress     io.Writer
+}
+
+// ErrSlower is returned by Compare if the new module is slower than the old one,
+// or takes more memory.
+var ErrSlower = errors.New("it got worse")
+
+// comparePlan is what is measured of each module.
+var comparePlan = wire.Plan{
+	Systems: []string{wire.DPR}, PeerSystems: []string{wire.DPR},
+	Flows: ShortFlows, Peers: ShortPeers, PeerFlows: peerFlows, Packets: shortPackets, Host: true, Memory: true,
+}
+
+// Compare measures the module of a commit and that of the working tree, boot
+// about, prints what changed, and fails if anything got slower.
+func Compare(ctx context.Context, o CompareOptions) (err error) {
+	if o.Threshold <= 0 || o.Rounds < 1 {
+		return fmt.Errorf("bench-diff: threshold %v, %d rounds: want both above 0", o.Threshold, o.Rounds)
+	}
+	if err := checkPossible(o.PossibleCPUs); err != nil {
+		return fmt.Errorf("bench-diff: %w", err)
+	}
+	tmp, err := os.MkdirTemp("", "dpr-bench-diff-")
+	if err != nil {
+		return fmt.Errorf("bench-diff: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	commit, err := extract(ctx, o.Base, tmp)
+	if err != nil {
+		return fmt.Errorf("bench-diff: %w", err)
+	}
+	changes, err := o.measure(ctx, tmp)
+	if err != nil {
+		return fmt.Errorf("bench-diff: %w", err)
+	}
+	fmt.Fprintf(o.Stdout, "old: %s\nnew: the working tree\n\n", commit)
+	if err := writeChanges(o.Stdout, changes, o.Threshold); err != nil {
+		return err
+	}
+	if n := worse(changes, o.Threshold); n > 0 {
+		return fmt.Errorf("%w: %d of %d figures grew by more than %.3g %%", ErrSlower, n, len(changes), 100*o.Threshold)
+	}
+	return nil
+}
+
+// measure boots guests with either module in turn.
+func (o CompareOptions) measure(ctx context.Context, base string) (_ []change, err error) {
+	plan := comparePlan
+	plan.PossibleCPUs, plan.Serving = o.PossibleCPUs, o.Serving
+	var sides [2]*lab.Solo
+	for i, source := range []string{base, ""} {
+		c, err := guestConfig(o.Kernel, source, plan, o.Progress)
+		if err != nil {
+			return nil, err
+		}
+		if sides[i], err = lab.NewSolo(ctx, c); err != nil {
+			return nil, fmt.Errorf("%s module: %w", sideNames[i], err)
+		}
+		defer func() { err = errors.Join(err, sides[i].Close()) }()
+	}
+	t := newComparison()
+	for range o.Rounds {
+		for i, s := range sides {
+			fmt.Fprintf(o.Progress, "measuring the %s module\n", sideNames[i])
+			f, err := measure(ctx, s, lab.AccelCount, io.Discard)
+			if err != nil {
+				return nil, fmt.Errorf("%s module: %w", sideNames[i], err)
+			}
+			t.add(i, f)
+		}
+	}
+	return t.changes(), nil
+}
+
+// sideNames are what the two modules are called.
+var sideNames = [2]string{"old", "new"}
+
+// extract writes what a commit's module is made of to a directory, and returns
+// the commit with its subject.
+func extract(ctx context.Context, commit, dir string) (string, error) {
+	root, err := git(ctx, ".", "rev-parse", "--show-toplevel")
+	if err != nil {
+		return "", err
+	}
+	name, err := git(ctx, root, "log", "-1", "--format=%h %s", "--end-of-options", commit, "--")
+	if err != nil {
+		return "", fmt.Errorf("commit %q: %w", commit, err)
+	}
+	archive := filepath.Join(dir, "module.tar")
+	if _, err := git(ctx, root, "archive", "-o", archive, "--end-of-options", commit, "kmod", "include"); err != nil {
+		return "", fmt.Errorf("commit %q: %w", commit, err)
+	}
+	if out, err := exec.CommandContext(ctx, "tar", "-C", dir, "-xf", archive).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("unpacking commit %q: %w: %s", commit, err, bytes.TrimSpace(out))
+	}
+	return name, nil
+}
+
+// git runs git in a directory and returns what it prints. Root may work in a
+// checkout of somebody else.
+func git(ctx context.Context, dir string, args ...string) (string, error) {
+	args = append([]string{"-c", "safe.directory=*"}, args...)
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Dir = dir
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("git %s: %w: %s", args[2], err, strings.TrimSpace(stderr.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab"
+)
+
+// guestMemory is the memory of the measuring guest in MiB: 4,000,000 flows must
+// fit it.
+const guestMemory = 1024
+
+// guestConfig says what the measuring guest is made of. The module dpr.ko is that
+// of source, a checkout's root.
+func guestConfig(kernel, source string, plan wire.Plan, progress io.Writer) (lab.SoloConfig, error) {
+	b, err := json.Marshal(plan)
+	if err != nil {
+		return lab.SoloConfig{}, fmt.Errorf("writing the guest's plan: %w", err)
+	}
+	params := ""
+	if plan.PossibleCPUs > 0 {
+		params = fmt.Sprintf("possible_cpus=%d", plan.PossibleCPUs)
+	}
+	return lab.SoloConfig{
+		Kernel: kernel, Params: params, Memory: guestMemory, Init: "./testbed/eval/bench/guest",
+		Programs: []string{"/usr/sbin/ipvsadm", "/usr/sbin/nft"},
+		Modules: []string{
+			"dummy", "ipip", "nf_conntrack", "ip_vs", "ip_vs_lc", "nf_tables",
+		},
+		Built: []lab.SoloModule{
+			{Root: source, Dir: "kmod", With: []string{"include"}, Name: "dpr"},
+			{Dir: "testbed/eval/bench/inject", Name: "dprinject"},
+		},
+		Files:    map[string][]byte{wire.PlanPath: b},
+		Progress: progress,
+	}, nil
+}
+
+// measure runs a guest under an accelerator and returns what it found.
+func measure(ctx context.Context, s *lab.Solo, accel string, progress io.Writer) (*Findings, error) {
+	f := &Findings{Unit: unitOf(accel)}
+	err := s.Run(ctx, accel, func(line []byte) error { return f.add(line, progress) })
+	if err != nil {
+		return nil, errors.Join(ctx.Err(), fmt.Errorf("measuring under %s: %w", accel, err))
+	}
+	return f, nil
+}
+
+// The units of costs.
+const (
+	Instructions = "instructions"
+	Nanoseconds  = "ns"
+)
+
+func unitOf(accel string) string {
+	if accel == lab.AccelCount {
+		return Instructions
+	}
+	return Nanoseconds
+}
+
+// Findings is what one guest found.
+type Findings struct {
+	Unit     string
+	Cost     []wire.Cost
+	Memory   []wire.Memory
+	Profiles []wire.Profile
+	Unfit    []wire.Unfit
+}
+
+// add takes a line from the guest.
+func (f *Findings) add(line []byte, progress io.Writer) error {
+	var r wire.Record
+	if err := json.Unmarshal(line, &r); err != nil {
+		return fmt.Errorf("the measuring guest says %.200q: %w", line, err)
+	}
+	switch {
+	case r.Say != "":
+		fmt.Fprintln(progress, "          "+r.Say)
+	case r.Cost != nil:
+		r.Cost.Unit, r.Cost.Round = f.Unit, r.Round
+		f.Cost = append(f.Cost, *r.Cost)
+	case r.Memory != nil:
+		f.Memory = append(f.Memory, *r.Memory)
+	case r.Profile != nil:
+		f.Profiles = append(f.Profiles, *r.Profile)
+	case r.Unfit != nil:
+		f.Unfit = append(f.Unfit, *r.Unfit)
+	}
+	return nil
+}

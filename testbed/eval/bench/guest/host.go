@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"dpr/testbed/eval/bench/wire"
+)
+
+// host measures what a host pays that redirects nothing: packets that it receives
+// through a tunnel, and packets that are none of the system's.
+func (m *meter) host(ctx context.Context) error {
+	if err := m.say("the receiving side, beside the kernel's ipip device"); err != nil {
+		return err
+	}
+	if err := m.receiveDPR(ctx); err != nil {
+		return fmt.Errorf("receiving with dpr: %w", err)
+	}
+	if err := m.receiveIPIP(); err != nil {
+		return fmt.Errorf("receiving with ipip: %w", err)
+	}
+	if err := m.receive(wire.None, nil, address); err != nil {
+		return fmt.Errorf("receiving without a tunnel: %w", err)
+	}
+	return m.others(ctx)
+}
+
+// receiveDPR measures packets that a peer redirected.
+func (m *meter) receiveDPR(ctx context.Context) (err error) {
+	d := dprBalancer{}
+	if err := d.start(ctx, m.plan.Peers[0], 1); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.stop(ctx)) }()
+	// The client's packet bears the address of the host that redirected it.
+	peer := peerAddress(0)
+	return m.receive(wire.DPR, &tunnel{from: peer, to: address, marked: true}, peer)
+}
+
+// receiveIPIP measures the same packets through an ipip device. What is in them
+// must bear an address of this host.
+func (m *meter) receiveIPIP() (err error) {
+	peer := peerAddress(0)
+	dev := &netlink.Iptun{LinkAttrs: netlink.LinkAttrs{Name: "ipip1"}, Local: address.AsSlice(), Remote: peer.AsSlice()}
+	if err := netlink.LinkAdd(dev); err != nil {
+		return fmt.Errorf("making an ipip device: %w", err)
+	}
+	defer func() { err = errors.Join(err, netlink.LinkDel(dev)) }()
+	if err := linkUp(dev.Name); err != nil {
+		return err
+	}
+	return m.receive(wire.IPIP, &tunnel{from: peer, to: address}, virtual)
+}
+
+// receive measures packets to a service at an address, up to TCP and what it does
+// with them.
+func (m *meter) receive(system string, outer *tunnel, to netip.Addr) error {
+	in := injection{op: wire.Established, to: to, port: service, outer: outer, flows: 1, packets: m.plan.Packets, median: m.plan.Median}
+	resets := func() (uint64, error) { return transmitted(clientDev) }
+	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Receive, Variant: wire.ToClosed}, resets); err != nil {
+		return err
+	}
+	fd, err := establish(netip.AddrPortFrom(to, service))
+	if err != nil {
+		return err
+	}
+	segments := func() (uint64, error) { return snmp("Tcp", "InSegs") }
+	err = m.hostCost(in, wire.Cost{System: system, Op: wire.Receive, Variant: wire.ToEstablished}, segments)
+	return errors.Join(err, forget(fd))
+}
+
+// hostCost measures packets, each of which must add to a counter, and tells.
+func (m *meter) hostCost(in injection, c wire.Cost, counter func() (uint64, error)) error {
+	// The first packets find caches and windows that are not set up yet.
+	first := in
+	first.packets, first.quiet = 100, true
+	if _, err := first.run(); err != nil {
+		return err
+	}
+	var err error
+	if c.Cost, err = in.checked(counter); err != nil {
+		return fmt.Errorf("%s: %w", c.Variant, err)
+	}
+	c.Peers = m.plan.Peers[0]
+	if err := m.write(wire.Record{Cost: &c}); err != nil || !m.plan.Profile {
+		return err
+	}
+	p, err := in.profiled(c.Cost)
+	if err != nil {
+		return err
+	}
+	p.System, p.Op, p.Variant, p.Peers = c.System, c.Op, c.Variant, c.Peers
+	return m.write(wire.Record{Profile: &p})
+}
+
+// others measures packets that are none of dpr's: on the bare kernel, with dpr,
+// and both again where another hook is there already.
+func (m *meter) others(ctx context.Context) error {
+	if err := m.say("packets that are none of ours"); err != nil {
+		return err
+	}
+	if err := m.othersWith(ctx, wire.TCPAlone, wire.UDPAlone, wire.RSTAlone); err != nil {
+		return err
+	}
+	const table = "table ip bench { chain in { type filter hook prerouting priority 0; }; }"
+	if err := command(ctx, table, "nft", "-f", "-"); err != nil {
+		return err
+	}
+	err := m.othersWith(ctx, wire.TCPBeside, wire.UDPBeside, wire.RSTBeside)
+	return errors.Join(err, command(ctx, "", "nft", "delete", "table", "ip", "bench"))
+}
+
+// othersWith measures without dpr and with it.
+func (m *meter) othersWith(ctx context.Context, tcp, udp, rst string) (err error) {
+	if err := m.other(wire.None, tcp, udp, rst); err != nil {
+		return fmt.Errorf("packets of others: %w", err)
+	}
+	d := dprBalancer{}
+	if err := d.start(ctx, m.plan.Peers[0], 1); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.stop(ctx)) }()
+	if err := m.other(wire.DPR, tcp, udp, rst); err != nil {
+		return fmt.Errorf("packets of others, with dpr: %w", err)
+	}
+	return nil
+}
+
+// other measures packets to ports that are not balanced: to sockets, and to a port
+// that has none.
+func (m *meter) other(system, tcp, udp, rst string) (err error) {
+	local := netip.AddrPortFrom(address, elsePort)
+	conn, err := establish(local)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, forget(conn)) }()
+	taker, err := sink(local)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unix.Close(taker)) }()
+	delivered := func() (uint64, error) { return snmp("Ip", "InDelivers") }
+	in := injection{op: wire.Established, to: address, port: elsePort, flows: 1, packets: m.plan.Packets, median: m.plan.Median}
+	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Other, Variant: tcp}, delivered); err != nil {
+		return err
+	}
+	in.op = "udp"
+	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Other, Variant: udp}, delivered); err != nil {
+		return err
+	}
+	in.op, in.port = wire.Established, closedPort
+	resets := func() (uint64, error) { return transmitted(clientDev) }
+	return m.hostCost(in, wire.Cost{System: system, Op: wire.Other, Variant: rst}, resets)
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"dpr/testbed/eval/bench/wire"
+)
+
+// ipvsBalancer is IPVS with the scheduler "least connection" and one way of
+// forwarding.
+type ipvsBalancer struct {
+	system  string
+	forward string // option of ipvsadm
+}
+
+// balancerOf returns the system called name. A host of dpr may be serving, too.
+func balancerOf(name string, serving bool) (balancer, error) {
+	switch name {
+	case wire.DPR:
+		return dprBalancer{serving}, nil
+	case wire.Tun:
+		return ipvsBalancer{name, "-i"}, nil
+	case wire.DR:
+		return ipvsBalancer{name, "-g"}, nil
+	case wire.NAT:
+		return ipvsBalancer{name, "-m"}, nil
+	}
+	return nil, fmt.Errorf("system %q: unknown", name)
+}
+
+func (b ipvsBalancer) name() string    { return b.system }
+func (ipvsBalancer) modules() []string { return []string{"ip_vs_lc", "ip_vs"} }
+func (ipvsBalancer) caches() []string  { return []string{"ip_vs_conn"} }
+
+// ipvsTable is the largest hash table that IPVS of 6.1 takes: 2^20 buckets.
+const ipvsTable = "conn_tab_bits=20"
+
+func (b ipvsBalancer) start(ctx context.Context, peers, _ int) error {
+	if err := insertModule(ctx, "ip_vs", ipvsTable); err != nil {
+		return err
+	}
+	if err := insertModule(ctx, "ip_vs_lc"); err != nil {
+		return err
+	}
+	var rules strings.Builder
+	fmt.Fprintf(&rules, "-A -t %s:%d -s lc\n", address, service)
+	for i := range peers {
+		fmt.Fprintf(&rules, "-a -t %s:%d -r %s:%d %s\n", address, service, peerAddress(i), service, b.forward)
+	}
+	return command(ctx, rules.String(), "ipvsadm", "-R")
+}
+
+func (b ipvsBalancer) stop(ctx context.Context) error {
+	if err := command(ctx, "", "ipvsadm", "-C"); err != nil {
+		return err
+	}
+	return removeModules(b.modules())
+}

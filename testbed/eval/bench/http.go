@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"dpr/testbed/lab"
+	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/guest/data"
+	"dpr/testbed/lab/httpload"
+)
+
+// The load of whole connections: a closed system whose users never idle, so that
+// the hosts are as busy as they can be.
+const (
+	httpUsers        = 8     // of each client
+	httpDocument     = 15000 // bytes
+	httpDocumentPath = "/15k"
+	httpTimeout      = 20 * time.Second
+	httpStart        = time.Second     // the clients' processes have this long to come up
+	httpDuration     = 5 * time.Second // of one path in a round
+
+	// httpLink is the rate of each server's link. As in the demo it is what
+	// limits a server: processors are emulated, and share this machine's.
+	httpLink        = "8mbit"
+	httpRounds      = 4
+	unlimitedRounds = 3 // with links as fast as they are
+)
+
+// HTTP is what whole connections did on one path.
+type HTTP struct {
+	Path          string    `json:"path"`
+	ConnectionsPS float64   `json:"connections_per_s"` // mean of the rounds
+	DelayMeanMS   float64   `json:"delay_mean_ms"`     // mean of the rounds
+	Requests      uint64    `json:"requests"`
+	Failed        uint64    `json:"failed"`
+	RoundsPS      []float64 `json:"rounds_per_s"` // connections per second of each round
+}
+
+// The paths of connections.
+const (
+	PathDirect  = "direct"
+	PathDPR     = "dpr"
+	PathIPVS    = "ipvs-tun"
+	PathHAProxy = "haproxy"
+)
+
+// httpOptions says how whole connections are measured.
+type httpOptions struct {
+	kernel      string
+	name        string // of the lab
+	loadCommand []string
+	progress    io.Writer
+}
+
+// measureHTTP brings a lab up and measures whole connections on all paths, in
+// turn, so that what disturbs the machine disturbs all alike. s1 is what stands
+// before the other servers; it serves nothing itself.
+func measureHTTP(ctx context.Context, r *Report, o httpOptions) (err error) {
+	if err := lab.Down(ctx, o.name); err != nil {
+		return fmt.Errorf("removing the last bench's lab: %w", err)
+	}
+	l, err := lab.Up(ctx, lab.Config{
+		Name: o.name, Kernel: o.kernel, Servers: httpServers, Clients: httpClients,
+		Programs: []string{"/usr/sbin/haproxy", "/usr/sbin/ipvsadm"},
+		DPR:      lab.DPRConfig{Policy: "off"}, Link: httpLink, Progress: o.progress,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
+	h := &httpLab{Lab: l, o: o}
+	if err := h.prepare(ctx); err != nil {
+		return errors.Join(l.Check(), err)
+	}
+	if r.HTTP, err = h.rounds(ctx, httpRounds); err != nil {
+		return errors.Join(l.Check(), err)
+	}
+	if err := h.unlimit(ctx); err != nil {
+		return errors.Join(l.Check(), err)
+	}
+	if r.HTTPUnlimited, err = h.rounds(ctx, unlimitedRounds); err != nil {
+		return errors.Join(l.Check(), err)
+	}
+	r.Lab = l.Accel()
+	if r.Kernel == "" {
+		r.Kernel = l.Kernel().Release
+	}
+	return nil
+}
+
+// rounds measures all paths in turn, so often.
+func (h *httpLab) rounds(ctx context.Context, n int) ([]HTTP, error) {
+	h.results = map[string]*HTTP{}
+	for round := range n {
+		for _, p := range httpPaths {
+			if err := h.measure(ctx, p, round); err != nil {
+				return nil, fmt.Errorf("connections, %s: %w", p.name, err)
+			}
+		}
+	}
+	return h.all(), nil
+}
+
+// httpLab is the lab while it is measured.
+type httpLab struct {
+	*lab.Lab
+	o       httpOptions
+	results map[string]*HTTP
+}
+
+// measure drives the load on one path and adds up what it saw.
+func (h *httpLab) measure(ctx context.Context, p httpPath, round int) error {
+	if err := h.do(ctx, p.on); err != nil {
+		return err
+	}
+	before, err := drive.ReadCounters(ctx, h.Lab)
+	if err != nil {
+		return err
+	}
+	clients, err := h.clients(p, uint64(round))
+	if err != nil {
+		return err
+	}
+	r, err := drive.Load(ctx, h.Lab, h.o.loadCommand, clients)
+	if err != nil {
+		return err
+	}
+	after, err := drive.ReadCounters(ctx, h.Lab)
+	if err != nil {
+		return err
+	}
+	if err := h.do(ctx, p.off); err != nil {
+		return err
+	}
+	if err := checkWay(p, before, after, r); err != nil {
+		return err
+	}
+	fmt.Fprintf(h.o.progress, "          round %d, %-8s %6.1f connections/s, %5.1f ms\n", round+1, p.name, r.Throughput(), milliseconds(r.DelayMean()))
+	h.add(p.name, r)
+	return nil
+}
+
+// checkWay makes sure that connections took the way that is measured.
+func checkWay(p httpPath, before, after []drive.Counters, r *httpload.Result) error {
+	if r.Failed > 0 {
+		return fmt.Errorf("%d of %d requests failed: %q", r.Failed, r.Requests, r.Examples)
+	}
+	if n := after[0].Served - before[0].Served; n != 0 {
+		return fmt.Errorf("s1 served %d connections itself", n)
+	}
+	var served uint64
+	for i := range after {
+		served += after[i].Served - before[i].Served
+	}
+	if served != r.Requests {
+		return fmt.Errorf("%d connections were served for %d requests", served, r.Requests)
+	}
+	want := uint64(0)
+	if p.name == PathDPR {
+		want = r.Requests
+	}
+	if n := after[0].Redirected - before[0].Redirected; n != want {
+		return fmt.Errorf("s1 redirected %d connections of %d", n, r.Requests)
+	}
+	return nil
+}
+
+// clients returns the load of one round.
+func (h *httpLab) clients(p httpPath, round uint64) ([]drive.Client, error) {
+	sum, err := data.Sum(httpDocument)
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now().Add(httpStart)
+	var all []drive.Client
+	for i, host := range h.Clients() {
+		all = append(all, drive.Client{Host: host.Name, Plan: httpload.Plan{
+			Target:    "http://" + p.target(h.Servers(), i),
+			Documents: []httpload.Document{{Path: httpDocumentPath, Size: httpDocument, SHA256: sum}},
+			Users:     httpUsers, Start: start, Duration: httpDuration, Timeout: httpTimeout,
+			Seed: 100*round + uint64(i),
+		}})
+	}
+	return all, nil
+}
+
+// add adds a round's result.
+func (h *httpLab) add(path string, r *httpload.Result) {
+	sum := h.results[path]
+	if sum == nil {
+		sum = &HTTP{Path: path}
+		h.results[path] = sum
+	}
+	n := float64(len(sum.RoundsPS))
+	sum.RoundsPS = append(sum.RoundsPS, r.Throughput())
+	sum.ConnectionsPS = (sum.ConnectionsPS*n + r.Throughput()) / (n + 1)
+	sum.DelayMeanMS = (sum.DelayMeanMS*n + milliseconds(r.DelayMean())) / (n + 1)
+	sum.Requests += r.Requests
+	sum.Failed += r.Failed
+}
+
+// all returns the results in the order of the paths.
+func (h *httpLab) all() []HTTP {
+	var all []HTTP
+	for _, p := range httpPaths {
+		if r := h.results[p.name]; r != nil {
+			all = append(all, *r)
+		}
+	}
+	return all
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

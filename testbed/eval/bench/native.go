@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab"
+)
+
+// nativePlan is what is measured in ns: dpr and its nearest relative, in turn, at
+// the tables that both hold.
+func (o Options) nativePlan(p wire.Plan) wire.Plan {
+	p.Systems, p.PeerSystems, p.Peers = []string{wire.DPR, wire.Tun}, nil, p.Peers[:1]
+	p.Flows = slices.DeleteFunc(slices.Clone(p.Flows), func(n int) bool { return n > ratioFlows })
+	if len(p.Flows) == 0 {
+		p.Flows = []int{ratioFlows}
+	}
+	p.PossibleCPUs = 0
+	p.Profile, p.Memory, p.Median, p.Rounds = false, false, true, nativeRounds
+	return p
+}
+
+// native measures packets in ns where a kernel's code runs natively: under KVM if
+// that boots a guest here, else in user mode.
+func (o Options) native(ctx context.Context, r *Report) error {
+	guest, how, err := o.nativeGuest(ctx, o.nativePlan(r.Plan))
+	if err != nil {
+		return err
+	}
+	f, err := measure(ctx, guest, how, o.Progress)
+	if err := errors.Join(err, guest.Close()); err != nil {
+		return err
+	}
+	r.take(f)
+	r.Native = Native{Measured: true, How: how, Ratios: ratios(f.Cost)}
+	if r.Kernel == "" {
+		r.Kernel = guest.Kernel.Release
+	}
+	return nil
+}
+
+// nativeGuest returns a guest and the accelerator that it is run under. The caller
+// closes it.
+func (o Options) nativeGuest(ctx context.Context, p wire.Plan) (*lab.Solo, string, error) {
+	for _, kernel := range []string{o.Kernel, lab.KernelUML} {
+		c, err := guestConfig(kernel, "", p, o.Progress)
+		if err != nil {
+			return nil, "", err
+		}
+		guest, err := lab.NewSolo(ctx, c)
+		if err != nil {
+			return nil, "", err
+		}
+		if kernel == lab.KernelUML {
+			return guest, kernel, nil
+		}
+		accel, err := guest.Accel(ctx)
+		if err == nil && accel == lab.AccelKVM {
+			return guest, accel, nil
+		}
+		if err := errors.Join(err, guest.Close()); err != nil {
+			return nil, "", err
+		}
+	}
+	return nil, "", fmt.Errorf("no guest runs natively")
+}
+
+// ratios compares dpr with IPVS-TUN, and its receiving side with the ipip device:
+// figures of the same round.
+func ratios(costs []wire.Cost) []Ratio {
+	type key struct {
+		system, op, variant string
+		flows, peers, round int
+	}
+	values := map[key]float64{}
+	var keys []key
+	rounds := 0
+	for _, c := range costs {
+		k := key{c.System, c.Op, c.Variant, c.Flows, c.Peers, c.Round}
+		values[k] = c.Cost
+		rounds = max(rounds, c.Round)
+		if c.System == wire.DPR && c.Round == 1 && primary(c) && c.Op != wire.Other {
+			keys = append(keys, k)
+		}
+	}
+	var all []Ratio
+	for _, ours := range keys {
+		theirs := ours
+		if theirs.system = wire.Tun; ours.op == wire.Receive {
+			theirs.system = wire.IPIP
+		}
+		var v []float64
+		for round := 1; round <= rounds; round++ {
+			ours.round, theirs.round = round, round
+			if a, b := values[ours], values[theirs]; a > 0 && b > 0 {
+				v = append(v, a/b)
+			}
+		}
+		if len(v) > 0 {
+			all = append(all, Ratio{ours.op, theirs.system, ours.flows, ours.peers, median(v), slices.Min(v), slices.Max(v)})
+		}
+	}
+	return all
+}

@@ -1,0 +1,660 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/httpload"
+)
+
+// redirect returns figures of redirecting.
+func redirect(system, op string, flows, peers int, cost float64) wire.Cost {
+	return wire.Cost{System: system, Op: op, Flows: flows, Peers: peers, Unit: Instructions, Cost: cost}
+}
+
+// variant returns a figure of receive or other.
+func variant(system, op, variant string, cost float64) wire.Cost {
+	return wire.Cost{System: system, Op: op, Peers: 3, Unit: Instructions, Cost: cost, Variant: variant}
+}
+
+// example is a report in which every target is met.
+func example() *Report {
+	r := &Report{Kernel: "6.1", Plan: wire.Plan{
+		Flows: []int{1000, 4_000_000}, Peers: []int{3, 1024}, PeerFlows: 1000, Packets: 10,
+	}}
+	r.take(&Findings{Unit: Instructions, Cost: []wire.Cost{
+		redirect(wire.DPR, wire.Established, 1000, 3, 400), redirect(wire.Tun, wire.Established, 1000, 3, 1000),
+		redirect(wire.DPR, wire.Syn, 1000, 3, 450), redirect(wire.Tun, wire.Syn, 1000, 3, 1000),
+		redirect(wire.DPR, wire.Established, 4_000_000, 3, 460), redirect(wire.DPR, wire.Syn, 4_000_000, 3, 500),
+		redirect(wire.DPR, wire.Established, 1000, 1024, 410), redirect(wire.DPR, wire.Syn, 1000, 1024, 460),
+		variant(wire.DPR, wire.Receive, wire.ToEstablished, 700), variant(wire.IPIP, wire.Receive, wire.ToEstablished, 1000),
+		variant(wire.None, wire.Receive, wire.ToEstablished, 500),
+		variant(wire.None, wire.Other, wire.TCPAlone, 1000), variant(wire.DPR, wire.Other, wire.TCPAlone, 1060),
+		variant(wire.None, wire.Other, wire.UDPAlone, 1000), variant(wire.DPR, wire.Other, wire.UDPAlone, 1050),
+		variant(wire.None, wire.Other, wire.TCPBeside, 1100), variant(wire.DPR, wire.Other, wire.TCPBeside, 1150),
+		variant(wire.None, wire.Other, wire.UDPBeside, 1100), variant(wire.DPR, wire.Other, wire.UDPBeside, 1150),
+		variant(wire.None, wire.Other, wire.RSTAlone, 2000), variant(wire.DPR, wire.Other, wire.RSTAlone, 2120),
+		variant(wire.None, wire.Other, wire.RSTBeside, 2200), variant(wire.DPR, wire.Other, wire.RSTBeside, 2320),
+	}, Memory: []wire.Memory{
+		{System: wire.DPR, Flows: 4_000_000, BytesPerFlow: 96, SlabPerFlow: 64, FreeAfter: 1 << 20},
+		{System: wire.Tun, Flows: 4_000_000, BytesPerFlow: 350},
+		{System: wire.DPR, Flows: 1000, BytesPerFlow: 96}, {System: wire.Tun, Flows: 1000, BytesPerFlow: 350},
+	}})
+	r.HTTP = []HTTP{
+		{Path: PathDirect, RoundsPS: []float64{100, 200, 1}}, {Path: PathDPR, RoundsPS: []float64{96, 192, 9}},
+		{Path: PathIPVS, RoundsPS: []float64{96, 192, 1}}, {Path: PathHAProxy, RoundsPS: []float64{48, 96, 1}},
+	}
+	return r
+}
+
+func outcomes(r *Report) map[string]int {
+	n := map[string]int{}
+	for _, v := range r.judge() {
+		n[v.Outcome]++
+	}
+	return n
+}
+
+func TestAllTargetsMet(t *testing.T) {
+	r := example()
+	for _, v := range r.judge() {
+		if v.Outcome != Met {
+			t.Errorf("%s: %s, figure %s, limit %v (%s)", v.Target, v.Outcome, figure(v.Figure), v.Limit, v.Detail)
+		}
+	}
+	if n := outcomes(r)[Met]; n != 21 {
+		t.Errorf("%d targets, want 21", n)
+	}
+}
+
+// TestMissedTargets makes one figure worse at a time and looks for the one verdict
+// that must change.
+func TestMissedTargets(t *testing.T) {
+	worsen := func(system, op string, flows, peers int) func(*Report) {
+		return func(r *Report) {
+			for i := range r.Cost {
+				c := &r.Cost[i]
+				if c.System == system && c.Op == op && c.Flows == flows && c.Peers == peers {
+					c.Cost *= 1.2
+				}
+			}
+		}
+	}
+	worsenVariant := func(op, variant string) func(*Report) {
+		return func(r *Report) {
+			for i := range r.Variants {
+				if c := &r.Variants[i]; c.System == wire.DPR && c.Op == op && c.Variant == variant {
+					c.Cost *= 1.05
+				}
+			}
+		}
+	}
+	worsenHTTP := func(path string) func(*Report) {
+		return func(r *Report) {
+			for i := range r.HTTP {
+				if r.HTTP[i].Path == path {
+					for j := range r.HTTP[i].RoundsPS {
+						r.HTTP[i].RoundsPS[j] *= 1.05
+					}
+				}
+			}
+		}
+	}
+	tests := []struct {
+		worsen func(*Report)
+		names  string
+	}{
+		{worsen(wire.DPR, wire.Established, 1000, 3), "established at 1 k flows"},
+		{worsen(wire.DPR, wire.Syn, 1000, 3), "syn at 1 k flows"},
+		{worsen(wire.DPR, wire.Established, 4_000_000, 3), "established, growth from 1 k to 4 M flows"},
+		{worsen(wire.DPR, wire.Syn, 4_000_000, 3), "syn, growth from 1 k to 4 M flows"},
+		{worsen(wire.DPR, wire.Established, 1000, 1024), "established, growth from 3 to 1024 peers"},
+		{worsen(wire.DPR, wire.Syn, 1000, 1024), "syn, growth from 3 to 1024 peers"},
+		{func(r *Report) { r.Memory[0].BytesPerFlow = 97 }, "bytes a flow at 4 M flows"},
+		{func(r *Report) { r.Memory[1].BytesPerFlow = 300 }, "bytes a flow at 4 M flows, of IPVS's"},
+		{worsenVariant(wire.Receive, wire.ToEstablished), "receive up to an established socket"},
+		{worsenVariant(wire.Other, wire.TCPAlone), wire.TCPAlone},
+		{worsenVariant(wire.Other, wire.UDPAlone), wire.UDPAlone},
+		{worsenVariant(wire.Other, wire.TCPBeside), wire.TCPBeside},
+		{worsenVariant(wire.Other, wire.UDPBeside), wire.UDPBeside},
+		{worsenVariant(wire.Other, wire.RSTAlone), wire.RSTAlone},
+		{worsenVariant(wire.Other, wire.RSTBeside), wire.RSTBeside},
+		{worsenHTTP(PathDirect), PathDirect},
+		{worsenHTTP(PathIPVS), PathIPVS},
+		{worsenHTTP(PathHAProxy), PathHAProxy},
+	}
+	for _, tt := range tests {
+		r := example()
+		tt.worsen(r)
+		found := false
+		for _, v := range r.judge() {
+			if v.Outcome == Missed && strings.Contains(v.Target, tt.names) {
+				found = true
+			}
+		}
+		if n := outcomes(r)[Missed]; !found || n != 1 {
+			t.Errorf("%s: %d targets are missed, that one: %t", tt.names, n, found)
+		}
+	}
+}
+
+// TestNothingMeasured makes sure that what is not measured is never met.
+func TestNothingMeasured(t *testing.T) {
+	r := &Report{Plan: example().Plan}
+	n := outcomes(r)
+	if n[Met] != 0 || n[Missed] != 0 || n[NotMeasured] == 0 {
+		t.Errorf("got %v", n)
+	}
+	r.Verdicts = r.judge()
+	if r.allMet() {
+		t.Error("all is met")
+	}
+}
+
+// TestAbsentFigures takes one figure at a time out of a report in which every target
+// is met: as many targets as before are judged, and what hangs on it is not measured.
+func TestAbsentFigures(t *testing.T) {
+	all := len(example().judge())
+	without := map[string]func(r *Report){}
+	for i, c := range example().Cost {
+		without[fmt.Sprintf("cost %d, %s of %s", i, c.Op, c.System)] = func(r *Report) { r.Cost = slices.Delete(r.Cost, i, i+1) }
+	}
+	for i, c := range example().Variants {
+		without[fmt.Sprintf("variant %d, %s", i, c.Variant)] = func(r *Report) { r.Variants = slices.Delete(r.Variants, i, i+1) }
+	}
+	for i, m := range example().Memory {
+		without[fmt.Sprintf("memory of %s at %d", m.System, m.Flows)] = func(r *Report) { r.Memory = slices.Delete(r.Memory, i, i+1) }
+	}
+	for i, h := range example().HTTP {
+		without["connections by "+h.Path] = func(r *Report) { r.HTTP = slices.Delete(r.HTTP, i, i+1) }
+	}
+	// Figures of others' packets are judged in Variants; those of tunnels that have no
+	// part in a target are not here.
+	harmless := func(name string) bool {
+		return strings.Contains(name, "other of") || strings.Contains(name, "receive of") ||
+			name == fmt.Sprintf("variant %d, %s", noTunnel(), wire.ToEstablished)
+	}
+	for name, take := range without {
+		r := example()
+		take(r)
+		r.Verdicts = r.judge()
+		n := outcomes(r)
+		if len(r.Verdicts) != all || n[Missed] != 0 {
+			t.Errorf("without %s: %d targets, want %d: %v", name, len(r.Verdicts), all, n)
+		}
+		if (n[NotMeasured] == 0) != harmless(name) || r.allMet() != harmless(name) {
+			t.Errorf("without %s: %v, all met: %t", name, n, r.allMet())
+		}
+	}
+}
+
+// noTunnel is which variant is received without a tunnel: only a detail has it.
+func noTunnel() int {
+	return slices.IndexFunc(example().Variants, func(c wire.Cost) bool { return c.System == wire.None && c.Op == wire.Receive })
+}
+
+// A table that the guest does not hold has nothing to compare with.
+func TestUnfitIsNotCompared(t *testing.T) {
+	r := example()
+	r.Memory = slices.DeleteFunc(r.Memory, func(m wire.Memory) bool { return m.System == wire.Tun && m.Flows > 1000 })
+	r.Unfit = []wire.Unfit{{System: wire.Tun, Flows: 100_000}}
+	if n := outcomes(r); n[Met] != 20 || n[NotMeasured] != 0 {
+		t.Errorf("%v", n)
+	}
+	r.Unfit[0].System = wire.DR
+	if n := outcomes(r); n[NotMeasured] != 1 {
+		t.Errorf("another system's: %v", n)
+	}
+}
+
+// Figures that are no numbers are no figures.
+func TestFiguresAreNumbers(t *testing.T) {
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		for _, least := range []bool{true, false} {
+			j := &judgement{Report: &Report{}}
+			j.add("x", bad, 1, least, "detail")
+			if v := j.verdicts[0]; v.Outcome != NotMeasured || v.Figure != nil || v.Detail != "" {
+				t.Errorf("%v is %s", bad, v.Outcome)
+			}
+		}
+	}
+}
+
+// A limit itself is met.
+func TestLimits(t *testing.T) {
+	for _, tt := range []struct {
+		figure float64
+		least  bool
+		want   string
+	}{{1, true, Met}, {1, false, Met}, {0.9, true, Missed}, {1.1, false, Missed}, {0.9, false, Met}, {1.1, true, Met}} {
+		j := &judgement{Report: &Report{}}
+		j.add("x", tt.figure, 1, tt.least, "detail", Spent{"f", 1})
+		v := j.verdicts[0]
+		if v.Outcome != tt.want || *v.Figure != tt.figure || v.Detail != "detail" || v.Limit != 1 || (len(v.Profile) == 1) != (tt.want == Missed) {
+			t.Errorf("%+v: %+v", tt, v)
+		}
+	}
+}
+
+// What a report of one size has is not judged by growth, and sizes choose their targets.
+func TestTargetsOfSizes(t *testing.T) {
+	names := func(p wire.Plan) string {
+		var all []string
+		for _, v := range (&Report{Plan: p}).judge() {
+			all = append(all, v.Target)
+		}
+		return strings.Join(all, "\n")
+	}
+	one := names(wire.Plan{Flows: []int{1000}, Peers: []int{3}})
+	if strings.Contains(one, "growth") || strings.Contains(one, "MiB free") || !strings.Contains(one, "bytes a flow at 1 k flows") {
+		t.Error(one)
+	}
+	large := names(wire.Plan{Flows: []int{1000, ratioFlows, fittingFlows}, Peers: []int{3, 64}})
+	for _, want := range []string{"established at 1 M flows, of IPVS-TUN's", "syn, growth from 1 k to 4 M flows", "syn, growth from 3 to 64 peers", "MiB free with 4 M flows"} {
+		if !strings.Contains(large, want) {
+			t.Errorf("no %q in\n%s", want, large)
+		}
+	}
+	if strings.Contains(large, "at 4 M flows, of IPVS-TUN's") {
+		t.Errorf("a ratio is judged where IPVS is not measured:\n%s", large)
+	}
+	if (&judgement{Report: &Report{}}).few() != 0 {
+		t.Error("no number of peers is some")
+	}
+}
+
+// Details say how a figure came about.
+func TestDetails(t *testing.T) {
+	details := map[string]string{}
+	r := example()
+	for i := range r.HTTP {
+		r.HTTP[i].ConnectionsPS = float64(100 + i)
+	}
+	limits := map[string]float64{}
+	for _, v := range r.judge() {
+		details[v.Target], limits[v.Target] = v.Detail, v.Limit
+	}
+	for target, want := range map[string]string{
+		"bytes a flow at 4 M flows":                                 "64 in slabs, 32 in the table and what else it took",
+		"MiB free with 4 M flows in a guest of 1024 MiB":            "all flows are in the table",
+		"receive up to an established socket, of the ipip device's": "700 of 1000 instructions; 500 without a tunnel, so the tunnels alone are 0.40",
+		"connections/s through a redirect, of those by direct":      "101.0 to 100.0; rounds 0.960 to 9.000",
+		"syn at 1 k flows, of IPVS-TUN's":                           "450 of 1000 instructions",
+		"bytes a flow at 4 M flows, of IPVS's":                      "96.0 of 350.0 bytes",
+		"syn, growth from 1 k to 4 M flows":                         "450 to 500 instructions",
+		"syn, growth from 3 to 1024 peers":                          "450 to 460 instructions",
+	} {
+		if got, ok := details[target]; got != want && ok || !ok && !strings.HasPrefix(target, "MiB") {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+	}
+	if limits["instructions added to others' packets: "+wire.RSTAlone] != 120 || limits["instructions added to others' packets: "+wire.TCPAlone] != 60 {
+		t.Errorf("limits %v", limits)
+	}
+	r.Variants = slices.DeleteFunc(r.Variants, func(c wire.Cost) bool { return c.System == wire.None && c.Op == wire.Receive })
+	for _, v := range r.judge() {
+		if strings.HasPrefix(v.Target, "receive") && v.Detail != "700 of 1000 instructions" {
+			t.Errorf("without a bare kernel: %q", v.Detail)
+		}
+	}
+}
+
+// Free memory is told in MiB, and a guest that has none left has missed.
+func TestFreeMemory(t *testing.T) {
+	for free, want := range map[int64]string{3 << 20: Met, 0: Met, -1 << 20: Missed} {
+		r := example()
+		r.Memory[0].FreeAfter = free
+		for _, v := range r.judge() {
+			if strings.HasPrefix(v.Target, "MiB free") && (v.Outcome != want || *v.Figure != float64(free>>20) || v.Limit != 0) {
+				t.Errorf("%d: %+v", free, v)
+			}
+		}
+	}
+}
+
+// Figures of another unit are none of the targets'.
+func TestOnlyInstructions(t *testing.T) {
+	r := example()
+	for i := range r.Variants {
+		r.Variants[i].Unit = "ns"
+	}
+	for _, v := range r.judge() {
+		if (strings.HasPrefix(v.Target, "receive") || strings.HasPrefix(v.Target, "instructions added")) && v.Outcome != NotMeasured {
+			t.Errorf("%s is %s", v.Target, v.Outcome)
+		}
+	}
+}
+
+// Rounds are compared one by one; without any there is no figure.
+func TestConnectionsByRounds(t *testing.T) {
+	last := func(r *Report) Verdict {
+		j := &judgement{Report: r}
+		j.connections(PathDirect, httpOfDirect)
+		return j.verdicts[0]
+	}
+	for name, paths := range map[string][]HTTP{
+		"no rounds":      {{Path: PathDPR}, {Path: PathDirect}},
+		"none of dpr":    {{Path: PathDirect, RoundsPS: []float64{1}}},
+		"none of direct": {{Path: PathDPR, RoundsPS: []float64{1}}},
+		"nothing":        nil,
+	} {
+		if v := last(&Report{HTTP: paths}); v.Outcome != NotMeasured {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	if v := last(&Report{HTTP: []HTTP{{Path: PathDPR, RoundsPS: []float64{2, 3, 9}}, {Path: PathDirect, RoundsPS: []float64{1, 1}}}}); *v.Figure != 2.5 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// A profile is that of its operation alone.
+func TestSpentIsOfOneOperation(t *testing.T) {
+	r := &Report{}
+	for i := range 16 {
+		p := wire.Profile{System: "a", Op: "b", Variant: "c", Peers: 1, Packet: 100, Functions: []wire.Function{{Name: fmt.Sprint("f", i), Share: 0.5}}}
+		if i&1 > 0 {
+			p.System = "x"
+		}
+		if i&2 > 0 {
+			p.Op = "x"
+		}
+		if i&4 > 0 {
+			p.Variant = "x"
+		}
+		if i&8 > 0 {
+			p.Peers = 2
+		}
+		r.Profiles = append(r.Profiles, p)
+	}
+	j := &judgement{Report: r}
+	if got := j.spent("a", "b", "c", 1); len(got) != 1 || got["f0"] != 50 {
+		t.Errorf("%v", got)
+	}
+	all := map[string]float64{}
+	for i := range 2 * topFunctions {
+		all[fmt.Sprint("f", i)] = float64(i / 2)
+	}
+	list := most(all)
+	if len(list) != topFunctions || list[0] != (Spent{"f22", 11}) || list[1] != (Spent{"f23", 11}) || list[11] != (Spent{"f13", 6}) {
+		t.Errorf("%v", list)
+	}
+}
+
+// A table as large as one that does not fit does not either.
+func TestFits(t *testing.T) {
+	j := &judgement{Report: &Report{Unfit: []wire.Unfit{{System: wire.Tun, Flows: 1000}}}}
+	if !j.fits(wire.Tun, 999) || j.fits(wire.Tun, 1000) || j.fits(wire.Tun, 1001) || !j.fits(wire.DPR, 1000) {
+		t.Error("what fits is not told from what does not")
+	}
+}
+
+// Without targets none is met.
+func TestNoTargets(t *testing.T) {
+	if (&Report{}).allMet() {
+		t.Error("nothing was judged, and all is met")
+	}
+}
+
+func TestMissedTargetHasProfile(t *testing.T) {
+	r := example()
+	r.Profiles = []wire.Profile{{System: wire.DPR, Op: wire.Syn, Peers: 3, Functions: []wire.Function{{Name: "f", Share: 1}}}}
+	r.Cost[2].Cost = 1000
+	for _, v := range r.judge() {
+		if got, want := len(v.Profile) > 0, v.Outcome == Missed; got != want {
+			t.Errorf("%s is %s, profile: %t", v.Target, v.Outcome, got)
+		}
+	}
+}
+
+// TestOtherIsWhatDPRAdds checks the one figure that is not taken as it is.
+func TestOtherIsWhatDPRAdds(t *testing.T) {
+	r := example()
+	if got, ok := r.cost(wire.DPR, wire.Other, 0, 3); got != 60 || !ok {
+		t.Errorf("got %v, %t; want 60", got, ok)
+	}
+	if got, ok := r.cost(wire.None, wire.Other, 0, 3); got != 1000 || !ok {
+		t.Errorf("bare kernel: got %v, %t; want 1000", got, ok)
+	}
+}
+
+// TestAddedProfile looks for what dpr adds to others' packets.
+func TestAddedProfile(t *testing.T) {
+	r := example()
+	profile := func(system string, packet float64, f ...wire.Function) wire.Profile {
+		return wire.Profile{System: system, Op: wire.Other, Variant: wire.TCPAlone, Peers: 3, Packet: packet, Functions: f}
+	}
+	r.Profiles = []wire.Profile{
+		profile(wire.None, 1000, wire.Function{Name: "stack", Share: 0.5}, wire.Function{Name: "gone", Share: 0.1}),
+		profile(wire.DPR, 1100, wire.Function{Name: "stack", Share: 0.5}, wire.Function{Name: "hook", Share: 0.1}),
+	}
+	got := (&judgement{Report: r}).added(wire.Other, wire.TCPAlone)
+	if len(got) != 2 || got[0].Name != "hook" || math.Abs(got[0].Instructions-110) > 0.01 || got[1].Name != "stack" || math.Abs(got[1].Instructions-50) > 0.01 {
+		t.Errorf("got %v, want hook 110 and stack 50", got)
+	}
+}
+
+func TestMedians(t *testing.T) {
+	a, b := redirect("a", wire.Syn, 1, 1, 0), redirect("b", wire.Syn, 1, 1, 5)
+	var costs []wire.Cost
+	for i, v := range []float64{9, 1, 3} {
+		a.Cost, a.Round = v, i
+		costs = append(costs, a, b)
+	}
+	got := medians(costs)
+	if len(got) != 2 || got[0].Cost != 3 || got[1].Cost != 5 {
+		t.Errorf("got %v", got)
+	}
+	if m := median([]float64{4, 1, 2, 3}); m != 2.5 {
+		t.Errorf("median of four: %v", m)
+	}
+}
+
+func TestRatios(t *testing.T) {
+	var costs []wire.Cost
+	for round, v := range []float64{300, 100, 200} {
+		for _, c := range []wire.Cost{
+			redirect(wire.DPR, wire.Syn, 1000, 3, v), redirect(wire.Tun, wire.Syn, 1000, 3, 1000),
+			variant(wire.DPR, wire.Receive, wire.ToEstablished, v), variant(wire.IPIP, wire.Receive, wire.ToEstablished, 2*v),
+			variant(wire.DPR, wire.Receive, wire.ToClosed, v), variant(wire.DPR, wire.Other, wire.TCPAlone, v),
+			redirect(wire.DPR, wire.Syn, 5000, 3, v),
+		} {
+			c.Round = round + 1
+			costs = append(costs, c)
+		}
+	}
+	got := ratios(costs)
+	want := []Ratio{
+		{wire.Syn, wire.Tun, 1000, 3, 0.2, 0.1, 0.3},
+		{wire.Receive, wire.IPIP, 0, 3, 0.5, 0.5, 0.5},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestShape reads bench.json as others do.
+func TestShape(t *testing.T) {
+	dir := t.TempDir()
+	r := example()
+	r.Verdicts = r.judge()
+	file := filepath.Join(dir, "bench.json")
+	if err := errors.Join(writeJSON(file, r.summary()), r.writePage(filepath.Join(dir, "bench"))); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Kernel *string
+		Cost   []struct {
+			System, Op, Unit *string
+			Flows, Peers     *int
+			Cost             *float64
+		}
+		Memory []struct {
+			System       *string
+			Flows        *int
+			BytesPerFlow *float64 `json:"bytes_per_flow"`
+		}
+		HTTP []struct {
+			Path          *string
+			ConnectionsPS *float64 `json:"connections_per_s"`
+			DelayMeanMS   *float64 `json:"delay_mean_ms"`
+		}
+	}
+	strict := json.NewDecoder(bytes.NewReader(b))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Kernel == nil || len(got.Cost) == 0 || len(got.Memory) == 0 || len(got.HTTP) != 4 {
+		t.Fatalf("something is missing in %s", b)
+	}
+	seen := map[string]bool{}
+	for _, c := range got.Cost {
+		if c.System == nil || c.Op == nil || c.Unit == nil || c.Flows == nil || c.Peers == nil || c.Cost == nil {
+			t.Fatalf("a cost lacks something: %s", b)
+		}
+		key, err := json.Marshal([]any{c.System, c.Op, c.Unit, c.Flows, c.Peers})
+		if err != nil || seen[string(key)] {
+			t.Errorf("%s twice (%v)", key, err)
+		}
+		seen[string(key)] = true
+	}
+	if m := got.Memory[0]; m.System == nil || m.Flows == nil || m.BytesPerFlow == nil {
+		t.Errorf("memory lacks something: %s", b)
+	}
+	if h := got.HTTP[0]; h.Path == nil || h.ConnectionsPS == nil || h.DelayMeanMS == nil {
+		t.Errorf("http lacks something: %s", b)
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "bench", "index.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"flows.svg", "peers.svg", "memory.svg", "http.svg", "established at 1 k flows", "met"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	for _, name := range []string{"flows.svg", "peers.svg", "memory.svg", "http.svg", "report.json"} {
+		if fi, err := os.Stat(filepath.Join(dir, "bench", name)); err != nil || fi.Size() < 1000 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestFindingsAdd(t *testing.T) {
+	var progress strings.Builder
+	f := &Findings{Unit: Instructions}
+	for _, line := range []string{
+		`{"round":2,"cost":{"system":"dpr","op":"syn","flows":5,"peers":3,"cost":7}}`,
+		`{"say":"hello"}`, `{"memory":{"system":"dpr","flows":1,"bytes_per_flow":2}}`,
+		`{"unfit":{"system":"x","flows":1}}`, `{"profile":{"system":"dpr","op":"syn"}}`,
+	} {
+		if err := f.add([]byte(line), &progress); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if len(f.Cost) != 1 || f.Cost[0].Unit != Instructions || f.Cost[0].Round != 2 || len(f.Memory) != 1 ||
+		len(f.Unfit) != 1 || len(f.Profiles) != 1 || !strings.Contains(progress.String(), "hello") {
+		t.Errorf("got %+v", f)
+	}
+	if err := f.add([]byte(`{"cost":"much"}`), &progress); err == nil {
+		t.Error("a cost that is no number accepted")
+	}
+}
+
+func TestPlan(t *testing.T) {
+	p, err := Options{Flows: DefaultFlows, Peers: DefaultPeers}.plan()
+	if err != nil || p.PeerFlows != 100_000 || len(p.Systems) != 4 {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	p, err = Options{Flows: ShortFlows, Peers: ShortPeers, PossibleCPUs: 512, Serving: true}.plan()
+	if err != nil || p.PossibleCPUs != 512 || !p.Serving {
+		t.Errorf("a large machine: got %+v, %v", p, err)
+	}
+	p, err = Options{Flows: []int{500_000}, Peers: ShortPeers, Short: true}.plan()
+	if err != nil || p.PeerFlows != 500_000 || len(p.Systems) != 2 {
+		t.Errorf("short: got %+v, %v", p, err)
+	}
+	for _, tt := range []struct {
+		o     Options
+		names string
+	}{
+		{Options{Peers: []int{3}}, "flows"},
+		{Options{Flows: []int{1}}, "peers"},
+		{Options{Flows: []int{0}, Peers: []int{3}}, "0 flows"},
+		{Options{Flows: []int{9, 8}, Peers: []int{3}}, "8 flows"},
+		{Options{Flows: []int{MaxFlows + 1}, Peers: []int{3}}, "8000001 flows"},
+		{Options{Flows: []int{1}, Peers: []int{-3}}, "-3 peers"},
+		{Options{Flows: []int{1}, Peers: []int{5000}}, "5000 peers"},
+		{Options{Flows: []int{1}, Peers: []int{3}, PossibleCPUs: -1}, "-1 possible"},
+		{Options{Flows: []int{1}, Peers: []int{3}, PossibleCPUs: 513}, "513 possible"},
+	} {
+		if _, err := tt.o.plan(); err == nil || !strings.Contains(err.Error(), tt.names) {
+			t.Errorf("%+v: error %v does not name %q", tt.o, err, tt.names)
+		}
+	}
+}
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 7: "7", 1000: "1 k", 1500: "1500", 100_000: "100 k", 1_000_000: "1 M", 1_500_000: "1500 k"} {
+		if got := count(n); got != want {
+			t.Errorf("%d: got %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestFigure(t *testing.T) {
+	for _, tt := range []struct {
+		v    float64
+		want string
+	}{{0.4, "0.400"}, {-0.01, "-0.010"}, {1234.56, "1234.6"}} {
+		if got := figure(&tt.v); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+	if got := figure(nil); got != "–" {
+		t.Errorf("nothing is %q", got)
+	}
+	if !math.IsNaN(orNaN(3, false)) {
+		t.Error("a figure that is not there is a number")
+	}
+}
+
+func TestCheckWay(t *testing.T) {
+	dpr, direct := httpPath{name: PathDPR}, httpPath{name: PathDirect}
+	before := []drive.Counters{{}, {Served: 1}, {Served: 2}}
+	tests := []struct {
+		path   httpPath
+		after  []drive.Counters
+		result httpload.Result
+		ok     bool
+	}{
+		{direct, []drive.Counters{{}, {Served: 6}, {Served: 7}}, httpload.Result{Requests: 10}, true},
+		{dpr, []drive.Counters{{Redirected: 10}, {Served: 6}, {Served: 7}}, httpload.Result{Requests: 10}, true},
+		{dpr, []drive.Counters{{Redirected: 9}, {Served: 6}, {Served: 7}}, httpload.Result{Requests: 10}, false},
+		{direct, []drive.Counters{{Redirected: 1}, {Served: 6}, {Served: 7}}, httpload.Result{Requests: 10}, false},
+		{direct, []drive.Counters{{Served: 1}, {Served: 6}, {Served: 7}}, httpload.Result{Requests: 11}, false},
+		{direct, []drive.Counters{{}, {Served: 6}, {Served: 7}}, httpload.Result{Requests: 11}, false},
+		{direct, []drive.Counters{{}, {Served: 6}, {Served: 7}}, httpload.Result{Requests: 10, Failed: 1}, false},
+	}
+	for _, tt := range tests {
+		if err := checkWay(tt.path, before, tt.after, &tt.result); (err == nil) != tt.ok {
+			t.Errorf("%s, %v: %v", tt.path.name, tt.after, err)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"dpr/testbed/lab"
+	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/httpload"
+)
+
+// settle is how long a policy is in force before it is measured: some report
+// periods.
+const settle = 3 * time.Second
+
+// Options says how the demo runs.
+type Options struct {
+	// Lab is the name of the lab that the demo brings up. One that has the
+	// name already is taken down: a demo that was killed may have left it.
+	Lab string
+	// Duration of each policy's run; more than 0.
+	Duration time.Duration
+	// Seed determines what the users do.
+	Seed uint64
+	// Dir is where demo.json and the captures go.
+	Dir string
+	// LoadCommand is the program, with its arguments, that calls [httpload.Serve].
+	LoadCommand []string
+	// Stdout takes the model, the table and the verdicts.
+	Stdout io.Writer
+	// Progress takes a line a step.
+	Progress io.Writer
+}
+
+// Run brings the demo's lab up, compares the policies, writes demo.json, prints
+// the table and takes the lab down. An error means that something could not be
+// done, a kernel complained, or a check failed.
+func Run(ctx context.Context, o Options) (err error) {
+	if err := lab.Down(ctx, o.Lab); err != nil {
+		return fmt.Errorf("demo: remove the last one's lab: %w", err)
+	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	describeModel(o.Stdout, o.Duration)
+	l, err := lab.Up(ctx, lab.Config{
+		Name: o.Lab, Servers: 3, Clients: len(split),
+		Link: linkRate, AccessRate: accessRate,
+		DPR:      lab.DPRConfig{Policy: policies[0]},
+		Progress: o.Progress,
+	})
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer func() {
+		// Also when ctx has ended: nothing is to be left.
+		err = errors.Join(err, l.Down(context.WithoutCancel(ctx)))
+	}()
+	report, err := compare(ctx, l, o)
+	// A splat explains whatever else went wrong, so it is told in any case.
+	if err := errors.Join(l.Check(), err); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	file := filepath.Join(o.Dir, "demo.json")
+	if err := errors.Join(report.WriteFile(file), report.WriteTable(o.Stdout)); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	fmt.Fprintf(o.Stdout, "\nThe same in %s; captures next to it.\n", file)
+	return report.Err()
+}
+
+// compare runs each policy and judges.
+func compare(ctx context.Context, l *lab.Lab, o Options) (*Report, error) {
+	if err := drive.AwaitPeers(ctx, l); err != nil {
+		return nil, err
+	}
+	report := &Report{Kernel: l.Kernel().Release}
+	var seen []Check
+	for _, policy := range policies {
+		fmt.Fprintf(o.Progress, "policy %s: load for %v\n", policy, o.Duration)
+		run, checks, err := runPolicy(ctx, l, o, policy)
+		if err != nil {
+			return nil, fmt.Errorf("policy %s: %w", policy, err)
+		}
+		report.Runs = append(report.Runs, *run)
+		seen = append(seen, checks...)
+	}
+	report.Checks = append(verdicts(report.Runs), seen...)
+	return report, nil
+}
+
+// runPolicy measures one policy, and looks at its packets if it redirects.
+func runPolicy(ctx context.Context, l *lab.Lab, o Options, policy string) (*PolicyRun, []Check, error) {
+	if err := drive.SetPolicy(ctx, l, policy); err != nil {
+		return nil, nil, err
+	}
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	if policy == policies[0] {
+		run, err := measure(ctx, l, o, policy)
+		return run, nil, err
+	}
+	watch, err := startCaptures(ctx, l, l.Clients()[0], l.Servers()[0], o.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	run, err := measure(ctx, l, o, policy)
+	if err := errors.Join(err, watch.stop()); err != nil {
+		return nil, nil, err
+	}
+	checks, err := watch.verdicts(ctx)
+	return run, checks, err
+}
+
+// measure drives the load and counts.
+func measure(ctx context.Context, l *lab.Lab, o Options, policy string) (*PolicyRun, error) {
+	before, err := drive.ReadCounters(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	users, err := clients(l, o.Duration, o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	result, err := drive.Load(ctx, l, o.LoadCommand, users)
+	if err != nil {
+		return nil, err
+	}
+	for _, example := range result.Examples {
+		fmt.Fprintf(o.Progress, "policy %s: a request failed: %s\n", policy, example)
+	}
+	after, err := drive.ReadCounters(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	return newRun(policy, l.Servers(), before, after, result), nil
+}
+
+// newRun puts a run's numbers together.
+func newRun(policy string, servers []lab.Host, before, after []drive.Counters, result *httpload.Result) *PolicyRun {
+	run := &PolicyRun{
+		Policy:      policy,
+		Requests:    result.Requests,
+		Failed:      result.Failed,
+		Failures:    result.Failures,
+		DelayMeanMS: milliseconds(result.DelayMean()),
+		DelayP99MS:  milliseconds(result.DelayQuantile(0.99)),
+		Throughput:  result.Throughput(),
+	}
+	for i, server := range servers {
+		run.Hosts = append(run.Hosts, HostRun{
+			Name:       server.Name,
+			Served:     after[i].Served - before[i].Served,
+			Redirected: after[i].Redirected - before[i].Redirected,
+		})
+	}
+	return run
+}
+
+// milliseconds is a duration as the report has it.
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

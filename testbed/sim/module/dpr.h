@@ -1,1 +1,0 @@
-../../../include/dpr.h

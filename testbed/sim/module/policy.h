@@ -1,1 +1,0 @@
-../../../kmod/policy.h
