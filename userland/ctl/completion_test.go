@@ -63,10 +63,16 @@ func TestComplete(t *testing.T) {
 		"check ":                             "",
 		"frob ":                              "",
 		"service add 80 ":                    "",
+		"policy set lowest --hash":           "--hash",
+		"peers --json ":                      "add del",
+		"peers --json=":                      "",
 	} {
 		if got := strings.Join(complete(app, strings.Split(line, " ")), " "); got != want {
 			t.Errorf("%q: got %q, want %q", line, got, want)
 		}
+	}
+	if got := complete(app, nil); len(got) != len(complete(app, []string{""})) {
+		t.Errorf("no words: got %q", got)
 	}
 	if r := dprctl(t, healthy(), "complete-words policy set --hash po"); r.out != "port\n" || r.status != ExitOK || r.dialled {
 		t.Errorf("%+v", r)

@@ -216,7 +216,7 @@ func TestOutputFails(t *testing.T) {
 			}
 		}
 	}
-	for _, line := range []string{"policy --json", "drain --wait --json", "check " + file, "check --json " + file, "completion bash", "top --once --json --interval 1ms", "zone --json a.example", "events --json"} {
+	for _, line := range []string{"policy --json", "drain --wait --json", "check " + file, "check --json " + file, "completion bash", "complete-words pol", "top --once --json --interval 1ms", "zone --json a.example", "events --json"} {
 		f := &faulty{kernel: healthy(), fails: map[string]error{}}
 		f.kernel.config.ReportMaxAge = 0
 		env, _, errs := world(f)

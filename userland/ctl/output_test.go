@@ -213,8 +213,8 @@ func TestTopGoesOn(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	formatTop(&b, topView{Rates: ratesView{Connections: 1.25, Served: 2, Redirected: 3, Accepted: 4, TxPackets: 5, TxBytes: 6400, RxPackets: 7, RxBytes: 8_000_000}, Hosts: []topHost{{Usable: false, Self: true}}})
-	for _, want := range []string{"1.2 came, 2.0 served here, 3.0 redirected, 4.0 accepted", "to peers/s: 5 packets, 6.4 kB; from peers/s: 7 packets, 8000.0 kB", " no "} {
+	formatTop(&b, topView{Rates: ratesView{Connections: 1.25, Served: 2, Redirected: 3, Accepted: 4, TxPackets: 5, TxBytes: 6_400_000, RxPackets: 7, RxBytes: 8_000_000}, Hosts: []topHost{{Usable: false, Self: true}}})
+	for _, want := range []string{"1.2 came, 2.0 served here, 3.0 redirected, 4.0 accepted", "to peers/s: 5 packets, 6400.0 kB; from peers/s: 7 packets, 8000.0 kB", " no "} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in %s", want, &b)
 		}

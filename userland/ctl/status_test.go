@@ -118,3 +118,21 @@ func TestStatusWithoutModuleOrRight(t *testing.T) {
 		t.Error("the fake does not say what the kernel says")
 	}
 }
+
+// Without the module "status --check" says that, not that the host is unhealthy.
+func TestStatusCheckWithoutModule(t *testing.T) {
+	f := &faulty{kernel: healthy(), fails: map[string]error{"dial": dprnl.ErrNotLoaded}}
+	env, _, errs := world(f)
+	if status := Run(t.Context(), []string{"dprctl", "status", "--check"}, env); status != ExitNoModule {
+		t.Errorf("status %d, %s", status, errs)
+	}
+}
+
+// A mistake is told after the command's words, once.
+func TestMistakesBegin(t *testing.T) {
+	for line, want := range map[string]string{"policy x": "dprctl: policy: ", "x": "dprctl: there is no command"} {
+		if r := dprctl(t, healthy(), line); !strings.HasPrefix(r.err, want) {
+			t.Errorf("%s: %q", line, r.err)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -51,9 +52,9 @@ func TestZoneFile(t *testing.T) {
 	path, ran := filepath.Join(dir, "zone"), filepath.Join(dir, "ran")
 	args := []string{"dprctl", "zone", "example.org", "--json", "--output", path, "--reload-command", "echo x >> " + ran}
 	k := healthy()
-	run := func() (int, string, string) {
+	run := func(more ...string) (int, string, string) {
 		var out, errs bytes.Buffer
-		status := Run(t.Context(), args, Environment{Out: &out, Err: &errs, Now: time.Now, Dial: func() (Kernel, error) { return k, nil }})
+		status := Run(t.Context(), slices.Concat(args, more), Environment{Out: &out, Err: &errs, Now: time.Now, Dial: func() (Kernel, error) { return k, nil }})
 		return status, out.String(), errs.String()
 	}
 	for i, want := range []int{1, 1, 2} {
@@ -65,10 +66,19 @@ func TestZoneFile(t *testing.T) {
 		if status != ExitOK || errs != "" || err != nil || strings.Count(string(log), "x") != want || (out == "") != (i == 1) {
 			t.Errorf("run %d: status %d, %q, %q, ran %q, %v", i, status, out, errs, log, err)
 		}
+		if i != 1 && !json.Valid([]byte(out)) {
+			t.Errorf("run %d: %q is not JSON", i, out)
+		}
 	}
 	text, err := os.ReadFile(path)
 	if err != nil || strings.Contains(string(text), "192.0.2.2") {
 		t.Errorf("%s, %v", text, err)
+	}
+	if status, _, errs := run("--output", filepath.Join(dir, "none", "zone")); status != ExitFailure || !strings.Contains(errs, filepath.Join(dir, "none")) {
+		t.Errorf("a directory that does not exist: status %d, %q", status, errs)
+	}
+	if status, out, errs := run("--json=false", "--output", filepath.Join(dir, "other")); status != ExitOK || !strings.HasPrefix(out, "example.org.  serial ") {
+		t.Errorf("in words: status %d, %q, %q", status, out, errs)
 	}
 	args[len(args)-1] = "exit 3"
 	k.peers[0].Usable = true
