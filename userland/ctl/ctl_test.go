@@ -145,6 +145,7 @@ func TestChanges(t *testing.T) {
 		"service del 80 --address 192.0.2.1":         "service del 192.0.2.1:80",
 		"service del 443":                            "service del 443",
 		"peers add 192.0.2.9":                        "peer 192.0.2.9",
+		"peers add 192.0.2.9 --weight 1":             "peer 192.0.2.9",
 		"peers del 192.0.2.9":                        "peer del 192.0.2.9 false",
 		"peers del 192.0.2.9 --dead":                 "peer del 192.0.2.9 true",
 		"peers del --dead 192.0.2.9":                 "peer del 192.0.2.9 true",

@@ -208,6 +208,9 @@ func TestTopGoesOn(t *testing.T) {
 		if terminal && clears != screens || !terminal && clears != 0 || screens < 3 {
 			t.Errorf("terminal %t: %d screens, %d cleared", terminal, screens, clears)
 		}
+		if terminal && strings.Contains(out.String(), "\n\n"+clearScreen) {
+			t.Error("an empty line ends a screen that is cleared")
+		}
 		if got := strings.Count(out.String(), "\n\n03:04:05"); !terminal && got != screens-1 || terminal && got != 0 {
 			t.Errorf("terminal %t: %d empty lines between %d screens", terminal, got, screens)
 		}
