@@ -84,7 +84,7 @@ func figure(v *float64) string {
 func (r *Report) tables() []costTable {
 	var tables []costTable
 	for _, unit := range []string{Instructions, Nanoseconds} {
-		for _, op := range []string{wire.Syn, wire.Established, wire.Fin, wire.Receive, wire.Other} {
+		for _, op := range []string{wire.Syn, wire.Established, wire.Fin, wire.Ended, wire.Receive, wire.Other} {
 			if t := r.table(op, unit); len(t.Rows) > 0 {
 				tables = append(tables, t)
 			}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/userland/dprnl"
 )
 
 // host measures what a host pays that redirects nothing: packets that it receives
@@ -29,7 +30,50 @@ func (m *meter) host(ctx context.Context) error {
 	if err := m.receive(wire.None, nil, address); err != nil {
 		return fmt.Errorf("receiving without a tunnel: %w", err)
 	}
+	if err := m.endings(ctx); err != nil {
+		return fmt.Errorf("ends of connections: %w", err)
+	}
 	return m.others(ctx)
+}
+
+// endings measures the messages by which a peer ends flows. A module of version 0.1
+// knows none: then there is no figure.
+func (m *meter) endings(ctx context.Context) (err error) {
+	n := m.plan.Packets + 1
+	d := dprBalancer{}
+	if err := d.start(ctx, 1, n); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.stop(ctx)) }()
+	for _, op := range []string{wire.Syn, wire.Established} {
+		in := injection{op: op, to: address, port: service, flows: n, packets: n, quiet: true}
+		if _, err := in.checked(func() (uint64, error) { return transmitted(outDev) }); err != nil {
+			return err
+		}
+	}
+	c, err := dprnl.New()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	taken := func() (uint64, error) {
+		stats, err := c.Stats(ctx)
+		return stats.Get(dprnl.StatRxFlowAnswered), err
+	}
+	in := injection{op: wire.Ended, to: address, port: service, outer: &tunnel{from: peerAddress(0), to: address, marked: true},
+		flows: 1, packets: 1, median: m.plan.Median}
+	if _, err := in.run(); err != nil {
+		return err
+	}
+	if known, err := taken(); err != nil || known == 0 {
+		return errors.Join(err, m.say("this module takes no message that a connection has ended"))
+	}
+	in.first, in.flows, in.packets = 1, m.plan.Packets, m.plan.Packets
+	cost, err := in.checked(taken)
+	if err != nil {
+		return err
+	}
+	return m.write(wire.Record{Cost: &wire.Cost{System: wire.DPR, Op: wire.Ended, Flows: n, Peers: 1, Cost: cost}})
 }
 
 // receiveDPR measures packets that a peer redirected.

@@ -46,7 +46,7 @@ module_param(port, ushort, 0);
 MODULE_PARM_DESC(port, "destination port");
 static char *op = "established";
 module_param(op, charp, 0);
-MODULE_PARM_DESC(op, "syn, established, fin, rst or udp: what is sent");
+MODULE_PARM_DESC(op, "syn, established, fin, rst, udp or ended: what is sent");
 static uint flows = 1000;
 module_param(flows, uint, 0);
 MODULE_PARM_DESC(flows, "clients' connections, all gone through in turn");
@@ -80,6 +80,7 @@ module_param(base, long, 0444);
 MODULE_PARM_DESC(base, "result: what building and freeing took, not in cost");
 
 #define PORTS	32768	/* client ports of one client address */
+#define MESSAGE	253	/* protocol of the messages between hosts */
 #define BATCH	64	/* packets between two looks at the scheduler */
 
 /**
@@ -88,7 +89,7 @@ MODULE_PARM_DESC(base, "result: what building and freeing took, not in cost");
  * @base: the first client's address, host byte order
  * @outer_to: the outer header's destination, 0 without one
  * @outer_from: the outer header's source
- * @protocol: TCP or UDP
+ * @protocol: TCP, UDP or MESSAGE
  * @flags: the TCP header's flags, as tcp_flag_word() has them
  */
 struct inject_frame {
@@ -110,6 +111,23 @@ static const struct {
 	{ "fin", IPPROTO_TCP, TCP_FLAG_ACK | TCP_FLAG_FIN },
 	{ "rst", IPPROTO_TCP, TCP_FLAG_ACK | TCP_FLAG_RST },
 	{ "udp", IPPROTO_UDP, 0 },
+	{ "ended", MESSAGE, 0 },
+};
+
+/**
+ * struct inject_message - a peer says that a connection has ended, as in
+ * docs/protocol.md
+ */
+struct inject_message {
+	__be32 magic;
+	u8 kind;
+	u8 zero;
+	__sum16 check;
+	__be32 isn;
+	__be32 client;
+	__be32 address;
+	__be16 client_port;
+	__be16 port;
 };
 
 static int inject_frame_init(struct inject_frame *f)
@@ -164,12 +182,35 @@ static void inject_udp(struct udphdr *uh, u32 n)
 	uh->len = htons(sizeof(*uh) + payload);
 }
 
+static void inject_message(struct inject_message *msg,
+			   const struct inject_frame *f, u32 n)
+{
+	*msg = (struct inject_message){
+		.magic = htonl(0x4450526f), .kind = 4, .isn = htonl(1),
+		.client = htonl(f->base + n / PORTS), .address = f->daddr,
+		.client_port = htons(1024 + n % PORTS), .port = htons(port),
+	};
+	msg->check = ip_compute_csum(msg, sizeof(*msg));
+}
+
+static u16 inject_length(const struct inject_frame *f)
+{
+	switch (f->protocol) {
+	case IPPROTO_TCP:
+		return sizeof(struct tcphdr) + payload;
+	case IPPROTO_UDP:
+		return sizeof(struct udphdr) + payload;
+	default:
+		return sizeof(struct inject_message);
+	}
+}
+
 static struct sk_buff *inject_build(struct net_device *d,
 				    const struct inject_frame *f, u32 n)
 {
-	u16 header = f->protocol == IPPROTO_TCP ? sizeof(struct tcphdr) :
-						  sizeof(struct udphdr);
-	u16 len = sizeof(struct iphdr) + header + payload;
+	const bool message = f->protocol == MESSAGE;
+	u16 inner = inject_length(f);
+	u16 len = sizeof(struct iphdr) + inner;
 	struct sk_buff *skb;
 	struct ethhdr *eth;
 
@@ -187,12 +228,15 @@ static struct sk_buff *inject_build(struct net_device *d,
 			  len + sizeof(struct iphdr),
 			  htons(IP_DF | (marked ? 0x8000 : 0)));
 	inject_ip(skb_put(skb, sizeof(struct iphdr)),
-		  htonl(f->base + n / PORTS), f->daddr, f->protocol, len,
+		  message ? f->outer_from : htonl(f->base + n / PORTS),
+		  message ? f->outer_to : f->daddr, f->protocol, len,
 		  htons(IP_DF));
-	if (f->protocol == IPPROTO_TCP)
-		inject_tcp(skb_put(skb, header + payload), f, n);
+	if (message)
+		inject_message(skb_put(skb, inner), f, n);
+	else if (f->protocol == IPPROTO_TCP)
+		inject_tcp(skb_put(skb, inner), f, n);
 	else
-		inject_udp(skb_put(skb, header + payload), n);
+		inject_udp(skb_put(skb, inner), n);
 	skb->protocol = eth_type_trans(skb, d);
 	skb->ip_summed = CHECKSUM_UNNECESSARY;
 	return skb;

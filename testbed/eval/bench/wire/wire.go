@@ -58,6 +58,7 @@ const (
 	Syn         = "syn"         // a connection's first packet, redirected
 	Established = "established" // a later packet, redirected
 	Fin         = "fin"         // the client's first FIN, redirected
+	Ended       = "ended"       // a peer's message that a connection has ended; its flow goes
 	Receive     = "receive"     // a packet from a tunnel up to TCP and a socket
 	Other       = "other"       // a packet of this host that the system has nothing to do with
 )
