@@ -6,157 +6,139 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/mdlayher/netlink"
 )
 
-// A decodeFunc takes one attribute; types it does not know are skipped, so
-// that a newer module can say more.
-type decodeFunc func(ad *netlink.AttributeDecoder) error
+// fields are where the attributes of a message go: pointers, by the attributes'
+// numbers, of the types that decodeField knows. Attributes without one are skipped,
+// so that a newer module can say more.
+type fields []any
 
-// decode runs fn over a message's attributes and checks that the required
-// types were there.
-func decode(data []byte, fn decodeFunc, required ...uint16) error {
+// seen are the numbers of the attributes that a message had, a bit each.
+type seen uint64
+
+func (s seen) has(attr uint16) bool { return s>>attr&1 != 0 }
+
+// decode writes a message's attributes to their fields and returns which there
+// were. The error names an attribute that is malformed, or one of the required,
+// which are below 64, that is missing.
+func decode(data []byte, to fields, required ...uint16) (seen, error) {
 	ad, err := netlink.NewAttributeDecoder(data)
 	if err != nil {
-		return fmt.Errorf("the kernel's answer is malformed: %w", err)
+		return 0, fmt.Errorf("the kernel's answer is malformed: %w", err)
 	}
-	missing := make(map[uint16]bool, len(required))
-	for _, r := range required {
-		missing[r] = true
-	}
+	var got seen
 	for ad.Next() {
-		delete(missing, ad.Type())
-		if err := fn(ad); err != nil {
-			return fmt.Errorf("the kernel's answer is malformed: attribute %d: %w", ad.Type(), err)
+		attr := ad.Type()
+		got |= 1 << attr
+		if int(attr) >= len(to) || to[attr] == nil {
+			continue
+		}
+		if err := decodeField(ad, to[attr]); err != nil {
+			return got, fmt.Errorf("the kernel's answer is malformed: attribute %d: %w", attr, err)
 		}
 	}
 	if err := ad.Err(); err != nil {
-		return fmt.Errorf("the kernel's answer is malformed: %w", err)
+		return got, fmt.Errorf("the kernel's answer is malformed: %w", err)
 	}
-	for _, r := range required {
-		if missing[r] {
-			return fmt.Errorf("the kernel's answer lacks attribute %d", r)
+	if i := slices.IndexFunc(required, func(r uint16) bool { return !got.has(r) }); i >= 0 {
+		return got, fmt.Errorf("the kernel's answer lacks attribute %d", required[i])
+	}
+	return got, nil
+}
+
+var (
+	errNotIPv4 = errors.New("not an IPv4 address")
+	errNoField = errors.New("a field of a type that has no decoder")
+)
+
+// decodeField reads the decoder's present attribute. A number of the wrong length is
+// an error of the decoder's own. The field does not escape: a switch over its type
+// instead of a method keeps rows of large dumps off the heap.
+func decodeField(ad *netlink.AttributeDecoder, field any) error {
+	switch v := field.(type) {
+	case *uint16:
+		*v = ad.Uint16()
+	case *uint32:
+		*v = ad.Uint32()
+	case *uint64:
+		*v = ad.Uint64()
+	case *bool:
+		*v = ad.Flag()
+	case *string:
+		*v = ad.String()
+	case *time.Duration: // milliseconds
+		*v = time.Duration(ad.Uint32()) * time.Millisecond
+	case *netip.Addr:
+		b := ad.Bytes()
+		if len(b) != 4 {
+			return errNotIPv4
 		}
+		*v = netip.AddrFrom4([4]byte(b))
+	default:
+		return errNoField
 	}
 	return nil
-}
-
-var errNotIPv4 = errors.New("not an IPv4 address")
-
-func decodeAddr(ad *netlink.AttributeDecoder, a *netip.Addr) error {
-	b := ad.Bytes()
-	if len(b) != 4 {
-		return errNotIPv4
-	}
-	*a = netip.AddrFrom4([4]byte(b))
-	return nil
-}
-
-func millis(ad *netlink.AttributeDecoder) time.Duration {
-	return time.Duration(ad.Uint32()) * time.Millisecond
 }
 
 func decodeConfig(data []byte) (Config, error) {
 	var c Config
-	err := decode(data, func(ad *netlink.AttributeDecoder) error {
-		switch ad.Type() {
-		case configAttrAddress:
-			return decodeAddr(ad, &c.Address)
-		case configAttrPolicy:
-			c.Policy = Policy(ad.Uint32())
-		case configAttrHash:
-			c.Hash = Hash(ad.Uint32())
-		case configAttrEstimate:
-			c.Estimate = Estimate(ad.Uint32())
-		case configAttrMarker:
-			c.Marker = Marker(ad.Uint32())
-		case configAttrOrphans:
-			c.Orphans = Orphans(ad.Uint32())
-		case configAttrState:
-			c.State = State(ad.Uint32())
-		case configAttrMaxLoad:
-			c.MaxLoad = ad.Uint64()
-		case configAttrWeightConnections:
-			c.Weights.Connections = ad.Uint32()
-		case configAttrWeightCPU:
-			c.Weights.CPU = ad.Uint32()
-		case configAttrWeightRedirected:
-			c.Weights.Redirected = ad.Uint32()
-		case configAttrWeightSockets:
-			c.Weights.Sockets = ad.Uint32()
-		case configAttrWeight:
-			c.Weight = ad.Uint32()
-		case configAttrMaxFlows:
-			c.MaxFlows = ad.Uint32()
-		case configAttrReportMaxAge:
-			c.ReportMaxAge = millis(ad)
-		case configAttrTimeoutSyn:
-			c.Timeouts.Syn = millis(ad)
-		case configAttrTimeoutEstablished:
-			c.Timeouts.Established = millis(ad)
-		case configAttrTimeoutFin:
-			c.Timeouts.Fin = millis(ad)
-		case configAttrTimeoutRst:
-			c.Timeouts.Rst = millis(ad)
-		}
-		return nil
+	_, err := decode(data, fields{
+		configAttrAddress:            &c.Address,
+		configAttrPolicy:             (*uint32)(&c.Policy),
+		configAttrHash:               (*uint32)(&c.Hash),
+		configAttrEstimate:           (*uint32)(&c.Estimate),
+		configAttrMarker:             (*uint32)(&c.Marker),
+		configAttrOrphans:            (*uint32)(&c.Orphans),
+		configAttrState:              (*uint32)(&c.State),
+		configAttrMaxLoad:            &c.MaxLoad,
+		configAttrWeightConnections:  &c.Weights.Connections,
+		configAttrWeightCPU:          &c.Weights.CPU,
+		configAttrWeightRedirected:   &c.Weights.Redirected,
+		configAttrWeightSockets:      &c.Weights.Sockets,
+		configAttrWeight:             &c.Weight,
+		configAttrMaxFlows:           &c.MaxFlows,
+		configAttrReportMaxAge:       &c.ReportMaxAge,
+		configAttrTimeoutSyn:         &c.Timeouts.Syn,
+		configAttrTimeoutEstablished: &c.Timeouts.Established,
+		configAttrTimeoutFin:         &c.Timeouts.Fin,
+		configAttrTimeoutRst:         &c.Timeouts.Rst,
 	}, configAttrAddress)
 	return c, err
 }
 
 func decodeService(data []byte) (Service, error) {
 	s := Service{Address: netip.IPv4Unspecified()}
-	err := decode(data, func(ad *netlink.AttributeDecoder) error {
-		switch ad.Type() {
-		case serviceAttrPort:
-			s.Port = ad.Uint16()
-		case serviceAttrAddress:
-			return decodeAddr(ad, &s.Address)
-		}
-		return nil
+	_, err := decode(data, fields{
+		serviceAttrPort:    &s.Port,
+		serviceAttrAddress: &s.Address,
 	}, serviceAttrPort)
 	return s, err
 }
 
 func decodePeer(data []byte) (Peer, error) {
 	var p Peer
-	err := decode(data, func(ad *netlink.AttributeDecoder) error {
-		switch ad.Type() {
-		case peerAttrAddress:
-			return decodeAddr(ad, &p.Address)
-		case peerAttrConnections:
-			p.Metrics.Connections = ad.Uint32()
-		case peerAttrCPU:
-			p.Metrics.CPU = ad.Uint32()
-		case peerAttrRedirected:
-			p.Metrics.Redirected = ad.Uint32()
-		case peerAttrSockets:
-			p.Metrics.Sockets = ad.Uint32()
-		case peerAttrState:
-			p.State = State(ad.Uint32())
-		case peerAttrWeight:
-			p.Weight = ad.Uint32()
-		case peerAttrLoad:
-			p.Load = ad.Uint64()
-		case peerAttrEstimate:
-			p.Estimate = ad.Uint64()
-		case peerAttrAge:
-			p.Reported, p.Age = true, millis(ad)
-		case peerAttrUsable:
-			p.Usable = ad.Flag()
-		case peerAttrListed:
-			p.Listed = ad.Flag()
-		case peerAttrFlows:
-			p.Flows = ad.Uint32()
-		case peerAttrLive:
-			p.Live = ad.Uint32()
-		case peerAttrRedirects:
-			p.Redirects = ad.Uint64()
-		}
-		return nil
+	got, err := decode(data, fields{
+		peerAttrAddress:     &p.Address,
+		peerAttrConnections: &p.Metrics.Connections,
+		peerAttrCPU:         &p.Metrics.CPU,
+		peerAttrRedirected:  &p.Metrics.Redirected,
+		peerAttrSockets:     &p.Metrics.Sockets,
+		peerAttrState:       (*uint32)(&p.State),
+		peerAttrWeight:      &p.Weight,
+		peerAttrLoad:        &p.Load,
+		peerAttrEstimate:    &p.Estimate,
+		peerAttrAge:         &p.Age,
+		peerAttrUsable:      &p.Usable,
+		peerAttrListed:      &p.Listed,
+		peerAttrFlows:       &p.Flows,
+		peerAttrLive:        &p.Live,
+		peerAttrRedirects:   &p.Redirects,
 	}, peerAttrAddress)
+	p.Reported = got.has(peerAttrAge)
 	return p, err
 }
 
@@ -164,26 +146,15 @@ func decodeFlow(data []byte) (Flow, error) {
 	var f Flow
 	var client, address netip.Addr
 	var clientPort, port uint16
-	err := decode(data, func(ad *netlink.AttributeDecoder) error {
-		switch ad.Type() {
-		case flowAttrClient:
-			return decodeAddr(ad, &client)
-		case flowAttrClientPort:
-			clientPort = ad.Uint16()
-		case flowAttrAddress:
-			return decodeAddr(ad, &address)
-		case flowAttrPort:
-			port = ad.Uint16()
-		case flowAttrPeer:
-			return decodeAddr(ad, &f.Peer)
-		case flowAttrState:
-			f.State = FlowState(ad.Uint32())
-		case flowAttrIdle:
-			f.Idle = millis(ad)
-		case flowAttrExpires:
-			f.Expires = millis(ad)
-		}
-		return nil
+	_, err := decode(data, fields{
+		flowAttrClient:     &client,
+		flowAttrClientPort: &clientPort,
+		flowAttrAddress:    &address,
+		flowAttrPort:       &port,
+		flowAttrPeer:       &f.Peer,
+		flowAttrState:      (*uint32)(&f.State),
+		flowAttrIdle:       &f.Idle,
+		flowAttrExpires:    &f.Expires,
 	}, flowAttrClient, flowAttrClientPort, flowAttrAddress, flowAttrPort, flowAttrPeer)
 	f.Client = netip.AddrPortFrom(client, clientPort)
 	f.Service = netip.AddrPortFrom(address, port)
@@ -192,67 +163,46 @@ func decodeFlow(data []byte) (Flow, error) {
 
 func decodeExpiry(data []byte) (Expiry, error) {
 	var x Expiry
-	err := decode(data, func(ad *netlink.AttributeDecoder) error {
-		switch ad.Type() {
-		case expireAttrScanned:
-			x.Scanned = ad.Uint32()
-		case expireAttrExpired:
-			x.Expired = ad.Uint32()
-		case expireAttrReset:
-			x.Reset = ad.Uint32()
-		case expireAttrFlows:
-			x.Flows = ad.Uint32()
-		case expireAttrDone:
-			x.Done = ad.Flag()
-		}
-		return nil
+	_, err := decode(data, fields{
+		expireAttrScanned: &x.Scanned,
+		expireAttrExpired: &x.Expired,
+		expireAttrReset:   &x.Reset,
+		expireAttrFlows:   &x.Flows,
+		expireAttrDone:    &x.Done,
 	}, expireAttrScanned)
 	return x, err
 }
 
 func decodeLoad(data []byte) (Load, error) {
 	var l Load
-	err := decode(data, func(ad *netlink.AttributeDecoder) error {
-		switch ad.Type() {
-		case loadAttrConnections:
-			l.Connections = ad.Uint32()
-		case loadAttrCPU:
-			l.CPU = ad.Uint32()
-		case loadAttrRedirected:
-			l.Redirected = ad.Uint32()
-		case loadAttrSockets:
-			l.Sockets = ad.Uint32()
-		case loadAttrLoad:
-			l.Load = ad.Uint64()
-		}
-		return nil
+	_, err := decode(data, fields{
+		loadAttrConnections: &l.Connections,
+		loadAttrCPU:         &l.CPU,
+		loadAttrRedirected:  &l.Redirected,
+		loadAttrSockets:     &l.Sockets,
+		loadAttrLoad:        &l.Load,
 	}, loadAttrConnections, loadAttrCPU, loadAttrRedirected, loadAttrSockets, loadAttrLoad)
 	return l, err
 }
 
 func decodeStats(data []byte) (Stats, error) {
 	var s Stats
-	err := decode(data, func(ad *netlink.AttributeDecoder) error {
-		if k := ad.Type(); int(k) < len(statTable) && statTable[k].name != "" {
-			s.values[k] = ad.Uint64()
+	to := make(fields, len(statTable))
+	for k := range to {
+		if statTable[k].name != "" {
+			to[k] = &s.values[k]
 		}
-		return nil
-	})
+	}
+	_, err := decode(data, to)
 	return s, err
 }
 
 func decodeEvent(data []byte) (Event, error) {
 	var e Event
-	err := decode(data, func(ad *netlink.AttributeDecoder) error {
-		switch ad.Type() {
-		case eventAttrEvent:
-			e.Type = EventType(ad.Uint32())
-		case eventAttrPeer:
-			return decodeAddr(ad, &e.Peer)
-		case eventAttrState:
-			e.State = State(ad.Uint32())
-		}
-		return nil
+	_, err := decode(data, fields{
+		eventAttrEvent: (*uint32)(&e.Type),
+		eventAttrPeer:  &e.Peer,
+		eventAttrState: (*uint32)(&e.State),
 	}, eventAttrEvent)
 	return e, err
 }

@@ -38,6 +38,13 @@ func (e *encoder) addr(typ uint16, what string, a netip.Addr) {
 	e.ae.Bytes(typ, b[:])
 }
 
+// optional adds a number that is given.
+func (e *encoder) optional(typ uint16, v *uint32) {
+	if v != nil {
+		e.ae.Uint32(typ, *v)
+	}
+}
+
 // millis adds a duration as u32 milliseconds.
 func (e *encoder) millis(typ uint16, what string, d time.Duration) {
 	ms := d / time.Millisecond
@@ -68,31 +75,26 @@ func (e *encoder) config(u ConfigUpdate) {
 	if u.Address != nil {
 		e.addr(configAttrAddress, "address", *u.Address)
 	}
-	u32 := func(typ uint16, v *uint32) {
-		if v != nil {
-			e.ae.Uint32(typ, *v)
-		}
-	}
 	millis := func(typ uint16, what string, d *time.Duration) {
 		if d != nil {
 			e.millis(typ, what, *d)
 		}
 	}
-	u32(configAttrPolicy, (*uint32)(u.Policy))
-	u32(configAttrHash, (*uint32)(u.Hash))
-	u32(configAttrEstimate, (*uint32)(u.Estimate))
-	u32(configAttrMarker, (*uint32)(u.Marker))
-	u32(configAttrOrphans, (*uint32)(u.Orphans))
-	u32(configAttrState, (*uint32)(u.State))
+	e.optional(configAttrPolicy, (*uint32)(u.Policy))
+	e.optional(configAttrHash, (*uint32)(u.Hash))
+	e.optional(configAttrEstimate, (*uint32)(u.Estimate))
+	e.optional(configAttrMarker, (*uint32)(u.Marker))
+	e.optional(configAttrOrphans, (*uint32)(u.Orphans))
+	e.optional(configAttrState, (*uint32)(u.State))
 	if u.MaxLoad != nil {
 		e.ae.Uint64(configAttrMaxLoad, *u.MaxLoad)
 	}
-	u32(configAttrWeightConnections, u.WeightConnections)
-	u32(configAttrWeightCPU, u.WeightCPU)
-	u32(configAttrWeightRedirected, u.WeightRedirected)
-	u32(configAttrWeightSockets, u.WeightSockets)
-	u32(configAttrWeight, u.Weight)
-	u32(configAttrMaxFlows, u.MaxFlows)
+	e.optional(configAttrWeightConnections, u.WeightConnections)
+	e.optional(configAttrWeightCPU, u.WeightCPU)
+	e.optional(configAttrWeightRedirected, u.WeightRedirected)
+	e.optional(configAttrWeightSockets, u.WeightSockets)
+	e.optional(configAttrWeight, u.Weight)
+	e.optional(configAttrMaxFlows, u.MaxFlows)
 	millis(configAttrReportMaxAge, "report max age", u.ReportMaxAge)
 	millis(configAttrTimeoutSyn, "SYN timeout", u.TimeoutSyn)
 	millis(configAttrTimeoutEstablished, "established timeout", u.TimeoutEstablished)
@@ -118,12 +120,8 @@ func (e *encoder) peer(u PeerUpdate) {
 		e.ae.Uint32(peerAttrRedirected, m.Redirected)
 		e.ae.Uint32(peerAttrSockets, m.Sockets)
 	}
-	if u.State != nil {
-		e.ae.Uint32(peerAttrState, uint32(*u.State))
-	}
-	if u.Weight != nil {
-		e.ae.Uint32(peerAttrWeight, *u.Weight)
-	}
+	e.optional(peerAttrState, (*uint32)(u.State))
+	e.optional(peerAttrWeight, u.Weight)
 }
 
 func (e *encoder) filter(f FlowFilter) {
@@ -142,9 +140,7 @@ func (e *encoder) filter(f FlowFilter) {
 	if f.Peer.IsValid() {
 		e.addr(flowAttrPeer, "peer address", f.Peer)
 	}
-	if f.State != nil {
-		e.ae.Uint32(flowAttrState, uint32(*f.State))
-	}
+	e.optional(flowAttrState, (*uint32)(f.State))
 }
 
 func (e *encoder) flowKey(k FlowKey) {

@@ -134,12 +134,7 @@ func removed(m genetlink.Message) bool {
 	if m.Header.Command != unix.CTRL_CMD_DELFAMILY {
 		return false
 	}
-	gone := false
-	err := decode(m.Data, func(ad *netlink.AttributeDecoder) error {
-		if ad.Type() == unix.CTRL_ATTR_FAMILY_NAME {
-			gone = ad.String() == GenlName
-		}
-		return nil
-	})
-	return err == nil && gone
+	var name string
+	_, err := decode(m.Data, fields{unix.CTRL_ATTR_FAMILY_NAME: &name})
+	return err == nil && name == GenlName
 }

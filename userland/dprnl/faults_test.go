@@ -552,3 +552,17 @@ func TestStatsAreBounded(t *testing.T) {
 		t.Error("more than the most")
 	}
 }
+
+// A field that no decoder fits is a mistake of this package's; it is an error and no
+// silent zero, and the error names the attribute.
+func TestDecodeUnknownField(t *testing.T) {
+	var n int
+	got, err := decode(marshal(u32(1, 2), u32(2, 3)), fields{2: &n})
+	if !errors.Is(err, errNoField) || !strings.Contains(err.Error(), "attribute 2") || !got.has(1) {
+		t.Errorf("%v after the attributes %b", err, got)
+	}
+	var v uint32
+	if _, err := decode(marshal(u16(1, 2)), fields{1: &v}); err == nil || !strings.Contains(err.Error(), "attribute 1 ") {
+		t.Errorf("a number of the wrong length: %v", err)
+	}
+}
