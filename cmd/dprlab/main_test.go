@@ -62,7 +62,7 @@ func TestBadArguments(t *testing.T) {
 		{"chaos now", "now"},
 		{"chaos --events 0", "--events 0"},
 		{"chaos --seconds -1", "--seconds -1"},
-		{"soak --seconds 5", "5 s"},
+		{"soak --seconds 5", "--seconds 5: want at least 30"},
 		{"exec", "HOST"},
 		{"exec s1", "HOST"},
 		{"exec s1 --", "COMMAND"},

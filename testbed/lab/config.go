@@ -3,11 +3,18 @@
 package lab
 
 import (
-	"fmt"
+	"cmp"
+	"errors"
 	"io"
 	"regexp"
 	"time"
+
+	"dpr/testbed/lab/flags"
 )
+
+// DefaultKernel is the series of the kernel that guests run unless they are told
+// another: Debian 12's.
+const DefaultKernel = "6.1"
 
 // The bounds of a Config.
 const (
@@ -24,8 +31,8 @@ type Config struct {
 	Servers int    // 1 to MaxServers; default 3
 	Clients int    // 0 to MaxClients; default 6, none if negative
 	Kernel  string // series ("6.1", "6.12"), release, "newest" or "debug"; default "6.1"
-	Memory  int    // MiB of each guest, at least MinMemory; default 384
-	CPUs    int    // processors of each guest, 1 to MaxCPUs; default 1
+	Memory  int    // MiB of each server, at least MinMemory; default 384
+	CPUs    int    // processors of each server, 1 to MaxCPUs; default 1
 
 	// NoDPR boots servers without dpr.ko, the daemons and dprctl; DPR is what
 	// /etc/dpr/dpr.toml says where there is dpr.
@@ -58,63 +65,81 @@ type DPRConfig struct {
 	ReportPeriod                            time.Duration
 }
 
+// Defaults returns the lab that an empty Config describes.
+func Defaults() Config {
+	return Config{Name: "lab", Servers: 3, Clients: 6, Kernel: DefaultKernel, Memory: 384, CPUs: 1, Progress: io.Discard}
+}
+
 var (
 	nameRule   = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
 	kernelRule = regexp.MustCompile(`^([0-9]+\.[0-9]+([.+~a-z0-9-]*[a-z0-9])?|newest|debug)$`)
+	soloRule   = regexp.MustCompile(kernelRule.String() + "|^(" + KernelUML + "|" + KernelUMLDebug + ")$")
 	linkRule   = regexp.MustCompile(`^[1-9][0-9]*(bit|kbit|mbit|gbit)$`)
 	rateRule   = regexp.MustCompile(`^[1-9][0-9]*[km]?$`)
 )
 
+const kernelForm = "a series such as 6.1, a release such as 6.1.0-56-cloud-amd64, newest or debug"
+
+// NameFlag describes a field that is a lab's name.
+func NameFlag(p *string) *flags.Flag {
+	return flags.Pattern(p, "name", nameRule, "1 to 16 lower-case letters and digits", "`NAME` of the lab")
+}
+
+// KernelFlag describes a field that is the kernel of a lab's servers, as in
+// Config.Kernel.
+func KernelFlag(p *string) *flags.Flag {
+	return flags.Pattern(p, "kernel", kernelRule, kernelForm, "`VERSION` of the servers' kernel: a series, such as 6.12, or a release")
+}
+
+// SoloKernelFlag describes a field that is the kernel of a Solo, as in
+// SoloConfig.Kernel.
+func SoloKernelFlag(p *string, usage string) *flags.Flag {
+	return flags.Pattern(p, "kernel", soloRule, kernelForm+", or "+KernelUML+" or "+KernelUMLDebug+" in user mode", usage)
+}
+
+// Flags describes the fields that a command line sets.
+func (c *Config) Flags() flags.Set {
+	return flags.Set{
+		flags.Number(&c.Servers, "servers", flags.From(1, MaxServers), "`N` servers, {range}"),
+		flags.Number(&c.Clients, "clients", flags.From(0, MaxClients), "`N` clients, {range}"),
+		KernelFlag(&c.Kernel),
+		flags.Number(&c.Memory, "memory", flags.AtLeast(MinMemory), "`MIB` of memory of each server"),
+		flags.Number(&c.CPUs, "cpus", flags.From(1, MaxCPUs), "`N` processors of each server, {range}"),
+		flags.Bool(&c.NoDPR, "no-dpr", "servers without dpr"),
+		flags.String(&c.DPR.Policy, "policy", "dpr's `POLICY`, else its own default"),
+		flags.String(&c.DPR.Hash, "hash", "dpr's `HASH`, else its own default"),
+		flags.String(&c.DPR.Estimate, "estimate", "dpr's `ESTIMATE`, else its own default"),
+		flags.String(&c.DPR.Marker, "marker", "dpr's `MARKER`, else its own default"),
+		flags.String(&c.DPR.Orphans, "orphans", "dpr's `ORPHANS`, else its own default"),
+		flags.Number(&c.DPR.MaxLoad, "max-load", flags.Range[uint64]{}, "dpr's MaxLoad"),
+		flags.Pattern(&c.Link, "link", linkRule, "a number with bit, kbit, mbit or gbit", "`RATE` of each server's link, such as 8mbit"),
+		flags.Pattern(&c.AccessRate, "access-rate", rateRule, "bytes per second, or a number with k or m",
+			"bytes per second that nginx gives a connection, such as 64k (`RATE`)"),
+	}
+}
+
+// Validate says what is wrong with a Config that leaves nothing out, or nil.
+func (c *Config) Validate() error {
+	return append(c.Flags(), NameFlag(&c.Name)).Check()
+}
+
 // checkName tells whether name can be a lab's.
 func checkName(name string) error {
-	if !nameRule.MatchString(name) {
-		return fmt.Errorf("lab name %q: want 1 to 16 lower-case letters and digits", name)
+	if name == "" {
+		return errors.New("a lab's name is empty")
 	}
-	return nil
+	return NameFlag(&name).Check()
 }
 
 // withDefaults fills in what c leaves out and checks the rest.
 func (c Config) withDefaults() (Config, error) {
-	if c.Name == "" {
-		c.Name = "lab"
-	}
-	if c.Servers == 0 {
-		c.Servers = 3
-	}
-	if c.Clients == 0 {
-		c.Clients = 6
-	}
-	c.Clients = max(c.Clients, 0)
-	if c.Kernel == "" {
-		c.Kernel = "6.1"
-	}
-	if c.Memory == 0 {
-		c.Memory = 384
-	}
-	if c.CPUs == 0 {
-		c.CPUs = 1
-	}
-	if c.Progress == nil {
-		c.Progress = io.Discard
-	}
-	if err := checkName(c.Name); err != nil {
-		return c, err
-	}
-	switch {
-	case c.Servers < 1 || c.Servers > MaxServers:
-		return c, fmt.Errorf("%d servers: want 1 to %d", c.Servers, MaxServers)
-	case c.Clients > MaxClients:
-		return c, fmt.Errorf("%d clients: want at most %d", c.Clients, MaxClients)
-	case c.Memory < MinMemory:
-		return c, fmt.Errorf("memory of %d MiB: want at least %d", c.Memory, MinMemory)
-	case c.CPUs < 1 || c.CPUs > MaxCPUs:
-		return c, fmt.Errorf("%d processors: want 1 to %d", c.CPUs, MaxCPUs)
-	case !kernelRule.MatchString(c.Kernel):
-		return c, fmt.Errorf("kernel %q: want a series such as 6.1, a release such as 6.1.0-56-cloud-amd64, newest or debug", c.Kernel)
-	case c.Link != "" && !linkRule.MatchString(c.Link):
-		return c, fmt.Errorf("link rate %q: want a number with bit, kbit, mbit or gbit", c.Link)
-	case c.AccessRate != "" && !rateRule.MatchString(c.AccessRate):
-		return c, fmt.Errorf("access rate %q: want bytes per second, or a number with k or m", c.AccessRate)
-	}
-	return c, nil
+	d := Defaults()
+	c.Name = cmp.Or(c.Name, d.Name)
+	c.Servers = cmp.Or(c.Servers, d.Servers)
+	c.Clients = max(cmp.Or(c.Clients, d.Clients), 0)
+	c.Kernel = cmp.Or(c.Kernel, d.Kernel)
+	c.Memory = cmp.Or(c.Memory, d.Memory)
+	c.CPUs = cmp.Or(c.CPUs, d.CPUs)
+	c.Progress = cmp.Or(c.Progress, d.Progress)
+	return c, c.Validate()
 }

@@ -26,18 +26,18 @@ func TestConfigErrors(t *testing.T) {
 		c     Config
 		names string
 	}{
-		{Config{Name: "a-b"}, `"a-b"`},
-		{Config{Name: "../x"}, `"../x"`},
+		{Config{Name: "a-b"}, "a-b"},
+		{Config{Name: "../x"}, "../x"},
 		{Config{Name: strings.Repeat("x", 17)}, "xxx"},
-		{Config{Servers: -2}, "-2 servers"},
-		{Config{Servers: MaxServers + 1}, "81 servers"},
-		{Config{Clients: MaxClients + 1}, "101 clients"},
-		{Config{Memory: 100}, "100 MiB"},
-		{Config{Kernel: "new"}, `"new"`},
-		{Config{Kernel: "6.1/../x"}, `"6.1/../x"`},
-		{Config{Link: "8 mbit"}, `"8 mbit"`},
-		{Config{Link: "0mbit"}, `"0mbit"`},
-		{Config{AccessRate: "64kb; x"}, `"64kb; x"`},
+		{Config{Servers: -2}, "--servers -2: want 1 to 80"},
+		{Config{Servers: MaxServers + 1}, "--servers 81"},
+		{Config{Clients: MaxClients + 1}, "--clients 101"},
+		{Config{Memory: 100}, "--memory 100: want at least 192"},
+		{Config{Kernel: "new"}, "new"},
+		{Config{Kernel: "6.1/../x"}, "6.1/../x"},
+		{Config{Link: "8 mbit"}, "8 mbit"},
+		{Config{Link: "0mbit"}, "0mbit"},
+		{Config{AccessRate: "64kb; x"}, "64kb; x"},
 	}
 	for _, tt := range tests {
 		if _, err := tt.c.withDefaults(); err == nil || !strings.Contains(err.Error(), tt.names) {

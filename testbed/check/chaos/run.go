@@ -17,6 +17,8 @@ import (
 	"dpr/testbed/check/result"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/flags"
+	"dpr/userland/dprnl"
 )
 
 const (
@@ -31,18 +33,19 @@ type Options struct {
 	// Lab is the name of the lab that is brought up; one of that name is taken
 	// down first.
 	Lab    string
-	Kernel string
+	Kernel string // of the servers, as in lab.Config
 	// Orphans is what hosts do with segments of connections that they do not know,
-	// "reset" or "ask"; "" is dpr's default.
+	// a word of dprnl.Orphans; "" is dpr's default.
 	Orphans string
 	// Seed determines the schedule, and what the clients do.
 	Seed uint64
-	// Events and Limit bound the run: what is reached first ends it.
+	// Events, 1 or more, and Limit, 1 s or more, bound the run: what is reached first
+	// ends it.
 	Events int
 	Limit  time.Duration
 	// Fast leaves out events that take many seconds.
 	Fast bool
-	// Users is how many each client has.
+	// Users is how many each client has, 1 or more.
 	Users int
 	// Sabotage are ways, of drive.Sabotages, to spoil the run; it must fail.
 	Sabotage []string
@@ -51,9 +54,39 @@ type Options struct {
 	Stdout, Progress io.Writer
 }
 
+// Defaults returns the options of "make chaos". Its seed is the time.
+func Defaults() Options {
+	return Options{
+		Lab: "chaos", Kernel: lab.DefaultKernel, Orphans: dprnl.OrphansReset.String(), Seed: uint64(time.Now().Unix()),
+		Events: 1000, Limit: 75 * time.Minute, Users: 8, File: result.File, Stdout: io.Discard, Progress: io.Discard,
+	}
+}
+
+// Flags describes the fields that a command line sets.
+func (o *Options) Flags() flags.Set {
+	return flags.Set{
+		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`SEED` of what happens and of what the clients do").As("the time"),
+		flags.Number(&o.Events, "events", flags.AtLeast(1), "`N` events"),
+		flags.Seconds(&o.Limit, "seconds", flags.AtLeast(1.0), "begin no event after `N` seconds"),
+		flags.Number(&o.Users, "users", flags.AtLeast(1), "`N` connections at a time of each of the three clients"),
+		flags.Word(&o.Orphans, "orphans", []string{dprnl.OrphansReset.String(), dprnl.OrphansAsk.String()},
+			"what hosts do with segments of connections that they do not know (`WORD`): {range}"),
+		drive.SabotageFlag(&o.Sabotage),
+		flags.Bool(&o.Fast, "fast", "no events that take many seconds: no power-off, no long cuts"),
+		lab.KernelFlag(&o.Kernel),
+		flags.String(&o.File, "out", "`FILE` that takes the result"),
+	}
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o *Options) Validate() error { return o.Flags().Check() }
+
 // Main brings a lab up, runs, writes the result and prints it. The error says
 // what went wrong, also if a connection failed that should not have.
 func Main(ctx context.Context, o Options) error {
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("chaos: %w", err)
+	}
 	return result.Do(o.Stdout, o.File, "chaos", o.Seed, func() (_ result.Result, err error) {
 		if err := lab.Down(ctx, o.Lab); err != nil {
 			return nil, fmt.Errorf("remove the last one's lab: %w", err)
@@ -89,6 +122,9 @@ func ofLab(l *lab.Lab) Cluster {
 // Run does it all to a lab that is up. The error is what kept it from running;
 // what it found is in the result.
 func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("chaos: %w", err)
+	}
 	c := newCluster(l, ofLab(l))
 	r := &runner{cluster: c, o: o, result: newResult(l, o)}
 	if err := drive.AwaitPeers(ctx, l); err != nil {
@@ -104,9 +140,6 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	}
 	var err error
 	if r.result.before, err = l.Restarts(); err != nil {
-		return nil, err
-	}
-	if err := drive.CheckSabotage(o.Sabotage); err != nil {
 		return nil, err
 	}
 	// While nothing comes a reading is exact: whatever is missing at the end, when

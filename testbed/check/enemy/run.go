@@ -8,12 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"dpr/testbed/check/enemy/wire"
 	"dpr/testbed/lab"
+	"dpr/testbed/lab/flags"
 )
 
 // PartRaces is the part whose guest is that of package fuzz.
@@ -24,18 +25,41 @@ var Parts = []string{wire.Blind, wire.Local, PartRaces}
 
 // Options say what is tried.
 type Options struct {
-	Kernel  string // as in lab.SoloConfig
-	CPUs    int    // of the guest
-	Seed    uint64
-	Parts   []string
-	Packets int // of part blind, of each kind in each state
-	Seconds int // of part races
+	Kernel  string   // as in lab.SoloConfig
+	CPUs    int      // of the guest, 1 to lab.MaxCPUs
+	Seed    uint64   // that all random choices follow from
+	Parts   []string // of the variable Parts
+	Packets int      // of part blind, of each kind in each state, 1 or more
+	Seconds int      // of part races, 1 or more
 
 	Source   string    // the root of the checkout
 	Dir      string    // where out/ is
 	Stdout   io.Writer // gets the result
 	Progress io.Writer // gets a line for each step
 }
+
+// Defaults returns the options of "make enemy". Its seed is a new one each time.
+func Defaults() Options {
+	return Options{
+		Kernel: lab.DefaultKernel, CPUs: 2, Seed: rand.Uint64() >> 1, Parts: Parts, Packets: 20_000, Seconds: 60,
+		Source: ".", Dir: ".", Stdout: io.Discard, Progress: io.Discard,
+	}
+}
+
+// Flags describes the fields that a command line sets.
+func (o *Options) Flags() flags.Set {
+	return flags.Set{
+		lab.SoloKernelFlag(&o.Kernel, "`VERSION` of the kernel: 6.1 is Debian's, debug has KASAN and lockdep"),
+		flags.Number(&o.CPUs, "cpus", flags.From(1, lab.MaxCPUs), "`N` processors of the guest"),
+		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`N` that all random choices follow from").As("a new one"),
+		flags.Words(&o.Parts, "parts", Parts, "what is tried (`PART,PART…`): {range}").As("all"),
+		flags.Number(&o.Packets, "packets", flags.AtLeast(1), "`N` blind packets of each kind to connections of each state"),
+		flags.Number(&o.Seconds, "seconds", flags.AtLeast(1), "`N` seconds of races"),
+	}
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o *Options) Validate() error { return o.Flags().Check() }
 
 // The least that whole parts bring: kinds of packets times states, attempts of the
 // local program, and programs that must go on working.
@@ -44,10 +68,8 @@ var whole = expected{rows: 96, attempts: 25, controls: 3}
 // Run does the parts and writes the result to File. It is an error if the verdict
 // is not that it passed.
 func Run(ctx context.Context, o Options) error {
-	for _, part := range o.Parts {
-		if !slices.Contains(Parts, part) {
-			return fmt.Errorf("enemy: no part is called %q; there are %s", part, strings.Join(Parts, ", "))
-		}
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("enemy: %w", err)
 	}
 	r := &Result{Seed: o.Seed, Kernel: o.Kernel, Parts: o.Parts}
 	if err := o.guests(ctx, r); err != nil {

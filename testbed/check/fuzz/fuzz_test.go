@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"dpr/testbed/check/fuzz/wire"
+	"dpr/testbed/lab"
 )
 
 // seedVariable holds the seed of a run that is to be made again.
@@ -37,11 +38,11 @@ func TestShort(t *testing.T) {
 	}
 	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err = Run(ctx, Options{
-		Kernel: "6.1", Seed: seed, Parts: []string{wire.Netlink, wire.Packets}, Messages: 200_000, Packets: 1_000_000, Limit: 30 * time.Second,
-		Source: root, Dir: t.TempDir(), Stdout: t.Output(), Progress: os.Stderr,
-	})
-	if err != nil {
+	o := Defaults()
+	o.Kernel, o.Seed, o.Parts = lab.DefaultKernel, seed, []string{wire.Netlink, wire.Packets}
+	o.Messages, o.Packets, o.Limit = 200_000, 1_000_000, 30*time.Second
+	o.Source, o.Dir, o.Stdout, o.Progress = root, t.TempDir(), t.Output(), os.Stderr
+	if err := Run(ctx, o); err != nil {
 		t.Error(err)
 	}
 }

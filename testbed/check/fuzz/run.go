@@ -9,14 +9,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"dpr/testbed/check/fuzz/wire"
 	"dpr/testbed/check/result"
 	"dpr/testbed/lab"
+	"dpr/testbed/lab/flags"
 )
 
 // Parts are all parts, in the order in which they are done.
@@ -25,22 +26,50 @@ var Parts = []string{Userland, wire.Netlink, wire.Packets, wire.Faults, wire.Rac
 // Options say what is tried.
 type Options struct {
 	Kernel   string // as in lab.SoloConfig
-	CPUs     int    // of the guest, unless its kernel runs in user mode; 0: 1
-	Seed     uint64
+	CPUs     int    // of the guest, unless its kernel runs in user mode, 1 to lab.MaxCPUs
+	Seed     uint64 // that all random choices follow from
 	Parts    []string
-	Messages int           // of the part netlink
-	Packets  int           // of the part packets
-	Steps    int           // of each operation of a pair in the part races
-	Flood    int           // packets of each attack in the part flood
-	Limit    time.Duration // of the parts netlink and packets each
+	Messages int           // of the part netlink, 1 or more
+	Packets  int           // of the part packets, 1 or more
+	Steps    int           // of each operation of a pair in the part races, 1 or more
+	Flood    int           // packets of each attack in the part flood, 1 or more
+	Limit    time.Duration // of the parts netlink and packets each, 1 s or more
 	NoLeaks  bool          // do not look for lost memory, and be faster
-	Seconds  int           // of each target in the part userland; of Cross
+	Seconds  int           // of each target in the part userland, 1 or more; of Cross
 
 	Source   string    // the root of the checkout
 	Dir      string    // where out/ is
 	Stdout   io.Writer // gets a line for each part
 	Progress io.Writer // gets a line for each step
 }
+
+// Defaults returns the options of "make fuzz". Its seed is a new one each time.
+func Defaults() Options {
+	return Options{
+		Kernel: lab.KernelUMLDebug, CPUs: 1, Seed: rand.Uint64() >> 1, Parts: Parts, Messages: 500_000, Packets: 5_000_000,
+		Steps: 50, Flood: 20_000, Limit: 10 * time.Minute, Seconds: 60, Source: ".", Dir: ".", Stdout: io.Discard, Progress: io.Discard,
+	}
+}
+
+// Flags describes the fields that a command line sets.
+func (o *Options) Flags() flags.Set {
+	return flags.Set{
+		lab.SoloKernelFlag(&o.Kernel, "`VERSION` of the kernel: "+lab.KernelUMLDebug+" has checkers and runs natively; 6.1 is Debian's"),
+		flags.Number(&o.CPUs, "cpus", flags.From(1, lab.MaxCPUs), "`N` processors of the guest; in user mode it has one"),
+		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`N` that all random choices follow from").As("a new one"),
+		flags.Words(&o.Parts, "parts", Parts, "what is tried (`PART,PART…`): {range}").As("all"),
+		flags.Number(&o.Seconds, "seconds", flags.AtLeast(1), "`N` seconds for each target in user space"),
+		flags.Number(&o.Messages, "messages", flags.AtLeast(1), "`N` netlink messages"),
+		flags.Number(&o.Packets, "packets", flags.AtLeast(1), "`N` packets"),
+		flags.Duration(&o.Limit, "limit", flags.AtLeast(time.Second), "`TIME` that messages, and that packets, may take"),
+		flags.Bool(&o.NoLeaks, "no-leaks", "do not look for lost memory, and be faster"),
+		flags.Number(&o.Steps, "steps", flags.AtLeast(1), "`N` times that each operation of a pair is done"),
+		flags.Number(&o.Flood, "flood", flags.AtLeast(1), "`N` packets of each flood"),
+	}
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o *Options) Validate() error { return o.Flags().Check() }
 
 // Cross does part Crossing alone. What failed is in the result.
 func Cross(ctx context.Context, o Options) (p result.Part, err error) {
@@ -53,12 +82,10 @@ func Cross(ctx context.Context, o Options) (p result.Part, err error) {
 // Run does the parts, and writes what came of each to result.File. It is an
 // error if one failed; the others are done all the same.
 func Run(ctx context.Context, o Options) (err error) {
-	var failed []string
-	for _, part := range o.Parts {
-		if !slices.Contains(Parts, part) {
-			return fmt.Errorf("fuzz: no part is called %q; there are %s", part, strings.Join(Parts, ", "))
-		}
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("fuzz: %w", err)
 	}
+	var failed []string
 	r := &runner{Options: o}
 	defer func() { err = errors.Join(err, r.close()) }()
 	for _, part := range o.Parts {

@@ -16,6 +16,7 @@ import (
 	"dpr/testbed/check/result"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/guest/data"
 	"dpr/testbed/lab/httpload"
 )
@@ -42,11 +43,11 @@ type Options struct {
 	// Lab is the name of the lab that is brought up; one of that name is taken
 	// down first.
 	Lab    string
-	Kernel string
-	Seed   uint64
+	Kernel string // of the servers, as in lab.Config
+	Seed   uint64 // of what the clients do
 	// Time is how long, at least Least.
 	Time time.Duration
-	// Users is how many each client has.
+	// Users is how many each client has, 1 or more.
 	Users int
 	// LoadCommand is the program, with its arguments, that calls [httpload.Serve].
 	LoadCommand []string
@@ -57,19 +58,33 @@ type Options struct {
 	Stdout, Progress io.Writer
 }
 
-// Validate says what is wrong with the options, or nil.
-func (o Options) Validate() error {
-	if o.Time < Least {
-		return fmt.Errorf("soak: %v s: want at least %v s", o.Time.Seconds(), Least.Seconds())
+// Defaults returns the options of "make soak".
+func Defaults() Options {
+	return Options{
+		Lab: "soak", Kernel: lab.DefaultKernel, Seed: 1, Time: time.Hour, Users: 10, File: result.File, Stdout: io.Discard, Progress: io.Discard,
 	}
-	return drive.CheckSabotage(o.Sabotage)
 }
+
+// Flags describes the fields that a command line sets.
+func (o *Options) Flags() flags.Set {
+	return flags.Set{
+		flags.Seconds(&o.Time, "seconds", flags.AtLeast(Least.Seconds()), "for `N` seconds, {range}"),
+		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`SEED` of what the clients do"),
+		drive.SabotageFlag(&o.Sabotage),
+		flags.Number(&o.Users, "users", flags.AtLeast(1), "`N` users of each of the three clients"),
+		lab.KernelFlag(&o.Kernel),
+		flags.String(&o.File, "out", "`FILE` that takes the result"),
+	}
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o *Options) Validate() error { return o.Flags().Check() }
 
 // Main brings a lab up, soaks it, writes the result and prints it. The error says
 // what went wrong, also if something was not steady.
 func Main(ctx context.Context, o Options) error {
 	if err := o.Validate(); err != nil {
-		return err
+		return fmt.Errorf("soak: %w", err)
 	}
 	return result.Do(o.Stdout, o.File, "soak", o.Seed, func() (_ result.Result, err error) {
 		if err := lab.Down(ctx, o.Lab); err != nil {
@@ -88,7 +103,7 @@ func Main(ctx context.Context, o Options) error {
 // found is in the result.
 func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	if err := o.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("soak: %w", err)
 	}
 	if err := prepare(ctx, l); err != nil {
 		return nil, err

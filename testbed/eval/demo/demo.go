@@ -13,6 +13,7 @@ import (
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/httpload"
 )
 
@@ -39,10 +40,30 @@ type Options struct {
 	Progress io.Writer
 }
 
+// Defaults returns the options of "make demo".
+func Defaults() Options {
+	return Options{Lab: "demo", Duration: time.Minute, Seed: 1, Dir: "out", Stdout: io.Discard, Progress: io.Discard}
+}
+
+// Flags describes the fields that a command line sets.
+func (o *Options) Flags() flags.Set {
+	return flags.Set{
+		flags.Duration(&o.Duration, "duration", flags.Above[time.Duration](0), "how long each policy runs (`TIME`)"),
+		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`SEED` of what the users do"),
+		flags.String(&o.Dir, "out", "`DIRECTORY` of demo.json and the captures"),
+	}
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o *Options) Validate() error { return o.Flags().Check() }
+
 // Run brings the demo's lab up, compares the policies, writes demo.json, prints
 // the table and takes the lab down. An error means that something could not be
 // done, a kernel complained, or a check failed.
 func Run(ctx context.Context, o Options) (err error) {
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
 	if err := lab.Down(ctx, o.Lab); err != nil {
 		return fmt.Errorf("demo: remove the last one's lab: %w", err)
 	}

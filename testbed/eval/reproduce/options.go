@@ -8,6 +8,8 @@ import (
 	"io"
 
 	"dpr/testbed/eval/sim"
+	"dpr/testbed/lab"
+	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/surge"
 )
 
@@ -28,8 +30,8 @@ type Options struct {
 	// MaxLoad is that of policies that have none of their own, TCP and TCPSlow,
 	// in connections. Below 0: for each the best of its sweep.
 	MaxLoad int64
-	// SweepSeconds is how long each MaxLoad of the sweep is measured; 0: no
-	// sweep.
+	// SweepSeconds is how long each MaxLoad of the sweep is measured, up to 600;
+	// 0: no sweep.
 	SweepSeconds int
 	// Simulate has the simulator do what the lab did.
 	Simulate bool
@@ -65,32 +67,40 @@ func Defaults() Options {
 		Scale: 0.16, Seconds: 24, Warmup: 8, Repeat: 5, Policies: standard, Seed: 1,
 		MaxLoad: -1, SweepSeconds: 12, Simulate: true, Study: "out/sim",
 		Variant: surge.Variants[0], Files: surge.FileSpec{Files: 2000, MaxSize: maxFile, Seed: 1},
-		Kernel: "6.1", Lab: "reproduce", Dir: "out/reproduce", Stdout: io.Discard, Progress: io.Discard,
+		Kernel: lab.DefaultKernel, Lab: "reproduce", Dir: "out/reproduce", Stdout: io.Discard, Progress: io.Discard,
 	}
 }
 
-func (o *Options) validate() error {
-	var errs []error
-	for _, n := range []struct {
-		name               string
-		value, least, most int
-	}{
-		{"seconds", o.Seconds, 5, 3600}, {"warmup", o.Warmup, 0, 600}, {"repeat", o.Repeat, 1, 100}, {"sweep-seconds", o.SweepSeconds, 0, 600},
-	} {
-		if n.value < n.least || n.value > n.most {
-			errs = append(errs, fmt.Errorf("%s %d: want %d to %d", n.name, n.value, n.least, n.most))
-		}
+// Flags describes the fields that a command line sets.
+func (o *Options) Flags() flags.Set {
+	return flags.Set{
+		flags.Number(&o.Scale, "scale", flags.From(0.02, 1), "users and capacity as a `PART` of the paper's, {range}"),
+		flags.Number(&o.Seconds, "seconds", flags.From(5, 3600), "each run is measured for `N` seconds"),
+		flags.Number(&o.Warmup, "warmup", flags.From(0, 600), "after `N` seconds that are not, or three times as many of the policy none"),
+		flags.Number(&o.Repeat, "repeat", flags.From(1, 100), "each policy runs `N` times"),
+		flags.Words(&o.Policies, "policies", names(), "`POLICY,POLICY…` that run"),
+		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`SEED` of what the users do in the first repeat; the next has the next"),
+		flags.Number(&o.MaxLoad, "max-load", flags.Range[int64]{}, "MaxLoad of the policies tcp and tcp-slow, in connections (`N`)").As("the best of the sweep"),
+		flags.Number(&o.SweepSeconds, "sweep-seconds", flags.From(0, 600), "each MaxLoad of the sweep is measured for `N` seconds; 0: no sweep"),
+		flags.Not(&o.Simulate, "no-simulation", "do not have the simulator do the same"),
+		flags.String(&o.Study, "study", "`DIRECTORY` of a study by dprlab sim-study that the report takes in if it is there"),
+		flags.Word(&o.Variant, "variant", surge.Variants, "parameters of SURGE (`VARIANT`): {range}"),
+		lab.KernelFlag(&o.Kernel),
+		flags.String(&o.Dir, "out", "`DIRECTORY` of report.html, report.md, result.json and the figures"),
 	}
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o *Options) Validate() error {
+	errs := []error{o.Flags().Check()}
 	if len(o.Policies) == 0 {
 		errs = append(errs, errors.New("policies: none given"))
 	}
 	seen := map[string]bool{}
 	for _, name := range o.Policies {
-		_, err := byName(name)
-		if err == nil && seen[name] {
-			err = fmt.Errorf("policy %q is given twice", name)
+		if seen[name] {
+			errs = append(errs, fmt.Errorf("policy %q is given twice", name))
 		}
-		errs = append(errs, err)
 		seen[name] = true
 	}
 	if o.MaxLoad < 0 && o.SweepSeconds == 0 && (seen[TCP] || seen[TCPSlow]) {

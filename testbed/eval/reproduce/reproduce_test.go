@@ -149,8 +149,8 @@ func TestParseStat(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	if o := Defaults(); o.validate() != nil {
-		t.Fatal(o.validate())
+	if o := Defaults(); o.Validate() != nil {
+		t.Fatal(o.Validate())
 	}
 	for name, change := range map[string]func(*Options){
 		"seconds": func(o *Options) { o.Seconds = 4 }, "repeat": func(o *Options) { o.Repeat = 0 },
@@ -159,7 +159,7 @@ func TestOptions(t *testing.T) {
 	} {
 		o := Defaults()
 		change(&o)
-		if o.validate() == nil {
+		if o.Validate() == nil {
 			t.Errorf("bad %s accepted", name)
 		}
 	}

@@ -20,7 +20,7 @@ const memory = 512
 // complained; a target that is missed is in the report and no error. With an error
 // there may be a report too, of what was measured until then.
 func Run(ctx context.Context, o Options) (*Report, error) {
-	if err := o.validate(); err != nil {
+	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("reproduce: %w", err)
 	}
 	m, err := newModel(o.Scale, o.Files)

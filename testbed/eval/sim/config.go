@@ -58,6 +58,16 @@ type Config struct {
 // each other (DPR_MAX_PEERS).
 const MaxHosts = 16384
 
+// Bounds of times, in seconds.
+const (
+	minTime    = 0.001
+	maxPeriod  = 3600.0
+	maxSeconds = 1e6
+)
+
+// openLoad is the load of an open system, as a part of its capacity.
+const openLoad = 0.9
+
 // PaperConfig is the paper's cluster: three hosts, six clients split 4:1:1 over
 // them, 1,500 users that wait 2 s after each transfer, reports once a second. A
 // host's 235 transfers per second are what follows from the paper's throughput.
@@ -76,7 +86,7 @@ func PaperConfig() Config {
 func OpenConfig(n int, traffic string, shares []float64) Config {
 	return Config{
 		Hosts: n, Capacity: []float64{235}, Shares: shares, Traffic: traffic,
-		Rate: 0.9 * 235 * float64(n), SizeLaw: Exponential,
+		Rate: openLoad * 235 * float64(n), SizeLaw: Exponential,
 		Policy: "lowest", Estimate: Corrected,
 		Period: 1, Jitter: 0.05, Delay: 0.001, Hop: 0.0002,
 		Warmup: 5, Seconds: 20, Seed: 1,
@@ -132,8 +142,8 @@ func (c *Config) check() error {
 		value       float64
 		least, most float64
 	}{
-		{"period", c.Period, 0.001, 3600}, {"jitter", c.Jitter, 0, 0.9}, {"delay", c.Delay, 0, c.Period / 2},
-		{"loss", c.Loss, 0, 1}, {"hop", c.Hop, 0, 10}, {"warmup", c.Warmup, 0, 1e6}, {"seconds", c.Seconds, 0.001, 1e6},
+		{"period", c.Period, minTime, maxPeriod}, {"jitter", c.Jitter, 0, 0.9}, {"delay", c.Delay, 0, c.Period / 2},
+		{"loss", c.Loss, 0, 1}, {"hop", c.Hop, 0, 10}, {"warmup", c.Warmup, 0, maxSeconds}, {"seconds", c.Seconds, minTime, maxSeconds},
 	} {
 		if !(f.value >= f.least && f.value <= f.most) {
 			return fmt.Errorf("%s: %v is not from %v to %v", f.name, f.value, f.least, f.most)

@@ -9,17 +9,37 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"dpr/testbed/lab/flags"
 )
 
 // StudyOptions say what of a study is done, and where it goes.
 type StudyOptions struct {
 	Dir      string   // of the tables and plots
 	Sweep    bool     // MaxLoad and period
-	Sizes    []int    // of the clusters, beside the paper's; none: not done
-	Seconds  float64  // simulated for each point of a sweep
+	Sizes    []int    // of the clusters, 1 to MaxHosts, beside the paper's; none: not done
+	Seconds  float64  // simulated for each point of a sweep, 0.001 to 1e6
 	Seed     uint64   // of all
 	Progress Progress // may be nil
 }
+
+// StudyDefaults returns the options of a whole study.
+func StudyDefaults() StudyOptions {
+	return StudyOptions{Dir: "out/sim", Sweep: true, Sizes: ScaleSizes, Seconds: 500, Seed: 1}
+}
+
+// Flags describes the fields that a command line sets.
+func (o *StudyOptions) Flags() flags.Set {
+	return flags.Set{
+		flags.Numbers(&o.Sizes, "hosts", flags.From(1, MaxHosts), "sizes of the clusters, beside the paper's (`N,N…`)"),
+		flags.Number(&o.Seconds, "seconds", flags.From(minTime, maxSeconds), "simulated for each MaxLoad and period, `SECONDS`"),
+		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`SEED` of all that is random"),
+		flags.String(&o.Dir, "out", "`DIRECTORY` of sim.json, sim.md, tables and plots"),
+	}
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o *StudyOptions) Validate() error { return o.Flags().Check() }
 
 // A Study is what a study found.
 type Study struct {
@@ -31,6 +51,9 @@ type Study struct {
 // Run does the study and writes sim.json, sim-sweep.csv, sim-scale.csv, sim.md
 // and plots into the directory.
 func (o StudyOptions) Run(ctx context.Context) (*Study, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("study: %w", err)
+	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("study: %w", err)
 	}

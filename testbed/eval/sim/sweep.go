@@ -141,7 +141,7 @@ func ScaleConfigs(sizes []int, seed uint64) []Config {
 	paper.Seconds = 2000
 	add(paper)
 	for _, n := range sizes {
-		for _, c := range []Config{OpenConfig(n, "uniform", Uniform(n)), OpenConfig(n, "zipf", Zipf(n, 1))} {
+		for _, c := range []Config{OpenConfig(n, uniform, Uniform(n)), OpenConfig(n, zipf, Zipf(n, 1))} {
 			c.Seconds = min(120, max(2, work/c.Rate))
 			c.Warmup = max(2, min(20, c.Seconds/4))
 			add(c)

@@ -4,11 +4,9 @@ package drive
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 
 	"dpr/testbed/lab"
+	"dpr/testbed/lab/flags"
 )
 
 // The ways to sabotage a run, to see that its judge notices.
@@ -21,14 +19,9 @@ const (
 // Sabotages are all of them.
 var Sabotages = []string{SabotageCrash, SabotageLoad, SabotageBooks}
 
-// CheckSabotage says what is wrong with the ways that were asked for, or nil.
-func CheckSabotage(ways []string) error {
-	for _, way := range ways {
-		if !slices.Contains(Sabotages, way) {
-			return fmt.Errorf("sabotage %q: want some of %s", way, strings.Join(Sabotages, ", "))
-		}
-	}
-	return nil
+// SabotageFlag describes a field that is some of Sabotages.
+func SabotageFlag(p *[]string) *flags.Flag {
+	return flags.Words(p, "sabotage", Sabotages, "spoil the run, to see that it fails (`WAY,WAY…`): {range}")
 }
 
 // Crash ends a process of a server as a mistake in it would; the guest starts it
