@@ -50,8 +50,7 @@ func flagLength(flags []cli.Flag, arg string) int {
 		return 1
 	}
 	for _, f := range flags {
-		_, isBool := f.(*cli.BoolFlag)
-		if slices.Contains(f.Names(), name) && !isBool {
+		if d, ok := f.(cli.DocGenerationFlag); ok && slices.Contains(f.Names(), name) && d.TakesValue() {
 			return 2
 		}
 	}

@@ -22,7 +22,7 @@ func TestReorder(t *testing.T) {
 		{"dprlab nonsense -x", "dprlab nonsense -x"},
 	}
 	for _, tt := range tests {
-		if got := reorder(app(), strings.Fields(tt.in)); !slices.Equal(got, strings.Fields(tt.want)) {
+		if got := reorder(app(tasks()), strings.Fields(tt.in)); !slices.Equal(got, strings.Fields(tt.want)) {
 			t.Errorf("%s becomes %q, want %s", tt.in, got, tt.want)
 		}
 	}
@@ -36,7 +36,7 @@ func TestBadArguments(t *testing.T) {
 		{"up now", "now"},
 		{"up --servers 0", "--servers 0"},
 		{"up --servers x", "x"},
-		{"up --servers 81", "81"},
+		{"up --servers 81", "--servers 81: want 1 to 80"},
 		{"up --clients -1", "--clients -1"},
 		{"up --clients 101", "101"},
 		{"up --memory 10", "10"},
@@ -52,13 +52,13 @@ func TestBadArguments(t *testing.T) {
 		{"status --name absent0", "absent0"},
 		{"exec --name absent0 s1 -- true", "absent0"},
 		{"bench now", "now"},
-		{"bench --flows 0", "0 flows"},
-		{"bench --peers 5,3", "3 peers"},
+		{"bench --flows 0", "--flows 0: want 1 to 8000000"},
+		{"bench --peers 5,3", "--peers 5,3"},
 		{"bench --parts all", "all"},
 		{"bench-diff", "COMMIT"},
-		{"bench-diff --threshold 0 HEAD", "threshold 0"},
-		{"bench-diff --rounds 0 HEAD", "0 rounds"},
-		{"bench-diff --possible-cpus -1 HEAD", "-1 possible"},
+		{"bench-diff --threshold 0 HEAD", "--threshold 0"},
+		{"bench-diff --rounds 0 HEAD", "--rounds 0"},
+		{"bench-diff --possible-cpus -1 HEAD", "--possible-cpus -1"},
 		{"chaos now", "now"},
 		{"chaos --events 0", "--events 0"},
 		{"chaos --seconds -1", "--seconds -1"},
@@ -77,7 +77,7 @@ func TestBadArguments(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
-			a := app()
+			a := app(tasks())
 			a.Writer, a.ErrWriter = io.Discard, io.Discard
 			err := a.RunContext(t.Context(), reorder(a, append([]string{"dprlab"}, strings.Fields(tt.args)...)))
 			if err == nil {

@@ -71,8 +71,8 @@ func TestCompareRefuses(t *testing.T) {
 		o     CompareOptions
 		names string
 	}{
-		{CompareOptions{Base: "HEAD", Threshold: 0, Rounds: 1}, "threshold 0"},
-		{CompareOptions{Base: "HEAD", Threshold: 0.01, Rounds: 0}, "0 rounds"},
+		{CompareOptions{Base: "HEAD", Threshold: 0, Rounds: 1}, "--threshold 0: want more than 0"},
+		{CompareOptions{Base: "HEAD", Threshold: 0.01, Rounds: 0}, "--rounds 0: want at least 1"},
 		{CompareOptions{Base: "no-such-commit", Threshold: 0.01, Rounds: 1}, "no-such-commit"},
 		{CompareOptions{Base: "--all", Threshold: 0.01, Rounds: 1}, "--all"},
 	} {

@@ -15,14 +15,16 @@ import (
 
 	"dpr/testbed/eval/bench/wire"
 	"dpr/testbed/lab"
+	"dpr/testbed/lab/flags"
 )
 
 // CompareOptions says which modules are compared.
 type CompareOptions struct {
-	Base      string  // commit of the old module; the new one is the working tree's
-	Threshold float64 // what counts as slower, for instance 0.01 for 1 %
-	Rounds    int     // boots of each, in turn
-	Kernel    string  // of the guests, as in lab.Config; default 6.1
+	Base string // commit of the old module; the new one is the working tree's
+	// Threshold, per cent and above 0, is how much a figure may grow.
+	Threshold float64
+	Rounds    int    // boots of each, in turn, 1 or more
+	Kernel    string // of the guests, as in lab.Config; default 6.1
 	// Serving has the host that redirects take part itself.
 	Serving bool
 	// PossibleCPUs is how many processors the guests' kernel makes room for; 0: one.
@@ -30,6 +32,25 @@ type CompareOptions struct {
 	Stdout       io.Writer
 	Progress     io.Writer
 }
+
+// CompareDefaults returns options that lack only the commit.
+func CompareDefaults() CompareOptions {
+	return CompareOptions{Threshold: 1, Rounds: 2, Kernel: lab.DefaultKernel, Stdout: io.Discard, Progress: io.Discard}
+}
+
+// Flags describes the fields that a command line sets.
+func (o *CompareOptions) Flags() flags.Set {
+	return flags.Set{
+		flags.Number(&o.Threshold, "threshold", flags.Above(0.0), "fail if a figure grew by more than `N` per cent"),
+		flags.Number(&o.Rounds, "rounds", flags.AtLeast(1), "`N` boots with either module, in turn"),
+		lab.SoloKernelFlag(&o.Kernel, "`VERSION` of the guests' kernel"),
+		possibleFlag(&o.PossibleCPUs),
+		servingFlag(&o.Serving),
+	}
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o *CompareOptions) Validate() error { return o.Flags().Check() }
 
 // ErrSlower is returned by Compare if the new module is slower than the old one,
 // or takes more memory.
@@ -44,10 +65,7 @@ var comparePlan = wire.Plan{
 // Compare measures the module of a commit and that of the working tree, boot
 // about, prints what changed, and fails if anything got slower.
 func Compare(ctx context.Context, o CompareOptions) (err error) {
-	if o.Threshold <= 0 || o.Rounds < 1 {
-		return fmt.Errorf("bench-diff: threshold %v, %d rounds: want both above 0", o.Threshold, o.Rounds)
-	}
-	if err := checkPossible(o.PossibleCPUs); err != nil {
+	if err := o.Validate(); err != nil {
 		return fmt.Errorf("bench-diff: %w", err)
 	}
 	tmp, err := os.MkdirTemp("", "dpr-bench-diff-")
@@ -64,11 +82,12 @@ func Compare(ctx context.Context, o CompareOptions) (err error) {
 		return fmt.Errorf("bench-diff: %w", err)
 	}
 	fmt.Fprintf(o.Stdout, "old: %s\nnew: the working tree\n\n", commit)
-	if err := writeChanges(o.Stdout, changes, o.Threshold); err != nil {
+	threshold := o.Threshold / 100
+	if err := writeChanges(o.Stdout, changes, threshold); err != nil {
 		return err
 	}
-	if n := worse(changes, o.Threshold); n > 0 {
-		return fmt.Errorf("%w: %d of %d figures grew by more than %.3g %%", ErrSlower, n, len(changes), 100*o.Threshold)
+	if n := worse(changes, threshold); n > 0 {
+		return fmt.Errorf("%w: %d of %d figures grew by more than %.3g %%", ErrSlower, n, len(changes), o.Threshold)
 	}
 	return nil
 }

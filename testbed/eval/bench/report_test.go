@@ -590,19 +590,25 @@ func TestPlan(t *testing.T) {
 	if err != nil || p.PeerFlows != 500_000 || len(p.Systems) != 2 {
 		t.Errorf("short: got %+v, %v", p, err)
 	}
+	for _, o := range []Options{Defaults(), {Short: true}} {
+		p, err := o.plan()
+		o.complete()
+		if err != nil || len(o.Parts) == 0 || !slices.Equal(p.Flows, o.Flows) || !slices.Equal(p.Peers, o.Peers) || (len(p.Flows) == len(ShortFlows)) != o.Short {
+			t.Errorf("sizes left out: got %+v, %v", p, err)
+		}
+	}
 	for _, tt := range []struct {
 		o     Options
 		names string
 	}{
-		{Options{Peers: []int{3}}, "flows"},
-		{Options{Flows: []int{1}}, "peers"},
-		{Options{Flows: []int{0}, Peers: []int{3}}, "0 flows"},
-		{Options{Flows: []int{9, 8}, Peers: []int{3}}, "8 flows"},
-		{Options{Flows: []int{MaxFlows + 1}, Peers: []int{3}}, "8000001 flows"},
-		{Options{Flows: []int{1}, Peers: []int{-3}}, "-3 peers"},
-		{Options{Flows: []int{1}, Peers: []int{5000}}, "5000 peers"},
-		{Options{Flows: []int{1}, Peers: []int{3}, PossibleCPUs: -1}, "-1 possible"},
-		{Options{Flows: []int{1}, Peers: []int{3}, PossibleCPUs: 513}, "513 possible"},
+		{Options{Parts: []string{"all"}}, "--parts all: want some of count, native, http"},
+		{Options{Flows: []int{0}, Peers: []int{3}}, "--flows 0: want 1 to 8000000"},
+		{Options{Flows: []int{9, 8}, Peers: []int{3}}, "--flows 9,8: want rising"},
+		{Options{Flows: []int{MaxFlows + 1}, Peers: []int{3}}, "--flows 8000001"},
+		{Options{Flows: []int{1}, Peers: []int{-3}}, "--peers -3: want 1 to 4096"},
+		{Options{Flows: []int{1}, Peers: []int{5000}}, "--peers 5000"},
+		{Options{Flows: []int{1}, Peers: []int{3}, PossibleCPUs: -1}, "--possible-cpus -1: want 0 to 512"},
+		{Options{Flows: []int{1}, Peers: []int{3}, PossibleCPUs: 513}, "--possible-cpus 513"},
 	} {
 		if _, err := tt.o.plan(); err == nil || !strings.Contains(err.Error(), tt.names) {
 			t.Errorf("%+v: error %v does not name %q", tt.o, err, tt.names)

@@ -16,27 +16,98 @@ import (
 
 	"dpr/testbed/eval/bench/wire"
 	"dpr/testbed/lab"
+	"dpr/testbed/lab/flags"
 )
 
 // Options says what the bench measures.
 type Options struct {
 	Kernel string // of the guests, as in lab.Config; default 6.1
-	Flows  []int  // sizes of the routing table, rising
-	Peers  []int  // numbers of peers
+	// Flows are sizes of the routing table, 1 to MaxFlows, and Peers numbers of peers,
+	// 1 to MaxPeers, both rising. None: DefaultFlows and DefaultPeers, or those of a
+	// short run.
+	Flows, Peers []int
 	// Serving has the host that redirects take part itself.
 	Serving bool
 	// PossibleCPUs is how many processors the guest's kernel makes room for where
-	// instructions are counted; 0: one.
+	// instructions are counted, up to maxPossible; 0: one.
 	PossibleCPUs int
-	Short        bool     // dpr and IPVS-TUN only
-	Parts        []string // of Parts; what is left out is not measured
-	Strict       bool     // a target that is missed or not measured is an error
-	Dir          string   // where bench.json and the page's directory bench go
+	Short        bool // dpr and IPVS-TUN only
+	// Parts, of the variable Parts, are measured. None: all, or those of a short run.
+	Parts  []string
+	Strict bool   // a target that is missed or not measured is an error
+	Dir    string // where bench.json and the page's directory bench go
 
 	Lab         string   // name of the lab of whole connections
 	LoadCommand []string // program that calls load.Serve
 	Stdout      io.Writer
 	Progress    io.Writer
+}
+
+// Defaults returns the options of a whole run.
+func Defaults() Options {
+	return Options{Kernel: lab.DefaultKernel, Dir: "out", Lab: "bench", Stdout: io.Discard, Progress: io.Discard}
+}
+
+// Flags describes the fields that a command line sets.
+func (o *Options) Flags() flags.Set {
+	return flags.Set{
+		flags.Numbers(&o.Flows, "flows", flags.From(1, MaxFlows), "sizes of the routing table (`N,N…`, {range})").As(list(DefaultFlows)),
+		flags.Numbers(&o.Peers, "peers", flags.From(1, MaxPeers), "numbers of peers (`N,N…`, {range})").As(list(DefaultPeers)),
+		lab.SoloKernelFlag(&o.Kernel, "`VERSION` of the guests' kernel: a series, such as 6.12, or a release"),
+		possibleFlag(&o.PossibleCPUs),
+		servingFlag(&o.Serving),
+		flags.Bool(&o.Short, "short", "small tables, dpr and IPVS-TUN only, packets in instructions only"),
+		flags.Words(&o.Parts, "parts", Parts, "what is measured (`PART,PART…`): {range}").As("all; of a short run " + strings.Join(ShortParts, ",")),
+		flags.Bool(&o.Strict, "strict", "fail if a target is missed or not measured"),
+		flags.String(&o.Dir, "out", "`DIRECTORY` of bench.json and the page bench/"),
+	}
+}
+
+// list writes numbers as a flag takes them.
+func list(sizes []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(sizes), " ", ","), "[]")
+}
+
+// Validate says what is wrong with the options, or nil.
+func (o *Options) Validate() error {
+	if err := o.Flags().Check(); err != nil {
+		return err
+	}
+	for name, sizes := range map[string][]int{"flows": o.Flows, "peers": o.Peers} {
+		for i := 1; i < len(sizes); i++ {
+			if sizes[i] <= sizes[i-1] {
+				return fmt.Errorf("--%s %s: want rising numbers", name, list(sizes))
+			}
+		}
+	}
+	return nil
+}
+
+// complete fills in what a whole run or a short one measures.
+func (o *Options) complete() {
+	flows, peers, parts := DefaultFlows, DefaultPeers, Parts
+	if o.Short {
+		flows, peers, parts = ShortFlows, ShortPeers, ShortParts
+	}
+	if len(o.Flows) == 0 {
+		o.Flows = flows
+	}
+	if len(o.Peers) == 0 {
+		o.Peers = peers
+	}
+	if len(o.Parts) == 0 {
+		o.Parts = parts
+	}
+}
+
+// possibleFlag describes a field that is a number of possible processors; 0: one.
+func possibleFlag(p *int) *flags.Flag {
+	return flags.Number(p, "possible-cpus", flags.From(0, maxPossible),
+		"count instructions on a machine that has room for `N` processors, one of which is there").As("1")
+}
+
+func servingFlag(p *bool) *flags.Flag {
+	return flags.Bool(p, "serving", "the host that redirects takes part itself: it asks for its own load at each SYN")
 }
 
 // Sizes of a whole run and of a short one.
@@ -78,27 +149,10 @@ var ErrMissed = errors.New("a target was not met")
 
 // plan returns what the guest is to measure.
 func (o Options) plan() (wire.Plan, error) {
-	for name, c := range map[string]struct {
-		sizes []int
-		most  int
-	}{"flows": {o.Flows, MaxFlows}, "peers": {o.Peers, MaxPeers}} {
-		if len(c.sizes) == 0 {
-			return wire.Plan{}, fmt.Errorf("bench: no number of %s given", name)
-		}
-		for i, n := range c.sizes {
-			if n < 1 || n > c.most || i > 0 && n <= c.sizes[i-1] {
-				return wire.Plan{}, fmt.Errorf("bench: %d %s: want rising numbers from 1 to %d", n, name, c.most)
-			}
-		}
-	}
-	for _, part := range o.Parts {
-		if !slices.Contains(Parts, part) {
-			return wire.Plan{}, fmt.Errorf("bench: part %q: want some of %s", part, strings.Join(Parts, ", "))
-		}
-	}
-	if err := checkPossible(o.PossibleCPUs); err != nil {
+	if err := o.Validate(); err != nil {
 		return wire.Plan{}, fmt.Errorf("bench: %w", err)
 	}
+	o.complete()
 	p := wire.Plan{
 		PossibleCPUs: o.PossibleCPUs, Serving: o.Serving,
 		Systems: []string{wire.DPR, wire.Tun, wire.DR, wire.NAT}, PeerSystems: []string{wire.DPR, wire.Tun},
@@ -125,6 +179,7 @@ func nearest(sizes []int, most int) int {
 // Run measures, writes bench.json and the page, and prints the verdicts.
 func Run(ctx context.Context, o Options) error {
 	begin := time.Now()
+	o.complete()
 	p, err := o.plan()
 	if err != nil {
 		return err
@@ -159,13 +214,6 @@ func Run(ctx context.Context, o Options) error {
 
 // maxPossible is what Debian's kernels for x86-64 are built for.
 const maxPossible = 512
-
-func checkPossible(cpus int) error {
-	if cpus < 0 || cpus > maxPossible {
-		return fmt.Errorf("%d possible processors: want 1 to %d", cpus, maxPossible)
-	}
-	return nil
-}
 
 // count measures what packets cost in instructions, and what flows take.
 func (o Options) count(ctx context.Context, r *Report) (err error) {
