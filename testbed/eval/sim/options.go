@@ -44,7 +44,7 @@ func (o *Options) Flags() flags.Set {
 		flags.Word(&o.Traffic, "traffic", []string{uniform, zipf}, "how connections are split over the hosts (`SPLIT`): {range}").As("uniform; of 3 hosts 4:1:1"),
 		flags.Number(&o.Load, "load", flags.Between(0.0, 1.0), "of an open system, as a `PART` of its capacity"),
 		flags.Word(&o.Estimate, "estimate", []string{Corrected, Reported}, "a peer's load between reports (`WORD`): {range}"),
-		flags.Value(&o.MaxLoad, "max-load", "a number or auto", dprnl.ParseMaxLoad, dprnl.FormatMaxLoad, "MaxLoad, a `NUMBER` or auto"),
+		flags.Value(&o.MaxLoad, "max-load", "auto or a whole number from 0 to 9223372036854775807", dprnl.ParseMaxLoad, dprnl.FormatMaxLoad, "MaxLoad, a `NUMBER` or auto"),
 		flags.Number(&o.Period, "period", flags.From(minTime, maxPeriod), "of reports, `SECONDS`"),
 		flags.Word(&o.SizeLaw, "sizes", Laws, "`LAW` of the transfers' sizes: {range}"),
 		flags.Number(&o.Seconds, "seconds", flags.From(minTime, maxSeconds), "simulated, `SECONDS`"),
