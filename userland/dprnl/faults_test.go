@@ -278,7 +278,11 @@ func TestClientCloses(t *testing.T) {
 		t.Errorf("again: %v, closed %d times", err, batches.closed.Load())
 	}
 	done := make(chan bool)
-	go func() { c.mu.Lock(); c.mu.Unlock(); close(done) }()
+	go func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		close(done)
+	}()
 	select {
 	case <-done:
 	case <-time.After(5 * time.Second):

@@ -477,7 +477,7 @@ func TestRunSays(t *testing.T) {
 			t.Errorf("no %q in %s", want, log)
 		}
 	}
-	r, _, s, log = faults(t)
+	r, _, _, log = faults(t)
 	ctx, cancel = context.WithCancel(t.Context())
 	if err := r.Run(ctx, cancel, func() {}); err != nil || strings.Contains(log.String(), "WARN") {
 		t.Errorf("%v, log %s", err, log)

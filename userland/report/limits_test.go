@@ -136,7 +136,7 @@ func TestRoom(t *testing.T) {
 		t.Errorf("%d hosts", v.Hosts())
 	}
 
-	v, now, send = sending(t, 1, nil)
+	_, now, send = sending(t, 1, nil)
 	if err := send(1); err != nil {
 		t.Fatal(err)
 	}

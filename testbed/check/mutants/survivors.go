@@ -18,7 +18,6 @@ type known struct {
 	match   *regexp.Regexp
 	reason  string
 	matched bool // a survivor
-	tried   int
 	found   []string
 }
 
