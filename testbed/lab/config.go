@@ -12,8 +12,8 @@ import (
 	"dpr/testbed/lab/flags"
 )
 
-// DefaultKernel is the series of the kernel that guests run unless they are told
-// another: Debian 12's.
+// DefaultKernel is the series of the kernel that guests run by default: Debian
+// 12's.
 const DefaultKernel = "6.1"
 
 // The bounds of a Config.
@@ -123,7 +123,7 @@ func (c *Config) Validate() error {
 	return append(c.Flags(), NameFlag(&c.Name)).Check()
 }
 
-// checkName tells whether name can be a lab's.
+// checkName says why name cannot be a lab's.
 func checkName(name string) error {
 	if name == "" {
 		return errors.New("a lab's name is empty")

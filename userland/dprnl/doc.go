@@ -8,7 +8,7 @@
 // between the messages of a dump, never during one. [Client.Flows] opens a
 // connection of its own: commands may be sent while flows are being read, and
 // however many there are, one netlink message of them is held at a time.
-// An [Events] receives what the kernel tells of its own accord. Each connection
+// An [Events] receives the kernel's notifications. Each connection
 // is in the network namespace of the thread that opens it.
 //
 // # Errors

@@ -36,7 +36,7 @@ func NewEvents() (*Events, error) {
 
 func initEvents(conn *genetlink.Conn) *Events { return &Events{conn: conn} }
 
-// subscribe joins the module's group and the one that tells of the module's
+// subscribe joins the module's group and the one that announces the module's
 // removal, which would else look like silence.
 func subscribe(conn *genetlink.Conn) error {
 	family, err := findFamily(conn)
@@ -129,7 +129,7 @@ func (e *Events) receive() ([]Event, error) {
 	return events, nil
 }
 
-// removed says whether the controller tells that the module's family is gone.
+// removed says whether the controller announces that the module's family is gone.
 func removed(m genetlink.Message) bool {
 	if m.Header.Command != unix.CTRL_CMD_DELFAMILY {
 		return false

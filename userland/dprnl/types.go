@@ -14,7 +14,7 @@ type Config struct {
 	Policy       Policy        // how the SYN decision is made
 	Hash         Hash          // what the stateless policy hashes
 	Estimate     Estimate      // what is taken as a peer's load between reports
-	Marker       Marker        // how a redirected packet is told from others
+	Marker       Marker        // how peers recognise a redirected packet
 	Orphans      Orphans       // what becomes of connections that nobody here knows
 	State        State         // what this host wants of the others
 	MaxLoad      uint64        // below this load the host serves; or MaxLoadAuto
@@ -97,7 +97,7 @@ type Load struct {
 	Load uint64
 }
 
-// A PeerUpdate is what SetPeer tells the kernel of a peer.
+// A PeerUpdate is what SetPeer changes of a peer.
 type PeerUpdate struct {
 	Address netip.Addr
 	Metrics *Metrics // if given the update is a report, and its time is noted
@@ -156,7 +156,7 @@ type Expiry struct {
 	Done    bool   // the step reached the end of the table
 }
 
-// An Event is what the kernel tells of its own accord.
+// An Event is a notification from the kernel.
 type Event struct {
 	Type  EventType
 	Peer  netip.Addr // in events about a peer, else invalid

@@ -16,7 +16,7 @@ import (
 // Version is the version of the format that this package speaks.
 const Version = 1
 
-// MaxPeriod is the longest period a report can tell of.
+// MaxPeriod is the longest period that a report can carry.
 const MaxPeriod = time.Hour
 
 const (

@@ -333,7 +333,7 @@ func rest(ctx context.Context, d time.Duration) bool {
 
 // withPort is a dialer's control that binds the socket to a free port and tells
 // which before it connects.
-func withPort(tell func(int)) func(network, address string, c syscall.RawConn) error {
+func withPort(notify func(int)) func(network, address string, c syscall.RawConn) error {
 	return func(_, _ string, c syscall.RawConn) error {
 		var err error
 		controlErr := c.Control(func(fd uintptr) {
@@ -345,7 +345,7 @@ func withPort(tell func(int)) func(network, address string, c syscall.RawConn) e
 				return
 			}
 			if in4, ok := name.(*syscall.SockaddrInet4); ok {
-				tell(in4.Port)
+				notify(in4.Port)
 			}
 		})
 		return errors.Join(controlErr, err)
