@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The commands in docs/ and README.md. A block of them starts with ```sh and a word
-# that says who runs it:
+# The commands in README.md, CONTRIBUTING.md and docs/. A block of them starts with
+# ```sh and a word that says who runs it:
 #   lab      docs.sh lab, here, with a lab of its own for each file
 #   host     suite.sh, on a host of a cluster
 #   plain    suite.sh, in the sources on a host without packages
@@ -22,6 +22,9 @@ root=$(cd "$here/.." && pwd)
 . "$here/lib.sh"
 
 words="lab host plain source example vagrant"
+
+# pages: those whose commands count. What CHANGELOG.md names may be gone.
+pages() { (cd "$root" && ls README.md CONTRIBUTING.md SECURITY.md docs/*.md docs/design/*.md); }
 
 # blocks WORD FILE...
 blocks() {
@@ -78,7 +81,8 @@ known() {
 }
 
 check() {
-	for file in "$root"/README.md "$root"/docs/*.md; do
+	for page in $(pages); do
+		file=$root/$page
 		found=$(untold "$file")
 		[ -z "$found" ] || die "commands that no test runs:
 $found"
@@ -95,14 +99,15 @@ $found"
 # source: all but the targets of make, which stand for themselves.
 source_() {
 	cd "$root"
-	blocks source README.md docs/*.md | grep -v '^make [a-z]' >"$work/source" || :
+	# shellcheck disable=SC2046 # an argument a page
+	blocks source $(pages) | grep -v '^make [a-z]' >"$work/source" || :
 	sh -euv "$work/source" >"$work/log" 2>&1 || { cat "$work/log" >&2; die "a command in the sources failed"; }
 	say "all commands in the sources passed"
 }
 
 lab() {
 	cd "$root"
-	for file in ${DOCS:-README.md docs/*.md}; do
+	for file in ${DOCS:-$(pages)}; do
 		script=$(blocks lab "$file")
 		[ -n "$script" ] || continue
 		say "$(date +%T) $file"
