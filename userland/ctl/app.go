@@ -16,18 +16,18 @@ import (
 	"dpr/userland/daemon"
 )
 
-// A program holds what the commands share.
+// A program holds the state that all commands share.
 type program struct {
 	Environment
 }
 
-// newApp makes the command line.
+// newApp builds the command line.
 func newApp(env Environment) *cli.App {
 	p := &program{env}
 	app := &cli.App{
 		Name:            "dprctl",
 		HelpName:        "dprctl",
-		Usage:           "show and change what Distributed Packet Rewriting does on this host",
+		Usage:           "inspect and control Distributed Packet Rewriting on this host",
 		Version:         daemon.Version(),
 		Writer:          env.Out,
 		ErrWriter:       env.Err,
@@ -64,7 +64,7 @@ func newApp(env Environment) *cli.App {
 	return app
 }
 
-// finish gives a command what all have.
+// finish sets the options that all commands share.
 func finish(c *cli.Command) {
 	c.OnUsageError = usageMistake
 	c.HideHelpCommand = true
@@ -73,12 +73,13 @@ func finish(c *cli.Command) {
 	}
 }
 
-// usageMistake takes over what the cli package says of flags.
+// usageMistake turns a flag error of the cli package into a usage error.
 func usageMistake(c *cli.Context, err error, _ bool) error {
 	return usagef("%s%w", where(c), err)
 }
 
-// where names the command for an error, without the program's own name.
+// where returns the command's name as a prefix for errors, without the
+// program's own name.
 func where(c *cli.Context) string {
 	if c.Command == nil {
 		return ""
@@ -95,12 +96,12 @@ func where(c *cli.Context) string {
 	return strings.Join(words, " ") + ": "
 }
 
-// group is the action of a command that only has others under it.
+// group is the action of a command that only has subcommands.
 func group(c *cli.Context) error {
 	if c.Args().Present() {
-		return usagef("%sthere is no command %q", where(c), c.Args().First())
+		return usagef("%sunknown command %q", where(c), c.Args().First())
 	}
-	return usagef("%sa command is missing", where(c))
+	return usagef("%smissing command", where(c))
 }
 
 func jsonFlag() cli.Flag {
@@ -121,7 +122,7 @@ func (p *program) kernel(c *cli.Context, fn func(context.Context, Kernel) error)
 	return fn(c.Context, k)
 }
 
-// change makes the action of a command without arguments or output.
+// change returns the action of a command without arguments or output.
 func (p *program) change(fn func(context.Context, Kernel) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if _, err := positional(c); err != nil {
@@ -131,7 +132,7 @@ func (p *program) change(fn func(context.Context, Kernel) error) cli.ActionFunc 
 	}
 }
 
-// show makes the action of a command that reads one thing and writes it.
+// show returns the action of a command that reads a value and prints it.
 func show[T any](p *program, read func(context.Context, Kernel) (T, error), human func(io.Writer, T)) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if c.Args().Present() && len(c.Command.Subcommands) > 0 {
@@ -150,8 +151,8 @@ func show[T any](p *program, read func(context.Context, Kernel) (T, error), huma
 	}
 }
 
-// print writes v as JSON if that is asked for, else what human writes with
-// its columns, which tabs end, aligned.
+// print writes v as JSON if --json is set. Otherwise it aligns the
+// tab-terminated columns that human writes.
 func (p *program) print(c *cli.Context, v any, human func(io.Writer)) error {
 	if c.Bool("json") {
 		e := json.NewEncoder(p.Out)

@@ -16,12 +16,12 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// intersperse moves the flags of the command that args names before its other
-// arguments, where the cli package looks for them: "service add 80 --address
-// A" is as right as "service add --address A 80".
+// intersperse moves a command's flags before its other arguments, where the
+// cli package looks for them: "service add 80 --address A" is as valid as
+// "service add --address A 80".
 func intersperse(app *cli.App, args []string) []string {
 	if len(args) == 0 || len(args) > 1 && args[1] == completeWords {
-		return args // those of the last are no flags of ours
+		return args // complete-words gets the flags of another command line
 	}
 	out := args[:1:1]
 	commands, flags := app.Commands, app.Flags
@@ -57,7 +57,7 @@ func intersperse(app *cli.App, args []string) []string {
 	return append(out, positional...)
 }
 
-// flagArgs counts the arguments that the flag rest[0] takes up.
+// flagArgs counts the arguments that the flag rest[0] occupies.
 func flagArgs(flags []cli.Flag, rest []string) int {
 	name := strings.TrimLeft(rest[0], "-")
 	if strings.Contains(name, "=") || len(rest) == 1 {
@@ -71,8 +71,8 @@ func flagArgs(flags []cli.Flag, rest []string) int {
 	return 1
 }
 
-// positional returns the arguments that are no flags, which must be as many
-// as names. A name in brackets may be missing; it is then empty.
+// positional returns the non-flag arguments, one for each name. The argument
+// of a name in brackets is optional, and empty if missing.
 func positional(c *cli.Context, names ...string) ([]string, error) {
 	args := c.Args().Slice()
 	if len(args) > len(names) {
@@ -80,7 +80,7 @@ func positional(c *cli.Context, names ...string) ([]string, error) {
 	}
 	for i := len(args); i < len(names); i++ {
 		if !strings.HasPrefix(names[i], "[") {
-			return nil, usagef("%sthe argument %s is missing", where(c), names[i])
+			return nil, usagef("%smissing argument %s", where(c), names[i])
 		}
 		args = append(args, "")
 	}
@@ -130,8 +130,8 @@ func (v *addrValue) String() string {
 	return v.Addr.String()
 }
 
-// wordValue is the value of a flag that takes one of a few words. Unlike its
-// zero value, one that is set has a word.
+// wordValue is the value of a flag that takes one of a few words. The zero
+// value means that the flag was not given.
 type wordValue[T any, P interface {
 	*T
 	encoding.TextUnmarshaler
@@ -164,7 +164,7 @@ func (v *wordValue[T, P]) pointer() *T {
 	return &v.value
 }
 
-// numberValue is the value of a flag that takes a whole number of a range.
+// numberValue is the value of a flag that takes a whole number in a range.
 type numberValue[T uint16 | uint32 | uint64] struct {
 	value    T
 	min, max uint64
@@ -220,8 +220,8 @@ func (v *maxLoadValue) pointer() *uint64 {
 	return &v.value
 }
 
-// durationValue is the value of a flag that takes a time of whole
-// milliseconds, from 1 to max.
+// durationValue is the value of a flag that takes a duration of whole
+// milliseconds, from 1ms to max.
 type durationValue struct {
 	value time.Duration
 	set   bool

@@ -11,20 +11,21 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// scripts make shells ask "dprctl complete-words" for what can follow.
+// scripts holds the shell scripts, which ask "dprctl complete-words" for
+// completions.
 //
 //go:embed completion
 var scripts embed.FS
 
-// completeWords is the command that the scripts call, with the words of the
-// command line after "dprctl", the last of which is being written.
+// completeWords is the command that the scripts call with the words after
+// "dprctl". The last word is the one to complete.
 const completeWords = "complete-words"
 
 func shells() []string { return []string{"bash", "zsh", "fish"} }
 
 func (p *program) completionCommand() *cli.Command {
 	return &cli.Command{
-		Name: "completion", Usage: "write the script by which a shell completes dprctl's arguments",
+		Name: "completion", Usage: "write a shell script that completes dprctl's arguments",
 		ArgsUsage: strings.Join(shells(), "|"),
 		Action: func(c *cli.Context) error {
 			args, err := positional(c, "SHELL")
@@ -60,18 +61,18 @@ func (p *program) completeWordsCommand() *cli.Command {
 	}
 }
 
-// complete returns what the last of words can become.
+// complete returns the completions of the last word.
 func complete(app *cli.App, words []string) []string {
 	if len(words) == 0 {
 		words = []string{""}
 	}
 	last := words[len(words)-1]
 	commands, flags := app.Commands, app.Flags
-	var arguments []string // words of the command's argument
+	var arguments []string // words that the command's argument can be
 	var open cli.Flag      // the flag whose value comes next
 	for _, w := range words[:len(words)-1] {
 		switch {
-		case w == "=": // bash takes --flag=value apart
+		case w == "=": // bash splits --flag=value
 		case open != nil:
 			open = nil
 		case strings.HasPrefix(w, "-"):
@@ -119,7 +120,7 @@ func find(commands []*cli.Command, name string) *cli.Command {
 	return commands[i]
 }
 
-// valueFlag finds the flag of that name that takes a value, written apart.
+// valueFlag finds the flag of that name if its value can be the next word.
 func valueFlag(flags []cli.Flag, word string) cli.Flag {
 	for _, f := range flags {
 		if _, isBool := f.(*cli.BoolFlag); !isBool && slices.Contains(f.Names(), strings.TrimLeft(word, "-")) {
@@ -129,8 +130,8 @@ func valueFlag(flags []cli.Flag, word string) cli.Flag {
 	return nil
 }
 
-// flagWords are the words of a flag's value that its usage lists in
-// backquotes, as in `active|draining`.
+// flagWords returns the values that a flag's usage lists in backquotes, as in
+// `active|draining`.
 func flagWords(f cli.Flag) []string {
 	d, ok := f.(cli.DocGenerationFlag)
 	if !ok {
@@ -141,7 +142,7 @@ func flagWords(f cli.Flag) []string {
 	return alternatives(placeholder)
 }
 
-// alternatives splits "a|b"; a single name stands for what is not known.
+// alternatives splits "a|b"; a single name is a placeholder without words.
 func alternatives(s string) []string {
 	if !strings.Contains(s, "|") {
 		return nil

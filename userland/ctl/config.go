@@ -14,7 +14,7 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// policyFlags are the values that "policy set" takes besides its name.
+// policyFlags holds the flags of "policy set".
 type policyFlags struct {
 	hash     wordValue[dprnl.Hash, *dprnl.Hash]
 	estimate wordValue[dprnl.Estimate, *dprnl.Estimate]
@@ -24,10 +24,10 @@ type policyFlags struct {
 
 func (f *policyFlags) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.GenericFlag{Name: "max-load", Usage: "serve below this `LOAD`, or below the mean of all hosts: auto", Value: &f.maxLoad},
-		&cli.GenericFlag{Name: "hash", Usage: "what stateless hashes: " + words(dprnl.HashWords()), Value: &f.hash},
-		&cli.GenericFlag{Name: "estimate", Usage: "a peer's load between reports: " + words(dprnl.EstimateWords()), Value: &f.estimate},
-		&cli.GenericFlag{Name: "marker", Usage: "how redirected packets are told: " + words(dprnl.MarkerWords()), Value: &f.marker},
+		&cli.GenericFlag{Name: "max-load", Usage: "serve every connection while the load is below `LOAD`; auto follows the mean of all hosts", Value: &f.maxLoad},
+		&cli.GenericFlag{Name: "hash", Usage: "fields that the stateless policy hashes: " + words(dprnl.HashWords()), Value: &f.hash},
+		&cli.GenericFlag{Name: "estimate", Usage: "how to estimate a peer's load between reports: " + words(dprnl.EstimateWords()), Value: &f.estimate},
+		&cli.GenericFlag{Name: "marker", Usage: "how peers recognise redirected packets: " + words(dprnl.MarkerWords()), Value: &f.marker},
 	}
 }
 
@@ -42,11 +42,11 @@ func (p *program) policyCommand() *cli.Command {
 	f := &policyFlags{}
 	return &cli.Command{
 		Name:   "policy",
-		Usage:  "how it is decided who serves a new connection",
+		Usage:  "show how this host decides who serves a new connection",
 		Flags:  []cli.Flag{jsonFlag()},
 		Action: show(p, readConfig, writePolicy),
 		Subcommands: []*cli.Command{{
-			Name: "set", Usage: "decide so from now on", ArgsUsage: strings.Join(dprnl.PolicyWords(), "|"),
+			Name: "set", Usage: "set the policy for new connections", ArgsUsage: strings.Join(dprnl.PolicyWords(), "|"),
 			Flags: f.flags(),
 			Action: func(c *cli.Context) error {
 				args, err := positional(c, "NAME")
@@ -65,7 +65,7 @@ func (p *program) policyCommand() *cli.Command {
 	}
 }
 
-// configFlags are the values that "config set" takes.
+// configFlags holds the flags of "config set".
 type configFlags struct {
 	policyFlags
 	address     addrValue
@@ -96,20 +96,20 @@ func (f *configFlags) flags() []cli.Flag {
 	}
 	return append(f.policyFlags.flags(),
 		&cli.GenericFlag{Name: "address", Usage: "this host's `ADDRESS`", Value: &f.address},
-		&cli.GenericFlag{Name: "policy", Usage: "how connections are decided: " + words(dprnl.PolicyWords()), Value: &f.policy},
-		&cli.GenericFlag{Name: "state", Usage: "what this host wants of the others: " + words(dprnl.StateWords()), Value: &f.state},
+		&cli.GenericFlag{Name: "policy", Usage: "policy for new connections: " + words(dprnl.PolicyWords()), Value: &f.policy},
+		&cli.GenericFlag{Name: "state", Usage: "state of this host in the cluster: " + words(dprnl.StateWords()), Value: &f.state},
 		&cli.GenericFlag{Name: "weight", Usage: "relative `CAPACITY` of this host", Value: &f.weight},
-		&cli.GenericFlag{Name: "weight-connections", Usage: "`FACTOR` of TCP connections in the load", Value: &f.connections},
-		&cli.GenericFlag{Name: "weight-cpu", Usage: "`FACTOR` of CPU utilisation in the load", Value: &f.cpu},
-		&cli.GenericFlag{Name: "weight-redirected", Usage: "`FACTOR` of redirected connections in the load", Value: &f.redirected},
-		&cli.GenericFlag{Name: "weight-sockets", Usage: "`FACTOR` of sockets in the load", Value: &f.sockets},
-		&cli.GenericFlag{Name: "orphans", Usage: "what becomes of connections that nobody here knows: " + words(dprnl.OrphansWords()), Value: &f.orphans},
-		&cli.GenericFlag{Name: "max-flows", Usage: "bound of the routing table, a `NUMBER`", Value: &f.maxFlows},
-		&cli.GenericFlag{Name: "report-max-age", Usage: "`TIME` after which a report counts no more", Value: &f.maxAge},
-		&cli.GenericFlag{Name: "timeout-syn", Usage: "`TIME` a silent flow is kept that only sent SYNs", Value: &f.syn},
-		&cli.GenericFlag{Name: "timeout-established", Usage: "`TIME` a silent established flow is kept", Value: &f.established},
-		&cli.GenericFlag{Name: "timeout-fin", Usage: "`TIME` a silent flow is kept after the client's FIN", Value: &f.fin},
-		&cli.GenericFlag{Name: "timeout-rst", Usage: "`TIME` a silent flow is kept after the client's RST", Value: &f.rst},
+		&cli.GenericFlag{Name: "weight-connections", Usage: "weight TCP connections in the load by `FACTOR`", Value: &f.connections},
+		&cli.GenericFlag{Name: "weight-cpu", Usage: "weight CPU utilisation in the load by `FACTOR`", Value: &f.cpu},
+		&cli.GenericFlag{Name: "weight-redirected", Usage: "weight redirected connections in the load by `FACTOR`", Value: &f.redirected},
+		&cli.GenericFlag{Name: "weight-sockets", Usage: "weight sockets in the load by `FACTOR`", Value: &f.sockets},
+		&cli.GenericFlag{Name: "orphans", Usage: "what to do with connections that this host does not know: " + words(dprnl.OrphansWords()), Value: &f.orphans},
+		&cli.GenericFlag{Name: "max-flows", Usage: "limit the routing table to `NUMBER` flows", Value: &f.maxFlows},
+		&cli.GenericFlag{Name: "report-max-age", Usage: "ignore reports older than `TIME`", Value: &f.maxAge},
+		&cli.GenericFlag{Name: "timeout-syn", Usage: "keep a silent flow for `TIME` if its client only sent SYNs", Value: &f.syn},
+		&cli.GenericFlag{Name: "timeout-established", Usage: "keep a silent established flow for `TIME`", Value: &f.established},
+		&cli.GenericFlag{Name: "timeout-fin", Usage: "keep a silent flow for `TIME` after the client's FIN", Value: &f.fin},
+		&cli.GenericFlag{Name: "timeout-rst", Usage: "keep a silent flow for `TIME` after the client's RST", Value: &f.rst},
 	)
 }
 
@@ -132,20 +132,20 @@ func (p *program) configCommand() *cli.Command {
 	f := &configFlags{}
 	return &cli.Command{
 		Name:   "config",
-		Usage:  "all that is configured in the kernel",
+		Usage:  "show the kernel's configuration",
 		Flags:  []cli.Flag{jsonFlag()},
 		Action: show(p, readConfig, writeConfig),
 		Subcommands: []*cli.Command{
-			{Name: "show", Usage: "show it", Flags: []cli.Flag{jsonFlag()}, Action: show(p, readConfig, writeConfig)},
+			{Name: "show", Usage: "show the kernel's configuration", Flags: []cli.Flag{jsonFlag()}, Action: show(p, readConfig, writeConfig)},
 			{
-				Name: "set", Usage: "change what the flags name, all or nothing", Flags: f.flags(),
+				Name: "set", Usage: "change the values given as flags, all or none", Flags: f.flags(),
 				Action: func(c *cli.Context) error {
 					if _, err := positional(c); err != nil {
 						return err
 					}
 					u := f.update()
 					if u == (dprnl.ConfigUpdate{}) {
-						return usagef("%sthere is nothing to change, a flag is missing", where(c))
+						return usagef("%snothing to change: give at least one flag", where(c))
 					}
 					return p.kernel(c, func(ctx context.Context, k Kernel) error { return k.SetConfig(ctx, u) })
 				},

@@ -14,35 +14,35 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// errTimeout is the result of a wait that took too long.
-var errTimeout = errors.New("the time is over")
+// errTimeout is the cause of a wait that took too long.
+var errTimeout = errors.New("timed out")
 
 func (p *program) drainCommand() *cli.Command {
-	return p.partCommand("drain", "give this host no new connections; running ones go on", dprnl.StateDraining)
+	return p.partCommand("drain", "stop giving this host new connections; existing ones continue", dprnl.StateDraining)
 }
 
 func (p *program) leaveCommand() *cli.Command {
-	return p.partCommand("leave", "as drain, and leave the others' load tables: this host is about to go", dprnl.StateLeaving)
+	return p.partCommand("leave", "like drain, and leave the peers' load tables: this host is about to go down", dprnl.StateLeaving)
 }
 
 func (p *program) undrainCommand() *cli.Command {
 	state := dprnl.StateActive
 	return &cli.Command{
-		Name: "undrain", Usage: "give this host new connections again, after drain or leave",
+		Name: "undrain", Usage: "give this host new connections again after drain or leave",
 		Action: p.change(func(ctx context.Context, k Kernel) error {
 			return k.SetConfig(ctx, dprnl.ConfigUpdate{State: &state})
 		}),
 	}
 }
 
-// partCommand makes a command by which the host parts from the cluster.
+// partCommand returns a command with which the host parts from the cluster.
 func (p *program) partCommand(name, usage string, state dprnl.State) *cli.Command {
 	timeout := &durationValue{max: dprnl.MaxTimeout * time.Millisecond}
 	return &cli.Command{
 		Name: name, Usage: usage,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "wait", Usage: "wait until no connection needs this host"},
-			&cli.GenericFlag{Name: "timeout", Usage: "with --wait: exit with status 6 after `TIME`; the state stays", Value: timeout},
+			&cli.GenericFlag{Name: "timeout", Usage: "with --wait: exit with status 6 after `TIME`; keep the state", Value: timeout},
 			&cli.BoolFlag{Name: "json", Usage: "with --wait: write JSON"},
 		},
 		Action: func(c *cli.Context) error {
@@ -69,7 +69,7 @@ func (p *program) partCommand(name, usage string, state dprnl.State) *cli.Comman
 	}
 }
 
-// A partView is a line of what drain --wait tells.
+// A partView is a line of output of drain --wait.
 type partView struct {
 	Connections int    `json:"connections"` // that this host serves
 	Flows       uint64 `json:"flows"`       // that it redirects
@@ -78,7 +78,7 @@ type partView struct {
 }
 
 // awaitEmpty waits until this host neither serves nor redirects a connection,
-// and no peer can choose it any more, having missed that it parts.
+// and even a peer that missed its change of state can no longer choose it.
 func (p *program) awaitEmpty(ctx context.Context, k Kernel, asJSON bool) error {
 	c, err := k.Config(ctx)
 	if err != nil {
@@ -87,18 +87,18 @@ func (p *program) awaitEmpty(ctx context.Context, k Kernel, asJSON bool) error {
 	settled := time.Now().Add(c.ReportMaxAge)
 	tick := time.NewTicker(p.Poll)
 	defer tick.Stop()
-	var said *partView
+	var last *partView
 	for {
 		v, err := p.readPart(ctx, k)
 		if err != nil {
 			return err
 		}
 		v.Done = v.Connections == 0 && v.Flows == 0 && !time.Now().Before(settled)
-		if said == nil || *said != v {
+		if last == nil || *last != v {
 			if err := p.writePart(v, asJSON); err != nil {
 				return err
 			}
-			said = &v
+			last = &v
 		}
 		if v.Done {
 			return nil

@@ -91,7 +91,7 @@ func TestTop(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	r = dprctl(t, k, "top --once --interval 1ms")
-	for _, want := range []string{"policy lowest", "192.0.2.1 (self)", "192.0.2.3", "never", "250ms", "connections/s: 0.0 came"} {
+	for _, want := range []string{"policy lowest", "192.0.2.1 (self)", "192.0.2.3", "never", "250ms", "connections/s: 0.0 arrived"} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("%q is not in\n%s", want, r.out)
 		}

@@ -237,7 +237,7 @@ func TestReportsFail(t *testing.T) {
 		f := &faulty{kernel: healthy(), fails: map[string]error{"reports": tt.err}}
 		env, _, errs := world(f)
 		status := Run(t.Context(), []string{"dprctl", "reports", "--config", configuration(t)}, env)
-		if status != ExitFailure || strings.Contains(errs.String(), "dpr-receive does not run") != tt.absent {
+		if status != ExitFailure || strings.Contains(errs.String(), "dpr-receive is not running") != tt.absent {
 			t.Errorf("%v: status %d, %s", tt.err, status, errs)
 		}
 	}
@@ -258,7 +258,7 @@ func TestExitStatuses(t *testing.T) {
 		}
 	}
 	env, _, errs := world(&faulty{kernel: healthy(), fails: map[string]error{}})
-	if status := Run(t.Context(), []string{"dprctl", "status", "x"}, env); status != ExitUsage || !strings.Contains(errs.String(), "\nTry dprctl --help, or --help after a command.\n") {
+	if status := Run(t.Context(), []string{"dprctl", "status", "x"}, env); status != ExitUsage || !strings.Contains(errs.String(), "\nTry 'dprctl --help' or 'dprctl COMMAND --help'.\n") {
 		t.Errorf("status %d, %s", status, errs)
 	}
 }

@@ -80,7 +80,7 @@ added    port 81 on all
 removed  port 80 on all
 `,
 		"top --once --interval 1ms": `03:04:05  policy lowest, serves below load 9; flows 0, 0 live
-connections/s: 0.0 came, 0.0 served here, 0.0 redirected, 0.0 accepted from peers
+connections/s: 0.0 arrived, 0.0 served here, 0.0 redirected, 0.0 accepted from peers
 to peers/s: 0 packets, 0.0 kB; from peers/s: 0 packets, 0.0 kB
 
 HOST              STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIRECTS/S  LIVE  AGE
@@ -126,10 +126,10 @@ services  0
 peers     0 usable, 1 in the load table, 2 known
 flows     900 of 1000, 5 live
 healthy   no: this host has no address configured (dprctl apply)
-              there is no service: nothing is redirected (dprctl service add)
+              no service is configured: nothing is redirected (dprctl service add)
               this host is draining: it gets no new connections (dprctl undrain)
-              no peer can be chosen: every connection is served here
-              silent: 192.0.2.2 for 5s
+              no peer is usable: this host serves every connection
+              silent peers: 192.0.2.2 for 5s
               the routing table is nearly full: 900 of 1000 flows
 `
 	if r := dprctl(t, k, "status"); r.out != want {
@@ -217,7 +217,7 @@ func TestTopGoesOn(t *testing.T) {
 	}
 	var b bytes.Buffer
 	formatTop(&b, topView{Rates: ratesView{Connections: 1.25, Served: 2, Redirected: 3, Accepted: 4, TxPackets: 5, TxBytes: 6_400_000, RxPackets: 7, RxBytes: 8_000_000}, Hosts: []topHost{{Usable: false, Self: true}}})
-	for _, want := range []string{"1.2 came, 2.0 served here, 3.0 redirected, 4.0 accepted", "to peers/s: 5 packets, 6400.0 kB; from peers/s: 7 packets, 8000.0 kB", " no "} {
+	for _, want := range []string{"1.2 arrived, 2.0 served here, 3.0 redirected, 4.0 accepted", "to peers/s: 5 packets, 6400.0 kB; from peers/s: 7 packets, 8000.0 kB", " no "} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in %s", want, &b)
 		}
@@ -266,7 +266,7 @@ func TestZoneGoesOn(t *testing.T) {
 	if out.String() != "example.org.  serial 1767323045: [192.0.2.1 192.0.2.2]\n" {
 		t.Errorf("%q", out)
 	}
-	for s, want := range map[string]string{"ns.x.org.": "outside has none", "a..b": "not a DNS name"} {
+	for s, want := range map[string]string{"ns.x.org.": "outside must not have one", "a..b": "not a DNS name"} {
 		if _, err := nameServer(s, "x.org."); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", s, err)
 		}

@@ -19,7 +19,7 @@ import (
 
 func (p *program) reportsCommand() *cli.Command {
 	return &cli.Command{
-		Name: "reports", Usage: "what became of the load reports that came: how many were refused, and why",
+		Name: "reports", Usage: "show how many load reports were accepted and refused, and why",
 		Flags: []cli.Flag{fileFlag(), jsonFlag()},
 		Action: func(c *cli.Context) error {
 			if _, err := positional(c); err != nil {
@@ -31,7 +31,7 @@ func (p *program) reportsCommand() *cli.Command {
 			}
 			s, err := p.Reports(c.Context, cfg.CountsPath())
 			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-				return fmt.Errorf("dpr-receive does not run, or has no runtime directory: %w", err)
+				return fmt.Errorf("dpr-receive is not running or has no runtime directory: %w", err)
 			}
 			if err != nil {
 				return err

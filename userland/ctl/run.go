@@ -28,7 +28,7 @@ const (
 	ExitTimeout   = 6
 )
 
-// A Kernel is what the commands need of dprnl.Client.
+// A Kernel is the part of dprnl.Client that the commands use.
 type Kernel interface {
 	apply.Kernel
 	SetPeer(context.Context, dprnl.PeerUpdate) error
@@ -42,13 +42,13 @@ type Kernel interface {
 	Close() error
 }
 
-// An EventSource is what the command events needs of dprnl.Events.
+// An EventSource is the part of dprnl.Events that the command events uses.
 type EventSource interface {
 	All(context.Context) iter.Seq2[dprnl.Event, error]
 	Close() error
 }
 
-// An Environment is the world around the command.
+// An Environment is everything that the command takes from its surroundings.
 type Environment struct {
 	Out, Err io.Writer
 	Dial     func() (Kernel, error)
@@ -58,9 +58,9 @@ type Environment struct {
 	Connections func(ctx context.Context, ports []uint16) (int, error)
 	// Reports asks the dpr-receive that listens at path.
 	Reports func(ctx context.Context, path string) (receive.Status, error)
-	// Terminal says that Out is one, whose screen can be cleared.
+	// Terminal says whether Out is a terminal, whose screen can be cleared.
 	Terminal bool
-	// Poll is how often what is waited for is looked at.
+	// Poll is how often drain and leave --wait check their condition.
 	Poll time.Duration
 }
 
@@ -74,11 +74,12 @@ func usagef(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
 
-// errUnhealthy is the result of status --check; what is wrong has been said.
+// errUnhealthy is the result of status --check, which has already printed the
+// problems.
 var errUnhealthy = errors.New("this host is not healthy")
 
-// Run runs the command with its arguments, the first of which is its name,
-// and returns its exit status.
+// Run runs the command and returns its exit status. The first of args is the
+// command's name.
 func Run(ctx context.Context, args []string, env Environment) int {
 	app := newApp(env)
 	err := app.RunContext(ctx, intersperse(app, args))
@@ -89,7 +90,7 @@ func Run(ctx context.Context, args []string, env Environment) int {
 	fmt.Fprintf(env.Err, "dprctl: %v\n", err)
 	var usage *usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintln(env.Err, "Try dprctl --help, or --help after a command.")
+		fmt.Fprintln(env.Err, "Try 'dprctl --help' or 'dprctl COMMAND --help'.")
 	}
 	return status
 }

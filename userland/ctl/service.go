@@ -16,21 +16,21 @@ import (
 func (p *program) serviceCommand() *cli.Command {
 	return &cli.Command{
 		Name:   "service",
-		Usage:  "the TCP ports that the cluster serves",
+		Usage:  "manage the TCP ports that the cluster serves",
 		Action: group,
 		Subcommands: []*cli.Command{
 			{
-				Name: "add", Usage: "serve a port from now on", ArgsUsage: "PORT",
+				Name: "add", Usage: "start serving a port", ArgsUsage: "PORT",
 				Flags:  []cli.Flag{serviceAddressFlag()},
 				Action: p.changeService(Kernel.AddService),
 			},
 			{
-				Name: "del", Usage: "serve a port no more; running connections go on", ArgsUsage: "PORT",
+				Name: "del", Usage: "stop serving a port; existing connections continue", ArgsUsage: "PORT",
 				Flags:  []cli.Flag{serviceAddressFlag()},
 				Action: p.changeService(Kernel.DeleteService),
 			},
 			{
-				Name: "list", Usage: "show the services", Flags: []cli.Flag{jsonFlag()},
+				Name: "list", Usage: "list the services", Flags: []cli.Flag{jsonFlag()},
 				Action: show(p, readServices, writeServices),
 			},
 		},
@@ -41,7 +41,7 @@ func serviceAddressFlag() cli.Flag {
 	return &cli.GenericFlag{Name: "address", Usage: "only on the local `ADDRESS`", Value: &addrValue{}}
 }
 
-// changeService makes the action of service add and del.
+// changeService returns the action of service add and del.
 func (p *program) changeService(do func(Kernel, context.Context, dprnl.Service) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		args, err := positional(c, "PORT")

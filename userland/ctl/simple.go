@@ -23,7 +23,7 @@ func (p *program) loadCommand() *cli.Command {
 		return viewLoad(l), err
 	}
 	return &cli.Command{
-		Name: "load", Usage: "this host's metrics and load", Flags: []cli.Flag{jsonFlag()},
+		Name: "load", Usage: "show this host's metrics and load", Flags: []cli.Flag{jsonFlag()},
 		Action: show(p, read, writeLoad),
 	}
 }
@@ -38,7 +38,7 @@ func writeLoad(w io.Writer, l loadView) {
 
 func (p *program) statsCommand() *cli.Command {
 	return &cli.Command{
-		Name: "stats", Usage: "the counters", Flags: []cli.Flag{jsonFlag()},
+		Name: "stats", Usage: "show the counters", Flags: []cli.Flag{jsonFlag()},
 		Action: show(p, func(ctx context.Context, k Kernel) (dprnl.Stats, error) { return k.Stats(ctx) }, writeStats),
 	}
 }
@@ -51,7 +51,7 @@ func writeStats(w io.Writer, s dprnl.Stats) {
 
 func (p *program) eventsCommand() *cli.Command {
 	return &cli.Command{
-		Name: "events", Aliases: []string{"watch"}, Usage: "what happens from now on, until interrupted",
+		Name: "events", Aliases: []string{"watch"}, Usage: "show events as they happen, until interrupted",
 		Flags: []cli.Flag{jsonFlag()},
 		Action: func(c *cli.Context) error {
 			if _, err := positional(c); err != nil {
@@ -109,9 +109,9 @@ func (p *program) writeEvent(ev dprnl.Event, asJSON bool) error {
 func (p *program) expireCommand() *cli.Command {
 	budget := &numberValue[uint32]{min: 1, max: dprnl.MaxExpireBudget}
 	return &cli.Command{
-		Name: "expire", Usage: "do one step of what dpr-cleanup does with the routing table",
+		Name: "expire", Usage: "run one step of dpr-cleanup's work on the routing table",
 		Flags: []cli.Flag{jsonFlag(),
-			&cli.GenericFlag{Name: "budget", Usage: "look at up to `NUMBER` flows", Value: budget}},
+			&cli.GenericFlag{Name: "budget", Usage: "scan up to `NUMBER` flows", Value: budget}},
 		Action: show(p, func(ctx context.Context, k Kernel) (expiryView, error) {
 			x, err := k.Expire(ctx, budget.value)
 			return expiryView(x), err
@@ -124,7 +124,7 @@ func (p *program) expireCommand() *cli.Command {
 func (p *program) applyCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "apply",
-		Usage: "give the kernel what the configuration file says; services that are not in it are removed",
+		Usage: "apply the configuration file to the kernel; remove services that are not in it",
 		Flags: []cli.Flag{fileFlag(), jsonFlag()},
 		Action: func(c *cli.Context) error {
 			if _, err := positional(c); err != nil {
@@ -164,7 +164,7 @@ func writeApplied(w io.Writer, v applyView) {
 
 func (p *program) checkCommand() *cli.Command {
 	return &cli.Command{
-		Name: "check", Usage: "find the mistakes in a configuration file", ArgsUsage: "[FILE]",
+		Name: "check", Usage: "check a configuration file for mistakes", ArgsUsage: "[FILE]",
 		Flags: []cli.Flag{fileFlag(), jsonFlag()},
 		Action: func(c *cli.Context) error {
 			args, err := positional(c, "[FILE]")
@@ -174,7 +174,7 @@ func (p *program) checkCommand() *cli.Command {
 			path := c.String("config")
 			if args[0] != "" {
 				if c.IsSet("config") {
-					return usagef("%sthere is a file in --config and another argument %q", where(c), args[0])
+					return usagef("%sconflicting files: --config and the argument %q", where(c), args[0])
 				}
 				path = args[0]
 			}
@@ -184,8 +184,8 @@ func (p *program) checkCommand() *cli.Command {
 	}
 }
 
-// reportCheck writes the mistakes as JSON if that is asked for; for people
-// they are the error itself.
+// reportCheck writes the mistakes as JSON if --json is set. Otherwise the error
+// itself lists them.
 func (p *program) reportCheck(c *cli.Context, path string, err error) error {
 	var mistakes *config.Error
 	if err != nil && !errors.As(err, &mistakes) {
@@ -218,5 +218,5 @@ type mistakeView struct {
 	Message string `json:"message"`
 }
 
-// seconds writes a time for people.
+// seconds formats a duration for people.
 func seconds(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }

@@ -15,11 +15,11 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// fullPercent is how full the routing table may be before status warns.
+// fullPercent is the fill level of the routing table at which status warns.
 const fullPercent = 90
 
 type statusView struct {
-	Module     bool         `json:"module"` // it is loaded
+	Module     bool         `json:"module"` // whether it is loaded
 	Configured bool         `json:"configured"`
 	Config     *configView  `json:"config,omitempty"`
 	Load       *loadView    `json:"load,omitempty"`
@@ -39,8 +39,8 @@ type peersSummary struct {
 
 func (p *program) statusCommand() *cli.Command {
 	return &cli.Command{
-		Name: "status", Usage: "is this host healthy, and if not, why",
-		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "check", Usage: "exit with status 5 if not"}},
+		Name: "status", Usage: "show whether this host is healthy, and if not, why",
+		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "check", Usage: "exit with status 5 if the host is not healthy"}},
 		Action: func(c *cli.Context) error {
 			if _, err := positional(c); err != nil {
 				return err
@@ -60,8 +60,8 @@ func (p *program) statusCommand() *cli.Command {
 	}
 }
 
-// readStatus asks the kernel for all that the screen shows. Without the
-// module there is still a view, besides the error.
+// readStatus reads everything that status shows from the kernel. Without the
+// module it returns a view as well as the error.
 func (p *program) readStatus(ctx context.Context) (statusView, error) {
 	k, err := p.Dial()
 	if err != nil {
@@ -111,7 +111,7 @@ func summarize(peers []dprnl.Peer) peersSummary {
 	return s
 }
 
-// problems says what keeps this host from its part in the cluster.
+// problems lists what keeps this host from taking part in the cluster.
 func problems(c dprnl.Config, v statusView, peers []dprnl.Peer) []string {
 	list := []string{}
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
@@ -119,16 +119,16 @@ func problems(c dprnl.Config, v statusView, peers []dprnl.Peer) []string {
 		add("this host has no address configured (dprctl apply)")
 	}
 	if v.Services == 0 {
-		add("there is no service: nothing is redirected (dprctl service add)")
+		add("no service is configured: nothing is redirected (dprctl service add)")
 	}
 	if c.State != dprnl.StateActive {
 		add("this host is %v: it gets no new connections (dprctl undrain)", c.State)
 	}
 	if c.Policy != dprnl.PolicyOff && v.Peers.Usable == 0 {
-		add("no peer can be chosen: every connection is served here")
+		add("no peer is usable: this host serves every connection")
 	}
 	if silent := silentPeers(peers, c.ReportMaxAge); silent != "" {
-		add("silent: %s", silent)
+		add("silent peers: %s", silent)
 	}
 	if full := uint64(c.MaxFlows) * fullPercent / 100; full > 0 && v.Flows >= full {
 		add("the routing table is nearly full: %d of %d flows", v.Flows, c.MaxFlows)
@@ -136,8 +136,8 @@ func problems(c dprnl.Config, v statusView, peers []dprnl.Peer) []string {
 	return list
 }
 
-// silentPeers names up to five peers whose report is too old. One that said it
-// was leaving may be silent.
+// silentPeers names up to five peers whose last report is too old. A leaving
+// peer may be silent.
 func silentPeers(peers []dprnl.Peer, maxAge time.Duration) string {
 	const most = 5
 	var names []string

@@ -38,12 +38,12 @@ func TestStatusHealthy(t *testing.T) {
 
 func TestStatusProblems(t *testing.T) {
 	for want, change := range map[string]func(*kernel){
-		"no address configured": func(k *kernel) { k.config.Address = netip.IPv4Unspecified() },
-		"there is no service":   func(k *kernel) { k.services = nil },
-		"this host is draining": func(k *kernel) { k.config.State = dprnl.StateDraining },
-		"no peer can be chosen": func(k *kernel) { k.peers[0].Usable = false },
-		"silent: 192.0.2.2 for": func(k *kernel) { k.peers[0].Age = 4 * time.Second },
-		"and 3 more":            silentPeersOf(8),
+		"no address configured":       func(k *kernel) { k.config.Address = netip.IPv4Unspecified() },
+		"no service is configured":    func(k *kernel) { k.services = nil },
+		"this host is draining":       func(k *kernel) { k.config.State = dprnl.StateDraining },
+		"no peer is usable":           func(k *kernel) { k.peers[0].Usable = false },
+		"silent peers: 192.0.2.2 for": func(k *kernel) { k.peers[0].Age = 4 * time.Second },
+		"and 3 more":                  silentPeersOf(8),
 	} {
 		k := healthy()
 		change(k)
@@ -130,7 +130,7 @@ func TestStatusCheckWithoutModule(t *testing.T) {
 
 // A mistake is told after the command's words, once.
 func TestMistakesBegin(t *testing.T) {
-	for line, want := range map[string]string{"policy x": "dprctl: policy: ", "x": "dprctl: there is no command"} {
+	for line, want := range map[string]string{"policy x": "dprctl: policy: ", "x": "dprctl: unknown command"} {
 		if r := dprctl(t, healthy(), line); !strings.HasPrefix(r.err, want) {
 			t.Errorf("%s: %q", line, r.err)
 		}

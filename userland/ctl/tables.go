@@ -18,13 +18,13 @@ func (p *program) peersCommand() *cli.Command {
 	weight := &numberValue[uint32]{min: 1, max: dprnl.MaxWeight}
 	return &cli.Command{
 		Name:   "peers",
-		Usage:  "the other hosts, by estimated load",
+		Usage:  "list the other hosts by estimated load",
 		Flags:  []cli.Flag{jsonFlag()},
 		Action: show(p, readPeers, writePeers),
 		Subcommands: []*cli.Command{
 			{
-				Name: "add", Usage: "accept a host's redirected packets", ArgsUsage: "ADDRESS",
-				Flags: []cli.Flag{&cli.GenericFlag{Name: "weight", Usage: "relative `CAPACITY`", Value: weight}},
+				Name: "add", Usage: "accept redirected packets from a host", ArgsUsage: "ADDRESS",
+				Flags: []cli.Flag{&cli.GenericFlag{Name: "weight", Usage: "relative `CAPACITY` of the host", Value: weight}},
 				Action: func(c *cli.Context) error {
 					args, err := positional(c, "ADDRESS")
 					if err != nil {
@@ -38,7 +38,7 @@ func (p *program) peersCommand() *cli.Command {
 				},
 			},
 			{
-				Name: "del", Usage: "redirect nothing new to a host until it reports again", ArgsUsage: "ADDRESS",
+				Name: "del", Usage: "stop redirecting new connections to a host until it reports again", ArgsUsage: "ADDRESS",
 				Flags: []cli.Flag{&cli.BoolFlag{Name: "dead", Usage: "forget the host and end its flows"}},
 				Action: func(c *cli.Context) error {
 					args, err := positional(c, "ADDRESS")
@@ -96,15 +96,15 @@ func (p *program) flowsCommand() *cli.Command {
 	state := wordValue[dprnl.FlowState, *dprnl.FlowState]{}
 	return &cli.Command{
 		Name:  "flows",
-		Usage: "the redirected connections",
+		Usage: "list the redirected connections",
 		Flags: []cli.Flag{
 			jsonFlag(),
-			&cli.GenericFlag{Name: "client", Usage: "only of the client with `ADDRESS`", Value: &client},
-			&cli.GenericFlag{Name: "client-port", Usage: "only of the client's `PORT`", Value: &clientPort},
-			&cli.GenericFlag{Name: "address", Usage: "only to this host's `ADDRESS`", Value: &address},
-			&cli.GenericFlag{Name: "port", Usage: "only to the service on `PORT`", Value: &port},
-			&cli.GenericFlag{Name: "peer", Usage: "only redirected to the peer with `ADDRESS`", Value: &peer},
-			&cli.GenericFlag{Name: "state", Usage: "only in state " + words(dprnl.FlowStateWords()), Value: &state},
+			&cli.GenericFlag{Name: "client", Usage: "only flows from the client `ADDRESS`", Value: &client},
+			&cli.GenericFlag{Name: "client-port", Usage: "only flows from the client `PORT`", Value: &clientPort},
+			&cli.GenericFlag{Name: "address", Usage: "only flows to this host's `ADDRESS`", Value: &address},
+			&cli.GenericFlag{Name: "port", Usage: "only flows to the service `PORT`", Value: &port},
+			&cli.GenericFlag{Name: "peer", Usage: "only flows redirected to the peer `ADDRESS`", Value: &peer},
+			&cli.GenericFlag{Name: "state", Usage: "only flows in state " + words(dprnl.FlowStateWords()), Value: &state},
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -115,7 +115,7 @@ func (p *program) flowsCommand() *cli.Command {
 			return p.kernel(c, func(ctx context.Context, k Kernel) error { return p.writeFlows(c, ctx, k, f) })
 		},
 		Subcommands: []*cli.Command{{
-			Name: "del", Usage: "forget a flow; the client's next packet is answered by a RST", ArgsUsage: "CLIENT:PORT ADDRESS:PORT",
+			Name: "del", Usage: "delete a flow; answer the client's next packet with a RST", ArgsUsage: "CLIENT:PORT ADDRESS:PORT",
 			Action: func(c *cli.Context) error {
 				args, err := positional(c, "CLIENT:PORT", "ADDRESS:PORT")
 				if err != nil {
@@ -134,8 +134,8 @@ func (p *program) flowsCommand() *cli.Command {
 	}
 }
 
-// writeFlows writes flows as they come. There may be millions, so columns
-// have fixed widths instead of fitting ones.
+// writeFlows writes flows as they arrive. There may be millions, so the columns
+// have fixed widths.
 func (p *program) writeFlows(c *cli.Context, ctx context.Context, k Kernel, f dprnl.FlowFilter) error {
 	const layout = "%-21s  %-21s  %-15s  %-11s  %10s  %10s\n"
 	w := bufio.NewWriterSize(p.Out, 64<<10)

@@ -24,10 +24,10 @@ const clearScreen = "\x1b[H\x1b[2J"
 func (p *program) topCommand() *cli.Command {
 	interval := &durationValue{value: time.Second, max: time.Hour}
 	return &cli.Command{
-		Name: "top", Usage: "who has which load, and connections and redirects per second; until interrupted",
+		Name: "top", Usage: "show the load of each host, and connections and redirects per second, until interrupted",
 		Flags: []cli.Flag{
 			jsonFlag(),
-			&cli.BoolFlag{Name: "once", Usage: "show one interval, then end"},
+			&cli.BoolFlag{Name: "once", Usage: "show one interval, then exit"},
 			&cli.GenericFlag{Name: "interval", Usage: "`TIME` between refreshes (default: 1s)", Value: interval},
 		},
 		Action: func(c *cli.Context) error {
@@ -37,7 +37,7 @@ func (p *program) topCommand() *cli.Command {
 			return p.kernel(c, func(ctx context.Context, k Kernel) error {
 				err := p.top(ctx, k, interval.value, c.Bool("once"), c.Bool("json"))
 				if errors.Is(err, context.Canceled) {
-					return nil // that is how it is ended
+					return nil // the user interrupted it
 				}
 				return err
 			})
@@ -45,7 +45,7 @@ func (p *program) topCommand() *cli.Command {
 	}
 }
 
-// top shows what changed from one sample to the next.
+// top shows the change from one sample to the next.
 func (p *program) top(ctx context.Context, k Kernel, interval time.Duration, once, asJSON bool) error {
 	before, err := readSample(ctx, k)
 	if err != nil {
@@ -106,12 +106,12 @@ type topView struct {
 	Hosts     []topHost    `json:"hosts"` // this one first
 }
 
-// ratesView are numbers per second.
+// ratesView holds rates per second.
 type ratesView struct {
-	Connections float64 `json:"connections"` // that came to this host from clients
+	Connections float64 `json:"connections"` // that arrived from clients
 	Served      float64 `json:"served"`      // of these, served here
 	Redirected  float64 `json:"redirected"`  // of these, handed to peers
-	Accepted    float64 `json:"accepted"`    // that peers handed to this host
+	Accepted    float64 `json:"accepted"`    // handed to this host by peers
 	TxPackets   float64 `json:"tx_packets"`
 	TxBytes     float64 `json:"tx_bytes"`
 	RxPackets   float64 `json:"rx_packets"`
@@ -186,7 +186,8 @@ func topHosts(before, now sample, elapsed time.Duration) []topHost {
 	return hosts
 }
 
-// growth is by how much a counter grew, all of it if it began anew.
+// growth returns by how much a counter grew. A counter that fell was reset, and
+// grew by its whole value.
 func growth(before, now uint64) uint64 {
 	if now < before {
 		return now
@@ -201,8 +202,8 @@ func perSecond(n uint64, d time.Duration) float64 {
 	return float64(n) / d.Seconds()
 }
 
-// writeTop writes a refresh in one piece. A terminal's screen is cleared
-// before; elsewhere an empty line ends it.
+// writeTop writes a refresh in one piece. It clears a terminal's screen first;
+// elsewhere it ends the refresh with an empty line.
 func (p *program) writeTop(v topView, asJSON bool) error {
 	var b bytes.Buffer
 	if asJSON {
@@ -227,7 +228,7 @@ func (p *program) writeTop(v topView, asJSON bool) error {
 func formatTop(b io.Writer, v topView) {
 	r := v.Rates
 	fmt.Fprintf(b, "%s  policy %v, serves below load %s; flows %d, %d live\n", v.Time.Format("15:04:05"), v.Policy, dprnl.FormatMaxLoad(uint64(v.MaxLoad)), v.Flows, v.FlowsLive)
-	fmt.Fprintf(b, "connections/s: %.1f came, %.1f served here, %.1f redirected, %.1f accepted from peers\n",
+	fmt.Fprintf(b, "connections/s: %.1f arrived, %.1f served here, %.1f redirected, %.1f accepted from peers\n",
 		r.Connections, r.Served, r.Redirected, r.Accepted)
 	fmt.Fprintf(b, "to peers/s: %.0f packets, %.1f kB; from peers/s: %.0f packets, %.1f kB\n\n",
 		r.TxPackets, r.TxBytes/1000, r.RxPackets, r.RxBytes/1000)

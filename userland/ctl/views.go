@@ -11,7 +11,7 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// The views are what JSON output is made of.
+// The views define the JSON output.
 
 type configView struct {
 	Configured   bool           `json:"configured"`
@@ -76,7 +76,7 @@ func configured(c dprnl.Config) bool { return c.Address.IsValid() && !c.Address.
 
 type serviceView struct {
 	Port    uint16     `json:"port"`
-	Address netip.Addr `json:"address"` // 0.0.0.0: all of this host
+	Address netip.Addr `json:"address"` // 0.0.0.0: all addresses of this host
 }
 
 func viewService(s dprnl.Service) serviceView {
@@ -116,7 +116,7 @@ type peerView struct {
 	Sockets     uint32      `json:"sockets"`
 	Load        uint64      `json:"load"`
 	Estimate    uint64      `json:"estimate"`
-	Age         *int64      `json:"age_ms"` // null: it never reported
+	Age         *int64      `json:"age_ms"` // null: never reported
 	Usable      bool        `json:"usable"`
 	Listed      bool        `json:"listed"`
 	Flows       uint32      `json:"flows"`

@@ -55,14 +55,14 @@ func (p *program) zoneCommand() *cli.Command {
 	return &cli.Command{
 		Name: "zone", Usage: "write a DNS zone with the addresses of the live hosts", ArgsUsage: "NAME",
 		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "host", Usage: "a `NAME` in the zone that has the addresses, may be repeated (default: the zone's own name)"},
-			&cli.GenericFlag{Name: "ttl", Usage: "`TIME` that others may remember the answer (default: 5s)", Value: &f.ttl},
-			&cli.StringSliceFlag{Name: "ns", Usage: "a `SERVER[=ADDRESS]` of the zone, may be repeated (default: ns with this host's address)"},
-			&cli.StringFlag{Name: "hostmaster", Usage: "mail address as a DNS `NAME`", Value: "hostmaster"},
-			&cli.GenericFlag{Name: "order", Usage: "of the addresses: `address|rotate`, the latter begins with another each time (default: address)", Value: &f.order},
-			&cli.StringFlag{Name: "output", Usage: "write to `FILE`, in one step and only if the zone changed"},
-			&cli.StringFlag{Name: "reload-command", Usage: "run `COMMAND` by sh after the file changed"},
-			&cli.GenericFlag{Name: "every", Usage: "look again every `TIME`, until interrupted", Value: &f.every},
+			&cli.StringSliceFlag{Name: "host", Usage: "publish the addresses under this `NAME` in the zone; may be repeated (default: the zone's own name)"},
+			&cli.GenericFlag{Name: "ttl", Usage: "let resolvers cache answers for `TIME` (default: 5s)", Value: &f.ttl},
+			&cli.StringSliceFlag{Name: "ns", Usage: "name server `SERVER[=ADDRESS]` of the zone; may be repeated (default: ns with this host's address)"},
+			&cli.StringFlag{Name: "hostmaster", Usage: "hostmaster's mail address, written as a DNS `NAME`", Value: "hostmaster"},
+			&cli.GenericFlag{Name: "order", Usage: "order of the addresses: `address|rotate`; rotate starts with another address each time (default: address)", Value: &f.order},
+			&cli.StringFlag{Name: "output", Usage: "write to `FILE`, atomically and only if the zone changed"},
+			&cli.StringFlag{Name: "reload-command", Usage: "run `COMMAND` with sh after the file changes"},
+			&cli.GenericFlag{Name: "every", Usage: "repeat every `TIME`, until interrupted", Value: &f.every},
 			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -85,7 +85,8 @@ func (p *program) zoneCommand() *cli.Command {
 	}
 }
 
-// zone makes the zone that the flags describe; servers have no addresses yet.
+// zone builds the zone that the flags describe. Its servers have no addresses
+// yet.
 func (f *zoneFlags) zone(c *cli.Context, name string) (*zone.Zone, error) {
 	origin, err := zone.Qualify(name, "")
 	if err != nil {
@@ -131,7 +132,7 @@ func nameServer(s, origin string) (zone.NameServer, error) {
 	}
 	inside := strings.HasSuffix(server.Name, "."+origin) || server.Name == origin
 	if inside != given {
-		return server, fmt.Errorf("%q: a server inside the zone needs its address, as NAME=ADDRESS, and one outside has none", s)
+		return server, fmt.Errorf("%q: a server inside the zone needs an address (NAME=ADDRESS); one outside must not have one", s)
 	}
 	if given {
 		if server.Address, err = netip.ParseAddr(address); err != nil || !server.Address.Is4() {
@@ -141,12 +142,12 @@ func nameServer(s, origin string) (zone.NameServer, error) {
 	return server, nil
 }
 
-// A zoneWriter writes a zone whenever it changed.
+// A zoneWriter writes a zone whenever it changes.
 type zoneWriter struct {
 	*program
 	c       *cli.Context
 	zone    *zone.Zone
-	path    string // empty: to Out
+	path    string // empty: write to Out
 	command string
 	pending bool // the command has not succeeded since the file changed
 }
@@ -157,7 +158,7 @@ type zoneView struct {
 	Addresses []netip.Addr `json:"addresses"`
 }
 
-// once writes the zone of this moment.
+// once writes the current zone.
 func (w *zoneWriter) once(ctx context.Context, k Kernel) error {
 	config, err := k.Config(ctx)
 	if err != nil {
@@ -189,15 +190,15 @@ func (w *zoneWriter) once(ctx context.Context, k Kernel) error {
 	}
 	w.pending = w.pending || changed
 	if changed {
-		if err := w.tell(zoneView{z.Name, serial, hosts}); err != nil {
+		if err := w.notify(zoneView{z.Name, serial, hosts}); err != nil {
 			return err
 		}
 	}
 	return w.reload(ctx)
 }
 
-// tell writes a line about a file that changed.
-func (w *zoneWriter) tell(v zoneView) error {
+// notify writes a line about a file that changed.
+func (w *zoneWriter) notify(v zoneView) error {
 	var err error
 	if w.c.Bool("json") {
 		err = json.NewEncoder(w.Out).Encode(v)
@@ -210,7 +211,7 @@ func (w *zoneWriter) tell(v zoneView) error {
 	return nil
 }
 
-// show writes the zone itself, or what JSON says of it, to Out.
+// show writes the zone itself, or its JSON summary, to Out.
 func (w *zoneWriter) show(z *zone.Zone, hosts []netip.Addr) error {
 	serial := uint32(w.Now().Unix())
 	v := zoneView{z.Name, serial, hosts}
@@ -232,21 +233,21 @@ func (w *zoneWriter) reload(ctx context.Context) error {
 	return nil
 }
 
-// loop writes the zone again and again. Trouble leaves the last zone in place
-// and is told once, until it is another.
+// loop writes the zone again and again. An error leaves the last zone in place
+// and is reported once, until a different one occurs.
 func (w *zoneWriter) loop(ctx context.Context, every time.Duration) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	said := ""
+	reported := ""
 	for {
 		err := w.kernel(w.c, w.once)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
-			said = ""
-		case err.Error() != said:
-			said = err.Error()
+			reported = ""
+		case err.Error() != reported:
+			reported = err.Error()
 			fmt.Fprintf(w.Err, "dprctl: zone: %v\n", err)
 		}
 		select {

@@ -169,7 +169,7 @@ func TestReports(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	k.reportsErr = syscall.ECONNREFUSED
-	if r := dprctl(t, k, "reports --config "+path); r.status != ExitFailure || !strings.Contains(r.err, "dpr-receive does not run") {
+	if r := dprctl(t, k, "reports --config "+path); r.status != ExitFailure || !strings.Contains(r.err, "dpr-receive is not running") {
 		t.Errorf("%+v", r)
 	}
 }
