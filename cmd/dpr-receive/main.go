@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Command dpr-receive takes the reports of the other hosts of the cluster and
-// keeps the kernel's load table.
+// Command dpr-receive receives the load reports of the other hosts of the cluster
+// and updates the kernel's load table.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 func main() {
 	os.Exit(daemon.Main(daemon.Program{
 		Name:  "dpr-receive",
-		About: "takes the other hosts' load reports and keeps the kernel's load table",
+		About: "receives the other hosts' load reports and updates the kernel's load table",
 		New:   service,
 	}, os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -38,9 +38,9 @@ func service(c *config.Config, log *slog.Logger) (daemon.Service, error) {
 		Now:    time.Now,
 		Log:    log,
 	}
-	// The socket belongs to the process that has the memory.
+	// The process that owns the memory also owns the socket.
 	if o.Memory, err = report.OpenMemory(c.MemoryPath()); err != nil {
-		log.Warn("reports are not remembered: after a start only those count that were sent since", "error", err)
+		log.Warn("cannot store accepted reports: after a restart, only reports sent since then are accepted", "error", err)
 	} else {
 		o.Socket = c.CountsPath()
 	}

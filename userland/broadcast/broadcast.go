@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-// Package broadcast is the work of dpr-broadcast: once a period it reads this
-// host's load and state from the kernel and sends a report of them to every
-// configured network. When the host's state changes it does so at once: a host
-// that is to be drained or to leave is out of the others' choice before the
-// next period. Ended while the host drains or leaves it says so once more;
-// ended while the host is active it says nothing, for it may only be restarted.
+// Package broadcast implements dpr-broadcast. Once a period it reads this host's
+// load and state from the kernel and sends them in a report to every configured
+// network. When the host's state changes it sends a report immediately, so that
+// peers stop choosing a draining or leaving host before the next period. When it
+// is stopped while the host drains or leaves, it sends a last report; while the
+// host is active it sends none, because it may only be restarting.
 //
-// It keeps no state that matters: killed and started again, it sends the next
+// It keeps no state that matters: after a kill and a restart it sends the next
 // report, whose sequence number comes from the kernel's boot time clock.
 package broadcast
 
@@ -27,14 +27,14 @@ import (
 	"dpr/userland/report"
 )
 
-// A Kernel is what a broadcaster needs of dprnl.Client.
+// A Kernel is the part of dprnl.Client that a broadcaster uses.
 type Kernel interface {
 	Config(context.Context) (dprnl.Config, error)
 	Load(context.Context) (dprnl.Load, error)
 	Close() error
 }
 
-// An EventSource is what a broadcaster needs of dprnl.Events.
+// An EventSource is the part of dprnl.Events that a broadcaster uses.
 type EventSource interface {
 	All(context.Context) iter.Seq2[dprnl.Event, error]
 	Close() error
@@ -46,27 +46,27 @@ type Sender interface {
 	Close() error
 }
 
-// Options are what a broadcaster works with.
+// Options configure a broadcaster.
 type Options struct {
 	Config *config.Config
 	Dial   func() (Kernel, error)
-	// Events subscribes to the kernel's events. Without them, nil, a change of
-	// state is announced at the next period.
+	// Events subscribes to the kernel's events. If it is nil, a change of state
+	// is announced at the next period.
 	Events func() (EventSource, error)
-	// Open opens a network for datagrams from the address host.
+	// Open opens a network for sending datagrams from the address host.
 	Open func(n config.Network, port uint16, host netip.Addr) (Sender, error)
 	Boot report.BootID
-	// Sequence returns the sequence number of a report sent now; it must grow
-	// for as long as the boot id stays.
+	// Sequence returns the sequence number of a report sent now. It must grow
+	// as long as the boot id stays the same.
 	Sequence func() (uint64, error)
 	Now      func() time.Time
 	Log      *slog.Logger
 }
 
 const (
-	logEvery    = 10 * time.Second // the same trouble is logged once per
+	logEvery    = 10 * time.Second // log the same problem at most once per
 	resubscribe = time.Second      // between attempts to subscribe to events
-	lastWord    = time.Second      // for the report that is sent when it ends
+	lastReport  = time.Second      // time limit for the report sent when it stops
 )
 
 // A Broadcaster sends reports. It implements daemon.Service.
@@ -75,35 +75,36 @@ type Broadcaster struct {
 	log     *daemon.Limited
 	link    *daemon.Link[Kernel]
 	config  atomic.Pointer[config.Config]
-	current *config.Config // what the networks below were made of
+	current *config.Config // the configuration of nets
 	host    netip.Addr
 	nets    []*network
-	state   dprnl.State // of the last report
+	state   dprnl.State // in the last report
 	last    uint64      // sequence number of the last report
 }
 
-// A network is a place to send to, open or not.
+// A network is a destination of reports. Its sender is nil until it is opened.
 type network struct {
 	config.Network
 	sender Sender
 }
 
-// New makes a broadcaster; the error is one of the configuration.
+// New returns a broadcaster. An error means that the configuration is wrong.
 func New(o Options) (*Broadcaster, error) {
 	if len(o.Config.Report.Networks) == 0 {
-		return nil, errors.New("there is no report.network to send reports to")
+		return nil, errors.New("no report.network is configured: nowhere to send reports")
 	}
 	b := &Broadcaster{o: o, log: daemon.NewLimited(o.Log, logEvery), link: daemon.NewLink(o.Dial)}
 	b.config.Store(o.Config)
 	return b, nil
 }
 
-// Reload gives it another configuration, which holds from the next period on.
+// Reload replaces the configuration from the next period on.
 func (b *Broadcaster) Reload(c *config.Config) { b.config.Store(c) }
 
-// Run sends a report at once, then each period and when the host's state
-// changes, until ctx is done. The ticker keeps to the period however long a report takes, and drops what it
-// cannot keep up with. Only the lack of the right ends it otherwise.
+// Run sends a report immediately, then each period and when the host's state
+// changes, until ctx is done. The ticker keeps the period however long a report
+// takes, and drops ticks that it cannot keep up with. The only error that ends
+// Run is dprnl.ErrNoRight.
 func (b *Broadcaster) Run(ctx context.Context, ready, alive func()) error {
 	defer b.close()
 	defer b.link.Close()
@@ -138,21 +139,21 @@ func (b *Broadcaster) Run(ctx context.Context, ready, alive func()) error {
 	}
 }
 
-// part says once more that the host drains or leaves, if it does.
+// part sends a last report if the host drains or leaves.
 func (b *Broadcaster) part(ctx context.Context) {
 	if b.state == dprnl.StateActive {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastReport)
 	defer cancel()
-	_ = b.beat(ctx) // it has logged what went wrong
+	_ = b.beat(ctx) // beat has logged the error
 }
 
-// announce sends a report if the host's state is not what the last one said.
+// announce sends a report if the host's state differs from the last report.
 func (b *Broadcaster) announce(ctx context.Context) error {
 	k, err := b.link.Get()
 	if err != nil {
-		return nil // the next period tells
+		return nil // the next period logs it
 	}
 	c, err := k.Config(ctx)
 	if err != nil {
@@ -164,14 +165,14 @@ func (b *Broadcaster) announce(ctx context.Context) error {
 	return b.beat(ctx)
 }
 
-// beat sends one report to all networks. Trouble is logged and, but for the
-// caller's interest, no reason to stop: the next period tries again.
+// beat sends one report to all networks. It logs errors; the returned error is
+// for information, since the next period tries again.
 func (b *Broadcaster) beat(ctx context.Context) error {
 	c := b.config.Load()
 	r, err := b.report(ctx, c)
 	if err != nil {
 		if ctx.Err() == nil {
-			b.log.Log(slog.LevelWarn, "kernel", "no report is sent", "error", err)
+			b.log.Log(slog.LevelWarn, "kernel", "no report sent", "error", err)
 		}
 		return err
 	}
@@ -181,23 +182,23 @@ func (b *Broadcaster) beat(ctx context.Context) error {
 	}
 	datagram, err := r.Append(nil, key)
 	if err != nil {
-		b.log.Log(slog.LevelError, "encode", "no report is sent", "error", err)
+		b.log.Log(slog.LevelError, "encode", "no report sent", "error", err)
 		return err
 	}
 	b.prepare(c, r.Host)
 	for _, n := range b.nets {
 		if err := b.send(n, datagram); err != nil {
-			b.log.Log(slog.LevelWarn, "network "+n.String(), "a network gets no report", "network", n.String(), "error", err)
+			b.log.Log(slog.LevelWarn, "network "+n.String(), "sending to a network failed", "network", n.String(), "error", err)
 		}
 	}
 	if b.state != r.State {
 		b.state = r.State
-		b.o.Log.Info("this host's state is announced", "state", r.State.String())
+		b.o.Log.Info("announced this host's state", "state", r.State.String())
 	}
 	return nil
 }
 
-// report reads from the kernel what this host says of itself.
+// report builds this host's report from the kernel's data.
 func (b *Broadcaster) report(ctx context.Context, c *config.Config) (*report.Report, error) {
 	k, err := b.link.Get()
 	if err != nil {
@@ -208,7 +209,7 @@ func (b *Broadcaster) report(ctx context.Context, c *config.Config) (*report.Rep
 		return nil, b.link.Note(err)
 	}
 	if !kc.Address.IsValid() || kc.Address.IsUnspecified() {
-		return nil, errors.New("the kernel has no address of this host (dprctl apply)")
+		return nil, errors.New("the kernel has no address for this host (dprctl apply)")
 	}
 	load, err := k.Load(ctx)
 	if err != nil {
@@ -231,8 +232,8 @@ func (b *Broadcaster) report(ctx context.Context, c *config.Config) (*report.Rep
 	}, nil
 }
 
-// prepare makes the list of networks anew when the configuration or this
-// host's address changed.
+// prepare rebuilds the list of networks when the configuration or this host's
+// address has changed.
 func (b *Broadcaster) prepare(c *config.Config, host netip.Addr) {
 	if b.current == c && b.host == host {
 		return
@@ -244,8 +245,8 @@ func (b *Broadcaster) prepare(c *config.Config, host netip.Addr) {
 	}
 }
 
-// send sends to one network, which is opened if need be and closed on an
-// error, for its interface may have been replaced.
+// send sends to one network. It opens the network if necessary, and closes it
+// on an error because its interface may have been replaced.
 func (b *Broadcaster) send(n *network, datagram []byte) error {
 	if n.sender == nil {
 		s, err := b.o.Open(n.Network, b.current.Report.Port, b.host)

@@ -106,7 +106,7 @@ func TestEveryOperationFails(t *testing.T) {
 			if operation == "sequence" && !strings.Contains(got.Error(), "boot time clock") {
 				t.Errorf("%v", got)
 			}
-			if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "no report is sent") {
+			if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "no report sent") {
 				t.Errorf("%s: log %s", operation, log)
 			}
 			closed := 0
@@ -134,9 +134,9 @@ func TestEndIsNotLogged(t *testing.T) {
 // A kernel without an address, or with values that cannot be sent, is told of.
 func TestReasonsForNoReport(t *testing.T) {
 	for want, change := range map[string]func(*kernel){
-		"the kernel has no address of this host":       func(k *kernel) { k.config.Address = netip.IPv4Unspecified() },
-		"the kernel has no address of this host (dprc": func(k *kernel) { k.config.Address = netip.Addr{} },
-		"CPU utilisation 1001":                         func(k *kernel) { k.load.CPU = 1001 },
+		"the kernel has no address for this host":       func(k *kernel) { k.config.Address = netip.IPv4Unspecified() },
+		"the kernel has no address for this host (dprc": func(k *kernel) { k.config.Address = netip.Addr{} },
+		"CPU utilisation 1001":                          func(k *kernel) { k.load.CPU = 1001 },
 	} {
 		b, k, _, log := logged(t)
 		change(k)
@@ -190,7 +190,7 @@ func TestNetworksFail(t *testing.T) {
 	if err := b.beat(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"a network gets no report", "network=" + netA, "no such device", "network=" + netB, "network is down"} {
+	for _, want := range []string{"sending to a network failed", "network=" + netA, "no such device", "network=" + netB, "network is down"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("no %q in %s", want, log)
 		}
@@ -258,7 +258,7 @@ func TestAnnounce(t *testing.T) {
 	if err := b.beat(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(log.String(), "this host's state is announced") || !strings.Contains(log.String(), "state=draining") {
+	if !strings.Contains(log.String(), "announced this host's state") || !strings.Contains(log.String(), "state=draining") {
 		t.Errorf("log %s", log)
 	}
 	if err := b.announce(t.Context()); err != nil || n.count(netA) != 1 {
@@ -268,10 +268,10 @@ func TestAnnounce(t *testing.T) {
 	if err := b.announce(t.Context()); err != nil || n.count(netA) != 2 {
 		t.Errorf("%v, %d reports", err, n.count(netA))
 	}
-	if got := strings.Count(log.String(), "is announced"); got != 2 {
+	if got := strings.Count(log.String(), "announced this host's state"); got != 2 {
 		t.Errorf("announced %d times", got)
 	}
-	if err := b.beat(t.Context()); err != nil || strings.Count(log.String(), "is announced") != 2 {
+	if err := b.beat(t.Context()); err != nil || strings.Count(log.String(), "announced this host's state") != 2 {
 		t.Errorf("a state that stays is announced: %s", log)
 	}
 	k.setState(dprnl.StateLeaving)
@@ -450,7 +450,7 @@ func TestWatchLogs(t *testing.T) {
 		<-tried
 		<-tried // the first was dealt with
 		cancel()
-		if got := strings.Contains(log.String(), "with the next period only"); got != tt.want {
+		if got := strings.Contains(log.String(), "only at the next period"); got != tt.want {
 			t.Errorf("%s: log %s", name, log)
 		}
 	}

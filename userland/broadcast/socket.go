@@ -23,14 +23,14 @@ type socket struct {
 	to   net.Addr
 }
 
-// Open opens a network for datagrams from the address host, which receivers
-// compare with what the report says. Multicasts leave by the network's
-// interface and are not looped back to this host.
+// Open opens a network for sending datagrams from the address host, which
+// receivers compare with the address in the report. Multicasts leave through the
+// network's interface and are not looped back to this host.
 func Open(n config.Network, port uint16, host netip.Addr) (Sender, error) {
 	var lc net.ListenConfig
 	conn, err := lc.ListenPacket(context.Background(), "udp4", netip.AddrPortFrom(host, 0).String())
 	if err != nil {
-		return nil, fmt.Errorf("opening a socket with address %v: %w", host, err)
+		return nil, fmt.Errorf("opening a UDP socket on %v: %w", host, err)
 	}
 	if n.Unicast.IsValid() {
 		return &socket{conn, net.UDPAddrFromAddrPort(n.Unicast)}, nil
@@ -48,7 +48,7 @@ func multicast(p *ipv4.PacketConn, n config.Network) error {
 		return fmt.Errorf("interface %s: %w", n.Interface, err)
 	}
 	if err := p.SetMulticastInterface(ifi); err != nil {
-		return fmt.Errorf("multicasting over interface %s: %w", n.Interface, err)
+		return fmt.Errorf("setting the multicast interface to %s: %w", n.Interface, err)
 	}
 	if err := p.SetMulticastTTL(n.TTL); err != nil {
 		return fmt.Errorf("setting the multicast TTL to %d: %w", n.TTL, err)
@@ -75,8 +75,8 @@ func BootID() (report.BootID, error) {
 	return report.ParseBootID(strings.TrimSpace(string(text)))
 }
 
-// BootClock returns the nanoseconds since boot, with those of suspension.
-// Within a boot it only grows, also from one process to the next.
+// BootClock returns the nanoseconds since boot, including suspended time. It
+// only grows within a boot, even from one process to the next.
 func BootClock() (uint64, error) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {

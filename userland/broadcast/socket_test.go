@@ -29,9 +29,9 @@ func TestOpenFails(t *testing.T) {
 		n    config.Network
 		host netip.Addr
 	}{
-		"opening a socket with address 192.0.2.1": {config.Network{Unicast: netip.MustParseAddrPort("127.0.0.1:9")}, host},
-		"interface none0: ":                       {config.Network{Interface: "none0", Group: group, TTL: 1}, loopback},
-		"setting the multicast TTL to 300: ":      {config.Network{Interface: "lo", Group: group, TTL: 300}, loopback},
+		"opening a UDP socket on 192.0.2.1":  {config.Network{Unicast: netip.MustParseAddrPort("127.0.0.1:9")}, host},
+		"interface none0: ":                  {config.Network{Interface: "none0", Group: group, TTL: 1}, loopback},
+		"setting the multicast TTL to 300: ": {config.Network{Interface: "lo", Group: group, TTL: 300}, loopback},
 	} {
 		s, err := Open(tt.n, 7743, tt.host)
 		if err == nil || s != nil || !strings.HasPrefix(err.Error(), want) {

@@ -11,14 +11,14 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// watch tells when the kernel's configuration may have changed, until ctx is
-// done. Changes that come before the last was looked at are one.
+// watch signals that the kernel's configuration may have changed, until ctx is
+// done. Changes before the receiver looks are merged into one signal.
 func (b *Broadcaster) watch(ctx context.Context) <-chan struct{} {
 	changed := make(chan struct{}, 1)
 	if b.o.Events == nil {
 		return changed
 	}
-	tell := func() {
+	notify := func() {
 		select {
 		case changed <- struct{}{}:
 		default:
@@ -26,11 +26,11 @@ func (b *Broadcaster) watch(ctx context.Context) <-chan struct{} {
 	}
 	go func() {
 		for ctx.Err() == nil {
-			err := b.events(ctx, tell)
-			// Without the module there are no events, and the main loop
-			// has said so.
+			err := b.events(ctx, notify)
+			// Without the module there are no events, and the main loop has
+			// already logged that.
 			if err != nil && ctx.Err() == nil && !errors.Is(err, dprnl.ErrNotLoaded) {
-				b.log.Log(slog.LevelWarn, "events", "a change of state is announced with the next period only", "error", err)
+				b.log.Log(slog.LevelWarn, "events", "no kernel events: state changes are announced only at the next period", "error", err)
 			}
 			select {
 			case <-ctx.Done():
@@ -41,23 +41,23 @@ func (b *Broadcaster) watch(ctx context.Context) <-chan struct{} {
 	return changed
 }
 
-// events subscribes once and calls tell for what concerns the configuration,
-// until the subscription ends.
-func (b *Broadcaster) events(ctx context.Context, tell func()) error {
+// events subscribes once and calls notify for each event that may concern the
+// configuration, until the subscription ends.
+func (b *Broadcaster) events(ctx context.Context, notify func()) error {
 	source, err := b.o.Events()
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	tell() // it may have changed before
+	notify() // the configuration may have changed before
 	for ev, err := range source.All(ctx) {
 		switch {
 		case errors.Is(err, dprnl.ErrEventsLost):
-			tell()
+			notify()
 		case err != nil:
 			return err
 		case ev.Type == dprnl.EventConfig:
-			tell()
+			notify()
 		}
 	}
 	return nil

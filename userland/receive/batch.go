@@ -16,7 +16,7 @@ import (
 	"dpr/userland/report"
 )
 
-// step handles the datagrams that have come, or the second without any.
+// step handles the next batch of datagrams, and maintenance when it is due.
 func (r *Receiver) step(ctx context.Context) error {
 	if now := time.Now(); !now.Before(r.due) {
 		r.due = now.Add(maintainEvery)
@@ -30,7 +30,7 @@ func (r *Receiver) step(ctx context.Context) error {
 	}
 	if err != nil {
 		r.log.Log(slog.LevelWarn, "read", "receiving failed", "error", err)
-		// The socket may fail at once and for ever; the pause bounds the work.
+		// The socket may fail immediately every time; the pause limits the load.
 		sleep(ctx, 100*time.Millisecond)
 		return nil
 	}
@@ -41,7 +41,7 @@ func (r *Receiver) step(ctx context.Context) error {
 	return err
 }
 
-// handle judges datagrams and tells the kernel of them.
+// handle verifies datagrams and passes the reports to the kernel.
 func (r *Receiver) handle(ctx context.Context, batch []Datagram) error {
 	var list []report.Report
 	for _, d := range batch {
@@ -53,13 +53,13 @@ func (r *Receiver) handle(ctx context.Context, batch []Datagram) error {
 		return nil
 	}
 	if r.o.Memory != nil && r.o.Memory.Err() != nil {
-		r.log.Log(slog.LevelWarn, "memory", "reports are not remembered", "error", r.o.Memory.Err())
+		r.log.Log(slog.LevelWarn, "memory", "cannot store accepted reports", "error", r.o.Memory.Err())
 	}
-	return r.tell(ctx, list)
+	return r.notify(ctx, list)
 }
 
-// judge returns the report that a datagram holds, if it is one of a peer, and
-// counts and logs the others.
+// judge returns the report in a datagram if it is valid and a peer's. It counts
+// and logs all others.
 func (r *Receiver) judge(datagram []byte, sender netip.Addr) (report.Report, bool) {
 	if sender == r.host {
 		r.own(datagram, sender)
@@ -75,8 +75,8 @@ func (r *Receiver) judge(datagram []byte, sender netip.Addr) (report.Report, boo
 	return rep, true
 }
 
-// tell gives reports to the kernel, in their order.
-func (r *Receiver) tell(ctx context.Context, list []report.Report) error {
+// notify passes reports to the kernel in order.
+func (r *Receiver) notify(ctx context.Context, list []report.Report) error {
 	var worst error
 	note := func(host netip.Addr, err error) {
 		if err == nil {
@@ -85,7 +85,7 @@ func (r *Receiver) tell(ctx context.Context, list []report.Report) error {
 		}
 		r.counts.add(reasonKernel)
 		if ctx.Err() == nil {
-			r.log.Log(slog.LevelWarn, "kernel", "the kernel did not take a report", "peer", host, "error", err)
+			r.log.Log(slog.LevelWarn, "kernel", "cannot pass a report to the kernel", "peer", host, "error", err)
 		}
 		if worst == nil || errors.Is(err, dprnl.ErrNoRight) {
 			worst = err
@@ -109,8 +109,8 @@ func (r *Receiver) tell(ctx context.Context, list []report.Report) error {
 	return worst
 }
 
-// update gives the kernel reports of hosts that stay, and returns an error for
-// each.
+// update passes reports of hosts that are not leaving to the kernel, and returns
+// one error for each.
 func (r *Receiver) update(ctx context.Context, list []report.Report) []error {
 	errs := make([]error, len(list))
 	if len(list) == 0 {
@@ -139,10 +139,10 @@ func update(rep *report.Report) dprnl.PeerUpdate {
 	return dprnl.PeerUpdate{Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight}
 }
 
-// leave takes a host that is leaving out of the load table at its first word.
-// It stays known, so that its flows and ours to it go on, and what else it
-// says while it leaves changes nothing: from then on its silence counts, and
-// dpr-cleanup finds out when it is gone.
+// leave removes a leaving host from the load table at its first report that says
+// so. The host stays known, so that flows in both directions continue. Its later
+// leaving reports change nothing: the kernel sees it as silent, and dpr-cleanup
+// finds out when it is gone.
 func (r *Receiver) leave(ctx context.Context, rep *report.Report) error {
 	if r.left[rep.Host] {
 		return nil
@@ -158,9 +158,9 @@ func (r *Receiver) leave(ctx context.Context, rep *report.Report) error {
 		return r.link.Note(err)
 	}
 	if len(r.left) >= dprnl.MaxPeers {
-		clear(r.left) // they are taken out once more
+		clear(r.left) // their next reports remove them again
 	}
 	r.left[rep.Host] = true
-	r.o.Log.Info("a peer is leaving and gets no new connections", "peer", rep.Host)
+	r.o.Log.Info("peer is leaving; it gets no new connections", "peer", rep.Host)
 	return nil
 }

@@ -8,17 +8,17 @@ import (
 	"dpr/userland/report"
 )
 
-// What becomes of a datagram besides the refusals of package report.
+// The fates of a datagram besides the refusals of package report.
 const (
-	Accepted      = "accepted"    // and the kernel took it
+	Accepted      = "accepted"    // and passed to the kernel
 	Own           = "own"         // this host's own report
-	reasonAddress = "own_address" // another host's, with this host's address
-	reasonKernel  = "kernel"      // the kernel did not take it
+	reasonAddress = "own_address" // from another host with this host's address
+	reasonKernel  = "kernel"      // the kernel did not accept it
 	reasonOther   = "other"
 )
 
-// Counts counts what became of datagrams, by reason. The set of reasons is
-// fixed, so that it can be read while it grows.
+// Counts counts datagrams by their fate. The set of names is fixed, so the
+// counts can be read while they grow.
 type Counts struct {
 	names  []string
 	values map[string]*atomic.Uint64
@@ -41,28 +41,28 @@ func (c *Counts) add(name string) {
 	c.values[reasonOther].Add(1)
 }
 
-// Names returns all reasons: "accepted", "own", "own_address", "kernel",
+// Names returns all names: "accepted", "own", "own_address", "kernel",
 // "other" and those of report.Reasons.
 func (c *Counts) Names() []string { return c.names }
 
-// Explain returns what a name of Names means, "" for another.
+// Explain returns the meaning of a name of Names, "" for any other.
 func Explain(name string) string {
 	switch name {
 	case Accepted:
-		return "taken over by the kernel"
+		return "accepted and passed to the kernel"
 	case Own:
-		return "this host's own"
+		return "this host's own report"
 	case reasonAddress:
-		return "from another host that has this host's address"
+		return "sent by another host with this host's address"
 	case reasonKernel:
-		return "right, but the kernel did not take it"
+		return "valid, but the kernel did not accept it"
 	case reasonOther:
 		return "refused for a reason without a counter"
 	}
 	return report.Explain(name)
 }
 
-// Get returns one count, 0 for a name that is none of Names.
+// Get returns one count, or 0 for a name that is not in Names.
 func (c *Counts) Get(name string) uint64 {
 	if v := c.values[name]; v != nil {
 		return v.Load()
@@ -78,7 +78,7 @@ func (c *Counts) total() uint64 {
 	return n
 }
 
-// attrs are the counts above 0 for the log.
+// attrs returns the counts above 0 as log attributes.
 func (c *Counts) attrs() []any {
 	var attrs []any
 	for _, n := range c.names {

@@ -148,7 +148,7 @@ func TestEveryOperationFails(t *testing.T) {
 			if !errors.Is(got, err) || r.counts.Get("kernel") != 1 || r.counts.Get("accepted") != 0 {
 				t.Errorf("%s: %v, counts %v", operation, got, r.counts.attrs())
 			}
-			if !strings.Contains(log.String(), "the kernel did not take a report") || !strings.Contains(log.String(), "peer=192.0.2.2") {
+			if !strings.Contains(log.String(), "cannot pass a report to the kernel") || !strings.Contains(log.String(), "peer=192.0.2.2") {
 				t.Errorf("%s: log %s", operation, log)
 			}
 			closed := 0
@@ -169,7 +169,7 @@ func TestEveryOperationFails(t *testing.T) {
 				r, _ = New(o)
 				r.source, r.current = s, r.config.Load()
 			}
-			if got := r.maintain(t.Context()); !errors.Is(got, err) || !strings.Contains(log.String(), "the kernel is not ready") {
+			if got := r.maintain(t.Context()); !errors.Is(got, err) || !strings.Contains(log.String(), "kernel is not ready") {
 				t.Errorf("%s: %v, log %s", operation, got, log)
 			}
 			if closed := err == broken && operation != "dial"; (k.closed == 1) != closed {
@@ -180,7 +180,7 @@ func TestEveryOperationFails(t *testing.T) {
 	// A peer that is gone already has left as well.
 	r, k, _, log := faults(t)
 	k.fails["DeletePeer"] = fs.ErrNotExist
-	if err := r.one(t, sent(t, peer, 2, 1, dprnl.StateLeaving, key), peer); err != nil || !r.left[peer] || !strings.Contains(log.String(), "a peer is leaving") {
+	if err := r.one(t, sent(t, peer, 2, 1, dprnl.StateLeaving, key), peer); err != nil || !r.left[peer] || !strings.Contains(log.String(), "peer is leaving") {
 		t.Errorf("%v, left %v, log %s", err, r.left, log)
 	}
 }
@@ -229,7 +229,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 	if err := r.one(t, sent(t, own, 9, 2, 0, key), own); err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{`msg="report refused" sender=192.0.2.2 reason=truncated`, `level=ERROR msg="another host reports with this host's address" address=192.0.2.1`} {
+	for _, want := range []string{`msg="report refused" sender=192.0.2.2 reason=truncated`, `level=ERROR msg="another host uses this host's address" address=192.0.2.1`} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("no %q in %s", want, log)
 		}
@@ -249,13 +249,13 @@ func TestMemoryFails(t *testing.T) {
 	if r, err = New(o); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.one(t, sent(t, peer, 2, 1, 0, key), peer); err != nil || strings.Contains(log.String(), "not remembered") {
+	if err := r.one(t, sent(t, peer, 2, 1, 0, key), peer); err != nil || strings.Contains(log.String(), "cannot store") {
 		t.Errorf("%v, log %s", err, log)
 	}
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.one(t, sent(t, peer, 2, 2, 0, key), peer); err != nil || !strings.Contains(log.String(), "reports are not remembered") || len(k.peers) != 2 {
+	if err := r.one(t, sent(t, peer, 2, 2, 0, key), peer); err != nil || !strings.Contains(log.String(), "cannot store accepted reports") || len(k.peers) != 2 {
 		t.Errorf("%v, log %s", err, log)
 	}
 }
@@ -351,7 +351,7 @@ func TestReopen(t *testing.T) {
 		c.Report.Keys = []*report.Key{other}
 		c.Report.ClockWindow = time.Second
 		r.Reload(c)
-		if err := r.maintain(t.Context()); err != nil || !strings.Contains(log.String(), "the new networks cannot be opened") || r.current == c {
+		if err := r.maintain(t.Context()); err != nil || !strings.Contains(log.String(), "cannot open the new networks") || r.current == c {
 			t.Errorf("%v, log %s", err, log)
 		}
 		fails = nil
@@ -399,7 +399,7 @@ func TestAdopt(t *testing.T) {
 	if k.update.MaxFlows == nil || *k.update.MaxFlows != 77 || *k.update.Weight != 9 || len(k.services) != 1 {
 		t.Errorf("%+v", k.update)
 	}
-	for _, want := range []string{"the kernel had no configuration", "a network cannot be joined", "no such interface"} {
+	for _, want := range []string{"kernel was unconfigured; applied the configuration file", "cannot join a network", "no such interface"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("no %q in %s", want, log)
 		}
@@ -472,7 +472,7 @@ func TestRunSays(t *testing.T) {
 	if beats != 3 || s.closed != 3 || k.closed != 1 {
 		t.Errorf("%d heartbeats; closed %d and %d", beats, s.closed, k.closed)
 	}
-	for _, want := range []string{"reports are not authenticated", "the counts of reports can be read in the log only", "msg=reports"} {
+	for _, want := range []string{"reports are not authenticated", "cannot serve the report counts: they are only in the log", "msg=reports"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("no %q in %s", want, log)
 		}

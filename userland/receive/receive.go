@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-// Package receive is the work of dpr-receive: it judges every report that
-// comes in and tells the kernel of the peers' loads. To a kernel that has no
-// configuration, after the module was loaded, it gives that of the file.
+// Package receive implements dpr-receive, which verifies every report that
+// arrives and passes the peers' loads to the kernel. If the kernel is
+// unconfigured, because the module was loaded again, it applies the
+// configuration file.
 //
-// Killed and started again, it goes on with what it remembered of each host's
-// last report; package report tells of the file. What became of datagrams is
-// told on a socket, see ReadStatus.
+// After a kill and a restart it continues from the last report of each host,
+// which it keeps in a file; see report.Memory. It serves the counts of datagrams
+// on a socket; see ReadStatus.
 package receive
 
 import (
@@ -24,7 +25,7 @@ import (
 	"dpr/userland/report"
 )
 
-// A Kernel is what a receiver needs of dprnl.Client.
+// A Kernel is the part of dprnl.Client that a receiver uses.
 type Kernel interface {
 	apply.Kernel
 	SetPeer(context.Context, dprnl.PeerUpdate) error
@@ -33,46 +34,46 @@ type Kernel interface {
 	Close() error
 }
 
-// A Source is where datagrams come from.
+// A Source delivers datagrams.
 type Source interface {
-	// Read waits for datagrams from configured networks until the deadline;
-	// then the error is os.ErrDeadlineExceeded. It returns those that there
-	// are, at most MaxBatch, which are valid until it is called again. There
-	// may be none.
+	// Read waits for datagrams from configured networks until the deadline,
+	// when it returns os.ErrDeadlineExceeded. It returns the datagrams that
+	// have arrived, at most MaxBatch and possibly none. They are valid until
+	// the next call.
 	Read(deadline time.Time) ([]Datagram, error)
 	// Maintain joins the networks that are not joined yet, or whose interface
-	// was replaced. An error concerns only some of them.
+	// was replaced. An error may concern only some of them.
 	Maintain() error
 	Close() error
 }
 
-// A Datagram is what may be a report.
+// A Datagram may hold a report.
 type Datagram struct {
-	Data   []byte // at most one byte longer than a report, so that longer ones show
+	Data   []byte // at most one byte more than a report, so that excess length is noticed
 	Sender netip.Addr
 }
 
-// MaxBatch is how many datagrams are read at once.
+// MaxBatch is the number of datagrams read at once.
 const MaxBatch = 64
 
-// Options are what a receiver works with.
+// Options configure a receiver.
 type Options struct {
 	Config *config.Config
 	Dial   func() (Kernel, error)
 	Open   func(config.Report) (Source, error)
 	Boot   report.BootID
 	Memory *report.Memory // nil: see report.NewVerifier
-	Socket string         // path of the socket that tells the counts; empty: none
+	Socket string         // path of the status socket; empty: none
 	Now    func() time.Time
 	Log    *slog.Logger
 }
 
 const (
-	logEvery      = 10 * time.Second // the same trouble is logged once per
-	maintainEvery = time.Second      // networks and the kernel are looked at once per
-	summaryEvery  = time.Minute      // counts are logged once per, if they changed
-	// gather is how long datagrams are left to come together, after those
-	// that have come were dealt with: many hosts are then not many wake-ups.
+	logEvery      = 10 * time.Second // log the same problem at most once per
+	maintainEvery = time.Second      // check networks and the kernel once per
+	summaryEvery  = time.Minute      // log the counts once per, if they changed
+	// gather is how long to let datagrams accumulate after a batch, so that
+	// many hosts do not cause many wake-ups.
 	gather = 20 * time.Millisecond
 )
 
@@ -84,21 +85,21 @@ type Receiver struct {
 	link     *daemon.Link[Kernel]
 	verifier *report.Verifier
 	config   atomic.Pointer[config.Config]
-	current  *config.Config // what source was opened for
+	current  *config.Config // the configuration of source
 	source   Source
 	host     netip.Addr          // this host's address in the kernel; invalid: none
-	left     map[netip.Addr]bool // hosts that said they are leaving, and are unlisted
+	left     map[netip.Addr]bool // leaving hosts that have been removed from the load table
 	counts   *Counts
 	started  time.Time
-	due      time.Time // of maintenance
-	summary  time.Time // of the next line with the counts
-	logged   uint64    // total of the counts that was last logged
+	due      time.Time // of the next maintenance
+	summary  time.Time // of the next log line with the counts
+	logged   uint64    // total of the counts when last logged
 }
 
-// New makes a receiver; the error is one of the configuration.
+// New returns a receiver. An error means that the configuration is wrong.
 func New(o Options) (*Receiver, error) {
 	if len(o.Config.Report.Networks) == 0 {
-		return nil, errors.New("there is no report.network to receive reports from")
+		return nil, errors.New("no report.network is configured: nowhere to receive reports from")
 	}
 	r := &Receiver{
 		o:        o,
@@ -117,15 +118,15 @@ func policy(c *config.Config) report.Policy {
 	return report.Policy{Keys: c.Report.Keys, Window: c.Report.ClockWindow}
 }
 
-// Reload gives it another configuration, within a second.
+// Reload replaces the configuration within a second.
 func (r *Receiver) Reload(c *config.Config) { r.config.Store(c) }
 
-// Counts returns the counters of what became of datagrams. They may be read
-// while Run runs.
+// Counts returns the counts of datagrams by their fate. They may be read while
+// Run runs.
 func (r *Receiver) Counts() *Counts { return r.counts }
 
-// Run receives until ctx is done. Only a port that cannot be opened at the
-// start and the lack of the right end it otherwise.
+// Run receives until ctx is done. It returns an error only if the port cannot be
+// opened at the start, or for dprnl.ErrNoRight.
 func (r *Receiver) Run(ctx context.Context, ready, alive func()) error {
 	defer r.link.Close()
 	if err := r.reopen(r.config.Load()); err != nil {
@@ -133,14 +134,14 @@ func (r *Receiver) Run(ctx context.Context, ready, alive func()) error {
 	}
 	defer func() { r.source.Close() }()
 	if len(r.config.Load().Report.Keys) == 0 {
-		r.o.Log.Warn("reports are not authenticated, whoever can send a datagram steers this host")
+		r.o.Log.Warn("reports are not authenticated: anyone who can send a datagram controls this host")
 	}
 	if err := r.maintain(ctx); errors.Is(err, dprnl.ErrNoRight) {
 		return err
 	}
 	stop, err := r.serve()
 	if err != nil {
-		r.o.Log.Warn("the counts of reports can be read in the log only", "error", err)
+		r.o.Log.Warn("cannot serve the report counts: they are only in the log", "error", err)
 	}
 	defer stop()
 	ready()
@@ -154,40 +155,40 @@ func (r *Receiver) Run(ctx context.Context, ready, alive func()) error {
 	return nil
 }
 
-// own ignores this host's reports. One of another boot is not ours: either it
-// is replayed, or another host has our address.
+// own ignores this host's own reports. A report with another boot id is not
+// ours: either it is replayed, or another host has our address.
 func (r *Receiver) own(datagram []byte, sender netip.Addr) {
 	rep, err := r.verifier.Verify(datagram, sender)
 	if err == nil && rep.Boot != r.o.Boot {
 		r.counts.add(reasonAddress)
-		r.log.Log(slog.LevelError, reasonAddress, "another host reports with this host's address",
+		r.log.Log(slog.LevelError, reasonAddress, "another host uses this host's address",
 			"address", sender, "boot", rep.Boot.String())
 		return
 	}
 	r.counts.add(Own)
 }
 
-// maintain takes over a new configuration, joins networks, and looks after
-// the kernel's configuration.
+// maintain switches to a new configuration, joins networks, and makes sure that
+// the kernel is configured.
 func (r *Receiver) maintain(ctx context.Context) error {
 	if c := r.config.Load(); c != r.current {
 		if err := r.reopen(c); err != nil {
-			r.log.Log(slog.LevelError, "open", "the new networks cannot be opened", "error", err)
+			r.log.Log(slog.LevelError, "open", "cannot open the new networks", "error", err)
 		}
 	}
 	if err := r.source.Maintain(); err != nil {
-		r.log.Log(slog.LevelWarn, "join", "a network cannot be joined", "error", err)
+		r.log.Log(slog.LevelWarn, "join", "cannot join a network", "error", err)
 	}
 	r.summarize()
 	err := r.adopt(ctx)
 	if err != nil && ctx.Err() == nil {
-		r.log.Log(slog.LevelWarn, "adopt", "the kernel is not ready", "error", err)
+		r.log.Log(slog.LevelWarn, "adopt", "kernel is not ready", "error", err)
 	}
 	return err
 }
 
-// reopen opens the source for a configuration and then closes the old one;
-// where both would need the same port the old one is closed first.
+// reopen opens the source for a configuration and then closes the old one. If
+// both need the same port, it closes the old one first.
 func (r *Receiver) reopen(c *config.Config) error {
 	if r.source != nil && r.current.Report.Port == c.Report.Port {
 		r.source.Close()
@@ -204,8 +205,8 @@ func (r *Receiver) reopen(c *config.Config) error {
 	return nil
 }
 
-// adopt learns this host's address from the kernel, and configures a kernel
-// that was never configured.
+// adopt reads this host's address from the kernel, and applies the configuration
+// file to an unconfigured kernel.
 func (r *Receiver) adopt(ctx context.Context) error {
 	k, err := r.link.Get()
 	if err != nil {
@@ -220,13 +221,13 @@ func (r *Receiver) adopt(ctx context.Context) error {
 		return nil
 	}
 	r.host = netip.Addr{}
-	clear(r.left) // the kernel knows no peers any more
+	clear(r.left) // the kernel no longer knows any peers
 	result, err := apply.Apply(ctx, k, r.config.Load())
 	if err != nil {
 		return r.link.Note(err)
 	}
 	r.host = result.Address
-	r.o.Log.Info("the kernel had no configuration, it has that of the file now",
+	r.o.Log.Info("kernel was unconfigured; applied the configuration file",
 		"address", result.Address, "services", len(result.Added))
 	return nil
 }

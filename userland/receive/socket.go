@@ -15,32 +15,32 @@ import (
 	"dpr/userland/report"
 )
 
-// readBuffer holds the reports of 10,000 hosts, should they come at once.
+// readBuffer has room for the reports of 10,000 hosts arriving at once.
 const readBuffer = 4 << 20
 
-// A socket is the Source of all networks: one UDP port, one membership for
-// every group and interface.
+// A socket is the Source of all networks: one UDP port with one membership for
+// each group and interface.
 type socket struct {
 	conn   net.PacketConn
 	packet *ipv4.PacketConn
 	groups []*membership
-	batch  []ipv4.Message // room for what is read
-	read   []Datagram     // what was read and is wanted
+	batch  []ipv4.Message // buffers for reading
+	read   []Datagram     // the wanted datagrams of the last read
 }
 
 // A membership is a multicast group on an interface.
 type membership struct {
 	config.Network
-	index int // of the interface joined on; 0: not joined
+	index int // of the joined interface; 0: not joined
 }
 
-// Open opens the port and joins what can be joined; see Maintain.
+// Open opens the port; Maintain joins the networks.
 func Open(c config.Report) (Source, error) {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: int(c.Port)})
 	if err != nil {
 		return nil, fmt.Errorf("opening UDP port %d for reports: %w", c.Port, err)
 	}
-	// More than net.core.rmem_max is not given; less is no error either.
+	// The kernel silently limits the size to net.core.rmem_max.
 	if err := conn.SetReadBuffer(readBuffer); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("setting the receive buffer: %w", err)
@@ -50,11 +50,11 @@ func Open(c config.Report) (Source, error) {
 		s.batch[i].Buffers = [][]byte{make([]byte, report.MaxLen+1)}
 		s.batch[i].OOB = ipv4.NewControlMessage(ipv4.FlagDst | ipv4.FlagInterface)
 	}
-	// The destination tells a joined group from one that another process
+	// The destination distinguishes our groups from those that another process
 	// joined: the kernel delivers both.
 	if err := s.packet.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true); err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("asking for destination addresses: %w", err)
+		return nil, fmt.Errorf("enabling destination addresses on the report socket: %w", err)
 	}
 	for _, n := range c.Networks {
 		if !n.Unicast.IsValid() {
@@ -75,8 +75,8 @@ func (s *socket) Maintain() error {
 	return errors.Join(errs...)
 }
 
-// join joins a group unless it is joined on the interface that has the name
-// now.
+// join joins a group unless it is already joined on the interface that currently
+// has the name.
 func (s *socket) join(g *membership) error {
 	ifi, err := net.InterfaceByName(g.Interface)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *socket) join(g *membership) error {
 	return nil
 }
 
-// Read implements Source. Datagrams of other networks are passed over.
+// Read implements Source. It skips datagrams of other networks.
 func (s *socket) Read(deadline time.Time) ([]Datagram, error) {
 	if err := s.conn.SetReadDeadline(deadline); err != nil {
 		return nil, err
@@ -114,9 +114,9 @@ func (s *socket) Read(deadline time.Time) ([]Datagram, error) {
 	return s.read, nil
 }
 
-// wanted says whether a datagram came by a configured network. One to this
-// host itself may come from any other: networks that send to us by unicast
-// need not be those that we send to.
+// wanted reports whether a datagram arrived on a configured network. Unicast
+// datagrams may come from anywhere: the networks that send to us by unicast need
+// not be those that we send to.
 func (s *socket) wanted(cm *ipv4.ControlMessage) bool {
 	dst, ok := netip.AddrFromSlice(cm.Dst)
 	if !ok {

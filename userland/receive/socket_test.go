@@ -223,7 +223,7 @@ func TestServeFails(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(full, "x"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{full: "replacing the socket", filepath.Join(dir, "none", "x"): "opening the socket"} {
+	for path, want := range map[string]string{full: "replacing the status socket", filepath.Join(dir, "none", "x"): "opening the status socket"} {
 		r, _, _ := setup(t)
 		r.o.Socket = path
 		stop, err := r.serve()
@@ -232,7 +232,7 @@ func TestServeFails(t *testing.T) {
 		}
 		stop()
 	}
-	if Explain("x") != "" || Explain(Accepted) != "taken over by the kernel" || Explain("clock") != report.Explain("clock") {
+	if Explain("x") != "" || Explain(Accepted) != "accepted and passed to the kernel" || Explain("clock") != report.Explain("clock") {
 		t.Error("explanations are of others")
 	}
 }

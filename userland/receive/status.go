@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	statusTimeout = 2 * time.Second // to say or hear a status
-	statusMax     = 64 << 10        // bytes of a status
+	statusTimeout = 2 * time.Second // to send or receive a status
+	statusMax     = 64 << 10        // maximum size of a status in bytes
 )
 
-// A Status is what a receiver tells of itself.
+// A Status is the state of a receiver that it serves on its socket.
 type Status struct {
-	Started time.Time         `json:"started"` // of the process; the counts start at 0 then
+	Started time.Time         `json:"started"` // start of the process, when the counts are 0
 	Counts  map[string]uint64 `json:"counts"`  // by the names of Counts.Names
 }
 
-// ReadStatus asks the receiver that listens at path. The error satisfies
-// errors.Is(err, fs.ErrNotExist) or errors.Is(err, syscall.ECONNREFUSED) if
-// there is none.
+// ReadStatus reads the status of the receiver that listens at path. If there is
+// none, the error satisfies errors.Is(err, fs.ErrNotExist) or
+// errors.Is(err, syscall.ECONNREFUSED).
 func ReadStatus(ctx context.Context, path string) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
@@ -45,21 +45,21 @@ func ReadStatus(ctx context.Context, path string) (Status, error) {
 	return s, nil
 }
 
-// serve tells the status to whoever connects to the socket, until stop is
-// called. A socket that a killed process left is replaced.
+// serve writes the status to every connection to the socket, until stop is
+// called. It replaces a socket that a killed process left.
 func (r *Receiver) serve() (stop func(), err error) {
 	if r.o.Socket == "" {
 		return func() {}, nil
 	}
 	if err := os.Remove(r.o.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return func() {}, fmt.Errorf("replacing the socket of the counts: %w", err)
+		return func() {}, fmt.Errorf("replacing the status socket: %w", err)
 	}
 	l, err := net.Listen("unix", r.o.Socket)
 	if err != nil {
-		return func() {}, fmt.Errorf("opening the socket of the counts: %w", err)
+		return func() {}, fmt.Errorf("opening the status socket: %w", err)
 	}
 	if err := os.Chmod(r.o.Socket, 0o600); err != nil {
-		return func() {}, errors.Join(fmt.Errorf("opening the socket of the counts: %w", err), l.Close())
+		return func() {}, errors.Join(fmt.Errorf("opening the status socket: %w", err), l.Close())
 	}
 	done := make(chan struct{})
 	go func() {
@@ -67,12 +67,12 @@ func (r *Receiver) serve() (stop func(), err error) {
 		r.answer(l)
 	}()
 	return func() {
-		l.Close() // it also removes the socket
+		l.Close() // this also removes the socket
 		<-done
 	}, nil
 }
 
-// answer serves one connection after the other until the listener is closed.
+// answer serves one connection after another until the listener is closed.
 func (r *Receiver) answer(l net.Listener) {
 	for {
 		conn, err := l.Accept()
@@ -80,10 +80,10 @@ func (r *Receiver) answer(l net.Listener) {
 			return
 		}
 		if err != nil {
-			time.Sleep(100 * time.Millisecond) // out of descriptors, perhaps
+			time.Sleep(100 * time.Millisecond) // perhaps out of file descriptors
 			continue
 		}
-		// Whoever asked and is gone again needs no answer.
+		// Ignore errors: a client that has gone needs no answer.
 		_ = conn.SetDeadline(time.Now().Add(statusTimeout))
 		_ = json.NewEncoder(conn).Encode(r.status())
 		conn.Close()
