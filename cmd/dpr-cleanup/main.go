@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Command dpr-cleanup expires flows and gives up hosts that fell silent.
+// Command dpr-cleanup expires flows and removes silent hosts from the cluster.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 func main() {
 	os.Exit(daemon.Main(daemon.Program{
 		Name:  "dpr-cleanup",
-		About: "expires flows and gives up hosts that fell silent",
+		About: "expires flows and removes silent hosts from the cluster",
 		New:   service,
 	}, os.Args[1:], os.Stdout, os.Stderr))
 }

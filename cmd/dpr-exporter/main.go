@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Command dpr-exporter tells Prometheus of this host's part in the cluster.
+// Command dpr-exporter exports this host's metrics to Prometheus.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 	"dpr/userland/receive"
 )
 
-// flowsLimit is a table that is gone through in some milliseconds.
+// flowsLimit is the size of a table that takes a few milliseconds to read.
 const flowsLimit = 10_000
 
 func main() {
@@ -24,10 +24,10 @@ func main() {
 	var limit uint64
 	os.Exit(daemon.Main(daemon.Program{
 		Name:  "dpr-exporter",
-		About: "tells Prometheus of this host's part in the cluster",
+		About: "exports this host's metrics to Prometheus",
 		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&listen, "listen", metrics.DefaultListen, "`address` and port to serve /metrics on")
-			fs.Uint64Var(&limit, "flows-limit", flowsLimit, "count flows by state only if there are no more than this `number`")
+			fs.Uint64Var(&limit, "flows-limit", flowsLimit, "count flows by state only if the table has at most this `number`")
 		},
 		New: func(c *config.Config, log *slog.Logger) (daemon.Service, error) {
 			return metrics.NewServer(listen, metrics.Options{

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Command dprctl shows and changes what Distributed Packet Rewriting does on
-// this host.
+// Command dprctl inspects and controls Distributed Packet Rewriting on this host.
 package main
 
 import (
@@ -37,7 +36,7 @@ func main() {
 	os.Exit(status)
 }
 
-// isTerminal says whether a file is one, and no pipe or file.
+// isTerminal reports whether a file is a terminal.
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Package apply makes the kernel's configuration that of the configuration
-// file.
+// Package apply applies the configuration file to the kernel.
 package apply
 
 import (
@@ -16,7 +15,7 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// A Kernel is what applying needs of dprnl.Client.
+// A Kernel is the part of dprnl.Client that Apply uses.
 type Kernel interface {
 	Config(context.Context) (dprnl.Config, error)
 	SetConfig(context.Context, dprnl.ConfigUpdate) error
@@ -25,17 +24,17 @@ type Kernel interface {
 	DeleteService(context.Context, dprnl.Service) error
 }
 
-// A Result says what applying changed.
+// A Result says what Apply changed.
 type Result struct {
 	Address netip.Addr      // this host's address
-	Added   []dprnl.Service // services that were not there
+	Added   []dprnl.Service // services that the kernel did not have
 	Removed []dprnl.Service // services that the file does not have
 }
 
-// Apply gives the kernel the values and the services of a file; services that
-// are not in the file are removed. What the file does not speak of, the state
-// and the peers, stays. Values are taken together by the kernel or not at
-// all; if a service is refused after that, what was changed is put back.
+// Apply sets the kernel's values and services to those of a file, and removes
+// services that are not in the file. It leaves alone what the file does not
+// contain: the state and the peers. The kernel accepts all values or none; if it
+// refuses a service after that, Apply restores what it changed.
 func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	address, err := c.HostAddress()
 	if err != nil {
@@ -59,14 +58,14 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	return r, nil
 }
 
-// update names all that a file decides.
+// update returns an update of everything that the file determines.
 func update(address netip.Addr, c *config.Config) dprnl.ConfigUpdate {
 	u := dprnl.Config{
 		Address: address, Policy: c.Policy, Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Orphans: c.Orphans,
 		MaxLoad: c.MaxLoad, Weights: c.Weights, Weight: c.Weight, MaxFlows: c.MaxFlows,
 		ReportMaxAge: c.ReportMaxAge, Timeouts: c.Timeouts,
 	}.Update()
-	u.State = nil // draining is an operator's decision, not the file's
+	u.State = nil // draining is up to the operator, not the file
 	return u
 }
 
@@ -80,9 +79,9 @@ func missing(want, there []dprnl.Service) []dprnl.Service {
 	return list
 }
 
-// services removes before it adds, so that a full table has room; on an error
-// it takes its own steps back. A step that somebody else made meanwhile, who
-// applies the same file, is made.
+// services removes services before it adds others, so that a full table has
+// room. On an error it undoes its own steps. A step that another process has made
+// meanwhile, applying the same file, counts as done.
 func (r *Result) services(ctx context.Context, k Kernel, add, remove []dprnl.Service) error {
 	for _, s := range remove {
 		err := k.DeleteService(ctx, s)
@@ -111,20 +110,20 @@ func undo(ctx context.Context, step func(context.Context, dprnl.Service) error, 
 	var errs []error
 	for _, s := range list {
 		if err := step(ctx, s); err != nil {
-			errs = append(errs, fmt.Errorf("putting the services back: %w", err))
+			errs = append(errs, fmt.Errorf("restoring the services: %w", err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// restore puts the old values back. An address cannot be taken away again.
+// restore restores the old values. An address cannot be unset.
 func restore(ctx context.Context, k Kernel, old dprnl.Config) error {
 	u := old.Update()
 	if old.Address.IsUnspecified() {
 		u.Address = nil
 	}
 	if err := k.SetConfig(ctx, u); err != nil {
-		return fmt.Errorf("putting the configuration back: %w", err)
+		return fmt.Errorf("restoring the configuration: %w", err)
 	}
 	return nil
 }

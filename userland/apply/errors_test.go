@@ -91,8 +91,8 @@ func TestEveryOperationFails(t *testing.T) {
 // If what was changed cannot be put back either, both are said.
 func TestPuttingBackFails(t *testing.T) {
 	for fails, want := range map[string]string{
-		"add 80": "putting the services back: refused: add 80",
-		"config": "putting the configuration back: refused: config",
+		"add 80": "restoring the services: refused: add 80",
+		"config": "restoring the configuration: refused: config",
 	} {
 		k := fresh(80, 81)
 		first := true

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-// Package cleanup is the work of dpr-cleanup: it has the kernel expire flows,
-// in bounded steps, takes peers that fell silent out of the load table, and
-// tells a dead host from a host whose daemon is dead before it declares a
-// peer dead, which ends the peer's flows.
+// Package cleanup implements dpr-cleanup. It makes the kernel expire flows in
+// bounded steps and removes silent peers from the load table. Before it declares
+// a peer dead, which ends the peer's flows, it probes whether the host is dead or
+// only its daemon.
 //
-// It keeps no state that matters: started again, it finds silent peers in the
-// kernel and probes them anew.
+// It keeps no state that matters: after a restart it finds silent peers in the
+// kernel and probes them again.
 package cleanup
 
 import (
@@ -23,7 +23,7 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// A Kernel is what a cleaner needs of dprnl.Client.
+// A Kernel is the part of dprnl.Client that a cleaner uses.
 type Kernel interface {
 	Expire(ctx context.Context, budget uint32) (dprnl.Expiry, error)
 	Services(context.Context) ([]dprnl.Service, error)
@@ -33,7 +33,7 @@ type Kernel interface {
 	Close() error
 }
 
-// Options are what a cleaner works with.
+// Options configure a cleaner.
 type Options struct {
 	Config *config.Config
 	Dial   func() (Kernel, error)
@@ -43,15 +43,15 @@ type Options struct {
 }
 
 const (
-	logEvery = 10 * time.Second // the same trouble is logged once per
-	// budget is how many flows one step looks at; the kernel holds no lock
-	// for longer than a fraction of it.
+	logEvery = 10 * time.Second // log the same problem at most once per
+	// budget is how many flows one step scans. The kernel holds no lock for
+	// longer than a fraction of a step.
 	budget = 4096
-	// maxSteps bounds the steps of one interval, to a quarter of a million
-	// flows: a larger table is gone over in several intervals, so that it
-	// neither takes a whole CPU nor keeps the peers waiting.
+	// maxSteps limits one interval to about 262,000 flows. A larger table is
+	// scanned over several intervals, so that it neither occupies a whole CPU
+	// nor delays the work on peers.
 	maxSteps = 64
-	// maxProbes bounds the hosts probed at once.
+	// maxProbes limits the number of hosts probed at once.
 	maxProbes = 32
 )
 
@@ -61,18 +61,18 @@ type Cleaner struct {
 	log     *daemon.Limited
 	link    *daemon.Link[Kernel]
 	config  atomic.Pointer[config.Config]
-	probing map[netip.Addr]bool      // probes on their way
-	next    map[netip.Addr]time.Time // hosts that live in silence: the next probe
+	probing map[netip.Addr]bool      // hosts with a probe under way
+	next    map[netip.Addr]time.Time // when to probe a silent live host again
 	results chan result
 }
 
-// A result is what a probe found.
+// A result is the outcome of a probe.
 type result struct {
 	host    netip.Addr
 	verdict Verdict
 }
 
-// New makes a cleaner.
+// New returns a cleaner.
 func New(o Options) *Cleaner {
 	c := &Cleaner{
 		o: o, log: daemon.NewLimited(o.Log, logEvery), link: daemon.NewLink(o.Dial),
@@ -83,11 +83,11 @@ func New(o Options) *Cleaner {
 	return c
 }
 
-// Reload gives it another configuration, which holds from the next interval.
+// Reload replaces the configuration from the next interval on.
 func (c *Cleaner) Reload(cfg *config.Config) { c.config.Store(cfg) }
 
-// Run cleans each interval until ctx is done. Only the lack of the right ends
-// it otherwise.
+// Run cleans once an interval until ctx is done. The only error that ends it is
+// dprnl.ErrNoRight.
 func (c *Cleaner) Run(ctx context.Context, ready, alive func()) error {
 	defer c.link.Close()
 	interval := c.config.Load().Cleanup.Interval
@@ -128,13 +128,13 @@ func (c *Cleaner) clean(ctx context.Context, alive func()) error {
 		err = c.link.Note(c.peers(ctx, k))
 	}
 	if err != nil && ctx.Err() == nil {
-		c.log.Log(slog.LevelWarn, "kernel", "the tables cannot be cleaned", "error", err)
+		c.log.Log(slog.LevelWarn, "kernel", "cannot clean the tables", "error", err)
 	}
 	return err
 }
 
-// expire goes on over the routing table, to its end or as far as an interval
-// may.
+// expire continues the scan of the routing table, to its end or for maxSteps
+// steps.
 func (c *Cleaner) expire(ctx context.Context, k Kernel, alive func()) error {
 	var sum dprnl.Expiry
 	for range maxSteps {
@@ -160,8 +160,8 @@ func (c *Cleaner) expire(ctx context.Context, k Kernel, alive func()) error {
 	return nil
 }
 
-// peers looks for those that are silent. A peer that never reported was added
-// by hand, and is left alone.
+// peers handles silent peers. A peer that never reported was added by hand; it
+// is left alone.
 func (c *Cleaner) peers(ctx context.Context, k Kernel) error {
 	cfg := c.config.Load()
 	silence := time.Duration(cfg.Cleanup.SilentPeriods) * cfg.Report.Period
@@ -195,21 +195,21 @@ func (c *Cleaner) peers(ctx context.Context, k Kernel) error {
 	return nil
 }
 
-// unlist takes a silent peer out of the load table; its flows go on.
+// unlist removes a silent peer from the load table; its flows continue.
 func (c *Cleaner) unlist(ctx context.Context, k Kernel, p dprnl.Peer) error {
 	err := k.DeletePeer(ctx, p.Address, false)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // someone was faster
+		return nil // another process was faster
 	}
 	if err != nil {
 		return err
 	}
-	c.o.Log.Warn("a peer is silent and gets no new connections", "peer", p.Address, "silent", p.Age, "flows", p.Flows)
+	c.o.Log.Warn("peer is silent; it gets no new connections", "peer", p.Address, "silent", p.Age, "flows", p.Flows)
 	return nil
 }
 
-// probe starts a probe of a silent peer, unless one is on its way, it was
-// found alive a while ago, or there are too many.
+// probe starts a probe of a silent peer, unless one is under way, the peer was
+// found alive recently, or too many probes are running.
 func (c *Cleaner) probe(ctx context.Context, k Kernel, host netip.Addr) error {
 	if c.probing[host] || len(c.probing) >= maxProbes || time.Now().Before(c.next[host]) {
 		return nil
@@ -228,30 +228,30 @@ func (c *Cleaner) probe(ctx context.Context, k Kernel, host netip.Addr) error {
 	c.probing[host] = true
 	go func() {
 		v := c.o.Probe(ctx, host, ports)
-		// There is room: no more than maxProbes are on their way.
+		// This does not block: at most maxProbes are under way.
 		c.results <- result{host, v}
 	}()
 	return nil
 }
 
-// judge acts on what a probe found, if the peer is still silent.
+// judge acts on the result of a probe if the peer is still silent.
 func (c *Cleaner) judge(ctx context.Context, r result) error {
 	delete(c.probing, r.host)
 	cfg := c.config.Load()
 	level := slog.LevelWarn
 	if _, before := c.next[r.host]; before {
-		level = slog.LevelDebug // it was said when it was first found out
+		level = slog.LevelDebug // logged when first found
 	}
-	// The next probe comes no sooner than it takes to be taken for dead.
+	// Do not probe again before DeadAfter has passed.
 	c.next[r.host] = time.Now().Add(cfg.Cleanup.DeadAfter)
 	switch {
 	case ctx.Err() != nil:
 		return nil
 	case r.verdict == Alive:
-		c.o.Log.Log(ctx, level, "a peer is silent but its host answers; its flows go on", "peer", r.host)
+		c.o.Log.Log(ctx, level, "peer is silent but its host answers; its flows continue", "peer", r.host)
 		return nil
 	case r.verdict == Unknown:
-		c.o.Log.Log(ctx, level, "a silent peer cannot be probed from here; its flows go on", "peer", r.host)
+		c.o.Log.Log(ctx, level, "cannot probe a silent peer; its flows continue", "peer", r.host)
 		return nil
 	}
 	k, err := c.link.Get()
@@ -266,10 +266,10 @@ func (c *Cleaner) judge(ctx context.Context, r result) error {
 		err = k.DeletePeer(ctx, r.host, true)
 	}
 	if err != nil {
-		c.log.Log(slog.LevelWarn, "kernel", "a dead peer cannot be deleted", "peer", r.host, "error", err)
+		c.log.Log(slog.LevelWarn, "kernel", "cannot delete a dead peer", "peer", r.host, "error", err)
 		return c.link.Note(err)
 	}
 	delete(c.next, r.host)
-	c.o.Log.Warn("a peer is dead, its flows end", "peer", r.host, "silent", p.Age, "flows", p.Flows)
+	c.o.Log.Warn("peer is dead; ending its flows", "peer", r.host, "silent", p.Age, "flows", p.Flows)
 	return nil
 }

@@ -110,12 +110,12 @@ func TestEveryOperationFails(t *testing.T) {
 				c = New(o)
 			}
 			got := c.clean(t.Context(), func() {})
-			want := "the tables cannot be cleaned"
+			want := "cannot clean the tables"
 			if operation == "Peer" || operation == "DeleteDeadPeer" {
 				if got != nil {
 					t.Fatal(got)
 				}
-				got, want = c.judge(t.Context(), <-c.results), "a dead peer cannot be deleted"
+				got, want = c.judge(t.Context(), <-c.results), "cannot delete a dead peer"
 			}
 			if !errors.Is(got, err) || k.done() != deleted {
 				t.Errorf("%s: %v, deleted %q", operation, got, k.done())
@@ -154,7 +154,7 @@ func TestDeletedByAnother(t *testing.T) {
 	}
 	c, k, _, log = faults(t, Dead, peer(time.Minute, false))
 	interval(t, c)
-	if !strings.Contains(log.String(), "a peer is dead, its flows end") {
+	if !strings.Contains(log.String(), "peer is dead; ending its flows") {
 		t.Errorf("log %s", log)
 	}
 	k.fails["Peer"] = fs.ErrNotExist
@@ -177,7 +177,7 @@ func TestDeadAfter(t *testing.T) {
 
 // What is found out is said once, and then only to who looks closely.
 func TestVerdictsAreLogged(t *testing.T) {
-	for v, want := range map[Verdict]string{Alive: "a peer is silent but its host answers", Unknown: "a silent peer cannot be probed from here"} {
+	for v, want := range map[Verdict]string{Alive: "peer is silent but its host answers", Unknown: "cannot probe a silent peer"} {
 		c, _, _, log := faults(t, v, peer(time.Minute, false))
 		for range 2 {
 			if err := c.judge(t.Context(), result{host, v}); err != nil {
@@ -190,7 +190,7 @@ func TestVerdictsAreLogged(t *testing.T) {
 	}
 	c, _, _, log := faults(t, Dead, peer(6*time.Second, true))
 	interval(t, c)
-	if !strings.Contains(log.String(), "a peer is silent and gets no new connections") {
+	if !strings.Contains(log.String(), "peer is silent; it gets no new connections") {
 		t.Errorf("log %s", log)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -201,7 +201,7 @@ func TestVerdictsAreLogged(t *testing.T) {
 	}
 	c, k, _, log := faults(t, Dead)
 	k.fails["Peers"] = errors.New("broken")
-	if err := c.clean(ctx, func() {}); err == nil || strings.Contains(log.String(), "cannot be cleaned") {
+	if err := c.clean(ctx, func() {}); err == nil || strings.Contains(log.String(), "cannot clean") {
 		t.Errorf("at the end: %v, %s", err, log)
 	}
 }

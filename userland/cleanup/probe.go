@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// A Verdict is what a probe found out about a host.
+// A Verdict is what a probe says about a host.
 type Verdict int
 
 // The verdicts.
 const (
 	Unknown Verdict = iota // this host could not send the probe
-	Alive                  // something answered, if only to refuse
+	Alive                  // something answered, even if it refused
 	Dead                   // nothing answered
 )
 
 // A Prober connects to the services of a silent host, as a client would.
-// Whatever answers, an accepted connection or a refused one, shows that the
-// host lives; the redirect has no part in it, as nothing that this host sends
-// is redirected here, and the answer of a host that the silent one redirects
-// to comes because the silent one lives.
+// Any answer, an accepted connection or a refused one, shows that the host is
+// alive. Redirection does not distort the result: this host does not redirect
+// what it sends itself, and if the silent host redirects the probe to another
+// one, it must be alive to do so.
 type Prober struct {
 	Attempts int           // rounds over all ports
 	Timeout  time.Duration // of one attempt to connect
@@ -33,8 +33,8 @@ type Prober struct {
 	dial     func(ctx context.Context, address string) (net.Conn, error)
 }
 
-// NewProber makes a prober that takes five to ten seconds for a dead host
-// with few services.
+// NewProber returns a prober that takes five to ten seconds for a dead host with
+// few services.
 func NewProber() *Prober {
 	var d net.Dialer
 	return &Prober{Attempts: 3, Timeout: 2 * time.Second, Pause: 1500 * time.Millisecond,
@@ -43,8 +43,8 @@ func NewProber() *Prober {
 		}}
 }
 
-// Probe finds out whether a host answers on any of the ports. A host is Dead
-// only if every attempt failed for want of an answer.
+// Probe finds out whether a host answers on any of the ports. The host is Dead
+// only if no attempt got an answer.
 func (p *Prober) Probe(ctx context.Context, host netip.Addr, ports []uint16) Verdict {
 	verdict := Unknown
 	for i := range p.Attempts {
@@ -89,9 +89,9 @@ func (p *Prober) round(ctx context.Context, host netip.Addr, ports []uint16) Ver
 	return worst
 }
 
-// verdict judges the error of a connection attempt. Only what says that the
-// host does not answer counts against it: no answer in time, none to ARP, or
-// a router that cannot reach it. A network that is down here does not.
+// verdict judges the error of a connection attempt. Only errors that show that
+// the host does not answer count against it: a timeout, no ARP reply, or a router
+// that cannot reach it. A network that is down on this host does not.
 func verdict(err error) Verdict {
 	var timeout interface{ Timeout() bool }
 	switch {

@@ -21,33 +21,32 @@ import (
 // Exit statuses of the processes.
 const (
 	ExitOK      = 0
-	ExitFailure = 1 // it could not go on
+	ExitFailure = 1 // fatal error
 	ExitUsage   = 2 // wrong arguments or configuration
 	ExitNoRight = 4 // the kernel refused for lack of CAP_NET_ADMIN
 )
 
-// A Service is the work of one process.
+// A Service does the work of one process.
 type Service interface {
-	// Run works until ctx is done and then returns nil. It calls ready once
-	// when it works, and alive at least once a second from then on.
+	// Run works until ctx is done and then returns nil. It calls ready once,
+	// when it is in operation, and from then on alive at least once a second.
 	Run(ctx context.Context, ready, alive func()) error
-	// Reload gives it another configuration, from another goroutine.
+	// Reload replaces the configuration. It is called from another goroutine.
 	Reload(*config.Config)
 }
 
-// A Program is one process.
+// A Program describes one process.
 type Program struct {
 	Name  string // of the command
 	About string // one line for -help
-	// Flags adds flags of the program's own, which are set when New is called.
+	// Flags adds the program's own flags, which are parsed before New is called.
 	Flags func(*flag.FlagSet)
-	// New makes the service; an error is one of the configuration.
+	// New returns the service. An error means that the configuration is wrong.
 	New func(c *config.Config, log *slog.Logger) (Service, error)
 }
 
 // Main runs a program with the arguments after its name and returns its exit
-// status. It ends on SIGTERM and SIGINT and reads its configuration anew on
-// SIGHUP.
+// status. SIGTERM and SIGINT stop it; SIGHUP reloads the configuration.
 func Main(p Program, args []string, stdout, stderr io.Writer) int {
 	o, done, status := parse(p, args, stdout, stderr)
 	if done {
@@ -69,10 +68,10 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, dprnl.ErrNoRight):
-		log.Error("ending", "error", err)
+		log.Error("exiting", "error", err)
 		return ExitNoRight
 	}
-	log.Error("ending", "error", err)
+	log.Error("exiting", "error", err)
 	return ExitFailure
 }
 
@@ -81,7 +80,7 @@ type options struct {
 	level  slog.Level
 }
 
-// parse reads the arguments; done says that there is nothing to run.
+// parse reads the arguments; done means that there is nothing to run.
 func parse(p Program, args []string, stdout, stderr io.Writer) (o options, done bool, status int) {
 	fs := flag.NewFlagSet(p.Name, flag.ContinueOnError)
 	fs.SetOutput(stderr)
@@ -90,11 +89,11 @@ func parse(p Program, args []string, stdout, stderr io.Writer) (o options, done 
 		fs.PrintDefaults()
 	}
 	fs.StringVar(&o.config, "config", config.Path, "configuration `file`")
-	fs.TextVar(&o.level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn or error")
+	fs.TextVar(&o.level, "log-level", slog.LevelInfo, "minimum log `level`: debug, info, warn or error")
 	if p.Flags != nil {
 		p.Flags(fs)
 	}
-	showVersion := fs.Bool("version", false, "print the version and end")
+	showVersion := fs.Bool("version", false, "print the version and exit")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return o, true, ExitOK
@@ -112,11 +111,11 @@ func parse(p Program, args []string, stdout, stderr io.Writer) (o options, done 
 	return o, false, ExitOK
 }
 
-// version is what the build says of itself: -ldflags "-X dpr/userland/daemon.version=…".
+// version is set by the build: -ldflags "-X dpr/userland/daemon.version=…".
 var version string
 
-// Version returns the version that this program was built from: what the Makefile
-// or the package's rules said, else what the go command knows by itself.
+// Version returns the version that this program was built from, as set by the
+// Makefile or the package's rules, or else as recorded by the go command.
 func Version() string {
 	if version != "" {
 		return version
@@ -127,7 +126,7 @@ func Version() string {
 	return "(unknown)"
 }
 
-// dropTime leaves the time out when the journal adds its own.
+// dropTime omits the time when the journal adds its own.
 func dropTime() func([]string, slog.Attr) slog.Attr {
 	if os.Getenv("JOURNAL_STREAM") == "" {
 		return nil
@@ -140,7 +139,7 @@ func dropTime() func([]string, slog.Attr) slog.Attr {
 	}
 }
 
-// run runs a service until a signal ends it.
+// run runs a service until a signal stops it.
 func run(s Service, path string, log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -166,7 +165,7 @@ func run(s Service, path string, log *slog.Logger) error {
 	return err
 }
 
-// reload reads the configuration anew; a file with a mistake changes nothing.
+// reload reads the configuration again. A file with a mistake changes nothing.
 func reload(s Service, path string, log *slog.Logger, n *notifier) {
 	n.reloading()
 	defer n.ready()
@@ -175,10 +174,10 @@ func reload(s Service, path string, log *slog.Logger, n *notifier) {
 	switch {
 	case errors.As(err, &mistakes):
 		for _, m := range mistakes.Mistakes {
-			log.Error("configuration refused, the old one stays", "file", path, "line", m.Line, "key", m.Key, "error", m.Message)
+			log.Error("configuration refused; keeping the old one", "file", path, "line", m.Line, "key", m.Key, "error", m.Message)
 		}
 	case err != nil:
-		log.Error("configuration refused, the old one stays", "file", path, "error", err)
+		log.Error("configuration refused; keeping the old one", "file", path, "error", err)
 	default:
 		s.Reload(c)
 		log.Info("configuration reloaded", "file", path)

@@ -257,7 +257,7 @@ func TestWatchdogNeedsHeartbeat(t *testing.T) {
 	if got := pings(t, conn, 800*time.Millisecond); got != 0 {
 		t.Errorf("%d pings of a loop that hangs", got)
 	}
-	if !strings.Contains(log.String(), "the main loop hangs") {
+	if !strings.Contains(log.String(), "main loop is stuck") {
 		t.Error("it is not noticed")
 	}
 	n.alive()
@@ -275,7 +275,7 @@ func TestWatchdogNeedsHeartbeat(t *testing.T) {
 // Without an interval there is nothing to do, and one that cannot be read is told of.
 func TestWatchdogIsOptional(t *testing.T) {
 	conn := manager(t)
-	for usec, want := range map[string]string{"": "", "x": "watchdog interval cannot be read", "-5": "cannot be read"} {
+	for usec, want := range map[string]string{"": "", "x": "cannot read the service manager's watchdog interval", "-5": "cannot read"} {
 		t.Setenv("WATCHDOG_USEC", usec)
 		t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
 		var log buffer
@@ -301,7 +301,7 @@ func TestWatchdogIsOptional(t *testing.T) {
 	conn.Close()
 	var log buffer
 	n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}
-	if n.ready(); !strings.Contains(log.String(), "telling the service manager failed") || !strings.Contains(log.String(), "state=READY=1") && !strings.Contains(log.String(), `state="READY=1"`) {
+	if n.ready(); !strings.Contains(log.String(), "cannot notify the service manager") || !strings.Contains(log.String(), "state=READY=1") && !strings.Contains(log.String(), `state="READY=1"`) {
 		t.Errorf("log %s", log.String())
 	}
 }
@@ -325,7 +325,7 @@ func TestEndingSignals(t *testing.T) {
 		raise(t, syscall.SIGHUP)
 		expect(t, conn, "RELOADING=1")
 		expect(t, conn, "READY=1")
-		if len(s.weights) != 0 || !strings.Contains(log.String(), "configuration refused, the old one stays") {
+		if len(s.weights) != 0 || !strings.Contains(log.String(), "configuration refused; keeping the old one") {
 			t.Errorf("log %s", log.String())
 		}
 		raise(t, sig)
@@ -370,7 +370,7 @@ func TestFlags(t *testing.T) {
 	if status := Main(p, []string{"--loud", "--log-level", "error", "--config", path}, nil, &errs); status != ExitFailure || !loud {
 		t.Errorf("status %d, loud %t: %s", status, loud, errs.String())
 	}
-	if !strings.Contains(errs.String(), "level=ERROR msg=ending error=ended") {
+	if !strings.Contains(errs.String(), "level=ERROR msg=exiting error=ended") {
 		t.Errorf("%s", errs.String())
 	}
 	if o, _, _ := parse(p, nil, nil, &errs); o.config != config.Path || o.level != slog.LevelInfo {

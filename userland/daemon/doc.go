@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 
-// Package daemon is what the three processes have in common: flags, signals,
-// the service manager's notifications, the log and the connection to the
-// kernel.
+// Package daemon holds what the daemons have in common: flags, signals,
+// notifications to the service manager, logging and the connection to the kernel.
 package daemon

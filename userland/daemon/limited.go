@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A Limited log says each thing at most once in a while, and then how often
-// it would have said it.
+// A Limited log limits the rate of each kind of message, and counts those that
+// it suppresses.
 type Limited struct {
 	log   *slog.Logger
 	every time.Duration
@@ -25,13 +25,14 @@ type saying struct {
 	suppressed int
 }
 
-// NewLimited makes a log that says each thing once per every.
+// NewLimited returns a log that writes each kind of message at most once per
+// every.
 func NewLimited(log *slog.Logger, every time.Duration) *Limited {
 	return &Limited{log: log, every: every, now: time.Now, said: make(map[string]*saying)}
 }
 
-// Log logs unless the thing was said within the limit. The key stands for the
-// thing: it must come from a small set, it is never forgotten.
+// Log logs the message unless one with the same key was logged within the limit.
+// Keys must come from a small set, because they are never forgotten.
 func (l *Limited) Log(level slog.Level, key, message string, args ...any) {
 	l.mu.Lock()
 	now := l.now()

@@ -10,13 +10,13 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// redialAfter is how long a failed connection to the kernel is not tried
-// again.
+// redialAfter is how long to wait before retrying a failed connection to the
+// kernel.
 const redialAfter = 250 * time.Millisecond
 
-// A Link is a connection to the kernel that is opened when it is needed and
-// opened anew after it broke, for processes that outlive the module. It is
-// used by one goroutine.
+// A Link is a connection to the kernel that is opened on demand and reopened
+// after a failure, for processes that outlive the module. It must be used by one
+// goroutine only.
 type Link[K io.Closer] struct {
 	dial   func() (K, error)
 	kernel K
@@ -25,13 +25,13 @@ type Link[K io.Closer] struct {
 	err    error
 }
 
-// NewLink makes a link that connects by dial.
+// NewLink returns a link that connects with dial.
 func NewLink[K io.Closer](dial func() (K, error)) *Link[K] {
 	return &Link[K]{dial: dial}
 }
 
-// Get returns the connection. A failure to connect is returned again, without
-// another try, for a short while.
+// Get returns the connection. For a short while after a failure to connect, it
+// returns the same error without trying again.
 func (l *Link[K]) Get() (K, error) {
 	if l.open {
 		return l.kernel, nil
@@ -49,8 +49,9 @@ func (l *Link[K]) Get() (K, error) {
 	return k, nil
 }
 
-// Note looks at the error of a command: unless the kernel itself refused, the
-// connection is closed and the next Get opens another. It returns err.
+// Note inspects the error of a command. Unless the kernel itself refused the
+// command, it closes the connection, and the next Get opens a new one. It returns
+// err.
 func (l *Link[K]) Note(err error) error {
 	var refused *dprnl.Error
 	if err != nil && !errors.As(err, &refused) {
@@ -59,7 +60,7 @@ func (l *Link[K]) Note(err error) error {
 	return err
 }
 
-// Close closes the connection if there is one; Get opens it anew.
+// Close closes the connection if it is open; the next Get reopens it.
 func (l *Link[K]) Close() {
 	if l.open {
 		l.kernel.Close()

@@ -15,8 +15,8 @@ import (
 
 var flagName = regexp.MustCompile(`(?m)^  -([a-z-]+)`)
 
-// The manual of each process has the flags that its --help tells, and no
-// others, and the exit statuses of this package.
+// The manual of each process has the flags that --help lists, and no others, and
+// the exit statuses of this package.
 func TestManuals(t *testing.T) {
 	for _, name := range []string{"dpr-broadcast", "dpr-receive", "dpr-cleanup", "dpr-exporter"} {
 		t.Run(name, func(t *testing.T) {

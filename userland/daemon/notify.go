@@ -11,8 +11,8 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// A notifier tells the service manager how the process is. Without a service
-// manager it does nothing.
+// A notifier reports the process's state to the service manager. Without a
+// service manager it does nothing.
 type notifier struct {
 	log  *slog.Logger
 	beat atomic.Int64 // time of the last heartbeat, Unix nanoseconds
@@ -20,7 +20,7 @@ type notifier struct {
 
 func (n *notifier) send(state string) {
 	if _, err := sd.SdNotify(false, state); err != nil {
-		n.log.Warn("telling the service manager failed", "state", state, "error", err)
+		n.log.Warn("cannot notify the service manager", "state", state, "error", err)
 	}
 }
 
@@ -33,12 +33,12 @@ func (n *notifier) reloading() {
 // alive is the heartbeat of the process's main loop.
 func (n *notifier) alive() { n.beat.Store(time.Now().UnixNano()) }
 
-// watchdog pings at half the service manager's interval while the heart
-// beats, and lets it end the process when it does not.
+// watchdog pings the service manager at half its interval while the heartbeat is
+// recent; otherwise it lets the service manager end the process.
 func (n *notifier) watchdog(ctx context.Context) {
 	interval, err := sd.SdWatchdogEnabled(false)
 	if err != nil {
-		n.log.Warn("the service manager's watchdog interval cannot be read", "error", err)
+		n.log.Warn("cannot read the service manager's watchdog interval", "error", err)
 		return
 	}
 	if interval <= 0 {
@@ -53,7 +53,7 @@ func (n *notifier) watchdog(ctx context.Context) {
 		case <-t.C:
 		}
 		if since := time.Since(time.Unix(0, n.beat.Load())); since > interval {
-			n.log.Error("the main loop hangs", "since", since)
+			n.log.Error("main loop is stuck", "since", since)
 			continue
 		}
 		n.send(sd.SdNotifyWatchdog)
