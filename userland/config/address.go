@@ -9,7 +9,7 @@ import (
 	"net/netip"
 )
 
-// HostAddress returns the address of this host: the file's, or else the first
+// HostAddress returns this host's address: the one in the file, or else the first
 // IPv4 address of the first report network's interface.
 func (c *Config) HostAddress() (netip.Addr, error) {
 	if c.Address.IsValid() {
@@ -29,7 +29,7 @@ func (c *Config) HostAddress() (netip.Addr, error) {
 		}
 		return firstIPv4(n.Interface, addrs)
 	}
-	return netip.Addr{}, errors.New("this host's address is not known: the key address is missing and no report.network names an interface")
+	return netip.Addr{}, errors.New("cannot determine this host's address: the key address is missing and no report.network names an interface")
 }
 
 func firstIPv4(name string, addrs []net.Addr) (netip.Addr, error) {
@@ -40,5 +40,5 @@ func firstIPv4(name string, addrs []net.Addr) (netip.Addr, error) {
 			}
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("interface %s has no IPv4 address that could be this host's", name)
+	return netip.Addr{}, fmt.Errorf("interface %s has no IPv4 address to use as this host's address", name)
 }

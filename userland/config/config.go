@@ -11,13 +11,13 @@ import (
 	"dpr/userland/report"
 )
 
-// Path is where the configuration file is unless a flag says otherwise.
+// Path is the default path of the configuration file.
 const Path = "/etc/dpr/dpr.toml"
 
-// A Config is what a file says, with defaults where it is silent.
+// A Config holds the values of a file, and defaults for keys it does not have.
 type Config struct {
-	Address      netip.Addr // this host's; invalid: see HostAddress
-	RuntimeDir   string     // where the processes keep what lives as long as the boot
+	Address      netip.Addr // this host's address; invalid: see HostAddress
+	RuntimeDir   string     // directory for state that lives until the next boot
 	Policy       dprnl.Policy
 	Hash         dprnl.Hash
 	Estimate     dprnl.Estimate
@@ -34,16 +34,16 @@ type Config struct {
 	Cleanup      Cleanup
 }
 
-// Report is how reports are sent and received.
+// Report says how reports are sent and received.
 type Report struct {
 	Period      time.Duration
 	Port        uint16
-	Keys        []*report.Key // the sender uses the first; none: no authentication
+	Keys        []*report.Key // the sender uses the first; empty: no authentication
 	ClockWindow time.Duration
 	Networks    []Network
 }
 
-// A Network is where reports go. Either Group and Interface are set or
+// A Network is a destination of reports. Either Group and Interface are set, or
 // Unicast.
 type Network struct {
 	Interface string
@@ -52,10 +52,10 @@ type Network struct {
 	Unicast   netip.AddrPort
 }
 
-// MemoryPath is the file in which dpr-receive remembers reports.
+// MemoryPath is the file in which dpr-receive stores the last reports.
 func (c *Config) MemoryPath() string { return filepath.Join(c.RuntimeDir, "reports") }
 
-// CountsPath is the socket on which dpr-receive tells its counts.
+// CountsPath is the socket on which dpr-receive serves its counts.
 func (c *Config) CountsPath() string { return filepath.Join(c.RuntimeDir, "receive.sock") }
 
 // String names the network in messages.
@@ -66,14 +66,14 @@ func (n Network) String() string {
 	return n.Group.String() + "%" + n.Interface
 }
 
-// Cleanup is when tables are cleaned and hosts given up.
+// Cleanup says when tables are cleaned and when silent hosts are removed.
 type Cleanup struct {
 	Interval      time.Duration
-	SilentPeriods int           // a silent peer leaves the load table after as many
-	DeadAfter     time.Duration // a silent peer is probed before it is dead, from then on
+	SilentPeriods int           // a silent peer leaves the load table after this many
+	DeadAfter     time.Duration // a peer is probed after this much silence
 }
 
-// Defaults returns what holds for every key that a file does not have.
+// Defaults returns the values of keys that a file does not have.
 func Defaults() Config {
 	return Config{
 		RuntimeDir:   "/run/dpr",

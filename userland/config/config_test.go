@@ -98,15 +98,15 @@ func TestMistakesAreNamed(t *testing.T) {
 	}{
 		"syntax":           {"policy = \n", []string{"1 policy: expected value"}},
 		"duplicate key":    {"weight = 1\nweight = 2\n", []string{"2 weight: "}},
-		"unknown key":      {"\npolcy = \"off\"\n", []string{"2 polcy: there is no such key"}},
-		"unknown table":    {"[reprot]\nport = 1\n", []string{"1 reprot: there is no such key"}},
-		"unknown nested":   {"[report]\nauthentication = \"none\"\nprot = 1\n", []string{"3 report.prot: there is no such key"}},
-		"unknown service":  {"[[service]]\nport = 1\n[[service]]\nport = 2\nadress = \"x\"\n", []string{"5 service.2.adress: there is no such key"}},
+		"unknown key":      {"\npolcy = \"off\"\n", []string{"2 polcy: unknown key"}},
+		"unknown table":    {"[reprot]\nport = 1\n", []string{"1 reprot: unknown key"}},
+		"unknown nested":   {"[report]\nauthentication = \"none\"\nprot = 1\n", []string{"3 report.prot: unknown key"}},
+		"unknown service":  {"[[service]]\nport = 1\n[[service]]\nport = 2\nadress = \"x\"\n", []string{"5 service.2.adress: unknown key"}},
 		"wrong word":       {"policy = \"best\"\n", []string{`1 policy: "best" is not a policy; it can be off, stateless, lowest, inverse`}},
-		"word as number":   {"policy = 3\n", []string{"1 policy: 3 is not a text"}},
-		"address":          {"address = \"10.0.0\"\n", []string{`1 address: "10.0.0" is not an IPv4 address`}},
+		"word as number":   {"policy = 3\n", []string{"1 policy: 3 is not a string"}},
+		"address":          {"address = \"10.0.0\"\n", []string{`1 address: "10.0.0" is not a host's IPv4 address`}},
 		"address v6":       {"address = \"::1\"\n", []string{`1 address: "::1" is not`}},
-		"directory":        {"runtime_directory = \"run\"\n", []string{`1 runtime_directory: "run" is not the absolute path`}},
+		"directory":        {"runtime_directory = \"run\"\n", []string{`1 runtime_directory: "run" is not an absolute path`}},
 		"address group":    {"address = \"239.1.2.3\"\n", []string{"1 address: "}},
 		"address loopback": {"address = \"127.0.0.1\"\n", []string{"1 address: "}},
 		"load no word":     {"max_load = \"mean\"\n", []string{"1 max_load: \"mean\" is neither a whole number from 0 to 9223372036854775807 nor \"auto\""}},
@@ -120,21 +120,21 @@ func TestMistakesAreNamed(t *testing.T) {
 		"no weight":        {"weights = { connections = 0 }\n", []string{"1 weights: at least one weight"}},
 		"duration number":  {"[timeouts]\nsyn = 5\n", []string{`2 timeouts.syn: 5 is not a duration`}},
 		"duration bad":     {"[timeouts]\nsyn = \"5 sec\"\n", []string{`2 timeouts.syn: "5 sec" is not a duration`}},
-		"duration long":    {"[timeouts]\nrst = \"200h\"\n", []string{"2 timeouts.rst: 200h0m0s is not from 1ms to 168h0m0s"}},
+		"duration long":    {"[timeouts]\nrst = \"200h\"\n", []string{"2 timeouts.rst: 200h0m0s is not in the range 1ms to 168h0m0s"}},
 		"duration fine":    {"[timeouts]\nrst = \"1500us\"\n", []string{"2 timeouts.rst: 1.5ms is not a whole number of milliseconds"}},
-		"no port":          {"[[service]]\naddress = \"10.0.0.1\"\n", []string{"1 service.1: the key port is missing"}},
+		"no port":          {"[[service]]\naddress = \"10.0.0.1\"\n", []string{"1 service.1: missing key port"}},
 		"port":             {"[[service]]\nport = 65536\n", []string{"2 service.1.port: 65536"}},
-		"service twice":    {"[[service]]\nport = 80\n[[service]]\nport = 80\n", []string{"3 service.2: service 80 is there already, in line 1"}},
+		"service twice":    {"[[service]]\nport = 80\n[[service]]\nport = 80\n", []string{"3 service.2: duplicate service 80, first defined in line 1"}},
 		"service no list":  {"service = 80\n", []string{"1 service: 80 is not a list of tables"}},
 		"table no table":   {"report = 1\n", []string{"1 report: 1 is not a table"}},
 		"authentication":   {"[report]\nauthentication = \"no\"\n", []string{`2 report.authentication: "no" is neither`}},
-		"key missing":      {"[report]\n[[report.network]]\nunicast = \"10.0.0.1\"\n", []string{"1 report.key_file: the key is missing"}},
-		"key unused":       {"[report]\nauthentication = \"none\"\nkey_file = \"" + key + "\"\n", []string{"3 report.key_file: there is a key, but"}},
+		"key missing":      {"[report]\n[[report.network]]\nunicast = \"10.0.0.1\"\n", []string{"1 report.key_file: missing key file"}},
+		"key unused":       {"[report]\nauthentication = \"none\"\nkey_file = \"" + key + "\"\n", []string{"3 report.key_file: key file given, but"}},
 		"key not there":    {"[report]\nkey_file = \"/nonexistent/key\"\n", []string{"2 report.key_file: reading a key"}},
 		"key mode":         {"[report]\nkey_file = \"" + open + "\"\n", []string{"2 report.key_file: key file " + open + " has mode 0644"}},
 		"key short":        {"[report]\nkey_file = \"" + short + "\"\n", []string{"2 report.key_file: key file " + short + ": 3 characters"}},
 		"key twice": {"[report]\nkey_file = \"" + key + "\"\nprevious_key_file = \"" + key + "\"\n",
-			[]string{"3 report.previous_key_file: it holds the same key"}},
+			[]string{"3 report.previous_key_file: holds the same key"}},
 		"network neither": {"[[report.network]]\n", []string{"1 report.network.1.interface: ", "1 report.network.1.group: "}},
 		"network both": {"[[report.network]]\nunicast = \"10.0.0.1\"\nttl = 3\n",
 			[]string{"3 report.network.1.ttl: a network has either"}},
@@ -142,7 +142,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"ttl":      {"[[report.network]]\ninterface = \"eth0\"\ngroup = \"239.1.1.1\"\nttl = 256\n", []string{"4 report.network.1.ttl: 256"}},
 		"endpoint": {"[[report.network]]\nunicast = \"10.0.0.1:0\"\n", []string{"2 report.network.1.unicast: "}},
 		"network twice": {"[report]\nauthentication = \"none\"\n[[report.network]]\nunicast = \"10.0.0.1\"\n[[report.network]]\nunicast = \"10.0.0.1:7743\"\n",
-			[]string{"5 report.network.2: network 10.0.0.1:7743 is there already, in line 3"}},
+			[]string{"5 report.network.2: duplicate network 10.0.0.1:7743, first defined in line 3"}},
 		"age": {"report_max_age = \"1s\"\n", []string{"1 report_max_age: 1s is not longer than report.period"}},
 		"dead": {"[cleanup]\nsilent_periods = 20\ndead_after = \"3s\"\n",
 			[]string{"3 cleanup.dead_after: 3s is shorter than silent_periods"}},
@@ -181,7 +181,7 @@ func TestLoadUnreadable(t *testing.T) {
 	for _, path := range []string{filepath.Join(t.TempDir(), "none"), t.TempDir()} {
 		_, err := Load(path)
 		var e *Error
-		if !errors.As(err, &e) || !strings.HasPrefix(err.Error(), path+": it cannot be read: ") {
+		if !errors.As(err, &e) || !strings.HasPrefix(err.Error(), path+": cannot read the file: ") {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -189,7 +189,7 @@ func TestLoadUnreadable(t *testing.T) {
 	if err := os.WriteFile(large, make([]byte, maxSize+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(large); err == nil || !strings.Contains(err.Error(), "more than") {
+	if _, err := Load(large); err == nil || !strings.Contains(err.Error(), "is larger than") {
 		t.Errorf("a large file: %v", err)
 	}
 }

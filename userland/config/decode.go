@@ -16,7 +16,7 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// A decoder turns the tables of a file into a Config and collects mistakes.
+// A decoder turns the tables of a file into a Config and collects its mistakes.
 type decoder struct {
 	lines    map[string]int
 	mistakes []Mistake
@@ -26,7 +26,7 @@ func (d *decoder) mistake(key, format string, args ...any) {
 	d.mistakes = append(d.mistakes, Mistake{d.line(key), key, fmt.Sprintf(format, args...)})
 }
 
-// line finds the line of a key, or that of the nearest table around it.
+// line returns the line of a key, or of the nearest enclosing table.
 func (d *decoder) line(key string) int {
 	for {
 		if n := d.lines[key]; n > 0 {
@@ -40,8 +40,8 @@ func (d *decoder) line(key string) int {
 	}
 }
 
-// A table is a table of the file. Reading a key takes it out, so that what is
-// left in the end does not exist.
+// A table is a table of the file. Reading a key removes it from values, so that
+// the keys left at the end are unknown.
 type table struct {
 	d      *decoder
 	path   string
@@ -61,7 +61,7 @@ func (t table) has(name string) bool {
 	return ok
 }
 
-// rest complains of the keys that nothing read.
+// rest reports the keys that nothing has read.
 func (t table) rest(known ...string) {
 	var names []string
 	for name := range t.values {
@@ -69,11 +69,11 @@ func (t table) rest(known ...string) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		t.d.mistake(t.key(name), "there is no such key here; known are %s", strings.Join(known, ", "))
+		t.d.mistake(t.key(name), "unknown key; known keys are %s", strings.Join(known, ", "))
 	}
 }
 
-// table reads a table; one that is missing is empty.
+// table reads a table. A missing table is empty.
 func (t table) table(name string) table {
 	sub := table{d: t.d, path: t.key(name)}
 	if v, ok := t.take(name); ok {
@@ -115,7 +115,7 @@ func (t table) tables(name string) []table {
 	return subs
 }
 
-// integer reads a number from min to max; without the key *p stays.
+// integer reads a number from min to max. Without the key, it leaves *p alone.
 func integer[T int | uint16 | uint32 | uint64](t table, name string, p *T, min, max uint64) {
 	v, ok := t.take(name)
 	if !ok {
@@ -129,7 +129,7 @@ func integer[T int | uint16 | uint32 | uint64](t table, name string, p *T, min, 
 	*p = T(n)
 }
 
-// duration reads a time such as "1.5s"; without the key *p stays.
+// duration reads a duration such as "1.5s". Without the key, it leaves *p alone.
 func (t table) duration(name string, p *time.Duration, min, max time.Duration) {
 	v, ok := t.take(name)
 	if !ok {
@@ -137,7 +137,7 @@ func (t table) duration(name string, p *time.Duration, min, max time.Duration) {
 	}
 	s, ok := v.(string)
 	if !ok {
-		t.d.mistake(t.key(name), "%s is not a duration; write it with its unit and quotes, such as %q", show(v), p.String())
+		t.d.mistake(t.key(name), "%s is not a duration; write it in quotes with a unit, such as %q", show(v), p.String())
 		return
 	}
 	x, err := time.ParseDuration(s)
@@ -145,7 +145,7 @@ func (t table) duration(name string, p *time.Duration, min, max time.Duration) {
 	case err != nil:
 		t.d.mistake(t.key(name), "%q is not a duration such as %q", s, p.String())
 	case x < min || x > max:
-		t.d.mistake(t.key(name), "%v is not from %v to %v", x, min, max)
+		t.d.mistake(t.key(name), "%v is not in the range %v to %v", x, min, max)
 	case x%time.Millisecond != 0:
 		t.d.mistake(t.key(name), "%v is not a whole number of milliseconds", x)
 	default:
@@ -161,12 +161,12 @@ func (t table) text(name string) (string, bool) {
 	}
 	s, ok := v.(string)
 	if !ok {
-		t.d.mistake(t.key(name), "%s is not a text in quotes", show(v))
+		t.d.mistake(t.key(name), "%s is not a string; write it in quotes", show(v))
 	}
 	return s, ok
 }
 
-// maxLoad reads a load or the word "auto"; without the key *p stays.
+// maxLoad reads a load or the word "auto". Without the key, it leaves *p alone.
 func (t table) maxLoad(name string, p *uint64) {
 	v, ok := t.take(name)
 	if !ok {
@@ -189,24 +189,25 @@ func (t table) word(name string, p encoding.TextUnmarshaler) {
 	}
 }
 
-// maxDirectory leaves room for a file's name in the path of a socket, which
-// has at most 107 bytes.
+// maxDirectory leaves room for a file name in the path of a socket, which may
+// have at most 107 bytes.
 const maxDirectory = 90
 
-// directory reads the absolute path of a directory; without the key *p stays.
+// directory reads the absolute path of a directory. Without the key, it leaves
+// *p alone.
 func (t table) directory(name string, p *string) {
 	s, ok := t.text(name)
 	if !ok {
 		return
 	}
 	if !filepath.IsAbs(s) || len(s) > maxDirectory {
-		t.d.mistake(t.key(name), "%q is not the absolute path of a directory, of at most %d bytes", s, maxDirectory)
+		t.d.mistake(t.key(name), "%q is not an absolute path of a directory of at most %d bytes", s, maxDirectory)
 		return
 	}
 	*p = filepath.Clean(s)
 }
 
-// address reads an IPv4 address that valid accepts as the kind it names.
+// address reads an IPv4 address of the given kind, which valid checks.
 func (t table) address(name, kind string, valid func(netip.Addr) bool) netip.Addr {
 	s, ok := t.text(name)
 	if !ok {
@@ -224,7 +225,7 @@ func unicast(a netip.Addr) bool {
 	return !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && a.As4()[0] < 240 && a.As4()[0] > 0
 }
 
-// show writes a value of the file in a message.
+// show formats a value of the file for a message.
 func show(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-// Package config reads /etc/dpr/dpr.toml, the one configuration file of a
-// host, which all its processes read. Every key, its meaning, range and
-// default is told in dpr.toml beside this file.
+// Package config reads /etc/dpr/dpr.toml, the configuration file that all
+// processes of a host share. The file dpr.toml in this directory documents every
+// key with its meaning, range and default.
 //
-// All mistakes of a file are reported at once, each with its line and key;
-// keys that do not exist are mistakes. A file with a mistake yields no
-// configuration.
+// All mistakes of a file are reported together, each with its line and key.
+// Unknown keys are mistakes. A file with a mistake yields no configuration.
 package config

@@ -15,13 +15,13 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// maxSize is the size above which a file cannot be meant as configuration.
+// maxSize is the size above which a file cannot be a configuration file.
 const maxSize = 1 << 20
 
-// A Mistake is one thing that is wrong in a file.
+// A Mistake is one mistake in a file.
 type Mistake struct {
-	Line    int    // 0: of the file as a whole
-	Key     string // such as "report.network.2.ttl"; empty for wrong syntax
+	Line    int    // 0: concerns the whole file
+	Key     string // such as "report.network.2.ttl"; empty for a syntax error
 	Message string
 }
 
@@ -37,7 +37,7 @@ func (m Mistake) String() string {
 	return b.String()
 }
 
-// An Error holds all mistakes of a file, by line.
+// An Error holds all mistakes of a file, ordered by line.
 type Error struct {
 	Path     string
 	Mistakes []Mistake
@@ -56,11 +56,11 @@ func (e *Error) Error() string {
 func Load(path string) (*Config, error) {
 	data, err := read(path)
 	if err != nil {
-		var pe *fs.PathError // names the file again
+		var pe *fs.PathError // its text repeats the path
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		return nil, &Error{path, []Mistake{{Message: fmt.Sprintf("it cannot be read: %v", err)}}}
+		return nil, &Error{path, []Mistake{{Message: fmt.Sprintf("cannot read the file: %v", err)}}}
 	}
 	return Parse(path, data)
 }
@@ -76,17 +76,18 @@ func read(path string) ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > maxSize {
-		return nil, fmt.Errorf("it has more than %d bytes", maxSize)
+		return nil, fmt.Errorf("it is larger than %d bytes", maxSize)
 	}
 	return data, nil
 }
 
-// Parse reads the text of a file; the name is for errors. Key files are read.
+// Parse parses the text of a file and reads the key files it names. The name is
+// used in errors.
 func Parse(name string, data []byte) (*Config, error) {
 	text := string(data)
-	// The parser takes the byte order mark of UTF-16 for nothing.
+	// The parser silently ignores the byte order mark of UTF-16.
 	if i := notUTF8(text); i < len(text) {
-		return nil, &Error{name, []Mistake{{Line: lineOf(text, i), Message: fmt.Sprintf("byte %#x: the file is not UTF-8", text[i])}}}
+		return nil, &Error{name, []Mistake{{Line: lineOf(text, i), Message: fmt.Sprintf("the file is not UTF-8: byte %#x", text[i])}}}
 	}
 	var tree map[string]any
 	if _, err := toml.Decode(text, &tree); err != nil {
@@ -101,7 +102,8 @@ func Parse(name string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-// notUTF8 is the offset of the first byte that is none of UTF-8, or the end.
+// notUTF8 returns the offset of the first byte that is not UTF-8, or the length
+// of the text.
 func notUTF8(text string) int {
 	for i, r := range text {
 		if r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)) {
@@ -111,7 +113,7 @@ func notUTF8(text string) int {
 	return len(text)
 }
 
-// lineOf is the line, from 1, that an offset is in.
+// lineOf returns the line of an offset, counted from 1.
 func lineOf(text string, offset int) int { return strings.Count(text[:offset], "\n") + 1 }
 
 func syntax(err error, text string) Mistake {
@@ -123,8 +125,8 @@ func syntax(err error, text string) Mistake {
 	if message == "" {
 		message = pe.Error()
 	}
-	// The parser's own line is wrong after an escape at the text's end, and in
-	// texts whose lines end in "\r\n".
+	// The parser's own line number is wrong after an escape at the end of the
+	// text, and if lines end in "\r\n".
 	line := lineOf(text, min(max(0, pe.Position.Start), len(text)))
 	return Mistake{Line: line, Key: pe.LastKey, Message: message}
 }

@@ -146,7 +146,7 @@ func TestEachKeyIsTried(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(k.table), "\n")
 		have[lines[len(lines)-1]+k.name] = true
 	}
-	list := regexp.MustCompile(`known are (.*)`)
+	list := regexp.MustCompile(`known keys are (.*)`)
 	n := 0
 	for _, table := range []string{top, "[weights]", "[timeouts]", service, "[report]", network, "[cleanup]"} {
 		text := table + "\nfrob = 1\n"
@@ -250,18 +250,18 @@ func TestMoreMistakes(t *testing.T) {
 	if _, err := Parse("f", []byte(many)); err != nil {
 		t.Errorf("%d services: %v", dprnl.MaxServices, err)
 	}
-	if _, err := Parse("f", []byte(many+"[[service]]\nport = 60000\n")); err == nil || !strings.Contains(err.Error(), "services are possible") {
+	if _, err := Parse("f", []byte(many+"[[service]]\nport = 60000\n")); err == nil || !strings.Contains(err.Error(), "too many services") {
 		t.Errorf("one more service: %v", err)
 	}
 	none := "report = { authentication = \"none\" }\n"
 	for want, text := range map[string]string{
-		fmt.Sprintf("at most %d services are possible", dprnl.MaxServices): many + "[[service]]\nport = 60000\n[[service]]\nport = 60001\n",
-		"network 239.1.1.1%lo is there already, in line 3":                 "[report]\nauthentication = \"none\"\n[[report.network]]\n" + group + "\nttl = 1\n[[report.network]]\n" + group + "\nttl = 2\n",
-		"3 is not a table; write [[service]]":                              "service = [ 3 ]\n",
-		"a table is not a whole number":                                    "weight = { a = 1 }\n",
-		"a list is not a whole number":                                     "weight = [ 1 ]\n",
-		"1.25 is not a whole number":                                       "weight = 1.25\n",
-		"a: there is no such key here; known are":                          none + "b = 1\na = 2\n",
+		fmt.Sprintf("too many services: the limit is %d", dprnl.MaxServices): many + "[[service]]\nport = 60000\n[[service]]\nport = 60001\n",
+		"duplicate network 239.1.1.1%lo, first defined in line 3":            "[report]\nauthentication = \"none\"\n[[report.network]]\n" + group + "\nttl = 1\n[[report.network]]\n" + group + "\nttl = 2\n",
+		"3 is not a table; write [[service]]":                                "service = [ 3 ]\n",
+		"a table is not a whole number":                                      "weight = { a = 1 }\n",
+		"a list is not a whole number":                                       "weight = [ 1 ]\n",
+		"1.25 is not a whole number":                                         "weight = 1.25\n",
+		"a: unknown key; known keys are":                                     none + "b = 1\na = 2\n",
 	} {
 		_, err := Parse("f", []byte(text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), want) != 1 {

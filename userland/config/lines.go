@@ -9,10 +9,10 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// locate maps the keys of a file that is known to be valid TOML to the lines
-// they stand on. An element of an array of tables is counted from 1, as in
-// "report.network.2.ttl"; keys of inline tables are found under their table, and
-// tables without a header of their own where their first key is.
+// locate maps the keys of a valid TOML file to their lines. Elements of an array
+// of tables are counted from 1, as in "report.network.2.ttl". Keys of inline
+// tables have the line of their table, and a table without a header has the line
+// of its first key.
 func locate(text string) map[string]int {
 	lines := make(map[string]int)
 	counts := make(map[string]int)
@@ -53,7 +53,7 @@ func locate(text string) map[string]int {
 	return lines
 }
 
-// split takes the dotted key apart that a line begins with, without the quotes
+// split splits the dotted key at the start of a line and removes the quotes
 // around its parts.
 func split(line string) []string {
 	var parts []string
@@ -89,8 +89,8 @@ func first(key string) (part, rest string) {
 	return key[:end], key[end:]
 }
 
-// unquote cuts off the basic string that a text begins with. What its escapes mean
-// the parser knows.
+// unquote cuts off the basic string at the start of a text. It lets the parser
+// interpret escapes.
 func unquote(text string) (part, rest string, ok bool) {
 	end := 1
 	for end < len(text) && text[end] != '"' {
@@ -109,8 +109,8 @@ func unquote(text string) (part, rest string, ok bool) {
 	return v.Part, text[end+1:], true
 }
 
-// resolve names the table that a header opens: a part that is an array of
-// tables stands for its last element.
+// resolve returns the path of the table that a header opens. An array of tables
+// in the path stands for its last element.
 func resolve(parts []string, counts map[string]int) string {
 	path := ""
 	for i, p := range parts {
@@ -122,7 +122,7 @@ func resolve(parts []string, counts map[string]int) string {
 	return path
 }
 
-// join adds a key to a path. One of no letters is written as in the file.
+// join appends a key to a path. An empty key is written as in the file.
 func join(prefix, key string) string {
 	if key == "" {
 		key = `""`

@@ -37,7 +37,7 @@ func TestSampleIsComplete(t *testing.T) {
 		if err == nil {
 			t.Fatal("no error")
 		}
-		_, known, _ := strings.Cut(err.Error(), "known are ")
+		_, known, _ := strings.Cut(err.Error(), "known keys are ")
 		known, _, _ = strings.Cut(known, "\n")
 		for name := range strings.SplitSeq(known, ", ") {
 			full := prefix + name
@@ -76,8 +76,8 @@ func TestManual(t *testing.T) {
 	manualDefaults(t, string(data))
 }
 
-// manualDefaults compares the defaults that the manual tells with those shown
-// in the sample, which are known to be true.
+// manualDefaults compares the defaults in the manual with those in the sample,
+// which another test checks.
 func manualDefaults(t *testing.T, page string) {
 	t.Helper()
 	shown := make(map[string]string)

@@ -16,7 +16,7 @@ const maxTimeout = dprnl.MaxTimeout * time.Millisecond
 // config reads the top level of the file.
 func (d *decoder) config(t table) *Config {
 	c := Defaults()
-	c.Address = t.address("address", "an IPv4 address of a host", unicast)
+	c.Address = t.address("address", "a host's IPv4 address", unicast)
 	t.directory("runtime_directory", &c.RuntimeDir)
 	t.word("policy", &c.Policy)
 	t.word("hash", &c.Hash)
@@ -62,23 +62,23 @@ func (d *decoder) services(t table) []dprnl.Service {
 	seen := make(map[dprnl.Service]string)
 	for i, s := range t.tables("service") {
 		if i == dprnl.MaxServices {
-			d.mistake(s.path, "at most %d services are possible", dprnl.MaxServices)
+			d.mistake(s.path, "too many services: the limit is %d", dprnl.MaxServices)
 			break
 		}
 		svc := dprnl.Service{Address: netip.IPv4Unspecified()}
 		if !s.has("port") {
-			d.mistake(s.path, "the key port is missing")
+			d.mistake(s.path, "missing key port")
 		}
 		integer(s, "port", &svc.Port, 1, math.MaxUint16)
 		if s.has("address") {
-			svc.Address = s.address("address", "an IPv4 address of a host", unicast)
+			svc.Address = s.address("address", "a host's IPv4 address", unicast)
 		}
 		s.rest("port", "address")
 		if svc.Port == 0 || !svc.Address.IsValid() {
 			continue
 		}
 		if first, ok := seen[svc]; ok {
-			d.mistake(s.path, "service %v is there already, in line %d", svc, d.line(first))
+			d.mistake(s.path, "duplicate service %v, first defined in line %d", svc, d.line(first))
 			continue
 		}
 		seen[svc] = s.path
@@ -102,20 +102,20 @@ func (d *decoder) report(t table, r *Report) {
 		same := network
 		same.TTL = 0
 		if first, dup := seen[same]; dup {
-			d.mistake(n.path, "network %v is there already, in line %d", network, d.line(first))
+			d.mistake(n.path, "duplicate network %v, first defined in line %d", network, d.line(first))
 			continue
 		}
 		seen[same] = n.path
 		r.Networks = append(r.Networks, network)
 	}
 	if len(r.Networks) > 0 && len(r.Keys) == 0 && !open && len(d.mistakes) == before {
-		d.mistake(t.key("key_file"), `the key is missing; without one, authentication = "none" must say so`)
+		d.mistake(t.key("key_file"), `missing key file; to disable authentication, set authentication = "none"`)
 	}
 	t.rest("period", "port", "clock_window", "authentication", "key_file", "previous_key_file", "network")
 }
 
-// keys reads the keys and says whether the file does without authentication,
-// in words.
+// keys reads the keys and reports whether the file explicitly disables
+// authentication.
 func (d *decoder) keys(t table, r *Report) (open bool) {
 	mode, given := t.text("authentication")
 	if !given {
@@ -132,7 +132,7 @@ func (d *decoder) keys(t table, r *Report) (open bool) {
 			continue
 		}
 		if mode == "none" {
-			d.mistake(t.key(name), `there is a key, but authentication = "none" would not use it`)
+			d.mistake(t.key(name), `key file given, but authentication = "none" does not use it`)
 			continue
 		}
 		key, err := report.ReadKey(path)
@@ -141,7 +141,7 @@ func (d *decoder) keys(t table, r *Report) (open bool) {
 			continue
 		}
 		if name == "previous_key_file" && len(keys) == 1 && keys[0].ID() == key.ID() {
-			d.mistake(t.key(name), "it holds the same key as key_file")
+			d.mistake(t.key(name), "holds the same key as key_file")
 			continue
 		}
 		keys = append(keys, key)
@@ -156,17 +156,17 @@ func (d *decoder) network(t table, port uint16) (Network, bool) {
 	if t.has("unicast") {
 		for _, name := range []string{"interface", "group", "ttl"} {
 			if _, ok := t.take(name); ok {
-				d.mistake(t.key(name), "a network has either unicast or interface and group")
+				d.mistake(t.key(name), "a network has either unicast, or interface and group")
 			}
 		}
 		n.Unicast = t.endpoint("unicast", port)
 	} else {
 		n.Interface, _ = t.text("interface")
 		if n.Interface == "" || len(n.Interface) > 15 {
-			d.mistake(t.key("interface"), "the name of a network interface is needed here, of 1 to 15 characters")
+			d.mistake(t.key("interface"), "want the name of a network interface, 1 to 15 characters long")
 		}
 		if !t.has("group") {
-			d.mistake(t.key("group"), `the multicast group is missing; 239.0.0.0/8 is for private use, such as "239.77.43.1"`)
+			d.mistake(t.key("group"), `missing multicast group; 239.0.0.0/8 is for private use, for example "239.77.43.1"`)
 		}
 		n.Group = t.address("group", "an IPv4 multicast address", netip.Addr.IsMulticast)
 		n.TTL = 1
@@ -188,7 +188,7 @@ func (t table) endpoint(name string, port uint16) netip.AddrPort {
 	if ap, err := netip.ParseAddrPort(s); err == nil && ap.Addr().Is4() && unicast(ap.Addr()) && ap.Port() != 0 {
 		return ap
 	}
-	t.d.mistake(t.key(name), "%q is not an IPv4 address of a host with or without a port", s)
+	t.d.mistake(t.key(name), "%q is not a host's IPv4 address, with or without a port", s)
 	return netip.AddrPort{}
 }
 
@@ -199,11 +199,11 @@ func (d *decoder) cleanup(t table, c *Cleanup) {
 	t.rest("interval", "silent_periods", "dead_after")
 }
 
-// across checks what concerns several keys. Values that were wrong have their
-// defaults by now and are not complained of twice.
+// across checks constraints between keys. Values with mistakes have been replaced
+// by defaults, so they are not reported twice.
 func (d *decoder) across(c *Config) {
 	if c.ReportMaxAge <= c.Report.Period {
-		d.mistake("report_max_age", "%v is not longer than report.period, %v: every peer would be too old before its next report",
+		d.mistake("report_max_age", "%v is not longer than report.period, %v: each report would expire before the next one",
 			c.ReportMaxAge, c.Report.Period)
 	}
 	if silent := time.Duration(c.Cleanup.SilentPeriods) * c.Report.Period; c.Cleanup.DeadAfter < silent {

@@ -95,7 +95,7 @@ func TestWrongArguments(t *testing.T) {
 		"top x":                                  `top: unexpected argument "x"`,
 		"top --interval 0s":                      `"0s" is not a duration`,
 		"reports x":                              `reports: unexpected argument "x"`,
-		"reports --config /nonexistent":          "/nonexistent: it cannot be read",
+		"reports --config /nonexistent":          "/nonexistent: cannot read the file",
 		"completion":                             "completion: missing argument SHELL",
 		"completion tcsh":                        `SHELL "tcsh" is not one of bash, zsh, fish`,
 		"zone":                                   "zone: missing argument NAME",
@@ -114,11 +114,11 @@ func TestWrongArguments(t *testing.T) {
 		"zone example.org --reload-command true": "--reload-command and --every need --output",
 		"expire --budget 0":                      `"0" is not a whole number from 1 to 65536`,
 		"apply x":                                `apply: unexpected argument "x"`,
-		"apply --config /nonexistent":            "/nonexistent: it cannot be read",
+		"apply --config /nonexistent":            "/nonexistent: cannot read the file",
 		"check a b":                              `check: unexpected argument "b"`,
 		"check a --config b":                     `conflicting files: --config and the argument "a"`,
-		"check /nonexistent":                     "/nonexistent: it cannot be read",
-		"check --config /nonexistent --json":     "/nonexistent: it cannot be read",
+		"check /nonexistent":                     "/nonexistent: cannot read the file",
+		"check --config /nonexistent --json":     "/nonexistent: cannot read the file",
 		"service add --address 1.2.3.4 -- -80x":  `PORT "-80x" is not a port`,
 	} {
 		t.Run(line, func(t *testing.T) {

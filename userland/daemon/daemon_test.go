@@ -91,8 +91,8 @@ func TestArguments(t *testing.T) {
 		"flag":        {[]string{"--frob"}, ExitUsage, "", "frob"},
 		"argument":    {[]string{"x"}, ExitUsage, "", `unexpected argument "x"`},
 		"level":       {[]string{"--log-level", "loud"}, ExitUsage, "", "loud"},
-		"no file":     {[]string{"--config", filepath.Join(dir, "none")}, ExitUsage, "", "none: it cannot be read"},
-		"mistake":     {[]string{"--config", bad}, ExitUsage, "", "bad.toml: line 2: wieght: there is no such key"},
+		"no file":     {[]string{"--config", filepath.Join(dir, "none")}, ExitUsage, "", "none: cannot read the file"},
+		"mistake":     {[]string{"--config", bad}, ExitUsage, "", "bad.toml: line 2: wieght: unknown key"},
 		"not for it":  {[]string{"--config", refused}, ExitUsage, "", "refused.toml: 99 will not do"},
 		"help is one": {[]string{"-h"}, ExitOK, "", "-config"},
 	} {
