@@ -18,10 +18,10 @@ import (
 	"dpr/userland/receive"
 )
 
-// scrapeTimeout bounds one collection; Prometheus itself waits for 10 s.
+// scrapeTimeout limits one collection; Prometheus itself waits for 10 s.
 const scrapeTimeout = 8 * time.Second
 
-// A Kernel is what the collector needs of dprnl.Client.
+// A Kernel is the part of dprnl.Client that the collector uses.
 type Kernel interface {
 	Config(context.Context) (dprnl.Config, error)
 	Services(context.Context) ([]dprnl.Service, error)
@@ -32,13 +32,13 @@ type Kernel interface {
 	Close() error
 }
 
-// Options are what a collector works with.
+// Options configure a collector.
 type Options struct {
 	Dial func() (Kernel, error)
-	// Reports asks dpr-receive for its counts.
+	// Reports reads the counts of dpr-receive.
 	Reports func(context.Context) (receive.Status, error)
-	// FlowsLimit is how many flows there may be for the table to be gone
-	// through at each collection; 0: it never is.
+	// FlowsLimit is the largest number of flows at which a collection reads the
+	// whole table to count flows by state; 0: never.
 	FlowsLimit uint64
 	Log        *slog.Logger
 }
@@ -53,7 +53,7 @@ type Collector struct {
 	link *daemon.Link[Kernel]
 }
 
-// NewCollector makes a collector.
+// NewCollector returns a collector.
 func NewCollector(o Options) *Collector {
 	return &Collector{o: o, log: daemon.NewLimited(o.Log, time.Minute), descs: newDescs(), link: daemon.NewLink(o.Dial)}
 }
@@ -61,7 +61,7 @@ func NewCollector(o Options) *Collector {
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(out chan<- *prometheus.Desc) { c.descs.all(out) }
 
-// A view is all that is asked for at a collection.
+// A view is everything that a collection reads from the kernel.
 type view struct {
 	config   dprnl.Config
 	services []dprnl.Service
@@ -71,8 +71,9 @@ type view struct {
 	states   map[dprnl.FlowState]uint64 // nil: not counted
 }
 
-// Collect implements prometheus.Collector. What does not answer is told by
-// dpr_up and dpr_receive_up, and has no other metrics: none keeps an old value.
+// Collect implements prometheus.Collector. If the kernel or dpr-receive does not
+// answer, dpr_up or dpr_receive_up is 0 and its other metrics are absent: no
+// metric keeps an old value.
 func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,20 +85,20 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	v, err := c.read(ctx)
 	e.gauge(c.descs.up, truth(err == nil))
 	if err != nil {
-		c.log.Log(slog.LevelWarn, "kernel", "the kernel does not answer", "error", err)
+		c.log.Log(slog.LevelWarn, "kernel", "cannot read from the kernel", "error", err)
 	} else {
 		e.view(v)
 	}
 	s, err := c.o.Reports(ctx)
 	e.gauge(c.descs.receiveUp, truth(err == nil))
 	if err != nil {
-		c.log.Log(slog.LevelWarn, "reports", "dpr-receive does not answer", "error", err)
+		c.log.Log(slog.LevelWarn, "reports", "cannot read from dpr-receive", "error", err)
 		return
 	}
 	e.reports(s)
 }
 
-// read asks the kernel.
+// read reads a view from the kernel.
 func (c *Collector) read(ctx context.Context) (*view, error) {
 	k, err := c.link.Get()
 	if err != nil {
@@ -115,13 +116,13 @@ func (c *Collector) read(ctx context.Context) (*view, error) {
 		v.states, err = countStates(ctx, k)
 	}
 	if err != nil {
-		c.link.Close() // the module may be another by now
+		c.link.Close() // the module may have been reloaded
 		return nil, err
 	}
 	return &v, nil
 }
 
-// countStates goes through the routing table.
+// countStates counts the flows of the routing table by state.
 func countStates(ctx context.Context, k Kernel) (map[dprnl.FlowState]uint64, error) {
 	states := map[dprnl.FlowState]uint64{dprnl.FlowSyn: 0, dprnl.FlowEstablished: 0, dprnl.FlowFin: 0, dprnl.FlowRst: 0, dprnl.FlowEnded: 0}
 	for f, err := range k.Flows(ctx, dprnl.FlowFilter{}) {

@@ -10,7 +10,7 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// descs are the descriptions of all metrics.
+// descs holds the descriptions of all metrics.
 type descs struct {
 	list []*prometheus.Desc
 
@@ -26,7 +26,7 @@ type descs struct {
 	reports, reportsRefused, reportsUptime *prometheus.Desc
 }
 
-// peerDescs are the columns of the load table.
+// peerDescs holds the descriptions of the load table's columns.
 type peerDescs struct {
 	usable, listed, state, weight, load, estimate, age *prometheus.Desc
 	connections, cpu, redirected, sockets              *prometheus.Desc
@@ -36,35 +36,35 @@ type peerDescs struct {
 func newDescs() *descs {
 	d := &descs{counters: make(map[dprnl.Stat]*prometheus.Desc)}
 	d.up = d.add("up", "Whether the kernel module answered.")
-	d.build = d.add("build_info", "1; what this exporter was built from.", "version", "goversion")
+	d.build = d.add("build_info", "Always 1; the labels say what this exporter was built from.", "version", "goversion")
 	d.receiveUp = d.add("receive_up", "Whether dpr-receive answered.")
-	d.reports = d.add("reports_total", "Reports that came since dpr-receive was started, by what became of them.", "result")
-	d.reportsRefused = d.add("reports_refused_total", "Reports that were refused, by reason.", "reason")
-	d.reportsUptime = d.add("receive_start_time_seconds", "When dpr-receive was started, Unix time.")
+	d.reports = d.add("reports_total", "Reports received since dpr-receive started, by result.", "result")
+	d.reportsRefused = d.add("reports_refused_total", "Reports refused since dpr-receive started, by reason.", "reason")
+	d.reportsUptime = d.add("receive_start_time_seconds", "Unix time at which dpr-receive started.")
 
-	d.decisions = d.add("decisions_total", "New connections to services from clients, by the SYN decision and its reason.", "decision", "reason")
+	d.decisions = d.add("decisions_total", "New client connections to services, by SYN decision and reason.", "decision", "reason")
 	var stats dprnl.Stats
 	for s := range stats.All() {
 		if _, _, ok := decision(s); !ok && !s.Gauge() {
 			d.counters[s] = d.add(s.String()+"_total", s.Help())
 		}
 	}
-	d.flows = d.add("flows", "Flows in the routing table: live ones, in state SYN or established, and closing ones.", "state")
+	d.flows = d.add("flows", "Flows in the routing table: live (in state SYN or established) and closing.", "state")
 	d.flowsByState = d.add("flows_by_state", "Flows in the routing table by state; absent from large tables.", "state")
-	d.flowsMax = d.add("flows_max", "Bound of the routing table.")
+	d.flowsMax = d.add("flows_max", "Size limit of the routing table.")
 
 	d.load = d.add("load", "This host's load: the weighted sum of its metrics.")
-	d.maxLoad = d.add("max_load", "Load below which this host serves every connection; NaN if it follows the mean of all hosts.")
+	d.maxLoad = d.add("max_load", "Load below which this host serves every connection; NaN if it follows the mean of all hosts (auto).")
 	d.weight = d.add("weight", "Relative capacity of this host.")
 	d.connections = d.add("connections", "TCP connections of this host in ESTABLISHED or CLOSE_WAIT.")
 	d.cpu = d.add("cpu_utilization_ratio", "CPU utilisation of this host over all CPUs, 0 to 1.")
-	d.redirected = d.add("redirected_connections", "Connections that this host redirects just now.")
+	d.redirected = d.add("redirected_connections", "Connections that this host currently redirects.")
 	d.sockets = d.add("sockets", "Sockets in use on this host.")
-	d.state = d.add("state", "1 for the state that this host is in.", "state")
-	d.policy = d.add("policy", "1 for the policy that this host decides by.", "policy")
-	d.services = d.add("services", "Services of the cluster on this host.")
-	d.reportMaxAge = d.add("report_max_age_seconds", "Age from which a peer's report counts no more.")
-	d.peers = d.add("peers", "Peers that are known, that are in the load table, and that can be chosen.", "kind")
+	d.state = d.add("state", "1 for the current state of this host.", "state")
+	d.policy = d.add("policy", "1 for the current policy of this host.", "policy")
+	d.services = d.add("services", "Services configured on this host.")
+	d.reportMaxAge = d.add("report_max_age_seconds", "Age at which a peer's report expires.")
+	d.peers = d.add("peers", "Peers by kind: known, listed in the load table, usable for new connections.", "kind")
 	d.addPeer()
 	return d
 }
@@ -74,20 +74,20 @@ func (d *descs) addPeer() {
 	add := func(name, help string, labels ...string) *prometheus.Desc {
 		return d.add("peer_"+name, help, append([]string{"peer"}, labels...)...)
 	}
-	p.usable = add("usable", "Whether the peer can be chosen now.")
+	p.usable = add("usable", "Whether the peer is usable for new connections.")
 	p.listed = add("listed", "Whether the peer is in the load table.")
 	p.state = add("state", "1 for the state that the peer reported.", "state")
 	p.weight = add("weight", "Relative capacity of the peer.")
-	p.load = add("load", "Reported load of the peer, by this host's weights.")
-	p.estimate = add("load_estimate", "Load of the peer that a policy would take now.")
+	p.load = add("load", "Load of the peer as reported, computed with this host's weights.")
+	p.estimate = add("load_estimate", "Estimated load of the peer, as used by policies.")
 	p.age = add("report_age_seconds", "Time since the peer's last report.")
 	p.connections = add("connections", "TCP connections of the peer in ESTABLISHED or CLOSE_WAIT, as reported.")
 	p.cpu = add("cpu_utilization_ratio", "CPU utilisation of the peer, 0 to 1, as reported.")
 	p.redirected = add("redirected_connections", "Connections that the peer redirects, as reported.")
 	p.sockets = add("sockets", "Sockets in use on the peer, as reported.")
-	p.flows = add("flows", "Flows of this host to the peer.")
-	p.live = add("flows_live", "Of these, in state SYN or established.")
-	p.redirects = add("redirects_total", "Connections redirected to the peer since it is known.")
+	p.flows = add("flows", "Flows from this host to the peer.")
+	p.live = add("flows_live", "Flows from this host to the peer in state SYN or established.")
+	p.redirects = add("redirects_total", "Connections redirected to the peer since it became known.")
 }
 
 func (d *descs) add(name, help string, labels ...string) *prometheus.Desc {
@@ -102,8 +102,8 @@ func (d *descs) all(out chan<- *prometheus.Desc) {
 	}
 }
 
-// decision takes a counter of the SYN decision apart, such as
-// served_below_max_load.
+// decision splits the name of a SYN decision's counter, such as
+// served_below_max_load, into verdict and reason.
 func decision(s dprnl.Stat) (verdict, reason string, ok bool) {
 	switch s {
 	case dprnl.StatRedirected:

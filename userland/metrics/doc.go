@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: MIT
 
-// Package metrics is the work of dpr-exporter: it tells Prometheus of this
-// host's part in the cluster, at the time of asking and from the kernel, with
-// nothing kept in between.
+// Package metrics implements dpr-exporter, which exports this host's metrics to
+// Prometheus. It reads them from the kernel at each scrape and keeps nothing in
+// between.
 //
-// No metric has a label per connection; those of peers have one line per peer.
-// The counters' names and help texts are those of include/dpr.h:
+// No metric has a label per connection; peer metrics have one line per peer. The
+// names and help texts of counters come from include/dpr.h:
 //
-//	dpr_up                      whether the kernel answered; without, only
-//	                            the last five are there
+//	dpr_up                      whether the kernel answered; if not, only
+//	                            the last five are present
 //	dpr_decisions_total         {decision, reason}: one per new connection
 //	dpr_<counter>_total         every other counter of the kernel
 //	dpr_flows                   {state}: live, closing
-//	dpr_flows_by_state          {state}: syn, established, fin, rst; left out
-//	                            of large tables, which take time to go through
-//	dpr_flows_max               bound of the routing table
-//	dpr_load, dpr_max_load      this host's load, and below what it serves
+//	dpr_flows_by_state          {state}: syn, established, fin, rst; absent
+//	                            for large tables, which take time to read
+//	dpr_flows_max               size limit of the routing table
+//	dpr_load, dpr_max_load      this host's load, and the load below which it
+//	                            serves every connection
 //	dpr_connections, dpr_cpu_utilization_ratio, dpr_redirected_connections,
-//	dpr_sockets                 the four metrics that the load is made of
+//	dpr_sockets                 the four metrics that make up the load
 //	dpr_weight                  this host's relative capacity
-//	dpr_state                   {state}: 1 for the one it is in
+//	dpr_state                   {state}: 1 for the current one
 //	dpr_policy                  {policy}: likewise
-//	dpr_services                services of the cluster here
-//	dpr_report_max_age_seconds  age from which a report counts no more
+//	dpr_services                services configured on this host
+//	dpr_report_max_age_seconds  age at which a report expires
 //	dpr_peers                   {kind}: known, listed, usable
 //	dpr_peer_*                  {peer}: the load table
 //	dpr_receive_up              whether dpr-receive answered

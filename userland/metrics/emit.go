@@ -59,7 +59,7 @@ func (e *emitter) view(v *view) {
 
 func ratio(thousandths uint32) float64 { return float64(thousandths) / dprnl.MaxCPU }
 
-// stats writes the kernel's counters; those of flows are told by state.
+// stats writes the kernel's counters. Flows become gauges by state.
 func (e *emitter) stats(s *dprnl.Stats) {
 	for k, v := range s.All() {
 		if verdict, reason, ok := decision(k); ok {
@@ -101,7 +101,7 @@ func (e *emitter) peer(p *dprnl.Peer) {
 	e.gauge(d.live, float64(p.Live), name)
 	e.counter(d.redirects, p.Redirects, name)
 	if !p.Reported {
-		return // the rest would say 0 and mean nothing
+		return // without a report the rest would be a meaningless 0
 	}
 	e.gauge(d.load, float64(p.Load), name)
 	e.gauge(d.estimate, float64(p.Estimate), name)
@@ -127,7 +127,7 @@ func (e *emitter) reports(s receive.Status) {
 	e.gauge(e.d.reportsUptime, float64(s.Started.UnixMilli())/1000)
 }
 
-// maxLoad returns a MaxLoad as a metric: one that follows the cluster is no number.
+// maxLoad returns a MaxLoad as a metric. "auto" becomes NaN.
 func maxLoad(v uint64) float64 {
 	if v == dprnl.MaxLoadAuto {
 		return math.NaN()

@@ -133,7 +133,7 @@ func TestEveryOperationFails(t *testing.T) {
 		if all["dpr_up"] != 0 || all["dpr_receive_up"] != 1 || len(all) > 40 {
 			t.Errorf("%s: up %v, receiver up %v, %d values", operation, all["dpr_up"], all["dpr_receive_up"], len(all))
 		}
-		if !strings.Contains(log.String(), "the kernel does not answer") || !strings.Contains(log.String(), "broken") {
+		if !strings.Contains(log.String(), "cannot read from the kernel") || !strings.Contains(log.String(), "broken") {
 			t.Errorf("%s: log %s", operation, log)
 		}
 		if (k.closed > 0) != (operation != "dial") {
@@ -143,7 +143,7 @@ func TestEveryOperationFails(t *testing.T) {
 	o, _, log := faults()
 	o.Reports = func(context.Context) (receive.Status, error) { return receive.Status{}, errors.New("dead") }
 	all := values(t, NewCollector(o))
-	if all["dpr_up"] != 1 || all["dpr_receive_up"] != 0 || !strings.Contains(log.String(), "dpr-receive does not answer") || strings.Contains(log.String(), "the kernel") {
+	if all["dpr_up"] != 1 || all["dpr_receive_up"] != 0 || !strings.Contains(log.String(), "cannot read from dpr-receive") || strings.Contains(log.String(), "from the kernel") {
 		t.Errorf("up %v, receiver up %v, log %s", all["dpr_up"], all["dpr_receive_up"], log)
 	}
 	o, _, log = faults()

@@ -18,15 +18,15 @@ import (
 	"dpr/userland/config"
 )
 
-// DefaultListen is where the exporter listens unless a flag says otherwise:
-// on this host alone, as what it tells is not for everybody.
+// DefaultListen is the default listen address. It is reachable from this host
+// only, because the metrics are not meant for everybody.
 const DefaultListen = "127.0.0.1:9743"
 
 const (
-	headerTimeout = 5 * time.Second  // for a request's header
-	answerTimeout = 30 * time.Second // for an answer
-	endTimeout    = 2 * time.Second  // for answers under way when it ends
-	maxRequests   = 4                // at once
+	headerTimeout = 5 * time.Second  // to read a request's header
+	answerTimeout = 30 * time.Second // to write a response
+	endTimeout    = 2 * time.Second  // to finish responses at shutdown
+	maxRequests   = 4                // concurrent requests
 )
 
 // A Server serves a collector's metrics over HTTP, at /metrics. It implements
@@ -38,7 +38,7 @@ type Server struct {
 	started   func(net.Addr) // for tests
 }
 
-// NewServer makes a server for the address listen, as "192.0.2.1:9743".
+// NewServer returns a server for the address listen, such as "192.0.2.1:9743".
 func NewServer(listen string, o Options) (*Server, error) {
 	if _, _, err := net.SplitHostPort(listen); err != nil {
 		return nil, fmt.Errorf("listen address %q: %w", listen, err)
@@ -46,11 +46,11 @@ func NewServer(listen string, o Options) (*Server, error) {
 	return &Server{listen: listen, collector: NewCollector(o), log: o.Log, started: func(net.Addr) {}}, nil
 }
 
-// Reload does nothing: the exporter takes its settings from flags, and what
-// the file says of others from the kernel.
+// Reload does nothing: the exporter takes its settings from flags, and the
+// configuration from the kernel.
 func (s *Server) Reload(*config.Config) {}
 
-// Run serves until ctx is done. The error is one of the address.
+// Run serves until ctx is done. It returns an error if it cannot use the address.
 func (s *Server) Run(ctx context.Context, ready, alive func()) error {
 	defer s.collector.Close()
 	handler, err := s.handler()
@@ -82,7 +82,7 @@ func (s *Server) Run(ctx context.Context, ready, alive func()) error {
 	}
 }
 
-// end lets answers under way come to their end, for a while.
+// end shuts the server down. It waits a limited time for responses to finish.
 func (s *Server) end(srv *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
