@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Package report is the load report that hosts of a cluster send each other
-// once a period: its wire format, its authentication, and the verifier that a
-// receiver judges every datagram with.
+// Package report implements the load report that the hosts of a cluster send each
+// other once a period: its wire format, its authentication, and the verifier with
+// which a receiver checks every datagram.
 //
 // # Wire format, version 1
 //
@@ -17,46 +17,46 @@
 //	     8    4  key id, see Key.ID; 0 without authentication
 //	    12    4  the host's IPv4 address, also the datagram's source
 //	    16   16  boot id of the host's kernel
-//	    32    8  sequence number, grows while the boot id stays
+//	    32    8  sequence number, increases within a boot
 //	    40    8  time of sending, microseconds since 1970-01-01 UTC
 //	    48    4  period, milliseconds, 1 to 3600000
 //	    52    4  weight, the host's relative capacity, 1 to 65535
 //	    56    4  metric 1, TCP connections in ESTABLISHED or CLOSE_WAIT
 //	    60    4  metric 2, CPU utilisation in thousandths, 0 to 1000
-//	    64    4  metric 3, connections that the host redirects just now
+//	    64    4  metric 3, connections that the host currently redirects
 //	    68    4  metric 4, sockets in use
 //	    72    1  state: 0 active, 1 draining, 2 leaving
 //	    73    3  zero
 //	    76   32  HMAC-SHA-256 of bytes 0 to 75, only with authentication 1
 //
-// A receiver refuses a report of another version or length: a field is added
-// by a new version. Hosts that are upgraded one by one then do not see each
-// other for a while; each goes on serving.
+// A receiver refuses reports of another version or length, so adding a field
+// needs a new version. While hosts are upgraded one by one, old and new ones do
+// not see each other; each continues to serve.
 //
 // # Authentication
 //
-// Key files hold 64 hexadecimal digits, 32 bytes from a good source of
-// randomness. A receiver accepts two keys, a sender uses the first. To change
-// the key without a gap: make the new key the previous_key_file of every host
-// and reload; make it the key_file, the old one previous_key_file, and
-// reload; drop the old key.
+// Key files hold 64 hexadecimal digits, which stand for 32 bytes from a good
+// source of randomness. A receiver accepts two keys; a sender uses the first. To
+// change the key without interruption, set the new key as previous_key_file on
+// every host and reload; then swap the two keys on every host and reload; then
+// remove the old key.
 //
 // # Replay
 //
-// A report is accepted once. Within a boot, the sequence number must grow; a
-// new boot id must come with a later time of sending than all before it. The
-// time must be within a window around the receiver's clock.
+// A report is accepted only once. Within a boot the sequence number must
+// increase; a new boot id must come with a later time of sending than all earlier
+// reports. The time must be within a window around the receiver's clock.
 //
-// A receiver that is started again must not take what it took before. The
-// last report of each host is therefore also in a [Memory], a file on a file
-// system that lives as long as the boot, written before the report counts, so
-// that it is complete however the receiver ended. Of a host that is not in the
-// memory, or without one, only reports count that were sent after the start:
-// what was captured earlier is of no use, and the host sends another within a
-// period. (Only if that host's clock is ahead of the receiver's, and the
-// memory is lost, a report it sent before the start looks as if sent after
-// it, until the host's next one.)
+// A restarted receiver must not accept a report again. Therefore the last report
+// of each host is also stored in a [Memory], a file on a file system that lives
+// until the next boot. The receiver writes it before it accepts the report, so
+// the file is complete however the receiver ended. From a host that is not in
+// the memory, or if there is no memory, the receiver only accepts reports sent
+// after its start: reports captured earlier are useless, and the host sends a new
+// one within a period. (There is one exception: if the memory is lost and the
+// host's clock is ahead of the receiver's, a report sent before the start may look
+// as if it was sent after it, until the host's next report.)
 //
-// The sequence number of this project's sender is the kernel's boot time clock
-// in nanoseconds: it also grows over restarts of the sender.
+// This project's sender uses the kernel's boot time clock in nanoseconds as the
+// sequence number, which also increases across restarts of the sender.
 package report

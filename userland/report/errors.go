@@ -4,8 +4,7 @@ package report
 
 import "errors"
 
-// Why a report is refused. Verify returns errors that wrap exactly one of
-// these.
+// Reasons for refusing a report. Each error of Verify wraps exactly one of these.
 var (
 	ErrTruncated       = errors.New("truncated")
 	ErrMagic           = errors.New("not a report")
@@ -16,7 +15,7 @@ var (
 	ErrUnknownKey      = errors.New("unknown key")
 	ErrBadHMAC         = errors.New("wrong HMAC")
 	ErrRange           = errors.New("value out of range")
-	ErrSender          = errors.New("sent from another address than the host's")
+	ErrSender          = errors.New("sent from an address other than the host's")
 	ErrClock           = errors.New("time of sending is outside the clock window")
 	ErrEarly           = errors.New("sent before this receiver started, by a host it does not remember")
 	ErrReplayed        = errors.New("replayed or reordered")
@@ -68,7 +67,7 @@ func Reasons() []string {
 	return names
 }
 
-// Explain returns what a name of Reasons means, "" for another.
+// Explain returns the meaning of a name of Reasons, "" for any other.
 func Explain(name string) string {
 	for _, r := range reasons() {
 		if r.name == name {

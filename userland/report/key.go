@@ -12,7 +12,7 @@ import (
 	"os"
 )
 
-// KeyLen is the length of a key in bytes; its file has twice as many digits.
+// KeyLen is the length of a key in bytes; a key file has twice as many digits.
 const KeyLen = 32
 
 // A Key authenticates reports.
@@ -21,24 +21,24 @@ type Key struct {
 	id     uint32
 }
 
-// NewKey makes a key of KeyLen bytes.
+// NewKey returns a key of KeyLen bytes.
 func NewKey(secret [KeyLen]byte) *Key {
 	h := hmac.New(sha256.New, secret[:])
 	h.Write([]byte("dpr report key id"))
 	id := binary.BigEndian.Uint32(h.Sum(nil))
 	if id == 0 {
-		id = 1 // 0 says that a report has no key
+		id = 1 // 0 means that a report has no key
 	}
 	return &Key{secret: secret, id: id}
 }
 
-// ID tells keys apart in reports without giving them away: the first four
-// bytes of the HMAC-SHA-256, by the key, of "dpr report key id", or 1 if they
-// are zero.
+// ID identifies the key in reports without revealing it. It is the first four
+// bytes of the HMAC-SHA-256 of "dpr report key id" under the key, or 1 if they are
+// zero.
 func (k *Key) ID() uint32 { return k.id }
 
-// ReadKey reads a key file: 64 hexadecimal digits and white space around
-// them. A file that others than its owner may read or write is refused.
+// ReadKey reads a key file: 64 hexadecimal digits, possibly surrounded by white
+// space. It refuses a file that anyone but the owner may access.
 func ReadKey(path string) (*Key, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -55,7 +55,7 @@ func ReadKey(path string) (*Key, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return nil, fmt.Errorf("key file %s has mode %04o; only its owner may have access (chmod 0600)", path, mode)
 	}
-	// One byte more than any right file, so that a longer one is noticed.
+	// Larger than any valid file, so that excess length is noticed.
 	buf := make([]byte, 2*KeyLen+64)
 	n, err := f.Read(buf)
 	if err != nil && n == 0 {
@@ -64,10 +64,10 @@ func ReadKey(path string) (*Key, error) {
 	digits := bytes.TrimSpace(buf[:n])
 	var secret [KeyLen]byte
 	if len(digits) != 2*KeyLen {
-		return nil, fmt.Errorf("key file %s: %d characters instead of %d hexadecimal digits", path, len(digits), 2*KeyLen)
+		return nil, fmt.Errorf("key file %s: %d characters, want %d hexadecimal digits", path, len(digits), 2*KeyLen)
 	}
 	if _, err := hex.Decode(secret[:], digits); err != nil {
-		// The error of hex names the wrong character, which may be secret.
+		// The error of hex contains the invalid character, which may be secret.
 		return nil, fmt.Errorf("key file %s: not hexadecimal digits", path)
 	}
 	return NewKey(secret), nil

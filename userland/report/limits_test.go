@@ -287,7 +287,7 @@ func TestOpenMemoryFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{filepath.Join(file, "x"): "mkdir", dir: "open"} {
-		if _, err := OpenMemory(path); err == nil || !strings.HasPrefix(err.Error(), "remembering reports: "+want) {
+		if _, err := OpenMemory(path); err == nil || !strings.HasPrefix(err.Error(), "opening the report memory: "+want) {
 			t.Errorf("%v", err)
 		}
 	}

@@ -34,31 +34,33 @@ const (
 	slotSum   = 40
 )
 
-// ErrInUse means that another process has the memory's file.
-var ErrInUse = errors.New("another process uses it")
+// ErrInUse means that another process has locked the memory's file.
+var ErrInUse = errors.New("in use by another process")
 
 // A Memory keeps the last report of each host in a file, for the next process.
-// A slot is written by one system call, so that a killed process leaves it old
-// or new. Its file is as large as the most hosts that were remembered at once.
+// Each slot is written with one system call, so a killed process leaves either
+// the old or the new slot. The file grows to the largest number of hosts
+// remembered at once.
 type Memory struct {
 	file *os.File
 	was  map[netip.Addr]last
-	used int   // slots, free ones among them
+	used int   // slots, including free ones
 	open []int // free slots
 	err  error // of the last write
 }
 
-// OpenMemory opens the file, makes it if it is missing, and its directory too,
-// and reads what an earlier process left. The file is for its owner alone, as
-// whoever can write it can have reports refused, and for one process at a time:
-// the error satisfies errors.Is(err, ErrInUse) while another has it.
+// OpenMemory opens the file, creating it and its directory if necessary, and
+// reads what an earlier process left. Only the owner has access to the file,
+// because anyone who can write it can cause reports to be refused. Only one
+// process can use it at a time: for others the error satisfies
+// errors.Is(err, ErrInUse).
 func OpenMemory(path string) (*Memory, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("remembering reports: %w", err)
+		return nil, fmt.Errorf("opening the report memory: %w", err)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("remembering reports: %w", err)
+		return nil, fmt.Errorf("opening the report memory: %w", err)
 	}
 	m := &Memory{file: f, was: make(map[netip.Addr]last)}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -69,7 +71,7 @@ func OpenMemory(path string) (*Memory, error) {
 		err = m.read(path)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("remembering reports: %w", err), f.Close())
+		return nil, errors.Join(fmt.Errorf("opening the report memory: %w", err), f.Close())
 	}
 	return m, nil
 }
@@ -95,14 +97,14 @@ func (m *Memory) read(path string) error {
 // Close closes the file.
 func (m *Memory) Close() error { return m.file.Close() }
 
-// Err returns why the last write failed, nil if it did not: from then on the
-// next process knows less than this one.
+// Err returns the error of the last write, or nil. After an error, the next
+// process will know less than this one.
 func (m *Memory) Err() error { return m.err }
 
-// hosts hands over what was read.
+// hosts returns the reports that OpenMemory read.
 func (m *Memory) hosts() map[netip.Addr]last { return m.was }
 
-// take finds a slot for another host.
+// take allocates a slot for another host.
 func (m *Memory) take() int {
 	if n := len(m.open); n > 0 {
 		slot := m.open[n-1]
@@ -113,7 +115,7 @@ func (m *Memory) take() int {
 	return m.used - 1
 }
 
-// free gives a slot back.
+// free releases a slot.
 func (m *Memory) free(slot int) {
 	var empty [slotLen]byte
 	m.write(empty[:], slot)

@@ -13,10 +13,10 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// Version is the version of the format that this package speaks.
+// Version is the version of the format that this package implements.
 const Version = 1
 
-// MaxPeriod is the longest period that a report can carry.
+// MaxPeriod is the longest period that a report can contain.
 const MaxPeriod = time.Hour
 
 const (
@@ -50,10 +50,10 @@ const (
 	offZero        = 73
 )
 
-// A BootID tells one boot of a host from another.
+// A BootID identifies one boot of a host.
 type BootID [16]byte
 
-// ParseBootID reads the form of /proc/sys/kernel/random/boot_id, a UUID.
+// ParseBootID parses a boot id as in /proc/sys/kernel/random/boot_id, a UUID.
 func ParseBootID(s string) (BootID, error) {
 	var id BootID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
@@ -65,12 +65,12 @@ func ParseBootID(s string) (BootID, error) {
 	return id, nil
 }
 
-// String writes a boot id as a UUID.
+// String formats a boot id as a UUID.
 func (id BootID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", id[0:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
-// A Report is what a host says of itself.
+// A Report is the state of a host that it sends to the others.
 type Report struct {
 	Host     netip.Addr // the host's address
 	Boot     BootID
@@ -82,7 +82,7 @@ type Report struct {
 	Metrics  dprnl.Metrics
 }
 
-// check says what of a report is out of range.
+// check returns an error if a field is out of range.
 func (r *Report) check() error {
 	if h := r.Host.Unmap(); !h.Is4() || h.IsUnspecified() || h.IsMulticast() || h.IsLoopback() ||
 		h == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
@@ -106,8 +106,8 @@ func (r *Report) check() error {
 	return nil
 }
 
-// Append appends the report's wire form to b, authenticated with key, or not
-// at all if key is nil. The error wraps ErrRange if a field cannot be sent.
+// Append appends the report's wire form to b, authenticated with key unless key is
+// nil. The error wraps ErrRange if a field is out of range.
 func (r *Report) Append(b []byte, key *Key) ([]byte, error) {
 	if err := r.check(); err != nil {
 		return b, err
@@ -142,7 +142,8 @@ func (r *Report) Append(b []byte, key *Key) ([]byte, error) {
 	return b, nil
 }
 
-// frame is what authentication needs of a report, before its content counts.
+// frame holds the parts of a report that authentication needs, before the content
+// is trusted.
 type frame struct {
 	auth  byte
 	keyID uint32
@@ -150,16 +151,16 @@ type frame struct {
 	mac   []byte
 }
 
-// parseFrame checks what does not depend on a key.
+// parseFrame checks everything that does not depend on a key.
 func parseFrame(b []byte) (frame, error) {
 	if len(b) < bodyLen {
-		return frame{}, fmt.Errorf("%w: %d bytes, a report has at least %d", ErrTruncated, len(b), bodyLen)
+		return frame{}, fmt.Errorf("%w: %d bytes, want at least %d", ErrTruncated, len(b), bodyLen)
 	}
 	if string(b[:len(magic)]) != magic {
-		return frame{}, fmt.Errorf("%w: it starts with %x", ErrMagic, b[:len(magic)])
+		return frame{}, fmt.Errorf("%w: starts with %x", ErrMagic, b[:len(magic)])
 	}
 	if b[offVersion] != Version {
-		return frame{}, fmt.Errorf("%w %d, this is version %d", ErrVersion, b[offVersion], Version)
+		return frame{}, fmt.Errorf("%w %d, want %d", ErrVersion, b[offVersion], Version)
 	}
 	f := frame{auth: b[offAuth], keyID: binary.BigEndian.Uint32(b[offKeyID:]), body: b[:bodyLen]}
 	want := bodyLen
@@ -172,19 +173,19 @@ func parseFrame(b []byte) (frame, error) {
 	}
 	length := int(binary.BigEndian.Uint16(b[offLength:]))
 	if length != want {
-		return frame{}, fmt.Errorf("%w: it says %d, its kind has %d", ErrLength, length, want)
+		return frame{}, fmt.Errorf("%w: length field is %d, want %d", ErrLength, length, want)
 	}
 	if len(b) < want {
 		return frame{}, fmt.Errorf("%w: %d of %d bytes", ErrTruncated, len(b), want)
 	}
 	if len(b) > want {
-		return frame{}, fmt.Errorf("%w: %d bytes follow its end", ErrLength, len(b)-want)
+		return frame{}, fmt.Errorf("%w: %d bytes follow the end", ErrLength, len(b)-want)
 	}
 	f.mac = b[bodyLen:]
 	return f, nil
 }
 
-// parseBody reads the fields of a report whose frame is right.
+// parseBody parses the fields of a report with a valid frame.
 func parseBody(b []byte) (Report, error) {
 	be := binary.BigEndian
 	micros := be.Uint64(b[offTime:])

@@ -12,17 +12,17 @@ import (
 
 // A Policy says what a Verifier accepts.
 type Policy struct {
-	// Keys are the keys accepted. Without any, reports are not authenticated
-	// and whoever can send a datagram steers the cluster.
+	// Keys are the accepted keys. If there are none, reports are not
+	// authenticated, and anyone who can send a datagram controls this host.
 	Keys []*Key
-	// Window is how far the time of sending may be from this host's clock.
+	// Window is how far the time of sending may differ from this host's clock.
 	Window time.Duration
-	// MaxHosts bounds the memory; 0 is dprnl.MaxPeers.
+	// MaxHosts limits the number of remembered hosts; 0 means dprnl.MaxPeers.
 	MaxHosts int
 }
 
-// A Verifier judges reports. It remembers the last report of each host, and
-// is used by one goroutine.
+// A Verifier verifies reports. It remembers the last report of each host. It must
+// be used by one goroutine only.
 type Verifier struct {
 	policy  Policy
 	now     func() time.Time
@@ -32,7 +32,7 @@ type Verifier struct {
 	started time.Time
 }
 
-// last is what is remembered of a host.
+// last is what a Verifier remembers of a host's last report.
 type last struct {
 	boot     BootID
 	sequence uint64
@@ -40,9 +40,9 @@ type last struct {
 	slot     int // of the memory, if there is one
 }
 
-// NewVerifier makes a verifier that takes the time from now, time.Now if nil,
-// and goes on from what memory holds. Without a memory, nil, it refuses what
-// was sent before this call.
+// NewVerifier returns a verifier that takes the time from now, or time.Now if nil,
+// and continues from the content of memory. If memory is nil, it refuses reports
+// sent before this call.
 func NewVerifier(p Policy, now func() time.Time, memory *Memory) *Verifier {
 	if now == nil {
 		now = time.Now
@@ -57,7 +57,7 @@ func NewVerifier(p Policy, now func() time.Time, memory *Memory) *Verifier {
 	return v
 }
 
-// SetPolicy changes what is accepted; what is remembered stays.
+// SetPolicy replaces the policy; remembered reports stay.
 func (v *Verifier) SetPolicy(p Policy) {
 	if p.MaxHosts <= 0 {
 		p.MaxHosts = dprnl.MaxPeers
@@ -65,12 +65,12 @@ func (v *Verifier) SetPolicy(p Policy) {
 	v.policy = p
 }
 
-// Hosts returns how many hosts are remembered.
+// Hosts returns the number of remembered hosts.
 func (v *Verifier) Hosts() int { return len(v.hosts) }
 
-// Verify returns the report that a datagram from the address sender holds. A
-// refusal wraps one of the package's errors and leaves the verifier as it
-// was.
+// Verify returns the report in a datagram from the address sender. The error of a
+// refusal wraps one of the package's errors; a refused report does not change the
+// verifier.
 func (v *Verifier) Verify(b []byte, sender netip.Addr) (Report, error) {
 	f, err := parseFrame(b)
 	if err != nil {
@@ -88,7 +88,7 @@ func (v *Verifier) Verify(b []byte, sender netip.Addr) (Report, error) {
 	}
 	now := v.now()
 	if d := r.Time.Sub(now); d > v.policy.Window || d < -v.policy.Window {
-		return Report{}, fmt.Errorf("%w: it is %v off, allowed are %v", ErrClock, d.Round(time.Millisecond), v.policy.Window)
+		return Report{}, fmt.Errorf("%w: off by %v, at most %v allowed", ErrClock, d.Round(time.Millisecond), v.policy.Window)
 	}
 	if err := v.remember(&r, now); err != nil {
 		return Report{}, err
@@ -119,26 +119,27 @@ func (v *Verifier) authenticate(f frame) error {
 	return fmt.Errorf("%w %08x", ErrUnknownKey, f.keyID)
 }
 
-// remember refuses what is not newer than the host's last report.
+// remember stores a report. It refuses one that is not newer than the host's last
+// report.
 func (v *Verifier) remember(r *Report, now time.Time) error {
 	old, known := v.hosts[r.Host]
 	switch {
 	case !known:
-		// What this process accepted is remembered; what another accepted
-		// before it may not be. The start is counted back from now, so that
-		// it moves when the clock is set.
+		// An earlier process may have accepted reports that are not
+		// remembered here. The start is computed back from now, so that it
+		// moves when the clock is set.
 		if start := now.Add(-now.Sub(v.started)); r.Time.Before(start.Truncate(time.Microsecond)) {
-			return fmt.Errorf("%w: by %v", ErrEarly, start.Sub(r.Time).Round(time.Millisecond))
+			return fmt.Errorf("%w: %v too early", ErrEarly, start.Sub(r.Time).Round(time.Millisecond))
 		}
 		if err := v.makeRoom(now); err != nil {
 			return err
 		}
 	case old.boot == r.Boot:
 		if r.Sequence <= old.sequence {
-			return fmt.Errorf("%w: sequence %d, the last was %d", ErrReplayed, r.Sequence, old.sequence)
+			return fmt.Errorf("%w: sequence %d, last was %d", ErrReplayed, r.Sequence, old.sequence)
 		}
 	case !r.Time.After(old.sent):
-		return fmt.Errorf("%w: boot %v was not sent after the last report of boot %v", ErrReplayed, r.Boot, old.boot)
+		return fmt.Errorf("%w: report of boot %v is not newer than the last of boot %v", ErrReplayed, r.Boot, old.boot)
 	}
 	sent := r.Time
 	if known && old.sent.After(sent) {
@@ -155,9 +156,8 @@ func (v *Verifier) remember(r *Report, now time.Time) error {
 	return nil
 }
 
-// makeRoom forgets hosts whose reports the window refuses by now, so that
-// nothing of theirs can be replayed. It looks through all hosts, at most once
-// a second.
+// makeRoom forgets hosts whose last report is outside the clock window, so that it
+// cannot be replayed. It scans all hosts, at most once a second.
 func (v *Verifier) makeRoom(now time.Time) error {
 	if len(v.hosts) < v.policy.MaxHosts {
 		return nil
@@ -174,7 +174,7 @@ func (v *Verifier) makeRoom(now time.Time) error {
 		}
 	}
 	if len(v.hosts) >= v.policy.MaxHosts {
-		return fmt.Errorf("%w: %d are remembered", ErrTooManyHosts, len(v.hosts))
+		return fmt.Errorf("%w: %d remembered", ErrTooManyHosts, len(v.hosts))
 	}
 	return nil
 }

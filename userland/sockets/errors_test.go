@@ -67,7 +67,7 @@ func TestErrors(t *testing.T) {
 				}
 				return dump(map[byte][][]byte{unix.AF_INET: {socket(unix.AF_INET, 80, "192.0.2.1")}})(req)
 			}))
-			if errno == syscall.ENOENT && family == unix.AF_INET6 { // a kernel without IPv6
+			if errno == syscall.ENOENT && family == unix.AF_INET6 { // the kernel has no IPv6
 				if n != 1 || err != nil {
 					t.Errorf("without IPv6: %d, %v", n, err)
 				}
@@ -84,8 +84,8 @@ func TestErrors(t *testing.T) {
 	}{
 		"dial":    {func() (*netlink.Conn, error) { return nil, broken }, "broken"},
 		"receive": {over(func([]netlink.Message) ([]netlink.Message, error) { return nil, broken }), "broken"},
-		"short":   {over(dump(map[byte][][]byte{unix.AF_INET: {make([]byte, messageLen-1)}})), "71 bytes instead of 72"},
-		"short 6": {over(dump(map[byte][][]byte{unix.AF_INET6: {make([]byte, 8)}})), "8 bytes instead of 72"},
+		"short":   {over(dump(map[byte][][]byte{unix.AF_INET: {make([]byte, messageLen-1)}})), "71 bytes, want 72"},
+		"short 6": {over(dump(map[byte][][]byte{unix.AF_INET6: {make([]byte, 8)}})), "8 bytes, want 72"},
 	} {
 		if _, err := countOver(t.Context(), []uint16{80}, tt.dial); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", name, err)

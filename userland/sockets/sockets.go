@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-// Package sockets counts the TCP connections that this host serves, as the
-// kernel's socket diagnosis tells them. It runs on Linux only and needs no
-// right.
+// Package sockets counts the TCP connections that this host serves, using the
+// kernel's socket diagnostics (sock_diag). It runs on Linux only and needs no
+// privileges.
 package sockets
 
 import (
@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Of linux/sock_diag.h, linux/inet_diag.h and net/tcp_states.h.
+// From linux/sock_diag.h, linux/inet_diag.h and net/tcp_states.h.
 const (
 	sockDiagByFamily = 20
 	requestLen       = 56 // struct inet_diag_req_v2
@@ -35,13 +35,13 @@ const (
 	closing     = 11
 )
 
-// busy are the states of a connection that something may still be sent on,
-// and that would break if the host went away.
+// busy is the set of states in which a connection may still carry data and would
+// break if the host went away.
 const busy = 1<<established | 1<<synRecv | 1<<finWait1 | 1<<closeWait | 1<<lastAck | 1<<closing
 
-// Count returns how many TCP connections to the ports this host serves now:
-// those of its own address and those that peers redirected to it, but none
-// from this host to itself over loopback.
+// Count returns the number of TCP connections to the ports that this host serves
+// now: those to its own address and those that peers redirected to it, but not
+// those from this host to itself over loopback.
 func Count(ctx context.Context, ports []uint16) (int, error) {
 	return countOver(ctx, ports, func() (*netlink.Conn, error) { return netlink.Dial(unix.NETLINK_SOCK_DIAG, nil) })
 }
@@ -75,7 +75,7 @@ func count(ctx context.Context, conn *netlink.Conn, family byte, ports []uint16)
 	n := 0
 	for m, err := range conn.ReceiveIter() {
 		if errors.Is(err, syscall.ENOENT) && family == unix.AF_INET6 {
-			return n, nil // a kernel without IPv6
+			return n, nil // the kernel has no IPv6
 		}
 		if err == nil {
 			err = ctx.Err()
@@ -104,7 +104,7 @@ func request(family byte) []byte {
 // parse reads the local port and address of a socket.
 func parse(b []byte) (uint16, netip.Addr, error) {
 	if len(b) < messageLen {
-		return 0, netip.Addr{}, fmt.Errorf("the kernel's answer has %d bytes instead of %d", len(b), messageLen)
+		return 0, netip.Addr{}, fmt.Errorf("the kernel's answer has %d bytes, want %d", len(b), messageLen)
 	}
 	port := binary.BigEndian.Uint16(b[offPort:])
 	if b[0] == unix.AF_INET {

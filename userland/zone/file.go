@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Write makes the file hold the zone with these hosts. A file that does so
-// already is left alone, whatever its serial; else it is replaced in one step,
-// with a later serial. The result says whether it was.
+// Write writes the zone with these hosts to a file. If only the serial would
+// change, it leaves the file alone; otherwise it replaces the file atomically,
+// with a later serial. It returns the file's serial and whether it changed.
 func (z *Zone) Write(path string, hosts []netip.Addr, now time.Time) (serial uint32, changed bool, err error) {
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -34,8 +34,8 @@ func (z *Zone) Write(path string, hosts []netip.Addr, now time.Time) (serial uin
 	return serial, true, nil
 }
 
-// replace puts a file in the place of another, for all to read. Readers see
-// the old one or the new one, also after a crash.
+// replace atomically replaces a file with one that everybody can read. Readers
+// see either the old or the new content, even after a crash.
 func replace(path string, data []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {

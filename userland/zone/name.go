@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// maxName is the longest name of RFC 1035 in this form, with its final dot.
+// maxName is the maximum length of a name in RFC 1035, including the final dot.
 const maxName = 254
 
 var label = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$`)
 
-// Qualify returns a name with its final dot. One that has none is taken below
-// origin, which is empty for a name that stands for itself; "@" is the origin.
+// Qualify returns a name with its final dot. A name without a final dot is
+// relative to origin, unless origin is empty; "@" stands for origin.
 func Qualify(name, origin string) (string, error) {
 	full := name
 	switch {

@@ -16,11 +16,10 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// An Order says in which order a zone lists the hosts.
+// An Order is the order in which a zone lists the hosts.
 type Order string
 
-// The orders. Servers that rotate addresses themselves need no other than
-// OrderAddress.
+// The orders. Servers that rotate addresses themselves only need OrderAddress.
 const (
 	OrderAddress Order = "address" // ascending
 	OrderRotate  Order = "rotate"  // ascending, but each serial starts with the next
@@ -32,33 +31,32 @@ type NameServer struct {
 	Address netip.Addr // for a name inside the zone, else invalid
 }
 
-// A Zone is what is written besides addresses and serial.
+// A Zone holds the content of a zone except for addresses and serial.
 type Zone struct {
 	Name       string        // fully qualified, with its final dot
 	TTL        time.Duration // of all records; whole seconds
-	Owners     []string      // fully qualified names that have the hosts' addresses
+	Owners     []string      // fully qualified names that get the hosts' addresses
 	Servers    []NameServer  // at least one
-	Hostmaster string        // of the SOA record: the mail address with a dot for its @
+	Hostmaster string        // of the SOA record: the mail address with a dot instead of @
 	Order      Order
 }
 
-// What secondary servers do, in seconds. A zone that lost its primary is
-// better than none for a day.
+// Timers for secondary servers, in seconds. For a day, a zone without its primary
+// is better than none.
 const (
 	refresh = 60
 	retry   = 10
 	expire  = 86400
 )
 
-// serialMark stands behind the serial, so that it is found again.
+// serialMark follows the serial so that Serial can find it.
 const serialMark = "; serial"
 
-// Format writes the zone with a serial and the hosts' addresses, of which
-// there must be one.
+// Format formats the zone with a serial and the addresses of at least one host.
 func (z *Zone) Format(serial uint32, hosts []netip.Addr) []byte {
 	ttl := int(z.TTL / time.Second)
 	var b bytes.Buffer
-	fmt.Fprintln(&b, "; The live hosts of the cluster, written by dprctl zone. Changes are lost.")
+	fmt.Fprintln(&b, "; Live hosts of the cluster, written by dprctl zone. Manual changes will be lost.")
 	fmt.Fprintf(&b, "$ORIGIN %s\n$TTL %d\n", z.Name, ttl)
 	fmt.Fprintf(&b, "@ IN SOA %s %s (\n\t%d %s\n\t%d %d %d %d )\n", z.Servers[0].Name, z.Hostmaster,
 		serial, serialMark, refresh, retry, expire, ttl)
@@ -78,7 +76,7 @@ func (z *Zone) Format(serial uint32, hosts []netip.Addr) []byte {
 	return b.Bytes()
 }
 
-// arrange puts hosts into the zone's order.
+// arrange returns the hosts in the zone's order.
 func (z *Zone) arrange(serial uint32, hosts []netip.Addr) []netip.Addr {
 	list := slices.SortedFunc(slices.Values(hosts), netip.Addr.Compare)
 	if z.Order != OrderRotate {
@@ -102,8 +100,8 @@ func Serial(text []byte) (uint32, bool) {
 	return 0, false
 }
 
-// Next returns the serial that follows old in the arithmetic of RFC 1982: the
-// time if that is later, as it is unless a zone changed more than once a
+// Next returns a serial after old in the arithmetic of RFC 1982. It is the time,
+// or old+1 if the time is not later because the zone changed more than once a
 // second or the clock was set back.
 func Next(old uint32, now time.Time) uint32 {
 	if t := uint32(now.Unix()); int32(t-old) > 0 {
@@ -112,11 +110,11 @@ func Next(old uint32, now time.Time) uint32 {
 	return old + 1
 }
 
-// Hosts returns the addresses to publish: this host's if it is active, and
-// those of the peers that can be chosen. A host that is alone and does not want
-// connections is published all the same, for it serves them while there is no
-// other, and a name without addresses serves nobody. The error says that this
-// host is not configured.
+// Hosts returns the addresses to publish: this host's if it is active, and those
+// of usable peers. Without usable peers this host is published even if it is not
+// active: it serves connections as long as there is no other host, and a name
+// without addresses would serve nobody. The error means that this host is not
+// configured.
 func Hosts(c dprnl.Config, peers []dprnl.Peer) ([]netip.Addr, error) {
 	if !c.Address.IsValid() || c.Address.IsUnspecified() {
 		return nil, fmt.Errorf("this host has no address configured (dprctl apply)")

@@ -25,7 +25,7 @@ func testZone() *Zone {
 }
 
 func TestFormat(t *testing.T) {
-	const want = `; The live hosts of the cluster, written by dprctl zone. Changes are lost.
+	const want = `; Live hosts of the cluster, written by dprctl zone. Manual changes will be lost.
 $ORIGIN www.example.org.
 $TTL 5
 @ IN SOA ns.www.example.org. hostmaster.www.example.org. (
