@@ -102,7 +102,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		"unknown table":    {"[reprot]\nport = 1\n", []string{"1 reprot: unknown key"}},
 		"unknown nested":   {"[report]\nauthentication = \"none\"\nprot = 1\n", []string{"3 report.prot: unknown key"}},
 		"unknown service":  {"[[service]]\nport = 1\n[[service]]\nport = 2\nadress = \"x\"\n", []string{"5 service.2.adress: unknown key"}},
-		"wrong word":       {"policy = \"best\"\n", []string{`1 policy: "best" is not a policy; it can be off, stateless, lowest, inverse`}},
+		"wrong word":       {"policy = \"best\"\n", []string{`1 policy: "best" is not a policy; want one of off, stateless, lowest, inverse`}},
 		"word as number":   {"policy = 3\n", []string{"1 policy: 3 is not a string"}},
 		"address":          {"address = \"10.0.0\"\n", []string{`1 address: "10.0.0" is not a host's IPv4 address`}},
 		"address v6":       {"address = \"::1\"\n", []string{`1 address: "::1" is not`}},

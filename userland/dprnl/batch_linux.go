@@ -9,16 +9,16 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// SetPeers is SetPeer for many, in one round trip to the kernel. It returns
-// nil if all were taken, else one error per update, nil for those that were.
-// An update that is refused does not keep the others back; those of one peer
-// are taken in their order.
+// SetPeers calls SetPeer for many peers in one round trip to the kernel. It
+// returns nil if all updates succeeded, otherwise one error per update, nil for
+// those that succeeded. A refused update does not stop the others; updates of one
+// peer are applied in order.
 func (c *Client) SetPeers(ctx context.Context, list []PeerUpdate) []error {
 	if c.batch(ctx, list) == nil {
 		return nil
 	}
-	// The kernel does not say which it was, so they are sent one by one. Those
-	// that it took already it takes again: they say the same.
+	// The kernel does not say which update failed, so send them one by one.
+	// Repeating an update that succeeded is harmless.
 	errs := make([]error, len(list))
 	failed := false
 	for i, u := range list {
@@ -31,9 +31,9 @@ func (c *Client) SetPeers(ctx context.Context, list []PeerUpdate) []error {
 	return errs
 }
 
-// batch sends updates in one datagram, of which the last asks for an
-// acknowledgement: the kernel goes through them in their order, so that it
-// comes after what the kernel says of the others, which is errors only.
+// batch sends updates in one datagram, the last with a request for an
+// acknowledgement. The kernel processes them in order, so the acknowledgement
+// comes after the answers to the others, which are only errors.
 func (c *Client) batch(ctx context.Context, list []PeerUpdate) error {
 	if len(list) == 0 {
 		return nil
@@ -61,7 +61,7 @@ func (c *Client) batch(ctx context.Context, list []PeerUpdate) error {
 	}
 	err := exchange(c.batches, messages)
 	if err != nil {
-		// Answers that were not read must not be taken for later ones.
+		// Unread answers must not be mistaken for those of a later batch.
 		c.batches.Close()
 		c.batches = nil
 	}
@@ -79,7 +79,7 @@ func exchange(conn *netlink.Conn, messages []netlink.Message) error {
 		return err
 	}
 	if want := sent[len(sent)-1].Header.Sequence; len(answer) != 1 || answer[0].Header.Sequence != want {
-		return fmt.Errorf("the kernel answered with %d messages, want the acknowledgement of message %d", len(answer), want)
+		return fmt.Errorf("the kernel answered with %d messages, want only the acknowledgement of message %d", len(answer), want)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// Flags of requests: a get is answered by data, a set by an acknowledgement.
+// Flags of requests: the answer to a get is data, to a set an acknowledgement.
 const (
 	flagsGet  = netlink.Request
 	flagsSet  = netlink.Request | netlink.Acknowledge
@@ -24,9 +24,9 @@ func (c *Client) Config(ctx context.Context) (Config, error) {
 	return one(ctx, c, "reading the configuration", cmdConfigGet, newEncoder(), decodeConfig)
 }
 
-// SetConfig changes the values that u names, all or none. The kernel refuses
-// (EINVAL) what is out of range and an address that is not this host's; an
-// update that names nothing is refused here.
+// SetConfig changes the values set in u, all or none. The kernel refuses (EINVAL)
+// values out of range and an address that is not this host's. SetConfig itself
+// refuses an empty update.
 func (c *Client) SetConfig(ctx context.Context, u ConfigUpdate) error {
 	e := newEncoder()
 	e.config(u)
@@ -38,8 +38,8 @@ func (c *Client) Services(ctx context.Context) ([]Service, error) {
 	return dump(ctx, c, "listing services", cmdServiceGet, newEncoder(), decodeService)
 }
 
-// AddService makes s a service of the cluster. The error is fs.ErrExist if it
-// is one, EDESTADDRREQ if the host has no address configured, ENOSPC beyond
+// AddService adds a service to the cluster. The error is fs.ErrExist if it exists
+// already, EDESTADDRREQ if the host has no configured address, ENOSPC beyond
 // MaxServices.
 func (c *Client) AddService(ctx context.Context, s Service) error {
 	e := newEncoder()
@@ -47,7 +47,7 @@ func (c *Client) AddService(ctx context.Context, s Service) error {
 	return c.do(ctx, "adding service "+s.String(), cmdServiceAdd, e)
 }
 
-// DeleteService ends a service; running connections go on. The error is
+// DeleteService removes a service; existing connections continue. The error is
 // fs.ErrNotExist if there is no such service.
 func (c *Client) DeleteService(ctx context.Context, s Service) error {
 	e := newEncoder()
@@ -64,10 +64,10 @@ func (c *Client) SetPeer(ctx context.Context, u PeerUpdate) error {
 	return c.do(ctx, fmt.Sprintf("setting peer %v", u.Address), cmdPeerSet, e)
 }
 
-// DeletePeer takes a peer out of the load table: it gets no new connections,
-// its flows go on and it stays known. If dead it is known no more and its
-// flows end, in the steps of Expire. The error is fs.ErrNotExist if the peer
-// is unknown.
+// DeletePeer removes a peer from the load table: it gets no new connections, but
+// its flows continue and it stays known. If dead, the peer is forgotten and its
+// flows end, in the steps of Expire. The error is fs.ErrNotExist if the peer is
+// unknown.
 func (c *Client) DeletePeer(ctx context.Context, address netip.Addr, dead bool) error {
 	e := newEncoder()
 	e.addr(peerAttrAddress, "peer address", address)
@@ -82,21 +82,21 @@ func (c *Client) Peer(ctx context.Context, address netip.Addr) (Peer, error) {
 	return one(ctx, c, fmt.Sprintf("reading peer %v", address), cmdPeerGet, e, decodePeer)
 }
 
-// Peers returns all known peers by estimated load, those that cannot be
-// chosen last.
+// Peers returns all known peers ordered by estimated load, those that are not
+// usable last.
 func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
 	return dump(ctx, c, "listing peers", cmdPeerGet, newEncoder(), decodePeer)
 }
 
-// Flows iterates over the flows that f selects, as the kernel sends them. A
-// flow that changes meanwhile may come twice. An error ends the iteration.
+// Flows iterates over the flows that f selects, as the kernel sends them. A flow
+// that changes meanwhile may appear twice. An error ends the iteration.
 func (c *Client) Flows(ctx context.Context, f FlowFilter) iter.Seq2[Flow, error] {
 	e := newEncoder()
 	e.filter(f)
 	return stream(ctx, c, "listing flows", cmdFlowGet, e, decodeFlow)
 }
 
-// DeleteFlow forgets a flow: the client's next packet is answered by a RST.
+// DeleteFlow deletes a flow: the client's next packet is answered with a RST.
 // The error is fs.ErrNotExist if there is no such flow.
 func (c *Client) DeleteFlow(ctx context.Context, k FlowKey) error {
 	e := newEncoder()
@@ -104,8 +104,8 @@ func (c *Client) DeleteFlow(ctx context.Context, k FlowKey) error {
 	return c.do(ctx, fmt.Sprintf("deleting flow %v to %v", k.Client, k.Service), cmdFlowDel, e)
 }
 
-// Expire does one step of table clean-up over up to budget flows, 1 to
-// MaxExpireBudget; 0 is the kernel's default.
+// Expire runs one step of table clean-up over up to budget flows, 1 to
+// MaxExpireBudget; 0 means the kernel's default.
 func (c *Client) Expire(ctx context.Context, budget uint32) (Expiry, error) {
 	e := newEncoder()
 	if budget != 0 {
@@ -124,7 +124,7 @@ func (c *Client) Stats(ctx context.Context) (Stats, error) {
 	return one(ctx, c, "reading the counters", cmdStatsGet, newEncoder(), decodeStats)
 }
 
-// String writes a service as "80" or "192.0.2.1:80".
+// String formats a service as "80" or "192.0.2.1:80".
 func (s Service) String() string {
 	if !s.Address.IsValid() || s.Address.IsUnspecified() {
 		return fmt.Sprint(s.Port)
@@ -132,13 +132,13 @@ func (s Service) String() string {
 	return netip.AddrPortFrom(s.Address, s.Port).String()
 }
 
-// do sends a command that is answered by an acknowledgement.
+// do sends a command whose answer is an acknowledgement.
 func (c *Client) do(ctx context.Context, op string, cmd uint8, e *encoder) error {
 	_, err := c.execute(ctx, op, cmd, flagsSet, e)
 	return err
 }
 
-// one sends a command that is answered by one message.
+// one sends a command whose answer is one message.
 func one[T any](ctx context.Context, c *Client, op string, cmd uint8, e *encoder,
 	decode func([]byte) (T, error)) (T, error) {
 	var zero T
@@ -147,7 +147,7 @@ func one[T any](ctx context.Context, c *Client, op string, cmd uint8, e *encoder
 		return zero, err
 	}
 	if len(msgs) != 1 {
-		return zero, &opError{op, fmt.Errorf("the kernel answered with %d messages instead of 1", len(msgs))}
+		return zero, &opError{op, fmt.Errorf("the kernel answered with %d messages, want 1", len(msgs))}
 	}
 	v, err := decode(msgs[0].Data)
 	if err != nil {
@@ -202,7 +202,7 @@ func stream[T any](ctx context.Context, c *Client, op string, cmd uint8, e *enco
 				return
 			}
 			if !yield(v, nil) {
-				// Closed, the connection does not read the rest to its end.
+				// Close now, so that the rest of the dump is not read.
 				conn.Close()
 				return
 			}
@@ -210,8 +210,8 @@ func stream[T any](ctx context.Context, c *Client, op string, cmd uint8, e *enco
 	}
 }
 
-// sendDump asks for a dump on a fresh connection, which needs the family's
-// present number.
+// sendDump requests a dump on a fresh connection, using the family's current
+// number.
 func sendDump(conn *netlink.Conn, cmd uint8, data []byte) error {
 	gc := genetlink.NewConn(conn)
 	family, err := findFamily(gc)

@@ -13,22 +13,22 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// dumpBuffer is what a streaming connection reads at once. The kernel fills
-// dump messages up to the size of the reader's buffer.
+// dumpBuffer is the read buffer of a streaming connection. The kernel fills dump
+// messages up to the size of the reader's buffer.
 const dumpBuffer = 64 << 10
 
-// A Client sends commands to the module in one network namespace, that of the
-// thread that called New. It is safe for concurrent use.
+// A Client sends commands to the module in the network namespace of the thread
+// that called New. It is safe for concurrent use.
 type Client struct {
 	conn *genetlink.Conn
-	dial func() (*netlink.Conn, error) // a connection of its own for a stream, or for batches
+	dial func() (*netlink.Conn, error) // opens a separate connection for a stream or for batches
 
 	mu      sync.Mutex
 	family  genetlink.Family
-	batches *netlink.Conn // opened when it is needed
+	batches *netlink.Conn // opened on demand
 }
 
-// New connects to the module. The error is ErrNotLoaded if it is not there.
+// New connects to the module. The error is ErrNotLoaded if it is not loaded.
 func New() (*Client, error) {
 	conn, err := netlink.Dial(genetlink.Protocol, &netlink.Config{Strict: true})
 	if err != nil {
@@ -39,7 +39,7 @@ func New() (*Client, error) {
 	})
 }
 
-// initClient makes a client of a connection, which it closes if that fails.
+// initClient returns a client that uses conn. It closes conn on an error.
 func initClient(conn *genetlink.Conn, dial func() (*netlink.Conn, error)) (*Client, error) {
 	family, err := findFamily(conn)
 	if err != nil {
@@ -49,7 +49,7 @@ func initClient(conn *genetlink.Conn, dial func() (*netlink.Conn, error)) (*Clie
 	return &Client{conn: conn, dial: dial, family: family}, nil
 }
 
-// Close ends the connections.
+// Close closes the connections.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,14 +103,14 @@ func (c *Client) execute(ctx context.Context, op string, cmd uint8, flags netlin
 	return msgs, wrap(op, err)
 }
 
-// mayBeStale says whether the error can come from a family number that is no
-// more. The module itself never refuses without words.
+// mayBeStale reports whether the error may come from an outdated family number.
+// The module itself never refuses without a message.
 func mayBeStale(err error) bool {
 	var oe *netlink.OpError
 	return errors.Is(err, syscall.ENOENT) && errors.As(err, &oe) && oe.Message == ""
 }
 
-// refresh looks for the family's present number.
+// refresh looks up the family's current number.
 func (c *Client) refresh() (uint16, error) {
 	family, err := findFamily(c.conn)
 	if err != nil {

@@ -3,27 +3,26 @@
 // Package dprnl is a typed client of dpr.ko's generic netlink family, whose
 // contract is include/dpr.h. It runs on Linux only.
 //
-// A [Client] sends commands; each is one round trip to the kernel, which
-// answers at once, so a context is looked at before a message is sent and
-// between the messages of a dump, never during one. [Client.Flows] opens a
-// connection of its own: commands may be sent while flows are being read, and
-// however many there are, one netlink message of them is held at a time.
-// An [Events] receives the kernel's notifications. Each connection
-// is in the network namespace of the thread that opens it.
+// A [Client] sends commands. Each is one round trip to the kernel, which answers
+// immediately, so a context is checked before a message is sent and between the
+// messages of a dump, but not while waiting for one. [Client.Flows] opens a
+// separate connection: commands can be sent while flows are being read, and only
+// one netlink message of flows is held in memory at a time. An [Events] receives
+// the kernel's unsolicited events. Each connection belongs to the network
+// namespace of the thread that opens it.
 //
 // # Errors
 //
-// [ErrNotLoaded] means that the module is not there, [ErrNoRight] that the
-// caller lacks CAP_NET_ADMIN. Every refusal by the kernel is an [*Error] with
-// its errno and the kernel's own words; errors.Is(err, fs.ErrExist) and
+// [ErrNotLoaded] means that the module is not loaded, [ErrNoRight] that the caller
+// lacks CAP_NET_ADMIN. Every refusal by the kernel is an [*Error] with the errno
+// and the kernel's own message; errors.Is(err, fs.ErrExist) and
 // errors.Is(err, fs.ErrNotExist) hold where the errno says so.
 //
 // # Module reload
 //
-// A client outlives the module: when the family comes back under another
-// number the client finds it and sends the command again. The namespace is
-// then without configuration, which [Client.Config] shows as an unspecified
-// address.
+// A client survives a reload of the module: when the family returns under another
+// number, the client looks it up and repeats the command. The namespace is then
+// unconfigured, which [Client.Config] shows as an unspecified address.
 package dprnl
 
 //go:generate go run ./internal/gen -header ../../include/dpr.h -out generated.go

@@ -26,7 +26,7 @@ func (t wordTable) marshal(v uint32) ([]byte, error) {
 	if int64(v) < int64(len(t.words)) && t.words[v] != "" {
 		return []byte(t.words[v]), nil
 	}
-	// A newer module may know more than this program does: say the number.
+	// A newer module may know values that this program does not: use the number.
 	return []byte(strconv.FormatUint(uint64(v), 10)), nil
 }
 
@@ -40,7 +40,7 @@ func (t wordTable) parse(word string) (uint32, error) {
 	if strings.ContainsRune("aeiou", rune(t.kind[0])) {
 		article = "an"
 	}
-	return 0, fmt.Errorf("%q is not %s %s; it can be %s", word, article, t.kind, strings.Join(t.list(), ", "))
+	return 0, fmt.Errorf("%q is not %s %s; want one of %s", word, article, t.kind, strings.Join(t.list(), ", "))
 }
 
 func (t wordTable) list() []string {

@@ -11,23 +11,23 @@ import (
 )
 
 var (
-	// ErrNotLoaded means that the kernel knows no family "dpr".
+	// ErrNotLoaded means that the kernel has no netlink family "dpr".
 	ErrNotLoaded = errors.New("the dpr kernel module is not loaded (modprobe dpr)")
-	// ErrNoRight means that the kernel refused for lack of CAP_NET_ADMIN.
-	ErrNoRight = errors.New("no right to use dpr (CAP_NET_ADMIN in the user namespace of this network namespace)")
-	// ErrEventsLost means that events came faster than they were received;
-	// those that follow are complete again.
-	ErrEventsLost = errors.New("events were lost, they came faster than they were read")
+	// ErrNoRight means that the caller lacks CAP_NET_ADMIN.
+	ErrNoRight = errors.New("dpr needs CAP_NET_ADMIN in the user namespace of this network namespace")
+	// ErrEventsLost means that events arrived faster than they were read, and
+	// some were lost. The events that follow are complete again.
+	ErrEventsLost = errors.New("events were lost: they arrived faster than they were read")
 )
 
 // An Error is the kernel's refusal of a command.
 type Error struct {
 	Op      string        // what was being done, such as "adding service 80"
 	Errno   syscall.Errno // why it was refused
-	Message string        // the kernel's own words; empty if it had none
+	Message string        // the kernel's own message; empty if it sent none
 }
 
-// Error says what was being done and what the kernel said of it.
+// Error says what was being done and how the kernel answered.
 func (e *Error) Error() string {
 	if e.Message == "" {
 		return e.Op + ": " + e.Errno.Error()
@@ -53,7 +53,8 @@ type opError struct {
 func (e *opError) Error() string { return e.op + ": " + e.err.Error() }
 func (e *opError) Unwrap() error { return e.err }
 
-// wrap gives an error of the netlink library the type this package promises.
+// wrap converts an error of the netlink library to the types that this package
+// documents.
 func wrap(op string, err error) error {
 	if err == nil {
 		return nil

@@ -14,14 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Events receives the events of one network namespace, on a connection of its
-// own. It is used by one goroutine.
+// Events receives the events of one network namespace on a separate connection.
+// It must be used by one goroutine only.
 type Events struct {
 	conn *genetlink.Conn
 }
 
-// NewEvents subscribes to events: those that happen from its return on are
-// received. The errors are those of New, and ErrNoRight.
+// NewEvents subscribes to events that happen after it returns. The errors are
+// those of New, and ErrNoRight.
 func NewEvents() (*Events, error) {
 	conn, err := genetlink.Dial(&netlink.Config{Strict: true})
 	if err != nil {
@@ -36,8 +36,8 @@ func NewEvents() (*Events, error) {
 
 func initEvents(conn *genetlink.Conn) *Events { return &Events{conn: conn} }
 
-// subscribe joins the module's group and the one that announces the module's
-// removal, which would else look like silence.
+// subscribe joins the module's group, and the one that announces the module's
+// removal, which would otherwise go unnoticed.
 func subscribe(conn *genetlink.Conn) error {
 	family, err := findFamily(conn)
 	if err != nil {
@@ -71,12 +71,12 @@ func group(family genetlink.Family, name string) (uint32, error) {
 	return 0, fmt.Errorf("netlink family %s has no multicast group %s", family.Name, name)
 }
 
-// Close ends the subscription and a waiting All.
+// Close ends the subscription and any All that is waiting.
 func (e *Events) Close() error { return e.conn.Close() }
 
-// All iterates over events until ctx is done, which closes the connection and
-// is no error. After ErrEventsLost the iteration goes on; every other error
-// ends it, ErrNotLoaded when the module is removed.
+// All iterates over events until ctx is done, which closes the connection and is
+// not an error. After ErrEventsLost the iteration continues; every other error
+// ends it. When the module is removed, the error is ErrNotLoaded.
 func (e *Events) All(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		stop := context.AfterFunc(ctx, func() { e.conn.Close() })
@@ -98,8 +98,8 @@ func (e *Events) All(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// receive waits for messages; events that came before an error are returned
-// with it.
+// receive waits for messages. It returns the events received before an error
+// together with the error.
 func (e *Events) receive() ([]Event, error) {
 	const op = "receiving events"
 	gms, nms, err := e.conn.Receive()
@@ -129,7 +129,8 @@ func (e *Events) receive() ([]Event, error) {
 	return events, nil
 }
 
-// removed says whether the controller announces that the module's family is gone.
+// removed reports whether a message of the controller announces the removal of
+// the module's family.
 func removed(m genetlink.Message) bool {
 	if m.Header.Command != unix.CTRL_CMD_DELFAMILY {
 		return false

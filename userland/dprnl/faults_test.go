@@ -316,7 +316,7 @@ func TestBatchFails(t *testing.T) {
 		"receive":  {func(f *faulty) { f.fails["Receive"] = errors.New("broken") }, "broken"},
 		"refused":  {func(f *faulty) { f.queue = [][]netlink.Message{{refusal(syscall.ENOSPC)}} }, "no space"},
 		"too many": {func(f *faulty) { f.queue = [][]netlink.Message{two} }, "the kernel answered with 2 messages"},
-		"another":  {func(f *faulty) { f.queue = [][]netlink.Message{ack(12345)} }, "the kernel answered with 1 messages, want the acknowledgement of message"},
+		"another":  {func(f *faulty) { f.queue = [][]netlink.Message{ack(12345)} }, "the kernel answered with 1 messages, want only the acknowledgement of message"},
 		"none":     {func(f *faulty) { f.queue = [][]netlink.Message{{}} }, ""},
 	} {
 		f := newFaulty()
@@ -509,11 +509,11 @@ func TestTexts(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	var p Policy
-	if err := p.UnmarshalText([]byte("x")); err == nil || !strings.Contains(err.Error(), `"x" is not a policy; it can be off, stateless`) {
+	if err := p.UnmarshalText([]byte("x")); err == nil || !strings.Contains(err.Error(), `"x" is not a policy; want one of off, stateless`) {
 		t.Errorf("%v", err)
 	}
 	var e Estimate
-	if err := e.UnmarshalText([]byte("x")); err == nil || !strings.Contains(err.Error(), `"x" is not an estimate; it can be `) {
+	if err := e.UnmarshalText([]byte("x")); err == nil || !strings.Contains(err.Error(), `"x" is not an estimate; want one of `) {
 		t.Errorf("%v", err)
 	}
 	for _, v := range []Policy{Policy(len(namesPolicy.words)), 1000} {

@@ -57,7 +57,7 @@ func TestWords(t *testing.T) {
 	}
 	p := PolicyLowest
 	err := p.UnmarshalText([]byte("Lowest"))
-	if err == nil || p != PolicyLowest || err.Error() != `"Lowest" is not a policy; it can be off, stateless, lowest, inverse, two, offer` {
+	if err == nil || p != PolicyLowest || err.Error() != `"Lowest" is not a policy; want one of off, stateless, lowest, inverse, two, offer` {
 		t.Errorf("%v, %v", p, err)
 	}
 	var e EventType

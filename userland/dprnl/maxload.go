@@ -11,7 +11,7 @@ import (
 // autoWord is the word for MaxLoadAuto.
 const autoWord = "auto"
 
-// FormatMaxLoad returns a MaxLoad for people: a number, or "auto".
+// FormatMaxLoad formats a MaxLoad for people: a number, or "auto".
 func FormatMaxLoad(v uint64) string {
 	if v == MaxLoadAuto {
 		return autoWord
@@ -19,7 +19,7 @@ func FormatMaxLoad(v uint64) string {
 	return strconv.FormatUint(v, 10)
 }
 
-// ParseMaxLoad reads what FormatMaxLoad returns.
+// ParseMaxLoad parses the result of FormatMaxLoad.
 func ParseMaxLoad(s string) (uint64, error) {
 	if s == autoWord {
 		return MaxLoadAuto, nil

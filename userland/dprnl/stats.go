@@ -15,13 +15,13 @@ type statInfo struct {
 	gauge bool
 }
 
-// Stats holds a value of every counter of a namespace.
+// Stats holds the values of all counters of a namespace.
 type Stats struct {
 	values [len(statTable)]uint64
 }
 
-// NewStats returns counters with the values given, for the tests of what shows
-// them; those that are not given, or do not exist, are 0.
+// NewStats returns counters with the given values, for tests of code that displays
+// them. Other counters are 0, and values of counters that do not exist are ignored.
 func NewStats(values map[Stat]uint64) Stats {
 	var s Stats
 	for k, v := range values {
@@ -32,7 +32,7 @@ func NewStats(values map[Stat]uint64) Stats {
 	return s
 }
 
-// Get returns a counter's value; 0 for a counter that does not exist.
+// Get returns a counter's value, or 0 for a counter that does not exist.
 func (s *Stats) Get(k Stat) uint64 {
 	if int(k) >= len(s.values) {
 		return 0
@@ -51,7 +51,7 @@ func (s *Stats) All() iter.Seq2[Stat, uint64] {
 	}
 }
 
-// MarshalJSON writes one object, each counter a number under its name.
+// MarshalJSON writes one object with each counter as a number under its name.
 func (s Stats) MarshalJSON() ([]byte, error) {
 	b := bytes.NewBufferString("{")
 	for k, v := range s.All() {
@@ -75,7 +75,7 @@ func (k Stat) String() string {
 	return fmt.Sprintf("stat_%d", uint16(k))
 }
 
-// Help returns what the counter counts, with the heading it stands under.
+// Help describes the counter, including the heading of its section.
 func (k Stat) Help() string {
 	if int(k) < len(statTable) {
 		return statTable[k].help
@@ -83,7 +83,7 @@ func (k Stat) Help() string {
 	return ""
 }
 
-// Gauge says whether the value can also fall.
+// Gauge reports whether the value can also fall.
 func (k Stat) Gauge() bool {
 	return int(k) < len(statTable) && statTable[k].gauge
 }

@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// A Config is the configuration of a network namespace. In one that was never
-// configured Address is 0.0.0.0.
+// A Config is the configuration of a network namespace. In an unconfigured
+// namespace, Address is 0.0.0.0.
 type Config struct {
-	Address      netip.Addr    // this host's address, source of what it tunnels
+	Address      netip.Addr    // this host's address, and source of its tunnelled packets
 	Policy       Policy        // how the SYN decision is made
 	Hash         Hash          // what the stateless policy hashes
-	Estimate     Estimate      // what is taken as a peer's load between reports
-	Marker       Marker        // how peers recognise a redirected packet
-	Orphans      Orphans       // what becomes of connections that nobody here knows
-	State        State         // what this host wants of the others
-	MaxLoad      uint64        // below this load the host serves; or MaxLoadAuto
-	Weights      Weights       // what each metric counts in the load
+	Estimate     Estimate      // how a peer's load is estimated between reports
+	Marker       Marker        // how peers recognise redirected packets
+	Orphans      Orphans       // what to do with connections unknown on this host
+	State        State         // this host's state in the cluster
+	MaxLoad      uint64        // the host serves below this load; or MaxLoadAuto
+	Weights      Weights       // factor of each metric in the load
 	Weight       uint32        // relative capacity of this host, 1 to MaxWeight
-	MaxFlows     uint32        // bound of the routing table
+	MaxFlows     uint32        // size limit of the routing table
 	ReportMaxAge time.Duration // a peer with an older report is not chosen
 	Timeouts     Timeouts      // how long a silent flow is kept
 }
 
-// Weights are the factors of the four metrics, 0 to MaxWeight each.
+// Weights holds the factors of the four metrics, 0 to MaxWeight each.
 type Weights struct {
 	Connections uint32
 	CPU         uint32
@@ -33,7 +33,7 @@ type Weights struct {
 	Sockets     uint32
 }
 
-// Timeouts are the lifetimes of a flow whose client is silent, by its state.
+// Timeouts holds how long a silent flow is kept, by its state.
 type Timeouts struct {
 	Syn         time.Duration
 	Established time.Duration
@@ -41,7 +41,7 @@ type Timeouts struct {
 	Rst         time.Duration
 }
 
-// A ConfigUpdate names the values that SetConfig changes; nil ones stay.
+// A ConfigUpdate holds the values that SetConfig changes; nil ones stay.
 type ConfigUpdate struct {
 	Address            *netip.Addr
 	Policy             *Policy
@@ -80,14 +80,14 @@ func (c Config) Update() ConfigUpdate {
 // A Service is a TCP port that the cluster serves.
 type Service struct {
 	Port    uint16     // 1 to 65535
-	Address netip.Addr // the one local address it is on; 0.0.0.0 or none: all
+	Address netip.Addr // the only local address; 0.0.0.0 or invalid: all
 }
 
-// Metrics are the four numbers a load is made of.
+// Metrics holds the four numbers that make up a load.
 type Metrics struct {
 	Connections uint32 // TCP connections in ESTABLISHED or CLOSE_WAIT
-	CPU         uint32 // utilisation of all CPUs, thousandths, up to MaxCPU
-	Redirected  uint32 // connections the host redirects just now
+	CPU         uint32 // utilisation of all CPUs in thousandths, up to MaxCPU
+	Redirected  uint32 // connections that the host currently redirects
 	Sockets     uint32 // sockets in use
 }
 
@@ -97,35 +97,35 @@ type Load struct {
 	Load uint64
 }
 
-// A PeerUpdate is what SetPeer changes of a peer.
+// A PeerUpdate holds what SetPeer sends to the kernel about a peer.
 type PeerUpdate struct {
 	Address netip.Addr
-	Metrics *Metrics // if given the update is a report, and its time is noted
-	State   *State   // nil: stays, or active for a new peer
-	Weight  *uint32  // relative capacity, 1 to MaxWeight; nil: stays, or 1
+	Metrics *Metrics // if not nil, the update is a report, and its time is noted
+	State   *State   // nil: unchanged, or active for a new peer
+	Weight  *uint32  // relative capacity, 1 to MaxWeight; nil: unchanged, or 1
 }
 
-// A Peer is a row of the load table, or a peer that is only known.
+// A Peer is a row of the load table, or a known peer outside the table.
 type Peer struct {
 	Address   netip.Addr
 	Metrics   Metrics // of the last report
 	State     State
 	Weight    uint32        // relative capacity
-	Load      uint64        // reported load, by this host's weights
-	Estimate  uint64        // load a policy would take now
-	Reported  bool          // there was a report; else Age and Metrics say nothing
+	Load      uint64        // reported load, computed with this host's weights
+	Estimate  uint64        // load that policies use now
+	Reported  bool          // there was a report; otherwise Age and Metrics are meaningless
 	Age       time.Duration // since the last report
-	Usable    bool          // it can be chosen now
+	Usable    bool          // it can be chosen for new connections
 	Listed    bool          // it is in the load table
 	Flows     uint32        // flows to it
-	Live      uint32        // of these, in state SYN or established
-	Redirects uint64        // connections redirected to it since it is known
+	Live      uint32        // flows to it in state SYN or established
+	Redirects uint64        // connections redirected to it since it became known
 }
 
-// A FlowKey names a flow.
+// A FlowKey identifies a flow.
 type FlowKey struct {
 	Client  netip.AddrPort // the client's address and port
-	Service netip.AddrPort // this host's address and port that it talks to
+	Service netip.AddrPort // the address and port of this host that it connects to
 }
 
 // A Flow is a row of the routing table.
@@ -137,7 +137,7 @@ type Flow struct {
 	Expires time.Duration // until it expires if the client stays silent
 }
 
-// A FlowFilter selects flows: those that match all fields given.
+// A FlowFilter selects the flows that match all fields that are set.
 type FlowFilter struct {
 	Client     netip.Addr // invalid: any
 	ClientPort uint16     // 0: any
@@ -149,16 +149,16 @@ type FlowFilter struct {
 
 // An Expiry is the result of one step of table clean-up.
 type Expiry struct {
-	Scanned uint32 // flows looked at
+	Scanned uint32 // flows scanned
 	Expired uint32 // flows removed because they expired
-	Reset   uint32 // flows of dead peers removed, each with a RST
+	Reset   uint32 // flows of dead peers removed, each with a RST to the client
 	Flows   uint32 // flows left
 	Done    bool   // the step reached the end of the table
 }
 
-// An Event is a notification from the kernel.
+// An Event is an unsolicited message from the kernel.
 type Event struct {
 	Type  EventType
-	Peer  netip.Addr // in events about a peer, else invalid
+	Peer  netip.Addr // the peer concerned, or invalid
 	State State      // in EventPeerState
 }

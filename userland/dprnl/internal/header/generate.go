@@ -10,16 +10,16 @@ import (
 	"text/template"
 )
 
-// wordEnum is an enum whose members are words for people.
+// wordEnum is an enum whose members have words for people.
 type wordEnum struct {
 	Enum          // as in the header
 	Type   string // Go type
-	Kind   string // what a value is called in errors
+	Kind   string // name of a value in errors
 	Prefix string // of the C members
 	Go     string // prefix of the Go constants
 }
 
-// attrEnum is an enum of commands or attributes, which stays unexported.
+// attrEnum is an enum of commands or attributes; its constants are unexported.
 type attrEnum struct {
 	Enum
 	Prefix string

@@ -107,7 +107,7 @@ func (p *parser) parseLine(raw string) error {
 		return p.parseEnum(s)
 	case s == "" || strings.HasPrefix(s, "#"):
 	default:
-		return fmt.Errorf("%q is not understood", s)
+		return fmt.Errorf("cannot parse %q", s)
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ var (
 func (p *parser) parseDefine(s string) error {
 	m := defineRE.FindStringSubmatch(commentRE.ReplaceAllString(s, ""))
 	if m == nil {
-		return fmt.Errorf("#define %q is not understood", s)
+		return fmt.Errorf("cannot parse #define %q", s)
 	}
 	if m[2] == "" {
 		return nil // the include guard
@@ -138,8 +138,8 @@ func (p *parser) parseDefine(s string) error {
 	return nil
 }
 
-// evaluate knows the expressions the header uses: products and one shift of
-// decimal numbers, in parentheses or not.
+// evaluate evaluates the expressions that the header uses: products and one shift
+// of decimal numbers, with or without parentheses.
 func evaluate(expr string) (uint64, error) {
 	e := strings.TrimSuffix(strings.TrimPrefix(expr, "("), ")")
 	if l, r, ok := strings.Cut(e, "<<"); ok {
@@ -175,7 +175,7 @@ func number(s string) (uint64, error) {
 func (p *parser) parseEnum(s string) error {
 	m := enumRE.FindStringSubmatch(s)
 	if m == nil {
-		return fmt.Errorf("%q is not understood", s)
+		return fmt.Errorf("cannot parse %q", s)
 	}
 	p.enum = &Enum{Name: m[1]}
 	p.next = 0
@@ -192,10 +192,10 @@ func (p *parser) parseEnum(s string) error {
 	return nil
 }
 
-// A memberDoc is what the kernel-doc says of a member.
+// A memberDoc is the kernel-doc of a member.
 type memberDoc struct{ text, section string }
 
-// memberDocs maps member names to their description, lines joined. A blank
+// memberDocs maps member names to their descriptions, with lines joined. A blank
 // line ends a description; other text is a heading.
 func memberDocs(lines []string) map[string]memberDoc {
 	docs := make(map[string]memberDoc)
@@ -239,13 +239,13 @@ func (p *parser) parseMember(s string) error {
 	}
 	m := memberRE.FindStringSubmatch(s)
 	if m == nil {
-		return fmt.Errorf("member %q is not understood", s)
+		return fmt.Errorf("cannot parse member %q", s)
 	}
 	if strings.HasSuffix(m[1], "_MAX") {
-		return nil // the bounds come last and are used by no one in Go
+		return nil // Go does not use the bounds, which come last
 	}
 	if m[2] != "" {
-		return fmt.Errorf("member %s: a value of its own is not understood", m[1])
+		return fmt.Errorf("member %s: explicit values are not supported", m[1])
 	}
 	p.enum.Members = append(p.enum.Members, Member{
 		Name: m[1], Value: p.next, Doc: p.docs[m[1]].text, Section: p.docs[m[1]].section})
