@@ -76,7 +76,7 @@ func (f *faulty) Load(ctx context.Context) (dprnl.Load, error) {
 func (f *faulty) Close() error { f.closed++; return nil }
 
 // Errors × operations: no report is sent, the error is returned and logged, and the
-// connection to the kernel is opened anew unless the kernel itself refused.
+// connection to the kernel is reopened unless the kernel itself refused.
 func TestEveryOperationFails(t *testing.T) {
 	broken, refused := errors.New("broken"), error(&dprnl.Error{Op: "asking", Errno: 22})
 	for _, operation := range []string{"dial", "config", "load", "sequence"} {
@@ -131,7 +131,7 @@ func TestEndIsNotLogged(t *testing.T) {
 	}
 }
 
-// A kernel without an address, or with values that cannot be sent, is told of.
+// A kernel without an address, or with values that cannot be sent, is logged.
 func TestReasonsForNoReport(t *testing.T) {
 	for want, change := range map[string]func(*kernel){
 		"the kernel has no address for this host":       func(k *kernel) { k.config.Address = netip.IPv4Unspecified() },
@@ -171,7 +171,7 @@ func TestNoKeys(t *testing.T) {
 	}
 }
 
-// Networks that fail to open or to send are told of, the others get their report,
+// Networks that fail to open or to send are logged, the others get their report,
 // and nothing is logged of those.
 func TestNetworksFail(t *testing.T) {
 	b, _, n, log := logged(t)
@@ -211,7 +211,7 @@ func TestNetworksFail(t *testing.T) {
 	}
 }
 
-// Another address of this host opens networks anew, the same one does not, nor does
+// Another address of this host reopens networks, the same one does not, nor does
 // the same configuration.
 func TestPrepare(t *testing.T) {
 	b, _, n := setup(t)
@@ -378,7 +378,7 @@ func TestRunEndsLater(t *testing.T) {
 	}
 }
 
-// script is a subscription that yields what it is told, and counts its ends.
+// script is a subscription that yields scripted events, and counts its ends.
 type script struct {
 	steps  []any // a dprnl.Event or an error
 	closed *int
@@ -404,7 +404,7 @@ func TestEvents(t *testing.T) {
 	broken := errors.New("broken")
 	for name, tt := range map[string]struct {
 		steps []any
-		told  int
+		calls int
 		err   error
 	}{
 		"nothing": {nil, 1, nil},
@@ -414,16 +414,16 @@ func TestEvents(t *testing.T) {
 		"broken":  {[]any{dprnl.Event{Type: dprnl.EventConfig}, broken, dprnl.Event{Type: dprnl.EventConfig}}, 2, broken},
 	} {
 		b, _, _ := setup(t)
-		told, closed := 0, 0
+		calls, closed := 0, 0
 		b.o.Events = func() (EventSource, error) { return script{tt.steps, &closed}, nil }
-		err := b.events(t.Context(), func() { told++ })
-		if !errors.Is(err, tt.err) || (err == nil) != (tt.err == nil) || told != tt.told || closed != 1 {
-			t.Errorf("%s: %v, told %d times, closed %d times", name, err, told, closed)
+		err := b.events(t.Context(), func() { calls++ })
+		if !errors.Is(err, tt.err) || (err == nil) != (tt.err == nil) || calls != tt.calls || closed != 1 {
+			t.Errorf("%s: %v, notified %d times, closed %d times", name, err, calls, closed)
 		}
 	}
 	b, _, _ := setup(t)
 	b.o.Events = func() (EventSource, error) { return nil, broken }
-	if err := b.events(t.Context(), func() { t.Error("told of nothing") }); !errors.Is(err, broken) {
+	if err := b.events(t.Context(), func() { t.Error("notified of nothing") }); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 }

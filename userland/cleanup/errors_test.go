@@ -95,7 +95,7 @@ func faults(t *testing.T, v Verdict, peers ...dprnl.Peer) (*Cleaner, *faulty, *p
 }
 
 // Errors × operations: each is returned and logged, and the connection to the kernel
-// is opened anew unless the kernel itself refused.
+// is reopened unless the kernel itself refused.
 func TestEveryOperationFails(t *testing.T) {
 	broken, refused := errors.New("broken"), error(&dprnl.Error{Op: "asking", Errno: syscall.EINVAL})
 	for _, err := range []error{broken, refused} {

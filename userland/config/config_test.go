@@ -53,8 +53,8 @@ func TestSampleParses(t *testing.T) {
 	}
 }
 
-// With every comment that shows a value taken off, the sample must still say
-// the defaults: so what it tells of them is true, and no key is misspelt.
+// With every commented-out value enabled, the sample must still hold the
+// defaults: this shows that it states them correctly and misspells no key.
 func TestSampleShowsDefaults(t *testing.T) {
 	text := regexp.MustCompile(`(?m)^#([a-z_]+ = |\[\[)`).ReplaceAllString(sample(t), "$1")
 	text = strings.ReplaceAll(text, "/etc/dpr/previous.key", keyFile(t, "b", 0o600))

@@ -33,7 +33,7 @@ func TestCarriageReturns(t *testing.T) {
 	}
 }
 
-// A file of another encoding is told as one.
+// A file in another encoding is reported as such.
 func TestNotUTF8(t *testing.T) {
 	for text, line := range map[string]int{"\xff\xfe0=0": 1, "# \ufffd\na = \"\xe4\"\n": 2, "\xfe\xff\x00a": 1} {
 		wantMistake(t, text, line, "not UTF-8")

@@ -115,7 +115,7 @@ func TestTopRates(t *testing.T) {
 	if v.Interval != 2000 || v.Rates != (ratesView{Connections: 6, Served: 3, Redirected: 3, Accepted: 0.5, TxBytes: 25}) || v.Hosts[1].Redirects != 3 {
 		t.Errorf("%+v", v)
 	}
-	// A module that was loaded anew counts from 0; no time, no rate.
+	// A reloaded module counts from 0; no time, no rate.
 	if growth(5, 2) != 2 || growth(2, 5) != 3 || perSecond(5, 0) != 0 {
 		t.Error("growth or perSecond")
 	}

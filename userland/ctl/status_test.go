@@ -128,7 +128,7 @@ func TestStatusCheckWithoutModule(t *testing.T) {
 	}
 }
 
-// A mistake is told after the command's words, once.
+// A mistake is reported once, after the command's words.
 func TestMistakesBegin(t *testing.T) {
 	for line, want := range map[string]string{"policy x": "dprctl: policy: ", "x": "dprctl: unknown command"} {
 		if r := dprctl(t, healthy(), line); !strings.HasPrefix(r.err, want) {

@@ -40,7 +40,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// A service runs until it is told to end, and remembers its configurations.
+// A service runs until it is stopped, and remembers its configurations.
 type service struct {
 	err     error
 	running chan bool
@@ -127,7 +127,7 @@ func TestStatusOfTheService(t *testing.T) {
 			t.Errorf("%v: status %d, want %d", tt.err, status, tt.status)
 		}
 		if !strings.Contains(errs.String(), tt.err.Error()) {
-			t.Errorf("the log does not tell: %s", errs.String())
+			t.Errorf("not in the log: %s", errs.String())
 		}
 	}
 }
@@ -272,7 +272,7 @@ func TestWatchdogNeedsHeartbeat(t *testing.T) {
 	}
 }
 
-// Without an interval there is nothing to do, and one that cannot be read is told of.
+// Without an interval there is nothing to do, and one that cannot be read is logged.
 func TestWatchdogIsOptional(t *testing.T) {
 	conn := manager(t)
 	for usec, want := range map[string]string{"": "", "x": "cannot read the service manager's watchdog interval", "-5": "cannot read"} {
@@ -297,7 +297,7 @@ func TestWatchdogIsOptional(t *testing.T) {
 	if expect(t, conn, "READY=1"); quiet.String() != "" {
 		t.Errorf("log %s", quiet.String())
 	}
-	// A service manager that is gone is told of.
+	// A service manager that is gone is logged.
 	conn.Close()
 	var log buffer
 	n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}

@@ -17,10 +17,10 @@ type Limited struct {
 	now   func() time.Time
 
 	mu   sync.Mutex
-	said map[string]*saying
+	keys map[string]*message
 }
 
-type saying struct {
+type message struct {
 	last       time.Time
 	suppressed int
 }
@@ -28,28 +28,28 @@ type saying struct {
 // NewLimited returns a log that writes each kind of message at most once per
 // every.
 func NewLimited(log *slog.Logger, every time.Duration) *Limited {
-	return &Limited{log: log, every: every, now: time.Now, said: make(map[string]*saying)}
+	return &Limited{log: log, every: every, now: time.Now, keys: make(map[string]*message)}
 }
 
 // Log logs the message unless one with the same key was logged within the limit.
 // Keys must come from a small set, because they are never forgotten.
-func (l *Limited) Log(level slog.Level, key, message string, args ...any) {
+func (l *Limited) Log(level slog.Level, key, text string, args ...any) {
 	l.mu.Lock()
 	now := l.now()
-	s := l.said[key]
-	if s == nil {
-		s = &saying{}
-		l.said[key] = s
-	} else if now.Sub(s.last) < l.every {
-		s.suppressed++
+	m := l.keys[key]
+	if m == nil {
+		m = &message{}
+		l.keys[key] = m
+	} else if now.Sub(m.last) < l.every {
+		m.suppressed++
 		l.mu.Unlock()
 		return
 	}
-	suppressed := s.suppressed
-	s.last, s.suppressed = now, 0
+	suppressed := m.suppressed
+	m.last, m.suppressed = now, 0
 	l.mu.Unlock()
 	if suppressed > 0 {
 		args = append(args, "suppressed", suppressed)
 	}
-	l.log.Log(context.Background(), level, message, args...)
+	l.log.Log(context.Background(), level, text, args...)
 }

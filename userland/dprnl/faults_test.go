@@ -161,7 +161,7 @@ func goneFamily(name string) netlink.Message {
 	return generic(controlID, unix.CTRL_CMD_DELFAMILY, u16(unix.CTRL_ATTR_FAMILY_ID, familyID), attr(unix.CTRL_ATTR_FAMILY_NAME, append([]byte(name), 0)))
 }
 
-// What comes is told in its order until the module is gone or something breaks; other
+// Events arrive in order until the module is gone or something breaks; other
 // families' coming and going is nothing to us, nor are messages that are no events.
 func TestEventsEnd(t *testing.T) {
 	broken := errors.New("broken")
@@ -209,7 +209,7 @@ func TestEventsEnd(t *testing.T) {
 	if err := initEvents(f.conn()).Close(); err == nil {
 		t.Error("no error")
 	}
-	// Who has enough is told no more, and a context that ends is no error.
+	// Breaking out of the loop ends it, and a context that ends is not an error.
 	f = newFaulty()
 	f.queue = [][]netlink.Message{{event(EventConfig), event(EventConfig)}}
 	for range initEvents(f.conn()).All(t.Context()) {
@@ -226,7 +226,7 @@ func TestEventsEnd(t *testing.T) {
 	}
 }
 
-// Lost events are told, and what comes after them.
+// Lost events are reported, and later events still arrive.
 func TestEventsLost(t *testing.T) {
 	f := newFaulty()
 	f.fails["Receive"] = syscall.ENOBUFS
@@ -464,7 +464,7 @@ func TestEncoderLimits(t *testing.T) {
 			t.Errorf("%v: %x, %v", d, b, err)
 		}
 	}
-	// The first mistake is told.
+	// The first mistake is reported.
 	e := newEncoder()
 	e.flowKey(FlowKey{Client: netip.MustParseAddrPort("[::1]:0"), Service: netip.MustParseAddrPort("10.0.0.1:0")})
 	if _, err := e.encode(); err == nil || !strings.Contains(err.Error(), "client address") {

@@ -19,9 +19,9 @@ const contrib = "../../contrib"
 // metricName matches the names of this exporter's metrics in expressions.
 var metricName = regexp.MustCompile(`\bdpr_[a-z0-9_]+\b`)
 
-// told are the names of all metrics that a scrape tells, those of a large
+// exported returns the names of all metrics that a scrape exports, those of a large
 // table left in.
-func told(t *testing.T) map[string]bool {
+func exported(t *testing.T) map[string]bool {
 	names := make(map[string]bool)
 	for line := range strings.Lines(scrape(t, options(&kernel{flows: 3}))) {
 		if !strings.HasPrefix(line, "#") {
@@ -32,11 +32,11 @@ func told(t *testing.T) map[string]bool {
 }
 
 // names checks that every metric of an expression exists, and counts them.
-func names(t *testing.T, told map[string]bool, where, expr string) int {
+func names(t *testing.T, known map[string]bool, where, expr string) int {
 	t.Helper()
 	found := metricName.FindAllString(expr, -1)
 	for _, n := range found {
-		if !told[n] {
+		if !known[n] {
 			t.Errorf("%s: there is no metric %s", where, n)
 		}
 	}
@@ -63,7 +63,7 @@ func TestAlertRules(t *testing.T) {
 	if err := yaml.UnmarshalStrict(data, &file); err != nil {
 		t.Fatal(err)
 	}
-	there, seen := told(t), make(map[string]bool)
+	there, seen := exported(t), make(map[string]bool)
 	for _, g := range file.Groups {
 		for _, r := range g.Rules {
 			names(t, there, r.Alert, r.Expr)
@@ -113,7 +113,7 @@ func TestDashboard(t *testing.T) {
 	if err := json.Unmarshal(data, &board); err != nil {
 		t.Fatal(err)
 	}
-	there, ids, used := told(t), make(map[int]bool), 0
+	there, ids, used := exported(t), make(map[int]bool), 0
 	for _, p := range board.Panels {
 		if p.Title == "" || ids[p.ID] || p.GridPos.X+p.GridPos.W > 24 || p.GridPos.H == 0 || len(p.Targets) == 0 {
 			t.Errorf("panel %d %q is not in order", p.ID, p.Title)

@@ -98,7 +98,7 @@ func faults() (Options, *faulty, *buffer) {
 	return o, f, log
 }
 
-// values are what a collector tells, by name and labels.
+// values returns what a collector exports, by name and labels.
 func values(t *testing.T, c prometheus.Collector) map[string]float64 {
 	t.Helper()
 	r := prometheus.NewRegistry()
@@ -121,7 +121,7 @@ func values(t *testing.T, c prometheus.Collector) map[string]float64 {
 }
 
 // Whatever the kernel does not answer, it is down, that is logged, and the connection
-// is opened anew.
+// is reopened.
 func TestEveryOperationFails(t *testing.T) {
 	for _, operation := range []string{"Config", "Services", "Load", "Peers", "Stats", "Flows", "dial"} {
 		o, k, log := faults()
@@ -176,7 +176,7 @@ func TestRefusedReports(t *testing.T) {
 	}
 }
 
-// Every state of flows is told, also one without a flow; a table at the limit is
+// Every state of flows is exported, even one without a flow; a table at the limit is
 // still gone through.
 func TestStatesOfFlows(t *testing.T) {
 	o, k, _ := faults()
@@ -198,7 +198,7 @@ func TestStatesOfFlows(t *testing.T) {
 	}
 }
 
-// All that is told is described.
+// Every exported metric is described.
 func TestDescribed(t *testing.T) {
 	o, _, _ := faults()
 	c := NewCollector(o)
@@ -306,7 +306,7 @@ func TestSlowAnswerIsCutOff(t *testing.T) {
 	}
 }
 
-// No more than some ask at once; the others are told to come back.
+// No more than some ask at once; the others get an error.
 func TestRequestsAreBounded(t *testing.T) {
 	o, _, _ := faults()
 	release := make(chan bool)

@@ -12,7 +12,7 @@ import (
 )
 
 // The manual and the package's documentation name every metric; the kernel's
-// counters are told of together.
+// counters are documented together.
 func TestManual(t *testing.T) {
 	counters := make(map[string]bool)
 	var none dprnl.Stats
@@ -25,7 +25,7 @@ func TestManual(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := string(data)
-		for name := range told(t) {
+		for name := range exported(t) {
 			column, isPeer := strings.CutPrefix(name, "dpr_peer_")
 			switch {
 			case name == "" || counters[name]:
@@ -38,7 +38,7 @@ func TestManual(t *testing.T) {
 				t.Errorf("%s does not have %s", file, name)
 			}
 		}
-		there := told(t)
+		there := exported(t)
 		for _, name := range metricName.FindAllString(text, -1) {
 			name = strings.TrimSuffix(name, "_")
 			if name != "dpr_peer" && !there[name] {

@@ -158,11 +158,11 @@ func TestMetrics(t *testing.T) {
 		`dpr_reports_refused_total{reason="magic"} 1`, "dpr_receive_start_time_seconds 1000.5",
 	} {
 		if !strings.Contains(body, "\n"+want+"\n") {
-			t.Errorf("%q is not told", want)
+			t.Errorf("%q is not exported", want)
 		}
 	}
 	if !strings.Contains(body, `dpr_build_info{goversion="go`) {
-		t.Error("what it was built from is not told")
+		t.Error("what it was built from is not exported")
 	}
 	if strings.Contains(body, `dpr_peer_load{peer="192.0.2.3"}`) {
 		t.Error("a peer that never reported has a load")
@@ -174,7 +174,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// Every counter of include/dpr.h is told, once.
+// Every counter of include/dpr.h is exported once.
 func TestEveryCounter(t *testing.T) {
 	body := scrape(t, options(&kernel{}))
 	var none dprnl.Stats
@@ -187,12 +187,12 @@ func TestEveryCounter(t *testing.T) {
 			line = `dpr_decisions_total{decision="` + verdict + `",reason="` + reason + `"} `
 		}
 		if strings.Count(body, "\n"+line) != 1 {
-			t.Errorf("%s is told %d times", line, strings.Count(body, "\n"+line))
+			t.Errorf("%s is exported %d times", line, strings.Count(body, "\n"+line))
 		}
 	}
 }
 
-// What does not answer is told as such, and by nothing else.
+// A source that does not answer is reported as down, and exports nothing else.
 func TestWhatDoesNotAnswer(t *testing.T) {
 	o := options(nil)
 	o.Dial = func() (Kernel, error) { return nil, dprnl.ErrNotLoaded }
@@ -205,7 +205,7 @@ func TestWhatDoesNotAnswer(t *testing.T) {
 		}
 	}
 	if !slices.Equal(names, []string{"dpr_receive_up 0", "dpr_up 0"}) {
-		t.Errorf("told %q", names)
+		t.Errorf("exported %q", names)
 	}
 	k := &kernel{}
 	c := NewCollector(options(k))

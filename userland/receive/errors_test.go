@@ -85,7 +85,7 @@ func (f *faulty) DeletePeer(ctx context.Context, a netip.Addr, dead bool) error 
 
 func (f *faulty) Close() error { f.closed++; return nil }
 
-// spring is a source that yields what it is told to.
+// spring is a source that yields scripted reads.
 type spring struct {
 	reads      []any // []Datagram or an error, the last one for all that follow
 	calls      int
@@ -108,7 +108,7 @@ func (s *spring) Read(deadline time.Time) ([]Datagram, error) {
 func (s *spring) Maintain() error { s.maintained++; return s.joins }
 func (s *spring) Close() error    { s.closed++; return nil }
 
-// faults is setup with a kernel that may fail, a source that does what it is told,
+// faults is setup with a kernel that may fail, a scripted source,
 // and a log.
 func faults(t *testing.T) (*Receiver, *faulty, *spring, *buffer) {
 	t.Helper()
@@ -130,7 +130,7 @@ func faults(t *testing.T) (*Receiver, *faulty, *spring, *buffer) {
 }
 
 // Errors × operations: each is returned, counted and logged, and the connection to the
-// kernel is opened anew unless the kernel itself refused.
+// kernel is reopened unless the kernel itself refused.
 func TestEveryOperationFails(t *testing.T) {
 	broken, refused := errors.New("broken"), error(&dprnl.Error{Op: "asking", Errno: syscall.EINVAL})
 	for _, err := range []error{broken, refused} {
@@ -219,7 +219,7 @@ func TestEndIsNotLogged(t *testing.T) {
 // An empty or useless batch does not bother the kernel, and refusals are logged.
 func TestRefusalsAreLogged(t *testing.T) {
 	r, k, _, log := faults(t)
-	k.fails["SetPeers"] = errors.New("it was told of nothing")
+	k.fails["SetPeers"] = errors.New("called with nothing")
 	if err := r.handle(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
@@ -236,7 +236,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 	}
 }
 
-// A memory that fails is told of once reports come, and they are taken all the same.
+// A memory that fails is logged once reports arrive, and they are accepted all the same.
 func TestMemoryFails(t *testing.T) {
 	r, k, _, log := faults(t)
 	path := filepath.Join(t.TempDir(), "reports")
@@ -260,7 +260,7 @@ func TestMemoryFails(t *testing.T) {
 	}
 }
 
-// A source that fails is told of, and not asked again at once.
+// A source that fails is logged, and not read again immediately.
 func TestReadFails(t *testing.T) {
 	r, _, s, log := faults(t)
 	s.reads = []any{errors.New("no such device")}
@@ -329,7 +329,7 @@ func TestSteps(t *testing.T) {
 }
 
 // A new configuration opens its port, and closes the old one's: before, if both are
-// the same, else after. One that cannot be opened is told of, and tried again.
+// the same, else after. One that cannot be opened is logged, and tried again.
 func TestReopen(t *testing.T) {
 	for _, same := range []bool{true, false} {
 		r, _, old, log := faults(t)
@@ -468,7 +468,7 @@ func TestRunSays(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	// Twice when it was opened anew for the same port, and at the end.
+	// Twice when it was reopened for the same port, and at the end.
 	if beats != 3 || s.closed != 3 || k.closed != 1 {
 		t.Errorf("%d heartbeats; closed %d and %d", beats, s.closed, k.closed)
 	}

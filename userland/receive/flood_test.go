@@ -120,7 +120,7 @@ func TestFlood(t *testing.T) {
 		sent[a.reason]++
 	}
 	if len(k.peers) != 1 || r.counts.Get("accepted") != 1 || r.counts.total() != tries+1 {
-		t.Errorf("the kernel was told %d times; counts %v", len(k.peers), r.counts.attrs())
+		t.Errorf("the kernel was updated %d times; counts %v", len(k.peers), r.counts.attrs())
 	}
 	t.Logf("%d reports tried, %d accepted; refused by reason:", tries, r.counts.Get("accepted")-1)
 	names := slices.Sorted(maps.Keys(sent))

@@ -183,12 +183,12 @@ func TestHandle(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(k.peers) != 1 {
-		t.Fatalf("the kernel was told of %d peers", len(k.peers))
+		t.Fatalf("the kernel got %d peers", len(k.peers))
 	}
 	u := k.peers[0]
 	if u.Address != peer || *u.Metrics != (dprnl.Metrics{Connections: 5, CPU: 6, Redirected: 7, Sockets: 8}) ||
 		*u.State != dprnl.StateDraining || *u.Weight != 3 {
-		t.Errorf("the kernel was told %+v", u)
+		t.Errorf("the kernel got %+v", u)
 	}
 	for _, tt := range []struct {
 		reason string
@@ -213,7 +213,7 @@ func TestHandle(t *testing.T) {
 		}
 	}
 	if len(k.peers) != 1 || r.counts.Get("accepted") != 1 || r.counts.total() != 9 {
-		t.Errorf("the kernel was told of %d peers; counts %v", len(k.peers), r.counts.attrs())
+		t.Errorf("the kernel got %d peers; counts %v", len(k.peers), r.counts.attrs())
 	}
 	k.err = dprnl.ErrNotLoaded
 	if err := r.one(t, sent(t, peer, 2, 9, 0, key), peer); !errors.Is(err, dprnl.ErrNotLoaded) {
@@ -244,13 +244,13 @@ func TestBatch(t *testing.T) {
 	if err := r.handle(t.Context(), batch); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("error %v", err)
 	}
-	var told []string
+	var updated []string
 	for _, u := range k.peers {
-		told = append(told, fmt.Sprint(u.Address.As4()[3], *u.State))
+		updated = append(updated, fmt.Sprint(u.Address.As4()[3], *u.State))
 	}
 	want := []string{"2 active", "3 leaving", "3 active", "5 active", "6 leaving", "2 draining"}
-	if !slices.Equal(told, want) || !slices.Equal(k.deleted, []string{"192.0.2.3 false", "192.0.2.6 false"}) {
-		t.Errorf("told %q, deleted %q", told, k.deleted)
+	if !slices.Equal(updated, want) || !slices.Equal(k.deleted, []string{"192.0.2.3 false", "192.0.2.6 false"}) {
+		t.Errorf("updated %q, deleted %q", updated, k.deleted)
 	}
 	for name, n := range map[string]uint64{"accepted": 5, "kernel": 1, "replayed": 1, "truncated": 1} {
 		if r.counts.Get(name) != n {
@@ -276,7 +276,7 @@ func TestLeaving(t *testing.T) {
 	}
 	handle(3, dprnl.StateLeaving)
 	if !slices.Equal(k.deleted, []string{peer.String() + " false"}) || *k.peers[2].State != dprnl.StateLeaving {
-		t.Errorf("deleted %v, told %+v", k.deleted, k.peers)
+		t.Errorf("deleted %v, updated %+v", k.deleted, k.peers)
 	}
 	handle(4, dprnl.StateLeaving)
 	if len(k.peers) != 3 || len(k.deleted) != 1 {

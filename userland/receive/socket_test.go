@@ -174,7 +174,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// A receiver that does not answer, or answers nonsense, is told of.
+// A receiver that does not answer, or answers nonsense, is an error.
 func TestReadStatusFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.sock")
 	l, err := net.Listen("unix", path)
@@ -216,7 +216,7 @@ func TestReadStatusFails(t *testing.T) {
 	}
 }
 
-// A socket's place that cannot be had is told of.
+// A socket that cannot be created is an error.
 func TestServeFails(t *testing.T) {
 	dir := t.TempDir()
 	full := filepath.Join(dir, "full")

@@ -255,8 +255,8 @@ func TestSlotNeedsItsMagic(t *testing.T) {
 	}
 }
 
-// A write that fails is an error until one succeeds.
-func TestMemoryReportsErrors(t *testing.T) {
+// A failed write is reported until one succeeds.
+func TestMemoryTellsOfErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "reports")
 	m, err := OpenMemory(path)
 	if err != nil {
