@@ -39,7 +39,7 @@ func Example() {
 	// Output:
 	// 108 bytes
 	// 192.0.2.1 120 <nil>
-	// again: replayed or reordered: sequence 1, the last was 1
+	// again: replayed or reordered: sequence 1, last was 1
 	// counted as replayed
 }
 

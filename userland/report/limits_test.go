@@ -256,7 +256,7 @@ func TestSlotNeedsItsMagic(t *testing.T) {
 }
 
 // A failed write is reported until one succeeds.
-func TestMemoryTellsOfErrors(t *testing.T) {
+func TestMemoryReportsErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "reports")
 	m, err := OpenMemory(path)
 	if err != nil {
