@@ -2,11 +2,16 @@
 #include <linux/slab.h>
 #include <net/ip.h>
 #include "ask.h"
+#include "config.h"
+#include "dpr.h"
 #include "ended.h"
 #include "flow.h"
+#include "netns.h"
 #include "owner.h"
+#include "parse.h"
 #include "peer.h"
 #include "service.h"
+#include "stats.h"
 #include "tunnel.h"
 
 #define DPR_ASK_MAGIC		0x4450526f /* "DPRo" */

@@ -6,8 +6,14 @@
 #ifndef _DPR_ASK_H
 #define _DPR_ASK_H
 
-#include "flow.h"
-#include "main.h"
+#include "dpr.h"
+
+struct dpr_config;
+struct dpr_flow_key;
+struct dpr_net;
+struct dpr_peer;
+struct net_device;
+struct sk_buff;
 
 /*
  * Protocol number of the inner packet that carries a message between hosts:

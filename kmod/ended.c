@@ -2,8 +2,11 @@
 #include <linux/mm.h>
 #include <linux/tcp.h>
 #include <net/inet_hashtables.h>
+#include "ask.h"
 #include "compat.h"
 #include "ended.h"
+#include "netns.h"
+#include "parse.h"
 #include "peer.h"
 
 /*

@@ -17,8 +17,9 @@
 #include <net/sock.h>
 #include <net/tcp_states.h>
 #include "ask.h"
-#include "main.h"
-#include "parse.h"
+#include "netns.h"
+
+struct dpr_flow_key;
 
 void dpr_ended_setup(struct dpr_net *dn);
 void dpr_ended_teardown(struct dpr_net *dn);

@@ -2,10 +2,15 @@
 #include <linux/slab.h>
 #include "ask.h"
 #include "compat.h"
+#include "config.h"
+#include "dpr.h"
 #include "flow.h"
+#include "netns.h"
+#include "parse.h"
 #include "peer.h"
 #include "quota.h"
 #include "reset.h"
+#include "stats.h"
 
 /* Questions about one flow: how many, and the least time between two. */
 #define DPR_FLOW_ASKS	4

@@ -15,8 +15,12 @@
 #define _DPR_FLOW_H
 
 #include <linux/tcp.h>
-#include "main.h"
+#include "config.h"
+#include "dpr.h"
+#include "netns.h"
 #include "parse.h"
+
+struct dpr_peer;
 
 #define DPR_FLOW_GONE	0xff	/* removed; on its way to be freed */
 #define DPR_FLOW_RETURNED 0xff	/* the peer refused it; it is placed anew */

@@ -2,10 +2,15 @@
 /* The family: its operations, services, load, counters and events. */
 #include <linux/inetdevice.h>
 #include <net/genetlink.h>
+#include "config.h"
+#include "dpr.h"
 #include "genl.h"
 #include "load.h"
+#include "netns.h"
 #include "peer.h"
+#include "policy.h"
 #include "service.h"
+#include "stats.h"
 
 /**
  * dpr_genl_refuse - refuse a request, saying why
@@ -90,7 +95,7 @@ static int dpr_genl_service(struct genl_info *info,
 
 static int dpr_genl_service_add(struct sk_buff *skb, struct genl_info *info)
 {
-	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	struct dpr_service service;
 	const struct dpr_config *cfg;
 	int err = dpr_genl_service(info, &service);
@@ -121,7 +126,7 @@ static int dpr_genl_service_add(struct sk_buff *skb, struct genl_info *info)
 
 static int dpr_genl_service_del(struct sk_buff *skb, struct genl_info *info)
 {
-	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	struct dpr_service service;
 	int err = dpr_genl_service(info, &service);
 
@@ -161,7 +166,7 @@ static int dpr_genl_service_row(struct sk_buff *skb,
 static int dpr_genl_service_dump(struct sk_buff *skb,
 				 struct netlink_callback *cb)
 {
-	struct dpr_net *dn = dpr_main_net(sock_net(skb->sk));
+	struct dpr_net *dn = dpr_netns(sock_net(skb->sk));
 	const struct dpr_services *services;
 	u64 next = ((u64)cb->args[0] << 32) | (u32)cb->args[1];
 	u32 i;
@@ -185,7 +190,7 @@ static int dpr_genl_service_dump(struct sk_buff *skb,
 
 static int dpr_genl_load_get(struct sk_buff *skb, struct genl_info *info)
 {
-	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	u32 metric[DPR_METRICS];
 	struct sk_buff *msg;
 	void *header;
@@ -227,7 +232,7 @@ static u64 dpr_genl_stat(struct dpr_net *dn, enum dpr_stat stat)
 
 static int dpr_genl_stats_get(struct sk_buff *skb, struct genl_info *info)
 {
-	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	struct sk_buff *msg;
 	void *header;
 	u32 stat;

@@ -4,8 +4,9 @@
 #define _DPR_GENL_H
 
 #include <net/genetlink.h>
-#include "main.h"
+#include "dpr.h"
 
+struct dpr_net;
 struct dpr_peer;
 
 int dpr_genl_init(void);
@@ -19,7 +20,6 @@ int dpr_genl_refuse(struct genl_info *info, int attr, const char *why,
 		    int err);
 int dpr_genl_need(struct genl_info *info, int attr, const char *why);
 
-void dpr_genl_config_finish(struct dpr_config *cfg);
 int dpr_genl_config_get(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info);
 

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The family's CONFIG commands. */
-#include <linux/inetdevice.h>
-#include <linux/jiffies.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
-#include <net/route.h>
+#include "config.h"
+#include "dpr.h"
 #include "genl.h"
-#include "load.h"
-#include "members.h"
-#include "owner.h"
-#include "peer.h"
+#include "netns.h"
+#include "policy.h"
 #include "quota.h"
 
 const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
@@ -95,30 +92,6 @@ static u32 *dpr_genl_field_of(struct dpr_config *cfg,
 	return (void *)cfg + field->offset;
 }
 
-/**
- * dpr_genl_config_finish - compute what follows from the rest
- * @cfg: the configuration, not yet published
- */
-void dpr_genl_config_finish(struct dpr_config *cfg)
-{
-	u32 i;
-
-	cfg->report_max_age_jiffies = msecs_to_jiffies(cfg->report_max_age);
-	for (i = 0; i <= DPR_FLOW_RST; i++)
-		cfg->timeout_jiffies[i] = msecs_to_jiffies(cfg->timeout[i]);
-	cfg->timeout_jiffies[DPR_FLOW_ENDED] =
-		cfg->timeout_jiffies[DPR_FLOW_RST];
-	for (i = 0; i <= DPR_FLOW_MAX; i++)
-		cfg->life_jiffies[i] = cfg->timeout_jiffies[i];
-	/* The client may not mean it: it may be somebody else's FIN. */
-	cfg->life_jiffies[DPR_FLOW_FIN] =
-		max(cfg->timeout_jiffies[DPR_FLOW_FIN],
-		    cfg->timeout_jiffies[DPR_FLOW_ESTABLISHED]);
-	cfg->life_jiffies[DPR_FLOW_RST] =
-		max(cfg->timeout_jiffies[DPR_FLOW_RST],
-		    cfg->timeout_jiffies[DPR_FLOW_ESTABLISHED]);
-}
-
 static int dpr_genl_config_parse(struct genl_info *info,
 				 struct dpr_config *cfg)
 {
@@ -159,51 +132,22 @@ static int dpr_genl_config_quota(struct dpr_net *dn, struct genl_info *info,
 	return why ? dpr_genl_refuse(info, 0, why, -EDQUOT) : 0;
 }
 
-/* Does this host have the address, in a VRF or not? */
-static bool dpr_genl_config_local(struct dpr_net *dn, __be32 address)
-{
-	bool local;
-
-	rcu_read_lock();
-	local = __ip_dev_find(dn->net, address, false);
-	rcu_read_unlock();
-	return local;
-}
-
 static int dpr_genl_config_address(struct dpr_net *dn, struct genl_info *info,
 				   const struct dpr_config *cfg)
 {
 	if (!info->attrs[DPR_CONFIG_A_ADDRESS])
 		return 0;
-	if (ipv4_is_loopback(cfg->address) || ipv4_is_zeronet(cfg->address) ||
-	    !dpr_genl_config_local(dn, cfg->address))
+	switch (dpr_config_check_address(dn, cfg->address)) {
+	case 0:
+		return 0;
+	case -EADDRNOTAVAIL:
 		return dpr_genl_refuse(info, DPR_CONFIG_A_ADDRESS,
 				       "not an address of this host",
 				       -EADDRNOTAVAIL);
-	if (dpr_peer_find(dn, cfg->address))
+	default:
 		return dpr_genl_refuse(info, DPR_CONFIG_A_ADDRESS,
 				       "the address is a peer's", -EINVAL);
-	return 0;
-}
-
-/*
- * The questions to peers need a table, from the first time they may be put: about
- * orphans, and about connections that follow a hash while the hosts change.
- */
-static int dpr_genl_config_owners(struct dpr_net *dn,
-				  const struct dpr_config *cfg)
-{
-	struct dpr_owner_table *table;
-
-	if ((cfg->orphans != DPR_ORPHANS_ASK &&
-	     cfg->policy != DPR_POLICY_STATELESS) ||
-	    rcu_access_pointer(dn->owners))
-		return 0;
-	table = dpr_owner_alloc();
-	if (!table)
-		return -ENOMEM;
-	rcu_assign_pointer(dn->owners, table);
-	return 0;
+	}
 }
 
 /**
@@ -213,13 +157,12 @@ static int dpr_genl_config_owners(struct dpr_net *dn,
  */
 int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info)
 {
-	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
-	struct dpr_config *old, *new;
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
+	struct dpr_config *new;
 	int err;
 
 	mutex_lock(&dn->lock);
-	old = rcu_dereference_protected(dn->config, lockdep_is_held(&dn->lock));
-	new = kmemdup(old, sizeof(*new), GFP_KERNEL_ACCOUNT);
+	new = dpr_config_copy(dn);
 	if (!new) {
 		err = -ENOMEM;
 		goto out;
@@ -231,17 +174,9 @@ int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info)
 	if (!err)
 		err = dpr_genl_config_address(dn, info, new);
 	if (!err)
-		err = dpr_genl_config_owners(dn, new);
-	if (err) {
+		err = dpr_config_apply(dn, new);
+	if (err)
 		kfree(new);
-		goto out;
-	}
-	dpr_genl_config_finish(new);
-	rcu_assign_pointer(dn->config, new);
-	kfree_rcu(old, rcu);
-	dpr_load_changed(dn);
-	dpr_peer_reweigh(dn);
-	dpr_members_update(dn);
 out:
 	mutex_unlock(&dn->lock);
 	if (!err)
@@ -271,7 +206,7 @@ static int dpr_genl_config_put(struct sk_buff *msg, struct dpr_config *cfg)
  */
 int dpr_genl_config_get(struct sk_buff *skb, struct genl_info *info)
 {
-	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	struct sk_buff *msg;
 	void *header;
 	int err;

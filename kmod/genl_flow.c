@@ -4,10 +4,15 @@
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include "compat.h"
+#include "config.h"
+#include "dpr.h"
 #include "flow.h"
 #include "genl.h"
 #include "members.h"
+#include "netns.h"
+#include "parse.h"
 #include "peer.h"
+#include "stats.h"
 
 #define DPR_GENL_BUDGET	4096
 /* Flows that a dump looks at before others may run. */
@@ -70,7 +75,7 @@ static void dpr_genl_flow_key(struct nlattr **attrs, struct dpr_flow_key *key)
  */
 int dpr_genl_flow_start(struct netlink_callback *cb)
 {
-	struct dpr_net *dn = dpr_main_net(sock_net(cb->skb->sk));
+	struct dpr_net *dn = dpr_netns(sock_net(cb->skb->sk));
 	struct nlattr **attrs = dpr_compat_dump_attrs(cb);
 	struct dpr_genl_flows *dump;
 	int attr;
@@ -153,7 +158,7 @@ static int dpr_genl_flow_put(struct sk_buff *skb, struct netlink_callback *cb,
  */
 int dpr_genl_flow_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	struct dpr_net *dn = dpr_main_net(sock_net(cb->skb->sk));
+	struct dpr_net *dn = dpr_netns(sock_net(cb->skb->sk));
 	struct dpr_genl_flows *dump = (void *)cb->args[0];
 	const struct dpr_config *cfg;
 	struct dpr_flow *flow;
@@ -206,7 +211,7 @@ int dpr_genl_flow_done(struct netlink_callback *cb)
  */
 int dpr_genl_flow_del(struct sk_buff *skb, struct genl_info *info)
 {
-	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	struct dpr_flow_key key = {};
 	struct dpr_flow *flow;
 	bool killed;
@@ -242,7 +247,7 @@ int dpr_genl_flow_del(struct sk_buff *skb, struct genl_info *info)
  */
 int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info)
 {
-	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	struct nlattr *attr = info->attrs[DPR_EXPIRE_A_BUDGET];
 	u32 budget = attr ? nla_get_u32(attr) : DPR_GENL_BUDGET;
 	struct dpr_expired result;

@@ -6,8 +6,12 @@
 #include <net/genetlink.h>
 #include <net/route.h>
 #include "compat.h"
+#include "config.h"
+#include "dpr.h"
 #include "genl.h"
+#include "netns.h"
 #include "peer.h"
+#include "policy.h"
 
 const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 	[DPR_PEER_A_ADDRESS] = { .type = NLA_U32 },
@@ -193,7 +197,7 @@ static int dpr_genl_peer_check(struct dpr_net *dn, struct genl_info *info,
  */
 int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info)
 {
-	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	struct dpr_peer_update update = {};
 	int err;
 
@@ -224,7 +228,7 @@ static int dpr_genl_peer_unknown(struct genl_info *info)
  */
 int dpr_genl_peer_del(struct sk_buff *skb, struct genl_info *info)
 {
-	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	__be32 address;
 	int err;
 
@@ -311,7 +315,7 @@ static int dpr_genl_peer_put(struct sk_buff *msg,
  */
 int dpr_genl_peer_get(struct sk_buff *skb, struct genl_info *info)
 {
-	struct dpr_net *dn = dpr_main_net(genl_info_net(info));
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	struct dpr_genl_peer row;
 	struct dpr_peer *peer;
 	struct sk_buff *msg;
@@ -363,7 +367,7 @@ static int dpr_genl_peer_compare(const void *pa, const void *pb)
  */
 int dpr_genl_peer_start(struct netlink_callback *cb)
 {
-	struct dpr_net *dn = dpr_main_net(sock_net(cb->skb->sk));
+	struct dpr_net *dn = dpr_netns(sock_net(cb->skb->sk));
 	struct nlattr **attrs = dpr_compat_dump_attrs(cb);
 	struct dpr_genl_peers *peers;
 	struct dpr_peer *peer;

@@ -6,14 +6,22 @@
 #include <linux/slab.h>
 #include <linux/tcp.h>
 #include <net/ip.h>
+#include "compat.h"
+#include "config.h"
+#include "dpr.h"
+#include "flow.h"
 #include "hook.h"
 #include "icmp.h"
 #include "members.h"
 #include "mss.h"
+#include "netns.h"
 #include "owner.h"
+#include "parse.h"
 #include "peer.h"
 #include "receive.h"
 #include "service.h"
+#include "stats.h"
+#include "sweep.h"
 #include "syn.h"
 #include "tunnel.h"
 
@@ -312,13 +320,7 @@ static const struct nf_hook_ops dpr_hook_ops[] = {
 	},
 };
 
-/**
- * dpr_hook_register - let the namespace's packets come by
- * @dn: the namespace
- *
- * Return: 0 or a negative errno.
- */
-int dpr_hook_register(struct dpr_net *dn)
+static int dpr_hook_register(struct dpr_net *dn)
 {
 	u32 i;
 
@@ -329,6 +331,25 @@ int dpr_hook_register(struct dpr_net *dn)
 	}
 	return nf_register_net_hooks(dn->net, dn->hook_ops,
 				     ARRAY_SIZE(dn->hook_ops));
+}
+
+/**
+ * dpr_hook_start - start looking at a namespace's packets, if not begun yet
+ * @dn: the namespace; its lock is held
+ *
+ * Return: 0 or a negative errno.
+ */
+int dpr_hook_start(struct dpr_net *dn)
+{
+	int err;
+
+	if (dn->hooked)
+		return 0;
+	err = dpr_hook_register(dn);
+	dn->hooked = !err;
+	if (!err)
+		dpr_sweep_start(dn);
+	return err;
 }
 
 /**

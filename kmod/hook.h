@@ -4,10 +4,13 @@
 #define _DPR_HOOK_H
 
 #include <linux/netfilter.h>
-#include "flow.h"
-#include "main.h"
 
-int dpr_hook_register(struct dpr_net *dn);
+struct dpr_config;
+struct dpr_flow_key;
+struct dpr_net;
+struct dpr_peer;
+
+int dpr_hook_start(struct dpr_net *dn);
 void dpr_hook_unregister_in(struct dpr_net *dn);
 void dpr_hook_unregister_out(struct dpr_net *dn);
 struct dpr_peer *dpr_hook_peer(struct dpr_net *dn,

@@ -5,8 +5,10 @@
 #include <net/icmp.h>
 #include <net/ip.h>
 #include <net/route.h>
+#include "dpr.h"
 #include "hook.h"
 #include "icmp.h"
+#include "netns.h"
 #include "parse.h"
 #include "peer.h"
 #include "stats.h"

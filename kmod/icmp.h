@@ -3,8 +3,10 @@
 #ifndef _DPR_ICMP_H
 #define _DPR_ICMP_H
 
-#include "flow.h"
-#include "main.h"
+struct dpr_config;
+struct dpr_flow_key;
+struct dpr_net;
+struct sk_buff;
 
 bool dpr_icmp_about(const struct sk_buff *skb, unsigned int offset, u8 protocol,
 		    struct dpr_flow_key *key);

@@ -8,6 +8,7 @@
 #include <net/tcp.h>
 #include "compat.h"
 #include "listener.h"
+#include "netns.h"
 
 /* SYNs held at a time; the client sends one again if there is no room. */
 #define DPR_LISTENER_DEFERRED	256

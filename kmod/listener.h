@@ -9,7 +9,10 @@
 #ifndef _DPR_LISTENER_H
 #define _DPR_LISTENER_H
 
-#include "main.h"
+struct dpr_net;
+struct net;
+struct sk_buff;
+struct sock;
 
 void dpr_listener_setup(struct dpr_net *dn);
 void dpr_listener_teardown(struct dpr_net *dn);

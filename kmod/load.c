@@ -8,7 +8,11 @@
 #include <net/snmp.h>
 #include <net/sock.h>
 #include "compat.h"
+#include "config.h"
+#include "dpr.h"
 #include "load.h"
+#include "netns.h"
+#include "policy.h"
 
 #define DPR_LOAD_PERIOD	HZ
 

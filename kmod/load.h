@@ -2,7 +2,10 @@
 #ifndef _DPR_LOAD_H
 #define _DPR_LOAD_H
 
-#include "main.h"
+#include "netns.h"
+#include "policy.h"
+
+struct dpr_config;
 
 void dpr_load_init(void);
 void dpr_load_exit(void);

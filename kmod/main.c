@@ -1,71 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Distributed Packet Rewriting: the module and its namespaces. */
 #include <linux/module.h>
-#include <linux/slab.h>
-#include <net/netns/generic.h>
+#include "config.h"
 #include "ended.h"
 #include "flow.h"
 #include "genl.h"
 #include "hook.h"
 #include "listener.h"
 #include "load.h"
-#include "main.h"
 #include "members.h"
+#include "netns.h"
 #include "owner.h"
 #include "peer.h"
 #include "quota.h"
-#include "sweep.h"
 #include "service.h"
-
-static unsigned int dpr_main_id __read_mostly;
-
-static const struct dpr_config dpr_main_defaults = {
-	.metric_weight[DPR_METRIC_CONNECTIONS] = 1,
-	.weight = 1,
-	.max_flows = 1 << 20,
-	.report_max_age = 3 * MSEC_PER_SEC,
-	.timeout = {
-		[DPR_FLOW_SYN] = 60 * MSEC_PER_SEC,
-		/* RFC 5382, REQ-5: at least 2 hours and 4 minutes. */
-		[DPR_FLOW_ESTABLISHED] = 7440 * MSEC_PER_SEC,
-		[DPR_FLOW_FIN] = 120 * MSEC_PER_SEC,
-		[DPR_FLOW_RST] = 10 * MSEC_PER_SEC,
-	},
-};
-
-/**
- * dpr_main_net - the state of a namespace
- * @net: the namespace
- */
-struct dpr_net *dpr_main_net(struct net *net)
-{
-	return net_generic(net, dpr_main_id);
-}
-
-/**
- * dpr_main_hook - start looking at a namespace's packets, if not begun yet
- * @dn: the namespace; its lock is held
- *
- * Return: 0 or a negative errno.
- */
-int dpr_main_hook(struct dpr_net *dn)
-{
-	int err;
-
-	if (dn->hooked)
-		return 0;
-	err = dpr_hook_register(dn);
-	dn->hooked = !err;
-	if (!err)
-		dpr_sweep_start(dn);
-	return err;
-}
+#include "stats.h"
+#include "sweep.h"
 
 static int __net_init dpr_main_net_init(struct net *net)
 {
-	struct dpr_net *dn = dpr_main_net(net);
-	struct dpr_config *cfg;
-	int err = -ENOMEM;
+	struct dpr_net *dn = dpr_netns(net);
+	int err;
 
 	dn->net = net;
 	mutex_init(&dn->lock);
@@ -73,14 +28,14 @@ static int __net_init dpr_main_net_init(struct net *net)
 	dpr_sweep_setup(dn);
 	dpr_ended_setup(dn);
 	dpr_listener_setup(dn);
-	cfg = kmemdup(&dpr_main_defaults, sizeof(*cfg), GFP_KERNEL);
-	if (!cfg)
-		return -ENOMEM;
-	dpr_genl_config_finish(cfg);
-	RCU_INIT_POINTER(dn->config, cfg);
+	err = dpr_config_setup(dn);
+	if (err)
+		return err;
 	dn->stats = dpr_stats_alloc();
-	if (!dn->stats)
+	if (!dn->stats) {
+		err = -ENOMEM;
 		goto err_config;
+	}
 	err = dpr_peer_setup(dn);
 	if (err)
 		goto err_stats;
@@ -94,14 +49,14 @@ err_peer:
 err_stats:
 	free_percpu(dn->stats);
 err_config:
-	kfree(cfg);
+	dpr_config_teardown(dn);
 	return err;
 }
 
 /* The core waits for an RCU grace period between this and the next. */
 static void __net_exit dpr_main_net_pre_exit(struct net *net)
 {
-	struct dpr_net *dn = dpr_main_net(net);
+	struct dpr_net *dn = dpr_netns(net);
 
 	if (dn->hooked)
 		dpr_hook_unregister_in(dn);
@@ -109,7 +64,7 @@ static void __net_exit dpr_main_net_pre_exit(struct net *net)
 
 static void __net_exit dpr_main_net_exit(struct net *net)
 {
-	struct dpr_net *dn = dpr_main_net(net);
+	struct dpr_net *dn = dpr_netns(net);
 
 	if (dn->hooked)
 		dpr_hook_unregister_out(dn);
@@ -123,14 +78,14 @@ static void __net_exit dpr_main_net_exit(struct net *net)
 	dpr_service_teardown(dn);
 	dpr_quota_teardown(dn);
 	free_percpu(dn->stats);
-	kfree(rcu_dereference_protected(dn->config, true));
+	dpr_config_teardown(dn);
 }
 
 static struct pernet_operations dpr_main_net_ops = {
 	.init = dpr_main_net_init,
 	.pre_exit = dpr_main_net_pre_exit,
 	.exit = dpr_main_net_exit,
-	.id = &dpr_main_id,
+	.id = &dpr_netns_id,
 	.size = sizeof(struct dpr_net),
 };
 

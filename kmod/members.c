@@ -2,7 +2,10 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
+#include "config.h"
+#include "dpr.h"
 #include "members.h"
+#include "netns.h"
 #include "peer.h"
 
 #define dpr_members_locked(dn)	lockdep_is_held(&(dn)->lock)

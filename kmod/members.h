@@ -12,7 +12,10 @@
 #define _DPR_MEMBERS_H
 
 #include "compat.h"
-#include "main.h"
+#include "policy.h"
+
+struct dpr_net;
+struct dpr_peer;
 
 /**
  * struct dpr_members - a set of hosts; @hash and @host never change

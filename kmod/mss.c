@@ -8,12 +8,14 @@
 #include <net/checksum.h>
 #include <net/ip.h>
 #include <net/tcp.h>
+#include "dpr.h"
 #include "ended.h"
-#include "main.h"
 #include "mss.h"
+#include "netns.h"
 #include "parse.h"
 #include "peer.h"
 #include "service.h"
+#include "stats.h"
 
 /* RFC 9293, section 3.7.1: no MSS means 536, and none need be smaller. */
 #define DPR_MSS_MIN	536

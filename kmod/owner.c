@@ -7,9 +7,14 @@
 #include <net/inet_hashtables.h>
 #include "ask.h"
 #include "compat.h"
+#include "dpr.h"
+#include "flow.h"
+#include "netns.h"
 #include "owner.h"
+#include "parse.h"
 #include "peer.h"
 #include "service.h"
+#include "stats.h"
 
 #define DPR_OWNER_BUCKETS	1024	/* a power of two */
 #define DPR_OWNER_WAYS		4	/* open questions of a bucket */

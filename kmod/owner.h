@@ -9,10 +9,14 @@
 #ifndef _DPR_OWNER_H
 #define _DPR_OWNER_H
 
-#include "flow.h"
-#include "main.h"
-
+struct dpr_config;
+struct dpr_flow_key;
+struct dpr_net;
 struct dpr_owner_table;
+struct dpr_peer;
+struct dpr_segment;
+struct net_device;
+struct sk_buff;
 
 struct dpr_owner_table *dpr_owner_alloc(void);
 void dpr_owner_teardown(struct dpr_net *dn);

@@ -2,9 +2,15 @@
 #include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include "config.h"
+#include "dpr.h"
 #include "genl.h"
 #include "members.h"
+#include "netns.h"
 #include "peer.h"
+#include "policy.h"
+#include "route.h"
+#include "stats.h"
 
 #define dpr_peer_locked(dn)	lockdep_is_held(&(dn)->lock)
 

@@ -10,8 +10,13 @@
 #ifndef _DPR_PEER_H
 #define _DPR_PEER_H
 
-#include "main.h"
-#include "route.h"
+#include "policy.h"
+
+struct dpr_config;
+struct dpr_net;
+struct dpr_route;
+
+#define DPR_PEER_BUCKETS	1024
 
 /**
  * struct dpr_peer - another host

@@ -2,6 +2,8 @@
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/user_namespace.h>
+#include "config.h"
+#include "netns.h"
 #include "quota.h"
 
 /* Flows of all namespaces that the quota is for. */
@@ -44,7 +46,7 @@ void dpr_quota_adopt(struct dpr_net *dn)
 
 static const struct dpr_config *dpr_quota_limits(void)
 {
-	return rcu_dereference(dpr_main_net(&init_net)->config);
+	return rcu_dereference(dpr_netns(&init_net)->config);
 }
 
 /**

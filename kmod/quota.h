@@ -10,7 +10,9 @@
 #define _DPR_QUOTA_H
 
 #include <linux/slab.h>
-#include "main.h"
+#include "netns.h"
+
+struct dpr_config;
 
 void dpr_quota_setup(struct dpr_net *dn);
 void dpr_quota_teardown(struct dpr_net *dn);

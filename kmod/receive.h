@@ -3,7 +3,9 @@
 #ifndef _DPR_RECEIVE_H
 #define _DPR_RECEIVE_H
 
-#include "main.h"
+struct dpr_config;
+struct dpr_net;
+struct sk_buff;
 
 unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 			 struct sk_buff *skb);

@@ -5,8 +5,12 @@
 #include <net/ip.h>
 #include <net/route.h>
 #include <net/tcp.h>
-#include "compat.h"
+#include "dpr.h"
+#include "flow.h"
+#include "netns.h"
+#include "parse.h"
 #include "reset.h"
+#include "stats.h"
 
 /**
  * struct dpr_reset - a RST to send

@@ -3,8 +3,9 @@
 #ifndef _DPR_RESET_H
 #define _DPR_RESET_H
 
-#include "flow.h"
-#include "main.h"
+struct dpr_flow;
+struct dpr_net;
+struct sk_buff;
 
 void dpr_reset_reply(struct dpr_net *dn, struct sk_buff *skb);
 void dpr_reset_client(struct dpr_net *dn, const struct dpr_flow *flow);

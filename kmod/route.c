@@ -4,6 +4,9 @@
 #include <linux/percpu.h>
 #include <net/ip.h>
 #include <net/l3mdev.h>
+#include "config.h"
+#include "dpr.h"
+#include "netns.h"
 #include "route.h"
 #include "tunnel.h"
 

@@ -5,7 +5,8 @@
 
 #include <linux/ip.h>
 #include <net/ip.h>
-#include "main.h"
+#include "config.h"
+#include "netns.h"
 
 /**
  * struct dpr_route - one CPU's way to a peer

@@ -6,6 +6,11 @@
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
 #include <net/netfilter/nf_conntrack_tuple.h>
+#include "compat.h"
+#include "dpr.h"
+#include "hook.h"
+#include "netns.h"
+#include "parse.h"
 #include "service.h"
 
 static int dpr_service_compare(const struct dpr_service *a,
@@ -70,7 +75,7 @@ int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service)
 	if (!dn->ports)
 		dn->ports = kvcalloc(BITS_TO_LONGS(U16_MAX + 1),
 				     sizeof(long), GFP_KERNEL_ACCOUNT);
-	err = dn->ports ? dpr_main_hook(dn) : -ENOMEM;
+	err = dn->ports ? dpr_hook_start(dn) : -ENOMEM;
 	if (err) {
 		kfree(new);
 		return err;

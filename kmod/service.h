@@ -3,8 +3,10 @@
 #define _DPR_SERVICE_H
 
 #include "compat.h"
-#include "main.h"
-#include "parse.h"
+#include "netns.h"
+
+struct dpr_flow_key;
+struct sk_buff;
 
 /**
  * struct dpr_service - a TCP port that the cluster serves

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/random.h>
+#include "dpr.h"
 #include "stats.h"
 
 /**

@@ -2,6 +2,7 @@
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 #include "flow.h"
+#include "netns.h"
 #include "sweep.h"
 
 /* How long nobody has to have cleaned up, and how often that is looked at. */

@@ -6,7 +6,7 @@
 #ifndef _DPR_SWEEP_H
 #define _DPR_SWEEP_H
 
-#include "main.h"
+struct dpr_net;
 
 void dpr_sweep_setup(struct dpr_net *dn);
 void dpr_sweep_start(struct dpr_net *dn);

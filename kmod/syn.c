@@ -5,11 +5,18 @@
 #include <net/route.h>
 #include <net/sock.h>
 #include "compat.h"
+#include "config.h"
+#include "dpr.h"
+#include "flow.h"
 #include "genl.h"
 #include "load.h"
 #include "members.h"
+#include "netns.h"
+#include "parse.h"
 #include "peer.h"
+#include "policy.h"
 #include "service.h"
+#include "stats.h"
 #include "syn.h"
 #include "tunnel.h"
 

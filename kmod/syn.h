@@ -3,8 +3,14 @@
 #ifndef _DPR_SYN_H
 #define _DPR_SYN_H
 
-#include "flow.h"
-#include "main.h"
+#include "dpr.h"
+
+struct dpr_config;
+struct dpr_flow;
+struct dpr_flow_key;
+struct dpr_net;
+struct dpr_segment;
+struct sk_buff;
 
 unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct sk_buff *skb, const struct dpr_segment *seg,

@@ -6,9 +6,12 @@
 #include <net/ip_tunnels.h>
 #include <net/route.h>
 #include "compat.h"
+#include "dpr.h"
+#include "netns.h"
 #include "parse.h"
 #include "peer.h"
 #include "route.h"
+#include "stats.h"
 #include "tunnel.h"
 
 static void dpr_tunnel_drop(struct dpr_net *dn, struct sk_buff *skb,

@@ -4,9 +4,11 @@
 #define _DPR_TUNNEL_H
 
 #include <linux/ip.h>
-#include "main.h"
 
+struct dpr_config;
+struct dpr_net;
 struct dpr_peer;
+struct sk_buff;
 
 /* The reserved bit of the fragment field: the marker. */
 #define DPR_TUNNEL_MARK	0x8000

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The state of one network namespace, and what it is configured to do. */
-#ifndef _DPR_MAIN_H
-#define _DPR_MAIN_H
+/* The state of one network namespace. */
+#ifndef _DPR_NETNS_H
+#define _DPR_NETNS_H
 
 #include <linux/mutex.h>
 #include <linux/netfilter.h>
@@ -10,54 +10,17 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
-#include "dpr.h"
-#include "policy.h"
-#include "stats.h"
 
-#define DPR_PEER_BUCKETS	1024
+struct dpr_config;
+struct dpr_ended_queue;
+struct dpr_members;
+struct dpr_owner_table;
+struct dpr_services;
+struct dpr_stats;
+struct dpr_table;
+struct mem_cgroup;
+
 #define DPR_EMBRYO_SHARDS	16
-
-/**
- * struct dpr_config - what the namespace is configured to do
- * @address: this host's address
- * @policy: enum dpr_policy
- * @hash: enum dpr_hash
- * @estimate: enum dpr_estimate
- * @marker: enum dpr_marker
- * @state: enum dpr_state
- * @max_load: MaxLoad
- * @metric_weight: weight of each metric
- * @weight: this host's relative capacity
- * @max_flows: bound of the routing table
- * @report_max_age: age in ms beyond which a report no longer counts
- * @timeout: idle time in ms after which a flow expires, by its state
- * @orphans: enum dpr_orphans
- * @report_max_age_jiffies: the same in jiffies
- * @timeout_jiffies: the same in jiffies
- * @life_jiffies: idle time in jiffies after which nothing is asked any more
- * @rcu: frees it
- *
- * Never changed once published: a change publishes a new one.
- */
-struct dpr_config {
-	__be32 address;
-	u32 policy;
-	u32 hash;
-	u32 estimate;
-	u32 marker;
-	u32 state;
-	u64 max_load;
-	u32 metric_weight[DPR_METRICS];
-	u32 weight;
-	u32 max_flows;
-	u32 report_max_age;
-	u32 timeout[DPR_FLOW_RST + 1];
-	u32 orphans;
-	u32 report_max_age_jiffies;
-	u32 timeout_jiffies[DPR_FLOW_MAX + 1];
-	u32 life_jiffies[DPR_FLOW_MAX + 1];
-	struct rcu_head rcu;
-};
 
 /**
  * struct dpr_embryos - embryonic flows, oldest first
@@ -168,19 +131,8 @@ struct dpr_net {
 	struct work_struct prepare;
 };
 
-/**
- * dpr_config_connection_load - load that one connection adds to its host
- * @cfg: the configuration
- *
- * It is one in ESTABLISHED, and one socket.
- */
-static inline u64 dpr_config_connection_load(const struct dpr_config *cfg)
-{
-	return (u64)cfg->metric_weight[DPR_METRIC_CONNECTIONS] +
-	       cfg->metric_weight[DPR_METRIC_SOCKETS];
-}
+extern unsigned int dpr_netns_id;
 
-struct dpr_net *dpr_main_net(struct net *net);
-int dpr_main_hook(struct dpr_net *dn);
+struct dpr_net *dpr_netns(struct net *net);
 
-#endif /* _DPR_MAIN_H */
+#endif /* _DPR_NETNS_H */

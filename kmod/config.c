@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/inetdevice.h>
+#include <linux/jiffies.h>
+#include <linux/slab.h>
+#include "config.h"
+#include "dpr.h"
+#include "load.h"
+#include "members.h"
+#include "netns.h"
+#include "owner.h"
+#include "peer.h"
+#include "policy.h"
+
+static const struct dpr_config dpr_config_defaults = {
+	.metric_weight[DPR_METRIC_CONNECTIONS] = 1,
+	.weight = 1,
+	.max_flows = 1 << 20,
+	.report_max_age = 3 * MSEC_PER_SEC,
+	.timeout = {
+		[DPR_FLOW_SYN] = 60 * MSEC_PER_SEC,
+		/* RFC 5382, REQ-5: at least 2 hours and 4 minutes. */
+		[DPR_FLOW_ESTABLISHED] = 7440 * MSEC_PER_SEC,
+		[DPR_FLOW_FIN] = 120 * MSEC_PER_SEC,
+		[DPR_FLOW_RST] = 10 * MSEC_PER_SEC,
+	},
+};
+
+/* Computes the members that follow from the others. */
+static void dpr_config_finish(struct dpr_config *cfg)
+{
+	u32 i;
+
+	cfg->report_max_age_jiffies = msecs_to_jiffies(cfg->report_max_age);
+	for (i = 0; i <= DPR_FLOW_RST; i++)
+		cfg->timeout_jiffies[i] = msecs_to_jiffies(cfg->timeout[i]);
+	cfg->timeout_jiffies[DPR_FLOW_ENDED] =
+		cfg->timeout_jiffies[DPR_FLOW_RST];
+	for (i = 0; i <= DPR_FLOW_MAX; i++)
+		cfg->life_jiffies[i] = cfg->timeout_jiffies[i];
+	/* The client may not mean it: it may be somebody else's FIN. */
+	cfg->life_jiffies[DPR_FLOW_FIN] =
+		max(cfg->timeout_jiffies[DPR_FLOW_FIN],
+		    cfg->timeout_jiffies[DPR_FLOW_ESTABLISHED]);
+	cfg->life_jiffies[DPR_FLOW_RST] =
+		max(cfg->timeout_jiffies[DPR_FLOW_RST],
+		    cfg->timeout_jiffies[DPR_FLOW_ESTABLISHED]);
+}
+
+/**
+ * dpr_config_setup - give a namespace the default configuration
+ * @dn: the namespace
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int dpr_config_setup(struct dpr_net *dn)
+{
+	struct dpr_config *cfg = kmemdup(&dpr_config_defaults, sizeof(*cfg),
+					 GFP_KERNEL);
+
+	if (!cfg)
+		return -ENOMEM;
+	dpr_config_finish(cfg);
+	RCU_INIT_POINTER(dn->config, cfg);
+	return 0;
+}
+
+/**
+ * dpr_config_teardown - free the configuration
+ * @dn: the namespace; nothing runs in it any more
+ */
+void dpr_config_teardown(struct dpr_net *dn)
+{
+	kfree(rcu_dereference_protected(dn->config, true));
+}
+
+/**
+ * dpr_config_copy - copy the current configuration, to change the copy
+ * @dn: the namespace; its lock is held
+ *
+ * Return: the copy, for dpr_config_apply() or kfree(); NULL if there is no
+ * memory.
+ */
+struct dpr_config *dpr_config_copy(struct dpr_net *dn)
+{
+	const struct dpr_config *cfg =
+		rcu_dereference_protected(dn->config,
+					  lockdep_is_held(&dn->lock));
+
+	return kmemdup(cfg, sizeof(*cfg), GFP_KERNEL_ACCOUNT);
+}
+
+/* Does this host have the address, in a VRF or not? */
+static bool dpr_config_local(struct dpr_net *dn, __be32 address)
+{
+	bool local;
+
+	rcu_read_lock();
+	local = __ip_dev_find(dn->net, address, false);
+	rcu_read_unlock();
+	return local;
+}
+
+/**
+ * dpr_config_check_address - can an address become this host's
+ * @dn: the namespace; its lock is held
+ * @address: the address
+ *
+ * Return: 0, -EADDRNOTAVAIL if this host does not have it, -EEXIST if it is a
+ * peer's.
+ */
+int dpr_config_check_address(struct dpr_net *dn, __be32 address)
+{
+	if (ipv4_is_loopback(address) || ipv4_is_zeronet(address) ||
+	    !dpr_config_local(dn, address))
+		return -EADDRNOTAVAIL;
+	return dpr_peer_find(dn, address) ? -EEXIST : 0;
+}
+
+/*
+ * The questions to peers need a table, from the first time they may be put: about
+ * orphans, and about connections that follow a hash while the hosts change.
+ */
+static int dpr_config_owners(struct dpr_net *dn,
+			     const struct dpr_config *cfg)
+{
+	struct dpr_owner_table *table;
+
+	if ((cfg->orphans != DPR_ORPHANS_ASK &&
+	     cfg->policy != DPR_POLICY_STATELESS) ||
+	    rcu_access_pointer(dn->owners))
+		return 0;
+	table = dpr_owner_alloc();
+	if (!table)
+		return -ENOMEM;
+	rcu_assign_pointer(dn->owners, table);
+	return 0;
+}
+
+/**
+ * dpr_config_apply - publish a changed configuration
+ * @dn: the namespace; its lock is held
+ * @cfg: a changed copy of the current one, valid; taken over on success
+ *
+ * Return: 0 or -ENOMEM. On error nothing changed.
+ */
+int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg)
+{
+	struct dpr_config *old;
+	int err;
+
+	err = dpr_config_owners(dn, cfg);
+	if (err)
+		return err;
+	dpr_config_finish(cfg);
+	old = rcu_replace_pointer(dn->config, cfg, lockdep_is_held(&dn->lock));
+	kfree_rcu(old, rcu);
+	dpr_load_changed(dn);
+	dpr_peer_reweigh(dn);
+	dpr_members_update(dn);
+	return 0;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What a network namespace is configured to do, and how that changes. */
+#ifndef _DPR_CONFIG_H
+#define _DPR_CONFIG_H
+
+#include <linux/types.h>
+#include "dpr.h"
+#include "policy.h"
+
+struct dpr_net;
+
+/**
+ * struct dpr_config - what the namespace is configured to do
+ * @address: this host's address
+ * @policy: enum dpr_policy
+ * @hash: enum dpr_hash
+ * @estimate: enum dpr_estimate
+ * @marker: enum dpr_marker
+ * @state: enum dpr_state
+ * @max_load: MaxLoad
+ * @metric_weight: weight of each metric
+ * @weight: this host's relative capacity
+ * @max_flows: bound of the routing table
+ * @report_max_age: age in ms beyond which a report no longer counts
+ * @timeout: idle time in ms after which a flow expires, by its state
+ * @orphans: enum dpr_orphans
+ * @report_max_age_jiffies: the same in jiffies
+ * @timeout_jiffies: the same in jiffies
+ * @life_jiffies: idle time in jiffies after which nothing is asked any more
+ * @rcu: frees it
+ *
+ * Never changed once published: a change publishes a new one.
+ */
+struct dpr_config {
+	__be32 address;
+	u32 policy;
+	u32 hash;
+	u32 estimate;
+	u32 marker;
+	u32 state;
+	u64 max_load;
+	u32 metric_weight[DPR_METRICS];
+	u32 weight;
+	u32 max_flows;
+	u32 report_max_age;
+	u32 timeout[DPR_FLOW_RST + 1];
+	u32 orphans;
+	u32 report_max_age_jiffies;
+	u32 timeout_jiffies[DPR_FLOW_MAX + 1];
+	u32 life_jiffies[DPR_FLOW_MAX + 1];
+	struct rcu_head rcu;
+};
+
+/**
+ * dpr_config_connection_load - load that one connection adds to its host
+ * @cfg: the configuration
+ *
+ * It is one in ESTABLISHED, and one socket.
+ */
+static inline u64 dpr_config_connection_load(const struct dpr_config *cfg)
+{
+	return (u64)cfg->metric_weight[DPR_METRIC_CONNECTIONS] +
+	       cfg->metric_weight[DPR_METRIC_SOCKETS];
+}
+
+int dpr_config_setup(struct dpr_net *dn);
+void dpr_config_teardown(struct dpr_net *dn);
+struct dpr_config *dpr_config_copy(struct dpr_net *dn);
+int dpr_config_check_address(struct dpr_net *dn, __be32 address);
+int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg);
+
+#endif /* _DPR_CONFIG_H */
