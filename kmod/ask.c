@@ -3,12 +3,12 @@
 #include <net/ip.h>
 #include "ask.h"
 #include "config.h"
+#include "core/parse.h"
 #include "dpr.h"
 #include "ended.h"
 #include "flow.h"
 #include "netns.h"
 #include "owner.h"
-#include "parse.h"
 #include "peer.h"
 #include "service.h"
 #include "stats.h"

@@ -3,13 +3,13 @@
 #include <linux/jiffies.h>
 #include <linux/slab.h>
 #include "config.h"
+#include "core/policy.h"
 #include "dpr.h"
 #include "load.h"
 #include "members.h"
 #include "netns.h"
 #include "owner.h"
 #include "peer.h"
-#include "policy.h"
 
 static const struct dpr_config dpr_config_defaults = {
 	.metric_weight[DPR_METRIC_CONNECTIONS] = 1,

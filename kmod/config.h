@@ -4,8 +4,8 @@
 #define _DPR_CONFIG_H
 
 #include <linux/types.h>
+#include "core/policy.h"
 #include "dpr.h"
-#include "policy.h"
 
 struct dpr_net;
 

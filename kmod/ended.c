@@ -4,9 +4,9 @@
 #include <net/inet_hashtables.h>
 #include "ask.h"
 #include "compat.h"
+#include "core/parse.h"
 #include "ended.h"
 #include "netns.h"
-#include "parse.h"
 #include "peer.h"
 
 /*

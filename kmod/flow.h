@@ -16,9 +16,9 @@
 
 #include <linux/tcp.h>
 #include "config.h"
+#include "core/parse.h"
 #include "dpr.h"
 #include "netns.h"
-#include "parse.h"
 
 struct dpr_peer;
 

@@ -3,12 +3,12 @@
 #include <linux/inetdevice.h>
 #include <net/genetlink.h>
 #include "config.h"
+#include "core/policy.h"
 #include "dpr.h"
 #include "genl.h"
 #include "load.h"
 #include "netns.h"
 #include "peer.h"
-#include "policy.h"
 #include "service.h"
 #include "stats.h"
 

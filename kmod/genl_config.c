@@ -3,10 +3,10 @@
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include "config.h"
+#include "core/policy.h"
 #include "dpr.h"
 #include "genl.h"
 #include "netns.h"
-#include "policy.h"
 #include "quota.h"
 
 const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {

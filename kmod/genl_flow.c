@@ -5,12 +5,12 @@
 #include <net/genetlink.h>
 #include "compat.h"
 #include "config.h"
+#include "core/parse.h"
 #include "dpr.h"
 #include "flow.h"
 #include "genl.h"
 #include "members.h"
 #include "netns.h"
-#include "parse.h"
 #include "peer.h"
 #include "stats.h"
 

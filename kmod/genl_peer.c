@@ -7,11 +7,11 @@
 #include <net/route.h>
 #include "compat.h"
 #include "config.h"
+#include "core/policy.h"
 #include "dpr.h"
 #include "genl.h"
 #include "netns.h"
 #include "peer.h"
-#include "policy.h"
 
 const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 	[DPR_PEER_A_ADDRESS] = { .type = NLA_U32 },

@@ -8,6 +8,7 @@
 #include <net/ip.h>
 #include "compat.h"
 #include "config.h"
+#include "core/parse.h"
 #include "dpr.h"
 #include "flow.h"
 #include "hook.h"
@@ -16,7 +17,6 @@
 #include "mss.h"
 #include "netns.h"
 #include "owner.h"
-#include "parse.h"
 #include "peer.h"
 #include "receive.h"
 #include "service.h"

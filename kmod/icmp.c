@@ -5,11 +5,11 @@
 #include <net/icmp.h>
 #include <net/ip.h>
 #include <net/route.h>
+#include "core/parse.h"
 #include "dpr.h"
 #include "hook.h"
 #include "icmp.h"
 #include "netns.h"
-#include "parse.h"
 #include "peer.h"
 #include "stats.h"
 #include "tunnel.h"

@@ -9,10 +9,10 @@
 #include <net/sock.h>
 #include "compat.h"
 #include "config.h"
+#include "core/policy.h"
 #include "dpr.h"
 #include "load.h"
 #include "netns.h"
-#include "policy.h"
 
 #define DPR_LOAD_PERIOD	HZ
 

@@ -2,8 +2,8 @@
 #ifndef _DPR_LOAD_H
 #define _DPR_LOAD_H
 
+#include "core/policy.h"
 #include "netns.h"
-#include "policy.h"
 
 struct dpr_config;
 

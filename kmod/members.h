@@ -12,7 +12,7 @@
 #define _DPR_MEMBERS_H
 
 #include "compat.h"
-#include "policy.h"
+#include "core/policy.h"
 
 struct dpr_net;
 struct dpr_peer;

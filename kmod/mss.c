@@ -8,11 +8,11 @@
 #include <net/checksum.h>
 #include <net/ip.h>
 #include <net/tcp.h>
+#include "core/parse.h"
 #include "dpr.h"
 #include "ended.h"
 #include "mss.h"
 #include "netns.h"
-#include "parse.h"
 #include "peer.h"
 #include "service.h"
 #include "stats.h"

@@ -7,11 +7,11 @@
 #include <net/inet_hashtables.h>
 #include "ask.h"
 #include "compat.h"
+#include "core/parse.h"
 #include "dpr.h"
 #include "flow.h"
 #include "netns.h"
 #include "owner.h"
-#include "parse.h"
 #include "peer.h"
 #include "service.h"
 #include "stats.h"

@@ -3,12 +3,12 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include "config.h"
+#include "core/policy.h"
 #include "dpr.h"
 #include "genl.h"
 #include "members.h"
 #include "netns.h"
 #include "peer.h"
-#include "policy.h"
 #include "route.h"
 #include "stats.h"
 

@@ -10,7 +10,7 @@
 #ifndef _DPR_PEER_H
 #define _DPR_PEER_H
 
-#include "policy.h"
+#include "core/policy.h"
 
 struct dpr_config;
 struct dpr_net;

@@ -5,10 +5,10 @@
 #include <net/ip.h>
 #include <net/route.h>
 #include <net/tcp.h>
+#include "core/parse.h"
 #include "dpr.h"
 #include "flow.h"
 #include "netns.h"
-#include "parse.h"
 #include "reset.h"
 #include "stats.h"
 

@@ -7,10 +7,10 @@
 #include <net/ip.h>
 #include <net/netfilter/nf_conntrack_tuple.h>
 #include "compat.h"
+#include "core/parse.h"
 #include "dpr.h"
 #include "hook.h"
 #include "netns.h"
-#include "parse.h"
 #include "service.h"
 
 static int dpr_service_compare(const struct dpr_service *a,

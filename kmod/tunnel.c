@@ -6,9 +6,9 @@
 #include <net/ip_tunnels.h>
 #include <net/route.h>
 #include "compat.h"
+#include "core/parse.h"
 #include "dpr.h"
 #include "netns.h"
-#include "parse.h"
 #include "peer.h"
 #include "route.h"
 #include "stats.h"

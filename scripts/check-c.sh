@@ -34,7 +34,7 @@ build() {
 	echo "c: $name"
 	copy
 	if ! make -s -C "$kernel" M="$work/src/kmod" -j"$jobs" "$@" modules >"$work/log" 2>&1 ||
-		grep -qE '(kmod|include)/[a-z_]+\.[ch]:[0-9:]+ *(warning|error)|^WARNING|modpost: ' "$work/log"; then
+		grep -qE '(kmod|include)/[a-z_/]+\.[ch]:[0-9:]+ *(warning|error)|^WARNING|modpost: ' "$work/log"; then
 		cat "$work/log" >&2
 		echo "c: $name: warnings or errors" >&2
 		return 1

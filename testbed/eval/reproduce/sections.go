@@ -212,7 +212,7 @@ func (r *Report) sweepSection(dir string) (section, error) {
 func (r *Report) validation() section {
 	s := section{
 		Title: "The simulator beside the lab",
-		Text:  []string{"The simulator (testbed/eval/sim) runs the module's own kmod/policy.c on servers with processor sharing and the same number of users, capacity and OFF time. Where it agrees with the lab here, its figures for more hosts may be believed. " + FreshLowest + " is its bound: the host of fewest connections, known without any delay."},
+		Text:  []string{"The simulator (testbed/eval/sim) runs the module's own kmod/core/policy.c on servers with processor sharing and the same number of users, capacity and OFF time. Where it agrees with the lab here, its figures for more hosts may be believed. " + FreshLowest + " is its bound: the host of fewest connections, known without any delay."},
 		Table: &table{Numbers: true, Head: []string{"Policy, MaxLoad", "mean delay, s: lab", "simulator", "rate, 1/s: lab", "simulator", "redirected: lab", "simulator"}},
 	}
 	for _, sim := range r.Simulated {

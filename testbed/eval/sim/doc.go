@@ -4,7 +4,7 @@
 // lab is too small: hosts share their capacity equally among the transfers they
 // serve (processor sharing), users wait and ask again (a closed system) or come
 // independently of each other (an open one), and reports tell of loads that
-// have changed meanwhile. What decides is the module's own code, kmod/policy.c,
+// have changed meanwhile. What decides is the module's own code, kmod/core/policy.c,
 // called through package module, beside policies that know all loads at every
 // moment, as bounds.
 //

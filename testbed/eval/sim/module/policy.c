@@ -1,1 +1,1 @@
-../../../../kmod/policy.c
+../../../../kmod/core/policy.c

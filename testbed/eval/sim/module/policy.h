@@ -1,1 +1,1 @@
-../../../../kmod/policy.h
+../../../../kmod/core/policy.h

@@ -2,7 +2,7 @@
 
 //go:build cgo
 
-// Package module is the module's own SYN decision, kmod/policy.c, for
+// Package module is the module's own SYN decision, kmod/core/policy.c, for
 // simulations. That file and its headers are links in this directory, so that
 // a change of them is a change of this package.
 package module

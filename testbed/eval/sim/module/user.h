@@ -1,1 +1,1 @@
-../../../../kmod/user.h
+../../../../kmod/core/user.h
