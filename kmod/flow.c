@@ -190,6 +190,28 @@ bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow)
 }
 
 /**
+ * dpr_flow_reap - remove a flow that is over, and count why
+ * @dn: the namespace
+ * @flow: the flow; stays readable until the RCU section ends
+ *
+ * Called under RCU with bottom halves off.
+ *
+ * Return: what was counted: DPR_STAT_FLOWS_RESET if its peer is dead, else
+ * DPR_STAT_FLOWS_EXPIRED; DPR_STAT_UNSPEC if somebody else removed it first.
+ */
+enum dpr_stat dpr_flow_reap(struct dpr_net *dn, struct dpr_flow *flow)
+{
+	enum dpr_stat why;
+
+	if (!dpr_flow_kill(dn, flow))
+		return DPR_STAT_UNSPEC;
+	why = READ_ONCE(flow->peer->dead) ? DPR_STAT_FLOWS_RESET :
+					    DPR_STAT_FLOWS_EXPIRED;
+	dpr_stats_inc(dn, why);
+	return why;
+}
+
+/**
  * dpr_flow_insist - let the peer no longer refuse
  * @flow: the flow
  *
@@ -595,21 +617,20 @@ static void dpr_flow_expire_one(struct dpr_net *dn,
 {
 	u8 state = READ_ONCE(flow->state);
 
-	if (READ_ONCE(flow->peer->dead)) {
-		if (!dpr_flow_kill(dn, flow))
-			return;
-		dpr_reset_client(dn, flow);
-		dpr_stats_inc(dn, DPR_STAT_FLOWS_RESET);
-		result->reset++;
+	if (!dpr_flow_over(flow, cfg) &&
+	    !(dpr_flow_doubtful(flow, cfg, state) &&
+	      dpr_flow_ask(dn, cfg, flow, state, result)))
 		return;
-	}
-	if (dpr_flow_expired(flow, cfg) ||
-	    (dpr_flow_doubtful(flow, cfg, state) &&
-	     dpr_flow_ask(dn, cfg, flow, state, result))) {
-		if (!dpr_flow_kill(dn, flow))
-			return;
-		dpr_stats_inc(dn, DPR_STAT_FLOWS_EXPIRED);
+	switch (dpr_flow_reap(dn, flow)) {
+	case DPR_STAT_FLOWS_RESET:
+		dpr_reset_client(dn, flow);
+		result->reset++;
+		break;
+	case DPR_STAT_FLOWS_EXPIRED:
 		result->expired++;
+		break;
+	default:
+		break;
 	}
 }
 

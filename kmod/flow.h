@@ -19,8 +19,7 @@
 #include "core/parse.h"
 #include "dpr.h"
 #include "netns.h"
-
-struct dpr_peer;
+#include "peer.h"
 
 #define DPR_FLOW_GONE	0xff	/* removed; on its way to be freed */
 #define DPR_FLOW_RETURNED 0xff	/* the peer refused it; it is placed anew */
@@ -93,6 +92,7 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 		    const struct dpr_segment *seg);
 bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow);
+enum dpr_stat dpr_flow_reap(struct dpr_net *dn, struct dpr_flow *flow);
 bool dpr_flow_insist(struct dpr_flow *flow);
 u8 dpr_flow_take_back(struct dpr_net *dn, struct dpr_flow *flow);
 bool dpr_flow_is(const struct dpr_flow *flow, const struct dpr_peer *peer,
@@ -171,6 +171,21 @@ static inline bool dpr_flow_expired(const struct dpr_flow *flow,
 
 	return state > DPR_FLOW_MAX ||
 	       dpr_flow_idle(flow) > cfg->life_jiffies[state];
+}
+
+/**
+ * dpr_flow_over - is there nothing left to redirect to, or for
+ * @flow: the flow, under RCU
+ * @cfg: the configuration
+ *
+ * Whoever finds such a flow may remove it by dpr_flow_reap().
+ *
+ * Return: true if the flow is expired or its peer is dead.
+ */
+static inline bool dpr_flow_over(const struct dpr_flow *flow,
+				 const struct dpr_config *cfg)
+{
+	return dpr_flow_expired(flow, cfg) || READ_ONCE(flow->peer->dead);
 }
 
 #endif /* _DPR_FLOW_H */

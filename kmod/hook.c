@@ -70,9 +70,7 @@ struct dpr_peer *dpr_hook_peer(struct dpr_net *dn,
 
 	if (!flow)
 		return dpr_hook_stateless(dn, skb, key);
-	if (dpr_flow_expired(flow, cfg) || READ_ONCE(flow->peer->dead))
-		return NULL;
-	return flow->peer;
+	return dpr_flow_over(flow, cfg) ? NULL : flow->peer;
 }
 
 /*
@@ -123,13 +121,9 @@ static noinline unsigned int dpr_hook_tcp(struct dpr_net *dn,
 		return dpr_syn(dn, cfg, skb, &seg, flow);
 	if (!flow)
 		return dpr_hook_flowless(dn, cfg, skb, &seg);
-	if (unlikely(dpr_flow_expired(flow, cfg) ||
-		     READ_ONCE(flow->peer->dead))) {
-		/* Over; without flow the stack answers with a RST. */
-		if (dpr_flow_kill(dn, flow))
-			dpr_stats_inc(dn, READ_ONCE(flow->peer->dead) ?
-					  DPR_STAT_FLOWS_RESET :
-					  DPR_STAT_FLOWS_EXPIRED);
+	if (unlikely(dpr_flow_over(flow, cfg))) {
+		/* Without a flow the stack answers with a RST. */
+		dpr_flow_reap(dn, flow);
 		return NF_ACCEPT;
 	}
 	dpr_flow_track(dn, flow, &seg);

@@ -30,11 +30,8 @@ static bool dpr_syn_of_flow(struct dpr_net *dn, const struct dpr_config *cfg,
 			    const struct dpr_segment *seg,
 			    struct dpr_flow *flow)
 {
-	if (dpr_flow_expired(flow, cfg) || READ_ONCE(flow->peer->dead)) {
-		if (dpr_flow_kill(dn, flow))
-			dpr_stats_inc(dn, READ_ONCE(flow->peer->dead) ?
-					  DPR_STAT_FLOWS_RESET :
-					  DPR_STAT_FLOWS_EXPIRED);
+	if (dpr_flow_over(flow, cfg)) {
+		dpr_flow_reap(dn, flow);
 		return false;
 	}
 	if (seg->seq == flow->isn ||
