@@ -3,11 +3,12 @@
 #include <linux/tcp.h>
 #include <net/inet_hashtables.h>
 #include "ask.h"
-#include "compat.h"
 #include "core/parse.h"
 #include "ended.h"
 #include "netns.h"
+#include "owner_msg.h"
 #include "peer.h"
+#include "socket.h"
 
 /*
  * How often a connection is looked at, and after which time first: then a segment
@@ -134,25 +135,23 @@ void dpr_ended_note(struct dpr_net *dn, const struct sock *sk,
  *
  * Called under RCU with bottom halves off.
  *
- * Return: DPR_ASK_CLAIM if it has a socket, DPR_ASK_TIME_WAIT if that is all,
- * DPR_ASK_ENDED if there is nothing; 0 if its handshake is not over.
+ * Return: DPR_OWNER_MSG_CLAIM if it has a socket, DPR_OWNER_MSG_TIME_WAIT if that is all,
+ * DPR_OWNER_MSG_ENDED if there is nothing; 0 if its handshake is not over.
  */
-enum dpr_ask_kind dpr_ended_state(struct dpr_net *dn,
-				  const struct dpr_flow_key *key, int iif)
+enum dpr_owner_msg_kind dpr_ended_state(struct dpr_net *dn,
+					const struct dpr_flow_key *key, int iif)
 {
-	enum dpr_ask_kind kind;
+	enum dpr_owner_msg_kind kind;
 	struct sock *sk;
 
-	sk = dpr_compat_lookup_established(dn->net, key->client,
-					   key->client_port, key->address,
-					   ntohs(key->port), iif, 0);
+	sk = dpr_socket_find(dn, key, iif, 0);
 	if (!sk)
-		return DPR_ASK_ENDED;
+		return DPR_OWNER_MSG_ENDED;
 	if (sk->sk_state == TCP_TIME_WAIT)
 		kind = inet_twsk(sk)->tw_substate == TCP_TIME_WAIT ?
-		       DPR_ASK_TIME_WAIT : DPR_ASK_CLAIM;
+		       DPR_OWNER_MSG_TIME_WAIT : DPR_OWNER_MSG_CLAIM;
 	else
-		kind = sk_fullsock(sk) ? DPR_ASK_CLAIM : 0;
+		kind = sk_fullsock(sk) ? DPR_OWNER_MSG_CLAIM : 0;
 	sock_gen_put(sk);
 	return kind;
 }
@@ -166,10 +165,7 @@ static bool dpr_ended_soon(struct dpr_net *dn,
 	struct sock *sk;
 	bool soon;
 
-	sk = dpr_compat_lookup_established(dn->net, note->key.client,
-					   note->key.client_port,
-					   note->key.address,
-					   ntohs(note->key.port), note->iif, 0);
+	sk = dpr_socket_find(dn, &note->key, note->iif, 0);
 	if (!sk)
 		return false;
 	soon = 1 << sk->sk_state & waits;
@@ -181,14 +177,14 @@ static void dpr_ended_look(struct dpr_ended *ended, u32 look,
 			   struct dpr_ended_note *note)
 {
 	struct dpr_net *dn = container_of(ended, struct dpr_net, ended);
-	enum dpr_ask_kind kind;
+	enum dpr_owner_msg_kind kind;
 	struct dpr_peer *peer;
 
 	local_bh_disable();
 	rcu_read_lock();
 	kind = dpr_ended_state(dn, &note->key, note->iif);
 	peer = dpr_peer_find(dn, note->first);
-	if (peer && (kind == DPR_ASK_ENDED || kind == DPR_ASK_TIME_WAIT))
+	if (peer && (kind == DPR_OWNER_MSG_ENDED || kind == DPR_OWNER_MSG_TIME_WAIT))
 		dpr_ask_send(dn, rcu_dereference(dn->config),
 			     dn->net->loopback_dev, peer, kind, note->isn,
 			     &note->key);

@@ -4,7 +4,7 @@
  * that serves it looks at its socket a moment after a segment that may have
  * ended it, again ever later if it only waits for the other side, and tells the
  * first host when the socket is gone. What gets lost does no harm: clean-up at
- * the first host asks (flow.c).
+ * the first host asks (liveness.c).
  *
  * The message is proved by the client's initial sequence number, which the
  * first host knows from the SYN and the serving host from its socket: who
@@ -16,8 +16,8 @@
 #include <linux/tcp.h>
 #include <net/sock.h>
 #include <net/tcp_states.h>
-#include "ask.h"
 #include "netns.h"
+#include "owner_msg.h"
 
 struct dpr_flow_key;
 
@@ -25,8 +25,8 @@ void dpr_ended_setup(struct dpr_net *dn);
 void dpr_ended_teardown(struct dpr_net *dn);
 void dpr_ended_note(struct dpr_net *dn, const struct sock *sk,
 		    const struct dpr_flow_key *key, __be32 first, int iif);
-enum dpr_ask_kind dpr_ended_state(struct dpr_net *dn,
-				  const struct dpr_flow_key *key, int iif);
+enum dpr_owner_msg_kind dpr_ended_state(struct dpr_net *dn,
+					const struct dpr_flow_key *key, int iif);
 
 /**
  * dpr_ended_expect - a redirected connection begins here

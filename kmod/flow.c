@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/slab.h>
-#include "ask.h"
 #include "compat.h"
 #include "config.h"
 #include "core/parse.h"
@@ -9,14 +8,7 @@
 #include "netns.h"
 #include "peer.h"
 #include "quota.h"
-#include "reset.h"
 #include "stats.h"
-
-/* Questions about one flow: how many, and the least time between two. */
-#define DPR_FLOW_ASKS	4
-#define DPR_FLOW_AGAIN	HZ
-/* Of one clean-up step: what one burst may cost the network and the peers. */
-#define DPR_FLOW_MAX_ASKED	1024
 
 /*
  * How long a handshake is left in peace: a round trip, and the second after
@@ -59,19 +51,14 @@ void dpr_flow_exit(void)
  */
 int dpr_flow_setup(struct dpr_net *dn)
 {
-	int i, err;
+	int i;
 
 	for (i = 0; i < DPR_EMBRYO_SHARDS; i++) {
 		spin_lock_init(&dn->embryos[i].lock);
 		INIT_LIST_HEAD(&dn->embryos[i].list);
 		dn->embryos[i].oldest = (u32)jiffies - DPR_FLOW_GRACE;
 	}
-	mutex_init(&dn->expire_lock);
-	err = rhashtable_init(&dn->flows, &dpr_flow_params);
-	if (err)
-		return err;
-	rhashtable_walk_enter(&dn->flows, &dn->expire);
-	return 0;
+	return rhashtable_init(&dn->flows, &dpr_flow_params);
 }
 
 static void dpr_flow_free_rcu(struct rcu_head *rcu)
@@ -95,7 +82,6 @@ static void dpr_flow_free_at_exit(void *ptr, void *arg)
  */
 void dpr_flow_teardown(struct dpr_net *dn)
 {
-	rhashtable_walk_exit(&dn->expire);
 	rhashtable_free_and_destroy(&dn->flows, dpr_flow_free_at_exit, dn);
 }
 
@@ -359,7 +345,7 @@ static void dpr_flow_begin(struct dpr_flow *flow,
 	flow->state = DPR_FLOW_SYN;
 	flow->shard = shard;
 	flow->offer = offer;
-	flow->asks = 0;
+	flow->queries = 0;
 }
 
 /**
@@ -479,198 +465,19 @@ void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 }
 
 /**
- * dpr_flow_is - is a message from this peer, with this number, about the flow
- * @flow: the flow, NULL if there is none
- * @peer: who sent the message
- * @isn: the number: what only who sees the connection knows
- */
-bool dpr_flow_is(const struct dpr_flow *flow, const struct dpr_peer *peer,
-		 u32 isn)
-{
-	return flow && flow->peer == peer && flow->isn == isn;
-}
-
-/**
- * dpr_flow_anew - a SYN of another connection passes
- * @flow: the flow of the same 4-tuple
- *
- * If the client means it, what the peer says of the old connection's end may
- * cross it on the way.
- */
-void dpr_flow_anew(struct dpr_flow *flow)
-{
-	u8 asks = READ_ONCE(flow->asks);
-
-	if (!(asks & DPR_FLOW_ANEW))
-		WRITE_ONCE(flow->asks, asks | DPR_FLOW_ANEW);
-}
-
-/**
- * dpr_flow_believes - does it count that the peer says that it has no socket
- * @flow: the flow
- *
- * If the client may have begun anew, only as an answer: then it was silent.
- */
-bool dpr_flow_believes(const struct dpr_flow *flow)
-{
-	u8 asks = READ_ONCE(flow->asks);
-
-	return !(asks & DPR_FLOW_ANEW) ||
-	       (asks & DPR_FLOW_COUNT &&
-		(s32)(READ_ONCE(flow->last) - READ_ONCE(flow->asked)) <= 0);
-}
-
-/**
- * dpr_flow_confirm - the peer says that it serves the connection
- * @flow: the flow
- *
- * It is asked no more, unless the client has spoken of an end: then again when
- * that state's time is over once more. Called under RCU.
- */
-void dpr_flow_confirm(struct dpr_flow *flow)
-{
-	WRITE_ONCE(flow->asks, DPR_FLOW_CONFIRMED |
-			       (READ_ONCE(flow->asks) & DPR_FLOW_ANEW));
-}
-
-/**
- * dpr_flow_end - the peer says that its socket is gone
+ * dpr_flow_close - note that a connection is over, but for what comes late
  * @dn: the namespace
- * @flow: the flow
- * @linger: it is in TIME_WAIT: what the client may send again belongs there
+ * @flow: the flow; segments that the client sends again still follow it
  *
  * Called under RCU with bottom halves off.
  */
-void dpr_flow_end(struct dpr_net *dn, struct dpr_flow *flow, bool linger)
+void dpr_flow_close(struct dpr_net *dn, struct dpr_flow *flow)
 {
 	u8 state;
 
-	if (!linger) {
-		if (dpr_flow_kill(dn, flow))
-			dpr_stats_inc(dn, DPR_STAT_FLOWS_ENDED);
-		return;
-	}
 	do {
 		state = READ_ONCE(flow->state);
 		if (!dpr_flow_live(state))
 			return;
 	} while (!dpr_flow_move(dn, flow, state, DPR_FLOW_ENDED));
-}
-
-/*
- * Is it time to ask the peer whether it still has the connection's socket? That
- * is so when the client said that it ends, or was not heard of since the
- * handshake, which a stranger may have made up.
- */
-static bool dpr_flow_doubtful(const struct dpr_flow *flow,
-			      const struct dpr_config *cfg, u8 state)
-{
-	switch (state) {
-	case DPR_FLOW_ESTABLISHED:
-		return !(READ_ONCE(flow->asks) & DPR_FLOW_CONFIRMED) &&
-		       dpr_flow_idle(flow) > cfg->timeout_jiffies[DPR_FLOW_SYN];
-	case DPR_FLOW_FIN:
-	case DPR_FLOW_RST:
-		return dpr_flow_idle(flow) > cfg->timeout_jiffies[state] &&
-		       (READ_ONCE(flow->asks) & DPR_FLOW_COUNT ||
-			(u32)jiffies - READ_ONCE(flow->asked) >
-			cfg->timeout_jiffies[state]);
-	default:
-		return false;
-	}
-}
-
-/*
- * Asks the peer about a flow, several times if it is silent: a host of an older
- * version knows only every second question, and answers it only if it has the
- * socket. True if its silence means that it has not.
- */
-static bool dpr_flow_ask(struct dpr_net *dn, const struct dpr_config *cfg,
-			 struct dpr_flow *flow, u8 state,
-			 struct dpr_expired *result)
-{
-	const u8 anew = READ_ONCE(flow->asks) & DPR_FLOW_ANEW;
-	u8 asks = READ_ONCE(flow->asks) & DPR_FLOW_COUNT;
-
-	/* The client has spoken since. */
-	if (asks && (s32)(READ_ONCE(flow->last) - flow->asked) > 0)
-		asks = 0;
-	if (asks && (u32)jiffies - flow->asked < DPR_FLOW_AGAIN)
-		return false;
-	if (asks >= DPR_FLOW_ASKS)
-		/* Who has never said so does not lose it by silence. */
-		return state != DPR_FLOW_ESTABLISHED;
-	WRITE_ONCE(flow->asked, jiffies);
-	WRITE_ONCE(flow->asks, (asks + 1) | anew);
-	if (dpr_ask_send(dn, cfg, dn->net->loopback_dev, flow->peer,
-			 asks & 1 ? DPR_ASK_WHO : DPR_ASK_STILL, flow->isn,
-			 &flow->key))
-		dpr_stats_inc(dn, DPR_STAT_FLOWS_ASKED);
-	result->asked++;
-	return false;
-}
-
-static void dpr_flow_expire_one(struct dpr_net *dn,
-				const struct dpr_config *cfg,
-				struct dpr_flow *flow,
-				struct dpr_expired *result)
-{
-	u8 state = READ_ONCE(flow->state);
-
-	if (!dpr_flow_over(flow, cfg) &&
-	    !(dpr_flow_doubtful(flow, cfg, state) &&
-	      dpr_flow_ask(dn, cfg, flow, state, result)))
-		return;
-	switch (dpr_flow_reap(dn, flow)) {
-	case DPR_STAT_FLOWS_RESET:
-		dpr_reset_client(dn, flow);
-		result->reset++;
-		break;
-	case DPR_STAT_FLOWS_EXPIRED:
-		result->expired++;
-		break;
-	default:
-		break;
-	}
-}
-
-/**
- * dpr_flow_expire - one bounded step of clean-up
- * @dn: the namespace
- * @budget: flows to look at, at the most
- * @result: what was done
- *
- * Goes on where the last step stopped, and ends early after having asked peers
- * about DPR_FLOW_MAX_ASKED flows. Called in process context.
- */
-void dpr_flow_expire(struct dpr_net *dn, u32 budget,
-		     struct dpr_expired *result)
-{
-	struct dpr_flow *flow;
-
-	*result = (struct dpr_expired){};
-	mutex_lock(&dn->expire_lock);
-	dn->expired_at = jiffies;
-	rhashtable_walk_start(&dn->expire);
-	while (result->scanned < budget &&
-	       result->asked < DPR_FLOW_MAX_ASKED) {
-		flow = rhashtable_walk_next(&dn->expire);
-		if (!flow) {
-			result->done = true;
-			break;
-		}
-		if (IS_ERR(flow))	/* resized: the walk starts over */
-			continue;
-		result->scanned++;
-		local_bh_disable();
-		dpr_flow_expire_one(dn, rcu_dereference(dn->config), flow,
-				    result);
-		local_bh_enable();
-	}
-	rhashtable_walk_stop(&dn->expire);
-	if (result->done) {
-		rhashtable_walk_exit(&dn->expire);
-		rhashtable_walk_enter(&dn->flows, &dn->expire);
-	}
-	mutex_unlock(&dn->expire_lock);
 }

@@ -9,7 +9,7 @@
  * This host sees one half of a connection, and anybody can forge that half. So
  * nothing that a client's packets say ends a flow or shortens its life: a FIN,
  * a RST or a handshake that no data follows only makes clean-up ask the peer
- * sooner whether it still has the socket (ended.h).
+ * sooner whether it still has the socket (liveness.h).
  */
 #ifndef _DPR_FLOW_H
 #define _DPR_FLOW_H
@@ -23,9 +23,9 @@
 
 #define DPR_FLOW_GONE	0xff	/* removed; on its way to be freed */
 #define DPR_FLOW_RETURNED 0xff	/* the peer refused it; it is placed anew */
-#define DPR_FLOW_CONFIRMED 0x80	/* of asks: the peer said that it serves it */
-#define DPR_FLOW_ANEW	0x40	/* of asks: a SYN of another number has passed */
-#define DPR_FLOW_COUNT	0x3f	/* of asks: questions put */
+#define DPR_FLOW_CONFIRMED 0x80	/* of queries: the peer says that it serves it */
+#define DPR_FLOW_REUSED	0x40	/* of queries: a SYN of another number has passed */
+#define DPR_FLOW_QUERIES 0x3f	/* of queries: how many */
 
 /**
  * struct dpr_flow - one redirected connection; one cache line
@@ -41,8 +41,9 @@
  * @shard: which of dpr_net.embryos it was put on
  * @offer: the peer may refuse it, as the so many-th one, from 1; or
  *	DPR_FLOW_RETURNED; 0: it must take it
- * @asks: questions put since the client's last packet, DPR_FLOW_CONFIRMED and
- *	DPR_FLOW_ANEW; written by clean-up, by the peer's answers, by a SYN
+ * @queries: questions put to the peer since the client's last packet, with
+ *	DPR_FLOW_CONFIRMED and DPR_FLOW_REUSED; written by clean-up, by the
+ *	peer's answers, by a SYN (liveness.c)
  * @embryo: on dpr_net.embryos while @state is DPR_FLOW_SYN
  * @rcu: frees it
  */
@@ -57,27 +58,11 @@ struct dpr_flow {
 	u8 state;
 	u8 shard;
 	u8 offer;
-	u8 asks;
+	u8 queries;
 	union {
 		struct list_head embryo;
 		struct rcu_head rcu;
 	};
-};
-
-/**
- * struct dpr_expired - what a clean-up step did
- * @scanned: flows looked at
- * @expired: flows removed because they expired
- * @reset: flows of dead peers removed
- * @asked: flows whose peer was asked
- * @done: reached the end of the table
- */
-struct dpr_expired {
-	u32 scanned;
-	u32 expired;
-	u32 reset;
-	u32 asked;
-	bool done;
 };
 
 int dpr_flow_init(void);
@@ -95,14 +80,7 @@ bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow);
 enum dpr_stat dpr_flow_reap(struct dpr_net *dn, struct dpr_flow *flow);
 bool dpr_flow_insist(struct dpr_flow *flow);
 u8 dpr_flow_take_back(struct dpr_net *dn, struct dpr_flow *flow);
-bool dpr_flow_is(const struct dpr_flow *flow, const struct dpr_peer *peer,
-		 u32 isn);
-bool dpr_flow_believes(const struct dpr_flow *flow);
-void dpr_flow_anew(struct dpr_flow *flow);
-void dpr_flow_confirm(struct dpr_flow *flow);
-void dpr_flow_end(struct dpr_net *dn, struct dpr_flow *flow, bool linger);
-void dpr_flow_expire(struct dpr_net *dn, u32 budget,
-		     struct dpr_expired *result);
+void dpr_flow_close(struct dpr_net *dn, struct dpr_flow *flow);
 
 static inline u32 dpr_flow_hash(const void *data, u32 len, u32 seed)
 {
@@ -162,7 +140,7 @@ static inline u32 dpr_flow_idle(const struct dpr_flow *flow)
  * @flow: the flow
  * @cfg: the configuration
  *
- * What the client says of its end does not count here: see dpr_flow_expire().
+ * What the client says of its end does not count here: see dpr_liveness_doubtful().
  */
 static inline bool dpr_flow_expired(const struct dpr_flow *flow,
 				    const struct dpr_config *cfg)

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "core/parse.h"
 #include "dpr.h"
+#include "expire.h"
 #include "flow.h"
 #include "genl.h"
 #include "members.h"
@@ -260,7 +261,7 @@ int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info)
 	msg = dpr_genl_reply(info, &header);
 	if (!msg)
 		return -ENOMEM;
-	dpr_flow_expire(dn, budget, &result);
+	dpr_expire_step(dn, budget, &result);
 	mutex_lock(&dn->lock);
 	dpr_peer_tell_stale(dn);
 	dpr_members_age(dn);

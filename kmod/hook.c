@@ -20,6 +20,7 @@
 #include "peer.h"
 #include "receive.h"
 #include "service.h"
+#include "socket.h"
 #include "stats.h"
 #include "sweep.h"
 #include "syn.h"
@@ -47,7 +48,7 @@ static struct dpr_peer *dpr_hook_stateless(struct dpr_net *dn,
 		return NULL;
 	if (!__ip_dev_find(dn->net, key->address, false))
 		return NULL;
-	return dpr_owner_self(dn, key, dpr_compat_dif(skb)) ? NULL : peer;
+	return dpr_socket_exists(dn, key, dpr_compat_dif(skb)) ? NULL : peer;
 }
 
 /**

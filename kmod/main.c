@@ -3,6 +3,7 @@
 #include <linux/module.h>
 #include "config.h"
 #include "ended.h"
+#include "expire.h"
 #include "flow.h"
 #include "genl.h"
 #include "hook.h"
@@ -42,6 +43,7 @@ static int __net_init dpr_main_net_init(struct net *net)
 	err = dpr_flow_setup(dn);
 	if (err)
 		goto err_peer;
+	dpr_expire_setup(dn);
 	return 0;
 
 err_peer:
@@ -72,6 +74,7 @@ static void __net_exit dpr_main_net_exit(struct net *net)
 	dpr_listener_teardown(dn);
 	dpr_ended_teardown(dn);
 	dpr_owner_teardown(dn);
+	dpr_expire_teardown(dn);
 	dpr_flow_teardown(dn);
 	dpr_members_teardown(dn);
 	dpr_peer_teardown(dn);

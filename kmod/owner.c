@@ -10,10 +10,13 @@
 #include "core/parse.h"
 #include "dpr.h"
 #include "flow.h"
+#include "liveness.h"
 #include "netns.h"
 #include "owner.h"
+#include "owner_msg.h"
 #include "peer.h"
 #include "service.h"
+#include "socket.h"
 #include "stats.h"
 
 #define DPR_OWNER_BUCKETS	1024	/* a power of two */
@@ -99,7 +102,7 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
 	u32 at = (ask->tries - 1 - !!first) * DPR_OWNER_PEERS;
 
 	if (first && ask->tries == 1) {
-		dpr_ask_send(dn, cfg, dev, first, DPR_ASK_WHO, ask->nonce,
+		dpr_ask_send(dn, cfg, dev, first, DPR_OWNER_MSG_WHO, ask->nonce,
 			     &ask->seg.key);
 		return;
 	}
@@ -108,7 +111,7 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
 
 		/* Whose address it was cannot answer any more. */
 		if (peer->address != ask->seg.key.address &&
-		    !dpr_ask_send(dn, cfg, dev, peer, DPR_ASK_WHO, ask->nonce,
+		    !dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO, ask->nonce,
 				  &ask->seg.key))
 			return;
 	}
@@ -220,29 +223,6 @@ dpr_owner_note(struct dpr_owner_table *table, u32 cost, bool first,
 	return DPR_OWNER_PUT;
 }
 
-/**
- * dpr_owner_self - does this host serve a connection itself
- * @dn: the namespace
- * @key: the connection
- * @iif: the device that its packets, or what is said of it, come by
- *
- * Called under RCU in softirq.
- *
- * Return: true if there is a socket of it, past LISTEN.
- */
-bool dpr_owner_self(struct dpr_net *dn, const struct dpr_flow_key *key, int iif)
-{
-	struct sock *sk;
-
-	sk = dpr_compat_lookup_established(dn->net, key->client,
-					   key->client_port, key->address,
-					   ntohs(key->port), iif, 0);
-	if (!sk)
-		return false;
-	sock_gen_put(sk);
-	return true;
-}
-
 /*
  * Does the segment mean something to this host's own stack: a socket of its
  * connection, or a SYN cookie that it answers?
@@ -253,7 +233,7 @@ static bool dpr_owner_here(struct dpr_net *dn, struct sk_buff *skb,
 	const struct iphdr *iph = ip_hdr(skb);
 	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
 
-	if (dpr_owner_self(dn, key, dpr_compat_dif(skb)))
+	if (dpr_socket_exists(dn, key, dpr_compat_dif(skb)))
 		return true;
 	return th->ack && !th->fin && dpr_compat_cookie_valid(iph, th);
 }
@@ -341,7 +321,7 @@ void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (verdict != DPR_OWNER_PUT)
 		return;
 	dpr_stats_inc(dn, DPR_STAT_HASH_ASKED);
-	dpr_ask_send(dn, cfg, dev, peer, DPR_ASK_WHO, copy.nonce,
+	dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO, copy.nonce,
 		     &seg->key);
 }
 
@@ -379,12 +359,12 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	ask->tries = 0;
 	spin_unlock(&table->lock);
 	/* Too late: the client began anew, and somebody serves that. */
-	if (dpr_flow_find(dn, key) || dpr_owner_self(dn, key, iif))
+	if (dpr_flow_find(dn, key) || dpr_socket_exists(dn, key, iif))
 		return false;
 	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0);
 	if (IS_ERR(flow) || flow->peer != peer)
 		return false;
-	dpr_flow_confirm(flow);
+	dpr_liveness_confirm(flow);
 	dpr_flow_track(dn, flow, &seg);
 	return true;
 }

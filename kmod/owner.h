@@ -30,7 +30,5 @@ void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct dpr_peer *peer, u32 nonce,
 		       const struct dpr_flow_key *key, int iif);
-bool dpr_owner_self(struct dpr_net *dn, const struct dpr_flow_key *key,
-		    int iif);
 
 #endif /* _DPR_OWNER_H */

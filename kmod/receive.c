@@ -9,7 +9,7 @@
 #include <net/route.h>
 #include <net/tcp.h>
 #include <net/xfrm.h>
-#include "ask.h"
+#include "answer.h"
 #include "compat.h"
 #include "config.h"
 #include "core/parse.h"
@@ -19,6 +19,7 @@
 #include "icmp.h"
 #include "listener.h"
 #include "netns.h"
+#include "owner_msg.h"
 #include "peer.h"
 #include "receive.h"
 #include "reset.h"
@@ -627,8 +628,8 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 		return dpr_receive_tcp(dn, cfg, skb, &in);
 	case IPPROTO_ICMP:
 		return dpr_receive_icmp(dn, skb, &in);
-	case DPR_ASK_PROTOCOL:
-		why = dpr_ask_receive(dn, cfg, skb, in.olen);
+	case DPR_OWNER_MSG_PROTOCOL:
+		why = dpr_answer_receive(dn, cfg, skb, in.olen);
 		return why ? dpr_receive_refuse(dn, skb, &in, why) : NF_DROP;
 	default:
 		return dpr_receive_refuse(dn, skb, &in,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/sched.h>
 #include <linux/workqueue.h>
-#include "flow.h"
+#include "expire.h"
 #include "netns.h"
 #include "sweep.h"
 
@@ -19,7 +19,7 @@ static void dpr_sweep_work(struct work_struct *work)
 	if (time_after_eq(jiffies, READ_ONCE(dn->expired_at) +
 				   DPR_SWEEP_PERIOD)) {
 		do {
-			dpr_flow_expire(dn, DPR_SWEEP_BUDGET, &result);
+			dpr_expire_step(dn, DPR_SWEEP_BUDGET, &result);
 			cond_resched();
 		} while (!result.done && !result.asked);
 	}

@@ -11,11 +11,13 @@
 #include "dpr.h"
 #include "flow.h"
 #include "genl.h"
+#include "liveness.h"
 #include "load.h"
 #include "members.h"
 #include "netns.h"
 #include "peer.h"
 #include "service.h"
+#include "socket.h"
 #include "stats.h"
 #include "syn.h"
 #include "tunnel.h"
@@ -40,32 +42,6 @@ static bool dpr_syn_of_flow(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (dpr_flow_kill(dn, flow))
 		dpr_stats_inc(dn, DPR_STAT_FLOWS_REPLACED);
 	return false;
-}
-
-/* What this host's own sockets have to do with a new connection. */
-enum dpr_syn_socket {
-	DPR_SYN_NONE,	/* nothing */
-	DPR_SYN_CLOSED,	/* one of the same 4-tuple is in TIME_WAIT */
-	DPR_SYN_OWNED,	/* this host serves it already */
-};
-
-static __always_inline enum dpr_syn_socket
-dpr_syn_socket(struct dpr_net *dn, const struct sk_buff *skb,
-	       const struct dpr_flow_key *key)
-{
-	enum dpr_syn_socket found;
-	struct sock *sk;
-
-	sk = dpr_compat_lookup_established(dn->net, key->client,
-					   key->client_port, key->address,
-					   ntohs(key->port),
-					   dpr_compat_dif(skb),
-					   dpr_compat_sdif(skb));
-	if (!sk)
-		return DPR_SYN_NONE;
-	found = sk->sk_state == TCP_TIME_WAIT ? DPR_SYN_CLOSED : DPR_SYN_OWNED;
-	sock_gen_put(sk);
-	return found;
 }
 
 /**
@@ -217,7 +193,7 @@ static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 				      const struct dpr_config *cfg,
 				      struct sk_buff *skb,
 				      const struct dpr_segment *seg,
-				      enum dpr_syn_socket socket)
+				      enum dpr_socket_state socket)
 {
 	const struct dpr_members *members = rcu_dereference(dn->members);
 	struct dpr_members *base = rcu_dereference(dn->base);
@@ -234,7 +210,7 @@ static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 		dpr_stats_inc(dn, DPR_STAT_SERVED_NO_PEER);
 		return NF_ACCEPT;
 	}
-	if (!base || READ_ONCE(base->frozen) || socket == DPR_SYN_CLOSED ||
+	if (!base || READ_ONCE(base->frozen) || socket == DPR_SOCKET_TIME_WAIT ||
 	    dpr_members_pick(base, key->client, key->client_port) != peer)
 		return dpr_syn_redirect(dn, cfg, skb, seg, peer, 0);
 	if (!dpr_syn_credible(skb))
@@ -362,7 +338,7 @@ enum dpr_stat dpr_syn_refuses(struct dpr_net *dn, const struct dpr_config *cfg,
 	args = dpr_syn_args(dn, cfg, cfg->policy, key->client);
 	why = dpr_policy_refuses(&args,
 				 table ? &table->order : &dpr_syn_nobody);
-	if (why && dpr_syn_socket(dn, skb, key) == DPR_SYN_OWNED)
+	if (why && dpr_socket_state(dn, skb, key) == DPR_SOCKET_OPEN)
 		return DPR_STAT_UNSPEC;
 	return why;
 }
@@ -385,13 +361,13 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct dpr_flow *flow)
 {
 	const struct dpr_flow_key *key = &seg->key;
-	enum dpr_syn_socket socket;
+	enum dpr_socket_state socket;
 	struct dpr_service *service;
 	struct dpr_syn_ends ends;
 
 	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow)) {
 		if (seg->seq != flow->isn)
-			dpr_flow_anew(flow);
+			dpr_liveness_note_reuse(flow);
 		dpr_stats_inc(dn, DPR_STAT_SYN_RETRANSMITTED);
 		dpr_flow_track(dn, flow, seg);
 		dpr_flow_insist(flow);
@@ -403,9 +379,9 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	ends = dpr_syn_ends(dn, cfg, skb, key);
 	if (!ends.to)
 		return NF_ACCEPT;
-	socket = dpr_syn_socket(dn, skb, key);
-	if (socket == DPR_SYN_OWNED ||
-	    (socket == DPR_SYN_NONE &&
+	socket = dpr_socket_state(dn, skb, key);
+	if (socket == DPR_SOCKET_OPEN ||
+	    (socket == DPR_SOCKET_NONE &&
 	     dpr_service_translated(dn, skb, service, key))) {
 		dpr_stats_inc(dn, DPR_STAT_SYN_OWNED);
 		return NF_ACCEPT;

@@ -178,7 +178,7 @@ func TestEndedForged(t *testing.T) {
 	})
 }
 
-// Of kmod/ask.h.
+// Of kmod/owner_msg.h.
 const (
 	messageEnded    = 4
 	messageTimeWait = 5

@@ -484,7 +484,7 @@ func wantChange(t *testing.T, m *meter, stat dprnl.Stat, n int) {
 	}
 }
 
-// Of kmod/ask.h.
+// Of kmod/owner_msg.h.
 const (
 	ownerProtocol = 253
 	ownerClaimed  = 2

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/skbuff.h>
+#include <net/ip.h>
+#include "answer.h"
+#include "ask.h"
+#include "dpr.h"
+#include "ended.h"
+#include "flow.h"
+#include "liveness.h"
+#include "netns.h"
+#include "owner.h"
+#include "owner_msg.h"
+#include "peer.h"
+#include "service.h"
+#include "socket.h"
+#include "stats.h"
+
+/*
+ * A peer asks who has a connection, or whether this host still has it. Of what is
+ * no service's, nothing is said. Only who has the socket answers a question to
+ * all.
+ */
+static void dpr_answer_question(struct dpr_net *dn,
+				const struct dpr_config *cfg,
+				struct sk_buff *skb, struct dpr_peer *peer,
+				const struct dpr_owner_msg *msg)
+{
+	const bool who = msg->kind == DPR_OWNER_MSG_WHO;
+	enum dpr_owner_msg_kind kind;
+
+	dpr_stats_inc(dn, who ? DPR_STAT_RX_OWNER_ASKED :
+				DPR_STAT_RX_FLOW_ASKED);
+	if (!dpr_service_ours(dn, ntohs(msg->key.port)))
+		return;
+	if (who)
+		kind = dpr_socket_exists(dn, &msg->key, skb->skb_iif) ?
+		       DPR_OWNER_MSG_CLAIM : 0;
+	else
+		kind = dpr_ended_state(dn, &msg->key, skb->skb_iif);
+	if (kind && dpr_ask_send(dn, cfg, skb->dev, peer, kind, msg->nonce,
+				 &msg->key) &&
+	    kind == DPR_OWNER_MSG_CLAIM)
+		dpr_stats_inc(dn, DPR_STAT_OWNER_CLAIMED);
+}
+
+/* What a peer says of a connection that has a flow to it. */
+static void dpr_answer_flow(struct dpr_net *dn, struct dpr_flow *flow,
+			    const struct dpr_owner_msg *msg)
+{
+	if (msg->kind == DPR_OWNER_MSG_CLAIM)
+		dpr_liveness_confirm(flow);
+	else
+		dpr_liveness_end(dn, flow,
+				 msg->kind == DPR_OWNER_MSG_TIME_WAIT);
+	dpr_stats_inc(dn, DPR_STAT_RX_FLOW_ANSWERED);
+}
+
+/* A peer says that it has a connection, or no longer has it. */
+static void dpr_answer_statement(struct dpr_net *dn,
+				 const struct dpr_config *cfg,
+				 struct sk_buff *skb, struct dpr_peer *peer,
+				 const struct dpr_owner_msg *msg)
+{
+	struct dpr_flow *flow = dpr_flow_find(dn, &msg->key);
+
+	if (dpr_liveness_concerns(flow, peer, msg->nonce) &&
+	    (msg->kind == DPR_OWNER_MSG_CLAIM || dpr_liveness_credible(flow)))
+		dpr_answer_flow(dn, flow, msg);
+	else if (msg->kind != DPR_OWNER_MSG_CLAIM)
+		dpr_stats_inc(dn, DPR_STAT_RX_FLOW_REFUSED);
+	else if (dpr_owner_claimed(dn, cfg, peer, msg->nonce, &msg->key,
+				   skb->skb_iif))
+		dpr_stats_inc(dn, DPR_STAT_OWNER_FOUND);
+	else
+		dpr_stats_inc(dn, DPR_STAT_RX_OWNER_REFUSED);
+}
+
+/**
+ * dpr_answer_receive - take in a message from a peer
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: the packet, its outer header checked and from a known peer to this
+ *	host; its inner IP header in the linear part, checked
+ * @olen: length of the outer header
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: what to count: DPR_STAT_UNSPEC if it was counted here. The packet is
+ * to be dropped in any case.
+ */
+enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
+				 const struct dpr_config *cfg,
+				 struct sk_buff *skb, unsigned int olen)
+{
+	const struct iphdr *iph = (const void *)skb->data + olen;
+	struct dpr_owner_msg msg;
+	struct dpr_peer *peer;
+
+	peer = dpr_peer_find(dn, iph->saddr);
+	if (!peer || ip_is_fragment(iph) || iph->saddr != ip_hdr(skb)->saddr)
+		return DPR_STAT_RX_BAD_ADDRESS;
+	if (!dpr_owner_msg_decode(skb, olen, &msg))
+		return DPR_STAT_RX_MALFORMED;
+	switch (msg.kind) {
+	case DPR_OWNER_MSG_WHO:
+	case DPR_OWNER_MSG_STILL:
+		dpr_answer_question(dn, cfg, skb, peer, &msg);
+		return DPR_STAT_UNSPEC;
+	case DPR_OWNER_MSG_CLAIM:
+	case DPR_OWNER_MSG_ENDED:
+	case DPR_OWNER_MSG_TIME_WAIT:
+		dpr_answer_statement(dn, cfg, skb, peer, &msg);
+		return DPR_STAT_UNSPEC;
+	default:
+		return DPR_STAT_RX_MALFORMED;
+	}
+}

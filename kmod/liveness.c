@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/netdevice.h>
+#include "ask.h"
+#include "config.h"
+#include "dpr.h"
+#include "flow.h"
+#include "liveness.h"
+#include "netns.h"
+#include "owner_msg.h"
+#include "stats.h"
+
+/* Questions about one flow: how many, and the least time between two. */
+#define DPR_LIVENESS_QUERIES	4
+#define DPR_LIVENESS_AGAIN	HZ
+
+/**
+ * dpr_liveness_doubtful - is it time to ask the peer about a flow
+ * @flow: the flow
+ * @cfg: the configuration
+ * @state: its state
+ *
+ * That is so when the client said that the connection ends, or was not heard of
+ * since the handshake, which a stranger may have made up.
+ *
+ * Return: true if it is time for dpr_liveness_query().
+ */
+bool dpr_liveness_doubtful(const struct dpr_flow *flow,
+			   const struct dpr_config *cfg, u8 state)
+{
+	switch (state) {
+	case DPR_FLOW_ESTABLISHED:
+		return !(READ_ONCE(flow->queries) & DPR_FLOW_CONFIRMED) &&
+		       dpr_flow_idle(flow) > cfg->timeout_jiffies[DPR_FLOW_SYN];
+	case DPR_FLOW_FIN:
+	case DPR_FLOW_RST:
+		return dpr_flow_idle(flow) > cfg->timeout_jiffies[state] &&
+		       (READ_ONCE(flow->queries) & DPR_FLOW_QUERIES ||
+			(u32)jiffies - READ_ONCE(flow->asked) >
+			cfg->timeout_jiffies[state]);
+	default:
+		return false;
+	}
+}
+
+/**
+ * dpr_liveness_query - ask the peer about a flow
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @flow: the flow
+ * @state: its state
+ * @asked: one is added if the peer was asked
+ *
+ * Asks several times if the peer is silent: a host of an older version knows only
+ * every second question, and answers it only if it has the socket. Called under
+ * RCU with bottom halves off, by one at a time.
+ *
+ * Return: true if the peer's silence means that it has no socket.
+ */
+bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
+			struct dpr_flow *flow, u8 state, u32 *asked)
+{
+	const u8 reused = READ_ONCE(flow->queries) & DPR_FLOW_REUSED;
+	u8 queries = READ_ONCE(flow->queries) & DPR_FLOW_QUERIES;
+
+	/* The client has spoken since. */
+	if (queries && (s32)(READ_ONCE(flow->last) - flow->asked) > 0)
+		queries = 0;
+	if (queries && (u32)jiffies - flow->asked < DPR_LIVENESS_AGAIN)
+		return false;
+	if (queries >= DPR_LIVENESS_QUERIES)
+		/* Who has never said so does not lose it by silence. */
+		return state != DPR_FLOW_ESTABLISHED;
+	WRITE_ONCE(flow->asked, jiffies);
+	WRITE_ONCE(flow->queries, (queries + 1) | reused);
+	if (dpr_ask_send(dn, cfg, dn->net->loopback_dev, flow->peer,
+			 queries & 1 ? DPR_OWNER_MSG_WHO : DPR_OWNER_MSG_STILL,
+			 flow->isn, &flow->key))
+		dpr_stats_inc(dn, DPR_STAT_FLOWS_ASKED);
+	(*asked)++;
+	return false;
+}
+
+/**
+ * dpr_liveness_concerns - is a message from this peer, with this number, about
+ *	the flow
+ * @flow: the flow, NULL if there is none
+ * @peer: who sent the message
+ * @isn: the number: what only who sees the connection knows
+ *
+ * Return: true if it is.
+ */
+bool dpr_liveness_concerns(const struct dpr_flow *flow,
+			   const struct dpr_peer *peer, u32 isn)
+{
+	return flow && flow->peer == peer && flow->isn == isn;
+}
+
+/**
+ * dpr_liveness_credible - does it count that the peer says that it has no socket
+ * @flow: the flow
+ *
+ * If the client may have begun another connection, only as an answer: then it was
+ * silent.
+ *
+ * Return: true if it counts.
+ */
+bool dpr_liveness_credible(const struct dpr_flow *flow)
+{
+	u8 queries = READ_ONCE(flow->queries);
+
+	return !(queries & DPR_FLOW_REUSED) ||
+	       (queries & DPR_FLOW_QUERIES &&
+		(s32)(READ_ONCE(flow->last) - READ_ONCE(flow->asked)) <= 0);
+}
+
+/**
+ * dpr_liveness_note_reuse - note that a SYN of another connection passes
+ * @flow: the flow of the same 4-tuple
+ *
+ * If the client means it, what the peer says of the old connection's end may
+ * cross it on the way.
+ */
+void dpr_liveness_note_reuse(struct dpr_flow *flow)
+{
+	u8 queries = READ_ONCE(flow->queries);
+
+	if (!(queries & DPR_FLOW_REUSED))
+		WRITE_ONCE(flow->queries, queries | DPR_FLOW_REUSED);
+}
+
+/**
+ * dpr_liveness_confirm - note that the peer says that it serves the connection
+ * @flow: the flow
+ *
+ * The peer is asked no more, unless the client has spoken of an end: then again
+ * when that state's time is over once more. Called under RCU.
+ */
+void dpr_liveness_confirm(struct dpr_flow *flow)
+{
+	WRITE_ONCE(flow->queries, DPR_FLOW_CONFIRMED |
+				  (READ_ONCE(flow->queries) & DPR_FLOW_REUSED));
+}
+
+/**
+ * dpr_liveness_end - act on it that the peer says that its socket is gone
+ * @dn: the namespace
+ * @flow: the flow
+ * @linger: it is in TIME_WAIT: what the client may send again belongs there
+ *
+ * Called under RCU with bottom halves off.
+ */
+void dpr_liveness_end(struct dpr_net *dn, struct dpr_flow *flow, bool linger)
+{
+	if (linger)
+		dpr_flow_close(dn, flow);
+	else if (dpr_flow_kill(dn, flow))
+		dpr_stats_inc(dn, DPR_STAT_FLOWS_ENDED);
+}

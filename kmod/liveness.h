@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Does the serving host still have a flow's connection?
+ *
+ * This host sees one half of the connection, and anybody can forge that half. So
+ * it asks the peer when the client has spoken of an end, or has not been heard of
+ * since the handshake; and it believes what the peer says (owner_msg.h).
+ */
+#ifndef _DPR_LIVENESS_H
+#define _DPR_LIVENESS_H
+
+#include <linux/types.h>
+
+struct dpr_config;
+struct dpr_flow;
+struct dpr_net;
+struct dpr_peer;
+
+bool dpr_liveness_doubtful(const struct dpr_flow *flow,
+			   const struct dpr_config *cfg, u8 state);
+bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
+			struct dpr_flow *flow, u8 state, u32 *asked);
+bool dpr_liveness_concerns(const struct dpr_flow *flow,
+			   const struct dpr_peer *peer, u32 isn);
+bool dpr_liveness_credible(const struct dpr_flow *flow);
+void dpr_liveness_note_reuse(struct dpr_flow *flow);
+void dpr_liveness_confirm(struct dpr_flow *flow);
+void dpr_liveness_end(struct dpr_net *dn, struct dpr_flow *flow, bool linger);
+
+#endif /* _DPR_LIVENESS_H */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The messages between hosts about who has a connection's socket: how they look
+ * on the wire. They go through the tunnel, as packets that hosts redirect do.
+ */
+#ifndef _DPR_OWNER_MSG_H
+#define _DPR_OWNER_MSG_H
+
+#include "core/parse.h"
+
+struct sk_buff;
+
+/*
+ * Protocol number of the inner packet that carries a message between hosts:
+ * one that RFC 3692 sets aside for such use.
+ */
+#define DPR_OWNER_MSG_PROTOCOL	253
+
+/*
+ * A host of version 0.1 knows the first two, and drops the others. It answers a
+ * question by a claim or not at all.
+ */
+enum dpr_owner_msg_kind {
+	DPR_OWNER_MSG_WHO = 1,		/* who has this connection's socket? */
+	DPR_OWNER_MSG_CLAIM = 2,	/* I have */
+	DPR_OWNER_MSG_STILL = 3,	/* do you still have it? */
+	DPR_OWNER_MSG_ENDED = 4,	/* I have not, or no longer */
+	DPR_OWNER_MSG_TIME_WAIT = 5,	/* it is in TIME_WAIT */
+};
+
+/**
+ * struct dpr_owner_msg - a message, decoded
+ * @kind: enum dpr_owner_msg_kind, or what a later version has sent
+ * @nonce: drawn with DPR_OWNER_MSG_WHO, repeated by the claim; of a connection
+ *	that has a flow it is the client's initial sequence number
+ * @key: the connection
+ */
+struct dpr_owner_msg {
+	u8 kind;
+	u32 nonce;
+	struct dpr_flow_key key;
+};
+
+struct sk_buff *dpr_owner_msg_encode(const struct dpr_owner_msg *msg,
+				     __be32 from, __be32 to);
+bool dpr_owner_msg_decode(const struct sk_buff *skb, unsigned int offset,
+			  struct dpr_owner_msg *msg);
+
+#endif /* _DPR_OWNER_MSG_H */
