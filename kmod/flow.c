@@ -197,45 +197,6 @@ enum dpr_stat dpr_flow_reap(struct dpr_net *dn, struct dpr_flow *flow)
 	return why;
 }
 
-/**
- * dpr_flow_insist - let the peer no longer refuse
- * @flow: the flow
- *
- * Return: false if it has refused already.
- */
-bool dpr_flow_insist(struct dpr_flow *flow)
-{
-	u8 offer = READ_ONCE(flow->offer), now;
-
-	if (likely(!offer))
-		return true;
-	if (offer == DPR_FLOW_RETURNED)
-		return false;
-	now = cmpxchg(&flow->offer, offer, 0);
-	return now == offer || !now;
-}
-
-/**
- * dpr_flow_take_back - remove a flow that its peer refuses
- * @dn: the namespace
- * @flow: the flow; stays readable until the RCU section ends
- *
- * A copy of the SYN that comes meanwhile sees that, and does not go to the
- * peer after all. Called under RCU in softirq.
- *
- * Return: how many peers have refused it now, 0 if this one may not.
- */
-u8 dpr_flow_take_back(struct dpr_net *dn, struct dpr_flow *flow)
-{
-	u8 offer = READ_ONCE(flow->offer);
-
-	if (READ_ONCE(flow->state) != DPR_FLOW_SYN || !offer ||
-	    offer == DPR_FLOW_RETURNED ||
-	    cmpxchg(&flow->offer, offer, DPR_FLOW_RETURNED) != offer)
-		return 0;
-	return dpr_flow_kill(dn, flow) ? offer : 0;
-}
-
 /*
  * May a shard have an embryonic flow that is older than @grace? Asked without
  * its lock, which in a flood all CPUs would want: the oldest flow was looked at
@@ -386,7 +347,7 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 		return flow;
 	}
 	if (!IS_ERR(old))
-		dpr_flow_insist(old);
+		dpr_flow_withdraw_offer(old);
 	dpr_flow_count_live(dn, flow, -1);
 	atomic_dec(&peer->flows);
 	dpr_peer_put(peer);

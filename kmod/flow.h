@@ -78,8 +78,6 @@ void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 		    const struct dpr_segment *seg);
 bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow);
 enum dpr_stat dpr_flow_reap(struct dpr_net *dn, struct dpr_flow *flow);
-bool dpr_flow_insist(struct dpr_flow *flow);
-u8 dpr_flow_take_back(struct dpr_net *dn, struct dpr_flow *flow);
 void dpr_flow_close(struct dpr_net *dn, struct dpr_flow *flow);
 
 static inline u32 dpr_flow_hash(const void *data, u32 len, u32 seed)
@@ -164,6 +162,21 @@ static inline bool dpr_flow_over(const struct dpr_flow *flow,
 				 const struct dpr_config *cfg)
 {
 	return dpr_flow_expired(flow, cfg) || READ_ONCE(flow->peer->dead);
+}
+
+/**
+ * dpr_flow_withdraw_offer - let the peer no longer refuse the connection
+ * @flow: the flow
+ *
+ * Does nothing if the peer has refused it already, or was never asked. Whoever
+ * repeats the SYN, client or CPU, gets past the offer (offer.h).
+ */
+static inline void dpr_flow_withdraw_offer(struct dpr_flow *flow)
+{
+	u8 offer = READ_ONCE(flow->offer);
+
+	if (unlikely(offer && offer != DPR_FLOW_RETURNED))
+		cmpxchg(&flow->offer, offer, 0);
 }
 
 #endif /* _DPR_FLOW_H */

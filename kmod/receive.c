@@ -15,75 +15,21 @@
 #include "core/parse.h"
 #include "dpr.h"
 #include "ended.h"
-#include "flow.h"
 #include "icmp.h"
+#include "inner.h"
 #include "listener.h"
 #include "netns.h"
+#include "offer.h"
 #include "owner_msg.h"
 #include "peer.h"
 #include "receive.h"
 #include "reset.h"
 #include "service.h"
 #include "stats.h"
-#include "syn.h"
 #include "tunnel.h"
 
 /* Keeps what is gathered out of tunnels apart from what comes as it is ("drp"). */
 #define DPR_RECEIVE_DEFRAG_USER	0x64727000
-
-/**
- * struct dpr_inner - a redirected packet, while it is examined
- * @olen: length of the outer header
- * @marked: the outer header has the marker bit
- * @routed: the outer header is for this host, and the packet has its input route
- * @offer: it has no DF: a SYN in it is an offer
- * @ce: congestion was experienced on the way between the hosts
- * @sk: the socket it is for, NULL if unknown
- * @refcounted: a reference on @sk is held
- * @answers: @sk can answer from another host's address
- * @listener: the listener that may take it, NULL if none was looked for
- * @local: address that the outer header names
- * @first: address of the host that redirected it
- */
-struct dpr_inner {
-	unsigned int olen;
-	bool marked;
-	bool routed;
-	bool offer;
-	bool ce;
-	struct sock *sk;
-	bool refcounted;
-	bool answers;
-	struct sock *listener;
-	__be32 local;
-	__be32 first;
-};
-
-static struct iphdr *dpr_receive_inner(const struct sk_buff *skb,
-				       const struct dpr_inner *in)
-{
-	return (struct iphdr *)(skb->data + in->olen);
-}
-
-/*
- * Is it for this host? Keeps the outer header's input route on the packet. One
- * that came out of IPsec has a route already, and a reference to it.
- */
-static bool dpr_receive_local(struct sk_buff *skb, struct dpr_inner *in)
-{
-	const struct iphdr *outer = ip_hdr(skb);
-
-	if (in->routed)
-		return true;
-	skb_dst_drop(skb);
-	if (ip_route_input_noref(skb, outer->daddr, outer->saddr,
-				 dpr_compat_dscp(outer), skb->dev))
-		return false;
-	in->routed = skb_rtable(skb)->rt_type == RTN_LOCAL;
-	if (!in->routed)
-		skb_dst_drop(skb);
-	return in->routed;
-}
 
 /*
  * The same of a segment for a connection that has had one before, by the route
@@ -112,23 +58,6 @@ static bool dpr_receive_early(struct dpr_net *dn, struct sk_buff *skb,
 }
 
 /*
- * What is not a redirected packet after all is left to the stack if it was
- * not marked (this host's own tunnels) or is for another host, and dropped if
- * not.
- */
-static unsigned int dpr_receive_refuse(struct dpr_net *dn, struct sk_buff *skb,
-				       struct dpr_inner *in, enum dpr_stat why)
-{
-	if (in->marked && dpr_receive_local(skb, in)) {
-		dpr_stats_inc(dn, why);
-		return NF_DROP;
-	}
-	if (in->routed)
-		skb_dst_drop(skb);
-	return NF_ACCEPT;
-}
-
-/*
  * Does IPsec let the outer packet in? Afterwards its protection is spent: the
  * client's packet inside had none, and is judged by itself. Only the route knows
  * whether it came by a device without policy (disable_policy).
@@ -137,21 +66,8 @@ static bool dpr_receive_protected(struct sk_buff *skb, struct dpr_inner *in)
 {
 	if (likely(xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb)))
 		return true;
-	return dpr_receive_local(skb, in) &&
+	return dpr_inner_local(skb, in) &&
 	       xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb);
-}
-
-/* RFC 791: is there a whole, valid header, and all that it promises? */
-static bool dpr_receive_valid(struct sk_buff *skb, const struct dpr_inner *in)
-{
-	unsigned int hlen;
-
-	if (!pskb_may_pull(skb, in->olen + sizeof(struct iphdr)))
-		return false;
-	hlen = dpr_parse_ip_hlen(dpr_receive_inner(skb, in));
-	return hlen && pskb_may_pull(skb, in->olen + hlen) &&
-	       dpr_parse_ip_whole(dpr_receive_inner(skb, in),
-				  skb->len - in->olen);
 }
 
 /* For good: a subflow of MPTCP could serve again. */
@@ -186,12 +102,6 @@ static void dpr_receive_prepare(struct sock *sk)
 		dpr_compat_set_orphan(sk);
 }
 
-/* Is it for a connection whose addresses were checked when it began? */
-static bool dpr_receive_known(const struct dpr_inner *in)
-{
-	return in->marked && in->refcounted && in->answers;
-}
-
 /*
  * Has the stack nothing but a RST for what comes to a listener? It would not
  * find the way for one from another host's address.
@@ -204,71 +114,6 @@ static bool dpr_receive_stray(const struct sock *listener,
 		!dpr_compat_cookie_valid(iph, th));
 }
 
-/* What an address is here, or in the VRF that the packet came by. */
-static unsigned int dpr_receive_type(struct dpr_net *dn,
-				     const struct sk_buff *skb, __be32 address)
-{
-	if (unlikely(netif_is_l3_slave(skb->dev)))
-		return inet_addr_type_dev_table(dn->net, skb->dev, address);
-	return inet_addr_type(dn->net, address);
-}
-
-/*
- * Addresses that a packet from a client to a peer can have. The stack checks
- * them with the route, which here is the outer header's. A packet to an address
- * of this host is no peer's: without mark it is from a tunnel between the two.
- */
-static bool dpr_receive_addresses(struct dpr_net *dn, const struct sk_buff *skb,
-				  const struct dpr_inner *in)
-{
-	const struct iphdr *iph = dpr_receive_inner(skb, in);
-
-	if (dpr_receive_known(in))
-		return true;
-	if (dpr_receive_type(dn, skb, iph->saddr) != RTN_UNICAST)
-		return false;
-	/* Mostly the client talks to the address that the first host sends from. */
-	if (in->marked && iph->daddr == in->first)
-		return true;
-	switch (dpr_receive_type(dn, skb, iph->daddr)) {
-	case RTN_UNICAST:
-		return true;
-	case RTN_LOCAL:
-		return in->marked;
-	default:
-		return false;
-	}
-}
-
-/* Takes off the outer header; what is left is the client's packet. */
-static bool dpr_receive_unwrap(struct sk_buff *skb, const struct dpr_inner *in)
-{
-	const struct iphdr *iph;
-
-	skb_pull_rcsum(skb, in->olen);
-	skb_reset_network_header(skb);
-	if (pskb_trim_rcsum(skb, ntohs(ip_hdr(skb)->tot_len)) ||
-	    iptunnel_pull_offloads(skb))
-		return false;
-	if (in->ce) {
-		if (skb_ensure_writable(skb, sizeof(*iph)))
-			return false;
-		IP_ECN_set_ce(ip_hdr(skb));
-	}
-	iph = ip_hdr(skb);
-	skb_set_transport_header(skb, iph->ihl * 4);
-	skb_clear_hash_if_not_l4(skb);
-	/* What belonged to the outer packet, as __iptunnel_pull_header() does. */
-	__vlan_hwaccel_clear_tag(skb);
-	secpath_reset(skb);
-	nf_reset_ct(skb);
-	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	IPCB(skb)->iif = skb->skb_iif;
-	/* Its route is the outer packet's: no hint for those that follow. */
-	IPCB(skb)->flags = DPR_COMPAT_NO_HINT;
-	return true;
-}
-
 static void dpr_receive_put(struct dpr_inner *in)
 {
 	if (in->sk && in->refcounted)
@@ -279,7 +124,7 @@ static void dpr_receive_put(struct dpr_inner *in)
 static unsigned int dpr_receive_accept(struct dpr_net *dn, struct sk_buff *skb,
 				       struct dpr_inner *in)
 {
-	if (!dpr_receive_unwrap(skb, in)) {
+	if (!dpr_inner_unwrap(skb, in)) {
 		dpr_receive_put(in);
 		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
 		return NF_DROP;
@@ -319,7 +164,7 @@ static bool dpr_receive_supersedes(const struct sock *sk,
 static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 			       struct dpr_inner *in)
 {
-	const struct iphdr *iph = dpr_receive_inner(skb, in);
+	const struct iphdr *iph = dpr_inner_header(skb, in);
 	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
 
 	in->sk = dpr_compat_lookup_established(dn->net, iph->saddr, th->source,
@@ -335,7 +180,7 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 		in->listener = dpr_listener_find(dn->net, skb, in->olen,
 						 in->local);
 	/* A program of the listener's may have had the data moved. */
-	iph = dpr_receive_inner(skb, in);
+	iph = dpr_inner_header(skb, in);
 	th = (void *)iph + iph->ihl * 4;
 	if (in->sk && in->listener && dpr_listener_ready(in->listener) &&
 	    inet_sk(in->listener)->inet_rcv_saddr == in->local &&
@@ -352,7 +197,7 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 static void dpr_receive_socket(struct dpr_net *dn, struct sk_buff *skb,
 			       const struct dpr_inner *in)
 {
-	const struct iphdr *iph = dpr_receive_inner(skb, in);
+	const struct iphdr *iph = dpr_inner_header(skb, in);
 	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
 	struct dpr_segment seg;
 
@@ -362,34 +207,6 @@ static void dpr_receive_socket(struct dpr_net *dn, struct sk_buff *skb,
 		return;
 	dpr_parse_segment(iph, ntohs(iph->tot_len), &seg);
 	dpr_ended_note(dn, in->sk, &seg.key, in->first, dpr_compat_dif(skb));
-}
-
-/* Sends an offer back if this host refuses it. False if it takes it. */
-static bool dpr_receive_refused(struct dpr_net *dn,
-				const struct dpr_config *cfg,
-				struct sk_buff *skb,
-				const struct dpr_inner *in)
-{
-	const struct iphdr *iph = dpr_receive_inner(skb, in);
-	struct dpr_segment seg;
-	struct dpr_peer *peer;
-	enum dpr_stat why;
-
-	dpr_parse_segment(iph, ntohs(iph->tot_len), &seg);
-	if (skb->len - in->olen > DPR_TUNNEL_OFFER_MAX || skb_is_gso(skb) ||
-	    !dpr_service_ours(dn, ntohs(seg.key.port)) ||
-	    !dpr_receive_addresses(dn, skb, in))
-		return false;
-	why = dpr_syn_refuses(dn, cfg, skb, &seg.key);
-	if (!why)
-		return false;
-	peer = dpr_peer_find(dn, ip_hdr(skb)->saddr);
-	if (!peer)
-		return false;
-	dpr_stats_inc(dn, why);
-	/* As it came: its outer header tells whose offer it is. */
-	dpr_tunnel_send(dn, cfg, skb, peer);
-	return true;
 }
 
 static unsigned int dpr_receive_tcp(struct dpr_net *dn,
@@ -405,12 +222,12 @@ static unsigned int dpr_receive_fragment(struct dpr_net *dn,
 					 struct sk_buff *skb,
 					 struct dpr_inner *in)
 {
-	if (!dpr_receive_local(skb, in))
+	if (!dpr_inner_local(skb, in))
 		return NF_ACCEPT;
-	if (!dpr_receive_addresses(dn, skb, in))
-		return dpr_receive_refuse(dn, skb, in,
-					  DPR_STAT_RX_BAD_ADDRESS);
-	if (!dpr_receive_unwrap(skb, in)) {
+	if (!dpr_inner_addresses(dn, skb, in))
+		return dpr_inner_refuse(dn, skb, in,
+					DPR_STAT_RX_BAD_ADDRESS);
+	if (!dpr_inner_unwrap(skb, in)) {
 		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
 		return NF_DROP;
 	}
@@ -432,7 +249,7 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 				    const struct dpr_config *cfg,
 				    struct sk_buff *skb, struct dpr_inner *in)
 {
-	const struct iphdr *iph = dpr_receive_inner(skb, in);
+	const struct iphdr *iph = dpr_inner_header(skb, in);
 	unsigned int hlen = iph->ihl * 4;
 	const struct tcphdr *th;
 	unsigned int verdict;
@@ -441,26 +258,26 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	if (ip_is_fragment(iph))
 		return dpr_receive_fragment(dn, cfg, skb, in);
 	if (!pskb_may_pull(skb, in->olen + hlen + sizeof(*th)))
-		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
-	th = (void *)dpr_receive_inner(skb, in) + hlen;
-	if (!dpr_parse_tcp_whole(dpr_receive_inner(skb, in), th))
-		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
+	th = (void *)dpr_inner_header(skb, in) + hlen;
+	if (!dpr_parse_tcp_whole(dpr_inner_header(skb, in), th))
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
 	if (!in->marked && !dpr_service_ours(dn, ntohs(th->dest)))
-		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
 	syn = th->syn && !th->ack;
-	if (syn && !dpr_receive_local(skb, in))
+	if (syn && !dpr_inner_local(skb, in))
 		return NF_ACCEPT;
-	if (syn && in->offer && dpr_receive_refused(dn, cfg, skb, in))
+	if (syn && in->offer && dpr_offer_refused(dn, cfg, skb, in))
 		return NF_STOLEN;
 	dpr_receive_lookup(dn, skb, in);
-	if (!dpr_receive_early(dn, skb, in) && !dpr_receive_local(skb, in)) {
+	if (!dpr_receive_early(dn, skb, in) && !dpr_inner_local(skb, in)) {
 		dpr_receive_put(in);
 		return NF_ACCEPT;
 	}
-	if (!dpr_receive_addresses(dn, skb, in)) {
+	if (!dpr_inner_addresses(dn, skb, in)) {
 		dpr_receive_put(in);
-		return dpr_receive_refuse(dn, skb, in,
-					  DPR_STAT_RX_BAD_ADDRESS);
+		return dpr_inner_refuse(dn, skb, in,
+					DPR_STAT_RX_BAD_ADDRESS);
 	}
 	if (in->refcounted)
 		dpr_receive_socket(dn, skb, in);
@@ -471,10 +288,10 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 		return in->olen && dpr_listener_defer(dn, skb) ? NF_STOLEN :
 								 NF_DROP;
 	}
-	iph = dpr_receive_inner(skb, in);
+	iph = dpr_inner_header(skb, in);
 	if (!in->sk || (in->sk == in->listener &&
 			dpr_receive_stray(in->sk, iph, (void *)iph + hlen))) {
-		if (dpr_receive_unwrap(skb, in))
+		if (dpr_inner_unwrap(skb, in))
 			dpr_reset_reply(dn, skb);
 		else
 			dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
@@ -488,75 +305,6 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	return verdict;
 }
 
-/*
- * Takes off the header of this host's own offer, which is now @in's inner one.
- * What is left must be the SYN that it offered.
- */
-static enum dpr_stat dpr_receive_offered(struct sk_buff *skb,
-					 struct dpr_inner *in,
-					 struct dpr_segment *seg)
-{
-	const struct iphdr *iph = dpr_receive_inner(skb, in);
-	const u8 tos = iph->tos;
-	unsigned int hlen;
-	bool ce = false;
-
-	in->olen += iph->ihl * 4;
-	if (!dpr_receive_valid(skb, in))
-		return DPR_STAT_RX_MALFORMED;
-	iph = dpr_receive_inner(skb, in);
-	if (iph->protocol != IPPROTO_TCP || ip_is_fragment(iph))
-		return DPR_STAT_RX_NESTED;
-	hlen = iph->ihl * 4;
-	if (!pskb_may_pull(skb, in->olen + hlen + sizeof(struct tcphdr)))
-		return DPR_STAT_RX_MALFORMED;
-	iph = dpr_receive_inner(skb, in);
-	if (!dpr_parse_tcp_whole(iph, (const void *)iph + hlen))
-		return DPR_STAT_RX_MALFORMED;
-	if (__INET_ECN_decapsulate(tos, iph->tos, &ce) > 1)
-		return DPR_STAT_RX_ECN;
-	in->ce |= ce;
-	dpr_parse_segment(iph, ntohs(iph->tot_len), seg);
-	return seg->syn ? DPR_STAT_UNSPEC : DPR_STAT_RX_NESTED;
-}
-
-/* A redirected packet in which is another one: an offer of ours, refused? */
-static unsigned int dpr_receive_returned(struct dpr_net *dn,
-					 const struct dpr_config *cfg,
-					 struct sk_buff *skb,
-					 struct dpr_inner *in)
-{
-	const struct iphdr *offer = dpr_receive_inner(skb, in);
-	const __be32 peer = ip_hdr(skb)->saddr;
-	struct dpr_segment seg;
-	struct dpr_flow *flow;
-	enum dpr_stat why;
-	u8 refusals;
-
-	if (offer->saddr != in->local || offer->daddr != peer ||
-	    offer->frag_off & htons(IP_DF | IP_MF | IP_OFFSET))
-		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NESTED);
-	why = dpr_receive_offered(skb, in, &seg);
-	if (why)
-		return dpr_receive_refuse(dn, skb, in, why);
-	flow = dpr_flow_find(dn, &seg.key);
-	if (!flow || flow->peer->address != peer || flow->isn != seg.seq) {
-		dpr_stats_inc(dn, DPR_STAT_OFFER_UNKNOWN);
-		return NF_DROP;
-	}
-	refusals = dpr_flow_take_back(dn, flow);
-	if (!refusals) {
-		dpr_stats_inc(dn, DPR_STAT_OFFER_LATE);
-		return NF_DROP;
-	}
-	dpr_stats_inc(dn, DPR_STAT_OFFER_RETURNED);
-	if (!dpr_receive_unwrap(skb, in)) {
-		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
-		return NF_DROP;
-	}
-	return dpr_syn_returned(dn, cfg, skb, &seg, peer, refusals);
-}
-
 static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
 				     struct dpr_inner *in)
 {
@@ -565,10 +313,10 @@ static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
 
 	if (!dpr_icmp_about(skb, in->olen, IPPROTO_TCP, &key) ||
 	    (!in->marked && !dpr_service_ours(dn, ntohs(key.port))))
-		return dpr_receive_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
-	if (!dpr_receive_addresses(dn, skb, in))
-		return dpr_receive_refuse(dn, skb, in,
-					  DPR_STAT_RX_BAD_ADDRESS);
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
+	if (!dpr_inner_addresses(dn, skb, in))
+		return dpr_inner_refuse(dn, skb, in,
+					DPR_STAT_RX_BAD_ADDRESS);
 	verdict = dpr_receive_accept(dn, skb, in);
 	if (verdict == NF_ACCEPT)
 		dpr_stats_inc(dn, DPR_STAT_RX_ICMP);
@@ -606,33 +354,33 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!in.marked && cfg->marker == DPR_MARKER_FRAGBIT)
 		return NF_ACCEPT;
 	if (!dpr_peer_find(dn, in.first))
-		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_STRANGER);
+		return dpr_inner_refuse(dn, skb, &in, DPR_STAT_RX_STRANGER);
 	if (!dpr_receive_protected(skb, &in))
-		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_POLICY);
+		return dpr_inner_refuse(dn, skb, &in, DPR_STAT_RX_POLICY);
 	outer = ip_hdr(skb);
-	if (ip_is_fragment(outer) || !dpr_receive_valid(skb, &in))
-		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_MALFORMED);
-	iph = dpr_receive_inner(skb, &in);
+	if (ip_is_fragment(outer) || !dpr_inner_valid(skb, &in))
+		return dpr_inner_refuse(dn, skb, &in, DPR_STAT_RX_MALFORMED);
+	iph = dpr_inner_header(skb, &in);
 	if (ipv4_is_loopback(iph->saddr) || ipv4_is_loopback(iph->daddr))
-		return dpr_receive_refuse(dn, skb, &in,
-					  DPR_STAT_RX_BAD_ADDRESS);
+		return dpr_inner_refuse(dn, skb, &in,
+					DPR_STAT_RX_BAD_ADDRESS);
 	ecn = __INET_ECN_decapsulate(otos, iph->tos, &in.ce);
 	if (ecn > 1)
-		return dpr_receive_refuse(dn, skb, &in, DPR_STAT_RX_ECN);
-	if (iph->protocol != IPPROTO_TCP && !dpr_receive_local(skb, &in))
+		return dpr_inner_refuse(dn, skb, &in, DPR_STAT_RX_ECN);
+	if (iph->protocol != IPPROTO_TCP && !dpr_inner_local(skb, &in))
 		return NF_ACCEPT;
 	switch (iph->protocol) {
 	case IPPROTO_IPIP:
-		return dpr_receive_returned(dn, cfg, skb, &in);
+		return dpr_offer_returned(dn, cfg, skb, &in);
 	case IPPROTO_TCP:
 		return dpr_receive_tcp(dn, cfg, skb, &in);
 	case IPPROTO_ICMP:
 		return dpr_receive_icmp(dn, skb, &in);
 	case DPR_OWNER_MSG_PROTOCOL:
 		why = dpr_answer_receive(dn, cfg, skb, in.olen);
-		return why ? dpr_receive_refuse(dn, skb, &in, why) : NF_DROP;
+		return why ? dpr_inner_refuse(dn, skb, &in, why) : NF_DROP;
 	default:
-		return dpr_receive_refuse(dn, skb, &in,
-					  DPR_STAT_RX_NOT_SERVED);
+		return dpr_inner_refuse(dn, skb, &in,
+					DPR_STAT_RX_NOT_SERVED);
 	}
 }

@@ -8,13 +8,14 @@
 #include "config.h"
 #include "core/parse.h"
 #include "core/policy.h"
+#include "decide.h"
 #include "dpr.h"
 #include "flow.h"
 #include "genl.h"
 #include "liveness.h"
-#include "load.h"
 #include "members.h"
 #include "netns.h"
+#include "offer.h"
 #include "peer.h"
 #include "service.h"
 #include "socket.h"
@@ -118,33 +119,6 @@ static __always_inline bool dpr_syn_credible(struct sk_buff *skb)
 	return credible;
 }
 
-/* Sends a SYN to its flow's peer, which may refuse it if it is on offer. */
-static unsigned int dpr_syn_send(struct dpr_net *dn,
-				 const struct dpr_config *cfg,
-				 struct sk_buff *skb,
-				 const struct dpr_flow *flow)
-{
-	u8 offer = READ_ONCE(flow->offer);
-
-	if (likely(!offer)) {
-		dpr_tunnel_send(dn, cfg, skb, flow->peer);
-		return NF_STOLEN;
-	}
-	/* Another copy of it is being placed just now. */
-	if (offer == DPR_FLOW_RETURNED)
-		return NF_DROP;
-	dpr_stats_inc(dn, DPR_STAT_OFFERED);
-	dpr_tunnel_offer(dn, cfg, skb, flow->peer);
-	return NF_STOLEN;
-}
-
-/* Is it to be offered, not sent for good? The n-th peer is asked. */
-static u8 dpr_syn_offer(const struct sk_buff *skb, u8 n)
-{
-	return n <= DPR_MAX_OFFERS && skb->len <= DPR_TUNNEL_OFFER_MAX &&
-	       !skb_is_gso(skb) ? n : 0;
-}
-
 /*
  * Makes the flow and sends the SYN; serves it if there is no room. @offer is
  * the flow's.
@@ -169,7 +143,7 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	}
 	dpr_stats_inc(dn, DPR_STAT_REDIRECTED);
-	return dpr_syn_send(dn, cfg, skb, flow);
+	return dpr_offer_send_syn(dn, cfg, skb, flow);
 }
 
 static bool dpr_syn_peer_usable(struct dpr_net *dn,
@@ -222,125 +196,25 @@ static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 	return NF_STOLEN;
 }
 
-/* The situation that a policy decides in. Closes what is stale. */
-static __always_inline struct dpr_policy_args
-dpr_syn_args(struct dpr_net *dn, const struct dpr_config *cfg, u32 policy,
-	     __be32 client)
-{
-	const struct dpr_table *table = rcu_dereference(dn->table);
-	struct dpr_policy_args args = {
-		.policy = policy,
-		.draining = cfg->state != DPR_STATE_ACTIVE,
-		.own_load = 0,
-		.own_weight = cfg->weight,
-		.connection_load = dpr_config_connection_load(cfg),
-		.max_load = cfg->max_load,
-		.now = jiffies,
-		.max_age = cfg->report_max_age_jiffies,
-		.random = 0,
-		.client = (__force u32)client,
-		.avoid = 0,
-	};
-
-	if (args.policy != DPR_POLICY_OFF && !args.draining)
-		args.own_load = dpr_load_own(dn, cfg);
-	if (args.policy >= DPR_POLICY_INVERSE)
-		args.random = dpr_stats_random(dn->stats);
-	if (table && unlikely(dpr_policy_stale(&args, &table->order)))
-		dpr_peer_close_stale(dn, &args);
-	return args;
-}
-
-/* What a policy sees in a namespace that has had no peer yet. */
-static const struct dpr_order dpr_syn_nobody;
-
 static unsigned int dpr_syn_decide(struct dpr_net *dn,
 				   const struct dpr_config *cfg,
 				   struct sk_buff *skb,
 				   const struct dpr_segment *seg)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
-	struct dpr_policy_args args = dpr_syn_args(dn, cfg, cfg->policy,
-						   seg->key.client);
+	struct dpr_policy_args args = dpr_decide_args(dn, cfg, cfg->policy,
+						      seg->key.client);
 	struct dpr_decision decision;
 
 	decision = dpr_policy_decide(&args,
-				     table ? &table->order : &dpr_syn_nobody);
+				     table ? &table->order : &dpr_decide_nobody);
 	if (decision.outcome == DPR_STAT_REDIRECTED)
 		return dpr_syn_redirect(dn, cfg, skb, seg,
 					table->peer[decision.peer],
 					cfg->policy == DPR_POLICY_OFFER ?
-					dpr_syn_offer(skb, 1) : 0);
+					dpr_offer_number(skb, 1) : 0);
 	dpr_stats_inc(dn, decision.outcome);
 	return NF_ACCEPT;
-}
-
-/**
- * dpr_syn_returned - place a new connection that a peer refused
- * @dn: the namespace
- * @cfg: the configuration
- * @skb: its SYN, as it came from the client
- * @seg: the same, parsed
- * @peer: address of that peer
- * @refusals: how many peers have refused it
- *
- * The policy may be another one by now; what was offered under this one ends
- * under it. Called under RCU in softirq.
- *
- * Return: the netfilter verdict.
- */
-unsigned int dpr_syn_returned(struct dpr_net *dn, const struct dpr_config *cfg,
-			      struct sk_buff *skb,
-			      const struct dpr_segment *seg, __be32 peer,
-			      u8 refusals)
-{
-	const struct dpr_table *table = rcu_dereference(dn->table);
-	struct dpr_policy_args args = dpr_syn_args(dn, cfg, DPR_POLICY_OFFER,
-						   seg->key.client);
-	struct dpr_decision decision;
-	struct dpr_flow *flow;
-
-	args.avoid = (__force u32)peer;
-	decision = dpr_policy_decide(&args,
-				     table ? &table->order : &dpr_syn_nobody);
-	if (decision.outcome == DPR_STAT_REDIRECTED) {
-		flow = dpr_flow_insert(dn, cfg, seg,
-				       table->peer[decision.peer],
-				       dpr_syn_offer(skb, refusals + 1));
-		if (!IS_ERR(flow))
-			return dpr_syn_send(dn, cfg, skb, flow);
-	}
-	dpr_stats_inc(dn, DPR_STAT_OFFER_SERVED);
-	return NF_ACCEPT;
-}
-
-/**
- * dpr_syn_refuses - does this host refuse a connection that a peer offers
- * @dn: the namespace
- * @cfg: the configuration
- * @skb: its SYN, the inner headers in the linear part
- * @key: its 4-tuple
- *
- * What it has answered already it has to serve. Called under RCU in softirq.
- *
- * Return: what to count: why it does; DPR_STAT_UNSPEC if it takes it.
- */
-enum dpr_stat dpr_syn_refuses(struct dpr_net *dn, const struct dpr_config *cfg,
-			      const struct sk_buff *skb,
-			      const struct dpr_flow_key *key)
-{
-	const struct dpr_table *table = rcu_dereference(dn->table);
-	struct dpr_policy_args args;
-	enum dpr_stat why;
-
-	if (cfg->policy != DPR_POLICY_OFFER && cfg->state == DPR_STATE_ACTIVE)
-		return DPR_STAT_UNSPEC;
-	args = dpr_syn_args(dn, cfg, cfg->policy, key->client);
-	why = dpr_policy_refuses(&args,
-				 table ? &table->order : &dpr_syn_nobody);
-	if (why && dpr_socket_state(dn, skb, key) == DPR_SOCKET_OPEN)
-		return DPR_STAT_UNSPEC;
-	return why;
 }
 
 /**
@@ -370,8 +244,8 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 			dpr_liveness_note_reuse(flow);
 		dpr_stats_inc(dn, DPR_STAT_SYN_RETRANSMITTED);
 		dpr_flow_track(dn, flow, seg);
-		dpr_flow_insist(flow);
-		return dpr_syn_send(dn, cfg, skb, flow);
+		dpr_flow_withdraw_offer(flow);
+		return dpr_offer_send_syn(dn, cfg, skb, flow);
 	}
 	service = dpr_service_match(dn, key->address, ntohs(key->port));
 	if (!service)

@@ -150,9 +150,16 @@ static int dpr_tunnel_xmit(struct net *net, struct sk_buff *skb)
 	return neigh_output(neigh, skb, false);
 }
 
-/* Sends a packet that fits, on its dst. */
-static void dpr_tunnel_output(struct dpr_net *dn, struct sk_buff *skb,
-			      const struct dpr_route *route)
+/**
+ * dpr_tunnel_output - send a packet that fits
+ * @dn: the namespace
+ * @skb: the packet, its dst is @route's; consumed
+ * @route: the way, with the outer header to send
+ *
+ * Called under RCU in softirq.
+ */
+void dpr_tunnel_output(struct dpr_net *dn, struct sk_buff *skb,
+		       const struct dpr_route *route)
 {
 	unsigned int len = skb->len;
 	int err;
@@ -311,34 +318,4 @@ void dpr_tunnel_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_tunnel_output(dn, skb, route);
 	else
 		dpr_tunnel_send_large(dn, skb, route, mtu);
-}
-
-/**
- * dpr_tunnel_offer - redirect a SYN that the peer may refuse
- * @dn: the namespace
- * @cfg: the configuration
- * @skb: the client's SYN, of DPR_TUNNEL_OFFER_MAX bytes at the most; consumed
- * @peer: the host that it is offered to
- *
- * What tells an offer is that the outer header has no DF. A host that knows no
- * offers does not look at that. Called under RCU in softirq.
- */
-void dpr_tunnel_offer(struct dpr_net *dn, const struct dpr_config *cfg,
-		      struct sk_buff *skb, struct dpr_peer *peer)
-{
-	const struct dpr_route *route;
-	struct dpr_route offer;
-
-	route = dpr_route_get(dn, cfg, peer->routes, peer->address);
-	if (unlikely(!route)) {
-		dpr_tunnel_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
-		return;
-	}
-	offer = *route;
-	offer.header.frag_off &= ~htons(IP_DF);
-	offer.check += (__force u16)~htons(IP_DF);
-	skb_dst_drop(skb);
-	/* The peer's reference lasts as long as this RCU section. */
-	skb_dst_set_noref(skb, &route->rt->dst);
-	dpr_tunnel_output(dn, skb, &offer);
 }

@@ -8,16 +8,15 @@
 struct dpr_config;
 struct dpr_net;
 struct dpr_peer;
+struct dpr_route;
 struct sk_buff;
 
 /* The reserved bit of the fragment field: the marker. */
 #define DPR_TUNNEL_MARK	0x8000
-/* The longest packet that can be offered: sent back, it fits any link. */
-#define DPR_TUNNEL_OFFER_MAX	(576 - 2 * sizeof(struct iphdr))
 
 void dpr_tunnel_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct sk_buff *skb, struct dpr_peer *peer);
-void dpr_tunnel_offer(struct dpr_net *dn, const struct dpr_config *cfg,
-		      struct sk_buff *skb, struct dpr_peer *peer);
+void dpr_tunnel_output(struct dpr_net *dn, struct sk_buff *skb,
+		       const struct dpr_route *route);
 
 #endif /* _DPR_TUNNEL_H */
