@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
 /*
  * The generic netlink family of dpr.ko: the one contract between the kernel
- * module and user space. The module answers in kmod/genl.c; Go asks through
+ * module and user space. The module answers in kmod/genl*.c; Go asks through
  * userland/dprnl, whose constants are generated from this file.
  *
  * The family is called "dpr" and lives in the sender's network namespace.

@@ -1,75 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The family: its operations, services, load, counters and events. */
+/* The family: its operations, services, load and counters. */
 #include <linux/inetdevice.h>
 #include <net/genetlink.h>
 #include "config.h"
 #include "core/policy.h"
 #include "dpr.h"
+#include "event.h"
 #include "genl.h"
+#include "genl_msg.h"
 #include "load.h"
 #include "netns.h"
-#include "peer.h"
 #include "service.h"
 #include "stats.h"
-
-/**
- * dpr_genl_refuse - refuse a request, saying why
- * @info: the request
- * @attr: the attribute at fault, 0 if none is
- * @why: what is wrong; a string that lasts
- * @err: negative errno
- *
- * Return: @err.
- */
-int dpr_genl_refuse(struct genl_info *info, int attr, const char *why, int err)
-{
-	if (info->extack) {
-		info->extack->_msg = why;
-		if (attr && info->attrs[attr])
-			NL_SET_BAD_ATTR(info->extack, info->attrs[attr]);
-	}
-	return err;
-}
-
-/**
- * dpr_genl_need - refuse a request that lacks an attribute
- * @info: the request
- * @attr: the attribute
- * @why: what is missing
- *
- * Return: 0 or -EINVAL.
- */
-int dpr_genl_need(struct genl_info *info, int attr, const char *why)
-{
-	return info->attrs[attr] ? 0 : dpr_genl_refuse(info, 0, why, -EINVAL);
-}
-
-/**
- * dpr_genl_reply - begin an answer
- * @info: the request
- * @header: set to the message's header, for genlmsg_end()
- *
- * Return: the message, NULL if there is no memory.
- */
-struct sk_buff *dpr_genl_reply(struct genl_info *info, void **header)
-{
-	struct sk_buff *msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-
-	if (!msg)
-		return NULL;
-	*header = genlmsg_put_reply(msg, info, &dpr_genl_family, 0,
-				    info->genlhdr->cmd);
-	if (*header)
-		return msg;
-	nlmsg_free(msg);
-	return NULL;
-}
 
 static int dpr_genl_service(struct genl_info *info,
 			    struct dpr_service *service)
 {
-	int err = dpr_genl_need(info, DPR_SERVICE_A_PORT,
-				"a service needs a port");
+	int err = dpr_genl_msg_need(info, DPR_SERVICE_A_PORT,
+				    "a service needs a port");
 
 	if (err)
 		return err;
@@ -77,8 +25,8 @@ static int dpr_genl_service(struct genl_info *info,
 		.port = nla_get_u16(info->attrs[DPR_SERVICE_A_PORT]),
 	};
 	if (!service->port)
-		return dpr_genl_refuse(info, DPR_SERVICE_A_PORT,
-				       "port must be 1 to 65535", -EINVAL);
+		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_PORT,
+					   "port must be 1 to 65535", -EINVAL);
 	if (info->attrs[DPR_SERVICE_A_ADDRESS])
 		service->address =
 			nla_get_in_addr(info->attrs[DPR_SERVICE_A_ADDRESS]);
@@ -87,9 +35,9 @@ static int dpr_genl_service(struct genl_info *info,
 	     ipv4_is_lbcast(service->address) ||
 	     ipv4_is_loopback(service->address) ||
 	     ipv4_is_zeronet(service->address)))
-		return dpr_genl_refuse(info, DPR_SERVICE_A_ADDRESS,
-				       "service address must be unicast",
-				       -EINVAL);
+		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_ADDRESS,
+					   "service address must be unicast",
+					   -EINVAL);
 	return 0;
 }
 
@@ -108,17 +56,17 @@ static int dpr_genl_service_add(struct sk_buff *skb, struct genl_info *info)
 	mutex_unlock(&dn->lock);
 	switch (err) {
 	case 0:
-		dpr_genl_tell(dn, DPR_EVENT_CONFIG);
+		dpr_event_notify(dn, DPR_EVENT_CONFIG);
 		return 0;
 	case -EDESTADDRREQ:
-		return dpr_genl_refuse(info, 0,
-				       "set this host's address first", err);
+		return dpr_genl_msg_refuse(info, 0,
+					   "set this host's address first", err);
 	case -EEXIST:
-		return dpr_genl_refuse(info, DPR_SERVICE_A_PORT,
-				       "the service is there already", err);
+		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_PORT,
+					   "the service is there already", err);
 	case -ENOSPC:
-		return dpr_genl_refuse(info, 0, "no more than 256 services",
-				       err);
+		return dpr_genl_msg_refuse(info, 0, "no more than 256 services",
+					   err);
 	default:
 		return err;
 	}
@@ -136,10 +84,10 @@ static int dpr_genl_service_del(struct sk_buff *skb, struct genl_info *info)
 	err = dpr_service_del(dn, &service);
 	mutex_unlock(&dn->lock);
 	if (err == -ENOENT)
-		return dpr_genl_refuse(info, DPR_SERVICE_A_PORT,
-				       "no such service", err);
+		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_PORT,
+					   "no such service", err);
 	if (!err)
-		dpr_genl_tell(dn, DPR_EVENT_CONFIG);
+		dpr_event_notify(dn, DPR_EVENT_CONFIG);
 	return err;
 }
 
@@ -201,7 +149,7 @@ static int dpr_genl_load_get(struct sk_buff *skb, struct genl_info *info)
 	load = dpr_policy_load(metric,
 			       rcu_dereference(dn->config)->metric_weight);
 	rcu_read_unlock();
-	msg = dpr_genl_reply(info, &header);
+	msg = dpr_genl_msg_reply(info, &header);
 	if (!msg)
 		return -ENOMEM;
 	if (nla_put_u32(msg, DPR_LOAD_A_CONNECTIONS,
@@ -237,7 +185,7 @@ static int dpr_genl_stats_get(struct sk_buff *skb, struct genl_info *info)
 	void *header;
 	u32 stat;
 
-	msg = dpr_genl_reply(info, &header);
+	msg = dpr_genl_msg_reply(info, &header);
 	if (!msg)
 		return -ENOMEM;
 	for (stat = DPR_STAT_UNSPEC + 1; stat < DPR_STAT_PAD; stat++) {
@@ -249,52 +197,6 @@ static int dpr_genl_stats_get(struct sk_buff *skb, struct genl_info *info)
 	}
 	genlmsg_end(msg, header);
 	return genlmsg_reply(msg, info);
-}
-
-static void dpr_genl_send_event(struct dpr_net *dn, enum dpr_event event,
-				const struct dpr_peer *peer)
-{
-	struct sk_buff *msg;
-	void *header;
-
-	if (!genl_has_listeners(&dpr_genl_family, dn->net, 0))
-		return;
-	msg = genlmsg_new(NLMSG_GOODSIZE, GFP_ATOMIC);
-	if (!msg)
-		return;
-	header = genlmsg_put(msg, 0, 0, &dpr_genl_family, 0, DPR_CMD_EVENT);
-	if (!header || nla_put_u32(msg, DPR_EVENT_A_EVENT, event) ||
-	    (peer && nla_put_in_addr(msg, DPR_EVENT_A_PEER, peer->address)) ||
-	    (event == DPR_EVENT_PEER_STATE &&
-	     nla_put_u32(msg, DPR_EVENT_A_STATE, peer->state))) {
-		nlmsg_free(msg);
-		return;
-	}
-	genlmsg_end(msg, header);
-	genlmsg_multicast_netns(&dpr_genl_family, dn->net, msg, 0, 0,
-				GFP_ATOMIC);
-}
-
-/**
- * dpr_genl_tell - tell of an event
- * @dn: the namespace
- * @event: the event, one that is about no peer
- */
-void dpr_genl_tell(struct dpr_net *dn, enum dpr_event event)
-{
-	dpr_genl_send_event(dn, event, NULL);
-}
-
-/**
- * dpr_genl_tell_peer - tell of an event about a peer
- * @dn: the namespace; its lock is held
- * @event: the event
- * @peer: the peer
- */
-void dpr_genl_tell_peer(struct dpr_net *dn, enum dpr_event event,
-			const struct dpr_peer *peer)
-{
-	dpr_genl_send_event(dn, event, peer);
 }
 
 static const struct nla_policy
@@ -362,25 +264,6 @@ static const struct genl_ops dpr_genl_ops[] = {
 	},
 };
 
-static const struct genl_multicast_group dpr_genl_groups[] = {
-	{
-		.name = DPR_GENL_GROUP_EVENTS,
-		.flags = GENL_MCAST_CAP_NET_ADMIN,
-	},
-};
-
-struct genl_family dpr_genl_family __ro_after_init = {
-	.name = DPR_GENL_NAME,
-	.version = DPR_GENL_VERSION,
-	.netnsok = true,
-	.module = THIS_MODULE,
-	.ops = dpr_genl_ops,
-	.n_ops = ARRAY_SIZE(dpr_genl_ops),
-	.resv_start_op = __DPR_CMD_MAX,
-	.mcgrps = dpr_genl_groups,
-	.n_mcgrps = ARRAY_SIZE(dpr_genl_groups),
-};
-
 /**
  * dpr_genl_init - offer the family
  *
@@ -388,6 +271,8 @@ struct genl_family dpr_genl_family __ro_after_init = {
  */
 int __init dpr_genl_init(void)
 {
+	dpr_genl_family.ops = dpr_genl_ops;
+	dpr_genl_family.n_ops = ARRAY_SIZE(dpr_genl_ops);
 	return genl_register_family(&dpr_genl_family);
 }
 

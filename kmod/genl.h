@@ -6,19 +6,8 @@
 #include <net/genetlink.h>
 #include "dpr.h"
 
-struct dpr_net;
-struct dpr_peer;
-
 int dpr_genl_init(void);
 void dpr_genl_exit(void);
-void dpr_genl_tell(struct dpr_net *dn, enum dpr_event event);
-void dpr_genl_tell_peer(struct dpr_net *dn, enum dpr_event event,
-			const struct dpr_peer *peer);
-
-struct sk_buff *dpr_genl_reply(struct genl_info *info, void **header);
-int dpr_genl_refuse(struct genl_info *info, int attr, const char *why,
-		    int err);
-int dpr_genl_need(struct genl_info *info, int attr, const char *why);
 
 int dpr_genl_config_get(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info);
@@ -36,7 +25,6 @@ int dpr_genl_flow_done(struct netlink_callback *cb);
 int dpr_genl_flow_del(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info);
 
-extern struct genl_family dpr_genl_family;
 extern const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1];
 extern const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1];
 extern const struct nla_policy dpr_genl_flow_policy[DPR_FLOW_A_MAX + 1];

@@ -5,7 +5,9 @@
 #include "config.h"
 #include "core/policy.h"
 #include "dpr.h"
+#include "event.h"
 #include "genl.h"
+#include "genl_msg.h"
 #include "netns.h"
 #include "quota.h"
 
@@ -106,16 +108,16 @@ static int dpr_genl_config_parse(struct genl_info *info,
 			continue;
 		value = nla_get_u32(attr);
 		if (value < field->min || value > field->max)
-			return dpr_genl_refuse(info, field->attr, field->why,
-					       -EINVAL);
+			return dpr_genl_msg_refuse(info, field->attr, field->why,
+						   -EINVAL);
 		*dpr_genl_field_of(cfg, field) = value;
 	}
 	for (i = 0; i < DPR_METRICS; i++)
 		any |= cfg->metric_weight[i];
 	if (!any)
-		return dpr_genl_refuse(info, 0,
-				       "one metric's weight must be above 0",
-				       -EINVAL);
+		return dpr_genl_msg_refuse(info, 0,
+					   "one metric's weight must be above 0",
+					   -EINVAL);
 	if (info->attrs[DPR_CONFIG_A_MAX_LOAD])
 		cfg->max_load = nla_get_u64(info->attrs[DPR_CONFIG_A_MAX_LOAD]);
 	if (info->attrs[DPR_CONFIG_A_ADDRESS])
@@ -129,7 +131,7 @@ static int dpr_genl_config_quota(struct dpr_net *dn, struct genl_info *info,
 {
 	const char *why = dpr_quota_refuses(dn, cfg);
 
-	return why ? dpr_genl_refuse(info, 0, why, -EDQUOT) : 0;
+	return why ? dpr_genl_msg_refuse(info, 0, why, -EDQUOT) : 0;
 }
 
 static int dpr_genl_config_address(struct dpr_net *dn, struct genl_info *info,
@@ -141,12 +143,12 @@ static int dpr_genl_config_address(struct dpr_net *dn, struct genl_info *info,
 	case 0:
 		return 0;
 	case -EADDRNOTAVAIL:
-		return dpr_genl_refuse(info, DPR_CONFIG_A_ADDRESS,
-				       "not an address of this host",
-				       -EADDRNOTAVAIL);
+		return dpr_genl_msg_refuse(info, DPR_CONFIG_A_ADDRESS,
+					   "not an address of this host",
+					   -EADDRNOTAVAIL);
 	default:
-		return dpr_genl_refuse(info, DPR_CONFIG_A_ADDRESS,
-				       "the address is a peer's", -EINVAL);
+		return dpr_genl_msg_refuse(info, DPR_CONFIG_A_ADDRESS,
+					   "the address is a peer's", -EINVAL);
 	}
 }
 
@@ -180,7 +182,7 @@ int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info)
 out:
 	mutex_unlock(&dn->lock);
 	if (!err)
-		dpr_genl_tell(dn, DPR_EVENT_CONFIG);
+		dpr_event_notify(dn, DPR_EVENT_CONFIG);
 	return err;
 }
 
@@ -211,7 +213,7 @@ int dpr_genl_config_get(struct sk_buff *skb, struct genl_info *info)
 	void *header;
 	int err;
 
-	msg = dpr_genl_reply(info, &header);
+	msg = dpr_genl_msg_reply(info, &header);
 	if (!msg)
 		return -ENOMEM;
 	rcu_read_lock();

@@ -10,6 +10,7 @@
 #include "expire.h"
 #include "flow.h"
 #include "genl.h"
+#include "genl_msg.h"
 #include "members.h"
 #include "netns.h"
 #include "peer.h"
@@ -220,14 +221,14 @@ int dpr_genl_flow_del(struct sk_buff *skb, struct genl_info *info)
 
 	for (attr = DPR_FLOW_A_CLIENT; attr <= DPR_FLOW_A_PORT; attr++)
 		if (!info->attrs[attr])
-			return dpr_genl_refuse(info, 0,
-					       "a flow is named by client, client port, address and port",
-					       -EINVAL);
+			return dpr_genl_msg_refuse(info, 0,
+						   "a flow is named by client, client port, address and port",
+						   -EINVAL);
 	for (; attr <= DPR_FLOW_A_MAX; attr++)
 		if (info->attrs[attr])
-			return dpr_genl_refuse(info, attr,
-					       "attribute not of this command",
-					       -EINVAL);
+			return dpr_genl_msg_refuse(info, attr,
+						   "attribute not of this command",
+						   -EINVAL);
 	dpr_genl_flow_key(info->attrs, &key);
 	local_bh_disable();
 	rcu_read_lock();
@@ -236,7 +237,7 @@ int dpr_genl_flow_del(struct sk_buff *skb, struct genl_info *info)
 	rcu_read_unlock();
 	local_bh_enable();
 	if (!killed)
-		return dpr_genl_refuse(info, 0, "no such flow", -ENOENT);
+		return dpr_genl_msg_refuse(info, 0, "no such flow", -ENOENT);
 	dpr_stats_inc(dn, DPR_STAT_FLOWS_DELETED);
 	return 0;
 }
@@ -256,9 +257,9 @@ int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info)
 	void *header;
 
 	if (!budget || budget > DPR_MAX_EXPIRE_BUDGET)
-		return dpr_genl_refuse(info, DPR_EXPIRE_A_BUDGET,
-				       "budget must be 1 to 65536", -EINVAL);
-	msg = dpr_genl_reply(info, &header);
+		return dpr_genl_msg_refuse(info, DPR_EXPIRE_A_BUDGET,
+					   "budget must be 1 to 65536", -EINVAL);
+	msg = dpr_genl_msg_reply(info, &header);
 	if (!msg)
 		return -ENOMEM;
 	dpr_expire_step(dn, budget, &result);

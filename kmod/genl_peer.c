@@ -10,6 +10,7 @@
 #include "core/policy.h"
 #include "dpr.h"
 #include "genl.h"
+#include "genl_msg.h"
 #include "netns.h"
 #include "peer.h"
 
@@ -85,8 +86,8 @@ struct dpr_genl_peers {
 
 static int dpr_genl_peer_address(struct genl_info *info, __be32 *address)
 {
-	int err = dpr_genl_need(info, DPR_PEER_A_ADDRESS,
-				"a peer needs an address");
+	int err = dpr_genl_msg_need(info, DPR_PEER_A_ADDRESS,
+				    "a peer needs an address");
 
 	if (!err)
 		*address = nla_get_in_addr(info->attrs[DPR_PEER_A_ADDRESS]);
@@ -101,9 +102,9 @@ static int dpr_genl_peer_only(struct genl_info *info, unsigned long allowed)
 	BUILD_BUG_ON(DPR_PEER_A_MAX >= BITS_PER_LONG);
 	for (attr = 1; attr <= DPR_PEER_A_MAX; attr++)
 		if (info->attrs[attr] && !(allowed & BIT(attr)))
-			return dpr_genl_refuse(info, attr,
-					       "attribute not of this command",
-					       -EINVAL);
+			return dpr_genl_msg_refuse(info, attr,
+						   "attribute not of this command",
+						   -EINVAL);
 	return 0;
 }
 
@@ -121,13 +122,13 @@ static int dpr_genl_peer_parse_metrics(struct genl_info *info,
 		given++;
 	}
 	if (given && given < DPR_METRICS)
-		return dpr_genl_refuse(info, 0,
-				       "give all four metrics or none",
-				       -EINVAL);
+		return dpr_genl_msg_refuse(info, 0,
+					   "give all four metrics or none",
+					   -EINVAL);
 	if (update->metric[DPR_METRIC_CPU] > DPR_MAX_CPU)
-		return dpr_genl_refuse(info, DPR_PEER_A_CPU,
-				       "CPU must be 0 to 1000 thousandths",
-				       -EINVAL);
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_CPU,
+					   "CPU must be 0 to 1000 thousandths",
+					   -EINVAL);
 	update->has_metric = given;
 	return 0;
 }
@@ -155,16 +156,16 @@ static int dpr_genl_peer_parse(struct genl_info *info,
 		update->has_state = true;
 		update->state = nla_get_u32(attrs[DPR_PEER_A_STATE]);
 		if (update->state > DPR_STATE_MAX)
-			return dpr_genl_refuse(info, DPR_PEER_A_STATE,
-					       "unknown state", -EINVAL);
+			return dpr_genl_msg_refuse(info, DPR_PEER_A_STATE,
+						   "unknown state", -EINVAL);
 	}
 	if (attrs[DPR_PEER_A_WEIGHT]) {
 		update->has_weight = true;
 		update->weight = nla_get_u32(attrs[DPR_PEER_A_WEIGHT]);
 		if (!update->weight || update->weight > DPR_MAX_WEIGHT)
-			return dpr_genl_refuse(info, DPR_PEER_A_WEIGHT,
-					       "weight must be 1 to 65535",
-					       -EINVAL);
+			return dpr_genl_msg_refuse(info, DPR_PEER_A_WEIGHT,
+						   "weight must be 1 to 65535",
+						   -EINVAL);
 	}
 	return 0;
 }
@@ -175,18 +176,18 @@ static int dpr_genl_peer_check(struct dpr_net *dn, struct genl_info *info,
 {
 	switch (inet_addr_type(dn->net, address)) {
 	case RTN_LOCAL:
-		return dpr_genl_refuse(info, DPR_PEER_A_ADDRESS,
-				       "the address is this host's own",
-				       -EINVAL);
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_ADDRESS,
+					   "the address is this host's own",
+					   -EINVAL);
 	case RTN_BROADCAST:
 	case RTN_MULTICAST:
-		return dpr_genl_refuse(info, DPR_PEER_A_ADDRESS,
-				       "the address is not unicast", -EINVAL);
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_ADDRESS,
+					   "the address is not unicast", -EINVAL);
 	}
 	if (ipv4_is_zeronet(address) || ipv4_is_loopback(address) ||
 	    ipv4_is_lbcast(address))
-		return dpr_genl_refuse(info, DPR_PEER_A_ADDRESS,
-				       "the address is not unicast", -EINVAL);
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_ADDRESS,
+					   "the address is not unicast", -EINVAL);
 	return 0;
 }
 
@@ -210,15 +211,15 @@ int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info)
 		err = dpr_peer_set(dn, &update);
 	mutex_unlock(&dn->lock);
 	if (err == -ENOSPC)
-		return dpr_genl_refuse(info, 0, "no more than 16384 peers",
-				       err);
+		return dpr_genl_msg_refuse(info, 0, "no more than 16384 peers",
+					   err);
 	return err;
 }
 
 static int dpr_genl_peer_unknown(struct genl_info *info)
 {
-	return dpr_genl_refuse(info, DPR_PEER_A_ADDRESS, "no such peer",
-			       -ENOENT);
+	return dpr_genl_msg_refuse(info, DPR_PEER_A_ADDRESS, "no such peer",
+				   -ENOENT);
 }
 
 /**
@@ -335,7 +336,7 @@ int dpr_genl_peer_get(struct sk_buff *skb, struct genl_info *info)
 	mutex_unlock(&dn->lock);
 	if (!peer)
 		return dpr_genl_peer_unknown(info);
-	msg = dpr_genl_reply(info, &header);
+	msg = dpr_genl_msg_reply(info, &header);
 	if (!msg)
 		return -ENOMEM;
 	err = dpr_genl_peer_put(msg, &row);

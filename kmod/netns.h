@@ -88,7 +88,7 @@ struct dpr_ended {
  * @ended: connections whose sockets may be gone
  * @owners: open questions to peers, under RCU; NULL before the first
  *	configuration that asks them, then it stays
- * @full_told: jiffies of the last event of a full table
+ * @full_notified: jiffies of the last event of a full table
  * @deferred: SYNs held until their listener is prepared
  * @prepare: prepares listeners
  */
@@ -125,7 +125,7 @@ struct dpr_net {
 	struct delayed_work sweep;
 	struct dpr_ended ended;
 	struct dpr_owner_table __rcu *owners;
-	unsigned long full_told;
+	unsigned long full_notified;
 
 	struct sk_buff_head deferred;
 	struct work_struct prepare;

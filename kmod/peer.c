@@ -5,7 +5,7 @@
 #include "config.h"
 #include "core/policy.h"
 #include "dpr.h"
-#include "genl.h"
+#include "event.h"
 #include "members.h"
 #include "netns.h"
 #include "peer.h"
@@ -238,7 +238,8 @@ static void dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 		peer->weight = update->weight;
 	if (update->has_state && peer->state != update->state) {
 		peer->state = update->state;
-		dpr_genl_tell_peer(dn, DPR_EVENT_PEER_STATE, peer);
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_STATE, peer->address,
+				      peer->state);
 	}
 	if (update->has_metric) {
 		memcpy(peer->metric, update->metric, sizeof(peer->metric));
@@ -284,7 +285,8 @@ int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update)
 	}
 	dpr_peer_apply(dn, peer, update);
 	if (added) {
-		dpr_genl_tell_peer(dn, DPR_EVENT_PEER_ADDED, peer);
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_ADDED, peer->address,
+				      peer->state);
 		dpr_members_update(dn);
 	}
 	return 0;
@@ -309,14 +311,16 @@ int dpr_peer_del(struct dpr_net *dn, __be32 address, bool dead)
 		err = dpr_peer_unlist(dn, peer);
 		if (err)
 			return err;
-		dpr_genl_tell_peer(dn, DPR_EVENT_PEER_GONE, peer);
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_GONE, peer->address,
+				      peer->state);
 		dpr_members_update(dn);
 	}
 	if (dead) {
 		WRITE_ONCE(peer->dead, true);
 		hlist_del_rcu(&peer->node);
 		dn->peer_count--;
-		dpr_genl_tell_peer(dn, DPR_EVENT_PEER_DEAD, peer);
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_DEAD, peer->address,
+				      peer->state);
 		dpr_peer_put(peer);
 	}
 	return 0;
@@ -416,6 +420,7 @@ void dpr_peer_tell_stale(struct dpr_net *dn)
 					    cfg->report_max_age_jiffies))
 			continue;
 		peer->stale_told = true;
-		dpr_genl_tell_peer(dn, DPR_EVENT_PEER_STALE, peer);
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_STALE, peer->address,
+				      peer->state);
 	}
 }

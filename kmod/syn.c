@@ -10,8 +10,8 @@
 #include "core/policy.h"
 #include "decide.h"
 #include "dpr.h"
+#include "event.h"
 #include "flow.h"
-#include "genl.h"
 #include "liveness.h"
 #include "members.h"
 #include "netns.h"
@@ -85,17 +85,6 @@ static struct dpr_syn_ends dpr_syn_ends(struct dpr_net *dn,
 	return ends;
 }
 
-/* A full table is told of, but not more than once a second. */
-static void dpr_syn_tell_full(struct dpr_net *dn)
-{
-	unsigned long told = READ_ONCE(dn->full_told);
-
-	if (told && time_before(jiffies, told + HZ))
-		return;
-	if (cmpxchg(&dn->full_told, told, jiffies | 1) == told)
-		dpr_genl_tell(dn, DPR_EVENT_TABLE_FULL);
-}
-
 /*
  * Would the stack take the packet? It refuses sources that no client can have
  * and, with rp_filter, asks for the route back, which the peer cannot do in
@@ -136,7 +125,7 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (IS_ERR(flow)) {
 		if (PTR_ERR(flow) == -ENOSPC) {
 			dpr_stats_inc(dn, DPR_STAT_SERVED_TABLE_FULL);
-			dpr_syn_tell_full(dn);
+			dpr_event_notify_full(dn);
 		} else {
 			dpr_stats_inc(dn, DPR_STAT_SERVED_NO_MEMORY);
 		}
