@@ -5,11 +5,13 @@
 #include "config.h"
 #include "core/policy.h"
 #include "dpr.h"
+#include "hook.h"
 #include "load.h"
 #include "members.h"
 #include "netns.h"
 #include "owner.h"
 #include "peer.h"
+#include "service.h"
 
 static const struct dpr_config dpr_config_defaults = {
 	.metric_weight[DPR_METRIC_CONNECTIONS] = 1,
@@ -157,5 +159,30 @@ int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg)
 	dpr_load_changed(dn);
 	dpr_peer_reweigh(dn);
 	dpr_members_update(dn);
+	return 0;
+}
+
+/**
+ * dpr_config_add_service - add a service and start looking at its packets
+ * @dn: the namespace; its lock is held
+ * @service: the service; its port is not 0
+ *
+ * Return: 0, -EEXIST, -ENOSPC beyond DPR_MAX_SERVICES, -ENOMEM, or what
+ * registering the hooks returned. On error nothing changed.
+ */
+int dpr_config_add_service(struct dpr_net *dn,
+			   const struct dpr_service *service)
+{
+	struct dpr_services *new = dpr_service_prepare(dn, service);
+	int err;
+
+	if (IS_ERR(new))
+		return PTR_ERR(new);
+	err = dpr_hook_start(dn);
+	if (err) {
+		kfree(new);
+		return err;
+	}
+	dpr_service_commit(dn, new, service->port);
 	return 0;
 }

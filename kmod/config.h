@@ -8,6 +8,7 @@
 #include "dpr.h"
 
 struct dpr_net;
+struct dpr_service;
 
 /**
  * struct dpr_config - what the namespace is configured to do
@@ -68,5 +69,7 @@ void dpr_config_teardown(struct dpr_net *dn);
 struct dpr_config *dpr_config_copy(struct dpr_net *dn);
 int dpr_config_check_address(struct dpr_net *dn, __be32 address);
 int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg);
+int dpr_config_add_service(struct dpr_net *dn,
+			   const struct dpr_service *service);
 
 #endif /* _DPR_CONFIG_H */

@@ -52,7 +52,7 @@ static int dpr_genl_service_add(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	mutex_lock(&dn->lock);
 	cfg = rcu_dereference_protected(dn->config, lockdep_is_held(&dn->lock));
-	err = cfg->address ? dpr_service_add(dn, &service) : -EDESTADDRREQ;
+	err = cfg->address ? dpr_config_add_service(dn, &service) : -EDESTADDRREQ;
 	mutex_unlock(&dn->lock);
 	switch (err) {
 	case 0:

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "core/parse.h"
 #include "dpr.h"
+#include "event.h"
 #include "expire.h"
 #include "flow.h"
 #include "genl.h"
@@ -252,9 +253,11 @@ int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info)
 	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	struct nlattr *attr = info->attrs[DPR_EXPIRE_A_BUDGET];
 	u32 budget = attr ? nla_get_u32(attr) : DPR_GENL_BUDGET;
+	const struct dpr_peer *peer;
 	struct dpr_expired result;
 	struct sk_buff *msg;
 	void *header;
+	u32 at = 0;
 
 	if (!budget || budget > DPR_MAX_EXPIRE_BUDGET)
 		return dpr_genl_msg_refuse(info, DPR_EXPIRE_A_BUDGET,
@@ -264,7 +267,9 @@ int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info)
 		return -ENOMEM;
 	dpr_expire_step(dn, budget, &result);
 	mutex_lock(&dn->lock);
-	dpr_peer_tell_stale(dn);
+	while ((peer = dpr_peer_next_stale(dn, &at)))
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_STALE, peer->address,
+				      0);
 	dpr_members_age(dn);
 	mutex_unlock(&dn->lock);
 	if (nla_put_u32(msg, DPR_EXPIRE_A_SCANNED, result.scanned) ||

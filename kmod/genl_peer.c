@@ -9,8 +9,10 @@
 #include "config.h"
 #include "core/policy.h"
 #include "dpr.h"
+#include "event.h"
 #include "genl.h"
 #include "genl_msg.h"
+#include "members.h"
 #include "netns.h"
 #include "peer.h"
 
@@ -191,6 +193,25 @@ static int dpr_genl_peer_check(struct dpr_net *dn, struct genl_info *info,
 	return 0;
 }
 
+/*
+ * Announces what changed, of enum dpr_peer_change; the sets of hosts follow.
+ * Under dpr_net.lock.
+ */
+static void dpr_genl_peer_changed(struct dpr_net *dn, int changed,
+				  __be32 address, enum dpr_state state)
+{
+	if (changed & DPR_PEER_NEW_STATE)
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_STATE, address, state);
+	if (changed & DPR_PEER_LISTED)
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_ADDED, address, 0);
+	if (changed & DPR_PEER_UNLISTED)
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_GONE, address, 0);
+	if (changed & (DPR_PEER_LISTED | DPR_PEER_UNLISTED))
+		dpr_members_update(dn);
+	if (changed & DPR_PEER_DEAD)
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_DEAD, address, 0);
+}
+
 /**
  * dpr_genl_peer_set - DPR_CMD_PEER_SET
  * @skb: the request
@@ -209,11 +230,13 @@ int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info)
 	err = dpr_genl_peer_check(dn, info, update.address);
 	if (!err)
 		err = dpr_peer_set(dn, &update);
+	if (err > 0)
+		dpr_genl_peer_changed(dn, err, update.address, update.state);
 	mutex_unlock(&dn->lock);
 	if (err == -ENOSPC)
 		return dpr_genl_msg_refuse(info, 0, "no more than 16384 peers",
 					   err);
-	return err;
+	return min(err, 0);
 }
 
 static int dpr_genl_peer_unknown(struct genl_info *info)
@@ -241,8 +264,10 @@ int dpr_genl_peer_del(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	mutex_lock(&dn->lock);
 	err = dpr_peer_del(dn, address, info->attrs[DPR_PEER_A_DEAD]);
+	if (err > 0)
+		dpr_genl_peer_changed(dn, err, address, 0);
 	mutex_unlock(&dn->lock);
-	return err == -ENOENT ? dpr_genl_peer_unknown(info) : err;
+	return err == -ENOENT ? dpr_genl_peer_unknown(info) : min(err, 0);
 }
 
 /* Under dpr_net.lock. */

@@ -5,8 +5,6 @@
 #include "config.h"
 #include "core/policy.h"
 #include "dpr.h"
-#include "event.h"
-#include "members.h"
 #include "netns.h"
 #include "peer.h"
 #include "route.h"
@@ -231,24 +229,27 @@ static void dpr_peer_move(struct dpr_net *dn, struct dpr_peer *peer)
 	spin_unlock_bh(&dn->order_lock);
 }
 
-static void dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
-			   const struct dpr_peer_update *update)
+/* Returns what changed: DPR_PEER_NEW_STATE or nothing. */
+static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
+			  const struct dpr_peer_update *update)
 {
+	int changed = 0;
+
 	if (update->has_weight)
 		peer->weight = update->weight;
 	if (update->has_state && peer->state != update->state) {
 		peer->state = update->state;
-		dpr_event_notify_peer(dn, DPR_EVENT_PEER_STATE, peer->address,
-				      peer->state);
+		changed = DPR_PEER_NEW_STATE;
 	}
 	if (update->has_metric) {
 		memcpy(peer->metric, update->metric, sizeof(peer->metric));
 		peer->live_reported = atomic_read(&peer->live);
 		peer->reported_at = jiffies;
 		peer->reported = true;
-		peer->stale_told = false;
+		peer->stale_noted = false;
 	}
 	dpr_peer_move(dn, peer);
+	return changed;
 }
 
 /**
@@ -256,13 +257,13 @@ static void dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
  * @dn: the namespace; its lock is held
  * @update: the change
  *
- * Return: 0, -ENOSPC beyond DPR_MAX_PEERS, -ENOMEM. On error nothing changed.
+ * Return: what changed, of enum dpr_peer_change, for the caller to announce;
+ * -ENOSPC beyond DPR_MAX_PEERS, -ENOMEM. On error nothing changed.
  */
 int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update)
 {
 	struct dpr_peer *peer = dpr_peer_find(dn, update->address);
-	bool added = false;
-	int err;
+	int err, changed = 0;
 
 	if (!peer) {
 		peer = dpr_peer_new(dn, update->address);
@@ -276,20 +277,14 @@ int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update)
 		hlist_add_head_rcu(&peer->node,
 				   dpr_peer_bucket(dn, peer->address));
 		dn->peer_count++;
-		added = true;
+		changed = DPR_PEER_LISTED;
 	} else if (!peer->listed) {
 		err = dpr_peer_list(dn, peer);
 		if (err)
 			return err;
-		added = true;
+		changed = DPR_PEER_LISTED;
 	}
-	dpr_peer_apply(dn, peer, update);
-	if (added) {
-		dpr_event_notify_peer(dn, DPR_EVENT_PEER_ADDED, peer->address,
-				      peer->state);
-		dpr_members_update(dn);
-	}
-	return 0;
+	return changed | dpr_peer_apply(dn, peer, update);
 }
 
 /**
@@ -298,12 +293,13 @@ int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update)
  * @address: which
  * @dead: it is dead: forget it; clean-up ends its flows
  *
- * Return: 0, -ENOENT if unknown, -ENOMEM. On error nothing changed.
+ * Return: what changed, of enum dpr_peer_change, for the caller to announce;
+ * -ENOENT if unknown, -ENOMEM. On error nothing changed.
  */
 int dpr_peer_del(struct dpr_net *dn, __be32 address, bool dead)
 {
 	struct dpr_peer *peer = dpr_peer_find(dn, address);
-	int err;
+	int err, changed = 0;
 
 	if (!peer)
 		return -ENOENT;
@@ -311,19 +307,16 @@ int dpr_peer_del(struct dpr_net *dn, __be32 address, bool dead)
 		err = dpr_peer_unlist(dn, peer);
 		if (err)
 			return err;
-		dpr_event_notify_peer(dn, DPR_EVENT_PEER_GONE, peer->address,
-				      peer->state);
-		dpr_members_update(dn);
+		changed = DPR_PEER_UNLISTED;
 	}
 	if (dead) {
 		WRITE_ONCE(peer->dead, true);
 		hlist_del_rcu(&peer->node);
 		dn->peer_count--;
-		dpr_event_notify_peer(dn, DPR_EVENT_PEER_DEAD, peer->address,
-				      peer->state);
 		dpr_peer_put(peer);
+		changed |= DPR_PEER_DEAD;
 	}
-	return 0;
+	return changed;
 }
 
 /**
@@ -402,25 +395,29 @@ void dpr_peer_close_stale(struct dpr_net *dn,
 }
 
 /**
- * dpr_peer_tell_stale - tell of peers whose report has become too old
+ * dpr_peer_next_stale - the next listed peer whose report has become too old
  * @dn: the namespace; its lock is held
+ * @at: where to look from on, at first 0; set to where to go on
+ *
+ * Notes that it was found: until its next report it is not found again.
+ *
+ * Return: the peer, NULL if there is none left.
  */
-void dpr_peer_tell_stale(struct dpr_net *dn)
+const struct dpr_peer *dpr_peer_next_stale(struct dpr_net *dn, u32 *at)
 {
 	const struct dpr_config *cfg =
 		rcu_dereference_protected(dn->config, dpr_peer_locked(dn));
 	struct dpr_table *table = dpr_peer_table(dn);
-	u32 i;
 
-	for (i = 0; table && i < table->order.n; i++) {
-		struct dpr_peer *peer = table->peer[i];
+	while (table && *at < table->order.n) {
+		struct dpr_peer *peer = table->peer[(*at)++];
 
-		if (!peer->reported || peer->stale_told ||
+		if (!peer->reported || peer->stale_noted ||
 		    time_before_eq(jiffies, peer->reported_at +
 					    cfg->report_max_age_jiffies))
 			continue;
-		peer->stale_told = true;
-		dpr_event_notify_peer(dn, DPR_EVENT_PEER_STALE, peer->address,
-				      peer->state);
+		peer->stale_noted = true;
+		return peer;
 	}
+	return NULL;
 }

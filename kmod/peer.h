@@ -29,7 +29,7 @@ struct dpr_route;
  * @dead: declared dead: its flows end
  * @slot: where in the load table; under dpr_net.order_lock
  * @listed: in the load table; under dpr_net.lock, as what follows
- * @stale_told: the event that its report is too old was sent
+ * @stale_noted: dpr_peer_next_stale() has found that its report is too old
  * @reported: a report came
  * @reported_at: jiffies when the last one came
  * @live_reported: @live then
@@ -48,7 +48,7 @@ struct dpr_peer {
 	atomic64_t redirects;
 	bool dead;
 	bool listed;
-	bool stale_told;
+	bool stale_noted;
 	bool reported;
 	unsigned long reported_at;
 	s32 live_reported;
@@ -95,6 +95,22 @@ struct dpr_peer_update {
 	u32 weight;
 };
 
+/**
+ * enum dpr_peer_change - what a change of a peer amounts to: bits
+ * @DPR_PEER_LISTED: it became known, or came back to the load table
+ * @DPR_PEER_UNLISTED: it left the load table
+ * @DPR_PEER_NEW_STATE: its state is another one
+ * @DPR_PEER_DEAD: it was declared dead, and is forgotten
+ *
+ * After the first two the sets of hosts must follow: dpr_members_update().
+ */
+enum dpr_peer_change {
+	DPR_PEER_LISTED = BIT(0),
+	DPR_PEER_UNLISTED = BIT(1),
+	DPR_PEER_NEW_STATE = BIT(2),
+	DPR_PEER_DEAD = BIT(3),
+};
+
 int dpr_peer_setup(struct dpr_net *dn);
 void dpr_peer_teardown(struct dpr_net *dn);
 struct dpr_peer *dpr_peer_find(struct dpr_net *dn, __be32 address);
@@ -105,7 +121,7 @@ void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct dpr_peer *peer);
 void dpr_peer_close_stale(struct dpr_net *dn,
 			  const struct dpr_policy_args *args);
-void dpr_peer_tell_stale(struct dpr_net *dn);
+const struct dpr_peer *dpr_peer_next_stale(struct dpr_net *dn, u32 *at);
 void dpr_peer_put(struct dpr_peer *peer);
 
 /**

@@ -9,7 +9,6 @@
 #include "compat.h"
 #include "core/parse.h"
 #include "dpr.h"
-#include "hook.h"
 #include "netns.h"
 #include "service.h"
 
@@ -34,18 +33,20 @@ static void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new)
 }
 
 /**
- * dpr_service_add - add a service and start looking at its packets
+ * dpr_service_prepare - make the services with a further one
  * @dn: the namespace; its lock is held
  * @service: the service; its port is not 0
  *
- * Return: 0, -EEXIST, -ENOSPC beyond DPR_MAX_SERVICES, -ENOMEM, or what
- * registering the hooks returned.
+ * Nobody sees them yet. From now on the hooks may be registered.
+ *
+ * Return: the services, for dpr_service_commit() or kfree(); ERR_PTR(-EEXIST),
+ * ERR_PTR(-ENOSPC) beyond DPR_MAX_SERVICES, ERR_PTR(-ENOMEM).
  */
-int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service)
+struct dpr_services *dpr_service_prepare(struct dpr_net *dn,
+					 const struct dpr_service *service)
 {
 	struct dpr_services *old, *new;
 	u32 n, i, at = 0;
-	int err;
 
 	old = rcu_dereference_protected(dn->services,
 					lockdep_is_held(&dn->lock));
@@ -54,16 +55,16 @@ int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service)
 		int order = dpr_service_compare(&old->service[i], service);
 
 		if (!order)
-			return -EEXIST;
+			return ERR_PTR(-EEXIST);
 		if (order < 0)
 			at = i + 1;
 	}
 	if (n >= DPR_MAX_SERVICES)
-		return -ENOSPC;
+		return ERR_PTR(-ENOSPC);
 	new = kzalloc(struct_size(new, service, n + 1),
 		      GFP_KERNEL_ACCOUNT);
 	if (!new)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	new->n = n + 1;
 	if (old) {
 		memcpy(new->service, old->service, at * sizeof(*service));
@@ -75,14 +76,23 @@ int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service)
 	if (!dn->ports)
 		dn->ports = kvcalloc(BITS_TO_LONGS(U16_MAX + 1),
 				     sizeof(long), GFP_KERNEL_ACCOUNT);
-	err = dn->ports ? dpr_hook_start(dn) : -ENOMEM;
-	if (err) {
+	if (!dn->ports) {
 		kfree(new);
-		return err;
+		return ERR_PTR(-ENOMEM);
 	}
-	set_bit(service->port, dn->ports);
+	return new;
+}
+
+/**
+ * dpr_service_commit - publish the services with a further one
+ * @dn: the namespace, hooked; its lock is held
+ * @new: the services with it
+ * @port: its port, host byte order
+ */
+void dpr_service_commit(struct dpr_net *dn, struct dpr_services *new, u16 port)
+{
+	set_bit(port, dn->ports);
 	dpr_service_publish(dn, new);
-	return 0;
 }
 
 /**

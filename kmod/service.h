@@ -36,7 +36,9 @@ struct dpr_services {
 	struct dpr_service service[] __counted_by(n);
 };
 
-int dpr_service_add(struct dpr_net *dn, const struct dpr_service *service);
+struct dpr_services *dpr_service_prepare(struct dpr_net *dn,
+					 const struct dpr_service *service);
+void dpr_service_commit(struct dpr_net *dn, struct dpr_services *new, u16 port);
 int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service);
 struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
 				      u16 port);
