@@ -7,11 +7,11 @@
 #include <net/route.h>
 #include "core/parse.h"
 #include "dpr.h"
-#include "hook.h"
 #include "icmp.h"
 #include "netns.h"
 #include "peer.h"
 #include "stats.h"
+#include "steer.h"
 #include "tunnel.h"
 
 /**
@@ -69,7 +69,7 @@ static bool dpr_icmp_plausible(struct dpr_net *dn, const struct dpr_config *cfg,
 		.client_port = inner->ports[0],
 		.port = inner->ports[1],
 	};
-	peer = dpr_hook_peer(dn, cfg, skb, &key);
+	peer = dpr_steer_peer(dn, cfg, skb, &key);
 	return peer && peer->address == to;
 }
 
@@ -126,7 +126,7 @@ unsigned int dpr_icmp(struct dpr_net *dn, const struct dpr_config *cfg,
 	}
 	if (!dpr_icmp_about(skb, 0, IPPROTO_TCP, &key))
 		return NF_ACCEPT;
-	peer = dpr_hook_peer(dn, cfg, skb, &key);
+	peer = dpr_steer_peer(dn, cfg, skb, &key);
 	if (!peer)
 		return NF_ACCEPT;
 	dpr_stats_inc(dn, DPR_STAT_TX_ICMP);
