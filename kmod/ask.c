@@ -3,11 +3,11 @@
 #include "ask.h"
 #include "config.h"
 #include "dpr.h"
+#include "fwd.h"
 #include "netns.h"
 #include "owner_msg.h"
 #include "peer.h"
 #include "stats.h"
-#include "tunnel.h"
 
 /**
  * dpr_ask_send - send a message to a peer
@@ -40,6 +40,6 @@ bool dpr_ask_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		return false;
 	skb->dev = dev;
 	dpr_stats_inc(dn, DPR_STAT_TX_OWNER_MESSAGES);
-	dpr_tunnel_send(dn, cfg, skb, peer);
+	dpr_fwd_send(dn, cfg, skb, peer);
 	return true;
 }

@@ -7,12 +7,12 @@
 #include <net/route.h>
 #include "core/parse.h"
 #include "dpr.h"
+#include "fwd.h"
 #include "icmp.h"
 #include "netns.h"
 #include "peer.h"
 #include "stats.h"
 #include "steer.h"
-#include "tunnel.h"
 
 /**
  * dpr_icmp_about - which connection is an ICMP error about
@@ -130,6 +130,6 @@ unsigned int dpr_icmp(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!peer)
 		return NF_ACCEPT;
 	dpr_stats_inc(dn, DPR_STAT_TX_ICMP);
-	dpr_tunnel_send(dn, cfg, skb, peer);
+	dpr_fwd_send(dn, cfg, skb, peer);
 	return NF_STOLEN;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The MSS that we offer to a client whose packets come through a tunnel:
- * smaller by the outer header, so that its full-sized segments fit.
+ * smaller by what forwarding adds, so that its full-sized segments fit.
  */
 #include <linux/inetdevice.h>
 #include <linux/tcp.h>
@@ -11,6 +11,7 @@
 #include "core/parse.h"
 #include "dpr.h"
 #include "ended.h"
+#include "fwd_ipip.h"
 #include "mss.h"
 #include "netns.h"
 #include "peer.h"
@@ -22,6 +23,7 @@
 
 static void dpr_mss_lower(struct dpr_net *dn, struct sk_buff *skb)
 {
+	const unsigned int overhead = DPR_FWD_IPIP_OVERHEAD;
 	struct tcphdr *th = tcp_hdr(skb);
 	unsigned int offset = dpr_parse_mss(th);
 	u8 *opt = (u8 *)th + offset;
@@ -30,9 +32,9 @@ static void dpr_mss_lower(struct dpr_net *dn, struct sk_buff *skb)
 	if (!offset)
 		return;
 	old = get_unaligned_be16(opt);
-	if (old < DPR_MSS_MIN + sizeof(struct iphdr))
+	if (old < DPR_MSS_MIN + overhead)
 		return;
-	new = old - sizeof(struct iphdr);
+	new = old - overhead;
 	/* An option at an odd offset has its bytes swapped in the checksum. */
 	if (offset & 1)
 		inet_proto_csum_replace2(&th->check, skb, htons(swab16(old)),

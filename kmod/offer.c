@@ -8,6 +8,8 @@
 #include "decide.h"
 #include "dpr.h"
 #include "flow.h"
+#include "fwd.h"
+#include "fwd_ipip.h"
 #include "inner.h"
 #include "netns.h"
 #include "offer.h"
@@ -16,7 +18,6 @@
 #include "service.h"
 #include "socket.h"
 #include "stats.h"
-#include "tunnel.h"
 
 /* Sends a SYN that the peer may refuse. */
 static void dpr_offer_output(struct dpr_net *dn, const struct dpr_config *cfg,
@@ -25,7 +26,7 @@ static void dpr_offer_output(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_route *route;
 	struct dpr_route offer;
 
-	route = dpr_route_get(dn, cfg, peer->routes, peer->address);
+	route = dpr_fwd_route(dn, cfg, peer);
 	if (unlikely(!route)) {
 		dpr_stats_inc(dn, DPR_STAT_TX_NO_ROUTE);
 		kfree_skb(skb);
@@ -37,7 +38,7 @@ static void dpr_offer_output(struct dpr_net *dn, const struct dpr_config *cfg,
 	skb_dst_drop(skb);
 	/* The peer's reference lasts as long as this RCU section. */
 	skb_dst_set_noref(skb, &route->rt->dst);
-	dpr_tunnel_output(dn, skb, &offer);
+	dpr_fwd_ipip_output(dn, skb, &offer);
 }
 
 /* See dpr_offer_send_syn(). */
@@ -110,7 +111,7 @@ bool dpr_offer_refused(struct dpr_net *dn, const struct dpr_config *cfg,
 		return false;
 	dpr_stats_inc(dn, why);
 	/* As it came: its outer header tells whose offer it is. */
-	dpr_tunnel_send(dn, cfg, skb, peer);
+	dpr_fwd_send(dn, cfg, skb, peer);
 	return true;
 }
 

@@ -19,7 +19,7 @@
 #include "core/policy.h"
 #include "dpr.h"
 #include "flow.h"
-#include "tunnel.h"
+#include "fwd.h"
 
 struct dpr_config;
 struct dpr_inner;
@@ -71,7 +71,7 @@ static inline unsigned int dpr_offer_send_syn(struct dpr_net *dn,
 
 	if (unlikely(offer))
 		return __dpr_offer_send_syn(dn, cfg, skb, flow, offer);
-	dpr_tunnel_send(dn, cfg, skb, flow->peer);
+	dpr_fwd_send(dn, cfg, skb, flow->peer);
 	return NF_STOLEN;
 }
 

@@ -15,6 +15,7 @@
 #include "core/parse.h"
 #include "dpr.h"
 #include "ended.h"
+#include "fwd_ipip.h"
 #include "icmp.h"
 #include "inner.h"
 #include "listener.h"
@@ -26,7 +27,6 @@
 #include "reset.h"
 #include "service.h"
 #include "stats.h"
-#include "tunnel.h"
 
 /* Keeps what is gathered out of tunnels apart from what comes as it is ("drp"). */
 #define DPR_RECEIVE_DEFRAG_USER	0x64727000
@@ -342,7 +342,7 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct iphdr *outer = ip_hdr(skb), *iph;
 	struct dpr_inner in = {
 		.olen = outer->ihl * 4,
-		.marked = outer->frag_off & htons(DPR_TUNNEL_MARK),
+		.marked = outer->frag_off & htons(DPR_FWD_IPIP_MARK),
 		.offer = !(outer->frag_off & htons(IP_DF)),
 		.local = outer->daddr,
 		.first = outer->saddr,

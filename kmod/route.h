@@ -24,35 +24,30 @@ struct dpr_route {
 
 struct dpr_route __percpu *dpr_route_alloc(void);
 void dpr_route_free(struct dpr_route __percpu *routes);
-struct dpr_route *dpr_route_find(struct dpr_net *dn,
-				 const struct dpr_config *cfg,
-				 struct dpr_route *route, __be32 peer);
+struct rtable *dpr_route_lookup(struct dpr_net *dn,
+				const struct dpr_config *cfg, __be32 peer);
 
 /**
- * dpr_route_get - the way to a peer
+ * dpr_route_valid - is what a CPU keeps still the way to a peer
  * @dn: the namespace
  * @cfg: the configuration
- * @routes: the peer's
- * @peer: the peer's address
+ * @route: this CPU's
  *
  * Called in softirq; the route is good until that ends.
  *
- * Return: the way, NULL if there is none.
+ * Return: false if it must be found anew.
  */
-static inline struct dpr_route *
-dpr_route_get(struct dpr_net *dn, const struct dpr_config *cfg,
-	      struct dpr_route __percpu *routes, __be32 peer)
+static inline bool dpr_route_valid(const struct dpr_net *dn,
+				   const struct dpr_config *cfg,
+				   const struct dpr_route *route)
 {
-	struct dpr_route *route = this_cpu_ptr(routes);
 	const struct rtable *rt = route->rt;
 
 	/* What ipv4_dst_check() asks, without calling it. */
-	if (likely(rt && rt->dst.obsolete == DST_OBSOLETE_FORCE_CHK &&
-		   rt->rt_genid == rt_genid_ipv4(dn->net) &&
-		   route->header.saddr == cfg->address &&
-		   route->marker == cfg->marker))
-		return route;
-	return dpr_route_find(dn, cfg, route, peer);
+	return likely(rt && rt->dst.obsolete == DST_OBSOLETE_FORCE_CHK &&
+		      rt->rt_genid == rt_genid_ipv4(dn->net) &&
+		      route->header.saddr == cfg->address &&
+		      route->marker == cfg->marker);
 }
 
 /**

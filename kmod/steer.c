@@ -7,6 +7,7 @@
 #include "core/parse.h"
 #include "dpr.h"
 #include "flow.h"
+#include "fwd.h"
 #include "members.h"
 #include "netns.h"
 #include "owner.h"
@@ -14,7 +15,6 @@
 #include "socket.h"
 #include "steer.h"
 #include "syn.h"
-#include "tunnel.h"
 
 /*
  * The peer that serves a connection without flow, by the stateless policy;
@@ -89,7 +89,7 @@ static unsigned int dpr_steer_flowless(struct dpr_net *dn,
 	}
 	if (!peer)
 		return NF_ACCEPT;
-	dpr_tunnel_send(dn, cfg, skb, peer);
+	dpr_fwd_send(dn, cfg, skb, peer);
 	return NF_STOLEN;
 }
 
@@ -122,6 +122,6 @@ unsigned int dpr_steer_tcp(struct dpr_net *dn, struct sk_buff *skb)
 		return NF_ACCEPT;
 	}
 	dpr_flow_track(dn, flow, &seg);
-	dpr_tunnel_send(dn, cfg, skb, flow->peer);
+	dpr_fwd_send(dn, cfg, skb, flow->peer);
 	return NF_STOLEN;
 }

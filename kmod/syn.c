@@ -12,6 +12,7 @@
 #include "dpr.h"
 #include "event.h"
 #include "flow.h"
+#include "fwd.h"
 #include "liveness.h"
 #include "members.h"
 #include "netns.h"
@@ -21,7 +22,6 @@
 #include "socket.h"
 #include "stats.h"
 #include "syn.h"
-#include "tunnel.h"
 
 /*
  * Does a flow take this SYN? Yes for a copy of the SYN that made it, and until
@@ -181,7 +181,7 @@ static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 	if (!READ_ONCE(base->used))
 		WRITE_ONCE(base->used, true);
 	dpr_stats_inc(dn, DPR_STAT_REDIRECTED_HASH);
-	dpr_tunnel_send(dn, cfg, skb, peer);
+	dpr_fwd_send(dn, cfg, skb, peer);
 	return NF_STOLEN;
 }
 

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/netdevice.h>
+#include <net/ip.h>
+#include <net/ip_tunnels.h>
+#include <net/route.h>
+#include "config.h"
+#include "dpr.h"
+#include "fwd_ipip.h"
+#include "netns.h"
+#include "route.h"
+#include "stats.h"
+
+/**
+ * dpr_fwd_ipip_prepare - make the outer header of all packets to a peer
+ * @route: the way to it; @route->rt is set
+ * @cfg: the configuration
+ * @peer: the peer's address
+ */
+void dpr_fwd_ipip_prepare(struct dpr_route *route,
+			  const struct dpr_config *cfg, __be32 peer)
+{
+	struct iphdr *header = &route->header;
+
+	*header = (struct iphdr){
+		.version = 4,
+		.ihl = sizeof(*header) >> 2,
+		/* No number: it is never fragmented (RFC 6864, 4.1). */
+		.frag_off = htons(IP_DF),
+		.ttl = ip4_dst_hoplimit(&route->rt->dst),
+		.protocol = IPPROTO_IPIP,
+		.saddr = cfg->address,
+		.daddr = peer,
+	};
+	if (cfg->marker == DPR_MARKER_FRAGBIT)
+		header->frag_off |= htons(DPR_FWD_IPIP_MARK);
+	route->check = (__force u16)~ip_fast_csum(header, header->ihl);
+	route->marker = cfg->marker;
+}
+
+/*
+ * Makes room for the outer header. Whoever made the packet left enough, as a
+ * rule, and nothing but a super-packet or an open checksum needs more.
+ */
+static int dpr_fwd_ipip_make_room(struct sk_buff *skb, const struct rtable *rt)
+{
+	int err = skb_cow_head(skb, LL_RESERVED_SPACE(rt->dst.dev) +
+				    rt->dst.header_len + sizeof(struct iphdr));
+
+	if (unlikely(err))
+		return err;
+	if (skb_is_gso(skb) || skb->ip_summed == CHECKSUM_PARTIAL) {
+		err = iptunnel_handle_offloads(skb, SKB_GSO_IPXIP4);
+		skb_set_inner_ipproto(skb, IPPROTO_IPIP);
+		return err;
+	}
+	skb->ip_summed = CHECKSUM_NONE;
+	skb->encapsulation = 0;
+	return 0;
+}
+
+/* Makes the packet a tunnelled one, ready to go out on its dst. */
+static int dpr_fwd_ipip_encapsulate(struct sk_buff *skb,
+				    const struct dpr_route *route)
+{
+	struct iphdr *outer;
+	u32 check;
+	int err;
+	u8 tos;
+
+	err = dpr_fwd_ipip_make_room(skb, route->rt);
+	if (unlikely(err))
+		return err;
+	/* RFC 6040, normal mode: the outer header tells of congestion so far. */
+	tos = ip_hdr(skb)->tos;
+	skb_clear_hash_if_not_l4(skb);
+	skb_clear_tstamp(skb);
+	skb->ignore_df = 0;
+	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
+
+	skb->transport_header = skb->network_header;
+	__skb_push(skb, sizeof(*outer));
+	skb_reset_network_header(skb);
+	outer = ip_hdr(skb);
+	*outer = route->header;
+	outer->tos = tos;
+	outer->tot_len = htons(skb->len);
+	check = route->check + (__force u16)htons(tos) +
+		(__force u16)outer->tot_len;
+	outer->check = csum_fold((__force __wsum)check);
+	return 0;
+}
+
+/* The last step, whatever the route and its neighbour are like. */
+static noinline int dpr_fwd_ipip_finish(struct net *net, struct sock *sk,
+					struct sk_buff *skb)
+{
+	struct rtable *rt = skb_rtable(skb);
+	struct neighbour *neigh;
+	bool v6 = false;
+	int err;
+
+	/* A firewall may have chosen another way, or the route has a twist. */
+	if (unlikely(dst_xfrm(&rt->dst) || rt->dst.lwtstate))
+		return dst_output(net, sk, skb);
+	rcu_read_lock();
+	neigh = ip_neigh_for_gw(rt, skb, &v6);
+	if (!IS_ERR(neigh)) {
+		err = neigh_output(neigh, skb, v6);
+	} else {
+		kfree_skb(skb);
+		err = PTR_ERR(neigh);
+	}
+	rcu_read_unlock();
+	return err;
+}
+
+/* The POST_ROUTING hooks. 1 if they let the packet pass, else it is gone. */
+static noinline int dpr_fwd_ipip_post_routing(struct net *net,
+					      struct sk_buff *skb,
+					      const struct nf_hook_entries *hooks)
+{
+	struct nf_hook_state state;
+
+	nf_hook_state_init(&state, NF_INET_POST_ROUTING, NFPROTO_IPV4, NULL,
+			   skb->dev, NULL, net, dpr_fwd_ipip_finish);
+	return nf_hook_slow(skb, &state, hooks, 0);
+}
+
+/*
+ * Sends an encapsulated packet: as ip_local_out() does, less what cannot
+ * apply to it. The LOCAL_OUT hooks are left out if there is none but ours,
+ * which passes all packets of protocol 4; the test whether the packet fits,
+ * because it was made before; a socket's part, because there is none. Called
+ * under RCU.
+ */
+static int dpr_fwd_ipip_xmit(struct net *net, struct sk_buff *skb)
+{
+	const struct nf_hook_entries *out, *post;
+	struct neighbour *neigh;
+	struct rtable *rt;
+	int verdict;
+
+	out = rcu_dereference(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]);
+	if (unlikely(out && out->num_hook_entries > 1))
+		return ip_local_out(net, NULL, skb);
+	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, skb->len);
+	skb->dev = skb_dst(skb)->dev;
+	skb->protocol = htons(ETH_P_IP);
+	/* AppArmor has one, which asks for a socket. */
+	post = rcu_dereference(net->nf.hooks_ipv4[NF_INET_POST_ROUTING]);
+	if (post) {
+		verdict = dpr_fwd_ipip_post_routing(net, skb, post);
+		if (unlikely(verdict != 1))
+			return verdict;
+	}
+	/* A hook may have chosen another way. */
+	rt = skb_rtable(skb);
+	if (unlikely(dst_xfrm(&rt->dst) || rt->dst.lwtstate ||
+		     rt->rt_gw_family == AF_INET6))
+		return dpr_fwd_ipip_finish(net, NULL, skb);
+	neigh = __ipv4_neigh_lookup_noref(rt->dst.dev, (__force u32)
+					  (rt->rt_gw_family == AF_INET ?
+					   rt->rt_gw4 : ip_hdr(skb)->daddr));
+	if (unlikely(!neigh))
+		return dpr_fwd_ipip_finish(net, NULL, skb);
+	return neigh_output(neigh, skb, false);
+}
+
+/**
+ * dpr_fwd_ipip_output - send a packet that fits
+ * @dn: the namespace
+ * @skb: the packet, its dst is @route's; consumed
+ * @route: the way, with the outer header to send
+ *
+ * Called under RCU in softirq.
+ */
+void dpr_fwd_ipip_output(struct dpr_net *dn, struct sk_buff *skb,
+			 const struct dpr_route *route)
+{
+	unsigned int len = skb->len;
+	int err;
+
+	if (unlikely(dpr_fwd_ipip_encapsulate(skb, route))) {
+		dpr_stats_inc(dn, DPR_STAT_TX_NO_MEMORY);
+		kfree_skb(skb);
+		return;
+	}
+	err = dpr_fwd_ipip_xmit(dn->net, skb);
+	if (unlikely(net_xmit_eval(err))) {
+		dpr_stats_inc(dn, DPR_STAT_TX_ERROR);
+		return;
+	}
+	dpr_stats_inc(dn, DPR_STAT_TX_PACKETS);
+	dpr_stats_add(dn, DPR_STAT_TX_BYTES, len);
+}
