@@ -266,7 +266,7 @@ enum dpr_flow_state {
  * @DPR_CONFIG_A_WEIGHT: u32, 1 to DPR_MAX_WEIGHT; this host's relative capacity,
  *	as DPR_PEER_A_WEIGHT is a peer's; default 1.
  * @DPR_CONFIG_A_MAX_FLOWS: u32, 1 to DPR_MAX_FLOWS; default 1048576. Beyond it
- *	the oldest embryonic flow gives way, if its client has been silent for
+ *	the oldest half-open flow gives way, if its client has been silent for
  *	3 s; if there is none the connection is served here.
  * @DPR_CONFIG_A_REPORT_MAX_AGE: u32 ms, 1 to DPR_MAX_TIMEOUT; default 3000. A
  *	peer whose report is older gets no new connections.
@@ -562,7 +562,7 @@ enum dpr_event_attr {
  *
  * Flows:
  * @DPR_STAT_FLOWS_EXPIRED: flows removed by their timeout.
- * @DPR_STAT_FLOWS_EVICTED: embryonic flows that gave way to new ones.
+ * @DPR_STAT_FLOWS_EVICTED: half-open flows that gave way to new ones.
  * @DPR_STAT_FLOWS_REPLACED: closing flows replaced by a new connection.
  * @DPR_STAT_FLOWS_RESET: flows ended because their peer is dead.
  * @DPR_STAT_FLOWS_DELETED: flows removed by DPR_CMD_FLOW_DEL.

@@ -5,6 +5,7 @@
 #include "core/parse.h"
 #include "dpr.h"
 #include "flow.h"
+#include "half_open.h"
 #include "netns.h"
 #include "peer.h"
 #include "quota.h"
@@ -51,13 +52,7 @@ void dpr_flow_exit(void)
  */
 int dpr_flow_setup(struct dpr_net *dn)
 {
-	int i;
-
-	for (i = 0; i < DPR_EMBRYO_SHARDS; i++) {
-		spin_lock_init(&dn->embryos[i].lock);
-		INIT_LIST_HEAD(&dn->embryos[i].list);
-		dn->embryos[i].oldest = (u32)jiffies - DPR_FLOW_GRACE;
-	}
+	dpr_half_open_setup(dn, (u32)jiffies - DPR_FLOW_GRACE);
 	return rhashtable_init(&dn->flows, &dpr_flow_params);
 }
 
@@ -99,29 +94,6 @@ static void dpr_flow_count_live(struct dpr_net *dn, struct dpr_flow *flow,
 }
 
 /*
- * Moves a flow from DPR_FLOW_SYN to another state. State and list change
- * together: whoever sees another state may be sure that the flow is off its
- * list, and may free it, which overwrites the list's links.
- */
-static bool dpr_flow_leave_syn(struct dpr_net *dn, struct dpr_flow *flow,
-			       u8 next)
-{
-	struct dpr_embryos *embryos = &dn->embryos[flow->shard];
-	bool left;
-
-	spin_lock(&embryos->lock);
-	left = READ_ONCE(flow->state) == DPR_FLOW_SYN;
-	if (left) {
-		list_del(&flow->embryo);
-		DPR_RACE_WINDOW();
-		/* Off the list for whoever sees the state and frees the flow. */
-		smp_store_release(&flow->state, next);
-	}
-	spin_unlock(&embryos->lock);
-	return left;
-}
-
-/*
  * Moves a flow from the given state, which is not DPR_FLOW_GONE, to another.
  * False if somebody else moved it first; that one does the accounting.
  */
@@ -130,7 +102,7 @@ static bool dpr_flow_leave(struct dpr_net *dn, struct dpr_flow *flow, u8 state,
 {
 	DPR_RACE_WINDOW();
 	if (state == DPR_FLOW_SYN)
-		return dpr_flow_leave_syn(dn, flow, next);
+		return dpr_half_open_leave(dn, flow, next);
 	return cmpxchg(&flow->state, state, next) == state;
 }
 
@@ -198,50 +170,7 @@ enum dpr_stat dpr_flow_reap(struct dpr_net *dn, struct dpr_flow *flow)
 }
 
 /*
- * May a shard have an embryonic flow that is older than @grace? Asked without
- * its lock, which in a flood all CPUs would want: the oldest flow was looked at
- * already, and those behind it are younger.
- */
-static bool dpr_flow_may_evict(const struct dpr_embryos *embryos, u32 grace)
-{
-	return !list_empty(&embryos->list) &&
-	       (!grace ||
-		(u32)jiffies - READ_ONCE(embryos->oldest) >= grace);
-}
-
-/*
- * Removes the oldest embryonic flow of a shard, in softirq, if its last SYN is
- * older than @grace. False if there is none.
- */
-static bool dpr_flow_evict_from(struct dpr_net *dn, u32 shard, u32 grace)
-{
-	struct dpr_embryos *embryos = &dn->embryos[shard];
-	struct dpr_flow *flow;
-
-	if (!dpr_flow_may_evict(embryos, grace))
-		return false;
-	spin_lock(&embryos->lock);
-	flow = list_first_entry_or_null(&embryos->list, struct dpr_flow,
-					embryo);
-	if (flow && (u32)jiffies - READ_ONCE(flow->last) < grace) {
-		WRITE_ONCE(embryos->oldest, READ_ONCE(flow->last));
-		flow = NULL;
-	}
-	if (flow) {
-		list_del(&flow->embryo);
-		/* As in dpr_flow_leave_syn(). */
-		smp_store_release(&flow->state, DPR_FLOW_GONE);
-	}
-	spin_unlock(&embryos->lock);
-	if (!flow)
-		return false;
-	dpr_flow_release(dn, flow, DPR_FLOW_SYN);
-	dpr_stats_inc(dn, DPR_STAT_FLOWS_EVICTED);
-	return true;
-}
-
-/*
- * Takes a place in the table, at the cost of an embryonic flow if need be.
+ * Takes a place in the table, at the cost of a half-open flow if need be.
  *
  * A new connection does not take that of one whose handshake may be under way:
  * in a flood all handshakes would fail. It is served here, where SYN cookies
@@ -250,18 +179,21 @@ static bool dpr_flow_evict_from(struct dpr_net *dn, u32 shard, u32 grace)
 static bool dpr_flow_reserve(struct dpr_net *dn, const struct dpr_config *cfg,
 			     const struct dpr_segment *seg, u32 shard)
 {
-	u32 i, grace = seg->syn ? DPR_FLOW_GRACE : 0;
+	u32 grace = seg->syn ? DPR_FLOW_GRACE : 0;
+	struct dpr_flow *flow;
 
 	if (!dpr_quota_take(dn))
 		return false;
 	if (atomic_inc_return(&dn->flow_count) <= cfg->max_flows)
 		return true;
-	for (i = 0; i < DPR_EMBRYO_SHARDS; i++)
-		if (dpr_flow_evict_from(dn, (shard + i) % DPR_EMBRYO_SHARDS,
-					grace))
-			return true;
-	dpr_flow_unreserve(dn);
-	return false;
+	flow = dpr_half_open_evict(dn, shard, grace);
+	if (!flow) {
+		dpr_flow_unreserve(dn);
+		return false;
+	}
+	dpr_flow_release(dn, flow, DPR_FLOW_SYN);
+	dpr_stats_inc(dn, DPR_STAT_FLOWS_EVICTED);
+	return true;
 }
 
 /*
@@ -271,10 +203,10 @@ static bool dpr_flow_reserve(struct dpr_net *dn, const struct dpr_config *cfg,
 static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
 					 struct dpr_flow *flow)
 {
-	struct dpr_embryos *embryos = &dn->embryos[flow->shard];
+	struct dpr_half_open *list = &dn->half_open[flow->shard];
 	struct dpr_flow *old;
 
-	spin_lock(&embryos->lock);
+	spin_lock(&list->lock);
 	for (;;) {
 		old = rhashtable_lookup_get_insert_fast(&dn->flows,
 							&flow->node,
@@ -287,8 +219,8 @@ static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
 				       dpr_flow_params);
 	}
 	if (!old)
-		list_add_tail(&flow->embryo, &embryos->list);
-	spin_unlock(&embryos->lock);
+		list_add_tail(&flow->half_open, &list->list);
+	spin_unlock(&list->lock);
 	return old;
 }
 
@@ -328,7 +260,7 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 				 struct dpr_peer *peer, u8 offer)
 {
 	struct dpr_flow *flow, *old;
-	u32 shard = (u32)raw_smp_processor_id() % DPR_EMBRYO_SHARDS;
+	u32 shard = (u32)raw_smp_processor_id() % DPR_HALF_OPEN_SHARDS;
 
 	if (!dpr_flow_reserve(dn, cfg, seg, shard))
 		return ERR_PTR(-ENOSPC);
@@ -374,17 +306,6 @@ static u8 dpr_flow_next(const struct dpr_segment *seg, u8 state)
 	return state == DPR_FLOW_FIN ? state : DPR_FLOW_ESTABLISHED;
 }
 
-/* The client sent its SYN again: others are the oldest now. */
-static void dpr_flow_refresh_embryo(struct dpr_net *dn, struct dpr_flow *flow)
-{
-	struct dpr_embryos *embryos = &dn->embryos[flow->shard];
-
-	spin_lock(&embryos->lock);
-	if (READ_ONCE(flow->state) == DPR_FLOW_SYN)
-		list_move_tail(&flow->embryo, &embryos->list);
-	spin_unlock(&embryos->lock);
-}
-
 /* Moves a flow to another state but DPR_FLOW_GONE. False as dpr_flow_leave(). */
 static bool dpr_flow_move(struct dpr_net *dn, struct dpr_flow *flow, u8 state,
 			  u8 next)
@@ -417,7 +338,7 @@ void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 	if (READ_ONCE(flow->last) != now) {
 		WRITE_ONCE(flow->last, now);
 		if (unlikely(state == DPR_FLOW_SYN && next == DPR_FLOW_SYN))
-			dpr_flow_refresh_embryo(dn, flow);
+			dpr_half_open_refresh(dn, flow);
 	}
 	if (seg->has_ack && !seg->rst)
 		WRITE_ONCE(flow->ack, seg->ack);

@@ -37,14 +37,14 @@
  * @asked: jiffies of the last question to the peer, at first of the SYN
  * @last: jiffies of the client's last packet
  * @state: enum dpr_flow_state or DPR_FLOW_GONE. It leaves DPR_FLOW_SYN under
- *	the lock of its list of embryos, once it is off that list
- * @shard: which of dpr_net.embryos it was put on
+ *	the lock of its list of half-open flows, once it is off that list
+ * @shard: which of dpr_net.half_open it was put on
  * @offer: the peer may refuse it, as the so many-th one, from 1; or
  *	DPR_FLOW_RETURNED; 0: it must take it
  * @queries: questions put to the peer since the client's last packet, with
  *	DPR_FLOW_CONFIRMED and DPR_FLOW_REUSED; written by clean-up, by the
  *	peer's answers, by a SYN (liveness.c)
- * @embryo: on dpr_net.embryos while @state is DPR_FLOW_SYN
+ * @half_open: on dpr_net.half_open while @state is DPR_FLOW_SYN
  * @rcu: frees it
  */
 struct dpr_flow {
@@ -60,7 +60,7 @@ struct dpr_flow {
 	u8 offer;
 	u8 queries;
 	union {
-		struct list_head embryo;
+		struct list_head half_open;
 		struct rcu_head rcu;
 	};
 };

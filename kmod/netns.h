@@ -20,17 +20,17 @@ struct dpr_stats;
 struct dpr_table;
 struct mem_cgroup;
 
-#define DPR_EMBRYO_SHARDS	16
+#define DPR_HALF_OPEN_SHARDS	16
 
 /**
- * struct dpr_embryos - embryonic flows, oldest first
+ * struct dpr_half_open - half-open flows, oldest first (half_open.h)
  * @lock: protects the list; taken with bottom halves off
- * @list: struct dpr_flow by their embryo member
+ * @list: struct dpr_flow by their half_open member
  * @oldest: jiffies of the last SYN of a flow that was the oldest one; none on
  *	the list is older, unless its client has not been silent long enough
  *	to be evicted when it was looked at
  */
-struct dpr_embryos {
+struct dpr_half_open {
 	spinlock_t lock;	/* of the list */
 	struct list_head list;
 	u32 oldest;
@@ -80,7 +80,7 @@ struct dpr_ended {
  * @flows: the routing table
  * @flow_count: flows in it
  * @live: flows in state SYN or established
- * @embryos: embryonic flows
+ * @half_open: half-open flows
  * @expire: where the next clean-up step goes on; under @expire_lock
  * @expire_lock: serialises clean-up steps
  * @expired_at: jiffies of the last clean-up step
@@ -118,7 +118,7 @@ struct dpr_net {
 	struct rhashtable flows;
 	atomic_t flow_count;
 	atomic_t live;
-	struct dpr_embryos embryos[DPR_EMBRYO_SHARDS];
+	struct dpr_half_open half_open[DPR_HALF_OPEN_SHARDS];
 	struct rhashtable_iter expire;
 	struct mutex expire_lock;	/* of clean-up steps */
 	unsigned long expired_at;

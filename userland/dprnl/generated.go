@@ -592,7 +592,7 @@ const (
 	StatMssLowered Stat = 43
 	// StatFlowsExpired: flows removed by their timeout.
 	StatFlowsExpired Stat = 44
-	// StatFlowsEvicted: embryonic flows that gave way to new ones.
+	// StatFlowsEvicted: half-open flows that gave way to new ones.
 	StatFlowsEvicted Stat = 45
 	// StatFlowsReplaced: closing flows replaced by a new connection.
 	StatFlowsReplaced Stat = 46
@@ -695,7 +695,7 @@ var statTable = [...]statInfo{
 	42: {"fragments_gathered", "Fragments of clients' packets: packets put together before classification.", false},
 	43: {"mss_lowered", "Replies: SYN-ACKs whose MSS was lowered by 20.", false},
 	44: {"flows_expired", "Flows: flows removed by their timeout.", false},
-	45: {"flows_evicted", "Flows: embryonic flows that gave way to new ones.", false},
+	45: {"flows_evicted", "Flows: half-open flows that gave way to new ones.", false},
 	46: {"flows_replaced", "Flows: closing flows replaced by a new connection.", false},
 	47: {"flows_reset", "Flows: flows ended because their peer is dead.", false},
 	48: {"flows_deleted", "Flows: flows removed by DPR_CMD_FLOW_DEL.", false},
