@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Checks of the module: gcc with W=1 and sparse against the guests' kernel,
-# neither with a warning; checkpatch; the unit tests that run in user space.
+# neither with a warning; the order of its files (kmod-layers.sh); checkpatch; the
+# unit tests that run in user space.
 # The module is built in a copy, so that the tree keeps what was built there.
 # usage: c.sh [clang]: clang must be content with the module too, and its fuzzer,
 # in FUZZ_SECONDS for each target, find nothing in the pure code.
@@ -88,6 +89,8 @@ kernel=$(ls -d /lib/modules/6.1.*-cloud-amd64/build 2>/dev/null | sort -V | tail
 
 failed=0
 build "gcc W=1 for $kernel" W=1 || failed=1
+echo "c: layers"
+"$root/scripts/kmod-layers.sh" "$work/src/kmod" || failed=1
 build "sparse C=2" C=2 || failed=1
 [ "${1:-}" != clang ] || clang || failed=1
 checkpatch || failed=1
