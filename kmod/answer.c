@@ -3,8 +3,8 @@
 #include <net/ip.h>
 #include "answer.h"
 #include "ask.h"
+#include "closing.h"
 #include "dpr.h"
-#include "ended.h"
 #include "flow.h"
 #include "liveness.h"
 #include "netns.h"
@@ -16,9 +16,9 @@
 #include "stats.h"
 
 /*
- * A peer asks who has a connection, or whether this host still has it. Of what is
- * no service's, nothing is said. Only who has the socket answers a question to
- * all.
+ * A peer asks who has a connection, or whether this host still has it. Reveals
+ * nothing about ports that are no service's. A question to all peers is answered
+ * only by the host that has the socket.
  */
 static void dpr_answer_question(struct dpr_net *dn,
 				const struct dpr_config *cfg,
@@ -36,14 +36,14 @@ static void dpr_answer_question(struct dpr_net *dn,
 		kind = dpr_socket_exists(dn, &msg->key, skb->skb_iif) ?
 		       DPR_OWNER_MSG_CLAIM : 0;
 	else
-		kind = dpr_ended_state(dn, &msg->key, skb->skb_iif);
+		kind = dpr_closing_state(dn, &msg->key, skb->skb_iif);
 	if (kind && dpr_ask_send(dn, cfg, skb->dev, peer, kind, msg->nonce,
 				 &msg->key) &&
 	    kind == DPR_OWNER_MSG_CLAIM)
 		dpr_stats_inc(dn, DPR_STAT_OWNER_CLAIMED);
 }
 
-/* What a peer says of a connection that has a flow to it. */
+/* A peer reports on a connection that has a flow to it. */
 static void dpr_answer_flow(struct dpr_net *dn, struct dpr_flow *flow,
 			    const struct dpr_owner_msg *msg)
 {
@@ -85,8 +85,8 @@ static void dpr_answer_statement(struct dpr_net *dn,
  *
  * Called under RCU in softirq.
  *
- * Return: what to count: DPR_STAT_UNSPEC if it was counted here. The packet is
- * to be dropped in any case.
+ * Return: the counter to increment, DPR_STAT_UNSPEC if that is done. The caller
+ * drops the packet in any case.
  */
 enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 				 const struct dpr_config *cfg,
@@ -107,7 +107,7 @@ enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 		dpr_answer_question(dn, cfg, skb, peer, &msg);
 		return DPR_STAT_UNSPEC;
 	case DPR_OWNER_MSG_CLAIM:
-	case DPR_OWNER_MSG_ENDED:
+	case DPR_OWNER_MSG_GONE:
 	case DPR_OWNER_MSG_TIME_WAIT:
 		dpr_answer_statement(dn, cfg, skb, peer, &msg);
 		return DPR_STAT_UNSPEC;

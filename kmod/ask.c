@@ -14,7 +14,7 @@
  * @dn: the namespace
  * @cfg: the configuration
  * @dev: a device of the namespace; the packet's until it is routed
- * @peer: whom to
+ * @peer: the peer
  * @kind: what the message says
  * @nonce: number of the question
  * @key: the connection

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between the kernels we build for, newest first. The code is
- * written for the newest; this is the only file that asks for a version.
+ * Differences between the supported kernels, newest first. The code is written for
+ * the newest kernel; only this file tests the version.
  */
 #ifndef _DPR_COMPAT_H
 #define _DPR_COMPAT_H

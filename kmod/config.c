@@ -39,7 +39,7 @@ static void dpr_config_finish(struct dpr_config *cfg)
 		cfg->timeout_jiffies[DPR_FLOW_RST];
 	for (i = 0; i <= DPR_FLOW_MAX; i++)
 		cfg->life_jiffies[i] = cfg->timeout_jiffies[i];
-	/* The client may not mean it: it may be somebody else's FIN. */
+	/* A FIN or RST may be forged: it must not shorten the flow's life. */
 	cfg->life_jiffies[DPR_FLOW_FIN] =
 		max(cfg->timeout_jiffies[DPR_FLOW_FIN],
 		    cfg->timeout_jiffies[DPR_FLOW_ESTABLISHED]);

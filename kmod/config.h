@@ -27,7 +27,8 @@ struct dpr_service;
  * @orphans: enum dpr_orphans
  * @report_max_age_jiffies: the same in jiffies
  * @timeout_jiffies: the same in jiffies
- * @life_jiffies: idle time in jiffies after which nothing is asked any more
+ * @life_jiffies: idle time in jiffies after which a flow expires without a
+ *	question to its peer
  * @rcu: frees it
  *
  * Never changed once published: a change publishes a new one.

@@ -6,7 +6,7 @@
 #include "netns.h"
 #include "reset.h"
 
-/* Of one clean-up step: what one burst may cost the network and the peers. */
+/* Questions of one step: what one burst may cost the network and the peers. */
 #define DPR_EXPIRE_MAX_ASKED	1024
 
 static void dpr_expire_one(struct dpr_net *dn, const struct dpr_config *cfg,
@@ -32,13 +32,13 @@ static void dpr_expire_one(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /**
- * dpr_expire_step - one bounded step of clean-up
+ * dpr_expire_step - do one bounded step of clean-up
  * @dn: the namespace
  * @budget: flows to look at, at the most
  * @result: what was done
  *
- * Goes on where the last step stopped, and ends early after having asked peers
- * about DPR_EXPIRE_MAX_ASKED flows. Called in process context.
+ * Continues where the last step stopped. Ends early after asking peers about
+ * DPR_EXPIRE_MAX_ASKED flows. Called in process context.
  */
 void dpr_expire_step(struct dpr_net *dn, u32 budget,
 		     struct dpr_expired *result)

@@ -12,8 +12,8 @@
 #include "stats.h"
 
 /*
- * How long a handshake is left in peace: a round trip, and the second after
- * which a lost segment of it comes again (RFC 6298).
+ * How long a handshake is safe from eviction: a round trip, and the second after
+ * which a lost segment is retransmitted (RFC 6298).
  */
 #define DPR_FLOW_GRACE	(3 * HZ)
 
@@ -95,7 +95,7 @@ static void dpr_flow_count_live(struct dpr_net *dn, struct dpr_flow *flow,
 
 /*
  * Moves a flow from the given state, which is not DPR_FLOW_GONE, to another.
- * False if somebody else moved it first; that one does the accounting.
+ * Returns false if another CPU moved it first; that one does the accounting.
  */
 static bool dpr_flow_leave(struct dpr_net *dn, struct dpr_flow *flow, u8 state,
 			   u8 next)
@@ -112,7 +112,7 @@ static void dpr_flow_unreserve(struct dpr_net *dn)
 	dpr_quota_give(dn);
 }
 
-/* Takes back what a flow holds, once its state has become DPR_FLOW_GONE. */
+/* Releases what a flow holds, once its state has become DPR_FLOW_GONE. */
 static void dpr_flow_release(struct dpr_net *dn, struct dpr_flow *flow,
 			     u8 state)
 {
@@ -170,11 +170,11 @@ enum dpr_stat dpr_flow_reap(struct dpr_net *dn, struct dpr_flow *flow)
 }
 
 /*
- * Takes a place in the table, at the cost of a half-open flow if need be.
+ * Takes a place in the table; evicts a half-open flow if there is none left.
  *
- * A new connection does not take that of one whose handshake may be under way:
- * in a flood all handshakes would fail. It is served here, where SYN cookies
- * help. One that is known to live may.
+ * A new connection does not evict one whose handshake may be under way: in a
+ * flood all handshakes would fail. It is served here, where SYN cookies help. A
+ * connection that is known to live may evict any.
  */
 static bool dpr_flow_reserve(struct dpr_net *dn, const struct dpr_config *cfg,
 			     const struct dpr_segment *seg, u32 shard)
@@ -197,8 +197,8 @@ static bool dpr_flow_reserve(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /*
- * The flow goes on its list and into the table under the list's lock:
- * nobody can find it in the table and take it off a list it is not yet on.
+ * Puts the flow on its list and into the table under the list's lock, so that
+ * nobody finds it in the table and takes it off a list it is not yet on.
  */
 static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
 					 struct dpr_flow *flow)
@@ -214,7 +214,7 @@ static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
 		if (IS_ERR_OR_NULL(old) ||
 		    READ_ONCE(old->state) != DPR_FLOW_GONE)
 			break;
-		/* Its remover has not come to that yet. */
+		/* Another CPU is removing it, and is not there yet. */
 		rhashtable_remove_fast(&dn->flows, &old->node,
 				       dpr_flow_params);
 	}
@@ -225,9 +225,9 @@ static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
 }
 
 /* Sets every member that is not a link; dpr_flow_publish() sets those. */
-static void dpr_flow_begin(struct dpr_flow *flow,
-			   const struct dpr_segment *seg,
-			   struct dpr_peer *peer, u32 shard, u8 offer)
+static void dpr_flow_fill(struct dpr_flow *flow,
+			  const struct dpr_segment *seg,
+			  struct dpr_peer *peer, u32 shard, u8 offer)
 {
 	flow->key = seg->key;
 	flow->isn = seg->seq;
@@ -247,12 +247,13 @@ static void dpr_flow_begin(struct dpr_flow *flow,
  * @cfg: the configuration
  * @seg: the connection's SYN, or a later segment of one that had no flow
  * @peer: the peer that is to serve it
- * @offer: it may refuse, as the so many-th one; 0: it must take it
+ * @offer: as in struct dpr_flow
  *
  * Called under RCU in softirq.
  *
- * Return: the flow; another one, no longer on offer, if another CPU decided on
- * a copy of the SYN first; ERR_PTR(-ENOSPC) if the table is full, ERR_PTR(-ENOMEM).
+ * Return: the flow; if another CPU decided on a copy of the SYN first, that one's
+ * flow, no longer on offer; ERR_PTR(-ENOSPC) if the table is full;
+ * ERR_PTR(-ENOMEM).
  */
 struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 				 const struct dpr_config *cfg,
@@ -269,7 +270,7 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 		old = ERR_PTR(-ENOMEM);
 		goto err_free;
 	}
-	dpr_flow_begin(flow, seg, peer, shard, offer);
+	dpr_flow_fill(flow, seg, peer, shard, offer);
 	/* Before others see the flow, so that the counts never go below 0. */
 	atomic_inc(&peer->flows);
 	dpr_flow_count_live(dn, flow, 1);
@@ -291,9 +292,9 @@ err_free:
 }
 
 /*
- * The state after a segment. A FIN or RST may be forged, so it says no more
- * than that the peer is to be asked sooner; the rest of the connection follows
- * the same way until the peer says that its socket is gone.
+ * The state after a segment. A FIN or RST may be forged, so it only means that
+ * clean-up asks the peer sooner; the connection's segments still go to the peer
+ * until the peer says that its socket is gone.
  */
 static u8 dpr_flow_next(const struct dpr_segment *seg, u8 state)
 {
@@ -306,7 +307,7 @@ static u8 dpr_flow_next(const struct dpr_segment *seg, u8 state)
 	return state == DPR_FLOW_FIN ? state : DPR_FLOW_ESTABLISHED;
 }
 
-/* Moves a flow to another state but DPR_FLOW_GONE. False as dpr_flow_leave(). */
+/* As dpr_flow_leave(), to any state but DPR_FLOW_GONE; does the accounting. */
 static bool dpr_flow_move(struct dpr_net *dn, struct dpr_flow *flow, u8 state,
 			  u8 next)
 {
@@ -323,7 +324,7 @@ static bool dpr_flow_move(struct dpr_net *dn, struct dpr_flow *flow, u8 state,
  * @flow: its flow
  * @seg: the segment
  *
- * Called under RCU in softirq. Writes nothing that it need not write.
+ * Called under RCU in softirq. Writes only what changes.
  */
 void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 		    const struct dpr_segment *seg)
@@ -347,9 +348,9 @@ void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 }
 
 /**
- * dpr_flow_close - note that a connection is over, but for what comes late
+ * dpr_flow_close - mark a connection as closed
  * @dn: the namespace
- * @flow: the flow; segments that the client sends again still follow it
+ * @flow: the flow; retransmitted segments still follow it
  *
  * Called under RCU with bottom halves off.
  */

@@ -7,9 +7,9 @@
  * whoever moves its state to DPR_FLOW_GONE.
  *
  * This host sees one half of a connection, and anybody can forge that half. So
- * nothing that a client's packets say ends a flow or shortens its life: a FIN,
- * a RST or a handshake that no data follows only makes clean-up ask the peer
- * sooner whether it still has the socket (liveness.h).
+ * no packet from a client ends a flow or shortens its life: a FIN, a RST, or a
+ * handshake without data only makes clean-up ask the peer sooner whether it still
+ * has the socket (liveness.h).
  */
 #ifndef _DPR_FLOW_H
 #define _DPR_FLOW_H
@@ -39,8 +39,8 @@
  * @state: enum dpr_flow_state or DPR_FLOW_GONE. It leaves DPR_FLOW_SYN under
  *	the lock of its list of half-open flows, once it is off that list
  * @shard: which of dpr_net.half_open it was put on
- * @offer: the peer may refuse it, as the so many-th one, from 1; or
- *	DPR_FLOW_RETURNED; 0: it must take it
+ * @offer: the peer may refuse it: how many peers were asked, this one
+ *	included; or DPR_FLOW_RETURNED; 0: the peer must take it
  * @queries: questions put to the peer since the client's last packet, with
  *	DPR_FLOW_CONFIRMED and DPR_FLOW_REUSED; written by clean-up, by the
  *	peer's answers, by a SYN (liveness.c)
@@ -95,7 +95,7 @@ static inline int dpr_flow_compare(struct rhashtable_compare_arg *arg,
 	       a->address != b->address || a->port != b->port;
 }
 
-/* Seen by the compiler wherever the table is used, so that it is inlined. */
+/* In the header, so that the compiler inlines lookups wherever they are. */
 static const struct rhashtable_params dpr_flow_params = {
 	.key_len = sizeof(struct dpr_flow_key),
 	.key_offset = offsetof(struct dpr_flow, key),
@@ -138,7 +138,7 @@ static inline u32 dpr_flow_idle(const struct dpr_flow *flow)
  * @flow: the flow
  * @cfg: the configuration
  *
- * What the client says of its end does not count here: see dpr_liveness_doubtful().
+ * A FIN or RST from the client does not count here: see dpr_liveness_doubtful().
  */
 static inline bool dpr_flow_expired(const struct dpr_flow *flow,
 				    const struct dpr_config *cfg)
@@ -150,7 +150,7 @@ static inline bool dpr_flow_expired(const struct dpr_flow *flow,
 }
 
 /**
- * dpr_flow_over - is there nothing left to redirect to, or for
+ * dpr_flow_over - is a flow of no more use
  * @flow: the flow, under RCU
  * @cfg: the configuration
  *
@@ -168,8 +168,8 @@ static inline bool dpr_flow_over(const struct dpr_flow *flow,
  * dpr_flow_withdraw_offer - let the peer no longer refuse the connection
  * @flow: the flow
  *
- * Does nothing if the peer has refused it already, or was never asked. Whoever
- * repeats the SYN, client or CPU, gets past the offer (offer.h).
+ * Does nothing if the peer has refused it already, or was never asked. Called
+ * when a copy of the SYN comes: the client must not wait for a refusal (offer.h).
  */
 static inline void dpr_flow_withdraw_offer(struct dpr_flow *flow)
 {

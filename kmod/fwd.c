@@ -112,7 +112,7 @@ static void dpr_fwd_fragment(struct dpr_net *dn, struct sk_buff *skb,
 	consume_skb(skb);
 }
 
-/* Tells the client that its packet is too large for the way to the peer. */
+/* Tells the client by ICMP that its packet does not fit the way to the peer. */
 static void dpr_fwd_too_big(struct dpr_net *dn, struct sk_buff *skb,
 			    unsigned int mtu)
 {
@@ -192,8 +192,8 @@ static noinline void dpr_fwd_send_large(struct dpr_net *dn,
  * @skb: the client's packet, as it came to PRE_ROUTING; consumed
  * @peer: the host that serves it
  *
- * The client hears of a packet that is too large for the way (RFC 1191); one
- * that may be fragmented is, before it is encapsulated, so that the outer
+ * If the packet is too large, the client gets an ICMP error (RFC 1191), or the
+ * packet is fragmented if it may be: before it is encapsulated, so that outer
  * packets never are. Called under RCU in softirq.
  */
 void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,

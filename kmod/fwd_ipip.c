@@ -38,8 +38,8 @@ void dpr_fwd_ipip_prepare(struct dpr_route *route,
 }
 
 /*
- * Makes room for the outer header. Whoever made the packet left enough, as a
- * rule, and nothing but a super-packet or an open checksum needs more.
+ * Makes room for the outer header. As a rule the driver left enough, and only a
+ * super-packet or a partial checksum needs more than that.
  */
 static int dpr_fwd_ipip_make_room(struct sk_buff *skb, const struct rtable *rt)
 {
@@ -70,7 +70,7 @@ static int dpr_fwd_ipip_encapsulate(struct sk_buff *skb,
 	err = dpr_fwd_ipip_make_room(skb, route->rt);
 	if (unlikely(err))
 		return err;
-	/* RFC 6040, normal mode: the outer header tells of congestion so far. */
+	/* RFC 6040, normal mode: the outer header starts with the inner's ECN. */
 	tos = ip_hdr(skb)->tos;
 	skb_clear_hash_if_not_l4(skb);
 	skb_clear_tstamp(skb);
@@ -90,7 +90,7 @@ static int dpr_fwd_ipip_encapsulate(struct sk_buff *skb,
 	return 0;
 }
 
-/* The last step, whatever the route and its neighbour are like. */
+/* The last step, for any kind of route and neighbour. */
 static noinline int dpr_fwd_ipip_finish(struct net *net, struct sock *sk,
 					struct sk_buff *skb)
 {
@@ -127,11 +127,10 @@ static noinline int dpr_fwd_ipip_post_routing(struct net *net,
 }
 
 /*
- * Sends an encapsulated packet: as ip_local_out() does, less what cannot
- * apply to it. The LOCAL_OUT hooks are left out if there is none but ours,
- * which passes all packets of protocol 4; the test whether the packet fits,
- * because it was made before; a socket's part, because there is none. Called
- * under RCU.
+ * Sends an encapsulated packet as ip_local_out() does, without what cannot apply:
+ * skips the LOCAL_OUT hooks if ours is the only one, which accepts all packets of
+ * protocol 4; does not test whether the packet fits, which was done before; and
+ * there is no socket. Called under RCU.
  */
 static int dpr_fwd_ipip_xmit(struct net *net, struct sk_buff *skb)
 {

@@ -110,7 +110,7 @@ static int dpr_genl_service_row(struct sk_buff *skb,
 	return 0;
 }
 
-/* Goes on after the last service told, whatever came or went since. */
+/* Continues after the last service sent, whatever was added or removed since. */
 static int dpr_genl_service_dump(struct sk_buff *skb,
 				 struct netlink_callback *cb)
 {

@@ -174,7 +174,7 @@ int dpr_genl_flow_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	     flow = rhashtable_walk_next(&dump->iter)) {
 		u8 state;
 
-		if (IS_ERR(flow))	/* resized: may tell a flow twice */
+		if (IS_ERR(flow))	/* resized: may send a flow twice */
 			continue;
 		state = READ_ONCE(flow->state);
 		if (dpr_genl_flow_match(dump, flow, state) &&

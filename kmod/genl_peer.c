@@ -44,7 +44,7 @@ static const int dpr_genl_metric_attr[DPR_METRICS] = {
 };
 
 /**
- * struct dpr_genl_peer - a peer, as told to user space
+ * struct dpr_genl_peer - a peer, as user space sees it
  * @address: its address
  * @metric: the last report's metrics
  * @state: enum dpr_state
@@ -76,8 +76,8 @@ struct dpr_genl_peer {
 };
 
 /*
- * The peers of a dump, as they were when it began; or that it is refused, which
- * is said by the first message: before 6.7 what begins a dump has no words.
+ * The peers of a dump, as they were when it began; or an error, which the first
+ * message reports: before 6.7 the start of a dump cannot set an extended ack.
  */
 struct dpr_genl_peers {
 	u32 n;

@@ -20,8 +20,8 @@ void dpr_half_open_setup(struct dpr_net *dn, u32 oldest)
 }
 
 /*
- * May a shard have a half-open flow that is older than @grace? Asked without
- * its lock, which in a flood all CPUs would want: the oldest flow was looked at
+ * May a list have a flow that is older than @grace? Checked without the lock,
+ * which all CPUs would contend for in a flood: the oldest flow has been checked
  * already, and those behind it are younger.
  */
 static bool dpr_half_open_may_evict(const struct dpr_half_open *list, u32 grace)
@@ -56,12 +56,12 @@ static struct dpr_flow *dpr_half_open_evict_from(struct dpr_half_open *list,
 }
 
 /**
- * dpr_half_open_evict - take a flow that gives way to another one
+ * dpr_half_open_evict - take the oldest flow off a list, to make room
  * @dn: the namespace
- * @shard: which list to look at first
+ * @shard: which list to try first
  * @grace: jiffies that its client must have been silent
  *
- * The oldest of a list. Called under RCU in softirq.
+ * Called under RCU in softirq.
  *
  * Return: the flow, in state DPR_FLOW_GONE: the caller removes it. NULL if there
  * is none.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Half-open flows, of which only SYNs were seen: lists of them, oldest first. If
- * the routing table is full one of them gives way.
+ * Lists of the half-open flows, those of which only SYNs were seen, oldest first:
+ * when the routing table is full, one of them is evicted.
  */
 #ifndef _DPR_HALF_OPEN_H
 #define _DPR_HALF_OPEN_H
@@ -45,7 +45,7 @@ static inline bool dpr_half_open_leave(struct dpr_net *dn,
 }
 
 /**
- * dpr_half_open_refresh - the client sent its SYN again: others are the oldest
+ * dpr_half_open_refresh - move a flow to its list's end: its SYN came again
  * @dn: the namespace
  * @flow: the flow
  *

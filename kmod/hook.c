@@ -21,8 +21,8 @@
 #define DPR_HOOK_DEFRAG_USER	0x64707200
 
 /*
- * Only a whole packet can be classified. Of fragments, TCP ones for this host
- * are gathered here; the stack would do it a little later anyway.
+ * Only a whole packet can be classified. Reassembles TCP fragments for this host;
+ * the stack would do so a little later anyway.
  */
 static int dpr_hook_gather(struct dpr_net *dn, struct sk_buff *skb)
 {
@@ -75,10 +75,10 @@ static unsigned int dpr_hook_icmp(struct dpr_net *dn, struct sk_buff *skb)
 #define DPR_HOOK_BRIDGED	BIT(SKB_EXT_BRIDGE_NF)
 
 /*
- * A packet that br_netfilter shows to IP's hooks while the bridge has it. The
- * bridge takes a changed destination for DNAT and sends the packet where it
- * should not go. One that is for this host leaves the bridge's path here and
- * comes in again by the bridge's own device, as it would without br_netfilter.
+ * Handles a packet that br_netfilter passes through IP's hooks while the bridge
+ * has it. The bridge takes a changed destination for DNAT and would send the
+ * packet to the wrong place. So a packet for this host leaves the bridge's path
+ * here and enters again by the bridge's own device, as without br_netfilter.
  */
 static unsigned int dpr_hook_bridged(struct dpr_net *dn, struct sk_buff *skb,
 				     const struct nf_bridge_info *bridge)
@@ -96,7 +96,7 @@ static unsigned int dpr_hook_bridged(struct dpr_net *dn, struct sk_buff *skb,
 	return NF_STOLEN;
 }
 
-/* True if a bridge has the packet, and @verdict is set. */
+/* Returns true if a bridge has the packet; @verdict is set then. */
 static bool dpr_hook_bridge(struct dpr_net *dn, struct sk_buff *skb,
 			    unsigned int *verdict)
 {
@@ -122,7 +122,7 @@ static bool dpr_hook_bridge(struct dpr_net *dn, struct sk_buff *skb,
 }
 #endif
 
-/* Does a packet of ours come in an unusual way? */
+/* Did a packet arrive in an unusual way? */
 static bool dpr_hook_unusual(const struct sk_buff *skb)
 {
 	return unlikely(skb->pkt_type != PACKET_HOST || !softirq_count() ||
@@ -131,10 +131,10 @@ static bool dpr_hook_unusual(const struct sk_buff *skb)
 }
 
 /*
- * Packets for nobody in particular at the link layer, which the stack discards
- * (RFC 1122, 3.2.1.3 and 3.3.6), are none of ours; nor is what came by a device of
- * a VRF, and by that device was here before, when it comes by the VRF. A packet
- * that a program has let pass (NFQUEUE) comes in process context.
+ * Ignores link-layer broadcasts and multicasts, which the stack discards (RFC 1122,
+ * 3.2.1.3 and 3.3.6), and the second pass of a packet that came by a device of a
+ * VRF: the first was by that device, this one is by the VRF. A packet that a
+ * program has accepted (NFQUEUE) comes in process context.
  */
 static noinline unsigned int dpr_hook_odd(struct dpr_net *dn,
 					  struct sk_buff *skb, dpr_hook_fn fn)
@@ -163,8 +163,8 @@ static __always_inline unsigned int dpr_hook_call(struct dpr_net *dn,
 /*
  * netfilter PRE_ROUTING, before connection tracking and defragmentation.
  *
- * All packets pass here, so what is none of ours is told with a few loads and
- * no call.
+ * Every packet passes here, so packets that are not ours must cost no more than a
+ * few loads, and no call.
  */
 static unsigned int dpr_hook_in(void *priv, struct sk_buff *skb,
 				const struct nf_hook_state *state)
@@ -217,7 +217,7 @@ static int dpr_hook_register(struct dpr_net *dn)
 }
 
 /**
- * dpr_hook_start - start looking at a namespace's packets, if not begun yet
+ * dpr_hook_start - register a namespace's hooks, unless they are
  * @dn: the namespace; its lock is held
  *
  * Return: 0 or a negative errno.
@@ -236,7 +236,7 @@ int dpr_hook_start(struct dpr_net *dn)
 }
 
 /**
- * dpr_hook_unregister_in - let no more packets come in by this module
+ * dpr_hook_unregister_in - stop seeing packets that come in
  * @dn: the namespace, hooked
  *
  * Packets may still be in the hooks until the RCU grace period ends.
@@ -247,12 +247,12 @@ void dpr_hook_unregister_in(struct dpr_net *dn)
 }
 
 /**
- * dpr_hook_unregister_out - let no more packets go out by this module
+ * dpr_hook_unregister_out - stop seeing packets that go out
  * @dn: the namespace; since the above an RCU grace period has ended
  *
- * This is also what drops the packets that this module sent and that wait for a
- * program (NFQUEUE in POST_ROUTING): netfilter does so when a hook goes, and
- * they would go on in this module's code. After the grace period none is added.
+ * This also drops packets that this module has sent and that wait for a program
+ * (NFQUEUE in POST_ROUTING), as netfilter does when a hook goes: they would
+ * continue in this module's code. None is added after the grace period.
  */
 void dpr_hook_unregister_out(struct dpr_net *dn)
 {

@@ -37,16 +37,15 @@ bool dpr_icmp_about(const struct sk_buff *skb, unsigned int offset, u8 protocol,
 }
 
 /*
- * The smallest path MTU between hosts that is believed: a route is shared by all
- * connections, and an ICMP message is easily forged.
+ * The smallest path MTU between hosts that is accepted: all connections share the
+ * route, and an ICMP message is easily forged.
  */
 #define DPR_ICMP_MIN_MTU	1280
 
 /*
- * Does an error about an outer packet quote one of a connection that goes to that
- * peer, longer than what is said to fit? Who has not seen such a packet has to
- * guess a connection. Routers quote enough of a packet for that (RFC 1812, section
- * 4.3.2.3).
+ * Does an error about an outer packet quote a packet of a connection that goes to
+ * that peer? An attacker who cannot see such packets has to guess a connection.
+ * Routers quote enough of a packet for this test (RFC 1812, section 4.3.2.3).
  */
 static bool dpr_icmp_plausible(struct dpr_net *dn, const struct dpr_config *cfg,
 			       struct sk_buff *skb, __be32 to,
@@ -60,7 +59,7 @@ static bool dpr_icmp_plausible(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_flow_key key;
 
 	inner = skb_header_pointer(skb, offset, sizeof(_inner), &_inner);
-	/* What a client sends has rarely options, and then the guess fails. */
+	/* Clients' packets rarely have options; such errors are ignored. */
 	if (!inner || inner->ip.ihl != 5 || inner->ip.protocol != IPPROTO_TCP)
 		return false;
 	key = (struct dpr_flow_key){
@@ -73,7 +72,7 @@ static bool dpr_icmp_plausible(struct dpr_net *dn, const struct dpr_config *cfg,
 	return peer && peer->address == to;
 }
 
-/* The way to a peer has become narrower: the route to it must know. */
+/* The path to a peer has got a smaller MTU: updates the route. */
 static void dpr_icmp_pmtu(struct dpr_net *dn, const struct dpr_config *cfg,
 			  struct sk_buff *skb, __be32 to)
 {

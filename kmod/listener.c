@@ -13,7 +13,7 @@
 /* SYNs held at a time; the client sends one again if there is no room. */
 #define DPR_LISTENER_DEFERRED	256
 
-/* Did it take rights to listen where it does? */
+/* Did listening there take privileges? */
 static bool dpr_listener_trusted(struct net *net, const struct sock *sk)
 {
 	const struct inet_sock *inet = inet_sk(sk);
@@ -46,8 +46,8 @@ struct sock *dpr_listener_find(struct net *net, struct sk_buff *skb,
 	struct sock *sk, *own;
 
 	/*
-	 * Programs of the listeners' (SO_ATTACH_REUSEPORT_CBPF) may have the
-	 * packet's data moved: no pointer into it is used afterwards.
+	 * A listener's program (SO_ATTACH_REUSEPORT_CBPF) may move the packet's
+	 * data: pointers into it are stale afterwards.
 	 */
 	sk = dpr_compat_lookup_listener(net, skb, doff, iph->saddr, th->source,
 					iph->daddr, ntohs(th->dest),
@@ -63,7 +63,7 @@ struct sock *dpr_listener_find(struct net *net, struct sk_buff *skb,
 					 dpr_compat_sdif(skb));
 	/*
 	 * Anybody can bind to an address that this host does not have
-	 * (IP_FREEBIND), but not so take connections from another's server.
+	 * (IP_FREEBIND), but must not take another user's connections so.
 	 */
 	if (own && (!sk || !uid_eq(dpr_compat_uid(sk), dpr_compat_uid(own))))
 		return own;
@@ -107,7 +107,7 @@ bool dpr_listener_defer(struct dpr_net *dn, struct sk_buff *skb)
 	return true;
 }
 
-/* Prepares the listener of a held SYN. Its headers are where they were. */
+/* Prepares the listener of a held SYN, whose headers are still linear. */
 static void dpr_listener_prepare(struct net *net, struct sk_buff *skb)
 {
 	const struct iphdr *outer = ip_hdr(skb);
@@ -135,7 +135,7 @@ static void dpr_listener_work(struct work_struct *work)
 	while ((skb = skb_dequeue(&dn->deferred))) {
 		dev = skb->dev;
 		dpr_listener_prepare(dn->net, skb);
-		/* From the start again, as if it came in just now. */
+		/* Enters again, as if it had just arrived. */
 		netif_rx(skb);
 		dev_put(dev);
 	}

@@ -19,8 +19,8 @@
  * @cfg: the configuration
  * @state: its state
  *
- * That is so when the client said that the connection ends, or was not heard of
- * since the handshake, which a stranger may have made up.
+ * That is so when the client has sent a FIN or RST, or nothing since the handshake,
+ * which may be made up.
  *
  * Return: true if it is time for dpr_liveness_query().
  */
@@ -50,9 +50,9 @@ bool dpr_liveness_doubtful(const struct dpr_flow *flow,
  * @state: its state
  * @asked: one is added if the peer was asked
  *
- * Asks several times if the peer is silent: a host of an older version knows only
- * every second question, and answers it only if it has the socket. Called under
- * RCU with bottom halves off, by one at a time.
+ * Repeats the question if the peer is silent. A host of an older version knows
+ * only every second one, and answers only if it has the socket. Called under RCU
+ * with bottom halves off, by one caller at a time.
  *
  * Return: true if the peer's silence means that it has no socket.
  */
@@ -62,13 +62,13 @@ bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
 	const u8 reused = READ_ONCE(flow->queries) & DPR_FLOW_REUSED;
 	u8 queries = READ_ONCE(flow->queries) & DPR_FLOW_QUERIES;
 
-	/* The client has spoken since. */
+	/* The client has sent something since. */
 	if (queries && (s32)(READ_ONCE(flow->last) - flow->asked) > 0)
 		queries = 0;
 	if (queries && (u32)jiffies - flow->asked < DPR_LIVENESS_AGAIN)
 		return false;
 	if (queries >= DPR_LIVENESS_QUERIES)
-		/* Who has never said so does not lose it by silence. */
+		/* Silence does not end what the client has not ended. */
 		return state != DPR_FLOW_ESTABLISHED;
 	WRITE_ONCE(flow->asked, jiffies);
 	WRITE_ONCE(flow->queries, (queries + 1) | reused);
@@ -81,11 +81,10 @@ bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /**
- * dpr_liveness_concerns - is a message from this peer, with this number, about
- *	the flow
+ * dpr_liveness_concerns - is a peer's message about a flow
  * @flow: the flow, NULL if there is none
  * @peer: who sent the message
- * @isn: the number: what only who sees the connection knows
+ * @isn: the initial sequence number in it, known only to who sees the connection
  *
  * Return: true if it is.
  */
@@ -96,13 +95,13 @@ bool dpr_liveness_concerns(const struct dpr_flow *flow,
 }
 
 /**
- * dpr_liveness_credible - does it count that the peer says that it has no socket
+ * dpr_liveness_credible - believe a peer that says that it has no socket?
  * @flow: the flow
  *
- * If the client may have begun another connection, only as an answer: then it was
- * silent.
+ * If the client may have begun another connection, only as the answer to a
+ * question: then the client was silent.
  *
- * Return: true if it counts.
+ * Return: true if it is to be believed.
  */
 bool dpr_liveness_credible(const struct dpr_flow *flow)
 {
@@ -117,8 +116,8 @@ bool dpr_liveness_credible(const struct dpr_flow *flow)
  * dpr_liveness_note_reuse - note that a SYN of another connection passes
  * @flow: the flow of the same 4-tuple
  *
- * If the client means it, what the peer says of the old connection's end may
- * cross it on the way.
+ * If it begins a new connection, the peer's message that the old one is gone may
+ * be on its way already.
  */
 void dpr_liveness_note_reuse(struct dpr_flow *flow)
 {
@@ -132,8 +131,8 @@ void dpr_liveness_note_reuse(struct dpr_flow *flow)
  * dpr_liveness_confirm - note that the peer says that it serves the connection
  * @flow: the flow
  *
- * The peer is asked no more, unless the client has spoken of an end: then again
- * when that state's time is over once more. Called under RCU.
+ * Ends the questions, unless the client has sent a FIN or RST: then the peer is
+ * asked again after that state's timeout. Called under RCU.
  */
 void dpr_liveness_confirm(struct dpr_flow *flow)
 {
@@ -142,10 +141,10 @@ void dpr_liveness_confirm(struct dpr_flow *flow)
 }
 
 /**
- * dpr_liveness_end - act on it that the peer says that its socket is gone
+ * dpr_liveness_end - end a flow whose peer has no socket any more
  * @dn: the namespace
  * @flow: the flow
- * @linger: it is in TIME_WAIT: what the client may send again belongs there
+ * @linger: there is one in TIME_WAIT, which answers retransmitted segments
  *
  * Called under RCU with bottom halves off.
  */

@@ -3,8 +3,8 @@
  * Does the serving host still have a flow's connection?
  *
  * This host sees one half of the connection, and anybody can forge that half. So
- * it asks the peer when the client has spoken of an end, or has not been heard of
- * since the handshake; and it believes what the peer says (owner_msg.h).
+ * it asks the peer when the client has sent a FIN or RST, or nothing since the
+ * handshake; and it believes what the peer answers (owner_msg.h).
  */
 #ifndef _DPR_LIVENESS_H
 #define _DPR_LIVENESS_H

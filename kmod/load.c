@@ -48,7 +48,7 @@ static void dpr_load_sample(void)
 		cpus++;
 	}
 	wall = (now - dpr_load_cpu.time) * cpus;
-	/* A CPU that came or went makes nonsense of one sample: keep the old. */
+	/* A CPU that came or went spoils one sample: keep the old value. */
 	if (wall && cpus == dpr_load_cpu.cpus && idle >= dpr_load_cpu.idle)
 		WRITE_ONCE(dpr_load_cpu.busy,
 			   DPR_MAX_CPU -
@@ -122,10 +122,10 @@ void dpr_load_metrics(const struct dpr_net *dn, u32 metric[DPR_METRICS])
  * @dn: the namespace
  * @cfg: the configuration
  *
- * Two metrics are sums over all CPUs that there could be, so they are computed
- * once a jiffy at the most, by the first who asks: a connection counts no sooner
- * than its handshake is over anyway. Looks only at metrics that weigh anything.
- * Called with bottom halves off.
+ * Two metrics are sums over all possible CPUs, so the load is computed at most
+ * once a jiffy, by the first caller: a connection does not count before its
+ * handshake is over anyway. Reads only metrics whose weight is not 0. Called with
+ * bottom halves off.
  */
 u64 dpr_load_own(struct dpr_net *dn, const struct dpr_config *cfg)
 {

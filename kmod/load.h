@@ -13,10 +13,10 @@ void dpr_load_metrics(const struct dpr_net *dn, u32 metric[DPR_METRICS]);
 u64 dpr_load_own(struct dpr_net *dn, const struct dpr_config *cfg);
 
 /**
- * dpr_load_changed - compute the load anew when it is next asked for
+ * dpr_load_changed - have the load recomputed when it is next needed
  * @dn: the namespace
  *
- * Other metrics may weigh something now.
+ * Called when the metrics' weights may have changed.
  */
 static inline void dpr_load_changed(struct dpr_net *dn)
 {

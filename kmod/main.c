@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Distributed Packet Rewriting: the module and its namespaces. */
 #include <linux/module.h>
+#include "closing.h"
 #include "config.h"
-#include "ended.h"
 #include "expire.h"
 #include "flow.h"
 #include "genl.h"
@@ -27,7 +27,7 @@ static int __net_init dpr_main_net_init(struct net *net)
 	mutex_init(&dn->lock);
 	dpr_quota_setup(dn);
 	dpr_sweep_setup(dn);
-	dpr_ended_setup(dn);
+	dpr_closing_setup(dn);
 	dpr_listener_setup(dn);
 	err = dpr_config_setup(dn);
 	if (err)
@@ -72,7 +72,7 @@ static void __net_exit dpr_main_net_exit(struct net *net)
 		dpr_hook_unregister_out(dn);
 	dpr_sweep_teardown(dn);
 	dpr_listener_teardown(dn);
-	dpr_ended_teardown(dn);
+	dpr_closing_teardown(dn);
 	dpr_owner_teardown(dn);
 	dpr_expire_teardown(dn);
 	dpr_flow_teardown(dn);

@@ -2,11 +2,11 @@
 /*
  * The sets of hosts that the stateless policy picks from.
  *
- * Packets of a connection without flow follow the hash over the base set, so
- * the base set stays while such connections may live. When the current set
- * becomes another one (a peer came or went), a new connection that the two
- * sets send to different hosts gets a flow, and so does one without flow by its
- * next packet; so no connection moves.
+ * Packets of a connection without a flow follow the hash over the base set, so
+ * the base set stays while such connections may live. While the current set
+ * differs from it (a peer came or went), a new connection that the two sets send
+ * to different hosts gets a flow, and so does a connection without one at its next
+ * packet; so no connection moves.
  */
 #ifndef _DPR_MEMBERS_H
 #define _DPR_MEMBERS_H

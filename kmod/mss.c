@@ -8,9 +8,9 @@
 #include <net/checksum.h>
 #include <net/ip.h>
 #include <net/tcp.h>
+#include "closing.h"
 #include "core/parse.h"
 #include "dpr.h"
-#include "ended.h"
 #include "fwd_ipip.h"
 #include "mss.h"
 #include "netns.h"
@@ -62,8 +62,9 @@ static noinline void dpr_mss_synack(struct dpr_net *dn, struct sk_buff *skb)
 }
 
 /*
- * A socket of a redirected connection resets it: the first host is to know. It is
- * who has the address that the client talks to, as far as this host knows.
+ * The socket of a redirected connection resets it: the first host needs to know.
+ * As far as this host knows, that is the host that has the address which the
+ * client talks to.
  */
 static noinline void dpr_mss_rst(struct dpr_net *dn, const struct sk_buff *skb)
 {
@@ -81,7 +82,7 @@ static noinline void dpr_mss_rst(struct dpr_net *dn, const struct sk_buff *skb)
 	    inet_sk(sk)->inet_dport == th->dest &&
 	    dpr_service_ours(dn, ntohs(th->source)) &&
 	    dpr_peer_find(dn, iph->saddr))
-		dpr_ended_note(dn, sk, &key, iph->saddr, sk->sk_bound_dev_if);
+		dpr_closing_watch(dn, sk, &key, iph->saddr, sk->sk_bound_dev_if);
 }
 
 /**

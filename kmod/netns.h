@@ -11,8 +11,8 @@
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
 
+struct dpr_closing_queue;
 struct dpr_config;
-struct dpr_ended_queue;
 struct dpr_members;
 struct dpr_owner_table;
 struct dpr_services;
@@ -26,9 +26,8 @@ struct mem_cgroup;
  * struct dpr_half_open - half-open flows, oldest first (half_open.h)
  * @lock: protects the list; taken with bottom halves off
  * @list: struct dpr_flow by their half_open member
- * @oldest: jiffies of the last SYN of a flow that was the oldest one; none on
- *	the list is older, unless its client has not been silent long enough
- *	to be evicted when it was looked at
+ * @oldest: jiffies of the last SYN of the flow that was the oldest when it was
+ *	last checked, and too young to be evicted; none on the list is older
  */
 struct dpr_half_open {
 	spinlock_t lock;	/* of the list */
@@ -37,19 +36,19 @@ struct dpr_half_open {
 } ____cacheline_aligned_in_smp;
 
 /**
- * struct dpr_ended - the connections whose sockets are looked at (ended.h)
- * @work: looks
+ * struct dpr_closing - the connections whose sockets are watched (closing.h)
+ * @work: checks them
  * @lock: protects what follows; taken with bottom halves off
- * @waking: @work will run
- * @wake: at that jiffy
- * @queue: for each look, once there was a redirected connection
+ * @waking: @work is scheduled
+ * @wake: for that jiffy
+ * @queue: one for each delay; NULL before the first redirected connection
  */
-struct dpr_ended {
+struct dpr_closing {
 	struct delayed_work work;
 	spinlock_t lock;	/* of all that follows */
 	bool waking;
 	u32 wake;
-	struct dpr_ended_queue *queue;
+	struct dpr_closing_queue *queue;
 };
 
 /**
@@ -63,9 +62,9 @@ struct dpr_ended {
  * @stats: counters
  * @hooked: the hooks are registered; under @lock
  * @hook_ops: the hooks
- * @ports: bitmap of the ports that packets are looked at for: services, and
- *	what were services once and may still have flows. NULL before the
- *	first service
+ * @ports: bitmap of the ports whose packets the hooks look at: of services, and
+ *	of former services, which may still have flows. NULL before the first
+ *	service
  * @services: the services, under RCU
  * @peers: known peers by address, under RCU; writers hold @lock
  * @peer_count: how many; under @lock
@@ -81,11 +80,11 @@ struct dpr_ended {
  * @flow_count: flows in it
  * @live: flows in state SYN or established
  * @half_open: half-open flows
- * @expire: where the next clean-up step goes on; under @expire_lock
+ * @expire: where the next clean-up step continues; under @expire_lock
  * @expire_lock: serialises clean-up steps
  * @expired_at: jiffies of the last clean-up step
  * @sweep: cleans up if nobody asks for it
- * @ended: connections whose sockets may be gone
+ * @closing: connections whose sockets may have closed
  * @owners: open questions to peers, under RCU; NULL before the first
  *	configuration that asks them, then it stays
  * @full_notified: jiffies of the last event of a full table
@@ -123,7 +122,7 @@ struct dpr_net {
 	struct mutex expire_lock;	/* of clean-up steps */
 	unsigned long expired_at;
 	struct delayed_work sweep;
-	struct dpr_ended ended;
+	struct dpr_closing closing;
 	struct dpr_owner_table __rcu *owners;
 	unsigned long full_notified;
 

@@ -47,7 +47,7 @@ unsigned int __dpr_offer_send_syn(struct dpr_net *dn,
 				  struct sk_buff *skb,
 				  const struct dpr_flow *flow, u8 offer)
 {
-	/* Another copy of it is being placed just now. */
+	/* Another CPU is placing a copy of it. */
 	if (offer == DPR_FLOW_RETURNED)
 		return NF_DROP;
 	dpr_stats_inc(dn, DPR_STAT_OFFERED);
@@ -56,9 +56,9 @@ unsigned int __dpr_offer_send_syn(struct dpr_net *dn,
 }
 
 /*
- * Does this host refuse a connection that a peer offers? What it has answered
- * already it has to serve. Returns what to count: why it does; DPR_STAT_UNSPEC if
- * it takes it.
+ * Does this host refuse a connection that a peer offers? It must serve what it has
+ * answered already. Returns the counter that says why it refuses, DPR_STAT_UNSPEC
+ * if it takes the connection.
  */
 static enum dpr_stat dpr_offer_why(struct dpr_net *dn,
 				   const struct dpr_config *cfg,
@@ -110,14 +110,14 @@ bool dpr_offer_refused(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!peer)
 		return false;
 	dpr_stats_inc(dn, why);
-	/* As it came: its outer header tells whose offer it is. */
+	/* Unchanged: its outer header says whose offer it is. */
 	dpr_fwd_send(dn, cfg, skb, peer);
 	return true;
 }
 
 /*
- * Takes off the header of this host's own offer, which is now @in's inner one.
- * What is left must be the SYN that it offered.
+ * Takes off the outer header of this host's own offer, which is now @in's inner
+ * one. What is left must be the SYN that was offered.
  */
 static enum dpr_stat dpr_offer_unwrap(struct sk_buff *skb,
 				      struct dpr_inner *in,
@@ -149,8 +149,8 @@ static enum dpr_stat dpr_offer_unwrap(struct sk_buff *skb,
 
 /*
  * Removes a flow that its peer refuses. A copy of the SYN that comes meanwhile
- * sees that, and does not go to the peer after all. Returns how many peers have
- * refused the connection now, 0 if this one may not.
+ * sees this and does not go to the peer after all. Returns how many peers have
+ * refused the connection by now, 0 if this one may not refuse.
  */
 static u8 dpr_offer_take_back(struct dpr_net *dn, struct dpr_flow *flow)
 {
@@ -164,8 +164,9 @@ static u8 dpr_offer_take_back(struct dpr_net *dn, struct dpr_flow *flow)
 }
 
 /*
- * Places a connection that @peer refused, as the so many-th one. The policy may
- * be another one by now; what was offered under this one ends under it.
+ * Places a connection that @peer was the last of @refusals peers to refuse. The
+ * policy may have changed meanwhile; what was offered under this one is placed
+ * under it.
  */
 static unsigned int dpr_offer_place(struct dpr_net *dn,
 				    const struct dpr_config *cfg,

@@ -3,7 +3,7 @@
  * Offers (DPR_POLICY_OFFER): a first host sends a SYN to a peer that may send it
  * back, and then places it anew.
  *
- * What tells an offer from other redirected SYNs is that the outer header has
+ * An offer differs from other redirected SYNs in that the outer header has
  * no DF; a host that knows no offers does not look at that. A refused offer
  * comes back whole, in a further outer header, so that it says whose it is. A
  * flow is on offer until its peer refuses it or the client repeats the SYN

@@ -50,8 +50,7 @@ struct dpr_owner_ask {
  * @filled: jiffies when @tokens were last added to
  * @ask: the questions
  *
- * Its size is fixed: a flood of segments that belong to nothing finds no room,
- * and gets no more memory.
+ * Its size is fixed, so that a flood of stray segments cannot exhaust memory.
  */
 struct dpr_owner_table {
 	spinlock_t lock;	/* of all that follows */
@@ -89,13 +88,13 @@ void dpr_owner_teardown(struct dpr_net *dn)
 }
 
 /*
- * Puts a question: first to the peer that most likely has the connection, if
- * there is one, then to the peers of the load table: to all of them, or, try by
- * try, to so many of a large cluster.
+ * Sends a question: first to the peer that most likely has the connection, if
+ * there is one, then to the peers of the load table: to all of them, or in a
+ * large cluster to DPR_OWNER_PEERS more with each try.
  */
-static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
-			  struct net_device *dev, struct dpr_peer *first,
-			  const struct dpr_owner_ask *ask)
+static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
+			   struct net_device *dev, struct dpr_peer *first,
+			   const struct dpr_owner_ask *ask)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 i, n = table ? table->order.n : 0;
@@ -109,7 +108,7 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
 	for (i = 0; i < min_t(u32, n, DPR_OWNER_PEERS); i++) {
 		struct dpr_peer *peer = table->peer[(at + i) % n];
 
-		/* Whose address it was cannot answer any more. */
+		/* The host that had the address cannot answer any more. */
 		if (peer->address != ask->seg.key.address &&
 		    !dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO, ask->nonce,
 				  &ask->seg.key))
@@ -125,7 +124,7 @@ static u32 dpr_owner_cost(const struct dpr_net *dn)
 }
 
 /* Takes the tokens for one try, if there are as many. */
-static bool dpr_owner_pay(struct dpr_owner_table *table, u32 cost)
+static bool dpr_owner_take_tokens(struct dpr_owner_table *table, u32 cost)
 {
 	u32 now = jiffies, passed = min_t(u32, now - table->filled, HZ);
 
@@ -171,9 +170,9 @@ static struct dpr_owner_ask *dpr_owner_room(struct dpr_owner_ask *bucket)
 }
 
 /*
- * How long a question's tries count. A client waits ever longer before it
- * sends a segment again; if its tries were forgotten meanwhile it would never
- * be told that nobody has its connection.
+ * How long a question's tries count. A client waits longer and longer before it
+ * retransmits; if the tries were forgotten meanwhile it would never get the RST
+ * that says that nobody has its connection.
  */
 static u32 dpr_owner_life(const struct dpr_owner_ask *ask)
 {
@@ -181,21 +180,22 @@ static u32 dpr_owner_life(const struct dpr_owner_ask *ask)
 					      DPR_OWNER_MEMORY;
 }
 
-/* What becomes of a segment that belongs to nothing here. */
+/* What to do with a segment that belongs to nothing here. */
 enum dpr_owner_verdict {
-	DPR_OWNER_PUT,		/* ask the peers; it is dropped */
+	DPR_OWNER_ASK,		/* ask the peers; it is dropped */
 	DPR_OWNER_WAIT,		/* asked just now; it is dropped */
 	DPR_OWNER_NOBODY,	/* no peer claims it: the stack answers */
 	DPR_OWNER_LIMIT,	/* too many questions; it is dropped */
 };
 
 /*
- * Under the table's lock. @cost is that of a question to all, @first that one
- * peer is asked before. @copy is set to the question if it is to be put.
+ * Decides whether a segment raises a question. Under the table's lock. @cost is
+ * that of a question to all; if @first, one peer is asked before the others.
+ * Copies the question to @copy if the caller is to send it.
  */
 static enum dpr_owner_verdict
-dpr_owner_note(struct dpr_owner_table *table, u32 cost, bool first,
-	       const struct dpr_segment *seg, struct dpr_owner_ask *copy)
+dpr_owner_admit(struct dpr_owner_table *table, u32 cost, bool first,
+		const struct dpr_segment *seg, struct dpr_owner_ask *copy)
 {
 	struct dpr_owner_ask *bucket = dpr_owner_bucket(table, &seg->key);
 	struct dpr_owner_ask *ask = dpr_owner_find(bucket, &seg->key);
@@ -212,7 +212,7 @@ dpr_owner_note(struct dpr_owner_table *table, u32 cost, bool first,
 		ask = dpr_owner_room(bucket);
 	if (ask && !ask->tries && first)
 		cost = 1;
-	if (!ask || !dpr_owner_pay(table, cost))
+	if (!ask || !dpr_owner_take_tokens(table, cost))
 		return DPR_OWNER_LIMIT;
 	if (!ask->tries)
 		ask->nonce = get_random_u32();
@@ -220,15 +220,15 @@ dpr_owner_note(struct dpr_owner_table *table, u32 cost, bool first,
 	ask->last = jiffies;
 	ask->tries++;
 	*copy = *ask;
-	return DPR_OWNER_PUT;
+	return DPR_OWNER_ASK;
 }
 
 /*
  * Does the segment mean something to this host's own stack: a socket of its
  * connection, or a SYN cookie that it answers?
  */
-static bool dpr_owner_here(struct dpr_net *dn, struct sk_buff *skb,
-			   const struct dpr_flow_key *key)
+static bool dpr_owner_is_local(struct dpr_net *dn, struct sk_buff *skb,
+			       const struct dpr_flow_key *key)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
@@ -246,7 +246,7 @@ static bool dpr_owner_here(struct dpr_net *dn, struct sk_buff *skb,
  * @seg: the same, parsed
  * @likely: the peer that the stateless policy's hash names, NULL if none
  *
- * The client sends it again; until then a peer may have claimed the
+ * A dropped segment is retransmitted; by then a peer may have claimed the
  * connection. Called under RCU in softirq.
  *
  * Return: NF_ACCEPT if it is the stack's, or @likely's if there is one; else
@@ -265,15 +265,15 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 				    ntohs(seg->key.port));
 	if (!table || seg->rst || !service ||
 	    !__ip_dev_find(dn->net, seg->key.address, false) ||
-	    dpr_owner_here(dn, skb, &seg->key) ||
+	    dpr_owner_is_local(dn, skb, &seg->key) ||
 	    dpr_service_translated(dn, skb, service, &seg->key))
 		return NF_ACCEPT;
 	spin_lock(&table->lock);
-	switch (dpr_owner_note(table, dpr_owner_cost(dn), likely, seg, &copy)) {
-	case DPR_OWNER_PUT:
+	switch (dpr_owner_admit(table, dpr_owner_cost(dn), likely, seg, &copy)) {
+	case DPR_OWNER_ASK:
 		spin_unlock(&table->lock);
 		dpr_stats_inc(dn, DPR_STAT_OWNER_ASKED);
-		dpr_owner_put(dn, cfg, skb->dev, likely, &copy);
+		dpr_owner_send(dn, cfg, skb->dev, likely, &copy);
 		return NF_DROP;
 	case DPR_OWNER_WAIT:
 		spin_unlock(&table->lock);
@@ -302,8 +302,9 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
  * @seg: the segment
  * @peer: the peer that the hash names
  *
- * The segment goes there meanwhile; if the peer claims the connection it has got
- * a flow. Out of questions, a later segment will do. Called under RCU in softirq.
+ * The segment goes to that peer meanwhile. If the peer claims the connection, it
+ * gets a flow. If no more questions may be sent, a later segment will do. Called
+ * under RCU in softirq.
  */
 void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct net_device *dev, const struct dpr_segment *seg,
@@ -316,9 +317,9 @@ void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!table || seg->rst)
 		return;
 	spin_lock(&table->lock);
-	verdict = dpr_owner_note(table, 1, true, seg, &copy);
+	verdict = dpr_owner_admit(table, 1, true, seg, &copy);
 	spin_unlock(&table->lock);
-	if (verdict != DPR_OWNER_PUT)
+	if (verdict != DPR_OWNER_ASK)
 		return;
 	dpr_stats_inc(dn, DPR_STAT_HASH_ASKED);
 	dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO, copy.nonce,
@@ -358,7 +359,7 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	seg = ask->seg;
 	ask->tries = 0;
 	spin_unlock(&table->lock);
-	/* Too late: the client began anew, and somebody serves that. */
+	/* Too late: the client has begun a new connection, which is served. */
 	if (dpr_flow_find(dn, key) || dpr_socket_exists(dn, key, iif))
 		return false;
 	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Finding the host that serves an orphan: a connection of a service that has
- * neither a flow nor a socket here, because the routing table that had it died
- * with the host whose address moved here, or with a reload of this module.
- * This host asks its peers; the one that has the socket claims the connection,
- * and it gets a flow.
+ * Finding the host that serves an orphan: a connection to a service that has
+ * neither a flow nor a socket here, because its routing table was lost with the
+ * host whose address moved here, or when this module was reloaded. This host asks
+ * its peers; the one that has the socket claims the connection, which then gets a
+ * flow.
  */
 #ifndef _DPR_OWNER_H
 #define _DPR_OWNER_H

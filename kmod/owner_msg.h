@@ -24,7 +24,7 @@ enum dpr_owner_msg_kind {
 	DPR_OWNER_MSG_WHO = 1,		/* who has this connection's socket? */
 	DPR_OWNER_MSG_CLAIM = 2,	/* I have */
 	DPR_OWNER_MSG_STILL = 3,	/* do you still have it? */
-	DPR_OWNER_MSG_ENDED = 4,	/* I have not, or no longer */
+	DPR_OWNER_MSG_GONE = 4,	/* I have not, or no longer */
 	DPR_OWNER_MSG_TIME_WAIT = 5,	/* it is in TIME_WAIT */
 };
 

@@ -116,9 +116,9 @@ static struct dpr_table *dpr_peer_alloc_table(u32 n)
 	return table;
 }
 
-/* Writes what is known of a peer into its view; puts it into no order. */
-static void dpr_peer_show(struct dpr_net *dn, const struct dpr_peer *peer,
-			  struct dpr_view *view)
+/* Fills a peer's view; the caller sorts the order. */
+static void dpr_peer_fill_view(struct dpr_net *dn, const struct dpr_peer *peer,
+			       struct dpr_view *view)
 {
 	const struct dpr_config *cfg =
 		rcu_dereference_protected(dn->config, dpr_peer_locked(dn));
@@ -157,7 +157,7 @@ static void dpr_peer_publish(struct dpr_net *dn, struct dpr_table *new,
 		new->peer[n++] = with;
 	for (i = 0; i < n; i++) {
 		new->peer[i]->slot = i;
-		dpr_peer_show(dn, new->peer[i], &new->order.view[i]);
+		dpr_peer_fill_view(dn, new->peer[i], &new->order.view[i]);
 	}
 	dpr_policy_sort(&new->order);
 	rcu_assign_pointer(dn->table, new);
@@ -218,13 +218,13 @@ static void dpr_peer_free_new(struct dpr_peer *peer)
 	kfree(peer);
 }
 
-/* Shows policies a listed peer that changed. */
-static void dpr_peer_move(struct dpr_net *dn, struct dpr_peer *peer)
+/* Updates the view of a listed peer that changed, and its place in the order. */
+static void dpr_peer_update_view(struct dpr_net *dn, struct dpr_peer *peer)
 {
 	struct dpr_order *order = &dpr_peer_table(dn)->order;
 
 	spin_lock_bh(&dn->order_lock);
-	dpr_peer_show(dn, peer, &order->view[peer->slot]);
+	dpr_peer_fill_view(dn, peer, &order->view[peer->slot]);
 	dpr_policy_moved(order, peer->slot);
 	spin_unlock_bh(&dn->order_lock);
 }
@@ -246,9 +246,9 @@ static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 		peer->live_reported = atomic_read(&peer->live);
 		peer->reported_at = jiffies;
 		peer->reported = true;
-		peer->stale_noted = false;
+		peer->stale_seen = false;
 	}
-	dpr_peer_move(dn, peer);
+	dpr_peer_update_view(dn, peer);
 	return changed;
 }
 
@@ -332,7 +332,7 @@ void dpr_peer_reweigh(struct dpr_net *dn)
 		return;
 	spin_lock_bh(&dn->order_lock);
 	for (i = 0; i < table->order.n; i++)
-		dpr_peer_show(dn, table->peer[i], &table->order.view[i]);
+		dpr_peer_fill_view(dn, table->peer[i], &table->order.view[i]);
 	dpr_policy_sort(&table->order);
 	spin_unlock_bh(&dn->order_lock);
 }
@@ -343,10 +343,9 @@ void dpr_peer_reweigh(struct dpr_net *dn)
  * @cfg: the configuration
  * @peer: the peer
  *
- * If another CPU changes the order just now it is left at that: CPUs do not wait
- * for each other at each SYN. The next change of this peer, or its next report,
- * computes the estimate from the same counts. Called under RCU with bottom halves
- * off.
+ * Does nothing if another CPU is changing the order: CPUs must not wait for each
+ * other at each SYN. The next change of this peer, or its next report, computes
+ * the estimate from the same counts. Called under RCU with bottom halves off.
  */
 void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct dpr_peer *peer)
@@ -371,12 +370,12 @@ void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /**
- * dpr_peer_close_stale - take peers whose report is too old out of the choice
+ * dpr_peer_close_stale - exclude peers whose report is too old from the choice
  * @dn: the namespace
  * @args: the situation
  *
- * Those that stand first; the others will when it matters. The next report
- * opens a peer again. Called under RCU in softirq.
+ * Only those at the top of the order; others are excluded when they get there. The
+ * next report includes a peer again. Called under RCU in softirq.
  */
 void dpr_peer_close_stale(struct dpr_net *dn,
 			  const struct dpr_policy_args *args)
@@ -412,11 +411,11 @@ const struct dpr_peer *dpr_peer_next_stale(struct dpr_net *dn, u32 *at)
 	while (table && *at < table->order.n) {
 		struct dpr_peer *peer = table->peer[(*at)++];
 
-		if (!peer->reported || peer->stale_noted ||
+		if (!peer->reported || peer->stale_seen ||
 		    time_before_eq(jiffies, peer->reported_at +
 					    cfg->report_max_age_jiffies))
 			continue;
-		peer->stale_noted = true;
+		peer->stale_seen = true;
 		return peer;
 	}
 	return NULL;

@@ -3,9 +3,9 @@
  * The peers, and the load table: those of them that new connections may be
  * redirected to.
  *
- * A peer is known from its first report until it is declared dead: as long,
- * its marked packets are accepted. It is listed (in the load table) while its
- * reports come. It lives on, unknown, as long as a flow refers to it.
+ * A peer is known, and its marked packets are accepted, from its first report
+ * until it is declared dead. It is listed (in the load table) while its reports
+ * come. After its death it exists as long as a flow refers to it.
  */
 #ifndef _DPR_PEER_H
 #define _DPR_PEER_H
@@ -29,7 +29,7 @@ struct dpr_route;
  * @dead: declared dead: its flows end
  * @slot: where in the load table; under dpr_net.order_lock
  * @listed: in the load table; under dpr_net.lock, as what follows
- * @stale_noted: dpr_peer_next_stale() has found that its report is too old
+ * @stale_seen: dpr_peer_next_stale() has found that its report is too old
  * @reported: a report came
  * @reported_at: jiffies when the last one came
  * @live_reported: @live then
@@ -48,7 +48,7 @@ struct dpr_peer {
 	atomic64_t redirects;
 	bool dead;
 	bool listed;
-	bool stale_noted;
+	bool stale_seen;
 	bool reported;
 	unsigned long reported_at;
 	s32 live_reported;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a network namespace that belongs to another user namespace than the
- * initial one may use. Anybody can make such a namespace and be root in it, so
- * that all of them together get no more flows than the initial network
- * namespace may have, and their flows count as the memory of the control group
- * whose process configured the namespace. Other namespaces pay one test.
+ * Limits for network namespaces that belong to a user namespace other than the
+ * initial one. Anybody can create such a namespace and be root in it, so all of
+ * them together get no more flows than the initial network namespace may have,
+ * and the memory of their flows is charged to the control group whose process
+ * configured the namespace. For other namespaces this costs one test.
  */
 #ifndef _DPR_QUOTA_H
 #define _DPR_QUOTA_H

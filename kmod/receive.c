@@ -10,11 +10,11 @@
 #include <net/tcp.h>
 #include <net/xfrm.h>
 #include "answer.h"
+#include "closing.h"
 #include "compat.h"
 #include "config.h"
 #include "core/parse.h"
 #include "dpr.h"
-#include "ended.h"
 #include "fwd_ipip.h"
 #include "icmp.h"
 #include "inner.h"
@@ -28,14 +28,14 @@
 #include "service.h"
 #include "stats.h"
 
-/* Keeps what is gathered out of tunnels apart from what comes as it is ("drp"). */
+/* Keeps fragments that came by a tunnel apart from others ("drp"). */
 #define DPR_RECEIVE_DEFRAG_USER	0x64727000
 
 /*
- * The same of a segment for a connection that has had one before, by the route
- * that its socket keeps: what the stack's early demultiplexing does for segments
- * without tunnel, under the same conditions. It, too, asks for an address of this
- * host, but not again whether the sender's is credible.
+ * As dpr_inner_local(), for a segment of a connection that has had one before, by
+ * the route that its socket caches: what the stack's early demultiplexing does for
+ * segments that were not redirected, under the same conditions. This, too, requires
+ * an address of this host, but does not check the sender's again.
  */
 static bool dpr_receive_early(struct dpr_net *dn, struct sk_buff *skb,
 			      struct dpr_inner *in)
@@ -58,9 +58,9 @@ static bool dpr_receive_early(struct dpr_net *dn, struct sk_buff *skb,
 }
 
 /*
- * Does IPsec let the outer packet in? Afterwards its protection is spent: the
+ * Does IPsec policy accept the outer packet? Its protection ends there: the
  * client's packet inside had none, and is judged by itself. Only the route knows
- * whether it came by a device without policy (disable_policy).
+ * whether the packet came by a device without policy (disable_policy).
  */
 static bool dpr_receive_protected(struct sk_buff *skb, struct dpr_inner *in)
 {
@@ -70,7 +70,7 @@ static bool dpr_receive_protected(struct sk_buff *skb, struct dpr_inner *in)
 	       xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb);
 }
 
-/* For good: a subflow of MPTCP could serve again. */
+/* Has the socket lost its owner for good? A subflow of MPTCP may get one again. */
 static bool dpr_receive_orphan(const struct sock *sk)
 {
 	return sock_flag(sk, SOCK_DEAD) && !sk_is_mptcp(sk);
@@ -86,11 +86,11 @@ static bool dpr_receive_answers(const struct sock *sk)
 }
 
 /*
- * What the kernel answers for a socket that has no owner, or none yet: RSTs,
- * and acknowledgments in TIME_WAIT and before there is a connection. The socket
- * inherited what its packets need, but these ask for the other flag, which
- * owners must not have. Nobody else writes the bit-fields here, but for an
- * "acked" that only spares a retransmission.
+ * Prepares a socket that has no owner, or none yet, for what the kernel sends in
+ * its name: RSTs, and acknowledgments in TIME_WAIT and before there is a
+ * connection. The socket inherited the flag that data needs, but these need the
+ * other one, which owners must not have. Nobody else writes the bit-fields here,
+ * but for an "acked" that only saves a retransmission.
  */
 static void dpr_receive_prepare(struct sock *sk)
 {
@@ -103,8 +103,8 @@ static void dpr_receive_prepare(struct sock *sk)
 }
 
 /*
- * Has the stack nothing but a RST for what comes to a listener? It would not
- * find the way for one from another host's address.
+ * Would the stack answer a segment for a listener by a RST? It finds no route for
+ * a RST from another host's address.
  */
 static bool dpr_receive_stray(const struct sock *listener,
 			      const struct iphdr *iph, const struct tcphdr *th)
@@ -146,8 +146,8 @@ static unsigned int dpr_receive_accept(struct dpr_net *dn, struct sk_buff *skb,
 }
 
 /*
- * May the SYN begin a new connection in place of one in TIME_WAIT? The stack
- * asks the same, but would look for a listener on the SYN's own destination.
+ * May the SYN replace a connection in TIME_WAIT? The stack has the same test, but
+ * would look for a listener on the SYN's own destination.
  */
 static bool dpr_receive_supersedes(const struct sock *sk,
 				   const struct tcphdr *th)
@@ -158,8 +158,8 @@ static bool dpr_receive_supersedes(const struct sock *sk,
 }
 
 /*
- * Finds the socket: a connection, else a listener if there is a service, or
- * was one: peers that have not heard of its end still redirect to it.
+ * Finds the socket: a connection, else a listener if there is a service, or was
+ * one: peers that do not know that it was removed still redirect to it.
  */
 static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 			       struct dpr_inner *in)
@@ -193,7 +193,7 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 		in->sk = in->listener;
 }
 
-/* A segment for a socket past LISTEN: prepares it, and notes its end. */
+/* Prepares a socket past LISTEN for a segment, and watches it if that closes it. */
 static void dpr_receive_socket(struct dpr_net *dn, struct sk_buff *skb,
 			       const struct dpr_inner *in)
 {
@@ -203,10 +203,10 @@ static void dpr_receive_socket(struct dpr_net *dn, struct sk_buff *skb,
 
 	if (unlikely(!in->answers))
 		dpr_receive_prepare(in->sk);
-	if (likely(!dpr_ended_maybe(in->sk, th)))
+	if (likely(!dpr_closing_segment(in->sk, th)))
 		return;
 	dpr_parse_segment(iph, ntohs(iph->tot_len), &seg);
-	dpr_ended_note(dn, in->sk, &seg.key, in->first, dpr_compat_dif(skb));
+	dpr_closing_watch(dn, in->sk, &seg.key, in->first, dpr_compat_dif(skb));
 }
 
 static unsigned int dpr_receive_tcp(struct dpr_net *dn,
@@ -214,8 +214,8 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 				    struct sk_buff *skb, struct dpr_inner *in);
 
 /*
- * A fragment does not say which service it is for, so they are gathered first.
- * What comes out is a client's packet that has lost its outer header.
+ * A fragment does not say which service it is for, so fragments are reassembled
+ * first. The result is a client's packet without an outer header.
  */
 static unsigned int dpr_receive_fragment(struct dpr_net *dn,
 					 const struct dpr_config *cfg,
@@ -237,7 +237,7 @@ static unsigned int dpr_receive_fragment(struct dpr_net *dn,
 	}
 	dpr_stats_inc(dn, DPR_STAT_FRAGMENTS_GATHERED);
 	ip_send_check(ip_hdr(skb));
-	/* Nothing is left that this host's own tunnels could want. */
+	/* The packet can no longer be one of this host's own tunnels. */
 	in->marked = true;
 	in->offer = false;
 	in->ce = false;
@@ -300,7 +300,7 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	verdict = dpr_receive_accept(dn, skb, in);
 	if (syn && verdict == NF_ACCEPT) {
 		dpr_stats_inc(dn, DPR_STAT_RX_SYN);
-		dpr_ended_expect(dn);
+		dpr_closing_expect(dn);
 	}
 	return verdict;
 }
@@ -324,7 +324,7 @@ static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
 }
 
 /**
- * dpr_receive - take in a protocol 4 packet if a peer redirected it
+ * dpr_receive - accept a protocol 4 packet if a peer redirected it
  * @dn: the namespace
  * @cfg: the configuration
  * @skb: the packet, as it came to PRE_ROUTING

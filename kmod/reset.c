@@ -87,7 +87,7 @@ static bool dpr_reset_send(struct dpr_net *dn, const struct dpr_reset *rst)
 	skb_dst_set(skb, &rt->dst);
 	/*
 	 * Connection tracking has not seen the connection, or only the packet
-	 * that this answers: a RST of it would count as invalid.
+	 * that this answers, and would consider the RST invalid.
 	 */
 	skb_set_nfct(skb, IP_CT_UNTRACKED);
 	ip_local_out(dn->net, NULL, skb);

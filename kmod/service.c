@@ -72,7 +72,7 @@ struct dpr_services *dpr_service_prepare(struct dpr_net *dn,
 		       (n - at) * sizeof(*service));
 	}
 	new->service[at] = *service;
-	new->service[at].looked = (u32)jiffies - HZ;
+	new->service[at].checked = (u32)jiffies - HZ;
 	if (!dn->ports)
 		dn->ports = kvcalloc(BITS_TO_LONGS(U16_MAX + 1),
 				     sizeof(long), GFP_KERNEL_ACCOUNT);
@@ -96,11 +96,11 @@ void dpr_service_commit(struct dpr_net *dn, struct dpr_services *new, u16 port)
 }
 
 /**
- * dpr_service_del - make no decision for a service any more
+ * dpr_service_del - remove a service
  * @dn: the namespace; its lock is held
  * @service: the service
  *
- * Its packets are still looked at: its flows go on.
+ * The hooks still look at its packets, for its flows live on.
  *
  * Return: 0, -ENOENT or -ENOMEM.
  */
@@ -157,22 +157,22 @@ struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
 }
 
 /*
- * Is there no listener, but somebody else's hook that may translate addresses?
- * That is looked for once a second.
+ * Is there no listener, but another hook that may translate addresses? Checked
+ * once a second.
  */
-static bool dpr_service_unheard(struct dpr_net *dn, struct sk_buff *skb,
-				struct dpr_service *service,
-				const struct dpr_flow_key *key)
+static bool dpr_service_no_listener(struct dpr_net *dn, struct sk_buff *skb,
+				    struct dpr_service *service,
+				    const struct dpr_flow_key *key)
 {
 	const struct tcphdr *th = (void *)skb->data + ip_hdrlen(skb);
 	const struct nf_hook_entries *hooks;
 	u32 now = jiffies;
 
-	if (now - READ_ONCE(service->looked) < HZ)
-		return READ_ONCE(service->unheard);
-	WRITE_ONCE(service->looked, now);
+	if (now - READ_ONCE(service->checked) < HZ)
+		return READ_ONCE(service->no_listener);
+	WRITE_ONCE(service->checked, now);
 	hooks = rcu_dereference(dn->net->nf.hooks_ipv4[NF_INET_PRE_ROUTING]);
-	WRITE_ONCE(service->unheard,
+	WRITE_ONCE(service->no_listener,
 		   hooks && hooks->num_hook_entries > 1 &&
 		   !dpr_compat_lookup_listener(dn->net, skb,
 					       ip_hdrlen(skb) + th->doff * 4,
@@ -180,7 +180,7 @@ static bool dpr_service_unheard(struct dpr_net *dn, struct sk_buff *skb,
 					       key->address, ntohs(key->port),
 					       dpr_compat_dif(skb),
 					       dpr_compat_sdif(skb)));
-	return service->unheard;
+	return service->no_listener;
 }
 
 /* See dpr_service_translated(). */
@@ -190,7 +190,7 @@ bool __dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
 {
 	struct nf_conntrack_tuple reply;
 
-	if (!dpr_service_unheard(dn, skb, service, key) ||
+	if (!dpr_service_no_listener(dn, skb, service, key) ||
 	    !nf_ct_get_tuple_skb(&reply, skb))
 		return false;
 	return reply.src.u3.ip != key->address ||

@@ -12,20 +12,20 @@ struct sk_buff;
  * struct dpr_service - a TCP port that the cluster serves
  * @address: the one local address it is on; 0 for all
  * @port: host byte order
- * @unheard: no socket of this host listens on it, and the stack may serve it by
- *	other means (a container's port that DNAT publishes)
- * @looked: jiffies when @unheard was found out, a second ago before that
+ * @no_listener: no socket of this host listens on it, and the stack may serve it
+ *	by other means (a container's port that DNAT publishes)
+ * @checked: jiffies when @no_listener was last determined; at first a second ago
  */
 struct dpr_service {
 	__be32 address;
 	u16 port;
-	bool unheard;
-	u32 looked;
+	bool no_listener;
+	u32 checked;
 };
 
 /**
- * struct dpr_services - the services of a namespace; never changed, but for what
- *	is found out of them
+ * struct dpr_services - the services of a namespace; never changed, but for
+ *	@no_listener and @checked
  * @rcu: frees it
  * @n: how many
  * @service: ordered by port, then address
@@ -67,7 +67,7 @@ static inline bool dpr_service_ours(const struct dpr_net *dn, u16 port)
  * @service: the service
  * @key: the connection
  *
- * Such a connection has no socket here that would tell that this host serves it,
+ * Such a connection has no socket here that would show that this host serves it,
  * but connection tracking knows it. Called under RCU in softirq.
  */
 static inline bool dpr_service_translated(struct dpr_net *dn,
@@ -75,8 +75,8 @@ static inline bool dpr_service_translated(struct dpr_net *dn,
 					  struct dpr_service *service,
 					  const struct dpr_flow_key *key)
 {
-	if (likely(!READ_ONCE(service->unheard) &&
-		   (u32)jiffies - READ_ONCE(service->looked) < HZ))
+	if (likely(!READ_ONCE(service->no_listener) &&
+		   (u32)jiffies - READ_ONCE(service->checked) < HZ))
 		return false;
 	return __dpr_service_translated(dn, skb, service, key);
 }

@@ -17,9 +17,9 @@
 #include "syn.h"
 
 /*
- * The peer that serves a connection without flow, by the stateless policy;
- * NULL if this host does. A connection that is here stays here, whatever the
- * hash says: it began under another policy or while that peer was silent.
+ * The peer that serves a connection without a flow, by the stateless policy;
+ * NULL if this host does. A connection with a socket here stays here, whatever
+ * the hash says: it began under another policy or while that peer was silent.
  */
 static struct dpr_peer *dpr_steer_stateless(struct dpr_net *dn,
 					    struct sk_buff *skb,
@@ -39,7 +39,7 @@ static struct dpr_peer *dpr_steer_stateless(struct dpr_net *dn,
 }
 
 /**
- * dpr_steer_peer - the peer that serves a connection
+ * dpr_steer_peer - find the peer that serves a connection
  * @dn: the namespace
  * @cfg: the configuration
  * @skb: a packet about it
@@ -62,15 +62,15 @@ struct dpr_peer *dpr_steer_peer(struct dpr_net *dn,
 }
 
 /*
- * A segment without flow, no SYN: of a connection that this host serves, or that
- * follows the hash, or of an orphan. While the sets of hosts differ the hash may
- * be that of other connections: who has this one is asked first, and the host
- * that the hash names before all others. If too much is asked already it follows
- * the hash, which is mostly right.
+ * Steers a segment without a flow that is no SYN: of a connection that this host
+ * serves, one that follows the hash, or an orphan. While the sets of hosts differ
+ * the hash may not hold for this connection: asks who has it, first the host that
+ * the hash names. If too many questions are open it follows the hash, which is
+ * mostly right.
  *
- * The base set that the connection follows will be dropped once all that is left
- * of its connections is idle (members.h), so that one that is not gets a flow:
- * when its host says that it has the socket, since anybody can make up segments.
+ * The base set is dropped once the connections that follow it are idle
+ * (members.h), so a connection that is not idle needs a flow. It gets one when its
+ * host says that it has the socket, since anybody can make up segments.
  */
 static unsigned int dpr_steer_flowless(struct dpr_net *dn,
 				       const struct dpr_config *cfg,

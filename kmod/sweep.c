@@ -5,7 +5,7 @@
 #include "netns.h"
 #include "sweep.h"
 
-/* How long nobody has to have cleaned up, and how often that is looked at. */
+/* Cleans up if nobody else has for so long; checks as often. */
 #define DPR_SWEEP_PERIOD	(30 * HZ)
 /* Flows of one step. */
 #define DPR_SWEEP_BUDGET	4096
@@ -27,7 +27,7 @@ static void dpr_sweep_work(struct work_struct *work)
 }
 
 /**
- * dpr_sweep_setup - get ready
+ * dpr_sweep_setup - prepare the work
  * @dn: the namespace
  */
 void dpr_sweep_setup(struct dpr_net *dn)
@@ -36,7 +36,7 @@ void dpr_sweep_setup(struct dpr_net *dn)
 }
 
 /**
- * dpr_sweep_start - clean up from now on if nobody else does
+ * dpr_sweep_start - begin to clean up whenever nobody else does
  * @dn: the namespace, just hooked; its lock is held
  */
 void dpr_sweep_start(struct dpr_net *dn)
@@ -46,7 +46,7 @@ void dpr_sweep_start(struct dpr_net *dn)
 }
 
 /**
- * dpr_sweep_teardown - clean up no more
+ * dpr_sweep_teardown - stop cleaning up
  * @dn: the namespace
  */
 void dpr_sweep_teardown(struct dpr_net *dn)

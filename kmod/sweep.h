@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Clean-up when nobody asks for it: a host whose dpr-cleanup does not run keeps
- * no dead flows, only for longer.
+ * Clean-up when nobody asks for it: without dpr-cleanup a host keeps dead flows
+ * longer, but not for ever.
  */
 #ifndef _DPR_SWEEP_H
 #define _DPR_SWEEP_H

@@ -24,10 +24,10 @@
 #include "syn.h"
 
 /*
- * Does a flow take this SYN? Yes for a copy of the SYN that made it, and until
- * the serving host has said that the connection is over: anybody can send a SYN,
- * and that host's TCP knows how to answer (RFC 5961, section 4). Afterwards a new
- * SYN is a new connection; the flow goes.
+ * Does this SYN follow a flow? Yes if it is a copy of the SYN that made the flow,
+ * and until the serving host has said that the connection has closed: anybody can
+ * send a SYN, and that host's TCP knows how to answer (RFC 5961, section 4).
+ * Afterwards a new SYN is a new connection; removes the flow.
  */
 static bool dpr_syn_of_flow(struct dpr_net *dn, const struct dpr_config *cfg,
 			    const struct dpr_segment *seg,
@@ -56,11 +56,11 @@ struct dpr_syn_ends {
 };
 
 /*
- * This host's own packets come over loopback and never get here; what comes
- * from its addresses all the same is forged, or a wiring fault. The addresses
- * that it could plausibly use are few, so that a full look-up is not worth its
- * cost. What a client talks to is mostly an address of the receiving device,
- * and any address of this host will do.
+ * This host's own packets come over loopback and never get here; packets that
+ * come from its addresses all the same are forged, or a wiring fault. The few
+ * addresses that they could plausibly have are compared: a full lookup is not
+ * worth its cost. The client mostly talks to an address of the receiving device,
+ * but any address of this host will do.
  */
 static struct dpr_syn_ends dpr_syn_ends(struct dpr_net *dn,
 					const struct dpr_config *cfg,
@@ -86,9 +86,8 @@ static struct dpr_syn_ends dpr_syn_ends(struct dpr_net *dn,
 }
 
 /*
- * Would the stack take the packet? It refuses sources that no client can have
- * and, with rp_filter, asks for the route back, which the peer cannot do in
- * its place.
+ * Would the stack accept the packet? It refuses sources that no client can have
+ * and, with rp_filter, looks up the route back, which the peer cannot do for it.
  */
 static __always_inline bool dpr_syn_credible(struct sk_buff *skb)
 {
@@ -109,8 +108,8 @@ static __always_inline bool dpr_syn_credible(struct sk_buff *skb)
 }
 
 /*
- * Makes the flow and sends the SYN; serves it if there is no room. @offer is
- * the flow's.
+ * Makes the flow, with this @offer, and sends the SYN; serves the connection here
+ * if there is no room.
  */
 static __always_inline unsigned int
 dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,

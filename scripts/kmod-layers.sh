@@ -44,7 +44,7 @@ order() {
 	owner
 	expire
 	sweep
-	ended
+	closing
 	answer
 	mss
 	# what becomes of a packet

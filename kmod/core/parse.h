@@ -119,7 +119,7 @@ static inline unsigned int dpr_parse_ip_hlen(const struct iphdr *iph)
 
 /**
  * dpr_parse_ip_whole - is a header right, and all there that it promises
- * @iph: the header, of a length that dpr_parse_ip_hlen() told
+ * @iph: the header, of the length that dpr_parse_ip_hlen() returned
  * @room: bytes from @iph to the end of what holds the packet
  */
 static inline bool dpr_parse_ip_whole(const struct iphdr *iph,
