@@ -4,6 +4,7 @@
 #define _DPR_GENL_H
 
 #include <net/genetlink.h>
+#include "core/policy.h"
 #include "dpr.h"
 
 int dpr_genl_init(void);
@@ -14,6 +15,9 @@ int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info);
 
 int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_peer_del(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_peer_address(struct genl_info *info, __be32 *address);
+int dpr_genl_peer_only(struct genl_info *info, unsigned long allowed);
+int dpr_genl_peer_unknown(struct genl_info *info);
 int dpr_genl_peer_get(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_peer_start(struct netlink_callback *cb);
 int dpr_genl_peer_dump(struct sk_buff *skb, struct netlink_callback *cb);
@@ -25,6 +29,7 @@ int dpr_genl_flow_done(struct netlink_callback *cb);
 int dpr_genl_flow_del(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info);
 
+extern const int dpr_genl_peer_metric[DPR_METRICS];
 extern const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1];
 extern const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1];
 extern const struct nla_policy dpr_genl_flow_policy[DPR_FLOW_A_MAX + 1];

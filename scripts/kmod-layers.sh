@@ -62,6 +62,7 @@ order() {
 	genl.h
 	genl_config
 	genl_peer
+	genl_peer_get
 	genl_flow
 	genl.c
 	main
