@@ -8,7 +8,7 @@
 # only the includes are looked at.
 set -eu
 
-cd "$(dirname "$0")/../../kmod"
+cd "$(dirname "$0")/../kmod"
 
 order() {
 	cat <<-'END'
