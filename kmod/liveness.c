@@ -81,38 +81,6 @@ bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /**
- * dpr_liveness_concerns - is a peer's message about a flow
- * @flow: the flow, NULL if there is none
- * @peer: who sent the message
- * @isn: the initial sequence number in it, known only to who sees the connection
- *
- * Return: true if it is.
- */
-bool dpr_liveness_concerns(const struct dpr_flow *flow,
-			   const struct dpr_peer *peer, u32 isn)
-{
-	return flow && flow->peer == peer && flow->isn == isn;
-}
-
-/**
- * dpr_liveness_credible - believe a peer that says that it has no socket?
- * @flow: the flow
- *
- * If the client may have begun another connection, only as the answer to a
- * question: then the client was silent.
- *
- * Return: true if it is to be believed.
- */
-bool dpr_liveness_credible(const struct dpr_flow *flow)
-{
-	u8 queries = READ_ONCE(flow->queries);
-
-	return !(queries & DPR_FLOW_REUSED) ||
-	       (queries & DPR_FLOW_QUERIES &&
-		(s32)(READ_ONCE(flow->last) - READ_ONCE(flow->asked)) <= 0);
-}
-
-/**
  * dpr_liveness_note_reuse - note that a SYN of another connection passes
  * @flow: the flow of the same 4-tuple
  *

@@ -10,9 +10,9 @@
 #define _DPR_LIVENESS_H
 
 #include <linux/types.h>
+#include "flow.h"
 
 struct dpr_config;
-struct dpr_flow;
 struct dpr_net;
 struct dpr_peer;
 
@@ -20,11 +20,40 @@ bool dpr_liveness_doubtful(const struct dpr_flow *flow,
 			   const struct dpr_config *cfg, u8 state);
 bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
 			struct dpr_flow *flow, u8 state, u32 *asked);
-bool dpr_liveness_concerns(const struct dpr_flow *flow,
-			   const struct dpr_peer *peer, u32 isn);
-bool dpr_liveness_credible(const struct dpr_flow *flow);
 void dpr_liveness_note_reuse(struct dpr_flow *flow);
 void dpr_liveness_confirm(struct dpr_flow *flow);
 void dpr_liveness_end(struct dpr_net *dn, struct dpr_flow *flow, bool linger);
+
+/**
+ * dpr_liveness_concerns - is a peer's message about a flow
+ * @flow: the flow, NULL if there is none
+ * @peer: who sent the message
+ * @isn: the initial sequence number in it, known only to who sees the connection
+ *
+ * Return: true if it is.
+ */
+static inline bool dpr_liveness_concerns(const struct dpr_flow *flow,
+					 const struct dpr_peer *peer, u32 isn)
+{
+	return flow && flow->peer == peer && flow->isn == isn;
+}
+
+/**
+ * dpr_liveness_credible - believe a peer that says that it has no socket?
+ * @flow: the flow
+ *
+ * If the client may have begun another connection, only as the answer to a
+ * question: then the client was silent.
+ *
+ * Return: true if it is to be believed.
+ */
+static inline bool dpr_liveness_credible(const struct dpr_flow *flow)
+{
+	u8 queries = READ_ONCE(flow->queries);
+
+	return !(queries & DPR_FLOW_REUSED) ||
+	       (queries & DPR_FLOW_QUERIES &&
+		(s32)(READ_ONCE(flow->last) - READ_ONCE(flow->asked)) <= 0);
+}
 
 #endif /* _DPR_LIVENESS_H */
