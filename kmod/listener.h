@@ -2,9 +2,9 @@
 /*
  * Listeners that answer from other hosts' addresses.
  *
- * A redirected connection's local address is not this host's. Its listener is
- * made transparent, as by setsockopt(IP_TRANSPARENT); request sockets,
- * connections and TIME_WAIT inherit that.
+ * A redirected connection's local address is not this host's. Its listener gets
+ * the flag of IP_HDRINCL (compat.h), with which routing accepts any source and
+ * which grants its program nothing; request sockets and connections inherit it.
  */
 #ifndef _DPR_LISTENER_H
 #define _DPR_LISTENER_H

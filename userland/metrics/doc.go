@@ -12,8 +12,8 @@
 //	dpr_decisions_total         {decision, reason}: one per new connection
 //	dpr_<counter>_total         every other counter of the kernel
 //	dpr_flows                   {state}: live, closing
-//	dpr_flows_by_state          {state}: syn, established, fin, rst; absent
-//	                            for large tables, which take time to read
+//	dpr_flows_by_state          {state}: syn, established, fin, rst, ended;
+//	                            absent for large tables, which take time to read
 //	dpr_flows_max               size limit of the routing table
 //	dpr_load, dpr_max_load      this host's load, and the load below which it
 //	                            serves every connection
