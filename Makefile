@@ -19,10 +19,10 @@ LINT_FUZZ_SECONDS = 5
 VERSION = $(shell debian/version.sh)
 
 .PHONY: all
-all: deps-build go module ## build the commands into bin/ and, if its headers are here, the running kernel's module
+all: deps-build go module ## build the commands into bin/, and the module if the running kernel's headers are installed
 
 .PHONY: lab
-lab: deps go ## build the commands, and install what dprlab needs of Debian
+lab: deps go ## build the commands and install the Debian packages that dprlab needs
 
 .PHONY: go
 go:
@@ -37,94 +37,94 @@ module:
 	fi
 
 .PHONY: demo
-demo: deps go ## three servers, six clients 4:1:1, a minute each under off and lowest; table and out/demo.json
+demo: deps go ## run three servers and six clients (4:1:1), a minute each under off and lowest; print a table, write out/demo.json
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab demo
 
 .PHONY: reproduce
-reproduce: deps go ## the paper's evaluation, its tables and figures beside ours, half an hour; out/reproduce/report.html
+reproduce: deps go ## run the paper's evaluation and set its tables and figures beside ours, half an hour; out/reproduce/report.html
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab reproduce $(REPRODUCE_FLAGS)
 
 .PHONY: test
-test: deps-test go ## C checks, Go unit tests and the integration tests in the lab
+test: deps-test go ## run the C checks, the Go unit tests and the tests in the lab
 	@scripts/test.sh
 
 .PHONY: test-kernels
-test-kernels: deps ## the packet path on Debian's 6.1, 6.12 and newest kernels
+test-kernels: deps ## test the packet path on Debian's 6.1, 6.12 and newest kernels
 	@scripts/test-kernels.sh 6.1 6.12 newest
 
 .PHONY: smoke-kernels
-smoke-kernels: deps ## boot, redirect, reload on those that "make test" leaves out: 6.12 and the newest
+smoke-kernels: deps ## boot, redirect and reload on the kernels that "make test" leaves out: 6.12 and the newest
 	@scripts/test-kernels.sh -s 6.12 newest
 
 .PHONY: test-debug
-test-debug: deps ## the same on a kernel with KASAN, lockdep, kmemleak (built first, 20 minutes of one core)
+test-debug: deps ## test the packet path on a kernel with KASAN, lockdep and kmemleak (first built, 20 minutes of one core)
 	@scripts/test-kernels.sh debug
 
 .PHONY: lint
-lint: ## warnings of gcc, clang, sparse, checkpatch, gofmt, vet, staticcheck; fuzzing for seconds
+lint: ## run gcc, clang, sparse, checkpatch, gofmt, vet and staticcheck, without warnings; fuzz for seconds
 	@scripts/deps/install.sh packages packages-test packages-lint
 	@FUZZ_SECONDS=$(LINT_FUZZ_SECONDS) scripts/lint.sh
 
 .PHONY: fuzz
-fuzz: deps go ## made up messages and packets, failing memory, races, floods, natively on a kernel with KASAN; out/reliability.json
+fuzz: deps go ## send generated messages and packets, fail allocations, race and flood, natively on a kernel with KASAN; out/reliability.json
 	@scripts/deps/install.sh packages packages-lint
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_FLAGS)
 
 .PHONY: enemy
-enemy: deps go ## attack dpr: blind packets, a local program without rights, races of two processors; out/enemy.json
+enemy: deps go ## attack dpr with blind packets, a local program without rights and races of two CPUs; out/enemy.json
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab enemy $(ENEMY_FLAGS)
 
 .PHONY: test-mutations
-test-mutations: deps-test ## mistakes made in the module and in the Go programs on purpose, which tests must find
+test-mutations: deps-test ## introduce mistakes into the module and the Go programs that tests must find
 	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/check/datapath/mutate.sh
 	@$(MAKE) test-mutations-go
 
 .PHONY: test-mutations-go
-test-mutations-go: deps-test ## mistakes in the Go programs and in the judges, half an hour; MUTATIONS_FLAGS="userland/report"
+test-mutations-go: deps-test ## introduce mistakes into the Go programs and the verdicts, half an hour; MUTATIONS_FLAGS="userland/report"
 	$(GO_PATH) && export PATH && $(AS_ROOT) go run ./testbed/check/mutants $(MUTATIONS_FLAGS)
 
 .PHONY: bench
-bench: deps-bench go ## what packets, flows and connections cost, beside IPVS and others; out/bench.json and out/bench/
+bench: deps-bench go ## measure what packets, flows and connections cost, beside IPVS and others; out/bench.json and out/bench/
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab bench $(BENCH_FLAGS)
 
 .PHONY: bench-diff
-bench-diff: deps-bench go ## what changed in cost since a commit: make bench-diff BASE=COMMIT; fails if it got worse
+bench-diff: deps-bench go ## compare the cost with a commit's and fail if it got worse: make bench-diff BASE=COMMIT
 	@[ -n "$(BASE)" ] || { echo "bench-diff: say what to compare with: make bench-diff BASE=COMMIT" >&2; exit 2; }
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab bench-diff $(BENCH_FLAGS) "$(BASE)"
 
 .PHONY: chaos
-chaos: deps go ## hosts, links, clocks and processes broken at random under load, an hour: make chaos CHAOS_FLAGS="--seed 7 --events 100"
+chaos: deps go ## break hosts, links, clocks and processes at random under load, an hour: make chaos CHAOS_FLAGS="--seed 7 --events 100"
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab chaos $(CHAOS_FLAGS)
 
 .PHONY: soak
-soak: deps go ## an hour of steady load: memory, flows, delays and books stay as they are; SOAK_FLAGS="--seconds 600"
+soak: deps go ## keep a steady load for an hour and check that memory, flows, delays and accounting stay constant; SOAK_FLAGS="--seconds 600"
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab soak $(SOAK_FLAGS)
 
 .PHONY: deb
-deb: ## the packages dpr and dpr-dkms, checked by lintian, in out/deb
+deb: ## build the packages dpr and dpr-dkms in out/deb and check them by lintian
 	@scripts/deps/install.sh packages packages-deb
 	@debian/make-deb.sh out/deb
 
 .PHONY: test-install
-test-install: deps go ## the packages on virtual machines of Debian 12 and 13: install, reboot, upgrade, remove
+test-install: deps go ## install, reboot, upgrade and remove the packages on virtual machines of Debian 12 and 13
 	@scripts/deps/install.sh packages packages-test packages-deb packages-install
 	@$(AS_ROOT) testbed/check/packages/run.sh $(SUITES)
 
 .PHONY: test-docs
-test-docs: deps-test go ## the commands of README.md and docs/, in labs of their own
+test-docs: deps-test go ## run the commands of README.md and docs/ in labs of their own
 	$(GO_PATH) && export PATH && $(AS_ROOT) scripts/docs.sh source
 	$(GO_PATH) && export PATH && $(AS_ROOT) scripts/docs.sh lab
 	$(GO_PATH) && export PATH && $(AS_ROOT) scripts/docs.sh example
 
 .PHONY: install
-install: ## what "make" built, for the running kernel and below $(DESTDIR)/usr/local, with systemd's units
+install: ## install what "make" built, for the running kernel and below $(DESTDIR)/usr/local, with the systemd units
 	@scripts/install.sh "$(DESTDIR)"
 
 .PHONY: clean
@@ -152,5 +152,5 @@ deps-bench:
 	@scripts/deps/install.sh packages packages-bench
 
 .PHONY: help
-help: ## this list
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
