@@ -44,8 +44,8 @@
  * @DPR_CMD_CONFIG_GET: do; no request attributes. Answers with one message of
  *	all DPR_CONFIG_A_*. In a namespace that was never configured ADDRESS
  *	is 0.0.0.0 and the rest are the defaults.
- * @DPR_CMD_CONFIG_SET: do; any of DPR_CONFIG_A_*. All given values are taken
- *	together or none is. Running connections go on under every change.
+ * @DPR_CMD_CONFIG_SET: do; any of DPR_CONFIG_A_*. Applies all given values
+ *	or none. Existing connections survive every change.
  *	ADDRESS must be set before the first service is added, can be changed
  *	at any time, and must be an address of this host. EDQUOT in a namespace
  *	of another user namespace than the initial one, if MAX_FLOWS or a
@@ -63,10 +63,10 @@
  *	EINVAL for an address that is not unicast or is this host's own;
  *	ENOSPC beyond DPR_MAX_PEERS.
  * @DPR_CMD_PEER_DEL: do; ADDRESS, optionally DEAD. ENOENT if unknown. Without
- *	DEAD the peer leaves the load table (no new connections), its flows go
- *	on, and it stays known until it is deleted with DEAD: this is for a
- *	peer that fell silent. With DEAD the peer is known no more: its flows
- *	end, each with a RST to its client, in the steps of DPR_CMD_EXPIRE.
+ *	DEAD the peer leaves the load table (no new connections), its flows
+ *	continue, and it stays known until it is deleted with DEAD: this is for
+ *	a silent peer. With DEAD the peer is forgotten: its flows end, each with
+ *	a RST to its client, in the steps of DPR_CMD_EXPIRE.
  * @DPR_CMD_PEER_GET: dump, or do with ADDRESS (ENOENT if unknown). One message
  *	of DPR_PEER_A_* per peer; the dump is sorted by estimated load, peers
  *	that cannot be chosen last.
@@ -77,7 +77,7 @@
  *	the client's next packet is answered by a RST. ENOENT if there is none.
  * @DPR_CMD_EXPIRE: do; optionally BUDGET. One bounded step of table clean-up:
  *	looks at up to BUDGET flows, from where the last step stopped, removes
- *	the expired ones and those of dead peers, and tells of stale peers.
+ *	the expired ones and those of dead peers, and reports stale peers.
  *	Answers with DPR_EXPIRE_A_*.
  * @DPR_CMD_LOAD_GET: do; no attributes. This host's metrics and load:
  *	DPR_LOAD_A_*.
@@ -110,8 +110,8 @@ enum dpr_cmd {
 /**
  * enum dpr_policy - how the SYN decision is made
  *
- * @DPR_POLICY_OFF: serve everything; marked packets of peers are accepted and
- *	existing flows go on.
+ * @DPR_POLICY_OFF: serve everything; marked packets from peers are accepted and
+ *	existing flows continue.
  * @DPR_POLICY_STATELESS: a hash of the packet picks this host or a peer (paper
  *	section 2, "stateless DPR"); no flow is kept while the set of hosts
  *	stays as it was.
@@ -123,10 +123,10 @@ enum dpr_cmd {
  *	weights, the one of lower estimated load (power of two choices).
  * @DPR_POLICY_OFFER: a peer drawn at random, in proportion to its weight, is
  *	offered the connection, and refuses it unless its own load is below
- *	MaxLoad; then another one is offered it. What two have refused, and
- *	what the client asks for a second time, has to be taken. A MaxLoad of
- *	0 is DPR_MAX_LOAD_AUTO here: without any, all would refuse. Only hosts
- *	of this policy refuse, and hosts that drain.
+ *	MaxLoad; then another one is offered it. At most two peers may refuse,
+ *	and none once the client has retransmitted its SYN. A MaxLoad of 0
+ *	means DPR_MAX_LOAD_AUTO here: without one, every peer would refuse.
+ *	Only hosts with this policy refuse, and hosts that drain.
  */
 enum dpr_policy {
 	DPR_POLICY_OFF,
@@ -155,7 +155,7 @@ enum dpr_hash {
 };
 
 /**
- * enum dpr_estimate - what a policy takes as a peer's load between reports
+ * enum dpr_estimate - how a peer's load is estimated between reports
  *
  * @DPR_ESTIMATE_CORRECTED: the reported load plus what our own flows to the
  *	peer changed since the report came (weighted as a connection).
@@ -170,11 +170,11 @@ enum dpr_estimate {
 };
 
 /**
- * enum dpr_marker - how a redirected packet is told from others (section 3.2)
+ * enum dpr_marker - how peers recognise a redirected packet (section 3.2)
  *
  * @DPR_MARKER_FRAGBIT: protocol 4 from a known peer with the reserved bit
  *	(0x8000) of the outer header's fragment field set.
- * @DPR_MARKER_SOURCE: protocol 4 from a known peer, whatever that bit says.
+ * @DPR_MARKER_SOURCE: protocol 4 from a known peer, whatever that bit is.
  */
 enum dpr_marker {
 	DPR_MARKER_FRAGBIT,
@@ -204,12 +204,12 @@ enum dpr_orphans {
 };
 
 /**
- * enum dpr_state - what a host wants of the others
+ * enum dpr_state - a host's state in the cluster
  *
- * @DPR_STATE_ACTIVE: new connections are welcome.
- * @DPR_STATE_DRAINING: none any more; running ones go on. Of this host: new
- *	connections are redirected whatever the load, while a peer is usable.
- * @DPR_STATE_LEAVING: as draining, and the host is about to go.
+ * @DPR_STATE_ACTIVE: it takes new connections.
+ * @DPR_STATE_DRAINING: no new connections; existing ones continue. If this host
+ *	drains, it redirects new connections while a peer is usable.
+ * @DPR_STATE_LEAVING: draining, and about to leave the cluster.
  */
 enum dpr_state {
 	DPR_STATE_ACTIVE,
@@ -227,7 +227,7 @@ enum dpr_state {
  * @DPR_FLOW_ESTABLISHED: the client has sent an ACK.
  * @DPR_FLOW_FIN: a FIN came from the client; it may still receive.
  * @DPR_FLOW_RST: a RST came from the client, and nothing since.
- * @DPR_FLOW_ENDED: the serving host said that its socket is in TIME_WAIT. Kept
+ * @DPR_FLOW_ENDED: the serving host reported its socket in TIME_WAIT. Kept
  *	for the RST timeout, for what the client may send again.
  *
  * FIN and RST may be forged, so they end nothing: when the client has been silent
@@ -248,7 +248,7 @@ enum dpr_flow_state {
 /**
  * enum dpr_config_attr - attributes of DPR_CMD_CONFIG_GET and _SET
  *
- * @DPR_CONFIG_A_ADDRESS: be32; this host's address, source of what it tunnels.
+ * @DPR_CONFIG_A_ADDRESS: be32; this host's address, and source of its tunnels.
  * @DPR_CONFIG_A_POLICY: u32, enum dpr_policy; default off.
  * @DPR_CONFIG_A_HASH: u32, enum dpr_hash; default address and port.
  * @DPR_CONFIG_A_ESTIMATE: u32, enum dpr_estimate; default corrected.
@@ -266,8 +266,8 @@ enum dpr_flow_state {
  * @DPR_CONFIG_A_WEIGHT: u32, 1 to DPR_MAX_WEIGHT; this host's relative capacity,
  *	as DPR_PEER_A_WEIGHT is a peer's; default 1.
  * @DPR_CONFIG_A_MAX_FLOWS: u32, 1 to DPR_MAX_FLOWS; default 1048576. Beyond it
- *	the oldest half-open flow gives way, if its client has been silent for
- *	3 s; if there is none the connection is served here.
+ *	the oldest half-open flow is evicted, if its client has been silent
+ *	for 3 s; if there is none, this host serves the connection.
  * @DPR_CONFIG_A_REPORT_MAX_AGE: u32 ms, 1 to DPR_MAX_TIMEOUT; default 3000. A
  *	peer whose report is older gets no new connections.
  * @DPR_CONFIG_A_TIMEOUT_SYN: u32 ms, 1 to DPR_MAX_TIMEOUT; default 60000.
@@ -330,7 +330,7 @@ enum dpr_service_attr {
  *	in ESTABLISHED or CLOSE_WAIT.
  * @DPR_PEER_A_CPU: u32, 0 to DPR_MAX_CPU; metric 2, CPU utilisation in
  *	thousandths over all CPUs.
- * @DPR_PEER_A_REDIRECTED: u32; metric 3, connections it redirects just now.
+ * @DPR_PEER_A_REDIRECTED: u32; metric 3, connections that it redirects now.
  * @DPR_PEER_A_SOCKETS: u32; metric 4, sockets in use.
  * @DPR_PEER_A_STATE: u32, enum dpr_state; default active.
  * @DPR_PEER_A_WEIGHT: u32, 1 to DPR_MAX_WEIGHT; relative capacity; default 1.
@@ -344,8 +344,8 @@ enum dpr_service_attr {
  * @DPR_PEER_A_LISTED: flag; it is in the load table.
  * @DPR_PEER_A_FLOWS: u32; flows to it (all states).
  * @DPR_PEER_A_LIVE: u32; flows to it in state SYN or established.
- * @DPR_PEER_A_REDIRECTS: u64; connections redirected to it since it is known,
- *	those that it refused included.
+ * @DPR_PEER_A_REDIRECTS: u64; connections redirected to it since it became
+ *	known, those that it refused included.
  */
 enum dpr_peer_attr {
 	DPR_PEER_A_UNSPEC,
@@ -407,7 +407,7 @@ enum dpr_flow_attr {
  * @DPR_EXPIRE_A_RESET: u32; flows of dead peers removed, RST sent. Answer.
  * @DPR_EXPIRE_A_FLOWS: u32; flows left. Answer.
  * @DPR_EXPIRE_A_DONE: flag; this step reached the end of the table, the next
- *	one starts anew. Answer.
+ *	one starts again. Answer.
  */
 enum dpr_expire_attr {
 	DPR_EXPIRE_A_UNSPEC,
@@ -445,10 +445,10 @@ enum dpr_load_attr {
 };
 
 /**
- * enum dpr_event - what a DPR_CMD_EVENT message tells
+ * enum dpr_event - what a DPR_CMD_EVENT message reports
  *
  * @DPR_EVENT_PEER_ADDED: a peer became known, or came back to the load table.
- * @DPR_EVENT_PEER_STALE: a listed peer's report is too old (told by
+ * @DPR_EVENT_PEER_STALE: a listed peer's report is too old (sent by
  *	DPR_CMD_EXPIRE, once per silence).
  * @DPR_EVENT_PEER_GONE: a peer left the load table.
  * @DPR_EVENT_PEER_DEAD: a peer was declared dead.
@@ -508,21 +508,21 @@ enum dpr_event_attr {
  *
  * Offers (DPR_POLICY_OFFER). Each connection counts as redirected once,
  * however often it was offered:
- * @DPR_STAT_OFFERED: SYNs that peers were offered and might refuse.
+ * @DPR_STAT_OFFERED: SYNs offered to peers, which may refuse them.
  * @DPR_STAT_OFFER_RETURNED: of these, sent back by the peer: it refused.
- * @DPR_STAT_OFFER_SERVED: of the connections redirected, served here in the
- *	end: after a refusal own load was below MaxLoad, or no peer was usable.
- * @DPR_STAT_OFFER_LATE: refusals dropped: of a connection that is not on offer
- *	any more. The client had repeated its SYN, or the connection is made.
- * @DPR_STAT_OFFER_UNKNOWN: refusals dropped: of a connection, or a SYN, that
- *	this peer was not offered.
- * @DPR_STAT_REFUSED_LOAD: offers of peers refused: own load was not below
+ * @DPR_STAT_OFFER_SERVED: of the connections redirected, served here in
+ *	the end: after a refusal own load was below MaxLoad, or no peer usable.
+ * @DPR_STAT_OFFER_LATE: refusals dropped: too late. The client had retransmitted
+ *	its SYN, or the connection was established.
+ * @DPR_STAT_OFFER_UNKNOWN: refusals dropped: this peer was not offered that
+ *	connection or SYN.
+ * @DPR_STAT_REFUSED_LOAD: offers from peers refused: own load was not below
  *	MaxLoad.
- * @DPR_STAT_REFUSED_DRAINING: offers of peers refused: this host drains.
+ * @DPR_STAT_REFUSED_DRAINING: offers from peers refused: this host drains.
  *
  * Other SYNs:
  * @DPR_STAT_SYN_RETRANSMITTED: a SYN of a flow, sent after the first copy.
- * @DPR_STAT_SYN_OWNED: a SYN of a connection that this host serves already.
+ * @DPR_STAT_SYN_OWNED: a SYN of a connection that this host already serves.
  *
  * Packets sent to peers:
  * @DPR_STAT_TX_PACKETS: packets redirected (a super-packet counts once).
@@ -555,14 +555,14 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_LISTENER_DEFERRED: SYN held while its listener was prepared.
  *
  * Fragments of clients' packets:
- * @DPR_STAT_FRAGMENTS_GATHERED: packets put together before classification.
+ * @DPR_STAT_FRAGMENTS_GATHERED: packets reassembled before classification.
  *
  * Replies:
  * @DPR_STAT_MSS_LOWERED: SYN-ACKs whose MSS was lowered by 20.
  *
  * Flows:
  * @DPR_STAT_FLOWS_EXPIRED: flows removed by their timeout.
- * @DPR_STAT_FLOWS_EVICTED: half-open flows that gave way to new ones.
+ * @DPR_STAT_FLOWS_EVICTED: half-open flows evicted for new ones.
  * @DPR_STAT_FLOWS_REPLACED: closing flows replaced by a new connection.
  * @DPR_STAT_FLOWS_RESET: flows ended because their peer is dead.
  * @DPR_STAT_FLOWS_DELETED: flows removed by DPR_CMD_FLOW_DEL.
@@ -570,35 +570,35 @@ enum dpr_event_attr {
  * Orphans (enum dpr_orphans):
  * @DPR_STAT_OWNER_ASKED: segments dropped for which the peers were asked.
  * @DPR_STAT_OWNER_WAITED: segments dropped because they were asked just before.
- * @DPR_STAT_OWNER_LIMITED: segments dropped because too much is asked already.
- * @DPR_STAT_OWNER_FOUND: connections that got a flow: a peer claimed them.
+ * @DPR_STAT_OWNER_LIMITED: segments dropped because too many questions are open.
+ * @DPR_STAT_OWNER_FOUND: connections that a peer claimed; each got a flow.
  * @DPR_STAT_OWNER_UNKNOWN: segments left to the stack, which answers with a RST:
  *	no peer claimed the connection.
  * @DPR_STAT_OWNER_CLAIMED: connections that this host claimed.
- * @DPR_STAT_TX_OWNER_MESSAGES: questions and claims made for peers. Each counts as
- *	a packet sent to peers, or as a reason why it was not, too.
- * @DPR_STAT_RX_OWNER_ASKED: questions of peers received.
+ * @DPR_STAT_TX_OWNER_MESSAGES: messages for peers: questions, claims, ends. Each also
+ *	counts as a packet sent to peers, or as the reason why it was not.
+ * @DPR_STAT_RX_OWNER_ASKED: questions from peers received.
  * @DPR_STAT_RX_OWNER_REFUSED: claims refused: not asked for, no room for a
- *	flow, or it has one by now.
+ *	flow, or the connection already has one.
  *
  * Gauges:
  * @DPR_STAT_FLOWS: gauge; flows now.
- * @DPR_STAT_FLOWS_LIVE: gauge; flows now whose peer has not said that they ended.
+ * @DPR_STAT_FLOWS_LIVE: gauge; flows now that their peers have not reported as ended.
  *
  * Added since version 0.1, whatever they belong to:
  * @DPR_STAT_OWNER_FOLLOWED: segments that followed the stateless policy's hash
- *	because too much is asked already.
+ *	because too many questions are open.
  * @DPR_STAT_HASH_ASKED: questions whether the host that the stateless policy's
  *	hash names serves a connection, while the set of hosts changes.
- * @DPR_STAT_FLOWS_ENDED: flows removed because the serving host said that it has
- *	no socket of the connection.
+ * @DPR_STAT_FLOWS_ENDED: flows removed because the serving host reported that it
+ *	has no socket of the connection.
  * @DPR_STAT_FLOWS_ASKED: questions to peers about flows whose clients are silent.
- * @DPR_STAT_RX_FLOW_ASKED: such questions of peers received.
- * @DPR_STAT_RX_FLOW_ANSWERED: messages of peers about their connections taken.
- * @DPR_STAT_RX_FLOW_REFUSED: messages of peers about the end of a connection
+ * @DPR_STAT_RX_FLOW_ASKED: such questions from peers received.
+ * @DPR_STAT_RX_FLOW_ANSWERED: messages from peers about their connections accepted.
+ * @DPR_STAT_RX_FLOW_REFUSED: messages from peers about the end of a connection
  *	refused: no such flow, not that peer's, or not the connection's number.
- * @DPR_STAT_RX_POLICY: dropped: the host's IPsec policy wants the outer packet
- *	protected.
+ * @DPR_STAT_RX_POLICY: dropped: the host's IPsec policy requires the outer
+ *	packet to be protected.
  * @DPR_STAT_RX_FRAGMENTS: fragments of redirected packets that wait for the rest.
  */
 enum dpr_stat {

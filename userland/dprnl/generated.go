@@ -140,8 +140,8 @@ type Policy uint32
 
 // The values of Policy.
 const (
-	// PolicyOff: serve everything; marked packets of peers are accepted and
-	// existing flows go on.
+	// PolicyOff: serve everything; marked packets from peers are accepted and
+	// existing flows continue.
 	PolicyOff Policy = 0
 	// PolicyStateless: a hash of the packet picks this host or a peer (paper
 	// section 2, "stateless DPR"); no flow is kept while the set of hosts stays
@@ -158,10 +158,10 @@ const (
 	PolicyTwo Policy = 4
 	// PolicyOffer: a peer drawn at random, in proportion to its weight, is
 	// offered the connection, and refuses it unless its own load is below
-	// MaxLoad; then another one is offered it. What two have refused, and what
-	// the client asks for a second time, has to be taken. A MaxLoad of 0 is
-	// DPR_MAX_LOAD_AUTO here: without any, all would refuse. Only hosts of this
-	// policy refuse, and hosts that drain.
+	// MaxLoad; then another one is offered it. At most two peers may refuse, and
+	// none once the client has retransmitted its SYN. A MaxLoad of 0 means
+	// DPR_MAX_LOAD_AUTO here: without one, every peer would refuse. Only hosts
+	// with this policy refuse, and hosts that drain.
 	PolicyOffer Policy = 5
 )
 
@@ -273,7 +273,7 @@ func (v *Orphans) UnmarshalText(text []byte) error {
 // OrphansWords returns the words of Orphans, in the order of their values.
 func OrphansWords() []string { return namesOrphans.list() }
 
-// Estimate: what a policy takes as a peer's load between reports.
+// Estimate: how a peer's load is estimated between reports.
 type Estimate uint32
 
 // The values of Estimate.
@@ -311,7 +311,7 @@ func (v *Estimate) UnmarshalText(text []byte) error {
 // EstimateWords returns the words of Estimate, in the order of their values.
 func EstimateWords() []string { return namesEstimate.list() }
 
-// Marker: how a redirected packet is told from others (section 3.2).
+// Marker: how peers recognise a redirected packet (section 3.2).
 type Marker uint32
 
 // The values of Marker.
@@ -319,7 +319,7 @@ const (
 	// MarkerFragbit: protocol 4 from a known peer with the reserved bit (0x8000)
 	// of the outer header's fragment field set.
 	MarkerFragbit Marker = 0
-	// MarkerSource: protocol 4 from a known peer, whatever that bit says.
+	// MarkerSource: protocol 4 from a known peer, whatever that bit is.
 	MarkerSource Marker = 1
 )
 
@@ -349,17 +349,17 @@ func (v *Marker) UnmarshalText(text []byte) error {
 // MarkerWords returns the words of Marker, in the order of their values.
 func MarkerWords() []string { return namesMarker.list() }
 
-// State: what a host wants of the others.
+// State: a host's state in the cluster.
 type State uint32
 
 // The values of State.
 const (
-	// StateActive: new connections are welcome.
+	// StateActive: it takes new connections.
 	StateActive State = 0
-	// StateDraining: none any more; running ones go on. Of this host: new
-	// connections are redirected whatever the load, while a peer is usable.
+	// StateDraining: no new connections; existing ones continue. If this host
+	// drains, it redirects new connections while a peer is usable.
 	StateDraining State = 1
-	// StateLeaving: as draining, and the host is about to go.
+	// StateLeaving: draining, and about to leave the cluster.
 	StateLeaving State = 2
 )
 
@@ -403,8 +403,8 @@ const (
 	FlowFin FlowState = 2
 	// FlowRst: a RST came from the client, and nothing since.
 	FlowRst FlowState = 3
-	// FlowEnded: the serving host said that its socket is in TIME_WAIT. Kept for
-	// the RST timeout, for what the client may send again.
+	// FlowEnded: the serving host reported its socket in TIME_WAIT. Kept for the
+	// RST timeout, for what the client may send again.
 	FlowEnded FlowState = 4
 )
 
@@ -437,14 +437,14 @@ func (v *FlowState) UnmarshalText(text []byte) error {
 // FlowStateWords returns the words of FlowState, in the order of their values.
 func FlowStateWords() []string { return namesFlowState.list() }
 
-// EventType: what a DPR_CMD_EVENT message tells.
+// EventType: what a DPR_CMD_EVENT message reports.
 type EventType uint32
 
 // The values of EventType.
 const (
 	// EventPeerAdded: a peer became known, or came back to the load table.
 	EventPeerAdded EventType = 1
-	// EventPeerStale: a listed peer's report is too old (told by DPR_CMD_EXPIRE,
+	// EventPeerStale: a listed peer's report is too old (sent by DPR_CMD_EXPIRE,
 	// once per silence).
 	EventPeerStale EventType = 2
 	// EventPeerGone: a peer left the load table.
@@ -517,26 +517,26 @@ const (
 	StatRedirected Stat = 9
 	// StatRedirectedHash: redirected by the stateless hash, no flow.
 	StatRedirectedHash Stat = 10
-	// StatOffered: SYNs that peers were offered and might refuse.
+	// StatOffered: SYNs offered to peers, which may refuse them.
 	StatOffered Stat = 11
 	// StatOfferReturned: of these, sent back by the peer: it refused.
 	StatOfferReturned Stat = 12
 	// StatOfferServed: of the connections redirected, served here in the end:
-	// after a refusal own load was below MaxLoad, or no peer was usable.
+	// after a refusal own load was below MaxLoad, or no peer usable.
 	StatOfferServed Stat = 13
-	// StatOfferLate: refusals dropped: of a connection that is not on offer any
-	// more. The client had repeated its SYN, or the connection is made.
+	// StatOfferLate: refusals dropped: too late. The client had retransmitted its
+	// SYN, or the connection was established.
 	StatOfferLate Stat = 14
-	// StatOfferUnknown: refusals dropped: of a connection, or a SYN, that this
-	// peer was not offered.
+	// StatOfferUnknown: refusals dropped: this peer was not offered that
+	// connection or SYN.
 	StatOfferUnknown Stat = 15
-	// StatRefusedLoad: offers of peers refused: own load was not below MaxLoad.
+	// StatRefusedLoad: offers from peers refused: own load was not below MaxLoad.
 	StatRefusedLoad Stat = 16
-	// StatRefusedDraining: offers of peers refused: this host drains.
+	// StatRefusedDraining: offers from peers refused: this host drains.
 	StatRefusedDraining Stat = 17
 	// StatSynRetransmitted: a SYN of a flow, sent after the first copy.
 	StatSynRetransmitted Stat = 18
-	// StatSynOwned: a SYN of a connection that this host serves already.
+	// StatSynOwned: a SYN of a connection that this host already serves.
 	StatSynOwned Stat = 19
 	// StatTxPackets: packets redirected (a super-packet counts once).
 	StatTxPackets Stat = 20
@@ -586,13 +586,13 @@ const (
 	StatRxNoMemory Stat = 40
 	// StatRxListenerDeferred: SYN held while its listener was prepared.
 	StatRxListenerDeferred Stat = 41
-	// StatFragmentsGathered: packets put together before classification.
+	// StatFragmentsGathered: packets reassembled before classification.
 	StatFragmentsGathered Stat = 42
 	// StatMssLowered: SYN-ACKs whose MSS was lowered by 20.
 	StatMssLowered Stat = 43
 	// StatFlowsExpired: flows removed by their timeout.
 	StatFlowsExpired Stat = 44
-	// StatFlowsEvicted: half-open flows that gave way to new ones.
+	// StatFlowsEvicted: half-open flows evicted for new ones.
 	StatFlowsEvicted Stat = 45
 	// StatFlowsReplaced: closing flows replaced by a new connection.
 	StatFlowsReplaced Stat = 46
@@ -604,47 +604,48 @@ const (
 	StatOwnerAsked Stat = 49
 	// StatOwnerWaited: segments dropped because they were asked just before.
 	StatOwnerWaited Stat = 50
-	// StatOwnerLimited: segments dropped because too much is asked already.
+	// StatOwnerLimited: segments dropped because too many questions are open.
 	StatOwnerLimited Stat = 51
-	// StatOwnerFound: connections that got a flow: a peer claimed them.
+	// StatOwnerFound: connections that a peer claimed; each got a flow.
 	StatOwnerFound Stat = 52
 	// StatOwnerUnknown: segments left to the stack, which answers with a RST: no
 	// peer claimed the connection.
 	StatOwnerUnknown Stat = 53
 	// StatOwnerClaimed: connections that this host claimed.
 	StatOwnerClaimed Stat = 54
-	// StatTxOwnerMessages: questions and claims made for peers. Each counts as a
-	// packet sent to peers, or as a reason why it was not, too.
+	// StatTxOwnerMessages: messages for peers: questions, claims, ends. Each also
+	// counts as a packet sent to peers, or as the reason why it was not.
 	StatTxOwnerMessages Stat = 55
-	// StatRxOwnerAsked: questions of peers received.
+	// StatRxOwnerAsked: questions from peers received.
 	StatRxOwnerAsked Stat = 56
 	// StatRxOwnerRefused: claims refused: not asked for, no room for a flow, or
-	// it has one by now.
+	// the connection already has one.
 	StatRxOwnerRefused Stat = 57
 	// StatFlows: gauge; flows now.
 	StatFlows Stat = 58
-	// StatFlowsLive: gauge; flows now whose peer has not said that they ended.
+	// StatFlowsLive: gauge; flows now that their peers have not reported as
+	// ended.
 	StatFlowsLive Stat = 59
 	// StatOwnerFollowed: segments that followed the stateless policy's hash
-	// because too much is asked already.
+	// because too many questions are open.
 	StatOwnerFollowed Stat = 60
 	// StatHashAsked: questions whether the host that the stateless policy's hash
 	// names serves a connection, while the set of hosts changes.
 	StatHashAsked Stat = 61
-	// StatFlowsEnded: flows removed because the serving host said that it has no
-	// socket of the connection.
+	// StatFlowsEnded: flows removed because the serving host reported that it has
+	// no socket of the connection.
 	StatFlowsEnded Stat = 62
 	// StatFlowsAsked: questions to peers about flows whose clients are silent.
 	StatFlowsAsked Stat = 63
-	// StatRxFlowAsked: such questions of peers received.
+	// StatRxFlowAsked: such questions from peers received.
 	StatRxFlowAsked Stat = 64
-	// StatRxFlowAnswered: messages of peers about their connections taken.
+	// StatRxFlowAnswered: messages from peers about their connections accepted.
 	StatRxFlowAnswered Stat = 65
-	// StatRxFlowRefused: messages of peers about the end of a connection refused:
-	// no such flow, not that peer's, or not the connection's number.
+	// StatRxFlowRefused: messages from peers about the end of a connection
+	// refused: no such flow, not that peer's, or not the connection's number.
 	StatRxFlowRefused Stat = 66
-	// StatRxPolicy: dropped: the host's IPsec policy wants the outer packet
-	// protected.
+	// StatRxPolicy: dropped: the host's IPsec policy requires the outer packet to
+	// be protected.
 	StatRxPolicy Stat = 67
 	// StatRxFragments: fragments of redirected packets that wait for the rest.
 	StatRxFragments Stat = 68
@@ -661,15 +662,15 @@ var statTable = [...]statInfo{
 	8:  {"served_no_memory", "The SYN decision: served: no memory for a flow.", false},
 	9:  {"redirected", "The SYN decision: redirected, a flow was made.", false},
 	10: {"redirected_hash", "The SYN decision: redirected by the stateless hash, no flow.", false},
-	11: {"offered", "Offers (DPR_POLICY_OFFER): SYNs that peers were offered and might refuse.", false},
+	11: {"offered", "Offers (DPR_POLICY_OFFER): SYNs offered to peers, which may refuse them.", false},
 	12: {"offer_returned", "Offers (DPR_POLICY_OFFER): of these, sent back by the peer: it refused.", false},
-	13: {"offer_served", "Offers (DPR_POLICY_OFFER): of the connections redirected, served here in the end: after a refusal own load was below MaxLoad, or no peer was usable.", false},
-	14: {"offer_late", "Offers (DPR_POLICY_OFFER): refusals dropped: of a connection that is not on offer any more. The client had repeated its SYN, or the connection is made.", false},
-	15: {"offer_unknown", "Offers (DPR_POLICY_OFFER): refusals dropped: of a connection, or a SYN, that this peer was not offered.", false},
-	16: {"refused_load", "Offers (DPR_POLICY_OFFER): offers of peers refused: own load was not below MaxLoad.", false},
-	17: {"refused_draining", "Offers (DPR_POLICY_OFFER): offers of peers refused: this host drains.", false},
+	13: {"offer_served", "Offers (DPR_POLICY_OFFER): of the connections redirected, served here in the end: after a refusal own load was below MaxLoad, or no peer usable.", false},
+	14: {"offer_late", "Offers (DPR_POLICY_OFFER): refusals dropped: too late. The client had retransmitted its SYN, or the connection was established.", false},
+	15: {"offer_unknown", "Offers (DPR_POLICY_OFFER): refusals dropped: this peer was not offered that connection or SYN.", false},
+	16: {"refused_load", "Offers (DPR_POLICY_OFFER): offers from peers refused: own load was not below MaxLoad.", false},
+	17: {"refused_draining", "Offers (DPR_POLICY_OFFER): offers from peers refused: this host drains.", false},
 	18: {"syn_retransmitted", "Other SYNs: a SYN of a flow, sent after the first copy.", false},
-	19: {"syn_owned", "Other SYNs: a SYN of a connection that this host serves already.", false},
+	19: {"syn_owned", "Other SYNs: a SYN of a connection that this host already serves.", false},
 	20: {"tx_packets", "Packets sent to peers: packets redirected (a super-packet counts once).", false},
 	21: {"tx_bytes", "Packets sent to peers: their bytes, without the outer header.", false},
 	22: {"tx_icmp", "Packets sent to peers: of these, ICMP errors about a redirected connection.", false},
@@ -692,31 +693,31 @@ var statTable = [...]statInfo{
 	39: {"rx_reset", "Marked packets received: no socket wanted it; answered by a RST.", false},
 	40: {"rx_no_memory", "Marked packets received: dropped: no memory, or no route for its RST.", false},
 	41: {"rx_listener_deferred", "Marked packets received: SYN held while its listener was prepared.", false},
-	42: {"fragments_gathered", "Fragments of clients' packets: packets put together before classification.", false},
+	42: {"fragments_gathered", "Fragments of clients' packets: packets reassembled before classification.", false},
 	43: {"mss_lowered", "Replies: SYN-ACKs whose MSS was lowered by 20.", false},
 	44: {"flows_expired", "Flows: flows removed by their timeout.", false},
-	45: {"flows_evicted", "Flows: half-open flows that gave way to new ones.", false},
+	45: {"flows_evicted", "Flows: half-open flows evicted for new ones.", false},
 	46: {"flows_replaced", "Flows: closing flows replaced by a new connection.", false},
 	47: {"flows_reset", "Flows: flows ended because their peer is dead.", false},
 	48: {"flows_deleted", "Flows: flows removed by DPR_CMD_FLOW_DEL.", false},
 	49: {"owner_asked", "Orphans (enum dpr_orphans): segments dropped for which the peers were asked.", false},
 	50: {"owner_waited", "Orphans (enum dpr_orphans): segments dropped because they were asked just before.", false},
-	51: {"owner_limited", "Orphans (enum dpr_orphans): segments dropped because too much is asked already.", false},
-	52: {"owner_found", "Orphans (enum dpr_orphans): connections that got a flow: a peer claimed them.", false},
+	51: {"owner_limited", "Orphans (enum dpr_orphans): segments dropped because too many questions are open.", false},
+	52: {"owner_found", "Orphans (enum dpr_orphans): connections that a peer claimed; each got a flow.", false},
 	53: {"owner_unknown", "Orphans (enum dpr_orphans): segments left to the stack, which answers with a RST: no peer claimed the connection.", false},
 	54: {"owner_claimed", "Orphans (enum dpr_orphans): connections that this host claimed.", false},
-	55: {"tx_owner_messages", "Orphans (enum dpr_orphans): questions and claims made for peers. Each counts as a packet sent to peers, or as a reason why it was not, too.", false},
-	56: {"rx_owner_asked", "Orphans (enum dpr_orphans): questions of peers received.", false},
-	57: {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, no room for a flow, or it has one by now.", false},
+	55: {"tx_owner_messages", "Orphans (enum dpr_orphans): messages for peers: questions, claims, ends. Each also counts as a packet sent to peers, or as the reason why it was not.", false},
+	56: {"rx_owner_asked", "Orphans (enum dpr_orphans): questions from peers received.", false},
+	57: {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, no room for a flow, or the connection already has one.", false},
 	58: {"flows", "Gauges: flows now.", true},
-	59: {"flows_live", "Gauges: flows now whose peer has not said that they ended.", true},
-	60: {"owner_followed", "Added since version 0: segments that followed the stateless policy's hash because too much is asked already.", false},
+	59: {"flows_live", "Gauges: flows now that their peers have not reported as ended.", true},
+	60: {"owner_followed", "Added since version 0: segments that followed the stateless policy's hash because too many questions are open.", false},
 	61: {"hash_asked", "Added since version 0: questions whether the host that the stateless policy's hash names serves a connection, while the set of hosts changes.", false},
-	62: {"flows_ended", "Added since version 0: flows removed because the serving host said that it has no socket of the connection.", false},
+	62: {"flows_ended", "Added since version 0: flows removed because the serving host reported that it has no socket of the connection.", false},
 	63: {"flows_asked", "Added since version 0: questions to peers about flows whose clients are silent.", false},
-	64: {"rx_flow_asked", "Added since version 0: such questions of peers received.", false},
-	65: {"rx_flow_answered", "Added since version 0: messages of peers about their connections taken.", false},
-	66: {"rx_flow_refused", "Added since version 0: messages of peers about the end of a connection refused: no such flow, not that peer's, or not the connection's number.", false},
-	67: {"rx_policy", "Added since version 0: dropped: the host's IPsec policy wants the outer packet protected.", false},
+	64: {"rx_flow_asked", "Added since version 0: such questions from peers received.", false},
+	65: {"rx_flow_answered", "Added since version 0: messages from peers about their connections accepted.", false},
+	66: {"rx_flow_refused", "Added since version 0: messages from peers about the end of a connection refused: no such flow, not that peer's, or not the connection's number.", false},
+	67: {"rx_policy", "Added since version 0: dropped: the host's IPsec policy requires the outer packet to be protected.", false},
 	68: {"rx_fragments", "Added since version 0: fragments of redirected packets that wait for the rest.", false},
 }
