@@ -77,6 +77,7 @@ type judge struct {
 	begin time.Time
 	low   []string
 	tried int
+	empty int // packages in whose files no mistake can be made
 }
 
 func (j *judge) late() bool { return j.o.time > 0 && time.Since(j.begin) > j.o.time }
@@ -101,6 +102,7 @@ func (j *judge) judge(ctx context.Context, p target) error {
 	mutants, files := find(s)
 	if len(mutants) == 0 {
 		fmt.Fprintf(j.out, "%-22s nothing to change\n", p.dir)
+		j.empty++
 		return nil
 	}
 	b, err := build(j.root, work, s, files)
@@ -213,6 +215,10 @@ func (j *judge) end(packages int) error {
 		if !k.matched && len(k.found) > 0 && strings.Contains(k.pattern, "*") {
 			fmt.Fprintf(j.out, "survivors:%d: all found, so it can be deleted: %s\n", k.line, k.pattern)
 		}
+	}
+	// What changed may be comments and constants alone; all that is listed is not.
+	if j.o.since != "" {
+		packages -= j.empty
 	}
 	if packages > 0 && j.tried == 0 {
 		return errors.New("no mistake was tried")

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -169,6 +170,29 @@ func TestChanged(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", paths, got, want)
+		}
+	}
+}
+
+// Where nothing was tried nothing is known, unless what changed has no place for a
+// mistake.
+func TestNothingTried(t *testing.T) {
+	for _, c := range []struct {
+		since           string
+		packages, empty int
+		tried           int
+		fails           bool
+	}{
+		{"HEAD~1", 0, 0, 0, false},
+		{"HEAD~1", 1, 1, 0, false},
+		{"HEAD~1", 2, 1, 0, true},
+		{"HEAD~1", 2, 1, 3, false},
+		{"", 1, 1, 0, true},
+		{"", 1, 0, 0, true},
+	} {
+		j := &judge{o: options{since: c.since}, out: io.Discard, tried: c.tried, empty: c.empty}
+		if err := j.end(c.packages); (err != nil) != c.fails {
+			t.Errorf("%+v: %v", c, err)
 		}
 	}
 }
