@@ -2,9 +2,9 @@
 
 // Package soak keeps a cluster under a steady load for long and looks whether it
 // stays as it is: the memory of the kernel and of each process, the routing table,
-// the delay of requests, and the books of every host (package account).
+// the delay of requests, and the books of every host (package accounting).
 //
-// The load comes in intervals: each is a run of package load, every request a
+// The load comes in intervals: each is a run of package httpload, every request a
 // connection that is checked by content, and after each, when nothing moves, every
 // host is looked at. A line of least squares is laid through the values of all
 // intervals but the first ones, which are for warming up.

@@ -31,7 +31,7 @@ func Crash(ctx context.Context, l *lab.Lab, server string) error {
 	return err
 }
 
-// Steal has some packets vanish between the counters of package account, until the
+// Steal has some packets vanish between the counters of package accounting, until the
 // returned function is called.
 func Steal(ctx context.Context, l *lab.Lab, server string) (undo func(context.Context) error, err error) {
 	rules := "table ip thief {\nchain in {\ntype filter hook prerouting priority -445\n" +
