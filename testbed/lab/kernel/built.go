@@ -85,8 +85,21 @@ func (b Builder) key(ctx context.Context, r recipe) (string, error) {
 		}
 	}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%d %s %s\n%s", r.version, sourcePackage, version, r.config)
+	fmt.Fprintf(sum, "%d %s %s\n%s", r.version, sourcePackage, version, settings(r.config))
 	return hex.EncodeToString(sum.Sum(nil))[:16], nil
+}
+
+// settings returns the lines of a configuration without its comments: one that
+// changes is no reason to compile for half an hour.
+func settings(config string) string {
+	var kept []string
+	for line := range strings.Lines(config) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "#") {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n")
 }
 
 // packageVersion returns the version of an installed package.

@@ -43,6 +43,19 @@ func TestLostOptions(t *testing.T) {
 	}
 }
 
+// A kernel is built again for a setting, not for a comment.
+func TestSettings(t *testing.T) {
+	want := settings("# why\nCONFIG_A=y\n\nCONFIG_B=m\n")
+	if got := settings("# another reason,\n# of two lines\nCONFIG_A=y\nCONFIG_B=m\n"); got != want {
+		t.Errorf("a comment is a setting: %q, want %q", got, want)
+	}
+	for _, other := range []string{"CONFIG_A=m\nCONFIG_B=m\n", "CONFIG_A=y\n", "CONFIG_A=y\n# CONFIG_B=m\n"} {
+		if got := settings(other); got == want {
+			t.Errorf("%q and %q are the same", other, got)
+		}
+	}
+}
+
 // A wish that is not of the form CONFIG_X=... would never be checked.
 func TestConfigsAreChecked(t *testing.T) {
 	checkConfig(t, debugConfig, "KASAN", "PROVE_LOCKING", "PROVE_RCU", "DEBUG_ATOMIC_SLEEP", "DEBUG_KMEMLEAK", "FAILSLAB")
