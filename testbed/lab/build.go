@@ -17,6 +17,8 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+
+	"dpr/testbed/lab/disk"
 )
 
 // The programs of dpr that servers run.
@@ -78,7 +80,7 @@ func dprTree(root string) moduleTree {
 // the file. It is built once for the same source and kernel.
 func buildModule(ctx context.Context, t moduleTree, k Kernel) (string, error) {
 	files, final, err := t.file(k)
-	if err != nil || exists(final) {
+	if err != nil || disk.Exists(final) {
 		return final, err
 	}
 	_, err = k.compile(ctx, t, files, final, t.vars...)
@@ -105,7 +107,7 @@ func (t moduleTree) file(k Kernel) (files []string, final string, err error) {
 		return nil, "", fmt.Errorf("headers of kernel %s: %w", k.Release, err)
 	}
 	sum.Write(symbols)
-	cache, err := cacheDir("modules")
+	cache, err := disk.CacheDir("modules")
 	if err != nil {
 		return nil, "", err
 	}
@@ -134,17 +136,6 @@ func (t moduleTree) source() ([]string, error) {
 		}
 	}
 	return files, nil
-}
-
-func copyFile(from, to string) error {
-	b, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(to, b, 0o644)
 }
 
 // moduleDepends returns the names of the modules that a module needs, as its file

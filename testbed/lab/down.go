@@ -32,7 +32,7 @@ func teardown(name string) error {
 	// The broker's end is that of the guests; whatever else runs in the lab's
 	// namespaces is the lab's too.
 	if s, err := readState(name); err == nil {
-		errs = append(errs, s.Broker.kill())
+		errs = append(errs, s.Broker.Kill())
 	}
 	names, err := namespaces(netnsDir, name)
 	errs = append(errs, err)

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"dpr/testbed/lab/cpio"
+	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/progress"
 )
 
 // image is what a guest's first file system holds, by path.
@@ -146,8 +148,8 @@ func (it item) write(c *cpio.Writer, name string) error {
 }
 
 // cached returns an archive of the image from the cache, written if need be.
-func (im image) cached(ctx context.Context, p *progress) (string, error) {
-	dir, err := cacheDir("images")
+func (im image) cached(ctx context.Context, p *progress.Progress) (string, error) {
+	dir, err := disk.CacheDir("images")
 	if err != nil {
 		return "", err
 	}
@@ -156,11 +158,11 @@ func (im image) cached(ctx context.Context, p *progress) (string, error) {
 		return "", err
 	}
 	final := filepath.Join(dir, "base-"+sum[:16]+".cpio")
-	if exists(final) {
+	if disk.Exists(final) {
 		now := time.Now()
 		return final, errors.Join(os.Chtimes(final, now, now), ctx.Err())
 	}
-	defer p.step("making the guests' base image")()
+	defer p.Step("making the guests' base image")()
 	tmp, err := os.CreateTemp(dir, "new-*")
 	if err != nil {
 		return "", err
@@ -173,30 +175,8 @@ func (im image) cached(ctx context.Context, p *progress) (string, error) {
 	if err := os.Rename(tmp.Name(), final); err != nil {
 		return "", err
 	}
-	return final, prune(dir, keptImages)
+	return final, disk.Prune(dir, keptImages)
 }
 
 // keptImages is how many base images the cache keeps: those used last.
 const keptImages = 8
-
-// prune removes all but the files of a directory that changed last.
-func prune(dir string, keep int) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	var files []fs.FileInfo
-	for _, e := range entries {
-		// Another process may do the same.
-		if fi, err := e.Info(); err == nil && fi.Mode().IsRegular() {
-			files = append(files, fi)
-		}
-	}
-	slices.SortFunc(files, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
-	for _, fi := range files[min(keep, len(files)):] {
-		if err := os.Remove(filepath.Join(dir, fi.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}

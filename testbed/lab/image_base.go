@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"dpr/testbed/lab/disk"
 )
 
 // The programs of this machine that guests have, with the Debian package of each.
@@ -69,7 +71,7 @@ func Packages() []string {
 func checkPrograms() error {
 	var missing []string
 	for _, p := range guestPrograms {
-		if !exists(p.path) {
+		if !disk.Exists(p.path) {
 			missing = append(missing, p.pkg)
 		}
 	}

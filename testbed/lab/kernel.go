@@ -14,6 +14,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/progress"
 )
 
 // Kernel is a kernel that guests can run, and what is needed to build modules
@@ -36,12 +39,12 @@ const flavour = "-cloud-amd64"
 
 // kernelFinder looks for the newest kernel that matches one place. Its error
 // satisfies errors.Is(err, fs.ErrNotExist) when there is none.
-type kernelFinder func(ctx context.Context, match func(release string) bool, p *progress) (Kernel, error)
+type kernelFinder func(ctx context.Context, match func(release string) bool, p *progress.Progress) (Kernel, error)
 
 // findKernel returns the newest kernel of a series ("6.12") or the one of a
 // release: an installed one, one downloaded before, or one downloaded now by
 // apt-get from the machine's own sources.
-func findKernel(ctx context.Context, want string, p *progress) (Kernel, error) {
+func findKernel(ctx context.Context, want string, p *progress.Progress) (Kernel, error) {
 	match := func(release string) bool { return kernelMatches(want, release) }
 	for _, find := range []kernelFinder{installedKernel, cachedKernel, downloadKernel} {
 		k, err := find(ctx, match, p)
@@ -62,12 +65,12 @@ func kernelMatches(want, release string) bool {
 	return ok && strings.HasSuffix(rest, flavour) && strings.ContainsAny(rest[:1], ".+-")
 }
 
-func installedKernel(_ context.Context, match func(string) bool, _ *progress) (Kernel, error) {
+func installedKernel(_ context.Context, match func(string) bool, _ *progress.Progress) (Kernel, error) {
 	return newestKernel("/", match)
 }
 
-func cachedKernel(_ context.Context, match func(string) bool, _ *progress) (Kernel, error) {
-	dir, err := cacheDir("kernels")
+func cachedKernel(_ context.Context, match func(string) bool, _ *progress.Progress) (Kernel, error) {
+	dir, err := disk.CacheDir("kernels")
 	if err != nil {
 		return Kernel{}, err
 	}
@@ -109,7 +112,7 @@ func newestKernel(root string, match func(string) bool) (Kernel, error) {
 		if !match(release) || best.Release != "" && compareReleases(release, best.Release) < 0 {
 			continue
 		}
-		if exists(filepath.Join(k.Modules, "modules.dep")) && exists(filepath.Join(k.Headers, "Makefile")) {
+		if disk.Exists(filepath.Join(k.Modules, "modules.dep")) && disk.Exists(filepath.Join(k.Headers, "Makefile")) {
 			best = k
 		}
 	}
@@ -117,11 +120,6 @@ func newestKernel(root string, match func(string) bool) (Kernel, error) {
 		return best, fs.ErrNotExist
 	}
 	return best, nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // kernelDir matches the names of finished directories of downloaded kernels.
@@ -155,7 +153,7 @@ func relocateHeaders(root, final, release string) error {
 
 // finishKernel makes the modules of a kernel unpacked below root loadable.
 func finishKernel(ctx context.Context, root, final, release string) error {
-	if !exists(filepath.Join(root, "lib")) {
+	if !disk.Exists(filepath.Join(root, "lib")) {
 		if err := os.Symlink("usr/lib", filepath.Join(root, "lib")); err != nil {
 			return err
 		}

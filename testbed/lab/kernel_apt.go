@@ -16,6 +16,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/progress"
 )
 
 // deb is a binary package as apt knows it.
@@ -28,12 +31,12 @@ var helperPackage = regexp.MustCompile(`^linux-(headers-.*-common|kbuild-.*)$`)
 // headers, and unpacks it into the cache, without installing it. A machine's
 // package lists may be older than the kernel, or name files that the archive no
 // longer has: they are updated if it cannot be had by them.
-func downloadKernel(ctx context.Context, match func(string) bool, p *progress) (Kernel, error) {
+func downloadKernel(ctx context.Context, match func(string) bool, p *progress.Progress) (Kernel, error) {
 	k, err := downloadOffered(ctx, match, p)
 	if err == nil || ctx.Err() != nil {
 		return k, err
 	}
-	done := p.step("updating apt's package lists (" + err.Error() + ")")
+	done := p.Step("updating apt's package lists (" + err.Error() + ")")
 	if out, failed := exec.CommandContext(ctx, "apt-get", "-q", "update").CombinedOutput(); failed != nil {
 		return Kernel{}, fmt.Errorf("%w, and apt-get update failed: %v: %s", err, failed, bytes.TrimSpace(out))
 	}
@@ -42,17 +45,17 @@ func downloadKernel(ctx context.Context, match func(string) bool, p *progress) (
 }
 
 // downloadOffered is downloadKernel by the package lists as they are.
-func downloadOffered(ctx context.Context, match func(string) bool, p *progress) (Kernel, error) {
+func downloadOffered(ctx context.Context, match func(string) bool, p *progress.Progress) (Kernel, error) {
 	release, err := offeredRelease(ctx, match)
 	if err != nil {
 		return Kernel{}, err
 	}
-	done := p.step("downloading kernel " + release)
+	done := p.Step("downloading kernel " + release)
 	debs, err := kernelPackages(ctx, release)
 	if err != nil {
 		return Kernel{}, err
 	}
-	cache, err := cacheDir("kernels")
+	cache, err := disk.CacheDir("kernels")
 	if err != nil {
 		return Kernel{}, err
 	}
@@ -61,7 +64,7 @@ func downloadOffered(ctx context.Context, match func(string) bool, p *progress) 
 		fmt.Fprintln(sum, d.SHA256)
 	}
 	final := filepath.Join(cache, hex.EncodeToString(sum.Sum(nil))[:16])
-	if !exists(final) {
+	if !disk.Exists(final) {
 		if err := unpackDebs(ctx, debs, release, final); err != nil {
 			return Kernel{}, fmt.Errorf("downloading kernel %s: %w", release, err)
 		}

@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 
+	"dpr/testbed/lab/disk"
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/progress"
 )
 
 // The kernels that package kernel makes, by the names that Config.Kernel gives
@@ -32,15 +34,15 @@ const debugOverhead = 320
 const debugParams = "slub_debug=A,dpr_flow"
 
 // chooseKernel returns the kernel that c.Kernel names, making it if need be.
-func chooseKernel(ctx context.Context, c Config, p *progress) (Kernel, error) {
+func chooseKernel(ctx context.Context, c Config, p *progress.Progress) (Kernel, error) {
 	if c.Kernel != kernelDebug && c.Kernel != kernelNewest && !userMode(c.Kernel) {
 		return findKernel(ctx, c.Kernel, p)
 	}
-	cache, err := cacheDir("kernels")
+	cache, err := disk.CacheDir("kernels")
 	if err != nil {
 		return Kernel{}, err
 	}
-	b := kernel.Builder{Cache: cache, Source: c.Source, Say: p.say}
+	b := kernel.Builder{Cache: cache, Source: c.Source, Say: p.Say}
 	fetch := b.Newest
 	switch c.Kernel {
 	case kernelDebug:

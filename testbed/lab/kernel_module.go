@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"dpr/testbed/lab/disk"
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/progress"
 )
 
 // compile builds a module for k from a copy of the given files of its source, and
@@ -32,7 +34,7 @@ func (k Kernel) compile(ctx context.Context, t moduleTree, files []string, final
 	}
 	defer os.RemoveAll(tmp)
 	for _, name := range files {
-		if err := copyFile(filepath.Join(t.root, name), filepath.Join(tmp, name)); err != nil {
+		if err := disk.Copy(filepath.Join(t.root, name), filepath.Join(tmp, name)); err != nil {
 			return "", err
 		}
 	}
@@ -52,15 +54,15 @@ func (k Kernel) compile(ctx context.Context, t moduleTree, files []string, final
 // CheckModule builds dpr.ko for a kernel, named as in Config.Kernel, with all of
 // the kernel's own extra warnings (W=1), and fails if there is one. Source and
 // progress are as in Config. It returns the kernel that was meant.
-func CheckModule(ctx context.Context, name, source string, progress io.Writer) (Kernel, error) {
-	c, err := Config{Kernel: name, Progress: progress}.withDefaults()
+func CheckModule(ctx context.Context, name, source string, lines io.Writer) (Kernel, error) {
+	c, err := Config{Kernel: name, Progress: lines}.withDefaults()
 	if err != nil {
 		return Kernel{}, err
 	}
 	if c.Source, err = sourceDir(source); err != nil {
 		return Kernel{}, err
 	}
-	p := newProgress(c.Progress)
+	p := progress.New(c.Progress)
 	k, err := chooseKernel(ctx, c, p)
 	if err != nil {
 		return k, err
@@ -69,7 +71,7 @@ func CheckModule(ctx context.Context, name, source string, progress io.Writer) (
 	if err != nil {
 		return k, err
 	}
-	defer p.step("building dpr.ko for " + k.Release + ", all warnings on")()
+	defer p.Step("building dpr.ko for " + k.Release + ", all warnings on")()
 	// The module is the same with them: the lab need not build it again.
 	out, err := k.compile(ctx, dprTree(c.Source), files, final, "W=1")
 	if err != nil {

@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/progress"
 )
 
 func TestKernelMatches(t *testing.T) {
@@ -129,7 +132,7 @@ func TestParseDepends(t *testing.T) {
 func TestModuleSource(t *testing.T) {
 	root := t.TempDir()
 	for _, name := range []string{"kmod/a.c", "kmod/a.h", "kmod/Kbuild", "kmod/Makefile", "kmod/a.o", "kmod/dpr.mod.c", "kmod/dpr.ko", "include/dpr.h", "other/x.c"} {
-		if err := copyFile("/dev/null", filepath.Join(root, name)); err != nil {
+		if err := disk.Copy("/dev/null", filepath.Join(root, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -166,7 +169,7 @@ esac
 
 func TestFindKernelNamesWhatIsMissing(t *testing.T) {
 	fakeApt(t)
-	_, err := findKernel(context.Background(), "0.1", newProgress(&strings.Builder{}))
+	_, err := findKernel(context.Background(), "0.1", progress.New(&strings.Builder{}))
 	if err == nil || !strings.Contains(err.Error(), "0.1") {
 		t.Errorf("error %v does not name the kernel", err)
 	}
@@ -174,7 +177,7 @@ func TestFindKernelNamesWhatIsMissing(t *testing.T) {
 
 func TestFindKernelUpdatesOldLists(t *testing.T) {
 	log := fakeApt(t)
-	_, err := findKernel(context.Background(), "0.2", newProgress(&strings.Builder{}))
+	_, err := findKernel(context.Background(), "0.2", progress.New(&strings.Builder{}))
 	asked, readErr := os.ReadFile(log)
 	if readErr != nil {
 		t.Fatal(readErr)

@@ -53,7 +53,7 @@ func (l *Lab) call(ctx context.Context, r broker.Request) (net.Conn, broker.Resp
 	var resp broker.Response
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(l.dir, broker.SocketName))
 	if err != nil {
-		if !l.state.Broker.alive() {
+		if !l.state.Broker.Alive() {
 			err = errors.New("its broker is dead; bring it down")
 		}
 		return nil, resp, fmt.Errorf("lab %s: %w", l.state.Name, err)

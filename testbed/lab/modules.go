@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"dpr/testbed/lab/disk"
 )
 
 // depmod may not be in the PATH of somebody who became root.
@@ -75,7 +77,7 @@ func stageModules(ctx context.Context, k Kernel, names []string, dir string) err
 	files := append(dep.closure(names), "modules.order", "modules.builtin", "modules.builtin.modinfo")
 	to := filepath.Join(dir, "lib", "modules", k.Release)
 	for _, file := range files {
-		if err := copyFile(filepath.Join(k.Modules, file), filepath.Join(to, file)); err != nil {
+		if err := disk.Copy(filepath.Join(k.Modules, file), filepath.Join(to, file)); err != nil {
 			return fmt.Errorf("modules of kernel %s: %w", k.Release, err)
 		}
 	}

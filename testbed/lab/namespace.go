@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"dpr/testbed/lab/process"
 )
 
 // Where iproute2 keeps named network namespaces, and files that it puts over
@@ -134,7 +136,7 @@ func killNamespace(name string) error {
 	}
 	// One of them may start another meanwhile.
 	for range 100 {
-		pids, err := processes()
+		pids, err := process.All()
 		if err != nil {
 			return err
 		}
@@ -144,7 +146,7 @@ func killNamespace(name string) error {
 				continue
 			}
 			found = true
-			if err := killIf(pid, func() bool { return inside(pid) }); err != nil {
+			if err := process.KillIf(pid, func() bool { return inside(pid) }); err != nil {
 				return err
 			}
 		}

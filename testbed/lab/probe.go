@@ -15,7 +15,9 @@ import (
 	"syscall"
 	"time"
 
+	"dpr/testbed/lab/disk"
 	"dpr/testbed/lab/guest"
+	"dpr/testbed/lab/progress"
 )
 
 // accelVariable overrides the choice of QEMU's accelerator.
@@ -29,7 +31,7 @@ const probeLimit = 5 * time.Second
 // take a guest and never run it. So KVM is used only after it booted this very
 // kernel and initramfs once; the outcome is kept until the machine or QEMU
 // changes.
-func chooseAccel(ctx context.Context, m machine, p *progress) (string, error) {
+func chooseAccel(ctx context.Context, m machine, p *progress.Progress) (string, error) {
 	switch v := os.Getenv(accelVariable); v {
 	case accelTCG, accelKVM:
 		return v, nil
@@ -51,7 +53,7 @@ func chooseAccel(ctx context.Context, m machine, p *progress) (string, error) {
 			return v, nil
 		}
 	}
-	defer p.step("trying whether KVM boots a guest")()
+	defer p.Step("trying whether KVM boots a guest")()
 	accel := accelTCG
 	if probe(ctx, m) {
 		accel = accelKVM
@@ -59,12 +61,12 @@ func chooseAccel(ctx context.Context, m machine, p *progress) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	return accel, writeFile(record, []byte(accel+"\n"), 0o644)
+	return accel, disk.Write(record, []byte(accel+"\n"), 0o644)
 }
 
 // probeRecord returns the file that holds a probe's outcome.
 func probeRecord(m machine) (string, error) {
-	dir, err := cacheDir("probes")
+	dir, err := disk.CacheDir("probes")
 	if err != nil {
 		return "", err
 	}

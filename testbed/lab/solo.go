@@ -19,7 +19,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"dpr/testbed/lab/disk"
 	"dpr/testbed/lab/guest/singlevm"
+	"dpr/testbed/lab/progress"
 	"dpr/testbed/lab/splat"
 )
 
@@ -57,7 +59,7 @@ type Solo struct {
 	dir     string // its files
 	image   image
 	machine machine
-	p       *progress
+	p       *progress.Progress
 }
 
 // AccelKVM is an accelerator of Solo.Run: the guest's code runs natively.
@@ -87,7 +89,7 @@ func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 		return nil, err
 	}
 	c.Source = sc.Source
-	s := &Solo{p: newProgress(c.Progress)}
+	s := &Solo{p: progress.New(c.Progress)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -97,7 +99,7 @@ func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 		return nil, err
 	}
 	// What a killed process leaves there is swept away some day.
-	cache, err := cacheDir("solo")
+	cache, err := disk.CacheDir("solo")
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +146,7 @@ func (s *Solo) build(ctx context.Context, sc SoloConfig) (image, error) {
 	}
 	g, building := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		defer s.p.step("building the guest's program")()
+		defer s.p.Step("building the guest's program")()
 		return buildPrograms(building, sc.Source, s.dir, sc.Init)
 	})
 	modules := make([]string, len(sc.Built))
@@ -153,7 +155,7 @@ func (s *Solo) build(ctx context.Context, sc SoloConfig) (image, error) {
 			if m.Root == "" {
 				m.Root = sc.Source
 			}
-			done := s.p.step(fmt.Sprintf("building %s.ko for %s", m.Name, s.Kernel.Release))
+			done := s.p.Step(fmt.Sprintf("building %s.ko for %s", m.Name, s.Kernel.Release))
 			var err error
 			if modules[i], err = buildModule(building, moduleTree{m.Root, m.Dir, m.With, m.Name, m.Vars}, s.Kernel); err != nil {
 				return err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"dpr/testbed/lab/broker"
+	"dpr/testbed/lab/process"
 )
 
 // brokerProgram is the program that is a lab's broker.
@@ -41,7 +42,7 @@ func (l *Lab) startBroker(ctx context.Context, m machine) error {
 	if err := inNamespace(namespaceOf(l.state.Name, ""), cmd.Start); err != nil {
 		return fmt.Errorf("starting the lab's broker: %w", err)
 	}
-	if l.state.Broker, err = findProcess(cmd.Process.Pid); err != nil {
+	if l.state.Broker, err = process.Find(cmd.Process.Pid); err != nil {
 		return fmt.Errorf("starting the lab's broker: %w", errors.Join(err, cmd.Process.Kill(), cmd.Wait()))
 	}
 	ended := make(chan struct{})

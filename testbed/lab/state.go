@@ -10,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/process"
 )
 
 // stateFile, in a lab's state directory, says what the lab is. It appears when
@@ -18,14 +21,14 @@ const stateFile = "lab.json"
 
 // state is what a lab's other processes must know of it.
 type state struct {
-	Name    string    `json:"name"`
-	Kernel  Kernel    `json:"kernel"`
-	Accel   string    `json:"accel"`  // "tcg" or "kvm"
-	Memory  int       `json:"memory"` // MiB
-	DPR     bool      `json:"dpr"`
-	Hosts   []Host    `json:"hosts"`
-	Broker  process   `json:"broker"`
-	Created time.Time `json:"created"`
+	Name    string          `json:"name"`
+	Kernel  Kernel          `json:"kernel"`
+	Accel   string          `json:"accel"`  // "tcg" or "kvm"
+	Memory  int             `json:"memory"` // MiB
+	DPR     bool            `json:"dpr"`
+	Hosts   []Host          `json:"hosts"`
+	Broker  process.Process `json:"broker"`
+	Created time.Time       `json:"created"`
 }
 
 func (s *state) write(dir string) error {
@@ -33,16 +36,7 @@ func (s *state) write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("writing the lab's state: %w", err)
 	}
-	return writeFile(filepath.Join(dir, stateFile), append(b, '\n'), 0o644)
-}
-
-// writeFile writes a file that is there whole or not at all.
-func writeFile(path string, b []byte, mode fs.FileMode) error {
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, b, mode); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
+	return disk.Write(filepath.Join(dir, stateFile), append(b, '\n'), 0o644)
 }
 
 func readState(name string) (*state, error) {

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"dpr/testbed/lab/broker"
+	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/progress"
 )
 
 // ErrExists is returned by Up when the lab is up already.
@@ -44,7 +46,7 @@ func Up(ctx context.Context, c Config) (_ *Lab, err error) {
 	if err := lock.sign(); err != nil {
 		return nil, err
 	}
-	p := newProgress(c.Progress)
+	p := progress.New(c.Progress)
 	if err := clearLeftovers(c.Name, p); err != nil {
 		return nil, err
 	}
@@ -55,24 +57,24 @@ func Up(ctx context.Context, c Config) (_ *Lab, err error) {
 		}
 		return nil, errors.Join(err, teardown(c.Name))
 	}
-	p.say("lab %s is up: kernel %s under %s, %d servers, %d clients", c.Name, l.state.Kernel.Release, l.state.Accel, len(l.Servers()), len(l.Clients()))
+	p.Say("lab %s is up: kernel %s under %s, %d servers, %d clients", c.Name, l.state.Kernel.Release, l.state.Accel, len(l.Servers()), len(l.Clients()))
 	return l, nil
 }
 
 // clearLeftovers makes sure that no lab of that name is there.
-func clearLeftovers(name string, p *progress) error {
+func clearLeftovers(name string, p *progress.Progress) error {
 	s, err := readState(name)
-	if err == nil && s.Broker.alive() {
+	if err == nil && s.Broker.Alive() {
 		return fmt.Errorf("lab %s: %w", name, ErrExists)
 	}
-	if err == nil || !errors.Is(err, fs.ErrNotExist) || exists(stateDir(name)) {
-		p.say("removing what is left of a former lab %s", name)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || disk.Exists(stateDir(name)) {
+		p.Say("removing what is left of a former lab %s", name)
 	}
 	return teardown(name)
 }
 
 // bringUp builds what the lab is made of and starts it.
-func bringUp(ctx context.Context, c Config, p *progress) (*Lab, error) {
+func bringUp(ctx context.Context, c Config, p *progress.Progress) (*Lab, error) {
 	l := &Lab{dir: stateDir(c.Name), state: &state{
 		Name: c.Name, Memory: c.Memory, DPR: !c.NoDPR,
 		Hosts: makeHosts(c.Servers, c.Clients), Created: time.Now(),
@@ -86,12 +88,12 @@ func bringUp(ctx context.Context, c Config, p *progress) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	done := p.step(fmt.Sprintf("making the network: %d servers and %d clients on a bridge", c.Servers, max(c.Clients, 0)))
+	done := p.Step(fmt.Sprintf("making the network: %d servers and %d clients on a bridge", c.Servers, max(c.Clients, 0)))
 	if err := buildNetwork(ctx, c.Name, l.state.Hosts); err != nil {
 		return nil, err
 	}
 	done()
-	p.say("starting %d guests: kernel %s, %s, %d MiB each", c.Servers, l.state.Kernel.Release, m.accel, c.Memory)
+	p.Say("starting %d guests: kernel %s, %s, %d MiB each", c.Servers, l.state.Kernel.Release, m.accel, c.Memory)
 	if err := l.startBroker(ctx, m); err != nil {
 		return nil, err
 	}
@@ -103,7 +105,7 @@ func bringUp(ctx context.Context, c Config, p *progress) (*Lab, error) {
 
 // prepare finds the kernel, builds the programs and the module, and makes the
 // initramfs.
-func (l *Lab) prepare(ctx context.Context, c Config, p *progress) (machine, error) {
+func (l *Lab) prepare(ctx context.Context, c Config, p *progress.Progress) (machine, error) {
 	m := machine{initrd: filepath.Join(workDir(c.Name), "initrd"), memory: c.Memory, cpus: c.CPUs}
 	k, err := chooseKernel(ctx, c, p)
 	if err != nil {
@@ -134,15 +136,15 @@ func (l *Lab) binDir() string { return filepath.Join(workDir(l.state.Name), "bin
 
 // build builds the programs and, if there is dpr, its module, whose file it
 // returns.
-func build(ctx context.Context, c Config, k Kernel, bin string, p *progress) (module string, err error) {
+func build(ctx context.Context, c Config, k Kernel, bin string, p *progress.Progress) (module string, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		defer p.step("building the programs")()
+		defer p.Step("building the programs")()
 		return buildPrograms(ctx, c.Source, bin, labPackages(!c.NoDPR)...)
 	})
 	if !c.NoDPR {
 		g.Go(func() error {
-			defer p.step("building dpr.ko for " + k.Release)()
+			defer p.Step("building dpr.ko for " + k.Release)()
 			var err error
 			module, err = buildModule(ctx, dprTree(c.Source), k)
 			return err
@@ -153,7 +155,7 @@ func build(ctx context.Context, c Config, k Kernel, bin string, p *progress) (mo
 
 // makeBase returns the base's archive. The modules in it are staged in a directory
 // of their own.
-func makeBase(ctx context.Context, k Kernel, module, stage string, p *progress) (string, error) {
+func makeBase(ctx context.Context, k Kernel, module, stage string, p *progress.Progress) (string, error) {
 	names := guestModules
 	if module != "" {
 		depends, err := moduleDepends(module)
@@ -173,7 +175,7 @@ func makeBase(ctx context.Context, k Kernel, module, stage string, p *progress) 
 }
 
 // waitReady waits until all servers have booted.
-func (l *Lab) waitReady(ctx context.Context, p *progress) error {
+func (l *Lab) waitReady(ctx context.Context, p *progress.Progress) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, bootLimit, fmt.Errorf("the guests did not boot within %v", bootLimit))
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
@@ -182,7 +184,7 @@ func (l *Lab) waitReady(ctx context.Context, p *progress) error {
 			if err := l.ready(ctx, h.Name); err != nil {
 				return err
 			}
-			p.say("%s is up at %s", h.Name, h.Address)
+			p.Say("%s is up at %s", h.Name, h.Address)
 			return nil
 		})
 	}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"dpr/testbed/lab/disk"
 )
 
 // Kernels are built from sourcePackage.
@@ -62,7 +64,7 @@ func (b Builder) find(ctx context.Context, r recipe) (Tree, error) {
 		return Tree{}, err
 	}
 	root := filepath.Join(b.Cache, r.name+"-"+key)
-	if !exists(root) {
+	if !disk.Exists(root) {
 		if err := b.install(ctx, "packages-debug"); err != nil {
 			return Tree{}, err
 		}
@@ -76,7 +78,7 @@ func (b Builder) find(ctx context.Context, r recipe) (Tree, error) {
 // key names what the kernel is made of.
 func (b Builder) key(ctx context.Context, r recipe) (string, error) {
 	version, err := packageVersion(ctx, sourcePackage)
-	if err != nil || !exists(sourceArchive) {
+	if err != nil || !disk.Exists(sourceArchive) {
 		if err := b.install(ctx, "packages-debug"); err != nil {
 			return "", err
 		}
@@ -116,7 +118,7 @@ func packageVersion(ctx context.Context, name string) (string, error) {
 func (b Builder) build(ctx context.Context, r recipe, root string, lock *os.File) error {
 	build := root + ".build"
 	unpacked := filepath.Join(build, ".unpacked")
-	if !exists(unpacked) {
+	if !disk.Exists(unpacked) {
 		b.Say("unpacking %s", sourceArchive)
 		if err := os.RemoveAll(build); err != nil {
 			return err

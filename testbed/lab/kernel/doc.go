@@ -114,8 +114,3 @@ func tail(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dpr/testbed/lab/disk"
 )
 
 // builder returns one whose lines go to the slice.
@@ -157,7 +159,7 @@ func TestCopyHeaders(t *testing.T) {
 		t.Errorf("the link leads to %q, %v", link, err)
 	}
 	for _, f := range unwanted {
-		if exists(filepath.Join(to, f)) {
+		if disk.Exists(filepath.Join(to, f)) {
 			t.Errorf("%s was copied", f)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"dpr/testbed/lab/disk"
 )
 
 // newTree returns the kernel below root, where there is one.
@@ -46,7 +48,7 @@ func layOut(ctx context.Context, r recipe, build, root string) error {
 		}
 	}
 	for from, to := range map[string]string{r.image: "vmlinuz-", "System.map": "System.map-", ".config": "config-"} {
-		if err := copyFile(filepath.Join(build, from), filepath.Join(tmp, "boot", to+release)); err != nil {
+		if err := disk.Copy(filepath.Join(build, from), filepath.Join(tmp, "boot", to+release)); err != nil {
 			return err
 		}
 	}
@@ -79,7 +81,7 @@ func copyHeaders(build, to string) error {
 		if d.Type()&fs.ModeSymlink != 0 {
 			return copyLink(path, filepath.Join(to, rel))
 		}
-		return copyFile(path, filepath.Join(to, rel))
+		return disk.Copy(path, filepath.Join(to, rel))
 	})
 }
 
@@ -130,20 +132,4 @@ func copyLink(from, to string) error {
 		return err
 	}
 	return os.Symlink(target, to)
-}
-
-// copyFile copies a file with its mode and makes the directories above it.
-func copyFile(from, to string) error {
-	info, err := os.Stat(from)
-	if err != nil {
-		return err
-	}
-	b, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(to, b, info.Mode().Perm())
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-package lab
+// Package process names processes of this machine for good, and ends them.
+package process
 
 import (
 	"errors"
@@ -14,28 +15,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process names a process for good: its number may be another's later, its start
+// Process names a process for good: its number may be another's later, its start
 // cannot be.
-type process struct {
+type Process struct {
 	PID   int    `json:"pid"`
 	Start uint64 `json:"start"` // in clock ticks since the machine's boot
 }
 
-// findProcess returns the process that has a number now. One that has ended but
+// Find returns the process that has a number now. One that has ended but
 // was not waited for counts as gone.
-func findProcess(pid int) (process, error) {
+func Find(pid int) (Process, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return process{}, fmt.Errorf("process %d: %w", pid, err)
+		return Process{}, fmt.Errorf("process %d: %w", pid, err)
 	}
 	state, start, err := parseStat(string(b))
 	if err == nil && (state == "Z" || state == "X") {
 		err = errors.New("it has ended")
 	}
 	if err != nil {
-		return process{}, fmt.Errorf("process %d: %w", pid, err)
+		return Process{}, fmt.Errorf("process %d: %w", pid, err)
 	}
-	return process{PID: pid, Start: start}, nil
+	return Process{PID: pid, Start: start}, nil
 }
 
 // parseStat finds the state and the start time, fields 3 and 22, in
@@ -53,27 +54,27 @@ func parseStat(stat string) (state string, start uint64, err error) {
 	return f[0], start, err
 }
 
-// alive tells whether the process still runs.
-func (p process) alive() bool {
+// Alive tells whether the process still runs.
+func (p Process) Alive() bool {
 	if p.PID <= 0 {
 		return false
 	}
-	now, err := findProcess(p.PID)
+	now, err := Find(p.PID)
 	return err == nil && now == p
 }
 
-// kill ends the process and waits for its end. A process that is gone is none of
+// Kill ends the process and waits for its end. A process that is gone is none of
 // its business, nor is one that got its number.
-func (p process) kill() error {
-	if !p.alive() {
+func (p Process) Kill() error {
+	if !p.Alive() {
 		return nil
 	}
-	return killIf(p.PID, func() bool { return p.alive() })
+	return KillIf(p.PID, func() bool { return p.Alive() })
 }
 
-// killIf ends process pid if it still is the one meant once it is held fast, and
+// KillIf ends process pid if it still is the one meant once it is held fast, and
 // waits for its end.
-func killIf(pid int, meant func() bool) error {
+func KillIf(pid int, meant func() bool) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
@@ -102,8 +103,8 @@ func killIf(pid int, meant func() bool) error {
 	}
 }
 
-// processes returns the numbers of all processes.
-func processes() ([]int, error) {
+// All returns the numbers of all processes.
+func All() ([]int, error) {
 	names, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, err
