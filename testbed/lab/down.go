@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"dpr/testbed/lab/netns"
 )
 
 // Down brings the lab called name down, or what a crash left of it: its processes
@@ -34,21 +36,22 @@ func teardown(name string) error {
 	if s, err := readState(name); err == nil {
 		errs = append(errs, s.Broker.Kill())
 	}
-	names, err := namespaces(netnsDir, name)
+	own := namespaceOf(name, "")
+	names, err := netns.List(netns.Dir, own)
 	errs = append(errs, err)
 	for _, ns := range names {
-		errs = append(errs, killNamespace(ns))
+		errs = append(errs, netns.Kill(ns))
 	}
 	for _, ns := range names {
-		errs = append(errs, removeNamespace(ns))
+		errs = append(errs, netns.Remove(ns))
 	}
-	etc, err := namespaces(netnsEtcDir, name)
+	etc, err := netns.List(netns.EtcDir, own)
 	errs = append(errs, err)
 	for _, ns := range etc {
-		errs = append(errs, os.RemoveAll(filepath.Join(netnsEtcDir, ns)))
+		errs = append(errs, os.RemoveAll(filepath.Join(netns.EtcDir, ns)))
 	}
 	if len(etc) > 0 {
-		_ = os.Remove(netnsEtcDir) // unless somebody else uses it
+		_ = os.Remove(netns.EtcDir) // unless somebody else uses it
 	}
 	errs = append(errs, os.RemoveAll(stateDir(name)), os.RemoveAll(workDir(name)))
 	_ = os.Remove(workRoot) // unless another lab uses it

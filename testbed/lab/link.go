@@ -5,6 +5,8 @@ package lab
 import (
 	"context"
 	"fmt"
+
+	"dpr/testbed/lab/netns"
 )
 
 // SetLink puts a server's cable in or takes it out, also of one that is off. The
@@ -18,5 +20,5 @@ func (l *Lab) SetLink(ctx context.Context, server string, up bool) error {
 	if up {
 		word = "up"
 	}
-	return ipBatch(ctx, namespaceOf(l.state.Name, ""), fmt.Sprintf("link set %s %s\n", h.Name, word))
+	return netns.Batch(ctx, namespaceOf(l.state.Name, ""), fmt.Sprintf("link set %s %s\n", h.Name, word))
 }

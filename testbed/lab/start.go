@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"dpr/testbed/lab/broker"
+	"dpr/testbed/lab/netns"
 	"dpr/testbed/lab/process"
 )
 
@@ -39,7 +40,7 @@ func (l *Lab) startBroker(ctx context.Context, m machine) error {
 	cmd := exec.Command(filepath.Join(l.binDir(), brokerProgram), l.dir)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := inNamespace(namespaceOf(l.state.Name, ""), cmd.Start); err != nil {
+	if err := netns.Do(namespaceOf(l.state.Name, ""), cmd.Start); err != nil {
 		return fmt.Errorf("starting the lab's broker: %w", err)
 	}
 	if l.state.Broker, err = process.Find(cmd.Process.Pid); err != nil {

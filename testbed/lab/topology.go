@@ -3,13 +3,13 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"dpr/testbed/lab/netns"
 )
 
 // buildNetwork makes a lab's network:
@@ -23,7 +23,7 @@ import (
 // Nothing of it reaches the machine's own network.
 func buildNetwork(ctx context.Context, lab string, hosts []Host) error {
 	own := namespaceOf(lab, "")
-	if err := addNamespace(ctx, own); err != nil {
+	if err := netns.Add(ctx, own); err != nil {
 		return err
 	}
 	var links strings.Builder
@@ -35,7 +35,7 @@ func buildNetwork(ctx context.Context, lab string, hosts []Host) error {
 			fmt.Fprintf(&links, "tuntap add dev %s mode tap\n", h.Name)
 		} else {
 			ns := namespaceOf(lab, h.Name)
-			if err := addNamespace(ctx, ns); err != nil {
+			if err := netns.Add(ctx, ns); err != nil {
 				return err
 			}
 			if err := writeHosts(ns, hosts); err != nil {
@@ -45,7 +45,7 @@ func buildNetwork(ctx context.Context, lab string, hosts []Host) error {
 		}
 		fmt.Fprintf(&links, "link set %s master %s\nlink set %s up\n", h.Name, bridge, h.Name)
 	}
-	if err := ipBatch(ctx, own, links.String()); err != nil {
+	if err := netns.Batch(ctx, own, links.String()); err != nil {
 		return err
 	}
 	for _, h := range hosts {
@@ -53,51 +53,16 @@ func buildNetwork(ctx context.Context, lab string, hosts []Host) error {
 			continue
 		}
 		batch := fmt.Sprintf("link set lo up\naddress add %s/%d broadcast + dev eth0\nlink set eth0 up\n", h.Address, network.Bits())
-		if err := ipBatch(ctx, namespaceOf(lab, h.Name), batch); err != nil {
+		if err := netns.Batch(ctx, namespaceOf(lab, h.Name), batch); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// addNamespace makes a named network namespace without IPv6 and without
-// netfilter on its bridges.
-func addNamespace(ctx context.Context, name string) error {
-	if out, err := exec.CommandContext(ctx, "ip", "netns", "add", name).CombinedOutput(); err != nil {
-		return fmt.Errorf("adding namespace %s: %w: %s", name, err, bytes.TrimSpace(out))
-	}
-	return inNamespace(name, func() error {
-		values := map[string]string{
-			"net/ipv6/conf/all/disable_ipv6":      "1",
-			"net/ipv6/conf/default/disable_ipv6":  "1",
-			"net/bridge/bridge-nf-call-iptables":  "0",
-			"net/bridge/bridge-nf-call-ip6tables": "0",
-			"net/bridge/bridge-nf-call-arptables": "0",
-		}
-		for path, value := range values {
-			err := os.WriteFile(filepath.Join("/proc/sys", path), []byte(value), 0)
-			// What this kernel does not have needs no switching off.
-			if err != nil && !os.IsNotExist(err) {
-				return fmt.Errorf("setting %s in namespace %s: %w", path, name, err)
-			}
-		}
-		return nil
-	})
-}
-
-// ipBatch runs commands of ip in a namespace, all or up to the first that fails.
-func ipBatch(ctx context.Context, ns, commands string) error {
-	cmd := exec.CommandContext(ctx, "ip", "-n", ns, "-batch", "-")
-	cmd.Stdin = strings.NewReader(commands)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("setting up namespace %s: %w: %s", ns, err, bytes.TrimSpace(out))
-	}
-	return nil
-}
-
 // writeHosts gives a client's namespace the names of all hosts.
 func writeHosts(ns string, hosts []Host) error {
-	dir := filepath.Join(netnsEtcDir, ns)
+	dir := filepath.Join(netns.EtcDir, ns)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
