@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dpr/testbed/lab/flags"
+	"dpr/testbed/lab/kernel"
 )
 
 // DefaultKernel is the series of the kernel that guests run by default: Debian
@@ -71,30 +72,14 @@ func Defaults() Config {
 }
 
 var (
-	nameRule   = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
-	kernelRule = regexp.MustCompile(`^([0-9]+\.[0-9]+([.+~a-z0-9-]*[a-z0-9])?|newest|debug)$`)
-	soloRule   = regexp.MustCompile(kernelRule.String() + "|^(" + KernelUML + "|" + KernelUMLDebug + ")$")
-	linkRule   = regexp.MustCompile(`^[1-9][0-9]*(bit|kbit|mbit|gbit)$`)
-	rateRule   = regexp.MustCompile(`^[1-9][0-9]*[km]?$`)
+	nameRule = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
+	linkRule = regexp.MustCompile(`^[1-9][0-9]*(bit|kbit|mbit|gbit)$`)
+	rateRule = regexp.MustCompile(`^[1-9][0-9]*[km]?$`)
 )
-
-const kernelForm = "a series such as 6.1, a release such as 6.1.0-56-cloud-amd64, newest or debug"
 
 // NameFlag describes a field that is a lab's name.
 func NameFlag(p *string) *flags.Flag {
 	return flags.Pattern(p, "name", nameRule, "1 to 16 lower-case letters and digits", "`NAME` of the lab")
-}
-
-// KernelFlag describes a field that is the kernel of a lab's servers, as in
-// Config.Kernel.
-func KernelFlag(p *string) *flags.Flag {
-	return flags.Pattern(p, "kernel", kernelRule, kernelForm, "`VERSION` of the servers' kernel: a series, such as 6.12, or a release")
-}
-
-// SoloKernelFlag describes a field that is the kernel of a Solo, as in
-// SoloConfig.Kernel.
-func SoloKernelFlag(p *string, usage string) *flags.Flag {
-	return flags.Pattern(p, "kernel", soloRule, kernelForm+", or "+KernelUML+" or "+KernelUMLDebug+" in user mode", usage)
 }
 
 // Flags describes the fields that a command line sets.
@@ -102,7 +87,7 @@ func (c *Config) Flags() flags.Set {
 	return flags.Set{
 		flags.Number(&c.Servers, "servers", flags.From(1, MaxServers), "`N` servers, {range}"),
 		flags.Number(&c.Clients, "clients", flags.From(0, MaxClients), "`N` clients, {range}"),
-		KernelFlag(&c.Kernel),
+		kernel.Flag(&c.Kernel),
 		flags.Number(&c.Memory, "memory", flags.AtLeast(MinMemory), "`MIB` of memory of each server"),
 		flags.Number(&c.CPUs, "cpus", flags.From(1, MaxCPUs), "`N` processors of each server, {range}"),
 		flags.Bool(&c.NoDPR, "no-dpr", "servers without dpr"),

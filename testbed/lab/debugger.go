@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"dpr/testbed/lab/checkout"
 	"dpr/testbed/lab/guest"
 )
 
@@ -38,7 +39,7 @@ func (l *Lab) Debugger(ctx context.Context, server string) ([]string, error) {
 		symbols += " -s " + section + " " + strings.TrimSpace(address)
 	}
 	args := []string{"gdb", "-q", "-ex", "set architecture i386:x86-64"}
-	if root, err := sourceDir(""); err == nil {
+	if root, err := checkout.Root(""); err == nil {
 		// It was compiled elsewhere.
 		args = append(args, "-ex", "directory "+filepath.Join(root, "kmod"))
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/kernel"
 )
 
 // The programs of this machine that guests have, with the Debian package of each.
@@ -88,7 +89,7 @@ func checkPrograms() error {
 
 // baseImage collects what is the same for all labs with one kernel: programs,
 // their libraries and modules. Modules of stage are those that were staged.
-func baseImage(ctx context.Context, k Kernel, stage string) (image, error) {
+func baseImage(ctx context.Context, k kernel.Kernel, stage string) (image, error) {
 	im := emptyImage()
 	for _, p := range guestPrograms {
 		if err := im.program(ctx, p.path); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"dpr/testbed/lab/guest"
 	"dpr/testbed/lab/guest/service"
+	"dpr/testbed/lab/kernel"
 )
 
 // overlayImage collects what belongs to one lab: the guests' init, what they are
@@ -83,7 +84,7 @@ func dprItems(im image, gc *guest.Config, bin, module string) error {
 			return err
 		}
 	}
-	depends, err := moduleDepends(module)
+	depends, err := kernel.Depends(module)
 	if err != nil {
 		return err
 	}

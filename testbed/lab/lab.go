@@ -13,6 +13,7 @@ import (
 
 	"dpr/testbed/lab/broker"
 	"dpr/testbed/lab/guest/wire"
+	"dpr/testbed/lab/kernel"
 )
 
 // Lab is a lab that is up. Its methods may be called by several goroutines and,
@@ -39,7 +40,7 @@ func Open(name string) (*Lab, error) {
 func (l *Lab) Name() string { return l.state.Name }
 
 // Kernel returns the kernel that the lab's servers run.
-func (l *Lab) Kernel() Kernel { return l.state.Kernel }
+func (l *Lab) Kernel() kernel.Kernel { return l.state.Kernel }
 
 // Accel returns QEMU's accelerator, "tcg" or "kvm".
 func (l *Lab) Accel() string { return l.state.Accel }

@@ -19,8 +19,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"dpr/testbed/lab/checkout"
 	"dpr/testbed/lab/disk"
 	"dpr/testbed/lab/guest/singlevm"
+	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/progress"
 	"dpr/testbed/lab/splat"
 )
@@ -34,27 +36,18 @@ type SoloConfig struct {
 	Init     string            // package, below Source, of the program that is its first process
 	Programs []string          // programs of this machine that it has, by their paths
 	Modules  []string          // modules of its kernel that it has, if the kernel has them as modules
-	Built    []SoloModule      // modules that are built for it
+	Built    []kernel.Module   // built for it, as /lib/modules/NAME.ko; Root: default Source
 	Files    map[string][]byte // further files, by their paths in the guest
 
 	Source   string    // the root of the checkout; default: found from the working directory
 	Progress io.Writer // gets a line for each step; nil = none
 }
 
-// SoloModule is a module of this project: a guest has it as /lib/modules/NAME.ko.
-type SoloModule struct {
-	Root string   // the root of a checkout; default: SoloConfig.Source
-	Dir  string   // below the root, with the module's files and Makefile
-	With []string // further directories below the root that it is built from
-	Name string
-	Vars []string // variables of make ("NAME=VALUE") that it is built with
-}
-
 // Solo is a guest by itself: no network, no agent, no service. Its first process
 // is a given program, whose main function is singlevm.Main.
 type Solo struct {
-	Kernel  Kernel // that it runs
-	Failing bool   // its allocations are made to fail: traces about that are no splats
+	Kernel  kernel.Kernel // that it runs
+	Failing bool          // its allocations are made to fail: traces about that are no splats
 
 	dir     string // its files
 	image   image
@@ -73,19 +66,19 @@ const AccelCount = "icount"
 // NewSolo builds a guest. The caller closes it.
 func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 	c := Config{Kernel: sc.Kernel, Memory: sc.Memory, Progress: sc.Progress}
-	if userMode(sc.Kernel) {
+	if kernel.UserMode(sc.Kernel) {
 		c.Kernel = "" // no kernel of a lab
 	}
 	if c, err = c.withDefaults(); err != nil {
 		return nil, err
 	}
-	if userMode(sc.Kernel) {
+	if kernel.UserMode(sc.Kernel) {
 		c.Kernel = sc.Kernel
 	}
 	if err := checkPrograms(); err != nil {
 		return nil, err
 	}
-	if sc.Source, err = sourceDir(sc.Source); err != nil {
+	if sc.Source, err = checkout.Root(sc.Source); err != nil {
 		return nil, err
 	}
 	c.Source = sc.Source
@@ -95,7 +88,7 @@ func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.Kernel, err = chooseKernel(ctx, c, s.p); err != nil {
+	if s.Kernel, err = kernel.Choose(ctx, c.Kernel, c.Source, s.p); err != nil {
 		return nil, err
 	}
 	// What a killed process leaves there is swept away some day.
@@ -147,7 +140,7 @@ func (s *Solo) build(ctx context.Context, sc SoloConfig) (image, error) {
 	g, building := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer s.p.Step("building the guest's program")()
-		return buildPrograms(building, sc.Source, s.dir, sc.Init)
+		return checkout.Build(building, sc.Source, s.dir, sc.Init)
 	})
 	modules := make([]string, len(sc.Built))
 	g.Go(func() error {
@@ -157,7 +150,7 @@ func (s *Solo) build(ctx context.Context, sc SoloConfig) (image, error) {
 			}
 			done := s.p.Step(fmt.Sprintf("building %s.ko for %s", m.Name, s.Kernel.Release))
 			var err error
-			if modules[i], err = buildModule(building, moduleTree{m.Root, m.Dir, m.With, m.Name, m.Vars}, s.Kernel); err != nil {
+			if modules[i], err = kernel.Build(building, m, s.Kernel); err != nil {
 				return err
 			}
 			done()
@@ -174,7 +167,7 @@ func (s *Solo) build(ctx context.Context, sc SoloConfig) (image, error) {
 func (s *Solo) addBuilt(ctx context.Context, im image, sc SoloConfig, modules []string) error {
 	names := sc.Modules
 	for i, file := range modules {
-		depends, err := moduleDepends(file)
+		depends, err := kernel.Depends(file)
 		if err != nil {
 			return err
 		}
@@ -187,7 +180,7 @@ func (s *Solo) addBuilt(ctx context.Context, im image, sc SoloConfig, modules []
 		return err
 	}
 	stage := filepath.Join(s.dir, "stage")
-	if err := stageModules(ctx, s.Kernel, names, stage); err != nil {
+	if err := kernel.Stage(ctx, s.Kernel, names, stage); err != nil {
 		return err
 	}
 	return im.tree(filepath.Join(stage, "lib", "modules", s.Kernel.Release), "/lib/modules/"+s.Kernel.Release)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"dpr/testbed/lab/kernel"
 )
 
 func TestSoloArgs(t *testing.T) {
@@ -37,7 +39,7 @@ func soloProgram(t *testing.T, script string) *Solo {
 	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return &Solo{dir: dir, Kernel: Kernel{Arch: "um"}, machine: machine{kernel: file}}
+	return &Solo{dir: dir, Kernel: kernel.Kernel{Arch: "um"}, machine: machine{kernel: file}}
 }
 
 func TestSoloRun(t *testing.T) {

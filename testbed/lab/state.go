@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/process"
 )
 
@@ -22,7 +23,7 @@ const stateFile = "lab.json"
 // state is what a lab's other processes must know of it.
 type state struct {
 	Name    string          `json:"name"`
-	Kernel  Kernel          `json:"kernel"`
+	Kernel  kernel.Kernel   `json:"kernel"`
 	Accel   string          `json:"accel"`  // "tcg" or "kvm"
 	Memory  int             `json:"memory"` // MiB
 	DPR     bool            `json:"dpr"`

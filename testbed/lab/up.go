@@ -15,7 +15,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"dpr/testbed/lab/broker"
+	"dpr/testbed/lab/checkout"
 	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/progress"
 )
 
@@ -35,7 +37,7 @@ func Up(ctx context.Context, c Config) (_ *Lab, err error) {
 	if err := errors.Join(checkRoot(), checkPrograms()); err != nil {
 		return nil, err
 	}
-	if c.Source, err = sourceDir(c.Source); err != nil {
+	if c.Source, err = checkout.Root(c.Source); err != nil {
 		return nil, err
 	}
 	lock, err := lockName(c.Name)
@@ -107,7 +109,7 @@ func bringUp(ctx context.Context, c Config, p *progress.Progress) (*Lab, error) 
 // initramfs.
 func (l *Lab) prepare(ctx context.Context, c Config, p *progress.Progress) (machine, error) {
 	m := machine{initrd: filepath.Join(workDir(c.Name), "initrd"), memory: c.Memory, cpus: c.CPUs}
-	k, err := chooseKernel(ctx, c, p)
+	k, err := kernel.Choose(ctx, c.Kernel, c.Source, p)
 	if err != nil {
 		return m, err
 	}
@@ -136,17 +138,17 @@ func (l *Lab) binDir() string { return filepath.Join(workDir(l.state.Name), "bin
 
 // build builds the programs and, if there is dpr, its module, whose file it
 // returns.
-func build(ctx context.Context, c Config, k Kernel, bin string, p *progress.Progress) (module string, err error) {
+func build(ctx context.Context, c Config, k kernel.Kernel, bin string, p *progress.Progress) (module string, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer p.Step("building the programs")()
-		return buildPrograms(ctx, c.Source, bin, labPackages(!c.NoDPR)...)
+		return checkout.Build(ctx, c.Source, bin, labPackages(!c.NoDPR)...)
 	})
 	if !c.NoDPR {
 		g.Go(func() error {
 			defer p.Step("building dpr.ko for " + k.Release)()
 			var err error
-			module, err = buildModule(ctx, dprTree(c.Source), k)
+			module, err = kernel.Build(ctx, kernel.DPR(c.Source), k)
 			return err
 		})
 	}
@@ -155,16 +157,16 @@ func build(ctx context.Context, c Config, k Kernel, bin string, p *progress.Prog
 
 // makeBase returns the base's archive. The modules in it are staged in a directory
 // of their own.
-func makeBase(ctx context.Context, k Kernel, module, stage string, p *progress.Progress) (string, error) {
+func makeBase(ctx context.Context, k kernel.Kernel, module, stage string, p *progress.Progress) (string, error) {
 	names := guestModules
 	if module != "" {
-		depends, err := moduleDepends(module)
+		depends, err := kernel.Depends(module)
 		if err != nil {
 			return "", err
 		}
 		names = append(depends, names...)
 	}
-	if err := stageModules(ctx, k, names, stage); err != nil {
+	if err := kernel.Stage(ctx, k, names, stage); err != nil {
 		return "", err
 	}
 	base, err := baseImage(ctx, k, stage)

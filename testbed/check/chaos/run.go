@@ -18,6 +18,7 @@ import (
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
 	"dpr/testbed/lab/flags"
+	"dpr/testbed/lab/kernel"
 	"dpr/userland/dprnl"
 )
 
@@ -73,7 +74,7 @@ func (o *Options) Flags() flags.Set {
 			"what hosts do with segments of connections that they do not know (`WORD`): {range}"),
 		drive.SabotageFlag(&o.Sabotage),
 		flags.Bool(&o.Fast, "fast", "no events that take many seconds: no power-off, no long cuts"),
-		lab.KernelFlag(&o.Kernel),
+		kernel.Flag(&o.Kernel),
 		flags.String(&o.File, "out", "`FILE` that takes the result"),
 	}
 }

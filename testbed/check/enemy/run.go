@@ -15,6 +15,7 @@ import (
 	"dpr/testbed/check/enemy/wire"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
+	"dpr/testbed/lab/kernel"
 )
 
 // PartRaces is the part whose guest is that of package fuzz.
@@ -49,7 +50,7 @@ func Defaults() Options {
 // Flags describes the fields that a command line sets.
 func (o *Options) Flags() flags.Set {
 	return flags.Set{
-		lab.SoloKernelFlag(&o.Kernel, "`VERSION` of the kernel: 6.1 is Debian's, debug has KASAN and lockdep"),
+		kernel.AnyFlag(&o.Kernel, "`VERSION` of the kernel: 6.1 is Debian's, debug has KASAN and lockdep"),
 		flags.Number(&o.CPUs, "cpus", flags.From(1, lab.MaxCPUs), "`N` processors of the guest"),
 		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`N` that all random choices follow from").As("a new one"),
 		flags.Words(&o.Parts, "parts", Parts, "what is tried (`PART,PART…`): {range}").As("all"),
@@ -137,7 +138,7 @@ func (o Options) guests(ctx context.Context, r *Result) (err error) {
 func (o Options) newGuest(ctx context.Context) (*lab.Solo, error) {
 	return lab.NewSolo(ctx, lab.SoloConfig{
 		Kernel: o.Kernel, Memory: 512, CPUs: o.CPUs, Init: "./testbed/check/enemy/guest", Modules: []string{"veth", "bridge"},
-		Built:  []lab.SoloModule{{Dir: "kmod", With: []string{"include"}, Name: "dpr"}},
+		Built:  []kernel.Module{{Dir: "kmod", With: []string{"include"}, Name: "dpr"}},
 		Source: o.Source, Progress: o.Progress,
 	})
 }

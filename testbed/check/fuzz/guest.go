@@ -11,6 +11,7 @@ import (
 
 	"dpr/testbed/check/fuzz/wire"
 	"dpr/testbed/lab"
+	"dpr/testbed/lab/kernel"
 )
 
 // guestMemory is the memory of a guest in MiB.
@@ -21,7 +22,7 @@ func (o Options) newGuest(ctx context.Context) (*lab.Solo, error) {
 	return lab.NewSolo(ctx, lab.SoloConfig{
 		Kernel: o.Kernel, Memory: guestMemory, CPUs: o.CPUs, Init: "./testbed/check/fuzz/guest",
 		Modules: []string{"dummy", "veth", "bridge"},
-		Built: []lab.SoloModule{
+		Built: []kernel.Module{
 			{Dir: "kmod", With: []string{"include"}, Name: "dpr", Vars: o.moduleVars()},
 			{Dir: "testbed/check/fuzz/packets", Name: "dprfuzz"},
 		},
@@ -40,7 +41,7 @@ func (o Options) moduleVars() []string {
 
 // plan is what the guest does next.
 func (o Options) plan(part string) wire.Plan {
-	slow := o.Kernel != lab.KernelUML && o.Kernel != lab.KernelUMLDebug
+	slow := o.Kernel != kernel.UML && o.Kernel != kernel.UMLDebug
 	return wire.Plan{
 		Part: part, Seed: o.Seed, Messages: o.Messages, Packets: o.Packets, Steps: o.Steps, Flood: o.Flood,
 		Limit: int(o.Limit.Seconds()), NoLeaks: o.NoLeaks, Slow: slow, Seconds: o.Seconds,

@@ -18,6 +18,7 @@ import (
 	"dpr/testbed/check/result"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
+	"dpr/testbed/lab/kernel"
 )
 
 // Parts are all parts, in the order in which they are done.
@@ -46,7 +47,7 @@ type Options struct {
 // Defaults returns the options of "make fuzz". Its seed is a new one each time.
 func Defaults() Options {
 	return Options{
-		Kernel: lab.KernelUMLDebug, CPUs: 1, Seed: rand.Uint64() >> 1, Parts: Parts, Messages: 500_000, Packets: 5_000_000,
+		Kernel: kernel.UMLDebug, CPUs: 1, Seed: rand.Uint64() >> 1, Parts: Parts, Messages: 500_000, Packets: 5_000_000,
 		Steps: 50, Flood: 20_000, Limit: 10 * time.Minute, Seconds: 60, Source: ".", Dir: ".", Stdout: io.Discard, Progress: io.Discard,
 	}
 }
@@ -54,7 +55,7 @@ func Defaults() Options {
 // Flags describes the fields that a command line sets.
 func (o *Options) Flags() flags.Set {
 	return flags.Set{
-		lab.SoloKernelFlag(&o.Kernel, "`VERSION` of the kernel: "+lab.KernelUMLDebug+" has checkers and runs natively; 6.1 is Debian's"),
+		kernel.AnyFlag(&o.Kernel, "`VERSION` of the kernel: "+kernel.UMLDebug+" has checkers and runs natively; 6.1 is Debian's"),
 		flags.Number(&o.CPUs, "cpus", flags.From(1, lab.MaxCPUs), "`N` processors of the guest; in user mode it has one"),
 		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`N` that all random choices follow from").As("a new one"),
 		flags.Words(&o.Parts, "parts", Parts, "what is tried (`PART,PART…`): {range}").As("all"),

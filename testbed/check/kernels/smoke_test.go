@@ -14,6 +14,7 @@ import (
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/labtest"
 )
 
@@ -43,7 +44,7 @@ func TestMain(m *testing.M) {
 			return lab.Config{}, fmt.Errorf("which kernel? %s names one, as dprlab up --kernel does", kernelVariable)
 		}
 		// Before any guest runs, for the processors' sake.
-		if _, err := lab.CheckModule(ctx, name, "", os.Stderr); err != nil {
+		if _, err := kernel.CheckModule(ctx, name, "", os.Stderr); err != nil {
 			return lab.Config{}, fmt.Errorf("the module on kernel %s: %w", name, err)
 		}
 		return lab.Config{Name: labName, Servers: 2, Clients: 1, Kernel: name, Progress: os.Stderr}, nil

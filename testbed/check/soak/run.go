@@ -19,6 +19,7 @@ import (
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/guest/data"
 	"dpr/testbed/lab/httpload"
+	"dpr/testbed/lab/kernel"
 )
 
 const (
@@ -72,7 +73,7 @@ func (o *Options) Flags() flags.Set {
 		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`SEED` of what the clients do"),
 		drive.SabotageFlag(&o.Sabotage),
 		flags.Number(&o.Users, "users", flags.AtLeast(1), "`N` users of each of the three clients"),
-		lab.KernelFlag(&o.Kernel),
+		kernel.Flag(&o.Kernel),
 		flags.String(&o.File, "out", "`FILE` that takes the result"),
 	}
 }

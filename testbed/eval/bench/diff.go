@@ -16,6 +16,7 @@ import (
 	"dpr/testbed/eval/bench/wire"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
+	"dpr/testbed/lab/kernel"
 )
 
 // CompareOptions says which modules are compared.
@@ -43,7 +44,7 @@ func (o *CompareOptions) Flags() flags.Set {
 	return flags.Set{
 		flags.Number(&o.Threshold, "threshold", flags.Above(0.0), "fail if a figure grew by more than `N` per cent"),
 		flags.Number(&o.Rounds, "rounds", flags.AtLeast(1), "`N` boots with either module, in turn"),
-		lab.SoloKernelFlag(&o.Kernel, "`VERSION` of the guests' kernel"),
+		kernel.AnyFlag(&o.Kernel, "`VERSION` of the guests' kernel"),
 		possibleFlag(&o.PossibleCPUs),
 		servingFlag(&o.Serving),
 	}

@@ -11,6 +11,7 @@ import (
 
 	"dpr/testbed/eval/bench/wire"
 	"dpr/testbed/lab"
+	"dpr/testbed/lab/kernel"
 )
 
 // guestMemory is the memory of the measuring guest in MiB: 4,000,000 flows must
@@ -19,7 +20,7 @@ const guestMemory = 1024
 
 // guestConfig says what the measuring guest is made of. The module dpr.ko is that
 // of source, a checkout's root.
-func guestConfig(kernel, source string, plan wire.Plan, progress io.Writer) (lab.SoloConfig, error) {
+func guestConfig(name, source string, plan wire.Plan, progress io.Writer) (lab.SoloConfig, error) {
 	b, err := json.Marshal(plan)
 	if err != nil {
 		return lab.SoloConfig{}, fmt.Errorf("writing the guest's plan: %w", err)
@@ -29,12 +30,12 @@ func guestConfig(kernel, source string, plan wire.Plan, progress io.Writer) (lab
 		params = fmt.Sprintf("possible_cpus=%d", plan.PossibleCPUs)
 	}
 	return lab.SoloConfig{
-		Kernel: kernel, Params: params, Memory: guestMemory, Init: "./testbed/eval/bench/guest",
+		Kernel: name, Params: params, Memory: guestMemory, Init: "./testbed/eval/bench/guest",
 		Programs: []string{"/usr/sbin/ipvsadm", "/usr/sbin/nft"},
 		Modules: []string{
 			"dummy", "ipip", "nf_conntrack", "ip_vs", "ip_vs_lc", "nf_tables",
 		},
-		Built: []lab.SoloModule{
+		Built: []kernel.Module{
 			{Root: source, Dir: "kmod", With: []string{"include"}, Name: "dpr"},
 			{Dir: "testbed/eval/bench/inject", Name: "dprinject"},
 		},

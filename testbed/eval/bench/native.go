@@ -10,6 +10,7 @@ import (
 
 	"dpr/testbed/eval/bench/wire"
 	"dpr/testbed/lab"
+	"dpr/testbed/lab/kernel"
 )
 
 // nativePlan is what is measured in ns: dpr and its nearest relative, in turn, at
@@ -47,8 +48,8 @@ func (o Options) native(ctx context.Context, r *Report) error {
 // nativeGuest returns a guest and the accelerator that it is run under. The caller
 // closes it.
 func (o Options) nativeGuest(ctx context.Context, p wire.Plan) (*lab.Solo, string, error) {
-	for _, kernel := range []string{o.Kernel, lab.KernelUML} {
-		c, err := guestConfig(kernel, "", p, o.Progress)
+	for _, name := range []string{o.Kernel, kernel.UML} {
+		c, err := guestConfig(name, "", p, o.Progress)
 		if err != nil {
 			return nil, "", err
 		}
@@ -56,8 +57,8 @@ func (o Options) nativeGuest(ctx context.Context, p wire.Plan) (*lab.Solo, strin
 		if err != nil {
 			return nil, "", err
 		}
-		if kernel == lab.KernelUML {
-			return guest, kernel, nil
+		if name == kernel.UML {
+			return guest, name, nil
 		}
 		accel, err := guest.Accel(ctx)
 		if err == nil && accel == lab.AccelKVM {

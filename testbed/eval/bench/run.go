@@ -17,6 +17,7 @@ import (
 	"dpr/testbed/eval/bench/wire"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
+	"dpr/testbed/lab/kernel"
 )
 
 // Options says what the bench measures.
@@ -53,7 +54,7 @@ func (o *Options) Flags() flags.Set {
 	return flags.Set{
 		flags.Numbers(&o.Flows, "flows", flags.From(1, MaxFlows), "sizes of the routing table (`N,N…`, {range})").As(list(DefaultFlows)),
 		flags.Numbers(&o.Peers, "peers", flags.From(1, MaxPeers), "numbers of peers (`N,N…`, {range})").As(list(DefaultPeers)),
-		lab.SoloKernelFlag(&o.Kernel, "`VERSION` of the guests' kernel: a series, such as 6.12, or a release"),
+		kernel.AnyFlag(&o.Kernel, "`VERSION` of the guests' kernel: a series, such as 6.12, or a release"),
 		possibleFlag(&o.PossibleCPUs),
 		servingFlag(&o.Serving),
 		flags.Bool(&o.Short, "short", "small tables, dpr and IPVS-TUN only, packets in instructions only"),

@@ -10,6 +10,7 @@ import (
 	"dpr/testbed/eval/sim"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
+	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/surge"
 )
 
@@ -85,7 +86,7 @@ func (o *Options) Flags() flags.Set {
 		flags.Not(&o.Simulate, "no-simulation", "do not have the simulator do the same"),
 		flags.String(&o.Study, "study", "`DIRECTORY` of a study by dprlab sim-study that the report takes in if it is there"),
 		flags.Word(&o.Variant, "variant", surge.Variants, "parameters of SURGE (`VARIANT`): {range}"),
-		lab.KernelFlag(&o.Kernel),
+		kernel.Flag(&o.Kernel),
 		flags.String(&o.Dir, "out", "`DIRECTORY` of report.html, report.md, result.json and the figures"),
 	}
 }

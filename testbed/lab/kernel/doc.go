@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MIT
 
-// Package kernel makes kernels that apt cannot simply unpack on this machine,
-// and keeps them in a cache:
+// Package kernel finds and makes the kernels that guests run, and the modules for
+// them. Choose takes a name:
 //
-//   - Debug builds one from Debian's linux-source package with the checkers that
+//   - a series or a release, Debian's package of which is installed, was downloaded
+//     before, or is downloaded now;
+//   - "debug", built from Debian's linux-source package with the checkers that
 //     Debian's own kernels leave out (KASAN, lockdep, kmemleak, fault injection;
 //     debug.config says which), under half an hour on two cores, once;
-//   - UML builds one from the same source that is a program of this machine, for
-//     measurements at native speed (uml.config), some minutes, once; UMLDebug the
-//     same with checkers (uml-debug.config), for fuzzing;
-//   - Newest makes a chroot of the suite that packages the newest kernel, where
+//   - "uml", built from the same source, a program of this machine, for measurements
+//     at native speed (uml.config), some minutes, once; "uml-debug", the same with
+//     checkers (uml-debug.config), for fuzzing;
+//   - "newest", in a chroot of the suite that packages the newest kernel, where
 //     modules for that kernel can be built: its build tools need that suite's C
 //     library.
 //
-// Package lab boots them: "dprlab up --kernel debug" and "--kernel newest".
+// All of it is kept in the cache. Build builds a module of this project for a kernel,
+// and Stage copies modules of the kernel's own to where a guest will have them.
 package kernel
 
 import (

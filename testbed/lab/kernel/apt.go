@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package lab
+package kernel
 
 import (
 	"bufio"
@@ -27,11 +27,11 @@ type deb struct{ Package, Version, SHA256, Depends string }
 // helperPackage matches the packages of a kernel's headers that headers depend on.
 var helperPackage = regexp.MustCompile(`^linux-(headers-.*-common|kbuild-.*)$`)
 
-// downloadKernel fetches the newest matching kernel that apt offers, with its
+// download fetches the newest matching kernel that apt offers, with its
 // headers, and unpacks it into the cache, without installing it. A machine's
 // package lists may be older than the kernel, or name files that the archive no
 // longer has: they are updated if it cannot be had by them.
-func downloadKernel(ctx context.Context, match func(string) bool, p *progress.Progress) (Kernel, error) {
+func download(ctx context.Context, match func(string) bool, p *progress.Progress) (Kernel, error) {
 	k, err := downloadOffered(ctx, match, p)
 	if err == nil || ctx.Err() != nil {
 		return k, err
@@ -70,7 +70,7 @@ func downloadOffered(ctx context.Context, match func(string) bool, p *progress.P
 		}
 	}
 	done()
-	return newestKernel(final, func(r string) bool { return r == release })
+	return newest(final, func(r string) bool { return r == release })
 }
 
 // offeredRelease returns the newest matching release that apt can download.
@@ -197,7 +197,7 @@ func unpackDebs(ctx context.Context, debs []deb, release, final string) error {
 			return fmt.Errorf("unpacking %s: %w: %s", filepath.Base(f), err, bytes.TrimSpace(out))
 		}
 	}
-	if err := finishKernel(ctx, root, final, release); err != nil {
+	if err := finish(ctx, root, final, release); err != nil {
 		return err
 	}
 	return os.Rename(root, final)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package lab
+package kernel
 
 import (
 	"bufio"
@@ -62,9 +62,9 @@ func (m *modulesDep) closure(names []string) []string {
 	return slices.Compact(files)
 }
 
-// stageModules copies the named modules of a kernel, with all they need, to
+// Stage copies the named modules of a kernel, with all they need, to
 // dir/lib/modules/RELEASE, and writes the tables that modprobe reads.
-func stageModules(ctx context.Context, k Kernel, names []string, dir string) error {
+func Stage(ctx context.Context, k Kernel, names []string, dir string) error {
 	f, err := os.Open(filepath.Join(k.Modules, "modules.dep"))
 	if err != nil {
 		return fmt.Errorf("modules of kernel %s: %w", k.Release, err)

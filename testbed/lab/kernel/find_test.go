@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package lab
+package kernel
 
 import (
 	"context"
@@ -32,8 +32,8 @@ func TestKernelMatches(t *testing.T) {
 		{"6.1.0-5", "6.1.0-56-cloud-amd64", false},
 	}
 	for _, tt := range tests {
-		if got := kernelMatches(tt.want, tt.release); got != tt.ok {
-			t.Errorf("kernelMatches(%q, %q) = %v", tt.want, tt.release, got)
+		if got := matches(tt.want, tt.release); got != tt.ok {
+			t.Errorf("matches(%q, %q) = %v", tt.want, tt.release, got)
 		}
 	}
 }
@@ -63,11 +63,11 @@ func TestNewestKernel(t *testing.T) {
 			touch("usr/src/linux-headers-" + r + "/Makefile")
 		}
 	}
-	k, err := newestKernel(root, func(r string) bool { return kernelMatches("6.1", r) })
+	k, err := newest(root, func(r string) bool { return matches("6.1", r) })
 	if err != nil || k.Release != "6.1.0-56-cloud-amd64" || k.Image != root+"/boot/vmlinuz-6.1.0-56-cloud-amd64" {
 		t.Errorf("found %+v, %v", k, err)
 	}
-	if _, err := newestKernel(root, func(string) bool { return false }); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := newest(root, func(string) bool { return false }); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v, want fs.ErrNotExist", err)
 	}
 }
@@ -136,7 +136,7 @@ func TestModuleSource(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, err := dprTree(root).source()
+	got, err := DPR(root).source()
 	want := []string{"kmod/Kbuild", "kmod/Makefile", "kmod/a.c", "kmod/a.h", "include/dpr.h"}
 	if !slices.Equal(got, want) || err != nil {
 		t.Errorf("got %q, %v; want %q", got, err, want)
@@ -167,17 +167,17 @@ esac
 	return log
 }
 
-func TestFindKernelNamesWhatIsMissing(t *testing.T) {
+func TestFindNamesWhatIsMissing(t *testing.T) {
 	fakeApt(t)
-	_, err := findKernel(context.Background(), "0.1", progress.New(&strings.Builder{}))
+	_, err := find(context.Background(), "0.1", progress.New(&strings.Builder{}))
 	if err == nil || !strings.Contains(err.Error(), "0.1") {
 		t.Errorf("error %v does not name the kernel", err)
 	}
 }
 
-func TestFindKernelUpdatesOldLists(t *testing.T) {
+func TestFindUpdatesOldLists(t *testing.T) {
 	log := fakeApt(t)
-	_, err := findKernel(context.Background(), "0.2", progress.New(&strings.Builder{}))
+	_, err := find(context.Background(), "0.2", progress.New(&strings.Builder{}))
 	asked, readErr := os.ReadFile(log)
 	if readErr != nil {
 		t.Fatal(readErr)

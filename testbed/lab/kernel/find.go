@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package lab
+package kernel
 
 import (
 	"context"
@@ -37,16 +37,16 @@ type Kernel struct {
 // that a virtual machine needs.
 const flavour = "-cloud-amd64"
 
-// kernelFinder looks for the newest kernel that matches one place. Its error
+// finder looks for the newest kernel that matches one place. Its error
 // satisfies errors.Is(err, fs.ErrNotExist) when there is none.
-type kernelFinder func(ctx context.Context, match func(release string) bool, p *progress.Progress) (Kernel, error)
+type finder func(ctx context.Context, match func(release string) bool, p *progress.Progress) (Kernel, error)
 
-// findKernel returns the newest kernel of a series ("6.12") or the one of a
+// find returns the newest kernel of a series ("6.12") or the one of a
 // release: an installed one, one downloaded before, or one downloaded now by
 // apt-get from the machine's own sources.
-func findKernel(ctx context.Context, want string, p *progress.Progress) (Kernel, error) {
-	match := func(release string) bool { return kernelMatches(want, release) }
-	for _, find := range []kernelFinder{installedKernel, cachedKernel, downloadKernel} {
+func find(ctx context.Context, want string, p *progress.Progress) (Kernel, error) {
+	match := func(release string) bool { return matches(want, release) }
+	for _, find := range []finder{installed, cached, download} {
 		k, err := find(ctx, match, p)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return k, err
@@ -55,9 +55,9 @@ func findKernel(ctx context.Context, want string, p *progress.Progress) (Kernel,
 	return Kernel{}, fmt.Errorf("kernel %s: not installed, and the machine's package sources have no linux-image-%s*%s", want, want, flavour)
 }
 
-// kernelMatches tells whether a release is wanted: it itself, or its series in
+// matches tells whether a release is wanted: it itself, or its series in
 // the flavour of guests.
-func kernelMatches(want, release string) bool {
+func matches(want, release string) bool {
 	if release == want {
 		return true
 	}
@@ -65,11 +65,11 @@ func kernelMatches(want, release string) bool {
 	return ok && strings.HasSuffix(rest, flavour) && strings.ContainsAny(rest[:1], ".+-")
 }
 
-func installedKernel(_ context.Context, match func(string) bool, _ *progress.Progress) (Kernel, error) {
-	return newestKernel("/", match)
+func installed(_ context.Context, match func(string) bool, _ *progress.Progress) (Kernel, error) {
+	return newest("/", match)
 }
 
-func cachedKernel(_ context.Context, match func(string) bool, _ *progress.Progress) (Kernel, error) {
+func cached(_ context.Context, match func(string) bool, _ *progress.Progress) (Kernel, error) {
 	dir, err := disk.CacheDir("kernels")
 	if err != nil {
 		return Kernel{}, err
@@ -80,10 +80,10 @@ func cachedKernel(_ context.Context, match func(string) bool, _ *progress.Progre
 	}
 	var best Kernel
 	for _, e := range entries {
-		if !kernelDir.MatchString(e.Name()) {
+		if !finished.MatchString(e.Name()) {
 			continue // unfinished
 		}
-		k, err := newestKernel(filepath.Join(dir, e.Name()), match)
+		k, err := newest(filepath.Join(dir, e.Name()), match)
 		if err == nil && (best.Release == "" || compareReleases(k.Release, best.Release) > 0) {
 			best = k
 		}
@@ -94,9 +94,9 @@ func cachedKernel(_ context.Context, match func(string) bool, _ *progress.Progre
 	return best, nil
 }
 
-// newestKernel finds the newest matching kernel below root that has its modules
+// newest finds the newest matching kernel below root that has its modules
 // and headers.
-func newestKernel(root string, match func(string) bool) (Kernel, error) {
+func newest(root string, match func(string) bool) (Kernel, error) {
 	images, err := filepath.Glob(filepath.Join(root, "boot", "vmlinuz-*"))
 	if err != nil {
 		return Kernel{}, err
@@ -122,8 +122,8 @@ func newestKernel(root string, match func(string) bool) (Kernel, error) {
 	return best, nil
 }
 
-// kernelDir matches the names of finished directories of downloaded kernels.
-var kernelDir = regexp.MustCompile(`^[0-9a-f]{16}$`)
+// finished matches the names of finished directories of downloaded kernels.
+var finished = regexp.MustCompile(`^[0-9a-f]{16}$`)
 
 var digits = regexp.MustCompile(`[0-9]+|[^0-9]+`)
 
@@ -151,8 +151,8 @@ func relocateHeaders(root, final, release string) error {
 	return os.WriteFile(path, []byte(moved), 0o644)
 }
 
-// finishKernel makes the modules of a kernel unpacked below root loadable.
-func finishKernel(ctx context.Context, root, final, release string) error {
+// finish makes the modules of a kernel unpacked below root loadable.
+func finish(ctx context.Context, root, final, release string) error {
 	if !disk.Exists(filepath.Join(root, "lib")) {
 		if err := os.Symlink("usr/lib", filepath.Join(root, "lib")); err != nil {
 			return err

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+
+package kernel
+
+import (
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"dpr/testbed/lab/checkout"
+	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/flags"
+	"dpr/testbed/lab/progress"
+)
+
+// Module is the source of a kernel module that this project has.
+type Module struct {
+	Root string   // of the checkout
+	Dir  string   // below root: the module's files and its Makefile
+	With []string // further directories below root that it is built from
+	Name string   // the module is NAME.ko
+	Vars []string // variables of make ("NAME=VALUE") that it is built with
+}
+
+// DPR returns the source of dpr.ko below a checkout's root.
+func DPR(root string) Module {
+	return Module{Root: root, Dir: "kmod", With: []string{"include"}, Name: "dpr"}
+}
+
+// Build builds a module for a kernel, from a copy of its source, and returns
+// the file. It is built once for the same source and kernel.
+func Build(ctx context.Context, t Module, k Kernel) (string, error) {
+	files, final, err := t.file(k)
+	if err != nil || disk.Exists(final) {
+		return final, err
+	}
+	_, err = k.compile(ctx, t, files, final, t.Vars...)
+	return final, err
+}
+
+// file returns the files that the module is made of, below the source's root,
+// and the file that the module built from them for a kernel is kept in.
+func (t Module) file(k Kernel) (files []string, final string, err error) {
+	if files, err = t.source(); err != nil {
+		return nil, "", err
+	}
+	sum := sha256.New()
+	fmt.Fprintln(sum, k.Release, k.Headers, t.Vars)
+	for _, name := range files {
+		b, err := os.ReadFile(filepath.Join(t.Root, name))
+		if err != nil {
+			return nil, "", err
+		}
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(b), b)
+	}
+	symbols, err := os.ReadFile(filepath.Join(k.Headers, "Module.symvers"))
+	if err != nil {
+		return nil, "", fmt.Errorf("headers of kernel %s: %w", k.Release, err)
+	}
+	sum.Write(symbols)
+	cache, err := disk.CacheDir("modules")
+	if err != nil {
+		return nil, "", err
+	}
+	return files, filepath.Join(cache, t.Name+"-"+hex.EncodeToString(sum.Sum(nil))[:16]+".ko"), nil
+}
+
+// source lists the files that the module is made of, below the source's root.
+func (t Module) source() ([]string, error) {
+	var files []string
+	for _, dir := range append([]string{t.Dir}, t.With...) {
+		err := filepath.WalkDir(filepath.Join(t.Root, dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			name := d.Name()
+			if ext := filepath.Ext(name); d.Type().IsRegular() && !strings.HasSuffix(name, ".mod.c") &&
+				(ext == ".c" || ext == ".h" || name == "Makefile" || name == "Kbuild") {
+				rel, err := filepath.Rel(t.Root, path)
+				files = append(files, rel)
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("finding the source of module %s: %w", t.Name, err)
+		}
+	}
+	return files, nil
+}
+
+// Depends returns the names of the modules that a module needs, as its file
+// says.
+func Depends(path string) ([]string, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading module %s: %w", path, err)
+	}
+	defer f.Close()
+	section := f.Section(".modinfo")
+	if section == nil {
+		return nil, fmt.Errorf("reading module %s: %w", path, errors.New("it has no .modinfo"))
+	}
+	info, err := section.Data()
+	if err != nil {
+		return nil, fmt.Errorf("reading module %s: %w", path, err)
+	}
+	return parseDepends(string(info)), nil
+}
+
+// parseDepends finds "depends=a,b" among strings that end with a zero byte.
+func parseDepends(modinfo string) []string {
+	for s := range strings.SplitSeq(modinfo, "\x00") {
+		if v, ok := strings.CutPrefix(s, "depends="); ok && v != "" {
+			return strings.Split(v, ",")
+		}
+	}
+	return nil
+}
+
+// compile builds a module for k from a copy of the given files of its source, and
+// moves it to final. It returns what make printed; arguments are added to make's.
+func (k Kernel) compile(ctx context.Context, t Module, files []string, final string, args ...string) (string, error) {
+	tree := Tree{Root: k.Chroot, Release: k.Release, Chroot: k.Chroot != ""}
+	headers, parent := k.Headers, filepath.Dir(final)
+	if tree.Chroot {
+		rel, err := filepath.Rel(k.Chroot, k.Headers)
+		if err != nil {
+			return "", err
+		}
+		// The chroot is in the cache too: the module can be moved.
+		headers, parent = "/"+rel, filepath.Join(k.Chroot, "tmp")
+	}
+	tmp, err := os.MkdirTemp(parent, "build-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	for _, name := range files {
+		if err := disk.Copy(filepath.Join(t.Root, name), filepath.Join(tmp, name)); err != nil {
+			return "", err
+		}
+	}
+	// Type information for BPF would take pahole, and nobody here asks for it.
+	args = append([]string{"make", "-j2", "KDIR=" + headers, "CONFIG_DEBUG_INFO_BTF_MODULES="}, args...)
+	if k.Arch != "" {
+		// The user-mode kernel's percpu.h uses what it does not include.
+		args = append(args, "ARCH="+k.Arch, "KCFLAGS=-include linux/irqflags.h")
+	}
+	out, err := tree.Run(ctx, filepath.Join(tmp, t.Dir), args...)
+	if err != nil {
+		return out, err
+	}
+	return out, os.Rename(filepath.Join(tmp, t.Dir, t.Name+".ko"), final)
+}
+
+// CheckModule builds dpr.ko for a kernel, by the name of Flag, with all of the
+// kernel's own extra warnings (W=1), and fails if there is one. Source is the root of
+// the checkout, "" for that of the working directory; lines gets a line for each step.
+// It returns the kernel that was meant.
+func CheckModule(ctx context.Context, name, source string, lines io.Writer) (Kernel, error) {
+	if err := (flags.Set{Flag(&name)}).Check(); err != nil {
+		return Kernel{}, err
+	}
+	root, err := checkout.Root(source)
+	if err != nil {
+		return Kernel{}, err
+	}
+	p := progress.New(lines)
+	k, err := Choose(ctx, name, root, p)
+	if err != nil {
+		return k, err
+	}
+	files, final, err := DPR(root).file(k)
+	if err != nil {
+		return k, err
+	}
+	defer p.Step("building dpr.ko for " + k.Release + ", all warnings on")()
+	// The module is the same with them: the lab need not build it again.
+	out, err := k.compile(ctx, DPR(root), files, final, "W=1")
+	if err != nil {
+		return k, err
+	}
+	if lower := strings.ToLower(out); strings.Contains(lower, "warning:") || strings.Contains(lower, "modpost:") {
+		return k, fmt.Errorf("building dpr.ko for %s, W=1, warns:\n%s", k.Release, out)
+	}
+	return k, nil
+}
