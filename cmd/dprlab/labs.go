@@ -11,6 +11,7 @@ import (
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
+	"dpr/testbed/lab/initramfs"
 )
 
 func up() *task {
@@ -41,7 +42,7 @@ func packages() *task {
 	return &task{
 		name: "packages", usage: "list the Debian packages that a lab needs",
 		run: func(_ context.Context, e env) error {
-			for _, p := range lab.Packages() {
+			for _, p := range initramfs.Packages() {
 				fmt.Fprintln(e.stdout, p)
 			}
 			return nil

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"dpr/testbed/lab"
+	"dpr/testbed/lab/initramfs"
 )
 
 func TestParse(t *testing.T) {
@@ -40,7 +40,7 @@ func TestLists(t *testing.T) {
 
 // What the lab looks for on this machine is on the list.
 func TestListHasWhatTheLabNeeds(t *testing.T) {
-	for _, need := range lab.Packages() {
+	for _, need := range initramfs.Packages() {
 		if !slices.ContainsFunc(Packages(), func(p Package) bool { return p.Name == need }) {
 			t.Errorf("the lab needs the package %s, which is not on the list", need)
 		}

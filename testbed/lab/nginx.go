@@ -7,6 +7,7 @@ import (
 
 	"dpr/testbed/lab/guest"
 	"dpr/testbed/lab/guest/service"
+	"dpr/testbed/lab/initramfs"
 )
 
 // Where a server's nginx keeps what is its own.
@@ -75,8 +76,8 @@ http {
 }
 
 // webServer adds the directories that nginx needs.
-func webServer(im image) {
+func webServer(im initramfs.Image) {
 	for _, d := range []string{"/var/log/nginx", "/var/lib/nginx", guest.WebRoot, uploadDir, "/srv/upload.tmp"} {
-		im.dir(d, 0o755)
+		im.Dir(d, 0o755)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"dpr/testbed/lab/checkout"
 	"dpr/testbed/lab/disk"
 	"dpr/testbed/lab/guest/singlevm"
+	"dpr/testbed/lab/initramfs"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/progress"
 	"dpr/testbed/lab/splat"
@@ -50,7 +51,7 @@ type Solo struct {
 	Failing bool          // its allocations are made to fail: traces about that are no splats
 
 	dir     string // its files
-	image   image
+	image   initramfs.Image
 	machine machine
 	p       *progress.Progress
 }
@@ -75,7 +76,7 @@ func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 	if kernel.UserMode(sc.Kernel) {
 		c.Kernel = sc.Kernel
 	}
-	if err := checkPrograms(); err != nil {
+	if err := initramfs.CheckPackages(); err != nil {
 		return nil, err
 	}
 	if sc.Source, err = checkout.Root(sc.Source); err != nil {
@@ -103,13 +104,13 @@ func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 	if s.image, err = s.build(ctx, sc); err != nil {
 		return nil, err
 	}
-	return s, writeImage(s.machine.initrd, s.image)
+	return s, s.image.WriteFile(s.machine.initrd)
 }
 
 // Put adds a file to the guest, or replaces one, from the next Run on.
 func (s *Solo) Put(name string, content []byte) error {
-	s.image.text(name, 0o644, string(content))
-	return writeImage(s.machine.initrd, s.image)
+	s.image.Text(name, 0o644, string(content))
+	return s.image.WriteFile(s.machine.initrd)
 }
 
 // Close removes the guest's files.
@@ -121,21 +122,19 @@ func (s *Solo) Close() error {
 }
 
 // build builds what the guest is made of.
-func (s *Solo) build(ctx context.Context, sc SoloConfig) (image, error) {
-	im := emptyImage()
+func (s *Solo) build(ctx context.Context, sc SoloConfig) (initramfs.Image, error) {
+	im := initramfs.Empty()
 	for _, program := range sc.Programs {
-		if err := im.program(ctx, program); err != nil {
+		if err := im.Program(ctx, program); err != nil {
 			return nil, err
 		}
 	}
-	if err := im.program(ctx, "/usr/bin/kmod"); err != nil {
+	if err := im.Program(ctx, "/usr/bin/kmod"); err != nil {
 		return nil, err
 	}
-	for _, n := range kmodNames {
-		im.link("/usr/sbin/"+n, "/usr/bin/kmod")
-	}
+	im.Kmod()
 	for name, content := range sc.Files {
-		im.text(name, 0o644, string(content))
+		im.Text(name, 0o644, string(content))
 	}
 	g, building := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -164,7 +163,7 @@ func (s *Solo) build(ctx context.Context, sc SoloConfig) (image, error) {
 }
 
 // addBuilt adds what was built, and the kernel's modules.
-func (s *Solo) addBuilt(ctx context.Context, im image, sc SoloConfig, modules []string) error {
+func (s *Solo) addBuilt(ctx context.Context, im initramfs.Image, sc SoloConfig, modules []string) error {
 	names := sc.Modules
 	for i, file := range modules {
 		depends, err := kernel.Depends(file)
@@ -172,18 +171,18 @@ func (s *Solo) addBuilt(ctx context.Context, im image, sc SoloConfig, modules []
 			return err
 		}
 		names = append(depends, names...)
-		if err := im.file("/lib/modules/"+sc.Built[i].Name+".ko", file); err != nil {
+		if err := im.File("/lib/modules/"+sc.Built[i].Name+".ko", file); err != nil {
 			return err
 		}
 	}
-	if err := im.file("/init", filepath.Join(s.dir, path.Base(sc.Init))); err != nil {
+	if err := im.File("/init", filepath.Join(s.dir, path.Base(sc.Init))); err != nil {
 		return err
 	}
 	stage := filepath.Join(s.dir, "stage")
 	if err := kernel.Stage(ctx, s.Kernel, names, stage); err != nil {
 		return err
 	}
-	return im.tree(filepath.Join(stage, "lib", "modules", s.Kernel.Release), "/lib/modules/"+s.Kernel.Release)
+	return im.Tree(filepath.Join(stage, "lib", "modules", s.Kernel.Release), "/lib/modules/"+s.Kernel.Release)
 }
 
 // Accel returns the accelerator that is fastest here, AccelKVM or "tcg": KVM only

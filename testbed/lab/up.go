@@ -17,6 +17,7 @@ import (
 	"dpr/testbed/lab/broker"
 	"dpr/testbed/lab/checkout"
 	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/initramfs"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/progress"
 )
@@ -34,7 +35,7 @@ func Up(ctx context.Context, c Config) (_ *Lab, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(checkRoot(), checkPrograms()); err != nil {
+	if err := errors.Join(checkRoot(), initramfs.CheckPackages()); err != nil {
 		return nil, err
 	}
 	if c.Source, err = checkout.Root(c.Source); err != nil {
@@ -119,7 +120,7 @@ func (l *Lab) prepare(ctx context.Context, c Config, p *progress.Progress) (mach
 	if err != nil {
 		return m, err
 	}
-	base, err := makeBase(ctx, k, module, filepath.Join(workDir(c.Name), "stage"), p)
+	base, err := initramfs.Base(ctx, k, module, filepath.Join(workDir(c.Name), "stage"), p)
 	if err != nil {
 		return m, err
 	}
@@ -153,27 +154,6 @@ func build(ctx context.Context, c Config, k kernel.Kernel, bin string, p *progre
 		})
 	}
 	return module, g.Wait()
-}
-
-// makeBase returns the base's archive. The modules in it are staged in a directory
-// of their own.
-func makeBase(ctx context.Context, k kernel.Kernel, module, stage string, p *progress.Progress) (string, error) {
-	names := guestModules
-	if module != "" {
-		depends, err := kernel.Depends(module)
-		if err != nil {
-			return "", err
-		}
-		names = append(depends, names...)
-	}
-	if err := kernel.Stage(ctx, k, names, stage); err != nil {
-		return "", err
-	}
-	base, err := baseImage(ctx, k, stage)
-	if err != nil {
-		return "", err
-	}
-	return base.cached(ctx, p)
 }
 
 // waitReady waits until all servers have booted.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package lab
+package initramfs
 
 import (
 	"bytes"
@@ -12,30 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"dpr/testbed/lab/disk"
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/progress"
 )
-
-// The programs of this machine that guests have, with the Debian package of each.
-var guestPrograms = []struct{ path, pkg string }{
-	{"/usr/sbin/nginx", "nginx-light"},
-	{"/usr/bin/curl", "curl"},
-	{"/usr/bin/tcpdump", "tcpdump"},
-	{"/usr/bin/kmod", "kmod"},
-	{"/usr/bin/ip", "iproute2"},
-	{"/usr/bin/ss", "iproute2"},
-	{"/usr/sbin/tc", "iproute2"},
-	{"/usr/sbin/bridge", "iproute2"},
-	{"/usr/sbin/nft", "nftables"},
-	{"/usr/sbin/ethtool", "ethtool"},
-	{"/usr/bin/ping", "iputils-ping"},
-	{"/usr/bin/pgrep", "procps"},
-	{"/usr/bin/dash", "dash"}, // busybox as the shell would take its own ip and svc before ours
-	{"/usr/bin/busybox", "busybox-static"},
-}
-
-// kmodNames are the names by which kmod is called.
-var kmodNames = []string{"modprobe", "insmod", "rmmod", "lsmod", "modinfo", "depmod"}
 
 // The kernel modules that guests have, if their kernel has them as modules: those
 // of the virtual machine, and those that people and tests may want.
@@ -54,81 +33,74 @@ var guestModules = []string{
 	"tcp_bbr", "tcp_dctcp", "tcp_diag", "udp_diag", "inet_diag", "packet_diag", "unix_diag", "netlink_diag", "af_packet_diag",
 }
 
-// Packages returns the Debian packages that a lab needs on the machine it runs
-// on, besides Go. The kernels of guests need not be installed.
-func Packages() []string {
-	pkgs := []string{"qemu-system-x86", "make", "gcc"}
-	seen := map[string]bool{}
-	for _, p := range guestPrograms {
-		if !seen[p.pkg] {
-			seen[p.pkg] = true
-			pkgs = append(pkgs, p.pkg)
+// Base returns the archive of what all labs with one kernel have, from the cache
+// if it is there. module is dpr.ko, whose needs are in it, or "". The modules in it
+// are staged in a directory of their own, stage.
+func Base(ctx context.Context, k kernel.Kernel, module, stage string, p *progress.Progress) (string, error) {
+	names := guestModules
+	if module != "" {
+		depends, err := kernel.Depends(module)
+		if err != nil {
+			return "", err
 		}
+		names = append(depends, names...)
 	}
-	return pkgs
+	if err := kernel.Stage(ctx, k, names, stage); err != nil {
+		return "", err
+	}
+	im, err := base(ctx, k, stage)
+	if err != nil {
+		return "", err
+	}
+	return im.cached(ctx, p)
 }
 
-// checkPrograms tells what must be installed before a lab can be brought up.
-func checkPrograms() error {
-	var missing []string
+// base collects what is the same for all labs with one kernel: programs, their
+// libraries and modules. Modules of stage are those that were staged.
+func base(ctx context.Context, k kernel.Kernel, stage string) (Image, error) {
+	im := Empty()
 	for _, p := range guestPrograms {
-		if !disk.Exists(p.path) {
-			missing = append(missing, p.pkg)
-		}
-	}
-	for program, pkg := range map[string]string{qemu: "qemu-system-x86", "make": "make", "gcc": "gcc", "go": "golang-go"} {
-		if _, err := exec.LookPath(program); err != nil {
-			missing = append(missing, pkg)
-		}
-	}
-	if len(missing) > 0 {
-		return fmt.Errorf("missing Debian packages: %s", strings.Join(missing, " "))
-	}
-	return nil
-}
-
-// baseImage collects what is the same for all labs with one kernel: programs,
-// their libraries and modules. Modules of stage are those that were staged.
-func baseImage(ctx context.Context, k kernel.Kernel, stage string) (image, error) {
-	im := emptyImage()
-	for _, p := range guestPrograms {
-		if err := im.program(ctx, p.path); err != nil {
+		if err := im.Program(ctx, p.path); err != nil {
 			return nil, err
 		}
 	}
-	for _, n := range kmodNames {
-		im.link("/usr/sbin/"+n, "/usr/bin/kmod")
-	}
-	im.link("/usr/bin/pkill", "pgrep")
-	im.link("/usr/bin/sh", "dash")
+	im.Kmod()
+	im.Link("/usr/bin/pkill", "pgrep")
+	im.Link("/usr/bin/sh", "dash")
 	if err := im.busybox(ctx); err != nil {
 		return nil, err
 	}
 	accounts(im)
-	webServer(im)
-	return im, im.tree(filepath.Join(stage, "lib", "modules", k.Release), "/lib/modules/"+k.Release)
+	return im, im.Tree(filepath.Join(stage, "lib", "modules", k.Release), "/lib/modules/"+k.Release)
 }
 
-// emptyImage returns the directories, links and devices that any guest has.
-func emptyImage() image {
-	im := image{}
+// Empty returns the directories, links and devices that any guest has.
+func Empty() Image {
+	im := Image{}
 	for _, d := range usrLinks {
 		im[("/" + d)] = item{mode: fs.ModeSymlink, text: "usr/" + d}
 	}
 	for _, d := range []string{"/dev", "/proc", "/sys", "/run", "/root", "/mnt", "/var/log", "/usr/lib64", "/usr/sbin"} {
-		im.dir(d, 0o755)
+		im.Dir(d, 0o755)
 	}
-	im.dir("/tmp", 0o777|fs.ModeSticky)
-	im.link("/var/run", "/run")
-	im.link("/etc/mtab", "/proc/self/mounts")
+	im.Dir("/tmp", 0o777|fs.ModeSticky)
+	im.Link("/var/run", "/run")
+	im.Link("/etc/mtab", "/proc/self/mounts")
 	im["/dev/console"] = item{mode: fs.ModeDevice | fs.ModeCharDevice | 0o600, major: 5, minor: 1}
 	im["/dev/null"] = item{mode: fs.ModeDevice | fs.ModeCharDevice | 0o666, major: 1, minor: 3}
 	return im
 }
 
-// program adds a program and the libraries that it is linked with.
-func (im image) program(ctx context.Context, path string) error {
-	if err := im.file(path, path); err != nil {
+// Kmod adds the names by which kmod is called.
+func (im Image) Kmod() {
+	for _, name := range []string{"modprobe", "insmod", "rmmod", "lsmod", "modinfo", "depmod"} {
+		im.Link("/usr/sbin/"+name, "/usr/bin/kmod")
+	}
+}
+
+// Program adds a program and the libraries that it is linked with.
+func (im Image) Program(ctx context.Context, path string) error {
+	if err := im.File(path, path); err != nil {
 		return err
 	}
 	// ldd fails for a static program, and only says so.
@@ -144,7 +116,7 @@ func (im image) program(ctx context.Context, path string) error {
 		return fmt.Errorf("guest image: %s: %w", path, err)
 	}
 	for _, lib := range libs {
-		if err := im.file(lib, lib); err != nil {
+		if err := im.File(lib, lib); err != nil {
 			return err
 		}
 	}
@@ -170,7 +142,7 @@ func parseLDD(out string) ([]string, error) {
 }
 
 // busybox adds busybox under all its names that no other program has.
-func (im image) busybox(ctx context.Context) error {
+func (im Image) busybox(ctx context.Context) error {
 	out, err := exec.CommandContext(ctx, "/usr/bin/busybox", "--list").Output()
 	if err != nil {
 		return fmt.Errorf("guest image: busybox --list: %w", err)
@@ -181,14 +153,14 @@ func (im image) busybox(ctx context.Context) error {
 	}
 	for applet := range strings.FieldsSeq(string(out)) {
 		if !have[applet] {
-			im.link("/usr/bin/"+applet, "/usr/bin/busybox")
+			im.Link("/usr/bin/"+applet, "/usr/bin/busybox")
 		}
 	}
 	return nil
 }
 
-// tree adds the files below a directory of the machine.
-func (im image) tree(dir, to string) error {
+// Tree adds the files below a directory of the machine.
+func (im Image) Tree(dir, to string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("guest image: %w", err)
@@ -197,17 +169,17 @@ func (im image) tree(dir, to string) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		return im.file(filepath.Join(to, rel), path)
+		return im.File(filepath.Join(to, rel), path)
 	})
 }
 
-func accounts(im image) {
-	im.text("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www-data:/var/www:/bin/false\nnobody:x:65534:65534:nobody:/:/bin/false\n")
-	im.text("/etc/group", 0o644, "root:x:0:\ntty:x:5:\nadm:x:4:\nwww-data:x:33:\nnogroup:x:65534:\n")
-	im.text("/etc/nsswitch.conf", 0o644, "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n")
+func accounts(im Image) {
+	im.Text("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33:www-data:/var/www:/bin/false\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+	im.Text("/etc/group", 0o644, "root:x:0:\ntty:x:5:\nadm:x:4:\nwww-data:x:33:\nnogroup:x:65534:\n")
+	im.Text("/etc/nsswitch.conf", 0o644, "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n")
 	for _, name := range []string{"/etc/services", "/etc/protocols"} {
 		if b, err := os.ReadFile(name); err == nil {
-			im.text(name, 0o644, string(b))
+			im.Text(name, 0o644, string(b))
 		}
 	}
 }

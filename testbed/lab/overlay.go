@@ -5,34 +5,34 @@ package lab
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
 
 	"dpr/testbed/lab/guest"
 	"dpr/testbed/lab/guest/service"
+	"dpr/testbed/lab/initramfs"
 	"dpr/testbed/lab/kernel"
 )
 
 // overlayImage collects what belongs to one lab: the guests' init, what they are
 // told, and dpr. Programs are in bin; module is dpr.ko, "" without dpr.
-func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module string) (image, error) {
-	im := image{}
-	if err := im.file("/init", filepath.Join(bin, "init")); err != nil {
+func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module string) (initramfs.Image, error) {
+	im := initramfs.Image{}
+	if err := im.File("/init", filepath.Join(bin, "init")); err != nil {
 		return nil, err
 	}
 	for _, program := range c.Programs {
-		if err := im.program(ctx, program); err != nil {
+		if err := im.Program(ctx, program); err != nil {
 			return nil, err
 		}
 	}
-	im.link("/usr/bin/svc", "/init")
-	im.link("/usr/bin/labdata", "/init")
-	im.text("/etc/hosts", 0o644, hostsFile(hosts))
-	im.text(nginxConf, 0o644, nginxConfig(c.AccessRate))
+	webServer(im)
+	im.Link("/usr/bin/svc", "/init")
+	im.Link("/usr/bin/labdata", "/init")
+	im.Text("/etc/hosts", 0o644, hostsFile(hosts))
+	im.Text(nginxConf, 0o644, nginxConfig(c.AccessRate))
 	gc := guest.Config{
 		Prefix:  network.Bits(),
 		Modules: []string{"virtio_pci", "virtio_net"},
@@ -48,7 +48,7 @@ func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module strin
 		DataFiles: map[string]int64{guest.WebRoot + "/15k": 15_000, guest.WebRoot + "/1m": 1_000_000},
 	}
 	for name, size := range c.WebFiles {
-		im.dir(path.Dir(guest.WebRoot+name), 0o755)
+		im.Dir(path.Dir(guest.WebRoot+name), 0o755)
 		gc.DataFiles[guest.WebRoot+name] = size
 	}
 	key := newKey()
@@ -73,14 +73,14 @@ func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module strin
 	if err != nil {
 		return nil, fmt.Errorf("guest image: %w", err)
 	}
-	im.text(guest.ConfigPath, 0o600, string(b))
+	im.Text(guest.ConfigPath, 0o600, string(b))
 	return im, nil
 }
 
 // dprItems adds dpr's programs and module, and has the modules loaded that it needs.
-func dprItems(im image, gc *guest.Config, bin, module string) error {
+func dprItems(im initramfs.Image, gc *guest.Config, bin, module string) error {
 	for _, p := range dprPrograms {
-		if err := im.file("/usr/sbin/"+p, filepath.Join(bin, p)); err != nil {
+		if err := im.File("/usr/sbin/"+p, filepath.Join(bin, p)); err != nil {
 			return err
 		}
 	}
@@ -89,31 +89,15 @@ func dprItems(im image, gc *guest.Config, bin, module string) error {
 		return err
 	}
 	gc.Modules = append(gc.Modules, depends...)
-	return im.file(guest.ModulePath, module)
+	return im.File(guest.ModulePath, module)
 }
 
 // writeInitrd writes a lab's initramfs: the base's archive and the overlay's.
-func writeInitrd(path, base string, overlay image) error {
+func writeInitrd(path, base string, overlay initramfs.Image) error {
 	in, err := os.Open(base)
 	if err != nil {
 		return fmt.Errorf("guest image: %w", err)
 	}
 	defer in.Close()
-	return writeImage(path, overlay, in)
-}
-
-// writeImage writes an initramfs: archives that are there already, then im's.
-func writeImage(path string, im image, before ...io.Reader) error {
-	out, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("guest image: %w", err)
-	}
-	_, err = io.Copy(out, io.MultiReader(before...))
-	if err == nil {
-		err = im.write(out)
-	}
-	if err := errors.Join(err, out.Close()); err != nil {
-		return fmt.Errorf("guest image: %w", err)
-	}
-	return nil
+	return overlay.WriteFile(path, in)
 }

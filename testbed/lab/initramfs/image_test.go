@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package lab
+package initramfs
 
 import (
 	"bytes"
@@ -43,12 +43,12 @@ func TestImageSum(t *testing.T) {
 	if err := os.WriteFile(path, []byte("one"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	im := image{}
-	if err := im.file("/bin/f", path); err != nil {
+	im := Image{}
+	if err := im.File("/bin/f", path); err != nil {
 		t.Fatal(err)
 	}
-	im.text("/etc/x", 0o600, "text")
-	im.link("/bin/f", "/elsewhere") // there already
+	im.Text("/etc/x", 0o600, "text")
+	im.Link("/bin/f", "/elsewhere") // there already
 	if im["/usr/bin/f"].source != path {
 		t.Errorf("the file was replaced by a link: %+v", im["/usr/bin/f"])
 	}
@@ -67,7 +67,7 @@ func TestImageSum(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := sum()
-	im.text("/etc/x", 0o644, "text")
+	im.Text("/etc/x", 0o644, "text")
 	if third := sum(); first == second || second == third {
 		t.Error("a change of content or mode leaves the digest as it was")
 	}
@@ -75,7 +75,7 @@ func TestImageSum(t *testing.T) {
 	if im.write(&a) != nil || im.write(&b) != nil || !bytes.Equal(a.Bytes(), b.Bytes()) || a.Len()%4 != 0 {
 		t.Error("the archive is not the same every time, or not aligned")
 	}
-	if err := im.file("/x", "/no/such/file"); err == nil || !strings.Contains(err.Error(), "/no/such/file") {
+	if err := im.File("/x", "/no/such/file"); err == nil || !strings.Contains(err.Error(), "/no/such/file") {
 		t.Errorf("error %v does not name the file", err)
 	}
 }

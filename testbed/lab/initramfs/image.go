@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-package lab
+// Package initramfs makes the first file systems of guests, of this machine's
+// programs: an archive that all labs with one kernel share (Base), and what belongs to
+// one guest or lab, which is appended to it.
+package initramfs
 
 import (
 	"bufio"
@@ -23,8 +26,8 @@ import (
 	"dpr/testbed/lab/progress"
 )
 
-// image is what a guest's first file system holds, by path.
-type image map[string]item
+// Image is what a guest's first file system holds, by path.
+type Image map[string]item
 
 // item is a file, or a link, a directory or a character device.
 type item struct {
@@ -34,8 +37,8 @@ type item struct {
 	major, minor uint32      // character device
 }
 
-// file adds a file of the machine, as it is behind all links.
-func (im image) file(name, source string) error {
+// File adds a file of the machine, as it is behind all links.
+func (im Image) File(name, source string) error {
 	fi, err := os.Stat(source)
 	if err != nil {
 		return fmt.Errorf("guest image: %w", err)
@@ -47,18 +50,20 @@ func (im image) file(name, source string) error {
 	return nil
 }
 
-func (im image) text(name string, perm fs.FileMode, text string) {
+// Text adds a file with a content.
+func (im Image) Text(name string, perm fs.FileMode, text string) {
 	im[guestPath(name)] = item{mode: perm.Perm(), text: text}
 }
 
-// link adds a link unless there is something already.
-func (im image) link(name, target string) {
+// Link adds a link unless there is something already.
+func (im Image) Link(name, target string) {
 	if _, ok := im[guestPath(name)]; !ok {
 		im[guestPath(name)] = item{mode: fs.ModeSymlink, text: target}
 	}
 }
 
-func (im image) dir(name string, perm fs.FileMode) {
+// Dir adds a directory.
+func (im Image) Dir(name string, perm fs.FileMode) {
 	im[guestPath(name)] = item{mode: fs.ModeDir | perm}
 }
 
@@ -78,7 +83,7 @@ func guestPath(name string) string {
 var usrLinks = []string{"bin", "sbin", "lib", "lib64"}
 
 // sum returns a digest of all that the image holds, with the files' contents.
-func (im image) sum() (string, error) {
+func (im Image) sum() (string, error) {
 	h := sha256.New()
 	for _, name := range im.names() {
 		it := im[name]
@@ -100,7 +105,7 @@ func (im image) sum() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func (im image) names() []string {
+func (im Image) names() []string {
 	names := make([]string, 0, len(im))
 	for n := range im {
 		names = append(names, n)
@@ -110,7 +115,7 @@ func (im image) names() []string {
 }
 
 // write writes the image as an archive.
-func (im image) write(w io.Writer) error {
+func (im Image) write(w io.Writer) error {
 	buf := bufio.NewWriterSize(w, 1<<20)
 	c := cpio.NewWriter(buf)
 	for _, name := range im.names() {
@@ -147,8 +152,24 @@ func (it item) write(c *cpio.Writer, name string) error {
 	return c.File(name, it.mode, fi.Size(), f)
 }
 
+// WriteFile writes an initramfs: archives that are there already, then im's.
+func (im Image) WriteFile(path string, before ...io.Reader) error {
+	out, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("guest image: %w", err)
+	}
+	_, err = io.Copy(out, io.MultiReader(before...))
+	if err == nil {
+		err = im.write(out)
+	}
+	if err := errors.Join(err, out.Close()); err != nil {
+		return fmt.Errorf("guest image: %w", err)
+	}
+	return nil
+}
+
 // cached returns an archive of the image from the cache, written if need be.
-func (im image) cached(ctx context.Context, p *progress.Progress) (string, error) {
+func (im Image) cached(ctx context.Context, p *progress.Progress) (string, error) {
 	dir, err := disk.CacheDir("images")
 	if err != nil {
 		return "", err
