@@ -25,6 +25,7 @@ import (
 	"dpr/testbed/lab/initramfs"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/progress"
+	"dpr/testbed/lab/qemu"
 	"dpr/testbed/lab/splat"
 )
 
@@ -52,17 +53,9 @@ type Solo struct {
 
 	dir     string // its files
 	image   initramfs.Image
-	machine machine
+	machine qemu.Machine
 	p       *progress.Progress
 }
-
-// AccelKVM is an accelerator of Solo.Run: the guest's code runs natively.
-const AccelKVM = accelKVM
-
-// AccelCount is an accelerator of Solo.Run: QEMU's TCG on a clock of its own, on
-// which each instruction takes 1 ns and idle time passes at once. Times measured
-// in such a guest are numbers of instructions, the same on every machine.
-const AccelCount = "icount"
 
 // NewSolo builds a guest. The caller closes it.
 func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
@@ -100,17 +93,17 @@ func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 	if s.dir, err = os.MkdirTemp(cache, "new-*"); err != nil {
 		return nil, fmt.Errorf("making a directory for a guest: %w", err)
 	}
-	s.machine = machine{kernel: s.Kernel.Image, params: sc.Params, initrd: filepath.Join(s.dir, "initrd"), memory: c.Memory + s.Kernel.Overhead, cpus: sc.CPUs}
+	s.machine = qemu.Machine{Kernel: s.Kernel.Image, Params: sc.Params, Initrd: filepath.Join(s.dir, "initrd"), Memory: c.Memory + s.Kernel.Overhead, CPUs: sc.CPUs}
 	if s.image, err = s.build(ctx, sc); err != nil {
 		return nil, err
 	}
-	return s, s.image.WriteFile(s.machine.initrd)
+	return s, s.image.WriteFile(s.machine.Initrd)
 }
 
 // Put adds a file to the guest, or replaces one, from the next Run on.
 func (s *Solo) Put(name string, content []byte) error {
 	s.image.Text(name, 0o644, string(content))
-	return s.image.WriteFile(s.machine.initrd)
+	return s.image.WriteFile(s.machine.Initrd)
 }
 
 // Close removes the guest's files.
@@ -185,13 +178,13 @@ func (s *Solo) addBuilt(ctx context.Context, im initramfs.Image, sc SoloConfig, 
 	return im.Tree(filepath.Join(stage, "lib", "modules", s.Kernel.Release), "/lib/modules/"+s.Kernel.Release)
 }
 
-// Accel returns the accelerator that is fastest here, AccelKVM or "tcg": KVM only
+// Accel returns the accelerator that is fastest here, qemu.KVM or "tcg": KVM only
 // if it booted this guest. A user-mode kernel needs none.
 func (s *Solo) Accel(ctx context.Context) (string, error) {
 	if s.Kernel.Arch != "" {
 		return "", nil
 	}
-	return chooseAccel(ctx, s.machine, s.p)
+	return qemu.Choose(ctx, s.machine, s.p)
 }
 
 // Run boots the guest under an accelerator and hands on each record that it writes,
@@ -243,14 +236,14 @@ func (s *Solo) Run(ctx context.Context, accel string, record func([]byte) error)
 // args returns what runs the guest: its console is standard error, its port
 // standard output.
 func (s *Solo) args(accel string) []string {
-	m := s.machine.accelerated(accel)
+	m := s.machine.Accelerated(accel)
 	if s.Kernel.Arch == "" {
 		// Caches of one size are kept apart: what a flow takes is asked for.
-		return append(m.args("dprlab-solo", "slab_nomerge"),
+		return append(m.Args("dprlab-solo", "slab_nomerge"),
 			"-chardev", "file,id=console,path=/dev/stderr", "-serial", "chardev:console", "-serial", "stdio")
 	}
 	return []string{
-		m.kernel, fmt.Sprintf("mem=%dM", m.memory), "initrd=" + m.initrd, "uml_dir=" + s.dir + "/", "umid=solo",
+		m.Kernel, fmt.Sprintf("mem=%dM", m.Memory), "initrd=" + m.Initrd, "uml_dir=" + s.dir + "/", "umid=solo",
 		"con=null", "con0=null,fd:2", "ssl=null", "ssl1=null,fd:1", "console=tty0", "panic=-1", "panic_on_warn=1", "slab_nomerge",
 	}
 }

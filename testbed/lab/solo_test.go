@@ -12,17 +12,18 @@ import (
 	"testing"
 
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/qemu"
 )
 
 func TestSoloArgs(t *testing.T) {
-	s := &Solo{dir: "/d", machine: machine{kernel: "/k", initrd: "/i", memory: 512}}
-	counted := strings.Join(s.args(AccelCount), " ")
+	s := &Solo{dir: "/d", machine: qemu.Machine{Kernel: "/k", Initrd: "/i", Memory: 512}}
+	counted := strings.Join(s.args(qemu.Count), " ")
 	for _, want := range []string{"-accel tcg ", "-icount shift=0,sleep=off", "-m 512", "slab_nomerge"} {
 		if !strings.Contains(counted, want) {
 			t.Errorf("%q has no %q", counted, want)
 		}
 	}
-	if got := strings.Join(s.args(AccelKVM), " "); !strings.Contains(got, "-accel kvm ") || strings.Contains(got, "icount") {
+	if got := strings.Join(s.args(qemu.KVM), " "); !strings.Contains(got, "-accel kvm ") || strings.Contains(got, "icount") {
 		t.Errorf("got %q", got)
 	}
 	s.Kernel.Arch = "um"
@@ -39,7 +40,7 @@ func soloProgram(t *testing.T, script string) *Solo {
 	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return &Solo{dir: dir, Kernel: kernel.Kernel{Arch: "um"}, machine: machine{kernel: file}}
+	return &Solo{dir: dir, Kernel: kernel.Kernel{Arch: "um"}, machine: qemu.Machine{Kernel: file}}
 }
 
 func TestSoloRun(t *testing.T) {

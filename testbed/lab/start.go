@@ -16,6 +16,7 @@ import (
 	"dpr/testbed/lab/broker"
 	"dpr/testbed/lab/netns"
 	"dpr/testbed/lab/process"
+	"dpr/testbed/lab/qemu"
 )
 
 // brokerProgram is the program that is a lab's broker.
@@ -23,7 +24,7 @@ const brokerProgram = "brokerd"
 
 // startBroker starts the lab's broker, in the lab's namespace, and with it the
 // guests, and waits until it answers.
-func (l *Lab) startBroker(ctx context.Context, m machine) error {
+func (l *Lab) startBroker(ctx context.Context, m qemu.Machine) error {
 	conf, err := l.brokerConfig(m)
 	if err != nil {
 		return err

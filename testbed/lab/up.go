@@ -20,6 +20,7 @@ import (
 	"dpr/testbed/lab/initramfs"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/progress"
+	"dpr/testbed/lab/qemu"
 )
 
 // ErrExists is returned by Up when the lab is up already.
@@ -96,7 +97,7 @@ func bringUp(ctx context.Context, c Config, p *progress.Progress) (*Lab, error) 
 		return nil, err
 	}
 	done()
-	p.Say("starting %d guests: kernel %s, %s, %d MiB each", c.Servers, l.state.Kernel.Release, m.accel, c.Memory)
+	p.Say("starting %d guests: kernel %s, %s, %d MiB each", c.Servers, l.state.Kernel.Release, l.state.Accel, c.Memory)
 	if err := l.startBroker(ctx, m); err != nil {
 		return nil, err
 	}
@@ -108,14 +109,14 @@ func bringUp(ctx context.Context, c Config, p *progress.Progress) (*Lab, error) 
 
 // prepare finds the kernel, builds the programs and the module, and makes the
 // initramfs.
-func (l *Lab) prepare(ctx context.Context, c Config, p *progress.Progress) (machine, error) {
-	m := machine{initrd: filepath.Join(workDir(c.Name), "initrd"), memory: c.Memory, cpus: c.CPUs}
+func (l *Lab) prepare(ctx context.Context, c Config, p *progress.Progress) (qemu.Machine, error) {
+	m := qemu.Machine{Initrd: filepath.Join(workDir(c.Name), "initrd"), Memory: c.Memory, CPUs: c.CPUs}
 	k, err := kernel.Choose(ctx, c.Kernel, c.Source, p)
 	if err != nil {
 		return m, err
 	}
-	l.state.Kernel, m.kernel = k, k.Image
-	m.memory, m.params = m.memory+k.Overhead, k.Params
+	l.state.Kernel, m.Kernel = k, k.Image
+	m.Memory, m.Params = m.Memory+k.Overhead, k.Params
 	module, err := build(ctx, c, k, l.binDir(), p)
 	if err != nil {
 		return m, err
@@ -128,11 +129,11 @@ func (l *Lab) prepare(ctx context.Context, c Config, p *progress.Progress) (mach
 	if err != nil {
 		return m, err
 	}
-	if err := writeInitrd(m.initrd, base, overlay); err != nil {
+	if err := writeInitrd(m.Initrd, base, overlay); err != nil {
 		return m, err
 	}
-	l.state.Accel, err = chooseAccel(ctx, m, p)
-	return m.accelerated(l.state.Accel), err
+	l.state.Accel, err = qemu.Choose(ctx, m, p)
+	return m.Accelerated(l.state.Accel), err
 }
 
 func (l *Lab) binDir() string { return filepath.Join(workDir(l.state.Name), "bin") }
@@ -177,7 +178,7 @@ func (l *Lab) waitReady(ctx context.Context, p *progress.Progress) error {
 }
 
 // brokerConfig says what the lab's broker looks after.
-func (l *Lab) brokerConfig(m machine) ([]byte, error) {
+func (l *Lab) brokerConfig(m qemu.Machine) ([]byte, error) {
 	var bc broker.Config
 	for _, h := range l.state.Hosts {
 		if h.Kind == Client {
@@ -185,7 +186,7 @@ func (l *Lab) brokerConfig(m machine) ([]byte, error) {
 			continue
 		}
 		bc.Guests = append(bc.Guests, broker.Guest{
-			Name: h.Name, Args: m.serverArgs(l.state.Name, h, l.dir),
+			Name: h.Name, Args: serverArgs(m, l.state.Name, h, l.dir),
 			Console: consolePath(l.dir, h.Name), Output: qemuPath(l.dir, h.Name),
 		})
 	}

@@ -17,6 +17,7 @@ import (
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/qemu"
 )
 
 // CompareOptions says which modules are compared.
@@ -112,7 +113,7 @@ func (o CompareOptions) measure(ctx context.Context, base string) (_ []change, e
 	for range o.Rounds {
 		for i, s := range sides {
 			fmt.Fprintf(o.Progress, "measuring the %s module\n", sideNames[i])
-			f, err := measure(ctx, s, lab.AccelCount, io.Discard)
+			f, err := measure(ctx, s, qemu.Count, io.Discard)
 			if err != nil {
 				return nil, fmt.Errorf("%s module: %w", sideNames[i], err)
 			}

@@ -12,6 +12,7 @@ import (
 	"dpr/testbed/eval/bench/wire"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/qemu"
 )
 
 // guestMemory is the memory of the measuring guest in MiB: 4,000,000 flows must
@@ -61,7 +62,7 @@ const (
 )
 
 func unitOf(accel string) string {
-	if accel == lab.AccelCount {
+	if accel == qemu.Count {
 		return Instructions
 	}
 	return Nanoseconds

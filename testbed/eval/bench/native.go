@@ -11,6 +11,7 @@ import (
 	"dpr/testbed/eval/bench/wire"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/qemu"
 )
 
 // nativePlan is what is measured in ns: dpr and its nearest relative, in turn, at
@@ -61,7 +62,7 @@ func (o Options) nativeGuest(ctx context.Context, p wire.Plan) (*lab.Solo, strin
 			return guest, name, nil
 		}
 		accel, err := guest.Accel(ctx)
-		if err == nil && accel == lab.AccelKVM {
+		if err == nil && accel == qemu.KVM {
 			return guest, accel, nil
 		}
 		if err := errors.Join(err, guest.Close()); err != nil {

@@ -18,6 +18,7 @@ import (
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/qemu"
 )
 
 // Options says what the bench measures.
@@ -228,7 +229,7 @@ func (o Options) count(ctx context.Context, r *Report) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	r.Kernel = s.Kernel.Release
-	f, err := measure(ctx, s, lab.AccelCount, o.Progress)
+	f, err := measure(ctx, s, qemu.Count, o.Progress)
 	if err != nil {
 		return err
 	}

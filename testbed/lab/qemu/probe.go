@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package lab
+package qemu
 
 import (
 	"bytes"
@@ -27,21 +27,21 @@ const accelVariable = "DPRLAB_ACCEL"
 // less than one second where KVM works, and for ever where it does not.
 const probeLimit = 5 * time.Second
 
-// chooseAccel returns the accelerator for a machine. A /dev/kvm says little: some
+// Choose returns the accelerator for a machine. A /dev/kvm says little: some
 // take a guest and never run it. So KVM is used only after it booted this very
 // kernel and initramfs once; the outcome is kept until the machine or QEMU
 // changes.
-func chooseAccel(ctx context.Context, m machine, p *progress.Progress) (string, error) {
+func Choose(ctx context.Context, m Machine, p *progress.Progress) (string, error) {
 	switch v := os.Getenv(accelVariable); v {
-	case accelTCG, accelKVM:
+	case TCG, KVM:
 		return v, nil
 	case "":
 	default:
-		return "", fmt.Errorf("%s=%q: want %s or %s", accelVariable, v, accelTCG, accelKVM)
+		return "", fmt.Errorf("%s=%q: want %s or %s", accelVariable, v, TCG, KVM)
 	}
 	kvm, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if err != nil {
-		return accelTCG, nil
+		return TCG, nil
 	}
 	kvm.Close()
 	record, err := probeRecord(m)
@@ -49,14 +49,14 @@ func chooseAccel(ctx context.Context, m machine, p *progress.Progress) (string, 
 		return "", err
 	}
 	if b, err := os.ReadFile(record); err == nil {
-		if v := strings.TrimSpace(string(b)); v == accelTCG || v == accelKVM {
+		if v := strings.TrimSpace(string(b)); v == TCG || v == KVM {
 			return v, nil
 		}
 	}
 	defer p.Step("trying whether KVM boots a guest")()
-	accel := accelTCG
+	accel := TCG
 	if probe(ctx, m) {
-		accel = accelKVM
+		accel = KVM
 	}
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -65,12 +65,12 @@ func chooseAccel(ctx context.Context, m machine, p *progress.Progress) (string, 
 }
 
 // probeRecord returns the file that holds a probe's outcome.
-func probeRecord(m machine) (string, error) {
+func probeRecord(m Machine) (string, error) {
 	dir, err := disk.CacheDir("probes")
 	if err != nil {
 		return "", err
 	}
-	version, err := exec.Command(qemu, "-version").Output()
+	version, err := exec.Command(program, "-version").Output()
 	if err != nil {
 		return "", fmt.Errorf("asking QEMU for its version: %w", err)
 	}
@@ -83,16 +83,16 @@ func probeRecord(m machine) (string, error) {
 		}
 		h.Write(b)
 	}
-	fmt.Fprintln(h, m.kernel)
+	fmt.Fprintln(h, m.Kernel)
 	return filepath.Join(dir, hex.EncodeToString(h.Sum(nil))[:16]), nil
 }
 
 // probe tells whether a guest under KVM comes to life within the time limit.
-func probe(ctx context.Context, m machine) bool {
+func probe(ctx context.Context, m Machine) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	m.accel = accelKVM
-	args := append(m.args("dprlab-probe", guest.ProbeParam), "-serial", "stdio")
+	m.accel = KVM
+	args := append(m.Args("dprlab-probe", guest.ProbeParam), "-serial", "stdio")
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// Whatever went wrong, the console has not said it.
