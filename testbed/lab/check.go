@@ -9,20 +9,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	"dpr/testbed/lab/broker"
+	"dpr/testbed/lab/disk"
 	"dpr/testbed/lab/servicelog"
 	"dpr/testbed/lab/splat"
 )
-
-// SplatError holds what a server's kernel printed when it found itself wrong.
-type SplatError struct{ Host, Text string }
-
-func (e *SplatError) Error() string {
-	return fmt.Sprintf("the kernel of %s is in trouble:\n%s", e.Host, e.Text)
-}
 
 // CrashError holds what a server's services printed when they crashed. The guest
 // starts them again, so that nothing else may show it.
@@ -126,7 +119,7 @@ func (l *Lab) checkSplats() error {
 			return fmt.Errorf("looking at the console of %s: %w", h.Name, err)
 		}
 		if text != "" {
-			return &SplatError{Host: h.Name, Text: text}
+			return &splat.Error{Host: h.Name, Text: text}
 		}
 	}
 	return nil
@@ -134,17 +127,7 @@ func (l *Lab) checkSplats() error {
 
 // consoleEnd returns the last lines of a server's console.
 func (l *Lab) consoleEnd(host string) string {
-	return fileEnd(consolePath(l.dir, host))
-}
-
-// fileEnd returns the last lines of a file.
-func fileEnd(path string) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(b), "\r", "")), "\n")
-	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+	return disk.LastLines(consolePath(l.dir, host))
 }
 
 func (l *Lab) guests(ctx context.Context) ([]broker.GuestStatus, error) {
@@ -163,7 +146,7 @@ const blameTime = time.Second
 // else err itself.
 func (l *Lab) blame(ctx context.Context, err error) error {
 	for deadline := time.Now().Add(blameTime); ctx.Err() == nil; time.Sleep(blameTime / 20) {
-		var splatted *SplatError
+		var splatted *splat.Error
 		var dead *DeadError
 		var crashed *CrashError
 		if trouble := l.Check(); errors.As(trouble, &splatted) || errors.As(trouble, &dead) || errors.As(trouble, &crashed) {

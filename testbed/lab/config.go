@@ -11,18 +11,14 @@ import (
 
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/qemu"
 )
-
-// DefaultKernel is the series of the kernel that guests run by default: Debian
-// 12's.
-const DefaultKernel = "6.1"
 
 // The bounds of a Config.
 const (
 	MaxServers = 80
 	MaxClients = 100
-	MinMemory  = 192 // MiB
-	MaxCPUs    = 8   // the debug kernel has no room for more
+	MaxCPUs    = 8 // the debug kernel has no room for more
 )
 
 // Config says what lab to bring up. The zero value is three servers and six
@@ -68,7 +64,7 @@ type DPRConfig struct {
 
 // Defaults returns the lab that an empty Config describes.
 func Defaults() Config {
-	return Config{Name: "lab", Servers: 3, Clients: 6, Kernel: DefaultKernel, Memory: 384, CPUs: 1, Progress: io.Discard}
+	return Config{Name: "lab", Servers: 3, Clients: 6, Kernel: kernel.Default, Memory: 384, CPUs: 1, Progress: io.Discard}
 }
 
 var (
@@ -88,7 +84,7 @@ func (c *Config) Flags() flags.Set {
 		flags.Number(&c.Servers, "servers", flags.From(1, MaxServers), "`N` servers, {range}"),
 		flags.Number(&c.Clients, "clients", flags.From(0, MaxClients), "`N` clients, {range}"),
 		kernel.Flag(&c.Kernel),
-		flags.Number(&c.Memory, "memory", flags.AtLeast(MinMemory), "`MIB` of memory of each server"),
+		flags.Number(&c.Memory, "memory", flags.AtLeast(qemu.MinMemory), "`MIB` of memory of each server"),
 		flags.Number(&c.CPUs, "cpus", flags.From(1, MaxCPUs), "`N` processors of each server, {range}"),
 		flags.Bool(&c.NoDPR, "no-dpr", "servers without dpr"),
 		flags.String(&c.DPR.Policy, "policy", "dpr's `POLICY`, else its own default"),

@@ -3,7 +3,8 @@
 // Package lab brings up a cluster of real kernels on one machine: server guests
 // in QEMU and clients in network namespaces, all on one bridge in a private
 // network namespace. The command dprlab, the demo and the integration tests use
-// this same code.
+// this same code. What it is made of has packages of its own: kernel, initramfs, qemu,
+// netns, broker; singlevm boots one guest without a lab.
 //
 //	l, err := lab.Up(ctx, lab.Config{Progress: os.Stderr})
 //	defer l.Down(ctx)
@@ -43,6 +44,6 @@
 // # Trouble
 //
 // Guests boot with panic_on_warn and end when they panic. Check, and everything
-// that runs a command, fails with a *SplatError that holds what the kernel printed,
+// that runs a command, fails with a *splat.Error that holds what the kernel printed,
 // or with a *DeadError if a guest ended otherwise, until the guest is booted anew.
 package lab

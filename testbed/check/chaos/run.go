@@ -58,7 +58,7 @@ type Options struct {
 // Defaults returns the options of "make chaos". Its seed is the time.
 func Defaults() Options {
 	return Options{
-		Lab: "chaos", Kernel: lab.DefaultKernel, Orphans: dprnl.OrphansReset.String(), Seed: uint64(time.Now().Unix()),
+		Lab: "chaos", Kernel: kernel.Default, Orphans: dprnl.OrphansReset.String(), Seed: uint64(time.Now().Unix()),
 		Events: 1000, Limit: 75 * time.Minute, Users: 8, File: result.File, Stdout: io.Discard, Progress: io.Discard,
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/singlevm"
 )
 
 // PartRaces is the part whose guest is that of package fuzz.
@@ -26,7 +27,7 @@ var Parts = []string{wire.Blind, wire.Local, PartRaces}
 
 // Options say what is tried.
 type Options struct {
-	Kernel  string   // as in lab.SoloConfig
+	Kernel  string   // as in singlevm.Config
 	CPUs    int      // of the guest, 1 to lab.MaxCPUs
 	Seed    uint64   // that all random choices follow from
 	Parts   []string // of the variable Parts
@@ -42,7 +43,7 @@ type Options struct {
 // Defaults returns the options of "make enemy". Its seed is a new one each time.
 func Defaults() Options {
 	return Options{
-		Kernel: lab.DefaultKernel, CPUs: 2, Seed: rand.Uint64() >> 1, Parts: Parts, Packets: 20_000, Seconds: 60,
+		Kernel: kernel.Default, CPUs: 2, Seed: rand.Uint64() >> 1, Parts: Parts, Packets: 20_000, Seconds: 60,
 		Source: ".", Dir: ".", Stdout: io.Discard, Progress: io.Discard,
 	}
 }
@@ -99,7 +100,7 @@ func Run(ctx context.Context, o Options) error {
 
 // guests does the parts that the guest of this package does.
 func (o Options) guests(ctx context.Context, r *Result) (err error) {
-	var g *lab.Solo
+	var g *singlevm.VM
 	var accel string
 	for _, part := range []string{wire.Blind, wire.Local} {
 		if !slices.Contains(o.Parts, part) {
@@ -135,8 +136,8 @@ func (o Options) guests(ctx context.Context, r *Result) (err error) {
 }
 
 // newGuest builds the guest of the parts blind and local.
-func (o Options) newGuest(ctx context.Context) (*lab.Solo, error) {
-	return lab.NewSolo(ctx, lab.SoloConfig{
+func (o Options) newGuest(ctx context.Context) (*singlevm.VM, error) {
+	return singlevm.New(ctx, singlevm.Config{
 		Kernel: o.Kernel, Memory: 512, CPUs: o.CPUs, Init: "./testbed/check/enemy/guest", Modules: []string{"veth", "bridge"},
 		Built:  []kernel.Module{{Dir: "kmod", With: []string{"include"}, Name: "dpr"}},
 		Source: o.Source, Progress: o.Progress,

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"dpr/testbed/check/fuzz/wire"
-	"dpr/testbed/lab"
+	"dpr/testbed/lab/kernel"
 )
 
 // seedVariable holds the seed of a run that is to be made again.
@@ -39,7 +39,7 @@ func TestShort(t *testing.T) {
 	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	o := Defaults()
-	o.Kernel, o.Seed, o.Parts = lab.DefaultKernel, seed, []string{wire.Netlink, wire.Packets}
+	o.Kernel, o.Seed, o.Parts = kernel.Default, seed, []string{wire.Netlink, wire.Packets}
 	o.Messages, o.Packets, o.Limit = 200_000, 1_000_000, 30*time.Second
 	o.Source, o.Dir, o.Stdout, o.Progress = root, t.TempDir(), t.Output(), os.Stderr
 	if err := Run(ctx, o); err != nil {

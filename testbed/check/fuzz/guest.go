@@ -10,16 +10,16 @@ import (
 	"slices"
 
 	"dpr/testbed/check/fuzz/wire"
-	"dpr/testbed/lab"
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/singlevm"
 )
 
 // guestMemory is the memory of a guest in MiB.
 const guestMemory = 768
 
 // newGuest builds a guest, which is used for all parts.
-func (o Options) newGuest(ctx context.Context) (*lab.Solo, error) {
-	return lab.NewSolo(ctx, lab.SoloConfig{
+func (o Options) newGuest(ctx context.Context) (*singlevm.VM, error) {
+	return singlevm.New(ctx, singlevm.Config{
 		Kernel: o.Kernel, Memory: guestMemory, CPUs: o.CPUs, Init: "./testbed/check/fuzz/guest",
 		Modules: []string{"dummy", "veth", "bridge"},
 		Built: []kernel.Module{

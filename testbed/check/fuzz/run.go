@@ -19,6 +19,7 @@ import (
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
+	"dpr/testbed/lab/singlevm"
 )
 
 // Parts are all parts, in the order in which they are done.
@@ -26,7 +27,7 @@ var Parts = []string{Userland, wire.Netlink, wire.Packets, wire.Faults, wire.Rac
 
 // Options say what is tried.
 type Options struct {
-	Kernel   string // as in lab.SoloConfig
+	Kernel   string // as in singlevm.Config
 	CPUs     int    // of the guest, unless its kernel runs in user mode, 1 to lab.MaxCPUs
 	Seed     uint64 // that all random choices follow from
 	Parts    []string
@@ -125,7 +126,7 @@ func Run(ctx context.Context, o Options) (err error) {
 // runner does parts.
 type runner struct {
 	Options
-	guest *lab.Solo // nil before the first part that needs one
+	guest *singlevm.VM // nil before the first part that needs one
 	accel string
 }
 

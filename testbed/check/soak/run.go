@@ -62,7 +62,7 @@ type Options struct {
 // Defaults returns the options of "make soak".
 func Defaults() Options {
 	return Options{
-		Lab: "soak", Kernel: lab.DefaultKernel, Seed: 1, Time: time.Hour, Users: 10, File: result.File, Stdout: io.Discard, Progress: io.Discard,
+		Lab: "soak", Kernel: kernel.Default, Seed: 1, Time: time.Hour, Users: 10, File: result.File, Stdout: io.Discard, Progress: io.Discard,
 	}
 }
 

@@ -14,10 +14,10 @@ import (
 	"strings"
 
 	"dpr/testbed/eval/bench/wire"
-	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/qemu"
+	"dpr/testbed/lab/singlevm"
 )
 
 // CompareOptions says which modules are compared.
@@ -37,7 +37,7 @@ type CompareOptions struct {
 
 // CompareDefaults returns options that lack only the commit.
 func CompareDefaults() CompareOptions {
-	return CompareOptions{Threshold: 1, Rounds: 2, Kernel: lab.DefaultKernel, Stdout: io.Discard, Progress: io.Discard}
+	return CompareOptions{Threshold: 1, Rounds: 2, Kernel: kernel.Default, Stdout: io.Discard, Progress: io.Discard}
 }
 
 // Flags describes the fields that a command line sets.
@@ -98,13 +98,13 @@ func Compare(ctx context.Context, o CompareOptions) (err error) {
 func (o CompareOptions) measure(ctx context.Context, base string) (_ []change, err error) {
 	plan := comparePlan
 	plan.PossibleCPUs, plan.Serving = o.PossibleCPUs, o.Serving
-	var sides [2]*lab.Solo
+	var sides [2]*singlevm.VM
 	for i, source := range []string{base, ""} {
 		c, err := guestConfig(o.Kernel, source, plan, o.Progress)
 		if err != nil {
 			return nil, err
 		}
-		if sides[i], err = lab.NewSolo(ctx, c); err != nil {
+		if sides[i], err = singlevm.New(ctx, c); err != nil {
 			return nil, fmt.Errorf("%s module: %w", sideNames[i], err)
 		}
 		defer func() { err = errors.Join(err, sides[i].Close()) }()

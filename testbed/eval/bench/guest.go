@@ -10,9 +10,9 @@ import (
 	"io"
 
 	"dpr/testbed/eval/bench/wire"
-	"dpr/testbed/lab"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/qemu"
+	"dpr/testbed/lab/singlevm"
 )
 
 // guestMemory is the memory of the measuring guest in MiB: 4,000,000 flows must
@@ -21,16 +21,16 @@ const guestMemory = 1024
 
 // guestConfig says what the measuring guest is made of. The module dpr.ko is that
 // of source, a checkout's root.
-func guestConfig(name, source string, plan wire.Plan, progress io.Writer) (lab.SoloConfig, error) {
+func guestConfig(name, source string, plan wire.Plan, progress io.Writer) (singlevm.Config, error) {
 	b, err := json.Marshal(plan)
 	if err != nil {
-		return lab.SoloConfig{}, fmt.Errorf("writing the guest's plan: %w", err)
+		return singlevm.Config{}, fmt.Errorf("writing the guest's plan: %w", err)
 	}
 	params := ""
 	if plan.PossibleCPUs > 0 {
 		params = fmt.Sprintf("possible_cpus=%d", plan.PossibleCPUs)
 	}
-	return lab.SoloConfig{
+	return singlevm.Config{
 		Kernel: name, Params: params, Memory: guestMemory, Init: "./testbed/eval/bench/guest",
 		Programs: []string{"/usr/sbin/ipvsadm", "/usr/sbin/nft"},
 		Modules: []string{
@@ -46,7 +46,7 @@ func guestConfig(name, source string, plan wire.Plan, progress io.Writer) (lab.S
 }
 
 // measure runs a guest under an accelerator and returns what it found.
-func measure(ctx context.Context, s *lab.Solo, accel string, progress io.Writer) (*Findings, error) {
+func measure(ctx context.Context, s *singlevm.VM, accel string, progress io.Writer) (*Findings, error) {
 	f := &Findings{Unit: unitOf(accel)}
 	err := s.Run(ctx, accel, func(line []byte) error { return f.add(line, progress) })
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"slices"
 
 	"dpr/testbed/eval/bench/wire"
-	"dpr/testbed/lab"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/qemu"
+	"dpr/testbed/lab/singlevm"
 )
 
 // nativePlan is what is measured in ns: dpr and its nearest relative, in turn, at
@@ -48,13 +48,13 @@ func (o Options) native(ctx context.Context, r *Report) error {
 
 // nativeGuest returns a guest and the accelerator that it is run under. The caller
 // closes it.
-func (o Options) nativeGuest(ctx context.Context, p wire.Plan) (*lab.Solo, string, error) {
+func (o Options) nativeGuest(ctx context.Context, p wire.Plan) (*singlevm.VM, string, error) {
 	for _, name := range []string{o.Kernel, kernel.UML} {
 		c, err := guestConfig(name, "", p, o.Progress)
 		if err != nil {
 			return nil, "", err
 		}
-		guest, err := lab.NewSolo(ctx, c)
+		guest, err := singlevm.New(ctx, c)
 		if err != nil {
 			return nil, "", err
 		}

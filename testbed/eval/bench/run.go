@@ -15,10 +15,10 @@ import (
 	"time"
 
 	"dpr/testbed/eval/bench/wire"
-	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/qemu"
+	"dpr/testbed/lab/singlevm"
 )
 
 // Options says what the bench measures.
@@ -47,7 +47,7 @@ type Options struct {
 
 // Defaults returns the options of a whole run.
 func Defaults() Options {
-	return Options{Kernel: lab.DefaultKernel, Dir: "out", Lab: "bench", Stdout: io.Discard, Progress: io.Discard}
+	return Options{Kernel: kernel.Default, Dir: "out", Lab: "bench", Stdout: io.Discard, Progress: io.Discard}
 }
 
 // Flags describes the fields that a command line sets.
@@ -223,7 +223,7 @@ func (o Options) count(ctx context.Context, r *Report) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := lab.NewSolo(ctx, c)
+	s, err := singlevm.New(ctx, c)
 	if err != nil {
 		return err
 	}

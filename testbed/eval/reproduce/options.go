@@ -8,7 +8,6 @@ import (
 	"io"
 
 	"dpr/testbed/eval/sim"
-	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/surge"
@@ -68,7 +67,7 @@ func Defaults() Options {
 		Scale: 0.16, Seconds: 24, Warmup: 8, Repeat: 5, Policies: standard, Seed: 1,
 		MaxLoad: -1, SweepSeconds: 12, Simulate: true, Study: "out/sim",
 		Variant: surge.Variants[0], Files: surge.FileSpec{Files: 2000, MaxSize: maxFile, Seed: 1},
-		Kernel: lab.DefaultKernel, Lab: "reproduce", Dir: "out/reproduce", Stdout: io.Discard, Progress: io.Discard,
+		Kernel: kernel.Default, Lab: "reproduce", Dir: "out/reproduce", Stdout: io.Discard, Progress: io.Discard,
 	}
 }
 

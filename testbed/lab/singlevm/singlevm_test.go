@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-package lab
+package singlevm
 
 import (
 	"context"
@@ -13,10 +13,11 @@ import (
 
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/qemu"
+	"dpr/testbed/lab/splat"
 )
 
-func TestSoloArgs(t *testing.T) {
-	s := &Solo{dir: "/d", machine: qemu.Machine{Kernel: "/k", Initrd: "/i", Memory: 512}}
+func TestArgs(t *testing.T) {
+	s := &VM{dir: "/d", machine: qemu.Machine{Kernel: "/k", Initrd: "/i", Memory: 512}}
 	counted := strings.Join(s.args(qemu.Count), " ")
 	for _, want := range []string{"-accel tcg ", "-icount shift=0,sleep=off", "-m 512", "slab_nomerge"} {
 		if !strings.Contains(counted, want) {
@@ -32,28 +33,28 @@ func TestSoloArgs(t *testing.T) {
 	}
 }
 
-// soloProgram is a Solo whose guest is a program of this machine.
-func soloProgram(t *testing.T, script string) *Solo {
+// program is a VM whose guest is a program of this machine.
+func program(t *testing.T, script string) *VM {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "guest")
 	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return &Solo{dir: dir, Kernel: kernel.Kernel{Arch: "um"}, machine: qemu.Machine{Kernel: file}}
+	return &VM{dir: dir, Kernel: kernel.Kernel{Arch: "um"}, machine: qemu.Machine{Kernel: file}}
 }
 
-func TestSoloRun(t *testing.T) {
+func TestRun(t *testing.T) {
 	const done = `echo '{"done":true}'; `
 	ctx := context.Background()
 	var records []string
 	take := func(b []byte) error { records = append(records, string(b)); return nil }
-	s := soloProgram(t, `echo '{"n":1}'; echo noise >&2; printf '{"n":2}\r\n'; `+done)
+	s := program(t, `echo '{"n":1}'; echo noise >&2; printf '{"n":2}\r\n'; `+done)
 	if err := s.Run(ctx, "", take); err != nil || strings.Join(records, " ") != `{"n":1} {"n":2}` {
 		t.Errorf("got %q, %v", records, err)
 	}
-	var splatted *SplatError
-	err := soloProgram(t, done+"echo 'BUG: unable to handle page fault' >&2").Run(ctx, "", take)
+	var splatted *splat.Error
+	err := program(t, done+"echo 'BUG: unable to handle page fault' >&2").Run(ctx, "", take)
 	if !errors.As(err, &splatted) {
 		t.Errorf("a guest in trouble: %v", err)
 	}
@@ -65,12 +66,12 @@ func TestSoloRun(t *testing.T) {
 		"babbles":    {"echo hello; " + done, `says "hello"`},
 		"is silent":  {"echo; " + done, `says ""`},
 	} {
-		if err := soloProgram(t, c.script).Run(ctx, "", take); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := program(t, c.script).Run(ctx, "", take); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("a guest that %s: %v", what, err)
 		}
 	}
 	enough := errors.New("enough")
-	err = soloProgram(t, `echo '{"n":1}'; exec sleep 1000`).Run(ctx, "", func([]byte) error { return enough })
+	err = program(t, `echo '{"n":1}'; exec sleep 1000`).Run(ctx, "", func([]byte) error { return enough })
 	if !errors.Is(err, enough) {
 		t.Errorf("records that nobody wants: %v", err)
 	}

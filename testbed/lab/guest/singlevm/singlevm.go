@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Package singlevm is a guest that is booted by itself, by lab.Solo: its first process
+// Package singlevm is a guest that is booted by itself, by lab/singlevm: its first process
 // does one piece of work, tells of it, and powers the guest off.
 package singlevm
 

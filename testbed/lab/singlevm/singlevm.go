@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-package lab
+// Package singlevm boots a guest by itself: one kernel, one program, which reports by
+// records. Package guest/singlevm is its other side.
+package singlevm
 
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,7 +24,8 @@ import (
 
 	"dpr/testbed/lab/checkout"
 	"dpr/testbed/lab/disk"
-	"dpr/testbed/lab/guest/singlevm"
+	"dpr/testbed/lab/flags"
+	guest "dpr/testbed/lab/guest/singlevm"
 	"dpr/testbed/lab/initramfs"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/progress"
@@ -29,11 +33,11 @@ import (
 	"dpr/testbed/lab/splat"
 )
 
-// SoloConfig says what a guest by itself is made of: one kernel, one program.
-type SoloConfig struct {
-	Kernel   string            // as in Config, or KernelUML, KernelUMLDebug
+// Config says what a guest by itself is made of: one kernel, one program.
+type Config struct {
+	Kernel   string            // by the name of kernel.AnyFlag; default: kernel.Default
 	Params   string            // what its kernel's command line says besides, under QEMU
-	Memory   int               // MiB, at least MinMemory
+	Memory   int               // MiB, at least qemu.MinMemory
 	CPUs     int               // default: 1, which is all that a user-mode kernel has
 	Init     string            // package, below Source, of the program that is its first process
 	Programs []string          // programs of this machine that it has, by their paths
@@ -45,9 +49,17 @@ type SoloConfig struct {
 	Progress io.Writer // gets a line for each step; nil = none
 }
 
-// Solo is a guest by itself: no network, no agent, no service. Its first process
-// is a given program, whose main function is singlevm.Main.
-type Solo struct {
+// flags describes what may be wrong.
+func (sc *Config) flags() flags.Set {
+	return flags.Set{
+		kernel.AnyFlag(&sc.Kernel, "the kernel"),
+		flags.Number(&sc.Memory, "memory", flags.AtLeast(qemu.MinMemory), "`MIB` of memory"),
+	}
+}
+
+// VM is a guest by itself: no network, no agent, no service. Its first process
+// is a given program, whose main function is guest.Main.
+type VM struct {
 	Kernel  kernel.Kernel // that it runs
 	Failing bool          // its allocations are made to fail: traces about that are no splats
 
@@ -57,17 +69,14 @@ type Solo struct {
 	p       *progress.Progress
 }
 
-// NewSolo builds a guest. The caller closes it.
-func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
-	c := Config{Kernel: sc.Kernel, Memory: sc.Memory, Progress: sc.Progress}
-	if kernel.UserMode(sc.Kernel) {
-		c.Kernel = "" // no kernel of a lab
+// New builds a guest. The caller closes it.
+func New(ctx context.Context, sc Config) (_ *VM, err error) {
+	sc.Kernel = cmp.Or(sc.Kernel, kernel.Default)
+	if sc.Progress == nil {
+		sc.Progress = io.Discard
 	}
-	if c, err = c.withDefaults(); err != nil {
+	if err := sc.flags().Check(); err != nil {
 		return nil, err
-	}
-	if kernel.UserMode(sc.Kernel) {
-		c.Kernel = sc.Kernel
 	}
 	if err := initramfs.CheckPackages(); err != nil {
 		return nil, err
@@ -75,25 +84,24 @@ func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 	if sc.Source, err = checkout.Root(sc.Source); err != nil {
 		return nil, err
 	}
-	c.Source = sc.Source
-	s := &Solo{p: progress.New(c.Progress)}
+	s := &VM{p: progress.New(sc.Progress)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.Kernel, err = kernel.Choose(ctx, c.Kernel, c.Source, s.p); err != nil {
+	if s.Kernel, err = kernel.Choose(ctx, sc.Kernel, sc.Source, s.p); err != nil {
 		return nil, err
 	}
 	// What a killed process leaves there is swept away some day.
-	cache, err := disk.CacheDir("solo")
+	cache, err := disk.CacheDir("singlevm")
 	if err != nil {
 		return nil, err
 	}
 	if s.dir, err = os.MkdirTemp(cache, "new-*"); err != nil {
 		return nil, fmt.Errorf("making a directory for a guest: %w", err)
 	}
-	s.machine = qemu.Machine{Kernel: s.Kernel.Image, Params: sc.Params, Initrd: filepath.Join(s.dir, "initrd"), Memory: c.Memory + s.Kernel.Overhead, CPUs: sc.CPUs}
+	s.machine = qemu.Machine{Kernel: s.Kernel.Image, Params: sc.Params, Initrd: filepath.Join(s.dir, "initrd"), Memory: sc.Memory + s.Kernel.Overhead, CPUs: sc.CPUs}
 	if s.image, err = s.build(ctx, sc); err != nil {
 		return nil, err
 	}
@@ -101,13 +109,13 @@ func NewSolo(ctx context.Context, sc SoloConfig) (_ *Solo, err error) {
 }
 
 // Put adds a file to the guest, or replaces one, from the next Run on.
-func (s *Solo) Put(name string, content []byte) error {
+func (s *VM) Put(name string, content []byte) error {
 	s.image.Text(name, 0o644, string(content))
 	return s.image.WriteFile(s.machine.Initrd)
 }
 
 // Close removes the guest's files.
-func (s *Solo) Close() error {
+func (s *VM) Close() error {
 	if s.dir == "" {
 		return nil
 	}
@@ -115,7 +123,7 @@ func (s *Solo) Close() error {
 }
 
 // build builds what the guest is made of.
-func (s *Solo) build(ctx context.Context, sc SoloConfig) (initramfs.Image, error) {
+func (s *VM) build(ctx context.Context, sc Config) (initramfs.Image, error) {
 	im := initramfs.Empty()
 	for _, program := range sc.Programs {
 		if err := im.Program(ctx, program); err != nil {
@@ -156,7 +164,7 @@ func (s *Solo) build(ctx context.Context, sc SoloConfig) (initramfs.Image, error
 }
 
 // addBuilt adds what was built, and the kernel's modules.
-func (s *Solo) addBuilt(ctx context.Context, im initramfs.Image, sc SoloConfig, modules []string) error {
+func (s *VM) addBuilt(ctx context.Context, im initramfs.Image, sc Config, modules []string) error {
 	names := sc.Modules
 	for i, file := range modules {
 		depends, err := kernel.Depends(file)
@@ -180,7 +188,7 @@ func (s *Solo) addBuilt(ctx context.Context, im initramfs.Image, sc SoloConfig, 
 
 // Accel returns the accelerator that is fastest here, qemu.KVM or "tcg": KVM only
 // if it booted this guest. A user-mode kernel needs none.
-func (s *Solo) Accel(ctx context.Context) (string, error) {
+func (s *VM) Accel(ctx context.Context) (string, error) {
 	if s.Kernel.Arch != "" {
 		return "", nil
 	}
@@ -190,10 +198,10 @@ func (s *Solo) Accel(ctx context.Context) (string, error) {
 // Run boots the guest under an accelerator and hands on each record that it writes,
 // until it powers off. It is an error if it does not say that all was done, and a
 // *SplatError if its kernel complained.
-func (s *Solo) Run(ctx context.Context, accel string, record func([]byte) error) (err error) {
+func (s *VM) Run(ctx context.Context, accel string, record func([]byte) error) (err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("running a guest: %w; the end of its console:\n%s", err, fileEnd(s.console()))
+			err = fmt.Errorf("running a guest: %w; the end of its console:\n%s", err, disk.LastLines(s.console()))
 		}
 	}()
 	console, err := os.Create(s.console())
@@ -235,29 +243,29 @@ func (s *Solo) Run(ctx context.Context, accel string, record func([]byte) error)
 
 // args returns what runs the guest: its console is standard error, its port
 // standard output.
-func (s *Solo) args(accel string) []string {
+func (s *VM) args(accel string) []string {
 	m := s.machine.Accelerated(accel)
 	if s.Kernel.Arch == "" {
 		// Caches of one size are kept apart: what a flow takes is asked for.
-		return append(m.Args("dprlab-solo", "slab_nomerge"),
+		return append(m.Args("dprlab-single", "slab_nomerge"),
 			"-chardev", "file,id=console,path=/dev/stderr", "-serial", "chardev:console", "-serial", "stdio")
 	}
 	return []string{
-		m.Kernel, fmt.Sprintf("mem=%dM", m.Memory), "initrd=" + m.Initrd, "uml_dir=" + s.dir + "/", "umid=solo",
+		m.Kernel, fmt.Sprintf("mem=%dM", m.Memory), "initrd=" + m.Initrd, "uml_dir=" + s.dir + "/", "umid=single",
 		"con=null", "con0=null,fd:2", "ssl=null", "ssl1=null,fd:1", "console=tty0", "panic=-1", "panic_on_warn=1", "slab_nomerge",
 	}
 }
 
-func (s *Solo) console() string { return filepath.Join(s.dir, "console") }
+func (s *VM) console() string { return filepath.Join(s.dir, "console") }
 
-// eachRecord calls record for each line of r up to singlevm.End, and says whether all
+// eachRecord calls record for each line of r up to guest.End, and says whether all
 // was done.
 func eachRecord(r io.Reader, record func([]byte) error) (done bool, err error) {
 	s := bufio.NewScanner(r)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
 		line := bytes.TrimRight(s.Bytes(), "\r")
-		var end singlevm.End
+		var end guest.End
 		if err := json.Unmarshal(line, &end); err != nil {
 			return done, fmt.Errorf("it says %.200q: %w", line, err)
 		}
@@ -276,7 +284,7 @@ func eachRecord(r io.Reader, record func([]byte) error) (done bool, err error) {
 }
 
 // trouble returns a *SplatError if the console shows a splat.
-func (s *Solo) trouble() error {
+func (s *VM) trouble() error {
 	b, err := os.ReadFile(s.console())
 	if err != nil {
 		return fmt.Errorf("looking at a guest's console: %w", err)
@@ -286,7 +294,7 @@ func (s *Solo) trouble() error {
 		find = splat.FindFailing
 	}
 	if text := find(string(b)); text != "" {
-		return &SplatError{Host: "the guest", Text: text}
+		return &splat.Error{Host: "the guest", Text: text}
 	}
 	return nil
 }
