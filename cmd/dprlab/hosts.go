@@ -85,7 +85,7 @@ func execute() *task {
 			defer signal.Stop(signals)
 			exit, err := l.Exec(ctx, e.args[0], lab.Cmd{Args: command, Stdin: os.Stdin, Stdout: e.stdout, Stderr: e.stderr, Signals: signals})
 			if err == nil && exit != 0 {
-				err = exitStatus(exit)
+				err = exitError(exit)
 			}
 			return err
 		},

@@ -20,7 +20,7 @@ import (
 func main() {
 	a := app(tasks())
 	err := a.RunContext(context.Background(), reorder(a, os.Args))
-	var status exitStatus
+	var status exitError
 	switch {
 	case errors.As(err, &status):
 		os.Exit(int(status))
@@ -30,10 +30,10 @@ func main() {
 	}
 }
 
-// exitStatus is the exit status of a command that ran on a host, unless it is 0.
-type exitStatus int
+// exitError is the exit status of a command that ran on a host, unless it is 0.
+type exitError int
 
-func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 // tasks are all commands, in the order of the help.
 func tasks() []*task {

@@ -38,7 +38,7 @@ const checkLimit = 10 * time.Second
 
 // Check returns nil if all servers are well: none printed a kernel splat since
 // its boot, none ended unless Poweroff did it, none of their services ever crashed.
-// Else the error is a *SplatError, a *DeadError or a *CrashError for the first that
+// Else the error is a *splat.Error, a *DeadError or a *CrashError for the first that
 // is not.
 func (l *Lab) Check() error {
 	ctx, cancel := context.WithTimeout(context.Background(), checkLimit)

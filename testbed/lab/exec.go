@@ -33,7 +33,7 @@ type Cmd struct {
 // leaves in the background live on. If ctx ends the command's process group is
 // killed. Commands for a client run with this process's environment.
 //
-// The error is nil for any exit status. It is a *SplatError or a *DeadError if
+// The error is nil for any exit status. It is a *splat.Error or a *DeadError if
 // any of the lab's kernels is in trouble, whatever the command did.
 //
 // A read of Stdin that is under way when the command exits is not waited for.

@@ -110,7 +110,7 @@ func TestEveryOperationFails(t *testing.T) {
 				t.Errorf("%s: log %s", operation, log)
 			}
 			closed := 0
-			if err == broken && (operation == "config" || operation == "load") {
+			if errors.Is(err, broken) && (operation == "config" || operation == "load") {
 				closed = 1
 			}
 			if k.closed != closed {
@@ -410,7 +410,7 @@ func TestEvents(t *testing.T) {
 		"nothing": {nil, 1, nil},
 		"config":  {[]any{dprnl.Event{Type: dprnl.EventConfig}}, 2, nil},
 		"another": {[]any{dprnl.Event{Type: dprnl.EventTableFull}}, 1, nil},
-		"lost":    {[]any{error(dprnl.ErrEventsLost), dprnl.Event{Type: dprnl.EventConfig}}, 3, nil},
+		"lost":    {[]any{dprnl.ErrEventsLost, dprnl.Event{Type: dprnl.EventConfig}}, 3, nil},
 		"broken":  {[]any{dprnl.Event{Type: dprnl.EventConfig}, broken, dprnl.Event{Type: dprnl.EventConfig}}, 2, broken},
 	} {
 		b, _, _ := setup(t)

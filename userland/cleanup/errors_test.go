@@ -124,7 +124,7 @@ func TestEveryOperationFails(t *testing.T) {
 				t.Errorf("%s: log %s", operation, log)
 			}
 			closed := 0
-			if err == broken && operation != "dial" {
+			if errors.Is(err, broken) && operation != "dial" {
 				closed = 1
 			}
 			if k.closed != closed || operation == "Services" && p.count() != 0 {

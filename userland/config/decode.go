@@ -115,22 +115,22 @@ func (t table) tables(name string) []table {
 	return subs
 }
 
-// integer reads a number from min to max. Without the key, it leaves *p alone.
-func integer[T int | uint16 | uint32 | uint64](t table, name string, p *T, min, max uint64) {
+// integer reads a number from least to most. Without the key, it leaves *p alone.
+func integer[T int | uint16 | uint32 | uint64](t table, name string, p *T, least, most uint64) {
 	v, ok := t.take(name)
 	if !ok {
 		return
 	}
 	n, ok := v.(int64)
-	if !ok || n < 0 || uint64(n) < min || uint64(n) > max {
-		t.d.mistake(t.key(name), "%s is not a whole number from %d to %d", show(v), min, max)
+	if !ok || n < 0 || uint64(n) < least || uint64(n) > most {
+		t.d.mistake(t.key(name), "%s is not a whole number from %d to %d", show(v), least, most)
 		return
 	}
 	*p = T(n)
 }
 
 // duration reads a duration such as "1.5s". Without the key, it leaves *p alone.
-func (t table) duration(name string, p *time.Duration, min, max time.Duration) {
+func (t table) duration(name string, p *time.Duration, least, most time.Duration) {
 	v, ok := t.take(name)
 	if !ok {
 		return
@@ -144,8 +144,8 @@ func (t table) duration(name string, p *time.Duration, min, max time.Duration) {
 	switch {
 	case err != nil:
 		t.d.mistake(t.key(name), "%q is not a duration such as %q", s, p.String())
-	case x < min || x > max:
-		t.d.mistake(t.key(name), "%v is not in the range %v to %v", x, min, max)
+	case x < least || x > most:
+		t.d.mistake(t.key(name), "%v is not in the range %v to %v", x, least, most)
 	case x%time.Millisecond != 0:
 		t.d.mistake(t.key(name), "%v is not a whole number of milliseconds", x)
 	default:

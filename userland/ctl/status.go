@@ -179,7 +179,7 @@ func writeStatus(w io.Writer, v statusView) {
 		return
 	}
 	for i, problem := range v.Problems {
-		label := ""
+		var label string
 		if i == 0 {
 			label = "healthy\tno: "
 		} else {

@@ -112,7 +112,7 @@ func (p *program) flowsCommand() *cli.Command {
 			}
 			f := dprnl.FlowFilter{Client: client.Addr, ClientPort: clientPort.value, Address: address.Addr,
 				Port: port.value, Peer: peer.Addr, State: state.pointer()}
-			return p.kernel(c, func(ctx context.Context, k Kernel) error { return p.writeFlows(c, ctx, k, f) })
+			return p.kernel(c, func(ctx context.Context, k Kernel) error { return p.writeFlows(ctx, c, k, f) })
 		},
 		Subcommands: []*cli.Command{{
 			Name: "del", Usage: "delete a flow; answer the client's next packet with a RST", ArgsUsage: "CLIENT:PORT ADDRESS:PORT",
@@ -136,7 +136,7 @@ func (p *program) flowsCommand() *cli.Command {
 
 // writeFlows writes flows as they arrive. There may be millions, so the columns
 // have fixed widths.
-func (p *program) writeFlows(c *cli.Context, ctx context.Context, k Kernel, f dprnl.FlowFilter) error {
+func (p *program) writeFlows(ctx context.Context, c *cli.Context, k Kernel, f dprnl.FlowFilter) error {
 	const layout = "%-21s  %-21s  %-15s  %-11s  %10s  %10s\n"
 	w := bufio.NewWriterSize(p.Out, 64<<10)
 	enc := json.NewEncoder(w)

@@ -215,7 +215,7 @@ func (w *zoneWriter) notify(v zoneView) error {
 func (w *zoneWriter) show(z *zone.Zone, hosts []netip.Addr) error {
 	serial := uint32(w.Now().Unix())
 	v := zoneView{z.Name, serial, hosts}
-	return w.print(w.c, v, func(out io.Writer) { out.Write(z.Format(serial, hosts)) })
+	return w.print(w.c, v, func(out io.Writer) { _, _ = out.Write(z.Format(serial, hosts)) })
 }
 
 // reload runs the command if the file changed since it last succeeded.

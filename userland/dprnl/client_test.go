@@ -336,7 +336,7 @@ func TestNothingIsSent(t *testing.T) {
 		"delete peer":       func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, six, true) },
 		"get peer":          func(ctx context.Context, c *Client) error { _, err := c.Peer(ctx, six); return err },
 		"delete flow":       func(ctx context.Context, c *Client) error { return c.DeleteFlow(ctx, FlowKey{}) },
-		"flows of a client": func(ctx context.Context, c *Client) error { return drain(c, ctx, FlowFilter{Client: six}) },
+		"flows of a client": func(ctx context.Context, c *Client) error { return drain(ctx, c, FlowFilter{Client: six}) },
 		"context done": func(ctx context.Context, c *Client) error {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
@@ -355,7 +355,7 @@ func TestNothingIsSent(t *testing.T) {
 	}
 }
 
-func drain(c *Client, ctx context.Context, f FlowFilter) error {
+func drain(ctx context.Context, c *Client, f FlowFilter) error {
 	for _, err := range c.Flows(ctx, f) {
 		if err != nil {
 			return err

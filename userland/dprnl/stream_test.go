@@ -162,11 +162,11 @@ func TestFlowsEnd(t *testing.T) {
 		t.Errorf("context: %d flows, %v, closed %v", n, last, s.closed)
 	}
 	s = &flowSocket{fail: syscall.EPERM}
-	if err := drain(streamClient(t, s), t.Context(), FlowFilter{}); !errors.Is(err, ErrNoRight) || !s.closed {
+	if err := drain(t.Context(), streamClient(t, s), FlowFilter{}); !errors.Is(err, ErrNoRight) || !s.closed {
 		t.Errorf("refused: %v, closed %v", err, s.closed)
 	}
 	s = &flowSocket{n: 0, batch: 1}
-	if err := drain(streamClient(t, s), t.Context(), FlowFilter{}); err != nil {
+	if err := drain(t.Context(), streamClient(t, s), FlowFilter{}); err != nil {
 		t.Errorf("no flows: %v", err)
 	}
 }

@@ -105,7 +105,7 @@ func (s *Server) handler() (http.Handler, error) {
 	}))
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		io.WriteString(w, `<!DOCTYPE html><title>dpr-exporter</title><a href="/metrics">Metrics</a> of Distributed Packet Rewriting`)
+		_, _ = io.WriteString(w, `<!DOCTYPE html><title>dpr-exporter</title><a href="/metrics">Metrics</a> of Distributed Packet Rewriting`)
 	})
 	return mux, nil
 }

@@ -130,7 +130,7 @@ func (r *Receiver) update(ctx context.Context, list []report.Report) []error {
 	}
 	if refused := k.SetPeers(ctx, updates); refused != nil {
 		copy(errs, refused)
-		r.link.Note(errors.Join(refused...))
+		_ = r.link.Note(errors.Join(refused...))
 	}
 	return errs
 }

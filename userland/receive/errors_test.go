@@ -152,7 +152,7 @@ func TestEveryOperationFails(t *testing.T) {
 				t.Errorf("%s: log %s", operation, log)
 			}
 			closed := 0
-			if err == broken && !strings.HasPrefix(operation, "dial") {
+			if errors.Is(err, broken) && !strings.HasPrefix(operation, "dial") {
 				closed = 1
 			}
 			if k.closed != closed || len(r.left) != 0 {
@@ -172,7 +172,7 @@ func TestEveryOperationFails(t *testing.T) {
 			if got := r.maintain(t.Context()); !errors.Is(got, err) || !strings.Contains(log.String(), "kernel is not ready") {
 				t.Errorf("%s: %v, log %s", operation, got, log)
 			}
-			if closed := err == broken && operation != "dial"; (k.closed == 1) != closed {
+			if closed := errors.Is(err, broken) && operation != "dial"; (k.closed == 1) != closed {
 				t.Errorf("%s, %v: closed %d times", operation, err, k.closed)
 			}
 		}

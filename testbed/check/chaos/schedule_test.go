@@ -53,7 +53,6 @@ func TestScheduleKinds(t *testing.T) {
 			}
 		}
 		seen := map[EventKind]bool{}
-		n = 0
 		for _, r := range NewSchedule(3, len(kinds)+2, testCluster, slow) {
 			for _, e := range r {
 				seen[e.Kind] = true

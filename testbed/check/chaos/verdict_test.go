@@ -275,7 +275,7 @@ func TestDuring(t *testing.T) {
 		}
 		return want
 	})
-	if h := c.harmed(); err != want || h[0].End.Before(h[0].Begin) || h[0].Begin.IsZero() {
+	if h := c.harmed(); !errors.Is(err, want) || h[0].End.Before(h[0].Begin) || h[0].Begin.IsZero() {
 		t.Errorf("%v, %+v", err, h)
 	}
 }

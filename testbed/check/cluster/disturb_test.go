@@ -27,7 +27,7 @@ func TestKilledProcesses(t *testing.T) {
 			_, hosts := underLoad(t, 12*time.Second, uneven, func(ctx context.Context) {
 				for pause(ctx, time.Second) {
 					for _, s := range l.Servers() {
-						if killed(t, ctx, l, s.Name, name) {
+						if killed(ctx, t, l, s.Name, name) {
 							kills++
 						}
 					}
@@ -48,7 +48,7 @@ func TestKilledProcesses(t *testing.T) {
 
 // killed kills a service's process with SIGKILL; false means that it was not
 // running just then.
-func killed(t *testing.T, ctx context.Context, l *lab.Lab, host, name string) bool {
+func killed(ctx context.Context, t *testing.T, l *lab.Lab, host, name string) bool {
 	out, err := l.Output(ctx, host, "svc", "pid", name)
 	if err != nil {
 		return false

@@ -49,7 +49,7 @@ func TestRandomKills(t *testing.T) {
 		for pause(ctx, time.Duration(200+random.IntN(600))*time.Millisecond) {
 			server := l.Servers()[random.IntN(len(l.Servers()))].Name
 			name := names[random.IntN(len(names))]
-			if killed(t, ctx, l, server, name) {
+			if killed(ctx, t, l, server, name) {
 				kills[name]++
 			}
 		}

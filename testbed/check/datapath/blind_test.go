@@ -88,9 +88,9 @@ func TestHandshakeMadeUp(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		c := newCluster(t, m)
 		r := c.raw(t, addrR)
-		real := r.talk(c.a, 4000)
-		real.open(t)
-		real.wantServed(t, "B")
+		genuine := r.talk(c.a, 4000)
+		genuine.open(t)
+		genuine.wantServed(t, "B")
 		for p := range uint16(20) {
 			k := r.talk(c.a, 5000+p)
 			k.say(t, "S", "")
@@ -111,7 +111,7 @@ func TestHandshakeMadeUp(t *testing.T) {
 			}
 			return nil
 		})
-		real.wantServed(t, "B")
+		genuine.wantServed(t, "B")
 	})
 }
 

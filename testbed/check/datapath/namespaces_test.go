@@ -125,8 +125,11 @@ func (w witness) alone(t *testing.T) {
 		links, err := w.Links()
 		// Beside its loopback device there may be those of tunnel modules.
 		links = slices.DeleteFunc(links, func(name string) bool { return !w.watched[name] })
-		if err != nil || len(links) > 0 {
-			return fmt.Errorf("namespaces still there: %v, %v", links, err)
+		if err != nil {
+			return err
+		}
+		if len(links) > 0 {
+			return fmt.Errorf("namespaces still there: %v", links)
 		}
 		return nil
 	})

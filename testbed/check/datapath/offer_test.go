@@ -404,7 +404,7 @@ func TestOfferForged(t *testing.T) {
 		// Cut at every byte, lengths of the outer headers right.
 		a := o.a.meter(t)
 		syn := offer[20:]
-		for n := range len(syn) {
+		for n := range syn {
 			p.send(t, o.a, o.back(addrP, tunnel.Wrap(syn[:n])))
 			if n >= 20 {
 				cut := append([]byte(nil), syn[:n]...)

@@ -118,7 +118,7 @@ func TestTruncated(t *testing.T) {
 			IPOptions: []layers.IPv4Option{{OptionType: 148, OptionLength: 4, OptionData: []byte{0, 0}}}}.Bytes()
 		tunnel := wire.Tunnel{Src: addrA, Dst: addrB, Marked: true}
 		b := c.b.meter(t)
-		for n := range len(inner) {
+		for n := range inner {
 			r.send(t, c.b, tunnel.Wrap(inner[:n]))
 			if n >= 24 { // the IP header is whole and agrees with what there is
 				cut := append([]byte(nil), inner[:n]...)

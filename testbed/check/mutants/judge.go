@@ -129,7 +129,7 @@ func pick(all []Mutant, n int) []Mutant {
 
 func hash(text string) uint64 {
 	h := fnv.New64a()
-	io.WriteString(h, text)
+	_, _ = io.WriteString(h, text)
 	return h.Sum64()
 }
 

@@ -11,9 +11,9 @@ import (
 )
 
 // compared returns the changes between the values of one figure.
-func compared(old, new []float64) change {
+func compared(before, after []float64) change {
 	t := newComparison()
-	for side, values := range [][]float64{old, new} {
+	for side, values := range [][]float64{before, after} {
 		for _, v := range values {
 			t.add(side, &Findings{Cost: []wire.Cost{redirect(wire.DPR, wire.Syn, 1000, 3, v), redirect(wire.None, wire.Syn, 1000, 3, 2*v)}})
 		}

@@ -105,9 +105,9 @@ func paperCell(policy, format string, f func(PaperRow) any) string {
 }
 
 // spread is a figure with its least and most.
-func (p *PolicyResult) spread(name, format string, median, factor float64) string {
+func (p *PolicyResult) spread(name, format string, median float64) string {
 	s := p.Spread[name]
-	return fmt.Sprintf(format+" ["+format+", "+format+"]", median*factor, s[0]*factor, s[1]*factor)
+	return fmt.Sprintf(format+" ["+format+", "+format+"]", median, s[0], s[1])
 }
 
 func (r *Report) table1() section {
@@ -118,9 +118,9 @@ func (r *Report) table1() section {
 	}
 	r.each(func(name string, p *PolicyResult) {
 		s.Table.row(name,
-			paperCell(name, "%.3f", func(r PaperRow) any { return r.DelayMean }), p.spread("delay_mean_s", "%.3f", p.DelayMean, 1),
-			paperCell(name, "%.2f", func(r PaperRow) any { return r.DelayVariance }), p.spread("delay_variance", "%.3g", p.DelayVariance, 1),
-			paperCell(name, "%.1f", func(r PaperRow) any { return r.Rate }), p.spread("rate", "%.1f", p.Rate, 1), fmt.Sprintf("%.1f", p.Rate/r.Config.Scale),
+			paperCell(name, "%.3f", func(r PaperRow) any { return r.DelayMean }), p.spread("delay_mean_s", "%.3f", p.DelayMean),
+			paperCell(name, "%.2f", func(r PaperRow) any { return r.DelayVariance }), p.spread("delay_variance", "%.3g", p.DelayVariance),
+			paperCell(name, "%.1f", func(r PaperRow) any { return r.Rate }), p.spread("rate", "%.1f", p.Rate), fmt.Sprintf("%.1f", p.Rate/r.Config.Scale),
 			paperCell(name, "%d", func(r PaperRow) any { return r.Requests }), fmt.Sprintf("%.0f", p.Requests), fmt.Sprintf("%.0f %%", 100*p.Redirected))
 	})
 	return s
@@ -182,8 +182,8 @@ func (r *Report) table2(delays figure) section {
 			paperCell(name, "%.0f", func(r PaperRow) any { return r.Mean }), fmt.Sprintf("%.0f", t.Mean),
 			paperCell(name, "%.0f", func(r PaperRow) any { return r.P10 }), fmt.Sprintf("%.0f", t.P10),
 			paperCell(name, "%.0f", func(r PaperRow) any { return r.P90 }), fmt.Sprintf("%.0f", t.P90),
-			paperCell(name, "%.2f", func(r PaperRow) any { return r.Index }), p.spread("index", "%.2f", p.Index, 1),
-			p.spread("open_index", "%.2f", p.OpenIndex, 1))
+			paperCell(name, "%.2f", func(r PaperRow) any { return r.Index }), p.spread("index", "%.2f", p.Index),
+			p.spread("open_index", "%.2f", p.OpenIndex))
 	})
 	return s
 }

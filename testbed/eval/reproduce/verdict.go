@@ -117,7 +117,7 @@ func (j *judge) ratios(better string) {
 			j.absent(name+": rate × at least", c.rate, c.worse, better)
 			continue
 		}
-		j.atLeast(name+": delay ÷", c.delay, w.DelayMean/b.DelayMean, j.whyDelay(c.worse, better))
+		j.atLeast(name+": delay ÷", c.delay, w.DelayMean/b.DelayMean, j.whyDelay(c.worse))
 		j.atLeast(name+": rate ×", c.rate, b.Rate/w.Rate, j.whyRate(c.rate, w, b))
 		bound, worse := j.simulatedAs(FreshLowest, 0), j.simulatedAs(c.worse, 0)
 		if bound != nil && worse != nil && c.worse == Random {
@@ -130,7 +130,7 @@ func (j *judge) ratios(better string) {
 }
 
 // whyDelay says what the bound is.
-func (j *judge) whyDelay(worse, better string) string {
+func (j *judge) whyDelay(worse string) string {
 	bound, w := j.simulatedAs(FreshLowest, 0), j.simulatedAs(worse, 0)
 	if bound == nil || w == nil {
 		return ""

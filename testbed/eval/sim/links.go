@@ -29,7 +29,7 @@ func newLinks(hosts int) *links {
 func linkKey(from, to int) uint64 { return uint64(from)<<32 | uint64(to) }
 
 // change counts a flow that began (by 1) or ended (by -1).
-func (l *links) change(from, to int, by int32) link {
+func (l *links) change(from, to int, by int32) {
 	key := linkKey(from, to)
 	i, ok := l.index[key]
 	if !ok {
@@ -38,11 +38,9 @@ func (l *links) change(from, to int, by int32) link {
 	}
 	l.slot[i].live += by
 	l.since[from] += int64(by)
-	now := l.slot[i]
-	if now.live == 0 && now.reported == 0 {
+	if now := l.slot[i]; now.live == 0 && now.reported == 0 {
 		l.remove(i)
 	}
-	return now
 }
 
 func (l *links) add(from, to int) int32 {

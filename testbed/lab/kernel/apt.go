@@ -38,7 +38,7 @@ func download(ctx context.Context, match func(string) bool, p *progress.Progress
 	}
 	done := p.Step("updating apt's package lists (" + err.Error() + ")")
 	if out, failed := exec.CommandContext(ctx, "apt-get", "-q", "update").CombinedOutput(); failed != nil {
-		return Kernel{}, fmt.Errorf("%w, and apt-get update failed: %v: %s", err, failed, bytes.TrimSpace(out))
+		return Kernel{}, fmt.Errorf("%w, and apt-get update failed: %w: %s", err, failed, bytes.TrimSpace(out))
 	}
 	done()
 	return downloadOffered(ctx, match, p)

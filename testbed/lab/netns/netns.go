@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 
+// Package netns makes, enters and removes named network namespaces, those of ip-netns(8).
 package netns
 
 import (
@@ -26,8 +27,8 @@ const (
 	EtcDir = "/etc/netns"
 )
 
-// Add makes a named network namespace without IPv6 and without
-// netfilter on its bridges.
+// Add makes a named network namespace without IPv6 and without netfilter on its
+// bridges.
 func Add(ctx context.Context, name string) error {
 	if out, err := exec.CommandContext(ctx, "ip", "netns", "add", name).CombinedOutput(); err != nil {
 		return fmt.Errorf("adding namespace %s: %w: %s", name, err, bytes.TrimSpace(out))
@@ -51,7 +52,7 @@ func Add(ctx context.Context, name string) error {
 	})
 }
 
-// List returns the names in dir, netnsDir or netnsEtcDir, that are own or begin
+// List returns the names in dir, Dir or EtcDir, that are own or begin
 // with own and a hyphen.
 func List(dir, own string) ([]string, error) {
 	entries, err := os.ReadDir(dir)

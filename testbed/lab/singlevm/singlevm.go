@@ -197,7 +197,7 @@ func (s *VM) Accel(ctx context.Context) (string, error) {
 
 // Run boots the guest under an accelerator and hands on each record that it writes,
 // until it powers off. It is an error if it does not say that all was done, and a
-// *SplatError if its kernel complained.
+// *splat.Error if its kernel complained.
 func (s *VM) Run(ctx context.Context, accel string, record func([]byte) error) (err error) {
 	defer func() {
 		if err != nil {
@@ -283,7 +283,7 @@ func eachRecord(r io.Reader, record func([]byte) error) (done bool, err error) {
 	return done, s.Err()
 }
 
-// trouble returns a *SplatError if the console shows a splat.
+// trouble returns a *splat.Error if the console shows a splat.
 func (s *VM) trouble() error {
 	b, err := os.ReadFile(s.console())
 	if err != nil {

@@ -100,12 +100,12 @@ func (r residual) Quantile(q float64) float64 {
 }
 
 // FileSizes is the law of files' sizes: a lognormal body and a Pareto tail,
-// cut at max bytes.
-func FileSizes(max float64) Law {
+// cut at most bytes.
+func FileSizes(most float64) Law {
 	return cut{hybrid{
 		body: distuv.LogNormal{Mu: 9.357, Sigma: 1.318}, share: 0.93,
 		tail: distuv.Pareto{Xm: 133_000, Alpha: 1.1},
-	}, max}
+	}, most}
 }
 
 // hybrid is a body below the tail's least value, and a tail.
@@ -179,12 +179,12 @@ func (v Variant) OffPerTransfer() float64 {
 // below is the probability of a value of less than x.
 func below(l Law, x float64) float64 { return l.CDF(math.Nextafter(x, 0)) }
 
-// meanCut is the mean of a law on [0, max], by the trapezoidal rule.
-func meanCut(l Law, max float64) float64 {
+// meanCut is the mean of a law on [0, most], by the trapezoidal rule.
+func meanCut(l Law, most float64) float64 {
 	const steps = 100_000
 	sum := 0.0
 	for i := range steps {
-		sum += 1 - (l.CDF(max*float64(i)/steps)+below(l, max*float64(i+1)/steps))/2
+		sum += 1 - (l.CDF(most*float64(i)/steps)+below(l, most*float64(i+1)/steps))/2
 	}
-	return sum * max / steps
+	return sum * most / steps
 }

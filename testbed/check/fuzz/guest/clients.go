@@ -83,7 +83,7 @@ func (c *cluster) keep(ctx context.Context, n int) (*connections, error) {
 }
 
 // ask asks each of them; one that does not answer is lost.
-func (k *connections) ask(context.Context) error {
+func (k *connections) ask() {
 	var wg sync.WaitGroup
 	for i, conn := range k.all {
 		if conn == nil {
@@ -98,7 +98,6 @@ func (k *connections) ask(context.Context) error {
 		})
 	}
 	wg.Wait()
-	return nil
 }
 
 func (k *connections) close() {
@@ -133,7 +132,7 @@ func (c *cluster) honest(ctx context.Context) *honest {
 				conn, err := c.dial(ctx)
 				if err == nil {
 					err = ask(conn)
-					conn.(*net.TCPConn).SetLinger(0)
+					_ = conn.(*net.TCPConn).SetLinger(0)
 					conn.Close()
 				}
 				h.mu.Lock()

@@ -49,8 +49,11 @@ func (t *tried) modules(ctx context.Context) error {
 		if ierr != nil {
 			return ierr
 		}
-		if there != (err == nil) {
-			return fmt.Errorf("inserting it said %v, and it is there: %v", err, there)
+		switch {
+		case err != nil && there:
+			return fmt.Errorf("it is there, although inserting it failed: %w", err)
+		case err == nil && !there:
+			return errors.New("inserting it succeeded, and it is not there")
 		}
 		return nil
 	})

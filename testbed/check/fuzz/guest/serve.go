@@ -40,9 +40,9 @@ func (s *server) accept(l net.Listener) {
 			continue
 		}
 		n := s.accepted.Add(1)
-		c.Write([]byte("hello\n")) // the client may be gone, or never have been
+		_, _ = c.Write([]byte("hello\n")) // the client may be gone, or never have been
 		if n%2 == 0 {
-			c.(*net.TCPConn).SetLinger(0)
+			_ = c.(*net.TCPConn).SetLinger(0)
 		}
 		c.Close()
 	}

@@ -146,7 +146,7 @@ func services(ctx context.Context, c *guest.Config, m *service.Manager) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w (last: %v)", c.Ready, ctx.Err(), err)
+			return fmt.Errorf("waiting for %s: %w (last: %w)", c.Ready, ctx.Err(), err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

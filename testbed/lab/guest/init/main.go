@@ -58,8 +58,11 @@ func first() error {
 		return errors.Join(err, errors.New(guest.Alive))
 	}
 	name, ok, err := boot.Param(guest.HostParam)
-	if err != nil || !ok {
-		return fmt.Errorf("no kernel parameter %s (%v)", guest.HostParam, err)
+	if err != nil {
+		return fmt.Errorf("kernel parameter %s: %w", guest.HostParam, err)
+	}
+	if !ok {
+		return fmt.Errorf("no kernel parameter %s", guest.HostParam)
 	}
 	agent := exec.Command("/proc/self/exe", "agent", name)
 	agent.Stdout, agent.Stderr, agent.Dir = os.Stderr, os.Stderr, "/root"

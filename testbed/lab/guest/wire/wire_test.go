@@ -50,7 +50,7 @@ func TestRoundTrip(t *testing.T) {
 	if !bytes.Equal(out, big) {
 		t.Fatalf("%d bytes came back of %d, or others", len(out), len(big))
 	}
-	if _, _, err := c.Recv(); err != io.EOF {
+	if _, _, err := c.Recv(); !errors.Is(err, io.EOF) {
 		t.Fatalf("at the end Recv returns %v, want io.EOF", err)
 	}
 }
