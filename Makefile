@@ -63,7 +63,7 @@ test-debug: deps ## test the packet path on a kernel with KASAN, lockdep and kme
 	@scripts/test-kernels.sh debug
 
 .PHONY: lint
-lint: ## run gcc, clang, sparse, checkpatch, gofmt, vet and staticcheck, without warnings; fuzz for seconds
+lint: ## run gcc, clang, sparse, checkpatch, gofmt, vet and golangci-lint, without warnings; fuzz for seconds
 	@scripts/deps/install.sh packages packages-test packages-lint
 	@FUZZ_SECONDS=$(LINT_FUZZ_SECONDS) scripts/lint.sh
 

@@ -20,6 +20,6 @@ check "C: gcc, clang, sparse, checkpatch, user-space tests" scripts/check-c.sh c
 check "Go: gofmt and vet" scripts/go-vet.sh
 # Its version is pinned in a go.mod of its own, so that what the checker is built
 # from does not choose the versions of what dpr is built from.
-check "Go: staticcheck" go tool -modfile=scripts/tools.mod staticcheck -tags lab ./...
+check "Go: golangci-lint" go tool -modfile=scripts/tools.mod golangci-lint run
 [ "$failed" -ne 0 ] || echo "lint: nothing found"
 exit "$failed"
