@@ -58,31 +58,33 @@ healthy() {
 	on "$1" 'dprctl status --check' </dev/null >/dev/null 2>&1 && peers_usable "$1" 2
 }
 
-# browse: a browser's twelve connections to s1. On each it follows a redirect of
-# HTTP's, and asks for a picture and for the page again. All of it comes, by one
-# host for each connection, and not by s1 alone.
+# browse HOST: a browser's twelve connections to a server. On each it follows a
+# redirect of HTTP's, and asks for a picture and for the page again. All of it comes,
+# by one host for each connection, and not by that server alone.
 browse() {
-	on 4 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	on 4 "host=$1"'
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
 	curl -sS -L -m 180 -w "%{http_code}:%{num_redirects}:%{num_connects}:%{size_download}\n" \
-		-o - http://s1/start -o /dev/null http://s1/picture -o - http://s1/ >/tmp/page.$i 2>&1 &
+		-o - http://$host/start -o /dev/null http://$host/picture -o - http://$host/ >/tmp/page.$i 2>&1 &
 done; wait; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do tr "\n" " " </tmp/page.$i; echo; done' </dev/null >"$work/pages" 2>&1 || die "the client: $(cat "$work/pages")"
 	[ "$(grep -cE '^(s[123]) 200:1:1:3 200:0:0:108894 \1 200:0:0:3 $' "$work/pages")" -eq 12 ] ||
 		die "not everything came, by one host and connection: $(sort "$work/pages" | uniq -c)"
-	grep -q '^s[23] ' "$work/pages" || die "no connection was redirected: $(sort "$work/pages" | uniq -c)"
-	say "served: $(cut -c -2 "$work/pages" | sort | uniq -c | tr -s ' \n' ' ')"
+	grep -q "^s[^${1#s}] " "$work/pages" || die "no connection was redirected: $(sort "$work/pages" | uniq -c)"
+	say "asked $1, served: $(cut -c -2 "$work/pages" | sort | uniq -c | tr -s ' \n' ' ')"
 }
 
-# downloads_start: four slow downloads from s1, some of which are redirected.
+# downloads_start HOST: four slow downloads from a server, some of which are redirected.
 downloads_start() {
-	on 4 'rm -f /tmp/faster /tmp/sum.*
+	on 4 "host=$1"'
+rm -f /tmp/faster /tmp/sum.*
 for i in 1 2 3 4; do
-	(curl -sS http://s1/large | {
+	(curl -sS http://$host/large | {
 		while [ ! -e /tmp/faster ]; do dd bs=16k count=1 iflag=fullblock status=none; sleep 1; done
 		cat
 	} | sha256sum >/tmp/sum.$i) >/dev/null 2>/tmp/sum.$i.err &
 	sleep 2
 done' </dev/null
-	on 1 'dprctl flows' </dev/null >"$work/flows"
+	on "${1#s}" 'dprctl flows' </dev/null >"$work/flows"
 	grep -q established "$work/flows" || die "no download is redirected: $(cat "$work/flows")"
 }
 
@@ -92,8 +94,11 @@ downloads_end() {
 	want=$(seq 100000000 2>/dev/null | head -c 64M | sha256sum)
 	retry 900 downloads_done || { on 4 'cat /tmp/sum.*' </dev/null >&2; die "the downloads do not end"; }
 	[ "$(on 4 'sort -u /tmp/sum.[1-4]' </dev/null)" = "$want" ] ||
-		{ on 4 'cat /tmp/sum.*' </dev/null >&2; die "a download did not survive the upgrade"; }
+		{ on 4 'cat /tmp/sum.*' </dev/null >&2; die "a download is not what it should be"; }
 }
+
+# no_flows N: its routing table is empty.
+no_flows() { [ "$(on "$1" 'dprctl stats --json' </dev/null | grep -o '"flows": *[0-9]*' | grep -o '[0-9]*$')" -eq 0 ]; }
 
 downloads_done() {
 	[ "$(on 4 'cat /tmp/sum.[1-4] | wc -l' </dev/null)" -eq 4 ]

@@ -16,10 +16,22 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 "$root/scripts/static.sh"
-say "building the packages, and a previous version of them"
+# released: the packages of the last release, by its own sources and scripts.
+released() {
+	read -r version commit <<EOF
+$(grep -v '^#' "$here/released")
+EOF
+	git -c safe.directory='*' -C "$root" cat-file -e "$commit^{commit}" 2>/dev/null ||
+		die "commit $commit of version $version is not here: fetch the whole history"
+	mkdir "$work/source"
+	git -c safe.directory='*' -C "$root" archive "$commit" | tar -C "$work/source" -xf -
+	"$work/source/debian/make-deb.sh" "$work/previous" >&2
+	[ "$(dpkg-deb -f "$work"/previous/dpr_*.deb Version)" = "$version" ] || die "commit $commit is not of version $version"
+}
+
+say "building the packages, and those of the last release"
 "$root/debian/make-deb.sh" "$work/current" >&2
-version=$(dpkg-deb -f "$work"/current/dpr_*.deb Version)
-"$root/debian/make-deb.sh" "$work/previous" "$version~previous" >&2
+released
 "$here/contents.sh" "$work/current"
 "$here/reproducible.sh" "$work/current"
 failed=

@@ -88,7 +88,7 @@ started() {
 # working: all servers know each other, and a browser's connections are shared.
 working() {
 	servers well
-	browse
+	browse s1
 }
 
 # well N: its units run, and it knows both others.
@@ -130,7 +130,7 @@ upgrade() {
 # its module.
 upgraded() {
 	step "an upgrade under downloads; DKMS builds the module on the guest"
-	downloads_start
+	downloads_start s1
 	put 1 /root/current "$current"/*.deb
 	put 2 /root/current "$current"/dpr_*.deb
 	upgrade 2 & other=$!
@@ -144,22 +144,47 @@ upgraded() {
 	downloads_end
 }
 
+# mixed: the first server's module is the new one, the second's programs alone, and the
+# third has nothing new. Each redirects to both others, downloads last, and what
+# ended leaves the tables.
+mixed() {
+	step "this version and the last one in one cluster"
+	reboot 1
+	[ "$(on 1 'cat /sys/module/dpr/version' </dev/null)" = "$(version "$current")" ] || die "s1 does not have the new module"
+	for n in 2 3; do
+		[ "$(on "$n" 'cat /sys/module/dpr/version' </dev/null)" = "$(version "$previous")" ] || die "s$n does not have the old module"
+	done
+	versions "$previous" 3
+	servers well
+	for host in s1 s2 s3; do
+		browse "$host"
+		downloads_start "$host"
+		downloads_end
+	done
+	for n in 1 2 3; do
+		retry 600 no_flows "$n" || die "s$n keeps flows: $(on "$n" 'dprctl flows' </dev/null)"
+	done
+}
+
 # removed: from the third server, on which the plain way follows.
 removed() {
 	step "removal and purge"
+	put 3 /root/current "$current"/*.deb
+	upgrade 3
+	versions "$current" 3
 	on 3 'apt-get -q -y remove dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
 		{ tail -n 40 "$work/remove.log" >&2; die "the packages cannot be removed"; }
 	refuse_active 3
 	refuse_module 3
 	on 3 'test -e /etc/dpr/dpr.toml' </dev/null || die "removal took the configuration"
-	on 3 'rm -r /root/previous /root/provision; apt-get -q -y purge dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
+	on 3 'rm -r /root/previous /root/current /root/provision; apt-get -q -y purge dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
 		{ tail -n 40 "$work/remove.log" >&2; die "the packages cannot be purged"; }
 	leftovers=$(on 3 "find / -xdev | grep '[^a-z]dpr' || :; lsmod | grep '^dpr ' || :; systemctl list-units --all --no-legend 'dpr*'" </dev/null)
 	[ -z "$leftovers" ] || die "purge leaves on s3: $leftovers"
 	for n in 1 2; do
 		retry 120 peers_usable "$n" 1 || die "s$n does not notice that s3 is gone"
 	done
-	browse
+	browse s1
 }
 
 # plain: without packages, from what "make" made (prepare.sh), as README.md says.
@@ -184,6 +209,7 @@ sandboxed 1
 documented
 rebooted_all
 upgraded
+mixed
 removed
 plain
 consoles_clean
