@@ -3,7 +3,6 @@
 package broadcast
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,37 +11,19 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
+	"dpr/userland/testlog"
 )
 
-// buffer is a log that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // logged is setup with a log.
-func logged(t *testing.T) (*Broadcaster, *kernel, *ether, *buffer) {
+func logged(t *testing.T) (*Broadcaster, *kernel, *ether, *testlog.Buffer) {
 	t.Helper()
 	b, k, n := setup(t)
-	log := &buffer{}
+	log := &testlog.Buffer{}
 	o := b.o
 	o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b, err := New(o)

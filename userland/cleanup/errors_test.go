@@ -3,7 +3,6 @@
 package cleanup
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -18,25 +17,8 @@ import (
 
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
+	"dpr/userland/testlog"
 )
-
-// buffer is a log that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 // faulty fails at operations by their names, and counts how often it was closed.
 type faulty struct {
@@ -84,10 +66,10 @@ func (f *faulty) DeletePeer(ctx context.Context, a netip.Addr, dead bool) error 
 func (f *faulty) Close() error { f.closed++; return nil }
 
 // faults is setup with a kernel that may fail and a log.
-func faults(t *testing.T, v Verdict, peers ...dprnl.Peer) (*Cleaner, *faulty, *probe, *buffer) {
+func faults(t *testing.T, v Verdict, peers ...dprnl.Peer) (*Cleaner, *faulty, *probe, *testlog.Buffer) {
 	t.Helper()
 	c, k, p := setup(t, v, peers...)
-	f, log := &faulty{kernel: k, fails: map[string]error{}}, &buffer{}
+	f, log := &faulty{kernel: k, fails: map[string]error{}}, &testlog.Buffer{}
 	o := c.o
 	o.Dial = func() (Kernel, error) { return f, nil }
 	o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -3,14 +3,12 @@
 package ctl
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -22,24 +20,6 @@ func TestMain(m *testing.M) {
 		os.Exit(Run(context.Background(), os.Args, Environment{Out: os.Stdout, Err: os.Stderr}))
 	}
 	os.Exit(m.Run())
-}
-
-// A syncBuffer may be read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func TestComplete(t *testing.T) {

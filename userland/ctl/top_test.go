@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dpr/userland/dprnl"
+	"dpr/userland/testlog"
 )
 
 // A scripted kernel answers each sample of top by its number.
@@ -37,7 +38,7 @@ func runTop(t *testing.T, n int, sample func(int) (uint64, error)) (int, []topVi
 		}
 		return sample(i)
 	}}
-	var out, errs syncBuffer
+	var out, errs testlog.Buffer
 	status := Run(ctx, []string{"dprctl", "top", "--json", "--interval", "5ms"}, Environment{
 		Out: &out, Err: &errs, Now: time.Now, Dial: func() (Kernel, error) { return k, nil },
 	})

@@ -18,6 +18,7 @@ import (
 
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
+	"dpr/userland/testlog"
 )
 
 func TestZone(t *testing.T) {
@@ -97,7 +98,7 @@ func TestZoneEvery(t *testing.T) {
 	usable.Store(true)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan int)
-	var out, errs syncBuffer
+	var out, errs testlog.Buffer
 	go func() {
 		done <- Run(ctx, []string{"dprctl", "zone", "example.org", "--output", path, "--every", "5ms",
 			"--reload-command", "test -e " + may + " && echo x >> " + ran}, Environment{

@@ -13,32 +13,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
+	"dpr/userland/testlog"
 )
-
-// A buffer is a log that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 // A service runs until it is stopped, and remembers its configurations.
 type service struct {
@@ -177,7 +159,7 @@ func TestSignals(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dpr.toml")
 	write(t, path, "weight = 1\n")
 	s := &service{running: make(chan bool), weights: make(chan uint32, 1)}
-	var log buffer
+	var log testlog.Buffer
 	status := make(chan int)
 	go func() { status <- Main(program(s), []string{"--config", path}, nil, &log) }()
 	<-s.running
@@ -233,7 +215,7 @@ func TestWatchdogNeedsHeartbeat(t *testing.T) {
 	conn := manager(t)
 	t.Setenv("WATCHDOG_USEC", "400000")
 	t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
-	var log buffer
+	var log testlog.Buffer
 	n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan bool)
@@ -278,7 +260,7 @@ func TestWatchdogIsOptional(t *testing.T) {
 	for usec, want := range map[string]string{"": "", "x": "cannot read the service manager's watchdog interval", "-5": "cannot read"} {
 		t.Setenv("WATCHDOG_USEC", usec)
 		t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
-		var log buffer
+		var log testlog.Buffer
 		n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}
 		done := make(chan bool)
 		go func() { n.watchdog(t.Context()); close(done) }()
@@ -292,14 +274,14 @@ func TestWatchdogIsOptional(t *testing.T) {
 		}
 	}
 	// One that listens is not, and neither is its absence.
-	var quiet buffer
+	var quiet testlog.Buffer
 	(&notifier{log: slog.New(slog.NewTextHandler(&quiet, nil))}).ready()
 	if expect(t, conn, "READY=1"); quiet.String() != "" {
 		t.Errorf("log %s", quiet.String())
 	}
 	// A service manager that is gone is logged.
 	conn.Close()
-	var log buffer
+	var log testlog.Buffer
 	n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}
 	if n.ready(); !strings.Contains(log.String(), "cannot notify the service manager") || !strings.Contains(log.String(), "state=READY=1") && !strings.Contains(log.String(), `state="READY=1"`) {
 		t.Errorf("log %s", log.String())
@@ -314,7 +296,7 @@ func TestEndingSignals(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "dpr.toml")
 		write(t, path, "weight = 1\n")
 		s := &service{running: make(chan bool), weights: make(chan uint32, 1)}
-		var log buffer
+		var log testlog.Buffer
 		status := make(chan int)
 		go func() { status <- Main(program(s), []string{"--config", path}, nil, &log) }()
 		<-s.running
@@ -347,7 +329,7 @@ func TestEndingSignals(t *testing.T) {
 // In the journal, which has its own, lines have no time; their other attributes stay.
 func TestJournal(t *testing.T) {
 	t.Setenv("JOURNAL_STREAM", "8:1")
-	var log buffer
+	var log testlog.Buffer
 	l := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: dropTime()}))
 	l.Info("x", "time", 5, slog.Group("g", "time", 7))
 	if text := log.String(); strings.Contains(text, "time=2") || !strings.Contains(text, "g.time=7") || !strings.Contains(text, "msg=x") {
@@ -366,7 +348,7 @@ func TestFlags(t *testing.T) {
 	p := program(&service{err: errors.New("ended")})
 	var loud bool
 	p.Flags = func(fs *flag.FlagSet) { fs.BoolVar(&loud, "loud", false, "") }
-	var errs buffer
+	var errs testlog.Buffer
 	if status := Main(p, []string{"--loud", "--log-level", "error", "--config", path}, nil, &errs); status != ExitFailure || !loud {
 		t.Errorf("status %d, loud %t: %s", status, loud, errs.String())
 	}
@@ -377,7 +359,7 @@ func TestFlags(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	for line, want := range map[string]int{"--frob": ExitUsage, "x": ExitUsage, "--version": ExitOK, "--help": ExitOK} {
-		var out buffer
+		var out testlog.Buffer
 		if _, done, status := parse(p, []string{line}, &out, &errs); !done || status != want {
 			t.Errorf("%s: done %t, status %d", line, done, status)
 		}
@@ -446,7 +428,7 @@ func TestLink(t *testing.T) {
 }
 
 func TestLimited(t *testing.T) {
-	var log buffer
+	var log testlog.Buffer
 	l := NewLimited(slog.New(slog.NewTextHandler(&log, nil)), 10*time.Second)
 	now := time.Unix(0, 0)
 	l.now = func() time.Time { return now }

@@ -3,7 +3,6 @@
 package metrics
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"iter"
@@ -13,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +20,7 @@ import (
 
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
+	"dpr/userland/testlog"
 )
 
 // faulty fails at operations by their names, and counts how often it was closed.
@@ -71,27 +70,9 @@ func (f *faulty) Flows(ctx context.Context, filter dprnl.FlowFilter) iter.Seq2[d
 
 func (f *faulty) Close() error { f.closed++; return nil }
 
-// buffer is a log that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // faults are options with a kernel that may fail, and a log.
-func faults() (Options, *faulty, *buffer) {
-	f, log := &faulty{kernel: &kernel{flows: 5}, fails: map[string]error{}}, &buffer{}
+func faults() (Options, *faulty, *testlog.Buffer) {
+	f, log := &faulty{kernel: &kernel{flows: 5}, fails: map[string]error{}}, &testlog.Buffer{}
 	o := options(f.kernel)
 	o.Dial = func() (Kernel, error) { return f, nil }
 	o.Log = slog.New(slog.NewTextHandler(log, nil))

@@ -3,7 +3,6 @@
 package receive
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,25 +19,8 @@ import (
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
 	"dpr/userland/report"
+	"dpr/userland/testlog"
 )
-
-// buffer is a log that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 // faulty fails at operations by their names, and counts how often it was closed.
 type faulty struct {
@@ -110,10 +91,10 @@ func (s *spring) Close() error    { s.closed++; return nil }
 
 // faults is setup with a kernel that may fail, a scripted source,
 // and a log.
-func faults(t *testing.T) (*Receiver, *faulty, *spring, *buffer) {
+func faults(t *testing.T) (*Receiver, *faulty, *spring, *testlog.Buffer) {
 	t.Helper()
 	r, k, _ := setup(t)
-	f, s, log := &faulty{kernel: k, fails: map[string]error{}}, &spring{reads: []any{os.ErrDeadlineExceeded}}, &buffer{}
+	f, s, log := &faulty{kernel: k, fails: map[string]error{}}, &spring{reads: []any{os.ErrDeadlineExceeded}}, &testlog.Buffer{}
 	o := r.o
 	o.Dial = func() (Kernel, error) { return f, nil }
 	o.Open = func(config.Report) (Source, error) { return s, nil }

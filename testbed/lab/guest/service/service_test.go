@@ -11,28 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"dpr/userland/testlog"
 )
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
 
 // running waits for a service to run with another pid than old.
 func running(t *testing.T, m *Manager, name string, old int) Status {
@@ -70,7 +54,7 @@ func alive(t *testing.T, pgid int) (pids []string) {
 }
 
 func TestManager(t *testing.T) {
-	var log syncBuffer
+	var log testlog.Buffer
 	m := NewManager(&log, Spec{"talk", []string{"/bin/sh", "-c", "echo hello; sleep 1000 & wait"}},
 		Spec{"deaf", []string{"/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"}})
 	t.Cleanup(func() { m.Stop("talk"); m.Stop("deaf") })
@@ -107,7 +91,7 @@ func TestManager(t *testing.T) {
 }
 
 func TestStopWhileRestarting(t *testing.T) {
-	m := NewManager(&syncBuffer{}, Spec{"absent", []string{"/no/such/program"}})
+	m := NewManager(&testlog.Buffer{}, Spec{"absent", []string{"/no/such/program"}})
 	if err := m.Start("absent"); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +106,7 @@ func TestStopWhileRestarting(t *testing.T) {
 }
 
 func TestCommand(t *testing.T) {
-	m := NewManager(&syncBuffer{}, Spec{"a", []string{"/bin/sleep", "1000"}}, Spec{"b", []string{"/bin/sleep", "1000"}})
+	m := NewManager(&testlog.Buffer{}, Spec{"a", []string{"/bin/sleep", "1000"}}, Spec{"b", []string{"/bin/sleep", "1000"}})
 	t.Cleanup(func() { m.Stop("a") })
 	socket := filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", socket)
