@@ -65,6 +65,20 @@ func Up(ctx context.Context, c Config) (_ *Lab, err error) {
 	return l, nil
 }
 
+// With brings a lab up, in the place of one of its name, has f use it, and brings it
+// down, also when ctx has ended.
+func With(ctx context.Context, c Config, f func(*Lab) error) (err error) {
+	if err := Down(ctx, c.Name); err != nil {
+		return fmt.Errorf("removing the last run's lab: %w", err)
+	}
+	l, err := Up(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
+	return f(l)
+}
+
 // clearLeftovers makes sure that no lab of that name is there.
 func clearLeftovers(name string, p *progress.Progress) error {
 	s, err := readState(name)

@@ -88,16 +88,9 @@ func Main(ctx context.Context, o Options) error {
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("chaos: %w", err)
 	}
-	return result.Do(o.Stdout, o.File, "chaos", o.Seed, func() (_ result.Result, err error) {
-		if err := lab.Down(ctx, o.Lab); err != nil {
-			return nil, fmt.Errorf("remove the last one's lab: %w", err)
-		}
-		l, err := lab.Up(ctx, Config(o))
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
-		return Run(ctx, l, o)
+	return result.Do(o.Stdout, o.File, "chaos", o.Seed, func() (r result.Result, err error) {
+		err = lab.With(ctx, Config(o), func(l *lab.Lab) error { r, err = Run(ctx, l, o); return err })
+		return r, err
 	})
 }
 

@@ -3,7 +3,6 @@
 package chaos
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -22,61 +21,51 @@ const (
 	mostSlack = 1000
 )
 
-// verdict collects why a run did not pass.
-type verdict struct{ why []string }
-
-// want notes a failure unless something is so.
-func (v *verdict) want(ok bool, format string, args ...any) {
-	if !ok {
-		v.why = append(v.why, fmt.Sprintf(format, args...))
-	}
-}
-
 // failures say why the run did not pass.
 func (r *Result) failures() []string {
-	v := verdict{why: slices.Clone(r.Trouble)}
+	v := result.Verdict{Why: slices.Clone(r.Trouble)}
 	for i := range r.Unexpected {
-		v.want(false, "seed %d: unexpected failure: %v", r.Seed, &r.Unexpected[i])
+		v.Want(false, "seed %d: unexpected failure: %v", r.Seed, &r.Unexpected[i])
 	}
 	r.judgeRun(&v)
 	r.judgeEvents(&v)
 	r.judgeConnections(&v)
 	r.judgeBooks(&v)
 	r.judgeProcesses(&v)
-	return v.why
+	return v.Why
 }
 
-func (r *Result) judgeRun(v *verdict) {
-	v.want(r.Kernel != "", "the kernel is not known")
-	v.want(!r.Began.IsZero() && r.Took > 0, "it is not known when the run was")
-	v.want(r.Rounds > 0, "no round ended well")
-	v.want(r.HealedMean <= r.HealedMost && r.HealedMost <= wellTimeout, "a round took %v to heal, %v in the mean: want %v at most",
+func (r *Result) judgeRun(v *result.Verdict) {
+	v.Want(r.Kernel != "", "the kernel is not known")
+	v.Want(!r.Began.IsZero() && r.Took > 0, "it is not known when the run was")
+	v.Want(r.Rounds > 0, "no round ended well")
+	v.Want(r.HealedMean <= r.HealedMost && r.HealedMost <= wellTimeout, "a round took %v to heal, %v in the mean: want %v at most",
 		r.HealedMost, r.HealedMean, wellTimeout)
-	v.want(len(r.RoundConnections) == r.Rounds, "connections were counted in %d of %d rounds", len(r.RoundConnections), r.Rounds)
+	v.Want(len(r.RoundConnections) == r.Rounds, "connections were counted in %d of %d rounds", len(r.RoundConnections), r.Rounds)
 	for i, n := range r.RoundConnections {
-		v.want(n > 0, "no connection ended in round %d: the clients stood still", i+1)
+		v.Want(n > 0, "no connection ended in round %d: the clients stood still", i+1)
 	}
 }
 
-func (r *Result) judgeEvents(v *verdict) {
-	v.want(r.Planned > 0 && r.Events == r.Planned, "%d of %d events took place", r.Events, r.Planned)
-	v.want(len(r.History) == r.Events, "the history has %d of %d events", len(r.History), r.Events)
+func (r *Result) judgeEvents(v *result.Verdict) {
+	v.Want(r.Planned > 0 && r.Events == r.Planned, "%d of %d events took place", r.Events, r.Planned)
+	v.Want(len(r.History) == r.Events, "the history has %d of %d events", len(r.History), r.Events)
 	kinds := make(map[EventKind]int)
 	harms := make(map[HarmKind]int)
 	for _, h := range r.History {
 		kinds[h.Kind]++
-		v.want(!h.End.Before(h.Begin) && !h.Begin.IsZero(), "event %v ended before it began", h.Event)
+		v.Want(!h.End.Before(h.Begin) && !h.Begin.IsZero(), "event %v ended before it began", h.Event)
 		if harm := harmOf(h.Kind); harm != "" {
 			harms[harm]++
 		}
 	}
-	v.want(maps.Equal(kinds, r.EventKinds), "the kinds of events are %v, by the history %v", r.EventKinds, kinds)
+	v.Want(maps.Equal(kinds, r.EventKinds), "the kinds of events are %v, by the history %v", r.EventKinds, kinds)
 	for _, h := range r.Harms {
 		harms[h.Kind]--
-		v.want(!h.End.IsZero(), "%s is still %s", h.Host, h.Kind)
+		v.Want(!h.End.IsZero(), "%s is still %s", h.Host, h.Kind)
 	}
 	for _, kind := range []HarmKind{Off, Reloaded, Isolated} {
-		v.want(harms[kind] == 0, "harms of kind %q: %d fewer than events that do it", kind, harms[kind])
+		v.Want(harms[kind] == 0, "harms of kind %q: %d fewer than events that do it", kind, harms[kind])
 	}
 }
 
@@ -94,34 +83,34 @@ func harmOf(k EventKind) HarmKind {
 	return ""
 }
 
-func (r *Result) judgeConnections(v *verdict) {
+func (r *Result) judgeConnections(v *result.Verdict) {
 	sum := r.sum()
 	for _, k := range Kinds {
 		t := r.Connections[k]
 		if t == nil {
 			t = &Tally{}
 		}
-		v.want(t.All > t.Failed, "of %d connections of kind %s none succeeded", t.All, k)
-		v.want(t.Requests >= t.All-t.Failed && t.Bytes >= int64(t.Requests), "kind %s: %d requests, %d bytes of %d connections that succeeded",
+		v.Want(t.All > t.Failed, "of %d connections of kind %s none succeeded", t.All, k)
+		v.Want(t.Requests >= t.All-t.Failed && t.Bytes >= int64(t.Requests), "kind %s: %d requests, %d bytes of %d connections that succeeded",
 			k, t.Requests, t.Bytes, t.All-t.Failed)
 	}
-	v.want(float64(sum.Redirected) >= leastRedirected*float64(sum.All), "%d of %d connections were redirected: want %.0f %%",
+	v.Want(float64(sum.Redirected) >= leastRedirected*float64(sum.All), "%d of %d connections were redirected: want %.0f %%",
 		sum.Redirected, sum.All, 100*leastRedirected)
-	v.want(float64(r.allowed()) <= mostAllowed*float64(sum.All), "%d of %d connections failed with a reason: want %.0f %% at most",
+	v.Want(float64(r.allowed()) <= mostAllowed*float64(sum.All), "%d of %d connections failed with a reason: want %.0f %% at most",
 		r.allowed(), sum.All, 100*mostAllowed)
-	v.want(r.allowed()+len(r.Unexpected) == sum.Failed, "of %d failures %d are allowed and %d are not", sum.Failed, r.allowed(), len(r.Unexpected))
+	v.Want(r.allowed()+len(r.Unexpected) == sum.Failed, "of %d failures %d are allowed and %d are not", sum.Failed, r.allowed(), len(r.Unexpected))
 }
 
-func (r *Result) judgeBooks(v *verdict) {
+func (r *Result) judgeBooks(v *result.Verdict) {
 	// Before the load, after each round, and at the end, when nothing comes any more.
 	least := r.Hosts * (r.Rounds + 2)
-	v.want(r.Hosts > 0 && r.Readings >= least, "books were read %d times: want %d, %d hosts before the load, after each of %d rounds and at the end",
+	v.Want(r.Hosts > 0 && r.Readings >= least, "books were read %d times: want %d, %d hosts before the load, after each of %d rounds and at the end",
 		r.Readings, least, r.Hosts, r.Rounds)
-	v.want(r.Slack >= 0 && r.Slack <= mostSlack, "%d packets could be missing unnoticed: want %d at most", r.Slack, mostSlack)
+	v.Want(r.Slack >= 0 && r.Slack <= mostSlack, "%d packets could be missing unnoticed: want %d at most", r.Slack, mostSlack)
 }
 
 // judgeProcesses wants each process to end only if it was killed.
-func (r *Result) judgeProcesses(v *verdict) {
+func (r *Result) judgeProcesses(v *result.Verdict) {
 	killed, restarted := 0, 0
 	for _, n := range r.Killed {
 		killed += n
@@ -129,11 +118,11 @@ func (r *Result) judgeProcesses(v *verdict) {
 	for _, name := range slices.Sorted(maps.Keys(r.Restarts)) {
 		n := r.Restarts[name]
 		restarted += n
-		v.want(n <= r.Killed[name], "%s was started again %d times, and killed %d times", name, n, r.Killed[name])
+		v.Want(n <= r.Killed[name], "%s was started again %d times, and killed %d times", name, n, r.Killed[name])
 	}
-	v.want(restarted > 0 || killed == 0, "%d processes were killed, and none was seen to start again", killed)
+	v.Want(restarted > 0 || killed == 0, "%d processes were killed, and none was seen to start again", killed)
 	events := r.EventKinds[Kill] + r.EventKinds[KillAll]
-	v.want(killed > 0 || events == 0, "%d events killed no process", events)
+	v.Want(killed > 0 || events == 0, "%d events killed no process", events)
 }
 
 // Part is what out/reliability.json has of it.

@@ -18,6 +18,16 @@ type Result interface {
 	Print(io.Writer) error
 }
 
+// Verdict collects why a run did not pass.
+type Verdict struct{ Why []string }
+
+// Want notes a failure unless something is so.
+func (v *Verdict) Want(ok bool, format string, args ...any) {
+	if !ok {
+		v.Why = append(v.Why, fmt.Sprintf(format, args...))
+	}
+}
+
 // Unfinished is the failure of a part whose run has begun and not ended.
 const Unfinished = "the run has not ended"
 

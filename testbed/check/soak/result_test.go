@@ -17,6 +17,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"dpr/testbed/check/accounting"
+	"dpr/testbed/check/result"
 	"dpr/testbed/lab/httpload"
 )
 
@@ -363,9 +364,9 @@ func TestShortSoakRedirects(t *testing.T) {
 		"first": {[]float64{0, 0, 0}, "the 3 intervals up to 3 had no x"},
 		"last":  {[]float64{1, 1, 0, 0, 0}, "up to 5"},
 	} {
-		var v verdict
+		var v result.Verdict
 		inARow(&v, "x", tt.each)
-		if why := strings.Join(v.why, "\n"); !strings.Contains(why, tt.want) || (why == "") != (tt.want == "") {
+		if why := strings.Join(v.Why, "\n"); !strings.Contains(why, tt.want) || (why == "") != (tt.want == "") {
 			t.Errorf("%s: %q", name, why)
 		}
 	}
@@ -393,10 +394,10 @@ func TestMedian(t *testing.T) {
 			t.Errorf("%v: %v", tt.values, got)
 		}
 	}
-	var v verdict
+	var v result.Verdict
 	steady(&v, "x", nil)
-	if len(v.why) > 0 {
-		t.Error(v.why)
+	if len(v.Why) > 0 {
+		t.Error(v.Why)
 	}
 }
 

@@ -4,7 +4,6 @@ package soak
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -87,16 +86,10 @@ func Main(ctx context.Context, o Options) error {
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("soak: %w", err)
 	}
-	return result.Do(o.Stdout, o.File, "soak", o.Seed, func() (_ result.Result, err error) {
-		if err := lab.Down(ctx, o.Lab); err != nil {
-			return nil, fmt.Errorf("remove the last one's lab: %w", err)
-		}
-		l, err := lab.Up(ctx, lab.Config{Name: o.Lab, Servers: 3, Clients: 3, Kernel: o.Kernel, Progress: o.Progress})
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
-		return Run(ctx, l, o)
+	return result.Do(o.Stdout, o.File, "soak", o.Seed, func() (r result.Result, err error) {
+		c := lab.Config{Name: o.Lab, Servers: 3, Clients: 3, Kernel: o.Kernel, Progress: o.Progress}
+		err = lab.With(ctx, c, func(l *lab.Lab) error { r, err = Run(ctx, l, o); return err })
+		return r, err
 	})
 }
 

@@ -26,38 +26,28 @@ const (
 	atEnd = 2
 )
 
-// verdict collects why a soak did not pass.
-type verdict struct{ why []string }
-
-// want notes a failure unless something is so.
-func (v *verdict) want(ok bool, format string, args ...any) {
-	if !ok {
-		v.why = append(v.why, fmt.Sprintf(format, args...))
-	}
-}
-
 // failures say why the soak did not pass.
 func (r *Result) failures() []string {
-	v := verdict{why: slices.Clone(r.Trouble)}
+	v := result.Verdict{Why: slices.Clone(r.Trouble)}
 	r.judgeRun(&v)
 	r.judgeLoad(&v)
 	r.judgeSeries(&v)
 	r.judgeBooks(&v)
 	for _, name := range slices.Sorted(maps.Keys(r.Restarts)) {
-		v.want(r.Restarts[name] == 0, "%s was started again %d times", name, r.Restarts[name])
+		v.Want(r.Restarts[name] == 0, "%s was started again %d times", name, r.Restarts[name])
 	}
-	return v.why
+	return v.Why
 }
 
-func (r *Result) judgeRun(v *verdict) {
-	v.want(r.Kernel != "", "the kernel is not known")
-	v.want(!r.Began.IsZero(), "it is not known when the soak began")
-	v.want(r.Took >= r.Planned && r.Planned >= Least, "it lasted %.0f s of %.0f", r.Took.Seconds(), r.Planned.Seconds())
-	v.want(len(r.Intervals) >= leastIntervals, "%d intervals: want %d", len(r.Intervals), leastIntervals)
-	v.want(len(r.Hosts) > 0, "no host was looked at")
+func (r *Result) judgeRun(v *result.Verdict) {
+	v.Want(r.Kernel != "", "the kernel is not known")
+	v.Want(!r.Began.IsZero(), "it is not known when the soak began")
+	v.Want(r.Took >= r.Planned && r.Planned >= Least, "it lasted %.0f s of %.0f", r.Took.Seconds(), r.Planned.Seconds())
+	v.Want(len(r.Intervals) >= leastIntervals, "%d intervals: want %d", len(r.Intervals), leastIntervals)
+	v.Want(len(r.Hosts) > 0, "no host was looked at")
 }
 
-func (r *Result) judgeLoad(v *verdict) {
+func (r *Result) judgeLoad(v *result.Verdict) {
 	requests, failed := uint64(0), uint64(0)
 	var eachRequests, eachRedirected []float64
 	for _, i := range r.Intervals {
@@ -66,10 +56,10 @@ func (r *Result) judgeLoad(v *verdict) {
 		eachRequests = append(eachRequests, float64(i.Requests))
 		eachRedirected = append(eachRedirected, float64(i.Redirected))
 	}
-	v.want(r.Failed == 0, "%d of %d requests failed: %q", r.Failed, r.Requests, r.Examples[:min(3, len(r.Examples))])
-	v.want(len(r.Examples) == 0 || r.Failed > 0, "requests are said to have failed, and none is counted: %q", r.Examples)
-	v.want(r.Requests > 0, "no request was made")
-	v.want(requests == r.Requests && failed == r.Failed, "the intervals have %d requests, %d of them failed; the soak %d and %d",
+	v.Want(r.Failed == 0, "%d of %d requests failed: %q", r.Failed, r.Requests, r.Examples[:min(3, len(r.Examples))])
+	v.Want(len(r.Examples) == 0 || r.Failed > 0, "requests are said to have failed, and none is counted: %q", r.Examples)
+	v.Want(r.Requests > 0, "no request was made")
+	v.Want(requests == r.Requests && failed == r.Failed, "the intervals have %d requests, %d of them failed; the soak %d and %d",
 		requests, failed, r.Requests, r.Failed)
 	steady(v, "requests", eachRequests)
 	if r.Took < short {
@@ -84,24 +74,24 @@ func (r *Result) judgeLoad(v *verdict) {
 const row = 3
 
 // inARow wants some of each row of intervals to have something.
-func inARow(v *verdict, what string, each []float64) {
+func inARow(v *result.Verdict, what string, each []float64) {
 	without := 0
 	for i, n := range each {
 		if without++; n > 0 {
 			without = 0
 		}
-		v.want(without < row, "the %d intervals up to %d had no %s", row, i+1, what)
+		v.Want(without < row, "the %d intervals up to %d had no %s", row, i+1, what)
 	}
 }
 
 // steady wants each interval to have some of what the others have.
-func steady(v *verdict, what string, each []float64) {
+func steady(v *result.Verdict, what string, each []float64) {
 	if len(each) == 0 {
 		return
 	}
 	least := leastPart * median(each)
 	for i, n := range each {
-		v.want(n > 0 && n >= least, "interval %d had %.0f %s, the median is %.0f", i+1, n, what, median(each))
+		v.Want(n > 0 && n >= least, "interval %d had %.0f %s, the median is %.0f", i+1, n, what, median(each))
 	}
 }
 
@@ -123,22 +113,22 @@ func (r *Result) expected() map[string][]string {
 	return all
 }
 
-func (r *Result) judgeSeries(v *verdict) {
+func (r *Result) judgeSeries(v *result.Verdict) {
 	expected := r.expected()
 	for _, host := range slices.Sorted(maps.Keys(expected)) {
 		for _, name := range expected[host] {
-			v.want(slices.ContainsFunc(r.Series, func(s *Series) bool { return s.Host == host && s.Name == name }),
+			v.Want(slices.ContainsFunc(r.Series, func(s *Series) bool { return s.Host == host && s.Name == name }),
 				"%s of %s was not measured", name, who(host))
 		}
 	}
 	for _, s := range r.Series {
 		what := fmt.Sprintf("%s of %s", s.Name, who(s.Host))
-		v.want(len(s.Points) == len(r.Intervals), "%s was measured in %d of %d intervals", what, len(s.Points), len(r.Intervals))
-		v.want(s.Rule == rule(s.Name, r.Took), "%s was judged by another rule than its own: %+v", what, s.Rule)
-		v.want(s.Fit.N == len(s.measured()) && s.Fit.N >= leastPoints, "%s has a line through %d of %d values", what, s.Fit.N, len(s.measured()))
-		v.want(s.Steady, "%s is not steady: %.4g per hour (%.4g to %.4g), mean %.4g", what, s.Fit.Slope, s.Fit.Low, s.Fit.High, s.Fit.Mean)
+		v.Want(len(s.Points) == len(r.Intervals), "%s was measured in %d of %d intervals", what, len(s.Points), len(r.Intervals))
+		v.Want(s.Rule == rule(s.Name, r.Took), "%s was judged by another rule than its own: %+v", what, s.Rule)
+		v.Want(s.Fit.N == len(s.measured()) && s.Fit.N >= leastPoints, "%s has a line through %d of %d values", what, s.Fit.N, len(s.measured()))
+		v.Want(s.Steady, "%s is not steady: %.4g per hour (%.4g to %.4g), mean %.4g", what, s.Fit.Slope, s.Fit.Low, s.Fit.High, s.Fit.Mean)
 		if last, most, ok := s.end(); !ok {
-			v.want(false, "%s jumped at the end to %.4g: want %.4g at most", what, last, most)
+			v.Want(false, "%s jumped at the end to %.4g: want %.4g at most", what, last, most)
 		}
 	}
 }
@@ -170,12 +160,12 @@ func (s *Series) end() (last, most float64, ok bool) {
 	return last, most, last <= most
 }
 
-func (r *Result) judgeBooks(v *verdict) {
+func (r *Result) judgeBooks(v *result.Verdict) {
 	in := uint64(0)
 	for _, host := range r.Hosts {
 		b, ok := r.Books[host]
 		if !ok {
-			v.want(false, "there are no books of %s", host)
+			v.Want(false, "there are no books of %s", host)
 			continue
 		}
 		in += b.In
@@ -183,12 +173,12 @@ func (r *Result) judgeBooks(v *verdict) {
 		for _, n := range b.Dropped {
 			out += n
 		}
-		v.want(b.Slack >= 0 && b.Slack <= mostSlack, "%d packets could be missing unnoticed on %s: want %d at most", b.Slack, host, mostSlack)
-		v.want(math.Abs(float64(b.In)-float64(out)) <= mostSlack, "%d packets came to %s, and %d were served, redirected or dropped", b.In, host, out)
-		v.want(b.Readings == len(r.Intervals)+1, "the books of %s were read %d times: want %d", host, b.Readings, len(r.Intervals)+1)
+		v.Want(b.Slack >= 0 && b.Slack <= mostSlack, "%d packets could be missing unnoticed on %s: want %d at most", b.Slack, host, mostSlack)
+		v.Want(math.Abs(float64(b.In)-float64(out)) <= mostSlack, "%d packets came to %s, and %d were served, redirected or dropped", b.In, host, out)
+		v.Want(b.Readings == len(r.Intervals)+1, "the books of %s were read %d times: want %d", host, b.Readings, len(r.Intervals)+1)
 	}
-	v.want(in >= r.Requests, "%d packets came in for %d requests", in, r.Requests)
-	v.want(len(r.Books) <= len(r.Hosts), "there are books of %d hosts, and there are %d", len(r.Books), len(r.Hosts))
+	v.Want(in >= r.Requests, "%d packets came in for %d requests", in, r.Requests)
+	v.Want(len(r.Books) <= len(r.Hosts), "there are books of %d hosts, and there are %d", len(r.Books), len(r.Hosts))
 }
 
 // Part is what out/reliability.json has of it.

@@ -61,20 +61,17 @@ type httpOptions struct {
 // measureHTTP brings a lab up and measures whole connections on all paths, in
 // turn, so that what disturbs the machine disturbs all alike. s1 is what stands
 // before the other servers; it serves nothing itself.
-func measureHTTP(ctx context.Context, r *Report, o httpOptions) (err error) {
-	if err := lab.Down(ctx, o.name); err != nil {
-		return fmt.Errorf("removing the last bench's lab: %w", err)
-	}
-	l, err := lab.Up(ctx, lab.Config{
+func measureHTTP(ctx context.Context, r *Report, o httpOptions) error {
+	c := lab.Config{
 		Name: o.name, Kernel: o.kernel, Servers: httpServers, Clients: httpClients,
 		Programs: []string{"/usr/sbin/haproxy", "/usr/sbin/ipvsadm"},
 		DPR:      lab.DPRConfig{Policy: "off"}, Link: httpLink, Progress: o.progress,
-	})
-	if err != nil {
-		return err
 	}
-	defer func() { err = errors.Join(err, l.Down(context.WithoutCancel(ctx))) }()
-	h := &httpLab{Lab: l, o: o}
+	return lab.With(ctx, c, func(l *lab.Lab) error { return r.measureHTTP(ctx, &httpLab{Lab: l, o: o}) })
+}
+
+func (r *Report) measureHTTP(ctx context.Context, h *httpLab) (err error) {
+	l := h.Lab
 	if err := h.prepare(ctx); err != nil {
 		return errors.Join(l.Check(), err)
 	}

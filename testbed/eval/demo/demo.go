@@ -60,33 +60,27 @@ func (o *Options) Validate() error { return o.Flags().Check() }
 // Run brings the demo's lab up, compares the policies, writes demo.json, prints
 // the table and takes the lab down. An error means that something could not be
 // done, a kernel complained, or a check failed.
-func Run(ctx context.Context, o Options) (err error) {
+func Run(ctx context.Context, o Options) error {
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("demo: %w", err)
-	}
-	if err := lab.Down(ctx, o.Lab); err != nil {
-		return fmt.Errorf("demo: remove the last one's lab: %w", err)
 	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	describeModel(o.Stdout, o.Duration)
-	l, err := lab.Up(ctx, lab.Config{
+	c := lab.Config{
 		Name: o.Lab, Servers: 3, Clients: len(split),
 		Link: linkRate, AccessRate: accessRate,
 		DPR:      lab.DPRConfig{Policy: policies[0]},
 		Progress: o.Progress,
+	}
+	var report *Report
+	err := lab.With(ctx, c, func(l *lab.Lab) (err error) {
+		report, err = compare(ctx, l, o)
+		// A splat explains whatever else went wrong.
+		return errors.Join(l.Check(), err)
 	})
 	if err != nil {
-		return fmt.Errorf("demo: %w", err)
-	}
-	defer func() {
-		// Also when ctx has ended: nothing is to be left.
-		err = errors.Join(err, l.Down(context.WithoutCancel(ctx)))
-	}()
-	report, err := compare(ctx, l, o)
-	// A splat explains whatever else went wrong, so it is told in any case.
-	if err := errors.Join(l.Check(), err); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	file := filepath.Join(o.Dir, "demo.json")

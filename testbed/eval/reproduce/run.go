@@ -48,21 +48,19 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 }
 
 // measure does all that needs the lab.
-func (r *Report) measure(ctx context.Context, o *Options, m *model) (err error) {
-	if err := lab.Down(ctx, o.Lab); err != nil {
-		return fmt.Errorf("removing the last run's lab: %w", err)
-	}
-	l, err := lab.Up(ctx, lab.Config{
+func (r *Report) measure(ctx context.Context, o *Options, m *model) error {
+	c := lab.Config{
 		Name: o.Lab, Kernel: o.Kernel, Memory: memory, Servers: servers, Clients: len(split),
 		DPR: lab.DPRConfig{Policy: "off", ReportPeriod: time.Second}, WebFiles: m.files.Files(), Progress: o.Progress,
-	})
-	if err != nil {
-		return err
 	}
-	defer func() {
-		// Also when ctx has ended. A splat explains whatever else went wrong.
-		err = errors.Join(l.Check(), err, l.Down(context.WithoutCancel(ctx)))
-	}()
+	return lab.With(ctx, c, func(l *lab.Lab) error {
+		err := r.measureLab(ctx, l, o, m)
+		// A splat explains whatever else went wrong.
+		return errors.Join(l.Check(), err)
+	})
+}
+
+func (r *Report) measureLab(ctx context.Context, l *lab.Lab, o *Options, m *model) error {
 	r.Config.Kernel, r.Config.Accelerator = l.Kernel().Release, l.Accel()
 	for _, s := range l.Servers() {
 		for _, command := range m.limits() {
