@@ -239,7 +239,7 @@ func (c *cluster) well(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(waiting)
 	for _, host := range c.hosts.Hosts() {
 		g.Go(func() error {
-			if err := drive.AwaitUsable(gctx, c.lab, host, len(c.hosts.Hosts())-1); err != nil {
+			if err := drive.Of(c.lab).AwaitUsable(gctx, host, len(c.hosts.Hosts())-1); err != nil {
 				return err
 			}
 			if err := c.configured(gctx, host); err != nil {

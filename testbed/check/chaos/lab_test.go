@@ -133,7 +133,7 @@ func TestChaosNotices(t *testing.T) {
 			}
 		}()
 	}
-	if err := drive.AwaitPeers(t.Context(), shared); err != nil {
+	if err := drive.Of(shared).AwaitPeers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r := &runner{cluster: c, o: Options{Seed: 1, Users: 8, Progress: os.Stderr}, result: newResult(shared, Options{})}

@@ -121,7 +121,7 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	}
 	c := newCluster(l, ofLab(l))
 	r := &runner{cluster: c, o: o, result: newResult(l, o)}
-	if err := drive.AwaitPeers(ctx, l); err != nil {
+	if err := drive.Of(l).AwaitPeers(ctx); err != nil {
 		return nil, err
 	}
 	for _, host := range c.hosts.Hosts() {
@@ -193,11 +193,11 @@ func (r *runner) sabotage(ctx context.Context, stop func()) (undo func() error, 
 	for _, way := range r.o.Sabotage {
 		switch way {
 		case drive.SabotageCrash:
-			err = errors.Join(err, drive.Crash(ctx, r.cluster.lab, server))
+			err = errors.Join(err, drive.Of(r.cluster.lab).Crash(ctx, server))
 		case drive.SabotageLoad:
 			stop()
 		case drive.SabotageBooks:
-			restore, stealErr := drive.Steal(ctx, r.cluster.lab, server)
+			restore, stealErr := drive.Of(r.cluster.lab).Steal(ctx, server)
 			if err = errors.Join(err, stealErr); stealErr == nil {
 				undo = func() error { return restore(ctx) }
 			}

@@ -35,7 +35,7 @@ func start(t *testing.T) *lab.Lab {
 		dprctl(t, s.Name, "undrain")
 		dprctl(t, s.Name, "policy", "set", "off", "--max-load", "0", "--hash", "address-port", "--estimate", "corrected", "--marker", "fragbit")
 	}
-	if err := drive.AwaitPeers(t.Context(), l); err != nil {
+	if err := drive.Of(l).AwaitPeers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -180,7 +180,7 @@ func underLoad(t *testing.T, duration time.Duration, demands []demand, disturb f
 	if err != nil {
 		t.Fatal(err)
 	}
-	saw, err := drive.Load(t.Context(), shared, []string{self, "load-client"}, clients)
+	saw, err := drive.Of(shared).Load(t.Context(), []string{self, "load-client"}, clients)
 	<-disturbed
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func loadPlan(t *testing.T, d demand, begin time.Time, duration time.Duration, s
 
 func counters(t *testing.T) []drive.Counters {
 	t.Helper()
-	all, err := drive.ReadCounters(t.Context(), shared)
+	all, err := drive.Of(shared).ReadCounters(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

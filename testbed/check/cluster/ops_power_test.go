@@ -119,7 +119,7 @@ func driven(ctx context.Context, l *lab.Lab, clients []drive.Client) (*httpload.
 	if err != nil {
 		return nil, err
 	}
-	return drive.Load(ctx, l, []string{self, "load-client"}, clients)
+	return drive.Of(l).Load(ctx, []string{self, "load-client"}, clients)
 }
 
 // reach is what s1 and s2 had redirected to s3.
@@ -162,7 +162,7 @@ func bootAgain(t *testing.T, l *lab.Lab, server string) {
 		t.Error(err)
 		return
 	}
-	if err := drive.AwaitPeers(ctx, l); err != nil {
+	if err := drive.Of(l).AwaitPeers(ctx); err != nil {
 		t.Error(err)
 	}
 }

@@ -76,7 +76,7 @@ func TestAddressTakeover(t *testing.T) {
 	// s1 hands on all that comes to it while there is whom to hand it to: copying
 	// keepalived may have kept the guests from reporting.
 	dprctl(t, "s1", "drain")
-	if err := drive.AwaitUsable(t.Context(), l, "s1", len(l.Servers())-1); err != nil {
+	if err := drive.Of(l).AwaitUsable(t.Context(), "s1", len(l.Servers())-1); err != nil {
 		t.Fatal(err)
 	}
 

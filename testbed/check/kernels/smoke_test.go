@@ -85,7 +85,7 @@ func TestGuestsRunThatKernel(t *testing.T) {
 func TestRedirect(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
 	defer cancel()
-	if err := drive.AwaitPeers(ctx, shared); err != nil {
+	if err := drive.Of(shared).AwaitPeers(ctx); err != nil {
 		t.Fatal(err)
 	}
 	s1, err := shared.Host("s1")

@@ -138,10 +138,10 @@ func prepare(ctx context.Context, l *lab.Lab) error {
 			return err
 		}
 	}
-	if err := drive.SetPolicy(ctx, l, "lowest"); err != nil {
+	if err := drive.Of(l).SetPolicy(ctx, "lowest"); err != nil {
 		return err
 	}
-	return drive.AwaitPeers(ctx, l)
+	return drive.Of(l).AwaitPeers(ctx)
 }
 
 // soak is one that is under way.
@@ -172,7 +172,7 @@ func (s *soak) interval(ctx context.Context, length time.Duration, seed uint64) 
 	}
 	saw := httpload.NewResult(length)
 	if len(plans) > 0 {
-		if saw, err = drive.Load(ctx, s.lab, s.o.LoadCommand, plans); err != nil {
+		if saw, err = drive.Of(s.lab).Load(ctx, s.o.LoadCommand, plans); err != nil {
 			return err
 		}
 	}
@@ -205,9 +205,9 @@ func (s *soak) spoil(ctx context.Context, way string) (undo func(context.Context
 	server := s.lab.Servers()[0].Name
 	switch way {
 	case drive.SabotageCrash:
-		err = drive.Crash(ctx, s.lab, server)
+		err = drive.Of(s.lab).Crash(ctx, server)
 	case drive.SabotageBooks:
-		return drive.Steal(ctx, s.lab, server)
+		return drive.Of(s.lab).Steal(ctx, server)
 	}
 	return func(context.Context) error { return nil }, err
 }

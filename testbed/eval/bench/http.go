@@ -116,7 +116,7 @@ func (h *httpLab) measure(ctx context.Context, p httpPath, round int) error {
 	if err := h.do(ctx, p.on); err != nil {
 		return err
 	}
-	before, err := drive.ReadCounters(ctx, h.Lab)
+	before, err := drive.Of(h.Lab).ReadCounters(ctx)
 	if err != nil {
 		return err
 	}
@@ -124,11 +124,11 @@ func (h *httpLab) measure(ctx context.Context, p httpPath, round int) error {
 	if err != nil {
 		return err
 	}
-	r, err := drive.Load(ctx, h.Lab, h.o.loadCommand, clients)
+	r, err := drive.Of(h.Lab).Load(ctx, h.o.loadCommand, clients)
 	if err != nil {
 		return err
 	}
-	after, err := drive.ReadCounters(ctx, h.Lab)
+	after, err := drive.Of(h.Lab).ReadCounters(ctx)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ var httpPaths = []httpPath{
 
 // prepare makes the servers ready for all paths.
 func (h *httpLab) prepare(ctx context.Context) error {
-	if err := drive.AwaitPeers(ctx, h.Lab); err != nil {
+	if err := drive.Of(h.Lab).AwaitPeers(ctx); err != nil {
 		return err
 	}
 	servers := h.Servers()

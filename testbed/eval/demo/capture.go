@@ -22,7 +22,7 @@ type captures struct {
 }
 
 // startCaptures begins: on the client all IP, between the servers IP-in-IP.
-func startCaptures(ctx context.Context, l *lab.Lab, client, server lab.Host, dir string) (*captures, error) {
+func startCaptures(ctx context.Context, l drive.Cluster, client, server lab.Host, dir string) (*captures, error) {
 	c := &captures{
 		client: client, server: server,
 		clientFile: filepath.Join(dir, "demo-"+client.Name+".pcap"),

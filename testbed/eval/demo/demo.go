@@ -75,7 +75,7 @@ func Run(ctx context.Context, o Options) error {
 		Progress: o.Progress,
 	}
 	var report *Report
-	err := lab.With(ctx, c, func(l *lab.Lab) (err error) {
+	err := drive.With(ctx, c, func(l drive.Cluster) (err error) {
 		report, err = compare(ctx, l, o)
 		// A splat explains whatever else went wrong.
 		return errors.Join(l.Check(), err)
@@ -92,8 +92,8 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // compare runs each policy and judges.
-func compare(ctx context.Context, l *lab.Lab, o Options) (*Report, error) {
-	if err := drive.AwaitPeers(ctx, l); err != nil {
+func compare(ctx context.Context, l drive.Cluster, o Options) (*Report, error) {
+	if err := l.AwaitPeers(ctx); err != nil {
 		return nil, err
 	}
 	report := &Report{Kernel: l.Kernel().Release}
@@ -112,8 +112,8 @@ func compare(ctx context.Context, l *lab.Lab, o Options) (*Report, error) {
 }
 
 // runPolicy measures one policy, and looks at its packets if it redirects.
-func runPolicy(ctx context.Context, l *lab.Lab, o Options, policy string) (*PolicyRun, []Check, error) {
-	if err := drive.SetPolicy(ctx, l, policy); err != nil {
+func runPolicy(ctx context.Context, l drive.Cluster, o Options, policy string) (*PolicyRun, []Check, error) {
+	if err := l.SetPolicy(ctx, policy); err != nil {
 		return nil, nil, err
 	}
 	select {
@@ -138,8 +138,8 @@ func runPolicy(ctx context.Context, l *lab.Lab, o Options, policy string) (*Poli
 }
 
 // measure drives the load and counts.
-func measure(ctx context.Context, l *lab.Lab, o Options, policy string) (*PolicyRun, error) {
-	before, err := drive.ReadCounters(ctx, l)
+func measure(ctx context.Context, l drive.Cluster, o Options, policy string) (*PolicyRun, error) {
+	before, err := l.ReadCounters(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -147,14 +147,14 @@ func measure(ctx context.Context, l *lab.Lab, o Options, policy string) (*Policy
 	if err != nil {
 		return nil, err
 	}
-	result, err := drive.Load(ctx, l, o.LoadCommand, users)
+	result, err := l.Load(ctx, o.LoadCommand, users)
 	if err != nil {
 		return nil, err
 	}
 	for _, example := range result.Examples {
 		fmt.Fprintf(o.Progress, "policy %s: a request failed: %s\n", policy, example)
 	}
-	after, err := drive.ReadCounters(ctx, l)
+	after, err := l.ReadCounters(ctx)
 	if err != nil {
 		return nil, err
 	}

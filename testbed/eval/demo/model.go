@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
 	"dpr/testbed/lab/guest/data"
 	"dpr/testbed/lab/httpload"
@@ -64,7 +63,7 @@ func plan(address string, start time.Time, duration time.Duration, seed uint64) 
 }
 
 // clients are the clients of the demo, split 4:1:1.
-func clients(l *lab.Lab, duration time.Duration, seed uint64) ([]drive.Client, error) {
+func clients(l drive.Cluster, duration time.Duration, seed uint64) ([]drive.Client, error) {
 	hosts, servers := l.Clients(), l.Servers()
 	if len(hosts) != len(split) {
 		return nil, fmt.Errorf("the lab has %d clients, want %d", len(hosts), len(split))

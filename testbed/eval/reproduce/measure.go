@@ -39,7 +39,7 @@ func (e *experiment) run(ctx context.Context, p Policy, maxLoad, seed uint64, se
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	counted, err := drive.ReadCounters(ctx, e.lab)
+	counted, err := drive.Of(e.lab).ReadCounters(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (e *experiment) run(ctx context.Context, p Policy, maxLoad, seed uint64, se
 	warmup, window := time.Duration(p.warmup(e.o.Warmup))*time.Second, time.Duration(seconds)*time.Second
 	start := time.Now().Add(startIn)
 	busy := e.watchCPU(ctx, start.Add(warmup), window)
-	saw, err := drive.Surge(ctx, e.lab, e.o.LoadCommand, e.processes(seed, warmup+window, start))
+	saw, err := drive.Of(e.lab).Surge(ctx, e.o.LoadCommand, e.processes(seed, warmup+window, start))
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (e *experiment) run(ctx context.Context, p Policy, maxLoad, seed uint64, se
 	if run.CPU, err = busy(); err != nil {
 		return nil, err
 	}
-	after, err := drive.ReadCounters(ctx, e.lab)
+	after, err := drive.Of(e.lab).ReadCounters(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ for process in dpr-broadcast dpr-receive dpr-cleanup; do kill -HUP "$(svc pid $p
 	e.period = period
 	select {
 	case <-time.After(reload):
-		return drive.AwaitPeers(ctx, e.lab)
+		return drive.Of(e.lab).AwaitPeers(ctx)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -69,7 +69,7 @@ func (r *Report) measureLab(ctx context.Context, l *lab.Lab, o *Options, m *mode
 			}
 		}
 	}
-	if err := drive.AwaitPeers(ctx, l); err != nil {
+	if err := drive.Of(l).AwaitPeers(ctx); err != nil {
 		return err
 	}
 	e := &experiment{lab: l, o: o, m: m, period: time.Second}

@@ -11,6 +11,17 @@ import (
 	"dpr/testbed/lab"
 )
 
+// Cluster is a lab with what experiments and tests do to it.
+type Cluster struct{ *lab.Lab }
+
+// Of returns the cluster of a lab that is up.
+func Of(l *lab.Lab) Cluster { return Cluster{l} }
+
+// With is lab.With for a cluster.
+func With(ctx context.Context, c lab.Config, f func(Cluster) error) error {
+	return lab.With(ctx, c, func(l *lab.Lab) error { return f(Of(l)) })
+}
+
 // peersTimeout bounds the wait until all servers know each other: some report
 // periods.
 const peersTimeout = 30 * time.Second
@@ -24,7 +35,7 @@ type Counters struct {
 }
 
 // ReadCounters asks every server, in order.
-func ReadCounters(ctx context.Context, l *lab.Lab) ([]Counters, error) {
+func (l Cluster) ReadCounters(ctx context.Context) ([]Counters, error) {
 	var all []Counters
 	for _, server := range l.Servers() {
 		served, err := l.Served(ctx, server.Name)
@@ -63,7 +74,7 @@ func parseRedirected(stats []byte) (uint64, error) {
 }
 
 // SetPolicy switches every server's policy while it runs.
-func SetPolicy(ctx context.Context, l *lab.Lab, policy string) error {
+func (l Cluster) SetPolicy(ctx context.Context, policy string) error {
 	for _, server := range l.Servers() {
 		if _, err := l.Output(ctx, server.Name, "dprctl", "policy", "set", policy); err != nil {
 			return fmt.Errorf("policy %s on %s: %w", policy, server.Name, err)
@@ -73,9 +84,9 @@ func SetPolicy(ctx context.Context, l *lab.Lab, policy string) error {
 }
 
 // AwaitPeers waits until every server could redirect to every other.
-func AwaitPeers(ctx context.Context, l *lab.Lab) error {
+func (l Cluster) AwaitPeers(ctx context.Context) error {
 	for _, server := range l.Servers() {
-		if err := AwaitUsable(ctx, l, server.Name, len(l.Servers())-1); err != nil {
+		if err := l.AwaitUsable(ctx, server.Name, len(l.Servers())-1); err != nil {
 			return err
 		}
 	}
@@ -83,11 +94,11 @@ func AwaitPeers(ctx context.Context, l *lab.Lab) error {
 }
 
 // AwaitUsable waits until a server could redirect to n peers.
-func AwaitUsable(ctx context.Context, l *lab.Lab, server string, n int) error {
+func (l Cluster) AwaitUsable(ctx context.Context, server string, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, peersTimeout)
 	defer cancel()
 	for {
-		usable, err := usablePeers(ctx, l, server)
+		usable, err := l.usablePeers(ctx, server)
 		if err != nil {
 			return err
 		}
@@ -103,7 +114,7 @@ func AwaitUsable(ctx context.Context, l *lab.Lab, server string, n int) error {
 }
 
 // usablePeers counts the peers that a server could redirect to just now.
-func usablePeers(ctx context.Context, l *lab.Lab, server string) (int, error) {
+func (l Cluster) usablePeers(ctx context.Context, server string) (int, error) {
 	out, err := l.Output(ctx, server, "dprctl", "peers", "--json")
 	if err != nil {
 		return 0, fmt.Errorf("peers of %s: %w", server, err)

@@ -26,9 +26,9 @@ type Client struct {
 // Load runs each client as a process in its namespace and adds up what
 // they saw. command is the program, with its arguments, that calls
 // [httpload.Serve].
-func Load(ctx context.Context, l *lab.Lab, command []string, clients []Client) (*httpload.Result, error) {
+func (l Cluster) Load(ctx context.Context, command []string, clients []Client) (*httpload.Result, error) {
 	results, err := each(ctx, clients, func(ctx context.Context, c Client) (*httpload.Result, error) {
-		return process[httpload.Result](ctx, l, command, c.Host, c.Plan)
+		return process[httpload.Result](ctx, l.Lab, command, c.Host, c.Plan)
 	})
 	if err != nil {
 		return nil, err
@@ -51,9 +51,9 @@ type SurgeProcess struct {
 }
 
 // Surge is Load for users of package surge. command calls [surge.Serve].
-func Surge(ctx context.Context, l *lab.Lab, command []string, processes []SurgeProcess) (*surge.Result, error) {
+func (l Cluster) Surge(ctx context.Context, command []string, processes []SurgeProcess) (*surge.Result, error) {
 	results, err := each(ctx, processes, func(ctx context.Context, p SurgeProcess) (*surge.Result, error) {
-		return process[surge.Result](ctx, l, command, p.Host, p.Plan)
+		return process[surge.Result](ctx, l.Lab, command, p.Host, p.Plan)
 	})
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ package drive
 import (
 	"context"
 
-	"dpr/testbed/lab"
 	"dpr/testbed/lab/flags"
 )
 
@@ -26,14 +25,14 @@ func SabotageFlag(p *[]string) *flags.Flag {
 
 // Crash ends a process of a server as a mistake in it would; the guest starts it
 // again.
-func Crash(ctx context.Context, l *lab.Lab, server string) error {
+func (l Cluster) Crash(ctx context.Context, server string) error {
 	_, err := l.Output(ctx, server, "sh", "-c", "kill -9 $(svc pid dpr-receive)")
 	return err
 }
 
 // Steal has some packets vanish between the counters of package accounting, until the
 // returned function is called.
-func Steal(ctx context.Context, l *lab.Lab, server string) (undo func(context.Context) error, err error) {
+func (l Cluster) Steal(ctx context.Context, server string) (undo func(context.Context) error, err error) {
 	rules := "table ip thief {\nchain in {\ntype filter hook prerouting priority -445\n" +
 		`iifname "eth0" tcp dport 80 limit rate 20/second burst 20 packets drop` + "\n}\n}"
 	if _, err := l.Output(ctx, server, "nft", rules); err != nil {
