@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Package accounting checks a server's books: every packet that came in was handed
+// Package accounting accounts for a server's packets: each that came in was handed
 // to the stack, redirected, or dropped for a reason that is counted.
 //
 // nftables counts, on both sides of dpr's hook, the packets that the hook looks
@@ -170,7 +170,7 @@ func out(stats map[string]uint64) uint64 {
 }
 
 // ErrUnbalanced is what a ledger returns when packets are missing or too many.
-var ErrUnbalanced = errors.New("the books do not balance")
+var ErrUnbalanced = errors.New("packets are unaccounted for")
 
 // Ledger is what is known of one server's balance. The zero value knows nothing:
 // that of a server whose counters did not start together.

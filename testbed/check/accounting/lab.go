@@ -28,11 +28,11 @@ func Read(ctx context.Context, l *lab.Lab, server string) (Reading, error) {
 	const list = "nft -j list table ip account"
 	out, err := l.Output(ctx, server, "sh", "-ec", list+"; dprctl stats --json; dprctl stats --json; "+list)
 	if err != nil {
-		return Reading{}, fmt.Errorf("books of %s: %w", server, err)
+		return Reading{}, fmt.Errorf("the packets of %s: %w", server, err)
 	}
 	r, err := parse(strings.NewReader(out))
 	if err != nil {
-		return Reading{}, fmt.Errorf("books of %s: %w", server, err)
+		return Reading{}, fmt.Errorf("the packets of %s: %w", server, err)
 	}
 	return r, nil
 }

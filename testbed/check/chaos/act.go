@@ -127,7 +127,7 @@ func (c *cluster) clock(ctx context.Context, e Event) error {
 	return c.undo(ctx, e.Host, "date", "-s", fmt.Sprintf("@%d", time.Now().Round(time.Second).Unix()))
 }
 
-// reload takes the module out and puts it in again. Its books begin anew.
+// reload takes the module out and puts it in again. Its counters begin anew.
 func (c *cluster) reload(ctx context.Context, e Event) error {
 	defer c.operate(e.Host)()
 	ctx = context.WithoutCancel(ctx)

@@ -197,7 +197,7 @@ func (c *cluster) operate(host string) (done func()) {
 // forever is later than any connection.
 var forever = time.Unix(1<<40, 0)
 
-// open opens a host's books.
+// open begins to account for a host's packets.
 func (c *cluster) open(host string, l accounting.Ledger) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -205,7 +205,7 @@ func (c *cluster) open(host string, l accounting.Ledger) {
 	c.ledgers[host] = l
 }
 
-// close closes a host's books: its counters go. c.mu is held.
+// close ends the accounting of a host: its counters go. c.mu is held.
 func (c *cluster) close(host string) {
 	if l := c.ledgers[host]; l.Readings > 0 {
 		c.readings += l.Readings
@@ -214,7 +214,7 @@ func (c *cluster) close(host string) {
 	delete(c.ledgers, host)
 }
 
-// balance reads a host's books.
+// balance accounts for a host's packets.
 func (c *cluster) balance(ctx context.Context, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
@@ -232,7 +232,7 @@ func (c *cluster) balance(ctx context.Context, host string) error {
 	return nil
 }
 
-// well waits until all hosts are well, and checks their books.
+// well waits until all hosts are well, and accounts for their packets.
 func (c *cluster) well(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, wellTimeout)
 	defer cancel()

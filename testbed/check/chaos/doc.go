@@ -49,6 +49,6 @@
 //
 // Events come in rounds of one to eight that overlap. After each round all is
 // undone, and within a minute every host must be able to redirect to every other
-// again, its processes must run, its service must be there, its books must balance
+// again, its processes must run, its service must be there, its packets must be accounted for
 // (package accounting), and no kernel may have complained.
 package chaos

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		loadClient: func(ctx context.Context) error { return httpload.Serve(ctx, os.Stdin, os.Stdout) },
 	})
 	os.Exit(labtest.Run(m, labtest.BootTimeout, &shared, func(context.Context) (lab.Config, error) {
-		// The books are harder to keep where questions are asked.
+		// Packets are harder to account for where questions are asked.
 		return Config(Options{Lab: labName, Orphans: "ask", Progress: os.Stderr}), nil
 	}))
 }
@@ -91,7 +91,7 @@ func TestSabotagedSoakFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	why := strings.Join(r.Part().Failures, "\n")
-	for _, want := range []string{"s1 dpr-receive was started again 1 times", "interval 3 had 0 requests", "s1: the books do not balance"} {
+	for _, want := range []string{"s1 dpr-receive was started again 1 times", "interval 3 had 0 requests", "s1: packets are unaccounted for"} {
 		if !strings.Contains(why, want) {
 			t.Errorf("no %q among the failures:\n%s", want, why)
 		}
@@ -101,7 +101,7 @@ func TestSabotagedSoakFails(t *testing.T) {
 // A chaos run that is sabotaged fails, each time in its own words.
 func TestSabotagedChaosFails(t *testing.T) {
 	for way, want := range map[string]string{
-		drive.SabotageCrash: "s1 dpr-receive was started again", drive.SabotageLoad: "the clients stood still", drive.SabotageBooks: "the books do not balance",
+		drive.SabotageCrash: "s1 dpr-receive was started again", drive.SabotageLoad: "the clients stood still", drive.SabotagePackets: "packets are unaccounted for",
 	} {
 		o := Options{Seed: 5, Events: 4, Limit: time.Minute, Fast: true, Users: 8, Progress: os.Stderr, Sabotage: []string{way}}
 		r, err := Run(t.Context(), shared, o)
@@ -157,9 +157,8 @@ func TestChaosNotices(t *testing.T) {
 	}
 }
 
-// A packet that is neither served nor handed on nor counted is missing in the
-// books.
-func TestBooksNotice(t *testing.T) {
+// A packet that is neither served nor handed on nor counted is missed.
+func TestAccountingNotices(t *testing.T) {
 	host := shared.Servers()[0].Name
 	c := newCluster(shared, ofLab(shared))
 	if err := accounting.Install(t.Context(), shared, host); err != nil {
@@ -189,6 +188,6 @@ func TestBooksNotice(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.balance(t.Context(), host); err == nil {
-		t.Error("a packet was stolen, and the books balance")
+		t.Error("a packet was stolen, and all are accounted for")
 	}
 }

@@ -57,7 +57,7 @@ type Result struct {
 	// the mean.
 	HealedMost time.Duration `json:"healingmost_ns"`
 	HealedMean time.Duration `json:"healingmean_ns"`
-	// Readings is how often a host's books were read, and Slack how many packets
+	// Readings is how often a host's packets were counted, and Slack how many packets
 	// could have been missing unnoticed on a host at the most.
 	Readings int   `json:"readings"`
 	Slack    int64 `json:"slack"`
@@ -186,7 +186,7 @@ func (r *Result) Print(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\nwell again after %.1f s in the mean, %.1f s at most; books read %d times, at most %d packets could be missing unnoticed\n",
+	_, err := fmt.Fprintf(w, "\nwell again after %.1f s in the mean, %.1f s at most; packets counted %d times, at most %d packets could be missing unnoticed\n",
 		r.HealedMean.Seconds(), r.HealedMost.Seconds(), r.Readings, r.Slack)
 	return err
 }

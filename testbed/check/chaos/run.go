@@ -162,7 +162,7 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 
 // ending is what a run asks its lab when the last connection has ended.
 type ending struct {
-	quiet    func(context.Context) error // reads the books once more
+	quiet    func(context.Context) error // accounts for all packets once more
 	check    func() error                // are the servers well?
 	restarts func() (map[string]int, error)
 }
@@ -196,7 +196,7 @@ func (r *runner) sabotage(ctx context.Context, stop func()) (undo func() error, 
 			err = errors.Join(err, drive.Of(r.cluster.lab).Crash(ctx, server))
 		case drive.SabotageLoad:
 			stop()
-		case drive.SabotageBooks:
+		case drive.SabotagePackets:
 			restore, stealErr := drive.Of(r.cluster.lab).Steal(ctx, server)
 			if err = errors.Join(err, stealErr); stealErr == nil {
 				undo = func() error { return restore(ctx) }
@@ -310,7 +310,7 @@ func (r *runner) round(ctx context.Context, round Round) error {
 	return g.Wait()
 }
 
-// quiet has the books balance exactly, when nothing comes any more.
+// quiet accounts for every packet, when nothing comes any more.
 func (r *runner) quiet(ctx context.Context) error {
 	rest(ctx, 2*time.Second)
 	for _, host := range r.cluster.hosts.Hosts() {

@@ -30,7 +30,7 @@ func (r *Result) failures() []string {
 	r.judgeRun(&v)
 	r.judgeEvents(&v)
 	r.judgeConnections(&v)
-	r.judgeBooks(&v)
+	r.judgePackets(&v)
 	r.judgeProcesses(&v)
 	return v.Why
 }
@@ -101,10 +101,10 @@ func (r *Result) judgeConnections(v *result.Verdict) {
 	v.Want(r.allowed()+len(r.Unexpected) == sum.Failed, "of %d failures %d are allowed and %d are not", sum.Failed, r.allowed(), len(r.Unexpected))
 }
 
-func (r *Result) judgeBooks(v *result.Verdict) {
+func (r *Result) judgePackets(v *result.Verdict) {
 	// Before the load, after each round, and at the end, when nothing comes any more.
 	least := r.Hosts * (r.Rounds + 2)
-	v.Want(r.Hosts > 0 && r.Readings >= least, "books were read %d times: want %d, %d hosts before the load, after each of %d rounds and at the end",
+	v.Want(r.Hosts > 0 && r.Readings >= least, "packets were counted %d times: want %d, %d hosts before the load, after each of %d rounds and at the end",
 		r.Readings, least, r.Hosts, r.Rounds)
 	v.Want(r.Slack >= 0 && r.Slack <= mostSlack, "%d packets could be missing unnoticed: want %d at most", r.Slack, mostSlack)
 }

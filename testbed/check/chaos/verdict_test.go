@@ -62,7 +62,7 @@ var spoils = map[string][]struct {
 	"Began":   {{func(r *Result) { r.Began = time.Time{} }, "not known when the run was"}},
 	"Took":    {{func(r *Result) { r.Took = 0 }, "not known when the run was"}},
 	"Planned": {{func(r *Result) { r.Planned = 300 }, "4 of 300 events took place"}, {func(r *Result) { r.Planned, r.Events, r.History, r.EventKinds = 0, 0, nil, nil; r.Harms = nil }, "0 of 0 events"}},
-	"Hosts":   {{func(r *Result) { r.Hosts = 0 }, "0 hosts"}, {func(r *Result) { r.Hosts = 5 }, "books were read 16 times: want 20"}},
+	"Hosts":   {{func(r *Result) { r.Hosts = 0 }, "0 hosts"}, {func(r *Result) { r.Hosts = 5 }, "packets were counted 16 times: want 20"}},
 	"Rounds":  {{func(r *Result) { r.Rounds, r.RoundConnections = 0, nil }, "no round ended well"}, {func(r *Result) { r.Rounds = 1 }, "in 2 of 1 rounds"}},
 	"RoundConnections": {
 		{func(r *Result) { r.RoundConnections[1] = 0 }, "no connection ended in round 2: the clients stood still"},
@@ -89,10 +89,10 @@ var spoils = map[string][]struct {
 	"Unexpected": {{func(r *Result) {
 		r.Unexpected, r.Connections[Idle].Failed = []Conn{failed("s1", "s2", ByFlow, 1, 2)}, 4
 	}, "from c1 port 40000 to s1, served by s2"}},
-	"Trouble":    {{func(r *Result) { r.Trouble = []string{"s1: the books do not balance"} }, "s1: the books do not balance"}},
+	"Trouble":    {{func(r *Result) { r.Trouble = []string{"s1: packets are unaccounted for"} }, "s1: packets are unaccounted for"}},
 	"HealedMost": {{func(r *Result) { r.HealedMost = 61 * time.Second }, "a round took 1m1s to heal"}},
 	"HealedMean": {{func(r *Result) { r.HealedMean = 5 * time.Second }, "5s in the mean"}},
-	"Readings":   {{func(r *Result) { r.Readings = 15 }, "books were read 15 times: want 16"}, {func(r *Result) { r.Readings = 0 }, "books were read 0 times"}},
+	"Readings":   {{func(r *Result) { r.Readings = 15 }, "packets were counted 15 times: want 16"}, {func(r *Result) { r.Readings = 0 }, "packets were counted 0 times"}},
 	"Slack":      {{func(r *Result) { r.Slack = 1 << 30 }, "1073741824 packets could be missing"}, {func(r *Result) { r.Slack = 1001 }, "1001 packets"}, {func(r *Result) { r.Slack = -1 }, "-1 packets"}},
 	"Killed":     {{func(r *Result) { r.Killed = nil }, "s1 dpr-receive was started again 1 times, and killed 0 times"}, {func(r *Result) { r.Killed, r.Restarts = nil, nil }, "1 events killed no process"}},
 	"Restarts": {
@@ -204,7 +204,7 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-// What the cluster knows at the end is in the result: of books also those that are
+// What the cluster knows at the end is in the result: of packets also those that are
 // still open, and of restarts those since the run began.
 func TestEnd(t *testing.T) {
 	c := newCluster(nil, Cluster{Asked: []string{"s1"}, Spare: "s4"})
@@ -228,7 +228,7 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// At the end the books are read once more, the last connections are judged, and what
+// At the end the packets are counted once more, the last connections are judged, and what
 // the lab has to say is in the result.
 func TestFinish(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
@@ -242,7 +242,7 @@ func TestFinish(t *testing.T) {
 	}{
 		"well":        {t.Context(), nil, nil, nil, nil, 1, ""},
 		"a round":     {t.Context(), broken, nil, nil, nil, 0, "broken"},
-		"the books":   {t.Context(), nil, broken, nil, nil, 1, "broken"},
+		"the packets": {t.Context(), nil, broken, nil, nil, 1, "broken"},
 		"a server":    {t.Context(), nil, nil, broken, nil, 1, "broken"},
 		"the logs":    {t.Context(), nil, nil, nil, broken, 1, "broken"},
 		"interrupted": {ended, nil, nil, nil, nil, 0, "interrupted"},
@@ -257,7 +257,7 @@ func TestFinish(t *testing.T) {
 			func() (map[string]int, error) { return map[string]int{"s1 nginx": 2}, tt.restarted },
 		})
 		if quiets != tt.quiets || strings.Join(r.result.Trouble, "; ") != tt.trouble {
-			t.Errorf("%s: books read %d times, trouble %q", name, quiets, r.result.Trouble)
+			t.Errorf("%s: packets counted %d times, trouble %q", name, quiets, r.result.Trouble)
 		}
 		if len(r.result.Unexpected) != 1 || r.result.Restarts["s1 nginx"] != 2 || len(r.conns) != 0 {
 			t.Errorf("%s: %+v", name, r.result)
@@ -305,7 +305,7 @@ func TestPrint(t *testing.T) {
 	for _, want := range []string{
 		"seed 7: 4 of 4 events in 3600 s on kernel 6.1", "event times process", "connections all redirected requests MB failed", "allowed to fail, because the connection times", "upload 100 50 % 100 1 0", "process killed 1", "packets lost 0", "upload 100",
 		"all 600 50 % 600 6 3", "module was reloaded 3", "unexpected failures 1",
-		"well again after 3.0 s in the mean, 4.0 s at most; books read 16 times, at most 40 packets",
+		"well again after 3.0 s in the mean, 4.0 s at most; packets counted 16 times, at most 40 packets",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), want) {
 			t.Errorf("no %q in\n%s", want, out.String())

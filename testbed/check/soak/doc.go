@@ -2,7 +2,7 @@
 
 // Package soak keeps a cluster under a steady load for long and looks whether it
 // stays as it is: the memory of the kernel and of each process, the routing table,
-// the delay of requests, and the books of every host (package accounting).
+// the delay of requests, and every host's packets (package accounting).
 //
 // The load comes in intervals: each is a run of package httpload, every request a
 // connection that is checked by content, and after each, when nothing moves, every
@@ -39,6 +39,6 @@
 // packets, a quarter of the median at least (in less than ten minutes it is enough
 // that of three intervals one has redirected packets); all values must have been measured in
 // each; no process may have been started again, as that hides what it lost; and the
-// books of every host must balance to the packet: in = served + redirected + dropped,
+// packets of every host must be accounted for, to the last: in = served + redirected + dropped,
 // by reason.
 package soak

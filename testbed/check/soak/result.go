@@ -16,8 +16,8 @@ import (
 	"dpr/testbed/lab/httpload"
 )
 
-// Books are what became of a host's packets, from the first look to the last.
-type Books struct {
+// Packets says what became of a host's packets, from the first look to the last.
+type Packets struct {
 	In         uint64            `json:"in"`
 	Served     uint64            `json:"served"` // handed to the host's own stack
 	Redirected uint64            `json:"redirected"`
@@ -26,8 +26,8 @@ type Books struct {
 	Slack      int64             `json:"slack"` // packets that could be missing unnoticed
 }
 
-func newBooks(first, last accounting.Reading, l *accounting.Ledger) Books {
-	b := Books{
+func newPackets(first, last accounting.Reading, l *accounting.Ledger) Packets {
+	b := Packets{
 		In: last.Last.In - first.Last.In, Served: last.Last.Passed - first.Last.Passed,
 		Redirected: last.Redirected() - first.Redirected(), Dropped: map[string]uint64{}, Readings: l.Readings, Slack: l.Slack(),
 	}
@@ -61,11 +61,11 @@ type Result struct {
 	// Hosts are the servers, all of which are looked at.
 	Hosts []string `json:"hosts"`
 
-	Requests uint64           `json:"requests"`
-	Failed   uint64           `json:"failed"`
-	Examples []string         `json:"examples,omitempty"`
-	Series   []*Series        `json:"series"`
-	Books    map[string]Books `json:"books"`
+	Requests uint64             `json:"requests"`
+	Failed   uint64             `json:"failed"`
+	Examples []string           `json:"examples,omitempty"`
+	Series   []*Series          `json:"series"`
+	Packets  map[string]Packets `json:"packets"`
 	// Intervals are those of the load.
 	Intervals []Interval `json:"intervals"`
 	// Restarts are how often each process, by "HOST NAME", was started again.
@@ -83,7 +83,7 @@ type Interval struct {
 }
 
 func newResult(l *lab.Lab, o Options) *Result {
-	r := &Result{Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Planned: o.Time, Books: map[string]Books{}}
+	r := &Result{Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Planned: o.Time, Packets: map[string]Packets{}}
 	for _, h := range l.Servers() {
 		r.Hosts = append(r.Hosts, h.Name)
 	}
@@ -93,7 +93,7 @@ func newResult(l *lab.Lab, o Options) *Result {
 // redirected is how many packets all hosts have redirected.
 func (r *Result) redirected() uint64 {
 	n := uint64(0)
-	for _, b := range r.Books {
+	for _, b := range r.Packets {
 		n += b.Redirected
 	}
 	return n
@@ -176,9 +176,9 @@ func (r *Result) Print(w io.Writer) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%.1f\t%+.2f\t%+.2f to %+.2f\t%s\n", host, s.Name, s.Fit.Mean, s.Fit.Slope, s.Fit.Low, s.Fit.High, verdict)
 	}
-	fmt.Fprintln(t, "\nhost\tpackets in\tserved\tredirected\tdropped\tbooks read\tslack")
-	for _, host := range slices.Sorted(maps.Keys(r.Books)) {
-		b := r.Books[host]
+	fmt.Fprintln(t, "\nhost\tpackets in\tserved\tredirected\tdropped\tcounted\tslack")
+	for _, host := range slices.Sorted(maps.Keys(r.Packets)) {
+		b := r.Packets[host]
 		var dropped []string
 		for _, reason := range slices.Sorted(maps.Keys(b.Dropped)) {
 			dropped = append(dropped, fmt.Sprintf("%s %d", reason, b.Dropped[reason]))

@@ -26,7 +26,7 @@ import (
 func soaked(name string, growth float64, shape func(part float64) float64) *Result {
 	r := &Result{
 		Seed: 3, Kernel: "6.1", Began: time.Now().Add(-time.Hour), Planned: time.Hour, Hosts: []string{"s1", "s2"},
-		Books: map[string]Books{
+		Packets: map[string]Packets{
 			"s1": {In: 5000, Served: 4000, Redirected: 990, Dropped: map[string]uint64{"rx_reset": 8, "tx_error": 2}, Readings: 21, Slack: 0},
 			"s2": {In: 5000, Served: 5000, Readings: 21, Slack: 3},
 		},
@@ -129,33 +129,33 @@ var spoils = map[string][]struct {
 		{func(r *Result) { r.Series[3].Points, r.Series[3].Fit.N = r.Series[3].Points[:5], 4 }, "has a line through 4 of 4 values"},
 		{func(r *Result) { r.Series[3].Steady = false }, "is not steady"},
 	},
-	"Books": {
-		{func(r *Result) { delete(r.Books, "s2") }, "there are no books of s2"},
-		{func(r *Result) { delete(r.Books, "s1") }, "there are no books of s1"},
-		{func(r *Result) { r.Books["s3"] = Books{} }, "there are books of 3 hosts, and there are 2"},
-		{func(r *Result) { change(r, func(b *Books) { b.In += 101 }) }, "5101 packets came to s1, and 5000"},
-		{func(r *Result) { change(r, func(b *Books) { b.Served -= 101 }) }, "5000 packets came to s1, and 4899"},
-		{func(r *Result) { change(r, func(b *Books) { b.Redirected += 101 }) }, "and 5101 were served"},
-		{func(r *Result) { change(r, func(b *Books) { b.Dropped = map[string]uint64{"rx_reset": 500} }) }, "and 5490 were served"},
-		{func(r *Result) { change(r, func(b *Books) { b.Slack = 101 }) }, "101 packets could be missing unnoticed on s1"},
-		{func(r *Result) { change(r, func(b *Books) { b.Slack = -1 }) }, "-1 packets could be missing unnoticed on s1"},
-		{func(r *Result) { change(r, func(b *Books) { b.Readings = 20 }) }, "the books of s1 were read 20 times: want 21"},
+	"Packets": {
+		{func(r *Result) { delete(r.Packets, "s2") }, "the packets of s2 were not counted"},
+		{func(r *Result) { delete(r.Packets, "s1") }, "the packets of s1 were not counted"},
+		{func(r *Result) { r.Packets["s3"] = Packets{} }, "the packets of 3 hosts were counted, and there are 2"},
+		{func(r *Result) { change(r, func(b *Packets) { b.In += 101 }) }, "5101 packets came to s1, and 5000"},
+		{func(r *Result) { change(r, func(b *Packets) { b.Served -= 101 }) }, "5000 packets came to s1, and 4899"},
+		{func(r *Result) { change(r, func(b *Packets) { b.Redirected += 101 }) }, "and 5101 were served"},
+		{func(r *Result) { change(r, func(b *Packets) { b.Dropped = map[string]uint64{"rx_reset": 500} }) }, "and 5490 were served"},
+		{func(r *Result) { change(r, func(b *Packets) { b.Slack = 101 }) }, "101 packets could be missing unnoticed on s1"},
+		{func(r *Result) { change(r, func(b *Packets) { b.Slack = -1 }) }, "-1 packets could be missing unnoticed on s1"},
+		{func(r *Result) { change(r, func(b *Packets) { b.Readings = 20 }) }, "the packets of s1 were counted 20 times: want 21"},
 		{func(r *Result) {
-			r.Books = map[string]Books{"s1": {In: 999, Served: 999, Readings: 21}, "s2": {In: 1000, Served: 1000, Readings: 21}}
+			r.Packets = map[string]Packets{"s1": {In: 999, Served: 999, Readings: 21}, "s2": {In: 1000, Served: 1000, Readings: 21}}
 		}, "1999 packets came in for 2000 requests"},
 	},
 	"Restarts": {
 		{func(r *Result) { r.Restarts = map[string]int{"s1 nginx": 2} }, "s1 nginx was started again 2 times"},
 		{func(r *Result) { r.Restarts = map[string]int{"s1 nginx": 1} }, "s1 nginx was started again 1 times"},
 	},
-	"Trouble": {{func(r *Result) { r.Trouble = []string{"s1: the books do not balance"} }, "s1: the books do not balance"}},
+	"Trouble": {{func(r *Result) { r.Trouble = []string{"s1: packets are unaccounted for"} }, "s1: packets are unaccounted for"}},
 }
 
-// change changes the books of s1.
-func change(r *Result, how func(*Books)) {
-	b := r.Books["s1"]
+// change changes the packets of s1.
+func change(r *Result, how func(*Packets)) {
+	b := r.Packets["s1"]
 	how(&b)
-	r.Books["s1"] = b
+	r.Packets["s1"] = b
 }
 
 // Each field of a result can fail the soak, and each time the words are its own.
@@ -186,7 +186,7 @@ func TestBoundsAreRight(t *testing.T) {
 	r.Took = r.Planned
 	r.Intervals[1].Requests, r.Intervals[2].Requests = 25, 175
 	r.Intervals[0].Redirected = 13
-	change(r, func(b *Books) { b.Slack, b.In = 100, b.In+100 })
+	change(r, func(b *Packets) { b.Slack, b.In = 100, b.In+100 })
 	if why := r.failures(); len(why) > 0 {
 		t.Error(why)
 	}
@@ -207,7 +207,7 @@ func TestEnd(t *testing.T) {
 
 // What is seen of an interval goes where it belongs.
 func TestAdd(t *testing.T) {
-	r := &Result{Requests: 1, Failed: 1, Books: map[string]Books{"s1": {Redirected: 3}, "s2": {Redirected: 4}}}
+	r := &Result{Requests: 1, Failed: 1, Packets: map[string]Packets{"s1": {Redirected: 3}, "s2": {Redirected: 4}}}
 	saw := httpload.NewResult(time.Minute)
 	saw.Requests, saw.Failed, saw.Examples = 100, 2, []string{"reset"}
 	r.add(90*time.Minute, saw, r.redirected(), map[string]map[string]float64{"s2": {flows: 5}, "s1": {flows: 4, kernelMemory: 3}})
@@ -224,8 +224,8 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-// Books are what changed since the first look.
-func TestNewBooks(t *testing.T) {
+// Packets are what changed since the first look.
+func TestNewPackets(t *testing.T) {
 	reading := func(n uint64) accounting.Reading {
 		return accounting.Reading{Last: accounting.Entry{In: 100 * n, Passed: 60 * n}, Stats: map[string]uint64{
 			"tx_packets": 50 * n, "tx_owner_messages": 10 * n, "rx_reset": 2 * n, "tx_error": 7,
@@ -233,7 +233,7 @@ func TestNewBooks(t *testing.T) {
 	}
 	l := accounting.Opened()
 	l.Readings = 4
-	b := newBooks(reading(1), reading(3), &l)
+	b := newPackets(reading(1), reading(3), &l)
 	if b.In != 200 || b.Served != 120 || b.Redirected != 80 || len(b.Dropped) != 1 || b.Dropped["rx_reset"] != 4 || b.Readings != 4 || b.Slack != 0 {
 		t.Errorf("%+v", b)
 	}
@@ -306,7 +306,7 @@ func TestRules(t *testing.T) {
 
 // The shortest soak, with the fewest values.
 func TestLeast(t *testing.T) {
-	r := &Result{Kernel: "6.1", Began: time.Now().Add(-Least), Planned: Least, Hosts: []string{"s1"}, Books: map[string]Books{
+	r := &Result{Kernel: "6.1", Began: time.Now().Add(-Least), Planned: Least, Hosts: []string{"s1"}, Packets: map[string]Packets{
 		"s1": {In: 1000, Served: 1000, Readings: leastIntervals + 1},
 	}}
 	for i := range leastIntervals {
@@ -430,7 +430,7 @@ func TestPrint(t *testing.T) {
 	}
 	text := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
-		"3600 s on kernel 6.1: 2000 requests, 0 failed", "host value mean slope per hour with 99 % confidence verdict", "host packets in served redirected dropped books read slack", "clients mean delay, ms 0.0 +0.00 +0.00 to +0.00 steady", "s1 kernel memory, kB 21", "GROWS s1 resident",
+		"3600 s on kernel 6.1: 2000 requests, 0 failed", "host value mean slope per hour with 99 % confidence verdict", "host packets in served redirected dropped counted slack", "clients mean delay, ms 0.0 +0.00 +0.00 to +0.00 steady", "s1 kernel memory, kB 21", "GROWS s1 resident",
 		"s1 5000 4000 990 rx_reset 8, tx_error 2 21 0", "s2 5000 5000 0 0 21 3",
 	} {
 		if !strings.Contains(text, want) {

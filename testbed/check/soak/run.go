@@ -206,7 +206,7 @@ func (s *soak) spoil(ctx context.Context, way string) (undo func(context.Context
 	switch way {
 	case drive.SabotageCrash:
 		err = drive.Of(s.lab).Crash(ctx, server)
-	case drive.SabotageBooks:
+	case drive.SabotagePackets:
 		return drive.Of(s.lab).Steal(ctx, server)
 	}
 	return func(context.Context) error { return nil }, err
@@ -251,28 +251,28 @@ func (s *soak) look(ctx context.Context) (map[string]map[string]float64, error) 
 			if err != nil {
 				return err
 			}
-			books, err := accounting.Read(ctx, s.lab, h.Name)
+			reading, err := accounting.Read(ctx, s.lab, h.Name)
 			if err != nil {
 				return err
 			}
-			values[flows] = float64(books.Stats["flows"])
+			values[flows] = float64(reading.Stats["flows"])
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			all[h.Name] = values
-			s.book(h.Name, books)
+			s.account(h.Name, reading)
 			return nil
 		})
 	}
 	return all, g.Wait()
 }
 
-// book compares a host's books with those before.
-func (s *soak) book(host string, r accounting.Reading) {
+// account compares a host's counters with those before.
+func (s *soak) account(host string, r accounting.Reading) {
 	if s.ledgers[host] == nil {
 		s.ledgers[host], s.opened[host] = &accounting.Ledger{}, r
 	}
 	if err := s.ledgers[host].Add(r); err != nil {
 		s.result.Trouble = append(s.result.Trouble, fmt.Sprintf("%s: %v", host, err))
 	}
-	s.result.Books[host] = newBooks(s.opened[host], r, s.ledgers[host])
+	s.result.Packets[host] = newPackets(s.opened[host], r, s.ledgers[host])
 }

@@ -16,8 +16,8 @@ const (
 	// leastPart is the part of the median that each interval must have, of requests
 	// and of redirected packets: the load is the same in all.
 	leastPart = 0.25
-	// mostSlack is how many packets may be missing unnoticed on a host. Books are
-	// read when nothing moves.
+	// mostSlack is how many packets may be missing unnoticed on a host. They are
+	// counted when nothing moves.
 	mostSlack = 100
 	// jump is how many times what a value may grow by in all it may be above its
 	// median at the end: a line of least squares does not see what happens last.
@@ -32,7 +32,7 @@ func (r *Result) failures() []string {
 	r.judgeRun(&v)
 	r.judgeLoad(&v)
 	r.judgeSeries(&v)
-	r.judgeBooks(&v)
+	r.judgePackets(&v)
 	for _, name := range slices.Sorted(maps.Keys(r.Restarts)) {
 		v.Want(r.Restarts[name] == 0, "%s was started again %d times", name, r.Restarts[name])
 	}
@@ -160,12 +160,12 @@ func (s *Series) end() (last, most float64, ok bool) {
 	return last, most, last <= most
 }
 
-func (r *Result) judgeBooks(v *result.Verdict) {
+func (r *Result) judgePackets(v *result.Verdict) {
 	in := uint64(0)
 	for _, host := range r.Hosts {
-		b, ok := r.Books[host]
+		b, ok := r.Packets[host]
 		if !ok {
-			v.Want(false, "there are no books of %s", host)
+			v.Want(false, "the packets of %s were not counted", host)
 			continue
 		}
 		in += b.In
@@ -175,10 +175,10 @@ func (r *Result) judgeBooks(v *result.Verdict) {
 		}
 		v.Want(b.Slack >= 0 && b.Slack <= mostSlack, "%d packets could be missing unnoticed on %s: want %d at most", b.Slack, host, mostSlack)
 		v.Want(math.Abs(float64(b.In)-float64(out)) <= mostSlack, "%d packets came to %s, and %d were served, redirected or dropped", b.In, host, out)
-		v.Want(b.Readings == len(r.Intervals)+1, "the books of %s were read %d times: want %d", host, b.Readings, len(r.Intervals)+1)
+		v.Want(b.Readings == len(r.Intervals)+1, "the packets of %s were counted %d times: want %d", host, b.Readings, len(r.Intervals)+1)
 	}
 	v.Want(in >= r.Requests, "%d packets came in for %d requests", in, r.Requests)
-	v.Want(len(r.Books) <= len(r.Hosts), "there are books of %d hosts, and there are %d", len(r.Books), len(r.Hosts))
+	v.Want(len(r.Packets) <= len(r.Hosts), "the packets of %d hosts were counted, and there are %d", len(r.Packets), len(r.Hosts))
 }
 
 // Part is what out/reliability.json has of it.

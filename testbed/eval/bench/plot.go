@@ -22,7 +22,7 @@ const (
 	plotHeight = 10 * vg.Centimeter
 )
 
-// colours are told apart by people who see few of them, too.
+// colours are some that people who see few of them can tell apart, too.
 var colours = map[string]color.Color{
 	wire.DPR:    color.RGBA{0xd5, 0x5e, 0x00, 0xff},
 	wire.Tun:    color.RGBA{0x00, 0x72, 0xb2, 0xff},

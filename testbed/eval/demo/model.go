@@ -30,7 +30,7 @@ const (
 // policies are compared in this order, each for Options.Duration.
 var policies = []string{"off", "lowest"}
 
-// split gives the index of the server whose address each client was told:
+// split gives the index of the server that each client asks:
 // 4:1:1, as in the paper's figure 3.
 var split = []int{0, 0, 0, 0, 1, 2}
 

@@ -26,7 +26,7 @@ const (
 	paperAllUsers  = 1500 // six clients
 )
 
-// split gives the index of the server that each client was told: 4:1:1, as in
+// split gives the index of the server that each client asks: 4:1:1, as in
 // the paper's figure 3.
 var split = []int{0, 0, 0, 0, 1, 2}
 

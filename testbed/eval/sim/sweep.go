@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// A Progress is told of each simulation that ended, and how many there are.
+// A Progress is called after each simulation, with how many ended and how many there are.
 type Progress func(done, all int, r *Result)
 
 // RunAll runs simulations side by side; results come in the order of the

@@ -10,13 +10,13 @@ import (
 
 // The ways to sabotage a run, to see that its judge notices.
 const (
-	SabotageCrash = "crash" // a process dies that nobody asked to
-	SabotageLoad  = "load"  // the clients stand still
-	SabotageBooks = "books" // packets vanish that nobody counts
+	SabotageCrash   = "crash"   // a process dies that nobody asked to
+	SabotageLoad    = "load"    // the clients stand still
+	SabotagePackets = "packets" // packets vanish that nobody counts
 )
 
 // Sabotages are all of them.
-var Sabotages = []string{SabotageCrash, SabotageLoad, SabotageBooks}
+var Sabotages = []string{SabotageCrash, SabotageLoad, SabotagePackets}
 
 // SabotageFlag describes a field that is some of Sabotages.
 func SabotageFlag(p *[]string) *flags.Flag {

@@ -25,7 +25,7 @@ const (
 	WebRoot    = "/srv/www"                // what nginx serves
 )
 
-// Config is what all guests of a lab are told.
+// Config is what all guests of a lab have in common.
 type Config struct {
 	Hosts     []Host            `json:"hosts"`   // the servers
 	Prefix    int               `json:"prefix"`  // prefix length of the lab's network

@@ -24,11 +24,11 @@ const UML = "uml"
 // UMLDebug is the same with KASAN, kmemleak and fault injection.
 const UMLDebug = "uml-debug"
 
-// debugOverhead is the memory in MiB that a guest needs beyond its memory
-// under the debug kernel: KASAN and kmemleak keep records of all memory.
+// debugOverhead is the memory in MiB that a guest needs besides under the debug
+// kernel: KASAN and kmemleak keep records of all memory.
 const debugOverhead = 320
 
-// debugParams are the debug kernel's: its failslab can be told to let only the
+// debugParams are the debug kernel's: its failslab can let only the
 // allocations of flows fail, which in 6.1 must be said at boot.
 const debugParams = "slub_debug=A,dpr_flow"
 

@@ -161,7 +161,7 @@ func (t *try) connect(fd int) {
 	t.note("connect", err)
 }
 
-// role is the program. It says how far it has come, and goes on when it is told.
+// role is the program. It says how far it has come, and goes on when it gets a line.
 func role(args []string) error {
 	switch args[0] {
 	case attemptRight:
@@ -183,10 +183,10 @@ func say(step string, t *try) error {
 	return json.NewEncoder(os.Stdout).Encode(said{step, strings.Join(t.notes, "; "), t.gained})
 }
 
-// told waits for a line.
-func told() error {
+// awaitLine waits for a line.
+func awaitLine() error {
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		return fmt.Errorf("waiting to be told: %w", err)
+		return fmt.Errorf("waiting for a line: %w", err)
 	}
 	return nil
 }
@@ -227,7 +227,7 @@ func (a *attempt) run() error {
 	if err := say("accepted", t); err != nil {
 		return err
 	}
-	if err := told(); err != nil {
+	if err := awaitLine(); err != nil {
 		return err
 	}
 	a.do(t, fd, ln)
@@ -236,7 +236,7 @@ func (a *attempt) run() error {
 	if err := say("tried", t); err != nil {
 		return err
 	}
-	return told()
+	return awaitLine()
 }
 
 func listen(family int, at unix.Sockaddr, free bool) (int, error) {
@@ -263,7 +263,7 @@ func serveOnce(addr [4]byte, id int, free bool) error {
 		return err
 	}
 	if err != nil {
-		return told() // it does not even listen
+		return awaitLine() // it does not even listen
 	}
 	if _, _, err := unix.Accept(ln); err != nil {
 		return err
@@ -271,7 +271,7 @@ func serveOnce(addr [4]byte, id int, free bool) error {
 	if err := say("accepted", t); err != nil {
 		return err
 	}
-	return told()
+	return awaitLine()
 }
 
 // rightful uses the right that root gave it.
@@ -286,7 +286,7 @@ func rightful() error {
 	if err := drop(nobody); err != nil {
 		return err
 	}
-	if err := told(); err != nil {
+	if err := awaitLine(); err != nil {
 		return err
 	}
 	t := &try{}
@@ -297,5 +297,5 @@ func rightful() error {
 	if err := say("tried", t); err != nil {
 		return err
 	}
-	return told()
+	return awaitLine()
 }

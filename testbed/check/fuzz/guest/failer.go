@@ -54,7 +54,7 @@ func (f *failer) nth(n int, do func() error) (failed bool, err, trouble error) {
 	return strings.TrimSpace(string(left[:k])) == "0", err, nil
 }
 
-// noMemory are the errors that a lack of memory may be told by.
+// noMemory are the errors by which a lack of memory may show.
 func noMemory(err error) bool {
 	for _, e := range []error{unix.ENOMEM, unix.ENOBUFS, unix.EAGAIN, unix.EMSGSIZE, unix.EBADMSG, unix.EINTR, unix.ENFILE} {
 		if errors.Is(err, e) {

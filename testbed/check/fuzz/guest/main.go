@@ -61,7 +61,7 @@ func (f *fuzzer) all(ctx context.Context) error {
 		wire.Netlink: f.netlink, wire.Packets: f.packets, wire.Faults: f.faults, wire.Races: f.races,
 		wire.Flooding: f.flood, wire.Crossing: f.crossing,
 	}
-	// Kmemleak has to be told of each allocation, which takes as long as the rest.
+	// Kmemleak follows each allocation, which takes as long as the rest.
 	if f.plan.NoLeaks {
 		if err := os.WriteFile(kmemleak, []byte("off"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("switching kmemleak off: %w", err)

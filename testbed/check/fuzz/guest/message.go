@@ -13,8 +13,8 @@ import (
 type message struct {
 	data    []byte
 	command uint8
-	// framed says that the headers are as they must be: only the module, and what
-	// it told the kernel of its attributes, can refuse it.
+	// framed says that the headers are as they must be: only the module, and the
+	// kernel by the policy of its attributes, can refuse it.
 	framed bool
 	// ours says that it is for the family.
 	ours    bool

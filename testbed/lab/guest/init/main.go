@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Command init is a guest's first process, and the small programs that go with
-// it, told apart by the name it is called by: svc and labdata.
+// it, by the name that it is called by: svc and labdata.
 package main
 
 import (
