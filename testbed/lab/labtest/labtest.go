@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 
-// Package labtest is TestMain of tests that have a lab in common.
+// Package labtest has what tests with guests have in common: TestMain of those that
+// share a lab, seeds, signals.
 package labtest
 
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -24,7 +27,7 @@ func Help(helpers map[string]func(context.Context) error) {
 	if len(os.Args) < 2 || helpers[os.Args[1]] == nil {
 		return
 	}
-	ctx, stop := interruptible()
+	ctx, stop := Interruptible(context.Background())
 	defer stop()
 	if err := helpers[os.Args[1]](ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -38,7 +41,7 @@ func Help(helpers map[string]func(context.Context) error) {
 // configuration; the tests find the lab where shared points. A signal takes the
 // lab down under the tests.
 func Run(m *testing.M, limit time.Duration, shared **lab.Lab, prepare func(context.Context) (lab.Config, error)) (status int) {
-	ctx, stop := interruptible()
+	ctx, stop := Interruptible(context.Background())
 	defer stop()
 	boot, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -75,6 +78,21 @@ func Run(m *testing.M, limit time.Duration, shared **lab.Lab, prepare func(conte
 	return m.Run()
 }
 
-func interruptible() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+// Interruptible returns a context that a signal which ends programs ends.
+func Interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+}
+
+// Seed returns the seed of a test's random choices, and logs it: a new one, or that of
+// an environment variable, with which a run is made again.
+func Seed(t *testing.T, variable string) uint64 {
+	seed := rand.Uint64() >> 1
+	if text := os.Getenv(variable); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 63); err != nil {
+			t.Fatalf("%s: %v", variable, err)
+		}
+	}
+	t.Logf("%s=%d makes the same again", variable, seed)
+	return seed
 }

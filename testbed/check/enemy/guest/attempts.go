@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"dpr/testbed/check/datapath/vnet"
 )
 
 // nobody is the user and group of the program.
@@ -69,7 +71,7 @@ var attempts = []attempt{
 	}},
 	{name: "IP_FREEBIND, SO_BINDTODEVICE, SO_DONTROUTE", do: func(t *try, fd, _ int) {
 		t.disconnect(fd)
-		t.note("SO_BINDTODEVICE", unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, link))
+		t.note("SO_BINDTODEVICE", unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, vnet.Link))
 		t.note("SO_DONTROUTE", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DONTROUTE, 1))
 		t.freebind(fd)
 		t.connect(fd)

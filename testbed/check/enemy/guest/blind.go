@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"dpr/testbed/check/datapath/vnet"
 	"dpr/testbed/check/enemy/wire"
 	"dpr/testbed/check/rawip"
 	"dpr/testbed/lab/guest/singlevm"
@@ -44,7 +45,7 @@ func (e *enemy) blind(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		c.closers = append(c.closers, stop)
+		c.net.Defer(stop)
 	}
 	if err := c.configure(ctx); err != nil {
 		return err
@@ -160,16 +161,16 @@ func (b *blind) attack(ctx context.Context, st *state, k kind) (a wire.Attack, e
 // one attacks one side. As long as connections live, more and more packets are sent
 // before one is looked at; if they break, fewer.
 func (b *blind) one(ctx context.Context, s *side, st *state, k kind, why map[string]int) (sent, arrived, broken int, err error) {
-	mac, err := s.to.MAC(link)
+	mac, err := s.to.MAC(vnet.Link)
 	if err != nil {
 		return 0, 0, 0, err
 	}
 	var out *rawip.Socket
-	if err := b.c.e.Do(func() (err error) { out, err = rawip.Open(link, mac); return err }); err != nil {
+	if err := b.c.e.Do(func() (err error) { out, err = rawip.Open(vnet.Link, mac); return err }); err != nil {
 		return 0, 0, 0, err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	before, err := s.to.Received(link)
+	before, err := s.to.Received(vnet.Link)
 	if err != nil {
 		return 0, 0, 0, err
 	}
@@ -215,6 +216,6 @@ func (b *blind) one(ctx context.Context, s *side, st *state, k kind, why map[str
 			x = nil
 		}
 	}
-	after, err := s.to.Received(link)
+	after, err := s.to.Received(vnet.Link)
 	return sent, int(after - before), broken, err
 }

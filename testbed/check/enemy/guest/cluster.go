@@ -23,10 +23,9 @@ import (
 //	           └───── P (plain TCP)
 type cluster struct {
 	port       uint16
-	sw         *vnet.Switch
+	net        *vnet.Net
 	a, b, d, p *node
 	c, e       *vnet.Host
-	closers    []func() error
 }
 
 var (
@@ -37,51 +36,33 @@ var (
 	addressC = netip.MustParseAddr("10.77.0.101")
 )
 
-const (
-	link    = "e0"
-	linkMTU = 1500
-)
-
 // newCluster makes a cluster whose service has the given port. Only hosts that
 // listen serve.
 func newCluster(port uint16) (c *cluster, err error) {
 	c = &cluster{port: port}
+	if c.net, err = vnet.NewNet(); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
 		}
 	}()
-	if c.sw, err = vnet.NewSwitch("switch"); err != nil {
-		return c, err
-	}
-	c.closers = append(c.closers, c.sw.Close)
 	for name, to := range map[string]struct {
 		node **node
 		addr netip.Addr
 	}{"A": {&c.a, addressA}, "B": {&c.b, addressB}, "D": {&c.d, addressD}, "P": {&c.p, addressP}} {
-		h, err := c.host(name, to.addr)
+		h, err := c.net.NewHost(name, to.addr)
 		if err != nil {
 			return c, err
 		}
 		*to.node = &node{Host: h, addr: to.addr, conns: map[uint16]*net.TCPConn{}}
 	}
-	if c.c, err = c.host("C", addressC); err != nil {
+	if c.c, err = c.net.NewHost("C", addressC); err != nil {
 		return c, err
 	}
-	c.e, err = c.host("E", netip.Addr{})
+	c.e, err = c.net.NewHost("E", netip.Addr{})
 	return c, err
-}
-
-func (c *cluster) host(name string, addr netip.Addr) (*vnet.Host, error) {
-	h, err := vnet.NewHost(name)
-	if err != nil {
-		return nil, err
-	}
-	c.closers = append(c.closers, h.Close)
-	if err := c.sw.Plug(h, link, linkMTU); err != nil || !addr.IsValid() {
-		return h, err
-	}
-	return h, h.Address(link, netip.PrefixFrom(addr, 24))
 }
 
 // configure has A redirect new connections to B or D, whichever was aimed at. The
@@ -139,11 +120,7 @@ func (c *cluster) forget() error {
 
 // close ends it; what was made last ends first.
 func (c *cluster) close() error {
-	err := c.forget()
-	for i := len(c.closers) - 1; i >= 0; i-- {
-		err = errors.Join(err, c.closers[i]())
-	}
-	return err
+	return errors.Join(c.forget(), c.net.Close())
 }
 
 // node is a host that may serve.

@@ -32,7 +32,7 @@ func (e *enemy) local(ctx context.Context) (err error) {
 	if err := l.b.Route(netip.MustParsePrefix("0.0.0.0/0"), addressC); err != nil {
 		return err
 	}
-	if l.seen, err = pathwire.Open(l.sw.Host, l.b.Name); err != nil {
+	if l.seen, err = pathwire.Open(l.net.Switch.Host, l.b.Name); err != nil {
 		return err
 	}
 	defer l.seen.Close()

@@ -24,10 +24,9 @@ import (
 //	           └───── B
 type cluster struct {
 	maxFlows uint32
-	sw       *vnet.Switch
+	net      *vnet.Net
 	a, b     *member
 	c, r     *vnet.Host
-	closers  []func() error
 }
 
 // member is a host with dpr.
@@ -44,32 +43,26 @@ var (
 	addressC = netip.MustParseAddr("10.77.0.101")
 )
 
-const (
-	link    = "e0"
-	linkMTU = 1500
-)
-
 func newCluster(ctx context.Context, maxFlows uint32) (c *cluster, err error) {
 	c = &cluster{maxFlows: maxFlows}
+	if c.net, err = vnet.NewNet(); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.close())
+			err = errors.Join(err, c.net.Close())
 		}
 	}()
-	if c.sw, err = vnet.NewSwitch("switch"); err != nil {
-		return c, err
-	}
-	c.closers = append(c.closers, c.sw.Close)
 	if c.a, err = c.member(ctx, "A", addressA); err != nil {
 		return c, err
 	}
 	if c.b, err = c.member(ctx, "B", addressB); err != nil {
 		return c, err
 	}
-	if c.c, err = c.host("C", addressC); err != nil {
+	if c.c, err = c.net.NewHost("C", addressC); err != nil {
 		return c, err
 	}
-	if c.r, err = c.host("R", netip.Addr{}); err != nil {
+	if c.r, err = c.net.NewHost("R", netip.Addr{}); err != nil {
 		return c, err
 	}
 	policy, state, long := dprnl.PolicyLowest, dprnl.StateDraining, time.Hour
@@ -84,22 +77,10 @@ func newCluster(ctx context.Context, maxFlows uint32) (c *cluster, err error) {
 	return c, nil
 }
 
-func (c *cluster) host(name string, addr netip.Addr) (*vnet.Host, error) {
-	h, err := vnet.NewHost(name)
-	if err != nil {
-		return nil, err
-	}
-	c.closers = append(c.closers, h.Close)
-	if err := c.sw.Plug(h, link, linkMTU); err != nil || !addr.IsValid() {
-		return h, err
-	}
-	return h, h.Address(link, netip.PrefixFrom(addr, 24))
-}
-
 // member makes a host that serves, and whose answers to clients that do not exist
 // go nowhere.
 func (c *cluster) member(ctx context.Context, name string, addr netip.Addr) (*member, error) {
-	h, err := c.host(name, addr)
+	h, err := c.net.NewHost(name, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +105,7 @@ func (c *cluster) member(ctx context.Context, name string, addr netip.Addr) (*me
 	if err != nil {
 		return nil, err
 	}
-	c.closers = append(c.closers, m.dpr.Close, m.web.ln.Close)
+	c.net.Defer(m.dpr.Close, m.web.ln.Close)
 	if err := m.dpr.SetConfig(ctx, dprnl.ConfigUpdate{Address: &addr}); err != nil {
 		return nil, err
 	}
@@ -132,13 +113,6 @@ func (c *cluster) member(ctx context.Context, name string, addr netip.Addr) (*me
 }
 
 // close ends it; what was made last ends first.
-func (c *cluster) close() error {
-	var err error
-	for i := len(c.closers) - 1; i >= 0; i-- {
-		err = errors.Join(err, c.closers[i]())
-	}
-	return err
-}
 
 // echo is a server that says each line back.
 type echo struct{ ln net.Listener }

@@ -63,7 +63,7 @@ func (f *fuzzer) flood(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.close(), remove(moduleDPR)) }()
+	defer func() { err = errors.Join(err, c.net.Close(), remove(moduleDPR)) }()
 	live, err := c.keep(ctx, kept)
 	if err != nil {
 		return err
