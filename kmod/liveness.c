@@ -20,7 +20,7 @@
  * @state: its state
  *
  * That is so when the client has sent a FIN or RST, or nothing since the handshake,
- * which may be made up.
+ * which may be forged.
  *
  * Return: true if it is time for dpr_liveness_query().
  */

@@ -84,7 +84,7 @@ func TestBlindSegments(t *testing.T) {
 //
 //	R ── switch ── A
 //	        └───── B
-func TestHandshakeMadeUp(t *testing.T) {
+func TestHandshakeForged(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		c := newCluster(t, m)
 		r := c.raw(t, addrR)

@@ -20,7 +20,7 @@ const (
 func insert(name, params string) error { return singlevm.Insert(name, params) }
 func remove(name string) error         { return singlevm.Remove(name) }
 
-// injector is the module that makes up packets.
+// injector is the module that generates packets.
 type injector struct{}
 
 const injectorFiles = "/sys/module/" + moduleFuzz + "/parameters/"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Packets made up for the fuzzing of dpr.ko, and where they go. */
+/* Packets generated for the fuzzing of dpr.ko, and where they go. */
 #ifndef _DPR_FUZZ_H
 #define _DPR_FUZZ_H
 

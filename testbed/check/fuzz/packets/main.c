@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes up packets, good and bad ones, and hands them to netif_receive_skb() as
+ * Generates packets, good and bad ones, and hands them to netif_receive_skb() as
  * if a device had: natively millions a minute. All follows from the parameter
  * seed. Each number written to the parameter run sends so many packets; state
- * tells what became of them. A panic shows the last packet.
+ * says what became of them. A panic shows the last packet.
  */
 #include <linux/etherdevice.h>
 #include <linux/module.h>
@@ -126,15 +126,15 @@ static const struct kernel_param_ops fuzz_run_ops = { .set = fuzz_run };
 module_param_cb(run, &fuzz_run_ops, NULL, 0200);
 MODULE_PARM_DESC(run, "send so many packets");
 
-static int fuzz_tell(char *text, const struct kernel_param *kp)
+static int fuzz_state_get(char *text, const struct kernel_param *kp)
 {
 	return sysfs_emit(text, "%llu %llu %llu %llu\n", fuzz_sent,
 			  fuzz_tap_before(), fuzz_tap_after(),
 			  fuzz_tap_tunnelled());
 }
 
-static const struct kernel_param_ops fuzz_tell_ops = { .get = fuzz_tell };
-module_param_cb(state, &fuzz_tell_ops, NULL, 0400);
+static const struct kernel_param_ops fuzz_state_get_ops = { .get = fuzz_state_get };
+module_param_cb(state, &fuzz_state_get_ops, NULL, 0400);
 MODULE_PARM_DESC(state, "packets sent; of protocol 4 before and after dpr; tunnelled");
 
 static int fuzz_panic(struct notifier_block *nb, unsigned long event, void *msg)
@@ -177,4 +177,4 @@ static void __exit fuzz_exit(void)
 module_init(fuzz_init);
 module_exit(fuzz_exit);
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("Made up packets for dpr.ko");
+MODULE_DESCRIPTION("Generated packets for dpr.ko");
