@@ -35,8 +35,8 @@ program() {
 	echo /usr/share/dpr/grafana/dpr.json
 	echo /usr/share/dpr/prometheus/dpr.rules.yml
 	echo /usr/share/lintian/overrides/dpr
-	for name in README.md changelog copyright; do echo "/usr/share/doc/dpr/$name"; done
-	for page in "$root"/docs/*.md; do echo "/usr/share/doc/dpr/${page##*/}"; done
+	for name in README.md CHANGELOG.md CONTRIBUTING.md changelog copyright; do echo "/usr/share/doc/dpr/$name"; done
+	(cd "$root" && git -c safe.directory='*' ls-files docs | sed 's,^,/usr/share/doc/dpr/,')
 }
 
 # module: the files of the package dpr-dkms.

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"dpr/testbed/check/datapath/vnet"
+	"dpr/testbed/check/rawip"
+	"dpr/userland/dprnl"
+)
+
+// New connections that two processors receive at once do not wait for each other: no
+// lock is shared by all SYNs. The kernel traces who waits for a lock, and where.
+//
+//	R1, R2 ── switch ── A (redirects)
+//	             └───── B
+func TestSynsOfTwoProcessors(t *testing.T) {
+	watchKernel(t)
+	c := bareCluster(t, dprnl.MarkerFragbit)
+	c.redirect(t, c.b)
+	c.a.set(t, dprnl.ConfigUpdate{State: ptr(dprnl.StateDraining)})
+	hosts := []*vnet.Host{c.host(t, "R1", netip.Addr{}), c.host(t, "R2", netip.Addr{})}
+	mac, err := c.a.MAC(eth)
+	check(t, err)
+	check(t, setOnline(1, true))
+	threads := runtime.GOMAXPROCS(len(hosts) + 1)
+	t.Cleanup(func() { runtime.GOMAXPROCS(threads); check(t, setOnline(1, false)) })
+
+	const syns = 20_000 // of each processor
+	a := c.a.meter(t)
+	stop := traceContention(t)
+	var senders errgroup.Group
+	for cpu, h := range hosts {
+		senders.Go(func() error {
+			return h.Do(func() error { return flood(cpu, mac, c.a.service(), syns) })
+		})
+	}
+	check(t, senders.Wait())
+	waits := stop()
+	if n := a.changes(t)[dprnl.StatRedirected]; n < uint64(syns*len(hosts)*9/10) {
+		t.Fatalf("%d SYNs were redirected, want about %d", n, syns*len(hosts))
+	}
+	ours := 0
+	for _, place := range slices.Sorted(maps.Keys(waits)) {
+		t.Logf("%6d waits in %s", waits[place], place)
+		if strings.Contains(place, "[dpr]") {
+			ours += waits[place]
+		}
+	}
+	t.Logf("%d of %d SYNs waited for a lock of dpr", ours, syns*len(hosts))
+	if most := syns * len(hosts) / 100; ours > most {
+		t.Errorf("SYNs waited %d times for locks of dpr, want at most %d", ours, most)
+	}
+}
+
+// flood sends SYNs of as many clients to a service from one processor.
+func flood(cpu int, mac []byte, to netip.AddrPort, n int) error {
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("keeping a thread on processor %d: %w", cpu, err)
+	}
+	s, err := rawip.Open(eth, mac)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	client := uint32(10<<24 | 128<<16 | cpu<<20)
+	sent, err := s.Send(n, func(b []byte) []byte {
+		client++
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, client))), 1024)
+		return rawip.TCP(b, from, to, 0x02, 1, 0)
+	})
+	if err == nil && sent != n {
+		err = fmt.Errorf("%d of %d SYNs were sent", sent, n)
+	}
+	return err
+}
+
+// tracing is where the kernel is asked to trace.
+const tracing = "/sys/kernel/tracing"
+
+// traceContention has the kernel trace who waits for a spinlock. The function that it
+// returns ends that, and says how often that was in which function.
+func traceContention(t *testing.T) (stop func() map[string]int) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(tracing, "trace")); err != nil {
+		check(t, unix.Mount("tracefs", tracing, "tracefs", 0, ""))
+	}
+	set := func(file, value string) {
+		t.Helper()
+		check(t, os.WriteFile(filepath.Join(tracing, file), []byte(value), 0))
+	}
+	const event = "events/lock/contention_begin/enable"
+	off := func() {
+		set(event, "0")
+		set("options/stacktrace", "0")
+	}
+	set("buffer_size_kb", "8192")
+	set("trace", "")
+	set("options/stacktrace", "1")
+	set(event, "1")
+	t.Cleanup(off)
+	return func() map[string]int {
+		off()
+		text, err := os.ReadFile(filepath.Join(tracing, "trace"))
+		check(t, err)
+		return waits(string(text))
+	}
+}
+
+// lockFrame matches the kernel's own functions that take locks, or trace; behind the
+// name of a module's function is that of the module.
+var lockFrame = regexp.MustCompile(`^[^\[]*(lock|contention|trace)[^\[]*$`)
+
+// waits counts the stacks of a trace by the function that took the lock.
+func waits(trace string) map[string]int {
+	n := map[string]int{}
+	for _, stack := range strings.Split(trace, "<stack trace>")[1:] {
+		place := "nowhere"
+		for line := range strings.Lines(stack) {
+			frame, ok := strings.CutPrefix(line, " => ")
+			if frame = strings.TrimSpace(frame); ok && !lockFrame.MatchString(frame) {
+				place = frame
+				break
+			}
+		}
+		n[place]++
+	}
+	return n
+}
