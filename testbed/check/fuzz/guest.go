@@ -21,7 +21,7 @@ const guestMemory = 768
 func (o Options) newGuest(ctx context.Context) (*singlevm.VM, error) {
 	return singlevm.New(ctx, singlevm.Config{
 		Kernel: o.Kernel, Memory: guestMemory, CPUs: o.CPUs, Init: "./testbed/check/fuzz/guest",
-		Modules: []string{"dummy", "veth", "bridge"},
+		Programs: []string{"/usr/sbin/nft"}, Modules: []string{"dummy", "veth", "bridge", "nf_tables"},
 		Built: []kernel.Module{
 			{Dir: "kmod", With: []string{"include"}, Name: "dpr", Vars: o.moduleVars()},
 			{Dir: "testbed/check/fuzz/packets", Name: "dprfuzz"},

@@ -246,8 +246,9 @@ func (s *VM) Run(ctx context.Context, accel string, record func([]byte) error) (
 func (s *VM) args(accel string) []string {
 	m := s.machine.Accelerated(accel)
 	if s.Kernel.Arch == "" {
-		// Caches of one size are kept apart: what a flow takes is asked for.
-		return append(m.Args("dprlab-single", "slab_nomerge"),
+		// Caches of one size are kept apart: what a flow takes is asked for. A guest
+		// that hangs ends, and says where.
+		return append(m.Args("dprlab-single", "slab_nomerge sysctl.kernel.panic_on_rcu_stall=1 sysctl.kernel.hung_task_panic=1"),
 			"-chardev", "file,id=console,path=/dev/stderr", "-serial", "chardev:console", "-serial", "stdio")
 	}
 	return []string{

@@ -19,6 +19,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"dpr/testbed/check/datapath/vnet"
 	"dpr/testbed/check/fuzz/wire"
 	"dpr/testbed/check/rawip"
 	"dpr/userland/dprnl"
@@ -58,6 +59,11 @@ func (f *fuzzer) crossing(ctx context.Context) (err error) {
 	if err := knowPeers("v0"); err != nil {
 		return err
 	}
+	quiet, err := holdHooks(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, quiet.Close()) }()
 	if err := insert(moduleDPR, ""); err != nil {
 		return err
 	}
@@ -88,6 +94,27 @@ func (f *fuzzer) crossing(ctx context.Context) (err error) {
 		return err
 	}
 	return remove(moduleDPR)
+}
+
+// holdHooks has a namespace of its own use the hooks that dpr uses, while it is open.
+// With the first hook and the last one the kernel patches its code, into which both
+// processors run all the time; QEMU 7.2, Debian 12's, can then keep its translation of
+// the breakpoint that was there meanwhile, and a processor goes round in ip_rcv() for
+// ever.
+func holdHooks(ctx context.Context) (*vnet.Host, error) {
+	h, err := vnet.NewHost("hooks")
+	if err != nil {
+		return nil, err
+	}
+	const chains = `table ip hold {
+	chain in { type filter hook prerouting priority 0; }
+	chain out { type filter hook output priority 0; }
+}
+`
+	if _, err := h.RunInput(ctx, chains, "nft", "-f", "-"); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
 }
 
 // knowPeers makes the peers' hardware addresses known: nobody is there to ask.
