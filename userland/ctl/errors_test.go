@@ -294,14 +294,14 @@ func TestDrainWaitsForEach(t *testing.T) {
 
 // Values of flags are what was given, and nothing before.
 func TestFlagValues(t *testing.T) {
-	number := &numberValue[uint32]{min: 2, max: 9}
+	number := &numberValue[uint32]{min: 2, max: 12}
 	word := &wordValue[dprnl.Policy, *dprnl.Policy]{}
 	duration := &durationValue{max: time.Second}
 	for _, tt := range []struct {
 		v         cli.Generic
 		good, bad []string
 	}{
-		{number, []string{"2", "9"}, []string{"1", "10", "x", "-2", "2.5", "99999999999999999999"}},
+		{number, []string{"2", "12"}, []string{"1", "13", "x", "-2", "2.5", "99999999999999999999"}},
 		{word, []string{"two", "off"}, []string{"x", ""}},
 		{&maxLoadValue{}, []string{"7", "auto", "0"}, []string{"x", "-1"}},
 		{duration, []string{"1ms", "1s"}, []string{"0s", "1001ms", "x", "1500us", "-1s"}},
@@ -328,7 +328,7 @@ func TestFlagValues(t *testing.T) {
 			t.Errorf("%T of nothing is %q", v, v.String())
 		}
 	}
-	if *number.pointer() != 9 || *word.pointer() != dprnl.PolicyOff || *duration.pointer() != time.Second {
+	if *number.pointer() != 12 || *word.pointer() != dprnl.PolicyOff || *duration.pointer() != time.Second {
 		t.Error("values are of others")
 	}
 	for s, ok := range map[string]bool{"192.0.2.1:80": true, "192.0.2.1:0": false, "[::1]:80": false, "x": false, "192.0.2.1": false} {
