@@ -312,6 +312,22 @@ func TestMalformedAnswers(t *testing.T) {
 	}
 }
 
+// A dump of which one row does not decode yields no rows.
+func TestMalformedRows(t *testing.T) {
+	c := testClient(t, once(func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) {
+		return append(answer(u32(peerAttrState, 1)), answer(u16(peerAttrAddress, 1))...), nil
+	}))
+	for name, dump := range map[string]func() (int, error){
+		"peers":    func() (int, error) { rows, err := c.Peers(t.Context()); return len(rows), err },
+		"services": func() (int, error) { rows, err := c.Services(t.Context()); return len(rows), err },
+	} {
+		var refused *Error
+		if n, err := dump(); err == nil || errors.As(err, &refused) || n != 0 {
+			t.Errorf("%s: %d rows, %v", name, n, err)
+		}
+	}
+}
+
 // What cannot be said in the protocol is refused before anything is sent.
 func TestNothingIsSent(t *testing.T) {
 	six := netip.MustParseAddr("2001:db8::1")

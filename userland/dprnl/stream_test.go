@@ -23,6 +23,7 @@ type flowSocket struct {
 	n       int // flows in the table
 	batch   int // flows in a datagram
 	fail    error
+	mute    error               // of sending anything but the question for the family
 	request []netlink.Attribute // of the dump
 	next    int
 	closed  bool
@@ -36,6 +37,9 @@ func (s *flowSocket) Send(m netlink.Message) error {
 	s.seq = m.Header.Sequence
 	s.control = m.Header.Type == unix.GENL_ID_CTRL
 	if !s.control {
+		if s.mute != nil {
+			return s.mute
+		}
 		var err error
 		s.request, err = netlink.UnmarshalAttributes(m.Data[4:])
 		return err
@@ -164,6 +168,16 @@ func TestFlowsEnd(t *testing.T) {
 	s = &flowSocket{fail: syscall.EPERM}
 	if err := drain(t.Context(), streamClient(t, s), FlowFilter{}); !errors.Is(err, ErrNoRight) || !s.closed {
 		t.Errorf("refused: %v, closed %v", err, s.closed)
+	}
+	// Without a connection, or with one that sends nothing, there is no dump.
+	c := streamClient(t, s)
+	c.dial = func() (*netlink.Conn, error) { return nil, syscall.EMFILE }
+	if err := drain(t.Context(), c, FlowFilter{}); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("no connection: %v", err)
+	}
+	s = &flowSocket{n: 1, batch: 10, mute: syscall.ENOBUFS}
+	if err := drain(t.Context(), streamClient(t, s), FlowFilter{}); !errors.Is(err, syscall.ENOBUFS) || !s.closed || s.next != 0 {
+		t.Errorf("nothing is sent: %v, closed %v, %d flows", err, s.closed, s.next)
 	}
 	s = &flowSocket{n: 0, batch: 1}
 	if err := drain(t.Context(), streamClient(t, s), FlowFilter{}); err != nil {
