@@ -200,3 +200,14 @@ func TestPublish(t *testing.T) {
 		t.Errorf("%s, %v", b, err)
 	}
 }
+
+// A verdict has the reasons of all that is not so, and no others.
+func TestVerdict(t *testing.T) {
+	v := Verdict{Why: []string{"before"}}
+	v.Want(true, "not %d", 1)
+	v.Want(false, "no %d of %s", 2, "two")
+	v.Want(false, "no third")
+	if got := strings.Join(v.Why, "; "); got != "before; no 2 of two; no third" {
+		t.Errorf("it is %q", got)
+	}
+}

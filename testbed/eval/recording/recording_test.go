@@ -28,7 +28,7 @@ func TestPace(t *testing.T) {
 		long = append(long, line{time.Duration(i) * time.Minute, fmt.Sprint(i)})
 	}
 	got = pace(long)
-	if end := got[len(got)-1].at; (end - longest).Abs() > time.Millisecond || got[50].at <= got[49].at {
+	if end := got[len(got)-1].at; (end-longest).Abs() > time.Millisecond || got[50].at <= got[49].at {
 		t.Errorf("it ends at %v, want %v; line 50 is at %v", end, longest, got[50].at)
 	}
 }

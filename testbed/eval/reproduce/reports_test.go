@@ -41,6 +41,24 @@ func TestReportsFollowThePeriod(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	// 200 reports are due, give or take 30 % and two of each peer; of slow ones 32.
+	for name, tt := range map[string]struct {
+		period  time.Duration
+		reports uint64
+		ok      bool
+	}{
+		"fewest": {second, 136, true}, "too few": {second, 135, false}, "most": {second, 264, true}, "too many": {second, 265, false},
+		"fewest slow ones": {slow, 19, true}, "too few slow ones": {slow, 18, false}, "most slow ones": {slow, 45, true}, "too many slow ones": {slow, 46, false},
+	} {
+		due := uint64(200 * second / tt.period)
+		if err := before.every(tt.period, after(due, tt.reports, due)); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	two := heard{[]uint64{1, 1}, at}
+	if err := two.every(second, heard{[]uint64{101, 101}, at.Add(100 * time.Second)}); err != nil {
+		t.Errorf("two servers: %v", err)
+	}
 	alone := heard{[]uint64{1}, at}
 	if err := alone.every(second, alone); err == nil {
 		t.Error("a server alone hears what it should")

@@ -190,6 +190,13 @@ func TestFindNext(t *testing.T) {
 	}
 }
 
+func TestErrorSaysAll(t *testing.T) {
+	err := &Error{Host: "s1", Text: "BUG: bad"}
+	if got := err.Error(); got != "the kernel of s1 is in trouble:\nBUG: bad" {
+		t.Errorf("it says %q", got)
+	}
+}
+
 func TestReadFails(t *testing.T) {
 	if _, err := Read(iotest.ErrReader(errors.New("broken"))); err == nil || !strings.Contains(err.Error(), "broken") {
 		t.Errorf("error %v", err)
