@@ -23,7 +23,7 @@ func TestShort(t *testing.T) {
 	o := Defaults()
 	o.Kernel, o.Seed, o.Parts = kernel.Default, seed, []string{wire.Netlink, wire.Packets}
 	o.Messages, o.Packets, o.Limit = 200_000, 1_000_000, 30*time.Second
-	o.Dir, o.Stdout, o.Progress = t.TempDir(), t.Output(), os.Stderr
+	o.Source, o.Dir, o.Stdout, o.Progress = "", t.TempDir(), t.Output(), os.Stderr // found from here
 	if err := Run(ctx, o); err != nil {
 		t.Error(err)
 	}
