@@ -56,16 +56,16 @@ func TestSynsOfTwoProcessors(t *testing.T) {
 	if n := a.changes(t)[dprnl.StatRedirected]; n < uint64(syns*len(hosts)*9/10) {
 		t.Fatalf("%d SYNs were redirected, want about %d", n, syns*len(hosts))
 	}
-	ours := 0
+	waited := 0
 	for _, place := range slices.Sorted(maps.Keys(waits)) {
 		t.Logf("%6d waits in %s", waits[place], place)
-		if strings.Contains(place, "[dpr]") {
-			ours += waits[place]
+		if ours(place) {
+			waited += waits[place]
 		}
 	}
-	t.Logf("%d of %d SYNs waited for a lock of dpr", ours, syns*len(hosts))
-	if most := syns * len(hosts) / 100; ours > most {
-		t.Errorf("SYNs waited %d times for locks of dpr, want at most %d", ours, most)
+	t.Logf("%d of %d SYNs waited for a lock of dpr", waited, syns*len(hosts))
+	if most := syns * len(hosts) / 1000; waited > most {
+		t.Errorf("SYNs waited %d times for locks of dpr, want at most %d", waited, most)
 	}
 }
 
@@ -96,38 +96,51 @@ func flood(cpu int, mac []byte, to netip.AddrPort, n int) error {
 // tracing is where the kernel is asked to trace.
 const tracing = "/sys/kernel/tracing"
 
-// traceContention has the kernel trace who waits for a spinlock. The function that it
-// returns ends that, and says how often that was in which function.
+// traceContention has the kernel trace who waits for a spinlock: who enters the slow path
+// of taking one. (Its trace point lock:contention_begin sees nothing of two processors:
+// the first that waits does not queue.) The function that it returns ends that, and says
+// how often that was in which function. A kernel without the tracer sees nothing.
 func traceContention(t *testing.T) (stop func() map[string]int) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(tracing, "trace")); err != nil {
 		check(t, unix.Mount("tracefs", tracing, "tracefs", 0, ""))
 	}
+	tracers, err := os.ReadFile(filepath.Join(tracing, "available_tracers"))
+	check(t, err)
+	if !slices.Contains(strings.Fields(string(tracers)), "function") {
+		t.Log("this kernel has no function tracer: waits are not counted")
+		return func() map[string]int { return nil }
+	}
 	set := func(file, value string) {
 		t.Helper()
 		check(t, os.WriteFile(filepath.Join(tracing, file), []byte(value), 0))
 	}
-	const event = "events/lock/contention_begin/enable"
 	off := func() {
-		set(event, "0")
-		set("options/stacktrace", "0")
+		set("current_tracer", "nop")
+		set("options/func_stack_trace", "0")
 	}
 	set("buffer_size_kb", "8192")
-	set("trace", "")
-	set("options/stacktrace", "1")
-	set(event, "1")
+	set("set_ftrace_filter", "native_queued_spin_lock_slowpath")
+	set("options/func_stack_trace", "1")
+	set("current_tracer", "function")
 	t.Cleanup(off)
 	return func() map[string]int {
-		off()
+		// The trace is empty once the tracer is another.
+		set("tracing_on", "0")
 		text, err := os.ReadFile(filepath.Join(tracing, "trace"))
 		check(t, err)
+		set("tracing_on", "1")
+		off()
 		return waits(string(text))
 	}
 }
 
-// lockFrame matches the kernel's own functions that take locks, or trace; behind the
-// name of a module's function is that of the module.
-var lockFrame = regexp.MustCompile(`^[^\[]*(lock|contention|trace)[^\[]*$`)
+// lockFrame matches the kernel's functions that take locks, and what traces, which has
+// no name.
+var lockFrame = regexp.MustCompile(`lock|^0x`)
+
+// ours tells whether a function is dpr's.
+func ours(function string) bool { return strings.HasPrefix(function, "dpr_") }
 
 // waits counts the stacks of a trace by the function that took the lock.
 func waits(trace string) map[string]int {
@@ -136,7 +149,7 @@ func waits(trace string) map[string]int {
 		place := "nowhere"
 		for line := range strings.Lines(stack) {
 			frame, ok := strings.CutPrefix(line, " => ")
-			if frame = strings.TrimSpace(frame); ok && !lockFrame.MatchString(frame) {
+			if frame = strings.TrimSpace(frame); ok && (ours(frame) || !lockFrame.MatchString(frame)) {
 				place = frame
 				break
 			}
