@@ -43,7 +43,7 @@ demo: deps go ## run three servers and six clients (4:1:1), a minute each under 
 
 .PHONY: demo-recording
 demo-recording: deps go ## record "make demo" as docs/images/demo.svg
-	$(GO_PATH) && export PATH && unset MAKEFLAGS MAKELEVEL && go run ./testbed/eval/recording -out docs/images/demo.svg -- make demo
+	$(GO_PATH) && export PATH && unset MAKEFLAGS MAKELEVEL && go run ./testbed/eval/recording -columns 128 -rows 36 -out docs/images/demo.svg -- make -s demo
 
 .PHONY: reproduce
 reproduce: deps go ## run the paper's evaluation and set its tables and figures beside ours, half an hour; out/reproduce/report.html
