@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if *out == "" || f.NArg() == 0 || *rows < 1 || *columns < 2 {
-		return errors.New("usage: recording -out FILE [-rows N] [-columns N] -- COMMAND...")
+		return errors.New("usage: recording -out FILE [-rows N] [-columns N] -- COMMAND [ARGUMENT]")
 	}
 	lines, err := record(ctx, f.Args(), os.Stdout)
 	if err != nil {
