@@ -98,9 +98,8 @@ func (f *fuzzer) crossing(ctx context.Context) (err error) {
 
 // holdHooks has a namespace of its own use the hooks that dpr uses, while it is open.
 // With the first hook and the last one the kernel patches its code, into which both
-// processors run all the time; QEMU 7.2, Debian 12's, can then keep its translation of
-// the breakpoint that was there meanwhile, and a processor goes round in ip_rcv() for
-// ever.
+// processors run all the time. Under QEMU 7.2, Debian 12's, they once stayed for ever on
+// the breakpoint that is there meanwhile, in ip_rcv(), after it had left memory.
 func holdHooks(ctx context.Context) (*vnet.Host, error) {
 	h, err := vnet.NewHost("hooks")
 	if err != nil {
