@@ -17,11 +17,15 @@ import (
 // guestMemory is the memory of a guest in MiB.
 const guestMemory = 768
 
+// guestModules are the kernel's modules that a guest needs. libcrc32c, of nf_tables, asks
+// for crc32c by name.
+var guestModules = []string{"dummy", "veth", "bridge", "nf_tables", "crc32c_generic"}
+
 // newGuest builds a guest, which is used for all parts.
 func (o Options) newGuest(ctx context.Context) (*singlevm.VM, error) {
 	return singlevm.New(ctx, singlevm.Config{
 		Kernel: o.Kernel, Memory: guestMemory, CPUs: o.CPUs, Init: "./testbed/check/fuzz/guest",
-		Programs: []string{"/usr/sbin/nft"}, Modules: []string{"dummy", "veth", "bridge", "nf_tables"},
+		Programs: []string{"/usr/sbin/nft"}, Modules: guestModules,
 		Built: []kernel.Module{
 			{Dir: "kmod", With: []string{"include"}, Name: "dpr", Vars: o.moduleVars()},
 			{Dir: "testbed/check/fuzz/packets", Name: "dprfuzz"},

@@ -54,7 +54,7 @@ func (f *fuzzer) all(ctx context.Context) error {
 		return err
 	}
 	// Debian's kernel has these as modules.
-	if out, err := exec.CommandContext(ctx, "modprobe", "-a", "dummy", "veth", "bridge").CombinedOutput(); err != nil && !strings.Contains(string(out), "not found") {
+	if out, err := exec.CommandContext(ctx, "modprobe", "-a", "dummy", "veth", "bridge", "nf_tables").CombinedOutput(); err != nil && !strings.Contains(string(out), "not found") {
 		return fmt.Errorf("modprobe: %w: %s", err, out)
 	}
 	parts := map[string]func(context.Context) error{
