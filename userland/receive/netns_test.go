@@ -188,6 +188,61 @@ func TestSockets(t *testing.T) {
 	exchange(t, sources[1], addressA+" again", func() { send(a, ours, testPort, "again") })
 }
 
+// A receiver hears an interface that was renamed, that has its name again, and that
+// was down; of two that exchange their names, the one that has the name now.
+func TestInterfaceRenamed(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	a, b := newNamespace(t), newNamespace(t)
+	connect(a, b)
+	ours := group("239.77.43.1")
+	var source Source
+	var err error
+	b.do(func() { source, err = Open(config.Report{Port: testPort, Networks: []config.Network{ours}}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { source.Close() })
+	maintain := func() (err error) {
+		b.do(func() { err = source.Maintain() })
+		return err
+	}
+	heard := func(what string) {
+		t.Helper()
+		exchange(t, source, addressA+" "+what, func() { send(a, ours, testPort, what) })
+	}
+	if err := maintain(); err != nil {
+		t.Fatal(err)
+	}
+	heard("first")
+	b.ip("link set dpr0 down")
+	if err := maintain(); err != nil {
+		t.Error(err)
+	}
+	b.ip("link set dpr0 up")
+	heard("down and up")
+	b.ip("link set dpr0 name old0")
+	if err := maintain(); err == nil {
+		t.Error("nothing is said of an interface that is not there")
+	}
+	heard("renamed")
+	b.ip("link set old0 name dpr0")
+	if err := maintain(); err != nil {
+		t.Error(err)
+	}
+	heard("named again")
+	b.ip("link set dpr0 name old0")
+	b.ip("link add dpr0 type veth peer name new0")
+	b.ip("link set dpr0 up")
+	if err := maintain(); err != nil {
+		t.Error(err)
+	}
+	send(a, ours, testPort, "by another interface")
+	if got := read(t, source, 200*time.Millisecond); got != "nothing" {
+		t.Errorf("heard %q by an interface that has another name now", got)
+	}
+}
+
 // exchange sends until something arrives, as a link that was just set up
 // loses datagrams, and then reads the copies.
 func exchange(t *testing.T, s Source, want string, send func()) {

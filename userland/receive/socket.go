@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
 
 	"dpr/userland/config"
 	"dpr/userland/report"
@@ -76,18 +77,26 @@ func (s *socket) Maintain() error {
 }
 
 // join joins a group unless it is already joined on the interface that currently
-// has the name.
+// has the name. If none has it, the interface may have been renamed: the receiver
+// hears it as long as it exists.
 func (s *socket) join(g *membership) error {
 	ifi, err := net.InterfaceByName(g.Interface)
 	if err != nil {
-		g.index = 0
+		if _, gone := net.InterfaceByIndex(g.index); gone != nil {
+			g.index = 0
+		}
 		return err
 	}
 	if ifi.Index == g.index {
 		return nil
 	}
-	if err := s.packet.JoinGroup(ifi, &net.UDPAddr{IP: g.Group.AsSlice()}); err != nil {
+	group := &net.UDPAddr{IP: g.Group.AsSlice()}
+	if err := s.packet.JoinGroup(ifi, group); err != nil && !errors.Is(err, unix.EADDRINUSE) {
 		return err
+	}
+	if g.index != 0 {
+		// The kernel has done it if that interface is gone.
+		_ = s.packet.LeaveGroup(&net.Interface{Index: g.index}, group)
 	}
 	g.index = ifi.Index
 	return nil
