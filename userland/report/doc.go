@@ -44,8 +44,10 @@
 // # Replay
 //
 // A report is accepted only once. Within a boot the sequence number must
-// increase; a new boot id must come with a later time of sending than all earlier
-// reports. The time must be within a window around the receiver's clock.
+// increase, or the time of sending must be later than that of all earlier reports:
+// a virtual machine that was rolled back to a snapshot has the boot id and the
+// sequence numbers of then. A new boot id must come with such a time. The time must
+// be within a window around the receiver's clock.
 //
 // A restarted receiver must not accept a report again. Therefore the last report
 // of each host is also stored in a [Memory], a file on a file system that lives

@@ -135,7 +135,9 @@ func (v *Verifier) remember(r *Report, now time.Time) error {
 			return err
 		}
 	case old.boot == r.Boot:
-		if r.Sequence <= old.sequence {
+		// A virtual machine that was rolled back to a snapshot counts anew from
+		// there, but its clock is set.
+		if r.Sequence <= old.sequence && !r.Time.After(old.sent) {
 			return fmt.Errorf("%w: sequence %d, last was %d", ErrReplayed, r.Sequence, old.sequence)
 		}
 	case !r.Time.After(old.sent):
@@ -145,7 +147,11 @@ func (v *Verifier) remember(r *Report, now time.Time) error {
 	if known && old.sent.After(sent) {
 		sent = old.sent // the host's clock was set back
 	}
-	l := last{boot: r.Boot, sequence: r.Sequence, sent: sent, slot: old.slot}
+	sequence := r.Sequence
+	if known && old.boot == r.Boot {
+		sequence = max(sequence, old.sequence)
+	}
+	l := last{boot: r.Boot, sequence: sequence, sent: sent, slot: old.slot}
 	if v.memory != nil {
 		if !known {
 			l.slot = v.memory.take()
