@@ -5,7 +5,11 @@
 package datapath
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -33,6 +37,11 @@ func TestAnswersWithoutOwner(t *testing.T) {
 			k.wantServed(t, "B")
 			return k
 		}
+		// The server's program is done with its socket some time after the FIN is out.
+		orphaned := func(t *testing.T, k *talk) {
+			t.Helper()
+			eventually(t, func() error { return orphan(c.b, k.local) })
+		}
 		// Nothing but an ACK: no SYN-ACK or FIN that comes again.
 		ack := func(t *testing.T, k *talk) {
 			t.Helper()
@@ -44,6 +53,9 @@ func TestAnswersWithoutOwner(t *testing.T) {
 				k := begin(t)
 				k.say(t, "PA", word+"\n")
 				k.hear(t, "FA")
+				if word == "close" {
+					orphaned(t, k)
+				}
 				k.say(t, "FA", "") // acknowledges the FIN as well
 				ack(t, k)
 				k.seq--
@@ -56,6 +68,7 @@ func TestAnswersWithoutOwner(t *testing.T) {
 			k := begin(t)
 			k.say(t, "PA", "close\n")
 			k.hear(t, "FA")
+			orphaned(t, k)
 			k.say(t, "A", "")
 			r.Take(k.mine)
 			k.say(t, "FA", "")
@@ -65,6 +78,7 @@ func TestAnswersWithoutOwner(t *testing.T) {
 			k := begin(t)
 			k.say(t, "PA", "close\n")
 			fin := k.hear(t, "FA")
+			orphaned(t, k)
 			k.ack = fin.TCP.Seq // not acknowledged
 			k.say(t, "PA", "more")
 			k.hear(t, "R")
@@ -73,6 +87,7 @@ func TestAnswersWithoutOwner(t *testing.T) {
 			k := begin(t)
 			k.say(t, "PA", "close\n")
 			k.hear(t, "FA")
+			orphaned(t, k)
 			k.say(t, "A", "")
 			k.say(t, "PA", "more")
 			k.hear(t, "R")
@@ -97,6 +112,24 @@ func TestAnswersWithoutOwner(t *testing.T) {
 			k.hear(t, "R")
 		})
 	})
+}
+
+// orphan returns an error unless a server's socket of a client's connection has lost
+// its owner.
+func orphan(s *server, client netip.AddrPort) error {
+	table, err := s.Read("/proc/thread-self/net/tcp")
+	if err != nil {
+		return err
+	}
+	a := client.Addr().As4()
+	remote := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(a[:]), client.Port())
+	for line := range strings.Lines(table) {
+		f := strings.Fields(line)
+		if len(f) > 9 && f[2] == remote && f[9] == "0" {
+			return nil
+		}
+	}
+	return fmt.Errorf("no socket without owner of %v in\n%s", client, table)
 }
 
 // Whoever has a connection that was redirected, or its listener, and no rights
