@@ -47,7 +47,9 @@
 // increase, or the time of sending must be later than that of all earlier reports:
 // a virtual machine that was rolled back to a snapshot has the boot id and the
 // sequence numbers of then. A new boot id must come with such a time. The time must
-// be within a window around the receiver's clock.
+// be within a window around the receiver's clock. (If a host's clock is set back, a
+// report that it sent before and that somebody held back may be accepted late, once
+// and within the window.)
 //
 // A restarted receiver must not accept a report again. Therefore the last report
 // of each host is also stored in a [Memory], a file on a file system that lives

@@ -38,9 +38,9 @@ func TestAnswersWithoutOwner(t *testing.T) {
 			return k
 		}
 		// The server's program is done with its socket some time after the FIN is out.
-		orphaned := func(t *testing.T, k *talk) {
+		released := func(t *testing.T, k *talk) {
 			t.Helper()
-			eventually(t, func() error { return orphan(c.b, k.local) })
+			eventually(t, func() error { return withoutOwner(c.b, k.local) })
 		}
 		// Nothing but an ACK: no SYN-ACK or FIN that comes again.
 		ack := func(t *testing.T, k *talk) {
@@ -54,7 +54,7 @@ func TestAnswersWithoutOwner(t *testing.T) {
 				k.say(t, "PA", word+"\n")
 				k.hear(t, "FA")
 				if word == "close" {
-					orphaned(t, k)
+					released(t, k)
 				}
 				k.say(t, "FA", "") // acknowledges the FIN as well
 				ack(t, k)
@@ -68,7 +68,7 @@ func TestAnswersWithoutOwner(t *testing.T) {
 			k := begin(t)
 			k.say(t, "PA", "close\n")
 			k.hear(t, "FA")
-			orphaned(t, k)
+			released(t, k)
 			k.say(t, "A", "")
 			r.Take(k.mine)
 			k.say(t, "FA", "")
@@ -78,7 +78,7 @@ func TestAnswersWithoutOwner(t *testing.T) {
 			k := begin(t)
 			k.say(t, "PA", "close\n")
 			fin := k.hear(t, "FA")
-			orphaned(t, k)
+			released(t, k)
 			k.ack = fin.TCP.Seq // not acknowledged
 			k.say(t, "PA", "more")
 			k.hear(t, "R")
@@ -87,7 +87,7 @@ func TestAnswersWithoutOwner(t *testing.T) {
 			k := begin(t)
 			k.say(t, "PA", "close\n")
 			k.hear(t, "FA")
-			orphaned(t, k)
+			released(t, k)
 			k.say(t, "A", "")
 			k.say(t, "PA", "more")
 			k.hear(t, "R")
@@ -114,9 +114,9 @@ func TestAnswersWithoutOwner(t *testing.T) {
 	})
 }
 
-// orphan returns an error unless a server's socket of a client's connection has lost
+// withoutOwner returns an error unless a server's socket of a client's connection has lost
 // its owner.
-func orphan(s *server, client netip.AddrPort) error {
+func withoutOwner(s *server, client netip.AddrPort) error {
 	table, err := s.Read("/proc/thread-self/net/tcp")
 	if err != nil {
 		return err
