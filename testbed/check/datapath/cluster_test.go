@@ -193,7 +193,13 @@ func check(t *testing.T, err error) {
 // eventually waits until f returns nil.
 func eventually(t *testing.T, f func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), step)
+	within(t, step, f)
+}
+
+// within is eventually for what may take another time than a step.
+func within(t *testing.T, limit time.Duration, f func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	for {
 		err := f()
@@ -202,7 +208,7 @@ func eventually(t *testing.T, f func() error) {
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatal(fmt.Errorf("still after %v: %w", step, err))
+			t.Fatal(fmt.Errorf("still after %v: %w", limit, err))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -118,10 +118,11 @@ func (w witness) watch(t *testing.T, h *vnet.Host) {
 	check(t, vnet.Connect(w.Host, h.Name, h, "witness", mtu))
 }
 
-// alone waits until all hosts that it watches have ended.
+// alone waits until all hosts that it watches have ended. The kernel ends one
+// after the other, and one with all its checks takes half a second for each.
 func (w witness) alone(t *testing.T) {
 	t.Helper()
-	eventually(t, func() error {
+	within(t, step+time.Duration(len(w.watched))*time.Second, func() error {
 		links, err := w.Links()
 		// Beside its loopback device there may be those of tunnel modules.
 		links = slices.DeleteFunc(links, func(name string) bool { return !w.watched[name] })
