@@ -506,19 +506,18 @@ enum dpr_event_attr {
  * @DPR_STAT_REDIRECTED: redirected, a flow was made.
  * @DPR_STAT_REDIRECTED_HASH: redirected by the stateless hash, no flow.
  *
- * Offers (DPR_POLICY_OFFER). Each connection counts as redirected once,
- * however often it was offered:
- * @DPR_STAT_OFFERED: SYNs offered to peers, which may refuse them.
- * @DPR_STAT_OFFER_RETURNED: of these, sent back by the peer: it refused.
+ * Offers (DPR_POLICY_OFFER), and SYNs that peers refuse. Each connection counts as
+ * redirected once, however often it was placed:
+ * @DPR_STAT_OFFERED: SYNs offered to peers, which may refuse them for their load.
+ * @DPR_STAT_OFFER_RETURNED: SYNs that peers refused, and sent back.
  * @DPR_STAT_OFFER_SERVED: of the connections redirected, served here in
- *	the end: after a refusal own load was below MaxLoad, or no peer usable.
+ *	the end: the policy chose this host after a refusal, or no peer was usable.
  * @DPR_STAT_OFFER_LATE: refusals dropped: too late. The client had retransmitted
  *	its SYN, or the connection was established.
- * @DPR_STAT_OFFER_UNKNOWN: refusals dropped: this peer was not offered that
- *	connection or SYN.
+ * @DPR_STAT_OFFER_UNKNOWN: refusals dropped: this peer was not sent that SYN.
  * @DPR_STAT_REFUSED_LOAD: offers from peers refused: own load was not below
  *	MaxLoad.
- * @DPR_STAT_REFUSED_DRAINING: offers from peers refused: this host drains.
+ * @DPR_STAT_REFUSED_DRAINING: redirected SYNs refused: this host drains.
  *
  * Other SYNs:
  * @DPR_STAT_SYN_RETRANSMITTED: a SYN of a flow, sent after the first copy.
@@ -600,6 +599,13 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_POLICY: dropped: the host's IPsec policy requires the outer
  *	packet to be protected.
  * @DPR_STAT_RX_FRAGMENTS: fragments of redirected packets that wait for the rest.
+ * @DPR_STAT_SERVED_NO_ROUTE: served: no usable route to the chosen peer.
+ * @DPR_STAT_REFUSED_NO_LISTENER: redirected SYNs refused: nothing listens here.
+ * @DPR_STAT_REFUSED_FULL: redirected SYNs refused: the listener's accept queue is
+ *	full.
+ * @DPR_STAT_REFUSED_OWN: redirected SYNs refused: the client is this host itself.
+ * @DPR_STAT_REFUSED_LONG: redirected SYNs dropped: this host cannot serve them, and
+ *	they are too long to be sent back.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -671,6 +677,11 @@ enum dpr_stat {
 	DPR_STAT_RX_FLOW_REFUSED,
 	DPR_STAT_RX_POLICY,
 	DPR_STAT_RX_FRAGMENTS,
+	DPR_STAT_SERVED_NO_ROUTE,
+	DPR_STAT_REFUSED_NO_LISTENER,
+	DPR_STAT_REFUSED_FULL,
+	DPR_STAT_REFUSED_OWN,
+	DPR_STAT_REFUSED_LONG,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

@@ -9,10 +9,20 @@
 #include "load.h"
 #include "netns.h"
 #include "peer.h"
+#include "service.h"
 #include "stats.h"
 
-/* What a policy sees in a namespace that has had no peer yet. */
-static const struct dpr_order dpr_decide_nobody;
+/**
+ * dpr_decide_order - the peers that a policy chooses from
+ * @table: the load table; NULL in a namespace that has had no peer yet
+ */
+static inline const struct dpr_order *
+dpr_decide_order(const struct dpr_table *table)
+{
+	static const struct dpr_order nobody;
+
+	return table ? &table->order : &nobody;
+}
 
 /**
  * dpr_decide_args - the situation that a policy decides in
@@ -20,6 +30,7 @@ static const struct dpr_order dpr_decide_nobody;
  * @cfg: the configuration
  * @policy: enum dpr_policy
  * @client: the client's address
+ * @service: the connection's, NULL if there is none any more
  *
  * Closes peers whose reports are stale. Called under RCU in softirq.
  *
@@ -27,7 +38,7 @@ static const struct dpr_order dpr_decide_nobody;
  */
 static __always_inline struct dpr_policy_args
 dpr_decide_args(struct dpr_net *dn, const struct dpr_config *cfg, u32 policy,
-		__be32 client)
+		__be32 client, const struct dpr_service *service)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	struct dpr_policy_args args = {
@@ -42,6 +53,7 @@ dpr_decide_args(struct dpr_net *dn, const struct dpr_config *cfg, u32 policy,
 		.random = 0,
 		.client = (__force u32)client,
 		.avoid = 0,
+		.service = service ? service->bit : 0,
 	};
 
 	if (args.policy != DPR_POLICY_OFF && !args.draining)

@@ -252,7 +252,7 @@ static void dpr_flow_fill(struct dpr_flow *flow,
  * Called under RCU in softirq.
  *
  * Return: the flow; if another CPU decided on a copy of the SYN first, that one's
- * flow, no longer on offer; ERR_PTR(-ENOSPC) if the table is full;
+ * flow, for this further copy; ERR_PTR(-ENOSPC) if the table is full;
  * ERR_PTR(-ENOMEM).
  */
 struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
@@ -280,7 +280,7 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 		return flow;
 	}
 	if (!IS_ERR(old))
-		dpr_flow_withdraw_offer(old);
+		dpr_flow_repeat(old);
 	dpr_flow_count_live(dn, flow, -1);
 	atomic_dec(&peer->flows);
 	dpr_peer_put(peer);

@@ -22,7 +22,12 @@
 #include "peer.h"
 
 #define DPR_FLOW_GONE	0xff	/* removed; on its way to be freed */
-#define DPR_FLOW_RETURNED 0xff	/* the peer refused it; it is placed anew */
+#define DPR_FLOW_RETURNED 0xff	/* of offer: the peer refused it; it is placed anew */
+#define DPR_FLOW_OFFER	0x80	/* of offer: the peer may refuse it as too loaded */
+#define DPR_FLOW_COPY	0x7c	/* of offer: which copy of the SYN was sent last */
+#define DPR_FLOW_COPIES	0x78	/* of offer: the last copy that has a number */
+#define DPR_FLOW_NEXT	0x04	/* of offer: from one copy to the next */
+#define DPR_FLOW_ASKED	0x03	/* of offer: how many peers were asked, 3 or more */
 #define DPR_FLOW_CONFIRMED 0x80	/* of queries: the peer says that it serves it */
 #define DPR_FLOW_REUSED	0x40	/* of queries: a SYN of another number has passed */
 #define DPR_FLOW_QUERIES 0x3f	/* of queries: how many */
@@ -39,8 +44,8 @@
  * @state: enum dpr_flow_state or DPR_FLOW_GONE. It leaves DPR_FLOW_SYN under
  *	the lock of its list of half-open flows, once it is off that list
  * @shard: which of dpr_net.half_open it was put on
- * @offer: the peer may refuse it: how many peers were asked, this one
- *	included; or DPR_FLOW_RETURNED; 0: the peer must take it
+ * @offer: the number of the SYN that the peer may refuse: DPR_FLOW_ASKED,
+ *	DPR_FLOW_COPY, DPR_FLOW_OFFER; or DPR_FLOW_RETURNED; 0: it must take it
  * @queries: questions put to the peer since the client's last packet, with
  *	DPR_FLOW_CONFIRMED and DPR_FLOW_REUSED; written by clean-up, by the
  *	peer's answers, by a SYN (liveness.c)
@@ -165,18 +170,36 @@ static inline bool dpr_flow_over(const struct dpr_flow *flow,
 }
 
 /**
- * dpr_flow_withdraw_offer - let the peer no longer refuse the connection
+ * dpr_flow_withdraw - let the peer no longer refuse the connection
  * @flow: the flow
  *
- * Does nothing if the peer has refused it already, or was never asked. Called
- * when a copy of the SYN comes: the client must not wait for a refusal (offer.h).
+ * Does nothing if the peer has refused it already.
  */
-static inline void dpr_flow_withdraw_offer(struct dpr_flow *flow)
+static inline void dpr_flow_withdraw(struct dpr_flow *flow)
 {
 	u8 offer = READ_ONCE(flow->offer);
 
-	if (unlikely(offer && offer != DPR_FLOW_RETURNED))
+	if (offer && offer != DPR_FLOW_RETURNED)
 		cmpxchg(&flow->offer, offer, 0);
+}
+
+/**
+ * dpr_flow_repeat - give a further copy of the SYN a number of its own
+ * @flow: the flow
+ *
+ * From now on the peer can refuse this copy alone, and not as too loaded: what it
+ * says of an earlier one comes too late. Does nothing if the peer has refused the
+ * connection already, or must take it.
+ */
+static inline void dpr_flow_repeat(struct dpr_flow *flow)
+{
+	u8 offer = READ_ONCE(flow->offer), next;
+
+	if (!offer || offer == DPR_FLOW_RETURNED)
+		return;
+	next = (offer & DPR_FLOW_COPY) < DPR_FLOW_COPIES ?
+	       (offer & ~DPR_FLOW_OFFER) + DPR_FLOW_NEXT : 0;
+	cmpxchg(&flow->offer, offer, next);
 }
 
 #endif /* _DPR_FLOW_H */

@@ -22,6 +22,7 @@ static const struct dpr_fwd_ops dpr_fwd_ops[] = {
 	[DPR_FWD_IPIP] = {
 		.overhead = DPR_FWD_IPIP_OVERHEAD,
 		.prepare = dpr_fwd_ipip_prepare,
+		.number = dpr_fwd_ipip_number,
 		.output = dpr_fwd_ipip_output,
 	},
 };
@@ -185,6 +186,22 @@ static noinline void dpr_fwd_send_large(struct dpr_net *dn,
 		dpr_fwd_send_one(dn, skb, route, mtu);
 }
 
+/* Sends a packet by a route to its peer. */
+static __always_inline void dpr_fwd_send_by(struct dpr_net *dn,
+					    struct sk_buff *skb,
+					    const struct dpr_route *route)
+{
+	const unsigned int mtu = dpr_route_mtu(route) - dpr_fwd_overhead(route);
+
+	skb_dst_drop(skb);
+	/* The peer's reference lasts as long as this RCU section. */
+	skb_dst_set_noref(skb, &route->rt->dst);
+	if (likely(!skb_is_gso(skb) && skb->len <= mtu))
+		dpr_fwd_output(dn, skb, route);
+	else
+		dpr_fwd_send_large(dn, skb, route, mtu);
+}
+
 /**
  * dpr_fwd_send - redirect a packet
  * @dn: the namespace
@@ -199,20 +216,37 @@ static noinline void dpr_fwd_send_large(struct dpr_net *dn,
 void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		  struct sk_buff *skb, struct dpr_peer *peer)
 {
-	struct dpr_route *route;
-	unsigned int mtu;
+	const struct dpr_route *route = dpr_fwd_route(dn, cfg, peer);
 
-	route = dpr_fwd_route(dn, cfg, peer);
-	if (unlikely(!route)) {
+	if (likely(route))
+		dpr_fwd_send_by(dn, skb, route);
+	else
+		dpr_fwd_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
+}
+
+/**
+ * dpr_fwd_send_numbered - as dpr_fwd_send(), with a number in the outer header
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: a client's SYN, or what is sent back to a peer; consumed
+ * @peer: the host that gets it
+ * @number: identification of the outer header
+ * @offer: without DF
+ *
+ * Called under RCU in softirq.
+ */
+void dpr_fwd_send_numbered(struct dpr_net *dn, const struct dpr_config *cfg,
+			   struct sk_buff *skb, struct dpr_peer *peer,
+			   u16 number, bool offer)
+{
+	const struct dpr_route *way = dpr_fwd_route(dn, cfg, peer);
+	struct dpr_route route;
+
+	if (unlikely(!way)) {
 		dpr_fwd_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
 		return;
 	}
-	mtu = dpr_route_mtu(route) - dpr_fwd_overhead(route);
-	skb_dst_drop(skb);
-	/* The peer's reference lasts as long as this RCU section. */
-	skb_dst_set_noref(skb, &route->rt->dst);
-	if (likely(!skb_is_gso(skb) && skb->len <= mtu))
-		dpr_fwd_output(dn, skb, route);
-	else
-		dpr_fwd_send_large(dn, skb, route, mtu);
+	route = *way;
+	dpr_fwd_by(&route)->number(&route, number, offer);
+	dpr_fwd_send_by(dn, skb, &route);
 }

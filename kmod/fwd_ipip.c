@@ -24,7 +24,7 @@ void dpr_fwd_ipip_prepare(struct dpr_route *route,
 	*header = (struct iphdr){
 		.version = 4,
 		.ihl = sizeof(*header) >> 2,
-		/* No number: it is never fragmented (RFC 6864, 4.1). */
+		/* No number: only a SYN has one (offer.h). */
 		.frag_off = htons(IP_DF),
 		.ttl = ip4_dst_hoplimit(&route->rt->dst),
 		.protocol = IPPROTO_IPIP,
@@ -35,6 +35,22 @@ void dpr_fwd_ipip_prepare(struct dpr_route *route,
 		header->frag_off |= htons(DPR_FWD_IPIP_MARK);
 	route->check = (__force u16)~ip_fast_csum(header, header->ihl);
 	route->marker = cfg->marker;
+}
+
+/**
+ * dpr_fwd_ipip_number - give the outer header of one packet a number
+ * @route: a copy of the way to the peer
+ * @number: its identification
+ * @offer: without DF
+ */
+void dpr_fwd_ipip_number(struct dpr_route *route, u16 number, bool offer)
+{
+	route->header.id = htons(number);
+	route->check += (__force u16)htons(number);
+	if (!offer)
+		return;
+	route->header.frag_off &= ~htons(IP_DF);
+	route->check += (__force u16)~htons(IP_DF);
 }
 
 /*

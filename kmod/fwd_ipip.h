@@ -17,6 +17,7 @@ struct sk_buff;
 
 void dpr_fwd_ipip_prepare(struct dpr_route *route,
 			  const struct dpr_config *cfg, __be32 peer);
+void dpr_fwd_ipip_number(struct dpr_route *route, u16 number, bool offer);
 void dpr_fwd_ipip_output(struct dpr_net *dn, struct sk_buff *skb,
 			 const struct dpr_route *route);
 

@@ -132,6 +132,22 @@ bool dpr_inner_addresses(struct dpr_net *dn, const struct sk_buff *skb,
 }
 
 /**
+ * dpr_inner_own - is the client an address of this host
+ * @dn: the namespace
+ * @skb: the packet
+ * @in: what is known of it
+ *
+ * This host's own connection to another host, which does not know all of its
+ * addresses. Called under RCU in softirq.
+ */
+bool dpr_inner_own(struct dpr_net *dn, const struct sk_buff *skb,
+		   const struct dpr_inner *in)
+{
+	return dpr_inner_type(dn, skb, dpr_inner_header(skb, in)->saddr) ==
+	       RTN_LOCAL;
+}
+
+/**
  * dpr_inner_unwrap - take off the outer header
  * @skb: the packet; pointers into it are stale afterwards. What is left is the
  *	client's packet, with the outer header's route

@@ -16,6 +16,7 @@ struct sock;
  * @marked: the outer header has the marker bit
  * @routed: the outer header is for this host, and the packet has its input route
  * @offer: it has no DF: a SYN in it is an offer
+ * @number: the outer header's identification: a SYN of this number may come back
  * @ce: congestion was experienced on the way between the hosts
  * @sk: the socket it is for, NULL if unknown
  * @refcounted: a reference on @sk is held
@@ -29,6 +30,7 @@ struct dpr_inner {
 	bool marked;
 	bool routed;
 	bool offer;
+	u16 number;
 	bool ce;
 	struct sock *sk;
 	bool refcounted;
@@ -55,6 +57,8 @@ bool dpr_inner_local(struct sk_buff *skb, struct dpr_inner *in);
 bool dpr_inner_valid(struct sk_buff *skb, const struct dpr_inner *in);
 bool dpr_inner_addresses(struct dpr_net *dn, const struct sk_buff *skb,
 			 const struct dpr_inner *in);
+bool dpr_inner_own(struct dpr_net *dn, const struct sk_buff *skb,
+		   const struct dpr_inner *in);
 bool dpr_inner_unwrap(struct sk_buff *skb, const struct dpr_inner *in);
 unsigned int dpr_inner_refuse(struct dpr_net *dn, struct sk_buff *skb,
 			      struct dpr_inner *in, enum dpr_stat why);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Distributed Packet Rewriting: the module and its namespaces. */
 #include <linux/module.h>
+#include <linux/random.h>
 #include "closing.h"
 #include "config.h"
 #include "expire.h"
@@ -24,6 +25,7 @@ static int __net_init dpr_main_net_init(struct net *net)
 	int err;
 
 	dn->net = net;
+	dn->secret = get_random_u32();
 	mutex_init(&dn->lock);
 	dpr_quota_setup(dn);
 	dpr_sweep_setup(dn);

@@ -66,6 +66,7 @@ struct dpr_closing {
  *	of former services, which may still have flows. NULL before the first
  *	service
  * @services: the services, under RCU
+ * @service_bits: their bits (struct dpr_service), ~0 if one has none
  * @peers: known peers by address, under RCU; writers hold @lock
  * @peer_count: how many; under @lock
  * @table: the load table, under RCU
@@ -88,6 +89,7 @@ struct dpr_closing {
  * @owners: open questions to peers, under RCU; NULL before the first
  *	configuration that asks them, then it stays
  * @full_notified: jiffies of the last event of a full table
+ * @secret: random; nobody else can compute what is derived from it
  * @deferred: SYNs held until their listener is prepared
  * @prepare: prepares listeners
  */
@@ -103,6 +105,7 @@ struct dpr_net {
 
 	unsigned long *ports;
 	struct dpr_services __rcu *services;
+	u64 service_bits;
 
 	struct hlist_head *peers;
 	u32 peer_count;
@@ -125,6 +128,7 @@ struct dpr_net {
 	struct dpr_closing closing;
 	struct dpr_owner_table __rcu *owners;
 	unsigned long full_notified;
+	u32 secret;
 
 	struct sk_buff_head deferred;
 	struct work_struct prepare;

@@ -9,110 +9,63 @@
 #include "dpr.h"
 #include "flow.h"
 #include "fwd.h"
-#include "fwd_ipip.h"
 #include "inner.h"
+#include "members.h"
 #include "netns.h"
 #include "offer.h"
 #include "peer.h"
-#include "route.h"
 #include "service.h"
 #include "socket.h"
 #include "stats.h"
 
-/* Sends a SYN that the peer may refuse. */
-static void dpr_offer_output(struct dpr_net *dn, const struct dpr_config *cfg,
-			     struct sk_buff *skb, struct dpr_peer *peer)
-{
-	const struct dpr_route *route;
-	struct dpr_route offer;
-
-	route = dpr_fwd_route(dn, cfg, peer);
-	if (unlikely(!route)) {
-		dpr_stats_inc(dn, DPR_STAT_TX_NO_ROUTE);
-		kfree_skb(skb);
-		return;
-	}
-	offer = *route;
-	offer.header.frag_off &= ~htons(IP_DF);
-	offer.check += (__force u16)~htons(IP_DF);
-	skb_dst_drop(skb);
-	/* The peer's reference lasts as long as this RCU section. */
-	skb_dst_set_noref(skb, &route->rt->dst);
-	dpr_fwd_ipip_output(dn, skb, &offer);
-}
+/**
+ * struct dpr_refusal - what a SYN that came back says
+ * @peer: the host that refused it
+ * @reason: enum dpr_offer_reason, or what a later version has
+ * @asked: how many peers were asked, this one included; DPR_FLOW_ASKED or more
+ * @policy: enum dpr_policy by which it is placed anew
+ */
+struct dpr_refusal {
+	__be32 peer;
+	u16 reason;
+	u8 asked;
+	u32 policy;
+};
 
 /* See dpr_offer_send_syn(). */
-unsigned int __dpr_offer_send_syn(struct dpr_net *dn,
-				  const struct dpr_config *cfg,
-				  struct sk_buff *skb,
-				  const struct dpr_flow *flow, u8 offer)
+void __dpr_offer_send_syn(struct dpr_net *dn, const struct dpr_config *cfg,
+			  struct sk_buff *skb, struct dpr_peer *peer, u8 offer)
 {
-	/* Another CPU is placing a copy of it. */
-	if (offer == DPR_FLOW_RETURNED)
-		return NF_DROP;
-	dpr_stats_inc(dn, DPR_STAT_OFFERED);
-	dpr_offer_output(dn, cfg, skb, flow->peer);
-	return NF_STOLEN;
+	const bool offered = offer & DPR_FLOW_OFFER;
+
+	if (offered)
+		dpr_stats_inc(dn, DPR_STAT_OFFERED);
+	dpr_fwd_send_numbered(dn, cfg, skb, peer, offer, offered);
 }
 
-/*
- * Does this host refuse a connection that a peer offers? It must serve what it has
- * answered already. Returns the counter that says why it refuses, DPR_STAT_UNSPEC
- * if it takes the connection.
- */
-static enum dpr_stat dpr_offer_why(struct dpr_net *dn,
-				   const struct dpr_config *cfg,
-				   const struct sk_buff *skb,
-				   const struct dpr_flow_key *key)
+/* The number of a SYN without a flow: nobody else can compute it. */
+static u16 dpr_offer_hash_number(const struct dpr_net *dn,
+				 const struct dpr_segment *seg)
 {
-	const struct dpr_table *table = rcu_dereference(dn->table);
-	struct dpr_policy_args args;
-	enum dpr_stat why;
-
-	if (cfg->policy != DPR_POLICY_OFFER && cfg->state == DPR_STATE_ACTIVE)
-		return DPR_STAT_UNSPEC;
-	args = dpr_decide_args(dn, cfg, cfg->policy, key->client);
-	why = dpr_policy_refuses(&args,
-				 table ? &table->order : &dpr_decide_nobody);
-	if (why && dpr_socket_state(dn, skb, key) == DPR_SOCKET_OPEN)
-		return DPR_STAT_UNSPEC;
-	return why;
+	return DPR_OFFER_HASH | dpr_parse_hash(&seg->key, dn->secret ^ seg->seq);
 }
 
 /**
- * dpr_offer_refused - send an offer back if this host refuses it
+ * dpr_offer_send_hash - send a SYN to the peer that the stateless policy names
  * @dn: the namespace
  * @cfg: the configuration
- * @skb: a redirected SYN that is on offer; consumed if it is refused
- * @in: what is known of it
+ * @skb: the SYN; consumed
+ * @seg: the same, parsed
+ * @peer: the peer
  *
  * Called under RCU in softirq.
- *
- * Return: false if this host takes it.
  */
-bool dpr_offer_refused(struct dpr_net *dn, const struct dpr_config *cfg,
-		       struct sk_buff *skb, const struct dpr_inner *in)
+void dpr_offer_send_hash(struct dpr_net *dn, const struct dpr_config *cfg,
+			 struct sk_buff *skb, const struct dpr_segment *seg,
+			 struct dpr_peer *peer)
 {
-	const struct iphdr *iph = dpr_inner_header(skb, in);
-	struct dpr_segment seg;
-	struct dpr_peer *peer;
-	enum dpr_stat why;
-
-	dpr_parse_segment(iph, ntohs(iph->tot_len), &seg);
-	if (skb->len - in->olen > DPR_OFFER_MAX_LEN || skb_is_gso(skb) ||
-	    !dpr_service_ours(dn, ntohs(seg.key.port)) ||
-	    !dpr_inner_addresses(dn, skb, in))
-		return false;
-	why = dpr_offer_why(dn, cfg, skb, &seg.key);
-	if (!why)
-		return false;
-	peer = dpr_peer_find(dn, ip_hdr(skb)->saddr);
-	if (!peer)
-		return false;
-	dpr_stats_inc(dn, why);
-	/* Unchanged: its outer header says whose offer it is. */
-	dpr_fwd_send(dn, cfg, skb, peer);
-	return true;
+	dpr_fwd_send_numbered(dn, cfg, skb, peer,
+			      dpr_offer_hash_number(dn, seg), false);
 }
 
 /*
@@ -148,45 +101,114 @@ static enum dpr_stat dpr_offer_unwrap(struct sk_buff *skb,
 }
 
 /*
- * Removes a flow that its peer refuses. A copy of the SYN that comes meanwhile
- * sees this and does not go to the peer after all. Returns how many peers have
- * refused the connection by now, 0 if this one may not refuse.
+ * Removes a flow whose peer refuses the SYN of this @number. A copy of the SYN
+ * that comes meanwhile sees this and does not go to the peer after all. Returns
+ * false if the peer may not refuse it.
  */
-static u8 dpr_offer_take_back(struct dpr_net *dn, struct dpr_flow *flow)
+static bool dpr_offer_take_back(struct dpr_net *dn, struct dpr_flow *flow,
+				u16 number)
 {
 	u8 offer = READ_ONCE(flow->offer);
 
 	if (READ_ONCE(flow->state) != DPR_FLOW_SYN || !offer ||
-	    offer == DPR_FLOW_RETURNED ||
+	    offer == DPR_FLOW_RETURNED || offer != number ||
 	    cmpxchg(&flow->offer, offer, DPR_FLOW_RETURNED) != offer)
-		return 0;
-	return dpr_flow_kill(dn, flow) ? offer : 0;
+		return false;
+	return dpr_flow_kill(dn, flow);
 }
 
 /*
- * Places a connection that @peer was the last of @refusals peers to refuse. The
- * policy may have changed meanwhile; what was offered under this one is placed
- * under it.
+ * Has this host sent this SYN, which has no flow, to this peer? It has no socket
+ * of the connection either.
  */
+static bool dpr_offer_hashed(struct dpr_net *dn, const struct sk_buff *skb,
+			     const struct dpr_segment *seg, __be32 address,
+			     u16 number)
+{
+	const struct dpr_members *base = rcu_dereference(dn->base);
+	const struct dpr_flow_key *key = &seg->key;
+	struct dpr_peer *peer;
+
+	if (!base || number != dpr_offer_hash_number(dn, seg))
+		return false;
+	peer = dpr_members_pick(base, key->client, key->client_port);
+	return peer && peer->address == address &&
+	       !dpr_socket_exists(dn, key, dpr_compat_dif(skb));
+}
+
+/* Notes that a peer cannot serve a connection's service. */
+static void dpr_offer_unable(struct dpr_net *dn, const struct dpr_flow_key *key,
+			     __be32 address)
+{
+	const struct dpr_service *service;
+	struct dpr_peer *peer;
+
+	service = dpr_service_match(dn, key->address, ntohs(key->port));
+	peer = dpr_peer_find(dn, address);
+	if (service && peer)
+		dpr_peer_refused(dn, peer, service->bit);
+}
+
+/*
+ * The policy by which a connection is placed that peers have refused: that under
+ * which it was offered, though the policy may have changed since; or the present
+ * one, if that compares loads.
+ */
+static u32 dpr_offer_policy(const struct dpr_config *cfg, u16 number)
+{
+	if (number < DPR_OFFER_HASH && number & DPR_FLOW_OFFER)
+		return DPR_POLICY_OFFER;
+	return cfg->policy >= DPR_POLICY_LOWEST ? cfg->policy :
+						  DPR_POLICY_LOWEST;
+}
+
+/*
+ * The peer that gets a connection that another one, of @number, has refused; NULL
+ * if this host serves it. A peer that cannot serve the service is passed over from
+ * then on, so that this ends; without a bit for it, nothing says which cannot.
+ */
+static struct dpr_peer *dpr_offer_choose(struct dpr_net *dn,
+					 const struct dpr_config *cfg,
+					 struct sk_buff *skb,
+					 const struct dpr_segment *seg,
+					 const struct dpr_refusal *refusal)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+	struct dpr_policy_args args;
+	struct dpr_decision decision;
+	struct dpr_service *service;
+
+	service = dpr_service_match(dn, seg->key.address, ntohs(seg->key.port));
+	if (!table || !service ||
+	    (refusal->reason != DPR_OFFER_LOAD && !service->bit &&
+	     refusal->asked == DPR_FLOW_ASKED))
+		return NULL;
+	args = dpr_decide_args(dn, cfg, refusal->policy,
+			       refusal->reason == DPR_OFFER_CLIENT ?
+			       refusal->peer : seg->key.client, service);
+	args.avoid = (__force u32)refusal->peer;
+	if (dpr_service_state(dn, skb, service, &seg->key) != DPR_SERVICE_UP)
+		args.draining = true;
+	decision = dpr_policy_decide(&args, &table->order);
+	return decision.outcome == DPR_STAT_REDIRECTED ?
+	       table->peer[decision.peer] : NULL;
+}
+
+/* Places a connection that a peer has refused. */
 static unsigned int dpr_offer_place(struct dpr_net *dn,
 				    const struct dpr_config *cfg,
 				    struct sk_buff *skb,
-				    const struct dpr_segment *seg, __be32 peer,
-				    u8 refusals)
+				    const struct dpr_segment *seg,
+				    const struct dpr_refusal *refusal)
 {
-	const struct dpr_table *table = rcu_dereference(dn->table);
-	struct dpr_policy_args args = dpr_decide_args(dn, cfg, DPR_POLICY_OFFER,
-						      seg->key.client);
-	struct dpr_decision decision;
 	struct dpr_flow *flow;
+	struct dpr_peer *peer;
 
-	args.avoid = (__force u32)peer;
-	decision = dpr_policy_decide(&args,
-				     table ? &table->order : &dpr_decide_nobody);
-	if (decision.outcome == DPR_STAT_REDIRECTED) {
-		flow = dpr_flow_insert(dn, cfg, seg,
-				       table->peer[decision.peer],
-				       dpr_offer_number(skb, refusals + 1));
+	peer = dpr_offer_choose(dn, cfg, skb, seg, refusal);
+	if (peer && dpr_fwd_route(dn, cfg, peer)) {
+		flow = dpr_flow_insert(dn, cfg, seg, peer,
+				       dpr_offer_number(skb, refusal->policy,
+							refusal->asked + 1));
 		if (!IS_ERR(flow))
 			return dpr_offer_send_syn(dn, cfg, skb, flow);
 	}
@@ -194,8 +216,20 @@ static unsigned int dpr_offer_place(struct dpr_net *dn,
 	return NF_ACCEPT;
 }
 
+/* Is this the header of a SYN of ours that can come back from @peer? */
+static bool dpr_offer_ours(const struct iphdr *offer, __be32 own, __be32 peer)
+{
+	const u16 number = ntohs(offer->id);
+	const bool df = offer->frag_off & htons(IP_DF);
+
+	if (offer->saddr != own || offer->daddr != peer || !number ||
+	    offer->frag_off & htons(IP_MF | IP_OFFSET))
+		return false;
+	return df == !(number < DPR_OFFER_HASH && number & DPR_FLOW_OFFER);
+}
+
 /**
- * dpr_offer_returned - place a connection anew whose offer a peer sent back
+ * dpr_offer_returned - place a connection anew whose SYN a peer sent back
  * @dn: the namespace
  * @cfg: the configuration
  * @skb: a redirected packet in which is another one
@@ -210,32 +244,38 @@ unsigned int dpr_offer_returned(struct dpr_net *dn,
 				struct sk_buff *skb, struct dpr_inner *in)
 {
 	const struct iphdr *offer = dpr_inner_header(skb, in);
-	const __be32 peer = ip_hdr(skb)->saddr;
+	const u16 number = ntohs(offer->id);
+	struct dpr_refusal refusal = {
+		.peer = in->first,
+		.reason = in->number,
+		.asked = number < DPR_OFFER_HASH ? number & DPR_FLOW_ASKED : 1,
+		.policy = dpr_offer_policy(cfg, number),
+	};
 	struct dpr_segment seg;
 	struct dpr_flow *flow;
 	enum dpr_stat why;
-	u8 refusals;
 
-	if (offer->saddr != in->local || offer->daddr != peer ||
-	    offer->frag_off & htons(IP_DF | IP_MF | IP_OFFSET))
+	if (!dpr_offer_ours(offer, in->local, in->first))
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_NESTED);
 	why = dpr_offer_unwrap(skb, in, &seg);
 	if (why)
 		return dpr_inner_refuse(dn, skb, in, why);
 	flow = dpr_flow_find(dn, &seg.key);
-	if (!flow || flow->peer->address != peer || flow->isn != seg.seq) {
+	if (flow ? flow->peer->address != in->first || flow->isn != seg.seq :
+		   !dpr_offer_hashed(dn, skb, &seg, in->first, number)) {
 		dpr_stats_inc(dn, DPR_STAT_OFFER_UNKNOWN);
 		return NF_DROP;
 	}
-	refusals = dpr_offer_take_back(dn, flow);
-	if (!refusals) {
+	if (flow && !dpr_offer_take_back(dn, flow, number)) {
 		dpr_stats_inc(dn, DPR_STAT_OFFER_LATE);
 		return NF_DROP;
 	}
 	dpr_stats_inc(dn, DPR_STAT_OFFER_RETURNED);
+	if (refusal.reason == DPR_OFFER_UNABLE)
+		dpr_offer_unable(dn, &seg.key, in->first);
 	if (!dpr_inner_unwrap(skb, in)) {
 		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
 		return NF_DROP;
 	}
-	return dpr_offer_place(dn, cfg, skb, &seg, peer, refusals);
+	return dpr_offer_place(dn, cfg, skb, &seg, &refusal);
 }

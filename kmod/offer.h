@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Offers (DPR_POLICY_OFFER): a first host sends a SYN to a peer that may send it
- * back, and then places it anew.
+ * SYNs that come back: a first host sends a SYN to a peer that may refuse it, and
+ * then places it anew.
  *
- * An offer differs from other redirected SYNs in that the outer header has
- * no DF; a host that knows no offers does not look at that. A refused offer
- * comes back whole, in a further outer header, so that it says whose it is. A
- * flow is on offer until its peer refuses it or the client repeats the SYN
- * (dpr_flow_withdraw_offer()); at most DPR_MAX_OFFERS peers may refuse a
- * connection.
+ * The outer header of such a SYN has an identification that is not 0, its number.
+ * A refused SYN comes back whole, in a further outer header, so that it says whose
+ * it is and which copy. It may come back because the peer cannot serve it (nothing
+ * listens, the accept queue is full, the host drains); or, if it was offered
+ * (DPR_POLICY_OFFER), because the peer has too much load. An offer has no DF in its
+ * outer header. At most DPR_MAX_OFFERS peers may refuse an offer so.
+ *
+ * Each copy of a SYN has a number of its own, and only what the peer says of the
+ * last one counts: it may have refused one copy and taken the next. Hosts of
+ * version 0.1 send no numbers, and get nothing back but their offers.
  */
 #ifndef _DPR_OFFER_H
 #define _DPR_OFFER_H
@@ -25,30 +29,52 @@ struct dpr_config;
 struct dpr_inner;
 struct dpr_net;
 
-/* The longest packet that can be offered: sent back, it fits any link. */
+/* The longest packet that can come back: sent back, it fits any link. */
 #define DPR_OFFER_MAX_LEN	(576 - 2 * sizeof(struct iphdr))
 
-unsigned int __dpr_offer_send_syn(struct dpr_net *dn,
-				  const struct dpr_config *cfg,
-				  struct sk_buff *skb,
-				  const struct dpr_flow *flow, u8 offer);
-bool dpr_offer_refused(struct dpr_net *dn, const struct dpr_config *cfg,
-		       struct sk_buff *skb, const struct dpr_inner *in);
+/* Numbers of SYNs that have no flow; the rest is dpr_offer_hash_number(). */
+#define DPR_OFFER_HASH		0x8000
+
+/* Why a SYN comes back: identification of the header that brings it. */
+enum dpr_offer_reason {
+	DPR_OFFER_LOAD,		/* the host's load is too high */
+	DPR_OFFER_UNABLE,	/* it cannot serve the service now */
+	DPR_OFFER_CLIENT,	/* the client is the host itself */
+};
+
+void __dpr_offer_send_syn(struct dpr_net *dn, const struct dpr_config *cfg,
+			  struct sk_buff *skb, struct dpr_peer *peer, u8 offer);
+void dpr_offer_send_hash(struct dpr_net *dn, const struct dpr_config *cfg,
+			 struct sk_buff *skb, const struct dpr_segment *seg,
+			 struct dpr_peer *peer);
 unsigned int dpr_offer_returned(struct dpr_net *dn,
 				const struct dpr_config *cfg,
 				struct sk_buff *skb, struct dpr_inner *in);
 
 /**
- * dpr_offer_number - is a SYN to be offered, not sent for good
- * @skb: the SYN
- * @n: which peer is asked, counted from 1
- *
- * Return: @n, 0 if the peer must take it: for dpr_flow_insert().
+ * dpr_offer_fits - can a packet come back
+ * @skb: the packet
+ * @offset: of the client's header in it
  */
-static inline u8 dpr_offer_number(const struct sk_buff *skb, u8 n)
+static inline bool dpr_offer_fits(const struct sk_buff *skb, unsigned int offset)
 {
-	return n <= DPR_MAX_OFFERS && skb->len <= DPR_OFFER_MAX_LEN &&
-	       !skb_is_gso(skb) ? n : 0;
+	return skb->len - offset <= DPR_OFFER_MAX_LEN && !skb_is_gso(skb);
+}
+
+/**
+ * dpr_offer_number - the first number of a SYN's flow
+ * @skb: the SYN
+ * @policy: enum dpr_policy
+ * @n: how many peers have been asked, this one included
+ *
+ * Return: for dpr_flow_insert().
+ */
+static inline u8 dpr_offer_number(const struct sk_buff *skb, u32 policy, u8 n)
+{
+	const u8 number = min_t(u8, n, DPR_FLOW_ASKED);
+
+	return policy == DPR_POLICY_OFFER && n <= DPR_MAX_OFFERS &&
+	       dpr_offer_fits(skb, 0) ? number | DPR_FLOW_OFFER : number;
 }
 
 /**
@@ -56,7 +82,7 @@ static inline u8 dpr_offer_number(const struct sk_buff *skb, u8 n)
  * @dn: the namespace
  * @cfg: the configuration
  * @skb: the SYN; consumed unless the verdict is NF_DROP
- * @flow: the flow; while it is on offer the peer may refuse
+ * @flow: the flow
  *
  * Called under RCU in softirq.
  *
@@ -69,9 +95,13 @@ static inline unsigned int dpr_offer_send_syn(struct dpr_net *dn,
 {
 	u8 offer = READ_ONCE(flow->offer);
 
-	if (unlikely(offer))
-		return __dpr_offer_send_syn(dn, cfg, skb, flow, offer);
-	dpr_fwd_send(dn, cfg, skb, flow->peer);
+	/* Another CPU is placing a copy of it. */
+	if (unlikely(offer == DPR_FLOW_RETURNED))
+		return NF_DROP;
+	if (likely(offer))
+		__dpr_offer_send_syn(dn, cfg, skb, flow->peer, offer);
+	else
+		dpr_fwd_send(dn, cfg, skb, flow->peer);
 	return NF_STOLEN;
 }
 

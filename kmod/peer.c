@@ -116,7 +116,17 @@ static struct dpr_table *dpr_peer_alloc_table(u32 n)
 	return table;
 }
 
-/* Fills a peer's view; the caller sorts the order. */
+/* Can it serve none of the services? */
+static bool dpr_peer_useless(const struct dpr_net *dn, const struct dpr_peer *peer)
+{
+	const u64 all = READ_ONCE(dn->service_bits);
+
+	return all && (peer->down & all) == all;
+}
+
+/*
+ * Fills a peer's view; the caller sorts the order. Under dpr_net.order_lock.
+ */
 static void dpr_peer_fill_view(struct dpr_net *dn, const struct dpr_peer *peer,
 			       struct dpr_view *view)
 {
@@ -128,6 +138,7 @@ static void dpr_peer_fill_view(struct dpr_net *dn, const struct dpr_peer *peer,
 	view->weight = peer->weight;
 	view->address = (__force u32)peer->address;
 	view->tie = dpr_stats_random(dn->stats);
+	WRITE_ONCE(view->down, peer->down);
 	WRITE_ONCE(view->estimate,
 		   dpr_policy_estimate(view, atomic_read(&peer->live),
 				       cfg->estimate,
@@ -135,6 +146,7 @@ static void dpr_peer_fill_view(struct dpr_net *dn, const struct dpr_peer *peer,
 	WRITE_ONCE(view->reported, (u32)peer->reported_at);
 	WRITE_ONCE(view->open,
 		   peer->reported && peer->state == DPR_STATE_ACTIVE &&
+		   !dpr_peer_useless(dn, peer) &&
 		   time_before_eq(jiffies, peer->reported_at +
 					   cfg->report_max_age_jiffies));
 }
@@ -218,12 +230,18 @@ static void dpr_peer_free_new(struct dpr_peer *peer)
 	kfree(peer);
 }
 
-/* Updates the view of a listed peer that changed, and its place in the order. */
-static void dpr_peer_update_view(struct dpr_net *dn, struct dpr_peer *peer)
+/*
+ * Updates the view of a listed peer that changed, and its place in the order. A
+ * report shows what it serves: what it refused before it may take now.
+ */
+static void dpr_peer_update_view(struct dpr_net *dn, struct dpr_peer *peer,
+				 bool report)
 {
 	struct dpr_order *order = &dpr_peer_table(dn)->order;
 
 	spin_lock_bh(&dn->order_lock);
+	if (report)
+		peer->down = 0;
 	dpr_peer_fill_view(dn, peer, &order->view[peer->slot]);
 	dpr_policy_moved(order, peer->slot);
 	spin_unlock_bh(&dn->order_lock);
@@ -248,7 +266,7 @@ static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 		peer->reported = true;
 		peer->stale_seen = false;
 	}
-	dpr_peer_update_view(dn, peer);
+	dpr_peer_update_view(dn, peer, update->has_metric);
 	return changed;
 }
 
@@ -335,6 +353,54 @@ void dpr_peer_reweigh(struct dpr_net *dn)
 		dpr_peer_fill_view(dn, table->peer[i], &table->order.view[i]);
 	dpr_policy_sort(&table->order);
 	spin_unlock_bh(&dn->order_lock);
+}
+
+/**
+ * dpr_peer_services - follow a change of the services
+ * @dn: the namespace; its lock is held
+ * @bits: the services' bits, ~0 if one has none
+ * @new: bits of services that peers have not refused yet
+ */
+void dpr_peer_services(struct dpr_net *dn, u64 bits, u64 new)
+{
+	struct dpr_peer *peer;
+	u32 i;
+
+	spin_lock_bh(&dn->order_lock);
+	WRITE_ONCE(dn->service_bits, bits);
+	for (i = 0; new && i < DPR_PEER_BUCKETS; i++)
+		hlist_for_each_entry(peer, &dn->peers[i], node)
+			peer->down &= ~new;
+	spin_unlock_bh(&dn->order_lock);
+	dpr_peer_reweigh(dn);
+}
+
+/**
+ * dpr_peer_refused - note that a peer cannot serve a service
+ * @dn: the namespace
+ * @peer: the peer
+ * @service: the service's bit; 0: it has none
+ *
+ * It gets no new connection of that service before its next report. Called under
+ * RCU in softirq.
+ */
+void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, u64 service)
+{
+	struct dpr_table *table;
+	struct dpr_view *view;
+
+	spin_lock(&dn->order_lock);
+	peer->down |= service;
+	table = rcu_dereference(dn->table);
+	if (table && peer->slot < table->order.n &&
+	    table->peer[peer->slot] == peer) {
+		view = &table->order.view[peer->slot];
+		WRITE_ONCE(view->down, peer->down);
+		if (dpr_peer_useless(dn, peer))
+			WRITE_ONCE(view->open, false);
+		dpr_policy_moved(&table->order, peer->slot);
+	}
+	spin_unlock(&dn->order_lock);
 }
 
 /**

@@ -28,6 +28,8 @@ struct dpr_route;
  * @redirects: connections redirected to it
  * @dead: declared dead: its flows end
  * @slot: where in the load table; under dpr_net.order_lock
+ * @down: services that it has refused since its last report, or reported as down:
+ *	bits of struct dpr_service; under dpr_net.order_lock
  * @listed: in the load table; under dpr_net.lock, as what follows
  * @stale_seen: dpr_peer_next_stale() has found that its report is too old
  * @reported: a report came
@@ -53,6 +55,7 @@ struct dpr_peer {
 	unsigned long reported_at;
 	s32 live_reported;
 	u32 slot;
+	u64 down;
 	u32 metric[DPR_METRICS];
 	u32 state;
 	u32 weight;
@@ -117,6 +120,8 @@ struct dpr_peer *dpr_peer_find(struct dpr_net *dn, __be32 address);
 int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update);
 int dpr_peer_del(struct dpr_net *dn, __be32 address, bool dead);
 void dpr_peer_reweigh(struct dpr_net *dn);
+void dpr_peer_services(struct dpr_net *dn, u64 bits, u64 new);
+void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, u64 service);
 void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct dpr_peer *peer);
 void dpr_peer_close_stale(struct dpr_net *dn,

@@ -24,6 +24,7 @@
 #include "owner_msg.h"
 #include "peer.h"
 #include "receive.h"
+#include "refuse.h"
 #include "reset.h"
 #include "service.h"
 #include "stats.h"
@@ -240,9 +241,27 @@ static unsigned int dpr_receive_fragment(struct dpr_net *dn,
 	/* The packet can no longer be one of this host's own tunnels. */
 	in->marked = true;
 	in->offer = false;
+	in->number = 0;
 	in->ce = false;
 	in->olen = 0;
 	return dpr_receive_tcp(dn, cfg, skb, in);
+}
+
+/* Sends a SYN back if this host refuses it; NF_ACCEPT if it does not. */
+static unsigned int dpr_receive_refuse(struct dpr_net *dn,
+				       const struct dpr_config *cfg,
+				       struct sk_buff *skb,
+				       struct dpr_inner *in)
+{
+	enum dpr_stat why = dpr_refuse_why(dn, cfg, skb, in);
+	unsigned int verdict;
+
+	if (likely(!why))
+		return NF_ACCEPT;
+	verdict = dpr_refuse(dn, cfg, skb, in, why);
+	if (verdict != NF_ACCEPT)
+		dpr_receive_put(in);
+	return verdict;
 }
 
 static unsigned int dpr_receive_tcp(struct dpr_net *dn,
@@ -267,8 +286,6 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	syn = th->syn && !th->ack;
 	if (syn && !dpr_inner_local(skb, in))
 		return NF_ACCEPT;
-	if (syn && in->offer && dpr_offer_refused(dn, cfg, skb, in))
-		return NF_STOLEN;
 	dpr_receive_lookup(dn, skb, in);
 	if (!dpr_receive_early(dn, skb, in) && !dpr_inner_local(skb, in)) {
 		dpr_receive_put(in);
@@ -276,8 +293,16 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	}
 	if (!dpr_inner_addresses(dn, skb, in)) {
 		dpr_receive_put(in);
+		if (syn && in->number && dpr_inner_own(dn, skb, in))
+			return dpr_refuse(dn, cfg, skb, in,
+					  DPR_STAT_REFUSED_OWN);
 		return dpr_inner_refuse(dn, skb, in,
 					DPR_STAT_RX_BAD_ADDRESS);
+	}
+	if (syn) {
+		verdict = dpr_receive_refuse(dn, cfg, skb, in);
+		if (verdict != NF_ACCEPT)
+			return verdict;
 	}
 	if (in->refcounted)
 		dpr_receive_socket(dn, skb, in);
@@ -344,6 +369,7 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 		.olen = outer->ihl * 4,
 		.marked = outer->frag_off & htons(DPR_FWD_IPIP_MARK),
 		.offer = !(outer->frag_off & htons(IP_DF)),
+		.number = ntohs(outer->id),
 		.local = outer->daddr,
 		.first = outer->saddr,
 	};

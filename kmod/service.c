@@ -10,6 +10,7 @@
 #include "core/parse.h"
 #include "dpr.h"
 #include "netns.h"
+#include "peer.h"
 #include "service.h"
 
 static int dpr_service_compare(const struct dpr_service *a,
@@ -22,14 +23,42 @@ static int dpr_service_compare(const struct dpr_service *a,
 	return 0;
 }
 
+/* All services' bits; ~0, which no peer has refused, if one has none. */
+static u64 dpr_service_bits(const struct dpr_services *services)
+{
+	u64 bits = 0;
+	u32 i;
+
+	for (i = 0; services && i < services->n; i++)
+		bits |= services->service[i].bit ?: ~0ULL;
+	return bits;
+}
+
 static void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new)
 {
+	const u64 bits = dpr_service_bits(new);
 	struct dpr_services *old;
 
 	old = rcu_replace_pointer(dn->services, new,
 				  lockdep_is_held(&dn->lock));
+	dpr_peer_services(dn, bits, bits & ~dpr_service_bits(old));
 	if (old)
 		kfree_rcu(old, rcu);
+}
+
+/* The bit of a port's services: that of another one, or one that is free. */
+static u64 dpr_service_bit(const struct dpr_services *services, u16 port)
+{
+	u64 used = 0;
+	u32 i;
+
+	for (i = 0; services && i < services->n; i++) {
+		if (services->service[i].port == port)
+			return services->service[i].bit;
+		used |= services->service[i].bit;
+	}
+	i = ffz(used);
+	return i < DPR_SERVICE_BITS ? BIT_ULL(i) : 0;
 }
 
 /**
@@ -72,7 +101,8 @@ struct dpr_services *dpr_service_prepare(struct dpr_net *dn,
 		       (n - at) * sizeof(*service));
 	}
 	new->service[at] = *service;
-	new->service[at].checked = (u32)jiffies - HZ;
+	new->service[at].checked = (u32)jiffies - 1;
+	new->service[at].bit = dpr_service_bit(old, service->port);
 	if (!dn->ports)
 		dn->ports = kvcalloc(BITS_TO_LONGS(U16_MAX + 1),
 				     sizeof(long), GFP_KERNEL_ACCOUNT);
@@ -156,41 +186,40 @@ struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
 	return NULL;
 }
 
-/*
- * Is there no listener, but another hook that may translate addresses? Checked
- * once a second.
- */
-static bool dpr_service_no_listener(struct dpr_net *dn, struct sk_buff *skb,
-				    struct dpr_service *service,
-				    const struct dpr_flow_key *key)
+/* See dpr_service_state(). */
+enum dpr_service_state __dpr_service_state(struct dpr_net *dn,
+					   struct sk_buff *skb,
+					   struct dpr_service *service,
+					   const struct dpr_flow_key *key)
 {
 	const struct tcphdr *th = (void *)skb->data + ip_hdrlen(skb);
-	const struct nf_hook_entries *hooks;
-	u32 now = jiffies;
+	enum dpr_service_state state = DPR_SERVICE_UP;
+	const struct sock *sk;
 
-	if (now - READ_ONCE(service->checked) < HZ)
-		return READ_ONCE(service->no_listener);
-	WRITE_ONCE(service->checked, now);
-	hooks = rcu_dereference(dn->net->nf.hooks_ipv4[NF_INET_PRE_ROUTING]);
-	WRITE_ONCE(service->no_listener,
-		   hooks && hooks->num_hook_entries > 1 &&
-		   !dpr_compat_lookup_listener(dn->net, skb,
-					       ip_hdrlen(skb) + th->doff * 4,
-					       key->client, key->client_port,
-					       key->address, ntohs(key->port),
-					       dpr_compat_dif(skb),
-					       dpr_compat_sdif(skb)));
-	return service->no_listener;
+	sk = dpr_compat_lookup_listener(dn->net, skb,
+					ip_hdrlen(skb) + th->doff * 4,
+					key->client, key->client_port,
+					key->address, ntohs(key->port),
+					dpr_compat_dif(skb),
+					dpr_compat_sdif(skb));
+	if (!sk)
+		state = DPR_SERVICE_NO_LISTENER;
+	else if (sk_acceptq_is_full(sk))
+		state = DPR_SERVICE_FULL;
+	WRITE_ONCE(service->state, state);
+	WRITE_ONCE(service->checked, (u32)jiffies);
+	return state;
 }
 
 /* See dpr_service_translated(). */
 bool __dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
-			      struct dpr_service *service,
 			      const struct dpr_flow_key *key)
 {
+	const struct nf_hook_entries *hooks;
 	struct nf_conntrack_tuple reply;
 
-	if (!dpr_service_no_listener(dn, skb, service, key) ||
+	hooks = rcu_dereference(dn->net->nf.hooks_ipv4[NF_INET_PRE_ROUTING]);
+	if (!hooks || hooks->num_hook_entries <= 1 ||
 	    !nf_ct_get_tuple_skb(&reply, skb))
 		return false;
 	return reply.src.u3.ip != key->address ||

@@ -8,24 +8,35 @@
 struct dpr_flow_key;
 struct sk_buff;
 
+/* Can this host take a new connection of a service? */
+enum dpr_service_state {
+	DPR_SERVICE_UP,
+	DPR_SERVICE_NO_LISTENER,	/* nothing listens on its port */
+	DPR_SERVICE_FULL,		/* the listener's accept queue is full */
+};
+
+/* Services of this many ports have a bit of their own. */
+#define DPR_SERVICE_BITS	63
+
 /**
  * struct dpr_service - a TCP port that the cluster serves
  * @address: the one local address it is on; 0 for all
  * @port: host byte order
- * @no_listener: no socket of this host listens on it, and the stack may serve it
- *	by other means (a container's port that DNAT publishes)
- * @checked: jiffies when @no_listener was last determined; at first a second ago
+ * @state: enum dpr_service_state at @checked
+ * @checked: jiffies when @state was last determined; at first one ago
+ * @bit: what says that a peer does not serve this port; 0: nothing does
  */
 struct dpr_service {
 	__be32 address;
 	u16 port;
-	bool no_listener;
+	u8 state;
 	u32 checked;
+	u64 bit;
 };
 
 /**
  * struct dpr_services - the services of a namespace; never changed, but for
- *	@no_listener and @checked
+ *	their state
  * @rcu: frees it
  * @n: how many
  * @service: ordered by port, then address
@@ -42,8 +53,11 @@ void dpr_service_commit(struct dpr_net *dn, struct dpr_services *new, u16 port);
 int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service);
 struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
 				      u16 port);
+enum dpr_service_state __dpr_service_state(struct dpr_net *dn,
+					   struct sk_buff *skb,
+					   struct dpr_service *service,
+					   const struct dpr_flow_key *key);
 bool __dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
-			      struct dpr_service *service,
 			      const struct dpr_flow_key *key);
 void dpr_service_teardown(struct dpr_net *dn);
 
@@ -57,6 +71,27 @@ void dpr_service_teardown(struct dpr_net *dn);
 static inline bool dpr_service_ours(const struct dpr_net *dn, u16 port)
 {
 	return test_bit(port, dn->ports);
+}
+
+/**
+ * dpr_service_state - can this host take a new connection of a service
+ * @dn: the namespace
+ * @skb: a segment to the service, its TCP header in the linear part; pointers
+ *	into it are stale afterwards
+ * @service: the service
+ * @key: the segment's connection
+ *
+ * Looks for the listener at most once a jiffy. Called under RCU in softirq.
+ *
+ * Return: as it was in this jiffy.
+ */
+static inline enum dpr_service_state
+dpr_service_state(struct dpr_net *dn, struct sk_buff *skb,
+		  struct dpr_service *service, const struct dpr_flow_key *key)
+{
+	if (likely(READ_ONCE(service->checked) == (u32)jiffies))
+		return READ_ONCE(service->state);
+	return __dpr_service_state(dn, skb, service, key);
 }
 
 /**
@@ -75,10 +110,9 @@ static inline bool dpr_service_translated(struct dpr_net *dn,
 					  struct dpr_service *service,
 					  const struct dpr_flow_key *key)
 {
-	if (likely(!READ_ONCE(service->no_listener) &&
-		   (u32)jiffies - READ_ONCE(service->checked) < HZ))
-		return false;
-	return __dpr_service_translated(dn, skb, service, key);
+	return unlikely(dpr_service_state(dn, skb, service, key) ==
+			DPR_SERVICE_NO_LISTENER) &&
+	       __dpr_service_translated(dn, skb, key);
 }
 
 #endif /* _DPR_SERVICE_H */

@@ -107,9 +107,19 @@ static __always_inline bool dpr_syn_credible(struct sk_buff *skb)
 	return credible;
 }
 
+/* Is there no way to the peer? Counts that. */
+static bool dpr_syn_no_route(struct dpr_net *dn, const struct dpr_config *cfg,
+			     const struct dpr_peer *peer)
+{
+	if (likely(dpr_fwd_route(dn, cfg, peer)))
+		return false;
+	dpr_stats_inc(dn, DPR_STAT_SERVED_NO_ROUTE);
+	return true;
+}
+
 /*
- * Makes the flow, with this @offer, and sends the SYN; serves the connection here
- * if there is no room.
+ * Makes the flow, whose SYN has the number @offer, and sends the SYN; serves the
+ * connection here if there is no room or no way to the peer.
  */
 static __always_inline unsigned int
 dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
@@ -118,7 +128,7 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	struct dpr_flow *flow;
 
-	if (!dpr_syn_credible(skb))
+	if (!dpr_syn_credible(skb) || dpr_syn_no_route(dn, cfg, peer))
 		return NF_ACCEPT;
 	flow = dpr_flow_insert(dn, cfg, seg, peer, offer);
 	if (IS_ERR(flow)) {
@@ -134,9 +144,35 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 	return dpr_offer_send_syn(dn, cfg, skb, flow);
 }
 
+/* By load. A host that is not @able to serve redirects what it can. */
+static unsigned int dpr_syn_decide(struct dpr_net *dn,
+				   const struct dpr_config *cfg,
+				   struct sk_buff *skb,
+				   const struct dpr_segment *seg,
+				   const struct dpr_service *service, bool able)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+	u32 policy = cfg->policy == DPR_POLICY_STATELESS ? DPR_POLICY_LOWEST :
+							   cfg->policy;
+	struct dpr_policy_args args = dpr_decide_args(dn, cfg, policy,
+						      seg->key.client, service);
+	struct dpr_decision decision;
+
+	if (unlikely(!able) && policy != DPR_POLICY_OFF)
+		args.draining = true;
+	decision = dpr_policy_decide(&args, dpr_decide_order(table));
+	if (decision.outcome == DPR_STAT_REDIRECTED)
+		return dpr_syn_redirect(dn, cfg, skb, seg,
+					table->peer[decision.peer],
+					dpr_offer_number(skb, policy, 1));
+	dpr_stats_inc(dn, decision.outcome);
+	return NF_ACCEPT;
+}
+
 static bool dpr_syn_peer_usable(struct dpr_net *dn,
 				const struct dpr_config *cfg,
-				const struct dpr_peer *peer, __be32 client)
+				const struct dpr_peer *peer,
+				const struct dpr_service *service, __be32 client)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 slot = READ_ONCE(peer->slot);
@@ -144,65 +180,50 @@ static bool dpr_syn_peer_usable(struct dpr_net *dn,
 	return table && slot < table->order.n && table->peer[slot] == peer &&
 	       dpr_policy_usable(&table->order.view[slot], jiffies,
 				 cfg->report_max_age_jiffies) &&
+	       !(READ_ONCE(table->order.view[slot].down) & service->bit) &&
 	       peer->address != client;
 }
 
 /*
  * The stateless policy. See members.h for when a connection needs a flow; it
- * does, too, if a socket in TIME_WAIT would keep its packets here.
+ * does, too, if a socket in TIME_WAIT would keep its packets here. A host that is
+ * not @able to serve what the hash leaves to it decides by load.
  */
 static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 				      const struct dpr_config *cfg,
 				      struct sk_buff *skb,
 				      const struct dpr_segment *seg,
-				      enum dpr_socket_state socket)
+				      enum dpr_socket_state socket,
+				      const struct dpr_service *service,
+				      bool able)
 {
 	const struct dpr_members *members = rcu_dereference(dn->members);
 	struct dpr_members *base = rcu_dereference(dn->base);
 	const struct dpr_flow_key *key = &seg->key;
 	struct dpr_peer *peer;
+	bool usable;
 
 	peer = members ? dpr_members_pick(members, key->client,
 					  key->client_port) : NULL;
-	if (!peer) {
-		dpr_stats_inc(dn, DPR_STAT_SERVED_HASH);
-		return NF_ACCEPT;
-	}
-	if (!dpr_syn_peer_usable(dn, cfg, peer, key->client)) {
-		dpr_stats_inc(dn, DPR_STAT_SERVED_NO_PEER);
+	usable = peer && dpr_syn_peer_usable(dn, cfg, peer, service, key->client);
+	if (!usable && !able)
+		return dpr_syn_decide(dn, cfg, skb, seg, service, able);
+	if (!usable) {
+		dpr_stats_inc(dn, peer ? DPR_STAT_SERVED_NO_PEER :
+					 DPR_STAT_SERVED_HASH);
 		return NF_ACCEPT;
 	}
 	if (!base || READ_ONCE(base->frozen) || socket == DPR_SOCKET_TIME_WAIT ||
 	    dpr_members_pick(base, key->client, key->client_port) != peer)
-		return dpr_syn_redirect(dn, cfg, skb, seg, peer, 0);
-	if (!dpr_syn_credible(skb))
+		return dpr_syn_redirect(dn, cfg, skb, seg, peer,
+					dpr_offer_number(skb, cfg->policy, 1));
+	if (!dpr_syn_credible(skb) || dpr_syn_no_route(dn, cfg, peer))
 		return NF_ACCEPT;
 	if (!READ_ONCE(base->used))
 		WRITE_ONCE(base->used, true);
 	dpr_stats_inc(dn, DPR_STAT_REDIRECTED_HASH);
-	dpr_fwd_send(dn, cfg, skb, peer);
+	dpr_offer_send_hash(dn, cfg, skb, seg, peer);
 	return NF_STOLEN;
-}
-
-static unsigned int dpr_syn_decide(struct dpr_net *dn,
-				   const struct dpr_config *cfg,
-				   struct sk_buff *skb,
-				   const struct dpr_segment *seg)
-{
-	const struct dpr_table *table = rcu_dereference(dn->table);
-	struct dpr_policy_args args = dpr_decide_args(dn, cfg, cfg->policy,
-						      seg->key.client);
-	struct dpr_decision decision;
-
-	decision = dpr_policy_decide(&args,
-				     table ? &table->order : &dpr_decide_nobody);
-	if (decision.outcome == DPR_STAT_REDIRECTED)
-		return dpr_syn_redirect(dn, cfg, skb, seg,
-					table->peer[decision.peer],
-					cfg->policy == DPR_POLICY_OFFER ?
-					dpr_offer_number(skb, 1) : 0);
-	dpr_stats_inc(dn, decision.outcome);
-	return NF_ACCEPT;
 }
 
 /**
@@ -226,13 +247,19 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	enum dpr_socket_state socket;
 	struct dpr_service *service;
 	struct dpr_syn_ends ends;
+	bool able;
 
 	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow)) {
 		if (seg->seq != flow->isn)
 			dpr_liveness_note_reuse(flow);
 		dpr_stats_inc(dn, DPR_STAT_SYN_RETRANSMITTED);
 		dpr_flow_track(dn, flow, seg);
-		dpr_flow_withdraw_offer(flow);
+		/* Only a copy of the first SYN may come back, before an answer. */
+		if (seg->seq == flow->isn &&
+		    READ_ONCE(flow->state) == DPR_FLOW_SYN)
+			dpr_flow_repeat(flow);
+		else
+			dpr_flow_withdraw(flow);
 		return dpr_offer_send_syn(dn, cfg, skb, flow);
 	}
 	service = dpr_service_match(dn, key->address, ntohs(key->port));
@@ -242,8 +269,9 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!ends.to)
 		return NF_ACCEPT;
 	socket = dpr_socket_state(dn, skb, key);
+	able = dpr_service_state(dn, skb, service, key) == DPR_SERVICE_UP;
 	if (socket == DPR_SOCKET_OPEN ||
-	    (socket == DPR_SOCKET_NONE &&
+	    (!able && socket == DPR_SOCKET_NONE &&
 	     dpr_service_translated(dn, skb, service, key))) {
 		dpr_stats_inc(dn, DPR_STAT_SYN_OWNED);
 		return NF_ACCEPT;
@@ -253,6 +281,7 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	}
 	if (cfg->policy == DPR_POLICY_STATELESS)
-		return dpr_syn_stateless(dn, cfg, skb, seg, socket);
-	return dpr_syn_decide(dn, cfg, skb, seg);
+		return dpr_syn_stateless(dn, cfg, skb, seg, socket, service,
+					 able);
+	return dpr_syn_decide(dn, cfg, skb, seg, service, able);
 }

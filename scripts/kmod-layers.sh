@@ -52,6 +52,7 @@ order() {
 	inner
 	decide.h
 	offer
+	refuse
 	syn
 	steer
 	icmp

@@ -48,12 +48,13 @@ static bool dpr_policy_choosable(const struct dpr_policy_args *args,
 				 const struct dpr_view *view)
 {
 	return dpr_policy_usable(view, args->now, args->max_age) &&
+	       !(READ_ONCE(view->down) & args->service) &&
 	       view->address != args->client;
 }
 
 /*
  * The best peer; n if there is none. It stands first, unless it is the client
- * itself or was just closed: then all are looked at.
+ * itself, cannot serve this service, or was just closed: then all are looked at.
  */
 static u32 dpr_policy_lowest(const struct dpr_policy_args *args,
 			     const struct dpr_order *order)

@@ -38,7 +38,8 @@ enum dpr_metric {
  * @weight: relative capacity, 1 to DPR_MAX_WEIGHT
  * @address: its address, only compared for equality
  * @tie: orders peers that are equal otherwise; drawn with each report
- * @open: a report came and the peer's state is active
+ * @open: a report came, the peer's state is active, and it serves something
+ * @down: services that it cannot serve now: bits, as dpr_policy_args.service
  * @counted_load: what dpr_order.load has of it
  * @counted_weight: what dpr_order.weight has of it
  */
@@ -51,6 +52,7 @@ struct dpr_view {
 	u32 address;
 	u32 tie;
 	bool open;
+	u64 down;
 	u64 counted_load;
 	u32 counted_weight;
 };
@@ -86,7 +88,8 @@ struct dpr_order {
 /**
  * struct dpr_policy_args - everything else a decision depends on
  * @policy: enum dpr_policy, not stateless
- * @draining: this host takes no new connections while a peer is usable
+ * @draining: this host takes no new connections while a peer is usable: it
+ *	drains, or cannot serve this one
  * @own_load: this host's load, 0 to DPR_LOAD_MAX
  * @own_weight: this host's relative capacity, 1 to DPR_MAX_WEIGHT
  * @connection_load: load that one connection adds
@@ -97,6 +100,7 @@ struct dpr_order {
  * @client: the client's address; a peer of this address is not chosen
  * @avoid: address of the peer that has just refused the connection; it is not
  *	offered to that peer again while there is another. 0: none
+ * @service: the bit of the connection's service in dpr_view.down; 0: it has none
  */
 struct dpr_policy_args {
 	u32 policy;
@@ -110,6 +114,7 @@ struct dpr_policy_args {
 	u64 random;
 	u32 client;
 	u32 avoid;
+	u64 service;
 };
 
 /**

@@ -115,6 +115,49 @@ static void test_usable(void)
 	check(dpr_policy_usable(&v[0], a.now, 10), "time wraps");
 }
 
+/* Peers that cannot serve a service get none of its connections, by any policy. */
+static void test_down(void)
+{
+	struct dpr_view v[HOSTS] = { view(0, 1), view(1, 2), view(2, 3) };
+	struct dpr_decision d;
+	u32 policy, i;
+
+	v[0].down = 5;
+	v[1].down = 2;
+	for (policy = DPR_POLICY_LOWEST; policy <= DPR_POLICY_MAX; policy++) {
+		int wrong = 0, seen[HOSTS] = {};
+
+		for (i = 0; i < 1000; i++) {
+			struct dpr_policy_args a = args(policy, 1000);
+
+			a.max_load = 1;
+			a.service = 4;
+			d = decide(&a, v, HOSTS);
+			wrong += d.outcome != DPR_STAT_REDIRECTED || !d.peer;
+			seen[d.peer]++;
+			a.service = 8;
+			d = decide(&a, v, HOSTS);
+			wrong += d.outcome != DPR_STAT_REDIRECTED;
+			a.service = 0;
+			d = decide(&a, v, HOSTS);
+			wrong += d.outcome != DPR_STAT_REDIRECTED;
+		}
+		check(!wrong && seen[1], "a service that is down there is elsewhere");
+	}
+	v[1].down = 7;
+	v[2].down = ~0ULL;
+	for (policy = DPR_POLICY_LOWEST; policy <= DPR_POLICY_MAX; policy++) {
+		struct dpr_policy_args a = args(policy, 1000);
+
+		a.max_load = 1;
+		a.draining = true;
+		a.service = 1;
+		d = decide(&a, v, HOSTS);
+		check(d.outcome == DPR_STAT_SERVED_NO_PEER,
+		      "a service that is down everywhere is nobody's");
+	}
+}
+
 static void test_corrected(void)
 {
 	struct dpr_view v = view(0, 10);
@@ -480,6 +523,7 @@ int main(void)
 {
 	test_order_of_questions();
 	test_usable();
+	test_down();
 	test_corrected();
 	test_weights();
 	test_metrics();

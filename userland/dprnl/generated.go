@@ -517,22 +517,21 @@ const (
 	StatRedirected Stat = 9
 	// StatRedirectedHash: redirected by the stateless hash, no flow.
 	StatRedirectedHash Stat = 10
-	// StatOffered: SYNs offered to peers, which may refuse them.
+	// StatOffered: SYNs offered to peers, which may refuse them for their load.
 	StatOffered Stat = 11
-	// StatOfferReturned: of these, sent back by the peer: it refused.
+	// StatOfferReturned: SYNs that peers refused, and sent back.
 	StatOfferReturned Stat = 12
-	// StatOfferServed: of the connections redirected, served here in the end:
-	// after a refusal own load was below MaxLoad, or no peer usable.
+	// StatOfferServed: of the connections redirected, served here in the end: the
+	// policy chose this host after a refusal, or no peer was usable.
 	StatOfferServed Stat = 13
 	// StatOfferLate: refusals dropped: too late. The client had retransmitted its
 	// SYN, or the connection was established.
 	StatOfferLate Stat = 14
-	// StatOfferUnknown: refusals dropped: this peer was not offered that
-	// connection or SYN.
+	// StatOfferUnknown: refusals dropped: this peer was not sent that SYN.
 	StatOfferUnknown Stat = 15
 	// StatRefusedLoad: offers from peers refused: own load was not below MaxLoad.
 	StatRefusedLoad Stat = 16
-	// StatRefusedDraining: offers from peers refused: this host drains.
+	// StatRefusedDraining: redirected SYNs refused: this host drains.
 	StatRefusedDraining Stat = 17
 	// StatSynRetransmitted: a SYN of a flow, sent after the first copy.
 	StatSynRetransmitted Stat = 18
@@ -649,6 +648,18 @@ const (
 	StatRxPolicy Stat = 67
 	// StatRxFragments: fragments of redirected packets that wait for the rest.
 	StatRxFragments Stat = 68
+	// StatServedNoRoute: served: no usable route to the chosen peer.
+	StatServedNoRoute Stat = 69
+	// StatRefusedNoListener: redirected SYNs refused: nothing listens here.
+	StatRefusedNoListener Stat = 70
+	// StatRefusedFull: redirected SYNs refused: the listener's accept queue is
+	// full.
+	StatRefusedFull Stat = 71
+	// StatRefusedOwn: redirected SYNs refused: the client is this host itself.
+	StatRefusedOwn Stat = 72
+	// StatRefusedLong: redirected SYNs dropped: this host cannot serve them, and
+	// they are too long to be sent back.
+	StatRefusedLong Stat = 73
 )
 
 var statTable = [...]statInfo{
@@ -662,13 +673,13 @@ var statTable = [...]statInfo{
 	8:  {"served_no_memory", "The SYN decision: served: no memory for a flow.", false},
 	9:  {"redirected", "The SYN decision: redirected, a flow was made.", false},
 	10: {"redirected_hash", "The SYN decision: redirected by the stateless hash, no flow.", false},
-	11: {"offered", "Offers (DPR_POLICY_OFFER): SYNs offered to peers, which may refuse them.", false},
-	12: {"offer_returned", "Offers (DPR_POLICY_OFFER): of these, sent back by the peer: it refused.", false},
-	13: {"offer_served", "Offers (DPR_POLICY_OFFER): of the connections redirected, served here in the end: after a refusal own load was below MaxLoad, or no peer usable.", false},
-	14: {"offer_late", "Offers (DPR_POLICY_OFFER): refusals dropped: too late. The client had retransmitted its SYN, or the connection was established.", false},
-	15: {"offer_unknown", "Offers (DPR_POLICY_OFFER): refusals dropped: this peer was not offered that connection or SYN.", false},
-	16: {"refused_load", "Offers (DPR_POLICY_OFFER): offers from peers refused: own load was not below MaxLoad.", false},
-	17: {"refused_draining", "Offers (DPR_POLICY_OFFER): offers from peers refused: this host drains.", false},
+	11: {"offered", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: SYNs offered to peers, which may refuse them for their load.", false},
+	12: {"offer_returned", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: SYNs that peers refused, and sent back.", false},
+	13: {"offer_served", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: of the connections redirected, served here in the end: the policy chose this host after a refusal, or no peer was usable.", false},
+	14: {"offer_late", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: refusals dropped: too late. The client had retransmitted its SYN, or the connection was established.", false},
+	15: {"offer_unknown", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: refusals dropped: this peer was not sent that SYN.", false},
+	16: {"refused_load", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: offers from peers refused: own load was not below MaxLoad.", false},
+	17: {"refused_draining", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: redirected SYNs refused: this host drains.", false},
 	18: {"syn_retransmitted", "Other SYNs: a SYN of a flow, sent after the first copy.", false},
 	19: {"syn_owned", "Other SYNs: a SYN of a connection that this host already serves.", false},
 	20: {"tx_packets", "Packets sent to peers: packets redirected (a super-packet counts once).", false},
@@ -720,4 +731,9 @@ var statTable = [...]statInfo{
 	66: {"rx_flow_refused", "Added since version 0: messages from peers about the end of a connection refused: no such flow, not that peer's, or not the connection's number.", false},
 	67: {"rx_policy", "Added since version 0: dropped: the host's IPsec policy requires the outer packet to be protected.", false},
 	68: {"rx_fragments", "Added since version 0: fragments of redirected packets that wait for the rest.", false},
+	69: {"served_no_route", "Added since version 0: served: no usable route to the chosen peer.", false},
+	70: {"refused_no_listener", "Added since version 0: redirected SYNs refused: nothing listens here.", false},
+	71: {"refused_full", "Added since version 0: redirected SYNs refused: the listener's accept queue is full.", false},
+	72: {"refused_own", "Added since version 0: redirected SYNs refused: the client is this host itself.", false},
+	73: {"refused_long", "Added since version 0: redirected SYNs dropped: this host cannot serve them, and they are too long to be sent back.", false},
 }

@@ -65,6 +65,7 @@ var reasons = []string{
 	"offer_late", "offer_unknown",
 	"owner_asked", "owner_waited", "owner_limited", "rx_owner_asked", "owner_found", "rx_owner_refused",
 	"rx_flow_asked", "rx_flow_answered", "rx_flow_refused", "rx_policy", "rx_fragments",
+	"refused_long",
 }
 
 // Entry is what passed one side of the hook.

@@ -31,10 +31,10 @@ func received(more counts) counts {
 	return c
 }
 
-// The serving host has no listener, or has one no more: the client gets a RST,
-// not silence. With a listener again all is well.
+// The serving host has no listener, or has one no more, nor has the first host: the
+// client gets a RST, not silence. With a listener again all is well.
 //
-//	C ── switch ── A
+//	C ── switch ── A (has no server)
 //	        └───── B
 func TestNoListener(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
@@ -42,12 +42,15 @@ func TestNoListener(t *testing.T) {
 		c.redirect(t, c.b)
 		refusedNow := func(t *testing.T) {
 			t.Helper()
+			c.a.report(t, c.b, 0)
 			b := c.b.meter(t)
 			if k, err := dial(c.c, c.a.service()); !refused(err) {
 				t.Errorf("connecting: %v %v, want refused", k, err)
 			}
 			// An acknowledgment of an earlier connection may be late.
-			b.want(t, counts{dprnl.StatRxReset: 1, dprnl.StatRxPackets: maybe, dprnl.StatRxBytes: maybe})
+			b.want(t, counts{dprnl.StatRefusedNoListener: 1, dprnl.StatTxPackets: 1, dprnl.StatTxBytes: some,
+				dprnl.StatRxPackets: maybe, dprnl.StatRxBytes: maybe})
+			c.a.report(t, c.b, 0)
 		}
 		t.Run("none", refusedNow)
 		web := serve(t, c.b.Host, "B", port)
@@ -89,7 +92,8 @@ func TestNoListener(t *testing.T) {
 			if !refused(err) {
 				t.Errorf("connecting: %v %v, want refused", k, err)
 			}
-			b.want(t, counts{dprnl.StatRxReset: 1, dprnl.StatRxPackets: maybe, dprnl.StatRxBytes: maybe})
+			b.want(t, counts{dprnl.StatRefusedNoListener: 1, dprnl.StatTxPackets: 1, dprnl.StatTxBytes: some,
+				dprnl.StatRxPackets: maybe, dprnl.StatRxBytes: maybe})
 		})
 	})
 }

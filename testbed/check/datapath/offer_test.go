@@ -347,18 +347,21 @@ func TestOfferForged(t *testing.T) {
 		p, r := o.silent(t), o.raw(t, addrR)
 		k := r.talk(o.a, 4000)
 		k.say(t, "S", "")
-		offer := outer(p.get(t, offered))
+		sent := p.get(t, offered)
+		offer := outer(sent)
 		inner := func(change func(*wire.Segment)) []byte {
 			s := wire.Segment{Src: k.local, Dst: k.remote, Flags: "S", Seq: k.seq - 1}
 			change(&s)
 			return s.Bytes()
 		}
-		tunnel := wire.Tunnel{Src: addrA, Dst: addrP, Marked: m == dprnl.MarkerFragbit}
+		tunnel := wire.Tunnel{Src: addrA, Dst: addrP, ID: number(sent), Marked: m == dprnl.MarkerFragbit}
 		wrap := func(change func(*wire.Segment)) []byte { return tunnel.Wrap(inner(change)) }
 		same := func(*wire.Segment) {}
 		other := tunnel
 		other.Dst = addrD
-		turned := wire.Tunnel{Src: addrP, Dst: addrA, Marked: tunnel.Marked}
+		turned := wire.Tunnel{Src: addrP, Dst: addrA, ID: tunnel.ID, Marked: tunnel.Marked}
+		unnumbered := tunnel
+		unnumbered.ID = 0
 		fragment := tunnel
 		fragment.More = true
 		df := append([]byte(nil), offer...)
@@ -375,6 +378,7 @@ func TestOfferForged(t *testing.T) {
 			{"another peer's offer", o.back(addrP, other.Wrap(inner(same))), dprnl.StatRxNested, true},
 			{"a stranger", o.back(netip.MustParseAddr("10.77.0.56"), offer), dprnl.StatRxStranger, true},
 			{"the wrong way", o.back(addrP, turned.Wrap(inner(same))), dprnl.StatRxNested, true},
+			{"no number", o.back(addrP, unnumbered.Wrap(inner(same))), dprnl.StatRxNested, true},
 			{"no offer", o.back(addrP, wire.FixChecksum(df)), dprnl.StatRxNested, true},
 			{"a fragment of one", o.back(addrP, fragment.Wrap(inner(same))), dprnl.StatRxNested, true},
 			{"no SYN", o.back(addrP, wrap(func(s *wire.Segment) { s.Flags = "A" })), dprnl.StatRxNested, true},

@@ -64,6 +64,7 @@ type Tunnel struct {
 	Src, Dst netip.Addr
 	Marked   bool
 	TOS      uint8
+	ID       uint16
 	More     bool   // more fragments
 	Offset   uint16 // in units of 8 bytes
 	Proto    layers.IPProtocol
@@ -76,7 +77,7 @@ func (t Tunnel) Wrap(inner []byte) []byte {
 		t.Proto = layers.IPProtocolIPv4
 	}
 	ip := header(t.Src, t.Dst, t.Proto)
-	ip.TOS, ip.Options, ip.FragOffset = t.TOS, t.Options, t.Offset
+	ip.TOS, ip.Id, ip.Options, ip.FragOffset = t.TOS, t.ID, t.Options, t.Offset
 	if t.More {
 		ip.Flags |= layers.IPv4MoreFragments
 	}

@@ -15,7 +15,8 @@ import (
 var received = []dprnl.Stat{
 	dprnl.StatRxPackets, dprnl.StatRxStranger, dprnl.StatRxMalformed, dprnl.StatRxNested, dprnl.StatRxBadAddress, dprnl.StatRxNotServed,
 	dprnl.StatRxEcn, dprnl.StatRxChecksum, dprnl.StatRxReset, dprnl.StatRxNoMemory, dprnl.StatRxListenerDeferred,
-	dprnl.StatRefusedLoad, dprnl.StatRefusedDraining, dprnl.StatOfferReturned, dprnl.StatOfferUnknown, dprnl.StatOfferLate,
+	dprnl.StatRefusedLoad, dprnl.StatRefusedDraining, dprnl.StatRefusedNoListener, dprnl.StatRefusedFull, dprnl.StatRefusedOwn,
+	dprnl.StatRefusedLong, dprnl.StatOfferReturned, dprnl.StatOfferUnknown, dprnl.StatOfferLate,
 	dprnl.StatRxOwnerAsked, dprnl.StatOwnerFound, dprnl.StatRxOwnerRefused,
 	dprnl.StatRxFlowAsked, dprnl.StatRxFlowAnswered, dprnl.StatRxFlowRefused, dprnl.StatRxPolicy, dprnl.StatRxFragments,
 }
