@@ -24,7 +24,7 @@
 #include <linux/types.h>
 
 #define DPR_GENL_NAME		"dpr"
-#define DPR_GENL_VERSION	1
+#define DPR_GENL_VERSION	2 /* 2: DPR_PEER_A_DOWN, DPR_SERVICE_A_STATE */
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
 #define DPR_GENL_GROUP_EVENTS	"events"
 
@@ -221,6 +221,22 @@ enum dpr_state {
 };
 
 /**
+ * enum dpr_service_state - can a host take a new connection of a service
+ *
+ * @DPR_SERVICE_UP: yes.
+ * @DPR_SERVICE_NO_LISTENER: nothing listens on its port.
+ * @DPR_SERVICE_FULL: the listener's accept queue is full.
+ */
+enum dpr_service_state {
+	DPR_SERVICE_UP,
+	DPR_SERVICE_NO_LISTENER,
+	DPR_SERVICE_FULL,
+
+	__DPR_SERVICE_MAX,
+	DPR_SERVICE_MAX = __DPR_SERVICE_MAX - 1
+};
+
+/**
  * enum dpr_flow_state - a flow's state, from the client's half of it
  *
  * @DPR_FLOW_SYN: only SYNs so far.
@@ -309,11 +325,13 @@ enum dpr_config_attr {
  * @DPR_SERVICE_A_PORT: u16, 1 to 65535; TCP port.
  * @DPR_SERVICE_A_ADDRESS: be32; the one local address it is on, 0.0.0.0 (the
  *	default) for all.
+ * @DPR_SERVICE_A_STATE: u32, enum dpr_service_state, now. Answer.
  */
 enum dpr_service_attr {
 	DPR_SERVICE_A_UNSPEC,
 	DPR_SERVICE_A_PORT,
 	DPR_SERVICE_A_ADDRESS,
+	DPR_SERVICE_A_STATE,
 
 	__DPR_SERVICE_A_MAX,
 	DPR_SERVICE_A_MAX = __DPR_SERVICE_A_MAX - 1
@@ -322,8 +340,8 @@ enum dpr_service_attr {
 /**
  * enum dpr_peer_attr - attributes of a peer
  *
- * In requests: ADDRESS, CONNECTIONS to SOCKETS, STATE, WEIGHT, DEAD. The rest
- * are answers.
+ * In requests: ADDRESS, CONNECTIONS to SOCKETS, STATE, WEIGHT, DEAD, DOWN. The
+ * rest are answers.
  *
  * @DPR_PEER_A_ADDRESS: be32.
  * @DPR_PEER_A_CONNECTIONS: u32; metric 1 (paper section 3.1), TCP connections
@@ -346,6 +364,11 @@ enum dpr_service_attr {
  * @DPR_PEER_A_LIVE: u32; flows to it in state SYN or established.
  * @DPR_PEER_A_REDIRECTS: u64; connections redirected to it since it became
  *	known, those that it refused included.
+ * @DPR_PEER_A_DOWN: array of u16, host byte order: the ports of services that it
+ *	cannot serve now. In a request it is part of a report (the metrics), and
+ *	may have any ports, DPR_MAX_SERVICES at most; a report without it says that
+ *	the peer serves all. In an answer those are included that it has refused
+ *	since.
  */
 enum dpr_peer_attr {
 	DPR_PEER_A_UNSPEC,
@@ -366,6 +389,7 @@ enum dpr_peer_attr {
 	DPR_PEER_A_LIVE,
 	DPR_PEER_A_REDIRECTS,
 	DPR_PEER_A_PAD,
+	DPR_PEER_A_DOWN,
 
 	__DPR_PEER_A_MAX,
 	DPR_PEER_A_MAX = __DPR_PEER_A_MAX - 1

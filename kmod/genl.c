@@ -91,7 +91,8 @@ static int dpr_genl_service_del(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
-static int dpr_genl_service_row(struct sk_buff *skb,
+/* Under RCU. */
+static int dpr_genl_service_row(struct dpr_net *dn, struct sk_buff *skb,
 				struct netlink_callback *cb,
 				const struct dpr_service *service)
 {
@@ -102,7 +103,9 @@ static int dpr_genl_service_row(struct sk_buff *skb,
 	if (!header)
 		return -EMSGSIZE;
 	if (nla_put_u16(skb, DPR_SERVICE_A_PORT, service->port) ||
-	    nla_put_in_addr(skb, DPR_SERVICE_A_ADDRESS, service->address)) {
+	    nla_put_in_addr(skb, DPR_SERVICE_A_ADDRESS, service->address) ||
+	    nla_put_u32(skb, DPR_SERVICE_A_STATE,
+			dpr_service_look(dn, service))) {
 		genlmsg_cancel(skb, header);
 		return -EMSGSIZE;
 	}
@@ -127,7 +130,7 @@ static int dpr_genl_service_dump(struct sk_buff *skb,
 
 		if (at < next)
 			continue;
-		if (dpr_genl_service_row(skb, cb, service))
+		if (dpr_genl_service_row(dn, skb, cb, service))
 			break;
 		cb->args[0] = (at + 1) >> 32;
 		cb->args[1] = (u32)(at + 1);
@@ -203,6 +206,7 @@ static const struct nla_policy
 dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1] = {
 	[DPR_SERVICE_A_PORT] = { .type = NLA_U16 },
 	[DPR_SERVICE_A_ADDRESS] = { .type = NLA_U32 },
+	[DPR_SERVICE_A_STATE] = { .type = NLA_REJECT },
 };
 
 /* Of commands that take no attributes: refuses all there are. */

@@ -11,6 +11,7 @@
 #include "members.h"
 #include "netns.h"
 #include "peer.h"
+#include "service.h"
 
 const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 	[DPR_PEER_A_ADDRESS] = { .type = NLA_U32 },
@@ -30,6 +31,8 @@ const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 	[DPR_PEER_A_LIVE] = { .type = NLA_REJECT },
 	[DPR_PEER_A_REDIRECTS] = { .type = NLA_REJECT },
 	[DPR_PEER_A_PAD] = { .type = NLA_REJECT },
+	[DPR_PEER_A_DOWN] = { .type = NLA_BINARY,
+			      .len = DPR_MAX_SERVICES * sizeof(u16) },
 };
 
 /* The attribute of each metric. */
@@ -102,6 +105,32 @@ static int dpr_genl_peer_parse_metrics(struct genl_info *info,
 	return 0;
 }
 
+static int dpr_genl_peer_check_down(struct genl_info *info,
+				    const struct dpr_peer_update *update)
+{
+	const struct nlattr *attr = info->attrs[DPR_PEER_A_DOWN];
+
+	if (!attr)
+		return 0;
+	if (!update->has_metric)
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_DOWN,
+					   "only a report says what is down",
+					   -EINVAL);
+	if (nla_len(attr) % sizeof(u16))
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_DOWN,
+					   "ports have two bytes each", -EINVAL);
+	return 0;
+}
+
+/* The services that a report says are down. Under dpr_net.lock. */
+static u64 dpr_genl_peer_down(struct dpr_net *dn, const struct genl_info *info)
+{
+	const struct nlattr *attr = info->attrs[DPR_PEER_A_DOWN];
+
+	return attr ? dpr_service_ports_bits(dn, nla_data(attr),
+					     nla_len(attr) / sizeof(u16)) : 0;
+}
+
 static int dpr_genl_peer_parse(struct genl_info *info,
 			       struct dpr_peer_update *update)
 {
@@ -114,11 +143,14 @@ static int dpr_genl_peer_parse(struct genl_info *info,
 				       BIT(DPR_PEER_A_REDIRECTED) |
 				       BIT(DPR_PEER_A_SOCKETS) |
 				       BIT(DPR_PEER_A_STATE) |
-				       BIT(DPR_PEER_A_WEIGHT));
+				       BIT(DPR_PEER_A_WEIGHT) |
+				       BIT(DPR_PEER_A_DOWN));
 	if (!err)
 		err = dpr_genl_peer_address(info, &update->address);
 	if (!err)
 		err = dpr_genl_peer_parse_metrics(info, update);
+	if (!err)
+		err = dpr_genl_peer_check_down(info, update);
 	if (err)
 		return err;
 	if (attrs[DPR_PEER_A_STATE]) {
@@ -195,6 +227,7 @@ int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	mutex_lock(&dn->lock);
 	err = dpr_genl_peer_check(dn, info, update.address);
+	update.down = dpr_genl_peer_down(dn, info);
 	if (!err)
 		err = dpr_peer_set(dn, &update);
 	if (err > 0)

@@ -11,6 +11,7 @@
 #include "genl_msg.h"
 #include "netns.h"
 #include "peer.h"
+#include "service.h"
 
 /**
  * struct dpr_genl_peer - a peer, as user space sees it
@@ -24,6 +25,7 @@
  * @load: reported load
  * @estimate: load a policy would take now
  * @age: ms since the last report
+ * @down: bits of the services that it cannot serve now
  * @listed: in the load table
  * @reported: a report came
  * @usable: can be chosen now
@@ -39,6 +41,7 @@ struct dpr_genl_peer {
 	u64 load;
 	u64 estimate;
 	u32 age;
+	u64 down;
 	bool listed;
 	bool reported;
 	bool usable;
@@ -82,6 +85,7 @@ static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 		.load = dpr_policy_load(peer->metric, cfg->metric_weight),
 	};
 	memcpy(row->metric, peer->metric, sizeof(row->metric));
+	row->down = READ_ONCE(peer->down);
 	if (!peer->listed)
 		return;
 	view = &table->order.view[peer->slot];
@@ -90,10 +94,26 @@ static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 					cfg->report_max_age_jiffies);
 }
 
-static int dpr_genl_peer_put(struct sk_buff *msg,
+static int dpr_genl_peer_put_down(struct dpr_net *dn, struct sk_buff *msg,
+				  u64 down)
+{
+	const struct dpr_services *services = rcu_dereference(dn->services);
+	u16 ports[DPR_SERVICE_BITS], n = 0;
+	u32 i;
+
+	for (i = 0; services && i < services->n; i++) {
+		if (!(services->service[i].bit & down))
+			continue;
+		down &= ~services->service[i].bit;
+		ports[n++] = services->service[i].port;
+	}
+	return n ? nla_put(msg, DPR_PEER_A_DOWN, n * sizeof(*ports), ports) : 0;
+}
+
+static int dpr_genl_peer_put(struct dpr_net *dn, struct sk_buff *msg,
 			     const struct dpr_genl_peer *row)
 {
-	int i;
+	int i, err;
 
 	if (nla_put_in_addr(msg, DPR_PEER_A_ADDRESS, row->address) ||
 	    nla_put_u32(msg, DPR_PEER_A_STATE, row->state) ||
@@ -116,7 +136,10 @@ static int dpr_genl_peer_put(struct sk_buff *msg,
 			      DPR_PEER_A_PAD) ||
 	    nla_put_u32(msg, DPR_PEER_A_AGE, row->age))
 		return -EMSGSIZE;
-	return 0;
+	rcu_read_lock();
+	err = dpr_genl_peer_put_down(dn, msg, row->down);
+	rcu_read_unlock();
+	return err;
 }
 
 /**
@@ -149,7 +172,7 @@ int dpr_genl_peer_get(struct sk_buff *skb, struct genl_info *info)
 	msg = dpr_genl_msg_reply(info, &header);
 	if (!msg)
 		return -ENOMEM;
-	err = dpr_genl_peer_put(msg, &row);
+	err = dpr_genl_peer_put(dn, msg, &row);
 	if (err) {
 		nlmsg_free(msg);
 		return err;
@@ -215,6 +238,7 @@ int dpr_genl_peer_start(struct netlink_callback *cb)
  */
 int dpr_genl_peer_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
+	struct dpr_net *dn = dpr_netns(sock_net(skb->sk));
 	struct dpr_genl_peers *peers = (void *)cb->args[0];
 	void *header;
 
@@ -228,7 +252,7 @@ int dpr_genl_peer_dump(struct sk_buff *skb, struct netlink_callback *cb)
 				     NLM_F_MULTI, DPR_CMD_PEER_GET);
 		if (!header)
 			break;
-		if (dpr_genl_peer_put(skb, &peers->peer[peers->next])) {
+		if (dpr_genl_peer_put(dn, skb, &peers->peer[peers->next])) {
 			genlmsg_cancel(skb, header);
 			break;
 		}

@@ -235,13 +235,13 @@ static void dpr_peer_free_new(struct dpr_peer *peer)
  * report shows what it serves: what it refused before it may take now.
  */
 static void dpr_peer_update_view(struct dpr_net *dn, struct dpr_peer *peer,
-				 bool report)
+				 const struct dpr_peer_update *update)
 {
 	struct dpr_order *order = &dpr_peer_table(dn)->order;
 
 	spin_lock_bh(&dn->order_lock);
-	if (report)
-		peer->down = 0;
+	if (update->has_metric)
+		peer->down = update->down;
 	dpr_peer_fill_view(dn, peer, &order->view[peer->slot]);
 	dpr_policy_moved(order, peer->slot);
 	spin_unlock_bh(&dn->order_lock);
@@ -266,7 +266,7 @@ static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 		peer->reported = true;
 		peer->stale_seen = false;
 	}
-	dpr_peer_update_view(dn, peer, update->has_metric);
+	dpr_peer_update_view(dn, peer, update);
 	return changed;
 }
 

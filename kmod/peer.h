@@ -87,6 +87,7 @@ struct dpr_table {
  * @metric: the four metrics
  * @state: enum dpr_state
  * @weight: relative capacity
+ * @down: bits of the services that it cannot serve, if @has_metric
  */
 struct dpr_peer_update {
 	__be32 address;
@@ -96,6 +97,7 @@ struct dpr_peer_update {
 	u32 metric[DPR_METRICS];
 	u32 state;
 	u32 weight;
+	u64 down;
 };
 
 /**

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
+#include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
@@ -7,6 +8,7 @@
 #include <net/ip.h>
 #include <net/netfilter/nf_conntrack_tuple.h>
 #include "compat.h"
+#include "config.h"
 #include "core/parse.h"
 #include "dpr.h"
 #include "netns.h"
@@ -186,6 +188,71 @@ struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
 	return NULL;
 }
 
+/**
+ * dpr_service_ports_bits - the bits of the services on some ports
+ * @dn: the namespace; its lock is held
+ * @ports: in host byte order
+ * @n: how many
+ */
+u64 dpr_service_ports_bits(struct dpr_net *dn, const u16 *ports, u32 n)
+{
+	const struct dpr_services *services =
+		rcu_dereference_protected(dn->services,
+					  lockdep_is_held(&dn->lock));
+	u64 bits = 0;
+	u32 i, k;
+
+	for (i = 0; services && i < services->n; i++)
+		for (k = 0; k < n; k++)
+			if (services->service[i].port == ports[k])
+				bits |= services->service[i].bit;
+	return bits;
+}
+
+static enum dpr_service_state dpr_service_of(const struct sock *listener)
+{
+	if (!listener)
+		return DPR_SERVICE_NO_LISTENER;
+	return sk_acceptq_is_full(listener) ? DPR_SERVICE_FULL : DPR_SERVICE_UP;
+}
+
+static struct sock *dpr_service_listener(struct dpr_net *dn, __be32 address,
+					 u16 port, int dif)
+{
+	return dpr_compat_lookup_listener(dn->net, NULL, 0, 0, 0, address, port,
+					  dif, 0);
+}
+
+/**
+ * dpr_service_look - can this host take a new connection of a service now
+ * @dn: the namespace
+ * @service: the service
+ *
+ * For any client, by any device: a listener that is bound to a device or a VRF is
+ * found, too. Called under RCU.
+ *
+ * Return: its state.
+ */
+enum dpr_service_state dpr_service_look(struct dpr_net *dn,
+					const struct dpr_service *service)
+{
+	const struct dpr_config *cfg = rcu_dereference(dn->config);
+	const __be32 address = service->address ?: cfg->address;
+	const struct net_device *dev;
+	const struct sock *sk;
+
+	sk = dpr_service_listener(dn, address, service->port, 0);
+	if (!sk) {
+		for_each_netdev_rcu(dn->net, dev) {
+			sk = dpr_service_listener(dn, address, service->port,
+						  dev->ifindex);
+			if (sk)
+				break;
+		}
+	}
+	return dpr_service_of(sk);
+}
+
 /* See dpr_service_state(). */
 enum dpr_service_state __dpr_service_state(struct dpr_net *dn,
 					   struct sk_buff *skb,
@@ -193,7 +260,7 @@ enum dpr_service_state __dpr_service_state(struct dpr_net *dn,
 					   const struct dpr_flow_key *key)
 {
 	const struct tcphdr *th = (void *)skb->data + ip_hdrlen(skb);
-	enum dpr_service_state state = DPR_SERVICE_UP;
+	enum dpr_service_state state;
 	const struct sock *sk;
 
 	sk = dpr_compat_lookup_listener(dn->net, skb,
@@ -202,10 +269,7 @@ enum dpr_service_state __dpr_service_state(struct dpr_net *dn,
 					key->address, ntohs(key->port),
 					dpr_compat_dif(skb),
 					dpr_compat_sdif(skb));
-	if (!sk)
-		state = DPR_SERVICE_NO_LISTENER;
-	else if (sk_acceptq_is_full(sk))
-		state = DPR_SERVICE_FULL;
+	state = dpr_service_of(sk);
 	WRITE_ONCE(service->state, state);
 	WRITE_ONCE(service->checked, (u32)jiffies);
 	return state;

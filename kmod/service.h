@@ -3,17 +3,11 @@
 #define _DPR_SERVICE_H
 
 #include "compat.h"
+#include "dpr.h"
 #include "netns.h"
 
 struct dpr_flow_key;
 struct sk_buff;
-
-/* Can this host take a new connection of a service? */
-enum dpr_service_state {
-	DPR_SERVICE_UP,
-	DPR_SERVICE_NO_LISTENER,	/* nothing listens on its port */
-	DPR_SERVICE_FULL,		/* the listener's accept queue is full */
-};
 
 /* Services of this many ports have a bit of their own. */
 #define DPR_SERVICE_BITS	63
@@ -53,6 +47,9 @@ void dpr_service_commit(struct dpr_net *dn, struct dpr_services *new, u16 port);
 int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service);
 struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
 				      u16 port);
+u64 dpr_service_ports_bits(struct dpr_net *dn, const u16 *ports, u32 n);
+enum dpr_service_state dpr_service_look(struct dpr_net *dn,
+					const struct dpr_service *service);
 enum dpr_service_state __dpr_service_state(struct dpr_net *dn,
 					   struct sk_buff *skb,
 					   struct dpr_service *service,

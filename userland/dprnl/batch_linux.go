@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
 )
 
@@ -45,7 +46,7 @@ func (c *Client) batch(ctx context.Context, list []PeerUpdate) error {
 	defer c.mu.Unlock()
 	messages := make([]netlink.Message, len(list))
 	for i, u := range list {
-		m, err := peerMessage(u, c.family.ID)
+		m, err := peerMessage(u, c.family)
 		if err != nil {
 			return err
 		}
@@ -84,9 +85,9 @@ func exchange(conn *netlink.Conn, messages []netlink.Message) error {
 	return nil
 }
 
-func peerMessage(u PeerUpdate, family uint16) (netlink.Message, error) {
+func peerMessage(u PeerUpdate, family genetlink.Family) (netlink.Message, error) {
 	e := newEncoder()
-	e.peer(u)
+	e.peer(u, family.Version)
 	data, err := e.encode()
 	if err != nil {
 		return netlink.Message{}, err
@@ -96,5 +97,5 @@ func peerMessage(u PeerUpdate, family uint16) (netlink.Message, error) {
 	if err != nil {
 		return netlink.Message{}, err
 	}
-	return netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(family), Flags: netlink.Request}, Data: payload}, nil
+	return netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(family.ID), Flags: netlink.Request}, Data: payload}, nil
 }

@@ -38,6 +38,11 @@ func (c *Client) Services(ctx context.Context) ([]Service, error) {
 	return dump(ctx, c, "listing services", cmdServiceGet, newEncoder(), decodeService)
 }
 
+// ServiceStates returns the services of the namespace, each with its state.
+func (c *Client) ServiceStates(ctx context.Context) ([]ServiceStatus, error) {
+	return dump(ctx, c, "listing services", cmdServiceGet, newEncoder(), decodeServiceStatus)
+}
+
 // AddService adds a service to the cluster. The error is fs.ErrExist if it exists
 // already, EDESTADDRREQ if the host has no configured address, ENOSPC beyond
 // MaxServices.
@@ -55,12 +60,12 @@ func (c *Client) DeleteService(ctx context.Context, s Service) error {
 	return c.do(ctx, "deleting service "+s.String(), cmdServiceDel, e)
 }
 
-// SetPeer adds or updates a peer; with metrics the update is a report. The
-// error is EINVAL for an address that is not unicast or is this host's own,
-// ENOSPC beyond MaxPeers.
+// SetPeer adds or updates a peer; with metrics the update is a report. A module of
+// version 0.2 or earlier does not learn what is down. The error is EINVAL for an
+// address that is not unicast or is this host's own, ENOSPC beyond MaxPeers.
 func (c *Client) SetPeer(ctx context.Context, u PeerUpdate) error {
 	e := newEncoder()
-	e.peer(u)
+	e.peer(u, c.version())
 	return c.do(ctx, fmt.Sprintf("setting peer %v", u.Address), cmdPeerSet, e)
 }
 

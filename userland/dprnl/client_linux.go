@@ -110,6 +110,13 @@ func mayBeStale(err error) bool {
 	return errors.Is(err, syscall.ENOENT) && errors.As(err, &oe) && oe.Message == ""
 }
 
+// version is that of the module's family.
+func (c *Client) version() uint8 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.family.Version
+}
+
 // refresh looks up the family's current number.
 func (c *Client) refresh() (uint16, error) {
 	family, err := findFamily(c.conn)

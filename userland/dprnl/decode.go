@@ -3,6 +3,7 @@
 package dprnl
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -51,8 +52,9 @@ func decode(data []byte, to fields, required ...uint16) (seen, error) {
 }
 
 var (
-	errNotIPv4 = errors.New("not an IPv4 address")
-	errNoField = errors.New("a field of a type that has no decoder")
+	errNotIPv4  = errors.New("not an IPv4 address")
+	errNotPorts = errors.New("not a list of ports")
+	errNoField  = errors.New("a field of a type that has no decoder")
 )
 
 // decodeField reads the decoder's present attribute. A number of the wrong length is
@@ -70,6 +72,14 @@ func decodeField(ad *netlink.AttributeDecoder, field any) error {
 		*v = ad.Flag()
 	case *string:
 		*v = ad.String()
+	case *[]uint16:
+		b := ad.Bytes()
+		if len(b)%2 != 0 {
+			return errNotPorts
+		}
+		for ; len(b) > 0; b = b[2:] {
+			*v = append(*v, binary.NativeEndian.Uint16(b))
+		}
 	case *time.Duration: // milliseconds
 		*v = time.Duration(ad.Uint32()) * time.Millisecond
 	case *netip.Addr:
@@ -119,6 +129,16 @@ func decodeService(data []byte) (Service, error) {
 	return s, err
 }
 
+func decodeServiceStatus(data []byte) (ServiceStatus, error) {
+	s := ServiceStatus{Service: Service{Address: netip.IPv4Unspecified()}}
+	_, err := decode(data, fields{
+		serviceAttrPort:    &s.Port,
+		serviceAttrAddress: &s.Address,
+		serviceAttrState:   (*uint32)(&s.State),
+	}, serviceAttrPort)
+	return s, err
+}
+
 func decodePeer(data []byte) (Peer, error) {
 	var p Peer
 	got, err := decode(data, fields{
@@ -137,6 +157,7 @@ func decodePeer(data []byte) (Peer, error) {
 		peerAttrFlows:       &p.Flows,
 		peerAttrLive:        &p.Live,
 		peerAttrRedirects:   &p.Redirects,
+		peerAttrDown:        &p.Down,
 	}, peerAttrAddress)
 	p.Reported = got.has(peerAttrAge)
 	return p, err

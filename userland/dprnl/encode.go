@@ -3,6 +3,7 @@
 package dprnl
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -112,7 +113,11 @@ func (e *encoder) service(s Service) {
 	}
 }
 
-func (e *encoder) peer(u PeerUpdate) {
+// knowsDown is the version of the family from which on a report says what is down.
+const knowsDown = 2
+
+// peer adds an update of a peer, for a family of the given version.
+func (e *encoder) peer(u PeerUpdate, version uint8) {
 	e.addr(peerAttrAddress, "peer address", u.Address)
 	if m := u.Metrics; m != nil {
 		e.ae.Uint32(peerAttrConnections, m.Connections)
@@ -122,6 +127,18 @@ func (e *encoder) peer(u PeerUpdate) {
 	}
 	e.optional(peerAttrState, (*uint32)(u.State))
 	e.optional(peerAttrWeight, u.Weight)
+	if len(u.Down) == 0 || version < knowsDown {
+		return
+	}
+	if u.Metrics == nil || len(u.Down) > MaxServices {
+		e.fail(fmt.Errorf("%d ports are down, at most %d can be in a report", len(u.Down), MaxServices))
+		return
+	}
+	var b []byte
+	for _, p := range u.Down {
+		b = binary.NativeEndian.AppendUint16(b, p)
+	}
+	e.ae.Bytes(peerAttrDown, b)
 }
 
 func (e *encoder) filter(f FlowFilter) {

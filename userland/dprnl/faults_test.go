@@ -472,7 +472,7 @@ func TestEncoderLimits(t *testing.T) {
 	}
 	for _, a := range []string{"10.0.0.1", "::ffff:10.0.0.1"} {
 		e := newEncoder()
-		e.peer(PeerUpdate{Address: netip.MustParseAddr(a)})
+		e.peer(PeerUpdate{Address: netip.MustParseAddr(a)}, GenlVersion)
 		if b, err := e.encode(); err != nil || !slices.Equal(b, marshal(ip(peerAttrAddress, 10, 0, 0, 1))) {
 			t.Errorf("%s: %x, %v", a, b, err)
 		}

@@ -9,7 +9,7 @@ const (
 	// GenlName: DPR_GENL_NAME in include/dpr.h.
 	GenlName = "dpr"
 	// GenlVersion: DPR_GENL_VERSION in include/dpr.h.
-	GenlVersion = 1
+	GenlVersion = 2
 	// GenlGroupEvents: DPR_GENL_GROUP_EVENTS in include/dpr.h.
 	GenlGroupEvents = "events"
 	// MaxServices: DPR_MAX_SERVICES in include/dpr.h.
@@ -75,6 +75,7 @@ const (
 const (
 	serviceAttrPort    = 1
 	serviceAttrAddress = 2
+	serviceAttrState   = 3
 )
 
 // dpr_peer_attr: attributes of a peer.
@@ -95,6 +96,7 @@ const (
 	peerAttrFlows       = 14
 	peerAttrLive        = 15
 	peerAttrRedirects   = 16
+	peerAttrDown        = 18
 )
 
 // dpr_flow_attr: attributes of a flow.
@@ -389,6 +391,46 @@ func (v *State) UnmarshalText(text []byte) error {
 
 // StateWords returns the words of State, in the order of their values.
 func StateWords() []string { return namesState.list() }
+
+// ServiceState: can a host take a new connection of a service.
+type ServiceState uint32
+
+// The values of ServiceState.
+const (
+	// ServiceUp: yes.
+	ServiceUp ServiceState = 0
+	// ServiceNoListener: nothing listens on its port.
+	ServiceNoListener ServiceState = 1
+	// ServiceFull: the listener's accept queue is full.
+	ServiceFull ServiceState = 2
+)
+
+var namesServiceState = wordTable{kind: "service state", words: []string{
+	0: "up",
+	1: "no-listener",
+	2: "full",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v ServiceState) String() string { return namesServiceState.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v ServiceState) MarshalText() ([]byte, error) { return namesServiceState.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *ServiceState) UnmarshalText(text []byte) error {
+	n, err := namesServiceState.parse(string(text))
+	if err == nil {
+		*v = ServiceState(n)
+	}
+	return err
+}
+
+// ServiceStateWords returns the words of ServiceState, in the order of their values.
+func ServiceStateWords() []string { return namesServiceState.list() }
 
 // FlowState: a flow's state, from the client's half of it.
 type FlowState uint32

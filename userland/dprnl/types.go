@@ -83,6 +83,12 @@ type Service struct {
 	Address netip.Addr // the only local address; 0.0.0.0 or invalid: all
 }
 
+// A ServiceStatus is a service and whether this host can take its connections now.
+type ServiceStatus struct {
+	Service
+	State ServiceState // ServiceUp from a module of version 0.2 or earlier
+}
+
 // Metrics holds the four numbers that make up a load.
 type Metrics struct {
 	Connections uint32 // TCP connections in ESTABLISHED or CLOSE_WAIT
@@ -103,6 +109,7 @@ type PeerUpdate struct {
 	Metrics *Metrics // if not nil, the update is a report, and its time is noted
 	State   *State   // nil: unchanged, or active for a new peer
 	Weight  *uint32  // relative capacity, 1 to MaxWeight; nil: unchanged, or 1
+	Down    []uint16 // ports of services that it cannot serve, part of a report
 }
 
 // A Peer is a row of the load table, or a known peer outside the table.
@@ -120,6 +127,7 @@ type Peer struct {
 	Flows     uint32        // flows to it
 	Live      uint32        // flows to it in state SYN or established
 	Redirects uint64        // connections redirected to it since it became known
+	Down      []uint16      // ports of services that it cannot serve now
 }
 
 // A FlowKey identifies a flow.

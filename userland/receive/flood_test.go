@@ -84,7 +84,7 @@ func attacks(t *testing.T, good []byte) []attack {
 		}},
 		{"truncated", "truncated", func(i int) ([]byte, netip.Addr) { return good[:i%len(good)], peer }},
 		{"no report", "magic", func(i int) ([]byte, netip.Addr) { return header(i%4, '?'), peer }},
-		{"of another version", "version", func(i int) ([]byte, netip.Addr) { return header(4, byte(2+i%250)), peer }},
+		{"of another version", "version", func(i int) ([]byte, netip.Addr) { return header(4, byte(3+i%250)), peer }},
 		{"of another kind", "authentication", func(i int) ([]byte, netip.Addr) { return header(5, byte(2+i%250)), peer }},
 		{"too long", "length", fixed(append(bytes.Clone(good), 0), peer)},
 		{"of this host's address", "own_address", func(i int) ([]byte, netip.Addr) {

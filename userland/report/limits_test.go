@@ -58,11 +58,11 @@ func TestLimitsOfFields(t *testing.T) {
 	}
 	good := mustAppend(t, testReport(t), nil)
 	for at := range 3 {
-		if _, err := parseBody(patch(good, nil, offZero+at, 1)); !errors.Is(err, ErrRange) {
+		if _, err := parseVersion1(patch(good, nil, offZero+at, 1)); !errors.Is(err, ErrRange) {
 			t.Errorf("padding byte %d: %v", at, err)
 		}
 	}
-	if _, err := parseBody(patch(good, nil, offTime, 0x80, 0, 0, 0, 0, 0, 0, 0)); !errors.Is(err, ErrRange) || !strings.Contains(err.Error(), "time 9223372036854775808") {
+	if _, err := parseVersion1(patch(good, nil, offTime, 0x80, 0, 0, 0, 0, 0, 0, 0)); !errors.Is(err, ErrRange) || !strings.Contains(err.Error(), "time 9223372036854775808") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := parseFrame(append(good, 1, 2, 3)); !errors.Is(err, ErrLength) || !strings.Contains(err.Error(), "3 bytes follow") {

@@ -13,18 +13,16 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// Version is the version of the format that this package implements.
-const Version = 1
-
 // MaxPeriod is the longest period that a report can contain.
 const MaxPeriod = time.Hour
 
 const (
 	magic   = "DPRr"
-	bodyLen = 76
+	bodyLen = 76 // of version 1
 	macLen  = 32
-	// MaxLen is the length of the longest report, in bytes.
-	MaxLen = bodyLen + macLen
+	// MaxLen is the length of the longest report, in bytes: with IP and UDP header it
+	// fits a link of 1,500 bytes.
+	MaxLen = 1400
 
 	authNone = 0
 	authHMAC = 1
@@ -80,12 +78,12 @@ type Report struct {
 	State    dprnl.State
 	Weight   uint32 // relative capacity, 1 to dprnl.MaxWeight
 	Metrics  dprnl.Metrics
+	Details  *Details // nil in a report of version 1
 }
 
 // check returns an error if a field is out of range.
 func (r *Report) check() error {
-	if h := r.Host.Unmap(); !h.Is4() || h.IsUnspecified() || h.IsMulticast() || h.IsLoopback() ||
-		h == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+	if !unicast(r.Host) || !r.Host.Unmap().Is4() {
 		return fmt.Errorf("%w: host %v is not a unicast IPv4 address", ErrRange, r.Host)
 	}
 	if r.Period < time.Millisecond || r.Period > MaxPeriod {
@@ -103,27 +101,45 @@ func (r *Report) check() error {
 	if r.Time.UnixMicro() < 0 {
 		return fmt.Errorf("%w: time %v is before 1970", ErrRange, r.Time)
 	}
+	if r.Details != nil {
+		return r.Details.check(r.Host)
+	}
 	return nil
 }
 
 // Append appends the report's wire form to b, authenticated with key unless key is
-// nil. The error wraps ErrRange if a field is out of range.
+// nil: version 2 if it has details, else version 1. The error wraps ErrRange if a
+// field is out of range.
 func (r *Report) Append(b []byte, key *Key) ([]byte, error) {
 	if err := r.check(); err != nil {
 		return b, err
 	}
 	start := len(b)
+	if r.Details != nil {
+		b = r.appendVersion2(b)
+	} else {
+		b = r.appendVersion1(b)
+	}
+	body := b[start:]
+	be := binary.BigEndian
+	be.PutUint16(body[offLength:], uint16(len(body)))
+	if key != nil {
+		body[offAuth] = authHMAC
+		be.PutUint16(body[offLength:], uint16(len(body)+macLen))
+		be.PutUint32(body[offKeyID:], key.ID())
+		b = key.appendMAC(b, body)
+	}
+	return b, nil
+}
+
+// appendVersion1 appends a report without details or authentication.
+func (r *Report) appendVersion1(b []byte) []byte {
+	start := len(b)
 	b = append(b, make([]byte, bodyLen)...)
 	body := b[start:]
 	be := binary.BigEndian
 	copy(body, magic)
-	body[offVersion] = Version
-	be.PutUint16(body[offLength:], bodyLen)
-	if key != nil {
-		body[offAuth] = authHMAC
-		be.PutUint16(body[offLength:], MaxLen)
-		be.PutUint32(body[offKeyID:], key.ID())
-	}
+	body[offVersion] = 1
 	host := r.Host.Unmap().As4()
 	copy(body[offHost:], host[:])
 	copy(body[offBoot:], r.Boot[:])
@@ -136,57 +152,69 @@ func (r *Report) Append(b []byte, key *Key) ([]byte, error) {
 	be.PutUint32(body[offRedirected:], r.Metrics.Redirected)
 	be.PutUint32(body[offSockets:], r.Metrics.Sockets)
 	body[offState] = byte(r.State)
-	if key != nil {
-		b = key.appendMAC(b, body)
-	}
-	return b, nil
+	return b
 }
 
 // frame holds the parts of a report that authentication needs, before the content
 // is trusted.
 type frame struct {
-	auth  byte
-	keyID uint32
-	body  []byte
-	mac   []byte
+	version byte
+	auth    byte
+	keyID   uint32
+	body    []byte
+	mac     []byte
 }
 
 // parseFrame checks everything that does not depend on a key.
 func parseFrame(b []byte) (frame, error) {
-	if len(b) < bodyLen {
-		return frame{}, fmt.Errorf("%w: %d bytes, want at least %d", ErrTruncated, len(b), bodyLen)
+	if len(b) < headLen2 {
+		return frame{}, fmt.Errorf("%w: %d bytes, want at least %d", ErrTruncated, len(b), headLen2)
 	}
 	if string(b[:len(magic)]) != magic {
 		return frame{}, fmt.Errorf("%w: starts with %x", ErrMagic, b[:len(magic)])
 	}
-	if b[offVersion] != Version {
-		return frame{}, fmt.Errorf("%w %d, want %d", ErrVersion, b[offVersion], Version)
-	}
-	f := frame{auth: b[offAuth], keyID: binary.BigEndian.Uint32(b[offKeyID:]), body: b[:bodyLen]}
-	want := bodyLen
+	f := frame{version: b[offVersion], auth: b[offAuth], keyID: binary.BigEndian.Uint32(b[offKeyID:])}
+	length := int(binary.BigEndian.Uint16(b[offLength:]))
+	mac := 0
 	switch f.auth {
 	case authNone:
 	case authHMAC:
-		want = MaxLen
+		mac = macLen
 	default:
 		return frame{}, fmt.Errorf("%w %d", ErrAuthentication, f.auth)
 	}
-	length := int(binary.BigEndian.Uint16(b[offLength:]))
-	if length != want {
-		return frame{}, fmt.Errorf("%w: length field is %d, want %d", ErrLength, length, want)
+	switch f.version {
+	case 1:
+		if want := bodyLen + mac; length != want {
+			return frame{}, fmt.Errorf("%w: length field is %d, want %d", ErrLength, length, want)
+		}
+	case 2:
+		if least := headLen2 + mac; length < least || length > MaxLen {
+			return frame{}, fmt.Errorf("%w: length field is %d, want %d to %d", ErrLength, length, least, MaxLen)
+		}
+	default:
+		return frame{}, fmt.Errorf("%w %d, want 1 or 2", ErrVersion, f.version)
 	}
-	if len(b) < want {
-		return frame{}, fmt.Errorf("%w: %d of %d bytes", ErrTruncated, len(b), want)
+	if len(b) < length {
+		return frame{}, fmt.Errorf("%w: %d of %d bytes", ErrTruncated, len(b), length)
 	}
-	if len(b) > want {
-		return frame{}, fmt.Errorf("%w: %d bytes follow the end", ErrLength, len(b)-want)
+	if len(b) > length {
+		return frame{}, fmt.Errorf("%w: %d bytes follow the end", ErrLength, len(b)-length)
 	}
-	f.mac = b[bodyLen:]
+	f.body, f.mac = b[:length-mac], b[length-mac:]
 	return f, nil
 }
 
-// parseBody parses the fields of a report with a valid frame.
-func parseBody(b []byte) (Report, error) {
+// parse parses a report with a valid frame.
+func (f *frame) parse() (Report, error) {
+	if f.version == 2 {
+		return parseVersion2(f.body)
+	}
+	return parseVersion1(f.body)
+}
+
+// parseVersion1 parses a report of version 1 with a valid frame.
+func parseVersion1(b []byte) (Report, error) {
 	be := binary.BigEndian
 	micros := be.Uint64(b[offTime:])
 	if micros > math.MaxInt64 {

@@ -69,7 +69,7 @@ func TestWireFormat(t *testing.T) {
 	if hex.EncodeToString(got[:bodyLen]) != want {
 		t.Errorf("got  %x\nwant %s", got[:bodyLen], want)
 	}
-	if len(got) != MaxLen {
+	if len(got) != bodyLen+macLen {
 		t.Errorf("length %d", len(got))
 	}
 	plain := mustAppend(t, testReport(t), nil)
@@ -137,12 +137,13 @@ func TestVerifyRefuses(t *testing.T) {
 		want     error
 	}{
 		"empty":           {nil, host, ErrTruncated},
+		"head cut":        {good[:headLen2-1], host, ErrTruncated},
 		"body cut":        {good[:bodyLen-1], host, ErrTruncated},
-		"mac cut":         {good[:MaxLen-1], host, ErrTruncated},
+		"mac cut":         {good[:bodyLen+macLen-1], host, ErrTruncated},
 		"no mac":          {good[:bodyLen], host, ErrTruncated},
 		"magic":           {patch(good, key, 0, 'X'), host, ErrMagic},
 		"version 0":       {patch(good, key, offVersion, 0), host, ErrVersion},
-		"version 2":       {patch(good, key, offVersion, 2), host, ErrVersion},
+		"version 3":       {patch(good, key, offVersion, 3), host, ErrVersion},
 		"authentication":  {patch(good, key, offAuth, 2), host, ErrAuthentication},
 		"length less":     {patch(good, key, offLength, 0, bodyLen), host, ErrLength},
 		"length more":     {patch(good, key, offLength, 1, 0), host, ErrLength},

@@ -79,7 +79,7 @@ func (v *Verifier) Verify(b []byte, sender netip.Addr) (Report, error) {
 	if err := v.authenticate(f); err != nil {
 		return Report{}, err
 	}
-	r, err := parseBody(f.body)
+	r, err := f.parse()
 	if err != nil {
 		return Report{}, err
 	}

@@ -5,6 +5,7 @@ package report
 import (
 	"errors"
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -142,6 +143,8 @@ func FuzzVerify(f *testing.F) {
 	key := testKey(7)
 	f.Add(mustAppend(f, testReport(f), key))
 	f.Add(mustAppend(f, testReport(f), nil))
+	f.Add(mustAppend(f, detailed(f), key))
+	f.Add(mustAppend(f, detailed(f), nil))
 	f.Add([]byte{})
 	f.Add([]byte(magic))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -162,6 +165,14 @@ func FuzzVerify(f *testing.F) {
 			again, err := r.Append(nil, k)
 			if err != nil {
 				t.Fatalf("accepted, but cannot be sent: %v", err)
+			}
+			if r.Details != nil {
+				// It may have had fields that are not known here.
+				v, _ := verifier(keys...)
+				if back, err := v.Verify(again, host); err != nil || !reflect.DeepEqual(back, r) {
+					t.Fatalf("accepted %+v\nwould send %+v, %v", r, back, err)
+				}
+				continue
 			}
 			same := len(again) == len(b)
 			for i := 0; same && i < bodyLen; i++ {

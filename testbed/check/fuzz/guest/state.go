@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -44,7 +45,7 @@ func readState(ctx context.Context, c *dprnl.Client) (s state, err error) {
 }
 
 func (s state) equal(o state) bool {
-	return s.config == o.config && s.flows == o.flows && slices.Equal(s.services, o.services) && slices.Equal(s.peers, o.peers)
+	return s.config == o.config && s.flows == o.flows && slices.Equal(s.services, o.services) && slices.EqualFunc(s.peers, o.peers, func(a, b dprnl.Peer) bool { return reflect.DeepEqual(a, b) })
 }
 
 // check returns what is wrong with a state that the kernel says it has.

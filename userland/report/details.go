@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"dpr/userland/dprnl"
+)
+
+// Limits of what a report of version 2 can contain.
+const (
+	MaxAddresses = 16  // further addresses of a host
+	MaxServices  = 128 // services; the others are taken to be up
+	MaxHeard     = 64  // peers that one report names
+	MaxSoftware  = 64  // bytes of the software's version
+)
+
+// Details are what a report of version 2 says beyond those of version 1.
+type Details struct {
+	Addresses []netip.Addr // the host's further unicast addresses
+	Services  []Service    // of the host, by port
+	Peers     int          // how many peers the host hears, 0 to dprnl.MaxPeers
+	Heard     []PeerID     // of these, all or some; which ones changes with each report
+	Settings  Digest       // of the settings that must be equal on all hosts; 0: unknown
+	Software  string       // version of the software, printable ASCII
+}
+
+// A Service is the state of a service, as the host itself sees it.
+type Service struct {
+	Port  uint16
+	State dprnl.ServiceState
+}
+
+// A PeerID stands for a peer's address: the first bytes of a hash.
+type PeerID uint32
+
+// IDOf returns the id of an address.
+func IDOf(a netip.Addr) PeerID {
+	b := a.As16()
+	sum := sha256.Sum256(b[:])
+	return PeerID(binary.BigEndian.Uint32(sum[:]))
+}
+
+// A Digest is the start of a hash.
+type Digest [8]byte
+
+// IsZero reports whether the digest is unknown.
+func (d Digest) IsZero() bool { return d == Digest{} }
+
+func (d *Details) check(host netip.Addr) error {
+	if len(d.Addresses) > MaxAddresses {
+		return fmt.Errorf("%w: %d addresses, at most %d", ErrRange, len(d.Addresses), MaxAddresses)
+	}
+	for _, a := range d.Addresses {
+		if !unicast(a) || a.Unmap() == host.Unmap() {
+			return fmt.Errorf("%w: address %v is not another unicast address", ErrRange, a)
+		}
+	}
+	if len(d.Services) > MaxServices {
+		return fmt.Errorf("%w: %d services, at most %d", ErrRange, len(d.Services), MaxServices)
+	}
+	for i, s := range d.Services {
+		if s.Port == 0 || i > 0 && s.Port <= d.Services[i-1].Port {
+			return fmt.Errorf("%w: port %d of service %d, want them in order", ErrRange, s.Port, i)
+		}
+	}
+	if d.Peers < 0 || d.Peers > dprnl.MaxPeers || len(d.Heard) > min(d.Peers, MaxHeard) {
+		return fmt.Errorf("%w: %d of %d peers named, at most %d of %d", ErrRange, len(d.Heard), d.Peers, MaxHeard, dprnl.MaxPeers)
+	}
+	if len(d.Software) > MaxSoftware {
+		return fmt.Errorf("%w: software version of %d bytes, at most %d", ErrRange, len(d.Software), MaxSoftware)
+	}
+	for i := range len(d.Software) {
+		if c := d.Software[i]; c < ' ' || c > '~' {
+			return fmt.Errorf("%w: byte %#x in the software version", ErrRange, c)
+		}
+	}
+	return nil
+}
+
+func unicast(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsValid() && a.Zone() == "" && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() &&
+		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
