@@ -24,7 +24,7 @@
 #include <linux/types.h>
 
 #define DPR_GENL_NAME		"dpr"
-#define DPR_GENL_VERSION	2 /* 2: DPR_PEER_A_DOWN, DPR_SERVICE_A_STATE */
+#define DPR_GENL_VERSION	2 /* 2: DPR_PEER_A_DOWN and BARRED, DPR_SERVICE_A_STATE */
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
 #define DPR_GENL_GROUP_EVENTS	"events"
 
@@ -221,6 +221,23 @@ enum dpr_state {
 };
 
 /**
+ * enum dpr_barred - why a peer gets no new connections though its reports come
+ *
+ * @DPR_BARRED_NO: it may get some.
+ * @DPR_BARRED_UNHEARD: it does not hear this host's reports, so it drops what this
+ *	host redirects.
+ * @DPR_BARRED_SETTINGS: it has other settings that must be equal on all hosts.
+ */
+enum dpr_barred {
+	DPR_BARRED_NO,
+	DPR_BARRED_UNHEARD,
+	DPR_BARRED_SETTINGS,
+
+	__DPR_BARRED_MAX,
+	DPR_BARRED_MAX = __DPR_BARRED_MAX - 1
+};
+
+/**
  * enum dpr_service_state - can a host take a new connection of a service
  *
  * @DPR_SERVICE_UP: yes.
@@ -340,8 +357,8 @@ enum dpr_service_attr {
 /**
  * enum dpr_peer_attr - attributes of a peer
  *
- * In requests: ADDRESS, CONNECTIONS to SOCKETS, STATE, WEIGHT, DEAD, DOWN. The
- * rest are answers.
+ * In requests: ADDRESS, CONNECTIONS to SOCKETS, STATE, WEIGHT, DEAD, DOWN,
+ * BARRED. The rest are answers.
  *
  * @DPR_PEER_A_ADDRESS: be32.
  * @DPR_PEER_A_CONNECTIONS: u32; metric 1 (paper section 3.1), TCP connections
@@ -369,6 +386,8 @@ enum dpr_service_attr {
  *	may have any ports, DPR_MAX_SERVICES at most; a report without it says that
  *	the peer serves all. In an answer those are included that it has refused
  *	since.
+ * @DPR_PEER_A_BARRED: u32, enum dpr_barred. In a request it is part of a report,
+ *	and a report without it means no.
  */
 enum dpr_peer_attr {
 	DPR_PEER_A_UNSPEC,
@@ -390,6 +409,7 @@ enum dpr_peer_attr {
 	DPR_PEER_A_REDIRECTS,
 	DPR_PEER_A_PAD,
 	DPR_PEER_A_DOWN,
+	DPR_PEER_A_BARRED,
 
 	__DPR_PEER_A_MAX,
 	DPR_PEER_A_MAX = __DPR_PEER_A_MAX - 1

@@ -31,6 +31,7 @@ const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 	[DPR_PEER_A_LIVE] = { .type = NLA_REJECT },
 	[DPR_PEER_A_REDIRECTS] = { .type = NLA_REJECT },
 	[DPR_PEER_A_PAD] = { .type = NLA_REJECT },
+	[DPR_PEER_A_BARRED] = { .type = NLA_U32 },
 	[DPR_PEER_A_DOWN] = { .type = NLA_BINARY,
 			      .len = DPR_MAX_SERVICES * sizeof(u16) },
 };
@@ -105,20 +106,25 @@ static int dpr_genl_peer_parse_metrics(struct genl_info *info,
 	return 0;
 }
 
-static int dpr_genl_peer_check_down(struct genl_info *info,
-				    const struct dpr_peer_update *update)
+static int dpr_genl_peer_parse_health(struct genl_info *info,
+				      struct dpr_peer_update *update)
 {
-	const struct nlattr *attr = info->attrs[DPR_PEER_A_DOWN];
+	const struct nlattr *down = info->attrs[DPR_PEER_A_DOWN];
+	const struct nlattr *barred = info->attrs[DPR_PEER_A_BARRED];
 
-	if (!attr)
-		return 0;
-	if (!update->has_metric)
-		return dpr_genl_msg_refuse(info, DPR_PEER_A_DOWN,
-					   "only a report says what is down",
-					   -EINVAL);
-	if (nla_len(attr) % sizeof(u16))
+	if ((down || barred) && !update->has_metric)
+		return dpr_genl_msg_refuse(info, down ? DPR_PEER_A_DOWN :
+							DPR_PEER_A_BARRED,
+					   "this belongs to a report", -EINVAL);
+	if (down && nla_len(down) % sizeof(u16))
 		return dpr_genl_msg_refuse(info, DPR_PEER_A_DOWN,
 					   "ports have two bytes each", -EINVAL);
+	if (!barred)
+		return 0;
+	update->barred = nla_get_u32(barred);
+	if (update->barred > DPR_BARRED_MAX)
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_BARRED,
+					   "unknown reason", -EINVAL);
 	return 0;
 }
 
@@ -144,13 +150,14 @@ static int dpr_genl_peer_parse(struct genl_info *info,
 				       BIT(DPR_PEER_A_SOCKETS) |
 				       BIT(DPR_PEER_A_STATE) |
 				       BIT(DPR_PEER_A_WEIGHT) |
-				       BIT(DPR_PEER_A_DOWN));
+				       BIT(DPR_PEER_A_DOWN) |
+				       BIT(DPR_PEER_A_BARRED));
 	if (!err)
 		err = dpr_genl_peer_address(info, &update->address);
 	if (!err)
 		err = dpr_genl_peer_parse_metrics(info, update);
 	if (!err)
-		err = dpr_genl_peer_check_down(info, update);
+		err = dpr_genl_peer_parse_health(info, update);
 	if (err)
 		return err;
 	if (attrs[DPR_PEER_A_STATE]) {

@@ -25,6 +25,7 @@
  * @load: reported load
  * @estimate: load a policy would take now
  * @age: ms since the last report
+ * @barred: enum dpr_barred
  * @down: bits of the services that it cannot serve now
  * @listed: in the load table
  * @reported: a report came
@@ -41,6 +42,7 @@ struct dpr_genl_peer {
 	u64 load;
 	u64 estimate;
 	u32 age;
+	u32 barred;
 	u64 down;
 	bool listed;
 	bool reported;
@@ -86,6 +88,7 @@ static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 	};
 	memcpy(row->metric, peer->metric, sizeof(row->metric));
 	row->down = READ_ONCE(peer->down);
+	row->barred = peer->barred;
 	if (!peer->listed)
 		return;
 	view = &table->order.view[peer->slot];
@@ -134,7 +137,8 @@ static int dpr_genl_peer_put(struct dpr_net *dn, struct sk_buff *msg,
 			      DPR_PEER_A_PAD) ||
 	    nla_put_u64_64bit(msg, DPR_PEER_A_ESTIMATE, row->estimate,
 			      DPR_PEER_A_PAD) ||
-	    nla_put_u32(msg, DPR_PEER_A_AGE, row->age))
+	    nla_put_u32(msg, DPR_PEER_A_AGE, row->age) ||
+	    nla_put_u32(msg, DPR_PEER_A_BARRED, row->barred))
 		return -EMSGSIZE;
 	rcu_read_lock();
 	err = dpr_genl_peer_put_down(dn, msg, row->down);

@@ -146,6 +146,7 @@ static void dpr_peer_fill_view(struct dpr_net *dn, const struct dpr_peer *peer,
 	WRITE_ONCE(view->reported, (u32)peer->reported_at);
 	WRITE_ONCE(view->open,
 		   peer->reported && peer->state == DPR_STATE_ACTIVE &&
+		   !peer->barred &&
 		   !dpr_peer_useless(dn, peer) &&
 		   time_before_eq(jiffies, peer->reported_at +
 					   cfg->report_max_age_jiffies));
@@ -264,6 +265,7 @@ static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 		peer->live_reported = atomic_read(&peer->live);
 		peer->reported_at = jiffies;
 		peer->reported = true;
+		peer->barred = update->barred;
 		peer->stale_seen = false;
 	}
 	dpr_peer_update_view(dn, peer, update);

@@ -38,6 +38,7 @@ struct dpr_route;
  * @metric: its metrics
  * @state: enum dpr_state
  * @weight: relative capacity
+ * @barred: enum dpr_barred
  * @routes: each CPU's way to it
  * @rcu: frees it
  */
@@ -59,6 +60,7 @@ struct dpr_peer {
 	u32 metric[DPR_METRICS];
 	u32 state;
 	u32 weight;
+	u32 barred;
 	struct dpr_route __percpu *routes;
 	struct rcu_head rcu;
 };
@@ -88,6 +90,7 @@ struct dpr_table {
  * @state: enum dpr_state
  * @weight: relative capacity
  * @down: bits of the services that it cannot serve, if @has_metric
+ * @barred: enum dpr_barred, if @has_metric
  */
 struct dpr_peer_update {
 	__be32 address;
@@ -98,6 +101,7 @@ struct dpr_peer_update {
 	u32 state;
 	u32 weight;
 	u64 down;
+	u32 barred;
 };
 
 /**

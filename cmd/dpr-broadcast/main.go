@@ -29,13 +29,15 @@ func service(c *config.Config, log *slog.Logger) (daemon.Service, error) {
 		return nil, err
 	}
 	return broadcast.New(broadcast.Options{
-		Config:   c,
-		Dial:     func() (broadcast.Kernel, error) { return dprnl.New() },
-		Events:   func() (broadcast.EventSource, error) { return dprnl.NewEvents() },
-		Open:     broadcast.Open,
-		Boot:     boot,
-		Sequence: broadcast.BootClock,
-		Now:      time.Now,
-		Log:      log,
+		Config:    c,
+		Dial:      func() (broadcast.Kernel, error) { return dprnl.New() },
+		Events:    func() (broadcast.EventSource, error) { return dprnl.NewEvents() },
+		Open:      broadcast.Open,
+		Boot:      boot,
+		Sequence:  broadcast.BootClock,
+		Addresses: broadcast.Addresses,
+		Software:  daemon.Version(),
+		Now:       time.Now,
+		Log:       log,
 	})
 }

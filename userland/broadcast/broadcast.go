@@ -31,6 +31,8 @@ import (
 type Kernel interface {
 	Config(context.Context) (dprnl.Config, error)
 	Load(context.Context) (dprnl.Load, error)
+	ServiceStates(context.Context) ([]dprnl.ServiceStatus, error)
+	Peers(context.Context) ([]dprnl.Peer, error)
 	Close() error
 }
 
@@ -59,8 +61,11 @@ type Options struct {
 	// Sequence returns the sequence number of a report sent now. It must grow
 	// as long as the boot id stays the same.
 	Sequence func() (uint64, error)
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Addresses returns all addresses of this host.
+	Addresses func() ([]netip.Addr, error)
+	Software  string // version of this program
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 const (
@@ -80,6 +85,7 @@ type Broadcaster struct {
 	nets    []*network
 	state   dprnl.State // in the last report
 	last    uint64      // sequence number of the last report
+	named   int         // of the peers that it hears: the next to be named
 }
 
 // A network is a destination of reports. Its sender is nil until it is opened.
@@ -180,14 +186,14 @@ func (b *Broadcaster) beat(ctx context.Context) error {
 	if len(c.Report.Keys) > 0 {
 		key = c.Report.Keys[0]
 	}
-	datagram, err := r.Append(nil, key)
+	datagrams, err := b.encode(r, key)
 	if err != nil {
 		b.log.Log(slog.LevelError, "encode", "no report sent", "error", err)
 		return err
 	}
 	b.prepare(c, r.Host)
 	for _, n := range b.nets {
-		if err := b.send(n, datagram); err != nil {
+		if err := b.send(n, datagrams); err != nil {
 			b.log.Log(slog.LevelWarn, "network "+n.String(), "sending to a network failed", "network", n.String(), "error", err)
 		}
 	}
@@ -196,6 +202,21 @@ func (b *Broadcaster) beat(ctx context.Context) error {
 		b.o.Log.Info("announced this host's state", "state", r.State.String())
 	}
 	return nil
+}
+
+// encode returns the datagrams of a report: one of version 2, and for the hosts of
+// versions 0.1 and 0.2 one of version 1, which other hosts then ignore.
+func (b *Broadcaster) encode(r *report.Report, key *report.Key) ([][]byte, error) {
+	newest, err := r.Append(nil, key)
+	if err != nil {
+		return nil, err
+	}
+	old := *r
+	old.Details = nil
+	b.last++
+	old.Sequence = b.last
+	oldest, err := old.Append(nil, key)
+	return [][]byte{newest, oldest}, err
 }
 
 // report builds this host's report from the kernel's data.
@@ -219,6 +240,10 @@ func (b *Broadcaster) report(ctx context.Context, c *config.Config) (*report.Rep
 	if err != nil {
 		return nil, fmt.Errorf("reading the boot time clock: %w", err)
 	}
+	details, err := b.details(ctx, k, kc)
+	if err != nil {
+		return nil, b.link.Note(err)
+	}
 	b.last = max(b.last+1, sequence)
 	return &report.Report{
 		Host:     kc.Address,
@@ -229,6 +254,7 @@ func (b *Broadcaster) report(ctx context.Context, c *config.Config) (*report.Rep
 		State:    kc.State,
 		Weight:   max(kc.Weight, 1),
 		Metrics:  load.Metrics,
+		Details:  details,
 	}, nil
 }
 
@@ -247,7 +273,7 @@ func (b *Broadcaster) prepare(c *config.Config, host netip.Addr) {
 
 // send sends to one network. It opens the network if necessary, and closes it
 // on an error because its interface may have been replaced.
-func (b *Broadcaster) send(n *network, datagram []byte) error {
+func (b *Broadcaster) send(n *network, datagrams [][]byte) error {
 	if n.sender == nil {
 		s, err := b.o.Open(n.Network, b.current.Report.Port, b.host)
 		if err != nil {
@@ -255,10 +281,12 @@ func (b *Broadcaster) send(n *network, datagram []byte) error {
 		}
 		n.sender = s
 	}
-	if err := n.sender.Send(datagram); err != nil {
-		n.sender.Close()
-		n.sender = nil
-		return err
+	for _, d := range datagrams {
+		if err := n.sender.Send(d); err != nil {
+			n.sender.Close()
+			n.sender = nil
+			return err
+		}
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,10 +25,24 @@ var (
 )
 
 type kernel struct {
-	mu     sync.Mutex
-	config dprnl.Config
-	load   dprnl.Load
-	err    error
+	mu       sync.Mutex
+	config   dprnl.Config
+	load     dprnl.Load
+	services []dprnl.ServiceStatus
+	peers    []dprnl.Peer
+	err      error
+}
+
+func (k *kernel) ServiceStates(context.Context) ([]dprnl.ServiceStatus, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.services, k.err
+}
+
+func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.peers), k.err
 }
 
 func (k *kernel) Config(context.Context) (dprnl.Config, error) {
@@ -46,7 +62,8 @@ func (k *kernel) Close() error { return nil }
 // An ether is all networks: it keeps what is sent to each.
 type ether struct {
 	mu      sync.Mutex
-	sent    map[string][][]byte
+	sent    map[string][][]byte // reports of version 2
+	old     map[string][][]byte // those of version 1, each after one of version 2
 	opened  []string
 	open    int
 	failing map[string]error
@@ -71,7 +88,11 @@ func (s *sender) Send(b []byte) error {
 	if err := s.n.failing[s.name]; err != nil {
 		return err
 	}
-	s.n.sent[s.name] = append(s.n.sent[s.name], b)
+	if b[4] == 1 {
+		s.n.old[s.name] = append(s.n.old[s.name], b)
+	} else {
+		s.n.sent[s.name] = append(s.n.sent[s.name], b)
+	}
 	return nil
 }
 
@@ -105,13 +126,17 @@ func setup(t *testing.T) (*Broadcaster, *kernel, *ether) {
 		config: dprnl.Config{Address: host, State: dprnl.StateDraining, Weight: 4},
 		load:   dprnl.Load{Metrics: dprnl.Metrics{Connections: 1, CPU: 2, Redirected: 3, Sockets: 4}},
 	}
-	n := &ether{sent: make(map[string][][]byte), failing: make(map[string]error)}
+	n := &ether{sent: make(map[string][][]byte), old: make(map[string][][]byte), failing: make(map[string]error)}
 	b, err := New(Options{
 		Config:   testConfig(),
 		Dial:     func() (Kernel, error) { return k, nil },
 		Open:     n.Open,
 		Boot:     boot,
 		Sequence: func() (uint64, error) { return 100, nil }, // a clock that stands still
+		Addresses: func() ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("127.0.0.1"), host, netip.MustParseAddr("198.51.100.1")}, nil
+		},
+		Software: "0.3.0",
 		Now:      func() time.Time { return start },
 		Log:      slog.New(slog.DiscardHandler),
 	})
@@ -145,9 +170,17 @@ func TestBeat(t *testing.T) {
 	// A receiver with the first key alone accepts both: the sequence grows.
 	list := verify(t, testConfig().Report.Keys[0], n.sent[netA]...)
 	want := report.Report{Host: host, Boot: boot, Sequence: 100, Time: start, Period: time.Second,
-		State: dprnl.StateDraining, Weight: 4, Metrics: k.load.Metrics}
-	if len(list) != 2 || list[0] != want || list[1].Sequence != 101 {
+		State: dprnl.StateDraining, Weight: 4, Metrics: k.load.Metrics, Details: &report.Details{
+			Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.1")}, Settings: report.SettingsOf(k.config), Software: "0.3.0",
+		}}
+	if len(list) != 2 || !reflect.DeepEqual(list[0], want) || list[1].Sequence != 102 {
 		t.Errorf("got  %+v\nwant %+v", list, want)
+	}
+	// The same for hosts that know version 1 only.
+	old := verify(t, testConfig().Report.Keys[0], n.old[netA]...)
+	want.Details, want.Sequence = nil, 101
+	if len(old) != 2 || old[0] != want || old[1].Sequence != 103 {
+		t.Errorf("got  %+v\nwant %+v", old, want)
 	}
 	if n.count(netB) != 2 || len(n.opened) != 2 || n.opened[0] != "192.0.2.1 to "+netA {
 		t.Errorf("second network: %d reports; opened %v", n.count(netB), n.opened)

@@ -147,8 +147,8 @@ func TestNoKeys(t *testing.T) {
 	c := testConfig()
 	c.Report.Keys = nil
 	b.Reload(c)
-	if err := b.beat(t.Context()); err != nil || len(n.sent[netA]) != 1 || len(n.sent[netA][0]) != 76 {
-		t.Errorf("%v, %x", err, n.sent[netA])
+	if err := b.beat(t.Context()); err != nil || len(n.sent[netA]) != 1 || len(n.old[netA][0]) != 76 {
+		t.Errorf("%v, %x", err, n.old[netA])
 	}
 }
 

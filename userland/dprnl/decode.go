@@ -158,6 +158,7 @@ func decodePeer(data []byte) (Peer, error) {
 		peerAttrLive:        &p.Live,
 		peerAttrRedirects:   &p.Redirects,
 		peerAttrDown:        &p.Down,
+		peerAttrBarred:      (*uint32)(&p.Barred),
 	}, peerAttrAddress)
 	p.Reported = got.has(peerAttrAge)
 	return p, err

@@ -113,8 +113,9 @@ func (e *encoder) service(s Service) {
 	}
 }
 
-// knowsDown is the version of the family from which on a report says what is down.
-const knowsDown = 2
+// knowsHealth is the version of the family from which on a report says what is down
+// at the peer, and whether it is barred.
+const knowsHealth = 2
 
 // peer adds an update of a peer, for a family of the given version.
 func (e *encoder) peer(u PeerUpdate, version uint8) {
@@ -127,18 +128,23 @@ func (e *encoder) peer(u PeerUpdate, version uint8) {
 	}
 	e.optional(peerAttrState, (*uint32)(u.State))
 	e.optional(peerAttrWeight, u.Weight)
-	if len(u.Down) == 0 || version < knowsDown {
+	if version < knowsHealth {
 		return
 	}
-	if u.Metrics == nil || len(u.Down) > MaxServices {
-		e.fail(fmt.Errorf("%d ports are down, at most %d can be in a report", len(u.Down), MaxServices))
+	if len(u.Down) > MaxServices {
+		e.fail(fmt.Errorf("%d ports are down, at most %d can be", len(u.Down), MaxServices))
 		return
 	}
-	var b []byte
-	for _, p := range u.Down {
-		b = binary.NativeEndian.AppendUint16(b, p)
+	if len(u.Down) > 0 {
+		var b []byte
+		for _, p := range u.Down {
+			b = binary.NativeEndian.AppendUint16(b, p)
+		}
+		e.ae.Bytes(peerAttrDown, b)
 	}
-	e.ae.Bytes(peerAttrDown, b)
+	if u.Barred != BarredNo {
+		e.ae.Uint32(peerAttrBarred, uint32(u.Barred))
+	}
 }
 
 func (e *encoder) filter(f FlowFilter) {

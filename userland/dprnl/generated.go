@@ -97,6 +97,7 @@ const (
 	peerAttrLive        = 15
 	peerAttrRedirects   = 16
 	peerAttrDown        = 18
+	peerAttrBarred      = 19
 )
 
 // dpr_flow_attr: attributes of a flow.
@@ -391,6 +392,47 @@ func (v *State) UnmarshalText(text []byte) error {
 
 // StateWords returns the words of State, in the order of their values.
 func StateWords() []string { return namesState.list() }
+
+// Barred: why a peer gets no new connections though its reports come.
+type Barred uint32
+
+// The values of Barred.
+const (
+	// BarredNo: it may get some.
+	BarredNo Barred = 0
+	// BarredUnheard: it does not hear this host's reports, so it drops what this
+	// host redirects.
+	BarredUnheard Barred = 1
+	// BarredSettings: it has other settings that must be equal on all hosts.
+	BarredSettings Barred = 2
+)
+
+var namesBarred = wordTable{kind: "reason to bar", words: []string{
+	0: "no",
+	1: "unheard",
+	2: "settings",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v Barred) String() string { return namesBarred.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v Barred) MarshalText() ([]byte, error) { return namesBarred.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *Barred) UnmarshalText(text []byte) error {
+	n, err := namesBarred.parse(string(text))
+	if err == nil {
+		*v = Barred(n)
+	}
+	return err
+}
+
+// BarredWords returns the words of Barred, in the order of their values.
+func BarredWords() []string { return namesBarred.list() }
 
 // ServiceState: can a host take a new connection of a service.
 type ServiceState uint32

@@ -110,6 +110,7 @@ type PeerUpdate struct {
 	State   *State   // nil: unchanged, or active for a new peer
 	Weight  *uint32  // relative capacity, 1 to MaxWeight; nil: unchanged, or 1
 	Down    []uint16 // ports of services that it cannot serve, part of a report
+	Barred  Barred   // why it gets no new connections, part of a report
 }
 
 // A Peer is a row of the load table, or a known peer outside the table.
@@ -128,6 +129,7 @@ type Peer struct {
 	Live      uint32        // flows to it in state SYN or established
 	Redirects uint64        // connections redirected to it since it became known
 	Down      []uint16      // ports of services that it cannot serve now
+	Barred    Barred        // why it gets no new connections
 }
 
 // A FlowKey identifies a flow.

@@ -72,6 +72,10 @@ func (r *Receiver) judge(datagram []byte, sender netip.Addr) (report.Report, boo
 		r.log.Log(slog.LevelWarn, reason, "report refused", "sender", sender, "reason", reason, "error", err)
 		return report.Report{}, false
 	}
+	if r.superseded(&rep) {
+		r.counts.add(superseded)
+		return report.Report{}, false
+	}
 	return rep, true
 }
 
@@ -125,7 +129,7 @@ func (r *Receiver) update(ctx context.Context, list []report.Report) []error {
 	}
 	updates := make([]dprnl.PeerUpdate, len(list))
 	for i := range list {
-		updates[i] = update(&list[i])
+		updates[i] = r.peerUpdate(&list[i])
 		delete(r.left, list[i].Host)
 	}
 	if refused := k.SetPeers(ctx, updates); refused != nil {
@@ -135,8 +139,9 @@ func (r *Receiver) update(ctx context.Context, list []report.Report) []error {
 	return errs
 }
 
-func update(rep *report.Report) dprnl.PeerUpdate {
-	return dprnl.PeerUpdate{Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight}
+func (r *Receiver) peerUpdate(rep *report.Report) dprnl.PeerUpdate {
+	barred, down := r.health(rep)
+	return dprnl.PeerUpdate{Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight, Down: down, Barred: barred}
 }
 
 // leave removes a leaving host from the load table at its first report that says
@@ -151,7 +156,7 @@ func (r *Receiver) leave(ctx context.Context, rep *report.Report) error {
 	if err != nil {
 		return err
 	}
-	if err := k.SetPeer(ctx, update(rep)); err != nil {
+	if err := k.SetPeer(ctx, r.peerUpdate(rep)); err != nil {
 		return r.link.Note(err)
 	}
 	if err := k.DeletePeer(ctx, rep.Host, false); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -12,6 +12,7 @@ import (
 const (
 	Accepted      = "accepted"    // and passed to the kernel
 	Own           = "own"         // this host's own report
+	superseded    = "superseded"  // of version 1, from a host that sends version 2, too
 	reasonAddress = "own_address" // from another host with this host's address
 	reasonKernel  = "kernel"      // the kernel did not accept it
 	reasonOther   = "other"
@@ -26,7 +27,7 @@ type Counts struct {
 
 func newCounts() *Counts {
 	c := &Counts{values: make(map[string]*atomic.Uint64)}
-	c.names = append([]string{Accepted, Own, reasonAddress, reasonKernel, reasonOther}, report.Reasons()...)
+	c.names = append([]string{Accepted, Own, superseded, reasonAddress, reasonKernel, reasonOther}, report.Reasons()...)
 	for _, n := range c.names {
 		c.values[n] = new(atomic.Uint64)
 	}
@@ -41,7 +42,7 @@ func (c *Counts) add(name string) {
 	c.values[reasonOther].Add(1)
 }
 
-// Names returns all names: "accepted", "own", "own_address", "kernel",
+// Names returns all names: "accepted", "own", "superseded", "own_address", "kernel",
 // "other" and those of report.Reasons.
 func (c *Counts) Names() []string { return c.names }
 
@@ -52,6 +53,8 @@ func Explain(name string) string {
 		return "accepted and passed to the kernel"
 	case Own:
 		return "this host's own report"
+	case superseded:
+		return "of version 1, from a host that also sends version 2"
 	case reasonAddress:
 		return "sent by another host with this host's address"
 	case reasonKernel:

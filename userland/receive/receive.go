@@ -89,11 +89,15 @@ type Receiver struct {
 	source   Source
 	host     netip.Addr          // this host's address in the kernel; invalid: none
 	left     map[netip.Addr]bool // leaving hosts that have been removed from the load table
-	counts   *Counts
-	started  time.Time
-	due      time.Time // of the next maintenance
-	summary  time.Time // of the next log line with the counts
-	logged   uint64    // total of the counts when last logged
+	services []dprnl.Service     // of this host, in the kernel
+	settings report.Digest       // of this host
+	// neighbours are the hosts whose reports are of version 2.
+	neighbours map[netip.Addr]*neighbour
+	counts     *Counts
+	started    time.Time
+	due        time.Time // of the next maintenance
+	summary    time.Time // of the next log line with the counts
+	logged     uint64    // total of the counts when last logged
 }
 
 // New returns a receiver. An error means that the configuration is wrong.
@@ -107,8 +111,10 @@ func New(o Options) (*Receiver, error) {
 		link:     daemon.NewLink(o.Dial),
 		verifier: report.NewVerifier(policy(o.Config), o.Now, o.Memory),
 		left:     make(map[netip.Addr]bool),
-		counts:   newCounts(),
-		started:  o.Now(),
+
+		neighbours: make(map[netip.Addr]*neighbour),
+		counts:     newCounts(),
+		started:    o.Now(),
 	}
 	r.config.Store(o.Config)
 	return r, nil
@@ -217,8 +223,9 @@ func (r *Receiver) adopt(ctx context.Context) error {
 		return r.link.Note(err)
 	}
 	if c.Address.IsValid() && !c.Address.IsUnspecified() {
-		r.host = c.Address
-		return nil
+		r.host, r.settings = c.Address, report.SettingsOf(c)
+		r.services, err = k.Services(ctx)
+		return r.link.Note(err)
 	}
 	r.host = netip.Addr{}
 	clear(r.left) // the kernel no longer knows any peers

@@ -4,34 +4,11 @@
 // other once a period: its wire format, its authentication, and the verifier with
 // which a receiver checks every datagram.
 //
-// # Wire format, version 1
+// # Wire format
 //
-// A report is one UDP datagram. All numbers are unsigned and in network byte
-// order.
-//
-//	offset size
-//	     0    4  magic, the bytes "DPRr"
-//	     4    1  version, 1
-//	     5    1  authentication: 0 none, 1 HMAC-SHA-256
-//	     6    2  length of the report in bytes: 76, or 108 with a HMAC
-//	     8    4  key id, see Key.ID; 0 without authentication
-//	    12    4  the host's IPv4 address, also the datagram's source
-//	    16   16  boot id of the host's kernel
-//	    32    8  sequence number, increases within a boot
-//	    40    8  time of sending, microseconds since 1970-01-01 UTC
-//	    48    4  period, milliseconds, 1 to 3600000
-//	    52    4  weight, the host's relative capacity, 1 to 65535
-//	    56    4  metric 1, TCP connections in ESTABLISHED or CLOSE_WAIT
-//	    60    4  metric 2, CPU utilisation in thousandths, 0 to 1000
-//	    64    4  metric 3, connections that the host currently redirects
-//	    68    4  metric 4, sockets in use
-//	    72    1  state: 0 active, 1 draining, 2 leaving
-//	    73    3  zero
-//	    76   32  HMAC-SHA-256 of bytes 0 to 75, only with authentication 1
-//
-// A receiver refuses reports of another version or length, so adding a field
-// needs a new version. While hosts are upgraded one by one, old and new ones do
-// not see each other; each continues to serve.
+// A report is one UDP datagram, of version 1 or 2. docs/protocol.md has both, byte by
+// byte. Version 2 consists of a head and of fields with a type and a length, so that
+// a later version can add some that this one skips.
 //
 // # Authentication
 //

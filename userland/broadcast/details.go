@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+
+package broadcast
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"dpr/userland/dprnl"
+	"dpr/userland/report"
+)
+
+// details gathers what a report of version 2 says.
+func (b *Broadcaster) details(ctx context.Context, k Kernel, c dprnl.Config) (*report.Details, error) {
+	services, err := k.ServiceStates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	peers, err := k.Peers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := b.o.Addresses()
+	if err != nil {
+		return nil, err
+	}
+	d := &report.Details{
+		Addresses: further(all, c.Address),
+		Services:  states(services),
+		Settings:  report.SettingsOf(c),
+		Software:  b.o.Software[:min(len(b.o.Software), report.MaxSoftware)],
+	}
+	d.Peers, d.Heard = b.heard(peers, c.ReportMaxAge)
+	return d, nil
+}
+
+// heard returns how many peers this host hears, and the next of them to be named: each
+// report goes on where the last one stopped.
+func (b *Broadcaster) heard(peers []dprnl.Peer, maxAge time.Duration) (int, []report.PeerID) {
+	peers = slices.DeleteFunc(peers, func(p dprnl.Peer) bool { return !p.Reported || p.Age > maxAge })
+	slices.SortFunc(peers, func(a, b dprnl.Peer) int { return a.Address.Compare(b.Address) })
+	var ids []report.PeerID
+	for i := range min(len(peers), report.MaxHeard) {
+		ids = append(ids, report.IDOf(peers[(b.named+i)%len(peers)].Address))
+	}
+	if len(peers) > 0 {
+		b.named = (b.named + len(ids)) % len(peers)
+	}
+	return len(peers), ids
+}
+
+// states returns the services by port. Of those on one port, the worst counts: the
+// others do not know which of a host's addresses a connection will have.
+func states(services []dprnl.ServiceStatus) []report.Service {
+	var all []report.Service
+	for _, s := range services { // by port
+		if n := len(all); n > 0 && all[n-1].Port == s.Port {
+			all[n-1].State = max(all[n-1].State, s.State)
+			continue
+		}
+		all = append(all, report.Service{Port: s.Port, State: s.State})
+	}
+	return all[:min(len(all), report.MaxServices)]
+}
+
+// further returns the addresses by which this host may be a client, besides its own.
+func further(all []netip.Addr, own netip.Addr) []netip.Addr {
+	var list []netip.Addr
+	for _, a := range all {
+		if a = a.Unmap(); a != own && a.IsGlobalUnicast() && a.Zone() == "" && !slices.Contains(list, a) {
+			list = append(list, a)
+		}
+	}
+	return list[:min(len(list), report.MaxAddresses)]
+}
+
+// Addresses returns the addresses of this host's interfaces.
+func Addresses() ([]netip.Addr, error) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	var list []netip.Addr
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, p.Addr())
+		}
+	}
+	return list, nil
+}
