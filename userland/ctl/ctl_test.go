@@ -233,12 +233,12 @@ func object(t *testing.T, text, want string) {
 // The JSON is written out: its names must not change by accident.
 func TestJSON(t *testing.T) {
 	for line, want := range map[string]string{
-		"service list --json": `[{"port":80,"address":"0.0.0.0"},{"port":443,"address":"192.0.2.1"}]`,
+		"service list --json": `[{"port":80,"address":"0.0.0.0","state":"up"},{"port":443,"address":"192.0.2.1","state":"up"}]`,
 		"load --json":         `{"connections":1,"cpu":20,"redirected":3,"sockets":4,"load":1}`,
 		"peers --json": `[{"address":"192.0.2.2","state":"active","weight":1,"connections":5,"cpu":123,"redirected":6,"sockets":7,
-			"load":5,"estimate":4,"age_ms":250,"usable":true,"listed":true,"flows":8,"live":7,"redirects":1099511627776},
+			"load":5,"estimate":4,"age_ms":250,"usable":true,"listed":true,"flows":8,"live":7,"redirects":1099511627776,"barred":"no","down":[]},
 			{"address":"192.0.2.3","state":"active","weight":1,"connections":0,"cpu":0,"redirected":0,"sockets":0,
-			"load":0,"estimate":0,"age_ms":null,"usable":false,"listed":false,"flows":0,"live":0,"redirects":0}]`,
+			"load":0,"estimate":0,"age_ms":null,"usable":false,"listed":false,"flows":0,"live":0,"redirects":0,"barred":"no","down":[]}]`,
 		"config --json": `{"configured":true,"address":"192.0.2.1","policy":"lowest","hash":"address-port","estimate":"corrected",
 			"marker":"fragbit","state":"active","orphans":"reset","max_load":9,"weight":2,
 			"weights":{"connections":1,"cpu":0,"redirected":0,"sockets":0},"max_flows":1000,"report_max_age_ms":3000,

@@ -44,6 +44,11 @@ func (f *faulty) Services(ctx context.Context) ([]dprnl.Service, error) {
 	return s, f.fails["Services"]
 }
 
+func (f *faulty) ServiceStates(ctx context.Context) ([]dprnl.ServiceStatus, error) {
+	s, _ := f.kernel.ServiceStates(ctx)
+	return s, f.fails["ServiceStates"]
+}
+
 func (f *faulty) AddService(ctx context.Context, s dprnl.Service) error {
 	return errors.Join(f.fails["AddService"], f.kernel.AddService(ctx, s))
 }
@@ -135,9 +140,9 @@ func configuration(t *testing.T) string {
 // uses are the operations that each command needs.
 func uses(file string) map[string][]string {
 	return map[string][]string{
-		"status":                          {"dial", "Config", "Services", "Load", "Peers", "Stats"},
-		"status --json":                   {"dial", "Config", "Services", "Load", "Peers", "Stats"},
-		"service list":                    {"dial", "Services"},
+		"status":                          {"dial", "Config", "ServiceStates", "Load", "Peers", "Stats"},
+		"status --json":                   {"dial", "Config", "ServiceStates", "Load", "Peers", "Stats"},
+		"service list":                    {"dial", "ServiceStates"},
 		"service add 80":                  {"dial", "AddService"},
 		"service del 80":                  {"dial", "DeleteService"},
 		"policy":                          {"dial", "Config"},

@@ -29,8 +29,9 @@ type kernel struct {
 	update   dprnl.ConfigUpdate
 	peer     dprnl.PeerUpdate
 	log      []string
-	tick     func(*kernel) // called before the counters are read
-	served   int           // connections
+	states   map[uint16]dprnl.ServiceState // of services that are not up
+	tick     func(*kernel)                 // called before the counters are read
+	served   int                           // connections
 	ports    []uint16
 	reports  receive.Status
 	path     string
@@ -60,6 +61,14 @@ func (k *kernel) SetConfig(_ context.Context, u dprnl.ConfigUpdate) error {
 }
 
 func (k *kernel) Services(context.Context) ([]dprnl.Service, error) { return k.services, k.readErr }
+
+func (k *kernel) ServiceStates(context.Context) ([]dprnl.ServiceStatus, error) {
+	var all []dprnl.ServiceStatus
+	for _, s := range k.services {
+		all = append(all, dprnl.ServiceStatus{Service: s, State: k.states[s.Port]})
+	}
+	return all, k.readErr
+}
 
 func (k *kernel) AddService(_ context.Context, s dprnl.Service) error {
 	return k.did("service add %v", s)

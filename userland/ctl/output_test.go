@@ -31,9 +31,9 @@ peers     1 usable, 1 in the load table, 2 known
 flows     0 of 1000, 0 live
 healthy   yes
 `,
-		"service list": `PORT  ADDRESS
-80    all
-443   192.0.2.1
+		"service list": `PORT  ADDRESS    STATE
+80    all        up
+443   192.0.2.1  up
 `,
 		"policy": `policy    lowest
 max load  9
@@ -55,9 +55,9 @@ max flows       1000
 report max age  3s
 timeouts        syn 1s, established 1h0m0s, fin 1m0s, rst 1.5s
 `,
-		"peers": `ADDRESS    STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIR  SOCKETS  AGE    FLOWS  LIVE  REDIRECTS
-192.0.2.2  active  yes     4         5     1       5      12.3%  6      7        250ms  8      7     1099511627776
-192.0.2.3  active  known   0         0     1       0      0.0%   0      0        never  0      0     0
+		"peers": `ADDRESS    STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIR  SOCKETS  AGE    FLOWS  LIVE  REDIRECTS      DOWN
+192.0.2.2  active  yes     4         5     1       5      12.3%  6      7        250ms  8      7     1099511627776  -
+192.0.2.3  active  known   0         0     1       0      0.0%   0      0        never  0      0     0              -
 `,
 		"flows": `CLIENT                 SERVICE                PEER             STATE              IDLE     EXPIRES
 10.0.0.0:1234          192.0.2.1:80           192.0.2.2        fin                  1s        1m0s
@@ -173,13 +173,13 @@ func TestSilentPeers(t *testing.T) {
 	}
 	for flows, full := range map[uint64]bool{899: false, 900: true} {
 		v := statusView{Configured: true, Services: 1, Peers: peersSummary{Usable: 1}, Flows: flows}
-		if got := problems(healthy().config, v, nil); (len(got) == 1) != full {
+		if got := problems(healthy().config, v, nil, nil); (len(got) == 1) != full {
 			t.Errorf("%d flows: %q", flows, got)
 		}
 	}
 	c := healthy().config
 	c.MaxFlows = 1 // of which 90 % is nothing
-	if got := problems(c, statusView{Configured: true, Services: 1, Peers: peersSummary{Usable: 1}}, nil); len(got) != 0 {
+	if got := problems(c, statusView{Configured: true, Services: 1, Peers: peersSummary{Usable: 1}}, nil, nil); len(got) != 0 {
 		t.Errorf("%q", got)
 	}
 }

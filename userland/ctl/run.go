@@ -31,6 +31,7 @@ const (
 // A Kernel is the part of dprnl.Client that the commands use.
 type Kernel interface {
 	apply.Kernel
+	ServiceStates(context.Context) ([]dprnl.ServiceStatus, error)
 	SetPeer(context.Context, dprnl.PeerUpdate) error
 	DeletePeer(ctx context.Context, address netip.Addr, dead bool) error
 	Peers(context.Context) ([]dprnl.Peer, error)

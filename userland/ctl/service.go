@@ -59,15 +59,15 @@ func (p *program) changeService(do func(Kernel, context.Context, dprnl.Service) 
 	}
 }
 
-func readServices(ctx context.Context, k Kernel) ([]serviceView, error) {
-	list, err := k.Services(ctx)
-	return viewServices(list), err
+func readServices(ctx context.Context, k Kernel) ([]serviceStateView, error) {
+	list, err := k.ServiceStates(ctx)
+	return viewServiceStates(list), err
 }
 
-func writeServices(w io.Writer, list []serviceView) {
-	fmt.Fprintln(w, "PORT\tADDRESS")
+func writeServices(w io.Writer, list []serviceStateView) {
+	fmt.Fprintln(w, "PORT\tADDRESS\tSTATE")
 	for _, s := range list {
-		fmt.Fprintf(w, "%d\t%s\n", s.Port, orAll(s.Address))
+		fmt.Fprintf(w, "%d\t%s\t%v\n", s.Port, orAll(s.Address), s.State)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func (p *program) readStatus(ctx context.Context) (statusView, error) {
 	if err != nil {
 		return statusView{}, err
 	}
-	services, err := k.Services(ctx)
+	services, err := k.ServiceStates(ctx)
 	if err != nil {
 		return statusView{}, err
 	}
@@ -93,7 +94,7 @@ func (p *program) readStatus(ctx context.Context) (statusView, error) {
 		Module: true, Configured: cv.Configured, Config: &cv, Load: &lv, Services: len(services),
 		Peers: summarize(peers), Flows: stats.Get(dprnl.StatFlows), FlowsLive: stats.Get(dprnl.StatFlowsLive),
 	}
-	v.Problems = problems(config, v, peers)
+	v.Problems = problems(config, v, services, peers)
 	v.Healthy = len(v.Problems) == 0
 	return v, nil
 }
@@ -112,7 +113,7 @@ func summarize(peers []dprnl.Peer) peersSummary {
 }
 
 // problems lists what keeps this host from taking part in the cluster.
-func problems(c dprnl.Config, v statusView, peers []dprnl.Peer) []string {
+func problems(c dprnl.Config, v statusView, services []dprnl.ServiceStatus, peers []dprnl.Peer) []string {
 	list := []string{}
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if !v.Configured {
@@ -121,11 +122,32 @@ func problems(c dprnl.Config, v statusView, peers []dprnl.Peer) []string {
 	if v.Services == 0 {
 		add("no service is configured: nothing is redirected (dprctl service add)")
 	}
+	for _, s := range services {
+		switch s.State {
+		case dprnl.ServiceNoListener:
+			add("nothing listens on port %v of this host: its connections go to peers", s.Service)
+		case dprnl.ServiceFull:
+			add("the accept queue of port %v of this host is full: its connections go to peers", s.Service)
+		}
+	}
 	if c.State != dprnl.StateActive {
 		add("this host is %v: it gets no new connections (dprctl undrain)", c.State)
 	}
 	if c.Policy != dprnl.PolicyOff && v.Peers.Usable == 0 {
 		add("no peer is usable: this host serves every connection")
+	}
+	for _, text := range []string{
+		some(peers, "does not hear this host", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredUnheard }),
+		some(peers, "has another marker", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredSettings }),
+	} {
+		if text != "" {
+			add("%s: no new connections for it", text)
+		}
+	}
+	for _, s := range services {
+		if text := some(peers, fmt.Sprintf("cannot serve port %d", s.Port), func(p dprnl.Peer) bool { return p.Listed && slices.Contains(p.Down, s.Port) }); text != "" {
+			add("%s", text)
+		}
 	}
 	if silent := silentPeers(peers, c.ReportMaxAge); silent != "" {
 		add("silent peers: %s", silent)
@@ -134,6 +156,28 @@ func problems(c dprnl.Config, v statusView, peers []dprnl.Peer) []string {
 		add("the routing table is nearly full: %d of %d flows", v.Flows, c.MaxFlows)
 	}
 	return list
+}
+
+// some says which peers have a trouble, up to five by name; "" if none has.
+func some(peers []dprnl.Peer, trouble string, has func(dprnl.Peer) bool) string {
+	const most = 5
+	var names []string
+	n := 0
+	for _, p := range peers {
+		if !has(p) {
+			continue
+		}
+		if n++; n <= most {
+			names = append(names, p.Address.String())
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	if n > most {
+		names = append(names, fmt.Sprintf("and %d more", n-most))
+	}
+	return "peer " + trouble + ": " + strings.Join(names, ", ")
 }
 
 // silentPeers names up to five peers whose last report is too old. A leaving

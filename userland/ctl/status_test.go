@@ -44,6 +44,15 @@ func TestStatusProblems(t *testing.T) {
 		"no peer is usable":           func(k *kernel) { k.peers[0].Usable = false },
 		"silent peers: 192.0.2.2 for": func(k *kernel) { k.peers[0].Age = 4 * time.Second },
 		"and 3 more":                  silentPeersOf(8),
+		"nothing listens on port 80 of this host": func(k *kernel) {
+			k.states = map[uint16]dprnl.ServiceState{80: dprnl.ServiceNoListener}
+		},
+		"the accept queue of port 192.0.2.1:443 of this host is full": func(k *kernel) {
+			k.states = map[uint16]dprnl.ServiceState{443: dprnl.ServiceFull}
+		},
+		"peer does not hear this host: 192.0.2.2: no new": func(k *kernel) { k.peers[0].Barred = dprnl.BarredUnheard },
+		"peer has another marker: 192.0.2.2: no new":      func(k *kernel) { k.peers[0].Barred = dprnl.BarredSettings },
+		"peer cannot serve port 443: 192.0.2.2\n":         func(k *kernel) { k.peers[0].Down = []uint16{443, 8080} },
 	} {
 		k := healthy()
 		change(k)
@@ -77,7 +86,7 @@ func silentPeersOf(n int) func(*kernel) {
 func TestStatusNearlyFull(t *testing.T) {
 	c := dprnl.Config{MaxFlows: 1000}
 	for flows, want := range map[uint64]bool{899: false, 900: true, 1000: true} {
-		list := strings.Join(problems(c, statusView{Configured: true, Services: 1, Flows: flows}, nil), "\n")
+		list := strings.Join(problems(c, statusView{Configured: true, Services: 1, Flows: flows}, nil, nil), "\n")
 		if strings.Contains(list, "nearly full") != want {
 			t.Errorf("%d flows: %s", flows, list)
 		}

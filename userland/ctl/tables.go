@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -64,14 +65,14 @@ func readPeers(ctx context.Context, k Kernel) ([]peerView, error) {
 }
 
 func writePeers(w io.Writer, list []peerView) {
-	fmt.Fprintln(w, "ADDRESS\tSTATE\tUSABLE\tESTIMATE\tLOAD\tWEIGHT\tCONNS\tCPU\tREDIR\tSOCKETS\tAGE\tFLOWS\tLIVE\tREDIRECTS")
+	fmt.Fprintln(w, "ADDRESS\tSTATE\tUSABLE\tESTIMATE\tLOAD\tWEIGHT\tCONNS\tCPU\tREDIR\tSOCKETS\tAGE\tFLOWS\tLIVE\tREDIRECTS\tDOWN")
 	for _, p := range list {
 		age := "never"
 		if p.Age != nil {
 			age = millis(*p.Age).String()
 		}
-		fmt.Fprintf(w, "%v\t%v\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%d\n", p.Address, p.State,
-			usable(p), p.Estimate, p.Load, p.Weight, p.Connections, percent(p.CPU), p.Redirected, p.Sockets, age, p.Flows, p.Live, p.Redirects)
+		fmt.Fprintf(w, "%v\t%v\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%d\t%s\n", p.Address, p.State,
+			usable(p), p.Estimate, p.Load, p.Weight, p.Connections, percent(p.CPU), p.Redirected, p.Sockets, age, p.Flows, p.Live, p.Redirects, portList(p.Down))
 	}
 }
 
@@ -81,8 +82,22 @@ func usable(p peerView) string {
 		return "yes"
 	case !p.Listed:
 		return "known"
+	case p.Barred != dprnl.BarredNo:
+		return p.Barred.String()
 	}
 	return "no"
+}
+
+// portList names ports, "-" if there are none.
+func portList(ports []uint16) string {
+	if len(ports) == 0 {
+		return "-"
+	}
+	var words []string
+	for _, p := range ports {
+		words = append(words, fmt.Sprint(p))
+	}
+	return strings.Join(words, ",")
 }
 
 func percent(thousandths uint32) string {

@@ -86,6 +86,20 @@ func viewService(s dprnl.Service) serviceView {
 	return serviceView(s)
 }
 
+// A serviceStateView is a service that the kernel has.
+type serviceStateView struct {
+	serviceView
+	State dprnl.ServiceState `json:"state"`
+}
+
+func viewServiceStates(list []dprnl.ServiceStatus) []serviceStateView {
+	views := make([]serviceStateView, 0, len(list))
+	for _, s := range list {
+		views = append(views, serviceStateView{viewService(s.Service), s.State})
+	}
+	return views
+}
+
 func viewServices(list []dprnl.Service) []serviceView {
 	views := make([]serviceView, 0, len(list))
 	for _, s := range list {
@@ -122,6 +136,9 @@ type peerView struct {
 	Flows       uint32      `json:"flows"`
 	Live        uint32      `json:"live"`
 	Redirects   uint64      `json:"redirects"`
+
+	Barred dprnl.Barred `json:"barred"`
+	Down   []uint16     `json:"down"` // ports of services that it cannot serve
 }
 
 func viewPeers(list []dprnl.Peer) []peerView {
@@ -133,6 +150,7 @@ func viewPeers(list []dprnl.Peer) []peerView {
 			Redirected: p.Metrics.Redirected, Sockets: p.Metrics.Sockets,
 			Load: p.Load, Estimate: p.Estimate, Usable: p.Usable, Listed: p.Listed,
 			Flows: p.Flows, Live: p.Live, Redirects: p.Redirects,
+			Barred: p.Barred, Down: append([]uint16{}, p.Down...),
 		}
 		if p.Reported {
 			age := p.Age.Milliseconds()

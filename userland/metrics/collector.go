@@ -24,7 +24,7 @@ const scrapeTimeout = 8 * time.Second
 // A Kernel is the part of dprnl.Client that the collector uses.
 type Kernel interface {
 	Config(context.Context) (dprnl.Config, error)
-	Services(context.Context) ([]dprnl.Service, error)
+	ServiceStates(context.Context) ([]dprnl.ServiceStatus, error)
 	Load(context.Context) (dprnl.Load, error)
 	Peers(context.Context) ([]dprnl.Peer, error)
 	Stats(context.Context) (dprnl.Stats, error)
@@ -64,7 +64,7 @@ func (c *Collector) Describe(out chan<- *prometheus.Desc) { c.descs.all(out) }
 // A view is everything that a collection reads from the kernel.
 type view struct {
 	config   dprnl.Config
-	services []dprnl.Service
+	services []dprnl.ServiceStatus
 	load     dprnl.Load
 	peers    []dprnl.Peer
 	stats    dprnl.Stats
@@ -107,7 +107,7 @@ func (c *Collector) read(ctx context.Context) (*view, error) {
 	var v view
 	var errs [5]error
 	v.config, errs[0] = k.Config(ctx)
-	v.services, errs[1] = k.Services(ctx)
+	v.services, errs[1] = k.ServiceStates(ctx)
 	v.load, errs[2] = k.Load(ctx)
 	v.peers, errs[3] = k.Peers(ctx)
 	v.stats, errs[4] = k.Stats(ctx)

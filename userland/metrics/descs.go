@@ -21,6 +21,7 @@ type descs struct {
 	load, maxLoad, weight                  *prometheus.Desc
 	connections, cpu, redirected, sockets  *prometheus.Desc
 	state, policy, services, reportMaxAge  *prometheus.Desc
+	serviceState                           *prometheus.Desc
 	peers                                  *prometheus.Desc
 	peer                                   peerDescs
 	reports, reportsRefused, reportsUptime *prometheus.Desc
@@ -30,7 +31,7 @@ type descs struct {
 type peerDescs struct {
 	usable, listed, state, weight, load, estimate, age *prometheus.Desc
 	connections, cpu, redirected, sockets              *prometheus.Desc
-	flows, live, redirects                             *prometheus.Desc
+	flows, live, redirects, barred, down               *prometheus.Desc
 }
 
 func newDescs() *descs {
@@ -63,6 +64,7 @@ func newDescs() *descs {
 	d.state = d.add("state", "1 for the current state of this host.", "state")
 	d.policy = d.add("policy", "1 for the current policy of this host.", "policy")
 	d.services = d.add("services", "Services configured on this host.")
+	d.serviceState = d.add("service_state", "1 for the current state of a service on this host.", "address", "port", "state")
 	d.reportMaxAge = d.add("report_max_age_seconds", "Age at which a peer's report expires.")
 	d.peers = d.add("peers", "Peers by kind: known, listed in the load table, usable for new connections.", "kind")
 	d.addPeer()
@@ -87,6 +89,8 @@ func (d *descs) addPeer() {
 	p.sockets = add("sockets", "Sockets in use on the peer, as reported.")
 	p.flows = add("flows", "Flows from this host to the peer.")
 	p.live = add("flows_live", "Flows from this host to the peer in state SYN or established.")
+	p.barred = add("barred", "1 for the reason why the peer gets no new connections though it reports.", "reason")
+	p.down = add("services_down", "Services of this host that the peer cannot serve.")
 	p.redirects = add("redirects_total", "Connections redirected to the peer since it became known.")
 }
 

@@ -24,10 +24,11 @@
 //	dpr_policy                  {policy}: likewise
 //	dpr_services                services configured on this host
 //	dpr_report_max_age_seconds  age at which a report expires
+//	dpr_service_state           {address,port,state}: 1 for the current one
 //	dpr_peers                   {kind}: known, listed, usable
 //	dpr_peer_*                  {peer}: the load table
 //	dpr_receive_up              whether dpr-receive answered
-//	dpr_reports_total           {result}: accepted, own, refused
+//	dpr_reports_total           {result}: accepted, own, superseded, refused
 //	dpr_reports_refused_total   {reason}
 //	dpr_receive_start_time_seconds  Unix time
 //	dpr_build_info              {version, goversion}: 1

@@ -3,6 +3,7 @@
 package metrics
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +54,11 @@ func (e *emitter) view(v *view) {
 		e.gauge(d.policy, truth(word == v.config.Policy.String()), word)
 	}
 	e.gauge(d.services, float64(len(v.services)))
+	for _, s := range v.services {
+		for _, word := range dprnl.ServiceStateWords() {
+			e.gauge(d.serviceState, truth(word == s.State.String()), s.Address.String(), fmt.Sprint(s.Port), word)
+		}
+	}
 	e.gauge(d.reportMaxAge, v.config.ReportMaxAge.Seconds())
 	e.peers(v.peers)
 }
@@ -103,6 +109,12 @@ func (e *emitter) peer(p *dprnl.Peer) {
 	if !p.Reported {
 		return // without a report the rest would be a meaningless 0
 	}
+	for _, word := range dprnl.BarredWords() {
+		if word != dprnl.BarredNo.String() {
+			e.gauge(d.barred, truth(word == p.Barred.String()), name, word)
+		}
+	}
+	e.gauge(d.down, float64(len(p.Down)), name)
 	e.gauge(d.load, float64(p.Load), name)
 	e.gauge(d.estimate, float64(p.Estimate), name)
 	e.gauge(d.age, p.Age.Seconds(), name)
@@ -116,13 +128,14 @@ func (e *emitter) peer(p *dprnl.Peer) {
 func (e *emitter) reports(s receive.Status) {
 	var refused uint64
 	for name, n := range s.Counts {
-		if name != receive.Accepted && name != receive.Own {
+		if name != receive.Accepted && name != receive.Own && name != receive.Superseded {
 			refused += n
 			e.counter(e.d.reportsRefused, n, name)
 		}
 	}
 	e.counter(e.d.reports, s.Counts[receive.Accepted], "accepted")
 	e.counter(e.d.reports, s.Counts[receive.Own], "own")
+	e.counter(e.d.reports, s.Counts[receive.Superseded], "superseded")
 	e.counter(e.d.reports, refused, "refused")
 	e.gauge(e.d.reportsUptime, float64(s.Started.UnixMilli())/1000)
 }

@@ -35,9 +35,9 @@ func (f *faulty) Config(ctx context.Context) (dprnl.Config, error) {
 	return c, f.fails["Config"]
 }
 
-func (f *faulty) Services(ctx context.Context) ([]dprnl.Service, error) {
-	s, _ := f.kernel.Services(ctx)
-	return s, f.fails["Services"]
+func (f *faulty) ServiceStates(ctx context.Context) ([]dprnl.ServiceStatus, error) {
+	s, _ := f.kernel.ServiceStates(ctx)
+	return s, f.fails["ServiceStates"]
 }
 
 func (f *faulty) Load(ctx context.Context) (dprnl.Load, error) {
@@ -104,7 +104,7 @@ func values(t *testing.T, c prometheus.Collector) map[string]float64 {
 // Whatever the kernel does not answer, it is down, that is logged, and the connection
 // is reopened.
 func TestEveryOperationFails(t *testing.T) {
-	for _, operation := range []string{"Config", "Services", "Load", "Peers", "Stats", "Flows", "dial"} {
+	for _, operation := range []string{"Config", "ServiceStates", "Load", "Peers", "Stats", "Flows", "dial"} {
 		o, k, log := faults()
 		k.fails[operation] = errors.New("broken")
 		if operation == "dial" {
@@ -133,7 +133,8 @@ func TestEveryOperationFails(t *testing.T) {
 	}
 }
 
-// Refused reports are those that were neither accepted nor this host's own.
+// Refused reports are those that were neither accepted, nor this host's own, nor
+// superseded by another version.
 func TestRefusedReports(t *testing.T) {
 	o, _, _ := faults()
 	all := values(t, NewCollector(o))
@@ -142,12 +143,12 @@ func TestRefusedReports(t *testing.T) {
 		if strings.HasPrefix(name, "dpr_reports_refused_total ") {
 			sum += v
 			n++
-			if strings.HasSuffix(name, " accepted") || strings.HasSuffix(name, " own") {
+			if strings.HasSuffix(name, " accepted") || strings.HasSuffix(name, " own") || strings.HasSuffix(name, " superseded") {
 				t.Errorf("%s is refused", name)
 			}
 		}
 	}
-	if sum == 0 || n != len(status().Counts)-2 {
+	if sum == 0 || n != len(status().Counts)-3 {
 		t.Errorf("%d reasons, %v reports", n, sum)
 	}
 	for result, want := range map[string]float64{"accepted": 50, "own": 3, "refused": sum} {

@@ -35,8 +35,12 @@ func (k *kernel) Config(context.Context) (dprnl.Config, error) {
 		MaxLoad: 11, Weight: 2, MaxFlows: 1000, ReportMaxAge: 3 * time.Second}, k.err
 }
 
-func (k *kernel) Services(context.Context) ([]dprnl.Service, error) {
-	return make([]dprnl.Service, 3), k.err
+func (k *kernel) ServiceStates(context.Context) ([]dprnl.ServiceStatus, error) {
+	return []dprnl.ServiceStatus{
+		{Service: dprnl.Service{Port: 80, Address: netip.IPv4Unspecified()}},
+		{Service: dprnl.Service{Port: 443, Address: netip.MustParseAddr("192.0.2.1")}, State: dprnl.ServiceNoListener},
+		{Service: dprnl.Service{Port: 8080, Address: netip.IPv4Unspecified()}, State: dprnl.ServiceFull},
+	}, k.err
 }
 
 func (k *kernel) Load(context.Context) (dprnl.Load, error) {
@@ -47,7 +51,7 @@ func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error) {
 	return []dprnl.Peer{
 		{Address: netip.MustParseAddr("192.0.2.2"), Metrics: dprnl.Metrics{Connections: 1, CPU: 500, Redirected: 2, Sockets: 3},
 			Weight: 4, Load: 5, Estimate: 6, Reported: true, Age: 1500 * time.Millisecond, Usable: true, Listed: true,
-			Flows: 7, Live: 8, Redirects: 9},
+			Flows: 7, Live: 8, Redirects: 9, Barred: dprnl.BarredUnheard, Down: []uint16{80, 443}},
 		{Address: netip.MustParseAddr("192.0.2.3"), State: dprnl.StateLeaving, Weight: 1},
 	}, k.err
 }
@@ -76,7 +80,7 @@ func (k *kernel) Flows(context.Context, dprnl.FlowFilter) iter.Seq2[dprnl.Flow, 
 func (k *kernel) Close() error { return nil }
 
 func status() receive.Status {
-	s := receive.Status{Started: time.Unix(1000, 5e8), Counts: map[string]uint64{"accepted": 50, "own": 3}}
+	s := receive.Status{Started: time.Unix(1000, 5e8), Counts: map[string]uint64{"accepted": 50, "own": 3, "superseded": 4}}
 	for i, name := range append(report.Reasons(), "own_address", "kernel", "other") {
 		s.Counts[name] = uint64(i)
 	}
@@ -147,7 +151,12 @@ func TestMetrics(t *testing.T) {
 		`dpr_flows_by_state{state="established"} 2`, `dpr_flows_by_state{state="rst"} 0`, "dpr_flows_max 1000",
 		"dpr_load 8", "dpr_max_load 11", "dpr_weight 2", "dpr_connections 5", "dpr_cpu_utilization_ratio 0.25",
 		"dpr_redirected_connections 6", "dpr_sockets 7", `dpr_state{state="draining"} 1`, `dpr_state{state="active"} 0`,
-		`dpr_policy{policy="lowest"} 1`, `dpr_policy{policy="off"} 0`, "dpr_services 3", "dpr_report_max_age_seconds 3",
+		`dpr_policy{policy="lowest"} 1`, `dpr_policy{policy="off"} 0`, "dpr_services 3",
+		`dpr_service_state{address="0.0.0.0",port="80",state="up"} 1`, `dpr_service_state{address="192.0.2.1",port="443",state="up"} 0`,
+		`dpr_service_state{address="192.0.2.1",port="443",state="no-listener"} 1`, `dpr_service_state{address="0.0.0.0",port="8080",state="full"} 1`,
+		`dpr_peer_barred{peer="192.0.2.2",reason="unheard"} 1`, `dpr_peer_barred{peer="192.0.2.2",reason="settings"} 0`,
+		`dpr_peer_services_down{peer="192.0.2.2"} 2`, `dpr_reports_total{result="superseded"} 4`,
+		"dpr_report_max_age_seconds 3",
 		`dpr_peers{kind="known"} 2`, `dpr_peers{kind="listed"} 1`, `dpr_peers{kind="usable"} 1`,
 		`dpr_peer_usable{peer="192.0.2.2"} 1`, `dpr_peer_listed{peer="192.0.2.3"} 0`, `dpr_peer_state{peer="192.0.2.3",state="leaving"} 1`,
 		`dpr_peer_weight{peer="192.0.2.2"} 4`, `dpr_peer_load{peer="192.0.2.2"} 5`, `dpr_peer_load_estimate{peer="192.0.2.2"} 6`,
@@ -226,7 +235,7 @@ func TestLargeTableIsNotCounted(t *testing.T) {
 	}
 }
 
-// The names follow Prometheus' rules, and no label names a connection.
+// The names follow Prometheus' rules, and no label names a connection: address and port are a service's.
 func TestNames(t *testing.T) {
 	r := prometheus.NewRegistry()
 	r.MustRegister(NewCollector(options(&kernel{flows: 3})))
@@ -238,7 +247,7 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	allowed := []string{"decision", "reason", "state", "policy", "kind", "peer", "result", "version", "goversion"}
+	allowed := []string{"decision", "reason", "state", "policy", "kind", "peer", "result", "version", "goversion", "address", "port"}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {

@@ -73,7 +73,7 @@ func (r *Receiver) judge(datagram []byte, sender netip.Addr) (report.Report, boo
 		return report.Report{}, false
 	}
 	if r.superseded(&rep) {
-		r.counts.add(superseded)
+		r.counts.add(Superseded)
 		return report.Report{}, false
 	}
 	return rep, true

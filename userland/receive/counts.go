@@ -12,7 +12,7 @@ import (
 const (
 	Accepted      = "accepted"    // and passed to the kernel
 	Own           = "own"         // this host's own report
-	superseded    = "superseded"  // of version 1, from a host that sends version 2, too
+	Superseded    = "superseded"  // of version 1, from a host that sends version 2, too
 	reasonAddress = "own_address" // from another host with this host's address
 	reasonKernel  = "kernel"      // the kernel did not accept it
 	reasonOther   = "other"
@@ -27,7 +27,7 @@ type Counts struct {
 
 func newCounts() *Counts {
 	c := &Counts{values: make(map[string]*atomic.Uint64)}
-	c.names = append([]string{Accepted, Own, superseded, reasonAddress, reasonKernel, reasonOther}, report.Reasons()...)
+	c.names = append([]string{Accepted, Own, Superseded, reasonAddress, reasonKernel, reasonOther}, report.Reasons()...)
 	for _, n := range c.names {
 		c.values[n] = new(atomic.Uint64)
 	}
@@ -53,7 +53,7 @@ func Explain(name string) string {
 		return "accepted and passed to the kernel"
 	case Own:
 		return "this host's own report"
-	case superseded:
+	case Superseded:
 		return "of version 1, from a host that also sends version 2"
 	case reasonAddress:
 		return "sent by another host with this host's address"

@@ -187,7 +187,7 @@ func TestSuperseded(t *testing.T) {
 	if u := n.say(t, nil); u != nil {
 		t.Errorf("version 1 three periods later: the kernel gets %+v", u)
 	}
-	if got := n.r.counts.Get(superseded); got != 2 {
+	if got := n.r.counts.Get(Superseded); got != 2 {
 		t.Errorf("%d are counted as superseded", got)
 	}
 	n.clock.now = n.clock.now.Add(time.Millisecond)

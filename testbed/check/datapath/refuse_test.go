@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gopacket/gopacket/layers"
+	"golang.org/x/sys/unix"
 
 	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
@@ -434,5 +435,132 @@ func TestRefusedLong(t *testing.T) {
 		r.get(t, func(p *wire.Packet) bool { return p.TCP != nil && p.TCP.RST })
 		a.want(t, counts{dprnl.StatRefusedNoListener: 1, dprnl.StatRefusedLong: 1, dprnl.StatRxReset: 1,
 			dprnl.StatTxPackets: 1, dprnl.StatTxBytes: some})
+	})
+}
+
+// What a peer reports as down gets nothing there, until it reports otherwise; other
+// services do. A peer that can serve nothing is not usable.
+func TestReportedDown(t *testing.T) {
+	everyChoice(t, func(t *testing.T, x *three) {
+		const other = 81
+		for _, s := range []*server{x.a, x.b, x.d} {
+			check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: other}))
+			serve(t, s.Host, s.Name, other)
+		}
+		report := func(down ...uint16) {
+			t.Helper()
+			check(t, x.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrB, Metrics: &dprnl.Metrics{}, Down: down}))
+			p, err := x.a.dpr.Peer(t.Context(), addrB)
+			check(t, err)
+			if fmt.Sprint(p.Down) != fmt.Sprint(down) {
+				t.Errorf("the kernel says that %v are down, want %v", p.Down, down)
+			}
+			if all := len(down) == 2; p.Usable == all {
+				t.Errorf("%v are down, usable %t", down, p.Usable)
+			}
+		}
+		by := func(p uint16, n int) map[string]int {
+			t.Helper()
+			served := map[string]int{}
+			for range n {
+				who, err := connect(t, x.c, addrPort(addrA, p)).ask("who")
+				check(t, err)
+				served[who]++
+			}
+			return served
+		}
+		report(port)
+		b := x.b.meter(t)
+		if got := by(port, 12); got["B"] != 0 {
+			t.Errorf("port %d is down at B: served by host %v", port, got)
+		}
+		if n := b.changes(t)[dprnl.StatRefusedNoListener]; n != 0 {
+			t.Errorf("B refused %d", n)
+		}
+		if got := by(other, 24); got["B"] == 0 {
+			t.Errorf("port %d is not down at B: served by host %v", other, got)
+		}
+		report(port, other)
+		if got := by(other, 12); got["B"] != 0 {
+			t.Errorf("all is down at B: served by host %v", got)
+		}
+		report()
+		if got := by(port, 24); got["B"] == 0 {
+			t.Errorf("nothing is down at B: served by host %v", got)
+		}
+	})
+}
+
+// A peer that is barred gets no new connections; those that it has continue.
+func TestBarred(t *testing.T) {
+	everyChoice(t, func(t *testing.T, x *three) {
+		var kept *conn
+		eventually(t, func() error {
+			kept = connect(t, x.c, x.a.service())
+			if who, err := kept.ask("who"); who != "B" {
+				return fmt.Errorf("served by %q, %v", who, err)
+			}
+			return nil
+		})
+		for _, why := range []dprnl.Barred{dprnl.BarredUnheard, dprnl.BarredSettings} {
+			check(t, x.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrB, Metrics: &dprnl.Metrics{}, Barred: why}))
+			p, err := x.a.dpr.Peer(t.Context(), addrB)
+			check(t, err)
+			if p.Barred != why || p.Usable || !p.Listed {
+				t.Errorf("%v: the kernel says %+v", why, p)
+			}
+			for range 12 {
+				if who, err := connect(t, x.c, x.a.service()).ask("who"); err != nil || who == "B" {
+					t.Errorf("%v: served by %q (%v)", why, who, err)
+				}
+			}
+			kept.wantServed(t, "B")
+		}
+	})
+}
+
+// The state of a service is that of its listener, wherever this is bound.
+func TestServiceStates(t *testing.T) {
+	c := bareCluster(t, dprnl.MarkerFragbit)
+	state := func() dprnl.ServiceState {
+		t.Helper()
+		all, err := c.b.dpr.ServiceStates(t.Context())
+		check(t, err)
+		if len(all) != 1 || all[0].Port != port {
+			t.Fatalf("services %v", all)
+		}
+		return all[0].State
+	}
+	want := func(s dprnl.ServiceState, when string) {
+		t.Helper()
+		if got := state(); got != s {
+			t.Errorf("%s: %v, want %v", when, got, s)
+		}
+	}
+	want(dprnl.ServiceNoListener, "no server")
+	web := serve(t, c.b.Host, "B", port)
+	want(dprnl.ServiceUp, "a server")
+	web.stop()
+	want(dprnl.ServiceNoListener, "stopped")
+	for _, on := range []string{"10.77.0.12:80", "[::]:80"} {
+		web = serveOn(t, c.b.Host, "B", on, nil)
+		want(dprnl.ServiceUp, "a server on "+on)
+		web.stop()
+	}
+	web = serveOn(t, c.b.Host, "B", "127.0.0.1:80", nil)
+	want(dprnl.ServiceNoListener, "a server on the loopback device")
+	web.stop()
+	web = serveOn(t, c.b.Host, "B", "0.0.0.0:80", func(fd int) error { return unix.BindToDevice(fd, eth) })
+	want(dprnl.ServiceUp, "a server bound to a device")
+	web.stop()
+	check(t, c.b.Sysctl("net/core/somaxconn", "0"))
+	listen(t, c.b)
+	want(dprnl.ServiceUp, "an accept queue with a place")
+	connect(t, c.c, c.b.service())
+	eventually(t, func() error {
+		if s := state(); s != dprnl.ServiceFull {
+			return fmt.Errorf("a full accept queue: %v", s)
+		}
+		return nil
 	})
 }

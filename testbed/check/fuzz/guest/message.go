@@ -73,6 +73,12 @@ func (m *maker) value(a attribute) []byte {
 		}
 		b := addresses[m.IntN(len(addresses))]
 		return b[:]
+	case kindPorts:
+		var b []byte
+		for range min(m.number(a.most), a.most+10) {
+			b = binary.NativeEndian.AppendUint16(b, uint16(80+m.IntN(4)))
+		}
+		return b
 	default:
 		return nil
 	}
