@@ -227,11 +227,14 @@ enum dpr_state {
  * @DPR_BARRED_UNHEARD: it does not hear this host's reports, so it drops what this
  *	host redirects.
  * @DPR_BARRED_SETTINGS: it has other settings that must be equal on all hosts.
+ * @DPR_BARRED_LOST: packets that are redirected to it do not arrive. The kernel finds
+ *	that out itself; not in requests.
  */
 enum dpr_barred {
 	DPR_BARRED_NO,
 	DPR_BARRED_UNHEARD,
 	DPR_BARRED_SETTINGS,
+	DPR_BARRED_LOST,
 
 	__DPR_BARRED_MAX,
 	DPR_BARRED_MAX = __DPR_BARRED_MAX - 1
@@ -358,7 +361,7 @@ enum dpr_service_attr {
  * enum dpr_peer_attr - attributes of a peer
  *
  * In requests: ADDRESS, CONNECTIONS to SOCKETS, STATE, WEIGHT, DEAD, DOWN,
- * BARRED. The rest are answers.
+ * BARRED, PROTOCOL. The rest are answers.
  *
  * @DPR_PEER_A_ADDRESS: be32.
  * @DPR_PEER_A_CONNECTIONS: u32; metric 1 (paper section 3.1), TCP connections
@@ -388,6 +391,8 @@ enum dpr_service_attr {
  *	since.
  * @DPR_PEER_A_BARRED: u32, enum dpr_barred. In a request it is part of a report,
  *	and a report without it means no.
+ * @DPR_PEER_A_PROTOCOL: u32, 1 to 255; the protocol between hosts that it knows: the
+ *	version of its reports. Part of a report, default 1. Request.
  */
 enum dpr_peer_attr {
 	DPR_PEER_A_UNSPEC,
@@ -410,6 +415,7 @@ enum dpr_peer_attr {
 	DPR_PEER_A_PAD,
 	DPR_PEER_A_DOWN,
 	DPR_PEER_A_BARRED,
+	DPR_PEER_A_PROTOCOL,
 
 	__DPR_PEER_A_MAX,
 	DPR_PEER_A_MAX = __DPR_PEER_A_MAX - 1
@@ -500,6 +506,8 @@ enum dpr_load_attr {
  * @DPR_EVENT_TABLE_FULL: a connection was served here because the routing
  *	table was full (at most one event a second).
  * @DPR_EVENT_CONFIG: the configuration or a service changed.
+ * @DPR_EVENT_PEER_LOST: packets that are redirected to a peer do not arrive.
+ * @DPR_EVENT_PEER_FOUND: they do again.
  */
 enum dpr_event {
 	DPR_EVENT_UNSPEC,
@@ -510,6 +518,8 @@ enum dpr_event {
 	DPR_EVENT_PEER_STATE,
 	DPR_EVENT_TABLE_FULL,
 	DPR_EVENT_CONFIG,
+	DPR_EVENT_PEER_LOST,
+	DPR_EVENT_PEER_FOUND,
 
 	__DPR_EVENT_MAX,
 	DPR_EVENT_MAX = __DPR_EVENT_MAX - 1
@@ -648,6 +658,13 @@ enum dpr_event_attr {
  * @DPR_STAT_REFUSED_FULL: redirected SYNs refused: the listener's accept queue is
  *	full.
  * @DPR_STAT_REFUSED_OWN: redirected SYNs refused: the client is this host itself.
+ * @DPR_STAT_PEERS_LOST: times that packets redirected to a peer were found not to
+ *	arrive.
+ * @DPR_STAT_FLOWS_LOST: half-open flows to such a peer removed, and their connections
+ *	placed anew.
+ * @DPR_STAT_RX_PROBED: probes from peers received, and answered.
+ * @DPR_STAT_RX_ECHO: answers to probes received.
+ * @DPR_STAT_RX_ECHO_REFUSED: answers to probes refused: none was sent.
  * @DPR_STAT_REFUSED_LONG: redirected SYNs dropped: this host cannot serve them, and
  *	they are too long to be sent back.
  */
@@ -726,6 +743,11 @@ enum dpr_stat {
 	DPR_STAT_REFUSED_FULL,
 	DPR_STAT_REFUSED_OWN,
 	DPR_STAT_REFUSED_LONG,
+	DPR_STAT_PEERS_LOST,
+	DPR_STAT_FLOWS_LOST,
+	DPR_STAT_RX_PROBED,
+	DPR_STAT_RX_ECHO,
+	DPR_STAT_RX_ECHO_REFUSED,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

@@ -11,6 +11,7 @@
 #include "owner.h"
 #include "owner_msg.h"
 #include "peer.h"
+#include "probe.h"
 #include "service.h"
 #include "socket.h"
 #include "stats.h"
@@ -111,6 +112,13 @@ enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 	case DPR_OWNER_MSG_TIME_WAIT:
 		dpr_answer_statement(dn, cfg, skb, peer, &msg);
 		return DPR_STAT_UNSPEC;
+	case DPR_OWNER_MSG_PROBE:
+		dpr_ask_send(dn, cfg, skb->dev, peer, DPR_OWNER_MSG_ECHO,
+			     msg.nonce, &msg.key);
+		return DPR_STAT_RX_PROBED;
+	case DPR_OWNER_MSG_ECHO:
+		return dpr_probe_answered(dn, peer, msg.nonce) ?
+		       DPR_STAT_RX_ECHO : DPR_STAT_RX_ECHO_REFUSED;
 	default:
 		return DPR_STAT_RX_MALFORMED;
 	}

@@ -32,6 +32,7 @@ const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 	[DPR_PEER_A_REDIRECTS] = { .type = NLA_REJECT },
 	[DPR_PEER_A_PAD] = { .type = NLA_REJECT },
 	[DPR_PEER_A_BARRED] = { .type = NLA_U32 },
+	[DPR_PEER_A_PROTOCOL] = { .type = NLA_U32 },
 	[DPR_PEER_A_DOWN] = { .type = NLA_BINARY,
 			      .len = DPR_MAX_SERVICES * sizeof(u16) },
 };
@@ -111,18 +112,24 @@ static int dpr_genl_peer_parse_health(struct genl_info *info,
 {
 	const struct nlattr *down = info->attrs[DPR_PEER_A_DOWN];
 	const struct nlattr *barred = info->attrs[DPR_PEER_A_BARRED];
+	const struct nlattr *protocol = info->attrs[DPR_PEER_A_PROTOCOL];
 
-	if ((down || barred) && !update->has_metric)
+	if ((down || barred || protocol) && !update->has_metric)
 		return dpr_genl_msg_refuse(info, down ? DPR_PEER_A_DOWN :
-							DPR_PEER_A_BARRED,
+					   barred ? DPR_PEER_A_BARRED :
+						    DPR_PEER_A_PROTOCOL,
 					   "this belongs to a report", -EINVAL);
+	update->protocol = protocol ? nla_get_u32(protocol) : 1;
+	if (!update->protocol || update->protocol > U8_MAX)
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_PROTOCOL,
+					   "protocol must be 1 to 255", -EINVAL);
 	if (down && nla_len(down) % sizeof(u16))
 		return dpr_genl_msg_refuse(info, DPR_PEER_A_DOWN,
 					   "ports have two bytes each", -EINVAL);
 	if (!barred)
 		return 0;
 	update->barred = nla_get_u32(barred);
-	if (update->barred > DPR_BARRED_MAX)
+	if (update->barred >= DPR_BARRED_LOST)
 		return dpr_genl_msg_refuse(info, DPR_PEER_A_BARRED,
 					   "unknown reason", -EINVAL);
 	return 0;
@@ -151,7 +158,8 @@ static int dpr_genl_peer_parse(struct genl_info *info,
 				       BIT(DPR_PEER_A_STATE) |
 				       BIT(DPR_PEER_A_WEIGHT) |
 				       BIT(DPR_PEER_A_DOWN) |
-				       BIT(DPR_PEER_A_BARRED));
+				       BIT(DPR_PEER_A_BARRED) |
+				       BIT(DPR_PEER_A_PROTOCOL));
 	if (!err)
 		err = dpr_genl_peer_address(info, &update->address);
 	if (!err)

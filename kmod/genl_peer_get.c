@@ -88,7 +88,7 @@ static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 	};
 	memcpy(row->metric, peer->metric, sizeof(row->metric));
 	row->down = READ_ONCE(peer->down);
-	row->barred = peer->barred;
+	row->barred = READ_ONCE(peer->lost) ? DPR_BARRED_LOST : peer->barred;
 	if (!peer->listed)
 		return;
 	view = &table->order.view[peer->slot];

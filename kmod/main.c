@@ -14,6 +14,7 @@
 #include "netns.h"
 #include "owner.h"
 #include "peer.h"
+#include "probe.h"
 #include "quota.h"
 #include "service.h"
 #include "stats.h"
@@ -29,6 +30,7 @@ static int __net_init dpr_main_net_init(struct net *net)
 	mutex_init(&dn->lock);
 	dpr_quota_setup(dn);
 	dpr_sweep_setup(dn);
+	dpr_probe_setup(dn);
 	dpr_closing_setup(dn);
 	dpr_listener_setup(dn);
 	err = dpr_config_setup(dn);
@@ -73,6 +75,7 @@ static void __net_exit dpr_main_net_exit(struct net *net)
 	if (dn->hooked)
 		dpr_hook_unregister_out(dn);
 	dpr_sweep_teardown(dn);
+	dpr_probe_teardown(dn);
 	dpr_listener_teardown(dn);
 	dpr_closing_teardown(dn);
 	dpr_owner_teardown(dn);

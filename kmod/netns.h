@@ -89,6 +89,7 @@ struct dpr_closing {
  * @owners: open questions to peers, under RCU; NULL before the first
  *	configuration that asks them, then it stays
  * @full_notified: jiffies of the last event of a full table
+ * @probe: repeats probes of peers
  * @secret: random; nobody else can compute what is derived from it
  * @deferred: SYNs held until their listener is prepared
  * @prepare: prepares listeners
@@ -128,6 +129,7 @@ struct dpr_net {
 	struct dpr_closing closing;
 	struct dpr_owner_table __rcu *owners;
 	unsigned long full_notified;
+	struct delayed_work probe;
 	u32 secret;
 
 	struct sk_buff_head deferred;

@@ -14,6 +14,7 @@
 #include "netns.h"
 #include "offer.h"
 #include "peer.h"
+#include "probe.h"
 #include "service.h"
 #include "socket.h"
 #include "stats.h"
@@ -44,10 +45,15 @@ void __dpr_offer_send_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /* The number of a SYN without a flow: nobody else can compute it. */
-static u16 dpr_offer_hash_number(const struct dpr_net *dn,
-				 const struct dpr_segment *seg)
+static u32 dpr_offer_hash(const struct dpr_net *dn,
+			  const struct dpr_segment *seg)
 {
-	return DPR_OFFER_HASH | dpr_parse_hash(&seg->key, dn->secret ^ seg->seq);
+	return dpr_parse_hash(&seg->key, dn->secret ^ seg->seq);
+}
+
+static u16 dpr_offer_hash_number(u32 hash)
+{
+	return DPR_OFFER_HASH | hash;
 }
 
 /**
@@ -64,8 +70,11 @@ void dpr_offer_send_hash(struct dpr_net *dn, const struct dpr_config *cfg,
 			 struct sk_buff *skb, const struct dpr_segment *seg,
 			 struct dpr_peer *peer)
 {
-	dpr_fwd_send_numbered(dn, cfg, skb, peer,
-			      dpr_offer_hash_number(dn, seg), false);
+	const u32 hash = dpr_offer_hash(dn, seg);
+
+	dpr_probe_sample(dn, cfg, skb->dev, peer, hash);
+	dpr_fwd_send_numbered(dn, cfg, skb, peer, dpr_offer_hash_number(hash),
+			      false);
 }
 
 /*
@@ -129,7 +138,7 @@ static bool dpr_offer_hashed(struct dpr_net *dn, const struct sk_buff *skb,
 	const struct dpr_flow_key *key = &seg->key;
 	struct dpr_peer *peer;
 
-	if (!base || number != dpr_offer_hash_number(dn, seg))
+	if (!base || number != dpr_offer_hash_number(dpr_offer_hash(dn, seg)))
 		return false;
 	peer = dpr_members_pick(base, key->client, key->client_port);
 	return peer && peer->address == address &&

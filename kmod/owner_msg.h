@@ -17,8 +17,8 @@ struct sk_buff;
 #define DPR_OWNER_MSG_PROTOCOL	253
 
 /*
- * A host of version 0.1 knows the first two, and drops the others. It answers a
- * question by a claim or not at all.
+ * A host of version 0.1 knows the first two, one of 0.2 the first five; they drop
+ * the others. One of 0.1 answers a question by a claim or not at all.
  */
 enum dpr_owner_msg_kind {
 	DPR_OWNER_MSG_WHO = 1,		/* who has this connection's socket? */
@@ -26,6 +26,8 @@ enum dpr_owner_msg_kind {
 	DPR_OWNER_MSG_STILL = 3,	/* do you still have it? */
 	DPR_OWNER_MSG_GONE = 4,	/* I have not, or no longer */
 	DPR_OWNER_MSG_TIME_WAIT = 5,	/* it is in TIME_WAIT */
+	DPR_OWNER_MSG_PROBE = 6,	/* do you get this? no connection */
+	DPR_OWNER_MSG_ECHO = 7,	/* I do */
 };
 
 /**

@@ -146,7 +146,7 @@ static void dpr_peer_fill_view(struct dpr_net *dn, const struct dpr_peer *peer,
 	WRITE_ONCE(view->reported, (u32)peer->reported_at);
 	WRITE_ONCE(view->open,
 		   peer->reported && peer->state == DPR_STATE_ACTIVE &&
-		   !peer->barred &&
+		   !peer->barred && !peer->lost &&
 		   !dpr_peer_useless(dn, peer) &&
 		   time_before_eq(jiffies, peer->reported_at +
 					   cfg->report_max_age_jiffies));
@@ -266,6 +266,7 @@ static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 		peer->reported_at = jiffies;
 		peer->reported = true;
 		peer->barred = update->barred;
+		WRITE_ONCE(peer->protocol, update->protocol);
 		peer->stale_seen = false;
 	}
 	dpr_peer_update_view(dn, peer, update);
@@ -403,6 +404,27 @@ void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, u64 service)
 		dpr_policy_moved(&table->order, peer->slot);
 	}
 	spin_unlock(&dn->order_lock);
+}
+
+/**
+ * dpr_peer_set_lost - note whether packets that are redirected to a peer arrive
+ * @dn: the namespace; its order_lock is held
+ * @peer: the peer
+ * @lost: they do not: it gets no new connections
+ *
+ * A peer that is found again gets some from its next report on. Called under RCU with
+ * bottom halves off.
+ */
+void dpr_peer_set_lost(struct dpr_net *dn, struct dpr_peer *peer, bool lost)
+{
+	struct dpr_table *table = rcu_dereference(dn->table);
+
+	WRITE_ONCE(peer->lost, lost);
+	if (!lost || !table || peer->slot >= table->order.n ||
+	    table->peer[peer->slot] != peer)
+		return;
+	WRITE_ONCE(table->order.view[peer->slot].open, false);
+	dpr_policy_moved(&table->order, peer->slot);
 }
 
 /**

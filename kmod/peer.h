@@ -30,6 +30,13 @@ struct dpr_route;
  * @slot: where in the load table; under dpr_net.order_lock
  * @down: services that it has refused since its last report, or reported as down:
  *	bits of struct dpr_service; under dpr_net.order_lock
+ * @protocol: between hosts, that it knows
+ * @lost: packets that are redirected to it do not arrive; under
+ *	dpr_net.order_lock, as what follows
+ * @probing: how many probes were sent since the last answer, 0 if there is none to
+ *	answer; no more than it takes to see that the peer is lost
+ * @probed: jiffies of the last one
+ * @nonce: what the answer must repeat
  * @listed: in the load table; under dpr_net.lock, as what follows
  * @stale_seen: dpr_peer_next_stale() has found that its report is too old
  * @reported: a report came
@@ -50,6 +57,11 @@ struct dpr_peer {
 	atomic_t live;
 	atomic64_t redirects;
 	bool dead;
+	u8 protocol;
+	bool lost;
+	u8 probing;
+	u32 probed;
+	u32 nonce;
 	bool listed;
 	bool stale_seen;
 	bool reported;
@@ -91,6 +103,7 @@ struct dpr_table {
  * @weight: relative capacity
  * @down: bits of the services that it cannot serve, if @has_metric
  * @barred: enum dpr_barred, if @has_metric
+ * @protocol: that it knows, if @has_metric
  */
 struct dpr_peer_update {
 	__be32 address;
@@ -102,6 +115,7 @@ struct dpr_peer_update {
 	u32 weight;
 	u64 down;
 	u32 barred;
+	u32 protocol;
 };
 
 /**
@@ -127,6 +141,7 @@ int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update);
 int dpr_peer_del(struct dpr_net *dn, __be32 address, bool dead);
 void dpr_peer_reweigh(struct dpr_net *dn);
 void dpr_peer_services(struct dpr_net *dn, u64 bits, u64 new);
+void dpr_peer_set_lost(struct dpr_net *dn, struct dpr_peer *peer, bool lost);
 void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, u64 service);
 void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct dpr_peer *peer);

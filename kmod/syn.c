@@ -18,6 +18,7 @@
 #include "netns.h"
 #include "offer.h"
 #include "peer.h"
+#include "probe.h"
 #include "service.h"
 #include "socket.h"
 #include "stats.h"
@@ -43,6 +44,52 @@ static bool dpr_syn_of_flow(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (dpr_flow_kill(dn, flow))
 		dpr_stats_inc(dn, DPR_STAT_FLOWS_REPLACED);
 	return false;
+}
+
+/* Is it a copy of the flow's first SYN, which nobody has answered yet? */
+static bool dpr_syn_unanswered(const struct dpr_segment *seg,
+			       const struct dpr_flow *flow)
+{
+	return seg->seq == flow->isn && READ_ONCE(flow->state) == DPR_FLOW_SYN;
+}
+
+/*
+ * Have the flow's SYNs got lost on their way? That a client repeats one may have many
+ * reasons: asks the peer. If it is lost the connection is placed anew, which cannot
+ * be told from silence alone; removes the flow.
+ */
+static bool dpr_syn_lost(struct dpr_net *dn, const struct dpr_config *cfg,
+			 const struct sk_buff *skb,
+			 const struct dpr_segment *seg, struct dpr_flow *flow)
+{
+	if (!dpr_syn_unanswered(seg, flow))
+		return false;
+	if (likely(!READ_ONCE(flow->peer->lost))) {
+		dpr_probe_doubt(dn, cfg, skb->dev, flow->peer);
+		return false;
+	}
+	if (dpr_flow_kill(dn, flow))
+		dpr_stats_inc(dn, DPR_STAT_FLOWS_LOST);
+	return true;
+}
+
+/* A SYN of a flow, after the first. */
+static unsigned int dpr_syn_again(struct dpr_net *dn,
+				  const struct dpr_config *cfg,
+				  struct sk_buff *skb,
+				  const struct dpr_segment *seg,
+				  struct dpr_flow *flow)
+{
+	if (seg->seq != flow->isn)
+		dpr_liveness_note_reuse(flow);
+	dpr_stats_inc(dn, DPR_STAT_SYN_RETRANSMITTED);
+	dpr_flow_track(dn, flow, seg);
+	/* Only a copy of the first SYN may come back, before an answer. */
+	if (dpr_syn_unanswered(seg, flow))
+		dpr_flow_repeat(flow);
+	else
+		dpr_flow_withdraw(flow);
+	return dpr_offer_send_syn(dn, cfg, skb, flow);
 }
 
 /**
@@ -249,19 +296,9 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_syn_ends ends;
 	bool able;
 
-	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow)) {
-		if (seg->seq != flow->isn)
-			dpr_liveness_note_reuse(flow);
-		dpr_stats_inc(dn, DPR_STAT_SYN_RETRANSMITTED);
-		dpr_flow_track(dn, flow, seg);
-		/* Only a copy of the first SYN may come back, before an answer. */
-		if (seg->seq == flow->isn &&
-		    READ_ONCE(flow->state) == DPR_FLOW_SYN)
-			dpr_flow_repeat(flow);
-		else
-			dpr_flow_withdraw(flow);
-		return dpr_offer_send_syn(dn, cfg, skb, flow);
-	}
+	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow) &&
+	    !dpr_syn_lost(dn, cfg, skb, seg, flow))
+		return dpr_syn_again(dn, cfg, skb, seg, flow);
 	service = dpr_service_match(dn, key->address, ntohs(key->port));
 	if (!service)
 		return NF_ACCEPT;

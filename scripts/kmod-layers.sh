@@ -40,6 +40,7 @@ order() {
 	reset
 	owner_msg
 	ask
+	probe
 	liveness
 	owner
 	expire

@@ -138,6 +138,7 @@ func problems(c dprnl.Config, v statusView, services []dprnl.ServiceStatus, peer
 	}
 	for _, text := range []string{
 		some(peers, "does not hear this host", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredUnheard }),
+		some(peers, "does not get what is redirected to it", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredLost }),
 		some(peers, "has another marker", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredSettings }),
 	} {
 		if text != "" {

@@ -51,8 +51,11 @@ func TestStatusProblems(t *testing.T) {
 			k.states = map[uint16]dprnl.ServiceState{443: dprnl.ServiceFull}
 		},
 		"peer does not hear this host: 192.0.2.2: no new": func(k *kernel) { k.peers[0].Barred = dprnl.BarredUnheard },
-		"peer has another marker: 192.0.2.2: no new":      func(k *kernel) { k.peers[0].Barred = dprnl.BarredSettings },
-		"peer cannot serve port 443: 192.0.2.2\n":         func(k *kernel) { k.peers[0].Down = []uint16{443, 8080} },
+		"peer does not get what is redirected to it: 192.0.2.2: no new": func(k *kernel) {
+			k.peers[0].Barred = dprnl.BarredLost
+		},
+		"peer has another marker: 192.0.2.2: no new": func(k *kernel) { k.peers[0].Barred = dprnl.BarredSettings },
+		"peer cannot serve port 443: 192.0.2.2\n":    func(k *kernel) { k.peers[0].Down = []uint16{443, 8080} },
 	} {
 		k := healthy()
 		change(k)

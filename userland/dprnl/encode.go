@@ -114,7 +114,7 @@ func (e *encoder) service(s Service) {
 }
 
 // knowsHealth is the version of the family from which on a report says what is down
-// at the peer, and whether it is barred.
+// at the peer, whether it is barred, and which version it has.
 const knowsHealth = 2
 
 // peer adds an update of a peer, for a family of the given version.
@@ -144,6 +144,9 @@ func (e *encoder) peer(u PeerUpdate, version uint8) {
 	}
 	if u.Barred != BarredNo {
 		e.ae.Uint32(peerAttrBarred, uint32(u.Barred))
+	}
+	if u.Protocol != 0 {
+		e.ae.Uint32(peerAttrProtocol, u.Protocol)
 	}
 }
 

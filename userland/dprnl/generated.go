@@ -98,6 +98,7 @@ const (
 	peerAttrRedirects   = 16
 	peerAttrDown        = 18
 	peerAttrBarred      = 19
+	peerAttrProtocol    = 20
 )
 
 // dpr_flow_attr: attributes of a flow.
@@ -405,12 +406,16 @@ const (
 	BarredUnheard Barred = 1
 	// BarredSettings: it has other settings that must be equal on all hosts.
 	BarredSettings Barred = 2
+	// BarredLost: packets that are redirected to it do not arrive. The kernel
+	// finds that out itself; not in requests.
+	BarredLost Barred = 3
 )
 
 var namesBarred = wordTable{kind: "reason to bar", words: []string{
 	0: "no",
 	1: "unheard",
 	2: "settings",
+	3: "lost",
 }}
 
 // String returns the value's word, or its number if this package does not
@@ -542,6 +547,10 @@ const (
 	EventTableFull EventType = 6
 	// EventConfig: the configuration or a service changed.
 	EventConfig EventType = 7
+	// EventPeerLost: packets that are redirected to a peer do not arrive.
+	EventPeerLost EventType = 8
+	// EventPeerFound: they do again.
+	EventPeerFound EventType = 9
 )
 
 var namesEventType = wordTable{kind: "event", words: []string{
@@ -553,6 +562,8 @@ var namesEventType = wordTable{kind: "event", words: []string{
 	5: "peer-state",
 	6: "table-full",
 	7: "config",
+	8: "peer-lost",
+	9: "peer-found",
 }}
 
 // String returns the value's word, or its number if this package does not
@@ -744,6 +755,18 @@ const (
 	// StatRefusedLong: redirected SYNs dropped: this host cannot serve them, and
 	// they are too long to be sent back.
 	StatRefusedLong Stat = 73
+	// StatPeersLost: times that packets redirected to a peer were found not to
+	// arrive.
+	StatPeersLost Stat = 74
+	// StatFlowsLost: half-open flows to such a peer removed, and their
+	// connections placed anew.
+	StatFlowsLost Stat = 75
+	// StatRxProbed: probes from peers received, and answered.
+	StatRxProbed Stat = 76
+	// StatRxEcho: answers to probes received.
+	StatRxEcho Stat = 77
+	// StatRxEchoRefused: answers to probes refused: none was sent.
+	StatRxEchoRefused Stat = 78
 )
 
 var statTable = [...]statInfo{
@@ -820,4 +843,9 @@ var statTable = [...]statInfo{
 	71: {"refused_full", "Added since version 0: redirected SYNs refused: the listener's accept queue is full.", false},
 	72: {"refused_own", "Added since version 0: redirected SYNs refused: the client is this host itself.", false},
 	73: {"refused_long", "Added since version 0: redirected SYNs dropped: this host cannot serve them, and they are too long to be sent back.", false},
+	74: {"peers_lost", "Added since version 0: times that packets redirected to a peer were found not to arrive.", false},
+	75: {"flows_lost", "Added since version 0: half-open flows to such a peer removed, and their connections placed anew.", false},
+	76: {"rx_probed", "Added since version 0: probes from peers received, and answered.", false},
+	77: {"rx_echo", "Added since version 0: answers to probes received.", false},
+	78: {"rx_echo_refused", "Added since version 0: answers to probes refused: none was sent.", false},
 }

@@ -110,7 +110,10 @@ type PeerUpdate struct {
 	State   *State   // nil: unchanged, or active for a new peer
 	Weight  *uint32  // relative capacity, 1 to MaxWeight; nil: unchanged, or 1
 	Down    []uint16 // ports of services that it cannot serve, part of a report
-	Barred  Barred   // why it gets no new connections, part of a report
+	Barred  Barred   // why it gets no new connections, part of a report; not BarredLost
+	// Protocol is the version of the report, from 1; 0 is 1. A peer that knows 2 may be
+	// probed.
+	Protocol uint32
 }
 
 // A Peer is a row of the load table, or a known peer outside the table.

@@ -141,7 +141,12 @@ func (r *Receiver) update(ctx context.Context, list []report.Report) []error {
 
 func (r *Receiver) peerUpdate(rep *report.Report) dprnl.PeerUpdate {
 	barred, down := r.health(rep)
-	return dprnl.PeerUpdate{Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight, Down: down, Barred: barred}
+	version := uint32(1)
+	if rep.Details != nil {
+		version = 2
+	}
+	return dprnl.PeerUpdate{Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight,
+		Down: down, Barred: barred, Protocol: version}
 }
 
 // leave removes a leaving host from the load table at its first report that says

@@ -65,7 +65,7 @@ var reasons = []string{
 	"offer_late", "offer_unknown",
 	"owner_asked", "owner_waited", "owner_limited", "rx_owner_asked", "owner_found", "rx_owner_refused",
 	"rx_flow_asked", "rx_flow_answered", "rx_flow_refused", "rx_policy", "rx_fragments",
-	"refused_long",
+	"refused_long", "rx_probed", "rx_echo", "rx_echo_refused",
 }
 
 // Entry is what passed one side of the hook.

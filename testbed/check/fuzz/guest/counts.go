@@ -16,7 +16,8 @@ var received = []dprnl.Stat{
 	dprnl.StatRxPackets, dprnl.StatRxStranger, dprnl.StatRxMalformed, dprnl.StatRxNested, dprnl.StatRxBadAddress, dprnl.StatRxNotServed,
 	dprnl.StatRxEcn, dprnl.StatRxChecksum, dprnl.StatRxReset, dprnl.StatRxNoMemory, dprnl.StatRxListenerDeferred,
 	dprnl.StatRefusedLoad, dprnl.StatRefusedDraining, dprnl.StatRefusedNoListener, dprnl.StatRefusedFull, dprnl.StatRefusedOwn,
-	dprnl.StatRefusedLong, dprnl.StatOfferReturned, dprnl.StatOfferUnknown, dprnl.StatOfferLate,
+	dprnl.StatRefusedLong, dprnl.StatRxProbed, dprnl.StatRxEcho, dprnl.StatRxEchoRefused,
+	dprnl.StatOfferReturned, dprnl.StatOfferUnknown, dprnl.StatOfferLate,
 	dprnl.StatRxOwnerAsked, dprnl.StatOwnerFound, dprnl.StatRxOwnerRefused,
 	dprnl.StatRxFlowAsked, dprnl.StatRxFlowAnswered, dprnl.StatRxFlowRefused, dprnl.StatRxPolicy, dprnl.StatRxFragments,
 }
@@ -25,7 +26,7 @@ var received = []dprnl.Stat{
 // that were offered: see check.
 var ended = []dprnl.Stat{
 	dprnl.StatFlowsExpired, dprnl.StatFlowsEvicted, dprnl.StatFlowsReplaced, dprnl.StatFlowsReset, dprnl.StatFlowsDeleted,
-	dprnl.StatFlowsEnded, dprnl.StatOfferServed,
+	dprnl.StatFlowsEnded, dprnl.StatOfferServed, dprnl.StatFlowsLost,
 }
 
 // read reads what the module counts and what the injector saw. The module sends

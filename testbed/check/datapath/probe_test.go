@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"dpr/testbed/check/datapath/wire"
+	"dpr/userland/dprnl"
+)
+
+const (
+	ownerProbe = 6
+	ownerEcho  = 7
+)
+
+// swallow is what a firewall does that knows nothing of tunnels; reports still pass.
+const swallow = `
+table ip swallow {
+	chain prerouting {
+		type filter hook prerouting priority -500
+		ip protocol 4 drop
+	}
+}`
+
+// newest has a peer report in version 2.
+func (s *server) newest(t *testing.T, peer *server, load uint32) {
+	t.Helper()
+	check(t, s.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: peer.addr, Metrics: &dprnl.Metrics{Sockets: load}, Protocol: 2}))
+}
+
+// Packets that A redirects to B disappear, though B's reports come: the clients that
+// wait are served elsewhere when they repeat their SYNs, and others at once. When
+// packets arrive again B gets connections again.
+func TestPeerLost(t *testing.T) {
+	everyChoice(t, func(t *testing.T, x *three) {
+		x.a.newest(t, x.b, 0)
+		x.a.newest(t, x.d, 1)
+		firewall(t, x.b.Host, swallow)
+		ev := subscribe(t, x.a)
+		a := x.a.meter(t)
+		// Some clients get B, and wait.
+		const waiting = 8
+		served := make(chan error, waiting)
+		for range waiting {
+			go func() {
+				k, err := dial(x.c, x.a.service())
+				if err == nil {
+					_, err = k.ask("who")
+					k.Close()
+				}
+				served <- err
+			}()
+		}
+		if e := ev.want(t, dprnl.EventPeerLost); e.Peer != addrB {
+			t.Errorf("%v is lost", e.Peer)
+		}
+		p, err := x.a.dpr.Peer(t.Context(), addrB)
+		check(t, err)
+		if p.Usable || p.Barred != dprnl.BarredLost {
+			t.Errorf("the kernel says %+v", p)
+		}
+		x.a.newest(t, x.b, 0)
+		begin := time.Now()
+		for range 12 {
+			if who, err := connect(t, x.c, x.a.service()).ask("who"); err != nil || who == "B" {
+				t.Errorf("served by %q (%v)", who, err)
+			}
+		}
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("new connections took %v", took)
+		}
+		for range waiting {
+			if err := <-served; err != nil {
+				t.Errorf("a client that waited: %v", err)
+			}
+		}
+		if got := a.changes(t); got[dprnl.StatPeersLost] != 1 || got[dprnl.StatRxEcho] != 0 {
+			t.Errorf("%v", got)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), step)
+		defer cancel()
+		_, err = x.b.Run(ctx, "nft", "flush", "ruleset")
+		check(t, err)
+		if e := ev.want(t, dprnl.EventPeerFound); e.Peer != addrB {
+			t.Errorf("%v is found", e.Peer)
+		}
+		eventually(t, func() error {
+			x.a.newest(t, x.b, 0)
+			if who, err := connect(t, x.c, x.a.service()).ask("who"); who != "B" {
+				return fmt.Errorf("served by %q, %v", who, err)
+			}
+			return nil
+		})
+	})
+}
+
+// probe matches a probe in a tunnelled packet.
+func probe(p *wire.Packet) bool {
+	m := ownerMessage(p)
+	return len(m) == 24 && m[4] == ownerProbe
+}
+
+// echo makes the answer to a probe.
+func echo(m dprnl.Marker, probe []byte, change func([]byte)) []byte {
+	b := append([]byte(nil), probe...)
+	b[4] = ownerEcho
+	change(b)
+	seal(b)
+	outer := wire.Tunnel{Src: addrP, Dst: addrA, Marked: m == dprnl.MarkerFragbit}
+	return outer.Wrap(wire.Datagram(addrP, addrA, ownerProtocol, b))
+}
+
+// A client that repeats its SYN makes A probe the peer, once a second at most; an
+// answer with the probe's number ends that. A peer of an older version is not probed.
+//
+//	R (client; and P, a peer) ── switch ── A
+func TestProbe(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		check(t, c.a.dpr.DeletePeer(t.Context(), addrB, true))
+		p, r := c.raw(t, addrP), c.raw(t, addrR)
+		report := func(version uint32) {
+			t.Helper()
+			check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrP, Metrics: &dprnl.Metrics{}, Protocol: version}))
+		}
+		report(1)
+		syn := r.talk(c.a, 4000).segment("S", "")
+		r.send(t, c.a, syn.Bytes())
+		p.get(t, firm)
+		r.send(t, c.a, syn.Bytes())
+		p.get(t, firm)
+		silence(t, p.Endpoint, probe)
+
+		report(2)
+		a := c.a.meter(t)
+		for range 3 {
+			r.send(t, c.a, syn.Bytes())
+		}
+		asked := ownerMessage(p.get(t, probe))
+		silence(t, p.Endpoint, probe)
+		p.send(t, c.a, echo(m, asked, func(b []byte) { b[8]++ }))
+		changed(t, a, dprnl.StatRxEchoRefused, 1)
+		p.send(t, c.a, echo(m, asked, func([]byte) {}))
+		changed(t, a, dprnl.StatRxEcho, 1)
+		p.send(t, c.a, echo(m, asked, func([]byte) {}))
+		changed(t, a, dprnl.StatRxEchoRefused, 2)
+		time.Sleep(1500 * time.Millisecond)
+		if n := len(p.Take(probe)); n != 0 {
+			t.Errorf("%d probes after the answer", n)
+		}
+		r.send(t, c.a, syn.Bytes())
+		first := ownerMessage(p.get(t, probe))
+		second := ownerMessage(p.get(t, probe))
+		if string(first) != string(second) {
+			t.Errorf("probes %x and %x", first, second)
+		}
+		changed(t, a, dprnl.StatPeersLost, 1)
+		// It is lost; this SYN finds the connection another place.
+		r.send(t, c.a, syn.Bytes())
+		r.get(t, func(p *wire.Packet) bool { return p.TCP != nil && p.Has("SA") })
+		if got := a.changes(t)[dprnl.StatFlowsLost]; got != 1 {
+			t.Errorf("%d flows were lost", got)
+		}
+		p.send(t, c.a, echo(m, first, func([]byte) {}))
+		changed(t, a, dprnl.StatRxEcho, 2)
+		row, err := c.a.dpr.Peer(t.Context(), addrP)
+		check(t, err)
+		if row.Barred != dprnl.BarredNo {
+			t.Errorf("%v after its answer", row.Barred)
+		}
+	})
+}
+
+// A host answers a peer's probe, and nobody else's.
+func TestProbed(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrP}))
+		p := c.raw(t, addrP)
+		a := c.a.meter(t)
+		question := make([]byte, 24)
+		copy(question, "DPRo")
+		question[4], question[8], question[11] = ownerProbe, 1, 2
+		seal(question)
+		outer := wire.Tunnel{Src: addrP, Dst: addrA, Marked: m == dprnl.MarkerFragbit}
+		p.send(t, c.a, outer.Wrap(wire.Datagram(addrP, addrA, ownerProtocol, question)))
+		answer := ownerMessage(p.get(t, func(p *wire.Packet) bool { return ownerMessage(p) != nil }))
+		if answer[4] != ownerEcho || string(answer[8:]) != string(question[8:]) {
+			t.Errorf("%x answers %x", answer, question)
+		}
+		a.want(t, counts{dprnl.StatRxProbed: 1, dprnl.StatTxOwnerMessages: 1, dprnl.StatTxPackets: 1, dprnl.StatTxBytes: messageBytes})
+	})
+}
