@@ -24,7 +24,8 @@
 #include <linux/types.h>
 
 #define DPR_GENL_NAME		"dpr"
-#define DPR_GENL_VERSION	2 /* 2: DPR_PEER_A_DOWN and BARRED, DPR_SERVICE_A_STATE */
+/* 2: DPR_PEER_A_DOWN and what follows it, SERVICE_A_STATE, CONFIG_A_SLOW_START */
+#define DPR_GENL_VERSION	2
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
 #define DPR_GENL_GROUP_EVENTS	"events"
 
@@ -311,6 +312,10 @@ enum dpr_flow_state {
  * @DPR_CONFIG_A_TIMEOUT_FIN: likewise; default 120000.
  * @DPR_CONFIG_A_TIMEOUT_RST: likewise; default 10000.
  * @DPR_CONFIG_A_ORPHANS: u32, enum dpr_orphans; default reset.
+ * @DPR_CONFIG_A_SLOW_START: u32 ms, 0 to DPR_MAX_TIMEOUT; default 0. A peer that
+ *	becomes usable gets a tenth of its share at first, and all of it after this
+ *	time; but for peers that become usable within that time after this host's
+ *	first service was added. The policy stateless does not know of it.
  */
 enum dpr_config_attr {
 	DPR_CONFIG_A_UNSPEC,
@@ -334,6 +339,7 @@ enum dpr_config_attr {
 	DPR_CONFIG_A_WEIGHT,
 	DPR_CONFIG_A_ORPHANS,
 	DPR_CONFIG_A_PAD,
+	DPR_CONFIG_A_SLOW_START,
 
 	__DPR_CONFIG_A_MAX,
 	DPR_CONFIG_A_MAX = __DPR_CONFIG_A_MAX - 1

@@ -33,6 +33,7 @@ static void dpr_config_finish(struct dpr_config *cfg)
 	u32 i;
 
 	cfg->report_max_age_jiffies = msecs_to_jiffies(cfg->report_max_age);
+	cfg->slow_start_jiffies = msecs_to_jiffies(cfg->slow_start);
 	for (i = 0; i <= DPR_FLOW_RST; i++)
 		cfg->timeout_jiffies[i] = msecs_to_jiffies(cfg->timeout[i]);
 	cfg->timeout_jiffies[DPR_FLOW_ENDED] =

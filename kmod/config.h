@@ -25,6 +25,8 @@ struct dpr_service;
  * @report_max_age: age in ms beyond which a report no longer counts
  * @timeout: idle time in ms after which a flow expires, by its state
  * @orphans: enum dpr_orphans
+ * @slow_start: time in ms in which a peer that comes back gets its share; 0: at once
+ * @slow_start_jiffies: the same in jiffies
  * @report_max_age_jiffies: the same in jiffies
  * @timeout_jiffies: the same in jiffies
  * @life_jiffies: idle time in jiffies after which a flow expires without a
@@ -47,6 +49,8 @@ struct dpr_config {
 	u32 report_max_age;
 	u32 timeout[DPR_FLOW_RST + 1];
 	u32 orphans;
+	u32 slow_start;
+	u32 slow_start_jiffies;
 	u32 report_max_age_jiffies;
 	u32 timeout_jiffies[DPR_FLOW_MAX + 1];
 	u32 life_jiffies[DPR_FLOW_MAX + 1];

@@ -31,6 +31,7 @@ const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
 	[DPR_CONFIG_A_TIMEOUT_RST] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_WEIGHT] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_ORPHANS] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_SLOW_START] = { .type = NLA_U32 },
 };
 
 /* A u32 of the configuration: where it is, what it may be, what to say. */
@@ -86,6 +87,8 @@ static const struct dpr_genl_field dpr_genl_fields[] = {
 		       "timeout rst must be 1 ms to one week"),
 	DPR_GENL_FIELD(ORPHANS, orphans, 0, DPR_ORPHANS_MAX,
 		       "unknown treatment of orphans"),
+	DPR_GENL_FIELD(SLOW_START, slow_start, 0, DPR_MAX_TIMEOUT,
+		       "slow start must be 0 to one week"),
 };
 
 static u32 *dpr_genl_field_of(struct dpr_config *cfg,

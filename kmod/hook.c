@@ -230,9 +230,11 @@ int dpr_hook_start(struct dpr_net *dn)
 		return 0;
 	err = dpr_hook_register(dn);
 	dn->hooked = !err;
-	if (!err)
-		dpr_sweep_start(dn);
-	return err;
+	if (err)
+		return err;
+	dn->started = jiffies;
+	dpr_sweep_start(dn);
+	return 0;
 }
 
 /**

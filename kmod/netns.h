@@ -62,6 +62,7 @@ struct dpr_closing {
  * @stats: counters
  * @hooked: the hooks are registered; under @lock
  * @hook_ops: the hooks
+ * @started: jiffies when they were registered
  * @ports: bitmap of the ports whose packets the hooks look at: of services, and
  *	of former services, which may still have flows. NULL before the first
  *	service
@@ -103,6 +104,7 @@ struct dpr_net {
 	struct dpr_stats __percpu *stats;
 	bool hooked;
 	struct nf_hook_ops hook_ops[2];
+	unsigned long started;
 
 	unsigned long *ports;
 	struct dpr_services __rcu *services;

@@ -124,10 +124,50 @@ static bool dpr_peer_useless(const struct dpr_net *dn, const struct dpr_peer *pe
 	return all && (peer->down & all) == all;
 }
 
+static bool dpr_peer_fresh(const struct dpr_config *cfg,
+			   const struct dpr_peer *peer)
+{
+	return peer->reported &&
+	       time_before_eq(jiffies, peer->reported_at +
+				       cfg->report_max_age_jiffies);
+}
+
+/*
+ * Notes whether a peer can get new connections. One that begins to gets its share
+ * step by step; but not if this host itself has just begun.
+ */
+static void dpr_peer_note_open(struct dpr_net *dn, const struct dpr_config *cfg,
+			       struct dpr_peer *peer)
+{
+	const bool open = dpr_peer_fresh(cfg, peer) &&
+			  peer->state == DPR_STATE_ACTIVE && !peer->barred &&
+			  !peer->lost && !dpr_peer_useless(dn, peer);
+
+	if (open && !peer->open) {
+		peer->cold = dn->hooked &&
+			     time_after(jiffies, dn->started +
+						 cfg->slow_start_jiffies);
+		peer->opened = jiffies;
+	}
+	peer->open = open;
+}
+
+/* How cold is a peer by now? */
+static u32 dpr_peer_cold(const struct dpr_config *cfg, struct dpr_peer *peer)
+{
+	u32 cold = 0;
+
+	if (peer->cold)
+		cold = dpr_policy_cold((u32)jiffies - peer->opened,
+				       cfg->slow_start_jiffies);
+	peer->cold = cold;
+	return cold;
+}
+
 /*
  * Fills a peer's view; the caller sorts the order. Under dpr_net.order_lock.
  */
-static void dpr_peer_fill_view(struct dpr_net *dn, const struct dpr_peer *peer,
+static void dpr_peer_fill_view(struct dpr_net *dn, struct dpr_peer *peer,
 			       struct dpr_view *view)
 {
 	const struct dpr_config *cfg =
@@ -144,12 +184,9 @@ static void dpr_peer_fill_view(struct dpr_net *dn, const struct dpr_peer *peer,
 				       cfg->estimate,
 				       dpr_config_connection_load(cfg)));
 	WRITE_ONCE(view->reported, (u32)peer->reported_at);
-	WRITE_ONCE(view->open,
-		   peer->reported && peer->state == DPR_STATE_ACTIVE &&
-		   !peer->barred && !peer->lost &&
-		   !dpr_peer_useless(dn, peer) &&
-		   time_before_eq(jiffies, peer->reported_at +
-					   cfg->report_max_age_jiffies));
+	dpr_peer_note_open(dn, cfg, peer);
+	WRITE_ONCE(view->cold, dpr_peer_cold(cfg, peer));
+	WRITE_ONCE(view->open, peer->open);
 }
 
 /*
@@ -236,13 +273,15 @@ static void dpr_peer_free_new(struct dpr_peer *peer)
  * report shows what it serves: what it refused before it may take now.
  */
 static void dpr_peer_update_view(struct dpr_net *dn, struct dpr_peer *peer,
-				 const struct dpr_peer_update *update)
+				 const struct dpr_peer_update *update,
+				 bool was_fresh)
 {
 	struct dpr_order *order = &dpr_peer_table(dn)->order;
 
 	spin_lock_bh(&dn->order_lock);
 	if (update->has_metric)
 		peer->down = update->down;
+	peer->open = peer->open && was_fresh;
 	dpr_peer_fill_view(dn, peer, &order->view[peer->slot]);
 	dpr_policy_moved(order, peer->slot);
 	spin_unlock_bh(&dn->order_lock);
@@ -252,6 +291,10 @@ static void dpr_peer_update_view(struct dpr_net *dn, struct dpr_peer *peer,
 static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 			  const struct dpr_peer_update *update)
 {
+	const bool was_fresh =
+		dpr_peer_fresh(rcu_dereference_protected(dn->config,
+							 dpr_peer_locked(dn)),
+			       peer);
 	int changed = 0;
 
 	if (update->has_weight)
@@ -269,7 +312,7 @@ static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 		WRITE_ONCE(peer->protocol, update->protocol);
 		peer->stale_seen = false;
 	}
-	dpr_peer_update_view(dn, peer, update);
+	dpr_peer_update_view(dn, peer, update, was_fresh);
 	return changed;
 }
 
@@ -399,8 +442,10 @@ void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, u64 service)
 	    table->peer[peer->slot] == peer) {
 		view = &table->order.view[peer->slot];
 		WRITE_ONCE(view->down, peer->down);
-		if (dpr_peer_useless(dn, peer))
+		if (dpr_peer_useless(dn, peer)) {
+			peer->open = false;
 			WRITE_ONCE(view->open, false);
+		}
 		dpr_policy_moved(&table->order, peer->slot);
 	}
 	spin_unlock(&dn->order_lock);
@@ -420,6 +465,7 @@ void dpr_peer_set_lost(struct dpr_net *dn, struct dpr_peer *peer, bool lost)
 	struct dpr_table *table = rcu_dereference(dn->table);
 
 	WRITE_ONCE(peer->lost, lost);
+	peer->open = peer->open && !lost;
 	if (!lost || !table || peer->slot >= table->order.n ||
 	    table->peer[peer->slot] != peer)
 		return;

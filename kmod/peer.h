@@ -31,8 +31,11 @@ struct dpr_route;
  * @down: services that it has refused since its last report, or reported as down:
  *	bits of struct dpr_service; under dpr_net.order_lock
  * @protocol: between hosts, that it knows
- * @lost: packets that are redirected to it do not arrive; under
+ * @open: it could get new connections when its view was last filled; under
  *	dpr_net.order_lock, as what follows
+ * @cold: it gets its share step by step
+ * @opened: jiffies when that began
+ * @lost: packets that are redirected to it do not arrive
  * @probing: how many probes were sent since the last answer, 0 if there is none to
  *	answer; no more than it takes to see that the peer is lost
  * @probed: jiffies of the last one
@@ -58,6 +61,9 @@ struct dpr_peer {
 	atomic64_t redirects;
 	bool dead;
 	u8 protocol;
+	bool open;
+	bool cold;
+	u32 opened;
 	bool lost;
 	u8 probing;
 	u32 probed;

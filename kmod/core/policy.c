@@ -85,9 +85,13 @@ static u32 dpr_policy_lowest(const struct dpr_policy_args *args,
 static u64 dpr_policy_share(const struct dpr_policy_args *args,
 			    const struct dpr_view *view)
 {
+	const u32 cold = READ_ONCE(view->cold);
+	u64 share;
+
 	if (!dpr_policy_choosable(args, view))
 		return 0;
-	return ((u64)view->weight << 32) / (READ_ONCE(view->estimate) + 1);
+	share = ((u64)view->weight << 32) / (READ_ONCE(view->estimate) + 1);
+	return cold ? share / DPR_POLICY_WARM * (DPR_POLICY_WARM - cold) : share;
 }
 
 /* All shares are added up; what comes at a random point of the sum wins. */
@@ -132,13 +136,13 @@ static u64 dpr_policy_random(u64 *random)
 
 /*
  * Any peer that can be chosen but @not, with a probability in proportion to
- * its weight; @fallback if none comes up.
+ * its weight, as far as it is warm; @fallback if none comes up.
  */
 static u32 dpr_policy_draw(const struct dpr_policy_args *args,
 			   const struct dpr_order *order, u64 *random,
 			   u32 not, u32 fallback)
 {
-	u32 most = READ_ONCE(order->weight_most), i, k;
+	u32 most = READ_ONCE(order->weight_most), cold, i, k;
 	const struct dpr_view *view;
 
 	for (k = 0; k < DPR_POLICY_TRIES; k++) {
@@ -147,8 +151,10 @@ static u32 dpr_policy_draw(const struct dpr_policy_args *args,
 		if (i == not || view->address == args->avoid ||
 		    !dpr_policy_choosable(args, view))
 			continue;
-		if (view->weight >= most ||
-		    dpr_policy_scale(most, *random) < view->weight)
+		cold = READ_ONCE(view->cold);
+		if ((view->weight >= most && !cold) ||
+		    dpr_policy_scale((u64)most * DPR_POLICY_WARM, *random) <
+		    (u64)view->weight * (DPR_POLICY_WARM - cold))
 			return i;
 	}
 	return fallback;
@@ -265,7 +271,7 @@ struct dpr_decision dpr_policy_decide(const struct dpr_policy_args *args,
 	view = &order->view[decision.peer];
 	if (!args->draining &&
 	    dpr_policy_key(args->own_load, args->own_weight) <=
-	    dpr_policy_key(READ_ONCE(view->estimate), view->weight))
+	    dpr_policy_peer_key(view, READ_ONCE(view->estimate)))
 		return dpr_policy_serve(DPR_STAT_SERVED_LOWEST);
 	if (args->policy == DPR_POLICY_INVERSE)
 		decision.peer = dpr_policy_inverse(args, order, decision.peer);

@@ -40,6 +40,8 @@ enum dpr_metric {
  * @tie: orders peers that are equal otherwise; drawn with each report
  * @open: a report came, the peer's state is active, and it serves something
  * @down: services that it cannot serve now: bits, as dpr_policy_args.service
+ * @cold: so many parts of DPR_POLICY_WARM are missing of its capacity: it has just
+ *	come back, and gets its share step by step (slow start). 0: it is warm
  * @counted_load: what dpr_order.load has of it
  * @counted_weight: what dpr_order.weight has of it
  */
@@ -53,6 +55,7 @@ struct dpr_view {
 	u32 tie;
 	bool open;
 	u64 down;
+	u32 cold;
 	u64 counted_load;
 	u32 counted_weight;
 };
@@ -176,13 +179,48 @@ static inline u64 dpr_policy_key(u64 load, u32 weight)
 	return weight == 1 ? key : key / weight;
 }
 
+/* The capacity of a peer that is warm, and the least that a cold one is given. */
+#define DPR_POLICY_WARM		1024
+#define DPR_POLICY_COLDEST	(DPR_POLICY_WARM - DPR_POLICY_WARM / 10)
+
+/**
+ * dpr_policy_cold - how cold is a peer
+ * @since: time since it came back
+ * @slow_start: time until it is warm, in the same unit; 0: at once
+ *
+ * Return: for dpr_view.cold.
+ */
+static inline u32 dpr_policy_cold(u32 since, u32 slow_start)
+{
+	u64 warm;
+
+	if (since >= slow_start)
+		return 0;
+	warm = (u64)since * DPR_POLICY_WARM / slow_start;
+	return warm < DPR_POLICY_WARM - DPR_POLICY_COLDEST ?
+	       DPR_POLICY_COLDEST : DPR_POLICY_WARM - (u32)warm;
+}
+
+/* A peer's key. While it is cold, it counts as if its capacity was smaller. */
+static inline u64 dpr_policy_peer_key(const struct dpr_view *view, u64 estimate)
+{
+	u64 key = dpr_policy_key(estimate, view->weight);
+	u32 warm = DPR_POLICY_WARM - READ_ONCE(view->cold);
+
+	if (warm == DPR_POLICY_WARM)
+		return key;
+	key /= warm;
+	return key < ~0ULL / DPR_POLICY_WARM ? key * DPR_POLICY_WARM :
+					       ~(u64)DPR_POLICY_WARM;
+}
+
 /* So much of a key orders peers that are equal otherwise. */
 #define DPR_POLICY_TIE	0xff
 
 /* Where a peer stands: of two the one with the smaller number is better. */
 static inline u64 dpr_policy_rank(const struct dpr_view *view)
 {
-	u64 key = dpr_policy_key(view->estimate, view->weight);
+	u64 key = dpr_policy_peer_key(view, view->estimate);
 
 	return view->open ? (key & ~(u64)DPR_POLICY_TIE) |
 			    (view->tie & DPR_POLICY_TIE) : ~0ULL;

@@ -158,6 +158,75 @@ static void test_down(void)
 	}
 }
 
+/* How many of @n connections peer 0 of three gets. */
+static int first_of(u32 policy, struct dpr_view v[HOSTS], int n)
+{
+	struct dpr_decision d;
+	int got = 0;
+
+	while (n--) {
+		struct dpr_policy_args a = args(policy, 1000);
+
+		a.max_load = 1;
+		d = decide(&a, v, HOSTS);
+		got += d.outcome == DPR_STAT_REDIRECTED && !d.peer;
+	}
+	return got;
+}
+
+/* A peer that has just come back gets a part of its share, which grows. */
+static void test_cold(void)
+{
+	struct dpr_view v[HOSTS] = { view(0, 0), view(1, 99), view(2, 99) };
+	struct dpr_policy_args a = args(DPR_POLICY_LOWEST, 5);
+	int warm, cold;
+
+	check(dpr_policy_cold(0, 0) == 0 && dpr_policy_cold(5, 5) == 0 &&
+	      dpr_policy_cold(6, 5) == 0, "no slow start, or it is over");
+	check(dpr_policy_cold(0, 10000) == DPR_POLICY_COLDEST &&
+	      dpr_policy_cold(5000, 10000) == DPR_POLICY_WARM / 2 &&
+	      dpr_policy_cold(9999, 10000) == 1 &&
+	      dpr_policy_cold(~0U - 1, ~0U) == 1, "a part for each moment");
+	v[0].cold = DPR_POLICY_COLDEST;
+	v[0].estimate = 8;
+	check(first_of(DPR_POLICY_LOWEST, v, 1) == 1,
+	      "a cold peer gets connections up to a tenth of the others' load");
+	v[0].estimate = 10;
+	check(first_of(DPR_POLICY_LOWEST, v, 1) == 0, "and no more");
+	v[0].cold = DPR_POLICY_WARM / 2;
+	check(first_of(DPR_POLICY_LOWEST, v, 1) == 1, "then up to a half");
+	v[0].estimate = 50;
+	check(first_of(DPR_POLICY_LOWEST, v, 1) == 0, "and no more");
+	v[0].cold = 0;
+	check(first_of(DPR_POLICY_LOWEST, v, 1) == 1, "and then its share");
+	v[0].estimate = 3;
+	v[0].cold = DPR_POLICY_WARM / 2;
+	v[1].open = false;
+	v[2].open = false;
+	check(decide(&a, v, HOSTS).outcome == DPR_STAT_SERVED_LOWEST,
+	      "a host compares itself with a cold peer, too");
+	v[0].estimate = DPR_LOAD_MAX;
+	v[0].cold = DPR_POLICY_COLDEST;
+	check(dpr_policy_rank(&v[0]) < ~0ULL, "of any load");
+
+	v[0] = view(0, 9);
+	v[1] = view(1, 9);
+	v[2] = view(2, 9);
+	warm = first_of(DPR_POLICY_INVERSE, v, 30000);
+	v[0].cold = DPR_POLICY_COLDEST;
+	cold = first_of(DPR_POLICY_INVERSE, v, 30000);
+	check(warm > 9500 && warm < 10500 && cold > 1250 && cold < 1650,
+	      "a tenth of its share by inverse load");
+	v[0].cold = 0;
+	warm = first_of(DPR_POLICY_OFFER, v, 30000);
+	v[0].cold = DPR_POLICY_COLDEST;
+	cold = first_of(DPR_POLICY_OFFER, v, 30000);
+	check(warm > 9500 && warm < 10500 && cold > 1250 && cold < 1650,
+	      "and of offers");
+	v[0].estimate = 0;
+	check(first_of(DPR_POLICY_TWO, v, 30000) < 3500, "and of two");
+}
+
 static void test_corrected(void)
 {
 	struct dpr_view v = view(0, 10);
@@ -524,6 +593,7 @@ int main(void)
 	test_order_of_questions();
 	test_usable();
 	test_down();
+	test_cold();
 	test_corrected();
 	test_weights();
 	test_metrics();

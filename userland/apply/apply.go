@@ -63,7 +63,7 @@ func update(address netip.Addr, c *config.Config) dprnl.ConfigUpdate {
 	u := dprnl.Config{
 		Address: address, Policy: c.Policy, Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Orphans: c.Orphans,
 		MaxLoad: c.MaxLoad, Weights: c.Weights, Weight: c.Weight, MaxFlows: c.MaxFlows,
-		ReportMaxAge: c.ReportMaxAge, Timeouts: c.Timeouts,
+		ReportMaxAge: c.ReportMaxAge, Timeouts: c.Timeouts, SlowStart: c.SlowStart,
 	}.Update()
 	u.State = nil // draining is up to the operator, not the file
 	return u

@@ -58,6 +58,7 @@ func keep(c *dprnl.Config, u dprnl.ConfigUpdate) {
 	set(&c.Weight, u.Weight)
 	set(&c.MaxFlows, u.MaxFlows)
 	set(&c.ReportMaxAge, u.ReportMaxAge)
+	set(&c.SlowStart, u.SlowStart)
 	set(&c.Timeouts.Syn, u.TimeoutSyn)
 	set(&c.Timeouts.Established, u.TimeoutEstablished)
 	set(&c.Timeouts.Fin, u.TimeoutFin)

@@ -147,6 +147,7 @@ var decided = map[string]struct {
 	"ReportMaxAge":       {func(c *config.Config) { c.ReportMaxAge = 9 * time.Second }, func(c dprnl.Config) any { return c.ReportMaxAge }},
 	"Weight":             {func(c *config.Config) { c.Weight = 9 }, func(c dprnl.Config) any { return c.Weight }},
 	"WeightConnections":  {func(c *config.Config) { c.Weights.Connections = 11 }, func(c dprnl.Config) any { return c.Weights.Connections }},
+	"SlowStart":          {func(c *config.Config) { c.SlowStart = 25 * time.Second }, func(c dprnl.Config) any { return c.SlowStart }},
 	"WeightCPU":          {func(c *config.Config) { c.Weights.CPU = 12 }, func(c dprnl.Config) any { return c.Weights.CPU }},
 	"WeightRedirected":   {func(c *config.Config) { c.Weights.Redirected = 13 }, func(c dprnl.Config) any { return c.Weights.Redirected }},
 	"WeightSockets":      {func(c *config.Config) { c.Weights.Sockets = 14 }, func(c dprnl.Config) any { return c.Weights.Sockets }},

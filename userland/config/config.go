@@ -26,7 +26,8 @@ type Config struct {
 	MaxLoad      uint64 // or dprnl.MaxLoadAuto
 	MaxFlows     uint32
 	ReportMaxAge time.Duration
-	Weight       uint32 // relative capacity of this host
+	SlowStart    time.Duration // until a host that comes back gets its whole share
+	Weight       uint32        // relative capacity of this host
 	Weights      dprnl.Weights
 	Timeouts     dprnl.Timeouts
 	Services     []dprnl.Service
@@ -80,6 +81,7 @@ func Defaults() Config {
 		Policy:       dprnl.PolicyLowest,
 		MaxFlows:     1 << 20,
 		ReportMaxAge: 3 * time.Second,
+		SlowStart:    10 * time.Second,
 		Weight:       1,
 		Weights:      dprnl.Weights{Connections: 1},
 		Timeouts: dprnl.Timeouts{

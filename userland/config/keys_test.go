@@ -59,6 +59,7 @@ func keysOfFile(t *testing.T) []key {
 		{top, "orphans", words("ask"), words("x"), "", func(c *Config) any { return c.Orphans }},
 		{top, "max_load", append(words("auto"), "1", "9223372036854775807"), append(words("7", "mean"), "-1", "1.5"), "", func(c *Config) any { return c.MaxLoad }},
 		number(top, "max_flows", 1, dprnl.MaxFlows, func(c *Config) any { return c.MaxFlows }),
+		duration(top, "slow_start", "0s", "-1ms", week, longer, func(c *Config) any { return c.SlowStart }),
 		{top, "report_max_age", words("1001ms", week), words("1s", longer), "", func(c *Config) any { return c.ReportMaxAge }},
 		number(top, "weight", 1, dprnl.MaxWeight, func(c *Config) any { return c.Weight }),
 		number("[weights]", "connections", 0, dprnl.MaxWeight, func(c *Config) any { return c.Weights.Connections }),
@@ -188,6 +189,7 @@ orphans = "ask"
 max_load = 5
 max_flows = 6
 report_max_age = "7s"
+slow_start = "24s"
 weight = 8
 weights = { connections = 9, cpu = 10, redirected = 11, sockets = 12 }
 timeouts = { syn = "13s", established = "14s", fin = "15s", rst = "16s" }
@@ -217,7 +219,7 @@ dead_after = "46s"
 		t.Fatal(err)
 	}
 	want := Config{
-		Address: netip.MustParseAddr("10.0.0.9"), RuntimeDir: "/b", Policy: dprnl.PolicyTwo, MaxLoad: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Second,
+		Address: netip.MustParseAddr("10.0.0.9"), RuntimeDir: "/b", Policy: dprnl.PolicyTwo, MaxLoad: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Second, SlowStart: 24 * time.Second,
 		Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Orphans: c.Orphans, Weight: 8,
 		Weights:  dprnl.Weights{Connections: 9, CPU: 10, Redirected: 11, Sockets: 12},
 		Timeouts: dprnl.Timeouts{Syn: 13 * time.Second, Established: 14 * time.Second, Fin: 15 * time.Second, Rst: 16 * time.Second},

@@ -25,6 +25,7 @@ func (d *decoder) config(t table) *Config {
 	t.word("orphans", &c.Orphans)
 	t.maxLoad("max_load", &c.MaxLoad)
 	integer(t, "max_flows", &c.MaxFlows, 1, dprnl.MaxFlows)
+	t.duration("slow_start", &c.SlowStart, 0, maxTimeout)
 	t.duration("report_max_age", &c.ReportMaxAge, time.Millisecond, maxTimeout)
 	integer(t, "weight", &c.Weight, 1, dprnl.MaxWeight)
 	d.weights(t.table("weights"), &c.Weights)
@@ -32,7 +33,7 @@ func (d *decoder) config(t table) *Config {
 	c.Services = d.services(t)
 	d.report(t.table("report"), &c.Report)
 	d.cleanup(t.table("cleanup"), &c.Cleanup)
-	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age",
+	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age", "slow_start",
 		"weight", "weights", "timeouts", "service", "report", "cleanup")
 	d.across(&c)
 	return &c

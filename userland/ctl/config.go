@@ -79,6 +79,7 @@ type configFlags struct {
 	orphans     wordValue[dprnl.Orphans, *dprnl.Orphans]
 	maxFlows    numberValue[uint32]
 	maxAge      durationValue
+	slowStart   durationValue
 	syn         durationValue
 	established durationValue
 	fin         durationValue
@@ -91,7 +92,7 @@ func (f *configFlags) flags() []cli.Flag {
 		n.max = dprnl.MaxWeight
 	}
 	f.maxFlows.min, f.maxFlows.max = 1, dprnl.MaxFlows
-	for _, d := range []*durationValue{&f.maxAge, &f.syn, &f.established, &f.fin, &f.rst} {
+	for _, d := range []*durationValue{&f.maxAge, &f.slowStart, &f.syn, &f.established, &f.fin, &f.rst} {
 		d.max = dprnl.MaxTimeout * time.Millisecond
 	}
 	return append(f.policyFlags.flags(),
@@ -106,6 +107,7 @@ func (f *configFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "orphans", Usage: "what to do with connections that this host does not know: " + words(dprnl.OrphansWords()), Value: &f.orphans},
 		&cli.GenericFlag{Name: "max-flows", Usage: "limit the routing table to `NUMBER` flows", Value: &f.maxFlows},
 		&cli.GenericFlag{Name: "report-max-age", Usage: "ignore reports older than `TIME`", Value: &f.maxAge},
+		&cli.GenericFlag{Name: "slow-start", Usage: "give a peer that comes back its whole share after `TIME`", Value: &f.slowStart},
 		&cli.GenericFlag{Name: "timeout-syn", Usage: "keep a silent flow for `TIME` if its client only sent SYNs", Value: &f.syn},
 		&cli.GenericFlag{Name: "timeout-established", Usage: "keep a silent established flow for `TIME`", Value: &f.established},
 		&cli.GenericFlag{Name: "timeout-fin", Usage: "keep a silent flow for `TIME` after the client's FIN", Value: &f.fin},
@@ -123,6 +125,7 @@ func (f *configFlags) update() dprnl.ConfigUpdate {
 	u.WeightRedirected, u.WeightSockets = f.redirected.pointer(), f.sockets.pointer()
 	u.Orphans = f.orphans.pointer()
 	u.MaxFlows, u.ReportMaxAge = f.maxFlows.pointer(), f.maxAge.pointer()
+	u.SlowStart = f.slowStart.pointer()
 	u.TimeoutSyn, u.TimeoutEstablished = f.syn.pointer(), f.established.pointer()
 	u.TimeoutFin, u.TimeoutRst = f.fin.pointer(), f.rst.pointer()
 	return u
@@ -181,6 +184,7 @@ func writeConfig(w io.Writer, c configView) {
 	fmt.Fprintf(w, "orphans\t%v\n", c.Orphans)
 	fmt.Fprintf(w, "max flows\t%d\n", c.MaxFlows)
 	fmt.Fprintf(w, "report max age\t%v\n", millis(c.ReportMaxAge))
+	fmt.Fprintf(w, "slow start\t%v\n", millis(c.SlowStart))
 	fmt.Fprintf(w, "timeouts\tsyn %v, established %v, fin %v, rst %v\n", millis(c.Timeouts.Syn),
 		millis(c.Timeouts.Established), millis(c.Timeouts.Fin), millis(c.Timeouts.Rst))
 }

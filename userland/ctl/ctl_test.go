@@ -168,14 +168,14 @@ func TestConfigSet(t *testing.T) {
 	k := healthy()
 	line := "config set --address 192.0.2.5 --policy inverse --hash port --estimate reported --marker source --orphans ask --state leaving" +
 		" --max-load 1 --weight 2 --weight-connections 3 --weight-cpu 4 --weight-redirected 5 --weight-sockets 6 --max-flows 7" +
-		" --report-max-age 8ms --timeout-syn 9s --timeout-established 10m --timeout-fin 11h --timeout-rst 12s"
+		" --report-max-age 8ms --timeout-syn 9s --timeout-established 10m --timeout-fin 11h --timeout-rst 12s --slow-start 13s"
 	if r := dprctl(t, k, line); r.status != ExitOK {
 		t.Fatalf("%+v", r)
 	}
 	want := dprnl.Config{
 		Address: netip.MustParseAddr("192.0.2.5"), Policy: dprnl.PolicyInverse, Hash: dprnl.HashPort,
 		Estimate: dprnl.EstimateReported, Marker: dprnl.MarkerSource, Orphans: dprnl.OrphansAsk, State: dprnl.StateLeaving, MaxLoad: 1, Weight: 2,
-		Weights: dprnl.Weights{Connections: 3, CPU: 4, Redirected: 5, Sockets: 6}, MaxFlows: 7, ReportMaxAge: 8 * time.Millisecond,
+		Weights: dprnl.Weights{Connections: 3, CPU: 4, Redirected: 5, Sockets: 6}, MaxFlows: 7, ReportMaxAge: 8 * time.Millisecond, SlowStart: 13 * time.Second,
 		Timeouts: dprnl.Timeouts{Syn: 9 * time.Second, Established: 10 * time.Minute, Fin: 11 * time.Hour, Rst: 12 * time.Second},
 	}.Update()
 	if !reflect.DeepEqual(k.update, want) {
@@ -242,7 +242,7 @@ func TestJSON(t *testing.T) {
 		"config --json": `{"configured":true,"address":"192.0.2.1","policy":"lowest","hash":"address-port","estimate":"corrected",
 			"marker":"fragbit","state":"active","orphans":"reset","max_load":9,"weight":2,
 			"weights":{"connections":1,"cpu":0,"redirected":0,"sockets":0},"max_flows":1000,"report_max_age_ms":3000,
-			"timeouts":{"syn_ms":1000,"established_ms":3600000,"fin_ms":60000,"rst_ms":1500}}`,
+			"timeouts":{"syn_ms":1000,"established_ms":3600000,"fin_ms":60000,"rst_ms":1500},"slow_start_ms":4000}`,
 		"drain --wait --timeout 1ms --json": `{"connections":0,"flows":0,"flows_live":0,"done":false}`,
 		"expire --json":                     `{"scanned":1,"expired":2,"reset":3,"flows":4,"done":true}`,
 	} {

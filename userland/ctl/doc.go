@@ -26,11 +26,12 @@
 //	config,       configured, address, policy, hash, estimate, marker, state,
 //	policy        orphans, max_load, weight, weights {connections, cpu,
 //	              redirected, sockets}, max_flows, report_max_age_ms, timeouts {syn_ms,
-//	              established_ms, fin_ms, rst_ms}
-//	service list  array of port, address (0.0.0.0: all)
+//	              established_ms, fin_ms, rst_ms}, slow_start_ms
+//	service list  array of port, address (0.0.0.0: all), state
 //	peers         array of address, state, weight, connections, cpu,
 //	              redirected, sockets, load, estimate, age_ms (null: never
-//	              reported), usable, listed, flows, live, redirects
+//	              reported), usable, listed, flows, live, redirects, barred, down
+//	              (ports)
 //	flows         one per line: client, client_port, address, port, peer,
 //	              state, idle_ms, expires_ms
 //	load          connections, cpu, redirected, sockets, load

@@ -179,7 +179,7 @@ var testEvents = []dprnl.Event{
 func healthy() *kernel {
 	return &kernel{
 		config: dprnl.Config{Address: netip.MustParseAddr("192.0.2.1"), Policy: dprnl.PolicyLowest, MaxLoad: 9,
-			Weights: dprnl.Weights{Connections: 1}, Weight: 2, MaxFlows: 1000, ReportMaxAge: 3 * time.Second,
+			Weights: dprnl.Weights{Connections: 1}, Weight: 2, MaxFlows: 1000, ReportMaxAge: 3 * time.Second, SlowStart: 4 * time.Second,
 			Timeouts: dprnl.Timeouts{Syn: time.Second, Established: time.Hour, Fin: time.Minute, Rst: 1500 * time.Millisecond}},
 		services: []dprnl.Service{{Port: 80, Address: netip.IPv4Unspecified()}, {Port: 443, Address: netip.MustParseAddr("192.0.2.1")}},
 		peers: []dprnl.Peer{

@@ -53,6 +53,7 @@ weights         connections 1, cpu 0, redirected 0, sockets 0
 orphans         reset
 max flows       1000
 report max age  3s
+slow start      4s
 timeouts        syn 1s, established 1h0m0s, fin 1m0s, rst 1.5s
 `,
 		"peers": `ADDRESS    STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIR  SOCKETS  AGE    FLOWS  LIVE  REDIRECTS      DOWN

@@ -28,6 +28,7 @@ type configView struct {
 	MaxFlows     uint32         `json:"max_flows"`
 	ReportMaxAge int64          `json:"report_max_age_ms"`
 	Timeouts     timeoutsView   `json:"timeouts"`
+	SlowStart    int64          `json:"slow_start_ms"`
 }
 
 // maxLoadView is a MaxLoad: a number, or the word "auto".
@@ -65,6 +66,7 @@ func viewConfig(c dprnl.Config) configView {
 		Configured: configured(c), Address: c.Address, Policy: c.Policy, Hash: c.Hash,
 		Estimate: c.Estimate, Marker: c.Marker, State: c.State, Orphans: c.Orphans, MaxLoad: maxLoadView(c.MaxLoad), Weight: c.Weight,
 		Weights: weightsView(c.Weights), MaxFlows: c.MaxFlows, ReportMaxAge: c.ReportMaxAge.Milliseconds(),
+		SlowStart: c.SlowStart.Milliseconds(),
 		Timeouts: timeoutsView{
 			Syn: c.Timeouts.Syn.Milliseconds(), Established: c.Timeouts.Established.Milliseconds(),
 			Fin: c.Timeouts.Fin.Milliseconds(), Rst: c.Timeouts.Rst.Milliseconds(),

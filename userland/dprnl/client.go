@@ -29,7 +29,7 @@ func (c *Client) Config(ctx context.Context) (Config, error) {
 // refuses an empty update.
 func (c *Client) SetConfig(ctx context.Context, u ConfigUpdate) error {
 	e := newEncoder()
-	e.config(u)
+	e.config(u, c.version())
 	return c.do(ctx, "setting the configuration", cmdConfigSet, e)
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -63,8 +64,15 @@ func u16(typ, v uint16) netlink.Attribute            { return attr(typ, nlenc.Ui
 func u32(typ uint16, v uint32) netlink.Attribute     { return attr(typ, nlenc.Uint32Bytes(v)) }
 func u64(typ uint16, v uint64) netlink.Attribute     { return attr(typ, nlenc.Uint64Bytes(v)) }
 func ip(typ uint16, a ...byte) netlink.Attribute     { return attr(typ, a) }
-func flag(typ uint16) netlink.Attribute              { return attr(typ, nil) }
-func marshal(attrs ...netlink.Attribute) []byte      { return nltest.MustMarshalAttributes(attrs) }
+func ports(typ uint16, all ...uint16) netlink.Attribute {
+	var b []byte
+	for _, p := range all {
+		b = append(b, nlenc.Uint16Bytes(p)...)
+	}
+	return attr(typ, b)
+}
+func flag(typ uint16) netlink.Attribute         { return attr(typ, nil) }
+func marshal(attrs ...netlink.Attribute) []byte { return nltest.MustMarshalAttributes(attrs) }
 
 func answer(attrs ...netlink.Attribute) []genetlink.Message {
 	return []genetlink.Message{{Data: marshal(attrs...)}}
@@ -81,7 +89,7 @@ var fullConfig = Config{
 	Address: addr1, Policy: PolicyInverse, Hash: HashPort, Estimate: EstimateReported,
 	Marker: MarkerSource, Orphans: OrphansAsk, State: StateDraining, MaxLoad: 1 << 40,
 	Weights: Weights{1, 2, 3, 4}, Weight: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Millisecond,
-	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second},
+	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second}, SlowStart: 12 * time.Second,
 }
 
 func fullConfigAttrs() []netlink.Attribute {
@@ -91,7 +99,7 @@ func fullConfigAttrs() []netlink.Attribute {
 		u64(configAttrMaxLoad, 1<<40), u32(configAttrWeightConnections, 1), u32(configAttrWeightCPU, 2),
 		u32(configAttrWeightRedirected, 3), u32(configAttrWeightSockets, 4), u32(configAttrWeight, 5),
 		u32(configAttrMaxFlows, 6), u32(configAttrReportMaxAge, 7), u32(configAttrTimeoutSyn, 8),
-		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000),
+		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000), u32(configAttrSlowStart, 12000),
 	}
 }
 
@@ -128,6 +136,13 @@ var methods = []struct {
 	}, cmdPeerSet, flagsSet, []netlink.Attribute{
 		ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2), u32(peerAttrRedirected, 3),
 		u32(peerAttrSockets, 4), u32(peerAttrState, 2), u32(peerAttrWeight, 9)}},
+	{"SetPeer health", func(ctx context.Context, c *Client) error {
+		return c.SetPeer(ctx, PeerUpdate{Address: addr2, Metrics: &Metrics{1, 2, 3, 4}, Down: []uint16{80, 443}, Barred: BarredSettings, Protocol: 2})
+	}, cmdPeerSet, flagsSet, []netlink.Attribute{
+		ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2), u32(peerAttrRedirected, 3),
+		u32(peerAttrSockets, 4), ports(peerAttrDown, 80, 443), u32(peerAttrBarred, 2), u32(peerAttrProtocol, 2)}},
+	{"ServiceStates", func(ctx context.Context, c *Client) error { _, err := c.ServiceStates(ctx); return err },
+		cmdServiceGet, flagsDump, nil},
 	{"DeletePeer", func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, addr2, false) },
 		cmdPeerDel, flagsSet, []netlink.Attribute{ip(peerAttrAddress, 192, 0, 2, 2)}},
 	{"DeletePeer dead", func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, addr2, true) },
@@ -260,12 +275,17 @@ func TestAnswers(t *testing.T) {
 		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, 192, 0, 2, 1))...)).Services(ctx)
 	equal("Services", services, err, []Service{{80, netip.IPv4Unspecified()}, {81, addr1}})
 
+	states, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0), u32(serviceAttrState, 2)),
+		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, 192, 0, 2, 1))...)).ServiceStates(ctx)
+	equal("ServiceStates", states, err, []ServiceStatus{{Service{80, netip.IPv4Unspecified()}, ServiceFull}, {Service{81, addr1}, ServiceUp}})
+
 	peerAnswer := answer(ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2),
 		u32(peerAttrRedirected, 3), u32(peerAttrSockets, 4), u32(peerAttrState, 1), u32(peerAttrWeight, 5),
 		u64(peerAttrLoad, 6), u64(peerAttrEstimate, 7), u32(peerAttrAge, 8), flag(peerAttrUsable), flag(peerAttrListed),
-		u32(peerAttrFlows, 9), u32(peerAttrLive, 10), u64(peerAttrRedirects, 11))
+		u32(peerAttrFlows, 9), u32(peerAttrLive, 10), u64(peerAttrRedirects, 11), ports(peerAttrDown, 80, 443), u32(peerAttrBarred, 3))
 	wantPeer := Peer{Address: addr2, Metrics: Metrics{1, 2, 3, 4}, State: StateDraining, Weight: 5, Load: 6, Estimate: 7,
-		Reported: true, Age: 8 * time.Millisecond, Usable: true, Listed: true, Flows: 9, Live: 10, Redirects: 11}
+		Reported: true, Age: 8 * time.Millisecond, Usable: true, Listed: true, Flows: 9, Live: 10, Redirects: 11,
+		Down: []uint16{80, 443}, Barred: BarredLost}
 	peer, err := fromKernel(peerAnswer).Peer(ctx, addr2)
 	equal("Peer", peer, err, wantPeer)
 	peers, err := fromKernel(append(peerAnswer, answer(ip(peerAttrAddress, 192, 0, 2, 1))...)).Peers(ctx)
@@ -386,5 +406,38 @@ func TestNotLoaded(t *testing.T) {
 	}), nil)
 	if !errors.Is(err, ErrNotLoaded) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A module of an older release refuses what it does not know: it does not get it.
+func TestOlderModule(t *testing.T) {
+	c := testClient(t, once(func(req genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+		got, err := netlink.UnmarshalAttributes(req.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range got {
+			if req.Header.Command == cmdConfigSet && a.Type == configAttrSlowStart || req.Header.Command == cmdPeerSet && a.Type > peerAttrWeight {
+				t.Errorf("command %d has attribute %d", req.Header.Command, a.Type)
+			}
+		}
+		if len(got) < 2 {
+			t.Errorf("attributes %v", got)
+		}
+		return nil, nil
+	}))
+	c.family.Version = 1
+	if err := c.SetConfig(t.Context(), fullConfig.Update()); err != nil {
+		t.Error(err)
+	}
+	u := PeerUpdate{Address: addr2, Metrics: &Metrics{}, Down: []uint16{80}, Barred: BarredUnheard, Protocol: 2}
+	if err := c.SetPeer(t.Context(), u); err != nil {
+		t.Error(err)
+	}
+	// More than there are services cannot be down.
+	c.family.Version = GenlVersion
+	u.Down = make([]uint16, MaxServices+1)
+	if err := c.SetPeer(t.Context(), u); err == nil || !strings.Contains(err.Error(), "257 ports are down") {
+		t.Errorf("%v", err)
 	}
 }

@@ -116,6 +116,7 @@ func decodeConfig(data []byte) (Config, error) {
 		configAttrTimeoutEstablished: &c.Timeouts.Established,
 		configAttrTimeoutFin:         &c.Timeouts.Fin,
 		configAttrTimeoutRst:         &c.Timeouts.Rst,
+		configAttrSlowStart:          &c.SlowStart,
 	}, configAttrAddress)
 	return c, err
 }

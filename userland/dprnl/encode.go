@@ -71,8 +71,8 @@ func (e *encoder) encode() ([]byte, error) {
 	return e.ae.Encode()
 }
 
-// config adds the values that an update names.
-func (e *encoder) config(u ConfigUpdate) {
+// config adds the values that an update names, for a family of the given version.
+func (e *encoder) config(u ConfigUpdate, version uint8) {
 	if u.Address != nil {
 		e.addr(configAttrAddress, "address", *u.Address)
 	}
@@ -101,6 +101,9 @@ func (e *encoder) config(u ConfigUpdate) {
 	millis(configAttrTimeoutEstablished, "established timeout", u.TimeoutEstablished)
 	millis(configAttrTimeoutFin, "FIN timeout", u.TimeoutFin)
 	millis(configAttrTimeoutRst, "RST timeout", u.TimeoutRst)
+	if version >= knowsHealth {
+		millis(configAttrSlowStart, "slow start", u.SlowStart)
+	}
 	if u == (ConfigUpdate{}) {
 		e.fail(errors.New("there is nothing to change"))
 	}
@@ -114,7 +117,8 @@ func (e *encoder) service(s Service) {
 }
 
 // knowsHealth is the version of the family from which on a report says what is down
-// at the peer, whether it is barred, and which version it has.
+// at the peer, whether it is barred, and which version it has; and from which on there
+// is a slow start.
 const knowsHealth = 2
 
 // peer adds an update of a peer, for a family of the given version.

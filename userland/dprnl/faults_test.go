@@ -458,7 +458,7 @@ func TestEncoderLimits(t *testing.T) {
 		0: true, time.Millisecond: true, math.MaxUint32 * time.Millisecond: true, -time.Millisecond: false, time.Microsecond: false, (math.MaxUint32 + 1) * time.Millisecond: false,
 	} {
 		e := newEncoder()
-		e.config(ConfigUpdate{TimeoutFin: &d})
+		e.config(ConfigUpdate{TimeoutFin: &d}, GenlVersion)
 		b, err := e.encode()
 		if (err == nil) != ok || ok && len(b) != 8 || err != nil && !strings.Contains(err.Error(), "FIN timeout") {
 			t.Errorf("%v: %x, %v", d, b, err)

@@ -69,6 +69,7 @@ const (
 	configAttrTimeoutRst         = 17
 	configAttrWeight             = 18
 	configAttrOrphans            = 19
+	configAttrSlowStart          = 21
 )
 
 // dpr_service_attr: attributes of a service.

@@ -23,6 +23,7 @@ type Config struct {
 	MaxFlows     uint32        // size limit of the routing table
 	ReportMaxAge time.Duration // a peer with an older report is not chosen
 	Timeouts     Timeouts      // how long a silent flow is kept
+	SlowStart    time.Duration // until a peer that comes back gets its whole share; 0: at once
 }
 
 // Weights holds the factors of the four metrics, 0 to MaxWeight each.
@@ -62,6 +63,7 @@ type ConfigUpdate struct {
 	TimeoutEstablished *time.Duration
 	TimeoutFin         *time.Duration
 	TimeoutRst         *time.Duration
+	SlowStart          *time.Duration // a module of version 0.2 or earlier does not learn it
 }
 
 // Update returns an update that makes a namespace's configuration equal to c.
@@ -73,7 +75,7 @@ func (c Config) Update() ConfigUpdate {
 		WeightRedirected: &c.Weights.Redirected, WeightSockets: &c.Weights.Sockets,
 		Weight: &c.Weight, MaxFlows: &c.MaxFlows, ReportMaxAge: &c.ReportMaxAge,
 		TimeoutSyn: &c.Timeouts.Syn, TimeoutEstablished: &c.Timeouts.Established,
-		TimeoutFin: &c.Timeouts.Fin, TimeoutRst: &c.Timeouts.Rst,
+		TimeoutFin: &c.Timeouts.Fin, TimeoutRst: &c.Timeouts.Rst, SlowStart: &c.SlowStart,
 	}
 }
 

@@ -6,6 +6,7 @@ package datapath
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -93,7 +94,7 @@ func TestPeerLost(t *testing.T) {
 		eventually(t, func() error {
 			x.a.newest(t, x.b, 0)
 			if who, err := connect(t, x.c, x.a.service()).ask("who"); who != "B" {
-				return fmt.Errorf("served by %q, %v", who, err)
+				return errors.Join(fmt.Errorf("served by %q", who), err)
 			}
 			return nil
 		})

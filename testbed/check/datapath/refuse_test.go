@@ -5,6 +5,7 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -118,7 +119,7 @@ func TestRefusedWithoutListener(t *testing.T) {
 			}
 			defer k.Close()
 			if who, err := k.ask("who"); who != "B again" {
-				return fmt.Errorf("served by %q, %v", who, err)
+				return errors.Join(fmt.Errorf("served by %q", who), err)
 			}
 			return nil
 		})
@@ -169,7 +170,7 @@ func TestRefusedByDraining(t *testing.T) {
 		eventually(t, func() error {
 			kept = connect(t, x.c, x.a.service())
 			if who, err := kept.ask("who"); who != "B" {
-				return fmt.Errorf("served by %q, %v", who, err)
+				return errors.Join(fmt.Errorf("served by %q", who), err)
 			}
 			return nil
 		})
@@ -271,7 +272,7 @@ func TestRefusedOwnClient(t *testing.T) {
 		}
 		eventually(t, func() error {
 			if who, err := connect(t, x.c, x.a.service()).ask("who"); who != "B" {
-				return fmt.Errorf("served by %q, %v", who, err)
+				return errors.Join(fmt.Errorf("served by %q", who), err)
 			}
 			return nil
 		})
@@ -498,7 +499,7 @@ func TestBarred(t *testing.T) {
 		eventually(t, func() error {
 			kept = connect(t, x.c, x.a.service())
 			if who, err := kept.ask("who"); who != "B" {
-				return fmt.Errorf("served by %q, %v", who, err)
+				return errors.Join(fmt.Errorf("served by %q", who), err)
 			}
 			return nil
 		})

@@ -57,6 +57,7 @@ var (
 			{8, kindU32, dprnl.MaxWeight}, {9, kindU32, dprnl.MaxWeight}, {10, kindU32, dprnl.MaxWeight}, {11, kindU32, dprnl.MaxWeight},
 			{12, kindU32, dprnl.MaxFlows}, {13, kindU32, week}, {14, kindU32, week}, {15, kindU32, week}, {16, kindU32, week},
 			{17, kindU32, week}, {18, kindU32, dprnl.MaxWeight}, {19, kindU32, 1},
+			{21, kindU32, week},
 		}},
 		{number: 3, changes: true, takes: serviceAttributes},
 		{number: 4, changes: true, takes: serviceAttributes},
