@@ -22,13 +22,13 @@
 /**
  * struct dpr_refusal - what a SYN that came back says
  * @peer: the host that refused it
- * @reason: enum dpr_offer_reason, or what a later version has
+ * @reason: why
  * @asked: how many peers were asked, this one included; DPR_FLOW_ASKED or more
  * @policy: enum dpr_policy by which it is placed anew
  */
 struct dpr_refusal {
 	__be32 peer;
-	u16 reason;
+	enum dpr_offer_reason reason;
 	u8 asked;
 	u32 policy;
 };
@@ -111,19 +111,21 @@ static enum dpr_stat dpr_offer_unwrap(struct sk_buff *skb,
 
 /*
  * Removes a flow whose peer refuses the SYN of this @number. A copy of the SYN
- * that comes meanwhile sees this and does not go to the peer after all. Returns
- * false if the peer may not refuse it.
+ * that comes meanwhile sees this and does not go to the peer after all. If there was
+ * no copy yet, the number does not matter: a firewall may draw others. Returns what
+ * the flow had, 0 if the peer may not refuse it.
  */
-static bool dpr_offer_take_back(struct dpr_net *dn, struct dpr_flow *flow,
-				u16 number)
+static u8 dpr_offer_take_back(struct dpr_net *dn, struct dpr_flow *flow,
+			      u16 number)
 {
 	u8 offer = READ_ONCE(flow->offer);
 
 	if (READ_ONCE(flow->state) != DPR_FLOW_SYN || !offer ||
-	    offer == DPR_FLOW_RETURNED || offer != number ||
+	    offer == DPR_FLOW_RETURNED ||
+	    (offer & DPR_FLOW_COPY && offer != number) ||
 	    cmpxchg(&flow->offer, offer, DPR_FLOW_RETURNED) != offer)
-		return false;
-	return dpr_flow_kill(dn, flow);
+		return 0;
+	return dpr_flow_kill(dn, flow) ? offer : 0;
 }
 
 /*
@@ -163,18 +165,28 @@ static void dpr_offer_unable(struct dpr_net *dn, const struct dpr_flow_key *key,
  * which it was offered, though the policy may have changed since; or the present
  * one, if that compares loads.
  */
-static u32 dpr_offer_policy(const struct dpr_config *cfg, u16 number)
+static u32 dpr_offer_policy(const struct dpr_config *cfg, u8 offer)
 {
-	if (number < DPR_OFFER_HASH && number & DPR_FLOW_OFFER)
+	if (offer & DPR_FLOW_OFFER)
 		return DPR_POLICY_OFFER;
 	return cfg->policy >= DPR_POLICY_LOWEST ? cfg->policy :
 						  DPR_POLICY_LOWEST;
 }
 
+/* Whatever else a later version says, the peer cannot serve it. */
+static enum dpr_offer_reason dpr_offer_why(u16 reason, u8 offer)
+{
+	if (reason == DPR_OFFER_CLIENT ||
+	    (reason == DPR_OFFER_LOAD && offer & DPR_FLOW_OFFER))
+		return reason;
+	return DPR_OFFER_UNABLE;
+}
+
 /*
- * The peer that gets a connection that another one, of @number, has refused; NULL
- * if this host serves it. A peer that cannot serve the service is passed over from
- * then on, so that this ends; without a bit for it, nothing says which cannot.
+ * The peer that gets a connection that another one has refused; NULL if this host
+ * serves it. It must not go from peer to peer for ever: two peers may refuse it for
+ * their load; who cannot serve the service is passed over from then on; and what
+ * nothing says of the next peer is tried a few times only.
  */
 static struct dpr_peer *dpr_offer_choose(struct dpr_net *dn,
 					 const struct dpr_config *cfg,
@@ -189,8 +201,8 @@ static struct dpr_peer *dpr_offer_choose(struct dpr_net *dn,
 
 	service = dpr_service_match(dn, seg->key.address, ntohs(seg->key.port));
 	if (!table || !service ||
-	    (refusal->reason != DPR_OFFER_LOAD && !service->bit &&
-	     refusal->asked == DPR_FLOW_ASKED))
+	    (refusal->asked == DPR_FLOW_ASKED &&
+	     (refusal->reason == DPR_OFFER_CLIENT || !service->bit)))
 		return NULL;
 	args = dpr_decide_args(dn, cfg, refusal->policy,
 			       refusal->reason == DPR_OFFER_CLIENT ?
@@ -228,13 +240,8 @@ static unsigned int dpr_offer_place(struct dpr_net *dn,
 /* Is this the header of a SYN of ours that can come back from @peer? */
 static bool dpr_offer_ours(const struct iphdr *offer, __be32 own, __be32 peer)
 {
-	const u16 number = ntohs(offer->id);
-	const bool df = offer->frag_off & htons(IP_DF);
-
-	if (offer->saddr != own || offer->daddr != peer || !number ||
-	    offer->frag_off & htons(IP_MF | IP_OFFSET))
-		return false;
-	return df == !(number < DPR_OFFER_HASH && number & DPR_FLOW_OFFER);
+	return offer->saddr == own && offer->daddr == peer && offer->id &&
+	       !(offer->frag_off & htons(IP_MF | IP_OFFSET));
 }
 
 /**
@@ -254,12 +261,8 @@ unsigned int dpr_offer_returned(struct dpr_net *dn,
 {
 	const struct iphdr *offer = dpr_inner_header(skb, in);
 	const u16 number = ntohs(offer->id);
-	struct dpr_refusal refusal = {
-		.peer = in->first,
-		.reason = in->number,
-		.asked = number < DPR_OFFER_HASH ? number & DPR_FLOW_ASKED : 1,
-		.policy = dpr_offer_policy(cfg, number),
-	};
+	struct dpr_refusal refusal = { .peer = in->first };
+	u8 was = 1; /* peer asked, if there is no flow */
 	struct dpr_segment seg;
 	struct dpr_flow *flow;
 	enum dpr_stat why;
@@ -275,11 +278,16 @@ unsigned int dpr_offer_returned(struct dpr_net *dn,
 		dpr_stats_inc(dn, DPR_STAT_OFFER_UNKNOWN);
 		return NF_DROP;
 	}
-	if (flow && !dpr_offer_take_back(dn, flow, number)) {
+	if (flow)
+		was = dpr_offer_take_back(dn, flow, number);
+	if (!was) {
 		dpr_stats_inc(dn, DPR_STAT_OFFER_LATE);
 		return NF_DROP;
 	}
 	dpr_stats_inc(dn, DPR_STAT_OFFER_RETURNED);
+	refusal.asked = was & DPR_FLOW_ASKED;
+	refusal.policy = dpr_offer_policy(cfg, was);
+	refusal.reason = dpr_offer_why(in->number, was);
 	if (refusal.reason == DPR_OFFER_UNABLE)
 		dpr_offer_unable(dn, &seg.key, in->first);
 	if (!dpr_inner_unwrap(skb, in)) {
