@@ -35,6 +35,7 @@
 #define DPR_MAX_WEIGHT		65535	/* largest weight of a metric or a host */
 #define DPR_MAX_TIMEOUT		(7U * 24 * 3600 * 1000) /* one week, in ms */
 #define DPR_MAX_EXPIRE_BUDGET	65536	/* flows one DPR_CMD_EXPIRE looks at */
+#define DPR_MAX_ADDRESSES	16	/* other addresses of a peer */
 #define DPR_MAX_CPU		1000	/* CPU utilisation, in thousandths */
 /* A MaxLoad that follows the mean load of all hosts. */
 #define DPR_MAX_LOAD_AUTO	0xffffffffffffffffULL
@@ -367,7 +368,7 @@ enum dpr_service_attr {
  * enum dpr_peer_attr - attributes of a peer
  *
  * In requests: ADDRESS, CONNECTIONS to SOCKETS, STATE, WEIGHT, DEAD, DOWN,
- * BARRED, PROTOCOL. The rest are answers.
+ * BARRED, PROTOCOL, ADDRESSES. The rest are answers.
  *
  * @DPR_PEER_A_ADDRESS: be32.
  * @DPR_PEER_A_CONNECTIONS: u32; metric 1 (paper section 3.1), TCP connections
@@ -397,6 +398,8 @@ enum dpr_service_attr {
  *	since.
  * @DPR_PEER_A_BARRED: u32, enum dpr_barred. In a request it is part of a report,
  *	and a report without it means no.
+ * @DPR_PEER_A_ADDRESSES: array of be32, 16 at most: the peer's other addresses. Part
+ *	of a report. Request.
  * @DPR_PEER_A_PROTOCOL: u32, 1 to 255; the protocol between hosts that it knows: the
  *	version of its reports. Part of a report, default 1. Request.
  */
@@ -422,6 +425,7 @@ enum dpr_peer_attr {
 	DPR_PEER_A_DOWN,
 	DPR_PEER_A_BARRED,
 	DPR_PEER_A_PROTOCOL,
+	DPR_PEER_A_ADDRESSES,
 
 	__DPR_PEER_A_MAX,
 	DPR_PEER_A_MAX = __DPR_PEER_A_MAX - 1
@@ -660,6 +664,8 @@ enum dpr_event_attr {
  *	packet to be protected.
  * @DPR_STAT_RX_FRAGMENTS: fragments of redirected packets that wait for the rest.
  * @DPR_STAT_SERVED_NO_ROUTE: served: no usable route to the chosen peer.
+ * @DPR_STAT_SERVED_BEHIND: served: the client is on a link of this host that the
+ *	chosen peer is not on, such as a container or a client of a VPN.
  * @DPR_STAT_REFUSED_NO_LISTENER: redirected SYNs refused: nothing listens here.
  * @DPR_STAT_REFUSED_FULL: redirected SYNs refused: the listener's accept queue is
  *	full.
@@ -745,6 +751,7 @@ enum dpr_stat {
 	DPR_STAT_RX_POLICY,
 	DPR_STAT_RX_FRAGMENTS,
 	DPR_STAT_SERVED_NO_ROUTE,
+	DPR_STAT_SERVED_BEHIND,
 	DPR_STAT_REFUSED_NO_LISTENER,
 	DPR_STAT_REFUSED_FULL,
 	DPR_STAT_REFUSED_OWN,

@@ -33,6 +33,8 @@ const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 	[DPR_PEER_A_PAD] = { .type = NLA_REJECT },
 	[DPR_PEER_A_BARRED] = { .type = NLA_U32 },
 	[DPR_PEER_A_PROTOCOL] = { .type = NLA_U32 },
+	[DPR_PEER_A_ADDRESSES] = { .type = NLA_BINARY,
+				   .len = DPR_MAX_ADDRESSES * sizeof(__be32) },
 	[DPR_PEER_A_DOWN] = { .type = NLA_BINARY,
 			      .len = DPR_MAX_SERVICES * sizeof(u16) },
 };
@@ -113,12 +115,22 @@ static int dpr_genl_peer_parse_health(struct genl_info *info,
 	const struct nlattr *down = info->attrs[DPR_PEER_A_DOWN];
 	const struct nlattr *barred = info->attrs[DPR_PEER_A_BARRED];
 	const struct nlattr *protocol = info->attrs[DPR_PEER_A_PROTOCOL];
+	const struct nlattr *others = info->attrs[DPR_PEER_A_ADDRESSES];
 
-	if ((down || barred || protocol) && !update->has_metric)
+	if ((down || barred || protocol || others) && !update->has_metric)
 		return dpr_genl_msg_refuse(info, down ? DPR_PEER_A_DOWN :
 					   barred ? DPR_PEER_A_BARRED :
-						    DPR_PEER_A_PROTOCOL,
+					   protocol ? DPR_PEER_A_PROTOCOL :
+						      DPR_PEER_A_ADDRESSES,
 					   "this belongs to a report", -EINVAL);
+	if (others && nla_len(others) % sizeof(__be32))
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_ADDRESSES,
+					   "addresses have four bytes each",
+					   -EINVAL);
+	if (others) {
+		update->others = nla_data(others);
+		update->n_others = nla_len(others) / sizeof(__be32);
+	}
 	update->protocol = protocol ? nla_get_u32(protocol) : 1;
 	if (!update->protocol || update->protocol > U8_MAX)
 		return dpr_genl_msg_refuse(info, DPR_PEER_A_PROTOCOL,
@@ -159,7 +171,8 @@ static int dpr_genl_peer_parse(struct genl_info *info,
 				       BIT(DPR_PEER_A_WEIGHT) |
 				       BIT(DPR_PEER_A_DOWN) |
 				       BIT(DPR_PEER_A_BARRED) |
-				       BIT(DPR_PEER_A_PROTOCOL));
+				       BIT(DPR_PEER_A_PROTOCOL) |
+				       BIT(DPR_PEER_A_ADDRESSES));
 	if (!err)
 		err = dpr_genl_peer_address(info, &update->address);
 	if (!err)

@@ -30,6 +30,7 @@ static void dpr_peer_free_rcu(struct rcu_head *rcu)
 	struct dpr_peer *peer = container_of(rcu, struct dpr_peer, rcu);
 
 	dpr_route_free(peer->routes);
+	kfree(rcu_dereference_protected(peer->others, true));
 	kfree(peer);
 }
 
@@ -287,6 +288,35 @@ static void dpr_peer_update_view(struct dpr_net *dn, struct dpr_peer *peer,
 	spin_unlock_bh(&dn->order_lock);
 }
 
+/*
+ * Notes a peer's other addresses, if they changed. Without memory the old ones stay:
+ * its next report says them again.
+ */
+static void dpr_peer_set_others(struct dpr_net *dn, struct dpr_peer *peer,
+				const struct dpr_peer_update *update)
+{
+	const size_t size = update->n_others * sizeof(*update->others);
+	struct dpr_peer_addresses *old, *new = NULL;
+
+	old = rcu_dereference_protected(peer->others, dpr_peer_locked(dn));
+	if (!old && !size)
+		return;
+	if (old && old->n == update->n_others &&
+	    !memcmp(old->address, update->others, size))
+		return;
+	if (size) {
+		new = kmalloc(struct_size(new, address, update->n_others),
+			      GFP_KERNEL_ACCOUNT);
+		if (!new)
+			return;
+		new->n = update->n_others;
+		memcpy(new->address, update->others, size);
+	}
+	rcu_assign_pointer(peer->others, new);
+	if (old)
+		kfree_rcu(old, rcu);
+}
+
 /* Returns what changed: DPR_PEER_NEW_STATE or nothing. */
 static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 			  const struct dpr_peer_update *update)
@@ -309,6 +339,7 @@ static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 		peer->reported_at = jiffies;
 		peer->reported = true;
 		peer->barred = update->barred;
+		dpr_peer_set_others(dn, peer, update);
 		WRITE_ONCE(peer->protocol, update->protocol);
 		peer->stale_seen = false;
 	}

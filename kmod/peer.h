@@ -10,6 +10,7 @@
 #ifndef _DPR_PEER_H
 #define _DPR_PEER_H
 
+#include "compat.h"
 #include "core/policy.h"
 
 struct dpr_config;
@@ -17,6 +18,18 @@ struct dpr_net;
 struct dpr_route;
 
 #define DPR_PEER_BUCKETS	1024
+
+/**
+ * struct dpr_peer_addresses - a peer's other addresses
+ * @rcu: frees it
+ * @n: how many
+ * @address: they
+ */
+struct dpr_peer_addresses {
+	struct rcu_head rcu;
+	u32 n;
+	__be32 address[] __counted_by(n);
+};
 
 /**
  * struct dpr_peer - another host
@@ -49,6 +62,7 @@ struct dpr_route;
  * @state: enum dpr_state
  * @weight: relative capacity
  * @barred: enum dpr_barred
+ * @others: its other addresses, under RCU; NULL if it has none, or said nothing of them
  * @routes: each CPU's way to it
  * @rcu: frees it
  */
@@ -79,6 +93,7 @@ struct dpr_peer {
 	u32 state;
 	u32 weight;
 	u32 barred;
+	struct dpr_peer_addresses __rcu *others;
 	struct dpr_route __percpu *routes;
 	struct rcu_head rcu;
 };
@@ -110,6 +125,8 @@ struct dpr_table {
  * @down: bits of the services that it cannot serve, if @has_metric
  * @barred: enum dpr_barred, if @has_metric
  * @protocol: that it knows, if @has_metric
+ * @others: its other addresses, if @has_metric
+ * @n_others: how many
  */
 struct dpr_peer_update {
 	__be32 address;
@@ -122,6 +139,8 @@ struct dpr_peer_update {
 	u64 down;
 	u32 barred;
 	u32 protocol;
+	const __be32 *others;
+	u32 n_others;
 };
 
 /**

@@ -2,6 +2,7 @@
 #include <linux/inetdevice.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
+#include <net/ip_fib.h>
 #include <net/route.h>
 #include <net/sock.h>
 #include "compat.h"
@@ -154,14 +155,61 @@ static __always_inline bool dpr_syn_credible(struct sk_buff *skb)
 	return credible;
 }
 
-/* Is there no way to the peer? Counts that. */
-static bool dpr_syn_no_route(struct dpr_net *dn, const struct dpr_config *cfg,
-			     const struct dpr_peer *peer)
+/*
+ * The device by which an address is reached without a gateway; NULL if there is none,
+ * or all the world is there (a default route by PPP).
+ */
+static const struct net_device *dpr_syn_link(struct dpr_net *dn, __be32 address)
 {
-	if (likely(dpr_fwd_route(dn, cfg, peer)))
+	struct flowi4 fl4 = { .daddr = address };
+	struct fib_result res;
+
+	if (fib_lookup(dn->net, &fl4, &res, 0) || res.type != RTN_UNICAST ||
+	    !res.prefixlen || res.nhc->nhc_gw_family)
+		return NULL;
+	return FIB_RES_DEV(res);
+}
+
+/*
+ * Is the client behind this host: on a link of it that the peer, as far as is known
+ * of its addresses, is not on? Then the peer cannot answer it. Mostly the client came
+ * by the device that leads to the peer, too, and nothing more is asked.
+ */
+static noinline bool dpr_syn_behind(struct dpr_net *dn, const struct sk_buff *skb,
+				    const struct dpr_peer *peer, __be32 client)
+{
+	const struct dpr_peer_addresses *others = rcu_dereference(peer->others);
+	const struct net_device *link;
+	u32 i;
+
+	if (READ_ONCE(peer->protocol) < 2)
 		return false;
-	dpr_stats_inc(dn, DPR_STAT_SERVED_NO_ROUTE);
+	link = dpr_syn_link(dn, client);
+	if (link != skb->dev || dpr_syn_link(dn, peer->address) == link)
+		return false;
+	for (i = 0; others && i < others->n; i++)
+		if (dpr_syn_link(dn, others->address[i]) == link)
+			return false;
 	return true;
+}
+
+/*
+ * Why can the peer not serve the client: is there no way to the peer, or none from the
+ * peer to the client? DPR_STAT_UNSPEC if it can.
+ */
+static enum dpr_stat dpr_syn_no_way(struct dpr_net *dn,
+				    const struct dpr_config *cfg,
+				    const struct sk_buff *skb,
+				    const struct dpr_peer *peer, __be32 client)
+{
+	const struct dpr_route *route = dpr_fwd_route(dn, cfg, peer);
+
+	if (unlikely(!route))
+		return DPR_STAT_SERVED_NO_ROUTE;
+	if (unlikely(route->rt->dst.dev != skb->dev) &&
+	    dpr_syn_behind(dn, skb, peer, client))
+		return DPR_STAT_SERVED_BEHIND;
+	return DPR_STAT_UNSPEC;
 }
 
 /*
@@ -174,9 +222,15 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 		 struct dpr_peer *peer, u8 offer)
 {
 	struct dpr_flow *flow;
+	enum dpr_stat why;
 
-	if (!dpr_syn_credible(skb) || dpr_syn_no_route(dn, cfg, peer))
+	if (!dpr_syn_credible(skb))
 		return NF_ACCEPT;
+	why = dpr_syn_no_way(dn, cfg, skb, peer, seg->key.client);
+	if (unlikely(why)) {
+		dpr_stats_inc(dn, why);
+		return NF_ACCEPT;
+	}
 	flow = dpr_flow_insert(dn, cfg, seg, peer, offer);
 	if (IS_ERR(flow)) {
 		if (PTR_ERR(flow) == -ENOSPC) {
@@ -248,6 +302,7 @@ static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 	struct dpr_members *base = rcu_dereference(dn->base);
 	const struct dpr_flow_key *key = &seg->key;
 	struct dpr_peer *peer;
+	enum dpr_stat why;
 	bool usable;
 
 	peer = members ? dpr_members_pick(members, key->client,
@@ -264,8 +319,13 @@ static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 	    dpr_members_pick(base, key->client, key->client_port) != peer)
 		return dpr_syn_redirect(dn, cfg, skb, seg, peer,
 					dpr_offer_number(skb, cfg->policy, 1));
-	if (!dpr_syn_credible(skb) || dpr_syn_no_route(dn, cfg, peer))
+	if (!dpr_syn_credible(skb))
 		return NF_ACCEPT;
+	why = dpr_syn_no_way(dn, cfg, skb, peer, key->client);
+	if (unlikely(why)) {
+		dpr_stats_inc(dn, why);
+		return NF_ACCEPT;
+	}
 	if (!READ_ONCE(base->used))
 		WRITE_ONCE(base->used, true);
 	dpr_stats_inc(dn, DPR_STAT_REDIRECTED_HASH);

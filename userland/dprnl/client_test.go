@@ -137,10 +137,11 @@ var methods = []struct {
 		ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2), u32(peerAttrRedirected, 3),
 		u32(peerAttrSockets, 4), u32(peerAttrState, 2), u32(peerAttrWeight, 9)}},
 	{"SetPeer health", func(ctx context.Context, c *Client) error {
-		return c.SetPeer(ctx, PeerUpdate{Address: addr2, Metrics: &Metrics{1, 2, 3, 4}, Down: []uint16{80, 443}, Barred: BarredSettings, Protocol: 2})
+		return c.SetPeer(ctx, PeerUpdate{Address: addr2, Metrics: &Metrics{1, 2, 3, 4}, Down: []uint16{80, 443}, Barred: BarredSettings, Protocol: 2,
+			Others: []netip.Addr{addr1, netip.IPv6LinkLocalAllNodes(), netip.MustParseAddr("::ffff:192.0.2.9")}})
 	}, cmdPeerSet, flagsSet, []netlink.Attribute{
 		ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2), u32(peerAttrRedirected, 3),
-		u32(peerAttrSockets, 4), ports(peerAttrDown, 80, 443), u32(peerAttrBarred, 2), u32(peerAttrProtocol, 2)}},
+		u32(peerAttrSockets, 4), ports(peerAttrDown, 80, 443), u32(peerAttrBarred, 2), u32(peerAttrProtocol, 2), ip(peerAttrAddresses, 192, 0, 2, 1, 192, 0, 2, 9)}},
 	{"ServiceStates", func(ctx context.Context, c *Client) error { _, err := c.ServiceStates(ctx); return err },
 		cmdServiceGet, flagsDump, nil},
 	{"DeletePeer", func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, addr2, false) },

@@ -152,6 +152,15 @@ func (e *encoder) peer(u PeerUpdate, version uint8) {
 	if u.Protocol != 0 {
 		e.ae.Uint32(peerAttrProtocol, u.Protocol)
 	}
+	var others []byte
+	for _, a := range u.Others {
+		if a = a.Unmap(); a.Is4() && len(others) < 4*MaxAddresses {
+			others = append(others, a.AsSlice()...)
+		}
+	}
+	if len(others) > 0 {
+		e.ae.Bytes(peerAttrAddresses, others)
+	}
 }
 
 func (e *encoder) filter(f FlowFilter) {

@@ -24,6 +24,8 @@ const (
 	MaxTimeout = 604800000
 	// MaxExpireBudget: DPR_MAX_EXPIRE_BUDGET in include/dpr.h.
 	MaxExpireBudget = 65536
+	// MaxAddresses: DPR_MAX_ADDRESSES in include/dpr.h.
+	MaxAddresses = 16
 	// MaxCPU: DPR_MAX_CPU in include/dpr.h.
 	MaxCPU = 1000
 	// MaxLoadAuto: DPR_MAX_LOAD_AUTO in include/dpr.h.
@@ -100,6 +102,7 @@ const (
 	peerAttrDown        = 18
 	peerAttrBarred      = 19
 	peerAttrProtocol    = 20
+	peerAttrAddresses   = 21
 )
 
 // dpr_flow_attr: attributes of a flow.
@@ -746,28 +749,31 @@ const (
 	StatRxFragments Stat = 68
 	// StatServedNoRoute: served: no usable route to the chosen peer.
 	StatServedNoRoute Stat = 69
+	// StatServedBehind: served: the client is on a link of this host that the
+	// chosen peer is not on, such as a container or a client of a VPN.
+	StatServedBehind Stat = 70
 	// StatRefusedNoListener: redirected SYNs refused: nothing listens here.
-	StatRefusedNoListener Stat = 70
+	StatRefusedNoListener Stat = 71
 	// StatRefusedFull: redirected SYNs refused: the listener's accept queue is
 	// full.
-	StatRefusedFull Stat = 71
+	StatRefusedFull Stat = 72
 	// StatRefusedOwn: redirected SYNs refused: the client is this host itself.
-	StatRefusedOwn Stat = 72
+	StatRefusedOwn Stat = 73
 	// StatRefusedLong: redirected SYNs dropped: this host cannot serve them, and
 	// they are too long to be sent back.
-	StatRefusedLong Stat = 73
+	StatRefusedLong Stat = 74
 	// StatPeersLost: times that packets redirected to a peer were found not to
 	// arrive.
-	StatPeersLost Stat = 74
+	StatPeersLost Stat = 75
 	// StatFlowsLost: half-open flows to such a peer removed, and their
 	// connections placed anew.
-	StatFlowsLost Stat = 75
+	StatFlowsLost Stat = 76
 	// StatRxProbed: probes from peers received, and answered.
-	StatRxProbed Stat = 76
+	StatRxProbed Stat = 77
 	// StatRxEcho: answers to probes received.
-	StatRxEcho Stat = 77
+	StatRxEcho Stat = 78
 	// StatRxEchoRefused: answers to probes refused: none was sent.
-	StatRxEchoRefused Stat = 78
+	StatRxEchoRefused Stat = 79
 )
 
 var statTable = [...]statInfo{
@@ -840,13 +846,14 @@ var statTable = [...]statInfo{
 	67: {"rx_policy", "Added since version 0: dropped: the host's IPsec policy requires the outer packet to be protected.", false},
 	68: {"rx_fragments", "Added since version 0: fragments of redirected packets that wait for the rest.", false},
 	69: {"served_no_route", "Added since version 0: served: no usable route to the chosen peer.", false},
-	70: {"refused_no_listener", "Added since version 0: redirected SYNs refused: nothing listens here.", false},
-	71: {"refused_full", "Added since version 0: redirected SYNs refused: the listener's accept queue is full.", false},
-	72: {"refused_own", "Added since version 0: redirected SYNs refused: the client is this host itself.", false},
-	73: {"refused_long", "Added since version 0: redirected SYNs dropped: this host cannot serve them, and they are too long to be sent back.", false},
-	74: {"peers_lost", "Added since version 0: times that packets redirected to a peer were found not to arrive.", false},
-	75: {"flows_lost", "Added since version 0: half-open flows to such a peer removed, and their connections placed anew.", false},
-	76: {"rx_probed", "Added since version 0: probes from peers received, and answered.", false},
-	77: {"rx_echo", "Added since version 0: answers to probes received.", false},
-	78: {"rx_echo_refused", "Added since version 0: answers to probes refused: none was sent.", false},
+	70: {"served_behind", "Added since version 0: served: the client is on a link of this host that the chosen peer is not on, such as a container or a client of a VPN.", false},
+	71: {"refused_no_listener", "Added since version 0: redirected SYNs refused: nothing listens here.", false},
+	72: {"refused_full", "Added since version 0: redirected SYNs refused: the listener's accept queue is full.", false},
+	73: {"refused_own", "Added since version 0: redirected SYNs refused: the client is this host itself.", false},
+	74: {"refused_long", "Added since version 0: redirected SYNs dropped: this host cannot serve them, and they are too long to be sent back.", false},
+	75: {"peers_lost", "Added since version 0: times that packets redirected to a peer were found not to arrive.", false},
+	76: {"flows_lost", "Added since version 0: half-open flows to such a peer removed, and their connections placed anew.", false},
+	77: {"rx_probed", "Added since version 0: probes from peers received, and answered.", false},
+	78: {"rx_echo", "Added since version 0: answers to probes received.", false},
+	79: {"rx_echo_refused", "Added since version 0: answers to probes refused: none was sent.", false},
 }

@@ -116,6 +116,8 @@ type PeerUpdate struct {
 	// Protocol is the version of the report, from 1; 0 is 1. A peer that knows 2 may be
 	// probed.
 	Protocol uint32
+	// Others are the peer's other addresses, part of a report; only the IPv4 ones count.
+	Others []netip.Addr
 }
 
 // A Peer is a row of the load table, or a known peer outside the table.

@@ -141,12 +141,11 @@ func (r *Receiver) update(ctx context.Context, list []report.Report) []error {
 
 func (r *Receiver) peerUpdate(rep *report.Report) dprnl.PeerUpdate {
 	barred, down := r.health(rep)
-	version := uint32(1)
-	if rep.Details != nil {
-		version = 2
+	u := dprnl.PeerUpdate{Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight, Protocol: 1}
+	if d := rep.Details; d != nil {
+		u.Down, u.Barred, u.Others, u.Protocol = down, barred, d.Addresses, 2
 	}
-	return dprnl.PeerUpdate{Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight,
-		Down: down, Barred: barred, Protocol: version}
+	return u
 }
 
 // leave removes a leaving host from the load table at its first report that says

@@ -5,10 +5,8 @@
 package datapath
 
 import (
-	"net/netip"
 	"testing"
 
-	"dpr/testbed/check/datapath/vnet"
 	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
 )
@@ -33,13 +31,7 @@ func TestPublishedService(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		c := bareCluster(t, m)
 		c.b.web = serve(t, c.b.Host, "B", port)
-		box, err := vnet.NewHost("box")
-		check(t, err)
-		t.Cleanup(func() { box.Close() })
-		check(t, vnet.Connect(c.a.Host, "e1", box, eth, mtu))
-		check(t, c.a.Address("e1", netip.MustParsePrefix("172.17.0.1/24")))
-		check(t, box.Address(eth, netip.MustParsePrefix("172.17.0.2/24")))
-		check(t, box.Route(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr("172.17.0.1")))
+		box := behind(t, c.a)
 		check(t, c.a.Sysctl("net/ipv4/ip_forward", "1"))
 		firewall(t, c.a.Host, publish)
 		serve(t, box, "box", port)

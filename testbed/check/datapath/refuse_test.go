@@ -15,6 +15,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
 
+	"dpr/testbed/check/datapath/vnet"
 	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
 )
@@ -564,4 +565,69 @@ func TestServiceStates(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Clients that only A can reach, in a container or by a VPN, are served there; a peer
+// that is on their link, too, can serve them. Of a peer of an older version nothing is
+// known.
+//
+//	C ── switch ── A ── box 172.17.0.2
+//	        ├───── B
+//	        └───── D
+func TestClientBehind(t *testing.T) {
+	everyChoice(t, func(t *testing.T, x *three) {
+		box := behind(t, x.a)
+		report := func(others ...string) {
+			t.Helper()
+			for _, s := range []*server{x.b, x.d} {
+				u := dprnl.PeerUpdate{Address: s.addr, Metrics: &dprnl.Metrics{}, Protocol: 2}
+				for _, a := range others {
+					u.Others = append(u.Others, netip.MustParseAddr(a))
+				}
+				check(t, x.a.dpr.SetPeer(t.Context(), u))
+			}
+		}
+		for _, others := range [][]string{nil, {"172.17.0.1", "172.18.0.1"}} {
+			report(others...)
+			a := x.a.meter(t)
+			for range 12 {
+				connect(t, box, x.a.service()).wantServed(t, "A")
+			}
+			if a.changes(t)[dprnl.StatServedBehind] == 0 {
+				t.Errorf("others %v: A: served_behind did not change", others)
+			}
+			served := map[string]int{}
+			for range 12 {
+				who, err := connect(t, x.c, x.a.service()).ask("who")
+				check(t, err)
+				served[who]++
+			}
+			if served["A"] == 12 {
+				t.Errorf("others %v: other clients are served by A alone", others)
+			}
+		}
+		report("172.17.0.3")
+		a := x.a.meter(t)
+		for range 12 {
+			if k, err := dialFor(box, x.a.service(), 100*time.Millisecond); err == nil {
+				k.Close()
+			}
+		}
+		if got := a.changes(t); got[dprnl.StatServedBehind] != 0 || got[dprnl.StatRedirected]+got[dprnl.StatRedirectedHash] == 0 {
+			t.Errorf("peers on the client's link: %v", got)
+		}
+	})
+}
+
+// behind makes a host on a link of a server's own.
+func behind(t *testing.T, s *server) *vnet.Host {
+	t.Helper()
+	box, err := vnet.NewHost("box")
+	check(t, err)
+	t.Cleanup(func() { box.Close() })
+	check(t, vnet.Connect(s.Host, "e1", box, eth, mtu))
+	check(t, s.Address("e1", netip.MustParsePrefix("172.17.0.1/24")))
+	check(t, box.Address(eth, netip.MustParsePrefix("172.17.0.2/24")))
+	check(t, box.Route(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr("172.17.0.1")))
+	return box
 }

@@ -45,7 +45,7 @@ var (
 	peerAttributes    = []attribute{
 		{1, kindAddress, 0}, {2, kindU32, most32}, {3, kindU32, dprnl.MaxCPU}, {4, kindU32, most32}, {5, kindU32, most32},
 		{6, kindU32, 2}, {7, kindU32, dprnl.MaxWeight},
-		{18, kindPorts, dprnl.MaxServices}, {19, kindU32, 2}, {20, kindU32, 255},
+		{18, kindPorts, dprnl.MaxServices}, {19, kindU32, 2}, {20, kindU32, 255}, {21, kindPorts, 2 * dprnl.MaxAddresses},
 	}
 	flowAttributes = []attribute{
 		{1, kindAddress, 0}, {2, kindU16, 65535}, {3, kindAddress, 0}, {4, kindU16, 65535}, {5, kindAddress, 0}, {6, kindU32, 3},
