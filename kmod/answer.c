@@ -113,12 +113,14 @@ enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 		dpr_answer_statement(dn, cfg, skb, peer, &msg);
 		return DPR_STAT_UNSPEC;
 	case DPR_OWNER_MSG_PROBE:
+		dpr_stats_inc(dn, DPR_STAT_RX_PROBED);
 		dpr_ask_send(dn, cfg, skb->dev, peer, DPR_OWNER_MSG_ECHO,
 			     msg.nonce, &msg.key);
-		return DPR_STAT_RX_PROBED;
+		return DPR_STAT_UNSPEC;
 	case DPR_OWNER_MSG_ECHO:
-		return dpr_probe_answered(dn, peer, msg.nonce) ?
-		       DPR_STAT_RX_ECHO : DPR_STAT_RX_ECHO_REFUSED;
+		dpr_stats_inc(dn, dpr_probe_answered(dn, peer, msg.nonce) ?
+				  DPR_STAT_RX_ECHO : DPR_STAT_RX_ECHO_REFUSED);
+		return DPR_STAT_UNSPEC;
 	default:
 		return DPR_STAT_RX_MALFORMED;
 	}

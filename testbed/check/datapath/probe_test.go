@@ -46,7 +46,7 @@ func TestPeerLost(t *testing.T) {
 		ev := subscribe(t, x.a)
 		a := x.a.meter(t)
 		// Some clients get B, and wait.
-		const waiting = 8
+		const waiting = 24
 		served := make(chan error, waiting)
 		for range waiting {
 			go func() {
