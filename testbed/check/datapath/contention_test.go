@@ -34,6 +34,8 @@ func TestSynsOfTwoProcessors(t *testing.T) {
 	watchKernel(t)
 	c := bareCluster(t, dprnl.MarkerFragbit)
 	c.redirect(t, c.b)
+	// B, which has no server, must say nothing.
+	check(t, c.b.dpr.DeletePeer(t.Context(), addrA, true))
 	c.a.set(t, dprnl.ConfigUpdate{State: ptr(dprnl.StateDraining)})
 	hosts := []*vnet.Host{c.host(t, "R1", netip.Addr{}), c.host(t, "R2", netip.Addr{})}
 	mac, err := c.a.MAC(eth)

@@ -82,12 +82,14 @@ func TestFirewalls(t *testing.T) {
 			})
 		}
 		t.Run("nobody listens", func(t *testing.T) {
+			c.a.web.stop()
 			c.b.web.stop()
 			if _, err := dial(c.c, c.a.service()); !refused(err) {
 				t.Errorf("connecting: %v, want refused", err)
 			}
 		})
-		c.b.web = serve(t, c.b.Host, "B", port)
+		c.a.web, c.b.web = serve(t, c.a.Host, "A", port), serve(t, c.b.Host, "B", port)
+		c.a.report(t, c.b, 0)
 		t.Run("peer dead", func(t *testing.T) {
 			k := connect(t, c.c, c.a.service())
 			want++
@@ -106,8 +108,9 @@ func TestFirewalls(t *testing.T) {
 		if n := nftCounters(t, c.b.Host); n["new"] != want {
 			t.Errorf("B's rule for new connections saw %d, want %d", n["new"], want)
 		}
-		if n := nftCounters(t, c.a.Host); n["new"] != 0 {
-			t.Errorf("A's rule for new connections saw %d, want none", n["new"])
+		// B has sent back what nobody serves.
+		if n := nftCounters(t, c.a.Host); n["new"] != 1 {
+			t.Errorf("A's rule for new connections saw %d, want one", n["new"])
 		}
 	})
 }
