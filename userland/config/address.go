@@ -32,6 +32,25 @@ func (c *Config) HostAddress() (netip.Addr, error) {
 	return netip.Addr{}, errors.New("cannot determine this host's address: the key address is missing and no report.network names an interface")
 }
 
+// Renumbered returns this host's new address if no interface has the old one any
+// more and the file leaves it to be found; else the old one. An interface without
+// any IPv4 address is an error.
+func (c *Config) Renumbered(old netip.Addr) (netip.Addr, error) {
+	if c.Address.IsValid() {
+		return old, nil
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("reading this host's addresses: %w", err)
+	}
+	for _, a := range addrs {
+		if p, ok := a.(*net.IPNet); ok && p.IP.Equal(old.AsSlice()) {
+			return old, nil
+		}
+	}
+	return c.HostAddress()
+}
+
 func firstIPv4(name string, addrs []net.Addr) (netip.Addr, error) {
 	for _, a := range addrs {
 		if p, ok := a.(*net.IPNet); ok {

@@ -224,6 +224,26 @@ func TestHostAddress(t *testing.T) {
 	}
 }
 
+func TestRenumbered(t *testing.T) {
+	lo, gone := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.77")
+	c := Defaults()
+	c.Report.Networks = []Network{{Interface: "lo"}}
+	if a, err := c.Renumbered(gone); err != nil || a != lo {
+		t.Errorf("an address that is gone: %v, %v; want %v", a, err, lo)
+	}
+	c.Report.Networks[0].Interface = "none0"
+	if a, err := c.Renumbered(lo); err != nil || a != lo {
+		t.Errorf("an address that is there: %v, %v; want it", a, err)
+	}
+	if _, err := c.Renumbered(gone); err == nil || !strings.Contains(err.Error(), "none0") {
+		t.Errorf("an address that is gone, as is the interface: %v", err)
+	}
+	c.Address = gone
+	if a, err := c.Renumbered(gone); err != nil || a != gone {
+		t.Errorf("an address that the file names: %v, %v; want it", a, err)
+	}
+}
+
 func TestDurationsSurvive(t *testing.T) {
 	c, err := Parse("f", []byte("report_max_age = \"5s\"\n[report]\nperiod = \"2.5s\"\n"))
 	if err != nil || c.Report.Period != 2500*time.Millisecond || c.ReportMaxAge != 5*time.Second {

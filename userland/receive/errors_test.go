@@ -397,6 +397,50 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// A host whose address is gone for some seconds gets its new one, unless the file
+// names it or there is none.
+func TestRenumber(t *testing.T) {
+	lo, gone := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.77")
+	r, k, _, log := faults(t)
+	now := start
+	r.o.Now = func() time.Time { return now }
+	c := testConfig()
+	c.Address, c.Report.Networks = netip.Addr{}, []config.Network{{Interface: "lo"}}
+	r.config.Store(c)
+	k.kernel.config.Address = gone
+	adopt := func(after time.Duration, want netip.Addr) {
+		t.Helper()
+		now = start.Add(after)
+		if err := r.adopt(t.Context()); err != nil || r.host != want || k.kernel.config.Address != want {
+			t.Errorf("after %v: %v, host %v, kernel %v; want %v", after, err, r.host, k.kernel.config.Address, want)
+		}
+	}
+	adopt(0, gone)
+	adopt(2*time.Second, gone)
+	k.kernel.config.Address = lo // it is there again
+	adopt(3*time.Second, lo)
+	k.kernel.config.Address = gone
+	adopt(4*time.Second, gone)
+	adopt(6*time.Second, gone)
+	k.fails["SetConfig"] = errors.New("broken")
+	now = start.Add(7 * time.Second)
+	if err := r.adopt(t.Context()); err == nil {
+		t.Error("no error if the kernel refuses the address")
+	}
+	delete(k.fails, "SetConfig")
+	adopt(7*time.Second, lo)
+	if want := "this host has another address"; !strings.Contains(log.String(), want) {
+		t.Errorf("no %q in %s", want, log)
+	}
+	c.Report.Networks[0].Interface = "none0"
+	k.kernel.config.Address = gone
+	adopt(8*time.Second, gone)
+	adopt(20*time.Second, gone)
+	if want := "this host's address is gone, and no other is found"; !strings.Contains(log.String(), want) {
+		t.Errorf("no %q in %s", want, log)
+	}
+}
+
 // The counts are logged once a minute, if they changed.
 func TestSummary(t *testing.T) {
 	r, _, _, log := faults(t)

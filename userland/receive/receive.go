@@ -72,6 +72,9 @@ const (
 	logEvery      = 10 * time.Second // log the same problem at most once per
 	maintainEvery = time.Second      // check networks and the kernel once per
 	summaryEvery  = time.Minute      // log the counts once per, if they changed
+	// renumberAfter is how long this host's address must be gone before another
+	// one is taken: an interface may only be configured anew.
+	renumberAfter = 3 * time.Second
 	// gather is how long to let datagrams accumulate after a batch, so that
 	// many hosts do not cause many wake-ups.
 	gather = 20 * time.Millisecond
@@ -88,6 +91,7 @@ type Receiver struct {
 	current  *config.Config // the configuration of source
 	source   Source
 	host     netip.Addr          // this host's address in the kernel; invalid: none
+	gone     time.Time           // since when no interface has it; zero: one has
 	left     map[netip.Addr]bool // leaving hosts that have been removed from the load table
 	services []dprnl.Service     // of this host, in the kernel
 	settings report.Digest       // of this host
@@ -223,7 +227,11 @@ func (r *Receiver) adopt(ctx context.Context) error {
 		return r.link.Note(err)
 	}
 	if c.Address.IsValid() && !c.Address.IsUnspecified() {
-		r.host, r.settings = c.Address, report.SettingsOf(c)
+		address, err := r.renumber(ctx, k, c.Address)
+		if err != nil {
+			return r.link.Note(err)
+		}
+		r.host, r.settings = address, report.SettingsOf(c)
 		r.services, err = k.Services(ctx)
 		return r.link.Note(err)
 	}
@@ -237,6 +245,32 @@ func (r *Receiver) adopt(ctx context.Context) error {
 	r.o.Log.Info("kernel was unconfigured; applied the configuration file",
 		"address", result.Address, "services", len(result.Added))
 	return nil
+}
+
+// renumber gives the kernel this host's new address once the old one is gone, and
+// returns the one that the kernel has then.
+func (r *Receiver) renumber(ctx context.Context, k Kernel, old netip.Addr) (netip.Addr, error) {
+	address, err := r.config.Load().Renumbered(old)
+	if err != nil {
+		r.log.Log(slog.LevelWarn, "renumber", "this host's address is gone, and no other is found", "address", old, "error", err)
+		return old, nil
+	}
+	if address == old {
+		r.gone = time.Time{}
+		return old, nil
+	}
+	if r.gone.IsZero() {
+		r.gone = r.o.Now()
+	}
+	if r.o.Now().Sub(r.gone) < renumberAfter {
+		return old, nil
+	}
+	if err := k.SetConfig(ctx, dprnl.ConfigUpdate{Address: &address}); err != nil {
+		return old, err
+	}
+	r.gone = time.Time{}
+	r.o.Log.Info("this host has another address", "address", address, "before", old)
+	return address, nil
 }
 
 // summarize logs the counts if they changed.

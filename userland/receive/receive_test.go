@@ -47,7 +47,10 @@ func (k *kernel) SetConfig(_ context.Context, u dprnl.ConfigUpdate) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.err == nil {
-		k.config.Address, k.config.Policy = *u.Address, *u.Policy
+		k.config.Address = *u.Address
+		if u.Policy != nil {
+			k.config.Policy = *u.Policy
+		}
 	}
 	return k.err
 }

@@ -97,6 +97,36 @@ downloads_end() {
 		{ on 4 'cat /tmp/sum.*' </dev/null >&2; die "a download is not what it should be"; }
 }
 
+# connections_start HOST...: until connections_end, two connections a second to each.
+# What each brought is a line: the host that served it, or why it failed.
+connections_start() {
+	on 4 "hosts='$*'"'
+rm -f /tmp/enough /tmp/connections.*
+for host in $hosts; do
+	(while [ ! -e /tmp/enough ]; do
+		curl -sS -m 30 http://$host/ >>/tmp/connections.$host 2>&1 &
+		sleep 0.5
+	done; wait; echo end >>/tmp/connections.$host) >/dev/null 2>&1 &
+done' </dev/null
+}
+
+# connections: who served how many.
+connections() { on 4 'cat /tmp/connections.* | sort | uniq -c' </dev/null | tr -s ' \n' ' '; }
+
+# connections_served HOST: has it served any?
+connections_served() { on 4 "cat /tmp/connections.* | grep -q '^$1\$'" </dev/null; }
+
+# connections_end: none failed.
+connections_end() {
+	on 4 'touch /tmp/enough' </dev/null
+	retry 120 connections_ended || die "the connections do not end: $(connections)"
+	on 4 'cat /tmp/connections.* | grep -v "^end$"' </dev/null >"$work/connections"
+	! grep -v '^s[123]$' "$work/connections" | sort | uniq -c >&2 || die "connections failed"
+	say "connections begun and served meanwhile: $(sort "$work/connections" | uniq -c | tr -s ' \n' ' ')"
+}
+
+connections_ended() { [ "$(on 4 'cat /tmp/connections.* | grep -c "^end$"' </dev/null)" -eq 2 ]; }
+
 # no_flows N: its routing table is empty.
 no_flows() { [ "$(on "$1" 'dprctl stats --json' </dev/null | grep -o '"flows": *[0-9]*' | grep -o '[0-9]*$')" -eq 0 ]; }
 

@@ -166,6 +166,22 @@ mixed() {
 	done
 }
 
+# shut_down: the first server, which has this version, reboots as an operator would
+# have it, while connections begin at both others. It served some; none fails.
+shut_down() {
+	step "a server reboots under load"
+	units_active 1 || die "s1: not all units are active"
+	[ "$(on 1 'systemctl is-active dpr-leave' </dev/null)" = active ] || die "s1: dpr-leave is not active"
+	connections_start s2 s3
+	retry 60 connections_served s1 || die "s1 serves no connection: $(connections)"
+	reboot 1
+	connections_end
+	[ "$(on 1 'journalctl -b -1 -u dpr-leave -o cat' </dev/null | grep -c "connections served here")" -gt 0 ] ||
+		die "s1 did not leave: $(on 1 'journalctl -b -1 -u dpr-leave -o cat' </dev/null)"
+	servers well
+	browse s2
+}
+
 # removed: from the third server, on which the plain way follows.
 removed() {
 	step "removal and purge"
@@ -210,6 +226,7 @@ documented
 rebooted_all
 upgraded
 mixed
+shut_down
 removed
 plain
 consoles_clean
