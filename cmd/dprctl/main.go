@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dpr/userland/ctl"
+	"dpr/userland/doctor"
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
 	"dpr/userland/sockets"
@@ -29,6 +30,7 @@ func main() {
 
 		Connections: sockets.Count,
 		Reports:     receive.ReadStatus,
+		Gather:      doctor.Gather,
 		Terminal:    isTerminal(os.Stdout),
 		Poll:        time.Second,
 	})

@@ -117,6 +117,7 @@ func TestWrongArguments(t *testing.T) {
 		"apply --config /nonexistent":            "/nonexistent: cannot read the file",
 		"check a b":                              `check: unexpected argument "b"`,
 		"check a --config b":                     `conflicting files: --config and the argument "a"`,
+		"check --name x.example b":               `check: --name is for this host: leave out the argument "b"`,
 		"check /nonexistent":                     "/nonexistent: cannot read the file",
 		"check --config /nonexistent --json":     "/nonexistent: cannot read the file",
 		"service add --address 1.2.3.4 -- -80x":  `PORT "-80x" is not a port`,

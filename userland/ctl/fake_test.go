@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"dpr/userland/doctor"
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
 )
@@ -39,6 +40,11 @@ type kernel struct {
 	readErr  error // of what reads
 
 	reportsErr error
+
+	facts    doctor.Facts // of the host
+	gathered doctor.Options
+	factsErr error
+	dialErr  error
 }
 
 func (k *kernel) connections() int {
@@ -153,7 +159,7 @@ func dprctl(t *testing.T, k *kernel, line string) result {
 	r := result{}
 	r.status = Run(t.Context(), append([]string{"dprctl"}, strings.Fields(line)...), Environment{
 		Out: &out, Err: &errs,
-		Dial:   func() (Kernel, error) { r.dialled = true; return k, nil },
+		Dial:   func() (Kernel, error) { r.dialled = true; return k, k.dialErr },
 		Events: func() (EventSource, error) { r.dialled = true; return events(testEvents), nil },
 		Now:    func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC) },
 		Poll:   time.Millisecond,
@@ -164,6 +170,10 @@ func dprctl(t *testing.T, k *kernel, line string) result {
 		Reports: func(_ context.Context, path string) (receive.Status, error) {
 			k.path = path
 			return k.reports, k.reportsErr
+		},
+		Gather: func(_ context.Context, o doctor.Options) (*doctor.Facts, error) {
+			k.gathered = o
+			return &k.facts, k.factsErr
 		},
 	})
 	r.out, r.err = out.String(), errs.String()

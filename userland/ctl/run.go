@@ -13,6 +13,7 @@ import (
 
 	"dpr/userland/apply"
 	"dpr/userland/config"
+	"dpr/userland/doctor"
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
 )
@@ -59,6 +60,8 @@ type Environment struct {
 	Connections func(ctx context.Context, ports []uint16) (int, error)
 	// Reports asks the dpr-receive that listens at path.
 	Reports func(ctx context.Context, path string) (receive.Status, error)
+	// Gather reads what check looks at.
+	Gather func(context.Context, doctor.Options) (*doctor.Facts, error)
 	// Terminal says whether Out is a terminal, whose screen can be cleared.
 	Terminal bool
 	// Poll is how often drain and leave --wait check their condition.

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+
+// Package doctor looks at a host and says what keeps dpr from working there, and
+// what to do about it.
+//
+// Gather reads the facts, without changing anything; Examine judges them.
+package doctor
+
+import (
+	"net/netip"
+	"time"
+
+	"dpr/userland/config"
+	"dpr/userland/dprnl"
+	"dpr/userland/firewall"
+)
+
+// A Severity says how bad a finding is.
+type Severity string
+
+const (
+	Problem Severity = "problem" // connections or reports get lost, or are not shared
+	Warning Severity = "warning" // may become a problem
+	Note    Severity = "note"    // was not looked at, and why
+)
+
+// A Finding is one thing that is wrong with a host.
+type Finding struct {
+	Check    string   `json:"check"` // what was looked at: "firewall", "routes", ...
+	Severity Severity `json:"severity"`
+	What     string   `json:"what"`
+	Remedy   string   `json:"remedy,omitempty"`
+}
+
+// Facts are what Gather reads of a host.
+type Facts struct {
+	File     *config.Config
+	Loaded   bool // the module; without it there is nothing of the kernel's
+	Config   dprnl.Config
+	Services []dprnl.Service
+	Peers    []dprnl.Peer
+
+	Links     []Link
+	Routes    map[netip.Addr]Route // to peers
+	Rules     []Rule               // of policy routing
+	Firewall  []*firewall.Ruleset
+	Unread    []string // what of the firewall could not be read, and why
+	Sysctls   map[string]int
+	Filtered  uint64 // packets dropped by reverse path filtering since boot
+	Unsynced  bool   // the clock is not synchronised
+	Vendor    string // of the machine, as its firmware says
+	Echoes    map[netip.Addr]Echo
+	Receiving bool              // dpr-receive answers
+	Refused   map[string]uint64 // datagrams that dpr-receive refused while the facts were read, by reason
+	Heard     uint64            // reports of other hosts that it accepted meanwhile
+	Waited    time.Duration     // how long that was
+	Name      string            // a DNS name to look at; empty: none
+	Named     []netip.Addr      // what it stands for
+}
+
+// A Link is a network interface.
+type Link struct {
+	Name      string
+	Index     int
+	Kind      string // such as "bridge", "vrf", "ipip"; empty: a device
+	Master    string // the bridge, bond or VRF that it belongs to
+	MTU       int
+	Up        bool
+	LRO       bool // large receive offload is on
+	Addresses []netip.Prefix
+	Remote    netip.Addr // of a tunnel
+	Snooping  bool       // a bridge filters multicasts
+	Querier   bool       // and asks itself who wants them
+}
+
+// A Route is the way to a peer.
+type Route struct {
+	Device string
+	MTU    int
+	Source netip.Addr // that the kernel would choose
+	Err    string     // why there is none
+}
+
+// A Rule is a rule of policy routing that asks for the source.
+type Rule struct {
+	Priority int
+	Source   netip.Prefix
+	Table    int
+}
+
+// An Echo is what a peer answered to two ICMP echo requests that may not be
+// fragmented: a small one, and one as large as the route allows.
+type Echo struct {
+	Small, Large bool
+	Size         int // of the large one's packet in bytes
+}
+
+// A check judges facts.
+type check func(*Facts) []Finding
+
+// Examine returns all findings, the worst first.
+func Examine(f *Facts) []Finding {
+	var all []Finding
+	for _, c := range []check{
+		checkModule, checkAddress, checkFile, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
+		checkReversePath, checkSourceRules, checkSnooping, checkOffload, checkTunnels, checkVRF, checkVendor, checkName,
+	} {
+		all = append(all, c(f)...)
+	}
+	var sorted []Finding
+	for _, s := range []Severity{Problem, Warning, Note} {
+		for _, finding := range all {
+			if finding.Severity == s {
+				sorted = append(sorted, finding)
+			}
+		}
+	}
+	return sorted
+}
+
+// configured tells whether the kernel takes part in a cluster.
+func (f *Facts) configured() bool {
+	return f.Loaded && f.Config.Address.IsValid() && !f.Config.Address.IsUnspecified()
+}
+
+// peers are the hosts in the load table.
+func (f *Facts) peers() []netip.Addr {
+	var list []netip.Addr
+	for _, p := range f.Peers {
+		if p.Listed && p.State != dprnl.StateLeaving {
+			list = append(list, p.Address)
+		}
+	}
+	return list
+}
+
+// holder returns the link that has an address.
+func (f *Facts) holder(a netip.Addr) *Link {
+	for i, l := range f.Links {
+		for _, p := range l.Addresses {
+			if p.Addr() == a {
+				return &f.Links[i]
+			}
+		}
+	}
+	return nil
+}
+
+func (f *Facts) link(name string) *Link {
+	for i := range f.Links {
+		if f.Links[i].Name == name {
+			return &f.Links[i]
+		}
+	}
+	return nil
+}
+
+// some names up to five things.
+func some[T interface{ String() string }](list []T) string {
+	const most = 5
+	text := ""
+	for i, e := range list {
+		if i == most {
+			return text + ", ..."
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += e.String()
+	}
+	return text
+}

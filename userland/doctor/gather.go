@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"dpr/userland/config"
+	"dpr/userland/dprnl"
+	"dpr/userland/receive"
+)
+
+// A Kernel is the part of dprnl.Client that Gather uses.
+type Kernel interface {
+	Config(context.Context) (dprnl.Config, error)
+	Services(context.Context) ([]dprnl.Service, error)
+	Peers(context.Context) ([]dprnl.Peer, error)
+}
+
+// Options say what Gather reads.
+type Options struct {
+	File *config.Config
+	// Kernel is nil if the module is not loaded.
+	Kernel Kernel
+	// Reports asks dpr-receive.
+	Reports func(ctx context.Context, path string) (receive.Status, error)
+	Name    string // a DNS name; empty: none
+}
+
+// listen is how many periods Gather listens for reports, and longest at most.
+const (
+	listen  = 2
+	longest = 10 * time.Second
+)
+
+// Gather reads the facts of this host. It needs the rights of root; what a host cannot
+// tell is left out. It sends each peer two ICMP echo requests.
+func Gather(ctx context.Context, o Options) (*Facts, error) {
+	f := &Facts{File: o.File, Sysctls: map[string]int{}, Routes: map[netip.Addr]Route{}, Name: o.Name}
+	if o.Kernel != nil {
+		if err := f.readKernel(ctx, o.Kernel); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.readLinks(); err != nil {
+		return nil, err
+	}
+	done := make(chan error, 1)
+	go func() { done <- f.readReports(ctx, o) }()
+	f.readRoutes()
+	f.readSysctls()
+	f.readFirewall(ctx)
+	f.Filtered = readFiltered()
+	f.Vendor = strings.TrimSpace(readText("/sys/class/dmi/id/sys_vendor"))
+	f.Unsynced = unsynced()
+	f.Echoes = echoes(ctx, f.Routes)
+	if err := <-done; err != nil {
+		return nil, err
+	}
+	if o.Name != "" {
+		named, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", o.Name)
+		if err != nil {
+			return nil, fmt.Errorf("resolving %s: %w", o.Name, err)
+		}
+		for _, a := range named {
+			f.Named = append(f.Named, a.Unmap())
+		}
+	}
+	return f, nil
+}
+
+func (f *Facts) readKernel(ctx context.Context, k Kernel) (err error) {
+	f.Loaded = true
+	if f.Config, err = k.Config(ctx); err != nil {
+		return err
+	}
+	if f.Services, err = k.Services(ctx); err != nil {
+		return err
+	}
+	f.Peers, err = k.Peers(ctx)
+	return err
+}
+
+// readReports compares dpr-receive's counts over some periods.
+func (f *Facts) readReports(ctx context.Context, o Options) error {
+	if !f.configured() || o.File == nil || len(o.File.Report.Networks) == 0 {
+		return nil
+	}
+	start := time.Now()
+	before, err := o.Reports(ctx, o.File.CountsPath())
+	if err != nil {
+		return nil // it does not run: that is the finding
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(min(listen*o.File.Report.Period+200*time.Millisecond, longest)):
+	}
+	after, err := o.Reports(ctx, o.File.CountsPath())
+	if err != nil {
+		return nil
+	}
+	f.Receiving, f.Waited, f.Refused = true, time.Since(start), map[string]uint64{}
+	for name, n := range after.Counts {
+		if d := n - before.Counts[name]; n > before.Counts[name] {
+			f.Refused[name] = d
+		}
+	}
+	f.Heard = f.Refused[receive.Accepted] + f.Refused[receive.Superseded]
+	return nil
+}
+
+func (f *Facts) readLinks() error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("reading the interfaces: %w", err)
+	}
+	names := map[int]string{}
+	for _, l := range links {
+		names[l.Attrs().Index] = l.Attrs().Name
+	}
+	for _, l := range links {
+		a := l.Attrs()
+		link := Link{Name: a.Name, Index: a.Index, Kind: l.Type(), Master: names[a.MasterIndex], MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, LRO: hasLRO(a.Name)}
+		addrs, err := netlink.AddrList(l, netlink.FAMILY_V4)
+		if err != nil {
+			return fmt.Errorf("reading the addresses of %s: %w", a.Name, err)
+		}
+		for _, x := range addrs {
+			if p, ok := prefix(x.IPNet); ok {
+				link.Addresses = append(link.Addresses, p)
+			}
+		}
+		if t, ok := l.(*netlink.Iptun); ok {
+			if r, ok := netip.AddrFromSlice(t.Remote); ok {
+				link.Remote = r.Unmap()
+			}
+		}
+		if link.Kind == "bridge" {
+			dir := "/sys/class/net/" + a.Name + "/bridge/"
+			link.Snooping = strings.TrimSpace(readText(dir+"multicast_snooping")) == "1"
+			link.Querier = strings.TrimSpace(readText(dir+"multicast_querier")) == "1"
+		}
+		f.Links = append(f.Links, link)
+	}
+	return nil
+}
+
+func prefix(n *net.IPNet) (netip.Prefix, bool) {
+	if n == nil {
+		return netip.Prefix{}, false
+	}
+	a, ok := netip.AddrFromSlice(n.IP)
+	bits, _ := n.Mask.Size()
+	return netip.PrefixFrom(a.Unmap(), bits), ok
+}
+
+// readRoutes asks for the way to each peer, and for rules that ask for the source.
+func (f *Facts) readRoutes() {
+	for _, p := range f.peers() {
+		f.Routes[p] = f.route(p)
+	}
+	rules, err := netlink.RuleList(netlink.FAMILY_V4)
+	if err != nil {
+		return // a kernel without policy routing
+	}
+	for _, r := range rules {
+		if src, ok := prefix(r.Src); ok && src.Bits() > 0 {
+			f.Rules = append(f.Rules, Rule{r.Priority, src, r.Table})
+		}
+	}
+}
+
+func (f *Facts) route(p netip.Addr) Route {
+	o := &netlink.RouteGetOptions{}
+	if f.holder(f.Config.Address) != nil {
+		o.SrcAddr = f.Config.Address.AsSlice()
+	}
+	routes, err := netlink.RouteGetWithOptions(p.AsSlice(), o)
+	if err != nil {
+		return Route{Err: err.Error()}
+	}
+	if len(routes) == 0 {
+		return Route{Err: "none"}
+	}
+	r := Route{MTU: routes[0].MTU}
+	if s, ok := netip.AddrFromSlice(routes[0].Src); ok {
+		r.Source = s.Unmap()
+	}
+	for _, l := range f.Links {
+		if l.Index == routes[0].LinkIndex {
+			r.Device = l.Name
+			if r.MTU == 0 {
+				r.MTU = l.MTU
+			}
+		}
+	}
+	return r
+}
+
+func (f *Facts) readSysctls() {
+	names := []string{"net/ipv4/conf/all/rp_filter"}
+	for _, l := range f.Links {
+		names = append(names, "net/ipv4/conf/"+l.Name+"/rp_filter")
+	}
+	for _, n := range names {
+		if v, err := strconv.Atoi(strings.TrimSpace(readText("/proc/sys/" + n))); err == nil {
+			f.Sysctls[n] = v
+		}
+	}
+}
+
+func readText(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// readFiltered returns the count IPReversePathFilter of /proc/net/netstat.
+func readFiltered() uint64 {
+	return netstat(readText("/proc/net/netstat"), "TcpExt:", "IPReversePathFilter")
+}
+
+// netstat returns one count of a text of two lines for each group: names and values.
+func netstat(text, group, name string) uint64 {
+	var names []string
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) == 0 || f[0] != group {
+			continue
+		}
+		if names == nil {
+			names = f
+			continue
+		}
+		for i, n := range names {
+			if n == name && i < len(f) {
+				v, _ := strconv.ParseUint(f[i], 10, 64)
+				return v
+			}
+		}
+	}
+	return 0
+}
+
+// unsynced asks the kernel whether a program keeps its clock right.
+func unsynced() bool {
+	var t unix.Timex
+	_, err := unix.Adjtimex(&t)
+	return err == nil && t.Status&unix.STA_UNSYNC != 0
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+
+package doctor
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+func checkRoutes(f *Facts) []Finding {
+	if !f.configured() {
+		return nil
+	}
+	var list []Finding
+	for _, p := range f.peers() {
+		if r := f.Routes[p]; r.Err != "" {
+			list = append(list, Finding{"routes", Problem, fmt.Sprintf("there is no route to peer %v (%s): nothing is redirected to it", p, r.Err),
+				fmt.Sprintf("ip route get %v, and add the route", p)})
+		}
+	}
+	return list
+}
+
+// checkMTU finds peers that small packets reach and large ones do not.
+func checkMTU(f *Facts) []Finding {
+	var list []Finding
+	var mute []netip.Addr
+	for _, p := range f.peers() {
+		e, ok := f.Echoes[p]
+		switch {
+		case !ok:
+		case !e.Small:
+			mute = append(mute, p)
+		case !e.Large:
+			list = append(list, Finding{"mtu", Problem,
+				fmt.Sprintf("packets of %d bytes do not reach peer %v or do not come back, small ones do: something between the hosts has a smaller MTU and does not say so", e.Size, p),
+				"give all interfaces and switch ports between the hosts the same MTU, 1520 or more if they can; do not filter ICMP"})
+		}
+	}
+	if len(mute) > 0 {
+		list = append(list, Finding{"mtu", Note, "the MTU of the way was not measured, because no ICMP echo came back, to peer " + some(mute), ""})
+	}
+	return list
+}
+
+func checkReversePath(f *Facts) []Finding {
+	if f.Filtered == 0 {
+		return nil
+	}
+	for _, name := range f.devices() {
+		if max(f.Sysctls["net/ipv4/conf/all/rp_filter"], f.Sysctls["net/ipv4/conf/"+name+"/rp_filter"]) == 1 {
+			return []Finding{{"rp_filter", Warning,
+				fmt.Sprintf("reverse path filtering is strict on %s and has dropped %d packets since boot", name, f.Filtered),
+				fmt.Sprintf("if \"nstat TcpExtIPReversePathFilter\" grows: routes between the hosts are not symmetric; correct them, or sysctl net.ipv4.conf.%s.rp_filter=2", name)}}
+		}
+	}
+	return nil
+}
+
+// checkSourceRules finds rules that send this host's own answers another way than
+// those that have a peer's address as source.
+func checkSourceRules(f *Facts) []Finding {
+	if !f.configured() {
+		return nil
+	}
+	var list []Finding
+	for _, r := range f.Rules {
+		if !r.Source.Contains(f.Config.Address) {
+			continue
+		}
+		var other []netip.Addr
+		for _, p := range f.peers() {
+			if !r.Source.Contains(p) {
+				other = append(other, p)
+			}
+		}
+		if len(other) > 0 {
+			list = append(list, Finding{"routes", Warning,
+				fmt.Sprintf("rule %d sends packets from %v by table %d; answers to redirected connections have the source %v and take another way", r.Priority, r.Source, r.Table, some(other)),
+				fmt.Sprintf("ip rule add from ADDRESS lookup %d, for the address of each host", r.Table)})
+		}
+	}
+	return list
+}
+
+// checkSnooping finds bridges of this host that soon drop the reports' multicasts.
+func checkSnooping(f *Facts) []Finding {
+	if f.File == nil {
+		return nil
+	}
+	var list []Finding
+	for _, n := range f.File.Report.Networks {
+		l := f.link(n.Interface)
+		if l == nil {
+			continue
+		}
+		if l.Kind != "bridge" {
+			if l = f.link(l.Master); l == nil || l.Kind != "bridge" {
+				continue
+			}
+		}
+		if l.Snooping && !l.Querier {
+			list = append(list, Finding{"multicast", Warning,
+				fmt.Sprintf("the bridge %s filters multicasts (IGMP snooping) and has no querier: unless another device asks, reports stop after some minutes", l.Name),
+				fmt.Sprintf("ip link set %s type bridge mcast_querier 1, or use unicast networks", l.Name)})
+		}
+	}
+	return list
+}
