@@ -5,8 +5,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,11 +34,23 @@ func main() {
 		Connections: sockets.Count,
 		Reports:     receive.ReadStatus,
 		Gather:      doctor.Gather,
+		Sockets:     sockets.Of,
+		Run:         run,
 		Terminal:    isTerminal(os.Stdout),
 		Poll:        time.Second,
 	})
 	stop()
 	os.Exit(status)
+}
+
+// run runs a command. What it complains of is its error.
+func run(ctx context.Context, words []string) ([]byte, error) {
+	out, err := exec.CommandContext(ctx, words[0], words[1:]...).Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+		return nil, errors.New(strings.TrimSpace(string(exit.Stderr)))
+	}
+	return out, err
 }
 
 // isTerminal reports whether a file is a terminal.

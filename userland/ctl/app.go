@@ -40,6 +40,7 @@ func newApp(env Environment) *cli.App {
 			p.configCommand(),
 			p.peersCommand(),
 			p.flowsCommand(),
+			p.traceCommand(),
 			p.loadCommand(),
 			p.statsCommand(),
 			p.reportsCommand(),

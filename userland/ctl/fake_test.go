@@ -5,9 +5,11 @@ package ctl
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"dpr/userland/doctor"
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
+	"dpr/userland/sockets"
 )
 
 // A kernel writes down the commands that change something.
@@ -45,6 +48,11 @@ type kernel struct {
 	gathered doctor.Options
 	factsErr error
 	dialErr  error
+
+	conns   []sockets.Connection
+	traced  netip.AddrPort
+	ran     []string
+	answers map[string]string // of other hosts, by their address
 }
 
 func (k *kernel) connections() int {
@@ -170,6 +178,19 @@ func dprctl(t *testing.T, k *kernel, line string) result {
 		Reports: func(_ context.Context, path string) (receive.Status, error) {
 			k.path = path
 			return k.reports, k.reportsErr
+		},
+		Sockets: func(_ context.Context, client netip.Addr, port uint16) ([]sockets.Connection, error) {
+			k.traced = netip.AddrPortFrom(client, port)
+			return k.conns, k.readErr
+		},
+		Run: func(_ context.Context, words []string) ([]byte, error) {
+			k.ran = append(k.ran, strings.Join(words, " "))
+			for host, text := range k.answers {
+				if slices.Contains(words, host) {
+					return []byte(text), nil
+				}
+			}
+			return nil, errors.New("no such host")
 		},
 		Gather: func(_ context.Context, o doctor.Options) (*doctor.Facts, error) {
 			k.gathered = o

@@ -16,6 +16,7 @@ import (
 	"dpr/userland/doctor"
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
+	"dpr/userland/sockets"
 )
 
 // Exit statuses.
@@ -60,6 +61,10 @@ type Environment struct {
 	Connections func(ctx context.Context, ports []uint16) (int, error)
 	// Reports asks the dpr-receive that listens at path.
 	Reports func(ctx context.Context, path string) (receive.Status, error)
+	// Sockets returns the TCP connections of a client with this host.
+	Sockets func(ctx context.Context, client netip.Addr, port uint16) ([]sockets.Connection, error)
+	// Run runs a command and returns what it writes.
+	Run func(ctx context.Context, words []string) ([]byte, error)
 	// Gather reads what check looks at.
 	Gather func(context.Context, doctor.Options) (*doctor.Facts, error)
 	// Terminal says whether Out is a terminal, whose screen can be cleared.

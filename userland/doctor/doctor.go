@@ -18,6 +18,7 @@ import (
 // A Severity says how bad a finding is.
 type Severity string
 
+// The severities.
 const (
 	Problem Severity = "problem" // connections or reports get lost, or are not shared
 	Warning Severity = "warning" // may become a problem
@@ -77,8 +78,7 @@ type Link struct {
 type Route struct {
 	Device string
 	MTU    int
-	Source netip.Addr // that the kernel would choose
-	Err    string     // why there is none
+	Err    string // why there is none
 }
 
 // A Rule is a rule of policy routing that asks for the source.

@@ -194,9 +194,6 @@ func (f *Facts) route(p netip.Addr) Route {
 		return Route{Err: "none"}
 	}
 	r := Route{MTU: routes[0].MTU}
-	if s, ok := netip.AddrFromSlice(routes[0].Src); ok {
-		r.Source = s.Unmap()
-	}
 	for _, l := range f.Links {
 		if l.Index == routes[0].LinkIndex {
 			r.Device = l.Name

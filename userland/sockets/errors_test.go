@@ -25,18 +25,23 @@ func socket(family byte, port uint16, address string) []byte {
 	return b
 }
 
-// dump answers a request for sockets of each family.
-func dump(answers map[byte][][]byte) nltest.Func {
+// answers answers a request for sockets of each family.
+func answers(list map[byte][][]byte) nltest.Func {
 	return func(req []netlink.Message) ([]netlink.Message, error) {
 		if len(req) == 0 {
 			return nil, errors.New("nothing was asked")
 		}
 		var all []netlink.Message
-		for _, data := range answers[req[0].Data[0]] {
+		for _, data := range list[req[0].Data[0]] {
 			all = append(all, netlink.Message{Header: netlink.Header{Type: sockDiagByFamily, Flags: netlink.Multi}, Data: data})
 		}
 		return nltest.Multipart(append(all, netlink.Message{Header: netlink.Header{Type: netlink.Done, Flags: netlink.Multi}}))
 	}
+}
+
+// dump2 answers requests for both families.
+func dump2(v4, v6 [][]byte) nltest.Func {
+	return answers(map[byte][][]byte{unix.AF_INET: v4, unix.AF_INET6: v6})
 }
 
 func over(f nltest.Func) func() (*netlink.Conn, error) {
@@ -45,7 +50,7 @@ func over(f nltest.Func) func() (*netlink.Conn, error) {
 
 // What each family has is counted, by port and address.
 func TestCountsBothFamilies(t *testing.T) {
-	n, err := countOver(t.Context(), []uint16{80, 443}, over(dump(map[byte][][]byte{
+	n, err := countOver(t.Context(), []uint16{80, 443}, over(answers(map[byte][][]byte{
 		unix.AF_INET: {socket(unix.AF_INET, 80, "192.0.2.1"), socket(unix.AF_INET, 81, "192.0.2.1"), socket(unix.AF_INET, 80, "127.0.0.1")},
 		unix.AF_INET6: {socket(unix.AF_INET6, 443, "2001:db8::1"), socket(unix.AF_INET6, 443, "::1"),
 			socket(unix.AF_INET6, 80, "::ffff:192.0.2.1"), socket(unix.AF_INET6, 80, "::ffff:127.0.0.1")},
@@ -65,7 +70,7 @@ func TestErrors(t *testing.T) {
 					req[0].Header.Flags = 0 // those of a dump mean something else in an answer
 					return nltest.Error(int(errno), req)
 				}
-				return dump(map[byte][][]byte{unix.AF_INET: {socket(unix.AF_INET, 80, "192.0.2.1")}})(req)
+				return answers(map[byte][][]byte{unix.AF_INET: {socket(unix.AF_INET, 80, "192.0.2.1")}})(req)
 			}))
 			if errno == syscall.ENOENT && family == unix.AF_INET6 { // the kernel has no IPv6
 				if n != 1 || err != nil {
@@ -84,8 +89,8 @@ func TestErrors(t *testing.T) {
 	}{
 		"dial":    {func() (*netlink.Conn, error) { return nil, broken }, "broken"},
 		"receive": {over(func([]netlink.Message) ([]netlink.Message, error) { return nil, broken }), "broken"},
-		"short":   {over(dump(map[byte][][]byte{unix.AF_INET: {make([]byte, messageLen-1)}})), "71 bytes, want 72"},
-		"short 6": {over(dump(map[byte][][]byte{unix.AF_INET6: {make([]byte, 8)}})), "8 bytes, want 72"},
+		"short":   {over(answers(map[byte][][]byte{unix.AF_INET: {make([]byte, messageLen-1)}})), "71 bytes, want 72"},
+		"short 6": {over(answers(map[byte][][]byte{unix.AF_INET6: {make([]byte, 8)}})), "8 bytes, want 72"},
 	} {
 		if _, err := countOver(t.Context(), []uint16{80}, tt.dial); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", name, err)
@@ -96,7 +101,7 @@ func TestErrors(t *testing.T) {
 func TestCountEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := countOver(ctx, []uint16{80}, over(dump(map[byte][][]byte{unix.AF_INET: {socket(unix.AF_INET, 80, "192.0.2.1")}})))
+	_, err := countOver(ctx, []uint16{80}, over(answers(map[byte][][]byte{unix.AF_INET: {socket(unix.AF_INET, 80, "192.0.2.1")}})))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package sockets counts the TCP connections that this host serves, using the
-// kernel's socket diagnostics (sock_diag). It runs on Linux only and needs no
+// Package sockets counts and shows the TCP connections that this host serves, using
+// the kernel's socket diagnostics (sock_diag). It runs on Linux only and needs no
 // privileges.
 package sockets
 
@@ -48,56 +48,64 @@ func Count(ctx context.Context, ports []uint16) (int, error) {
 
 // countOver is Count over the connection that dial opens.
 func countOver(ctx context.Context, ports []uint16, dial func() (*netlink.Conn, error)) (int, error) {
-	conn, err := dial()
+	total := 0
+	err := dump(ctx, busy, dial, func(b []byte) error {
+		port, address, err := parse(b)
+		if err == nil && !address.IsLoopback() && slices.Contains(ports, port) {
+			total++
+		}
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("counting connections: %w", err)
-	}
-	defer conn.Close()
-	total := 0
-	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		n, err := count(ctx, conn, family, ports)
-		if err != nil {
-			return 0, fmt.Errorf("counting connections: %w", err)
-		}
-		total += n
 	}
 	return total, nil
 }
 
-func count(ctx context.Context, conn *netlink.Conn, family byte, ports []uint16) (int, error) {
+// dump passes the message of each socket in some states to fn.
+func dump(ctx context.Context, states uint32, dial func() (*netlink.Conn, error), fn func([]byte) error) error {
+	conn, err := dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		if err := dumpFamily(ctx, conn, family, states, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func dumpFamily(ctx context.Context, conn *netlink.Conn, family byte, states uint32, fn func([]byte) error) error {
 	_, err := conn.Send(netlink.Message{
 		Header: netlink.Header{Type: sockDiagByFamily, Flags: netlink.Request | netlink.Dump},
-		Data:   request(family),
+		Data:   request(family, states),
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
-	n := 0
 	for m, err := range conn.ReceiveIter() {
 		if errors.Is(err, syscall.ENOENT) && family == unix.AF_INET6 {
-			return n, nil // the kernel has no IPv6
+			return nil // the kernel has no IPv6
 		}
 		if err == nil {
 			err = ctx.Err()
 		}
-		if err != nil {
-			return 0, err
+		if err == nil {
+			err = fn(m.Data)
 		}
-		port, address, err := parse(m.Data)
 		if err != nil {
-			return 0, err
-		}
-		if !address.IsLoopback() && slices.Contains(ports, port) {
-			n++
+			return err
 		}
 	}
-	return n, nil
+	return nil
 }
 
-func request(family byte) []byte {
+func request(family byte, states uint32) []byte {
 	b := make([]byte, requestLen)
 	b[0], b[1] = family, unix.IPPROTO_TCP
-	binary.NativeEndian.PutUint32(b[offStates:], busy)
+	binary.NativeEndian.PutUint32(b[offStates:], states)
 	return b
 }
 
@@ -106,9 +114,13 @@ func parse(b []byte) (uint16, netip.Addr, error) {
 	if len(b) < messageLen {
 		return 0, netip.Addr{}, fmt.Errorf("the kernel's answer has %d bytes, want %d", len(b), messageLen)
 	}
-	port := binary.BigEndian.Uint16(b[offPort:])
+	return binary.BigEndian.Uint16(b[offPort:]), addressAt(b, offAddress), nil
+}
+
+// addressAt reads an address of the message's family.
+func addressAt(b []byte, off int) netip.Addr {
 	if b[0] == unix.AF_INET {
-		return port, netip.AddrFrom4([4]byte(b[offAddress : offAddress+4])), nil
+		return netip.AddrFrom4([4]byte(b[off : off+4]))
 	}
-	return port, netip.AddrFrom16([16]byte(b[offAddress : offAddress+16])).Unmap(), nil
+	return netip.AddrFrom16([16]byte(b[off : off+16])).Unmap()
 }

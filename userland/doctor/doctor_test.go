@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+
+package doctor
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dpr/userland/config"
+	"dpr/userland/dprnl"
+	"dpr/userland/firewall"
+	"dpr/userland/report"
+)
+
+var (
+	own   = netip.MustParseAddr("192.0.2.1")
+	peer  = netip.MustParseAddr("192.0.2.2")
+	other = netip.MustParseAddr("192.0.2.3")
+)
+
+// well is a host that nothing is wrong with.
+func well() *Facts {
+	file := config.Defaults()
+	file.Address = own
+	file.Services = []dprnl.Service{{Port: 80, Address: netip.IPv4Unspecified()}}
+	file.Report.Keys = []*report.Key{report.NewKey([report.KeyLen]byte{1})}
+	file.Report.Networks = []config.Network{{Interface: "br0", Group: netip.MustParseAddr("239.77.43.1")}}
+	f := &Facts{
+		File: &file, Loaded: true, Config: dprnl.Config{Address: own, Policy: file.Policy}, Services: file.Services,
+		Peers: []dprnl.Peer{{Address: peer, Listed: true}, {Address: other, Listed: true}},
+		Links: []Link{
+			{Name: "br0", Kind: "bridge", Up: true, MTU: 1500, Addresses: []netip.Prefix{netip.PrefixFrom(own, 24)}},
+			{Name: "eth0", Master: "br0", Up: true, MTU: 1500},
+		},
+		Routes: map[netip.Addr]Route{}, Sysctls: map[string]int{}, Echoes: map[netip.Addr]Echo{},
+		Receiving: true, Refused: map[string]uint64{"accepted": 4, "own": 2}, Heard: 4, Waited: 2200 * time.Millisecond,
+	}
+	for _, p := range []netip.Addr{peer, other} {
+		f.Routes[p] = Route{Device: "br0", MTU: 1500}
+		f.Echoes[p] = Echo{Small: true, Large: true, Size: 1500}
+	}
+	return f
+}
+
+func rules(t *testing.T, text string) *firewall.Ruleset {
+	t.Helper()
+	r, err := firewall.ParseIPTables(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestWell(t *testing.T) {
+	if got := Examine(well()); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Each kind of trouble, what is said of it and what to do. "want" is empty where
+// nothing is wrong.
+func TestTroubles(t *testing.T) {
+	input := func(rule string) string {
+		return "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n" + rule + "\nCOMMIT\n"
+	}
+	for name, tt := range map[string]struct {
+		change   func(*Facts)
+		severity Severity
+		want     string
+		remedy   string
+	}{
+		"module": {func(f *Facts) { *f = Facts{File: f.File} }, Note, "module: the kernel module is not loaded", "modprobe dpr"},
+		"unconfigured": {func(f *Facts) {
+			f.Config = dprnl.Config{Address: netip.IPv4Unspecified()}
+			f.Peers, f.Receiving = nil, false
+		},
+			Note, "module: the kernel has no configuration", "dprctl apply"},
+		"address": {func(f *Facts) { f.Links[0].Addresses = nil }, Problem, "address: no interface has this host's address 192.0.2.1", "give it to an interface"},
+		"other values": {func(f *Facts) { f.Config.Marker = dprnl.MarkerSource; f.Services = nil }, Warning,
+			"file: the kernel has other values than the file: marker (source, file fragbit), services (0, file 1)", "dprctl apply"},
+		"no receiver":      {func(f *Facts) { f.Receiving, f.Heard = false, 0 }, Problem, "reports: dpr-receive does not run", "systemctl start dpr-receive"},
+		"no networks":      {func(f *Facts) { f.Receiving, f.File.Report.Networks = false, nil }, "", "", ""},
+		"clock of another": {func(f *Facts) { f.Refused["clock"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: time of sending is outside the clock window", "NTP"},
+		"key of another":   {func(f *Facts) { f.Refused["bad_hmac"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: wrong HMAC", "report.key_files"},
+		"superseded":       {func(f *Facts) { f.Refused["superseded"] = 3 }, "", "", ""},
+		"deaf":             {func(f *Facts) { f.Heard = 0 }, Problem, "reports: within 2.2s, no report of another host was accepted", "allow UDP port 7743"},
+		"alone":            {func(f *Facts) { f.Heard, f.Peers = 0, nil }, Warning, "reports: within 2.2s, no report of another host was accepted", "IGMP snooping without querier"},
+		"alone but for one that left": {func(f *Facts) {
+			f.Heard, f.Peers = 0, []dprnl.Peer{{Address: peer}, {Address: other, Listed: true, State: dprnl.StateLeaving}}
+		}, Warning,
+			"reports: within 2.2s, no report of another host was accepted", "unicast"},
+		"clock":          {func(f *Facts) { f.Unsynced = true }, Warning, "clock: the clock is not synchronised: once it differs by more than 10s", "NTP"},
+		"clock, no keys": {func(f *Facts) { f.Unsynced, f.File.Report.Keys = true, nil }, "", "", ""},
+		"route":          {func(f *Facts) { f.Routes[other] = Route{Err: "network is unreachable"}; delete(f.Echoes, other) }, Problem, "routes: there is no route to peer 192.0.2.3 (network is unreachable)", "ip route get 192.0.2.3"},
+		"mtu":            {func(f *Facts) { f.Echoes[peer] = Echo{Small: true, Size: 1500} }, Problem, "mtu: packets of 1500 bytes do not reach peer 192.0.2.2", "same MTU"},
+		"mute":           {func(f *Facts) { f.Echoes[peer] = Echo{Size: 1500} }, Note, "mtu: the MTU of the way was not measured, because no ICMP echo came back, to peer 192.0.2.2", ""},
+		"local destinations": {func(f *Facts) {
+			f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -p tcp -m addrtype ! --dst-type LOCAL -j DROP"))}
+		}, Problem,
+			"firewall: the firewall drops redirected connections to port 80, whose destination is a peer's address: iptables filter INPUT: -A INPUT -p tcp -m addrtype ! --dst-type LOCAL -j DROP", "accept TCP to port 80 and the other hosts' addresses"},
+		"own address": {func(f *Facts) {
+			f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -d 192.0.2.1/32 -p tcp -m tcp --dport 80 -j ACCEPT\n-A INPUT -p tcp -j REJECT"))}
+		}, Problem,
+			"redirected connections to port 80", "accept TCP to port 80 and"},
+		"service": {func(f *Facts) {
+			f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -d 192.0.2.1/32 -p tcp -m tcp --dport 80 -j DROP"))}
+		}, Problem,
+			"firewall: the firewall drops connections to port 80: iptables filter INPUT", "accept TCP to port 80 before"},
+		"reports' port": {func(f *Facts) { f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -p udp -j DROP"))} }, Problem,
+			"firewall: the firewall drops the other hosts' reports", "accept UDP to port 7743"},
+		"tunnel out": {func(f *Facts) { f.Firewall = []*firewall.Ruleset{rules(t, input("-A OUTPUT -p ipencap -j DROP"))} }, Problem,
+			"firewall: the firewall drops packets that this host redirects (protocol 4)", "accept IP protocol 4 to"},
+		"answers": {func(f *Facts) {
+			f.Firewall = []*firewall.Ruleset{rules(t, input("-A OUTPUT ! -s 192.0.2.1/32 -j DROP"))}
+		}, Problem,
+			"firewall: the firewall drops answers to redirected connections from port 80", "accept packets of established"},
+		"protocol 4 behind dpr": {func(f *Facts) {
+			f.Firewall = []*firewall.Ruleset{rules(t, "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p ipencap -j DROP\nCOMMIT\n"+input("-A INPUT -p ipencap -j DROP"))}
+		}, "", "", ""},
+		"unread": {func(f *Facts) { f.Unread = []string{"nft: exit status 1"} }, Note, "firewall: rules were not looked at: nft: exit status 1", ""},
+		"published": {func(f *Facts) {
+			f.Firewall = []*firewall.Ruleset{rules(t, "*nat\n:DOCKER - [0:0]\n-A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:80\nCOMMIT\n")}
+		}, Warning,
+			"published: port 80 is published by DNAT (iptables nat DOCKER: -A DOCKER", "host's network"},
+		"rp_filter": {func(f *Facts) { f.Filtered, f.Sysctls["net/ipv4/conf/br0/rp_filter"] = 7, 1 }, Warning,
+			"rp_filter: reverse path filtering is strict on br0 and has dropped 7 packets", "rp_filter=2"},
+		"rp_filter, loose": {func(f *Facts) {
+			f.Filtered, f.Sysctls["net/ipv4/conf/br0/rp_filter"], f.Sysctls["net/ipv4/conf/all/rp_filter"] = 7, 1, 2
+		}, "", "", ""},
+		"rp_filter, unused": {func(f *Facts) { f.Sysctls["net/ipv4/conf/br0/rp_filter"] = 1 }, "", "", ""},
+		"source rule": {func(f *Facts) { f.Rules = []Rule{{100, netip.PrefixFrom(own, 32), 7}} }, Warning,
+			"routes: rule 100 sends packets from 192.0.2.1/32 by table 7; answers to redirected connections have the source 192.0.2.2, 192.0.2.3", "ip rule add from ADDRESS lookup 7"},
+		"source rule for all":    {func(f *Facts) { f.Rules = []Rule{{100, netip.PrefixFrom(own, 24).Masked(), 7}} }, "", "", ""},
+		"source rule for others": {func(f *Facts) { f.Rules = []Rule{{100, netip.MustParsePrefix("198.51.100.0/24"), 7}} }, "", "", ""},
+		"snooping":               {func(f *Facts) { f.Links[0].Snooping = true }, Warning, "multicast: the bridge br0 filters multicasts (IGMP snooping) and has no querier", "mcast_querier 1"},
+		"snooping of the master": {func(f *Facts) {
+			f.Links[0].Snooping, f.File.Report.Networks[0].Interface = true, "eth0"
+		}, Warning, "multicast: the bridge br0", "mcast_querier 1"},
+		"querier":               {func(f *Facts) { f.Links[0].Snooping, f.Links[0].Querier = true, true }, "", "", ""},
+		"lro":                   {func(f *Facts) { f.Links[0].LRO = true }, Problem, "offload: br0 has large receive offload", "ethtool -K br0 lro off"},
+		"lro of another device": {func(f *Facts) { f.Links = append(f.Links, Link{Name: "eth9", LRO: true}) }, "", "", ""},
+		"tunnel": {func(f *Facts) {
+			f.File.Marker, f.Config.Marker = dprnl.MarkerSource, dprnl.MarkerSource
+			f.Links = append(f.Links, Link{Name: "tun7", Kind: "ipip", Remote: peer})
+		}, Problem, "tunnels: the tunnel tun7 to peer 192.0.2.2", "fragbit"},
+		"tunnel, fragbit": {func(f *Facts) { f.Links = append(f.Links, Link{Name: "tun7", Kind: "ipip", Remote: peer}) }, "", "", ""},
+		"vrf": {func(f *Facts) {
+			f.File.Marker, f.Config.Marker = dprnl.MarkerSource, dprnl.MarkerSource
+			f.Links[0].Master = "red"
+			f.Links = append(f.Links, Link{Name: "red", Kind: "vrf"})
+		}, Problem, "vrf: this host's address is in the VRF red", "fragbit"},
+		"ec2": {func(f *Facts) { f.Vendor = "Amazon EC2" }, Warning, "cloud: this machine is of EC2", "source/destination check"},
+		"dns": {func(f *Facts) { f.Name, f.Named = "www.example", []netip.Addr{own, peer} }, Warning, "dns: www.example does not name the hosts 192.0.2.3", "dprctl zone"},
+		"dns old": {func(f *Facts) {
+			f.Name, f.Named = "www.example", []netip.Addr{own, peer, other, netip.MustParseAddr("192.0.2.4")}
+		}, Problem, "dns: www.example names 192.0.2.4", "remove the address"},
+		"dns right": {func(f *Facts) { f.Name, f.Named = "www.example", []netip.Addr{other, own, peer} }, "", "", ""},
+	} {
+		f := well()
+		tt.change(f)
+		got := Examine(f)
+		if tt.want == "" {
+			if len(got) != 0 {
+				t.Errorf("%s: %+v, want nothing", name, got)
+			}
+			continue
+		}
+		if !slices.ContainsFunc(got, func(g Finding) bool {
+			return g.Severity == tt.severity && strings.Contains(g.Check+": "+g.What, tt.want) && strings.Contains(g.Remedy, tt.remedy)
+		}) || len(got) > 2 {
+			t.Errorf("%s: %+v, want %s: %s", name, got, tt.severity, tt.want)
+		}
+	}
+}
+
+// The worst comes first.
+func TestSeverities(t *testing.T) {
+	f := well()
+	f.Unread, f.Unsynced, f.Links[0].LRO = []string{"nft: no"}, true, true
+	got := Examine(f)
+	if len(got) != 3 || got[0].Severity != Problem || got[1].Severity != Warning || got[2].Severity != Note {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Many peers are named by the first few.
+func TestSome(t *testing.T) {
+	f := well()
+	f.Name, f.Named = "www.example", []netip.Addr{own}
+	for i := range byte(9) {
+		f.Peers = append(f.Peers, dprnl.Peer{Address: netip.AddrFrom4([4]byte{192, 0, 2, 10 + i}), Listed: true})
+		f.Routes[f.Peers[len(f.Peers)-1].Address] = Route{Device: "br0"}
+	}
+	got := Examine(f)
+	if len(got) != 1 || !strings.Contains(got[0].What, "192.0.2.2, 192.0.2.3, 192.0.2.10, 192.0.2.11, 192.0.2.12, ...:") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestNetstat(t *testing.T) {
+	const text = "TcpExt: A IPReversePathFilter B\nTcpExt: 1 42 3\nIpExt: IPReversePathFilter\nIpExt: 5\n"
+	for _, tt := range []struct {
+		group, name string
+		want        uint64
+	}{{"TcpExt:", "IPReversePathFilter", 42}, {"TcpExt:", "B", 3}, {"TcpExt:", "C", 0}, {"None:", "A", 0}} {
+		if got := netstat(text, tt.group, tt.name); got != tt.want {
+			t.Errorf("%s %s: %d, want %d", tt.group, tt.name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"dpr/userland/dprnl"
+	"dpr/userland/receive"
+)
+
+// A namespace is a network namespace that a process of ours keeps alive; the
+// kernel ends the process with the test, however that ends.
+type namespace struct {
+	t   *testing.T
+	pid int
+}
+
+func newNamespace(t *testing.T) namespace {
+	t.Helper()
+	cmd := exec.Command("sleep", "600")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("a network namespace (are we root?): %v", err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	n := namespace{t, cmd.Process.Pid}
+	n.run("ip link set lo up")
+	return n
+}
+
+// run runs a command in the namespace.
+func (n namespace) run(line string) {
+	n.t.Helper()
+	words := append([]string{"-t", fmt.Sprint(n.pid), "-n"}, strings.Fields(line)...)
+	if out, err := exec.Command("nsenter", words...).CombinedOutput(); err != nil {
+		n.t.Fatalf("%s: %v: %s", line, err, out)
+	}
+}
+
+// gathered is what a process in a namespace found out.
+type gathered struct {
+	Facts    *Facts
+	Findings []Finding
+	Err      string
+}
+
+// gatherEnv is set in a process that gathers facts and does nothing else.
+const gatherEnv = "DPR_TEST_GATHER"
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(gatherEnv); name != "" {
+		if err := json.NewEncoder(os.Stdout).Encode(look(name)); err != nil {
+			panic(err)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// look gathers the facts of the namespace that it runs in.
+func look(how string) gathered {
+	base := well()
+	k := &kernel{config: base.Config, peers: append(base.Peers, dprnl.Peer{Address: netip.MustParseAddr("198.51.100.1"), Listed: true})}
+	calls := uint64(0)
+	o := Options{File: base.File, Kernel: k, Reports: func(context.Context, string) (receive.Status, error) {
+		calls++
+		return receive.Status{Counts: map[string]uint64{"accepted": 7 * calls, "own": 5, "clock": calls}}, nil
+	}}
+	o.File.Report.Period = 100 * time.Millisecond
+	switch how {
+	case "deaf":
+		o.Reports = func(context.Context, string) (receive.Status, error) { return receive.Status{}, errors.New("nobody") }
+	case "broken":
+		k.err = errors.New("broken")
+	case "unloaded":
+		o.Kernel = nil
+	case "nothing.invalid", "localhost":
+		o.Kernel, o.Name = nil, how
+	}
+	f, err := Gather(context.Background(), o)
+	if err != nil {
+		return gathered{Err: err.Error()}
+	}
+	f.Services = base.Services
+	g := gathered{Facts: f, Findings: Examine(f)}
+	f.File, f.Firewall = nil, nil
+	return g
+}
+
+// gather looks at the namespace.
+func (n namespace) gather(how string) gathered {
+	n.t.Helper()
+	cmd := exec.Command("nsenter", "-t", fmt.Sprint(n.pid), "-n", os.Args[0])
+	cmd.Env = append(os.Environ(), gatherEnv+"="+how)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	var g gathered
+	if err := errors.Join(err, json.Unmarshal(out, &g)); err != nil {
+		n.t.Fatalf("%v: %s", err, out)
+	}
+	return g
+}
+
+type kernel struct {
+	config dprnl.Config
+	peers  []dprnl.Peer
+	err    error
+}
+
+func (k *kernel) Config(context.Context) (dprnl.Config, error)      { return k.config, k.err }
+func (k *kernel) Services(context.Context) ([]dprnl.Service, error) { return nil, nil }
+func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error)       { return k.peers, nil }
+
+// A host on a bridge, with a peer and rules: all of it is seen as it is.
+//
+//	own (br0 ← v0, MTU 1500) ── veth ── peer (v1, MTU 1400 after the start)
+func TestGather(t *testing.T) {
+	a, b := newNamespace(t), newNamespace(t)
+	a.run(fmt.Sprintf("ip link add v0 type veth peer name v1 netns %d", b.pid))
+	for _, line := range []string{
+		"ip link add br0 type bridge mcast_snooping 1 mcast_querier 1", "ip link set v0 master br0", "ip link set v0 up", "ip link set br0 up",
+		"ip address add 192.0.2.1/24 dev br0",
+		"ip rule add from 192.0.2.1 lookup 7 priority 100",
+	} {
+		a.run(line)
+	}
+	b.run("ip link set v1 up")
+	b.run("ip address add 192.0.2.2/24 dev v1")
+	f := a.gather("all").Facts
+	if br := f.link("br0"); br == nil || br.Kind != "bridge" || !br.Up || br.MTU != 1500 || len(br.Addresses) != 1 || br.Addresses[0].Addr() != own {
+		t.Errorf("br0: %+v", br)
+	}
+	if v := f.link("v0"); v == nil || v.Master != "br0" || v.LRO {
+		t.Errorf("v0: %+v", v)
+	}
+	if r := f.Routes[peer]; r.Device != "br0" || r.MTU != 1500 || r.Err != "" {
+		t.Errorf("route: %+v", r)
+	}
+	if r := f.Routes[netip.MustParseAddr("198.51.100.1")]; !strings.Contains(r.Err, "unreachable") {
+		t.Errorf("no route: %+v", r)
+	}
+	if len(f.Rules) != 1 || f.Rules[0] != (Rule{100, netip.PrefixFrom(own, 32), 7}) {
+		t.Errorf("rules: %+v", f.Rules)
+	}
+	if e := f.Echoes[peer]; e != (Echo{true, true, 1500}) {
+		t.Errorf("echo: %+v", e)
+	}
+	if e := f.Echoes[other]; e != (Echo{false, false, 1500}) {
+		t.Errorf("echo of nobody: %+v", e)
+	}
+	if _, ok := f.Sysctls["net/ipv4/conf/br0/rp_filter"]; !ok || len(f.Unread) != 0 {
+		t.Errorf("sysctls %v, unread %v", f.Sysctls, f.Unread)
+	}
+	if !f.Receiving || f.Heard != 7 || f.Refused["clock"] != 1 || f.Refused["own"] != 0 || f.Waited < 200*time.Millisecond {
+		t.Errorf("reports: %v, %d heard, %v in %v", f.Receiving, f.Heard, f.Refused, f.Waited)
+	}
+
+	// Large packets are dropped by the peer's link, and nobody says so.
+	b.run("ip link set v1 mtu 1400")
+	if e := a.gather("all").Facts.Echoes[peer]; e != (Echo{true, false, 1500}) {
+		t.Errorf("echo past a small MTU: %+v", e)
+	}
+
+	a.run("nft add table ip t")
+	a.run("nft add chain ip t in { type filter hook input priority 0; policy drop; }")
+	found := false
+	g := a.gather("all")
+	for _, x := range g.Findings {
+		found = found || x.Check == "firewall" && strings.Contains(x.What, "nft ip t in: policy drop")
+	}
+	if !found {
+		t.Errorf("%+v: want the firewall's policy", g.Findings)
+	}
+
+	// What fails is said, or left out.
+	if g := a.gather("deaf"); g.Err != "" || g.Facts.Receiving {
+		t.Errorf("nobody receives: %+v", g)
+	}
+	if g := a.gather("broken"); g.Err != "broken" {
+		t.Errorf("%+v", g)
+	}
+	if g := a.gather("unloaded"); g.Err != "" || g.Facts.Loaded || len(g.Facts.Links) < 3 {
+		t.Errorf("%+v", g)
+	}
+	if g := a.gather("nothing.invalid"); !strings.Contains(g.Err, "resolving nothing.invalid") {
+		t.Errorf("%+v", g)
+	}
+	if g := a.gather("localhost"); len(g.Facts.Named) != 1 || g.Facts.Named[0] != netip.MustParseAddr("127.0.0.1") {
+		t.Errorf("%+v", g)
+	}
+}
