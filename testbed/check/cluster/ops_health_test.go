@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package cluster
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"dpr/testbed/lab/httpload"
+)
+
+// policies are all that redirect.
+var policies = []string{"lowest", "inverse", "two", "offer", "stateless"}
+
+// everywhere is a client at each server.
+var everywhere = []demand{{"c1", "s1", 8}, {"c2", "s2", 8}, {"c3", "s3", 8}}
+
+// eachPolicy runs a test under each policy.
+func eachPolicy(t *testing.T, test func(t *testing.T)) {
+	for _, p := range policies {
+		t.Run(p, func(t *testing.T) {
+			l := start(t)
+			policyEverywhere(t, l, p)
+			test(t)
+		})
+	}
+}
+
+// The server of one host is killed, while the host itself is well. From a second
+// later on no request fails, at whichever host it arrives: SYNs that it cannot serve
+// come back to the first host, and its own go to peers.
+func TestServerKilled(t *testing.T) {
+	eachPolicy(t, func(t *testing.T) {
+		t.Cleanup(func() { run(t, "s3", "svc", "start", "nginx") })
+		run(t, "s3", "svc", "stop", "nginx")
+		time.Sleep(time.Second)
+		_, hosts := underLoad(t, 6*time.Second, everywhere, func(context.Context) {})
+		if hosts[2].Served != 0 || hosts[2].Redirected == 0 {
+			t.Errorf("s3: %+v; it has no server", hosts[2])
+		}
+	})
+}
+
+// noTunnel drops what is redirected to a host before dpr sees it.
+const noTunnel = "table ip notunnel { chain in { type filter hook prerouting priority -500; ip protocol 4 drop; }; }"
+
+// Under load, the packets that are redirected to one host get lost, while its reports
+// arrive. Of the requests that begin once the others have noticed none fails; of those
+// before, at most those that it was serving.
+func TestTunnelDropped(t *testing.T) {
+	eachPolicy(t, func(t *testing.T) {
+		t.Cleanup(func() { try(t, "s3", "nft", "delete", "table", "ip", "notunnel") })
+		begin := time.Now().Add(time.Second)
+		type seen struct {
+			result *httpload.Result
+			err    error
+		}
+		ended := make(chan seen, 1)
+		clients := plans(t, everywhere, begin, 6*time.Second)
+		for i := range clients {
+			clients[i].Plan.Timeout = 8 * time.Second
+		}
+		go func() {
+			r, err := driven(t.Context(), shared, clients)
+			ended <- seen{r, err}
+		}()
+		time.Sleep(time.Until(begin.Add(2 * time.Second)))
+		run(t, "s3", "nft", noTunnel)
+		broken := time.Now()
+		var load struct {
+			Connections uint64 `json:"connections"`
+		}
+		decode(t, &load, "s3", "load")
+		for _, server := range []string{"s1", "s2"} {
+			until(t, 20*time.Second, server+" notices", func() bool { return !usable(t, server, address(t, "s3")) })
+			t.Logf("%s noticed %v after", server, time.Since(broken).Round(10*time.Millisecond))
+		}
+		later, err := driven(t.Context(), shared, plans(t, everywhere, time.Now().Add(100*time.Millisecond), 6*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := <-ended
+		if first.err != nil {
+			t.Fatal(first.err)
+		}
+		t.Logf("while it broke: %d requests, %d failed, the longest took %v; s3 was serving %d", first.result.Requests, first.result.Failed, first.result.DelayQuantile(1).Round(time.Millisecond), load.Connections)
+		t.Logf("after that: %d requests, %d failed, the longest took %v", later.Requests, later.Failed, later.DelayQuantile(1).Round(time.Millisecond))
+		if later.Failed != 0 || later.Requests == 0 {
+			t.Errorf("%d of %d requests failed later: %v %q", later.Failed, later.Requests, later.Failures, later.Examples)
+		}
+		if first.result.Failed > load.Connections {
+			t.Errorf("%d requests failed, but s3 was serving only %d: %v %q", first.result.Failed, load.Connections, first.result.Failures, first.result.Examples)
+		}
+		run(t, "s3", "nft", "delete", "table", "ip", "notunnel")
+		until(t, 20*time.Second, "s3 is used again", func() bool { return usable(t, "s1", address(t, "s3")) && usable(t, "s2", address(t, "s3")) })
+	})
+}
