@@ -125,6 +125,14 @@ func TestTroubles(t *testing.T) {
 			f.Firewall = []*firewall.Ruleset{rules(t, "*nat\n:DOCKER - [0:0]\n-A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:80\nCOMMIT\n")}
 		}, Warning,
 			"published: port 80 is published by DNAT (iptables nat DOCKER: -A DOCKER", "host's network"},
+		"conntrack": {func(f *Facts) {
+			f.Sysctls["net/netfilter/nf_conntrack_count"], f.Sysctls["net/netfilter/nf_conntrack_max"] = 901, 1000
+		}, Problem, "conntrack: connection tracking holds 901 of 1000 connections", "nf_conntrack_max"},
+		"conntrack, room": {func(f *Facts) {
+			f.Sysctls["net/netfilter/nf_conntrack_count"], f.Sysctls["net/netfilter/nf_conntrack_max"] = 899, 1000
+		}, "", "", ""},
+		"neighbours":       {func(f *Facts) { f.Sysctls["net/ipv4/neigh/default/gc_thresh3"] = 3 }, Warning, "neighbours: the kernel remembers 3 neighbours at most, and there are 2 peers", "gc_thresh3"},
+		"neighbours, room": {func(f *Facts) { f.Sysctls["net/ipv4/neigh/default/gc_thresh3"] = 4 }, "", "", ""},
 		"rp_filter": {func(f *Facts) { f.Filtered, f.Sysctls["net/ipv4/conf/br0/rp_filter"] = 7, 1 }, Warning,
 			"rp_filter: reverse path filtering is strict on br0 and has dropped 7 packets", "rp_filter=2"},
 		"rp_filter, loose": {func(f *Facts) {

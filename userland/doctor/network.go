@@ -43,6 +43,31 @@ func checkMTU(f *Facts) []Finding {
 	return list
 }
 
+// nearly is the share of a limit, in percent, from which on it is a finding.
+const nearly = 90
+
+// checkConntrack warns before connection tracking drops new connections. dpr does not
+// need it, but what is redirected to this host passes it, if it is loaded.
+func checkConntrack(f *Facts) []Finding {
+	n, limit := f.Sysctls["net/netfilter/nf_conntrack_count"], f.Sysctls["net/netfilter/nf_conntrack_max"]
+	if limit == 0 || n < limit/100*nearly {
+		return nil
+	}
+	return []Finding{{"conntrack", Problem, fmt.Sprintf("connection tracking holds %d of %d connections: once it is full, new ones are dropped", n, limit),
+		"sysctl net.netfilter.nf_conntrack_max, or track no connections to the service (notrack)"}}
+}
+
+// checkNeighbours warns if the kernel has no room for the addresses of all peers and as
+// many clients again.
+func checkNeighbours(f *Facts) []Finding {
+	limit := f.Sysctls["net/ipv4/neigh/default/gc_thresh3"]
+	if limit == 0 || 2*len(f.peers()) <= limit {
+		return nil
+	}
+	return []Finding{{"neighbours", Warning, fmt.Sprintf("the kernel remembers %d neighbours at most, and there are %d peers", limit, len(f.peers())),
+		"sysctl net.ipv4.neigh.default.gc_thresh3=4096, and gc_thresh2 to half of it"}}
+}
+
 func checkReversePath(f *Facts) []Finding {
 	if f.Filtered == 0 {
 		return nil
