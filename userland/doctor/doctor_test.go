@@ -84,7 +84,7 @@ func TestTroubles(t *testing.T) {
 		"no receiver":      {func(f *Facts) { f.Receiving, f.Heard = false, 0 }, Problem, "reports: dpr-receive does not run", "systemctl start dpr-receive"},
 		"no networks":      {func(f *Facts) { f.Receiving, f.File.Report.Networks = false, nil }, "", "", ""},
 		"clock of another": {func(f *Facts) { f.Refused["clock"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: time of sending is outside the clock window", "NTP"},
-		"key of another":   {func(f *Facts) { f.Refused["bad_hmac"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: wrong HMAC", "report.key_files"},
+		"key of another":   {func(f *Facts) { f.Refused["bad_hmac"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: wrong HMAC", "report.key_file"},
 		"superseded":       {func(f *Facts) { f.Refused["superseded"] = 3 }, "", "", ""},
 		"deaf":             {func(f *Facts) { f.Heard = 0 }, Problem, "reports: within 2.2s, no report of another host was accepted", "allow UDP port 7743"},
 		"alone":            {func(f *Facts) { f.Heard, f.Peers = 0, nil }, Warning, "reports: within 2.2s, no report of another host was accepted", "IGMP snooping without querier"},

@@ -14,10 +14,10 @@ import (
 // remedies are what to do about reports that are refused, by reason.
 var remedies = map[string]string{
 	"clock":           "synchronise the clocks of all hosts (NTP), or raise report.clock_window",
-	"unauthenticated": "give all hosts the same report.key_files",
-	"authentication":  "give all hosts the same report.key_files",
-	"unknown_key":     "give all hosts the same report.key_files",
-	"bad_hmac":        "give all hosts the same report.key_files",
+	"unauthenticated": "give all hosts the same report.key_file",
+	"authentication":  "give all hosts the same report.key_file",
+	"unknown_key":     "give all hosts the same report.key_file",
+	"bad_hmac":        "give all hosts the same report.key_file",
 	"sender":          "a host sends reports from another address than its own: set the key address there, or correct its routes; NAT between hosts does not work",
 	"own_address":     "two hosts have the same address: change the key address, or the address, of one",
 	"version":         "a host runs a version of dpr that this one does not understand: upgrade the older one",
