@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -197,4 +199,64 @@ func TestProbed(t *testing.T) {
 		}
 		a.want(t, counts{dprnl.StatRxProbed: 1, dprnl.StatTxOwnerMessages: 1, dprnl.StatTxPackets: 1, dprnl.StatTxBytes: messageBytes})
 	})
+}
+
+// The most that probing can cost a host: all of a thousand peers are lost at once. Each
+// gets a probe a second; while nobody doubts, none gets any.
+//
+//	R (client; and the router to the peers, which swallows all) ── switch ── A
+func TestProbesOfAThousand(t *testing.T) {
+	const peers, clients = 1000, 6000
+	c := newCluster(t, dprnl.MarkerFragbit)
+	check(t, c.a.dpr.DeletePeer(t.Context(), addrB, true))
+	r := c.raw(t, addrR)
+	check(t, c.a.Route(netip.MustParsePrefix("10.88.0.0/16"), addrR))
+	c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyInverse), ReportMaxAge: ptr(time.Minute), TimeoutSyn: ptr(time.Minute)})
+	for i := range peers {
+		peer := netip.AddrFrom4([4]byte{10, 88, byte(i >> 8), byte(i)})
+		check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: peer, Metrics: &dprnl.Metrics{}, Protocol: 2}))
+	}
+	a := c.a.meter(t)
+	ask := func() {
+		for p := range uint16(clients) {
+			s := wire.Segment{Src: addrPort(addrR, 10000+p), Dst: c.a.service(), Flags: "S", Seq: 1, Window: 1000}
+			r.send(t, c.a, s.Bytes())
+		}
+	}
+	idle := busy(t)
+	time.Sleep(5 * time.Second)
+	idle = busy(t) - idle
+	ask()
+	time.Sleep(time.Second)
+	if got := a.changes(t); got[dprnl.StatTxOwnerMessages] != 0 || got[dprnl.StatRedirected] == 0 {
+		t.Errorf("%v: want no probe before a SYN is repeated", got)
+	}
+	ask()
+	eventually(t, func() error {
+		if n := a.changes(t)[dprnl.StatPeersLost]; n < peers*9/10 {
+			return fmt.Errorf("only %d are lost", n)
+		}
+		return nil
+	})
+	time.Sleep(2 * time.Second)
+	before, used, begin := a.changes(t)[dprnl.StatTxOwnerMessages], busy(t), time.Now()
+	time.Sleep(5 * time.Second)
+	after, took := a.changes(t)[dprnl.StatTxOwnerMessages], time.Since(begin).Seconds()
+	used = busy(t) - used
+	rate := float64(after-before) / took
+	t.Logf("%d peers lost: %.0f probes a second, of %d bytes; processor %v of %.1f s, without probes %v", a.changes(t)[dprnl.StatPeersLost], rate, messageBytes, used, took, idle)
+	if rate > peers*1.1 || after == before {
+		t.Errorf("%.0f probes a second", rate)
+	}
+}
+
+// busy is how long all processors have worked since boot.
+func busy(t *testing.T) time.Duration {
+	t.Helper()
+	b, err := os.ReadFile("/proc/stat")
+	check(t, err)
+	var user, nice, system, idle, iowait, irq, softirq int64
+	_, err = fmt.Sscanf(string(b), "cpu %d %d %d %d %d %d %d", &user, &nice, &system, &idle, &iowait, &irq, &softirq)
+	check(t, err)
+	return time.Duration(user+nice+system+irq+softirq) * 10 * time.Millisecond
 }

@@ -34,11 +34,14 @@ func TestVRF(t *testing.T) {
 		s.web = serveOn(t, s.Host, s.Name, "0.0.0.0:80", func(fd int) error {
 			return unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, "blue")
 		})
-		s.set(t, dprnl.ConfigUpdate{Address: &s.addr, Policy: ptr(dprnl.PolicyLowest), State: ptr(dprnl.StateDraining)})
+		s.set(t, dprnl.ConfigUpdate{Address: &s.addr, Policy: ptr(dprnl.PolicyLowest), State: ptr(dprnl.StateActive)})
 	}
+	c.a.set(t, dprnl.ConfigUpdate{State: ptr(dprnl.StateDraining)})
 	check(t, c.c.Route(netip.PrefixFrom(shared, 32), addrA))
 	c.a.report(t, c.b, 0)
 	c.b.report(t, c.a, 0)
+	// B has more load than A is said to have.
+	connect(t, c.c, c.b.service()).wantServed(t, "B")
 	a, b := c.a.meter(t), c.b.meter(t)
 	k := connect(t, c.c, addrPort(shared, port))
 	k.wantServed(t, "B")
