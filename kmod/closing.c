@@ -236,6 +236,12 @@ static void dpr_closing_work(struct work_struct *work)
 	struct dpr_closing_entry entry;
 	u32 nth;
 
+	if (!closing->queue)
+		WRITE_ONCE(closing->queue,
+			   kvcalloc(DPR_CLOSING_CHECKS, sizeof(*closing->queue),
+				    GFP_KERNEL_ACCOUNT));
+	if (!closing->queue)
+		return;
 	for (nth = 0; nth < DPR_CLOSING_CHECKS; nth++) {
 		while (dpr_closing_next(closing, nth, &entry)) {
 			dpr_closing_check(closing, nth, &entry);
@@ -248,30 +254,13 @@ static void dpr_closing_work(struct work_struct *work)
 /**
  * dpr_closing_setup - prepare to watch connections
  * @dn: the namespace
+ *
+ * The queues are allocated when the first redirected connection begins.
  */
 void dpr_closing_setup(struct dpr_net *dn)
 {
 	spin_lock_init(&dn->closing.lock);
 	INIT_DELAYED_WORK(&dn->closing.work, dpr_closing_work);
-}
-
-/**
- * dpr_closing_expect - allocate the queues
- * @dn: the namespace, which has a peer; its lock is held
- *
- * Without memory no connection is watched until the next call: the first host asks
- * about those that ended.
- */
-void dpr_closing_expect(struct dpr_net *dn)
-{
-	struct dpr_closing *closing = &dn->closing;
-
-	if (closing->queue)
-		return;
-	/* Pairs with the address dependency in dpr_closing_put(). */
-	smp_store_release(&closing->queue,
-			  kvcalloc(DPR_CLOSING_CHECKS, sizeof(*closing->queue),
-				   GFP_KERNEL_ACCOUNT | __GFP_NOWARN));
 }
 
 /**

@@ -22,12 +22,23 @@
 struct dpr_flow_key;
 
 void dpr_closing_setup(struct dpr_net *dn);
-void dpr_closing_expect(struct dpr_net *dn);
 void dpr_closing_teardown(struct dpr_net *dn);
 void dpr_closing_watch(struct dpr_net *dn, const struct sock *sk,
 		       const struct dpr_flow_key *key, __be32 first, int iif);
 enum dpr_owner_msg_kind dpr_closing_state(struct dpr_net *dn,
 					  const struct dpr_flow_key *key, int iif);
+
+/**
+ * dpr_closing_expect - prepare for the end of a redirected connection
+ * @dn: the namespace
+ *
+ * Has the queues allocated, once. Until then no connection is watched.
+ */
+static inline void dpr_closing_expect(struct dpr_net *dn)
+{
+	if (unlikely(!READ_ONCE(dn->closing.queue)))
+		schedule_delayed_work(&dn->closing.work, 0);
+}
 
 /**
  * dpr_closing_segment - may a segment close its connection

@@ -22,7 +22,6 @@ static const struct dpr_fwd_ops dpr_fwd_ops[] = {
 	[DPR_FWD_IPIP] = {
 		.overhead = DPR_FWD_IPIP_OVERHEAD,
 		.prepare = dpr_fwd_ipip_prepare,
-		.number = dpr_fwd_ipip_number,
 		.output = dpr_fwd_ipip_output,
 	},
 };
@@ -39,9 +38,9 @@ static unsigned int dpr_fwd_overhead(const struct dpr_route *route)
 }
 
 static void dpr_fwd_output(struct dpr_net *dn, struct sk_buff *skb,
-			   const struct dpr_route *route)
+			   const struct dpr_route *route, u32 number)
 {
-	dpr_fwd_by(route)->output(dn, skb, route);
+	dpr_fwd_by(route)->output(dn, skb, route, number);
 }
 
 /**
@@ -108,7 +107,7 @@ static void dpr_fwd_fragment(struct dpr_net *dn, struct sk_buff *skb,
 			ip_send_check(ip_hdr(fragment));
 		}
 		first = false;
-		dpr_fwd_output(dn, fragment, route);
+		dpr_fwd_output(dn, fragment, route, 0);
 	}
 	consume_skb(skb);
 }
@@ -141,7 +140,7 @@ static void dpr_fwd_send_one(struct dpr_net *dn, struct sk_buff *skb,
 			     unsigned int mtu)
 {
 	if (likely(dpr_fwd_fits(skb, mtu)))
-		dpr_fwd_output(dn, skb, route);
+		dpr_fwd_output(dn, skb, route, 0);
 	else if (ip_hdr(skb)->frag_off & htons(IP_DF))
 		dpr_fwd_too_big(dn, skb, mtu);
 	else
@@ -186,10 +185,11 @@ static noinline void dpr_fwd_send_large(struct dpr_net *dn,
 		dpr_fwd_send_one(dn, skb, route, mtu);
 }
 
-/* Sends a packet by a route to its peer. */
+/* Sends a packet by a route to its peer. One that is large has no number. */
 static __always_inline void dpr_fwd_send_by(struct dpr_net *dn,
 					    struct sk_buff *skb,
-					    const struct dpr_route *route)
+					    const struct dpr_route *route,
+					    u32 number)
 {
 	const unsigned int mtu = dpr_route_mtu(route) - dpr_fwd_overhead(route);
 
@@ -197,7 +197,7 @@ static __always_inline void dpr_fwd_send_by(struct dpr_net *dn,
 	/* The peer's reference lasts as long as this RCU section. */
 	skb_dst_set_noref(skb, &route->rt->dst);
 	if (likely(!skb_is_gso(skb) && skb->len <= mtu))
-		dpr_fwd_output(dn, skb, route);
+		dpr_fwd_output(dn, skb, route, number);
 	else
 		dpr_fwd_send_large(dn, skb, route, mtu);
 }
@@ -219,7 +219,7 @@ void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_route *route = dpr_fwd_route(dn, cfg, peer);
 
 	if (likely(route))
-		dpr_fwd_send_by(dn, skb, route);
+		dpr_fwd_send_by(dn, skb, route, 0);
 	else
 		dpr_fwd_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
 }
@@ -230,23 +230,18 @@ void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
  * @cfg: the configuration
  * @skb: a client's SYN, or what is sent back to a peer; consumed
  * @peer: the host that gets it
- * @number: identification of the outer header
- * @offer: without DF
+ * @number: identification of the outer header, and DPR_FWD_OFFER
  *
  * Called under RCU in softirq.
  */
 void dpr_fwd_send_numbered(struct dpr_net *dn, const struct dpr_config *cfg,
 			   struct sk_buff *skb, struct dpr_peer *peer,
-			   u16 number, bool offer)
+			   u32 number)
 {
-	const struct dpr_route *way = dpr_fwd_route(dn, cfg, peer);
-	struct dpr_route route;
+	const struct dpr_route *route = dpr_fwd_route(dn, cfg, peer);
 
-	if (unlikely(!way)) {
+	if (likely(route))
+		dpr_fwd_send_by(dn, skb, route, number);
+	else
 		dpr_fwd_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
-		return;
-	}
-	route = *way;
-	dpr_fwd_by(&route)->number(&route, number, offer);
-	dpr_fwd_send_by(dn, skb, &route);
 }

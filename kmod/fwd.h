@@ -4,6 +4,7 @@
 #define _DPR_FWD_H
 
 #include <linux/percpu.h>
+#include "fwd_ipip.h"
 #include "peer.h"
 #include "route.h"
 
@@ -22,16 +23,14 @@ enum dpr_fwd {
  *	smaller, and so is the MSS that this host offers for a peer
  * @prepare: make what all packets to a peer have in front, once its route is
  *	found; see dpr_fwd_ipip_prepare()
- * @number: give a copy of what @prepare made a number; see dpr_fwd_ipip_number()
  * @output: send a packet that fits; see dpr_fwd_ipip_output()
  */
 struct dpr_fwd_ops {
 	unsigned int overhead;
 	void (*prepare)(struct dpr_route *route, const struct dpr_config *cfg,
 			__be32 peer);
-	void (*number)(struct dpr_route *route, u16 number, bool offer);
 	void (*output)(struct dpr_net *dn, struct sk_buff *skb,
-		       const struct dpr_route *route);
+		       const struct dpr_route *route, u32 number);
 };
 
 struct dpr_route *dpr_fwd_find_route(struct dpr_net *dn,
@@ -41,7 +40,7 @@ void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		  struct sk_buff *skb, struct dpr_peer *peer);
 void dpr_fwd_send_numbered(struct dpr_net *dn, const struct dpr_config *cfg,
 			   struct sk_buff *skb, struct dpr_peer *peer,
-			   u16 number, bool offer);
+			   u32 number);
 
 /**
  * dpr_fwd_route - this CPU's way to a peer

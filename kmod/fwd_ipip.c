@@ -37,22 +37,6 @@ void dpr_fwd_ipip_prepare(struct dpr_route *route,
 	route->marker = cfg->marker;
 }
 
-/**
- * dpr_fwd_ipip_number - give the outer header of one packet a number
- * @route: a copy of the way to the peer
- * @number: its identification
- * @offer: without DF
- */
-void dpr_fwd_ipip_number(struct dpr_route *route, u16 number, bool offer)
-{
-	route->header.id = htons(number);
-	route->check += (__force u16)htons(number);
-	if (!offer)
-		return;
-	route->header.frag_off &= ~htons(IP_DF);
-	route->check += (__force u16)~htons(IP_DF);
-}
-
 /*
  * Makes room for the outer header. As a rule the driver left enough, and only a
  * super-packet or a partial checksum needs more than that.
@@ -76,7 +60,7 @@ static int dpr_fwd_ipip_make_room(struct sk_buff *skb, const struct rtable *rt)
 
 /* Makes the packet a tunnelled one, ready to go out on its dst. */
 static int dpr_fwd_ipip_encapsulate(struct sk_buff *skb,
-				    const struct dpr_route *route)
+				    const struct dpr_route *route, u32 number)
 {
 	struct iphdr *outer;
 	u32 check;
@@ -102,6 +86,14 @@ static int dpr_fwd_ipip_encapsulate(struct sk_buff *skb,
 	outer->tot_len = htons(skb->len);
 	check = route->check + (__force u16)htons(tos) +
 		(__force u16)outer->tot_len;
+	if (number) {
+		outer->id = htons((u16)number);
+		check += (__force u16)outer->id;
+		if (unlikely(number & DPR_FWD_OFFER)) {
+			outer->frag_off &= ~htons(IP_DF);
+			check += (__force u16)~htons(IP_DF);
+		}
+	}
 	outer->check = csum_fold((__force __wsum)check);
 	return 0;
 }
@@ -186,16 +178,17 @@ static int dpr_fwd_ipip_xmit(struct net *net, struct sk_buff *skb)
  * @dn: the namespace
  * @skb: the packet, its dst is @route's; consumed
  * @route: the way, with the outer header to send
+ * @number: 0, or its identification, and DPR_FWD_OFFER if it shall have no DF
  *
  * Called under RCU in softirq.
  */
 void dpr_fwd_ipip_output(struct dpr_net *dn, struct sk_buff *skb,
-			 const struct dpr_route *route)
+			 const struct dpr_route *route, u32 number)
 {
 	unsigned int len = skb->len;
 	int err;
 
-	if (unlikely(dpr_fwd_ipip_encapsulate(skb, route))) {
+	if (unlikely(dpr_fwd_ipip_encapsulate(skb, route, number))) {
 		dpr_stats_inc(dn, DPR_STAT_TX_NO_MEMORY);
 		kfree_skb(skb);
 		return;

@@ -15,10 +15,12 @@ struct sk_buff;
 /* Bytes that it adds to a packet. */
 #define DPR_FWD_IPIP_OVERHEAD	sizeof(struct iphdr)
 
+/* With the number of a packet: its outer header has no DF. */
+#define DPR_FWD_OFFER		BIT(16)
+
 void dpr_fwd_ipip_prepare(struct dpr_route *route,
 			  const struct dpr_config *cfg, __be32 peer);
-void dpr_fwd_ipip_number(struct dpr_route *route, u16 number, bool offer);
 void dpr_fwd_ipip_output(struct dpr_net *dn, struct sk_buff *skb,
-			 const struct dpr_route *route);
+			 const struct dpr_route *route, u32 number);
 
 #endif /* _DPR_FWD_IPIP_H */

@@ -3,7 +3,6 @@
 #include <linux/inetdevice.h>
 #include <net/genetlink.h>
 #include <net/route.h>
-#include "closing.h"
 #include "core/policy.h"
 #include "dpr.h"
 #include "event.h"
@@ -259,8 +258,6 @@ int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info)
 	update.down = dpr_genl_peer_down(dn, info);
 	if (!err)
 		err = dpr_peer_set(dn, &update);
-	if (err >= 0)
-		dpr_closing_expect(dn);
 	if (err > 0)
 		dpr_genl_peer_changed(dn, err, update.address, update.state);
 	mutex_unlock(&dn->lock);

@@ -33,17 +33,6 @@ struct dpr_refusal {
 	u32 policy;
 };
 
-/* See dpr_offer_send_syn(). */
-void __dpr_offer_send_syn(struct dpr_net *dn, const struct dpr_config *cfg,
-			  struct sk_buff *skb, struct dpr_peer *peer, u8 offer)
-{
-	const bool offered = offer & DPR_FLOW_OFFER;
-
-	if (offered)
-		dpr_stats_inc(dn, DPR_STAT_OFFERED);
-	dpr_fwd_send_numbered(dn, cfg, skb, peer, offer, offered);
-}
-
 /* The number of a SYN without a flow: nobody else can compute it. */
 static u32 dpr_offer_hash(const struct dpr_net *dn,
 			  const struct dpr_segment *seg)
@@ -73,8 +62,7 @@ void dpr_offer_send_hash(struct dpr_net *dn, const struct dpr_config *cfg,
 	const u32 hash = dpr_offer_hash(dn, seg);
 
 	dpr_probe_sample(dn, cfg, skb->dev, peer, hash);
-	dpr_fwd_send_numbered(dn, cfg, skb, peer, dpr_offer_hash_number(hash),
-			      false);
+	dpr_fwd_send_numbered(dn, cfg, skb, peer, dpr_offer_hash_number(hash));
 }
 
 /*

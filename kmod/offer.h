@@ -24,6 +24,7 @@
 #include "dpr.h"
 #include "flow.h"
 #include "fwd.h"
+#include "stats.h"
 
 struct dpr_config;
 struct dpr_inner;
@@ -42,8 +43,6 @@ enum dpr_offer_reason {
 	DPR_OFFER_CLIENT,	/* the client is the host itself */
 };
 
-void __dpr_offer_send_syn(struct dpr_net *dn, const struct dpr_config *cfg,
-			  struct sk_buff *skb, struct dpr_peer *peer, u8 offer);
 void dpr_offer_send_hash(struct dpr_net *dn, const struct dpr_config *cfg,
 			 struct sk_buff *skb, const struct dpr_segment *seg,
 			 struct dpr_peer *peer);
@@ -93,15 +92,16 @@ static inline unsigned int dpr_offer_send_syn(struct dpr_net *dn,
 					      struct sk_buff *skb,
 					      const struct dpr_flow *flow)
 {
-	u8 offer = READ_ONCE(flow->offer);
+	u32 number = READ_ONCE(flow->offer);
 
 	/* Another CPU is placing a copy of it. */
-	if (unlikely(offer == DPR_FLOW_RETURNED))
+	if (unlikely(number == DPR_FLOW_RETURNED))
 		return NF_DROP;
-	if (likely(offer))
-		__dpr_offer_send_syn(dn, cfg, skb, flow->peer, offer);
-	else
-		dpr_fwd_send(dn, cfg, skb, flow->peer);
+	if (unlikely(number & DPR_FLOW_OFFER)) {
+		dpr_stats_inc(dn, DPR_STAT_OFFERED);
+		number |= DPR_FWD_OFFER;
+	}
+	dpr_fwd_send_numbered(dn, cfg, skb, flow->peer, number);
 	return NF_STOLEN;
 }
 

@@ -323,8 +323,10 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 		return NF_DROP;
 	}
 	verdict = dpr_receive_accept(dn, skb, in);
-	if (syn && verdict == NF_ACCEPT)
+	if (syn && verdict == NF_ACCEPT) {
 		dpr_stats_inc(dn, DPR_STAT_RX_SYN);
+		dpr_closing_expect(dn);
+	}
 	return verdict;
 }
 

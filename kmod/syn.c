@@ -197,10 +197,10 @@ static noinline bool dpr_syn_behind(struct dpr_net *dn, const struct sk_buff *sk
  * Why can the peer not serve the client: is there no way to the peer, or none from the
  * peer to the client? DPR_STAT_UNSPEC if it can.
  */
-static enum dpr_stat dpr_syn_no_way(struct dpr_net *dn,
-				    const struct dpr_config *cfg,
-				    const struct sk_buff *skb,
-				    const struct dpr_peer *peer, __be32 client)
+static __always_inline enum dpr_stat
+dpr_syn_no_way(struct dpr_net *dn, const struct dpr_config *cfg,
+	       const struct sk_buff *skb, const struct dpr_peer *peer,
+	       __be32 client)
 {
 	const struct dpr_route *route = dpr_fwd_route(dn, cfg, peer);
 

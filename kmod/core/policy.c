@@ -52,23 +52,13 @@ static bool dpr_policy_choosable(const struct dpr_policy_args *args,
 	       view->address != args->client;
 }
 
-/*
- * The best peer; n if there is none. It stands first, unless it is the client
- * itself, cannot serve this service, or was just closed: then all are looked at.
- */
-static u32 dpr_policy_lowest(const struct dpr_policy_args *args,
+/* The best peer that can be chosen; n if there is none. Looks at all. */
+static u32 dpr_policy_search(const struct dpr_policy_args *args,
 			     const struct dpr_order *order)
 {
 	u64 rank, least = 0;
 	u32 best = order->n, i;
 
-	if (!order->n)
-		return best;
-	i = dpr_policy_first(order);
-	if (dpr_policy_choosable(args, &order->view[i]))
-		return i;
-	if (!READ_ONCE(order->view[i].open))
-		return best;
 	for (i = 0; i < order->n; i++) {
 		if (!dpr_policy_choosable(args, &order->view[i]))
 			continue;
@@ -79,6 +69,24 @@ static u32 dpr_policy_lowest(const struct dpr_policy_args *args,
 		}
 	}
 	return best;
+}
+
+/*
+ * The best peer; n if there is none. It stands first, unless it is the client
+ * itself, cannot serve this service, or was just closed: then all are looked at.
+ */
+static inline u32 dpr_policy_lowest(const struct dpr_policy_args *args,
+				    const struct dpr_order *order)
+{
+	u32 i;
+
+	if (!order->n)
+		return order->n;
+	i = dpr_policy_first(order);
+	if (dpr_policy_choosable(args, &order->view[i]))
+		return i;
+	return READ_ONCE(order->view[i].open) ? dpr_policy_search(args, order) :
+						order->n;
 }
 
 /* A peer's share of the choice: capacity per load, in 2^-32. */

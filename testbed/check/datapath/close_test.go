@@ -69,6 +69,7 @@ func TestRstEitherSide(t *testing.T) {
 		t.Run("server", func(t *testing.T) {
 			k := connect(t, c.c, c.a.service())
 			k.wantServed(t, "B")
+			time.Sleep(settle) // as above
 			_, err := fmt.Fprintln(k, "reset")
 			check(t, err)
 			k.wantReset(t)
