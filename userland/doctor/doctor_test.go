@@ -111,6 +111,26 @@ func TestTroubles(t *testing.T) {
 			"firewall: the firewall drops connections to port 80: iptables filter INPUT", "accept TCP to port 80 before"},
 		"reports' port": {func(f *Facts) { f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -p udp -j DROP"))} }, Problem,
 			"firewall: the firewall drops the other hosts' reports", "accept UDP to port 7743"},
+		"reports to this host": {func(f *Facts) {
+			f.File.Report.Networks = []config.Network{{Unicast: netip.MustParseAddrPort("192.0.2.2:7743")}}
+			f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -d 192.0.2.1/32 -p udp -m udp --dport 7743 -j DROP"))}
+		}, Problem, "firewall: the firewall drops the other hosts' reports", "accept UDP to port 7743"},
+		"reports to a group": {func(f *Facts) {
+			f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -d 239.77.43.1/32 -j DROP"))}
+		}, Problem, "firewall: the firewall drops the other hosts' reports", "accept UDP to port 7743"},
+		"reports to others": {func(f *Facts) {
+			f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -d 192.0.2.1/32 -p udp -m udp --dport 7743 -j DROP"))}
+		}, "", "", ""},
+		"unconfigured, with rules": {func(f *Facts) {
+			f.Config, f.Receiving = dprnl.Config{Address: netip.IPv4Unspecified()}, false
+			f.Rules = []Rule{{100, netip.MustParsePrefix("0.0.0.0/8"), 7}}
+		}, Note, "module: the kernel has no configuration", "dprctl apply"},
+		"two reasons": {func(f *Facts) { f.Refused["clock"], f.Refused["bad_hmac"] = 1, 2 }, Problem, "2 reports were refused: wrong HMAC", "key_file"},
+		"no bridge":   {func(f *Facts) { f.Links[0].Kind, f.Links[0].Snooping = "dummy", true }, "", "", ""},
+		"tunnel to nobody": {func(f *Facts) {
+			f.File.Marker, f.Config.Marker = dprnl.MarkerSource, dprnl.MarkerSource
+			f.Links = append(f.Links, Link{Name: "gre1", Kind: "gre", Remote: peer}, Link{Name: "tunl0", Kind: "ipip"})
+		}, "", "", ""},
 		"tunnel out": {func(f *Facts) { f.Firewall = []*firewall.Ruleset{rules(t, input("-A OUTPUT -p ipencap -j DROP"))} }, Problem,
 			"firewall: the firewall drops packets that this host redirects (protocol 4)", "accept IP protocol 4 to"},
 		"answers": {func(f *Facts) {
@@ -175,6 +195,9 @@ func TestTroubles(t *testing.T) {
 				t.Errorf("%s: %+v, want nothing", name, got)
 			}
 			continue
+		}
+		if tt.want == "2 reports were refused: wrong HMAC" && (len(got) != 2 || !strings.Contains(got[1].What, "clock")) {
+			t.Errorf("%s: %+v, want them in order", name, got)
 		}
 		if !slices.ContainsFunc(got, func(g Finding) bool {
 			return g.Severity == tt.severity && strings.Contains(g.Check+": "+g.What, tt.want) && strings.Contains(g.Remedy, tt.remedy)

@@ -154,6 +154,7 @@ func TestIPTablesMatches(t *testing.T) {
 		"-p tcp -m tcp --dport 79:81 -j DROP":                      {redirected(), true},
 		"-p tcp -m tcp --dport :81 -j DROP":                        {redirected(), true},
 		"-p tcp -m tcp --dport 81: -j DROP":                        {redirected(), false},
+		"-p tcp -m tcp --dport 79: -j DROP":                        {redirected(), true},
 		"-p tcp -m tcp ! --dport 81 -j DROP":                       {redirected(), true},
 		"-p tcp -m tcp --dport http -j DROP":                       {redirected(), false},
 		"-p tcp -m tcp --sport 1024:65535 -j DROP":                 {redirected(), false},

@@ -120,13 +120,23 @@ func TestNFTMatches(t *testing.T) {
 		"ct state vmap { invalid : drop, established : accept }": {redirected(), false},
 		"tcp dport vmap { 80 : jump one, 81 : accept }":          {redirected(), true},
 		"ip saddr vmap { 198.51.100.1 : accept, 198.51.100.2 : drop } drop2": {redirected(), false},
+		"ct status dnat accept; drop":                                        {redirected(), true},
+		"tcp flags ! fin drop # ":                                            {report(), false},
+		"ip saddr vmap { 198.51.100.1 : accept }; drop":                      {redirected(), false},
+		"ip saddr vmap { 192.0.2.3 : accept }; drop":                         {tunnelled(), true},
+		"ip protocol vmap { tcp : goto two }; drop":                          {redirected(), false},
+		"ip protocol vmap { tcp : jump two }; drop":                          {redirected(), true},
+		"goto two; drop":                      {redirected(), false},
+		"jump two; drop":                      {redirected(), true},
+		"meta mark 7 goto two; drop":          {redirected(), true},
+		"meta mark 7 jump three; drop":        {redirected(), false},
 		"jump one":                            {redirected(), true},
 		"goto one":                            {redirected(), true},
 		"ip protocol vmap { tcp : goto one }": {redirected(), true},
 		"meta mark vmap { 1 : accept }":       {redirected(), false},
 	} {
-		text := strings.TrimSuffix(strings.TrimSuffix(rule, " # "), " drop2")
-		r := nft(t, "set known { type ipv4_addr; elements = { 192.0.2.2 } }\nchain one { drop; }\nchain in { type filter hook input priority 0;\n"+text+"\n}")
+		text := strings.ReplaceAll(strings.TrimSuffix(strings.TrimSuffix(rule, " # "), " drop2"), "; ", "\n")
+		r := nft(t, "set known { type ipv4_addr; elements = { 192.0.2.2 } }\nchain one { drop; }\nchain two {\n}\nchain three { accept; }\nchain in { type filter hook input priority 0;\n"+text+"\n}")
 		if got := dropped(r, Input, want.packet) != ""; got != want.drops {
 			t.Errorf("%s: drops %v, want %v", rule, got, want.drops)
 		}
