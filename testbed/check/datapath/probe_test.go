@@ -180,7 +180,7 @@ func TestProbe(t *testing.T) {
 	})
 }
 
-// A host answers a peer's probe, and nobody else's.
+// A host answers a peer's probe.
 func TestProbed(t *testing.T) {
 	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
 		c := newCluster(t, m)

@@ -359,7 +359,7 @@ func TestRefusedCopy(t *testing.T) {
 }
 
 // The stateless policy keeps nothing of a connection that it redirects. A peer can
-// send the SYN back all the same, and nobody else can.
+// send the SYN back all the same; what has another number is refused.
 //
 //	R (client; and P, a peer) ── switch ── A
 func TestRefusedHash(t *testing.T) {
