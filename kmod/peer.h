@@ -18,6 +18,7 @@ struct dpr_net;
 struct dpr_route;
 
 #define DPR_PEER_BUCKETS	1024
+#define DPR_PEER_SAMPLES	4	/* a power of two */
 
 /**
  * struct dpr_peer_addresses - a peer's other addresses
@@ -29,6 +30,16 @@ struct dpr_peer_addresses {
 	struct rcu_head rcu;
 	u32 n;
 	__be32 address[] __counted_by(n);
+};
+
+/**
+ * struct dpr_peer_sample - a SYN without a flow that was sent lately (probe.c)
+ * @hash: of its 4-tuple and number
+ * @at: jiffies
+ */
+struct dpr_peer_sample {
+	u32 hash;
+	u32 at;
 };
 
 /**
@@ -53,6 +64,7 @@ struct dpr_peer_addresses {
  *	answer; no more than it takes to see that the peer is lost
  * @probed: jiffies of the last one
  * @nonce: what the answer must repeat
+ * @sample: some of the SYNs without a flow that went to it; no lock
  * @listed: in the load table; under dpr_net.lock, as what follows
  * @stale_seen: dpr_peer_next_stale() has found that its report is too old
  * @reported: a report came
@@ -82,6 +94,7 @@ struct dpr_peer {
 	u8 probing;
 	u32 probed;
 	u32 nonce;
+	struct dpr_peer_sample sample[DPR_PEER_SAMPLES];
 	bool listed;
 	bool stale_seen;
 	bool reported;

@@ -80,20 +80,22 @@ void dpr_probe_doubt(struct dpr_net *dn, const struct dpr_config *cfg,
  * @peer: the peer
  * @hash: of the SYN's 4-tuple and number
  *
- * Nothing is kept of it, so that a copy is not known as one. Of a few SYNs each CPU
- * keeps the hash for a while. Called under RCU in softirq.
+ * Nothing is kept of it, so that a copy is not known as one. Of a few SYNs to each peer
+ * the hash is kept for a while. If two CPUs spoil a sample that costs one, or a probe.
+ * Called under RCU in softirq.
  */
 void dpr_probe_sample(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct net_device *dev, struct dpr_peer *peer, u32 hash)
 {
-	struct dpr_stats_sample *sample =
-		this_cpu_ptr(&dn->stats->sample[hash % DPR_STATS_SAMPLES]);
-	const u32 age = (u32)jiffies - sample->at;
+	struct dpr_peer_sample *sample = &peer->sample[hash % DPR_PEER_SAMPLES];
+	const u32 age = (u32)jiffies - READ_ONCE(sample->at);
 
-	if (age > DPR_PROBE_FORGET)
-		*sample = (struct dpr_stats_sample){ .hash = hash, .at = jiffies };
-	else if (sample->hash == hash && age >= DPR_PROBE_REPEAT)
+	if (age > DPR_PROBE_FORGET) {
+		WRITE_ONCE(sample->hash, hash);
+		WRITE_ONCE(sample->at, (u32)jiffies);
+	} else if (READ_ONCE(sample->hash) == hash && age >= DPR_PROBE_REPEAT) {
 		dpr_probe_doubt(dn, cfg, dev, peer);
+	}
 }
 
 /**

@@ -5,30 +5,15 @@
 #include <linux/percpu.h>
 #include "dpr.h"
 
-/* A power of two. */
-#define DPR_STATS_SAMPLES	8
-
-/**
- * struct dpr_stats_sample - a SYN that was sent lately (probe.c)
- * @hash: of its 4-tuple and number
- * @at: jiffies
- */
-struct dpr_stats_sample {
-	u32 hash;
-	u32 at;
-};
-
 /**
  * struct dpr_stats - what each CPU keeps for itself
  * @count: counters, indexed by enum dpr_stat; gauges have a place here but
  *	are computed when read
  * @random: state of dpr_stats_random()
- * @sample: some of the SYNs that were sent lately
  */
 struct dpr_stats {
 	u64 count[DPR_STAT_MAX + 1];
 	u64 random;
-	struct dpr_stats_sample sample[DPR_STATS_SAMPLES];
 };
 
 #define dpr_stats_add(dn, stat, n)	this_cpu_add((dn)->stats->count[stat], n)

@@ -42,8 +42,15 @@ func (s *server) newest(t *testing.T, peer *server, load uint32) {
 // packets arrive again B gets connections again.
 func TestPeerLost(t *testing.T) {
 	everyChoice(t, func(t *testing.T, x *three) {
-		x.a.newest(t, x.b, 0)
+		// Those that others get must not hide what becomes of B's.
+		check(t, x.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrB, Metrics: &dprnl.Metrics{}, Down: []uint16{port}, Protocol: 2}))
 		x.a.newest(t, x.d, 1)
+		for range 64 {
+			if who, err := connect(t, x.c, x.a.service()).ask("who"); err != nil || who == "B" {
+				t.Errorf("served by %q (%v), not asked for", who, err)
+			}
+		}
+		x.a.newest(t, x.b, 0)
 		firewall(t, x.b.Host, swallow)
 		ev := subscribe(t, x.a)
 		a := x.a.meter(t)
