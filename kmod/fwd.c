@@ -185,14 +185,18 @@ static noinline void dpr_fwd_send_large(struct dpr_net *dn,
 		dpr_fwd_send_one(dn, skb, route, mtu);
 }
 
-/* Sends a packet by a route to its peer. One that is large has no number. */
-static __always_inline void dpr_fwd_send_by(struct dpr_net *dn,
-					    struct sk_buff *skb,
-					    const struct dpr_route *route,
-					    u32 number)
+static __always_inline void __dpr_fwd_send_by(struct dpr_net *dn,
+					      struct sk_buff *skb,
+					      const struct dpr_route *route,
+					      u32 number)
 {
-	const unsigned int mtu = dpr_route_mtu(route) - dpr_fwd_overhead(route);
+	unsigned int mtu;
 
+	if (unlikely(!route)) {
+		dpr_fwd_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
+		return;
+	}
+	mtu = dpr_route_mtu(route) - dpr_fwd_overhead(route);
 	skb_dst_drop(skb);
 	/* The peer's reference lasts as long as this RCU section. */
 	skb_dst_set_noref(skb, &route->rt->dst);
@@ -216,32 +220,21 @@ static __always_inline void dpr_fwd_send_by(struct dpr_net *dn,
 void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		  struct sk_buff *skb, struct dpr_peer *peer)
 {
-	const struct dpr_route *route = dpr_fwd_route(dn, cfg, peer);
-
-	if (likely(route))
-		dpr_fwd_send_by(dn, skb, route, 0);
-	else
-		dpr_fwd_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
+	__dpr_fwd_send_by(dn, skb, dpr_fwd_route(dn, cfg, peer), 0);
 }
 
 /**
- * dpr_fwd_send_numbered - as dpr_fwd_send(), with a number in the outer header
+ * dpr_fwd_send_by - as dpr_fwd_send(), by a way that the caller has looked up
  * @dn: the namespace
- * @cfg: the configuration
  * @skb: a client's SYN, or what is sent back to a peer; consumed
- * @peer: the host that gets it
- * @number: identification of the outer header, and DPR_FWD_OFFER
+ * @route: the way to the host that gets it; NULL if there is none
+ * @number: identification of the outer header, and DPR_FWD_OFFER; a packet that
+ *	is too large has none
  *
- * Called under RCU in softirq.
+ * Called under RCU, in the softirq in which the way was looked up.
  */
-void dpr_fwd_send_numbered(struct dpr_net *dn, const struct dpr_config *cfg,
-			   struct sk_buff *skb, struct dpr_peer *peer,
-			   u32 number)
+void dpr_fwd_send_by(struct dpr_net *dn, struct sk_buff *skb,
+		     const struct dpr_route *route, u32 number)
 {
-	const struct dpr_route *route = dpr_fwd_route(dn, cfg, peer);
-
-	if (likely(route))
-		dpr_fwd_send_by(dn, skb, route, number);
-	else
-		dpr_fwd_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
+	__dpr_fwd_send_by(dn, skb, route, number);
 }

@@ -38,9 +38,8 @@ struct dpr_route *dpr_fwd_find_route(struct dpr_net *dn,
 				     struct dpr_route *route, __be32 peer);
 void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		  struct sk_buff *skb, struct dpr_peer *peer);
-void dpr_fwd_send_numbered(struct dpr_net *dn, const struct dpr_config *cfg,
-			   struct sk_buff *skb, struct dpr_peer *peer,
-			   u32 number);
+void dpr_fwd_send_by(struct dpr_net *dn, struct sk_buff *skb,
+		     const struct dpr_route *route, u32 number);
 
 /**
  * dpr_fwd_route - this CPU's way to a peer

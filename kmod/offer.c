@@ -52,17 +52,18 @@ static u16 dpr_offer_hash_number(u32 hash)
  * @skb: the SYN; consumed
  * @seg: the same, parsed
  * @peer: the peer
+ * @route: the way to it
  *
  * Called under RCU in softirq.
  */
 void dpr_offer_send_hash(struct dpr_net *dn, const struct dpr_config *cfg,
 			 struct sk_buff *skb, const struct dpr_segment *seg,
-			 struct dpr_peer *peer)
+			 struct dpr_peer *peer, const struct dpr_route *route)
 {
 	const u32 hash = dpr_offer_hash(dn, seg);
 
 	dpr_probe_sample(dn, cfg, skb->dev, peer, hash);
-	dpr_fwd_send_numbered(dn, cfg, skb, peer, dpr_offer_hash_number(hash));
+	dpr_fwd_send_by(dn, skb, route, dpr_offer_hash_number(hash));
 }
 
 /*
@@ -210,16 +211,22 @@ static unsigned int dpr_offer_place(struct dpr_net *dn,
 				    const struct dpr_segment *seg,
 				    const struct dpr_refusal *refusal)
 {
+	const struct dpr_route *route;
 	struct dpr_flow *flow;
 	struct dpr_peer *peer;
 
 	peer = dpr_offer_choose(dn, cfg, skb, seg, refusal);
-	if (peer && dpr_fwd_route(dn, cfg, peer)) {
+	route = peer ? dpr_fwd_route(dn, cfg, peer) : NULL;
+	if (route) {
 		flow = dpr_flow_insert(dn, cfg, seg, peer,
 				       dpr_offer_number(skb, refusal->policy,
 							refusal->asked + 1));
-		if (!IS_ERR(flow))
-			return dpr_offer_send_syn(dn, cfg, skb, flow);
+		if (!IS_ERR(flow)) {
+			/* Another CPU has placed a copy of it. */
+			if (flow->peer != peer)
+				route = dpr_fwd_route(dn, cfg, flow->peer);
+			return dpr_offer_send_syn(dn, skb, flow, route);
+		}
 	}
 	dpr_stats_inc(dn, DPR_STAT_OFFER_SERVED);
 	return NF_ACCEPT;

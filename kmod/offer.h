@@ -45,7 +45,7 @@ enum dpr_offer_reason {
 
 void dpr_offer_send_hash(struct dpr_net *dn, const struct dpr_config *cfg,
 			 struct sk_buff *skb, const struct dpr_segment *seg,
-			 struct dpr_peer *peer);
+			 struct dpr_peer *peer, const struct dpr_route *route);
 unsigned int dpr_offer_returned(struct dpr_net *dn,
 				const struct dpr_config *cfg,
 				struct sk_buff *skb, struct dpr_inner *in);
@@ -79,18 +79,18 @@ static inline u8 dpr_offer_number(const struct sk_buff *skb, u32 policy, u8 n)
 /**
  * dpr_offer_send_syn - send a SYN to its flow's peer
  * @dn: the namespace
- * @cfg: the configuration
  * @skb: the SYN; consumed unless the verdict is NF_DROP
  * @flow: the flow
+ * @route: the way to its peer; NULL if there is none
  *
  * Called under RCU in softirq.
  *
  * Return: the netfilter verdict.
  */
 static inline unsigned int dpr_offer_send_syn(struct dpr_net *dn,
-					      const struct dpr_config *cfg,
 					      struct sk_buff *skb,
-					      const struct dpr_flow *flow)
+					      const struct dpr_flow *flow,
+					      const struct dpr_route *route)
 {
 	u32 number = READ_ONCE(flow->offer);
 
@@ -101,7 +101,7 @@ static inline unsigned int dpr_offer_send_syn(struct dpr_net *dn,
 		dpr_stats_inc(dn, DPR_STAT_OFFERED);
 		number |= DPR_FWD_OFFER;
 	}
-	dpr_fwd_send_numbered(dn, cfg, skb, flow->peer, number);
+	dpr_fwd_send_by(dn, skb, route, number);
 	return NF_STOLEN;
 }
 

@@ -97,6 +97,7 @@ unsigned int dpr_refuse(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!fits)
 		return NF_DROP;
 	/* Unchanged: its outer header says whose it is, and which copy. */
-	dpr_fwd_send_numbered(dn, cfg, skb, peer, dpr_refuse_reason(why));
+	dpr_fwd_send_by(dn, skb, dpr_fwd_route(dn, cfg, peer),
+			dpr_refuse_reason(why));
 	return NF_STOLEN;
 }

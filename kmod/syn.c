@@ -90,7 +90,8 @@ static unsigned int dpr_syn_again(struct dpr_net *dn,
 		dpr_flow_repeat(flow);
 	else
 		dpr_flow_withdraw(flow);
-	return dpr_offer_send_syn(dn, cfg, skb, flow);
+	return dpr_offer_send_syn(dn, skb, flow,
+				  dpr_fwd_route(dn, cfg, flow->peer));
 }
 
 /**
@@ -194,22 +195,26 @@ static noinline bool dpr_syn_behind(struct dpr_net *dn, const struct sk_buff *sk
 }
 
 /*
- * Why can the peer not serve the client: is there no way to the peer, or none from the
- * peer to the client? DPR_STAT_UNSPEC if it can.
+ * The way to the peer; NULL if the peer cannot serve the client, which is counted: there
+ * is no way to the peer, or none from the peer to the client.
  */
-static __always_inline enum dpr_stat
-dpr_syn_no_way(struct dpr_net *dn, const struct dpr_config *cfg,
-	       const struct sk_buff *skb, const struct dpr_peer *peer,
-	       __be32 client)
+static __always_inline const struct dpr_route *
+dpr_syn_way(struct dpr_net *dn, const struct dpr_config *cfg,
+	    const struct sk_buff *skb, const struct dpr_peer *peer,
+	    __be32 client)
 {
 	const struct dpr_route *route = dpr_fwd_route(dn, cfg, peer);
 
-	if (unlikely(!route))
-		return DPR_STAT_SERVED_NO_ROUTE;
+	if (unlikely(!route)) {
+		dpr_stats_inc(dn, DPR_STAT_SERVED_NO_ROUTE);
+		return NULL;
+	}
 	if (unlikely(route->rt->dst.dev != skb->dev) &&
-	    dpr_syn_behind(dn, skb, peer, client))
-		return DPR_STAT_SERVED_BEHIND;
-	return DPR_STAT_UNSPEC;
+	    dpr_syn_behind(dn, skb, peer, client)) {
+		dpr_stats_inc(dn, DPR_STAT_SERVED_BEHIND);
+		return NULL;
+	}
+	return route;
 }
 
 /*
@@ -221,16 +226,14 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 		 struct sk_buff *skb, const struct dpr_segment *seg,
 		 struct dpr_peer *peer, u8 offer)
 {
+	const struct dpr_route *route;
 	struct dpr_flow *flow;
-	enum dpr_stat why;
 
 	if (!dpr_syn_credible(skb))
 		return NF_ACCEPT;
-	why = dpr_syn_no_way(dn, cfg, skb, peer, seg->key.client);
-	if (unlikely(why)) {
-		dpr_stats_inc(dn, why);
+	route = dpr_syn_way(dn, cfg, skb, peer, seg->key.client);
+	if (unlikely(!route))
 		return NF_ACCEPT;
-	}
 	flow = dpr_flow_insert(dn, cfg, seg, peer, offer);
 	if (IS_ERR(flow)) {
 		if (PTR_ERR(flow) == -ENOSPC) {
@@ -242,7 +245,10 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	}
 	dpr_stats_inc(dn, DPR_STAT_REDIRECTED);
-	return dpr_offer_send_syn(dn, cfg, skb, flow);
+	/* Another CPU has placed a copy of it. */
+	if (unlikely(flow->peer != peer))
+		route = dpr_fwd_route(dn, cfg, flow->peer);
+	return dpr_offer_send_syn(dn, skb, flow, route);
 }
 
 /* By load. A host that is not @able to serve redirects what it can. */
@@ -301,8 +307,8 @@ static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 	const struct dpr_members *members = rcu_dereference(dn->members);
 	struct dpr_members *base = rcu_dereference(dn->base);
 	const struct dpr_flow_key *key = &seg->key;
+	const struct dpr_route *route;
 	struct dpr_peer *peer;
-	enum dpr_stat why;
 	bool usable;
 
 	peer = members ? dpr_members_pick(members, key->client,
@@ -321,15 +327,13 @@ static unsigned int dpr_syn_stateless(struct dpr_net *dn,
 					dpr_offer_number(skb, cfg->policy, 1));
 	if (!dpr_syn_credible(skb))
 		return NF_ACCEPT;
-	why = dpr_syn_no_way(dn, cfg, skb, peer, key->client);
-	if (unlikely(why)) {
-		dpr_stats_inc(dn, why);
+	route = dpr_syn_way(dn, cfg, skb, peer, key->client);
+	if (unlikely(!route))
 		return NF_ACCEPT;
-	}
 	if (!READ_ONCE(base->used))
 		WRITE_ONCE(base->used, true);
 	dpr_stats_inc(dn, DPR_STAT_REDIRECTED_HASH);
-	dpr_offer_send_hash(dn, cfg, skb, seg, peer);
+	dpr_offer_send_hash(dn, cfg, skb, seg, peer, route);
 	return NF_STOLEN;
 }
 
