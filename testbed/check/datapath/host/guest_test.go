@@ -6,6 +6,7 @@ package host
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -51,6 +52,13 @@ var guestEnv = map[string][]string{
 	"debug": {"DPR_PATH_RELOADS=40"},
 }
 
+// patience is how long the tests in the guest may say nothing, by kernel; that of ""
+// is of all that have no entry.
+var patience = map[string]time.Duration{
+	"":      4 * time.Minute,
+	"debug": 15 * time.Minute,
+}
+
 // TestPacketPath runs all tests in a guest, each as a subtest. What a failed one
 // said is in its log.
 func TestPacketPath(t *testing.T) {
@@ -74,11 +82,13 @@ func TestPacketPath(t *testing.T) {
 	if own, ok := skipped[kernel]; ok {
 		expect = own
 	}
+	silence := watchSilence(ctx, t, l, cmp.Or(patience[kernel], patience[""]))
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
 		env := append([]string{"DPR_PATH_MODULE=" + module}, guestEnv[kernel]...)
-		exit, err := l.Exec(ctx, "s1", lab.Cmd{Args: []string{program, "-test.v", "-test.timeout=150m"}, Env: env, Stdout: in, Stderr: in})
+		said := io.MultiWriter(silence, in)
+		exit, err := l.Exec(silence.ctx, "s1", lab.Cmd{Args: []string{program, "-test.v", "-test.timeout=150m"}, Env: env, Stdout: said, Stderr: said, Signals: silence.signals})
 		if err == nil && exit != 0 {
 			err = fmt.Errorf("the tests in the guest ended with status %d", exit)
 		}
@@ -88,7 +98,9 @@ func TestPacketPath(t *testing.T) {
 	g := &guest{lines: bufio.NewScanner(out), expect: expect}
 	g.lines.Buffer(nil, 1<<20)
 	g.run(t)
-	if err := <-done; err != nil {
+	err := <-done
+	silence.stop()
+	if err != nil {
 		t.Error(err)
 	}
 	for name := range expect {
