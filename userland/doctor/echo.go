@@ -102,7 +102,7 @@ func answered(conn net.PacketConn, from netip.Addr, id, size int, data []byte) b
 			continue
 		}
 		e, ok := m.Body.(*icmp.Echo)
-		if ok && e.ID == id && e.Seq == size && len(e.Data) == len(data) && from.AsSlice() != nil && a.IP.Equal(from.AsSlice()) {
+		if ok && e.ID == id && e.Seq == size && len(e.Data) == len(data) && a.IP.Equal(from.AsSlice()) {
 			return true
 		}
 	}

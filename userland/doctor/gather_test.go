@@ -9,47 +9,14 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"dpr/testbed/check/netns"
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
 )
-
-// A namespace is a network namespace that a process of ours keeps alive; the
-// kernel ends the process with the test, however that ends.
-type namespace struct {
-	t   *testing.T
-	pid int
-}
-
-func newNamespace(t *testing.T) namespace {
-	t.Helper()
-	cmd := exec.Command("sleep", "600")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("a network namespace (are we root?): %v", err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	n := namespace{t, cmd.Process.Pid}
-	n.run("ip link set lo up")
-	return n
-}
-
-// run runs a command in the namespace.
-func (n namespace) run(line string) {
-	n.t.Helper()
-	words := append([]string{"-t", fmt.Sprint(n.pid), "-n"}, strings.Fields(line)...)
-	if out, err := exec.Command("nsenter", words...).CombinedOutput(); err != nil {
-		n.t.Fatalf("%s: %v: %s", line, err, out)
-	}
-}
 
 // gathered is what a process in a namespace found out.
 type gathered struct {
@@ -101,16 +68,16 @@ func look(how string) gathered {
 	return g
 }
 
-// gather looks at the namespace.
-func (n namespace) gather(how string) gathered {
-	n.t.Helper()
-	cmd := exec.Command("nsenter", "-t", fmt.Sprint(n.pid), "-n", os.Args[0])
+// gather looks at a namespace.
+func gather(t *testing.T, n netns.Namespace, how string) gathered {
+	t.Helper()
+	cmd := n.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), gatherEnv+"="+how)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	var g gathered
 	if err := errors.Join(err, json.Unmarshal(out, &g)); err != nil {
-		n.t.Fatalf("%v: %s", err, out)
+		t.Fatalf("%v: %s", err, out)
 	}
 	return g
 }
@@ -129,18 +96,18 @@ func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error)       { return k.p
 //
 //	own (br0 ← v0, MTU 1500) ── veth ── peer (v1, MTU 1400 after the start)
 func TestGather(t *testing.T) {
-	a, b := newNamespace(t), newNamespace(t)
-	a.run(fmt.Sprintf("ip link add v0 type veth peer name v1 netns %d", b.pid))
+	a, b := netns.New(t), netns.New(t)
+	a.Run(fmt.Sprintf("ip link add v0 type veth peer name v1 netns %d", b.PID()))
 	for _, line := range []string{
 		"ip link add br0 type bridge mcast_snooping 1 mcast_querier 1", "ip link set v0 master br0", "ip link set v0 up", "ip link set br0 up",
 		"ip address add 192.0.2.1/24 dev br0",
 		"ip rule add from 192.0.2.1 lookup 7 priority 100",
 	} {
-		a.run(line)
+		a.Run(line)
 	}
-	b.run("ip link set v1 up")
-	b.run("ip address add 192.0.2.2/24 dev v1")
-	f := a.gather("all").Facts
+	b.Run("ip link set v1 up")
+	b.Run("ip address add 192.0.2.2/24 dev v1")
+	f := gather(t, a, "all").Facts
 	if br := f.link("br0"); br == nil || br.Kind != "bridge" || !br.Up || br.MTU != 1500 || len(br.Addresses) != 1 || br.Addresses[0].Addr() != own {
 		t.Errorf("br0: %+v", br)
 	}
@@ -170,15 +137,15 @@ func TestGather(t *testing.T) {
 	}
 
 	// Large packets are dropped by the peer's link, and nobody says so.
-	b.run("ip link set v1 mtu 1400")
-	if e := a.gather("all").Facts.Echoes[peer]; e != (Echo{true, false, 1500}) {
+	b.Run("ip link set v1 mtu 1400")
+	if e := gather(t, a, "all").Facts.Echoes[peer]; e != (Echo{true, false, 1500}) {
 		t.Errorf("echo past a small MTU: %+v", e)
 	}
 
-	a.run("nft add table ip t")
-	a.run("nft add chain ip t in { type filter hook input priority 0; policy drop; }")
+	a.Run("nft add table ip t")
+	a.Run("nft add chain ip t in { type filter hook input priority 0; policy drop; }")
 	found := false
-	g := a.gather("all")
+	g := gather(t, a, "all")
 	for _, x := range g.Findings {
 		found = found || x.Check == "firewall" && strings.Contains(x.What, "nft ip t in: policy drop")
 	}
@@ -187,19 +154,19 @@ func TestGather(t *testing.T) {
 	}
 
 	// What fails is said, or left out.
-	if g := a.gather("deaf"); g.Err != "" || g.Facts.Receiving {
+	if g := gather(t, a, "deaf"); g.Err != "" || g.Facts.Receiving {
 		t.Errorf("nobody receives: %+v", g)
 	}
-	if g := a.gather("broken"); g.Err != "broken" {
+	if g := gather(t, a, "broken"); g.Err != "broken" {
 		t.Errorf("%+v", g)
 	}
-	if g := a.gather("unloaded"); g.Err != "" || g.Facts.Loaded || len(g.Facts.Links) < 3 {
+	if g := gather(t, a, "unloaded"); g.Err != "" || g.Facts.Loaded || len(g.Facts.Links) < 3 {
 		t.Errorf("%+v", g)
 	}
-	if g := a.gather("nothing.invalid"); !strings.Contains(g.Err, "resolving nothing.invalid") {
+	if g := gather(t, a, "nothing.invalid"); !strings.Contains(g.Err, "resolving nothing.invalid") {
 		t.Errorf("%+v", g)
 	}
-	if g := a.gather("localhost"); len(g.Facts.Named) != 1 || g.Facts.Named[0] != netip.MustParseAddr("127.0.0.1") {
+	if g := gather(t, a, "localhost"); len(g.Facts.Named) != 1 || g.Facts.Named[0] != netip.MustParseAddr("127.0.0.1") {
 		t.Errorf("%+v", g)
 	}
 }

@@ -8,16 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"runtime"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/net/ipv4"
-	"golang.org/x/sys/unix"
 
+	"dpr/testbed/check/netns"
 	"dpr/userland/broadcast"
 	"dpr/userland/config"
 )
@@ -28,70 +25,13 @@ const (
 	addressB = "10.99.0.2"
 )
 
-// A namespace is a network namespace that a process of ours keeps alive; the
-// kernel ends the process with the test, however that ends.
-type namespace struct {
-	t   testing.TB
-	pid int
-}
-
-func newNamespace(t testing.TB) namespace {
-	t.Helper()
-	cmd := exec.Command("sleep", "600")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("a network namespace (are we root?): %v", err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	n := namespace{t, cmd.Process.Pid}
-	n.ip("link set lo up")
-	return n
-}
-
-// ip runs an ip command in the namespace.
-func (n namespace) ip(args string) {
-	n.t.Helper()
-	words := append([]string{"-t", fmt.Sprint(n.pid), "-n", "ip"}, strings.Fields(args)...)
-	if out, err := exec.Command("nsenter", words...).CombinedOutput(); err != nil {
-		n.t.Fatalf("ip %s: %v: %s", args, err, out)
-	}
-}
-
-// do runs fn in the namespace; sockets that it opens stay there.
-func (n namespace) do(fn func()) {
-	n.t.Helper()
-	old, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	defer old.Close()
-	enter, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", n.pid))
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	defer enter.Close()
-	if err := unix.Setns(int(enter.Fd()), unix.CLONE_NEWNET); err != nil {
-		n.t.Fatal(err)
-	}
-	defer func() {
-		if err := unix.Setns(int(old.Fd()), unix.CLONE_NEWNET); err != nil {
-			panic(err) // the thread must not run other tests
-		}
-	}()
-	fn()
-}
-
 // connect joins two namespaces by a cable.
-func connect(a, b namespace) {
-	a.t.Helper()
-	a.ip(fmt.Sprintf("link add dpr0 type veth peer name dpr0 netns %d", b.pid))
-	a.ip("addr add " + addressA + "/24 dev dpr0")
-	b.ip("addr add " + addressB + "/24 dev dpr0")
-	a.ip("link set dpr0 up")
-	b.ip("link set dpr0 up")
+func connect(a, b netns.Namespace) {
+	a.Run(fmt.Sprintf("ip link add dpr0 type veth peer name dpr0 netns %d", b.PID()))
+	a.Run("ip addr add " + addressA + "/24 dev dpr0")
+	b.Run("ip addr add " + addressB + "/24 dev dpr0")
+	a.Run("ip link set dpr0 up")
+	b.Run("ip link set dpr0 up")
 }
 
 func group(name string) config.Network {
@@ -99,16 +39,16 @@ func group(name string) config.Network {
 }
 
 // send sends a datagram from namespace n, which has address A.
-func send(n namespace, network config.Network, port uint16, text string) {
-	n.t.Helper()
-	n.do(func() {
+func send(t testing.TB, n netns.Namespace, network config.Network, port uint16, text string) {
+	t.Helper()
+	n.Do(func() {
 		s, err := broadcast.Open(network, port, netip.MustParseAddr(addressA))
 		if err != nil {
-			n.t.Fatal(err)
+			t.Fatal(err)
 		}
 		defer s.Close()
 		if err := s.Send([]byte(text)); err != nil {
-			n.t.Fatal(err)
+			t.Fatal(err)
 		}
 	})
 }
@@ -139,14 +79,14 @@ func read(t *testing.T, s Source, wait time.Duration) string {
 func TestSockets(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	a, b := newNamespace(t), newNamespace(t)
+	a, b := netns.New(t), netns.New(t)
 	connect(a, b)
 	ours, theirs := group("239.77.43.1"), group("239.77.43.2")
 
 	var sources [2]Source
 	var other *ipv4.PacketConn
-	for i, n := range []namespace{a, b} {
-		n.do(func() {
+	for i, n := range []netns.Namespace{a, b} {
+		n.Do(func() {
 			s, err := Open(config.Report{Port: testPort, Networks: []config.Network{ours}})
 			if err != nil {
 				t.Fatal(err)
@@ -158,34 +98,34 @@ func TestSockets(t *testing.T) {
 			sources[i] = s
 		})
 	}
-	b.do(func() { other = join(t, theirs.Group) })
+	b.Do(func() { other = join(t, theirs.Group) })
 
 	exchange(t, sources[1], addressA+" multicast", func() {
-		send(a, theirs, testPort, "of another cluster")
-		send(a, ours, testPort, "multicast")
+		send(t, a, theirs, testPort, "of another cluster")
+		send(t, a, ours, testPort, "multicast")
 	})
-	send(a, theirs, testPort+1, "of another port")
+	send(t, a, theirs, testPort+1, "of another port")
 	checkTTL(t, other, 3)
 	if got := read(t, sources[0], 100*time.Millisecond); got != "nothing" {
 		t.Errorf("the sender hears itself: %q", got)
 	}
 	unicast := config.Network{Unicast: netip.MustParseAddrPort(addressB + ":7743")}
-	exchange(t, sources[1], addressA+" unicast", func() { send(a, unicast, testPort, "unicast") })
+	exchange(t, sources[1], addressA+" unicast", func() { send(t, a, unicast, testPort, "unicast") })
 
 	// Another interface takes the name.
-	a.ip("link del dpr0")
-	b.do(func() {
+	a.Run("ip link del dpr0")
+	b.Do(func() {
 		if err := sources[1].Maintain(); err == nil {
 			t.Error("an interface that is not there was joined")
 		}
 	})
 	connect(a, b)
-	b.do(func() {
+	b.Do(func() {
 		if err := sources[1].Maintain(); err != nil {
 			t.Error(err)
 		}
 	})
-	exchange(t, sources[1], addressA+" again", func() { send(a, ours, testPort, "again") })
+	exchange(t, sources[1], addressA+" again", func() { send(t, a, ours, testPort, "again") })
 }
 
 // A receiver hears an interface that was renamed, that has its name again, and that
@@ -193,51 +133,51 @@ func TestSockets(t *testing.T) {
 func TestInterfaceRenamed(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	a, b := newNamespace(t), newNamespace(t)
+	a, b := netns.New(t), netns.New(t)
 	connect(a, b)
 	ours := group("239.77.43.1")
 	var source Source
 	var err error
-	b.do(func() { source, err = Open(config.Report{Port: testPort, Networks: []config.Network{ours}}) })
+	b.Do(func() { source, err = Open(config.Report{Port: testPort, Networks: []config.Network{ours}}) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { source.Close() })
 	maintain := func() (err error) {
-		b.do(func() { err = source.Maintain() })
+		b.Do(func() { err = source.Maintain() })
 		return err
 	}
 	heard := func(what string) {
 		t.Helper()
-		exchange(t, source, addressA+" "+what, func() { send(a, ours, testPort, what) })
+		exchange(t, source, addressA+" "+what, func() { send(t, a, ours, testPort, what) })
 	}
 	if err := maintain(); err != nil {
 		t.Fatal(err)
 	}
 	heard("first")
-	b.ip("link set dpr0 down")
+	b.Run("ip link set dpr0 down")
 	if err := maintain(); err != nil {
 		t.Error(err)
 	}
-	b.ip("link set dpr0 up")
+	b.Run("ip link set dpr0 up")
 	heard("down and up")
-	b.ip("link set dpr0 name old0")
+	b.Run("ip link set dpr0 name old0")
 	if err := maintain(); err == nil {
 		t.Error("nothing is said of an interface that is not there")
 	}
 	heard("renamed")
-	b.ip("link set old0 name dpr0")
+	b.Run("ip link set old0 name dpr0")
 	if err := maintain(); err != nil {
 		t.Error(err)
 	}
 	heard("named again")
-	b.ip("link set dpr0 name old0")
-	b.ip("link add dpr0 type veth peer name new0")
-	b.ip("link set dpr0 up")
+	b.Run("ip link set dpr0 name old0")
+	b.Run("ip link add dpr0 type veth peer name new0")
+	b.Run("ip link set dpr0 up")
 	if err := maintain(); err != nil {
 		t.Error(err)
 	}
-	send(a, ours, testPort, "by another interface")
+	send(t, a, ours, testPort, "by another interface")
 	if got := read(t, source, 200*time.Millisecond); got != "nothing" {
 		t.Errorf("heard %q by an interface that has another name now", got)
 	}

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"dpr/testbed/check/netns"
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
 	"dpr/userland/report"
@@ -194,7 +194,7 @@ func BenchmarkThousandHosts(b *testing.B) {
 	go func() { done <- r.Run(ctx, func() { ready <- true }, func() {}) }()
 	<-ready
 
-	senders := exec.Command("nsenter", "-t", fmt.Sprint(n.pid), "-n", os.Args[0])
+	senders := n.Command(os.Args[0])
 	senders.Env = append(os.Environ(), asSenders+"="+fmt.Sprint(periods))
 	senders.Stderr = os.Stderr
 	out, err := senders.StdoutPipe()
@@ -236,17 +236,17 @@ func BenchmarkThousandHosts(b *testing.B) {
 }
 
 // thousand makes a receiver in a namespace where all the hosts are.
-func thousand(b *testing.B) (*Receiver, *sink, namespace) {
+func thousand(b *testing.B) (*Receiver, *sink, netns.Namespace) {
 	b.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	n := newNamespace(b)
-	n.ip("addr add " + simulated(0).String() + "/16 dev lo")
+	n := netns.New(b)
+	n.Run("ip addr add " + simulated(0).String() + "/16 dev lo")
 	networks := config.Report{Port: testPort, Keys: []*report.Key{key}, Period: interval, ClockWindow: 10 * time.Second,
 		Networks: []config.Network{{Unicast: netip.AddrPortFrom(simulated(1), testPort)}}}
 	var source Source
 	var err error
-	n.do(func() { source, err = Open(networks) })
+	n.Do(func() { source, err = Open(networks) })
 	if err != nil {
 		b.Fatal(err)
 	}
