@@ -87,14 +87,14 @@ checkpatch() {
 kernel=$(ls -d /lib/modules/6.1.*-cloud-amd64/build 2>/dev/null | sort -V | tail -n 1)
 [ -n "$kernel" ] || { echo "c: no headers of a 6.1 cloud kernel in /lib/modules" >&2; exit 1; }
 
-failed=0
-build "gcc W=1 for $kernel" W=1 || failed=1
+failed=
+build "gcc W=1 for $kernel" W=1 || failed="$failed gcc"
 echo "c: layers"
-"$root/scripts/kmod-layers.sh" "$work/src/kmod" || failed=1
-build "sparse C=2" C=2 || failed=1
-[ "${1:-}" != clang ] || clang || failed=1
-checkpatch || failed=1
+"$root/scripts/kmod-layers.sh" "$work/src/kmod" || failed="$failed layers"
+build "sparse C=2" C=2 || failed="$failed sparse"
+[ "${1:-}" != clang ] || clang || failed="$failed clang"
+checkpatch || failed="$failed checkpatch"
 echo "c: unit tests"
-make -s -C "$root/kmod/tests" OUT="$work" check || failed=1
-[ "${1:-}" != clang ] || fuzz || failed=1
-exit "$failed"
+make -s -C "$root/kmod/tests" OUT="$work" check || failed="$failed unit-tests"
+[ "${1:-}" != clang ] || fuzz || failed="$failed fuzzing"
+[ -z "$failed" ] || { echo "c: FAILED:$failed" >&2; exit 1; }
