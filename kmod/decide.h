@@ -25,44 +25,44 @@ dpr_decide_order(const struct dpr_table *table)
 }
 
 /**
- * dpr_decide_args - the situation that a policy decides in
+ * dpr_decide_args - put the situation together that a policy decides in
  * @dn: the namespace
  * @cfg: the configuration
  * @policy: enum dpr_policy
  * @client: the client's address
  * @service: the connection's, NULL if there is none any more
+ * @able: this host can serve it; if it cannot it redirects what it can
+ * @args: set to the situation
  *
  * Closes peers whose reports are stale. Called under RCU in softirq.
- *
- * Return: the situation.
  */
-static __always_inline struct dpr_policy_args
+static __always_inline void
 dpr_decide_args(struct dpr_net *dn, const struct dpr_config *cfg, u32 policy,
-		__be32 client, const struct dpr_service *service)
+		__be32 client, const struct dpr_service *service, bool able,
+		struct dpr_policy_args *args)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
-	struct dpr_policy_args args = {
-		.policy = policy,
-		.draining = cfg->state != DPR_STATE_ACTIVE,
-		.own_load = 0,
-		.own_weight = cfg->weight,
-		.connection_load = dpr_config_connection_load(cfg),
-		.max_load = cfg->max_load,
-		.now = jiffies,
-		.max_age = cfg->report_max_age_jiffies,
-		.random = 0,
-		.client = (__force u32)client,
-		.avoid = 0,
-		.service = service ? service->bit : 0,
-	};
 
-	if (args.policy != DPR_POLICY_OFF && !args.draining)
-		args.own_load = dpr_load_own(dn, cfg);
-	if (args.policy >= DPR_POLICY_INVERSE)
-		args.random = dpr_stats_random(dn->stats);
-	if (table && unlikely(dpr_policy_stale(&args, &table->order)))
-		dpr_peer_close_stale(dn, &args);
-	return args;
+	/* Each by itself: zeroing the whole first would cost as much again. */
+	args->policy = policy;
+	args->draining = cfg->state != DPR_STATE_ACTIVE ||
+			 (!able && policy != DPR_POLICY_OFF);
+	args->own_load = 0;
+	args->own_weight = cfg->weight;
+	args->connection_load = dpr_config_connection_load(cfg);
+	args->max_load = cfg->max_load;
+	args->now = jiffies;
+	args->max_age = cfg->report_max_age_jiffies;
+	args->random = 0;
+	args->client = (__force u32)client;
+	args->avoid = 0;
+	args->service = service ? service->bit : 0;
+	if (policy != DPR_POLICY_OFF && !args->draining)
+		args->own_load = dpr_load_own(dn, cfg);
+	if (policy >= DPR_POLICY_INVERSE)
+		args->random = dpr_stats_random(dn->stats);
+	if (table && unlikely(dpr_policy_stale(args, &table->order)))
+		dpr_peer_close_stale(dn, args);
 }
 
 #endif /* _DPR_DECIDE_H */

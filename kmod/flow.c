@@ -85,8 +85,8 @@ static bool dpr_flow_live(u8 state)
 	return state <= DPR_FLOW_RST;
 }
 
-static void dpr_flow_count_live(struct dpr_net *dn, struct dpr_flow *flow,
-				int n)
+static __always_inline void
+dpr_flow_count_live(struct dpr_net *dn, struct dpr_flow *flow, int n)
 {
 	atomic_add(n, &dn->live);
 	atomic_add(n, &flow->peer->live);
@@ -200,8 +200,8 @@ static bool dpr_flow_reserve(struct dpr_net *dn, const struct dpr_config *cfg,
  * Puts the flow on its list and into the table under the list's lock, so that
  * nobody finds it in the table and takes it off a list it is not yet on.
  */
-static struct dpr_flow *dpr_flow_publish(struct dpr_net *dn,
-					 struct dpr_flow *flow)
+static __flatten struct dpr_flow *
+dpr_flow_publish(struct dpr_net *dn, struct dpr_flow *flow)
 {
 	struct dpr_half_open *list = &dn->half_open[flow->shard];
 	struct dpr_flow *old;

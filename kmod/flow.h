@@ -100,7 +100,10 @@ static inline int dpr_flow_compare(struct rhashtable_compare_arg *arg,
 	       a->address != b->address || a->port != b->port;
 }
 
-/* In the header, so that the compiler inlines lookups wherever they are. */
+/*
+ * In the header, so that the compiler inlines lookups wherever they are; __flatten has it
+ * do so where every packet passes.
+ */
 static const struct rhashtable_params dpr_flow_params = {
 	.key_len = sizeof(struct dpr_flow_key),
 	.key_offset = offsetof(struct dpr_flow, key),

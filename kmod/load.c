@@ -117,24 +117,13 @@ void dpr_load_metrics(const struct dpr_net *dn, u32 metric[DPR_METRICS])
 		metric[i] = dpr_load_metric(dn, i);
 }
 
-/**
- * dpr_load_own - this host's load, now
- * @dn: the namespace
- * @cfg: the configuration
- *
- * Two metrics are sums over all possible CPUs, so the load is computed at most
- * once a jiffy, by the first caller: a connection does not count before its
- * handshake is over anyway. Reads only metrics whose weight is not 0. Called with
- * bottom halves off.
- */
-u64 dpr_load_own(struct dpr_net *dn, const struct dpr_config *cfg)
+/* See dpr_load_own(). Reads only metrics whose weight is not 0. */
+u64 __dpr_load_own(struct dpr_net *dn, const struct dpr_config *cfg,
+		   unsigned long now)
 {
-	const unsigned long now = jiffies;
 	u64 load = 0;
 	int i;
 
-	if (likely(READ_ONCE(dn->load_at) == now))
-		return READ_ONCE(dn->load);
 	for (i = 0; i < DPR_METRICS; i++)
 		if (cfg->metric_weight[i])
 			load += (u64)dpr_load_metric(dn, i) *

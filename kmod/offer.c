@@ -187,18 +187,18 @@ static struct dpr_peer *dpr_offer_choose(struct dpr_net *dn,
 	struct dpr_policy_args args;
 	struct dpr_decision decision;
 	struct dpr_service *service;
+	bool able;
 
 	service = dpr_service_match(dn, seg->key.address, ntohs(seg->key.port));
 	if (!table || !service ||
 	    (refusal->asked == DPR_FLOW_ASKED &&
 	     (refusal->reason == DPR_OFFER_CLIENT || !service->bit)))
 		return NULL;
-	args = dpr_decide_args(dn, cfg, refusal->policy,
-			       refusal->reason == DPR_OFFER_CLIENT ?
-			       refusal->peer : seg->key.client, service);
+	able = dpr_service_state(dn, skb, service, &seg->key) == DPR_SERVICE_UP;
+	dpr_decide_args(dn, cfg, refusal->policy,
+			refusal->reason == DPR_OFFER_CLIENT ?
+			refusal->peer : seg->key.client, service, able, &args);
 	args.avoid = (__force u32)refusal->peer;
-	if (dpr_service_state(dn, skb, service, &seg->key) != DPR_SERVICE_UP)
-		args.draining = true;
 	decision = dpr_policy_decide(&args, &table->order);
 	return decision.outcome == DPR_STAT_REDIRECTED ?
 	       table->peer[decision.peer] : NULL;

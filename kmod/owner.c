@@ -140,7 +140,7 @@ static bool dpr_owner_take_tokens(struct dpr_owner_table *table, u32 cost)
 static struct dpr_owner_ask *dpr_owner_bucket(struct dpr_owner_table *table,
 					      const struct dpr_flow_key *key)
 {
-	u32 hash = dpr_flow_hash(key, sizeof(*key), table->seed);
+	u32 hash = dpr_parse_hash(key, table->seed);
 
 	return table->ask[hash % DPR_OWNER_BUCKETS];
 }

@@ -518,20 +518,20 @@ void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct dpr_peer *peer)
 {
 	struct dpr_table *table;
-	struct dpr_view *view;
+	u64 estimate;
+	u32 slot;
 
 	if (cfg->estimate == DPR_ESTIMATE_REPORTED ||
 	    !spin_trylock(&dn->order_lock))
 		return;
 	table = rcu_dereference(dn->table);
-	if (table && peer->slot < table->order.n &&
-	    table->peer[peer->slot] == peer) {
-		view = &table->order.view[peer->slot];
-		WRITE_ONCE(view->estimate,
-			   dpr_policy_estimate(view, atomic_read(&peer->live),
+	slot = peer->slot;
+	if (table && slot < table->order.n && table->peer[slot] == peer) {
+		estimate = dpr_policy_estimate(&table->order.view[slot],
+					       atomic_read(&peer->live),
 					       cfg->estimate,
-					       dpr_config_connection_load(cfg)));
-		dpr_policy_moved(&table->order, peer->slot);
+					       dpr_config_connection_load(cfg));
+		dpr_policy_reestimate(&table->order, slot, estimate);
 	}
 	spin_unlock(&dn->order_lock);
 }

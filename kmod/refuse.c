@@ -25,7 +25,7 @@ static enum dpr_stat dpr_refuse_load(struct dpr_net *dn,
 	if (!in->offer ||
 	    (cfg->policy != DPR_POLICY_OFFER && cfg->state == DPR_STATE_ACTIVE))
 		return DPR_STAT_UNSPEC;
-	args = dpr_decide_args(dn, cfg, cfg->policy, client, NULL);
+	dpr_decide_args(dn, cfg, cfg->policy, client, NULL, true, &args);
 	return dpr_policy_refuses(&args, dpr_decide_order(table));
 }
 

@@ -72,10 +72,9 @@ struct dpr_peer *dpr_steer_peer(struct dpr_net *dn,
  * (members.h), so a connection that is not idle needs a flow. It gets one when its
  * host says that it has the socket, since anybody can make up segments.
  */
-static unsigned int dpr_steer_flowless(struct dpr_net *dn,
-				       const struct dpr_config *cfg,
-				       struct sk_buff *skb,
-				       const struct dpr_segment *seg)
+static noinline unsigned int
+dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
+		   struct sk_buff *skb, const struct dpr_segment *seg)
 {
 	const bool changing = rcu_access_pointer(dn->members) !=
 			      rcu_access_pointer(dn->base);
@@ -102,7 +101,7 @@ static unsigned int dpr_steer_flowless(struct dpr_net *dn,
  *
  * Return: the netfilter verdict.
  */
-unsigned int dpr_steer_tcp(struct dpr_net *dn, struct sk_buff *skb)
+__flatten unsigned int dpr_steer_tcp(struct dpr_net *dn, struct sk_buff *skb)
 {
 	const struct dpr_config *cfg = rcu_dereference(dn->config);
 	struct dpr_segment seg;

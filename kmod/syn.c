@@ -251,22 +251,22 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 	return dpr_offer_send_syn(dn, skb, flow, route);
 }
 
-/* By load. A host that is not @able to serve redirects what it can. */
-static unsigned int dpr_syn_decide(struct dpr_net *dn,
-				   const struct dpr_config *cfg,
-				   struct sk_buff *skb,
-				   const struct dpr_segment *seg,
-				   const struct dpr_service *service, bool able)
+/*
+ * By load. A host that is not @able to serve redirects what it can. Inlined for what
+ * comes straight from dpr_syn().
+ */
+static __always_inline unsigned int
+__dpr_syn_decide(struct dpr_net *dn, const struct dpr_config *cfg,
+		 struct sk_buff *skb, const struct dpr_segment *seg,
+		 const struct dpr_service *service, bool able)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 policy = cfg->policy == DPR_POLICY_STATELESS ? DPR_POLICY_LOWEST :
 							   cfg->policy;
-	struct dpr_policy_args args = dpr_decide_args(dn, cfg, policy,
-						      seg->key.client, service);
+	struct dpr_policy_args args;
 	struct dpr_decision decision;
 
-	if (unlikely(!able) && policy != DPR_POLICY_OFF)
-		args.draining = true;
+	dpr_decide_args(dn, cfg, policy, seg->key.client, service, able, &args);
 	decision = dpr_policy_decide(&args, dpr_decide_order(table));
 	if (decision.outcome == DPR_STAT_REDIRECTED)
 		return dpr_syn_redirect(dn, cfg, skb, seg,
@@ -274,6 +274,14 @@ static unsigned int dpr_syn_decide(struct dpr_net *dn,
 					dpr_offer_number(skb, policy, 1));
 	dpr_stats_inc(dn, decision.outcome);
 	return NF_ACCEPT;
+}
+
+static noinline unsigned int
+dpr_syn_decide(struct dpr_net *dn, const struct dpr_config *cfg,
+	       struct sk_buff *skb, const struct dpr_segment *seg,
+	       const struct dpr_service *service, bool able)
+{
+	return __dpr_syn_decide(dn, cfg, skb, seg, service, able);
 }
 
 static bool dpr_syn_peer_usable(struct dpr_net *dn,
@@ -296,13 +304,11 @@ static bool dpr_syn_peer_usable(struct dpr_net *dn,
  * does, too, if a socket in TIME_WAIT would keep its packets here. A host that is
  * not @able to serve what the hash leaves to it decides by load.
  */
-static unsigned int dpr_syn_stateless(struct dpr_net *dn,
-				      const struct dpr_config *cfg,
-				      struct sk_buff *skb,
-				      const struct dpr_segment *seg,
-				      enum dpr_socket_state socket,
-				      const struct dpr_service *service,
-				      bool able)
+static noinline unsigned int
+dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
+		  struct sk_buff *skb, const struct dpr_segment *seg,
+		  enum dpr_socket_state socket,
+		  const struct dpr_service *service, bool able)
 {
 	const struct dpr_members *members = rcu_dereference(dn->members);
 	struct dpr_members *base = rcu_dereference(dn->base);
@@ -384,5 +390,5 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (cfg->policy == DPR_POLICY_STATELESS)
 		return dpr_syn_stateless(dn, cfg, skb, seg, socket, service,
 					 able);
-	return dpr_syn_decide(dn, cfg, skb, seg, service, able);
+	return __dpr_syn_decide(dn, cfg, skb, seg, service, able);
 }

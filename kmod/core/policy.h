@@ -241,21 +241,16 @@ static inline void dpr_policy_count(struct dpr_order *order, struct dpr_view *vi
 	view->counted_weight = weight;
 }
 
-/**
- * dpr_policy_moved - put a peer in its place after its view changed
- * @order: the peers
- * @peer: its index
- *
- * The matches that it takes part in are held again: one for each doubling of
- * the number of peers.
+/*
+ * Puts a peer in its place. The matches that it takes part in are held again: one for
+ * each doubling of the number of peers.
  */
-static inline void dpr_policy_moved(struct dpr_order *order, u32 peer)
+static inline void dpr_policy_place(struct dpr_order *order, u32 peer)
 {
 	u64 *rank = order->rank, best = dpr_policy_rank(&order->view[peer]);
 	unsigned long at = order->n + peer, other;
 	u32 *winner = order->winner;
 
-	dpr_policy_count(order, &order->view[peer]);
 	rank[at] = best;
 	WRITE_ONCE(winner[at], peer);
 	while (at > 1) {
@@ -268,6 +263,38 @@ static inline void dpr_policy_moved(struct dpr_order *order, u32 peer)
 		rank[at] = best;
 		WRITE_ONCE(winner[at], peer);
 	}
+}
+
+/**
+ * dpr_policy_moved - put a peer in its place after its view changed
+ * @order: the peers
+ * @peer: its index
+ */
+static inline void dpr_policy_moved(struct dpr_order *order, u32 peer)
+{
+	dpr_policy_count(order, &order->view[peer]);
+	dpr_policy_place(order, peer);
+}
+
+/**
+ * dpr_policy_reestimate - note a peer's load, and put it in its place
+ * @order: the peers
+ * @peer: its index
+ * @estimate: the load it is taken to have now
+ *
+ * What every new flow does, so it leaves out what cannot have changed.
+ */
+static inline void dpr_policy_reestimate(struct dpr_order *order, u32 peer,
+					 u64 estimate)
+{
+	struct dpr_view *view = &order->view[peer];
+
+	WRITE_ONCE(view->estimate, estimate);
+	if (!view->open)
+		return;
+	WRITE_ONCE(order->load, order->load - view->counted_load + estimate);
+	view->counted_load = estimate;
+	dpr_policy_place(order, peer);
 }
 
 /**

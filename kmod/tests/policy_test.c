@@ -373,6 +373,8 @@ static void test_against_model(void)
 			v[i].reported = NOW - number() % 14;
 			v[i].tie = number();
 			dpr_policy_moved(&order, i);
+			dpr_policy_reestimate(&order, number() % n,
+					      number() % 20);
 		}
 		a.max_load = number() % 10;
 		a.client = 100 + number() % (2 * MOST);
@@ -555,6 +557,7 @@ static void test_sums(void)
 		v[i].weight = number() % 9 + 1;
 		v[i].open = number() % 4;
 		dpr_policy_moved(&order, i);
+		dpr_policy_reestimate(&order, number() % MOST, number() % 100);
 		if (round % 5000 == 4999)
 			dpr_policy_sort(&order);
 		for (i = 0, load = 0, weight = 0; i < MOST; i++) {
