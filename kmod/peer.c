@@ -547,12 +547,15 @@ void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 void dpr_peer_close_stale(struct dpr_net *dn,
 			  const struct dpr_policy_args *args)
 {
+	struct dpr_policy_args now = { .max_age = args->max_age };
 	struct dpr_order *order;
 	u32 first;
 
 	spin_lock(&dn->order_lock);
+	/* A report may have come since: none is newer than this. */
+	now.now = jiffies;
 	order = &rcu_dereference(dn->table)->order;
-	while (dpr_policy_stale(args, order)) {
+	while (dpr_policy_stale(&now, order)) {
 		first = dpr_policy_first(order);
 		WRITE_ONCE(order->view[first].open, false);
 		dpr_policy_moved(order, first);
