@@ -103,7 +103,7 @@ func Examine(f *Facts) []Finding {
 	var all []Finding
 	for _, c := range []check{
 		checkModule, checkAddress, checkFile, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
-		checkConntrack, checkNeighbours, checkReversePath, checkSourceRules, checkSnooping, checkOffload, checkTunnels, checkVRF, checkVendor, checkName,
+		checkConntrack, checkNeighbours, checkSynCookies, checkReversePath, checkSourceRules, checkSnooping, checkOffload, checkTunnels, checkVRF, checkVendor, checkName,
 	} {
 		all = append(all, c(f)...)
 	}

@@ -153,6 +153,8 @@ func TestTroubles(t *testing.T) {
 		}, "", "", ""},
 		"neighbours":       {func(f *Facts) { f.Sysctls["net/ipv4/neigh/default/gc_thresh3"] = 3 }, Warning, "neighbours: the kernel remembers 3 neighbours at most, and there are 2 peers", "gc_thresh3"},
 		"neighbours, room": {func(f *Facts) { f.Sysctls["net/ipv4/neigh/default/gc_thresh3"] = 4 }, "", "", ""},
+		"syn cookies":      {func(f *Facts) { f.Sysctls["net/ipv4/tcp_syncookies"] = 0 }, Warning, "syn_cookies: SYN cookies are off", "tcp_syncookies=1"},
+		"syn cookies, on":  {func(f *Facts) { f.Sysctls["net/ipv4/tcp_syncookies"] = 1 }, "", "", ""},
 		"rp_filter": {func(f *Facts) { f.Filtered, f.Sysctls["net/ipv4/conf/br0/rp_filter"] = 7, 1 }, Warning,
 			"rp_filter: reverse path filtering is strict on br0 and has dropped 7 packets", "rp_filter=2"},
 		"rp_filter, loose": {func(f *Facts) {

@@ -206,7 +206,7 @@ func (f *Facts) route(p netip.Addr) Route {
 }
 
 func (f *Facts) readSysctls() {
-	names := []string{"net/ipv4/conf/all/rp_filter", "net/netfilter/nf_conntrack_count", "net/netfilter/nf_conntrack_max", "net/ipv4/neigh/default/gc_thresh3"}
+	names := []string{"net/ipv4/conf/all/rp_filter", "net/netfilter/nf_conntrack_count", "net/netfilter/nf_conntrack_max", "net/ipv4/neigh/default/gc_thresh3", "net/ipv4/tcp_syncookies"}
 	for _, l := range f.Links {
 		names = append(names, "net/ipv4/conf/"+l.Name+"/rp_filter")
 	}

@@ -68,6 +68,16 @@ func checkNeighbours(f *Facts) []Finding {
 		"sysctl net.ipv4.neigh.default.gc_thresh3=4096, and gc_thresh2 to half of it"}}
 }
 
+// checkSynCookies warns of a host that a flood of SYNs closes: dpr's routing table, when
+// full, leaves new connections to the host's own TCP, and relies on its SYN cookies.
+func checkSynCookies(f *Facts) []Finding {
+	if v, known := f.Sysctls["net/ipv4/tcp_syncookies"]; !known || v != 0 {
+		return nil
+	}
+	return []Finding{{"syn_cookies", Warning, "SYN cookies are off: during a flood of SYNs, this host answers no client",
+		"sysctl net.ipv4.tcp_syncookies=1"}}
+}
+
 func checkReversePath(f *Facts) []Finding {
 	if f.Filtered == 0 {
 		return nil
