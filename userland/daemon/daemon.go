@@ -52,7 +52,7 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 	if done {
 		return status
 	}
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.level, ReplaceAttr: dropTime()}))
+	log := newLog(stderr, o.level)
 	c, err := config.Load(o.config)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
@@ -126,19 +126,6 @@ func Version() string {
 	return "(unknown)"
 }
 
-// dropTime omits the time when the journal adds its own.
-func dropTime() func([]string, slog.Attr) slog.Attr {
-	if os.Getenv("JOURNAL_STREAM") == "" {
-		return nil
-	}
-	return func(groups []string, a slog.Attr) slog.Attr {
-		if len(groups) == 0 && a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}
-}
-
 // run runs a service until a signal stops it.
 func run(s Service, path string, log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -147,8 +134,7 @@ func run(s Service, path string, log *slog.Logger) error {
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 
-	n := &notifier{log: log}
-	n.alive()
+	n := newNotifier(log)
 	go n.watchdog(ctx)
 	go func() {
 		for {

@@ -216,7 +216,7 @@ func TestWatchdogNeedsHeartbeat(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "400000")
 	t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
 	var log testlog.Buffer
-	n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}
+	n := newNotifier(slog.New(slog.NewTextHandler(&log, nil)))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan bool)
 	n.alive()
@@ -261,7 +261,7 @@ func TestWatchdogIsOptional(t *testing.T) {
 		t.Setenv("WATCHDOG_USEC", usec)
 		t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
 		var log testlog.Buffer
-		n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}
+		n := newNotifier(slog.New(slog.NewTextHandler(&log, nil)))
 		done := make(chan bool)
 		go func() { n.watchdog(t.Context()); close(done) }()
 		select {
@@ -275,14 +275,14 @@ func TestWatchdogIsOptional(t *testing.T) {
 	}
 	// One that listens is not, and neither is its absence.
 	var quiet testlog.Buffer
-	(&notifier{log: slog.New(slog.NewTextHandler(&quiet, nil))}).ready()
+	newNotifier(slog.New(slog.NewTextHandler(&quiet, nil))).ready()
 	if expect(t, conn, "READY=1"); quiet.String() != "" {
 		t.Errorf("log %s", quiet.String())
 	}
 	// A service manager that is gone is logged.
 	conn.Close()
 	var log testlog.Buffer
-	n := &notifier{log: slog.New(slog.NewTextHandler(&log, nil))}
+	n := newNotifier(slog.New(slog.NewTextHandler(&log, nil)))
 	if n.ready(); !strings.Contains(log.String(), "cannot notify the service manager") || !strings.Contains(log.String(), "state=READY=1") && !strings.Contains(log.String(), `state="READY=1"`) {
 		t.Errorf("log %s", log.String())
 	}
@@ -323,21 +323,6 @@ func TestEndingSignals(t *testing.T) {
 		if !strings.Contains(log.String(), "time=") {
 			t.Errorf("no time: %s", log.String())
 		}
-	}
-}
-
-// In the journal, which has its own, lines have no time; their other attributes stay.
-func TestJournal(t *testing.T) {
-	t.Setenv("JOURNAL_STREAM", "8:1")
-	var log testlog.Buffer
-	l := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: dropTime()}))
-	l.Info("x", "time", 5, slog.Group("g", "time", 7))
-	if text := log.String(); strings.Contains(text, "time=2") || !strings.Contains(text, "g.time=7") || !strings.Contains(text, "msg=x") {
-		t.Errorf("log %s", text)
-	}
-	t.Setenv("JOURNAL_STREAM", "")
-	if dropTime() != nil {
-		t.Error("elsewhere the time is dropped")
 	}
 }
 

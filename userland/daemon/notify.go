@@ -14,9 +14,13 @@ import (
 // A notifier reports the process's state to the service manager. Without a
 // service manager it does nothing.
 type notifier struct {
-	log  *slog.Logger
-	beat atomic.Int64 // time of the last heartbeat, Unix nanoseconds
+	log   *slog.Logger
+	start time.Time
+	beat  atomic.Int64 // time of the last heartbeat, since start: setting the clock does not change it
 }
+
+// newNotifier returns a notifier with a first heartbeat.
+func newNotifier(log *slog.Logger) *notifier { return &notifier{log: log, start: time.Now()} }
 
 func (n *notifier) send(state string) {
 	if _, err := sd.SdNotify(false, state); err != nil {
@@ -31,7 +35,7 @@ func (n *notifier) reloading() {
 }
 
 // alive is the heartbeat of the process's main loop.
-func (n *notifier) alive() { n.beat.Store(time.Now().UnixNano()) }
+func (n *notifier) alive() { n.beat.Store(int64(time.Since(n.start))) }
 
 // watchdog pings the service manager at half its interval while the heartbeat is
 // recent; otherwise it lets the service manager end the process.
@@ -52,7 +56,7 @@ func (n *notifier) watchdog(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if since := time.Since(time.Unix(0, n.beat.Load())); since > interval {
+		if since := time.Since(n.start) - time.Duration(n.beat.Load()); since > interval {
 			n.log.Error("main loop is stuck", "since", since)
 			continue
 		}
