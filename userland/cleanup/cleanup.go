@@ -63,6 +63,7 @@ type Cleaner struct {
 	config  atomic.Pointer[config.Config]
 	probing map[netip.Addr]bool      // hosts with a probe under way
 	next    map[netip.Addr]time.Time // when to probe a silent live host again
+	silent  map[netip.Addr]bool      // known peers, and whether they are silent; nil at first
 	results chan result
 }
 
@@ -169,6 +170,7 @@ func (c *Cleaner) peers(ctx context.Context, k Kernel) error {
 	if err != nil {
 		return err
 	}
+	c.announce(list, silence)
 	known := make(map[netip.Addr]bool, len(list))
 	for _, p := range list {
 		known[p.Address] = true
@@ -193,6 +195,26 @@ func (c *Cleaner) peers(ctx context.Context, k Kernel) error {
 		}
 	}
 	return nil
+}
+
+// announce logs peers that are new, and those that are back.
+func (c *Cleaner) announce(list []dprnl.Peer, silence time.Duration) {
+	now := make(map[netip.Addr]bool, len(list))
+	for _, p := range list {
+		silent := p.Age > silence
+		was, known := c.silent[p.Address]
+		if p.Reported {
+			now[p.Address] = silent
+		}
+		switch {
+		case !p.Reported || silent || c.silent == nil:
+		case !known:
+			c.o.Log.Info("peer is new", "peer", p.Address)
+		case was:
+			c.o.Log.Info("peer reports again", "peer", p.Address)
+		}
+	}
+	c.silent = now
 }
 
 // unlist removes a silent peer from the load table; its flows continue.
@@ -251,7 +273,7 @@ func (c *Cleaner) judge(ctx context.Context, r result) error {
 		c.o.Log.Log(ctx, level, "peer is silent but its host answers; its flows continue", "peer", r.host)
 		return nil
 	case r.verdict == Unknown:
-		c.o.Log.Log(ctx, level, "cannot probe a silent peer; its flows continue", "peer", r.host)
+		c.o.Log.Log(ctx, level, "nothing is known of a silent peer: this host cannot send, or hears nobody; the peer's flows continue", "peer", r.host)
 		return nil
 	}
 	k, err := c.link.Get()

@@ -3,6 +3,7 @@
 package cleanup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -277,5 +278,33 @@ func TestRunOutlivesTheModule(t *testing.T) {
 	k.err = &dprnl.Error{Op: "x", Errno: 1}
 	if err := c.Run(t.Context(), func() {}, func() {}); !errors.Is(err, dprnl.ErrNoRight) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// The log has both edges: a peer falls silent, and is back; and who is new.
+func TestAnnounced(t *testing.T) {
+	var log bytes.Buffer
+	c, k, _ := setup(t, Alive, peer(time.Second, true))
+	c.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	other := netip.MustParseAddr("192.0.2.3")
+	for _, step := range []struct {
+		peer dprnl.Peer
+		want string // in the log; empty: nothing
+	}{
+		{peer(time.Second, true), ""}, // known since the start
+		{peer(10*time.Second, true), `msg="peer is silent; it gets no new connections" peer=192.0.2.2`},
+		{peer(11*time.Second, false), ""},
+		{peer(time.Second, true), `msg="peer reports again" peer=192.0.2.2`},
+		{peer(time.Second, true), ""},
+		{dprnl.Peer{Address: other, Listed: true}, ""}, // added by hand
+		{dprnl.Peer{Address: other, Listed: true, Reported: true}, `msg="peer is new" peer=192.0.2.3`},
+		{dprnl.Peer{Address: other, Listed: true, Reported: true}, ""},
+	} {
+		log.Reset()
+		k.set(step.peer)
+		interval(t, c)
+		if got := log.String(); !strings.Contains(got, step.want) || step.want == "" && got != "" {
+			t.Errorf("%+v: log %q, want %q", step.peer, got, step.want)
+		}
 	}
 }

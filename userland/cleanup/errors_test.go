@@ -159,7 +159,7 @@ func TestDeadAfter(t *testing.T) {
 
 // What is found out is said once, and then only to who looks closely.
 func TestVerdictsAreLogged(t *testing.T) {
-	for v, want := range map[Verdict]string{Alive: "peer is silent but its host answers", Unknown: "cannot probe a silent peer"} {
+	for v, want := range map[Verdict]string{Alive: "peer is silent but its host answers", Unknown: "nothing is known of a silent peer"} {
 		c, _, _, log := faults(t, v, peer(time.Minute, false))
 		for range 2 {
 			if err := c.judge(t.Context(), result{host, v}); err != nil {

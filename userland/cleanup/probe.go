@@ -16,9 +16,9 @@ type Verdict int
 
 // The verdicts.
 const (
-	Unknown Verdict = iota // this host could not send the probe
+	Unknown Verdict = iota // this host could not send the probe, or heard nobody at all
 	Alive                  // something answered, even if it refused
-	Dead                   // nothing answered
+	Dead                   // nothing answered, and this host is not cut off itself
 )
 
 // A Prober connects to the services of a silent host, as a client would.
@@ -31,6 +31,9 @@ type Prober struct {
 	Timeout  time.Duration // of one attempt to connect
 	Pause    time.Duration // between rounds
 	dial     func(ctx context.Context, address string) (net.Conn, error)
+	// received counts the packets that came in by the way to a host; !ok if that cannot
+	// be found out.
+	received func(host netip.Addr) (n uint64, ok bool)
 }
 
 // NewProber returns a prober that takes five to ten seconds for a dead host with
@@ -40,12 +43,27 @@ func NewProber() *Prober {
 	return &Prober{Attempts: 3, Timeout: 2 * time.Second, Pause: 1500 * time.Millisecond,
 		dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return d.DialContext(ctx, "tcp4", address)
-		}}
+		}, received: received}
 }
 
 // Probe finds out whether a host answers on any of the ports. The host is Dead
-// only if no attempt got an answer.
+// only if no attempt got an answer. If meanwhile nothing at all came in by the way to
+// it, this host may be the one that is cut off (a cable, a switch that boots), which
+// TCP connections survive.
 func (p *Prober) Probe(ctx context.Context, host netip.Addr, ports []uint16) Verdict {
+	before, known := p.received(host)
+	verdict := p.ask(ctx, host, ports)
+	if verdict != Dead || !known {
+		return verdict
+	}
+	if after, ok := p.received(host); ok && after == before {
+		return Unknown
+	}
+	return Dead
+}
+
+// ask makes all attempts.
+func (p *Prober) ask(ctx context.Context, host netip.Addr, ports []uint16) Verdict {
 	verdict := Unknown
 	for i := range p.Attempts {
 		if i > 0 && !sleep(ctx, p.Pause) {

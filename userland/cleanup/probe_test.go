@@ -5,18 +5,87 @@ package cleanup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"dpr/testbed/check/netns"
 )
 
 // prober probes by dial, without waiting.
 func prober(dial func(ctx context.Context, address string) (net.Conn, error)) *Prober {
-	return &Prober{Attempts: 3, Timeout: 50 * time.Millisecond, Pause: time.Millisecond, dial: dial}
+	n := uint64(0)
+	return &Prober{Attempts: 3, Timeout: 50 * time.Millisecond, Pause: time.Millisecond, dial: dial,
+		received: func(netip.Addr) (uint64, bool) { n++; return n, true }}
+}
+
+// A host that hears nobody is not to say that others are dead.
+func TestProbeCutOff(t *testing.T) {
+	for name, tt := range map[string]struct {
+		counts []uint64 // before and after; fewer: unknown
+		err    error
+		want   Verdict
+	}{
+		"nothing came":        {[]uint64{7, 7}, dialError(syscall.EHOSTUNREACH), Unknown},
+		"something came":      {[]uint64{7, 8}, dialError(syscall.EHOSTUNREACH), Dead},
+		"another device":      {[]uint64{7, 3}, dialError(syscall.EHOSTUNREACH), Dead},
+		"no route":            {nil, dialError(syscall.EHOSTUNREACH), Dead},
+		"no route any longer": {[]uint64{7}, dialError(syscall.EHOSTUNREACH), Dead},
+		"it answers":          {[]uint64{7, 7}, dialError(syscall.ECONNREFUSED), Alive},
+	} {
+		p := prober(func(context.Context, string) (net.Conn, error) { return nil, tt.err })
+		asked := 0
+		p.received = func(h netip.Addr) (uint64, bool) {
+			asked++
+			if h != host || asked > len(tt.counts) {
+				return 0, false
+			}
+			return tt.counts[asked-1], true
+		}
+		if got := p.Probe(t.Context(), host, []uint16{80}); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// What is received is what comes by the device that leads to the host.
+func TestReceived(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	a, b := netns.New(t), netns.New(t)
+	a.Run(fmt.Sprintf("ip link add v0 type veth peer name v1 netns %d", b.PID()))
+	a.Run("ip address add 192.0.2.1/24 dev v0")
+	b.Run("ip address add 192.0.2.2/24 dev v1")
+	b.Run("ip link set v1 up")
+	a.Run("ip link set v0 up")
+	count := func(h netip.Addr) (n uint64, ok bool) {
+		a.Do(func() { n, ok = received(h) })
+		return n, ok
+	}
+	before, ok := count(host)
+	if !ok {
+		t.Fatal("there is a way")
+	}
+	// IPv6 sends a few of its own.
+	const some = 20
+	a.Run(fmt.Sprintf("ping -c %d -i 0.01 -W 5 127.0.0.1", some))
+	between, _ := count(host)
+	if between-before >= some {
+		t.Errorf("%d packets came from nowhere", between-before)
+	}
+	a.Run(fmt.Sprintf("ping -c %d -i 0.01 -W 5 192.0.2.2", some))
+	if after, _ := count(host); after-between < some {
+		t.Errorf("%d packets of %d answers", after-between, some)
+	}
+	if n, ok := count(netip.MustParseAddr("198.51.100.1")); ok {
+		t.Errorf("%d packets by no way", n)
+	}
 }
 
 func dialError(errno syscall.Errno) error {
