@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"dpr/testbed/check/netns"
+	"dpr/userland/testnetns"
 )
 
 // prober probes by dial, without waiting.
@@ -58,7 +58,7 @@ func TestProbeCutOff(t *testing.T) {
 func TestReceived(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	a, b := netns.New(t), netns.New(t)
+	a, b := testnetns.New(t), testnetns.New(t)
 	a.Run(fmt.Sprintf("ip link add v0 type veth peer name v1 netns %d", b.PID()))
 	a.Run("ip address add 192.0.2.1/24 dev v0")
 	b.Run("ip address add 192.0.2.2/24 dev v1")

@@ -22,8 +22,11 @@ import (
 const (
 	ExitOK      = 0
 	ExitFailure = 1 // fatal error
-	ExitUsage   = 2 // wrong arguments or configuration
+	ExitUsage   = 2 // wrong arguments
 	ExitNoRight = 4 // the kernel refused for lack of CAP_NET_ADMIN
+	// ExitConfig is that of a wrong configuration, which starting again does not mend;
+	// sysexits.h calls it EX_CONFIG. A Go program that panics exits with 2.
+	ExitConfig = 78
 )
 
 // A Service does the work of one process.
@@ -56,12 +59,12 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 	c, err := config.Load(o.config)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
-		return ExitUsage
+		return ExitConfig
 	}
 	s, err := p.New(c, log)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %s: %v\n", p.Name, o.config, err)
-		return ExitUsage
+		return ExitConfig
 	}
 	err = run(s, o.config, log)
 	switch {

@@ -73,9 +73,9 @@ func TestArguments(t *testing.T) {
 		"flag":        {[]string{"--frob"}, ExitUsage, "", "frob"},
 		"argument":    {[]string{"x"}, ExitUsage, "", `unexpected argument "x"`},
 		"level":       {[]string{"--log-level", "loud"}, ExitUsage, "", "loud"},
-		"no file":     {[]string{"--config", filepath.Join(dir, "none")}, ExitUsage, "", "none: cannot read the file"},
-		"mistake":     {[]string{"--config", bad}, ExitUsage, "", "bad.toml: line 2: wieght: unknown key"},
-		"not for it":  {[]string{"--config", refused}, ExitUsage, "", "refused.toml: 99 will not do"},
+		"no file":     {[]string{"--config", filepath.Join(dir, "none")}, ExitConfig, "", "none: cannot read the file"},
+		"mistake":     {[]string{"--config", bad}, ExitConfig, "", "bad.toml: line 2: wieght: unknown key"},
+		"not for it":  {[]string{"--config", refused}, ExitConfig, "", "refused.toml: 99 will not do"},
 		"help is one": {[]string{"-h"}, ExitOK, "", "-config"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"dpr/testbed/check/netns"
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
+	"dpr/userland/testnetns"
 )
 
 // gathered is what a process in a namespace found out.
@@ -69,7 +69,7 @@ func look(how string) gathered {
 }
 
 // gather looks at a namespace.
-func gather(t *testing.T, n netns.Namespace, how string) gathered {
+func gather(t *testing.T, n testnetns.Namespace, how string) gathered {
 	t.Helper()
 	cmd := n.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), gatherEnv+"="+how)
@@ -96,7 +96,7 @@ func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error)       { return k.p
 //
 //	own (br0 ← v0, MTU 1500) ── veth ── peer (v1, MTU 1400 after the start)
 func TestGather(t *testing.T) {
-	a, b := netns.New(t), netns.New(t)
+	a, b := testnetns.New(t), testnetns.New(t)
 	a.Run(fmt.Sprintf("ip link add v0 type veth peer name v1 netns %d", b.PID()))
 	for _, line := range []string{
 		"ip link add br0 type bridge mcast_snooping 1 mcast_querier 1", "ip link set v0 master br0", "ip link set v0 up", "ip link set br0 up",

@@ -14,9 +14,9 @@ import (
 
 	"golang.org/x/net/ipv4"
 
-	"dpr/testbed/check/netns"
 	"dpr/userland/broadcast"
 	"dpr/userland/config"
+	"dpr/userland/testnetns"
 )
 
 const (
@@ -26,7 +26,7 @@ const (
 )
 
 // connect joins two namespaces by a cable.
-func connect(a, b netns.Namespace) {
+func connect(a, b testnetns.Namespace) {
 	a.Run(fmt.Sprintf("ip link add dpr0 type veth peer name dpr0 netns %d", b.PID()))
 	a.Run("ip addr add " + addressA + "/24 dev dpr0")
 	b.Run("ip addr add " + addressB + "/24 dev dpr0")
@@ -39,7 +39,7 @@ func group(name string) config.Network {
 }
 
 // send sends a datagram from namespace n, which has address A.
-func send(t testing.TB, n netns.Namespace, network config.Network, port uint16, text string) {
+func send(t testing.TB, n testnetns.Namespace, network config.Network, port uint16, text string) {
 	t.Helper()
 	n.Do(func() {
 		s, err := broadcast.Open(network, port, netip.MustParseAddr(addressA))
@@ -79,13 +79,13 @@ func read(t *testing.T, s Source, wait time.Duration) string {
 func TestSockets(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	a, b := netns.New(t), netns.New(t)
+	a, b := testnetns.New(t), testnetns.New(t)
 	connect(a, b)
 	ours, theirs := group("239.77.43.1"), group("239.77.43.2")
 
 	var sources [2]Source
 	var other *ipv4.PacketConn
-	for i, n := range []netns.Namespace{a, b} {
+	for i, n := range []testnetns.Namespace{a, b} {
 		n.Do(func() {
 			s, err := Open(config.Report{Port: testPort, Networks: []config.Network{ours}})
 			if err != nil {
@@ -133,7 +133,7 @@ func TestSockets(t *testing.T) {
 func TestInterfaceRenamed(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	a, b := netns.New(t), netns.New(t)
+	a, b := testnetns.New(t), testnetns.New(t)
 	connect(a, b)
 	ours := group("239.77.43.1")
 	var source Source

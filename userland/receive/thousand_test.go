@@ -20,10 +20,10 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
-	"dpr/testbed/check/netns"
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
 	"dpr/userland/report"
+	"dpr/userland/testnetns"
 )
 
 const (
@@ -236,11 +236,11 @@ func BenchmarkThousandHosts(b *testing.B) {
 }
 
 // thousand makes a receiver in a namespace where all the hosts are.
-func thousand(b *testing.B) (*Receiver, *sink, netns.Namespace) {
+func thousand(b *testing.B) (*Receiver, *sink, testnetns.Namespace) {
 	b.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	n := netns.New(b)
+	n := testnetns.New(b)
 	n.Run("ip addr add " + simulated(0).String() + "/16 dev lo")
 	networks := config.Report{Port: testPort, Keys: []*report.Key{key}, Period: interval, ClockWindow: 10 * time.Second,
 		Networks: []config.Network{{Unicast: netip.AddrPortFrom(simulated(1), testPort)}}}

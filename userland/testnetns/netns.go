@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package netns gives unit tests network namespaces of their own. It needs root.
-package netns
+// Package testnetns gives unit tests network namespaces of their own. It needs root.
+package testnetns
 
 import (
 	"fmt"
