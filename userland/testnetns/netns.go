@@ -31,8 +31,8 @@ func New(t testing.TB) Namespace {
 		t.Fatalf("a network namespace (are we root?): %v", err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed
 	})
 	n := Namespace{t, cmd.Process.Pid}
 	n.Run("ip link set lo up")
