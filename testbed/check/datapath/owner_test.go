@@ -385,6 +385,9 @@ func TestOwnerClaimOfOwn(t *testing.T) {
 	})
 }
 
+// floodTime is how long a flood of strays lasts at most, on kernels that take them slowly.
+const floodTime = 20 * time.Second
+
 // A flood of strays is bounded in messages and memory, and leaves what is found
 // and what is new alone.
 func TestOwnerFlood(t *testing.T) {
@@ -397,9 +400,9 @@ func TestOwnerFlood(t *testing.T) {
 		r := k.raw(t, addrR)
 		d := k.d.meter(t)
 		start := time.Now()
-		const flood = 20000
-		for i := range flood {
-			s := r.talk(k.d, uint16(1024+i))
+		flood := 0
+		for ; flood < 20000 && time.Since(start) < floodTime; flood++ {
+			s := r.talk(k.d, uint16(1024+flood))
 			s.remote, s.ack = netip.AddrPortFrom(addrA, port), 1
 			r.send(t, k.d, s.segment("A", "").Bytes())
 		}
@@ -408,8 +411,9 @@ func TestOwnerFlood(t *testing.T) {
 		asked, limited := got[dprnl.StatOwnerAsked], got[dprnl.StatOwnerLimited]
 		t.Logf("%d strays in %v: %d asked for, %d over the limit", flood, took, asked, limited)
 		// The table's 4,096 places are free again 5 s after they were taken.
-		if room := uint64(4096 * (1 + took/(5*time.Second))); asked == 0 || limited == 0 || asked > room {
-			t.Errorf("%d asked for and %d not, want both, and the first no more than there was room for, %d", asked, limited, room)
+		room := uint64(4096 * (1 + took/(5*time.Second)))
+		if asked == 0 || asked > room || limited == 0 && uint64(flood) > room {
+			t.Errorf("%d asked for and %d not, want some, and no more than there was room for, %d", asked, limited, room)
 		}
 		c.wantServed(t, "B")
 		connect(t, k.c, k.a.service()).wantServed(t, "D")
@@ -430,9 +434,9 @@ func TestOwnerRate(t *testing.T) {
 		r := k.raw(t, addrR)
 		d := k.d.meter(t)
 		start := time.Now()
-		const strays = 3000
-		for i := range strays {
-			s := r.talk(k.d, uint16(1024+i))
+		strays := 0
+		for ; strays < 3000 && time.Since(start) < floodTime; strays++ {
+			s := r.talk(k.d, uint16(1024+strays))
 			s.remote, s.ack = netip.AddrPortFrom(addrA, port), 1
 			r.send(t, k.d, s.segment("A", "").Bytes())
 		}
