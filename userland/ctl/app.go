@@ -69,6 +69,11 @@ func newApp(env Environment) *cli.App {
 func finish(c *cli.Command) {
 	c.OnUsageError = usageMistake
 	c.HideHelpCommand = true
+	for _, f := range c.Flags {
+		if b, ok := f.(*cli.BoolFlag); ok {
+			b.DisableDefaultText = true // it is off
+		}
+	}
 	for _, s := range c.Subcommands {
 		finish(s)
 	}
@@ -76,7 +81,11 @@ func finish(c *cli.Command) {
 
 // usageMistake turns a flag error of the cli package into a usage error.
 func usageMistake(c *cli.Context, err error, _ bool) error {
-	return usagef("%s%w", where(c), err)
+	flags := c.App.Flags
+	if c.Command != nil && c.Command.Name != "" {
+		flags = c.Command.Flags
+	}
+	return usagef("%s%w", where(c), flagMistake(err, flags))
 }
 
 // where returns the command's name as a prefix for errors, without the
@@ -100,7 +109,8 @@ func where(c *cli.Context) string {
 // group is the action of a command that only has subcommands.
 func group(c *cli.Context) error {
 	if c.Args().Present() {
-		return usagef("%sunknown command %q", where(c), c.Args().First())
+		word := c.Args().First()
+		return usagef("%sunknown command %q%s", where(c), word, meant("", word, commandNames(c.Command.Subcommands)))
 	}
 	return usagef("%smissing command", where(c))
 }

@@ -25,20 +25,27 @@ func intersperse(app *cli.App, args []string) []string {
 	}
 	out := args[:1:1]
 	commands, flags := app.Commands, app.Flags
-	rest := args[1:]
+	rest := habits(args[1:])
+	var late []string // flags before the command that are the command's
 	for len(rest) > 0 {
+		if rest[0] == "--json" || rest[0] == "-json" {
+			late, rest = append(late, rest[0]), rest[1:]
+			continue
+		}
 		if strings.HasPrefix(rest[0], "-") && rest[0] != "-" && rest[0] != "--" {
 			n := flagArgs(flags, rest)
 			out, rest = append(out, rest[:n]...), rest[n:]
 			continue
 		}
 		i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(rest[0]) })
-		if i < 0 {
+		if i < 0 { // that is what to say, not how to use it
+			rest = slices.DeleteFunc(slices.Clone(rest), func(w string) bool { return len(commands) > 0 && w == "--help" })
 			break
 		}
 		out, rest = append(out, rest[0]), rest[1:]
 		commands, flags = commands[i].Subcommands, commands[i].Flags
 	}
+	out = append(out, late...)
 	var positional []string
 	for len(rest) > 0 {
 		switch {
@@ -55,6 +62,19 @@ func intersperse(app *cli.App, args []string) []string {
 		out = append(out, "--")
 	}
 	return append(out, positional...)
+}
+
+// habits reads what people are used to type: "help COMMAND" is "COMMAND --help", and
+// "version" is "--version".
+func habits(words []string) []string {
+	switch {
+	case len(words) == 0:
+	case words[0] == "help":
+		return append(slices.Clone(words[1:]), "--help")
+	case words[0] == "version" && len(words) == 1:
+		return []string{"--version"}
+	}
+	return words
 }
 
 // flagArgs counts the arguments that the flag rest[0] occupies.

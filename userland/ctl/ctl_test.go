@@ -4,6 +4,7 @@ package ctl
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,16 @@ func TestWrongArguments(t *testing.T) {
 		"status x":                               `status: unexpected argument "x"`,
 		"status --frob":                          "-frob",
 		"service":                                "service: missing command",
+		"statsu":                                 `unknown command "statsu"; do you mean status?`,
+		"help frob":                              `unknown command "frob"`,
+		"version x":                              `unknown command "version"`,
+		"service lst":                            `service: unknown command "lst"; do you mean list?`,
+		"flows --adress 192.0.2.1":               "flows: unknown flag --adress; do you mean --address?\n",
+		"flows -adress 192.0.2.1":                "flows: unknown flag --adress; do you mean --address?\n",
+		"flows --frob":                           "flows: unknown flag --frob\n",
+		"--verison":                              "unknown flag --verison; do you mean --version?\n",
+		"--json":                                 "unknown flag --json\n",
+		"--json drain x":                         `drain: unexpected argument "x"`,
 		"service frob":                           `service: unknown command "frob"`,
 		"service add":                            "service add: missing argument PORT",
 		"service add x":                          `PORT "x" is not a port`,
@@ -372,6 +383,55 @@ func TestMaxLoadAuto(t *testing.T) {
 	} {
 		if r := dprctl(t, k, command); !strings.Contains(strings.Join(strings.Fields(r.out), " "), want) {
 			t.Errorf("%s: %q is not in %q", command, want, r.out)
+		}
+	}
+}
+
+// What people are used to type is understood.
+func TestHabits(t *testing.T) {
+	same := func(line, as string) {
+		t.Helper()
+		got, want := dprctl(t, healthy(), line), dprctl(t, healthy(), as)
+		if got.status != want.status || got.out != want.out || want.out == "" {
+			t.Errorf("%s: status %d, %q, and not as %s: %d, %q", line, got.status, got.out, as, want.status, want.out)
+		}
+	}
+	same("help", "--help")
+	same("help flows", "flows --help")
+	same("help policy set", "policy set --help")
+	same("version", "--version")
+	same("--json status", "status --json")
+	same("--json service list", "service list --json")
+	if r := dprctl(t, healthy(), "drain --help"); strings.Contains(r.out, "default: false") {
+		t.Errorf("%s", r.out)
+	}
+}
+
+// A mistake in the file does not hide the counts.
+func TestCountsPath(t *testing.T) {
+	good, bad := filepath.Join(t.TempDir(), "good.toml"), filepath.Join(t.TempDir(), "bad.toml")
+	for path, text := range map[string]string{good: "runtime_directory = \"/run/elsewhere\"\n", bad: "wieght = 1\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		file   string
+		named  bool
+		want   string
+		failed bool
+		said   string
+	}{
+		{good, false, "/run/elsewhere/receive.sock", false, ""},
+		{good, true, "/run/elsewhere/receive.sock", false, ""},
+		{bad, false, "/run/dpr/receive.sock", false, "bad.toml has mistakes"},
+		{bad, true, "", true, ""},
+	} {
+		var errs bytes.Buffer
+		p := &program{Environment{Err: &errs}}
+		got, err := p.countsPath(tt.file, tt.named)
+		if got != tt.want || (err != nil) != tt.failed || !strings.Contains(errs.String(), tt.said) || tt.said == "" && errs.Len() > 0 {
+			t.Errorf("%s, named %t: %q (%v), said %q", tt.file, tt.named, got, err, errs.String())
 		}
 	}
 }

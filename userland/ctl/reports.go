@@ -25,11 +25,11 @@ func (p *program) reportsCommand() *cli.Command {
 			if _, err := positional(c); err != nil {
 				return err
 			}
-			cfg, err := config.Load(c.String("config"))
+			path, err := p.countsPath(c.String("config"), c.IsSet("config"))
 			if err != nil {
 				return err
 			}
-			s, err := p.Reports(c.Context, cfg.CountsPath())
+			s, err := p.Reports(c.Context, path)
 			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 				return fmt.Errorf("dpr-receive is not running or has no runtime directory: %w", err)
 			}
@@ -39,6 +39,22 @@ func (p *program) reportsCommand() *cli.Command {
 			return p.print(c, reportsView(s), func(w io.Writer) { writeReports(w, reportsView(s)) })
 		},
 	}
+}
+
+// countsPath returns where dpr-receive serves its counts. A mistake in the file may be
+// why they are looked at: the processes run with what they read before, and few files
+// give them another directory. A file that the caller has named must be right.
+func (p *program) countsPath(file string, named bool) (string, error) {
+	cfg, err := config.Load(file)
+	if err == nil {
+		return cfg.CountsPath(), nil
+	}
+	if named {
+		return "", err
+	}
+	fmt.Fprintf(p.Err, "dprctl: %s has mistakes (dprctl check): asking dpr-receive in its usual place\n", file)
+	defaults := config.Defaults()
+	return defaults.CountsPath(), nil
 }
 
 type reportsView receive.Status
