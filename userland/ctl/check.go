@@ -39,6 +39,9 @@ func (p *program) checkCommand() *cli.Command {
 			}
 			file, err := config.Load(path)
 			v := checkView{File: path, OK: err == nil, Mistakes: []mistakeView{}, Findings: []doctor.Finding{}}
+			if err == nil && args[0] != "" {
+				v.Findings = append(v.Findings, doctor.ExamineFile(file)...)
+			}
 			if err != nil || args[0] != "" {
 				return p.reportMistakes(c, v, err)
 			}

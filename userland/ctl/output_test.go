@@ -93,7 +93,7 @@ HOST              STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIRECT
 		"events": `03:04:05.006  peer-state  192.0.2.2  draining
 03:04:05.006  table-full
 `,
-		"check " + file: file + ": no mistakes\n",
+		"check " + file: file + ": no mistakes\nwarning: file: the file has no report.network: this host neither hears others nor is heard\n    remedy: add a [[report.network]]\n",
 		"reports --config " + file: `since     2026-01-02 03:04:05  
 accepted  5                    
 clock     2                    time of sending is outside the clock window

@@ -102,7 +102,7 @@ type check func(*Facts) []Finding
 func Examine(f *Facts) []Finding {
 	var all []Finding
 	for _, c := range []check{
-		checkModule, checkAddress, checkFile, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
+		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
 		checkConntrack, checkNeighbours, checkSynCookies, checkReversePath, checkSourceRules, checkSnooping, checkOffload, checkTunnels, checkVRF, checkVendor, checkName,
 	} {
 		all = append(all, c(f)...)

@@ -45,6 +45,11 @@ func well() *Facts {
 	return f
 }
 
+// unicast has the host send its reports to one peer.
+func unicast(f *Facts) {
+	f.File.Report.Networks = []config.Network{{Unicast: netip.MustParseAddrPort("192.0.2.2:7743")}}
+}
+
 func rules(t *testing.T, text string) *firewall.Ruleset {
 	t.Helper()
 	r, err := firewall.ParseIPTables(text)
@@ -81,13 +86,33 @@ func TestTroubles(t *testing.T) {
 		"address": {func(f *Facts) { f.Links[0].Addresses = nil }, Problem, "address: no interface has this host's address 192.0.2.1", "give it to an interface"},
 		"other values": {func(f *Facts) { f.Config.Marker = dprnl.MarkerSource; f.Services = nil }, Warning,
 			"file: the kernel has other values than the file: marker (source, file fragbit), services (0, file 1)", "dprctl apply"},
-		"no receiver":      {func(f *Facts) { f.Receiving, f.Heard = false, 0 }, Problem, "reports: dpr-receive does not run", "systemctl start dpr-receive"},
-		"no networks":      {func(f *Facts) { f.Receiving, f.File.Report.Networks = false, nil }, "", "", ""},
-		"clock of another": {func(f *Facts) { f.Refused["clock"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: time of sending is outside the clock window", "NTP"},
-		"key of another":   {func(f *Facts) { f.Refused["bad_hmac"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: wrong HMAC", "report.key_file"},
-		"superseded":       {func(f *Facts) { f.Refused["superseded"] = 3 }, "", "", ""},
-		"deaf":             {func(f *Facts) { f.Heard = 0 }, Problem, "reports: within 2.2s, no report of another host was accepted", "allow UDP port 7743"},
-		"alone":            {func(f *Facts) { f.Heard, f.Peers = 0, nil }, Warning, "reports: within 2.2s, no report of another host was accepted", "IGMP snooping without querier"},
+		"no service":              {func(f *Facts) { f.File.Services, f.Services = nil, nil }, Warning, "file: the file has no service", "[[service]]"},
+		"no network":              {func(f *Facts) { f.File.Report.Networks, f.Receiving = nil, false }, Warning, "file: the file has no report.network", "[[report.network]]"},
+		"unicast without address": {func(f *Facts) { unicast(f); f.File.Address = netip.Addr{} }, Warning, "file: the file has no address and no report.network with an interface", "key address"},
+		"unicast with address":    {unicast, "", "", ""},
+		"address by interface":    {func(f *Facts) { f.File.Address = netip.Addr{} }, "", "", ""},
+		"no such interface": {func(f *Facts) { f.File.Report.Networks[0].Interface = "eth9" }, Problem,
+			"file: there is no interface eth9, which report.network names", "ip link"},
+		"service twice": {func(f *Facts) {
+			f.File.Services = append(f.File.Services, dprnl.Service{Port: 80, Address: own})
+			f.Services = f.File.Services
+		}, Warning, "file: port 80 is a service on all addresses, and once more on 192.0.2.1", "remove one"},
+		"service on two addresses": {func(f *Facts) {
+			f.File.Services = []dprnl.Service{{Port: 80, Address: own}, {Port: 80, Address: peer}, {Port: 81}}
+			f.Services = f.File.Services
+		}, "", "", ""},
+		"short established":  {func(f *Facts) { f.File.Timeouts.Established = time.Minute }, Warning, "file: timeouts.established is 1m0s: connections whose clients are silent", "the default is 2h4m0s"},
+		"enough established": {func(f *Facts) { f.File.Timeouts.Established = 5 * time.Minute }, "", "", ""},
+		"long syn":           {func(f *Facts) { f.File.Timeouts.Syn = 3 * time.Hour }, Warning, "file: timeouts.syn is 3h0m0s: a flood of SYNs", "the default is 1m0s"},
+		"not too long syn":   {func(f *Facts) { f.File.Timeouts.Syn = 10 * time.Minute }, "", "", ""},
+		"short syn":          {func(f *Facts) { f.File.Timeouts.Syn = time.Second }, Warning, "file: timeouts.syn is 1s: a client that repeats its SYN", "the default is 1m0s"},
+		"not too short syn":  {func(f *Facts) { f.File.Timeouts.Syn = 3 * time.Second }, "", "", ""},
+		"no receiver":        {func(f *Facts) { f.Receiving, f.Heard = false, 0 }, Problem, "reports: dpr-receive does not run", "systemctl start dpr-receive"},
+		"clock of another":   {func(f *Facts) { f.Refused["clock"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: time of sending is outside the clock window", "NTP"},
+		"key of another":     {func(f *Facts) { f.Refused["bad_hmac"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: wrong HMAC", "report.key_file"},
+		"superseded":         {func(f *Facts) { f.Refused["superseded"] = 3 }, "", "", ""},
+		"deaf":               {func(f *Facts) { f.Heard = 0 }, Problem, "reports: within 2.2s, no report of another host was accepted", "allow UDP port 7743"},
+		"alone":              {func(f *Facts) { f.Heard, f.Peers = 0, nil }, Warning, "reports: within 2.2s, no report of another host was accepted", "IGMP snooping without querier"},
 		"alone but for one that left": {func(f *Facts) {
 			f.Heard, f.Peers = 0, []dprnl.Peer{{Address: peer}, {Address: other, Listed: true, State: dprnl.StateLeaving}}
 		}, Warning,
@@ -112,7 +137,7 @@ func TestTroubles(t *testing.T) {
 		"reports' port": {func(f *Facts) { f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -p udp -j DROP"))} }, Problem,
 			"firewall: the firewall drops the other hosts' reports", "accept UDP to port 7743"},
 		"reports to this host": {func(f *Facts) {
-			f.File.Report.Networks = []config.Network{{Unicast: netip.MustParseAddrPort("192.0.2.2:7743")}}
+			unicast(f)
 			f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -d 192.0.2.1/32 -p udp -m udp --dport 7743 -j DROP"))}
 		}, Problem, "firewall: the firewall drops the other hosts' reports", "accept UDP to port 7743"},
 		"reports to a group": {func(f *Facts) {
