@@ -20,6 +20,9 @@ import (
 	"dpr/userland/sockets"
 )
 
+// healthyNow is the time that commands see.
+var healthyNow = time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
+
 // A kernel writes down the commands that change something.
 type kernel struct {
 	config   dprnl.Config
@@ -169,7 +172,7 @@ func dprctl(t *testing.T, k *kernel, line string) result {
 		Out: &out, Err: &errs,
 		Dial:   func() (Kernel, error) { r.dialled = true; return k, k.dialErr },
 		Events: func() (EventSource, error) { r.dialled = true; return events(testEvents), nil },
-		Now:    func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC) },
+		Now:    func() time.Time { return healthyNow },
 		Poll:   time.Millisecond,
 		Connections: func(_ context.Context, ports []uint16) (int, error) {
 			k.ports = ports

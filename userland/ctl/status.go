@@ -41,10 +41,26 @@ type peersSummary struct {
 func (p *program) statusCommand() *cli.Command {
 	return &cli.Command{
 		Name: "status", Usage: "show whether this host is healthy, and if not, why",
-		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "check", Usage: "exit with status 5 if the host is not healthy"}},
+		Flags: []cli.Flag{
+			jsonFlag(), fileFlag(), &cli.BoolFlag{Name: "check", Usage: "exit with status 5 if the host is not healthy"},
+			&cli.BoolFlag{Name: "cluster", Usage: "show all hosts, as this one sees them"},
+		},
 		Action: func(c *cli.Context) error {
 			if _, err := positional(c); err != nil {
 				return err
+			}
+			if c.Bool("cluster") {
+				if c.Bool("check") {
+					return usagef("%s--check is for this host: leave out --cluster", where(c))
+				}
+				v, err := p.readCluster(c.Context, c.String("config"))
+				if err != nil {
+					return err
+				}
+				return p.print(c, v, func(w io.Writer) { writeCluster(w, v) })
+			}
+			if c.IsSet("config") {
+				return usagef("%s--config is for --cluster", where(c))
 			}
 			v, err := p.readStatus(c.Context)
 			if err != nil && !errors.Is(err, dprnl.ErrNotLoaded) {

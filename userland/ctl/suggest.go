@@ -26,7 +26,6 @@ func meant(prefix, word string, words []string) string {
 	return fmt.Sprintf("; do you mean %s%s?", prefix, best)
 }
 
-
 // undefined is how package flag begins to say that there is no such flag.
 const undefined = "flag provided but not defined: -"
 

@@ -69,6 +69,7 @@ func (r *Receiver) judge(datagram []byte, sender netip.Addr) (report.Report, boo
 	if err != nil {
 		reason := report.Reason(err)
 		r.counts.add(reason)
+		r.hosts.refused(sender.Unmap(), reason, r.o.Now())
 		r.log.Log(slog.LevelWarn, reason, "report refused", "sender", sender, "reason", reason, "error", err)
 		return report.Report{}, false
 	}
@@ -141,6 +142,7 @@ func (r *Receiver) update(ctx context.Context, list []report.Report) []error {
 
 func (r *Receiver) peerUpdate(rep *report.Report) dprnl.PeerUpdate {
 	barred, down := r.health(rep)
+	r.hosts.accepted(rep, r.verifier.Key(rep.Host), barred, down, r.o.Now())
 	u := dprnl.PeerUpdate{Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight, Protocol: 1}
 	if d := rep.Details; d != nil {
 		u.Down, u.Barred, u.Others, u.Protocol = down, barred, d.Addresses, 2

@@ -348,7 +348,6 @@ func TestReopen(t *testing.T) {
 		}
 		// Its keys and its window hold.
 		r.one(t, sent(t, peer, 2, 1, 0, key), peer)
-		r.o.Now = nil
 		rep := report.Report{Host: peer, Boot: report.BootID{2}, Sequence: 5, Time: start.Add(2 * time.Second), Period: time.Second, Weight: 1}
 		b, err := rep.Append(nil, other)
 		if err != nil {

@@ -97,6 +97,7 @@ type Receiver struct {
 	settings report.Digest       // of this host
 	// neighbours are the hosts whose reports are of version 2.
 	neighbours map[netip.Addr]*neighbour
+	hosts      hostTable
 	counts     *Counts
 	started    time.Time
 	due        time.Time // of the next maintenance
@@ -117,6 +118,7 @@ func New(o Options) (*Receiver, error) {
 		left:     make(map[netip.Addr]bool),
 
 		neighbours: make(map[netip.Addr]*neighbour),
+		hosts:      hostTable{all: make(map[netip.Addr]*HostStatus)},
 		counts:     newCounts(),
 		started:    o.Now(),
 	}

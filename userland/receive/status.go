@@ -16,13 +16,14 @@ import (
 
 const (
 	statusTimeout = 2 * time.Second // to send or receive a status
-	statusMax     = 64 << 10        // maximum size of a status in bytes
+	statusMax     = 1 << 20         // maximum size of a status in bytes
 )
 
 // A Status is the state of a receiver that it serves on its socket.
 type Status struct {
 	Started time.Time         `json:"started"` // start of the process, when the counts are 0
 	Counts  map[string]uint64 `json:"counts"`  // by the names of Counts.Names
+	Hosts   []HostStatus      `json:"hosts"`   // by address
 }
 
 // ReadStatus reads the status of the receiver that listens at path. If there is
@@ -91,7 +92,7 @@ func (r *Receiver) answer(l net.Listener) {
 }
 
 func (r *Receiver) status() Status {
-	s := Status{Started: r.started, Counts: make(map[string]uint64)}
+	s := Status{Started: r.started, Counts: make(map[string]uint64), Hosts: r.hosts.list()}
 	for _, n := range r.counts.Names() {
 		s.Counts[n] = r.counts.Get(n)
 	}

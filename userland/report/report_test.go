@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -110,6 +111,16 @@ func TestVerifyAccepts(t *testing.T) {
 		got, err := v.Verify(mustAppend(t, r, testKey(7)), host)
 		if err != nil || got != r {
 			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		want := fmt.Sprintf("%08x", testKey(7).ID())
+		if keys == nil {
+			want = ""
+		}
+		if got := v.Key(r.Host); got != want {
+			t.Errorf("%s: key %q, want %q", name, got, want)
+		}
+		if got := v.Key(netip.MustParseAddr("192.0.2.99")); got != "" {
+			t.Errorf("%s: a host that never reported has key %q", name, got)
 		}
 	}
 	v, _ := verifier()

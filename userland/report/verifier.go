@@ -37,7 +37,9 @@ type last struct {
 	boot     BootID
 	sequence uint64
 	sent     time.Time
-	slot     int // of the memory, if there is one
+	slot     int    // of the memory, if there is one
+	key      uint32 // id of the key that authenticated it, if signed
+	signed   bool
 }
 
 // NewVerifier returns a verifier that takes the time from now, or time.Now if nil,
@@ -63,6 +65,16 @@ func (v *Verifier) SetPolicy(p Policy) {
 		p.MaxHosts = dprnl.MaxPeers
 	}
 	v.policy = p
+}
+
+// Key returns the id of the key that authenticated a host's last report, as eight
+// hexadecimal digits; empty if there was no report, or none of the keys.
+func (v *Verifier) Key(host netip.Addr) string {
+	l := v.hosts[host]
+	if !l.signed {
+		return ""
+	}
+	return fmt.Sprintf("%08x", l.key)
 }
 
 // Hosts returns the number of remembered hosts.
@@ -93,6 +105,9 @@ func (v *Verifier) Verify(b []byte, sender netip.Addr) (Report, error) {
 	if err := v.remember(&r, now); err != nil {
 		return Report{}, err
 	}
+	l := v.hosts[r.Host]
+	l.key, l.signed = f.keyID, len(v.policy.Keys) > 0
+	v.hosts[r.Host] = l
 	return r, nil
 }
 

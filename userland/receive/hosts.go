@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+
+package receive
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"dpr/userland/dprnl"
+	"dpr/userland/report"
+)
+
+// A HostStatus is what a receiver knows of another host by its datagrams.
+type HostStatus struct {
+	Address netip.Addr `json:"address"`
+	// Received is when the last report was accepted; zero: none was, and of what follows
+	// only Refused is known.
+	Received time.Time   `json:"received,omitzero"`
+	Protocol int         `json:"protocol,omitempty"` // version of the report
+	Version  string      `json:"version,omitempty"`  // of the software; empty with protocol 1
+	State    dprnl.State `json:"state"`
+	Clock    float64     `json:"clock"`         // seconds that its clock is ahead of ours, less the report's way
+	Key      string      `json:"key,omitempty"` // id of the key that it signs with; empty: none
+	Hears    int         `json:"hears"`         // how many peers it hears; 0 with protocol 1
+	Down     []uint16    `json:"down,omitempty"`
+	// Barred is why it gets no new connections from this host, and since when.
+	Barred dprnl.Barred `json:"barred,omitempty"`
+	Since  time.Time    `json:"since,omitzero"`
+	// Refused is why a datagram of it was refused last, as in Counts, and when.
+	Refused   string    `json:"refused,omitempty"`
+	RefusedAt time.Time `json:"refused_at,omitzero"`
+}
+
+// forgetAfter is how long a host that is silent is still told of.
+const forgetAfter = time.Hour
+
+// A hostTable is what is known of hosts, for other goroutines to read.
+type hostTable struct {
+	mu  sync.Mutex
+	all map[netip.Addr]*HostStatus
+}
+
+// of returns the entry of a host; nil if there are too many. Anybody can send datagrams
+// from any address where they are not filtered.
+func (h *hostTable) of(a netip.Addr, now time.Time) *HostStatus {
+	if s := h.all[a]; s != nil {
+		return s
+	}
+	if len(h.all) >= dprnl.MaxPeers {
+		for a, s := range h.all {
+			if now.Sub(s.Received) > forgetAfter && now.Sub(s.RefusedAt) > forgetAfter {
+				delete(h.all, a)
+			}
+		}
+		if len(h.all) >= dprnl.MaxPeers {
+			return nil
+		}
+	}
+	s := &HostStatus{Address: a}
+	h.all[a] = s
+	return s
+}
+
+// accepted notes a report, and what follows from it.
+func (h *hostTable) accepted(rep *report.Report, key string, barred dprnl.Barred, down []uint16, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.of(rep.Host, now)
+	if s == nil {
+		return
+	}
+	if barred != s.Barred || s.Received.IsZero() {
+		s.Since = now
+	}
+	if barred == dprnl.BarredNo {
+		s.Since = time.Time{}
+	}
+	s.Received, s.State, s.Clock, s.Key = now, rep.State, rep.Time.Sub(now).Seconds(), key
+	s.Barred, s.Down, s.Protocol, s.Version, s.Hears = barred, down, 1, "", 0
+	if d := rep.Details; d != nil {
+		s.Protocol, s.Version, s.Hears = 2, d.Software, d.Peers
+	}
+}
+
+// refused notes a datagram that was refused.
+func (h *hostTable) refused(sender netip.Addr, reason string, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.of(sender, now); s != nil {
+		s.Refused, s.RefusedAt = reason, now
+	}
+}
+
+// list returns a copy, by address.
+func (h *hostTable) list() []HostStatus {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := make([]HostStatus, 0, len(h.all))
+	for _, s := range h.all {
+		list = append(list, *s)
+	}
+	slices.SortFunc(list, func(a, b HostStatus) int { return a.Address.Compare(b.Address) })
+	return list
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+
+package receive
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"dpr/userland/dprnl"
+	"dpr/userland/report"
+)
+
+// What the status says of a host follows its reports.
+func TestHostStatus(t *testing.T) {
+	n := newNeighbourhood(t)
+	last := func() HostStatus {
+		t.Helper()
+		list := n.r.status().Hosts
+		if len(list) != 1 || list[0].Address != peer {
+			t.Fatalf("%+v", list)
+		}
+		return list[0]
+	}
+	d := deaf(1)
+	d.Software, d.Services = "0.3.0", []report.Service{{Port: 80, State: dprnl.ServiceUp}}
+	n.say(t, d)
+	if s := last(); !s.Received.Equal(start) || s.Protocol != 2 || s.Version != "0.3.0" || s.Key == "" || s.Hears != 1 || s.Clock != 0 ||
+		!slices.Equal(s.Down, []uint16{443}) || s.Barred != dprnl.BarredUnheard || !s.Since.Equal(start) || s.Refused != "" {
+		t.Errorf("%+v", s)
+	}
+	// Since when it is barred stays, also while the reason comes again.
+	n.clock.now = start.Add(time.Second)
+	n.say(t, d)
+	if s := last(); !s.Since.Equal(start) || !s.Received.Equal(n.clock.now) {
+		t.Errorf("%+v", s)
+	}
+	n.say(t, hears(0))
+	if s := last(); s.Barred != dprnl.BarredNo || !s.Since.IsZero() || s.Version != "" {
+		t.Errorf("%+v", s)
+	}
+	n.clock.now = start.Add(3 * time.Second)
+	other := hears(0)
+	other.Settings = report.Digest{1}
+	n.say(t, other)
+	if s := last(); s.Barred != dprnl.BarredSettings || !s.Since.Equal(n.clock.now) {
+		t.Errorf("%+v", s)
+	}
+	// Its clock is behind; it goes back to version 1.
+	n.clock.now = start.Add(10 * time.Second)
+	rep := report.Report{Host: peer, Boot: report.BootID{2}, Sequence: 99, Time: start.Add(8 * time.Second), Period: time.Second, Weight: 1, State: dprnl.StateDraining}
+	b, err := rep.Append(nil, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.r.one(t, b, peer); err != nil {
+		t.Fatal(err)
+	}
+	if s := last(); s.Clock != -2 || s.Protocol != 1 || s.Hears != 0 || s.State != dprnl.StateDraining {
+		t.Errorf("%+v", s)
+	}
+	// A datagram of it is refused: the rest stays.
+	if err := n.r.one(t, []byte("?"), peer); err != nil {
+		t.Fatal(err)
+	}
+	if s := last(); s.Refused != "truncated" || !s.RefusedAt.Equal(n.clock.now) || s.Clock != -2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Datagrams from made-up addresses are bounded, and make room for others after an hour.
+func TestHostStatusIsBounded(t *testing.T) {
+	h := hostTable{all: map[netip.Addr]*HostStatus{}}
+	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+	for i := range dprnl.MaxPeers + 10 {
+		h.refused(address(i), "truncated", start)
+	}
+	if len(h.list()) != dprnl.MaxPeers {
+		t.Errorf("%d hosts", len(h.list()))
+	}
+	h.refused(peer, "truncated", start.Add(forgetAfter))
+	if h.all[peer] != nil {
+		t.Error("there was no room")
+	}
+	h.refused(peer, "truncated", start.Add(forgetAfter+time.Second))
+	if list := h.list(); len(list) != 1 || list[0].Address != peer {
+		t.Errorf("%d hosts", len(list))
+	}
+	h.accepted(&report.Report{Host: address(7), Time: start}, "", dprnl.BarredNo, nil, start)
+	if list := h.list(); len(list) != 2 || list[0].Address != address(7) || list[0].Key != "" {
+		t.Errorf("%+v, want them by address", list)
+	}
+}
