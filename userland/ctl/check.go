@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -45,7 +46,7 @@ func (p *program) checkCommand() *cli.Command {
 			if err != nil || args[0] != "" {
 				return p.reportMistakes(c, v, err)
 			}
-			v.Findings, err = p.examine(c.Context, file, c.String("name"))
+			v.Findings, err = p.examine(c.Context, path, file, c.String("name"))
 			if errors.Is(err, dprnl.ErrNoRight) {
 				v.Findings = []doctor.Finding{{Check: "host", Severity: doctor.Note, What: "only root can look at the host: only the file was looked at"}}
 			} else if err != nil {
@@ -65,7 +66,7 @@ func (p *program) checkCommand() *cli.Command {
 }
 
 // examine looks at this host: what status says, and what the doctor finds.
-func (p *program) examine(ctx context.Context, file *config.Config, name string) ([]doctor.Finding, error) {
+func (p *program) examine(ctx context.Context, path string, file *config.Config, name string) ([]doctor.Finding, error) {
 	o := doctor.Options{File: file, Reports: p.Reports, Name: name}
 	k, err := p.Dial()
 	if err == nil {
@@ -79,8 +80,8 @@ func (p *program) examine(ctx context.Context, file *config.Config, name string)
 		return nil, err
 	}
 	var list []doctor.Finding
-	if v, err := p.readStatus(ctx); err == nil && v.Configured {
-		for _, problem := range v.Problems {
+	if v, err := p.readStatus(ctx, path); err == nil && v.Configured {
+		for _, problem := range slices.Concat(v.Problems, v.Cluster) {
 			list = append(list, doctor.Finding{Check: "status", Severity: doctor.Problem, What: problem})
 		}
 	}

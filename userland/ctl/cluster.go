@@ -138,6 +138,10 @@ func (v *hostView) addReports(h receive.HostStatus, now time.Time) {
 		}
 	}
 	since := func(t time.Time) string { return seconds(max(now.Sub(t), 0)) }
+	if v.Age == nil && !h.Received.IsZero() && h.State != dprnl.StateLeaving {
+		v.State = h.State
+		v.Troubles = append(v.Troubles, "silent for "+since(h.Received)+", and forgotten")
+	}
 	switch h.Barred {
 	case dprnl.BarredUnheard:
 		v.Troubles = append(v.Troubles, "has not heard this host for "+since(h.Since))

@@ -41,7 +41,6 @@ func TestWrongArguments(t *testing.T) {
 		"--json":                                 "unknown flag --json\n",
 		"--json drain x":                         `drain: unexpected argument "x"`,
 		"status --cluster --check":               "status: --check is for this host: leave out --cluster",
-		"status --config x":                      "status: --config is for --cluster",
 		"service frob":                           `service: unknown command "frob"`,
 		"service add":                            "service add: missing argument PORT",
 		"service add x":                          `PORT "x" is not a port`,

@@ -130,8 +130,8 @@ healthy   no: this host has no address configured (dprctl apply)
               no service is configured: nothing is redirected (dprctl service add)
               this host is draining: it gets no new connections (dprctl undrain)
               no peer is usable: this host serves every connection
-              silent peers: 192.0.2.2 for 5s
               the routing table is nearly full: 900 of 1000 flows
+cluster   silent peers: 192.0.2.2 for 5s
 `
 	if r := dprctl(t, k, "status"); r.out != want {
 		t.Errorf("%s\nwant\n%s", r.out, want)
@@ -174,13 +174,13 @@ func TestSilentPeers(t *testing.T) {
 	}
 	for flows, full := range map[uint64]bool{899: false, 900: true} {
 		v := statusView{Configured: true, Services: 1, Peers: peersSummary{Usable: 1}, Flows: flows}
-		if got := problems(healthy().config, v, nil, nil); (len(got) == 1) != full {
+		if got := problems(healthy().config, v, nil); (len(got) == 1) != full {
 			t.Errorf("%d flows: %q", flows, got)
 		}
 	}
 	c := healthy().config
 	c.MaxFlows = 1 // of which 90 % is nothing
-	if got := problems(c, statusView{Configured: true, Services: 1, Peers: peersSummary{Usable: 1}}, nil, nil); len(got) != 0 {
+	if got := problems(c, statusView{Configured: true, Services: 1, Peers: peersSummary{Usable: 1}}, nil); len(got) != 0 {
 		t.Errorf("%q", got)
 	}
 }

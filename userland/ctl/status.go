@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"dpr/userland/config"
 	"dpr/userland/dprnl"
 )
 
@@ -28,8 +31,9 @@ type statusView struct {
 	Peers      peersSummary `json:"peers"`
 	Flows      uint64       `json:"flows"`
 	FlowsLive  uint64       `json:"flows_live"`
-	Healthy    bool         `json:"healthy"`
-	Problems   []string     `json:"problems"`
+	Healthy    bool         `json:"healthy"`  // this host; the others may not be
+	Problems   []string     `json:"problems"` // of this host
+	Cluster    []string     `json:"cluster"`  // troubles of other hosts
 }
 
 type peersSummary struct {
@@ -59,10 +63,7 @@ func (p *program) statusCommand() *cli.Command {
 				}
 				return p.print(c, v, func(w io.Writer) { writeCluster(w, v) })
 			}
-			if c.IsSet("config") {
-				return usagef("%s--config is for --cluster", where(c))
-			}
-			v, err := p.readStatus(c.Context)
+			v, err := p.readStatus(c.Context, c.String("config"))
 			if err != nil && !errors.Is(err, dprnl.ErrNotLoaded) {
 				return err
 			}
@@ -77,12 +78,13 @@ func (p *program) statusCommand() *cli.Command {
 	}
 }
 
-// readStatus reads everything that status shows from the kernel. Without the
-// module it returns a view as well as the error.
-func (p *program) readStatus(ctx context.Context) (statusView, error) {
+// readStatus reads everything that status shows from the kernel, and asks dpr-receive if
+// the file says that there should be one. Without the module it returns a view as well
+// as the error.
+func (p *program) readStatus(ctx context.Context, file string) (statusView, error) {
 	k, err := p.Dial()
 	if err != nil {
-		return statusView{Problems: []string{dprnl.ErrNotLoaded.Error()}}, err
+		return statusView{Problems: []string{dprnl.ErrNotLoaded.Error()}, Cluster: []string{}}, err
 	}
 	defer k.Close()
 	config, err := k.Config(ctx)
@@ -110,9 +112,23 @@ func (p *program) readStatus(ctx context.Context) (statusView, error) {
 		Module: true, Configured: cv.Configured, Config: &cv, Load: &lv, Services: len(services),
 		Peers: summarize(peers), Flows: stats.Get(dprnl.StatFlows), FlowsLive: stats.Get(dprnl.StatFlowsLive),
 	}
-	v.Problems = problems(config, v, services, peers)
+	v.Problems = append(problems(config, v, services), p.processProblems(ctx, file)...)
+	v.Cluster = troubles(config, services, peers)
 	v.Healthy = len(v.Problems) == 0
 	return v, nil
+}
+
+// processProblems asks dpr-receive. A file that cannot be read says of nothing that it
+// should be there.
+func (p *program) processProblems(ctx context.Context, file string) []string {
+	cfg, err := config.Load(file)
+	if err != nil || len(cfg.Report.Networks) == 0 {
+		return nil
+	}
+	if _, err := p.Reports(ctx, cfg.CountsPath()); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return []string{"dpr-receive does not run: this host forgets its peers (systemctl status dpr-receive)"}
+	}
+	return nil
 }
 
 func summarize(peers []dprnl.Peer) peersSummary {
@@ -129,7 +145,7 @@ func summarize(peers []dprnl.Peer) peersSummary {
 }
 
 // problems lists what keeps this host from taking part in the cluster.
-func problems(c dprnl.Config, v statusView, services []dprnl.ServiceStatus, peers []dprnl.Peer) []string {
+func problems(c dprnl.Config, v statusView, services []dprnl.ServiceStatus) []string {
 	list := []string{}
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if !v.Configured {
@@ -152,6 +168,16 @@ func problems(c dprnl.Config, v statusView, services []dprnl.ServiceStatus, peer
 	if c.Policy != dprnl.PolicyOff && v.Peers.Usable == 0 {
 		add("no peer is usable: this host serves every connection")
 	}
+	if full := uint64(c.MaxFlows) * fullPercent / 100; full > 0 && v.Flows >= full {
+		add("the routing table is nearly full: %d of %d flows", v.Flows, c.MaxFlows)
+	}
+	return list
+}
+
+// troubles lists what is wrong with other hosts, as far as this one sees it.
+func troubles(c dprnl.Config, services []dprnl.ServiceStatus, peers []dprnl.Peer) []string {
+	list := []string{}
+	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	for _, text := range []string{
 		some(peers, "does not hear this host", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredUnheard }),
 		some(peers, "does not get what is redirected to it", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredLost }),
@@ -168,9 +194,6 @@ func problems(c dprnl.Config, v statusView, services []dprnl.ServiceStatus, peer
 	}
 	if silent := silentPeers(peers, c.ReportMaxAge); silent != "" {
 		add("silent peers: %s", silent)
-	}
-	if full := uint64(c.MaxFlows) * fullPercent / 100; full > 0 && v.Flows >= full {
-		add("the routing table is nearly full: %d of %d flows", v.Flows, c.MaxFlows)
 	}
 	return list
 }
@@ -237,7 +260,6 @@ func writeStatus(w io.Writer, v statusView) {
 	}
 	if v.Healthy {
 		fmt.Fprintln(w, "healthy\tyes")
-		return
 	}
 	for i, problem := range v.Problems {
 		var label string
@@ -247,5 +269,12 @@ func writeStatus(w io.Writer, v statusView) {
 			label = "\t    "
 		}
 		fmt.Fprintln(w, label+problem)
+	}
+	for i, trouble := range v.Cluster {
+		label := "\t"
+		if i == 0 {
+			label = "cluster\t"
+		}
+		fmt.Fprintln(w, label+trouble)
 	}
 }

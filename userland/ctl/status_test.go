@@ -6,7 +6,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,24 +41,16 @@ func TestStatusHealthy(t *testing.T) {
 
 func TestStatusProblems(t *testing.T) {
 	for want, change := range map[string]func(*kernel){
-		"no address configured":       func(k *kernel) { k.config.Address = netip.IPv4Unspecified() },
-		"no service is configured":    func(k *kernel) { k.services = nil },
-		"this host is draining":       func(k *kernel) { k.config.State = dprnl.StateDraining },
-		"no peer is usable":           func(k *kernel) { k.peers[0].Usable = false },
-		"silent peers: 192.0.2.2 for": func(k *kernel) { k.peers[0].Age = 4 * time.Second },
-		"and 3 more":                  silentPeersOf(8),
+		"no address configured":    func(k *kernel) { k.config.Address = netip.IPv4Unspecified() },
+		"no service is configured": func(k *kernel) { k.services = nil },
+		"this host is draining":    func(k *kernel) { k.config.State = dprnl.StateDraining },
+		"no peer is usable":        func(k *kernel) { k.peers[0].Usable = false },
 		"nothing listens on port 80 of this host": func(k *kernel) {
 			k.states = map[uint16]dprnl.ServiceState{80: dprnl.ServiceNoListener}
 		},
 		"the accept queue of port 192.0.2.1:443 of this host is full": func(k *kernel) {
 			k.states = map[uint16]dprnl.ServiceState{443: dprnl.ServiceFull}
 		},
-		"peer does not hear this host: 192.0.2.2: no new": func(k *kernel) { k.peers[0].Barred = dprnl.BarredUnheard },
-		"peer does not get what is redirected to it: 192.0.2.2: no new": func(k *kernel) {
-			k.peers[0].Barred = dprnl.BarredLost
-		},
-		"peer has another marker: 192.0.2.2: no new": func(k *kernel) { k.peers[0].Barred = dprnl.BarredSettings },
-		"peer cannot serve port 443: 192.0.2.2\n":    func(k *kernel) { k.peers[0].Down = []uint16{443, 8080} },
 	} {
 		k := healthy()
 		change(k)
@@ -78,6 +73,63 @@ func TestStatusProblems(t *testing.T) {
 	}
 }
 
+// Troubles of others are told, and this host is healthy all the same.
+func TestStatusTroubles(t *testing.T) {
+	for want, change := range map[string]func(*kernel){
+		"cluster   silent peers: 192.0.2.2 for": func(k *kernel) { k.peers[0].Age = 4 * time.Second },
+		"and 3 more":                            silentPeersOf(8),
+		"cluster   peer does not hear this host: 192.0.2.2: no new": func(k *kernel) { k.peers[0].Barred = dprnl.BarredUnheard },
+		"peer does not get what is redirected to it: 192.0.2.2: no new": func(k *kernel) {
+			k.peers[0].Barred = dprnl.BarredLost
+		},
+		"peer has another marker: 192.0.2.2: no new": func(k *kernel) { k.peers[0].Barred = dprnl.BarredSettings },
+		"peer cannot serve port 443: 192.0.2.2\n":    func(k *kernel) { k.peers[0].Down = []uint16{443, 8080} },
+	} {
+		k := healthy()
+		change(k)
+		r := dprctl(t, k, "status --check")
+		if r.status != ExitOK || !strings.Contains(r.out, want) || !strings.Contains(r.out, "healthy   yes") || r.err != "" {
+			t.Errorf("%s: %+v", want, r)
+		}
+		var v statusView
+		if err := json.Unmarshal([]byte(dprctl(t, k, "status --json").out), &v); err != nil || !v.Healthy || len(v.Problems) != 0 || len(v.Cluster) != 1 {
+			t.Errorf("%s: %v, %+v", want, err, v)
+		}
+	}
+}
+
+// Where there are networks for reports, dpr-receive should run.
+func TestStatusAsksTheReceiver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dpr.toml")
+	text := "address = \"192.0.2.1\"\nruntime_directory = \"/run/elsewhere\"\n[report]\nauthentication = \"none\"\n"
+	network := "[[report.network]]\nunicast = \"192.0.2.2:7743\"\n"
+	for _, tt := range []struct {
+		text string
+		err  error
+		sick bool
+	}{
+		{text + network, nil, false},
+		{text + network, fs.ErrNotExist, true},
+		{text + network, syscall.ECONNREFUSED, true},
+		{text + network, syscall.EACCES, false}, // not for this user
+		{text, fs.ErrNotExist, false},
+		{"wieght = 1\n", fs.ErrNotExist, false},
+	} {
+		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		k := healthy()
+		k.reportsErr = tt.err
+		r := dprctl(t, k, "status --check --config "+path)
+		if sick := strings.Contains(r.out, "dpr-receive does not run"); sick != tt.sick || (r.status == ExitUnhealthy) != tt.sick {
+			t.Errorf("%v, %q: %+v", tt.err, tt.text, r)
+		}
+		if strings.Contains(tt.text, network) && k.path != "/run/elsewhere/receive.sock" {
+			t.Errorf("asked at %s", k.path)
+		}
+	}
+}
+
 func silentPeersOf(n int) func(*kernel) {
 	return func(k *kernel) {
 		for i := range n {
@@ -89,7 +141,7 @@ func silentPeersOf(n int) func(*kernel) {
 func TestStatusNearlyFull(t *testing.T) {
 	c := dprnl.Config{MaxFlows: 1000}
 	for flows, want := range map[uint64]bool{899: false, 900: true, 1000: true} {
-		list := strings.Join(problems(c, statusView{Configured: true, Services: 1, Flows: flows}, nil, nil), "\n")
+		list := strings.Join(problems(c, statusView{Configured: true, Services: 1, Flows: flows}, nil), "\n")
 		if strings.Contains(list, "nearly full") != want {
 			t.Errorf("%d flows: %s", flows, list)
 		}
