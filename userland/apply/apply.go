@@ -32,8 +32,8 @@ type Result struct {
 }
 
 // Apply sets the kernel's values and services to those of a file, and removes
-// services that are not in the file. It leaves alone what the file does not
-// contain: the state and the peers. The kernel accepts all values or none; if it
+// services that are not in the file. It leaves alone the peers, and the state unless
+// the kernel had no configuration. The kernel accepts all values or none; if it
 // refuses a service after that, Apply restores what it changed.
 func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	address, err := c.HostAddress()
@@ -48,7 +48,11 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := k.SetConfig(ctx, update(address, c)); err != nil {
+	u := update(address, c)
+	if old.Address.IsUnspecified() && c.Start != dprnl.StateActive {
+		u.State = &c.Start
+	}
+	if err := k.SetConfig(ctx, u); err != nil {
 		return Result{}, err
 	}
 	r := Result{Address: address}
@@ -65,7 +69,7 @@ func update(address netip.Addr, c *config.Config) dprnl.ConfigUpdate {
 		MaxLoad: c.MaxLoad, Weights: c.Weights, Weight: c.Weight, MaxFlows: c.MaxFlows,
 		ReportMaxAge: c.ReportMaxAge, Timeouts: c.Timeouts, SlowStart: c.SlowStart,
 	}.Update()
-	u.State = nil // draining is up to the operator, not the file
+	u.State = nil // once it runs, draining is up to the operator, not the file
 	return u
 }
 

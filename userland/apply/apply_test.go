@@ -122,6 +122,32 @@ func ports(list []dprnl.Service) string {
 	return strings.Join(names, " ")
 }
 
+// A module that has just been loaded begins as the file says; later, the operator
+// decides, and before that, too.
+func TestStart(t *testing.T) {
+	c := file(80)
+	for _, tt := range []struct {
+		start, state, want dprnl.State
+		configured         bool
+	}{
+		{dprnl.StateActive, dprnl.StateActive, dprnl.StateActive, false},
+		{dprnl.StateDraining, dprnl.StateActive, dprnl.StateDraining, false},
+		{dprnl.StateActive, dprnl.StateDraining, dprnl.StateDraining, false},
+		{dprnl.StateDraining, dprnl.StateActive, dprnl.StateActive, true},
+		{dprnl.StateActive, dprnl.StateDraining, dprnl.StateDraining, true},
+	} {
+		k := fresh()
+		k.config.State = tt.state
+		if tt.configured {
+			k.config.Address = c.Address
+		}
+		c.Start = tt.start
+		if _, err := Apply(t.Context(), k, c); err != nil || k.config.State != tt.want {
+			t.Errorf("%+v: %v (%v)", tt, k.config.State, err)
+		}
+	}
+}
+
 func TestApply(t *testing.T) {
 	k := fresh(80, 81, 82)
 	r, err := Apply(t.Context(), k, file(81, 443))

@@ -27,6 +27,7 @@ type Config struct {
 	MaxFlows     uint32
 	ReportMaxAge time.Duration
 	SlowStart    time.Duration // until a host that comes back gets its whole share
+	Start        dprnl.State   // of a module that has just been loaded; not StateLeaving
 	Weight       uint32        // relative capacity of this host
 	Weights      dprnl.Weights
 	Timeouts     dprnl.Timeouts

@@ -15,6 +15,7 @@ var effects = map[string][]string{
 	"apply TestEachValueIsApplied": {"address", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "weight",
 		"[weights]connections", "[weights]cpu", "[weights]redirected", "[weights]sockets",
 		"[timeouts]syn", "[timeouts]established", "[timeouts]fin", "[timeouts]rst"},
+	"apply TestStart":                 {"start"},
 	"apply TestApply":                 {"[[service]]port", "[[service]]address"},
 	"receive TestStatus":              {"runtime_directory"},
 	"receive TestReopen":              {"[report]clock_window", "[report]key_file", "[report]previous_key_file", "[report]authentication"},

@@ -61,6 +61,7 @@ func keysOfFile(t *testing.T) []key {
 		number(top, "max_flows", 1, dprnl.MaxFlows, func(c *Config) any { return c.MaxFlows }),
 		duration(top, "slow_start", "0s", "-1ms", week, longer, func(c *Config) any { return c.SlowStart }),
 		{top, "report_max_age", words("1001ms", week), words("1s", longer), "", func(c *Config) any { return c.ReportMaxAge }},
+		{top, "start", words("draining"), append(words("leaving", "x", ""), "1"), "", func(c *Config) any { return c.Start }},
 		number(top, "weight", 1, dprnl.MaxWeight, func(c *Config) any { return c.Weight }),
 		number("[weights]", "connections", 0, dprnl.MaxWeight, func(c *Config) any { return c.Weights.Connections }),
 		number("[weights]", "cpu", 0, dprnl.MaxWeight, func(c *Config) any { return c.Weights.CPU }),

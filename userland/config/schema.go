@@ -27,16 +27,31 @@ func (d *decoder) config(t table) *Config {
 	integer(t, "max_flows", &c.MaxFlows, 1, dprnl.MaxFlows)
 	t.duration("slow_start", &c.SlowStart, 0, maxTimeout)
 	t.duration("report_max_age", &c.ReportMaxAge, time.Millisecond, maxTimeout)
+	t.start(&c.Start)
 	integer(t, "weight", &c.Weight, 1, dprnl.MaxWeight)
 	d.weights(t.table("weights"), &c.Weights)
 	d.timeouts(t.table("timeouts"), &c.Timeouts)
 	c.Services = d.services(t)
 	d.report(t.table("report"), &c.Report)
 	d.cleanup(t.table("cleanup"), &c.Cleanup)
-	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age", "slow_start",
+	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "start",
 		"weight", "weights", "timeouts", "service", "report", "cleanup")
 	d.across(&c)
 	return &c
+}
+
+// start reads the state that a host begins with: one that leaves is not there.
+func (t table) start(p *dprnl.State) {
+	s, ok := t.text("start")
+	switch {
+	case !ok:
+	case s == dprnl.StateActive.String():
+		*p = dprnl.StateActive
+	case s == dprnl.StateDraining.String():
+		*p = dprnl.StateDraining
+	default:
+		t.d.mistake(t.key("start"), "%q is not one of %v, %v", s, dprnl.StateActive, dprnl.StateDraining)
+	}
 }
 
 func (d *decoder) weights(t table, w *dprnl.Weights) {
