@@ -49,7 +49,7 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 		return Result{}, err
 	}
 	u := update(address, c)
-	if old.Address.IsUnspecified() && c.Start != dprnl.StateActive {
+	if begins(old, c) {
 		u.State = &c.Start
 	}
 	if err := k.SetConfig(ctx, u); err != nil {
@@ -62,13 +62,24 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	return r, nil
 }
 
-// update returns an update of everything that the file determines.
-func update(address netip.Addr, c *config.Config) dprnl.ConfigUpdate {
-	u := dprnl.Config{
+// begins says whether the kernel was without configuration and begins in another state
+// than it has.
+func begins(old dprnl.Config, c *config.Config) bool {
+	return old.Address.IsUnspecified() && c.Start != dprnl.StateActive
+}
+
+// target is what the file determines of the kernel's configuration: all but the state.
+func target(address netip.Addr, c *config.Config) dprnl.Config {
+	return dprnl.Config{
 		Address: address, Policy: c.Policy, Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Orphans: c.Orphans,
 		MaxLoad: c.MaxLoad, Weights: c.Weights, Weight: c.Weight, MaxFlows: c.MaxFlows,
 		ReportMaxAge: c.ReportMaxAge, Timeouts: c.Timeouts, SlowStart: c.SlowStart,
-	}.Update()
+	}
+}
+
+// update returns an update of everything that the file determines.
+func update(address netip.Addr, c *config.Config) dprnl.ConfigUpdate {
+	u := target(address, c).Update()
 	u.State = nil // once it runs, draining is up to the operator, not the file
 	return u
 }

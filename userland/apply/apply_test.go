@@ -20,6 +20,7 @@ type kernel struct {
 	config   dprnl.Config
 	services []dprnl.Service
 	refuse   func(what string) error
+	fails    map[string]error // of what reads: "config", "services"
 	log      []string
 }
 
@@ -31,7 +32,7 @@ func (k *kernel) step(what string) error {
 	return nil
 }
 
-func (k *kernel) Config(context.Context) (dprnl.Config, error) { return k.config, nil }
+func (k *kernel) Config(context.Context) (dprnl.Config, error) { return k.config, k.fails["config"] }
 
 func (k *kernel) SetConfig(_ context.Context, u dprnl.ConfigUpdate) error {
 	if err := k.step("config"); err != nil {
@@ -72,7 +73,7 @@ func set[T any](p, v *T) {
 }
 
 func (k *kernel) Services(context.Context) ([]dprnl.Service, error) {
-	return slices.Clone(k.services), nil
+	return slices.Clone(k.services), k.fails["services"]
 }
 
 func (k *kernel) AddService(_ context.Context, s dprnl.Service) error {

@@ -141,6 +141,10 @@ func (p *program) configCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{Name: "show", Usage: "show the kernel's configuration", Flags: []cli.Flag{jsonFlag()}, Action: show(p, readConfig, writeConfig)},
 			{
+				Name: "diff", Usage: "show where the kernel's configuration is not the file's: what apply would change",
+				Flags: []cli.Flag{fileFlag(), jsonFlag()}, Action: p.diff,
+			},
+			{
 				Name: "set", Usage: "change the values given as flags, all or none", Flags: f.flags(),
 				Action: func(c *cli.Context) error {
 					if _, err := positional(c); err != nil {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"dpr/userland/config"
 	"dpr/userland/dprnl"
 )
 
@@ -41,6 +42,9 @@ func TestWrongArguments(t *testing.T) {
 		"--json":                                 "unknown flag --json\n",
 		"--json drain x":                         `drain: unexpected argument "x"`,
 		"status --cluster --check":               "status: --check is for this host: leave out --cluster",
+		"config diff x":                          `config diff: unexpected argument "x"`,
+		"config diff --config /nonexistent":      "/nonexistent: cannot read the file",
+		"apply --dry-run x":                      `apply: unexpected argument "x"`,
 		"service frob":                           `service: unknown command "frob"`,
 		"service add":                            "service add: missing argument PORT",
 		"service add x":                          `PORT "x" is not a port`,
@@ -434,5 +438,46 @@ func TestCountsPath(t *testing.T) {
 		if got != tt.want || (err != nil) != tt.failed || !strings.Contains(errs.String(), tt.said) || tt.said == "" && errs.Len() > 0 {
 			t.Errorf("%s, named %t: %q (%v), said %q", tt.file, tt.named, got, err, errs.String())
 		}
+	}
+}
+
+// What apply would change is said, in both ways to ask, and nothing changes.
+func TestDiff(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dpr.toml")
+	if err := os.WriteFile(path, []byte("address = \"192.0.2.1\"\nmax_load = 5\n[[service]]\nport = 80\n[[service]]\nport = 8080\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var first string
+	for _, line := range []string{"config diff", "apply --dry-run"} {
+		k := healthy()
+		r := dprctl(t, k, line+" --config "+path)
+		for _, want := range []string{"KEY ", "max_load ", "  9 ", "service ", "443", "8080"} {
+			if r.status != ExitOK || !strings.Contains(r.out, want) {
+				t.Errorf("%s: status %d, no %q in\n%s%s", line, r.status, want, r.out, r.err)
+			}
+		}
+		if len(k.log) != 0 {
+			t.Errorf("%s: %v", line, k.log)
+		}
+		if first == "" {
+			first = r.out
+		}
+		if r.out != first {
+			t.Errorf("%s:\n%s", line, r.out)
+		}
+		var v diffView
+		if err := json.Unmarshal([]byte(dprctl(t, healthy(), line+" --json --config "+path).out), &v); err != nil || len(v.Changes) < 3 {
+			t.Errorf("%s: %v, %+v", line, err, v)
+		}
+	}
+	// What the file says of a new kernel.
+	k := healthy()
+	d := config.Defaults()
+	k.config = dprnl.Config{Address: netip.MustParseAddr("192.0.2.1"), Policy: d.Policy, MaxLoad: 5, Weights: d.Weights, Weight: d.Weight,
+		Hash: d.Hash, Estimate: d.Estimate, Marker: d.Marker, Orphans: d.Orphans,
+		MaxFlows: d.MaxFlows, ReportMaxAge: d.ReportMaxAge, Timeouts: d.Timeouts, SlowStart: d.SlowStart, State: dprnl.StateDraining}
+	k.services = []dprnl.Service{{Port: 8080, Address: netip.IPv4Unspecified()}, {Port: 80, Address: netip.IPv4Unspecified()}}
+	if r := dprctl(t, k, "config diff --config "+path); r.status != ExitOK || r.out != "the kernel has what "+path+" says\n" {
+		t.Errorf("%+v", r)
 	}
 }

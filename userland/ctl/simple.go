@@ -125,8 +125,11 @@ func (p *program) applyCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "apply",
 		Usage: "apply the configuration file to the kernel; remove services that are not in it",
-		Flags: []cli.Flag{fileFlag(), jsonFlag()},
+		Flags: []cli.Flag{fileFlag(), jsonFlag(), &cli.BoolFlag{Name: "dry-run", Usage: "only say what would change, as config diff does"}},
 		Action: func(c *cli.Context) error {
+			if c.Bool("dry-run") {
+				return p.diff(c)
+			}
 			if _, err := positional(c); err != nil {
 				return err
 			}

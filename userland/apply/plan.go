@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+
+package apply
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"dpr/userland/config"
+	"dpr/userland/dprnl"
+)
+
+// A Change is a value that Apply would change.
+type Change struct {
+	Key    string // of the file, such as "timeouts.syn"
+	Kernel string // what the kernel has; empty: a service that it does not have
+	File   string // what Apply would set; empty: a service that it would remove
+}
+
+// Plan returns what Apply would change. It changes nothing.
+func Plan(ctx context.Context, k Kernel, c *config.Config) ([]Change, error) {
+	address, err := c.HostAddress()
+	if err != nil {
+		return nil, err
+	}
+	old, err := k.Config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	there, err := k.Services(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after := target(address, c)
+	after.State = old.State
+	if begins(old, c) {
+		after.State = c.Start
+	}
+	changes := compare(old, after)
+	for _, s := range missing(there, c.Services) {
+		changes = append(changes, Change{Key: "service", Kernel: s.String()})
+	}
+	for _, s := range missing(c.Services, there) {
+		changes = append(changes, Change{Key: "service", File: s.String()})
+	}
+	return changes, nil
+}
+
+// compare returns the values that differ, in the order of the file.
+func compare(old, after dprnl.Config) []Change {
+	var changes []Change
+	add := func(key string, kernel, file any) {
+		if kernel != file {
+			changes = append(changes, Change{key, fmt.Sprint(kernel), fmt.Sprint(file)})
+		}
+	}
+	add("address", old.Address, after.Address)
+	add("policy", old.Policy, after.Policy)
+	add("hash", old.Hash, after.Hash)
+	add("estimate", old.Estimate, after.Estimate)
+	add("marker", old.Marker, after.Marker)
+	add("orphans", old.Orphans, after.Orphans)
+	add("max_load", dprnl.FormatMaxLoad(old.MaxLoad), dprnl.FormatMaxLoad(after.MaxLoad))
+	add("max_flows", old.MaxFlows, after.MaxFlows)
+	add("report_max_age", old.ReportMaxAge, after.ReportMaxAge)
+	add("slow_start", old.SlowStart, after.SlowStart)
+	add("start", old.State, after.State)
+	add("weight", old.Weight, after.Weight)
+	add("weights.connections", old.Weights.Connections, after.Weights.Connections)
+	add("weights.cpu", old.Weights.CPU, after.Weights.CPU)
+	add("weights.redirected", old.Weights.Redirected, after.Weights.Redirected)
+	add("weights.sockets", old.Weights.Sockets, after.Weights.Sockets)
+	for _, t := range []struct {
+		key      string
+		old, new time.Duration
+	}{
+		{"syn", old.Timeouts.Syn, after.Timeouts.Syn},
+		{"established", old.Timeouts.Established, after.Timeouts.Established},
+		{"fin", old.Timeouts.Fin, after.Timeouts.Fin},
+		{"rst", old.Timeouts.Rst, after.Timeouts.Rst},
+	} {
+		add("timeouts."+t.key, t.old, t.new)
+	}
+	return changes
+}
