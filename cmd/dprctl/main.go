@@ -30,6 +30,7 @@ func main() {
 		Dial:   func() (ctl.Kernel, error) { return dprnl.New() },
 		Events: func() (ctl.EventSource, error) { return dprnl.NewEvents() },
 		Now:    time.Now,
+		Module: dprnl.ModuleVersion,
 
 		Connections: sockets.Count,
 		Reports:     receive.ReadStatus,

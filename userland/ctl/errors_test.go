@@ -119,6 +119,7 @@ func world(f *faulty) (Environment, *bytes.Buffer, *bytes.Buffer) {
 		},
 		Events: func() (EventSource, error) { return events(testEvents), f.fails["events"] },
 		Now:    func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC) },
+		Module: func() string { return "" },
 		Connections: func(context.Context, []uint16) (int, error) {
 			return f.kernel.connections(), f.fails["connections"]
 		},

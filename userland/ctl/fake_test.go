@@ -46,6 +46,7 @@ type kernel struct {
 	readErr  error // of what reads
 
 	reportsErr error
+	module     string // its version
 
 	facts    doctor.Facts // of the host
 	gathered doctor.Options
@@ -173,6 +174,7 @@ func dprctl(t *testing.T, k *kernel, line string) result {
 		Dial:   func() (Kernel, error) { r.dialled = true; return k, k.dialErr },
 		Events: func() (EventSource, error) { r.dialled = true; return events(testEvents), nil },
 		Now:    func() time.Time { return healthyNow },
+		Module: func() string { return k.module },
 		Poll:   time.Millisecond,
 		Connections: func(_ context.Context, ports []uint16) (int, error) {
 			k.ports = ports

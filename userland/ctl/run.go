@@ -57,6 +57,8 @@ type Environment struct {
 	Dial     func() (Kernel, error)
 	Events   func() (EventSource, error)
 	Now      func() time.Time
+	// Module returns the loaded module's version; empty: unknown.
+	Module func() string
 	// Connections counts the TCP connections to ports that this host serves.
 	Connections func(ctx context.Context, ports []uint16) (int, error)
 	// Reports asks the dpr-receive that listens at path.

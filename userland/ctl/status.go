@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"dpr/userland/config"
+	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
 )
 
@@ -24,6 +25,8 @@ const fullPercent = 90
 
 type statusView struct {
 	Module     bool         `json:"module"` // whether it is loaded
+	Version    string       `json:"module_version,omitempty"`
+	Tools      string       `json:"version"` // of this program
 	Configured bool         `json:"configured"`
 	Config     *configView  `json:"config,omitempty"`
 	Load       *loadView    `json:"load,omitempty"`
@@ -84,7 +87,7 @@ func (p *program) statusCommand() *cli.Command {
 func (p *program) readStatus(ctx context.Context, file string) (statusView, error) {
 	k, err := p.Dial()
 	if err != nil {
-		return statusView{Problems: []string{dprnl.ErrNotLoaded.Error()}, Cluster: []string{}}, err
+		return statusView{Tools: daemon.Version(), Problems: []string{dprnl.ErrNotLoaded.Error()}, Cluster: []string{}}, err
 	}
 	defer k.Close()
 	config, err := k.Config(ctx)
@@ -109,7 +112,7 @@ func (p *program) readStatus(ctx context.Context, file string) (statusView, erro
 	}
 	cv, lv := viewConfig(config), viewLoad(load)
 	v := statusView{
-		Module: true, Configured: cv.Configured, Config: &cv, Load: &lv, Services: len(services),
+		Module: true, Version: p.Module(), Tools: daemon.Version(), Configured: cv.Configured, Config: &cv, Load: &lv, Services: len(services),
 		Peers: summarize(peers), Flows: stats.Get(dprnl.StatFlows), FlowsLive: stats.Get(dprnl.StatFlowsLive),
 	}
 	v.Problems = append(problems(config, v, services), p.processProblems(ctx, file)...)
@@ -240,9 +243,21 @@ func silentPeers(peers []dprnl.Peer, maxAge time.Duration) string {
 	return strings.Join(names, ", ")
 }
 
+// moduleVersion is the module's version as status shows it, and this program's if it is
+// another one.
+func moduleVersion(v statusView) string {
+	switch v.Version {
+	case "":
+		return ""
+	case v.Tools:
+		return ", version " + v.Version
+	}
+	return fmt.Sprintf(", version %s (dprctl is of %s)", v.Version, v.Tools)
+}
+
 func writeStatus(w io.Writer, v statusView) {
 	if v.Module {
-		fmt.Fprintln(w, "module\tloaded")
+		fmt.Fprintln(w, "module\tloaded"+moduleVersion(v))
 		address := "(not configured)"
 		if v.Configured {
 			address = v.Config.Address.String()

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
 )
 
@@ -36,6 +37,25 @@ func TestStatusHealthy(t *testing.T) {
 	if !v.Module || !v.Configured || !v.Healthy || v.Services != 2 || v.Peers != (peersSummary{2, 1, 1}) || v.Load.Load != 1 ||
 		v.Config.Policy != dprnl.PolicyLowest || !strings.Contains(r.out, `"problems": []`) {
 		t.Errorf("%+v\n%s", v, r.out)
+	}
+}
+
+// After an upgrade the module may still be the old one.
+func TestStatusVersions(t *testing.T) {
+	for module, want := range map[string]string{
+		"":               "module    loaded\n",
+		daemon.Version(): "module    loaded, version " + daemon.Version() + "\n",
+		"0.1.0":          "module    loaded, version 0.1.0 (dprctl is of " + daemon.Version() + ")\n",
+	} {
+		k := healthy()
+		k.module = module
+		if r := dprctl(t, k, "status --check"); r.status != ExitOK || !strings.Contains(r.out, want) {
+			t.Errorf("%q: %+v", module, r)
+		}
+		var v statusView
+		if err := json.Unmarshal([]byte(dprctl(t, k, "status --json").out), &v); err != nil || v.Version != module || v.Tools != daemon.Version() {
+			t.Errorf("%q: %+v, %v", module, v, err)
+		}
 	}
 }
 
