@@ -53,6 +53,7 @@ func newApp(env Environment) *cli.App {
 			p.expireCommand(),
 			p.applyCommand(),
 			p.checkCommand(),
+			p.keyCommand(),
 			p.completionCommand(),
 			p.completeWordsCommand(),
 		},

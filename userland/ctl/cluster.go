@@ -19,6 +19,7 @@ import (
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
+	"dpr/userland/report"
 )
 
 // A hostView is a row of the cluster, as this host sees it.
@@ -60,7 +61,7 @@ func (p *program) readCluster(ctx context.Context, file string) (clusterView, er
 	if cfg, err := config.Load(file); err == nil {
 		path = cfg.CountsPath()
 		if len(cfg.Report.Keys) > 0 {
-			key = fmt.Sprintf("%08x", cfg.Report.Keys[0].ID())
+			key = report.FormatID(cfg.Report.Keys[0].ID())
 		}
 	}
 	s, err := p.Reports(ctx, path)

@@ -5,9 +5,11 @@ package report
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -36,6 +38,25 @@ func NewKey(secret [KeyLen]byte) *Key {
 // bytes of the HMAC-SHA-256 of "dpr report key id" under the key, or 1 if they are
 // zero.
 func (k *Key) ID() uint32 { return k.id }
+
+// FormatID returns an id as people see it: eight hexadecimal digits.
+func FormatID(id uint32) string { return fmt.Sprintf("%08x", id) }
+
+// WriteKey makes a random key and writes it to a new file that only its owner may
+// access. It is an error if there is a file already.
+func WriteKey(path string) (*Key, error) {
+	var secret [KeyLen]byte
+	_, _ = rand.Read(secret[:]) // it never fails
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	_, err = fmt.Fprintf(f, "%x\n", secret)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return nil, errors.Join(fmt.Errorf("making a key: %w", err), os.Remove(path))
+	}
+	return NewKey(secret), nil
+}
 
 // ReadKey reads a key file: 64 hexadecimal digits, possibly surrounded by white
 // space. It refuses a file that anyone but the owner may access.

@@ -74,7 +74,7 @@ func (v *Verifier) Key(host netip.Addr) string {
 	if !l.signed {
 		return ""
 	}
-	return fmt.Sprintf("%08x", l.key)
+	return FormatID(l.key)
 }
 
 // Hosts returns the number of remembered hosts.

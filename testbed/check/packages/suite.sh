@@ -97,12 +97,13 @@ well() {
 	retry 300 healthy "$1" || { on "$1" 'dprctl status; dprctl peers' </dev/null >&2; die "s$1 is not healthy"; }
 }
 
-# documented: the commands of the documentation for operators.
+# documented: the commands of the documentation for operators, on the first server, which
+# has this version. A key is not overwritten.
 documented() {
 	step "the commands of docs/operations.md"
 	"$root/scripts/docs.sh" print host "$root/docs/operations.md" >"$work/operations.sh"
-	put 1 /root/previous "$work/operations.sh"
-	on 1 'cd /root/previous && sh -euv ./operations.sh' </dev/null >"$work/operations.log" 2>&1 ||
+	put 1 /root/current "$work/operations.sh"
+	on 1 'mv /etc/dpr/report.key /root/old.key && cd /root/current && sh -euv ./operations.sh' </dev/null >"$work/operations.log" 2>&1 ||
 		{ tail -n 40 "$work/operations.log" >&2; die "a command of docs/operations.md failed"; }
 	# It made a key, which the other hosts are to have too.
 	on 1 'cat /etc/dpr/report.key' </dev/null >"$work/report.key"
@@ -222,11 +223,11 @@ guests_up
 installed
 started
 sandboxed 1
-documented
 rebooted_all
 upgraded
 mixed
 shut_down
+documented
 removed
 plain
 consoles_clean
