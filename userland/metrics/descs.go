@@ -25,6 +25,7 @@ type descs struct {
 	peers                                  *prometheus.Desc
 	peer                                   peerDescs
 	reports, reportsRefused, reportsUptime *prometheus.Desc
+	peerClock, peerInfo                    *prometheus.Desc // of dpr-receive
 }
 
 // peerDescs holds the descriptions of the load table's columns.
@@ -41,6 +42,8 @@ func newDescs() *descs {
 	d.receiveUp = d.add("receive_up", "Whether dpr-receive answered.")
 	d.reports = d.add("reports_total", "Reports received since dpr-receive started, by result.", "result")
 	d.reportsRefused = d.add("reports_refused_total", "Reports refused since dpr-receive started, by reason.", "reason")
+	d.peerClock = d.add("peer_clock_offset_seconds", "How far the peer's clock is ahead of this host's, less the way of the report.", "peer")
+	d.peerInfo = d.add("peer_info", "Always 1; the version of the peer's software (empty: 0.2 or earlier), and the id of the key that it signs with.", "peer", "version", "key")
 	d.reportsUptime = d.add("receive_start_time_seconds", "Unix time at which dpr-receive started.")
 
 	d.decisions = d.add("decisions_total", "New client connections to services, by SYN decision and reason.", "decision", "reason")

@@ -30,6 +30,8 @@
 //	dpr_receive_up              whether dpr-receive answered
 //	dpr_reports_total           {result}: accepted, own, superseded, refused
 //	dpr_reports_refused_total   {reason}
+//	dpr_peer_clock_offset_seconds  {peer}: by its reports
+//	dpr_peer_info               {peer, version, key}: 1
 //	dpr_receive_start_time_seconds  Unix time
 //	dpr_build_info              {version, goversion}: 1
 package metrics

@@ -137,6 +137,12 @@ func (e *emitter) reports(s receive.Status) {
 	e.counter(e.d.reports, s.Counts[receive.Own], "own")
 	e.counter(e.d.reports, s.Counts[receive.Superseded], "superseded")
 	e.counter(e.d.reports, refused, "refused")
+	for _, h := range s.Hosts {
+		if !h.Received.IsZero() {
+			e.gauge(e.d.peerClock, h.Clock, h.Address.String())
+			e.gauge(e.d.peerInfo, 1, h.Address.String(), h.Version, h.Key)
+		}
+	}
 	e.gauge(e.d.reportsUptime, float64(s.Started.UnixMilli())/1000)
 }
 

@@ -84,6 +84,10 @@ func status() receive.Status {
 	for i, name := range append(report.Reasons(), "own_address", "kernel", "other") {
 		s.Counts[name] = uint64(i)
 	}
+	s.Hosts = []receive.HostStatus{
+		{Address: netip.MustParseAddr("192.0.2.2"), Received: time.Unix(2000, 0), Version: "0.3.0", Key: "0a1b2c3d", Clock: -1.25},
+		{Address: netip.MustParseAddr("192.0.2.9"), Refused: "unknown_key"}, // nothing is known of it
+	}
 	return s
 }
 
@@ -156,6 +160,7 @@ func TestMetrics(t *testing.T) {
 		`dpr_service_state{address="192.0.2.1",port="443",state="no-listener"} 1`, `dpr_service_state{address="0.0.0.0",port="8080",state="full"} 1`,
 		`dpr_peer_barred{peer="192.0.2.2",reason="unheard"} 1`, `dpr_peer_barred{peer="192.0.2.2",reason="settings"} 0`,
 		`dpr_peer_services_down{peer="192.0.2.2"} 2`, `dpr_reports_total{result="superseded"} 4`,
+		`dpr_peer_clock_offset_seconds{peer="192.0.2.2"} -1.25`, `dpr_peer_info{key="0a1b2c3d",peer="192.0.2.2",version="0.3.0"} 1`,
 		"dpr_report_max_age_seconds 3",
 		`dpr_peers{kind="known"} 2`, `dpr_peers{kind="listed"} 1`, `dpr_peers{kind="usable"} 1`,
 		`dpr_peer_usable{peer="192.0.2.2"} 1`, `dpr_peer_listed{peer="192.0.2.3"} 0`, `dpr_peer_state{peer="192.0.2.3",state="leaving"} 1`,
@@ -247,7 +252,7 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	allowed := []string{"decision", "reason", "state", "policy", "kind", "peer", "result", "version", "goversion", "address", "port"}
+	allowed := []string{"decision", "reason", "state", "policy", "kind", "peer", "result", "version", "goversion", "key", "address", "port"}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {
