@@ -51,12 +51,13 @@ type Facts struct {
 	Unsynced  bool   // the clock is not synchronised
 	Vendor    string // of the machine, as its firmware says
 	Echoes    map[netip.Addr]Echo
-	Receiving bool              // dpr-receive answers
-	Refused   map[string]uint64 // datagrams that dpr-receive refused while the facts were read, by reason
-	Heard     uint64            // reports of other hosts that it accepted meanwhile
-	Waited    time.Duration     // how long that was
-	Name      string            // a DNS name to look at; empty: none
-	Named     []netip.Addr      // what it stands for
+	Receiving bool                    // dpr-receive answers
+	Refused   map[string]uint64       // datagrams that dpr-receive refused while the facts were read, by reason
+	Refusing  map[string][]netip.Addr // senders of such datagrams, by reason, as far as dpr-receive remembers
+	Heard     uint64                  // reports of other hosts that it accepted meanwhile
+	Waited    time.Duration           // how long that was
+	Name      string                  // a DNS name to look at; empty: none
+	Named     []netip.Addr            // what it stands for
 }
 
 // A Link is a network interface.

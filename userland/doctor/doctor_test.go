@@ -110,9 +110,12 @@ func TestTroubles(t *testing.T) {
 		"no receiver":        {func(f *Facts) { f.Receiving, f.Heard = false, 0 }, Problem, "reports: dpr-receive does not run", "systemctl start dpr-receive"},
 		"clock of another":   {func(f *Facts) { f.Refused["clock"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: time of sending is outside the clock window", "NTP"},
 		"key of another":     {func(f *Facts) { f.Refused["bad_hmac"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: wrong HMAC", "report.key_file"},
-		"superseded":         {func(f *Facts) { f.Refused["superseded"] = 3 }, "", "", ""},
-		"deaf":               {func(f *Facts) { f.Heard = 0 }, Problem, "reports: within 2.2s, no report of another host was accepted", "allow UDP port 7743"},
-		"alone":              {func(f *Facts) { f.Heard, f.Peers = 0, nil }, Warning, "reports: within 2.2s, no report of another host was accepted", "IGMP snooping without querier"},
+		"key of two others": {func(f *Facts) {
+			f.Refused["bad_hmac"], f.Refusing = 3, map[string][]netip.Addr{"bad_hmac": {peer, other}, "clock": {own}}
+		}, Problem, "3 reports were refused: wrong HMAC; from 192.0.2.2, 192.0.2.3", "report.key_file"},
+		"superseded": {func(f *Facts) { f.Refused["superseded"] = 3 }, "", "", ""},
+		"deaf":       {func(f *Facts) { f.Heard = 0 }, Problem, "reports: within 2.2s, no report of another host was accepted", "allow UDP port 7743"},
+		"alone":      {func(f *Facts) { f.Heard, f.Peers = 0, nil }, Warning, "reports: within 2.2s, no report of another host was accepted", "IGMP snooping without querier"},
 		"alone but for one that left": {func(f *Facts) {
 			f.Heard, f.Peers = 0, []dprnl.Peer{{Address: peer}, {Address: other, Listed: true, State: dprnl.StateLeaving}}
 		}, Warning,

@@ -116,6 +116,12 @@ func (f *Facts) readReports(ctx context.Context, o Options) error {
 			f.Refused[name] = d
 		}
 	}
+	f.Refusing = map[string][]netip.Addr{}
+	for _, h := range after.Hosts {
+		if !h.RefusedAt.Before(start.Round(0)) {
+			f.Refusing[h.Refused] = append(f.Refusing[h.Refused], h.Address)
+		}
+	}
 	f.Heard = f.Refused[receive.Accepted] + f.Refused[receive.Superseded]
 	return nil
 }

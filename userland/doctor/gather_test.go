@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,11 @@ func look(how string) gathered {
 	calls := uint64(0)
 	o := Options{File: base.File, Kernel: k, Reports: func(context.Context, string) (receive.Status, error) {
 		calls++
-		return receive.Status{Counts: map[string]uint64{"accepted": 7 * calls, "own": 5, "clock": calls}}, nil
+		return receive.Status{Counts: map[string]uint64{"accepted": 7 * calls, "own": 5, "clock": calls}, Hosts: []receive.HostStatus{
+			{Address: peer, Refused: "clock", RefusedAt: time.Now()},
+			{Address: other, Refused: "clock", RefusedAt: time.Now().Add(-time.Minute)},
+			{Address: own, Received: time.Now()},
+		}}, nil
 	}}
 	o.File.Report.Period = 100 * time.Millisecond
 	switch how {
@@ -134,6 +139,9 @@ func TestGather(t *testing.T) {
 	}
 	if !f.Receiving || f.Heard != 7 || f.Refused["clock"] != 1 || f.Refused["own"] != 0 || f.Waited < 200*time.Millisecond {
 		t.Errorf("reports: %v, %d heard, %v in %v", f.Receiving, f.Heard, f.Refused, f.Waited)
+	}
+	if len(f.Refusing) != 1 || !slices.Equal(f.Refusing["clock"], []netip.Addr{peer}) {
+		t.Errorf("refused datagrams are from %v", f.Refusing)
 	}
 
 	// Large packets are dropped by the peer's link, and nobody says so.

@@ -45,8 +45,11 @@ func checkReports(f *Facts) []Finding {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		list = append(list, Finding{"reports", Problem,
-			fmt.Sprintf("within %v, %d reports were refused: %s", f.Waited.Round(time.Second/10), f.Refused[name], receive.Explain(name)), remedies[name]})
+		what := fmt.Sprintf("within %v, %d reports were refused: %s", f.Waited.Round(time.Second/10), f.Refused[name], receive.Explain(name))
+		if from := f.Refusing[name]; len(from) > 0 {
+			what += "; from " + some(from)
+		}
+		list = append(list, Finding{"reports", Problem, what, remedies[name]})
 	}
 	if f.Heard == 0 {
 		finding := Finding{"reports", Warning, fmt.Sprintf("within %v, no report of another host was accepted", f.Waited.Round(time.Second/10)),
