@@ -82,7 +82,7 @@ func TestAddressTakeover(t *testing.T) {
 
 	const n = 100
 	decided := stats(t, "s1")
-	conns := keepAsking(t, l, n)
+	conns := keepAsking(t, l, n, virtual)
 	time.Sleep(3 * time.Second)
 	if died := conns.died(); len(died) > 0 {
 		t.Fatalf("%d connections ended before anything happened: %q", len(died), died)
@@ -165,21 +165,22 @@ func hasVirtual(t *testing.T, server string) bool {
 
 // asking is a number of connections that ask for a page again and again.
 type asking struct {
+	to   string   // the address
 	port []uint16 // of the clients; does not change
 	mu   sync.Mutex
 	last []time.Time // when each began a request that was answered
 	err  []error     // why each ended
 }
 
-// keepAsking opens connections from c1 to the address that moves and lets each
-// ask once in half a second until the test ends.
-func keepAsking(t *testing.T, l *lab.Lab, n int) *asking {
+// keepAsking opens connections from c1 to an address and lets each ask once in half a
+// second until the test ends.
+func keepAsking(t *testing.T, l *lab.Lab, n int, address string) *asking {
 	t.Helper()
-	a := &asking{port: make([]uint16, n), last: make([]time.Time, n), err: make([]error, n)}
+	a := &asking{to: address, port: make([]uint16, n), last: make([]time.Time, n), err: make([]error, n)}
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	t.Cleanup(func() { cancel(); all.Wait() })
-	to := netip.AddrPortFrom(netip.MustParseAddr(virtual), 80).String()
+	to := netip.AddrPortFrom(netip.MustParseAddr(address), 80).String()
 	for i := range n {
 		var c net.Conn
 		err := l.InNamespace("c1", func() (err error) {
@@ -250,7 +251,7 @@ func (a *asking) redirected(t *testing.T, server string) map[uint16]string {
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
 			t.Fatalf("%s: dprctl flows --json: %v in %q", server, err, line)
 		}
-		if f.Address == virtual && slices.Contains(a.port, f.ClientPort) {
+		if f.Address == a.to && slices.Contains(a.port, f.ClientPort) {
 			all[f.ClientPort] = f.Peer
 		}
 	}
