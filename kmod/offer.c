@@ -61,9 +61,11 @@ void dpr_offer_send_hash(struct dpr_net *dn, const struct dpr_config *cfg,
 			 struct dpr_peer *peer, const struct dpr_route *route)
 {
 	const u32 hash = dpr_offer_hash(dn, seg);
+	struct net_device *dev = skb->dev;
 
-	dpr_probe_sample(dn, cfg, skb->dev, peer, hash);
 	dpr_fwd_send_by(dn, skb, route, dpr_offer_hash_number(hash));
+	/* May look the way up anew, so not before. */
+	dpr_probe_sample(dn, cfg, dev, peer, hash);
 }
 
 /*
