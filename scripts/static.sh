@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What can be said of the units, the Vagrantfile, the shell scripts, the licences,
-# the versions and the documentation without a guest.
+# What can be said of the units, the Vagrantfile, the shell scripts, the alert rules,
+# the licences, the versions and the documentation without a guest.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -48,6 +48,13 @@ scripts() {
 	say "scripts: nothing to complain of"
 }
 
+# alerts: Prometheus understands the rules, and they fire when they should.
+alerts() {
+	(cd "$root/contrib/prometheus" && promtool check rules dpr.rules.yml && promtool test rules ./*.test.yml) >&2 ||
+		die "promtool complains of the alert rules"
+	say "alerts: tested"
+}
+
 # versions: what was built says the version of the sources it was built from.
 versions() {
 	version=$("$root/debian/version.sh")
@@ -61,6 +68,7 @@ versions() {
 units
 vagrantfile
 scripts
+alerts
 versions
 "$here/licences.sh"
 "$here/docs.sh" check
