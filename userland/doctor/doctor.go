@@ -104,7 +104,7 @@ func Examine(f *Facts) []Finding {
 	var all []Finding
 	for _, c := range []check{
 		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
-		checkConntrack, checkNeighbours, checkSynCookies, checkReversePath, checkSourceRules, checkSnooping, checkOffload, checkTunnels, checkVRF, checkVendor, checkName,
+		checkConntrack, checkNeighbours, checkSynCookies, checkReversePath, checkReportPaths, checkSourceRules, checkSnooping, checkOffload, checkTunnels, checkVRF, checkVendor, checkName,
 	} {
 		all = append(all, c(f)...)
 	}

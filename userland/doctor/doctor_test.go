@@ -45,6 +45,12 @@ func well() *Facts {
 	return f
 }
 
+// second has the host send its reports to a second network, too.
+func second(f *Facts) {
+	f.Links = append(f.Links, Link{Name: "eth1", Up: true, MTU: 1500})
+	f.File.Report.Networks = append(f.File.Report.Networks, config.Network{Interface: "eth1", Group: netip.MustParseAddr("239.77.43.1")})
+}
+
 // unicast has the host send its reports to one peer.
 func unicast(f *Facts) {
 	f.File.Report.Networks = []config.Network{{Unicast: netip.MustParseAddrPort("192.0.2.2:7743")}}
@@ -185,6 +191,11 @@ func TestTroubles(t *testing.T) {
 		"syn cookies, on":  {func(f *Facts) { f.Sysctls["net/ipv4/tcp_syncookies"] = 1 }, "", "", ""},
 		"rp_filter": {func(f *Facts) { f.Filtered, f.Sysctls["net/ipv4/conf/br0/rp_filter"] = 7, 1 }, Warning,
 			"rp_filter: reverse path filtering is strict on br0 and has dropped 7 packets", "rp_filter=2"},
+		"second network": {func(f *Facts) { second(f); f.Sysctls["net/ipv4/conf/eth1/rp_filter"] = 1 }, Warning,
+			"rp_filter: reverse path filtering is strict on eth1, a network for reports, and the way to peer 192.0.2.2 is br0", "net.ipv4.conf.eth1.rp_filter=2"},
+		"second network, loose":      {func(f *Facts) { second(f); f.Sysctls["net/ipv4/conf/eth1/rp_filter"] = 2 }, "", "", ""},
+		"second network, all strict": {func(f *Facts) { second(f); f.Sysctls["net/ipv4/conf/all/rp_filter"] = 1 }, Warning, "strict on eth1", "eth1"},
+		"first network, strict":      {func(f *Facts) { f.Sysctls["net/ipv4/conf/br0/rp_filter"] = 1 }, "", "", ""},
 		"rp_filter, loose": {func(f *Facts) {
 			f.Filtered, f.Sysctls["net/ipv4/conf/br0/rp_filter"], f.Sysctls["net/ipv4/conf/all/rp_filter"] = 7, 1, 2
 		}, "", "", ""},

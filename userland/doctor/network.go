@@ -92,6 +92,31 @@ func checkReversePath(f *Facts) []Finding {
 	return nil
 }
 
+// checkReportPaths finds networks on which reports of peers are dropped: a report has its
+// host's one address as source on all networks, so that on the others it comes by an
+// interface that does not lead there.
+func checkReportPaths(f *Facts) []Finding {
+	if !f.configured() || f.File == nil {
+		return nil
+	}
+	var list []Finding
+	for _, n := range f.File.Report.Networks {
+		l := f.link(n.Interface)
+		if l == nil || l.Master != "" || max(f.Sysctls["net/ipv4/conf/all/rp_filter"], f.Sysctls["net/ipv4/conf/"+l.Name+"/rp_filter"]) != 1 {
+			continue
+		}
+		for _, p := range f.peers() {
+			if d := f.Routes[p].Device; d != "" && d != l.Name {
+				list = append(list, Finding{"rp_filter", Warning,
+					fmt.Sprintf("reverse path filtering is strict on %s, a network for reports, and the way to peer %v is %s: its reports are dropped there", l.Name, p, d),
+					fmt.Sprintf("sysctl net.ipv4.conf.%s.rp_filter=2", l.Name)})
+				break
+			}
+		}
+	}
+	return list
+}
+
 // checkSourceRules finds rules that send this host's own answers another way than
 // those that have a peer's address as source.
 func checkSourceRules(f *Facts) []Finding {
