@@ -80,7 +80,7 @@ func (p *program) readCluster(ctx context.Context, file string) (clusterView, er
 		row(peer.Address).addKernel(peer, own.ReportMaxAge)
 	}
 	for _, h := range s.Hosts {
-		row(h.Address).addReports(h, p.Now())
+		row(h.Address).addReports(h, own.ReportMaxAge, p.Now())
 	}
 	for _, r := range rows {
 		v.Hosts = append(v.Hosts, *r)
@@ -130,7 +130,7 @@ func (v *hostView) addKernel(p dprnl.Peer, maxAge time.Duration) {
 }
 
 // addReports adds what dpr-receive knows.
-func (v *hostView) addReports(h receive.HostStatus, now time.Time) {
+func (v *hostView) addReports(h receive.HostStatus, maxAge time.Duration, now time.Time) {
 	if !h.Received.IsZero() {
 		clock, hears := int64(math.Round(h.Clock*1000)), h.Hears
 		v.Version, v.Key, v.Clock = h.Version, h.Key, &clock
@@ -148,6 +148,9 @@ func (v *hostView) addReports(h receive.HostStatus, now time.Time) {
 		v.Troubles = append(v.Troubles, "has not heard this host for "+since(h.Since))
 	case dprnl.BarredSettings:
 		v.Troubles = append(v.Troubles, "has had another marker for "+since(h.Since))
+	}
+	if period := time.Duration(h.Period * float64(time.Second)); !h.Received.IsZero() && period >= maxAge {
+		v.Troubles = append(v.Troubles, fmt.Sprintf("reports every %s only: report_max_age here is %s", seconds(period), seconds(maxAge)))
 	}
 	// A refusal before the last good report is over.
 	if h.Refused != "" && h.RefusedAt.After(h.Received) {

@@ -31,7 +31,7 @@ func cluster() *kernel {
 		{Address: a(6), Reported: true, State: dprnl.StateLeaving, Age: time.Minute},
 		{Address: a(7)},
 	}
-	good := receive.HostStatus{Protocol: 2, Version: "0.3.0", Key: "0a1b2c3d", Hears: 5, Clock: 0.0124, Received: now.Add(-400 * time.Millisecond)}
+	good := receive.HostStatus{Protocol: 2, Version: "0.3.0", Key: "0a1b2c3d", Hears: 5, Clock: 0.0124, Period: 2.9, Received: now.Add(-400 * time.Millisecond)}
 	host := func(i byte, change func(*receive.HostStatus)) receive.HostStatus {
 		h := good
 		h.Address = a(i)
@@ -41,6 +41,7 @@ func cluster() *kernel {
 		return h
 	}
 	k.reports.Hosts = []receive.HostStatus{
+		host(6, func(h *receive.HostStatus) { h.Period = 3 }),
 		host(2, func(h *receive.HostStatus) { h.Refused, h.RefusedAt = "replayed", now.Add(-time.Minute) }), // long ago
 		host(4, func(h *receive.HostStatus) { h.Barred, h.Since = dprnl.BarredUnheard, now.Add(-90*time.Second) }),
 		host(5, func(h *receive.HostStatus) {
@@ -59,7 +60,7 @@ func TestCluster(t *testing.T) {
 192.0.2.3  active   20s    no         -        -      -         -      0      silent for 20s
 192.0.2.4  active   1s     no         0.3.0    +12ms  0a1b2c3d  5      0      has not heard this host for 1m30s
 192.0.2.5  active   1s     no         -        +12ms  0a1b2c3d  -      0      what is redirected to it does not arrive; cannot serve port 80,443; has had another marker for 2s
-192.0.2.6  leaving  1m0s   no         -        -      -         -      0      
+192.0.2.6  leaving  1m0s   no         0.3.0    +12ms  0a1b2c3d  5      0      reports every 3s only: report_max_age here is 3s
 192.0.2.7  -        -      no         -        -      -         -      0      
 192.0.2.8  -        -      no         -        -      -         -      0      its report was refused 1s ago: unknown key
 `

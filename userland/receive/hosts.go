@@ -24,6 +24,7 @@ type HostStatus struct {
 	Clock    float64     `json:"clock"`         // seconds that its clock is ahead of ours, less the report's way
 	Key      string      `json:"key,omitempty"` // id of the key that it signs with; empty: none
 	Hears    int         `json:"hears"`         // how many peers it hears; 0 with protocol 1
+	Period   float64     `json:"period"`        // seconds from report to report
 	Down     []uint16    `json:"down,omitempty"`
 	// Barred is why it gets no new connections from this host, and since when.
 	Barred dprnl.Barred `json:"barred,omitempty"`
@@ -77,7 +78,7 @@ func (h *hostTable) accepted(rep *report.Report, key string, barred dprnl.Barred
 	if barred == dprnl.BarredNo {
 		s.Since = time.Time{}
 	}
-	s.Received, s.State, s.Clock, s.Key = now, rep.State, rep.Time.Sub(now).Seconds(), key
+	s.Received, s.State, s.Clock, s.Key, s.Period = now, rep.State, rep.Time.Sub(now).Seconds(), key, rep.Period.Seconds()
 	s.Barred, s.Down, s.Protocol, s.Version, s.Hears = barred, down, 1, "", 0
 	if d := rep.Details; d != nil {
 		s.Protocol, s.Version, s.Hears = 2, d.Software, d.Peers

@@ -26,7 +26,7 @@ func TestHostStatus(t *testing.T) {
 	d := deaf(1)
 	d.Software, d.Services = "0.3.0", []report.Service{{Port: 80, State: dprnl.ServiceUp}}
 	n.say(t, d)
-	if s := last(); !s.Received.Equal(start) || s.Protocol != 2 || s.Version != "0.3.0" || s.Key == "" || s.Hears != 1 || s.Clock != 0 ||
+	if s := last(); !s.Received.Equal(start) || s.Protocol != 2 || s.Version != "0.3.0" || s.Key == "" || s.Hears != 1 || s.Clock != 0 || s.Period != 1 ||
 		!slices.Equal(s.Down, []uint16{443}) || s.Barred != dprnl.BarredUnheard || !s.Since.Equal(start) || s.Refused != "" {
 		t.Errorf("%+v", s)
 	}
