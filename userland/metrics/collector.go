@@ -40,6 +40,9 @@ type Options struct {
 	// FlowsLimit is the largest number of flows at which a collection reads the
 	// whole table to count flows by state; 0: never.
 	FlowsLimit uint64
+	// BriefPeers leaves out of peers what no alert asks for. In a cluster of n hosts the
+	// rest is n² time series for each column.
+	BriefPeers bool
 	Log        *slog.Logger
 }
 
@@ -79,7 +82,7 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	defer c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
-	e := &emitter{out: out, d: c.descs}
+	e := &emitter{out: out, d: c.descs, brief: c.o.BriefPeers}
 
 	e.gauge(c.descs.build, 1, daemon.Version(), runtime.Version())
 	v, err := c.read(ctx)

@@ -145,3 +145,28 @@ func TestDashboard(t *testing.T) {
 		t.Errorf("uid %q, %d metrics shown", board.UID, used)
 	}
 }
+
+// With BriefPeers, all that alerts ask for is there, and nothing else of peers.
+func TestBriefPeers(t *testing.T) {
+	o := options(&kernel{flows: 3})
+	o.BriefPeers = true
+	brief := make(map[string]bool)
+	for line := range strings.Lines(scrape(t, o)) {
+		if !strings.HasPrefix(line, "#") {
+			brief[metricName.FindString(line)] = true
+		}
+	}
+	rules, err := os.ReadFile(filepath.Join(contrib, "prometheus/dpr.rules.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := make(map[string]bool)
+	for _, n := range metricName.FindAllString(string(rules), -1) {
+		asked[n] = true
+	}
+	for n := range exported(t) {
+		if of := strings.HasPrefix(n, "dpr_peer_"); brief[n] != (!of || asked[n]) {
+			t.Errorf("%s: exported %t, asked for by alerts %t", n, brief[n], asked[n])
+		}
+	}
+}

@@ -14,8 +14,9 @@ import (
 
 // An emitter writes const metrics.
 type emitter struct {
-	out chan<- prometheus.Metric
-	d   *descs
+	out   chan<- prometheus.Metric
+	d     *descs
+	brief bool // of peers only what alerts ask for
 }
 
 func (e *emitter) gauge(d *prometheus.Desc, v float64, labels ...string) {
@@ -97,11 +98,27 @@ func (e *emitter) peers(list []dprnl.Peer) {
 
 func (e *emitter) peer(p *dprnl.Peer) {
 	d, name := &e.d.peer, p.Address.String()
-	e.gauge(d.usable, truth(p.Usable), name)
-	e.gauge(d.listed, truth(p.Listed), name)
 	for _, word := range dprnl.StateWords() {
 		e.gauge(d.state, truth(word == p.State.String()), name, word)
 	}
+	if p.Reported {
+		e.gauge(d.age, p.Age.Seconds(), name)
+		for _, word := range dprnl.BarredWords() {
+			if word != dprnl.BarredNo.String() {
+				e.gauge(d.barred, truth(word == p.Barred.String()), name, word)
+			}
+		}
+	}
+	if !e.brief {
+		e.load(p)
+	}
+}
+
+// load writes the rest of a peer's row.
+func (e *emitter) load(p *dprnl.Peer) {
+	d, name := &e.d.peer, p.Address.String()
+	e.gauge(d.usable, truth(p.Usable), name)
+	e.gauge(d.listed, truth(p.Listed), name)
 	e.gauge(d.weight, float64(p.Weight), name)
 	e.gauge(d.flows, float64(p.Flows), name)
 	e.gauge(d.live, float64(p.Live), name)
@@ -109,15 +126,9 @@ func (e *emitter) peer(p *dprnl.Peer) {
 	if !p.Reported {
 		return // without a report the rest would be a meaningless 0
 	}
-	for _, word := range dprnl.BarredWords() {
-		if word != dprnl.BarredNo.String() {
-			e.gauge(d.barred, truth(word == p.Barred.String()), name, word)
-		}
-	}
 	e.gauge(d.down, float64(len(p.Down)), name)
 	e.gauge(d.load, float64(p.Load), name)
 	e.gauge(d.estimate, float64(p.Estimate), name)
-	e.gauge(d.age, p.Age.Seconds(), name)
 	e.gauge(d.connections, float64(p.Metrics.Connections), name)
 	e.gauge(d.cpu, ratio(p.Metrics.CPU), name)
 	e.gauge(d.redirected, float64(p.Metrics.Redirected), name)

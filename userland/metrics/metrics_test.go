@@ -175,6 +175,12 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%q is not exported", want)
 		}
 	}
+	// Of the process itself.
+	for _, name := range []string{"process_resident_memory_bytes", "process_cpu_seconds_total", "go_goroutines"} {
+		if !strings.Contains(body, "\n"+name+" ") {
+			t.Errorf("%s is not exported", name)
+		}
+	}
 	if !strings.Contains(body, `dpr_build_info{goversion="go`) {
 		t.Error("what it was built from is not exported")
 	}

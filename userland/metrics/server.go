@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"dpr/userland/config"
@@ -96,8 +97,10 @@ func (s *Server) end(srv *http.Server) error {
 
 func (s *Server) handler() (http.Handler, error) {
 	r := prometheus.NewRegistry()
-	if err := r.Register(s.collector); err != nil {
-		return nil, fmt.Errorf("registering the metrics: %w", err)
+	for _, c := range []prometheus.Collector{s.collector, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewGoCollector()} {
+		if err := r.Register(c); err != nil {
+			return nil, fmt.Errorf("registering the metrics: %w", err)
+		}
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{
