@@ -49,6 +49,7 @@ func (r *Receiver) handle(ctx context.Context, batch []Datagram) error {
 			list = append(list, rep)
 		}
 	}
+	list = r.newest(list)
 	if len(list) == 0 {
 		return nil
 	}
@@ -56,6 +57,24 @@ func (r *Receiver) handle(ctx context.Context, batch []Datagram) error {
 		r.log.Log(slog.LevelWarn, "memory", "cannot store accepted reports", "error", r.o.Memory.Err())
 	}
 	return r.notify(ctx, list)
+}
+
+// newest leaves out reports of version 1 whose host has one of version 2 in the same batch:
+// a host sends both at once.
+func (r *Receiver) newest(list []report.Report) []report.Report {
+	second := make(map[netip.Addr]bool)
+	for i := range list {
+		if list[i].Details != nil {
+			second[list[i].Host] = true
+		}
+	}
+	return slices.DeleteFunc(list, func(rep report.Report) bool {
+		old := rep.Details == nil && second[rep.Host]
+		if old {
+			r.counts.add(Superseded)
+		}
+		return old
+	})
 }
 
 // judge returns the report in a datagram if it is valid and a peer's. It counts

@@ -92,3 +92,36 @@ func TestHostStatusIsBounded(t *testing.T) {
 		t.Errorf("%+v, want them by address", list)
 	}
 }
+
+// A host sends both versions at once; they may arrive in one batch. The newer one counts,
+// in either order.
+func TestBothVersionsAtOnce(t *testing.T) {
+	n := newNeighbourhood(t)
+	datagram := func(seq uint64, d *report.Details) Datagram {
+		rep := report.Report{Host: peer, Boot: report.BootID{2}, Sequence: seq, Time: n.clock.now, Period: time.Second, Weight: 1, Details: d}
+		b, err := rep.Append(nil, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Datagram{b, peer}
+	}
+	d := deaf(1)
+	d.Software = "0.3.0"
+	for i, batch := range [][]Datagram{
+		{datagram(1, d), datagram(2, nil)},
+		{datagram(3, nil), datagram(4, d)},
+	} {
+		if err := n.r.handle(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		if s := n.r.status().Hosts[0]; s.Protocol != 2 || s.Version != "0.3.0" || s.Barred != dprnl.BarredUnheard {
+			t.Errorf("%d: %+v", i, s)
+		}
+		if got := n.k.peers[len(n.k.peers)-1]; got.Protocol != 2 || got.Barred != dprnl.BarredUnheard || len(n.k.peers) != i+1 {
+			t.Errorf("%d: the kernel gets %+v", i, n.k.peers)
+		}
+	}
+	if got := n.r.counts.Get(Superseded); got != 2 {
+		t.Errorf("%d superseded", got)
+	}
+}
