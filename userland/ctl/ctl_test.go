@@ -38,7 +38,7 @@ func TestWrongArguments(t *testing.T) {
 		"flows --adress 192.0.2.1":               "flows: unknown flag --adress; do you mean --address?\n",
 		"flows -adress 192.0.2.1":                "flows: unknown flag --adress; do you mean --address?\n",
 		"flows --frob":                           "flows: unknown flag --frob\n",
-		"--versoin":                              "unknown flag --versoin; do you mean --version?\n",
+		"--versio":                               "unknown flag --versio; do you mean --version?\n",
 		"--json":                                 "unknown flag --json\n",
 		"--json drain x":                         `drain: unexpected argument "x"`,
 		"status --cluster --check":               "status: --check is for this host: leave out --cluster",
