@@ -37,8 +37,14 @@ missing() {
 update() {
 	[ -z "${updated:-}" ] || return 0
 	say "apt-get update: the package lists are absent or old"
-	$as_root apt-get -q update >&2 || return 1
+	quietly apt-get -q update || return 1
 	updated=yes
+}
+
+# quietly COMMAND...: its output only if it fails. Hundreds of lines of apt's
+# would hide the few that say what is going on.
+quietly() {
+	$as_root "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }
 }
 
 # known PACKAGE: apt could install it.
@@ -56,8 +62,8 @@ apt_install() {
 		$as_root install -m 755 "$work/policy-rc.d" /usr/sbin/policy-rc.d
 		quiet_services=yes
 	fi
-	$as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -q -y -o DPkg::Lock::Timeout=900 --no-install-recommends "$@" >&2
+	quietly env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -y -o DPkg::Lock::Timeout=900 --no-install-recommends "$@"
 }
 
 # install_packages FILE...: what is missing of the lists.
@@ -138,7 +144,8 @@ install_go() {
 		# and package lists stay as they are.
 		set -- -o "Dir::Etc::sourcelist=$work/backports.list" -o "Dir::State::lists=$work/lists"
 		say "this release has no Go of version 1.21 or later; looking in its backports"
-		$as_root apt-get -q "$@" update >&2
+		quietly apt-get -q "$@" update ||
+			die "apt-get could not update the package lists of the backports"
 		go=$(newest_go "$@") ||
 			die "neither this release nor its backports have Go 1.21 or later: install Go by hand"
 		say "installing $go # no Go of version 1.21 or later is here"

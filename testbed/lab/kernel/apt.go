@@ -36,7 +36,7 @@ func download(ctx context.Context, match func(string) bool, p *progress.Progress
 	if err == nil || ctx.Err() != nil {
 		return k, err
 	}
-	done := p.Step("updating apt's package lists (" + err.Error() + ")")
+	done := p.Step("updating apt's package lists: the archive has no kernel that they name")
 	if out, failed := exec.CommandContext(ctx, "apt-get", "-q", "update").CombinedOutput(); failed != nil {
 		return Kernel{}, fmt.Errorf("%w, and apt-get update failed: %w: %s", err, failed, bytes.TrimSpace(out))
 	}

@@ -6,6 +6,7 @@ package progress
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -35,10 +36,11 @@ func (p *Progress) Step(what string) (done func()) {
 	}
 }
 
-// Say writes a line with the time since the beginning before it. What cannot be
-// written is no reason to stop.
+// Say writes one line with the time since the beginning before it, whatever
+// breaks the text has. What cannot be written is no reason to stop.
 func (p *Progress) Say(format string, args ...any) {
+	text := strings.ReplaceAll(strings.TrimSpace(fmt.Sprintf(format, args...)), "\n", "; ")
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, _ = fmt.Fprintf(p.w, "%6.1f s  %s\n", time.Since(p.begin).Seconds(), fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(p.w, "%6.1f s  %s\n", time.Since(p.begin).Seconds(), text)
 }

@@ -13,8 +13,8 @@ func TestProgress(t *testing.T) {
 	p := New(&b)
 	p.Step("short")()
 	p.begin = p.begin.Add(-90 * time.Second)
-	p.Say("late %d", 1)
-	if got := b.String(); got != "   0.0 s  short\n  90.0 s  late 1\n" {
+	p.Say("late %d\nand more\n", 1)
+	if got := b.String(); got != "   0.0 s  short\n  90.0 s  late 1; and more\n" {
 		t.Errorf("got %q", got)
 	}
 }
