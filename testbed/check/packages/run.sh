@@ -16,29 +16,33 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 "$root/scripts/static.sh"
-# released: the packages of the last release, by its own sources and scripts.
+# released SUITE: the packages of a release, by its own sources and scripts, in
+# $work/SUITE.
 released() {
-	read -r version commit <<EOF
-$(grep -v '^#' "$here/released")
+	read -r _ version commit <<EOF
+$(grep "^$1 " "$here/released")
 EOF
+	[ -n "$commit" ] || die "$here/released names no release for $1"
 	git -c safe.directory='*' -C "$root" cat-file -e "$commit^{commit}" 2>/dev/null ||
 		die "commit $commit of version $version is not here: fetch the whole history"
-	mkdir "$work/source"
-	git -c safe.directory='*' -C "$root" archive "$commit" | tar -C "$work/source" -xf -
-	"$work/source/debian/make-deb.sh" "$work/previous" >&2
-	[ "$(dpkg-deb -f "$work"/previous/dpr_*.deb Version)" = "$version" ] || die "commit $commit is not of version $version"
+	mkdir "$work/source.$1"
+	git -c safe.directory='*' -C "$root" archive "$commit" | tar -C "$work/source.$1" -xf -
+	"$work/source.$1/debian/make-deb.sh" "$work/$1" >&2
+	[ "$(dpkg-deb -f "$work/$1"/dpr_*.deb Version)" = "$version" ] || die "commit $commit is not of version $version"
 }
 
-say "building the packages, and those of the last release"
+say "building the packages, and those that are upgraded"
 "$root/debian/make-deb.sh" "$work/current" >&2
-released
+for suite; do
+	released "$suite"
+done
 "$here/contents.sh" "$work/current"
 "$here/reproducible.sh" "$work/current"
 failed=
 for suite; do
 	# A guest that hangs does not stop everything. A suite takes a quarter of an hour
 	# to a whole one, as fast as the processors are.
-	timeout -k 60 7200 "$here/suite.sh" "$suite" "$work/previous" "$work/current" || failed="$failed $suite"
+	timeout -k 60 7200 "$here/suite.sh" "$suite" "$work/$suite" "$work/current" || failed="$failed $suite"
 done
 [ -z "$failed" ] || die "failed on:$failed"
 say "all passed"

@@ -43,18 +43,9 @@ served() {
 	await "$1"
 	# Installed, but not enabled: it takes no part.
 	refuse_active "$1"
-	[ "$1" -ne 1 ] || readme
 	put "$1" /root/provision "$work/report.key" "$root/testbed/lab/vagrant/server.sh"
 	on "$1" 'sh /root/provision/server.sh eth0 /root/provision/report.key' </dev/null >"$work/server.$1.log" 2>&1 ||
 		{ tail -n 40 "$work/server.$1.log" >&2; die "server.sh failed on s$1"; }
-}
-
-# readme: the commands of README.md for a host.
-readme() {
-	"$root/scripts/docs.sh" print host "$root/README.md" >"$work/readme.sh"
-	put 1 /root/previous/out "$work/readme.sh"
-	on 1 'ln -s .. /root/previous/out/deb && cd /root/previous && sh -euv out/readme.sh' </dev/null >"$work/readme.log" 2>&1 ||
-		{ tail -n 40 "$work/readme.log" >&2; die "a command of README.md failed"; }
 }
 
 # servers COMMAND: a function, for all servers at once.
@@ -97,10 +88,15 @@ well() {
 	retry 300 healthy "$1" || { on "$1" 'dprctl status; dprctl peers' </dev/null >&2; die "s$1 is not healthy"; }
 }
 
-# documented: the commands of the documentation for operators, on the first server, which
-# has this version. A key is not overwritten.
+# documented: the commands for a host of README.md, then of docs/operations.md, on the
+# first server, which has this version. Both make a key, and none is overwritten.
 documented() {
-	step "the commands of docs/operations.md"
+	step "the commands of README.md and docs/operations.md"
+	"$root/scripts/docs.sh" print host "$root/README.md" >"$work/readme.sh"
+	put 1 /root/current/out "$work/readme.sh"
+	on 1 'ln -s .. /root/current/out/deb && mv /etc/dpr/report.key /root/old.key && cd /root/current && sh -euv out/readme.sh &&
+		mv /root/old.key /etc/dpr/report.key' </dev/null >"$work/readme.log" 2>&1 ||
+		{ tail -n 40 "$work/readme.log" >&2; die "a command of README.md failed"; }
 	"$root/scripts/docs.sh" print host "$root/docs/operations.md" >"$work/operations.sh"
 	put 1 /root/current "$work/operations.sh"
 	on 1 'mv /etc/dpr/report.key /root/old.key && cd /root/current && sh -euv ./operations.sh' </dev/null >"$work/operations.log" 2>&1 ||
