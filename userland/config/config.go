@@ -34,6 +34,7 @@ type Config struct {
 	Services     []dprnl.Service
 	Report       Report
 	Cleanup      Cleanup
+	Files        []string // that Load read: the file, and those of DropInDir
 }
 
 // Report says how reports are sent and received.

@@ -16,29 +16,35 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// A decoder turns the tables of a file into a Config and collects its mistakes.
+// A decoder turns the tables of files into a Config and collects their mistakes.
 type decoder struct {
-	lines    map[string]int
+	sources  []source
+	places   map[string]place
 	mistakes []Mistake
 }
 
 func (d *decoder) mistake(key, format string, args ...any) {
-	d.mistakes = append(d.mistakes, Mistake{d.line(key), key, fmt.Sprintf(format, args...)})
+	p := d.place(key)
+	d.mistakes = append(d.mistakes, Mistake{d.sources[p.file].name, p.line, key, fmt.Sprintf(format, args...)})
 }
 
-// line returns the line of a key, or of the nearest enclosing table.
-func (d *decoder) line(key string) int {
+// place returns where a key stands, or the nearest enclosing table; else the first file
+// as a whole.
+func (d *decoder) place(key string) place {
 	for {
-		if n := d.lines[key]; n > 0 {
-			return n
+		if p, ok := d.places[key]; ok {
+			return p
 		}
 		i := strings.LastIndexByte(key, '.')
 		if i < 0 {
-			return 0
+			return place{}
 		}
 		key = key[:i]
 	}
 }
+
+// line returns the line of the place of a key.
+func (d *decoder) line(key string) int { return d.place(key).line }
 
 // A table is a table of the file. Reading a key removes it from values, so that
 // the keys left at the end are unknown.

@@ -8,7 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
+	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
@@ -20,6 +20,7 @@ const maxSize = 1 << 20
 
 // A Mistake is one mistake in a file.
 type Mistake struct {
+	File    string // its path
 	Line    int    // 0: concerns the whole file
 	Key     string // such as "report.network.2.ttl"; empty for a syntax error
 	Message string
@@ -37,9 +38,8 @@ func (m Mistake) String() string {
 	return b.String()
 }
 
-// An Error holds all mistakes of a file, ordered by line.
+// An Error holds all mistakes, ordered by file and line.
 type Error struct {
-	Path     string
 	Mistakes []Mistake
 }
 
@@ -47,22 +47,53 @@ type Error struct {
 func (e *Error) Error() string {
 	lines := make([]string, len(e.Mistakes))
 	for i, m := range e.Mistakes {
-		lines[i] = e.Path + ": " + m.String()
+		lines[i] = m.File + ": " + m.String()
 	}
 	return strings.Join(lines, "\n")
 }
 
-// Load reads a file and the key files it names. The error is an *Error.
+// Load reads a file, those of the directory DropInDir beside it, and the key files that
+// they name. The error is an *Error.
 func Load(path string) (*Config, error) {
-	data, err := read(path)
+	sources, err := open(path)
 	if err != nil {
-		var pe *fs.PathError // its text repeats the path
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return nil, &Error{path, []Mistake{{Message: fmt.Sprintf("cannot read the file: %v", err)}}}
+		return nil, err
 	}
-	return Parse(path, data)
+	c, err := parse(sources)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sources {
+		c.Files = append(c.Files, s.name)
+	}
+	return c, nil
+}
+
+// open reads a file and its drop-in files. The error is an *Error.
+func open(path string) ([]source, error) {
+	paths := []string{path}
+	more, err := dropIns(path)
+	if err != nil {
+		return nil, &Error{[]Mistake{{File: filepath.Join(filepath.Dir(path), DropInDir), Message: err.Error()}}}
+	}
+	var sources []source
+	var mistakes []Mistake
+	for _, p := range append(paths, more...) {
+		data, err := read(p)
+		if err != nil {
+			var pe *fs.PathError // its text repeats the path
+			if errors.As(err, &pe) {
+				err = pe.Err
+			}
+			mistakes = append(mistakes, Mistake{File: p, Message: fmt.Sprintf("cannot read the file: %v", err)})
+			continue
+		}
+		sources = append(sources, source{p, data})
+	}
+	if len(mistakes) > 0 {
+		return nil, &Error{mistakes}
+	}
+	return sources, nil
 }
 
 func read(path string) ([]byte, error) {
@@ -83,23 +114,48 @@ func read(path string) ([]byte, error) {
 
 // Parse parses the text of a file and reads the key files it names. The name is
 // used in errors.
-func Parse(name string, data []byte) (*Config, error) {
-	text := string(data)
+func Parse(name string, data []byte) (*Config, error) { return parse([]source{{name, data}}) }
+
+// parse parses files, of which each changes what those before it say.
+func parse(sources []source) (*Config, error) {
+	d := &decoder{sources: sources, places: make(map[string]place)}
+	all := make(map[string]any)
+	for i, s := range sources {
+		tree, err := parseOne(s)
+		if err != nil {
+			d.mistakes = append(d.mistakes, *err)
+			continue
+		}
+		merge(all, tree, "", d.places)
+		for key, line := range locate(string(s.text)) {
+			d.places[key] = place{i, line}
+		}
+	}
+	var c *Config
+	if len(d.mistakes) == 0 {
+		c = d.config(table{d: d, values: all})
+	}
+	if len(d.mistakes) > 0 {
+		order(d.mistakes, sources)
+		return nil, &Error{d.mistakes}
+	}
+	return c, nil
+}
+
+// parseOne parses the text of one file.
+func parseOne(s source) (map[string]any, *Mistake) {
+	text := string(s.text)
 	// The parser silently ignores the byte order mark of UTF-16.
 	if i := notUTF8(text); i < len(text) {
-		return nil, &Error{name, []Mistake{{Line: lineOf(text, i), Message: fmt.Sprintf("the file is not UTF-8: byte %#x", text[i])}}}
+		return nil, &Mistake{File: s.name, Line: lineOf(text, i), Message: fmt.Sprintf("the file is not UTF-8: byte %#x", text[i])}
 	}
 	var tree map[string]any
 	if _, err := toml.Decode(text, &tree); err != nil {
-		return nil, &Error{name, []Mistake{syntax(err, text)}}
+		m := syntax(err, text)
+		m.File = s.name
+		return nil, &m
 	}
-	d := &decoder{lines: locate(text)}
-	c := d.config(table{d: d, values: tree})
-	if len(d.mistakes) > 0 {
-		slices.SortStableFunc(d.mistakes, func(a, b Mistake) int { return a.Line - b.Line })
-		return nil, &Error{name, d.mistakes}
-	}
-	return c, nil
+	return tree, nil
 }
 
 // notUTF8 returns the offset of the first byte that is not UTF-8, or the length

@@ -105,7 +105,7 @@ func TestLoadLimits(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	d := &decoder{lines: map[string]int{"a": 3}}
+	d := &decoder{places: map[string]place{"a": {0, 3}}}
 	for key, want := range map[string]int{"a": 3, "a.b.c": 3, "b": 0, ".b": 0, "": 0} {
 		if got := d.line(key); got != want {
 			t.Errorf("%q: line %d, want %d", key, got, want)

@@ -40,6 +40,9 @@ func (p *program) checkCommand() *cli.Command {
 			}
 			file, err := config.Load(path)
 			v := checkView{File: path, OK: err == nil, Mistakes: []mistakeView{}, Findings: []doctor.Finding{}}
+			if err == nil {
+				v.Files = file.Files
+			}
 			if err == nil && args[0] != "" {
 				v.Findings = append(v.Findings, doctor.ExamineFile(file)...)
 			}
@@ -110,7 +113,9 @@ func (p *program) reportMistakes(c *cli.Context, v checkView, err error) error {
 }
 
 func writeCheck(w io.Writer, v checkView) {
-	fmt.Fprintf(w, "%s: no mistakes\n", v.File)
+	for _, f := range v.Files {
+		fmt.Fprintf(w, "%s: no mistakes\n", f)
+	}
 	for _, f := range v.Findings {
 		fmt.Fprintf(w, "%s: %s: %s\n", f.Severity, f.Check, f.What)
 		if f.Remedy != "" {
@@ -121,12 +126,14 @@ func writeCheck(w io.Writer, v checkView) {
 
 type checkView struct {
 	File     string           `json:"file"`
-	OK       bool             `json:"ok"` // the file
+	Files    []string         `json:"files"` // it, and those of conf.d
+	OK       bool             `json:"ok"`    // the file
 	Mistakes []mistakeView    `json:"mistakes"`
 	Findings []doctor.Finding `json:"findings"`
 }
 
 type mistakeView struct {
+	File    string `json:"file"`
 	Line    int    `json:"line"`
 	Key     string `json:"key"`
 	Message string `json:"message"`

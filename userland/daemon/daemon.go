@@ -163,12 +163,12 @@ func reload(s Service, path string, log *slog.Logger, n *notifier) {
 	switch {
 	case errors.As(err, &mistakes):
 		for _, m := range mistakes.Mistakes {
-			log.Error("configuration refused; keeping the old one", "file", path, "line", m.Line, "key", m.Key, "error", m.Message)
+			log.Error("configuration refused; keeping the old one", "file", m.File, "line", m.Line, "key", m.Key, "error", m.Message)
 		}
 	case err != nil:
 		log.Error("configuration refused; keeping the old one", "file", path, "error", err)
 	default:
 		s.Reload(c)
-		log.Info("configuration reloaded", "file", path)
+		log.Info("configuration reloaded", "files", c.Files)
 	}
 }
