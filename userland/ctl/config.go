@@ -47,7 +47,7 @@ func (p *program) policyCommand() *cli.Command {
 		Action: show(p, readConfig, writePolicy),
 		Subcommands: []*cli.Command{{
 			Name: "set", Usage: "set the policy for new connections", ArgsUsage: strings.Join(dprnl.PolicyWords(), "|"),
-			Flags: f.flags(),
+			Flags: append(f.flags(), saveFlag(), fileFlag()),
 			Action: func(c *cli.Context) error {
 				args, err := positional(c, "NAME")
 				if err != nil {
@@ -59,7 +59,7 @@ func (p *program) policyCommand() *cli.Command {
 				}
 				u := f.update()
 				u.Policy = &policy
-				return p.kernel(c, func(ctx context.Context, k Kernel) error { return k.SetConfig(ctx, u) })
+				return p.set(c, u)
 			},
 		}},
 	}
@@ -145,7 +145,7 @@ func (p *program) configCommand() *cli.Command {
 				Flags: []cli.Flag{fileFlag(), jsonFlag()}, Action: p.diff,
 			},
 			{
-				Name: "set", Usage: "change the values given as flags, all or none", Flags: f.flags(),
+				Name: "set", Usage: "change the values given as flags, all or none", Flags: append(f.flags(), saveFlag(), fileFlag()),
 				Action: func(c *cli.Context) error {
 					if _, err := positional(c); err != nil {
 						return err
@@ -154,7 +154,7 @@ func (p *program) configCommand() *cli.Command {
 					if u == (dprnl.ConfigUpdate{}) {
 						return usagef("%snothing to change: give at least one flag", where(c))
 					}
-					return p.kernel(c, func(ctx context.Context, k Kernel) error { return k.SetConfig(ctx, u) })
+					return p.set(c, u)
 				},
 			},
 		},

@@ -369,6 +369,52 @@ func TestApplyAndCheck(t *testing.T) {
 	}
 }
 
+// What --save saves is what the next apply applies; a refusal changes nothing.
+func TestSet(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dpr.toml")
+	if err := os.WriteFile(path, []byte("weight = 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	saved := filepath.Join(filepath.Dir(path), "conf.d/99-saved.toml")
+	k := healthy()
+	r := dprctl(t, k, "policy set two --max-load auto --save --config "+path)
+	if r.status != ExitOK || !strings.Contains(r.out, saved) || *k.update.Policy != dprnl.PolicyTwo {
+		t.Errorf("%+v, %+v", r, k.update)
+	}
+	k = healthy()
+	if r := dprctl(t, k, "config set --weight 7 --weight-cpu 2 --timeout-fin 5m --address 192.0.2.7 --max-load 4 --save --config "+path); r.status != ExitOK {
+		t.Errorf("%+v", r)
+	}
+	c, err := config.Load(path)
+	if err != nil || c.Policy != dprnl.PolicyTwo || c.MaxLoad != 4 || c.Weight != 7 || c.Weights.CPU != 2 || c.Timeouts.Fin != 5*time.Minute || c.Address.String() != "192.0.2.7" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	before, err := os.ReadFile(saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"policy set off --config " + path:                               "--config is for --save",
+		"config set --state draining --save --config " + path:           "--state is not saved",
+		"config set --report-max-age 500ms --save --config " + path:     "report_max_age: 500ms is not longer",
+		"policy set off --save --config " + filepath.Dir(path) + "/none": "cannot read the file",
+	} {
+		k := healthy()
+		if r := dprctl(t, k, line); r.status == ExitOK || !strings.Contains(r.err, want) || len(k.log) > 0 {
+			t.Errorf("%s: %+v, %q", line, r, k.log)
+		}
+	}
+	k = healthy()
+	k.err = errors.New("the kernel refuses")
+	if r := dprctl(t, k, "policy set off --save --config "+path); r.status == ExitOK || !strings.Contains(r.err, "the kernel refuses") {
+		t.Errorf("%+v", r)
+	}
+	after, err := os.ReadFile(saved)
+	if err != nil || string(after) != string(before) {
+		t.Errorf("saved %q, %v; before %q", after, err, before)
+	}
+}
+
 func TestHelp(t *testing.T) {
 	for _, line := range []string{"--help", "-h", "service --help", "service add --help", "flows del -h", "--version"} {
 		if r := dprctl(t, healthy(), line); r.status != ExitOK || r.out == "" || r.dialled {
