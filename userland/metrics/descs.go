@@ -14,7 +14,7 @@ import (
 type descs struct {
 	list []*prometheus.Desc
 
-	up, receiveUp, build                   *prometheus.Desc
+	up, receiveUp, build, host             *prometheus.Desc
 	decisions                              *prometheus.Desc
 	counters                               map[dprnl.Stat]*prometheus.Desc
 	flows, flowsByState, flowsMax          *prometheus.Desc
@@ -39,6 +39,7 @@ func newDescs() *descs {
 	d := &descs{counters: make(map[dprnl.Stat]*prometheus.Desc)}
 	d.up = d.add("up", "Whether the kernel module answered.")
 	d.build = d.add("build_info", "Always 1; the labels say what this exporter was built from.", "version", "goversion")
+	d.host = d.add("host_info", "Always 1; the address by which peers know this host.", "address")
 	d.receiveUp = d.add("receive_up", "Whether dpr-receive answered.")
 	d.reports = d.add("reports_total", "Reports received since dpr-receive started, by result.", "result")
 	d.reportsRefused = d.add("reports_refused_total", "Reports refused since dpr-receive started, by reason.", "reason")

@@ -9,6 +9,7 @@
 //
 //	dpr_up                      whether the kernel answered; if not, only
 //	                            the last five are present
+//	dpr_host_info               {address}: 1; how peers know this host
 //	dpr_decisions_total         {decision, reason}: one per new connection
 //	dpr_<counter>_total         every other counter of the kernel
 //	dpr_flows                   {state}: live, closing

@@ -40,6 +40,9 @@ func (e *emitter) view(v *view) {
 	for state, n := range v.states {
 		e.gauge(d.flowsByState, float64(n), state.String())
 	}
+	if a := v.config.Address; a.IsValid() && !a.IsUnspecified() {
+		e.gauge(d.host, 1, a.String())
+	}
 	e.gauge(d.flowsMax, float64(v.config.MaxFlows))
 	e.gauge(d.load, float64(v.load.Load))
 	e.gauge(d.maxLoad, maxLoad(v.config.MaxLoad))

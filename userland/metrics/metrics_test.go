@@ -146,7 +146,7 @@ func options(k *kernel) Options {
 func TestMetrics(t *testing.T) {
 	body := scrape(t, options(&kernel{flows: 5}))
 	for _, want := range []string{
-		"dpr_up 1", "dpr_receive_up 1",
+		"dpr_up 1", "dpr_receive_up 1", `dpr_host_info{address="192.0.2.1"} 1`,
 		`dpr_decisions_total{decision="served",reason="below_max_load"} 102`,
 		`dpr_decisions_total{decision="redirected",reason="flow"} 109`, `dpr_decisions_total{decision="redirected",reason="hash"} 110`,
 		"dpr_rx_stranger_total 132", "dpr_mss_lowered_total 143",
