@@ -33,6 +33,7 @@ func service(c *config.Config, log *slog.Logger) (daemon.Service, error) {
 		Dial:      func() (broadcast.Kernel, error) { return dprnl.New() },
 		Events:    func() (broadcast.EventSource, error) { return dprnl.NewEvents() },
 		Open:      broadcast.Open,
+		Lookup:    broadcast.LookupHost,
 		Boot:      boot,
 		Sequence:  broadcast.BootClock,
 		Addresses: broadcast.Addresses,

@@ -18,6 +18,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +62,8 @@ type Options struct {
 	// Sequence returns the sequence number of a report sent now. It must grow
 	// as long as the boot id stays the same.
 	Sequence func() (uint64, error)
+	// Lookup returns the addresses of a host's name.
+	Lookup func(ctx context.Context, name string) ([]netip.Addr, error)
 	// Addresses returns all addresses of this host.
 	Addresses func() ([]netip.Addr, error)
 	Software  string // version of this program
@@ -76,16 +79,18 @@ const (
 
 // A Broadcaster sends reports. It implements daemon.Service.
 type Broadcaster struct {
-	o       Options
-	log     *daemon.Limited
-	link    *daemon.Link[Kernel]
-	config  atomic.Pointer[config.Config]
-	current *config.Config // the configuration of nets
-	host    netip.Addr
-	nets    []*network
-	state   dprnl.State // in the last report
-	last    uint64      // sequence number of the last report
-	named   int         // of the peers that it hears: the next to be named
+	o        Options
+	log      *daemon.Limited
+	link     *daemon.Link[Kernel]
+	config   atomic.Pointer[config.Config]
+	current  *config.Config // the configuration of nets
+	host     netip.Addr
+	names    names
+	resolved int // version of names that nets are of
+	nets     []*network
+	state    dprnl.State // in the last report
+	last     uint64      // sequence number of the last report
+	named    int         // of the peers that it hears: the next to be named
 }
 
 // A network is a destination of reports. Its sender is nil until it is opened.
@@ -100,6 +105,7 @@ func New(o Options) (*Broadcaster, error) {
 		return nil, errors.New("no report.network is configured: nowhere to send reports")
 	}
 	b := &Broadcaster{o: o, log: daemon.NewLimited(o.Log, logEvery), link: daemon.NewLink(o.Dial)}
+	b.names = names{lookup: o.Lookup, log: b.log, known: make(map[string][]netip.Addr)}
 	b.config.Store(o.Config)
 	return b, nil
 }
@@ -114,6 +120,11 @@ func (b *Broadcaster) Reload(c *config.Config) { b.config.Store(c) }
 func (b *Broadcaster) Run(ctx context.Context, ready, alive func()) error {
 	defer b.close()
 	defer b.link.Close()
+	looking, stop := context.WithCancel(ctx)
+	var looked sync.WaitGroup
+	looked.Go(func() { b.names.run(looking, b.config.Load) })
+	defer looked.Wait()
+	defer stop()
 	period := b.config.Load().Report.Period
 	tick := time.NewTicker(period)
 	defer tick.Stop()
@@ -258,15 +269,16 @@ func (b *Broadcaster) report(ctx context.Context, c *config.Config) (*report.Rep
 	}, nil
 }
 
-// prepare rebuilds the list of networks when the configuration or this host's
-// address has changed.
+// prepare rebuilds the list of networks when the configuration, this host's address or
+// that of a name has changed.
 func (b *Broadcaster) prepare(c *config.Config, host netip.Addr) {
-	if b.current == c && b.host == host {
+	version := b.names.version()
+	if b.current == c && b.host == host && b.resolved == version {
 		return
 	}
 	b.close()
-	b.current, b.host, b.nets = c, host, nil
-	for _, n := range c.Report.Networks {
+	b.current, b.host, b.resolved, b.nets = c, host, version, nil
+	for _, n := range b.names.expand(c.Report.Networks, host) {
 		b.nets = append(b.nets, &network{Network: n})
 	}
 }

@@ -3,8 +3,10 @@
 package config
 
 import (
+	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"dpr/userland/dprnl"
@@ -46,13 +48,15 @@ type Report struct {
 	Networks    []Network
 }
 
-// A Network is a destination of reports. Either Group and Interface are set, or
-// Unicast.
+// A Network is a destination of reports. Either Group and Interface are set, or Unicast,
+// or Name and Port.
 type Network struct {
 	Interface string
 	Group     netip.Addr
 	TTL       int
 	Unicast   netip.AddrPort
+	Name      string // of hosts: all its IPv4 addresses
+	Port      uint16
 }
 
 // MemoryPath is the file in which dpr-receive stores the last reports.
@@ -65,6 +69,9 @@ func (c *Config) CountsPath() string { return filepath.Join(c.RuntimeDir, "recei
 func (n Network) String() string {
 	if n.Unicast.IsValid() {
 		return n.Unicast.String()
+	}
+	if n.Name != "" {
+		return net.JoinHostPort(n.Name, strconv.Itoa(int(n.Port)))
 	}
 	return n.Group.String() + "%" + n.Interface
 }

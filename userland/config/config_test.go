@@ -148,8 +148,8 @@ func TestMistakesAreNamed(t *testing.T) {
 			[]string{"3 cleanup.dead_after: 3s is shorter than silent_periods"}},
 		"all at once": {"policy = 1\nweight = 0\n[cleanup]\ninterval = \"x\"\nfoo = 1\n",
 			[]string{"1 policy: ", "2 weight: ", "4 cleanup.interval: ", "5 cleanup.foo: "}},
-		"inline network": {"[report]\nauthentication = \"none\"\nnetwork = [ { unicast = \"x\" } ]\n",
-			[]string{`3 report.network.1.unicast: "x"`}},
+		"inline network": {"[report]\nauthentication = \"none\"\nnetwork = [ { unicast = \"x_y\" } ]\n",
+			[]string{`3 report.network.1.unicast: "x_y"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := Parse("f.toml", []byte(tt.text))

@@ -5,6 +5,9 @@ package config
 import (
 	"math"
 	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"dpr/userland/dprnl"
@@ -175,7 +178,7 @@ func (d *decoder) network(t table, port uint16) (Network, bool) {
 				d.mistake(t.key(name), "a network has either unicast, or interface and group")
 			}
 		}
-		n.Unicast = t.endpoint("unicast", port)
+		t.endpoint("unicast", port, &n)
 	} else {
 		n.Interface, _ = t.text("interface")
 		if n.Interface == "" || len(n.Interface) > 15 {
@@ -192,21 +195,41 @@ func (d *decoder) network(t table, port uint16) (Network, bool) {
 	return n, len(d.mistakes) == before
 }
 
-// endpoint reads an address with or without a port.
-func (t table) endpoint(name string, port uint16) netip.AddrPort {
-	s, ok := t.text(name)
+// endpoint reads an address or a name, with or without a port.
+func (t table) endpoint(key string, port uint16, n *Network) {
+	s, ok := t.text(key)
 	if !ok {
-		return netip.AddrPort{}
+		return
 	}
 	if a, err := netip.ParseAddr(s); err == nil && a.Is4() && unicast(a) {
-		return netip.AddrPortFrom(a, port)
+		n.Unicast = netip.AddrPortFrom(a, port)
+		return
 	}
 	if ap, err := netip.ParseAddrPort(s); err == nil && ap.Addr().Is4() && unicast(ap.Addr()) && ap.Port() != 0 {
-		return ap
+		n.Unicast = ap
+		return
 	}
-	t.d.mistake(t.key(name), "%q is not a host's IPv4 address, with or without a port", s)
-	return netip.AddrPort{}
+	name, text, given := strings.Cut(s, ":")
+	if given {
+		p, err := strconv.ParseUint(text, 10, 16)
+		if err != nil || p == 0 {
+			name = ""
+		}
+		port = uint16(p)
+	}
+	if !hostName.MatchString(name) || len(name) > 253 || numeric.MatchString(name) {
+		t.d.mistake(t.key(key), "%q is neither a host's IPv4 address nor its name, with or without a port", s)
+		return
+	}
+	n.Name, n.Port = name, port
 }
+
+// RFC 1123, section 2.1: a name's last label is not of digits only, so that no wrong
+// address is taken for a name.
+var (
+	hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?$`)
+	numeric  = regexp.MustCompile(`(^|\.)[0-9]+\.?$`)
+)
 
 func (d *decoder) cleanup(t table, c *Cleanup) {
 	t.duration("interval", &c.Interval, 10*time.Millisecond, time.Hour)

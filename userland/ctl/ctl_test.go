@@ -394,9 +394,9 @@ func TestSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]string{
-		"policy set off --config " + path:                               "--config is for --save",
-		"config set --state draining --save --config " + path:           "--state is not saved",
-		"config set --report-max-age 500ms --save --config " + path:     "report_max_age: 500ms is not longer",
+		"policy set off --config " + path:                                "--config is for --save",
+		"config set --state draining --save --config " + path:            "--state is not saved",
+		"config set --report-max-age 500ms --save --config " + path:      "report_max_age: 500ms is not longer",
 		"policy set off --save --config " + filepath.Dir(path) + "/none": "cannot read the file",
 	} {
 		k := healthy()

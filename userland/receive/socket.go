@@ -58,7 +58,7 @@ func Open(c config.Report) (Source, error) {
 		return nil, fmt.Errorf("enabling destination addresses on the report socket: %w", err)
 	}
 	for _, n := range c.Networks {
-		if !n.Unicast.IsValid() {
+		if n.Group.IsValid() {
 			s.groups = append(s.groups, &membership{Network: n})
 		}
 	}
