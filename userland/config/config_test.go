@@ -96,7 +96,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		text string
 		want []string // "LINE KEY: part of the message"
 	}{
-		"syntax":           {"policy = \n", []string{"1 policy: expected value"}},
+		"syntax":           {"policy = \n", []string{"1 unexpected character U+000A at start of value"}},
 		"duplicate key":    {"weight = 1\nweight = 2\n", []string{"2 weight: "}},
 		"unknown key":      {"\npolcy = \"off\"\n", []string{"2 polcy: unknown key"}},
 		"unknown table":    {"[reprot]\nport = 1\n", []string{"1 reprot: unknown key"}},

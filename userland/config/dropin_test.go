@@ -76,7 +76,7 @@ func TestMistakesOfDropIns(t *testing.T) {
 		"both": {map[string]string{"dpr.toml": "\nweight = 0\n" + cluster, "conf.d/a.toml": "policy = \"best\"\nfoo = 1\n"},
 			[]string{"dpr.toml: line 2: weight: 0 is", "conf.d/a.toml: line 1: policy: \"best\"", "conf.d/a.toml: line 2: foo: unknown key"}},
 		"syntax": {map[string]string{"dpr.toml": "policy = 3\n", "conf.d/a.toml": "\nweight =\n", "conf.d/b.toml": "=\n"},
-			[]string{"conf.d/a.toml: line 2: weight: ", "conf.d/b.toml: line 1: "}},
+			[]string{"conf.d/a.toml: line 2: unexpected character", "conf.d/b.toml: line 1: "}},
 		"a mistake that is replaced": {map[string]string{"dpr.toml": "weight = 0\n", "conf.d/a.toml": "weight = 1\n"}, nil},
 		"a list that is replaced": {map[string]string{"dpr.toml": "[[service]]\nport = 1\n[[service]]\nadress = 3\n", "conf.d/a.toml": "\n[[service]]\nport = 80\n[[service]]\nport = 0\n"},
 			[]string{"conf.d/a.toml: line 5: service.2.port: 0 is"}},

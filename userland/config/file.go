@@ -3,6 +3,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/BurntSushi/toml"
+	"github.com/pelletier/go-toml/v2"
 )
 
 // maxSize is the size above which a file cannot be a configuration file.
@@ -88,7 +89,7 @@ func open(path string) ([]source, error) {
 			mistakes = append(mistakes, Mistake{File: p, Message: fmt.Sprintf("cannot read the file: %v", err)})
 			continue
 		}
-		sources = append(sources, source{p, data})
+		sources = append(sources, source{p, bytes.TrimPrefix(data, []byte("\ufeff"))})
 	}
 	if len(mistakes) > 0 {
 		return nil, &Error{mistakes}
@@ -127,7 +128,7 @@ func parse(sources []source) (*Config, error) {
 			continue
 		}
 		merge(all, tree, "", d.places)
-		for key, line := range locate(string(s.text)) {
+		for key, line := range locate(s.text) {
 			d.places[key] = place{i, line}
 		}
 	}
@@ -150,8 +151,8 @@ func parseOne(s source) (map[string]any, *Mistake) {
 		return nil, &Mistake{File: s.name, Line: lineOf(text, i), Message: fmt.Sprintf("the file is not UTF-8: byte %#x", text[i])}
 	}
 	var tree map[string]any
-	if _, err := toml.Decode(text, &tree); err != nil {
-		m := syntax(err, text)
+	if err := toml.Unmarshal(s.text, &tree); err != nil {
+		m := syntax(err)
 		m.File = s.name
 		return nil, &m
 	}
@@ -172,17 +173,11 @@ func notUTF8(text string) int {
 // lineOf returns the line of an offset, counted from 1.
 func lineOf(text string, offset int) int { return strings.Count(text[:offset], "\n") + 1 }
 
-func syntax(err error, text string) Mistake {
-	var pe toml.ParseError
+func syntax(err error) Mistake {
+	var pe *toml.DecodeError
 	if !errors.As(err, &pe) {
 		return Mistake{Message: err.Error()}
 	}
-	message := pe.Message
-	if message == "" {
-		message = pe.Error()
-	}
-	// The parser's own line number is wrong after an escape at the end of the
-	// text, and if lines end in "\r\n".
-	line := lineOf(text, min(max(0, pe.Position.Start), len(text)))
-	return Mistake{Line: line, Key: pe.LastKey, Message: message}
+	line, _ := pe.Position()
+	return Mistake{Line: line, Key: strings.Join(pe.Key(), "."), Message: strings.TrimPrefix(pe.Error(), "toml: ")}
 }

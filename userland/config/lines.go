@@ -6,14 +6,14 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/BurntSushi/toml"
+	"github.com/pelletier/go-toml/v2/unstable"
 )
 
 // locate maps the keys of a valid TOML file to their lines. Elements of an array
 // of tables are counted from 1, as in "report.network.2.ttl". Keys of inline
 // tables have the line of their table, and a table without a header has the line
 // of its first key.
-func locate(text string) map[string]int {
+func locate(text []byte) map[string]int {
 	lines := make(map[string]int)
 	counts := make(map[string]int)
 	note := func(path string, line int) {
@@ -25,88 +25,46 @@ func locate(text string) map[string]int {
 		}
 	}
 	prefix := ""
-	for i, l := range strings.Split(text, "\n") {
-		l = strings.TrimSpace(strings.TrimPrefix(l, "\ufeff"))
-		switch {
-		case strings.HasPrefix(l, "[["):
-			name := resolve(split(l[2:]), counts)
+	var p unstable.Parser
+	p.Reset(text)
+	for p.NextExpression() {
+		e := p.Expression()
+		parts, line := keyOf(&p, e)
+		switch e.Kind {
+		case unstable.ArrayTable:
+			name := resolve(parts, counts)
 			counts[name]++
 			prefix = name + "." + strconv.Itoa(counts[name])
-			lines[prefix] = i + 1
+			lines[prefix] = line
 			if counts[name] == 1 {
-				lines[name] = i + 1
+				lines[name] = line
 			}
-			note(name, i+1)
-		case strings.HasPrefix(l, "["):
-			prefix = resolve(split(l[1:]), counts)
-			lines[prefix] = i + 1
-			note(prefix, i+1)
-		case l == "" || strings.HasPrefix(l, "#"):
-		default:
+			note(name, line)
+		case unstable.Table:
+			prefix = resolve(parts, counts)
+			lines[prefix] = line
+			note(prefix, line)
+		case unstable.KeyValue:
 			path := prefix
-			for _, part := range split(l) {
+			for _, part := range parts {
 				path = join(path, part)
 			}
-			note(path, i+1)
+			note(path, line)
 		}
 	}
 	return lines
 }
 
-// split splits the dotted key at the start of a line and removes the quotes
-// around its parts.
-func split(line string) []string {
-	var parts []string
-	for {
-		line = strings.TrimLeft(line, " \t")
-		var part string
-		part, line = first(line)
-		parts = append(parts, part)
-		rest, ok := strings.CutPrefix(strings.TrimLeft(line, " \t"), ".")
-		if !ok {
-			return parts
+// keyOf returns the parts of an expression's dotted key, and its line.
+func keyOf(p *unstable.Parser, e *unstable.Node) (parts []string, line int) {
+	for it := e.Key(); it.Next(); {
+		n := it.Node()
+		if line == 0 {
+			line = p.Shape(n.Raw).Start.Line
 		}
-		line = rest
+		parts = append(parts, string(n.Data))
 	}
-}
-
-// first cuts off the first part of a dotted key.
-func first(key string) (part, rest string) {
-	end := strings.IndexAny(key, ".=] \t")
-	if end < 0 {
-		end = len(key)
-	}
-	if strings.HasPrefix(key, "'") {
-		if part, rest, ok := strings.Cut(key[1:], "'"); ok {
-			return part, rest
-		}
-	}
-	if strings.HasPrefix(key, `"`) {
-		if part, rest, ok := unquote(key); ok {
-			return part, rest
-		}
-	}
-	return key[:end], key[end:]
-}
-
-// unquote cuts off the basic string at the start of a text. It lets the parser
-// interpret escapes.
-func unquote(text string) (part, rest string, ok bool) {
-	end := 1
-	for end < len(text) && text[end] != '"' {
-		if text[end] == '\\' {
-			end++
-		}
-		end++
-	}
-	if end >= len(text) {
-		return "", "", false
-	}
-	var v struct{ Part string }
-	if _, err := toml.Decode("part = "+text[:end+1], &v); err != nil {
-		return "", "", false
-	}
-	return v.Part, text[end+1:], true
+	return parts, line
 }
 
 // resolve returns the path of the table that a header opens. An array of tables

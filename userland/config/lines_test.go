@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -17,43 +16,24 @@ import (
 // Keys and tables are found on their lines, however they are written.
 func TestLocate(t *testing.T) {
 	for text, want := range map[string]map[string]int{
-		"a = 1\n\n b.c = 2":                     {"a": 1, "b": 3, "b.c": 3},
-		"# x.y = 1\n\ufeffa = 1":                {"a": 2},
-		"\n[t]\na = 1\n#b\n[u.v]\nc = 1":        {"t": 2, "t.a": 3, "u": 5, "u.v": 5, "u.v.c": 6},
-		"\n\n[[l]]\na = 1\n[[l]]\na = 2":        {"l": 3, "l.1": 3, "l.1.a": 4, "l.2": 5, "l.2.a": 6},
-		"[[l]]\n[[l.m]]\n[l.n]\n[[l]]\n[[l.m]]": {"l": 1, "l.1": 1, "l.1.m": 2, "l.1.m.1": 2, "l.1.n": 3, "l.2": 4, "l.2.m": 5, "l.2.m.1": 5},
-		"[[k.l]]\na = 1":                        {"k": 1, "k.l": 1, "k.l.1": 1, "k.l.1.a": 2},
-		"'a b' . \"c\\\"d\" .e = 1":             {"a b": 1, "a b.c\"d": 1, "a b.c\"d.e": 1},
-		"\"a\\u0062\" = 1":                      {"ab": 1},
-		"\"a\\\\\".b = 1":                       {`a\`: 1, `a\.b`: 1},
-		"\"\" = 1":                              {`""`: 1},
-		"'' . x = 1":                            {`""`: 1, `"".x`: 1},
-		"a=1\nb.c=2":                            {"a": 1, "b": 2, "b.c": 2},
-		"a = 1\nb = \"x\"\nb2 = 1":              {"a": 1, "b": 2, "b2": 3},
-		"":                                      {},
+		"a = 1\n\n b.c = 2":                          {"a": 1, "b": 3, "b.c": 3},
+		"a = \"\"\"\nb = 1\n\"\"\"\nc = '''\n[d]'''": {"a": 1, "c": 4},
+		"a = [\n1, # b = 1\n2]\nc = {d = 1}":         {"a": 1, "c": 4},
+		"\n[t]\na = 1\n#b\n[u.v]\nc = 1":             {"t": 2, "t.a": 3, "u": 5, "u.v": 5, "u.v.c": 6},
+		"\n\n[[l]]\na = 1\n[[l]]\na = 2":             {"l": 3, "l.1": 3, "l.1.a": 4, "l.2": 5, "l.2.a": 6},
+		"[[l]]\n[[l.m]]\n[l.n]\n[[l]]\n[[l.m]]":      {"l": 1, "l.1": 1, "l.1.m": 2, "l.1.m.1": 2, "l.1.n": 3, "l.2": 4, "l.2.m": 5, "l.2.m.1": 5},
+		"[[k.l]]\na = 1":                             {"k": 1, "k.l": 1, "k.l.1": 1, "k.l.1.a": 2},
+		"'a b' . \"c\\\"d\" .e = 1":                  {"a b": 1, "a b.c\"d": 1, "a b.c\"d.e": 1},
+		"\"a\\u0062\" = 1":                           {"ab": 1},
+		"\"a\\\\\".b = 1":                            {`a\`: 1, `a\.b`: 1},
+		"\"\" = 1":                                   {`""`: 1},
+		"'' . x = 1":                                 {`""`: 1, `"".x`: 1},
+		"a=1\nb.c=2":                                 {"a": 1, "b": 2, "b.c": 2},
+		"a = 1\nb = \"x\"\nb2 = 1":                   {"a": 1, "b": 2, "b2": 3},
+		"":                                           {},
 	} {
-		if got := locate(text); !maps.Equal(got, want) {
+		if got := locate([]byte(text)); !maps.Equal(got, want) {
 			t.Errorf("%q: %v, want %v", text, got, want)
-		}
-	}
-}
-
-func TestSplit(t *testing.T) {
-	for line, want := range map[string][]string{
-		"a":                {"a"},
-		"  a\t.  b = 1":    {"a", "b"},
-		`"a".'b'.c]`:       {"a", "b", "c"},
-		"'a":               {"'a"},
-		`"a`:               {`"a`},
-		`"a\`:              {`"a\`},
-		`"\q" = 1`:         {`"\q"`},
-		`"a.b" = 1`:        {"a.b"},
-		"'a.b'.c":          {"a.b", "c"},
-		`"x" . "y" = "z"`:  {"x", "y"},
-		`"a\"b\"" . c = 1`: {`a"b"`, "c"},
-	} {
-		if got := split(line); !slices.Equal(got, want) {
-			t.Errorf("%q: %q, want %q", line, got, want)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/BurntSushi/toml"
+	"github.com/pelletier/go-toml/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -102,7 +102,7 @@ func changed(path, saved string, keys map[string]any) ([]byte, error) {
 		return nil, err
 	}
 	for _, later := range sources[at+1:] {
-		for key := range locate(string(later.text)) {
+		for key := range locate(later.text) {
 			if _, ok := keys[key]; ok {
 				return nil, fmt.Errorf("cannot save %s in %s: %s, which is read later, has it too", key, saved, later.name)
 			}

@@ -33,6 +33,14 @@ func TestCarriageReturns(t *testing.T) {
 	}
 }
 
+// An editor may put a byte order mark at the front.
+func TestByteOrderMark(t *testing.T) {
+	c, err := Load(files(t, map[string]string{"dpr.toml": "\ufeffweight = 3\n", "conf.d/a.toml": "\ufeffmax_load = 4\n"}))
+	if err != nil || c.Weight != 3 || c.MaxLoad != 4 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // A file in another encoding is reported as such.
 func TestNotUTF8(t *testing.T) {
 	for text, line := range map[string]int{"\xff\xfe0=0": 1, "# \ufffd\na = \"\xe4\"\n": 2, "\xfe\xff\x00a": 1} {
