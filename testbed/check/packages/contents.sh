@@ -9,23 +9,23 @@ root=$(cd "$here/../../.." && pwd)
 . "$root/scripts/lib.sh"
 debs=$(cd "${1:?usage: contents.sh DIRECTORY}" && pwd)
 version=$(dpkg-deb -f "$debs"/dpr_*.deb Version)
-[ "$(dpkg-deb -f "$debs"/dpr-dkms_*.deb Version)" = "$version" ] || die "the packages are of different versions"
+for deb in "$debs"/*.deb; do
+	[ "$(dpkg-deb -f "$deb" Version)" = "$version" ] || die "the packages are of different versions"
+done
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-programs="dpr-broadcast dpr-receive dpr-cleanup dpr-exporter dprctl dprlab"
+programs="dpr-broadcast dpr-receive dpr-cleanup dpr-exporter dprctl"
 
-# program: the files of the package dpr. The lab's own tools, for guests and for
-# measurements, are not among them: dprlab builds them from the source.
+# program: the files of the package dpr.
 program() {
 	echo /etc/dpr/dpr.toml
 	printf '/usr/sbin/%s\n' $programs
-	echo /usr/lib/modules-load.d/dpr.conf
 	for unit in "$root"/systemd/*; do echo "/usr/lib/systemd/system/${unit##*/}"; done
-	for page in "$root"/man/*.[1-8] "$root"/debian/dprlab.8; do
+	for page in "$root"/man/*.[1-8]; do
 		name=${page##*/}
 		echo "/usr/share/man/man${name##*.}/$name"
 	done
@@ -33,14 +33,24 @@ program() {
 	echo /usr/share/zsh/vendor-completions/_dprctl
 	echo /usr/share/fish/vendor_completions.d/dprctl.fish
 	echo /usr/share/dpr/grafana/dpr.json
-	echo /usr/share/dpr/prometheus/dpr.rules.yml
+	for name in dpr.rules prometheus alertmanager; do echo "/usr/share/dpr/prometheus/$name.yml"; done
 	echo /usr/share/lintian/overrides/dpr
 	for name in README.md CHANGELOG.md CONTRIBUTING.md changelog copyright; do echo "/usr/share/doc/dpr/$name"; done
 	(cd "$root" && git -c safe.directory='*' ls-files docs | sed 's,^,/usr/share/doc/dpr/,')
 }
 
+# lab: the files of the package dpr-lab. The lab's own tools, for guests and for
+# measurements, are not among them: dprlab builds them from the source.
+lab() {
+	echo /usr/sbin/dprlab
+	echo /usr/share/man/man8/dprlab.8
+	echo /usr/share/lintian/overrides/dpr-lab
+	for name in changelog copyright; do echo "/usr/share/doc/dpr-lab/$name"; done
+}
+
 # module: the files of the package dpr-dkms.
 module() {
+	echo /usr/lib/modules-load.d/dpr.conf
 	for name in changelog copyright; do echo "/usr/share/doc/dpr-dkms/$name"; done
 	for file in dkms.conf include/dpr.h kmod/Kbuild kmod/Makefile; do echo "/usr/src/dpr-$version/$file"; done
 	(cd "$root" && git -c safe.directory='*' ls-files 'kmod/*.[ch]' | grep -v /tests/ | sed "s,^,/usr/src/dpr-$version/,")
@@ -63,9 +73,11 @@ says() {
 
 same "dpr_${version}_amd64.deb" program
 same "dpr-dkms_${version}_all.deb" module
-dpkg-deb -x "$debs"/dpr_*.deb "$work/root"
-dpkg-deb -x "$debs"/dpr-dkms_*.deb "$work/root"
-for program in $programs; do
+same "dpr-lab_${version}_amd64.deb" lab
+for deb in "$debs"/*.deb; do
+	dpkg-deb -x "$deb" "$work/root"
+done
+for program in $programs dprlab; do
 	says "$work/root/usr/sbin/$program" --version
 done
 grep -q "^MAKE.* DPR_VERSION=$version\"" "$work/root/usr/src/dpr-$version/dkms.conf" || die "DKMS does not tell the module its version"
