@@ -16,11 +16,20 @@ dkms_has() {
 		{ on "$1" 'dkms status; tail -n 40 /var/lib/dkms/dpr/*/build/make.log' </dev/null >&2; die "DKMS did not build $(version "$2")"; }
 }
 
-# versions DIRECTORY N: programs and the module on N's disk are of the packages there.
+# signed N: DKMS signed the module on N's disk, by the key that an operator enrolls for
+# Secure Boot.
+signed() {
+	keys_=$(on "$1" "modinfo -F sig_key dpr | tr -d ':\\n '; echo; openssl x509 -inform DER -in /var/lib/dkms/mok.pub -noout -serial | sed 's/.*=//'" </dev/null)
+	[ "$(echo "$keys_" | uniq | wc -l)" -eq 1 ] && [ -n "$keys_" ] || die "guest $1: the module is not signed by DKMS's key:" $keys_
+	say "signed by $(on "$1" 'modinfo -F signer dpr' </dev/null)"
+}
+
+# versions DIRECTORY N [COUNT]: programs and the module on N's disk are of the packages
+# there; the first COUNT of these six.
 versions() {
 	want_=$(version "$1")
 	said_=$(on "$2" 'for program in dprctl dpr-broadcast dpr-receive dpr-cleanup dpr-exporter; do $program --version; done | sed "s/.* //"; modinfo -F version dpr' </dev/null)
-	[ "$(echo "$said_" | uniq -c | tr -s ' ')" = " 6 $want_" ] || die "guest $2: of version $want_, but says" $said_
+	[ "$(echo "$said_" | head -n "${3:-6}" | uniq -c | tr -s ' ')" = " ${3:-6} $want_" ] || die "guest $2: of version $want_, but says" $said_
 }
 
 # refuse_active N: no process of dpr's runs there. The module may be loaded: where

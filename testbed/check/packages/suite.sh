@@ -128,12 +128,13 @@ upgrade() {
 upgraded() {
 	step "an upgrade under downloads; DKMS builds the module on the guest"
 	downloads_start s1
-	put 1 /root/current "$current"/*.deb
+	put 1 /root/current "$current"/dpr_*.deb "$current"/dpr-dkms_*.deb
 	put 2 /root/current "$current"/dpr_*.deb
 	upgrade 2 & other=$!
 	upgrade 1
 	wait "$other" || die "the upgrade failed on a server"
 	dkms_has 1 "$current"
+	signed 1
 	versions "$current" 1
 	# The module in memory is still that of before.
 	[ "$(on 1 'cat /sys/module/dpr/version' </dev/null)" = "$(version "$previous")" ] || die "the upgrade took the module away"
@@ -179,10 +180,43 @@ shut_down() {
 	browse s2
 }
 
+# configured: by the Ansible role, one host after the other; the third gets this version's
+# programs by it. Run again, it finds nothing to change.
+configured() {
+	step "the Ansible role"
+	cat >"$work/inventory.yml" <<EOF
+dpr:
+  hosts:
+    s1: {ansible_host: 10.78.0.11, dpr_address: 10.78.0.11}
+    s2: {ansible_host: 10.78.0.12}
+    s3: {ansible_host: 10.78.0.13, dpr_weight: 2}
+  vars:
+    ansible_user: root
+    ansible_ssh_private_key_file: $image/key
+    dpr_key: $(cat "$work/report.key")
+    dpr_debs: ["$(ls "$current"/dpr_*.deb)"]
+EOF
+	play first
+	! grep -q 'changed=0 ' "$work/play.first" || die "the role changed nothing on a host: $(cat "$work/play.first")"
+	play again
+	[ "$(grep -c 'changed=0 ' "$work/play.again")" -eq 3 ] || die "the role run again changes something: $(cat "$work/play.again")"
+	versions "$current" 3 5
+	on 3 'dprctl config | grep -q "^weight *2$"' </dev/null || die "s3 is not configured by the role"
+	working
+}
+
+# play NAME: runs the playbook.
+play() {
+	ip netns exec "$ns" env ANSIBLE_HOST_KEY_CHECKING=False ANSIBLE_PIPELINING=True ANSIBLE_NOCOLOR=1 ANSIBLE_TIMEOUT=60 \
+		ANSIBLE_LOCAL_TEMP="$work/ansible" ANSIBLE_SSH_CONTROL_PATH_DIR="$work/ansible-ssh" ANSIBLE_CONFIG=/dev/null \
+		ansible-playbook -i "$work/inventory.yml" "$root/contrib/ansible/playbook.yml" </dev/null >"$work/play.$1" 2>&1 ||
+		{ tail -n 40 "$work/play.$1" >&2; die "the playbook failed"; }
+}
+
 # removed: from the third server, on which the plain way follows.
 removed() {
 	step "removal and purge"
-	put 3 /root/current "$current"/*.deb
+	put 3 /root/current "$current"/dpr_*.deb "$current"/dpr-dkms_*.deb
 	upgrade 3
 	versions "$current" 3
 	on 3 'apt-get -q -y remove dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
@@ -224,6 +258,7 @@ upgraded
 mixed
 shut_down
 documented
+configured
 removed
 plain
 consoles_clean
