@@ -112,7 +112,7 @@ soak: deps go ## keep a steady load for an hour and check that memory, flows, de
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab soak $(SOAK_FLAGS)
 
 .PHONY: deb
-deb: ## build the packages dpr and dpr-dkms in out/deb and check them by lintian
+deb: ## build the packages dpr, dpr-dkms and dpr-lab in out/deb and check them by lintian
 	@scripts/deps/install.sh packages packages-deb
 	@debian/make-deb.sh out/deb
 
@@ -120,6 +120,10 @@ deb: ## build the packages dpr and dpr-dkms in out/deb and check them by lintian
 test-install: deps go ## install, reboot, upgrade and remove the packages on virtual machines of Debian 12 and 13
 	@scripts/deps/install.sh packages packages-test packages-deb packages-install
 	@$(AS_ROOT) testbed/check/packages/run.sh $(SUITES)
+
+.PHONY: test-alerts
+test-alerts: deps-test go ## break a cluster in eleven ways and ask a real Prometheus and Alertmanager what fires
+	$(GO_PATH) && export PATH CGO_ENABLED=0 && scripts/go-test.sh out/alerts.log -tags lab,alerts -timeout 40m -run '^TestAlerts$$' ./testbed/check/cluster
 
 .PHONY: test-docs
 test-docs: deps-test go ## run the commands of README.md and docs/ in labs of their own

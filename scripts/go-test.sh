@@ -13,7 +13,7 @@ trap 'rm -f "$status"' EXIT
 # The lab needs root, and finds Go and the caller's caches by these.
 if [ "$(id -u)" -ne 0 ]; then
 	case " $* " in
-	*" -tags lab "*) set -- -exec "sudo --preserve-env=HOME,GOPROXY,GOFLAGS,DPR_KERNEL env PATH=$PATH" "$@" ;;
+	*" -tags lab "* | *" -tags lab,"*) set -- -exec "sudo --preserve-env=HOME,GOPROXY,GOFLAGS,DPR_KERNEL env PATH=$PATH" "$@" ;;
 	esac
 fi
 
