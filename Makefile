@@ -37,7 +37,7 @@ module:
 	fi
 
 .PHONY: demo
-demo: deps go ## run three servers and six clients (4:1:1), a minute each under off and lowest; print a table, write out/demo.json
+demo: deps go ## run three servers and six clients (4:1:1), a minute each under off and lowest; print a table, write out/demo.json and out/demo.svg
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab demo
 

@@ -30,7 +30,7 @@ type Options struct {
 	Duration time.Duration
 	// Seed determines what the users do.
 	Seed uint64
-	// Dir is where demo.json and the captures go.
+	// Dir is where demo.json, demo.svg and the captures go.
 	Dir string
 	// LoadCommand is the program, with its arguments, that calls [httpload.Serve].
 	LoadCommand []string
@@ -39,6 +39,9 @@ type Options struct {
 	// Progress takes a line a step.
 	Progress io.Writer
 }
+
+// picture is the file with the picture of what the demo found.
+const picture = "demo.svg"
 
 // Defaults returns the options of "make demo".
 func Defaults() Options {
@@ -50,14 +53,14 @@ func (o *Options) Flags() flags.Set {
 	return flags.Set{
 		flags.Duration(&o.Duration, "duration", flags.Above[time.Duration](0), "how long each policy runs (`TIME`)"),
 		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`SEED` of what the users do"),
-		flags.String(&o.Dir, "out", "`DIRECTORY` of demo.json and the captures"),
+		flags.String(&o.Dir, "out", "`DIRECTORY` of demo.json, demo.svg and the captures"),
 	}
 }
 
 // Validate says what is wrong with the options, or nil.
 func (o *Options) Validate() error { return o.Flags().Check() }
 
-// Run brings the demo's lab up, compares the policies, writes demo.json, prints
+// Run brings the demo's lab up, compares the policies, writes demo.json and demo.svg, prints
 // the table and takes the lab down. An error means that something could not be
 // done, a kernel complained, or a check failed.
 func Run(ctx context.Context, o Options) error {
@@ -84,10 +87,10 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	file := filepath.Join(o.Dir, "demo.json")
-	if err := errors.Join(report.WriteFile(file), report.WriteTable(o.Stdout)); err != nil {
+	if err := errors.Join(report.WriteFile(file), report.WritePicture(o.Dir, picture), report.WriteTable(o.Stdout)); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	fmt.Fprintf(o.Stdout, "\nThe same in %s; captures next to it.\n", file)
+	fmt.Fprintf(o.Stdout, "\nThe same in %s and, as a picture, in %s; captures next to them.\n", file, filepath.Join(o.Dir, picture))
 	return report.Err()
 }
 

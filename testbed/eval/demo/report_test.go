@@ -116,6 +116,24 @@ func TestReportFile(t *testing.T) {
 	}
 }
 
+// The picture names policies and hosts, and has a bar for each host under each policy.
+func TestPicture(t *testing.T) {
+	dir := t.TempDir()
+	report := &Report{Runs: goodRuns()}
+	if err := report.WritePicture(dir, picture); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{">off<", ">lowest<", ">s1<", ">s2<", ">s3<", "lowest: 250 ms"} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("the picture has no %q", want)
+		}
+	}
+}
+
 func TestReportTableAndErr(t *testing.T) {
 	report := &Report{Runs: goodRuns(), Checks: verdicts(goodRuns())}
 	var out strings.Builder
