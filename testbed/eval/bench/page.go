@@ -24,6 +24,7 @@ type pageData struct {
 	Rounds int       // of native speed
 	Link   string    // rate of the servers' links in the lab of whole connections
 	Missed []Verdict // with their profiles
+	Met    int       // of the targets
 }
 
 // costTable is the page's table of one operation in one unit.
@@ -62,11 +63,22 @@ func (r *Report) writePage(dir string) error {
 	if err != nil {
 		return fmt.Errorf("writing the bench's page: %w", err)
 	}
-	if err := t.Execute(f, pageData{r, plots, r.tables(), nativeRounds, httpLink, distinct(r.Verdicts)}); err != nil {
+	if err := t.Execute(f, pageData{r, plots, r.tables(), nativeRounds, httpLink, distinct(r.Verdicts), r.met()}); err != nil {
 		f.Close()
 		return fmt.Errorf("writing the bench's page: %w", err)
 	}
 	return f.Close()
+}
+
+// met is how many targets are met.
+func (r *Report) met() int {
+	n := 0
+	for _, v := range r.Verdicts {
+		if v.Outcome == Met {
+			n++
+		}
+	}
+	return n
 }
 
 // figure writes a number as tables have it.

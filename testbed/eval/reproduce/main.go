@@ -35,7 +35,9 @@ func Main(ctx context.Context, o Options) error {
 
 // print prints the tables.
 func (r *Report) print(w io.Writer) error {
-	for _, s := range []section{r.summary(), r.table1(), r.ratios(), r.processors()} {
+	summary := r.summary()
+	fmt.Fprintf(w, "\n%s\n", strings.Join(append(summary.Text, summary.After...), "\n"))
+	for _, s := range []section{r.table1(), r.ratios(), r.targets(), r.processors()} {
 		fmt.Fprintf(w, "\n%s\n", s.Title)
 		t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 		for _, row := range append([][]string{s.Table.Head}, s.Table.Rows...) {

@@ -274,6 +274,27 @@ func TestBusyMachine(t *testing.T) {
 	}
 }
 
+// The report begins with what was found, and its picture; verdicts come later.
+func TestResultFirst(t *testing.T) {
+	r := fake(t)
+	r.Targets = r.judge()
+	sections, err := r.sections(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := sections[0]
+	if !strings.HasPrefix(first.Text[0], "Without redirection a request took ") || !strings.Contains(first.Text[0], "; in the paper ") || len(first.Figures) != 1 || first.Table != nil {
+		t.Errorf("%+v", first)
+	}
+	if !slices.ContainsFunc(sections[1:], func(s section) bool { return s.Title == "Targets" && len(s.Table.Rows) == len(r.Targets) }) {
+		t.Error("the targets are not in the report")
+	}
+	r.Policies = nil
+	if s := r.summary(); strings.Contains(fmt.Sprint(s), "redirection a request") {
+		t.Errorf("a result without a run: %+v", s)
+	}
+}
+
 // Verdicts follow the figures; only what is missed needs a reason.
 func TestJudge(t *testing.T) {
 	r := fake(t)
@@ -380,7 +401,7 @@ func TestAbsentPolicies(t *testing.T) {
 			t.Errorf("without a run: %+v", v)
 		}
 	}
-	text := fmt.Sprint(r.summary())
+	text := fmt.Sprint(r.summary(), r.targets())
 	if strings.Contains(text, "missed") {
 		t.Errorf("what was not measured is said to be missed: %s", text)
 	}

@@ -26,7 +26,9 @@ func (r *Report) sections(dir string) ([]section, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []section{r.summary(), r.table1(), r.ratios(), r.table2(delays),
+	summary := r.summary()
+	summary.Figures = []figure{delays}
+	all := []section{summary, r.table1(), r.ratios(), r.table2(), r.targets(),
 		{Title: "Connections per second of each server", Figures: served},
 		{Title: "Distribution of load", Figures: histograms,
 			Text: []string{"As the paper's figures 5, 6 and 9: the narrower the better. First what its Table 2 counts, then what the figures' axis says, open connections."}},
@@ -60,8 +62,38 @@ func (r *Report) summary() section {
 			"L. Aversa and A. Bestavros, “Load Balancing a Cluster of Web Servers using Distributed Packet Rewriting” (2000), section 4: three servers, six SURGE clients split 4:1:1 over them. Here the servers are real kernels with dpr in virtual machines, and the clients SURGE's model in Go.",
 			fmt.Sprintf("Scale %.2g: %d users, and servers of %.1f requests per second, set by their links. %s a policy of %d s each, in turn; tables give medians, with the least and the most in brackets.", r.Config.Scale, r.Config.Users, r.Config.Capacity, plural(r.Config.Repeat, "repeat"), r.Config.Seconds),
 		},
-		Table: &table{Head: []string{"Target", "limit", "figure", ""}},
 	}
+	if none, tcp := r.Policies[None], r.Policies[TCP]; none != nil && tcp != nil {
+		s.Text = append([]string{r.result(none, tcp)}, s.Text...)
+	}
+	if busy := r.busiest(); busy > cpuLimit {
+		s.After = append(s.After, fmt.Sprintf("Careful: the processors of this machine were %.0f %% busy in one of the runs. Above %.0f %% they, not the links, may have set what was measured; run it on an idle machine or at a smaller scale.", 100*busy, 100*cpuLimit))
+	}
+	return s
+}
+
+// result says in a sentence what was found: the paper's main comparison.
+func (r *Report) result(none, tcp *PolicyResult) string {
+	text := fmt.Sprintf("Without redirection a request took %.2f s in the mean, with dpr (%s) %.2f s: %.1f times as fast", none.DelayMean, TCP, tcp.DelayMean, none.DelayMean/tcp.DelayMean)
+	if pn, pt := Paper[None], Paper[TCP]; pt.DelayMean > 0 {
+		text += fmt.Sprintf("; in the paper %.2f s and %.2f s, %.1f times", pn.DelayMean, pt.DelayMean, pn.DelayMean/pt.DelayMean)
+	}
+	met, measured := 0, 0
+	for _, t := range r.Targets {
+		if strings.HasPrefix(t.Why, "not measured") {
+			continue
+		}
+		measured++
+		if t.Met {
+			met++
+		}
+	}
+	return text + fmt.Sprintf(". Of the %d targets that were measured %d are met; they are listed below.", measured, met)
+}
+
+// targets lists the verdicts.
+func (r *Report) targets() section {
+	s := section{Title: "Targets", Table: &table{Head: []string{"Target", "limit", "figure", ""}}}
 	for _, t := range r.Targets {
 		verdict := "met"
 		if !t.Met {
@@ -74,9 +106,6 @@ func (r *Report) summary() section {
 			verdict += ": " + t.Why
 		}
 		s.Table.row(t.What, fmt.Sprintf("%.4g", t.Limit), fmt.Sprintf("%.4g", t.Figure), verdict)
-	}
-	if busy := r.busiest(); busy > cpuLimit {
-		s.After = append(s.After, fmt.Sprintf("Careful: the processors of this machine were %.0f %% busy in one of the runs. Above %.0f %% they, not the links, may have set what was measured; run it on an idle machine or at a smaller scale.", 100*busy, 100*cpuLimit))
 	}
 	return s
 }
@@ -162,15 +191,14 @@ func (r *Report) ratios() section {
 	return s
 }
 
-func (r *Report) table2(delays figure) section {
+func (r *Report) table2() section {
 	s := section{
 		Title: "Table 2: relative performance",
 		Text: []string{
 			fmt.Sprintf("What the paper calls the number of concurrent connections follows its rate: it is what the cluster served in a second. Here it is what the cluster served in %.2f s, which at this scale is as many connections, so that chance weighs the same. The index is 1 + ((P90 − P10)/2)/mean.", r.Config.Interval),
 		},
-		Table:   &table{Numbers: true, Head: []string{"Policy", "mean: paper", "ours", "P10: paper", "ours", "P90: paper", "ours", "index: paper", "ours", "index of open connections a server"}},
-		After:   []string{"The last column is the same index of another thing: how many connections each server has open, once a second, all servers' together. It tells servers that are loaded alike from servers that are not, which the index of a sum cannot."},
-		Figures: []figure{delays},
+		Table: &table{Numbers: true, Head: []string{"Policy", "mean: paper", "ours", "P10: paper", "ours", "P90: paper", "ours", "index: paper", "ours", "index of open connections a server"}},
+		After: []string{"The last column is the same index of another thing: how many connections each server has open, once a second, all servers' together. It tells servers that are loaded alike from servers that are not, which the index of a sum cannot."},
 	}
 	r.each(func(name string, p *PolicyResult) {
 		var all []float64
