@@ -106,14 +106,15 @@ downloads_end() {
 		{ on 4 'cat /tmp/sum.*' </dev/null >&2; die "a download is not what it should be"; }
 }
 
-# connections_start HOST...: until connections_end, two connections a second to each.
-# What each brought is a line: the host that served it, or why it failed.
+# connections_start HOST...: until connections_end, two connections a second to each, of
+# two seconds or more, so that hosts have several at a time and redirect some. What each
+# brought is a line: the host that served it, or why it failed.
 connections_start() {
 	on 4 "hosts='$*'"'
 rm -f /tmp/enough /tmp/connections.*
 for host in $hosts; do
 	(while [ ! -e /tmp/enough ]; do
-		curl -sS -m 30 http://$host/ >>/tmp/connections.$host 2>&1 &
+		curl -sS -m 60 --limit-rate 50k -o - http://$host/ -o /dev/null http://$host/picture >>/tmp/connections.$host 2>&1 &
 		sleep 0.5
 	done; wait; echo end >>/tmp/connections.$host) >/dev/null 2>&1 &
 done' </dev/null

@@ -63,7 +63,8 @@ started() {
 	step "three servers and a client start"
 	for n in 1 2 3; do
 		disk "s$n" "$work/golden.qcow2" qcow2
-		boot "$n" "s$n" "$work/s$n.qcow2" 1 "$work/golden.plain"
+		# DKMS builds on the first and the third, with all processors.
+		boot "$n" "s$n" "$work/s$n.qcow2" $((n % 2 + 1)) "$work/golden.plain"
 	done
 	disk c1 "$image/disk.raw" raw
 	boot 4 c1 "$work/c1.qcow2" 1 "$work/golden.plain"
@@ -213,6 +214,22 @@ play() {
 		{ tail -n 40 "$work/play.$1" >&2; die "the playbook failed"; }
 }
 
+# traced: dprctl trace asks the other hosts by ssh, and finds every download of the client,
+# at the host that redirects it and at the one that serves it.
+traced() {
+	step "dprctl trace, by ssh"
+	put 1 /root/.ssh "$image/key"
+	on 1 'mv /root/.ssh/key /root/.ssh/id_ed25519; chmod 600 /root/.ssh/id_ed25519
+		printf "Host 10.78.0.*\n\tStrictHostKeyChecking no\n\tUserKnownHostsFile /dev/null\n\tLogLevel ERROR\n" >/root/.ssh/config' </dev/null
+	downloads_start s1
+	on 1 'dprctl trace --all 10.78.0.14' </dev/null >"$work/trace" 2>&1 || die "dprctl trace: $(cat "$work/trace")"
+	redirected=$(grep -c 'redirected to .*established' "$work/trace")
+	[ "$redirected" -gt 0 ] && [ "$(grep -c 'served here; established' "$work/trace")" -eq 4 ] ||
+		die "dprctl trace does not show the 4 downloads: $(cat "$work/trace")"
+	downloads_end
+	say "of 4 downloads $redirected redirected; all found where they are served"
+}
+
 # removed: from the third server, on which the plain way follows.
 removed() {
 	step "removal and purge"
@@ -259,6 +276,7 @@ mixed
 shut_down
 documented
 configured
+traced
 removed
 plain
 consoles_clean
