@@ -106,6 +106,12 @@ chaos: deps go ## break hosts, links, clocks and processes at random under load,
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab chaos $(CHAOS_FLAGS)
 
+.PHONY: chaos-mixed
+chaos-mixed: deps go ## the same, while one of the hosts has the module and the programs of the last release
+	@mkdir -p out
+	@scripts/last-release.sh out/older
+	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab chaos --older out/older --out out/mixed.json $(CHAOS_FLAGS)
+
 .PHONY: soak
 soak: deps go ## keep a steady load for an hour and check that memory, flows, delays and accounting stay constant; SOAK_FLAGS="--seconds 600"
 	@mkdir -p out

@@ -50,6 +50,10 @@ type Config struct {
 	// beside the usual ones.
 	Programs []string
 
+	// Older is the root of another version's source, from which the second server has
+	// its module and dpr's programs; "" = none.
+	Older string
+
 	Source   string    // the module's root; default: found from the working directory
 	Progress io.Writer // gets a line for each step; nil = none
 }
@@ -101,6 +105,9 @@ func (c *Config) Flags() flags.Set {
 
 // Validate says what is wrong with a Config that leaves nothing out, or nil.
 func (c *Config) Validate() error {
+	if c.Older != "" && (c.NoDPR || c.Servers <= olderServer) {
+		return errors.New("another version of dpr needs dpr, and two servers")
+	}
 	return append(c.Flags(), NameFlag(&c.Name)).Check()
 }
 

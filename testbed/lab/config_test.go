@@ -38,6 +38,8 @@ func TestConfigErrors(t *testing.T) {
 		{Config{Link: "8 mbit"}, "8 mbit"},
 		{Config{Link: "0mbit"}, "0mbit"},
 		{Config{AccessRate: "64kb; x"}, "64kb; x"},
+		{Config{Older: "/x", NoDPR: true}, "another version"},
+		{Config{Older: "/x", Servers: 1}, "another version"},
 	}
 	for _, tt := range tests {
 		if _, err := tt.c.withDefaults(); err == nil || !strings.Contains(err.Error(), tt.names) {

@@ -52,6 +52,7 @@ func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module strin
 		gc.DataFiles[guest.WebRoot+name] = size
 	}
 	key := newKey()
+	var err error
 	for _, h := range hosts {
 		if h.Kind != Server {
 			continue
@@ -59,6 +60,11 @@ func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module strin
 		gh := guest.Host{Name: h.Name, Address: h.Address}
 		if !c.NoDPR {
 			gh.Files = dprFiles(c.DPR, h.Address, key)
+		}
+		if c.Older != "" && len(gc.Hosts) == olderServer {
+			if gh.Moves, err = olderItems(im, filepath.Join(bin, olderDir)); err != nil {
+				return nil, err
+			}
 		}
 		gc.Hosts = append(gc.Hosts, gh)
 	}

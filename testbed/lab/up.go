@@ -42,6 +42,11 @@ func Up(ctx context.Context, c Config) (_ *Lab, err error) {
 	if c.Source, err = checkout.Root(c.Source); err != nil {
 		return nil, err
 	}
+	if c.Older != "" {
+		if c.Older, err = checkout.Root(c.Older); err != nil {
+			return nil, err
+		}
+	}
 	lock, err := lockName(c.Name)
 	if err != nil {
 		return nil, err
@@ -166,6 +171,12 @@ func build(ctx context.Context, c Config, k kernel.Kernel, bin string, p *progre
 			var err error
 			module, err = kernel.Build(ctx, kernel.DPR(c.Source), k)
 			return err
+		})
+	}
+	if c.Older != "" {
+		g.Go(func() error {
+			defer p.Step("building the other version's module and programs")()
+			return buildOlder(ctx, c.Older, k, filepath.Join(bin, olderDir))
 		})
 	}
 	return module, g.Wait()

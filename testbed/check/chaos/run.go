@@ -35,6 +35,7 @@ type Options struct {
 	// down first.
 	Lab    string
 	Kernel string // of the servers, as in lab.Config
+	Older  string // as in lab.Config: one host runs another version
 	// Orphans is what hosts do with segments of connections that they do not know,
 	// a word of dprnl.Orphans; "" is dpr's default.
 	Orphans string
@@ -75,6 +76,7 @@ func (o *Options) Flags() flags.Set {
 		drive.SabotageFlag(&o.Sabotage),
 		flags.Bool(&o.Fast, "fast", "no events that take many seconds: no power-off, no long cuts"),
 		kernel.Flag(&o.Kernel),
+		flags.String(&o.Older, "older", "`DIRECTORY` of another version's sources, which one host runs"),
 		flags.String(&o.File, "out", "`FILE` that takes the result"),
 	}
 }
@@ -98,7 +100,7 @@ func Main(ctx context.Context, o Options) error {
 func Config(o Options) lab.Config {
 	return lab.Config{
 		Name: o.Lab, Servers: servers, Clients: clients, Kernel: o.Kernel,
-		DPR: lab.DPRConfig{Policy: filePolicy, Orphans: o.Orphans}, Progress: o.Progress,
+		DPR: lab.DPRConfig{Policy: filePolicy, Orphans: o.Orphans}, Older: o.Older, Progress: o.Progress,
 	}
 }
 

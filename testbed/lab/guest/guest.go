@@ -44,6 +44,8 @@ type Host struct {
 	Name    string          `json:"name"`
 	Address string          `json:"address"`
 	Files   map[string]File `json:"files,omitempty"` // written at boot
+	// Moves are files of the initramfs that are moved at boot, over those that are there.
+	Moves map[string]string `json:"moves,omitempty"`
 }
 
 // File is a small file that one host has for itself.

@@ -62,6 +62,11 @@ func run(ctx context.Context, stdin string, args ...string) error {
 }
 
 func files(c *guest.Config, h guest.Host) error {
+	for from, to := range h.Moves {
+		if err := os.Rename(from, to); err != nil {
+			return err
+		}
+	}
 	for path, f := range h.Files {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err

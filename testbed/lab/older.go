@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+
+package lab
+
+import (
+	"context"
+	"path"
+	"path/filepath"
+
+	"dpr/testbed/lab/checkout"
+	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/guest"
+	"dpr/testbed/lab/initramfs"
+	"dpr/testbed/lab/kernel"
+)
+
+const (
+	olderDir    = "older" // of the other version's files, below those of this one and in guests
+	olderServer = 1       // which server has that version, counted from 0
+)
+
+// buildOlder builds another version's module and programs into a directory.
+func buildOlder(ctx context.Context, source string, k kernel.Kernel, dir string) error {
+	var packages []string
+	for _, p := range dprPrograms {
+		packages = append(packages, "./cmd/"+p)
+	}
+	if err := checkout.Build(ctx, source, dir, packages...); err != nil {
+		return err
+	}
+	module, err := kernel.Build(ctx, kernel.DPR(source), k)
+	if err != nil {
+		return err
+	}
+	return disk.Copy(module, filepath.Join(dir, path.Base(guest.ModulePath)))
+}
+
+// olderItems puts the other version into the image, and returns where its host has it.
+func olderItems(im initramfs.Image, dir string) (map[string]string, error) {
+	moves := map[string]string{path.Join("/"+olderDir, path.Base(guest.ModulePath)): guest.ModulePath}
+	for _, p := range dprPrograms {
+		moves[path.Join("/"+olderDir, p)] = "/usr/sbin/" + p
+	}
+	for from := range moves {
+		if err := im.File(from, filepath.Join(dir, path.Base(from))); err != nil {
+			return nil, err
+		}
+	}
+	return moves, nil
+}
