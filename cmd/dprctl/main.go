@@ -34,6 +34,7 @@ func main() {
 
 		Connections: sockets.Count,
 		Reports:     receive.ReadStatus,
+		Host:        ctl.LookAtHost,
 		Gather:      doctor.Gather,
 		Sockets:     sockets.Of,
 		Run:         run,

@@ -39,7 +39,8 @@ type hostView struct {
 }
 
 type clusterView struct {
-	Hosts []hostView `json:"hosts"`
+	Format int       `json:"format"`
+	Hosts  []hostView `json:"hosts"`
 }
 
 // readCluster puts together what the kernel and dpr-receive know of the hosts.
@@ -68,7 +69,7 @@ func (p *program) readCluster(ctx context.Context, file string) (clusterView, er
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
 		return clusterView{}, err
 	}
-	v := clusterView{Hosts: []hostView{p.ownRow(own, peers, key, err != nil)}}
+	v := clusterView{Format: format, Hosts: []hostView{p.ownRow(own, peers, key, err != nil)}}
 	rows := map[netip.Addr]*hostView{}
 	row := func(a netip.Addr) *hostView {
 		if rows[a] == nil {

@@ -47,6 +47,8 @@ type kernel struct {
 
 	reportsErr error
 	module     string // its version
+	host       HostFacts
+	interfaces []string
 
 	facts    doctor.Facts // of the host
 	gathered doctor.Options
@@ -183,6 +185,10 @@ func dprctl(t *testing.T, k *kernel, line string) result {
 		Reports: func(_ context.Context, path string) (receive.Status, error) {
 			k.path = path
 			return k.reports, k.reportsErr
+		},
+		Host: func(interfaces []string) HostFacts {
+			k.interfaces = interfaces
+			return k.host
 		},
 		Sockets: func(_ context.Context, client netip.Addr, port uint16) ([]sockets.Connection, error) {
 			k.traced = netip.AddrPortFrom(client, port)

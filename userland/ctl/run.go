@@ -63,6 +63,8 @@ type Environment struct {
 	Connections func(ctx context.Context, ports []uint16) (int, error)
 	// Reports asks the dpr-receive that listens at path.
 	Reports func(ctx context.Context, path string) (receive.Status, error)
+	// Host reads what status shows of this host, of the named interfaces.
+	Host func(interfaces []string) HostFacts
 	// Sockets returns the TCP connections of a client with this host.
 	Sockets func(ctx context.Context, client netip.Addr, port uint16) ([]sockets.Connection, error)
 	// Run runs a command and returns what it writes.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,13 +24,19 @@ import (
 // fullPercent is the fill level of the routing table at which status warns.
 const fullPercent = 90
 
+// format is the version of what status says as JSON: a program that reads it can rely on
+// all of it staying as it is, and must not mind more.
+const format = 1
+
 type statusView struct {
+	Format     int          `json:"format"`
 	Module     bool         `json:"module"` // whether it is loaded
 	Version    string       `json:"module_version,omitempty"`
 	Tools      string       `json:"version"` // of this program
 	Configured bool         `json:"configured"`
 	Config     *configView  `json:"config,omitempty"`
 	Load       *loadView    `json:"load,omitempty"`
+	Host       *ownView    `json:"host,omitempty"` // absent if the file cannot be read
 	Services   int          `json:"services"`
 	Peers      peersSummary `json:"peers"`
 	Flows      uint64       `json:"flows"`
@@ -87,7 +94,7 @@ func (p *program) statusCommand() *cli.Command {
 func (p *program) readStatus(ctx context.Context, file string) (statusView, error) {
 	k, err := p.Dial()
 	if err != nil {
-		return statusView{Tools: daemon.Version(), Problems: []string{dprnl.ErrNotLoaded.Error()}, Cluster: []string{}}, err
+		return statusView{Format: format, Tools: daemon.Version(), Problems: []string{dprnl.ErrNotLoaded.Error()}, Cluster: []string{}}, err
 	}
 	defer k.Close()
 	config, err := k.Config(ctx)
@@ -112,26 +119,31 @@ func (p *program) readStatus(ctx context.Context, file string) (statusView, erro
 	}
 	cv, lv := viewConfig(config), viewLoad(load)
 	v := statusView{
-		Module: true, Version: p.Module(), Tools: daemon.Version(), Configured: cv.Configured, Config: &cv, Load: &lv, Services: len(services),
+		Format: format, Module: true, Version: p.Module(), Tools: daemon.Version(), Configured: cv.Configured, Config: &cv, Load: &lv, Services: len(services),
 		Peers: summarize(peers), Flows: stats.Get(dprnl.StatFlows), FlowsLive: stats.Get(dprnl.StatFlowsLive),
 	}
-	v.Problems = append(problems(config, v, services), p.processProblems(ctx, file)...)
+	v.Problems = append(problems(config, v, services), p.hostProblems(ctx, file, &v)...)
 	v.Cluster = troubles(config, services, peers)
 	v.Healthy = len(v.Problems) == 0
 	return v, nil
 }
 
-// processProblems asks dpr-receive. A file that cannot be read says of nothing that it
-// should be there.
-func (p *program) processProblems(ctx context.Context, file string) []string {
+// hostProblems looks at what the file says that this host should have, and asks
+// dpr-receive. A file that cannot be read says of nothing that it should be there.
+func (p *program) hostProblems(ctx context.Context, file string, v *statusView) []string {
 	cfg, err := config.Load(file)
-	if err != nil || len(cfg.Report.Networks) == 0 {
+	if err != nil {
 		return nil
 	}
-	if _, err := p.Reports(ctx, cfg.CountsPath()); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return []string{"dpr-receive does not run: this host forgets its peers (systemctl status dpr-receive)"}
+	host, problems := p.Host(interfacesOf(cfg)).view(cfg, v.Config.Address)
+	v.Host = &host
+	if len(cfg.Report.Networks) == 0 {
+		return problems
 	}
-	return nil
+	if _, err := p.Reports(ctx, cfg.CountsPath()); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		problems = append(problems, "dpr-receive does not run: this host forgets its peers (systemctl status dpr-receive)")
+	}
+	return problems
 }
 
 func summarize(peers []dprnl.Peer) peersSummary {
@@ -255,6 +267,28 @@ func moduleVersion(v statusView) string {
 	return fmt.Sprintf(", version %s (dprctl is of %s)", v.Version, v.Tools)
 }
 
+func writeHost(w io.Writer, h *ownView) {
+	var links []string
+	for _, name := range slices.Sorted(maps.Keys(h.Links)) {
+		links = append(links, name+" "+h.Links[name])
+	}
+	if len(links) > 0 {
+		fmt.Fprintf(w, "reports\tby %s\n", strings.Join(links, ", "))
+	}
+	switch len(h.Keys) {
+	case 0:
+	case 1:
+		fmt.Fprintf(w, "key\t%s\n", h.Keys[0])
+	default:
+		fmt.Fprintf(w, "key\t%s, and %s is accepted\n", h.Keys[0], h.Keys[1])
+	}
+	clock := "synchronised"
+	if !h.Synced {
+		clock = "not synchronised"
+	}
+	fmt.Fprintf(w, "clock\t%s\n", clock)
+}
+
 func writeStatus(w io.Writer, v statusView) {
 	if v.Module {
 		fmt.Fprintln(w, "module\tloaded"+moduleVersion(v))
@@ -263,6 +297,9 @@ func writeStatus(w io.Writer, v statusView) {
 			address = v.Config.Address.String()
 		}
 		fmt.Fprintf(w, "address\t%s\n", address)
+		if v.Host != nil {
+			writeHost(w, v.Host)
+		}
 		fmt.Fprintf(w, "state\t%v\n", v.Config.State)
 		fmt.Fprintf(w, "policy\t%v, serves below load %s\n", v.Config.Policy, dprnl.FormatMaxLoad(uint64(v.Config.MaxLoad)))
 		fmt.Fprintf(w, "load\t%d (%d connections, CPU %s, %d redirected, %d sockets)\n", v.Load.Load,

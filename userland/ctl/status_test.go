@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
+	"dpr/userland/report"
 )
 
 func TestStatusHealthy(t *testing.T) {
@@ -139,6 +141,7 @@ func TestStatusAsksTheReceiver(t *testing.T) {
 			t.Fatal(err)
 		}
 		k := healthy()
+		k.host = wellHost()
 		k.reportsErr = tt.err
 		r := dprctl(t, k, "status --check --config "+path)
 		if sick := strings.Contains(r.out, "dpr-receive does not run"); sick != tt.sick || (r.status == ExitUnhealthy) != tt.sick {
@@ -146,6 +149,88 @@ func TestStatusAsksTheReceiver(t *testing.T) {
 		}
 		if strings.Contains(tt.text, network) && k.path != "/run/elsewhere/receive.sock" {
 			t.Errorf("asked at %s", k.path)
+		}
+	}
+}
+
+// wellHost is a host on which all is as it should be.
+func wellHost() HostFacts {
+	return HostFacts{
+		Links: map[string]string{"eth0": LinkUp, "eth1": LinkUp}, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
+		Processes: []string{"init", "dpr-broadcast", "dpr-cleanup"}, Synced: true,
+	}
+}
+
+// Processes, interfaces, address and clock are looked at.
+func TestStatusLooksAtTheHost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dpr.toml")
+	key := filepath.Join(t.TempDir(), "key")
+	k1, err := report.WriteKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "[report]\nkey_file = \"" + key + "\"\n[[report.network]]\ninterface = \"eth0\"\ngroup = \"239.1.1.1\"\n" +
+		"[[report.network]]\ninterface = \"eth1\"\ngroup = \"239.1.1.1\"\n[[report.network]]\nunicast = \"192.0.2.9\"\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(*HostFacts){
+		"": func(*HostFacts) {},
+		"dpr-broadcast does not run: the other hosts forget this one": func(f *HostFacts) { f.Processes = []string{"dpr-cleanup", "dpr-broadcaster"} },
+		"dpr-cleanup does not run: ":                                  func(f *HostFacts) { f.Processes = f.Processes[:2] },
+		"interface eth1, which reports leave by: no carrier":          func(f *HostFacts) { f.Links["eth1"] = "no carrier" },
+		"interface eth0, which reports leave by: there is no such":    func(f *HostFacts) { f.Links["eth0"] = "there is no such interface" },
+		"no interface has this host's address 192.0.2.1":              func(f *HostFacts) { f.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.7")} },
+	} {
+		k := healthy()
+		k.host = wellHost()
+		change(&k.host)
+		r := dprctl(t, k, "status --check --config "+path)
+		if (r.status == ExitOK) != (want == "") || !strings.Contains(r.out, want) || !slices.Equal(k.interfaces, []string{"eth0", "eth1"}) {
+			t.Errorf("%q: %+v, %q", want, r, k.interfaces)
+		}
+	}
+	k := healthy()
+	k.host = wellHost()
+	k.host.Synced = false
+	r := dprctl(t, k, "status --check --config "+path)
+	for _, want := range []string{"reports   by eth0 up, eth1 up\n", "key       " + report.FormatID(k1.ID()) + "\n", "clock     not synchronised\n", "healthy   yes\n"} {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("no %q in\n%s", want, r.out)
+		}
+	}
+	var v statusView
+	if err := json.Unmarshal([]byte(dprctl(t, k, "status --json --config "+path).out), &v); err != nil || v.Format != 1 || v.Host == nil || v.Host.Synced || len(v.Host.Keys) != 1 || v.Host.Links["eth1"] != LinkUp {
+		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// What this machine has is found.
+func TestLookAtHost(t *testing.T) {
+	f := LookAtHost([]string{"lo", "none0"})
+	self, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Links["none0"] != "there is no such interface" || f.Links["lo"] == f.Links["none0"] || !slices.Contains(f.Addresses, netip.MustParseAddr("127.0.0.1")) ||
+		!slices.Contains(f.Processes, strings.TrimSpace(string(self))) {
+		t.Errorf("%+v, this is %s", f, self)
+	}
+	dir := t.TempDir()
+	for name, carrier := range map[string]string{"eth0": "1\n", "eth1": "0\n"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "carrier"), []byte(carrier), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "eth2", "carrier"), 0o755); err != nil { // cannot be read, as that of one that is down
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"eth0": LinkUp, "eth1": "no carrier", "eth2": "down", "eth3": "there is no such interface"} {
+		if got := linkState(dir, name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
 }
