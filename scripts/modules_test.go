@@ -21,8 +21,10 @@ var also = map[string][]string{
 	"dpr-receive":   nil,
 	"dpr-cleanup":   {"github.com/vishvananda/netlink", "github.com/vishvananda/netns"},
 	"dpr-exporter": {
-		"github.com/beorn7/perks", "github.com/cespare/xxhash/v2", "github.com/munnerz/goautoneg", "github.com/prometheus/client_golang",
-		"github.com/prometheus/client_model", "github.com/prometheus/common", "github.com/prometheus/procfs", "go.yaml.in/yaml/v2", "google.golang.org/protobuf",
+		"github.com/beorn7/perks", "github.com/cespare/xxhash/v2", "github.com/jpillora/backoff", "github.com/mdlayher/vsock", "github.com/munnerz/goautoneg",
+		"github.com/mwitkow/go-conntrack", "github.com/prometheus/client_golang", "github.com/prometheus/client_model", "github.com/prometheus/common",
+		"github.com/prometheus/exporter-toolkit", "github.com/prometheus/procfs", "go.yaml.in/yaml/v2", "golang.org/x/crypto", "golang.org/x/oauth2",
+		"golang.org/x/text", "google.golang.org/protobuf",
 	},
 	"dprctl": {
 		"github.com/cpuguy83/go-md2man/v2", "github.com/russross/blackfriday/v2", "github.com/urfave/cli/v2", "github.com/vishvananda/netlink",

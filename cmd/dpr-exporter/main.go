@@ -20,19 +20,21 @@ import (
 const flowsLimit = 10_000
 
 func main() {
-	var listen string
+	var listen, web string
 	var limit uint64
 	var brief bool
 	os.Exit(daemon.Main(daemon.Program{
 		Name:  "dpr-exporter",
 		About: "exports this host's metrics to Prometheus",
+		Load:  config.LoadWithoutKeys,
 		Flags: func(fs *flag.FlagSet) {
 			fs.StringVar(&listen, "listen", metrics.DefaultListen, "`address` and port to serve /metrics on")
+			fs.StringVar(&web, "web-config", "", "`file` with TLS and users, in the form that Prometheus's exporters share")
 			fs.Uint64Var(&limit, "flows-limit", flowsLimit, "count flows by state only if the table has at most this `number`")
 			fs.BoolVar(&brief, "brief-peers", false, "of each peer, export only what the alerts ask for")
 		},
 		New: func(c *config.Config, log *slog.Logger) (daemon.Service, error) {
-			return metrics.NewServer(listen, metrics.Options{
+			return metrics.NewServer(listen, web, metrics.Options{
 				Dial:       func() (metrics.Kernel, error) { return dprnl.New() },
 				Reports:    func(ctx context.Context) (receive.Status, error) { return receive.ReadStatus(ctx, c.CountsPath()) },
 				FlowsLimit: limit,

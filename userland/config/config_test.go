@@ -250,3 +250,15 @@ func TestDurationsSurvive(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
+
+// A program that needs no keys reads none, and minds no mistake of theirs.
+func TestExporterReadsNoKey(t *testing.T) {
+	path := files(t, map[string]string{"dpr.toml": "weight = 3\n[report]\nkey_file = \"/nonexistent/key\"\n[[report.network]]\nunicast = \"192.0.2.1\"\n"})
+	if c, err := Load(path); err == nil {
+		t.Errorf("a key that is not there is read: %+v", c)
+	}
+	c, err := LoadWithoutKeys(path)
+	if err != nil || c.Weight != 3 || len(c.Report.Keys) != 0 || len(c.Report.Networks) != 1 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}

@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"dpr/userland/dprnl"
+	"dpr/userland/report"
 )
 
 // A decoder turns the tables of files into a Config and collects their mistakes.
 type decoder struct {
 	sources  []source
 	places   map[string]place
+	readKey  func(path string) (*report.Key, error) // nil: keys are not read
 	mistakes []Mistake
 }
 

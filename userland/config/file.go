@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"dpr/userland/report"
 )
 
 // maxSize is the size above which a file cannot be a configuration file.
@@ -55,12 +57,17 @@ func (e *Error) Error() string {
 
 // Load reads a file, those of the directory DropInDir beside it, and the key files that
 // they name. The error is an *Error.
-func Load(path string) (*Config, error) {
+func Load(path string) (*Config, error) { return load(path, report.ReadKey) }
+
+// LoadWithoutKeys is Load for programs that need no keys, and read none.
+func LoadWithoutKeys(path string) (*Config, error) { return load(path, nil) }
+
+func load(path string, readKey func(string) (*report.Key, error)) (*Config, error) {
 	sources, err := open(path)
 	if err != nil {
 		return nil, err
 	}
-	c, err := parse(sources)
+	c, err := parse(sources, readKey)
 	if err != nil {
 		return nil, err
 	}
@@ -115,11 +122,14 @@ func read(path string) ([]byte, error) {
 
 // Parse parses the text of a file and reads the key files it names. The name is
 // used in errors.
-func Parse(name string, data []byte) (*Config, error) { return parse([]source{{name, data}}) }
+func Parse(name string, data []byte) (*Config, error) {
+	return parse([]source{{name, data}}, report.ReadKey)
+}
 
-// parse parses files, of which each changes what those before it say.
-func parse(sources []source) (*Config, error) {
-	d := &decoder{sources: sources, places: make(map[string]place)}
+// parse parses files, of which each changes what those before it say. Without readKey it
+// reads no keys.
+func parse(sources []source, readKey func(string) (*report.Key, error)) (*Config, error) {
+	d := &decoder{sources: sources, places: make(map[string]place), readKey: readKey}
 	all := make(map[string]any)
 	for i, s := range sources {
 		tree, err := parseOne(s)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"golang.org/x/sys/unix"
+
+	"dpr/userland/report"
 )
 
 // savedName is the drop-in file that Prepare writes: it is read last, but for what
@@ -98,7 +100,7 @@ func changed(path, saved string, keys map[string]any) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", saved, err)
 	}
 	sources[at].text = text.Bytes()
-	if _, err := parse(sources); err != nil {
+	if _, err := parse(sources, report.ReadKey); err != nil {
 		return nil, err
 	}
 	for _, later := range sources[at+1:] {

@@ -44,6 +44,8 @@ type Program struct {
 	About string // one line for -help
 	// Flags adds the program's own flags, which are parsed before New is called.
 	Flags func(*flag.FlagSet)
+	// Load reads the configuration; nil: config.Load.
+	Load func(path string) (*config.Config, error)
 	// New returns the service. An error means that the configuration is wrong.
 	New func(c *config.Config, log *slog.Logger) (Service, error)
 }
@@ -56,7 +58,11 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 		return status
 	}
 	log := newLog(stderr, o.level)
-	c, err := config.Load(o.config)
+	if p.Load == nil {
+		p.Load = config.Load
+	}
+	read := func() (*config.Config, error) { return p.Load(o.config) }
+	c, err := read()
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
 		return ExitConfig
@@ -66,7 +72,7 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s: %s: %v\n", p.Name, o.config, err)
 		return ExitConfig
 	}
-	err = run(s, o.config, log)
+	err = run(s, read, log)
 	switch {
 	case err == nil:
 		return ExitOK
@@ -130,7 +136,7 @@ func Version() string {
 }
 
 // run runs a service until a signal stops it.
-func run(s Service, path string, log *slog.Logger) error {
+func run(s Service, read func() (*config.Config, error), log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hup := make(chan os.Signal, 1)
@@ -145,7 +151,7 @@ func run(s Service, path string, log *slog.Logger) error {
 			case <-ctx.Done():
 				return
 			case <-hup:
-				reload(s, path, log, n)
+				reload(s, read, log, n)
 			}
 		}
 	}()
@@ -155,10 +161,10 @@ func run(s Service, path string, log *slog.Logger) error {
 }
 
 // reload reads the configuration again. A file with a mistake changes nothing.
-func reload(s Service, path string, log *slog.Logger, n *notifier) {
+func reload(s Service, read func() (*config.Config, error), log *slog.Logger, n *notifier) {
 	n.reloading()
 	defer n.ready()
-	c, err := config.Load(path)
+	c, err := read()
 	var mistakes *config.Error
 	switch {
 	case errors.As(err, &mistakes):
@@ -166,7 +172,7 @@ func reload(s Service, path string, log *slog.Logger, n *notifier) {
 			log.Error("configuration refused; keeping the old one", "file", m.File, "line", m.Line, "key", m.Key, "error", m.Message)
 		}
 	case err != nil:
-		log.Error("configuration refused; keeping the old one", "file", path, "error", err)
+		log.Error("configuration refused; keeping the old one", "error", err)
 	default:
 		s.Reload(c)
 		log.Info("configuration reloaded", "files", c.Files)

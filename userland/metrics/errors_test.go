@@ -211,7 +211,7 @@ func TestDescribed(t *testing.T) {
 // Run shows that it lives, lets answers come to their end, and closes its connection.
 func TestRunEnds(t *testing.T) {
 	o, k, _ := faults()
-	s, err := NewServer("127.0.0.1:0", o)
+	s, err := NewServer("127.0.0.1:0", "", o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestSlowAnswerIsCutOff(t *testing.T) {
 		return receive.Status{}, nil
 	}
 	defer close(release)
-	s, err := NewServer("127.0.0.1:0", o)
+	s, err := NewServer("127.0.0.1:0", "", o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func TestRequestsAreBounded(t *testing.T) {
 		<-release
 		return receive.Status{}, nil
 	}
-	s, err := NewServer("127.0.0.1:0", o)
+	s, err := NewServer("127.0.0.1:0", "", o)
 	if err != nil {
 		t.Fatal(err)
 	}

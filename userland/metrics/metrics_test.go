@@ -95,7 +95,7 @@ func status() receive.Status {
 func scrape(t *testing.T, o Options) string {
 	t.Helper()
 	o.Log = slog.New(slog.DiscardHandler)
-	s, err := NewServer("127.0.0.1:0", o)
+	s, err := NewServer("127.0.0.1:0", "", o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +271,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestAddress(t *testing.T) {
-	if _, err := NewServer("9743", options(nil)); err == nil || !strings.Contains(err.Error(), "9743") {
+	if _, err := NewServer("9743", "", options(nil)); err == nil || !strings.Contains(err.Error(), "9743") {
 		t.Errorf("error %v", err)
 	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -279,7 +279,7 @@ func TestAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	s, err := NewServer(taken.Addr().String(), options(nil))
+	s, err := NewServer(taken.Addr().String(), "", options(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

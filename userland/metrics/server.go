@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/exporter-toolkit/web"
 
 	"dpr/userland/config"
 )
@@ -34,17 +35,23 @@ const (
 // daemon.Service.
 type Server struct {
 	listen    string
+	web       string
 	collector *Collector
 	log       *slog.Logger
 	started   func(net.Addr) // for tests
 }
 
-// NewServer returns a server for the address listen, such as "192.0.2.1:9743".
-func NewServer(listen string, o Options) (*Server, error) {
+// NewServer returns a server for the address listen, such as "192.0.2.1:9743". The file
+// webConfig says how it uses TLS and whom it answers, as for other exporters of Prometheus;
+// empty: anybody who can reach it, without TLS.
+func NewServer(listen, webConfig string, o Options) (*Server, error) {
 	if _, _, err := net.SplitHostPort(listen); err != nil {
 		return nil, fmt.Errorf("listen address %q: %w", listen, err)
 	}
-	return &Server{listen: listen, collector: NewCollector(o), log: o.Log, started: func(net.Addr) {}}, nil
+	if err := web.Validate(webConfig); err != nil {
+		return nil, fmt.Errorf("web configuration %s: %w", webConfig, err)
+	}
+	return &Server{listen: listen, web: webConfig, collector: NewCollector(o), log: o.Log, started: func(net.Addr) {}}, nil
 }
 
 // Reload does nothing: the exporter takes its settings from flags, and the
@@ -66,7 +73,7 @@ func (s *Server) Run(ctx context.Context, ready, alive func()) error {
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
+	go func() { failed <- s.serve(srv, l) }()
 	s.started(l.Addr())
 	ready()
 	heart := time.NewTicker(time.Second)
@@ -81,6 +88,15 @@ func (s *Server) Run(ctx context.Context, ready, alive func()) error {
 			return s.end(srv)
 		}
 	}
+}
+
+// serve answers, by TLS if the web configuration says so. The certificate and the users are
+// read from their files again for each connection.
+func (s *Server) serve(srv *http.Server, l net.Listener) error {
+	if s.web == "" {
+		return srv.Serve(l)
+	}
+	return web.Serve(l, srv, &web.FlagConfig{WebConfigFile: &s.web}, s.log)
 }
 
 // end shuts the server down. It waits a limited time for responses to finish.
