@@ -156,6 +156,23 @@ func (k *talk) open(t *testing.T) {
 	k.say(t, "A", "")
 }
 
+// answer sends a segment until a packet comes that matches, as a client repeats it: what
+// comes while a program is using its socket, and finds the socket closed after that, is
+// dropped by the kernel, with or without a redirection.
+func (k *talk) answer(t *testing.T, flags, payload string, match func(*wire.Packet) bool) *wire.Packet {
+	t.Helper()
+	s := k.segment(flags, payload)
+	var answer *wire.Packet
+	eventually(t, func() (err error) {
+		k.send(t, s)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		answer, err = k.r.Wait(ctx, func(p *wire.Packet) bool { return k.mine(p) && match(p) })
+		return err
+	})
+	return answer
+}
+
 // reopen makes a handshake while the last connection may not be quite over: what
 // a socket that is just closing drops, a client sends again after a second.
 func (k *talk) reopen(t *testing.T) {
