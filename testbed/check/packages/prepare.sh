@@ -57,6 +57,17 @@ new_kernel() {
 	say "DKMS built the module for $new too"
 }
 
+# old_kernel: a kernel that cannot be served is passed over when its headers come, and no
+# package is left half configured by it.
+old_kernel() {
+	old=5.10.0-99-amd64
+	mkdir -p "$dir/lib/modules/$old/build/include"
+	within dkms autoinstall -k "$old" >"$dir.log" 2>&1 || { cat "$dir.log" >&2; die "DKMS fails for $old"; }
+	! within dkms status dpr -k "$old" | grep installed || die "DKMS built the module for $old"
+	! grep "Building module" "$dir.log" || die "DKMS tried to build the module for $old"
+	say "DKMS passed $old over"
+}
+
 # purged: as if it had never been there.
 purged() {
 	within apt-get -q -y purge dpr dpr-dkms
@@ -92,5 +103,6 @@ within sh /root/previous/install.sh /root/previous "$release"
 within dkms status dpr | grep -q "$release.*: installed"
 unmount "$dir/proc"
 thrown_away new_kernel
+thrown_away old_kernel
 thrown_away purged
 unmount "$dir"

@@ -98,17 +98,27 @@ documented() {
 	on 1 'ln -s .. /root/current/out/deb && mv /etc/dpr/report.key /root/old.key && cd /root/current && sh -euv out/readme.sh &&
 		mv /root/old.key /etc/dpr/report.key' </dev/null >"$work/readme.log" 2>&1 ||
 		{ tail -n 40 "$work/readme.log" >&2; die "a command of README.md failed"; }
+	# The page makes a key, which all hosts are to have before it goes on.
 	"$root/scripts/docs.sh" print host "$root/docs/operations.md" >"$work/operations.sh"
-	put 1 /root/current "$work/operations.sh"
-	on 1 'mv /etc/dpr/report.key /root/old.key && cd /root/current && sh -euv ./operations.sh' </dev/null >"$work/operations.log" 2>&1 ||
-		{ tail -n 40 "$work/operations.log" >&2; die "a command of docs/operations.md failed"; }
-	# It made a key, which the other hosts are to have too.
+	sed '/^dprctl key new$/q' "$work/operations.sh" >"$work/operations.1.sh"
+	sed '1,/^dprctl key new$/d' "$work/operations.sh" >"$work/operations.2.sh"
+	put 1 /root/current "$work/operations.1.sh" "$work/operations.2.sh"
+	on 1 'mv /etc/dpr/report.key /root/old.key' </dev/null
+	operate 1
 	on 1 'cat /etc/dpr/report.key' </dev/null >"$work/report.key"
-	for n in 2 3; do
+	for n in 1 2 3; do
 		put "$n" /root/provision "$work/report.key"
 		on "$n" 'install -m 600 /root/provision/report.key /etc/dpr/report.key && systemctl reload dpr-broadcast dpr-receive dpr-cleanup' </dev/null
 	done
+	servers well
+	operate 2
 	working
+}
+
+# operate PART: the commands of docs/operations.md, up to the key or after it.
+operate() {
+	on 1 "cd /root/current && sh -euv ./operations.$1.sh" </dev/null >"$work/operations.log" 2>&1 ||
+		{ tail -n 40 "$work/operations.log" >&2; die "a command of docs/operations.md failed"; }
 }
 
 rebooted_all() {
@@ -194,7 +204,7 @@ dpr:
   vars:
     ansible_user: root
     ansible_ssh_private_key_file: $image/key
-    dpr_key: $(cat "$work/report.key")
+    dpr_key: "$(cat "$work/report.key")"
     dpr_debs: ["$(ls "$current"/dpr_*.deb)"]
 EOF
 	play first
