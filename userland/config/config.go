@@ -37,6 +37,7 @@ type Config struct {
 	Report       Report
 	Cleanup      Cleanup
 	Files        []string // that Load read: the file, and those of DropInDir
+	Overrides    []Override
 }
 
 // Report says how reports are sent and received.

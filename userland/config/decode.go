@@ -23,6 +23,8 @@ type decoder struct {
 	places   map[string]place
 	readKey  func(path string) (*report.Key, error) // nil: keys are not read
 	mistakes []Mistake
+
+	overrides []Override
 }
 
 func (d *decoder) mistake(key, format string, args ...any) {

@@ -87,19 +87,31 @@ type place struct {
 	line int // 0: the whole file
 }
 
+// An Override is a key of one file that another one has, too, and replaces.
+type Override struct {
+	Key, File, By string
+}
+
 // merge puts a file's keys over those of the files before it. Tables are merged key by
-// key; everything else, lists of tables too, replaces what was there.
-func merge(under, over map[string]any, prefix string, places map[string]place) {
+// key; everything else, lists of tables too, replaces what was there. It returns the keys
+// that it replaces.
+func merge(under, over map[string]any, prefix string, places map[string]place) (replaced map[string]place) {
+	replaced = make(map[string]place)
 	for name, v := range over {
 		key := join(prefix, name)
-		old, both := under[name].(map[string]any)
-		if sub, ok := v.(map[string]any); ok && both {
-			merge(old, sub, key, places)
+		old, there := under[name]
+		below, isTable := old.(map[string]any)
+		if sub, ok := v.(map[string]any); ok && isTable {
+			maps.Copy(replaced, merge(below, sub, key, places))
 			continue
+		}
+		if there {
+			replaced[key] = places[key]
 		}
 		under[name] = v
 		maps.DeleteFunc(places, func(k string, _ place) bool { return k == key || strings.HasPrefix(k, key+".") })
 	}
+	return replaced
 }
 
 // order sorts mistakes by file and line.

@@ -62,6 +62,10 @@ func TestDropIns(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	dir := filepath.Join(filepath.Dir(path), DropInDir)
+	if want := []Override{{"max_load", path, dir + "/10-host.toml"}, {"max_load", dir + "/10-host.toml", dir + "/20-saved.toml"},
+		{"report.network", path, dir + "/10-host.toml"}, {"weights.cpu", path, dir + "/10-host.toml"}}; !slices.Equal(c.Overrides, want) {
+		t.Errorf("overrides %q, want %q", c.Overrides, want)
+	}
 	if want := []string{path, dir + "/10-host.toml", dir + "/20-saved.toml"}; !slices.Equal(c.Files, want) {
 		t.Errorf("read %q, want %q", c.Files, want)
 	}

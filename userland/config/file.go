@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -137,7 +138,9 @@ func parse(sources []source, readKey func(string) (*report.Key, error)) (*Config
 			d.mistakes = append(d.mistakes, *err)
 			continue
 		}
-		merge(all, tree, "", d.places)
+		for key, was := range merge(all, tree, "", d.places) {
+			d.overrides = append(d.overrides, Override{key, sources[was.file].name, s.name})
+		}
 		for key, line := range locate(s.text) {
 			d.places[key] = place{i, line}
 		}
@@ -150,6 +153,8 @@ func parse(sources []source, readKey func(string) (*report.Key, error)) (*Config
 		order(d.mistakes, sources)
 		return nil, &Error{d.mistakes}
 	}
+	slices.SortStableFunc(d.overrides, func(a, b Override) int { return strings.Compare(a.Key, b.Key) })
+	c.Overrides = d.overrides
 	return c, nil
 }
 

@@ -22,7 +22,7 @@ type Severity string
 const (
 	Problem Severity = "problem" // connections or reports get lost, or are not shared
 	Warning Severity = "warning" // may become a problem
-	Note    Severity = "note"    // was not looked at, and why
+	Note    Severity = "note"    // worth knowing; or not looked at, and why
 )
 
 // A Finding is one thing that is wrong with a host.

@@ -15,6 +15,9 @@ import (
 func ExamineFile(c *config.Config) []Finding {
 	var list []Finding
 	add := func(what, remedy string) { list = append(list, Finding{"file", Warning, what, remedy}) }
+	for _, o := range c.Overrides {
+		list = append(list, Finding{"file", Note, fmt.Sprintf("%s in %s is of no effect: %s has it too, and is read later", o.Key, o.File, o.By), ""})
+	}
 	if len(c.Services) == 0 {
 		add("the file has no service: nothing is redirected", "add a [[service]]")
 	}

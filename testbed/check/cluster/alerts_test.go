@@ -7,6 +7,7 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +30,7 @@ type trouble struct {
 	name      string
 	host      string
 	harm, fix string // shell commands for the host
-	asks      string // the server that c1 keeps asking for pages meanwhile
+	asks      string // the server that c1 keeps asking for pages meanwhile; it redirects all
 	alert     string
 	labels    map[string]string // some of the alert's
 }
@@ -58,7 +59,7 @@ var troubles = []trouble{
 		harm:  "cp /etc/dpr/key /tmp/key && " + otherKey + " >/etc/dpr/key && kill -HUP $(svc pid dpr-broadcast)",
 		fix:   "cp /tmp/key /etc/dpr/key && kill -HUP $(svc pid dpr-broadcast)",
 		alert: "DprReportsRefused", labels: map[string]string{"reason": "unknown_key"}},
-	{name: "routing table full", host: "s1", harm: "dprctl config set --max-flows 1 && dprctl drain", fix: "dprctl undrain; dprctl config set --max-flows 100000",
+	{name: "routing table full", host: "s1", harm: "dprctl config set --max-flows 1", fix: "dprctl config set --max-flows 100000",
 		asks: "s1", alert: "DprRoutingTableFull", labels: map[string]string{"instance": "s1"}},
 	{name: "tunnel broken", host: "s3", harm: "nft '" + noTunnel + "'", fix: "nft delete table ip notunnel",
 		asks: "s1", alert: "DprPeerBarred", labels: map[string]string{"peer": "s3", "reason": "lost"}},
@@ -98,6 +99,8 @@ func TestAlerts(t *testing.T) {
 				run(t, tr.host, "sh", "-c", tr.harm)
 			}
 			if tr.asks != "" {
+				t.Cleanup(func() { dprctl(t, tr.asks, "undrain") })
+				dprctl(t, tr.asks, "drain")
 				background(t, l, "c1", "sh", "-c", "while :; do curl -s -m 8 -o /dev/null http://"+address(t, tr.asks)+"/ & sleep 0.2; done")
 			}
 			until(t, 90*time.Second, tr.alert+" fires", func() bool { return slices.ContainsFunc(active(t), tr.is(t)) })
@@ -111,6 +114,48 @@ func TestAlerts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Every query of the dashboard has an answer from a real Prometheus, of each host but for
+// the queries that show only what is wrong.
+func TestDashboardQueries(t *testing.T) {
+	l := start(t)
+	exporter := filepath.Join(t.TempDir(), "dpr-exporter")
+	build(t, "./cmd/dpr-exporter", exporter)
+	for _, s := range l.Servers() {
+		export(t, l, s.Name, exporter)
+	}
+	watched(t, l, debFile(t, "prometheus-alertmanager", "/usr/bin/prometheus-alertmanager"))
+	var board struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	data, err := os.ReadFile("../../../contrib/grafana/dpr.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &board); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for _, p := range board.Panels {
+		for _, target := range p.Targets {
+			asked++
+			expr := strings.NewReplacer("$instance", ".*", "$__rate_interval", "20s").Replace(target.Expr)
+			var v struct {
+				Status string
+				Data   struct{ Result []any }
+			}
+			if err := askAPI(t, prometheusAt+"/api/v1/query?query="+url.QueryEscape(expr), &v); err != nil || v.Status != "success" {
+				t.Errorf("%s: %s: %v, %s", p.Title, expr, err, v.Status)
+			} else if len(v.Data.Result) < len(l.Servers()) && !strings.HasSuffix(expr, "> 0") {
+				t.Errorf("%s: %s: %d series", p.Title, expr, len(v.Data.Result))
+			}
+		}
+	}
+	t.Logf("%d queries", asked)
 }
 
 // is tells whether an alert is the one that a trouble is to raise.

@@ -80,6 +80,13 @@ func TestEcnDecapsulate(t *testing.T) {
 						t.Errorf("B echoes congestion: %v, want %v", p.Has("E"), ce)
 					}
 					k.say(t, "A", "")
+					// Counted here, not in what comes next.
+					eventually(t, func() error {
+						if n := b.changes(t)[dprnl.StatRxPackets]; n != 2 {
+							return fmt.Errorf("B counted %d packets of 2", n)
+						}
+						return nil
+					})
 				})
 			}
 		}

@@ -150,6 +150,30 @@ func TestRefusedByFullQueue(t *testing.T) {
 	})
 }
 
+// connection returns one of the client's that a host serves.
+func (x *three) connection(t *testing.T, host string) *conn {
+	t.Helper()
+	var k *conn
+	eventually(t, func() error {
+		k = connect(t, x.c, x.a.service())
+		if who, err := k.ask("who"); who != host {
+			return errors.Join(fmt.Errorf("served by %q", who), err)
+		}
+		return nil
+	})
+	return k
+}
+
+// elsewhere makes connections, none of which that host may serve.
+func (x *three) elsewhere(t *testing.T, times int, host string) {
+	t.Helper()
+	for range times {
+		if who, err := connect(t, x.c, x.a.service()).ask("who"); err != nil || who == host {
+			t.Errorf("served by %q (%v)", who, err)
+		}
+	}
+}
+
 // listen opens a listener on a server from which nobody accepts.
 func listen(t *testing.T, s *server) net.Listener {
 	t.Helper()
@@ -167,22 +191,12 @@ func listen(t *testing.T, s *server) net.Listener {
 func TestRefusedByDraining(t *testing.T) {
 	everyChoice(t, func(t *testing.T, x *three) {
 		unchanged(t, x.c, "TcpExtTCPSynRetrans")
-		var kept *conn
-		eventually(t, func() error {
-			kept = connect(t, x.c, x.a.service())
-			if who, err := kept.ask("who"); who != "B" {
-				return errors.Join(fmt.Errorf("served by %q", who), err)
-			}
-			return nil
-		})
+		kept := x.connection(t, "B")
 		x.b.set(t, dprnl.ConfigUpdate{State: ptr(dprnl.StateDraining)})
 		a := x.a.meter(t)
 		for range 16 {
 			x.report(t)
-			k := connect(t, x.c, x.a.service())
-			if who, err := k.ask("who"); err != nil || who == "B" {
-				t.Errorf("served by %q (%v)", who, err)
-			}
+			x.elsewhere(t, 1, "B")
 		}
 		if a.changes(t)[dprnl.StatOfferReturned] == 0 {
 			t.Error("B refused nothing")
@@ -218,12 +232,7 @@ func TestServerGone(t *testing.T) {
 		x.a.web.stop()
 		x.a.report(t, x.b, 1_000_000)
 		x.a.report(t, x.d, 1_000_000)
-		for range 16 {
-			k := connect(t, x.c, x.a.service())
-			if who, err := k.ask("who"); err != nil || who == "A" {
-				t.Errorf("served by %q (%v)", who, err)
-			}
-		}
+		x.elsewhere(t, 16, "A")
 		x.a.keep(t)
 		if k, err := dial(x.c, x.a.service()); !refused(err) {
 			t.Errorf("connecting under the policy off: %v %v, want refused", k, err)
@@ -243,12 +252,7 @@ func TestServerFull(t *testing.T) {
 		x.a.set(t, choices["lowest"])
 		x.a.report(t, x.b, 1_000_000)
 		x.a.report(t, x.d, 1_000_000)
-		for range 8 {
-			k := connect(t, x.c, x.a.service())
-			if who, err := k.ask("who"); err != nil || who == "A" {
-				t.Errorf("served by %q (%v)", who, err)
-			}
-		}
+		x.elsewhere(t, 8, "A")
 	})
 }
 
@@ -496,14 +500,7 @@ func TestReportedDown(t *testing.T) {
 // A peer that is barred gets no new connections; those that it has continue.
 func TestBarred(t *testing.T) {
 	everyChoice(t, func(t *testing.T, x *three) {
-		var kept *conn
-		eventually(t, func() error {
-			kept = connect(t, x.c, x.a.service())
-			if who, err := kept.ask("who"); who != "B" {
-				return errors.Join(fmt.Errorf("served by %q", who), err)
-			}
-			return nil
-		})
+		kept := x.connection(t, "B")
 		for _, why := range []dprnl.Barred{dprnl.BarredUnheard, dprnl.BarredSettings} {
 			check(t, x.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrB, Metrics: &dprnl.Metrics{}, Barred: why}))
 			p, err := x.a.dpr.Peer(t.Context(), addrB)
@@ -511,11 +508,7 @@ func TestBarred(t *testing.T) {
 			if p.Barred != why || p.Usable || !p.Listed {
 				t.Errorf("%v: the kernel says %+v", why, p)
 			}
-			for range 12 {
-				if who, err := connect(t, x.c, x.a.service()).ask("who"); err != nil || who == "B" {
-					t.Errorf("%v: served by %q (%v)", why, who, err)
-				}
-			}
+			x.elsewhere(t, 12, "B")
 			kept.wantServed(t, "B")
 		}
 	})

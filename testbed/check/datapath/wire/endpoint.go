@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/gopacket/gopacket/layers"
 	"github.com/mdlayher/packet"
@@ -102,10 +103,19 @@ func (e *Endpoint) answer(p *Packet) {
 	_, _ = e.conn.WriteTo(serialize(eth, reply), &packet.Addr{HardwareAddr: p.Eth.SrcMAC})
 }
 
-// Send sends an IPv4 packet to a neighbour.
+// roomTimeout is how long a packet may wait for room.
+const roomTimeout = 5 * time.Second
+
+// Send sends an IPv4 packet to a neighbour. If the way there has no room for it, it waits
+// for some: another processor, which takes packets off it, may be slow.
 func (e *Endpoint) Send(to net.HardwareAddr, ip []byte) error {
 	frame := append(append(append([]byte{}, to...), e.MAC...), 0x08, 0x00)
-	_, err := e.conn.WriteTo(append(frame, ip...), &packet.Addr{HardwareAddr: to})
+	frame = append(frame, ip...)
+	_, err := e.conn.WriteTo(frame, &packet.Addr{HardwareAddr: to})
+	for end := time.Now().Add(roomTimeout); errors.Is(err, unix.ENOBUFS) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+		_, err = e.conn.WriteTo(frame, &packet.Addr{HardwareAddr: to})
+	}
 	if err != nil {
 		return fmt.Errorf("send a packet of %d bytes: %w", len(ip), err)
 	}
