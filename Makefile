@@ -129,6 +129,7 @@ test-install: deps go ## install, reboot, upgrade and remove the packages on vir
 
 .PHONY: test-alerts
 test-alerts: deps-test go ## break a cluster in eleven ways and ask a real Prometheus and Alertmanager what fires
+	@scripts/deps/install.sh packages-alerts
 	$(GO_PATH) && export PATH CGO_ENABLED=0 && scripts/go-test.sh out/alerts.log -tags lab,alerts -timeout 40m -run '^Test(Alerts|DashboardQueries)$$' ./testbed/check/cluster
 
 .PHONY: test-docs

@@ -5,6 +5,7 @@
 package cluster
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
@@ -29,8 +32,9 @@ const (
 type trouble struct {
 	name      string
 	host      string
-	harm, fix string // shell commands for the host
-	asks      string // the server that c1 keeps asking for pages meanwhile; it redirects all
+	harm, fix string        // shell commands for the host
+	clock     time.Duration // how far its clock is set forward, and back again
+	asks      string        // the server that c1 keeps asking for pages meanwhile; it redirects all
 	alert     string
 	labels    map[string]string // some of the alert's
 }
@@ -47,9 +51,9 @@ var troubles = []trouble{
 		fix: "nft delete table ip broken", alert: "DprPeerBarred", labels: map[string]string{"peer": "s3", "reason": "unheard"}},
 	{name: "server ended", host: "s2", harm: "svc stop nginx", fix: "svc start nginx",
 		alert: "DprServiceDown", labels: map[string]string{"instance": "s2", "state": "no-listener"}},
-	{name: "clock off", host: "s3", harm: "date -s @$(($(date +%s) + 60))", fix: "date -s @$(($(date +%s) - 60))",
+	{name: "clock off", host: "s3", clock: time.Minute,
 		alert: "DprClocksDiffer", labels: map[string]string{"instance": "s3"}},
-	{name: "clock drifts", host: "s3", harm: "date -s @$(($(date +%s) + 4))", fix: "date -s @$(($(date +%s) - 4))",
+	{name: "clock drifts", host: "s3", clock: 4 * time.Second,
 		alert: "DprClockDrifts", labels: map[string]string{"peer": "s3"}},
 	{name: "another key", host: "s3",
 		harm:  "cp /etc/dpr/key /tmp/key && " + otherKey + " >/etc/dpr/key && kill -HUP $(svc pid dpr-broadcast) $(svc pid dpr-receive)",
@@ -75,17 +79,15 @@ const otherKey = "echo 00112233445566778899aabbccddeeff00112233445566778899aabbc
 func TestAlerts(t *testing.T) {
 	l := start(t)
 	policyEverywhere(t, l, "lowest")
-	exporter := filepath.Join(t.TempDir(), "dpr-exporter")
-	build(t, "./cmd/dpr-exporter", exporter)
-	for _, s := range l.Servers() {
-		export(t, l, s.Name, exporter)
-	}
-	manager := debFile(t, "prometheus-alertmanager", "/usr/bin/prometheus-alertmanager")
+	exporter := exporters(t, l)
 	for _, tr := range troubles {
 		t.Run(tr.name, func(t *testing.T) {
-			watched(t, l, manager)
+			watched(t, l)
 			broken := time.Now()
-			if tr.harm == "" {
+			if tr.clock != 0 {
+				t.Cleanup(func() { shiftClock(t, l, tr.host, -tr.clock) })
+				shiftClock(t, l, tr.host, tr.clock)
+			} else if tr.harm == "" {
 				t.Cleanup(func() {
 					bootAgain(t, l, tr.host)
 					policyEverywhere(t, l, "lowest")
@@ -120,12 +122,8 @@ func TestAlerts(t *testing.T) {
 // the queries that show only what is wrong.
 func TestDashboardQueries(t *testing.T) {
 	l := start(t)
-	exporter := filepath.Join(t.TempDir(), "dpr-exporter")
-	build(t, "./cmd/dpr-exporter", exporter)
-	for _, s := range l.Servers() {
-		export(t, l, s.Name, exporter)
-	}
-	watched(t, l, debFile(t, "prometheus-alertmanager", "/usr/bin/prometheus-alertmanager"))
+	exporters(t, l)
+	watched(t, l)
 	var board struct {
 		Panels []struct {
 			Title   string
@@ -158,6 +156,34 @@ func TestDashboardQueries(t *testing.T) {
 	t.Logf("%d queries", asked)
 }
 
+// shiftClock sets a server's clock forward or back, to the microsecond: the guest's date
+// knows seconds only, and what it loses adds up.
+func shiftClock(t *testing.T, l *lab.Lab, server string, by time.Duration) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := stepContext(t)
+	defer cancel()
+	if err := l.Push(ctx, server, self, "/tmp/cluster.test"); err != nil {
+		t.Fatal(err)
+	}
+	run(t, server, "/tmp/cluster.test", "shift-clock", by.String())
+	run(t, server, "rm", "/tmp/cluster.test")
+}
+
+func init() {
+	helpers["shift-clock"] = func(context.Context) error {
+		by, err := time.ParseDuration(os.Args[2])
+		if err != nil {
+			return err
+		}
+		ts := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
+		return unix.ClockSettime(unix.CLOCK_REALTIME, &ts)
+	}
+}
+
 // is tells whether an alert is the one that a trouble is to raise.
 func (tr *trouble) is(t *testing.T) func(map[string]string) bool {
 	return func(a map[string]string) bool {
@@ -179,7 +205,20 @@ func (tr *trouble) is(t *testing.T) func(map[string]string) bool {
 	}
 }
 
-// export starts an exporter on a server, which runs as long as the server.
+// exporters builds an exporter and runs it on all servers until the test ends. It returns
+// the program.
+func exporters(t *testing.T, l *lab.Lab) string {
+	t.Helper()
+	exporter := filepath.Join(t.TempDir(), "dpr-exporter")
+	build(t, "./cmd/dpr-exporter", exporter)
+	for _, s := range l.Servers() {
+		export(t, l, s.Name, exporter)
+		t.Cleanup(func() { try(t, s.Name, "sh", "-c", "kill $(pidof dpr-exporter)") })
+	}
+	return exporter
+}
+
+// export starts an exporter on a server, which runs until somebody ends it.
 func export(t *testing.T, l *lab.Lab, server, exporter string) {
 	t.Helper()
 	ctx, cancel := stepContext(t)
@@ -195,7 +234,7 @@ func export(t *testing.T, l *lab.Lab, server, exporter string) {
 
 // watched runs a Prometheus and an Alertmanager on c1 until the test ends, new ones that
 // remember nothing, and waits until they have seen a healthy cluster for a while.
-func watched(t *testing.T, l *lab.Lab, manager string) {
+func watched(t *testing.T, l *lab.Lab) {
 	t.Helper()
 	if err := drive.Of(l).AwaitPeers(t.Context()); err != nil {
 		t.Fatal(err)
@@ -223,7 +262,7 @@ func watched(t *testing.T, l *lab.Lab, manager string) {
 			t.Fatal(err)
 		}
 	}
-	background(t, l, "c1", manager, "--config.file="+dir+"/alertmanager.yml", "--storage.path="+dir+"/alertmanager",
+	background(t, l, "c1", "prometheus-alertmanager", "--config.file="+dir+"/alertmanager.yml", "--storage.path="+dir+"/alertmanager",
 		"--web.listen-address="+alertmanagerAt, "--cluster.listen-address=")
 	background(t, l, "c1", "prometheus", "--config.file="+dir+"/prometheus.yml", "--storage.tsdb.path="+dir+"/prometheus",
 		"--web.listen-address="+prometheusAt)
@@ -263,16 +302,4 @@ func active(t *testing.T) []map[string]string {
 		all = append(all, a.Labels)
 	}
 	return all
-}
-
-// debFile downloads a Debian package and returns one file of it, unpacked.
-func debFile(t *testing.T, pkg, file string) string {
-	t.Helper()
-	for path := range unpack(t, file, "/unused", pkg) {
-		if strings.HasSuffix(path, file) {
-			return path
-		}
-	}
-	t.Fatalf("package %s has no %s", pkg, file)
-	return ""
 }
