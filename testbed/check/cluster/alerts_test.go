@@ -103,7 +103,7 @@ func TestAlerts(t *testing.T) {
 			if tr.asks != "" {
 				t.Cleanup(func() { dprctl(t, tr.asks, "undrain") })
 				dprctl(t, tr.asks, "drain")
-				background(t, l, "c1", "sh", "-c", "while :; do curl -s -m 8 -o /dev/null http://"+address(t, tr.asks)+"/ & sleep 0.2; done")
+				background(t, l, "c1", "sh", "-c", "while :; do curl -s -m 8 --limit-rate 20k -o /dev/null http://"+address(t, tr.asks)+"/1m & sleep 0.2; done")
 			}
 			until(t, 90*time.Second, tr.alert+" fires", func() bool { return slices.ContainsFunc(active(t), tr.is(t)) })
 			t.Logf("%s after %.0f s", tr.alert, time.Since(broken).Seconds())

@@ -3,14 +3,14 @@
 # Installs packages into a guest's file system, as its root, in mount and process
 # namespaces of its own; looks, in copies that are thrown away, at what a new kernel
 # and at what a purge does; and builds the sources there without packages.
-# usage: prepare.sh DIR PACKAGES: the disk is DIR.raw, and is left with the
+# usage: prepare.sh DIR PACKAGES CURRENT: the disk is DIR.raw, and is left with the
 # packages installed. What "make" built is left on a disk of its own, DIR.plain.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 . "$root/scripts/lib.sh"
-dir=$1 packages=$2
+dir=$1 packages=$2 current=$3
 
 # entries: every name in the file system, and what is in the files of /etc. Left
 # out is what apt, dpkg, systemd and ldconfig write for themselves, and DKMS's key.
@@ -57,10 +57,12 @@ new_kernel() {
 	say "DKMS built the module for $new too"
 }
 
-# old_kernel: a kernel that cannot be served is passed over when its headers come, and no
-# package is left half configured by it.
+# old_kernel: a kernel that cannot be served is passed over when its headers come, by this
+# version's package, and no package is left half configured by it.
 old_kernel() {
 	old=5.10.0-99-amd64
+	cp "$current"/dpr_*.deb "$current"/dpr-dkms_*.deb "$dir/root/kernel/"
+	within sh -c 'apt-get -q -y --no-install-recommends --no-download install /root/kernel/dpr_*.deb /root/kernel/dpr-dkms_*.deb'
 	mkdir -p "$dir/lib/modules/$old/build/include"
 	within dkms autoinstall -k "$old" >"$dir.log" 2>&1 || { cat "$dir.log" >&2; die "DKMS fails for $old"; }
 	! within dkms status dpr -k "$old" | grep installed || die "DKMS built the module for $old"

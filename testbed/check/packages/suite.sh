@@ -31,7 +31,7 @@ installed() {
 	step "the previous version is installed; DKMS builds the module, also for a new kernel"
 	cp --sparse=always "$image/disk.raw" "$work/golden.raw"
 	mkdir "$work/golden"
-	unshare --mount --pid --fork "$here/prepare.sh" "$work/golden" "$previous" </dev/null >"$work/install.log" 2>&1 ||
+	unshare --mount --pid --fork "$here/prepare.sh" "$work/golden" "$previous" "$current" </dev/null >"$work/install.log" 2>&1 ||
 		{ tail -n 40 "$work/install.log" >&2; die "the packages cannot be installed"; }
 	grep '^prepare: ' "$work/install.log" >&2
 	qemu-img convert -f raw -O qcow2 "$work/golden.raw" "$work/golden.qcow2"
