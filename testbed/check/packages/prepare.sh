@@ -57,16 +57,16 @@ new_kernel() {
 	say "DKMS built the module for $new too"
 }
 
-# old_kernel: a kernel that cannot be served is passed over when its headers come, by this
-# version's package, and no package is left half configured by it.
+# old_kernel: this version's package is not built for a kernel that cannot be served. Status
+# 77 is what the package's own configuration passes over.
 old_kernel() {
 	old=5.10.0-99-amd64
+	now=$(dpkg-deb -f "$current"/dpr_*.deb Version)
 	cp "$current"/dpr_*.deb "$current"/dpr-dkms_*.deb "$dir/root/kernel/"
-	within sh -c 'apt-get -q -y --no-install-recommends --no-download install /root/kernel/dpr_*.deb /root/kernel/dpr-dkms_*.deb'
+	within sh -c 'apt-get -q -y --no-install-recommends install /root/kernel/dpr_*.deb /root/kernel/dpr-dkms_*.deb'
 	mkdir -p "$dir/lib/modules/$old/build/include"
-	within dkms autoinstall -k "$old" >"$dir.log" 2>&1 || { cat "$dir.log" >&2; die "DKMS fails for $old"; }
-	! within dkms status dpr -k "$old" | grep installed || die "DKMS built the module for $old"
-	! grep "Building module" "$dir.log" || die "DKMS tried to build the module for $old"
+	within dkms build "dpr/$now" -k "$old" >"$dir.log" 2>&1 && status=0 || status=$?
+	[ "$status" -eq 77 ] && ! grep "Building module" "$dir.log" || { cat "$dir.log" >&2; die "DKMS does not pass $old over: status $status"; }
 	say "DKMS passed $old over"
 }
 
