@@ -131,7 +131,8 @@ connections_end() {
 	on 4 'touch /tmp/enough' </dev/null
 	retry 120 connections_ended || die "the connections do not end: $(connections)"
 	on 4 'cat /tmp/connections.* | grep -v "^end$"' </dev/null >"$work/connections"
-	! grep -v '^s[123]$' "$work/connections" | sort | uniq -c >&2 || die "connections failed"
+	failed_=$(grep -v '^s[123]$' "$work/connections" | sort | uniq -c)
+	[ -z "$failed_" ] || die "connections failed: $failed_"
 	say "connections begun and served meanwhile: $(sort "$work/connections" | uniq -c | tr -s ' \n' ' ')"
 }
 
