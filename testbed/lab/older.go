@@ -19,6 +19,9 @@ const (
 	olderServer = 1       // which server has that version, counted from 0
 )
 
+// OlderServer is the name of the server that has another version where Config.Older is set.
+const OlderServer = "s2"
+
 // buildOlder builds another version's module and programs into a directory.
 func buildOlder(ctx context.Context, source string, k kernel.Kernel, dir string) error {
 	var packages []string

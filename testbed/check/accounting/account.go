@@ -79,7 +79,9 @@ type Reading struct {
 	Earlier, Stats map[string]uint64
 }
 
-func parse(in io.Reader) (Reading, error) {
+// parse reads what Read asked for. A host of an older version lacks counters, which are 0
+// then; one of this version has them all.
+func parse(in io.Reader, older bool) (Reading, error) {
 	var first, last ruleset
 	var r Reading
 	dec := json.NewDecoder(in)
@@ -89,7 +91,7 @@ func parse(in io.Reader) (Reading, error) {
 		}
 	}
 	for _, name := range append([]string{sent, messages}, reasons...) {
-		if _, ok := r.Stats[name]; !ok {
+		if _, ok := r.Stats[name]; !ok && !older {
 			return r, fmt.Errorf("dprctl stats has no %s", name)
 		}
 	}

@@ -41,7 +41,7 @@ func read(t *testing.T, first, stats, last string) Reading {
 // readChanging is a reading in which dpr's counters change.
 func readChanging(t *testing.T, text ...string) Reading {
 	t.Helper()
-	r, err := parse(strings.NewReader(strings.Join(text, "")))
+	r, err := parse(strings.NewReader(strings.Join(text, "")), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +195,12 @@ func TestParseRefuses(t *testing.T) {
 		"stats once":    good + counters(nil) + good,
 		"no second one": good + counters(nil) + counters(nil),
 	} {
-		if _, err := parse(strings.NewReader(text)); err == nil {
+		if _, err := parse(strings.NewReader(text), false); err == nil {
 			t.Errorf("%s passed", name)
 		}
+	}
+	// A host of an older version may lack counters.
+	if _, err := parse(strings.NewReader(good+counters(nil)+"{}"+good), true); err != nil {
+		t.Errorf("an older host without counters: %v", err)
 	}
 }

@@ -34,6 +34,7 @@ const (
 // cluster is the lab's, with what is known of its hosts. It is the clients'
 // world.
 type cluster struct {
+	older string // the host of another version; "" = none
 	lab   *lab.Lab
 	hosts Cluster
 
@@ -218,7 +219,7 @@ func (c *cluster) close(host string) {
 func (c *cluster) balance(ctx context.Context, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	r, err := accounting.Read(ctx, c.lab, host)
+	r, err := accounting.Read(ctx, c.lab, host, host == c.older)
 	if err != nil {
 		return err
 	}

@@ -122,6 +122,9 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 		return nil, fmt.Errorf("chaos: %w", err)
 	}
 	c := newCluster(l, ofLab(l))
+	if o.Older != "" {
+		c.older = lab.OlderServer
+	}
 	r := &runner{cluster: c, o: o, result: newResult(l, o)}
 	if err := drive.Of(l).AwaitPeers(ctx); err != nil {
 		return nil, err

@@ -251,7 +251,7 @@ func (s *soak) look(ctx context.Context) (map[string]map[string]float64, error) 
 			if err != nil {
 				return err
 			}
-			reading, err := accounting.Read(ctx, s.lab, h.Name)
+			reading, err := accounting.Read(ctx, s.lab, h.Name, false)
 			if err != nil {
 				return err
 			}
