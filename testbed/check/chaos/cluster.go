@@ -20,6 +20,7 @@ import (
 	"dpr/testbed/check/accounting"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/userland/dprnl"
 )
 
 const (
@@ -127,12 +128,14 @@ func (c *cluster) serves(ctx context.Context, client string, port int, asked str
 	}
 	for _, line := range lines(out) {
 		var flow struct {
-			Peer string `json:"peer"`
+			Peer  string `json:"peer"`
+			State string `json:"state"`
 		}
 		if err := json.Unmarshal([]byte(line), &flow); err != nil {
 			return "", Unproved
 		}
-		if name := c.name(flow.Peer); name != "" {
+		// A half-open flow may be placed anew, if its peer is lost before it answers.
+		if name := c.name(flow.Peer); name != "" && flow.State != dprnl.FlowSyn.String() {
 			return name, ByFlow
 		}
 	}
