@@ -87,7 +87,7 @@ func interfacesOf(c *config.Config) []string {
 	return names
 }
 
-// A ownView is what status shows of the file and of this host besides the module.
+// An ownView is what status shows of the file and of this host besides the module.
 type ownView struct {
 	Links  map[string]string `json:"links"` // of interfaces that reports leave by
 	Keys   []string          `json:"keys"`  // ids: the first signs, the others are accepted too
