@@ -13,60 +13,10 @@ import (
 	"time"
 
 	"github.com/gopacket/gopacket/layers"
-	"golang.org/x/sys/unix"
 
-	"dpr/testbed/check/datapath/vnet"
 	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
 )
-
-// choices are the policies that may redirect, each with what makes A redirect to B
-// rather than to D, or to either.
-var choices = map[string]dprnl.ConfigUpdate{
-	"stateless": {Policy: ptr(dprnl.PolicyStateless)},
-	"lowest":    {Policy: ptr(dprnl.PolicyLowest)},
-	"inverse":   {Policy: ptr(dprnl.PolicyInverse)},
-	"two":       {Policy: ptr(dprnl.PolicyTwo)},
-	"offer":     {Policy: ptr(dprnl.PolicyOffer), MaxLoad: ptr(uint64(1))},
-}
-
-// three is a cluster of three servers, of which A redirects by a policy.
-//
-//	C, R ── switch ── A
-//	           ├───── B (is the first choice)
-//	           └───── D
-type three struct {
-	*cluster
-	d *server
-}
-
-func newThree(t *testing.T, m dprnl.Marker, u dprnl.ConfigUpdate) *three {
-	t.Helper()
-	c := newCluster(t, m)
-	d := c.server(t, "D", addrD)
-	c.know(t, c.a, d)
-	d.web = serve(t, d.Host, "D", port)
-	x := &three{c, d}
-	x.report(t)
-	c.a.set(t, u)
-	return x
-}
-
-// report has the peers report to A: what they have refused before is forgotten.
-func (x *three) report(t *testing.T) {
-	t.Helper()
-	x.a.report(t, x.b, 0)
-	x.a.report(t, x.d, 1)
-}
-
-// everyChoice runs a test under each policy that redirects, with both markers.
-func everyChoice(t *testing.T, f func(t *testing.T, x *three)) {
-	for name, u := range choices {
-		t.Run(name, func(t *testing.T) {
-			bothMarkers(t, func(t *testing.T, m dprnl.Marker) { f(t, newThree(t, m, u)) })
-		})
-	}
-}
 
 // unserved connects n times, each after a report, and fails the test unless hosts
 // other than B serve all at once, and B refused some for a reason.
@@ -131,10 +81,7 @@ func TestRefusedWithoutListener(t *testing.T) {
 func TestRefusedByFullQueue(t *testing.T) {
 	everyChoice(t, func(t *testing.T, x *three) {
 		unchanged(t, x.c, "TcpExtTCPSynRetrans")
-		x.b.web.stop()
-		check(t, x.b.Sysctl("net/core/somaxconn", "0"))
-		ln := listen(t, x.b)
-		connect(t, x.c, x.b.service()) // the one place
+		ln := x.fill(t, x.b)
 		x.unserved(t, 16, dprnl.StatRefusedFull)
 		accepted, err := ln.Accept()
 		check(t, err)
@@ -148,42 +95,6 @@ func TestRefusedByFullQueue(t *testing.T) {
 			return nil
 		})
 	})
-}
-
-// connection returns one of the client's that a host serves.
-func (x *three) connection(t *testing.T, host string) *conn {
-	t.Helper()
-	var k *conn
-	eventually(t, func() error {
-		k = connect(t, x.c, x.a.service())
-		if who, err := k.ask("who"); who != host {
-			return errors.Join(fmt.Errorf("served by %q", who), err)
-		}
-		return nil
-	})
-	return k
-}
-
-// elsewhere makes connections, none of which that host may serve.
-func (x *three) elsewhere(t *testing.T, times int, host string) {
-	t.Helper()
-	for range times {
-		if who, err := connect(t, x.c, x.a.service()).ask("who"); err != nil || who == host {
-			t.Errorf("served by %q (%v)", who, err)
-		}
-	}
-}
-
-// listen opens a listener on a server from which nobody accepts.
-func listen(t *testing.T, s *server) net.Listener {
-	t.Helper()
-	var ln net.Listener
-	check(t, s.Do(func() (err error) {
-		ln, err = net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
-		return err
-	}))
-	t.Cleanup(func() { ln.Close() })
-	return ln
 }
 
 // A host that drains sends back what its peers, who may not know yet, redirect to
@@ -224,38 +135,6 @@ func TestRefusedByAll(t *testing.T) {
 	})
 }
 
-// A host without a server redirects what comes to it, whatever its load and
-// whatever the hash leaves to it; but not if its policy is to redirect nothing.
-func TestServerGone(t *testing.T) {
-	everyChoice(t, func(t *testing.T, x *three) {
-		unchanged(t, x.c, "TcpExtTCPSynRetrans")
-		x.a.web.stop()
-		x.a.report(t, x.b, 1_000_000)
-		x.a.report(t, x.d, 1_000_000)
-		x.elsewhere(t, 16, "A")
-		x.a.keep(t)
-		if k, err := dial(x.c, x.a.service()); !refused(err) {
-			t.Errorf("connecting under the policy off: %v %v, want refused", k, err)
-		}
-	})
-}
-
-// The same if A's accept queue is full.
-func TestServerFull(t *testing.T) {
-	everyChoice(t, func(t *testing.T, x *three) {
-		unchanged(t, x.c, "TcpExtTCPSynRetrans")
-		x.a.web.stop()
-		check(t, x.a.Sysctl("net/core/somaxconn", "0"))
-		listen(t, x.a)
-		x.a.keep(t)
-		connect(t, x.c, x.a.service())
-		x.a.set(t, choices["lowest"])
-		x.a.report(t, x.b, 1_000_000)
-		x.a.report(t, x.d, 1_000_000)
-		x.elsewhere(t, 8, "A")
-	})
-}
-
 // B connects to the cluster from an address that its peers do not know. What they
 // redirect to it comes back; B stays the first choice for others.
 func TestRefusedOwnClient(t *testing.T) {
@@ -281,24 +160,6 @@ func TestRefusedOwnClient(t *testing.T) {
 			}
 			return nil
 		})
-	})
-}
-
-// A host that has no route to the peer of its choice serves the connection.
-func TestServedWithoutRoute(t *testing.T) {
-	everyChoice(t, func(t *testing.T, x *three) {
-		for _, s := range []*server{x.b, x.d} {
-			check(t, x.a.dpr.DeletePeer(t.Context(), s.addr, false))
-		}
-		check(t, x.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: netip.MustParseAddr("192.0.2.1"), Metrics: &dprnl.Metrics{}}))
-		unchanged(t, x.c, "TcpExtTCPSynRetrans")
-		a := x.a.meter(t)
-		for range 8 {
-			connect(t, x.c, x.a.service()).wantServed(t, "A")
-		}
-		if a.changes(t)[dprnl.StatServedNoRoute] == 0 {
-			t.Error("A: served_no_route did not change")
-		}
 	})
 }
 
@@ -442,185 +303,4 @@ func TestRefusedLong(t *testing.T) {
 		a.want(t, counts{dprnl.StatRefusedNoListener: 1, dprnl.StatRefusedLong: 1, dprnl.StatRxReset: 1,
 			dprnl.StatTxPackets: 1, dprnl.StatTxBytes: some})
 	})
-}
-
-// What a peer reports as down gets nothing there, until it reports otherwise; other
-// services do. A peer that can serve nothing is not usable.
-func TestReportedDown(t *testing.T) {
-	everyChoice(t, func(t *testing.T, x *three) {
-		const other = 81
-		for _, s := range []*server{x.a, x.b, x.d} {
-			check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: other}))
-			serve(t, s.Host, s.Name, other)
-		}
-		report := func(down ...uint16) {
-			t.Helper()
-			check(t, x.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrB, Metrics: &dprnl.Metrics{}, Down: down}))
-			p, err := x.a.dpr.Peer(t.Context(), addrB)
-			check(t, err)
-			if fmt.Sprint(p.Down) != fmt.Sprint(down) {
-				t.Errorf("the kernel says that %v are down, want %v", p.Down, down)
-			}
-			if all := len(down) == 2; p.Usable == all {
-				t.Errorf("%v are down, usable %t", down, p.Usable)
-			}
-		}
-		by := func(p uint16, n int) map[string]int {
-			t.Helper()
-			served := map[string]int{}
-			for range n {
-				who, err := connect(t, x.c, addrPort(addrA, p)).ask("who")
-				check(t, err)
-				served[who]++
-			}
-			return served
-		}
-		report(port)
-		b := x.b.meter(t)
-		if got := by(port, 12); got["B"] != 0 {
-			t.Errorf("port %d is down at B: served by host %v", port, got)
-		}
-		if n := b.changes(t)[dprnl.StatRefusedNoListener]; n != 0 {
-			t.Errorf("B refused %d", n)
-		}
-		if got := by(other, 24); got["B"] == 0 {
-			t.Errorf("port %d is not down at B: served by host %v", other, got)
-		}
-		report(port, other)
-		if got := by(other, 12); got["B"] != 0 {
-			t.Errorf("all is down at B: served by host %v", got)
-		}
-		report()
-		if got := by(port, 24); got["B"] == 0 {
-			t.Errorf("nothing is down at B: served by host %v", got)
-		}
-	})
-}
-
-// A peer that is barred gets no new connections; those that it has continue.
-func TestBarred(t *testing.T) {
-	everyChoice(t, func(t *testing.T, x *three) {
-		kept := x.connection(t, "B")
-		for _, why := range []dprnl.Barred{dprnl.BarredUnheard, dprnl.BarredSettings} {
-			check(t, x.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrB, Metrics: &dprnl.Metrics{}, Barred: why}))
-			p, err := x.a.dpr.Peer(t.Context(), addrB)
-			check(t, err)
-			if p.Barred != why || p.Usable || !p.Listed {
-				t.Errorf("%v: the kernel says %+v", why, p)
-			}
-			x.elsewhere(t, 12, "B")
-			kept.wantServed(t, "B")
-		}
-	})
-}
-
-// The state of a service is that of its listener, wherever this is bound.
-func TestServiceStates(t *testing.T) {
-	c := bareCluster(t, dprnl.MarkerFragbit)
-	state := func() dprnl.ServiceState {
-		t.Helper()
-		all, err := c.b.dpr.ServiceStates(t.Context())
-		check(t, err)
-		if len(all) != 1 || all[0].Port != port {
-			t.Fatalf("services %v", all)
-		}
-		return all[0].State
-	}
-	want := func(s dprnl.ServiceState, when string) {
-		t.Helper()
-		if got := state(); got != s {
-			t.Errorf("%s: %v, want %v", when, got, s)
-		}
-	}
-	want(dprnl.ServiceNoListener, "no server")
-	web := serve(t, c.b.Host, "B", port)
-	want(dprnl.ServiceUp, "a server")
-	web.stop()
-	want(dprnl.ServiceNoListener, "stopped")
-	for _, on := range []string{"10.77.0.12:80", "[::]:80"} {
-		web = serveOn(t, c.b.Host, "B", on, nil)
-		want(dprnl.ServiceUp, "a server on "+on)
-		web.stop()
-	}
-	web = serveOn(t, c.b.Host, "B", "127.0.0.1:80", nil)
-	want(dprnl.ServiceNoListener, "a server on the loopback device")
-	web.stop()
-	web = serveOn(t, c.b.Host, "B", "0.0.0.0:80", func(fd int) error { return unix.BindToDevice(fd, eth) })
-	want(dprnl.ServiceUp, "a server bound to a device")
-	web.stop()
-	check(t, c.b.Sysctl("net/core/somaxconn", "0"))
-	listen(t, c.b)
-	want(dprnl.ServiceUp, "an accept queue with a place")
-	connect(t, c.c, c.b.service())
-	eventually(t, func() error {
-		if s := state(); s != dprnl.ServiceFull {
-			return fmt.Errorf("a full accept queue: %v", s)
-		}
-		return nil
-	})
-}
-
-// Clients that only A can reach, in a container or by a VPN, are served there; a peer
-// that is on their link, too, can serve them. Of a peer of an older version nothing is
-// known.
-//
-//	C ── switch ── A ── box 172.17.0.2
-//	        ├───── B
-//	        └───── D
-func TestClientBehind(t *testing.T) {
-	everyChoice(t, func(t *testing.T, x *three) {
-		box := behind(t, x.a)
-		report := func(others ...string) {
-			t.Helper()
-			for _, s := range []*server{x.b, x.d} {
-				u := dprnl.PeerUpdate{Address: s.addr, Metrics: &dprnl.Metrics{}, Protocol: 2}
-				for _, a := range others {
-					u.Others = append(u.Others, netip.MustParseAddr(a))
-				}
-				check(t, x.a.dpr.SetPeer(t.Context(), u))
-			}
-		}
-		for _, others := range [][]string{nil, {"172.17.0.1", "172.18.0.1"}} {
-			report(others...)
-			a := x.a.meter(t)
-			for range 12 {
-				connect(t, box, x.a.service()).wantServed(t, "A")
-			}
-			if a.changes(t)[dprnl.StatServedBehind] == 0 {
-				t.Errorf("others %v: A: served_behind did not change", others)
-			}
-			served := map[string]int{}
-			for range 12 {
-				who, err := connect(t, x.c, x.a.service()).ask("who")
-				check(t, err)
-				served[who]++
-			}
-			if served["A"] == 12 {
-				t.Errorf("others %v: other clients are served by A alone", others)
-			}
-		}
-		report("172.17.0.3")
-		a := x.a.meter(t)
-		for range 12 {
-			if k, err := dialFor(box, x.a.service(), 100*time.Millisecond); err == nil {
-				k.Close()
-			}
-		}
-		if got := a.changes(t); got[dprnl.StatServedBehind] != 0 || got[dprnl.StatRedirected]+got[dprnl.StatRedirectedHash] == 0 {
-			t.Errorf("peers on the client's link: %v", got)
-		}
-	})
-}
-
-// behind makes a host on a link of a server's own.
-func behind(t *testing.T, s *server) *vnet.Host {
-	t.Helper()
-	box, err := vnet.NewHost("box")
-	check(t, err)
-	t.Cleanup(func() { box.Close() })
-	check(t, vnet.Connect(s.Host, "e1", box, eth, mtu))
-	check(t, s.Address("e1", netip.MustParsePrefix("172.17.0.1/24")))
-	check(t, box.Address(eth, netip.MustParsePrefix("172.17.0.2/24")))
-	check(t, box.Route(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr("172.17.0.1")))
-	return box
 }
