@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # make test: runs every stage, also after one that failed, says how long each
-# took, and ends with what "go test" said of each package.
+# took, and ends with what "go test" said of each package and what the tests said
+# that failed.
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
@@ -47,5 +48,11 @@ stage "enemy" env CGO_ENABLED=0 scripts/go-test.sh "$logs/enemy.log" -tags lab -
 echo
 cat "$logs/stages"
 echo
-grep -hE '^(ok|FAIL|---|panic:)[[:space:]]' "$logs/unit.log" "$logs/sim.log" "$logs/race.log" "$logs/lab.log" "$logs/chaos.log" "$logs/order.log" "$logs/path.log" "$logs/fuzz.log" "$logs/enemy.log" | grep -v '^--- PASS'
+set -- unit sim race lab chaos order path fuzz enemy
+for name; do
+	grep -E '^(ok|FAIL|---|panic:)[[:space:]]' "$logs/$name.log" | grep -v '^--- PASS'
+done
+for name; do
+	scripts/failures.sh "$logs/$name.log"
+done
 exit "$failed"
