@@ -353,12 +353,15 @@ enum dpr_config_attr {
  * @DPR_SERVICE_A_ADDRESS: be32; the one local address it is on, 0.0.0.0 (the
  *	default) for all.
  * @DPR_SERVICE_A_STATE: u32, enum dpr_service_state, now. Answer.
+ * @DPR_SERVICE_A_CONNECTIONS: u32; its open connections that this host serves, as in
+ *	DPR_PEER_A_CONNECTIONS. Answer; left out while there is no memory to count them.
  */
 enum dpr_service_attr {
 	DPR_SERVICE_A_UNSPEC,
 	DPR_SERVICE_A_PORT,
 	DPR_SERVICE_A_ADDRESS,
 	DPR_SERVICE_A_STATE,
+	DPR_SERVICE_A_CONNECTIONS,
 
 	__DPR_SERVICE_A_MAX,
 	DPR_SERVICE_A_MAX = __DPR_SERVICE_A_MAX - 1
@@ -371,8 +374,10 @@ enum dpr_service_attr {
  * BARRED, PROTOCOL, ADDRESSES. The rest are answers.
  *
  * @DPR_PEER_A_ADDRESS: be32.
- * @DPR_PEER_A_CONNECTIONS: u32; metric 1 (paper section 3.1), TCP connections
- *	in ESTABLISHED or CLOSE_WAIT.
+ * @DPR_PEER_A_CONNECTIONS: u32; metric 1 (paper section 3.1), open connections that
+ *	it serves: of its services, until all data is out (ESTABLISHED, CLOSE-WAIT,
+ *	FIN-WAIT-1, CLOSING, LAST-ACK). Hosts of version 0.2 and earlier report all their
+ *	TCP connections in ESTABLISHED or CLOSE-WAIT.
  * @DPR_PEER_A_CPU: u32, 0 to DPR_MAX_CPU; metric 2, CPU utilisation in
  *	thousandths over all CPUs.
  * @DPR_PEER_A_REDIRECTED: u32; metric 3, connections that it redirects now.

@@ -195,6 +195,10 @@ static inline int dpr_compat_sdif(const struct sk_buff *skb)
 #define DPR_RACE_WINDOW()	do { } while (0)
 #endif
 
+#ifndef CONFIG_TRACEPOINTS
+#error "dpr needs a kernel with CONFIG_TRACEPOINTS: it counts open connections by one"
+#endif
+
 #ifndef CONFIG_64BIT
 #error "dpr needs a 64-bit kernel: its counters are single 64-bit words"
 #endif

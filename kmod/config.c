@@ -9,6 +9,7 @@
 #include "load.h"
 #include "members.h"
 #include "netns.h"
+#include "open.h"
 #include "owner.h"
 #include "peer.h"
 #include "service.h"
@@ -185,5 +186,23 @@ int dpr_config_add_service(struct dpr_net *dn,
 		return err;
 	}
 	dpr_service_commit(dn, new, service->port);
+	dpr_open_count(dn);
 	return 0;
+}
+
+/**
+ * dpr_config_del_service - remove a service
+ * @dn: the namespace; its lock is held
+ * @service: the service
+ *
+ * Return: 0, -ENOENT or -ENOMEM. On error nothing changed.
+ */
+int dpr_config_del_service(struct dpr_net *dn,
+			   const struct dpr_service *service)
+{
+	int err = dpr_service_del(dn, service);
+
+	if (!err)
+		dpr_open_count(dn);
+	return err;
 }

@@ -76,5 +76,7 @@ int dpr_config_check_address(struct dpr_net *dn, __be32 address);
 int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg);
 int dpr_config_add_service(struct dpr_net *dn,
 			   const struct dpr_service *service);
+int dpr_config_del_service(struct dpr_net *dn,
+			   const struct dpr_service *service);
 
 #endif /* _DPR_CONFIG_H */

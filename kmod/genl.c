@@ -10,6 +10,7 @@
 #include "genl_msg.h"
 #include "load.h"
 #include "netns.h"
+#include "open.h"
 #include "service.h"
 #include "stats.h"
 
@@ -81,7 +82,7 @@ static int dpr_genl_service_del(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	mutex_lock(&dn->lock);
-	err = dpr_service_del(dn, &service);
+	err = dpr_config_del_service(dn, &service);
 	mutex_unlock(&dn->lock);
 	if (err == -ENOENT)
 		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_PORT,
@@ -99,13 +100,16 @@ static int dpr_genl_service_row(struct dpr_net *dn, struct sk_buff *skb,
 	void *header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
 				   cb->nlh->nlmsg_seq, &dpr_genl_family,
 				   NLM_F_MULTI, DPR_CMD_SERVICE_GET);
+	u32 open;
 
 	if (!header)
 		return -EMSGSIZE;
 	if (nla_put_u16(skb, DPR_SERVICE_A_PORT, service->port) ||
 	    nla_put_in_addr(skb, DPR_SERVICE_A_ADDRESS, service->address) ||
 	    nla_put_u32(skb, DPR_SERVICE_A_STATE,
-			dpr_service_look(dn, service))) {
+			dpr_service_look(dn, service)) ||
+	    (dpr_open_service(dn, service, &open) &&
+	     nla_put_u32(skb, DPR_SERVICE_A_CONNECTIONS, open))) {
 		genlmsg_cancel(skb, header);
 		return -EMSGSIZE;
 	}

@@ -13,6 +13,7 @@
 #include "dpr.h"
 #include "load.h"
 #include "netns.h"
+#include "open.h"
 
 #define DPR_LOAD_PERIOD	HZ
 
@@ -80,16 +81,29 @@ void dpr_load_exit(void)
 	cancel_delayed_work_sync(&dpr_load_cpu.work);
 }
 
+/*
+ * All of the namespace's in ESTABLISHED and CLOSE-WAIT while the services' are not
+ * counted: there is no service, or no memory.
+ */
+static u32 dpr_load_connections(const struct dpr_net *dn)
+{
+	u32 open;
+
+	if (likely(dpr_open_all(dn, &open)))
+		return open;
+	return max(dpr_compat_snmp_fold((void __percpu *)
+					dn->net->mib.tcp_statistics,
+					TCP_MIB_CURRESTAB), 0L);
+}
+
+/* Called under RCU. */
 static u32 dpr_load_metric(const struct dpr_net *dn, enum dpr_metric metric)
 {
 	long value;
 
 	switch (metric) {
 	case DPR_METRIC_CONNECTIONS:
-		value = dpr_compat_snmp_fold((void __percpu *)
-					     dn->net->mib.tcp_statistics,
-					     TCP_MIB_CURRESTAB);
-		break;
+		return dpr_load_connections(dn);
 	case DPR_METRIC_CPU:
 		value = READ_ONCE(dpr_load_cpu.busy);
 		break;
@@ -113,8 +127,10 @@ void dpr_load_metrics(const struct dpr_net *dn, u32 metric[DPR_METRICS])
 {
 	int i;
 
+	rcu_read_lock();
 	for (i = 0; i < DPR_METRICS; i++)
 		metric[i] = dpr_load_metric(dn, i);
+	rcu_read_unlock();
 }
 
 /* See dpr_load_own(). Reads only metrics whose weight is not 0. */

@@ -12,6 +12,7 @@
 #include "load.h"
 #include "members.h"
 #include "netns.h"
+#include "open.h"
 #include "owner.h"
 #include "peer.h"
 #include "probe.h"
@@ -83,6 +84,7 @@ static void __net_exit dpr_main_net_exit(struct net *net)
 	dpr_flow_teardown(dn);
 	dpr_members_teardown(dn);
 	dpr_peer_teardown(dn);
+	dpr_open_teardown(dn);
 	dpr_service_teardown(dn);
 	dpr_quota_teardown(dn);
 	free_percpu(dn->stats);
@@ -107,6 +109,9 @@ static int __init dpr_main_init(void)
 	err = register_pernet_subsys(&dpr_main_net_ops);
 	if (err)
 		goto err_flow;
+	err = dpr_open_init();
+	if (err)
+		goto err_net;
 	dpr_load_init();
 	err = dpr_genl_init();
 	if (err)
@@ -115,6 +120,8 @@ static int __init dpr_main_init(void)
 
 err_load:
 	dpr_load_exit();
+	dpr_open_exit();
+err_net:
 	unregister_pernet_subsys(&dpr_main_net_ops);
 err_flow:
 	dpr_flow_exit();
@@ -125,6 +132,7 @@ static void __exit dpr_main_exit(void)
 {
 	dpr_genl_exit();
 	dpr_load_exit();
+	dpr_open_exit();
 	unregister_pernet_subsys(&dpr_main_net_ops);
 	dpr_flow_exit();
 }

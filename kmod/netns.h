@@ -14,6 +14,7 @@
 struct dpr_closing_queue;
 struct dpr_config;
 struct dpr_members;
+struct dpr_open;
 struct dpr_owner_table;
 struct dpr_services;
 struct dpr_stats;
@@ -68,6 +69,7 @@ struct dpr_closing {
  *	service
  * @services: the services, under RCU
  * @service_bits: their bits (struct dpr_service), ~0 if one has none
+ * @open: their open connections, under RCU; NULL if they are not counted
  * @peers: known peers by address, under RCU; writers hold @lock
  * @peer_count: how many; under @lock
  * @table: the load table, under RCU
@@ -109,6 +111,7 @@ struct dpr_net {
 	unsigned long *ports;
 	struct dpr_services __rcu *services;
 	u64 service_bits;
+	struct dpr_open __rcu *open;
 
 	struct hlist_head *peers;
 	u32 peer_count;

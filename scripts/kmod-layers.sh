@@ -28,6 +28,7 @@ order() {
 	route
 	peer
 	service
+	open
 	load
 	members
 	flow.h

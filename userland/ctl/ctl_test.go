@@ -253,7 +253,7 @@ func object(t *testing.T, text, want string) {
 // The JSON is written out: its names must not change by accident.
 func TestJSON(t *testing.T) {
 	for line, want := range map[string]string{
-		"service list --json": `[{"port":80,"address":"0.0.0.0","state":"up"},{"port":443,"address":"192.0.2.1","state":"up"}]`,
+		"service list --json": `[{"port":80,"address":"0.0.0.0","state":"up","connections":0},{"port":443,"address":"192.0.2.1","state":"up","connections":0}]`,
 		"load --json":         `{"connections":1,"cpu":20,"redirected":3,"sockets":4,"load":1}`,
 		"peers --json": `[{"address":"192.0.2.2","state":"active","weight":1,"connections":5,"cpu":123,"redirected":6,"sockets":7,
 			"load":5,"estimate":4,"age_ms":250,"usable":true,"listed":true,"flows":8,"live":7,"redirects":1099511627776,"barred":"no","down":[]},

@@ -31,9 +31,9 @@ peers     1 usable, 1 in the load table, 2 known
 flows     0 of 1000, 0 live
 healthy   yes
 `,
-		"service list": `PORT  ADDRESS    STATE
-80    all        up
-443   192.0.2.1  up
+		"service list": `PORT  ADDRESS    STATE  CONNS
+80    all        up     0
+443   192.0.2.1  up     0
 `,
 		"policy": `policy    lowest
 max load  9

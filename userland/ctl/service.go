@@ -65,9 +65,9 @@ func readServices(ctx context.Context, k Kernel) ([]serviceStateView, error) {
 }
 
 func writeServices(w io.Writer, list []serviceStateView) {
-	fmt.Fprintln(w, "PORT\tADDRESS\tSTATE")
+	fmt.Fprintln(w, "PORT\tADDRESS\tSTATE\tCONNS")
 	for _, s := range list {
-		fmt.Fprintf(w, "%d\t%s\t%v\n", s.Port, orAll(s.Address), s.State)
+		fmt.Fprintf(w, "%d\t%s\t%v\t%d\n", s.Port, orAll(s.Address), s.State, s.Connections)
 	}
 }
 

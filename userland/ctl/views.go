@@ -91,13 +91,14 @@ func viewService(s dprnl.Service) serviceView {
 // A serviceStateView is a service that the kernel has.
 type serviceStateView struct {
 	serviceView
-	State dprnl.ServiceState `json:"state"`
+	State       dprnl.ServiceState `json:"state"`
+	Connections uint32             `json:"connections"`
 }
 
 func viewServiceStates(list []dprnl.ServiceStatus) []serviceStateView {
 	views := make([]serviceStateView, 0, len(list))
 	for _, s := range list {
-		views = append(views, serviceStateView{viewService(s.Service), s.State})
+		views = append(views, serviceStateView{viewService(s.Service), s.State, s.Connections})
 	}
 	return views
 }

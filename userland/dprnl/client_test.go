@@ -276,9 +276,9 @@ func TestAnswers(t *testing.T) {
 		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, 192, 0, 2, 1))...)).Services(ctx)
 	equal("Services", services, err, []Service{{80, netip.IPv4Unspecified()}, {81, addr1}})
 
-	states, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0), u32(serviceAttrState, 2)),
+	states, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0), u32(serviceAttrState, 2), u32(serviceAttrConnections, 9)),
 		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, 192, 0, 2, 1))...)).ServiceStates(ctx)
-	equal("ServiceStates", states, err, []ServiceStatus{{Service{80, netip.IPv4Unspecified()}, ServiceFull}, {Service{81, addr1}, ServiceUp}})
+	equal("ServiceStates", states, err, []ServiceStatus{{Service{80, netip.IPv4Unspecified()}, ServiceFull, 9}, {Service{81, addr1}, ServiceUp, 0}})
 
 	peerAnswer := answer(ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2),
 		u32(peerAttrRedirected, 3), u32(peerAttrSockets, 4), u32(peerAttrState, 1), u32(peerAttrWeight, 5),

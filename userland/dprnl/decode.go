@@ -133,9 +133,10 @@ func decodeService(data []byte) (Service, error) {
 func decodeServiceStatus(data []byte) (ServiceStatus, error) {
 	s := ServiceStatus{Service: Service{Address: netip.IPv4Unspecified()}}
 	_, err := decode(data, fields{
-		serviceAttrPort:    &s.Port,
-		serviceAttrAddress: &s.Address,
-		serviceAttrState:   (*uint32)(&s.State),
+		serviceAttrPort:        &s.Port,
+		serviceAttrAddress:     &s.Address,
+		serviceAttrState:       (*uint32)(&s.State),
+		serviceAttrConnections: &s.Connections,
 	}, serviceAttrPort)
 	return s, err
 }

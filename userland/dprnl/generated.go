@@ -76,9 +76,10 @@ const (
 
 // dpr_service_attr: attributes of a service.
 const (
-	serviceAttrPort    = 1
-	serviceAttrAddress = 2
-	serviceAttrState   = 3
+	serviceAttrPort        = 1
+	serviceAttrAddress     = 2
+	serviceAttrState       = 3
+	serviceAttrConnections = 4
 )
 
 // dpr_peer_attr: attributes of a peer.

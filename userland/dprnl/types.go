@@ -85,15 +85,17 @@ type Service struct {
 	Address netip.Addr // the only local address; 0.0.0.0 or invalid: all
 }
 
-// A ServiceStatus is a service and whether this host can take its connections now.
+// A ServiceStatus is a service, whether this host can take its connections now, and how
+// many it has.
 type ServiceStatus struct {
 	Service
-	State ServiceState // ServiceUp from a module of version 0.2 or earlier
+	State       ServiceState // ServiceUp from a module of version 0.2 or earlier
+	Connections uint32       // open ones that this host serves; 0 from a module of version 0.2 or earlier
 }
 
 // Metrics holds the four numbers that make up a load.
 type Metrics struct {
-	Connections uint32 // TCP connections in ESTABLISHED or CLOSE_WAIT
+	Connections uint32 // open connections of the services: until all their data is out
 	CPU         uint32 // utilisation of all CPUs in thousandths, up to MaxCPU
 	Redirected  uint32 // connections that the host currently redirects
 	Sockets     uint32 // sockets in use

@@ -21,7 +21,7 @@ type descs struct {
 	load, maxLoad, weight                  *prometheus.Desc
 	connections, cpu, redirected, sockets  *prometheus.Desc
 	state, policy, services, reportMaxAge  *prometheus.Desc
-	serviceState                           *prometheus.Desc
+	serviceState, serviceConnections       *prometheus.Desc
 	peers                                  *prometheus.Desc
 	peer                                   peerDescs
 	reports, reportsRefused, reportsUptime *prometheus.Desc
@@ -61,7 +61,7 @@ func newDescs() *descs {
 	d.load = d.add("load", "This host's load: the weighted sum of its metrics.")
 	d.maxLoad = d.add("max_load", "Load below which this host serves every connection; NaN if it follows the mean of all hosts (auto).")
 	d.weight = d.add("weight", "Relative capacity of this host.")
-	d.connections = d.add("connections", "TCP connections of this host in ESTABLISHED or CLOSE_WAIT.")
+	d.connections = d.add("connections", "Open connections of the services that this host serves, until all their data is out.")
 	d.cpu = d.add("cpu_utilization_ratio", "CPU utilisation of this host over all CPUs, 0 to 1.")
 	d.redirected = d.add("redirected_connections", "Connections that this host currently redirects.")
 	d.sockets = d.add("sockets", "Sockets in use on this host.")
@@ -69,6 +69,7 @@ func newDescs() *descs {
 	d.policy = d.add("policy", "1 for the current policy of this host.", "policy")
 	d.services = d.add("services", "Services configured on this host.")
 	d.serviceState = d.add("service_state", "1 for the current state of a service on this host.", "address", "port", "state")
+	d.serviceConnections = d.add("service_connections", "Open connections of a service that this host serves.", "address", "port")
 	d.reportMaxAge = d.add("report_max_age_seconds", "Age at which a peer's report expires.")
 	d.peers = d.add("peers", "Peers by kind: known, listed in the load table, usable for new connections.", "kind")
 	d.addPeer()
@@ -87,7 +88,7 @@ func (d *descs) addPeer() {
 	p.load = add("load", "Load of the peer as reported, computed with this host's weights.")
 	p.estimate = add("load_estimate", "Estimated load of the peer, as used by policies.")
 	p.age = add("report_age_seconds", "Time since the peer's last report.")
-	p.connections = add("connections", "TCP connections of the peer in ESTABLISHED or CLOSE_WAIT, as reported.")
+	p.connections = add("connections", "Open connections of the services that the peer serves, as reported.")
 	p.cpu = add("cpu_utilization_ratio", "CPU utilisation of the peer, 0 to 1, as reported.")
 	p.redirected = add("redirected_connections", "Connections that the peer redirects, as reported.")
 	p.sockets = add("sockets", "Sockets in use on the peer, as reported.")

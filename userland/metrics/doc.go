@@ -26,6 +26,7 @@
 //	dpr_services                services configured on this host
 //	dpr_report_max_age_seconds  age at which a report expires
 //	dpr_service_state           {address,port,state}: 1 for the current one
+//	dpr_service_connections     {address,port}: open ones that this host serves
 //	dpr_peers                   {kind}: known, listed, usable
 //	dpr_peer_*                  {peer}: the load table
 //	dpr_receive_up              whether dpr-receive answered

@@ -59,6 +59,7 @@ func (e *emitter) view(v *view) {
 	}
 	e.gauge(d.services, float64(len(v.services)))
 	for _, s := range v.services {
+		e.gauge(d.serviceConnections, float64(s.Connections), s.Address.String(), fmt.Sprint(s.Port))
 		for _, word := range dprnl.ServiceStateWords() {
 			e.gauge(d.serviceState, truth(word == s.State.String()), s.Address.String(), fmt.Sprint(s.Port), word)
 		}

@@ -37,7 +37,7 @@ func (k *kernel) Config(context.Context) (dprnl.Config, error) {
 
 func (k *kernel) ServiceStates(context.Context) ([]dprnl.ServiceStatus, error) {
 	return []dprnl.ServiceStatus{
-		{Service: dprnl.Service{Port: 80, Address: netip.IPv4Unspecified()}},
+		{Service: dprnl.Service{Port: 80, Address: netip.IPv4Unspecified()}, Connections: 4},
 		{Service: dprnl.Service{Port: 443, Address: netip.MustParseAddr("192.0.2.1")}, State: dprnl.ServiceNoListener},
 		{Service: dprnl.Service{Port: 8080, Address: netip.IPv4Unspecified()}, State: dprnl.ServiceFull},
 	}, k.err
@@ -156,6 +156,7 @@ func TestMetrics(t *testing.T) {
 		"dpr_load 8", "dpr_max_load 11", "dpr_weight 2", "dpr_connections 5", "dpr_cpu_utilization_ratio 0.25",
 		"dpr_redirected_connections 6", "dpr_sockets 7", `dpr_state{state="draining"} 1`, `dpr_state{state="active"} 0`,
 		`dpr_policy{policy="lowest"} 1`, `dpr_policy{policy="off"} 0`, "dpr_services 3",
+		`dpr_service_connections{address="0.0.0.0",port="80"} 4`, `dpr_service_connections{address="192.0.2.1",port="443"} 0`,
 		`dpr_service_state{address="0.0.0.0",port="80",state="up"} 1`, `dpr_service_state{address="192.0.2.1",port="443",state="up"} 0`,
 		`dpr_service_state{address="192.0.2.1",port="443",state="no-listener"} 1`, `dpr_service_state{address="0.0.0.0",port="8080",state="full"} 1`,
 		`dpr_peer_barred{peer="192.0.2.2",reason="unheard"} 1`, `dpr_peer_barred{peer="192.0.2.2",reason="settings"} 0`,

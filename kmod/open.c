@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A connection is open until its data is out: a server that writes a short answer and
+ * closes is done long before its link is. TCP_MIB_CURRESTAB ends with the close, and
+ * knows no services. So each change of a socket's state is noted, by the kernel's
+ * tracepoint of them.
+ */
+#include <linux/hash.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/tracepoint.h>
+#include <net/inet_hashtables.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+#include "netns.h"
+#include "open.h"
+#include "service.h"
+
+#define DPR_OPEN_STATES	(TCPF_ESTABLISHED | TCPF_CLOSE_WAIT | \
+			 TCPF_FIN_WAIT1 | TCPF_CLOSING | TCPF_LAST_ACK)
+
+/* Places of the smallest and of the largest table of known sockets. */
+#define DPR_OPEN_KNOWN_LEAST	(1U << 12)
+#define DPR_OPEN_KNOWN_MOST	(1U << 24)
+/* Places of it that may be a socket's. */
+#define DPR_OPEN_KNOWN_TRIES	64
+
+/**
+ * struct dpr_open_known - the sockets that have been counted so far
+ * @rcu: frees it
+ * @mask: places less one; places are a power of two
+ * @full: a socket found no place
+ * @place: addresses of sockets, each in one of DPR_OPEN_KNOWN_TRIES places from its
+ *	hash on; NULL: free, and so are those after it that follow the same hash
+ */
+struct dpr_open_known {
+	struct rcu_head rcu;
+	u32 mask;
+	bool full;
+	const struct sock *place[];
+};
+
+/**
+ * struct dpr_open_service - the open connections of a service
+ * @address: its address, 0 for all
+ * @port: its port, host byte order
+ * @n: how many, if &dpr_open.ready; before that, what has been found so far
+ * @apart: keeps two services' @n out of one cache line
+ */
+struct dpr_open_service {
+	__be32 address;
+	u16 port;
+	atomic_t n;
+	u8 apart[SMP_CACHE_BYTES - 12];
+};
+
+/**
+ * struct dpr_open - the open connections of all services
+ * @rcu: frees it
+ * @known: those that have been counted, while the first count lasts; under RCU
+ * @ready: the first count is over
+ * @services: how many services
+ * @service: in the order of struct dpr_services
+ */
+struct dpr_open {
+	struct rcu_head rcu;
+	struct dpr_open_known __rcu *known;
+	bool ready;
+	u32 services;
+	struct dpr_open_service service[];
+};
+
+static struct tracepoint *dpr_open_tracepoint;
+
+static bool dpr_open_state(int state)
+{
+	return (1 << state) & DPR_OPEN_STATES;
+}
+
+/* Called under RCU. */
+static struct dpr_open_service *dpr_open_match(struct dpr_open *open,
+					       const struct sock *sk)
+{
+	/* A socket that closes has given sk_num back. */
+	const u16 port = ntohs(inet_sk(sk)->inet_sport);
+	u32 i;
+
+	for (i = 0; i < open->services; i++) {
+		struct dpr_open_service *service = &open->service[i];
+
+		if (service->port == port &&
+		    (!service->address ||
+		     service->address == inet_sk(sk)->inet_rcv_saddr))
+			return service;
+	}
+	return NULL;
+}
+
+/* Is the socket seen for the first time? */
+static bool dpr_open_first(struct dpr_open_known *known, const struct sock *sk)
+{
+	u32 at = hash_ptr(sk, 32), i;
+
+	for (i = 0; i < DPR_OPEN_KNOWN_TRIES; i++) {
+		const struct sock **place = &known->place[(at + i) & known->mask];
+		const struct sock *old = READ_ONCE(*place);
+
+		if (!old) {
+			old = cmpxchg(place, NULL, sk);
+			if (!old)
+				return true;
+		}
+		if (old == sk)
+			return false;
+	}
+	WRITE_ONCE(known->full, true);
+	return false;
+}
+
+/*
+ * While the first count lasts the state that a socket had when it began is counted by
+ * whoever comes first: the walk over all sockets, or a change of that state, which is
+ * told before it is made. An address that another socket has taken over is known
+ * already, and that socket was not open when the count began.
+ */
+static void dpr_open_begun(struct dpr_open *open, struct dpr_open_service *service,
+			   const struct sock *sk, bool was)
+{
+	struct dpr_open_known *known = rcu_dereference(open->known);
+
+	if (unlikely(known) && dpr_open_first(known, sk) && was)
+		atomic_inc(&service->n);
+}
+
+/* The tracepoint's: @sk goes from one state to another. In any context. */
+static void dpr_open_changed(void *unused, const struct sock *sk, const int from,
+			     const int to)
+{
+	const bool was = dpr_open_state(from);
+	struct dpr_open_service *service;
+	struct dpr_open *open;
+
+	if (was == dpr_open_state(to) || sk->sk_protocol != IPPROTO_TCP)
+		return;
+	rcu_read_lock();
+	open = rcu_dereference(dpr_netns(sock_net(sk))->open);
+	service = open ? dpr_open_match(open, sk) : NULL;
+	if (service) {
+		dpr_open_begun(open, service, sk, was);
+		atomic_add(was ? -1 : 1, &service->n);
+	}
+	rcu_read_unlock();
+}
+
+static void dpr_open_find(struct tracepoint *tp, void *unused)
+{
+	if (!strcmp(tp->name, "inet_sock_set_state"))
+		dpr_open_tracepoint = tp;
+}
+
+/**
+ * dpr_open_init - begin to note what sockets do
+ *
+ * After the namespaces have been registered.
+ *
+ * Return: 0, -EOPNOTSUPP: this kernel has no such tracepoint; -ENOMEM.
+ */
+int __init dpr_open_init(void)
+{
+	for_each_kernel_tracepoint(dpr_open_find, NULL);
+	if (!dpr_open_tracepoint) {
+		pr_err("dpr: the kernel lacks the tracepoint inet_sock_set_state\n");
+		return -EOPNOTSUPP;
+	}
+	return tracepoint_probe_register(dpr_open_tracepoint, dpr_open_changed,
+					 NULL);
+}
+
+/** dpr_open_exit - note nothing any more */
+void dpr_open_exit(void)
+{
+	tracepoint_probe_unregister(dpr_open_tracepoint, dpr_open_changed, NULL);
+	tracepoint_synchronize_unregister();
+}
+
+static struct dpr_open *dpr_open_alloc(const struct dpr_services *services)
+{
+	struct dpr_open *open;
+	u32 i;
+
+	open = kvzalloc(struct_size(open, service, services->n),
+			GFP_KERNEL_ACCOUNT);
+	if (!open)
+		return NULL;
+	open->services = services->n;
+	for (i = 0; i < services->n; i++) {
+		open->service[i].address = services->service[i].address;
+		open->service[i].port = services->service[i].port;
+	}
+	return open;
+}
+
+static struct dpr_open_known *dpr_open_known_alloc(u32 places)
+{
+	struct dpr_open_known *known;
+
+	known = kvzalloc(struct_size(known, place, places), GFP_KERNEL_ACCOUNT);
+	if (known)
+		known->mask = places - 1;
+	return known;
+}
+
+static void dpr_open_replace(struct dpr_net *dn, struct dpr_open *new)
+{
+	struct dpr_open *old = rcu_replace_pointer(dn->open, new,
+						   lockdep_is_held(&dn->lock));
+
+	if (old)
+		kvfree_rcu(old, rcu);
+}
+
+/* Counts the sockets of a chain that are not known. Its lock keeps them there. */
+static void dpr_open_chain(struct net *net, struct dpr_open *open,
+			   struct inet_hashinfo *table, u32 chain)
+{
+	spinlock_t *lock = inet_ehash_lockp(table, chain);
+	const struct hlist_nulls_node *node;
+	struct dpr_open_service *service;
+	struct sock *sk;
+
+	rcu_read_lock();
+	spin_lock_bh(lock);
+	sk_nulls_for_each(sk, node, &table->ehash[chain].chain) {
+		if (!net_eq(sock_net(sk), net) ||
+		    !dpr_open_state(inet_sk_state_load(sk)))
+			continue;
+		service = dpr_open_match(open, sk);
+		if (service)
+			dpr_open_begun(open, service, sk, true);
+	}
+	spin_unlock_bh(lock);
+	rcu_read_unlock();
+}
+
+static void dpr_open_walk(struct net *net, struct dpr_open *open)
+{
+	struct inet_hashinfo *table = net->ipv4.tcp_death_row.hashinfo;
+	u32 i;
+
+	for (i = 0; i <= table->ehash_mask; i++) {
+		if (!hlist_nulls_empty(&table->ehash[i].chain))
+			dpr_open_chain(net, open, table, i);
+		cond_resched();
+	}
+}
+
+/* Counts with a table of so many places: 0, -ENOMEM, or -EAGAIN: it was too small. */
+static int dpr_open_try(struct dpr_net *dn, const struct dpr_services *services,
+			u32 places)
+{
+	struct dpr_open_known *known = dpr_open_known_alloc(places);
+	struct dpr_open *open = dpr_open_alloc(services);
+	bool full;
+
+	if (!known || !open) {
+		kvfree(known);
+		kvfree(open);
+		return -ENOMEM;
+	}
+	RCU_INIT_POINTER(open->known, known);
+	dpr_open_replace(dn, open);
+	/* From here on every change is noted. */
+	synchronize_rcu_expedited();
+	dpr_open_walk(dn->net, open);
+	full = READ_ONCE(known->full);
+	RCU_INIT_POINTER(open->known, NULL);
+	kvfree_rcu(known, rcu);
+	if (full)
+		return -EAGAIN;
+	smp_store_release(&open->ready, true);
+	return 0;
+}
+
+/**
+ * dpr_open_count - count the open connections of the services from now on
+ * @dn: the namespace; its lock is held
+ *
+ * Called when the services have changed. May take milliseconds: it looks at all sockets.
+ * Without memory nothing is counted: a load can still be told without.
+ */
+void dpr_open_count(struct dpr_net *dn)
+{
+	const struct dpr_services *services =
+		rcu_dereference_protected(dn->services,
+					  lockdep_is_held(&dn->lock));
+	u32 places = DPR_OPEN_KNOWN_LEAST;
+	int err;
+
+	if (!services) {
+		dpr_open_replace(dn, NULL);
+		return;
+	}
+	do {
+		err = dpr_open_try(dn, services, places);
+		places *= 4;
+	} while (err == -EAGAIN && places <= DPR_OPEN_KNOWN_MOST);
+	if (!err)
+		return;
+	dpr_open_replace(dn, NULL);
+	pr_warn_ratelimited("dpr: no memory to count the services' open connections\n");
+}
+
+static u32 dpr_open_read(const struct dpr_open_service *service)
+{
+	return max(atomic_read(&service->n), 0);
+}
+
+/* Called under RCU. NULL: nothing is counted, or not yet. */
+static const struct dpr_open *dpr_open_ready(const struct dpr_net *dn)
+{
+	const struct dpr_open *open = rcu_dereference(dn->open);
+
+	return open && smp_load_acquire(&open->ready) ? open : NULL;
+}
+
+/**
+ * dpr_open_all - the open connections of all services
+ * @dn: the namespace
+ * @connections: set to them
+ *
+ * Called under RCU.
+ *
+ * Return: false if nothing is counted, or not yet.
+ */
+bool dpr_open_all(const struct dpr_net *dn, u32 *connections)
+{
+	const struct dpr_open *open = dpr_open_ready(dn);
+	u32 i;
+
+	if (!open)
+		return false;
+	*connections = 0;
+	for (i = 0; i < open->services; i++)
+		*connections += dpr_open_read(&open->service[i]);
+	return true;
+}
+
+/**
+ * dpr_open_service - the open connections of a service
+ * @dn: the namespace
+ * @service: the service
+ * @connections: set to them
+ *
+ * Called under RCU.
+ *
+ * Return: false if nothing is counted, or not yet.
+ */
+bool dpr_open_service(const struct dpr_net *dn,
+		      const struct dpr_service *service, u32 *connections)
+{
+	const struct dpr_open *open = dpr_open_ready(dn);
+	u32 i;
+
+	for (i = 0; open && i < open->services; i++) {
+		const struct dpr_open_service *of = &open->service[i];
+
+		if (of->port == service->port &&
+		    of->address == service->address) {
+			*connections = dpr_open_read(of);
+			return true;
+		}
+	}
+	return false;
+}
+
+/**
+ * dpr_open_teardown - free what was counted
+ * @dn: the namespace; it has no sockets any more, or nothing is noted any more
+ */
+void dpr_open_teardown(struct dpr_net *dn)
+{
+	kvfree(rcu_dereference_protected(dn->open, true));
+}

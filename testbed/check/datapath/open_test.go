@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"dpr/testbed/check/datapath/vnet"
+	"dpr/userland/dprnl"
+)
+
+// openConnections are a host's open connections, by port of its services.
+func openConnections(t *testing.T, s *server) map[uint16]uint32 {
+	t.Helper()
+	all, err := s.dpr.ServiceStates(t.Context())
+	check(t, err)
+	n := map[uint16]uint32{}
+	for _, one := range all {
+		n[one.Port] += one.Connections
+	}
+	return n
+}
+
+// wantOpen waits until a host has so many open connections, by port and together.
+func wantOpen(t *testing.T, s *server, want map[uint16]uint32) {
+	t.Helper()
+	var sum uint32
+	for _, n := range want {
+		sum += n
+	}
+	eventually(t, func() error {
+		load, err := s.dpr.Load(t.Context())
+		check(t, err)
+		if got := openConnections(t, s); fmt.Sprint(got) != fmt.Sprint(want) || load.Connections != sum {
+			return fmt.Errorf("open connections %v, together %d, want %v", got, load.Connections, want)
+		}
+		return nil
+	})
+}
+
+// slowReader is a client whose buffer holds little: most of an answer waits at the server.
+func slowReader(t *testing.T, h *vnet.Host, to netip.AddrPort) *conn {
+	t.Helper()
+	k, err := dialWith(h, to, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1) })
+	check(t, err)
+	t.Cleanup(func() { k.Close() })
+	return k
+}
+
+// A connection is open until its data is out, also if the server is done with it.
+func TestOpenUntilDataIsOut(t *testing.T) {
+	const answer = 12000 // more than the client's buffer, less than the server's
+	c := newCluster(t, dprnl.MarkerFragbit)
+	c.a.keep(t)
+	established := func(want int) {
+		t.Helper()
+		eventually(t, func() error {
+			if n := snmp(t, c.a.Host, "TcpCurrEstab"); n != want {
+				return fmt.Errorf("%d connections are established, want %d", n, want)
+			}
+			return nil
+		})
+	}
+	wantOpen(t, c.a, map[uint16]uint32{port: 0})
+
+	// FIN-WAIT-1.
+	k := slowReader(t, c.c, c.a.service())
+	wantOpen(t, c.a, map[uint16]uint32{port: 1})
+	_, err := fmt.Fprintf(k, "send %d\nclose\n", answer)
+	check(t, err)
+	established(0)
+	wantOpen(t, c.a, map[uint16]uint32{port: 1})
+
+	// LAST-ACK.
+	l := slowReader(t, c.c, c.a.service())
+	_, err = fmt.Fprintf(l, "eofsend %d\n", answer)
+	check(t, err)
+	check(t, l.CloseWrite())
+	established(0)
+	wantOpen(t, c.a, map[uint16]uint32{port: 2})
+
+	for i, k := range []*conn{k, l} {
+		check(t, readPattern(k.r, answer))
+		if _, err := k.r.ReadByte(); err != io.EOF {
+			t.Errorf("after the answer: %v", err)
+		}
+		wantOpen(t, c.a, map[uint16]uint32{port: uint32(1 - i)})
+	}
+
+	// CLOSING: both ends close at once.
+	r := c.raw(t, addrR)
+	both := r.talk(c.a, 4000)
+	both.open(t)
+	wantOpen(t, c.a, map[uint16]uint32{port: 1})
+	both.say(t, "PA", "close\n")
+	both.hear(t, "FA")
+	fin := both.segment("FA", "")
+	fin.Ack--
+	both.send(t, fin)
+	both.hear(t, "A")
+	established(0)
+	wantOpen(t, c.a, map[uint16]uint32{port: 1})
+	both.say(t, "A", "")
+	wantOpen(t, c.a, map[uint16]uint32{port: 0})
+
+	// A RST ends it at once.
+	reset := r.talk(c.a, 4001)
+	reset.open(t)
+	wantOpen(t, c.a, map[uint16]uint32{port: 1})
+	reset.say(t, "R", "")
+	wantOpen(t, c.a, map[uint16]uint32{port: 0})
+}
+
+// Connections count for their service, and for no other; those that were open when a
+// service is added count, too. A host's connections to servers elsewhere do not.
+func TestOpenByService(t *testing.T) {
+	const other, none = 81, 82
+	c := newCluster(t, dprnl.MarkerFragbit)
+	c.a.keep(t)
+	c.b.keep(t)
+	for _, p := range []uint16{other, none} {
+		serve(t, c.a.Host, "A", p)
+	}
+	to := func(p uint16) netip.AddrPort { return netip.AddrPortFrom(addrA, p) }
+	for range 2 {
+		connect(t, c.c, to(port))
+	}
+	gone := connect(t, c.c, to(other))
+	connect(t, c.c, to(none))
+	connect(t, c.a.Host, c.b.service())
+	wantOpen(t, c.a, map[uint16]uint32{port: 2})
+	wantOpen(t, c.b, map[uint16]uint32{port: 1})
+
+	check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: other}))
+	wantOpen(t, c.a, map[uint16]uint32{port: 2, other: 1})
+	connect(t, c.c, to(other))
+	wantOpen(t, c.a, map[uint16]uint32{port: 2, other: 2})
+	gone.Close()
+	wantOpen(t, c.a, map[uint16]uint32{port: 2, other: 1})
+	check(t, c.a.dpr.DeleteService(t.Context(), dprnl.Service{Port: other}))
+	wantOpen(t, c.a, map[uint16]uint32{port: 2})
+	check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: other, Address: addrB}))
+	check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: none, Address: addrA}))
+	wantOpen(t, c.a, map[uint16]uint32{port: 2, other: 0, none: 1})
+	for _, s := range []dprnl.Service{{Port: port}, {Port: other, Address: addrB}, {Port: none, Address: addrA}} {
+		check(t, c.a.dpr.DeleteService(t.Context(), s))
+	}
+	load, err := c.a.dpr.Load(t.Context())
+	check(t, err)
+	if load.Connections != 5 {
+		t.Errorf("without services %d connections, want all 5", load.Connections)
+	}
+}
+
+// Nothing is counted twice or forgotten of what opens and closes while the connections
+// are counted for the first time.
+func TestOpenWhileCounting(t *testing.T) {
+	watchKernel(t)
+	const held = 3
+	c := newCluster(t, dprnl.MarkerFragbit)
+	c.a.keep(t)
+	for range held {
+		connect(t, c.c, c.a.service())
+	}
+	check(t, setOnline(1, true))
+	t.Cleanup(func() { check(t, setOnline(1, false)) })
+	for range 40 {
+		l := startLoad(t, c.c, c.a.service(), 6)
+		l.more(t, 6)
+		// With every change of the services all are counted anew.
+		check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: 81}))
+		check(t, c.a.dpr.DeleteService(t.Context(), dprnl.Service{Port: 81}))
+		l.stop()
+		wantOpen(t, c.a, map[uint16]uint32{port: held})
+	}
+}
