@@ -218,8 +218,9 @@ EOF
 
 # play NAME: runs the playbook.
 play() {
+	: >"$work/ansible.cfg"
 	ip netns exec "$ns" env ANSIBLE_HOST_KEY_CHECKING=False ANSIBLE_PIPELINING=True ANSIBLE_NOCOLOR=1 ANSIBLE_TIMEOUT=60 \
-		ANSIBLE_LOCAL_TEMP="$work/ansible" ANSIBLE_SSH_CONTROL_PATH_DIR="$work/ansible-ssh" ANSIBLE_CONFIG=/dev/null \
+		ANSIBLE_LOCAL_TEMP="$work/ansible" ANSIBLE_SSH_CONTROL_PATH_DIR="$work/ansible-ssh" ANSIBLE_CONFIG="$work/ansible.cfg" \
 		ansible-playbook -i "$work/inventory.yml" "$root/contrib/ansible/playbook.yml" </dev/null >"$work/play.$1" 2>&1 ||
 		{ tail -n 40 "$work/play.$1" >&2; die "the playbook failed"; }
 }
