@@ -39,7 +39,7 @@ type hostView struct {
 }
 
 type clusterView struct {
-	Format int       `json:"format"`
+	Format int        `json:"format"`
 	Hosts  []hostView `json:"hosts"`
 }
 

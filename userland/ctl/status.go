@@ -36,7 +36,7 @@ type statusView struct {
 	Configured bool         `json:"configured"`
 	Config     *configView  `json:"config,omitempty"`
 	Load       *loadView    `json:"load,omitempty"`
-	Host       *ownView    `json:"host,omitempty"` // absent if the file cannot be read
+	Host       *ownView     `json:"host,omitempty"` // absent if the file cannot be read
 	Services   int          `json:"services"`
 	Peers      peersSummary `json:"peers"`
 	Flows      uint64       `json:"flows"`
