@@ -252,7 +252,7 @@ removed() {
 	refuse_active 3
 	refuse_module 3
 	on 3 'test -e /etc/dpr/dpr.toml' </dev/null || die "removal took the configuration"
-	on 3 'rm -r /root/previous /root/current /root/provision; apt-get -q -y purge dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
+	on 3 'rm -r /root/previous /root/current /root/provision; apt-get clean; apt-get -q -y purge dpr dpr-dkms' </dev/null >"$work/remove.log" 2>&1 ||
 		{ tail -n 40 "$work/remove.log" >&2; die "the packages cannot be purged"; }
 	leftovers=$(on 3 "find / -xdev | grep '[^a-z]dpr' || :; lsmod | grep '^dpr ' || :; systemctl list-units --all --no-legend 'dpr*'" </dev/null)
 	[ -z "$leftovers" ] || die "purge leaves on s3: $leftovers"
