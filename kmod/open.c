@@ -273,6 +273,8 @@ static int dpr_open_try(struct dpr_net *dn, const struct dpr_services *services,
 	/* From here on every change is noted. */
 	synchronize_rcu_expedited();
 	dpr_open_walk(dn->net, open);
+	/* A socket that closes leaves its chain a moment before that is noted. */
+	synchronize_rcu_expedited();
 	full = READ_ONCE(known->full);
 	RCU_INIT_POINTER(open->known, NULL);
 	kvfree_rcu(known, rcu);
