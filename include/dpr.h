@@ -24,8 +24,11 @@
 #include <linux/types.h>
 
 #define DPR_GENL_NAME		"dpr"
-/* 2: DPR_PEER_A_DOWN and what follows it, SERVICE_A_STATE, CONFIG_A_SLOW_START */
-#define DPR_GENL_VERSION	2
+/*
+ * 2: DPR_PEER_A_DOWN and what follows it, SERVICE_A_STATE, CONFIG_A_SLOW_START
+ * 3: SERVICE_SET, SERVICE_A_CONNECTIONS and what follows it
+ */
+#define DPR_GENL_VERSION	3
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
 #define DPR_GENL_GROUP_EVENTS	"events"
 
@@ -52,7 +55,8 @@
  *	at any time, and must be an address of this host. EDQUOT in a namespace
  *	of another user namespace than the initial one, if MAX_FLOWS or a
  *	timeout is above that of the initial network namespace.
- * @DPR_CMD_SERVICE_ADD: do; PORT, optionally ADDRESS. EEXIST if it is there;
+ * @DPR_CMD_SERVICE_ADD: do; PORT, optionally ADDRESS and rules of its own: POLICY,
+ *	HASH, MAX_LOAD; the configuration's hold for the others. EEXIST if it is there;
  *	EDESTADDRREQ if the host has no ADDRESS configured yet; ENOSPC beyond
  *	DPR_MAX_SERVICES.
  * @DPR_CMD_SERVICE_DEL: do; PORT, optionally ADDRESS. ENOENT if it is not
@@ -87,6 +91,9 @@
  *	per counter; the attribute types are enum dpr_stat.
  * @DPR_CMD_EVENT: never sent to the kernel; a notification on the group
  *	"events" with DPR_EVENT_A_*.
+ * @DPR_CMD_SERVICE_SET: do; as SERVICE_ADD, of a service that is there: it has these
+ *	rules of its own, and no other ones any more. ENOENT if it is not there.
+ *	Existing connections survive every change.
  */
 enum dpr_cmd {
 	DPR_CMD_UNSPEC,
@@ -104,6 +111,7 @@ enum dpr_cmd {
 	DPR_CMD_LOAD_GET,
 	DPR_CMD_STATS_GET,
 	DPR_CMD_EVENT,
+	DPR_CMD_SERVICE_SET,
 
 	__DPR_CMD_MAX,
 	DPR_CMD_MAX = __DPR_CMD_MAX - 1
@@ -355,6 +363,11 @@ enum dpr_config_attr {
  * @DPR_SERVICE_A_STATE: u32, enum dpr_service_state, now. Answer.
  * @DPR_SERVICE_A_CONNECTIONS: u32; its open connections that this host serves, as in
  *	DPR_PEER_A_CONNECTIONS. Answer; left out while there is no memory to count them.
+ * @DPR_SERVICE_A_POLICY: u32, enum dpr_policy; its own. In answers, as what follows,
+ *	left out if the configuration's holds.
+ * @DPR_SERVICE_A_HASH: u32, enum dpr_hash; its own.
+ * @DPR_SERVICE_A_MAX_LOAD: u64; its own MaxLoad, as DPR_CONFIG_A_MAX_LOAD.
+ * @DPR_SERVICE_A_PAD: no value; aligns.
  */
 enum dpr_service_attr {
 	DPR_SERVICE_A_UNSPEC,
@@ -362,6 +375,10 @@ enum dpr_service_attr {
 	DPR_SERVICE_A_ADDRESS,
 	DPR_SERVICE_A_STATE,
 	DPR_SERVICE_A_CONNECTIONS,
+	DPR_SERVICE_A_POLICY,
+	DPR_SERVICE_A_HASH,
+	DPR_SERVICE_A_MAX_LOAD,
+	DPR_SERVICE_A_PAD,
 
 	__DPR_SERVICE_A_MAX,
 	DPR_SERVICE_A_MAX = __DPR_SERVICE_A_MAX - 1

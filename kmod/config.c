@@ -124,14 +124,18 @@ int dpr_config_check_address(struct dpr_net *dn, __be32 address)
  * The questions to peers need a table, from the first time they may be put: about
  * orphans, and about connections that follow a hash while the hosts change.
  */
-static int dpr_config_owners(struct dpr_net *dn,
-			     const struct dpr_config *cfg)
+static int dpr_config_owners(struct dpr_net *dn, const struct dpr_config *cfg,
+			     const struct dpr_services *services)
 {
+	bool may = cfg->orphans == DPR_ORPHANS_ASK ||
+		   cfg->policy == DPR_POLICY_STATELESS;
 	struct dpr_owner_table *table;
+	u32 i;
 
-	if ((cfg->orphans != DPR_ORPHANS_ASK &&
-	     cfg->policy != DPR_POLICY_STATELESS) ||
-	    rcu_access_pointer(dn->owners))
+	for (i = 0; services && i < services->n; i++)
+		may |= dpr_service_config(&services->service[i], cfg)->policy ==
+		       DPR_POLICY_STATELESS;
+	if (!may || rcu_access_pointer(dn->owners))
 		return 0;
 	table = dpr_owner_alloc();
 	if (!table)
@@ -149,17 +153,47 @@ static int dpr_config_owners(struct dpr_net *dn,
  */
 int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg)
 {
+	struct dpr_services *services;
 	struct dpr_config *old;
 	int err;
 
-	err = dpr_config_owners(dn, cfg);
-	if (err)
-		return err;
 	dpr_config_finish(cfg);
+	services = dpr_service_configured(dn, cfg);
+	if (IS_ERR(services))
+		return PTR_ERR(services);
+	err = dpr_config_owners(dn, cfg, services);
+	if (err) {
+		kvfree(services);
+		return err;
+	}
 	old = rcu_replace_pointer(dn->config, cfg, lockdep_is_held(&dn->lock));
 	kfree_rcu(old, rcu);
+	if (services)
+		dpr_service_publish(dn, services);
 	dpr_load_changed(dn);
 	dpr_peer_reweigh(dn);
+	dpr_members_update(dn);
+	return 0;
+}
+
+/* Publishes services that were made, if the hooks run and there is memory. */
+static int dpr_config_services(struct dpr_net *dn, struct dpr_services *new)
+{
+	const struct dpr_config *cfg =
+		rcu_dereference_protected(dn->config,
+					  lockdep_is_held(&dn->lock));
+	int err;
+
+	if (IS_ERR(new))
+		return PTR_ERR(new);
+	err = dpr_config_owners(dn, cfg, new);
+	if (!err && new)
+		err = dpr_hook_start(dn);
+	if (err) {
+		kvfree(new);
+		return err;
+	}
+	dpr_service_publish(dn, new);
 	dpr_members_update(dn);
 	return 0;
 }
@@ -167,7 +201,7 @@ int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg)
 /**
  * dpr_config_add_service - add a service and start looking at its packets
  * @dn: the namespace; its lock is held
- * @service: the service; its port is not 0
+ * @service: the service, with its rules; its port is not 0
  *
  * Return: 0, -EEXIST, -ENOSPC beyond DPR_MAX_SERVICES, -ENOMEM, or what
  * registering the hooks returned. On error nothing changed.
@@ -175,19 +209,24 @@ int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg)
 int dpr_config_add_service(struct dpr_net *dn,
 			   const struct dpr_service *service)
 {
-	struct dpr_services *new = dpr_service_prepare(dn, service);
-	int err;
+	int err = dpr_config_services(dn, dpr_service_with(dn, service));
 
-	if (IS_ERR(new))
-		return PTR_ERR(new);
-	err = dpr_hook_start(dn);
-	if (err) {
-		kfree(new);
-		return err;
-	}
-	dpr_service_commit(dn, new, service->port);
-	dpr_open_count(dn);
-	return 0;
+	if (!err)
+		dpr_open_count(dn);
+	return err;
+}
+
+/**
+ * dpr_config_set_service - give a service other rules
+ * @dn: the namespace; its lock is held
+ * @service: the service, with its rules
+ *
+ * Return: 0, -ENOENT or -ENOMEM. On error nothing changed.
+ */
+int dpr_config_set_service(struct dpr_net *dn,
+			   const struct dpr_service *service)
+{
+	return dpr_config_services(dn, dpr_service_changed(dn, service));
 }
 
 /**
@@ -200,7 +239,7 @@ int dpr_config_add_service(struct dpr_net *dn,
 int dpr_config_del_service(struct dpr_net *dn,
 			   const struct dpr_service *service)
 {
-	int err = dpr_service_del(dn, service);
+	int err = dpr_config_services(dn, dpr_service_without(dn, service));
 
 	if (!err)
 		dpr_open_count(dn);

@@ -3,12 +3,39 @@
 #ifndef _DPR_CONFIG_H
 #define _DPR_CONFIG_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 #include "core/policy.h"
 #include "dpr.h"
 
 struct dpr_net;
 struct dpr_service;
+
+/**
+ * enum dpr_rule - the rules that a service may have of its own: bits
+ * @DPR_RULE_POLICY: dpr_rules.policy
+ * @DPR_RULE_HASH: dpr_rules.hash
+ * @DPR_RULE_MAX_LOAD: dpr_rules.max_load
+ */
+enum dpr_rule {
+	DPR_RULE_POLICY = BIT(0),
+	DPR_RULE_HASH = BIT(1),
+	DPR_RULE_MAX_LOAD = BIT(2),
+};
+
+/**
+ * struct dpr_rules - a service's own rules, in place of the configuration's
+ * @own: bits of enum dpr_rule: which it has
+ * @policy: enum dpr_policy
+ * @hash: enum dpr_hash
+ * @max_load: MaxLoad
+ */
+struct dpr_rules {
+	u32 own;
+	u32 policy;
+	u32 hash;
+	u64 max_load;
+};
 
 /**
  * struct dpr_config - what the namespace is configured to do
@@ -58,6 +85,22 @@ struct dpr_config {
 };
 
 /**
+ * dpr_config_apply_rules - replace what a service has rules of its own for
+ * @cfg: a copy of the configuration
+ * @rules: the service's rules
+ */
+static inline void dpr_config_apply_rules(struct dpr_config *cfg,
+					  const struct dpr_rules *rules)
+{
+	if (rules->own & DPR_RULE_POLICY)
+		cfg->policy = rules->policy;
+	if (rules->own & DPR_RULE_HASH)
+		cfg->hash = rules->hash;
+	if (rules->own & DPR_RULE_MAX_LOAD)
+		cfg->max_load = rules->max_load;
+}
+
+/**
  * dpr_config_connection_load - load that one connection adds to its host
  * @cfg: the configuration
  *
@@ -75,6 +118,8 @@ struct dpr_config *dpr_config_copy(struct dpr_net *dn);
 int dpr_config_check_address(struct dpr_net *dn, __be32 address);
 int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg);
 int dpr_config_add_service(struct dpr_net *dn,
+			   const struct dpr_service *service);
+int dpr_config_set_service(struct dpr_net *dn,
 			   const struct dpr_service *service);
 int dpr_config_del_service(struct dpr_net *dn,
 			   const struct dpr_service *service);

@@ -1,147 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The family: its operations, services, load and counters. */
-#include <linux/inetdevice.h>
+/* The family: its operations, load and counters. */
 #include <net/genetlink.h>
 #include "config.h"
 #include "core/policy.h"
 #include "dpr.h"
-#include "event.h"
 #include "genl.h"
 #include "genl_msg.h"
 #include "load.h"
 #include "netns.h"
-#include "open.h"
-#include "service.h"
 #include "stats.h"
-
-static int dpr_genl_service(struct genl_info *info,
-			    struct dpr_service *service)
-{
-	int err = dpr_genl_msg_need(info, DPR_SERVICE_A_PORT,
-				    "a service needs a port");
-
-	if (err)
-		return err;
-	*service = (struct dpr_service){
-		.port = nla_get_u16(info->attrs[DPR_SERVICE_A_PORT]),
-	};
-	if (!service->port)
-		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_PORT,
-					   "port must be 1 to 65535", -EINVAL);
-	if (info->attrs[DPR_SERVICE_A_ADDRESS])
-		service->address =
-			nla_get_in_addr(info->attrs[DPR_SERVICE_A_ADDRESS]);
-	if (service->address &&
-	    (ipv4_is_multicast(service->address) ||
-	     ipv4_is_lbcast(service->address) ||
-	     ipv4_is_loopback(service->address) ||
-	     ipv4_is_zeronet(service->address)))
-		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_ADDRESS,
-					   "service address must be unicast",
-					   -EINVAL);
-	return 0;
-}
-
-static int dpr_genl_service_add(struct sk_buff *skb, struct genl_info *info)
-{
-	struct dpr_net *dn = dpr_netns(genl_info_net(info));
-	struct dpr_service service;
-	const struct dpr_config *cfg;
-	int err = dpr_genl_service(info, &service);
-
-	if (err)
-		return err;
-	mutex_lock(&dn->lock);
-	cfg = rcu_dereference_protected(dn->config, lockdep_is_held(&dn->lock));
-	err = cfg->address ? dpr_config_add_service(dn, &service) : -EDESTADDRREQ;
-	mutex_unlock(&dn->lock);
-	switch (err) {
-	case 0:
-		dpr_event_notify(dn, DPR_EVENT_CONFIG);
-		return 0;
-	case -EDESTADDRREQ:
-		return dpr_genl_msg_refuse(info, 0,
-					   "set this host's address first", err);
-	case -EEXIST:
-		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_PORT,
-					   "the service is there already", err);
-	case -ENOSPC:
-		return dpr_genl_msg_refuse(info, 0, "no more than 256 services",
-					   err);
-	default:
-		return err;
-	}
-}
-
-static int dpr_genl_service_del(struct sk_buff *skb, struct genl_info *info)
-{
-	struct dpr_net *dn = dpr_netns(genl_info_net(info));
-	struct dpr_service service;
-	int err = dpr_genl_service(info, &service);
-
-	if (err)
-		return err;
-	mutex_lock(&dn->lock);
-	err = dpr_config_del_service(dn, &service);
-	mutex_unlock(&dn->lock);
-	if (err == -ENOENT)
-		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_PORT,
-					   "no such service", err);
-	if (!err)
-		dpr_event_notify(dn, DPR_EVENT_CONFIG);
-	return err;
-}
-
-/* Under RCU. */
-static int dpr_genl_service_row(struct dpr_net *dn, struct sk_buff *skb,
-				struct netlink_callback *cb,
-				const struct dpr_service *service)
-{
-	void *header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
-				   cb->nlh->nlmsg_seq, &dpr_genl_family,
-				   NLM_F_MULTI, DPR_CMD_SERVICE_GET);
-	u32 open;
-
-	if (!header)
-		return -EMSGSIZE;
-	if (nla_put_u16(skb, DPR_SERVICE_A_PORT, service->port) ||
-	    nla_put_in_addr(skb, DPR_SERVICE_A_ADDRESS, service->address) ||
-	    nla_put_u32(skb, DPR_SERVICE_A_STATE,
-			dpr_service_look(dn, service)) ||
-	    (dpr_open_service(dn, service, &open) &&
-	     nla_put_u32(skb, DPR_SERVICE_A_CONNECTIONS, open))) {
-		genlmsg_cancel(skb, header);
-		return -EMSGSIZE;
-	}
-	genlmsg_end(skb, header);
-	return 0;
-}
-
-/* Continues after the last service sent, whatever was added or removed since. */
-static int dpr_genl_service_dump(struct sk_buff *skb,
-				 struct netlink_callback *cb)
-{
-	struct dpr_net *dn = dpr_netns(sock_net(skb->sk));
-	const struct dpr_services *services;
-	u64 next = ((u64)cb->args[0] << 32) | (u32)cb->args[1];
-	u32 i;
-
-	rcu_read_lock();
-	services = rcu_dereference(dn->services);
-	for (i = 0; services && i < services->n; i++) {
-		const struct dpr_service *service = &services->service[i];
-		u64 at = ((u64)service->port << 32) | ntohl(service->address);
-
-		if (at < next)
-			continue;
-		if (dpr_genl_service_row(dn, skb, cb, service))
-			break;
-		cb->args[0] = (at + 1) >> 32;
-		cb->args[1] = (u32)(at + 1);
-	}
-	rcu_read_unlock();
-	return skb->len;
-}
 
 static int dpr_genl_load_get(struct sk_buff *skb, struct genl_info *info)
 {
@@ -206,13 +73,6 @@ static int dpr_genl_stats_get(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(msg, info);
 }
 
-static const struct nla_policy
-dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1] = {
-	[DPR_SERVICE_A_PORT] = { .type = NLA_U16 },
-	[DPR_SERVICE_A_ADDRESS] = { .type = NLA_U32 },
-	[DPR_SERVICE_A_STATE] = { .type = NLA_REJECT },
-};
-
 /* Of commands that take no attributes: refuses all there are. */
 static const struct nla_policy dpr_genl_no_policy[] = {
 	[1] = { .type = NLA_REJECT },
@@ -235,7 +95,10 @@ static const struct genl_ops dpr_genl_ops[] = {
 		DPR_GENL_OP(SERVICE_ADD, dpr_genl_service_policy),
 		.doit = dpr_genl_service_add,
 	}, {
-		DPR_GENL_OP(SERVICE_DEL, dpr_genl_service_policy),
+		DPR_GENL_OP(SERVICE_SET, dpr_genl_service_policy),
+		.doit = dpr_genl_service_set,
+	}, {
+		DPR_GENL_OP(SERVICE_DEL, dpr_genl_service_del_policy),
 		.doit = dpr_genl_service_del,
 	}, {
 		DPR_GENL_OP(SERVICE_GET, dpr_genl_no_policy),

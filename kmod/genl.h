@@ -13,6 +13,11 @@ void dpr_genl_exit(void);
 int dpr_genl_config_get(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info);
 
+int dpr_genl_service_add(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_service_set(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_service_del(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_service_dump(struct sk_buff *skb, struct netlink_callback *cb);
+
 int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_peer_del(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_peer_address(struct genl_info *info, __be32 *address);
@@ -31,6 +36,9 @@ int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info);
 
 extern const int dpr_genl_peer_metric[DPR_METRICS];
 extern const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1];
+extern const struct nla_policy dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1];
+extern const struct nla_policy
+	dpr_genl_service_del_policy[DPR_SERVICE_A_ADDRESS + 1];
 extern const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1];
 extern const struct nla_policy dpr_genl_flow_policy[DPR_FLOW_A_MAX + 1];
 extern const struct nla_policy dpr_genl_expire_policy[DPR_EXPIRE_A_MAX + 1];

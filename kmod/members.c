@@ -7,6 +7,7 @@
 #include "members.h"
 #include "netns.h"
 #include "peer.h"
+#include "service.h"
 
 #define dpr_members_locked(dn)	lockdep_is_held(&(dn)->lock)
 
@@ -32,8 +33,36 @@ static int dpr_members_compare(const void *a, const void *b, const void *own)
 	return aa < ab ? -1 : aa > ab;
 }
 
+/* The services whose policy is stateless; returns how many, and fills @into if given. */
+static u32 dpr_members_services(struct dpr_net *dn,
+				struct dpr_members_service *into)
+{
+	const struct dpr_config *defaults =
+		rcu_dereference_protected(dn->config, dpr_members_locked(dn));
+	const struct dpr_services *services =
+		rcu_dereference_protected(dn->services, dpr_members_locked(dn));
+	u32 i, n = 0;
+
+	for (i = 0; services && i < services->n; i++) {
+		const struct dpr_service *service = &services->service[i];
+		const struct dpr_config *cfg =
+			dpr_service_config(service, defaults);
+
+		if (cfg->policy != DPR_POLICY_STATELESS)
+			continue;
+		if (into)
+			into[n] = (struct dpr_members_service){
+				.address = service->address,
+				.port = htons(service->port),
+				.hash = cfg->hash,
+			};
+		n++;
+	}
+	return n;
+}
+
 /* This host, unless it drains, and the listed peers. */
-static struct dpr_members *dpr_members_new(struct dpr_net *dn)
+static struct dpr_members *dpr_members_new(struct dpr_net *dn, u32 services)
 {
 	const struct dpr_config *cfg =
 		rcu_dereference_protected(dn->config, dpr_members_locked(dn));
@@ -42,11 +71,16 @@ static struct dpr_members *dpr_members_new(struct dpr_net *dn)
 	u32 i, peers = table ? table->order.n : 0;
 	struct dpr_members *members;
 
-	members = kvzalloc(struct_size(members, host, peers + 1), GFP_KERNEL_ACCOUNT);
+	members = kvzalloc(size_add(struct_size(members, host, peers + 1),
+				    size_mul(services,
+					     sizeof(*members->service))),
+			   GFP_KERNEL_ACCOUNT);
 	if (!members)
 		return NULL;
 	refcount_set(&members->refs, 1);
-	members->hash = cfg->hash;
+	members->services = services;
+	members->service = (void *)(members->host + peers + 1);
+	dpr_members_services(dn, members->service);
 	if (cfg->state == DPR_STATE_ACTIVE || !peers)
 		members->n = 1;
 	for (i = 0; i < peers; i++) {
@@ -62,8 +96,10 @@ static struct dpr_members *dpr_members_new(struct dpr_net *dn)
 static bool dpr_members_equal(const struct dpr_members *a,
 			      const struct dpr_members *b)
 {
-	return a && b && a->hash == b->hash && a->n == b->n &&
-	       !memcmp(a->host, b->host, a->n * sizeof(a->host[0]));
+	return a && b && a->n == b->n && a->services == b->services &&
+	       !memcmp(a->host, b->host, a->n * sizeof(a->host[0])) &&
+	       !memcmp(a->service, b->service,
+		       a->services * sizeof(a->service[0]));
 }
 
 static void dpr_members_set_base(struct dpr_net *dn,
@@ -96,7 +132,7 @@ static bool dpr_members_freeze(struct dpr_members *base)
 }
 
 /**
- * dpr_members_update - follow a change of policy, of state or of the peers
+ * dpr_members_update - follow a change of policy, of state, of services or of peers
  * @dn: the namespace; its lock is held
  *
  * If there is no memory the sets stay as they are: a host that left is then
@@ -104,14 +140,13 @@ static bool dpr_members_freeze(struct dpr_members *base)
  */
 void dpr_members_update(struct dpr_net *dn)
 {
-	const struct dpr_config *cfg =
-		rcu_dereference_protected(dn->config, dpr_members_locked(dn));
 	struct dpr_members *base =
 		rcu_dereference_protected(dn->base, dpr_members_locked(dn));
+	const u32 services = dpr_members_services(dn, NULL);
 	struct dpr_members *new = NULL, *old;
 
-	if (cfg->policy == DPR_POLICY_STATELESS) {
-		new = dpr_members_new(dn);
+	if (services) {
+		new = dpr_members_new(dn, services);
 		if (!new)
 			return;
 		if (dpr_members_equal(new, base)) {

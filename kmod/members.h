@@ -12,18 +12,33 @@
 #define _DPR_MEMBERS_H
 
 #include "compat.h"
+#include "core/parse.h"
 #include "core/policy.h"
 
 struct dpr_net;
 struct dpr_peer;
 
 /**
- * struct dpr_members - a set of hosts; @hash and @host never change
+ * struct dpr_members_service - a service whose policy is stateless
+ * @address: its address, 0 for all
+ * @port: network byte order
+ * @hash: enum dpr_hash
+ */
+struct dpr_members_service {
+	__be32 address;
+	__be16 port;
+	u16 hash;
+};
+
+/**
+ * struct dpr_members - a set of hosts, and the services that it is for; what
+ *	@services, @service, @n and @host say never changes
  * @rcu: frees it
  * @refs: dpr_net.members and dpr_net.base
  * @used: it redirected a connection that has no flow
  * @frozen: about to be replaced: new connections get a flow
- * @hash: enum dpr_hash
+ * @services: how many services, at least 1
+ * @service: in the order of struct dpr_services
  * @n: how many hosts, at least 1
  * @host: by address; NULL is this host; a reference is held on the others
  */
@@ -32,7 +47,8 @@ struct dpr_members {
 	refcount_t refs;
 	bool used;
 	bool frozen;
-	u32 hash;
+	u32 services;
+	struct dpr_members_service *service;
 	u32 n;
 	struct dpr_peer *host[] __counted_by(n);
 };
@@ -44,18 +60,28 @@ void dpr_members_teardown(struct dpr_net *dn);
 /**
  * dpr_members_pick - the host that the stateless policy picks
  * @members: the set
- * @client: the client's address
- * @port: the client's port
+ * @key: the connection
  *
- * Return: the peer, NULL for this host.
+ * Return: the peer; NULL for this host, or if the set is not for this service.
  */
 static inline struct dpr_peer *
-dpr_members_pick(const struct dpr_members *members, __be32 client,
-		 __be16 port)
+dpr_members_pick(const struct dpr_members *members,
+		 const struct dpr_flow_key *key)
 {
-	return members->host[dpr_policy_hash(members->hash,
-					     (__force u32)client,
-					     ntohs(port), members->n)];
+	u32 i;
+
+	for (i = 0; i < members->services; i++) {
+		const struct dpr_members_service *service = &members->service[i];
+
+		if (service->port != key->port ||
+		    (service->address && service->address != key->address))
+			continue;
+		return members->host[dpr_policy_hash(service->hash,
+						     (__force u32)key->client,
+						     ntohs(key->client_port),
+						     members->n)];
+	}
+	return NULL;
 }
 
 #endif /* _DPR_MEMBERS_H */

@@ -133,20 +133,17 @@ static bool dpr_offer_hashed(struct dpr_net *dn, const struct sk_buff *skb,
 
 	if (!base || number != dpr_offer_hash_number(dpr_offer_hash(dn, seg)))
 		return false;
-	peer = dpr_members_pick(base, key->client, key->client_port);
+	peer = dpr_members_pick(base, key);
 	return peer && peer->address == address &&
 	       !dpr_socket_exists(dn, key, dpr_compat_dif(skb));
 }
 
 /* Notes that a peer cannot serve a connection's service. */
-static void dpr_offer_unable(struct dpr_net *dn, const struct dpr_flow_key *key,
-			     __be32 address)
+static void dpr_offer_unable(struct dpr_net *dn,
+			     const struct dpr_service *service, __be32 address)
 {
-	const struct dpr_service *service;
-	struct dpr_peer *peer;
+	struct dpr_peer *peer = dpr_peer_find(dn, address);
 
-	service = dpr_service_match(dn, key->address, ntohs(key->port));
-	peer = dpr_peer_find(dn, address);
 	if (service && peer)
 		dpr_peer_refused(dn, peer, service->bit);
 }
@@ -183,15 +180,14 @@ static struct dpr_peer *dpr_offer_choose(struct dpr_net *dn,
 					 const struct dpr_config *cfg,
 					 struct sk_buff *skb,
 					 const struct dpr_segment *seg,
+					 struct dpr_service *service,
 					 const struct dpr_refusal *refusal)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	struct dpr_policy_args args;
 	struct dpr_decision decision;
-	struct dpr_service *service;
 	bool able;
 
-	service = dpr_service_match(dn, seg->key.address, ntohs(seg->key.port));
 	if (!table || !service ||
 	    (refusal->asked == DPR_FLOW_ASKED &&
 	     (refusal->reason == DPR_OFFER_CLIENT || !service->bit)))
@@ -211,13 +207,14 @@ static unsigned int dpr_offer_place(struct dpr_net *dn,
 				    const struct dpr_config *cfg,
 				    struct sk_buff *skb,
 				    const struct dpr_segment *seg,
+				    struct dpr_service *service,
 				    const struct dpr_refusal *refusal)
 {
 	const struct dpr_route *route;
 	struct dpr_flow *flow;
 	struct dpr_peer *peer;
 
-	peer = dpr_offer_choose(dn, cfg, skb, seg, refusal);
+	peer = dpr_offer_choose(dn, cfg, skb, seg, service, refusal);
 	route = peer ? dpr_fwd_route(dn, cfg, peer) : NULL;
 	if (route) {
 		flow = dpr_flow_insert(dn, cfg, seg, peer,
@@ -260,6 +257,7 @@ unsigned int dpr_offer_returned(struct dpr_net *dn,
 	const u16 number = ntohs(offer->id);
 	struct dpr_refusal refusal = { .peer = in->first };
 	u8 was = 1; /* peer asked, if there is no flow */
+	struct dpr_service *service;
 	struct dpr_segment seg;
 	struct dpr_flow *flow;
 	enum dpr_stat why;
@@ -282,14 +280,17 @@ unsigned int dpr_offer_returned(struct dpr_net *dn,
 		return NF_DROP;
 	}
 	dpr_stats_inc(dn, DPR_STAT_OFFER_RETURNED);
+	service = dpr_service_match(dn, seg.key.address, ntohs(seg.key.port));
+	if (service)
+		cfg = dpr_service_config(service, cfg);
 	refusal.asked = was & DPR_FLOW_ASKED;
 	refusal.policy = dpr_offer_policy(cfg, was);
 	refusal.reason = dpr_offer_why(in->number, was);
 	if (refusal.reason == DPR_OFFER_UNABLE)
-		dpr_offer_unable(dn, &seg.key, in->first);
+		dpr_offer_unable(dn, service, in->first);
 	if (!dpr_inner_unwrap(skb, in)) {
 		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
 		return NF_DROP;
 	}
-	return dpr_offer_place(dn, cfg, skb, &seg, &refusal);
+	return dpr_offer_place(dn, cfg, skb, &seg, service, &refusal);
 }

@@ -12,20 +12,29 @@
 #include "offer.h"
 #include "peer.h"
 #include "refuse.h"
+#include "service.h"
 #include "stats.h"
 
 /* By the load of this host and its peers. */
 static enum dpr_stat dpr_refuse_load(struct dpr_net *dn,
 				     const struct dpr_config *cfg,
-				     const struct dpr_inner *in, __be32 client)
+				     const struct sk_buff *skb,
+				     const struct dpr_inner *in)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
+	const struct iphdr *iph = dpr_inner_header(skb, in);
+	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
+	const struct dpr_service *service;
 	struct dpr_policy_args args;
 
-	if (!in->offer ||
-	    (cfg->policy != DPR_POLICY_OFFER && cfg->state == DPR_STATE_ACTIVE))
+	if (!in->offer)
 		return DPR_STAT_UNSPEC;
-	dpr_decide_args(dn, cfg, cfg->policy, client, NULL, true, &args);
+	service = dpr_service_match(dn, iph->daddr, ntohs(th->dest));
+	if (service)
+		cfg = dpr_service_config(service, cfg);
+	if (cfg->policy != DPR_POLICY_OFFER && cfg->state == DPR_STATE_ACTIVE)
+		return DPR_STAT_UNSPEC;
+	dpr_decide_args(dn, cfg, cfg->policy, iph->saddr, NULL, true, &args);
 	return dpr_policy_refuses(&args, dpr_decide_order(table));
 }
 
@@ -55,7 +64,7 @@ enum dpr_stat dpr_refuse_why(struct dpr_net *dn, const struct dpr_config *cfg,
 		if (in->sk == in->listener && sk_acceptq_is_full(in->sk))
 			return DPR_STAT_REFUSED_FULL;
 	}
-	return dpr_refuse_load(dn, cfg, in, dpr_inner_header(skb, in)->saddr);
+	return dpr_refuse_load(dn, cfg, skb, in);
 }
 
 static enum dpr_offer_reason dpr_refuse_reason(enum dpr_stat why)

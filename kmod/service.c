@@ -36,18 +36,6 @@ static u64 dpr_service_bits(const struct dpr_services *services)
 	return bits;
 }
 
-static void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new)
-{
-	const u64 bits = dpr_service_bits(new);
-	struct dpr_services *old;
-
-	old = rcu_replace_pointer(dn->services, new,
-				  lockdep_is_held(&dn->lock));
-	dpr_peer_services(dn, bits, bits & ~dpr_service_bits(old));
-	if (old)
-		kfree_rcu(old, rcu);
-}
-
 /* The bit of a port's services: that of another one, or one that is free. */
 static u64 dpr_service_bit(const struct dpr_services *services, u16 port)
 {
@@ -63,40 +51,103 @@ static u64 dpr_service_bit(const struct dpr_services *services, u16 port)
 	return i < DPR_SERVICE_BITS ? BIT_ULL(i) : 0;
 }
 
+static struct dpr_services *dpr_service_now(struct dpr_net *dn)
+{
+	return rcu_dereference_protected(dn->services,
+					 lockdep_is_held(&dn->lock));
+}
+
+/* With room for a configuration of each service's own. */
+static struct dpr_services *dpr_service_alloc(u32 n)
+{
+	struct dpr_services *new;
+	const size_t configs = size_mul(n, sizeof(struct dpr_config));
+
+	new = kvzalloc(size_add(struct_size(new, service, n), configs),
+		       GFP_KERNEL_ACCOUNT);
+	if (new)
+		new->n = n;
+	return new;
+}
+
+/* The services as they are; NULL if there is no memory, or no service. */
+static struct dpr_services *dpr_service_copy(struct dpr_net *dn)
+{
+	const struct dpr_services *old = dpr_service_now(dn);
+	struct dpr_services *new = old ? dpr_service_alloc(old->n) : NULL;
+
+	if (new)
+		memcpy(new->service, old->service,
+		       old->n * sizeof(*old->service));
+	return new;
+}
+
+/* Gives those that have rules of their own a configuration of their own. */
+static struct dpr_services *dpr_service_derive(struct dpr_services *services,
+					       const struct dpr_config *cfg)
+{
+	struct dpr_config *config = (void *)(services->service + services->n);
+	u32 i;
+
+	for (i = 0; i < services->n; i++) {
+		struct dpr_service *service = &services->service[i];
+
+		service->config = NULL;
+		if (!service->rules.own)
+			continue;
+		*config = *cfg;
+		dpr_config_apply_rules(config, &service->rules);
+		service->config = config++;
+	}
+	return services;
+}
+
+static const struct dpr_config *dpr_service_defaults(struct dpr_net *dn)
+{
+	return rcu_dereference_protected(dn->config,
+					 lockdep_is_held(&dn->lock));
+}
+
+/* Where a service is among others, or would be. */
+static u32 dpr_service_place(const struct dpr_services *services,
+			     const struct dpr_service *service, bool *there)
+{
+	u32 i = 0;
+
+	while (services && i < services->n &&
+	       dpr_service_compare(&services->service[i], service) < 0)
+		i++;
+	*there = services && i < services->n &&
+		 !dpr_service_compare(&services->service[i], service);
+	return i;
+}
+
 /**
- * dpr_service_prepare - make the services with a further one
+ * dpr_service_with - make the services with a further one
  * @dn: the namespace; its lock is held
- * @service: the service; its port is not 0
+ * @service: the service, with its rules; its port is not 0
  *
  * Nobody sees them yet. From now on the hooks may be registered.
  *
- * Return: the services, for dpr_service_commit() or kfree(); ERR_PTR(-EEXIST),
+ * Return: the services, for dpr_service_publish() or kvfree(); ERR_PTR(-EEXIST),
  * ERR_PTR(-ENOSPC) beyond DPR_MAX_SERVICES, ERR_PTR(-ENOMEM).
  */
-struct dpr_services *dpr_service_prepare(struct dpr_net *dn,
-					 const struct dpr_service *service)
+struct dpr_services *dpr_service_with(struct dpr_net *dn,
+				      const struct dpr_service *service)
 {
-	struct dpr_services *old, *new;
-	u32 n, i, at = 0;
+	const struct dpr_services *old = dpr_service_now(dn);
+	const u32 n = old ? old->n : 0;
+	struct dpr_services *new;
+	bool there;
+	u32 at = dpr_service_place(old, service, &there);
 
-	old = rcu_dereference_protected(dn->services,
-					lockdep_is_held(&dn->lock));
-	n = old ? old->n : 0;
-	for (i = 0; i < n; i++) {
-		int order = dpr_service_compare(&old->service[i], service);
-
-		if (!order)
-			return ERR_PTR(-EEXIST);
-		if (order < 0)
-			at = i + 1;
-	}
+	if (there)
+		return ERR_PTR(-EEXIST);
 	if (n >= DPR_MAX_SERVICES)
 		return ERR_PTR(-ENOSPC);
-	new = kzalloc(struct_size(new, service, n + 1),
-		      GFP_KERNEL_ACCOUNT);
+	new = dpr_service_alloc(n + 1);
 	if (!new)
 		return ERR_PTR(-ENOMEM);
-	new->n = n + 1;
 	if (old) {
 		memcpy(new->service, old->service, at * sizeof(*service));
 		memcpy(new->service + at + 1, old->service + at,
@@ -109,57 +160,102 @@ struct dpr_services *dpr_service_prepare(struct dpr_net *dn,
 		dn->ports = kvcalloc(BITS_TO_LONGS(U16_MAX + 1),
 				     sizeof(long), GFP_KERNEL_ACCOUNT);
 	if (!dn->ports) {
-		kfree(new);
+		kvfree(new);
 		return ERR_PTR(-ENOMEM);
 	}
-	return new;
+	return dpr_service_derive(new, dpr_service_defaults(dn));
 }
 
 /**
- * dpr_service_commit - publish the services with a further one
- * @dn: the namespace, hooked; its lock is held
- * @new: the services with it
- * @port: its port, host byte order
- */
-void dpr_service_commit(struct dpr_net *dn, struct dpr_services *new, u16 port)
-{
-	set_bit(port, dn->ports);
-	dpr_service_publish(dn, new);
-}
-
-/**
- * dpr_service_del - remove a service
+ * dpr_service_without - make the services without one of them
  * @dn: the namespace; its lock is held
- * @service: the service
+ * @service: which
  *
- * The hooks still look at its packets, for its flows live on.
- *
- * Return: 0, -ENOENT or -ENOMEM.
+ * Return: as dpr_service_with(), NULL if none is left; ERR_PTR(-ENOENT).
  */
-int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service)
+struct dpr_services *dpr_service_without(struct dpr_net *dn,
+					 const struct dpr_service *service)
 {
-	struct dpr_services *old, *new = NULL;
+	const struct dpr_services *old = dpr_service_now(dn);
+	struct dpr_services *new;
+	bool there;
+	u32 at = dpr_service_place(old, service, &there);
+
+	if (!there)
+		return ERR_PTR(-ENOENT);
+	if (old->n == 1)
+		return NULL;
+	new = dpr_service_alloc(old->n - 1);
+	if (!new)
+		return ERR_PTR(-ENOMEM);
+	memcpy(new->service, old->service, at * sizeof(*service));
+	memcpy(new->service + at, old->service + at + 1,
+	       (old->n - at - 1) * sizeof(*service));
+	return dpr_service_derive(new, dpr_service_defaults(dn));
+}
+
+/**
+ * dpr_service_changed - make the services with other rules of one of them
+ * @dn: the namespace; its lock is held
+ * @service: the service, with its rules
+ *
+ * Return: as dpr_service_with(); ERR_PTR(-ENOENT).
+ */
+struct dpr_services *dpr_service_changed(struct dpr_net *dn,
+					 const struct dpr_service *service)
+{
+	struct dpr_services *new;
+	bool there;
+	u32 at = dpr_service_place(dpr_service_now(dn), service, &there);
+
+	if (!there)
+		return ERR_PTR(-ENOENT);
+	new = dpr_service_copy(dn);
+	if (!new)
+		return ERR_PTR(-ENOMEM);
+	new->service[at].rules = service->rules;
+	return dpr_service_derive(new, dpr_service_defaults(dn));
+}
+
+/**
+ * dpr_service_configured - make the services for another configuration
+ * @dn: the namespace; its lock is held
+ * @cfg: the configuration
+ *
+ * Return: as dpr_service_with(), NULL if there are none.
+ */
+struct dpr_services *dpr_service_configured(struct dpr_net *dn,
+					    const struct dpr_config *cfg)
+{
+	struct dpr_services *new;
+
+	if (!dpr_service_now(dn))
+		return NULL;
+	new = dpr_service_copy(dn);
+	return new ? dpr_service_derive(new, cfg) : ERR_PTR(-ENOMEM);
+}
+
+/**
+ * dpr_service_publish - have others see the services
+ * @dn: the namespace, hooked; its lock is held
+ * @new: the services; NULL: none
+ *
+ * The hooks still look at packets to the ports of services that are gone: flows live
+ * on.
+ */
+void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new)
+{
+	const u64 bits = dpr_service_bits(new);
+	struct dpr_services *old;
 	u32 i;
 
-	old = rcu_dereference_protected(dn->services,
-					lockdep_is_held(&dn->lock));
-	for (i = 0; old && i < old->n; i++)
-		if (!dpr_service_compare(&old->service[i], service))
-			break;
-	if (!old || i == old->n)
-		return -ENOENT;
-	if (old->n > 1) {
-		new = kzalloc(struct_size(new, service, old->n - 1),
-			      GFP_KERNEL_ACCOUNT);
-		if (!new)
-			return -ENOMEM;
-		new->n = old->n - 1;
-		memcpy(new->service, old->service, i * sizeof(*service));
-		memcpy(new->service + i, old->service + i + 1,
-		       (old->n - i - 1) * sizeof(*service));
-	}
-	dpr_service_publish(dn, new);
-	return 0;
+	for (i = 0; new && i < new->n; i++)
+		set_bit(new->service[i].port, dn->ports);
+	old = rcu_replace_pointer(dn->services, new,
+				  lockdep_is_held(&dn->lock));
+	dpr_peer_services(dn, bits, bits & ~dpr_service_bits(old));
+	if (old)
+		kvfree_rcu(old, rcu);
 }
 
 /**
@@ -296,6 +392,6 @@ bool __dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
  */
 void dpr_service_teardown(struct dpr_net *dn)
 {
-	kfree(rcu_dereference_protected(dn->services, true));
+	kvfree(rcu_dereference_protected(dn->services, true));
 	kvfree(dn->ports);
 }

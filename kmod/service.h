@@ -3,6 +3,7 @@
 #define _DPR_SERVICE_H
 
 #include "compat.h"
+#include "config.h"
 #include "dpr.h"
 #include "netns.h"
 
@@ -19,6 +20,9 @@ struct sk_buff;
  * @state: enum dpr_service_state at @checked
  * @checked: jiffies when @state was last determined; at first one ago
  * @bit: what says that a peer does not serve this port; 0: nothing does
+ * @config: the namespace's configuration with @rules; NULL if it has no rules of its
+ *	own
+ * @rules: its own rules
  */
 struct dpr_service {
 	__be32 address;
@@ -26,6 +30,8 @@ struct dpr_service {
 	u8 state;
 	u32 checked;
 	u64 bit;
+	const struct dpr_config *config;
+	struct dpr_rules rules;
 };
 
 /**
@@ -41,10 +47,15 @@ struct dpr_services {
 	struct dpr_service service[] __counted_by(n);
 };
 
-struct dpr_services *dpr_service_prepare(struct dpr_net *dn,
+struct dpr_services *dpr_service_with(struct dpr_net *dn,
+				      const struct dpr_service *service);
+struct dpr_services *dpr_service_without(struct dpr_net *dn,
 					 const struct dpr_service *service);
-void dpr_service_commit(struct dpr_net *dn, struct dpr_services *new, u16 port);
-int dpr_service_del(struct dpr_net *dn, const struct dpr_service *service);
+struct dpr_services *dpr_service_changed(struct dpr_net *dn,
+					 const struct dpr_service *service);
+struct dpr_services *dpr_service_configured(struct dpr_net *dn,
+					    const struct dpr_config *cfg);
+void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new);
 struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
 				      u16 port);
 u64 dpr_service_ports_bits(struct dpr_net *dn, const u16 *ports, u32 n);
@@ -57,6 +68,18 @@ enum dpr_service_state __dpr_service_state(struct dpr_net *dn,
 bool __dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
 			      const struct dpr_flow_key *key);
 void dpr_service_teardown(struct dpr_net *dn);
+
+/**
+ * dpr_service_config - what a service is configured to do
+ * @service: the service, under RCU
+ * @cfg: the namespace's configuration
+ */
+static inline const struct dpr_config *
+dpr_service_config(const struct dpr_service *service,
+		   const struct dpr_config *cfg)
+{
+	return service->config ?: cfg;
+}
 
 /**
  * dpr_service_ours - may a packet to this port concern us

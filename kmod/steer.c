@@ -30,7 +30,7 @@ static struct dpr_peer *dpr_steer_stateless(struct dpr_net *dn,
 
 	if (likely(!base))
 		return NULL;
-	peer = dpr_members_pick(base, key->client, key->client_port);
+	peer = dpr_members_pick(base, key);
 	if (!peer || READ_ONCE(peer->dead) || peer->address == key->client)
 		return NULL;
 	if (!__ip_dev_find(dn->net, key->address, false))

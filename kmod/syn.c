@@ -317,8 +317,7 @@ dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_peer *peer;
 	bool usable;
 
-	peer = members ? dpr_members_pick(members, key->client,
-					  key->client_port) : NULL;
+	peer = members ? dpr_members_pick(members, key) : NULL;
 	usable = peer && dpr_syn_peer_usable(dn, cfg, peer, service, key->client);
 	if (!usable && !able)
 		return dpr_syn_decide(dn, cfg, skb, seg, service, able);
@@ -328,7 +327,7 @@ dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	}
 	if (!base || READ_ONCE(base->frozen) || socket == DPR_SOCKET_TIME_WAIT ||
-	    dpr_members_pick(base, key->client, key->client_port) != peer)
+	    dpr_members_pick(base, key) != peer)
 		return dpr_syn_redirect(dn, cfg, skb, seg, peer,
 					dpr_offer_number(skb, cfg->policy, 1));
 	if (!dpr_syn_credible(skb))
@@ -387,6 +386,7 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_stats_inc(dn, DPR_STAT_SERVED_LOCAL);
 		return NF_ACCEPT;
 	}
+	cfg = dpr_service_config(service, cfg);
 	if (cfg->policy == DPR_POLICY_STATELESS)
 		return dpr_syn_stateless(dn, cfg, skb, seg, socket, service,
 					 able);

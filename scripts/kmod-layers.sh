@@ -64,6 +64,7 @@ order() {
 	config.c
 	genl.h
 	genl_config
+	genl_service
 	genl_peer
 	genl_peer_get
 	genl_flow

@@ -21,6 +21,7 @@ type Kernel interface {
 	SetConfig(context.Context, dprnl.ConfigUpdate) error
 	Services(context.Context) ([]dprnl.Service, error)
 	AddService(context.Context, dprnl.Service) error
+	SetService(context.Context, dprnl.Service) error
 	DeleteService(context.Context, dprnl.Service) error
 }
 
@@ -29,6 +30,7 @@ type Result struct {
 	Address netip.Addr      // this host's address
 	Added   []dprnl.Service // services that the kernel did not have
 	Removed []dprnl.Service // services that the file does not have
+	Changed []dprnl.Service // services that had other rules
 }
 
 // Apply sets the kernel's values and services to those of a file, and removes
@@ -56,7 +58,7 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 		return Result{}, err
 	}
 	r := Result{Address: address}
-	if err := r.services(ctx, k, missing(c.Services, there), missing(there, c.Services)); err != nil {
+	if err := r.services(ctx, k, c.Services, there); err != nil {
 		return Result{}, errors.Join(err, restore(ctx, k, old))
 	}
 	return r, nil
@@ -84,39 +86,69 @@ func update(address netip.Addr, c *config.Config) dprnl.ConfigUpdate {
 	return u
 }
 
+// find returns the service of the same port and address, whatever its rules.
+func find(list []dprnl.Service, s dprnl.Service) (dprnl.Service, bool) {
+	if i := slices.IndexFunc(list, s.Same); i >= 0 {
+		return list[i], true
+	}
+	return dprnl.Service{}, false
+}
+
+// missing returns the services of want that are not there.
 func missing(want, there []dprnl.Service) []dprnl.Service {
 	var list []dprnl.Service
 	for _, s := range want {
-		if !slices.Contains(there, s) {
+		if _, ok := find(there, s); !ok {
 			list = append(list, s)
 		}
 	}
 	return list
 }
 
+// changed returns the services that are there with other rules: as they are, and as they
+// are wanted.
+func changed(want, there []dprnl.Service) (old, after []dprnl.Service) {
+	for _, s := range want {
+		if has, ok := find(there, s); ok && has.Rules != s.Rules {
+			old, after = append(old, has), append(after, s)
+		}
+	}
+	return old, after
+}
+
 // services removes services before it adds others, so that a full table has
 // room. On an error it undoes its own steps. A step that another process has made
 // meanwhile, applying the same file, counts as done.
-func (r *Result) services(ctx context.Context, k Kernel, add, remove []dprnl.Service) error {
-	for _, s := range remove {
-		err := k.DeleteService(ctx, s)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return errors.Join(err, undo(ctx, k.AddService, r.Removed))
-		}
-		r.Removed = append(r.Removed, s)
+func (r *Result) services(ctx context.Context, k Kernel, want, there []dprnl.Service) error {
+	old, after := changed(want, there)
+	err := each(ctx, k.DeleteService, missing(there, want), fs.ErrNotExist, &r.Removed)
+	if err == nil {
+		err = each(ctx, k.AddService, missing(want, there), fs.ErrExist, &r.Added)
 	}
-	for _, s := range add {
-		err := k.AddService(ctx, s)
-		if errors.Is(err, fs.ErrExist) {
+	if err == nil {
+		err = each(ctx, k.SetService, after, nil, &r.Changed)
+	}
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err,
+		undo(ctx, k.SetService, old[:len(r.Changed)]),
+		undo(ctx, k.DeleteService, r.Added),
+		undo(ctx, k.AddService, r.Removed))
+}
+
+// each makes a step for each service until one fails, and appends those for which it was
+// made to done. The error already says that somebody else has made it.
+func each(ctx context.Context, step func(context.Context, dprnl.Service) error, list []dprnl.Service, already error, done *[]dprnl.Service) error {
+	for _, s := range list {
+		err := step(ctx, s)
+		if already != nil && errors.Is(err, already) {
 			continue
 		}
 		if err != nil {
-			return errors.Join(err, undo(ctx, k.DeleteService, r.Added), undo(ctx, k.AddService, r.Removed))
+			return err
 		}
-		r.Added = append(r.Added, s)
+		*done = append(*done, s)
 	}
 	return nil
 }

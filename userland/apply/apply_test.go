@@ -84,11 +84,19 @@ func (k *kernel) AddService(_ context.Context, s dprnl.Service) error {
 	return nil
 }
 
+func (k *kernel) SetService(_ context.Context, s dprnl.Service) error {
+	if err := k.step("set " + s.String()); err != nil {
+		return err
+	}
+	k.services[slices.IndexFunc(k.services, s.Same)].Rules = s.Rules
+	return nil
+}
+
 func (k *kernel) DeleteService(_ context.Context, s dprnl.Service) error {
 	if err := k.step("del " + s.String()); err != nil {
 		return err
 	}
-	k.services = slices.DeleteFunc(k.services, func(t dprnl.Service) bool { return s == t })
+	k.services = slices.DeleteFunc(k.services, s.Same)
 	return nil
 }
 
@@ -174,11 +182,31 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// A service has the rules of the file, and no other ones any more.
+func TestApplyRules(t *testing.T) {
+	k, c := fresh(80, 81, 82), file(80, 81, 82, 443)
+	own := dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyOffer)}
+	k.services[1].Rules, k.services[2].Rules = own, own
+	c.Services[0].Rules.MaxLoad = dprnl.Own[uint64](0)
+	c.Services[2].Rules, c.Services[3].Rules = own, own
+	r, err := Apply(t.Context(), k, c)
+	if err != nil || ports(r.Changed) != "80 81" || ports(r.Added) != "443" || len(r.Removed) != 0 {
+		t.Errorf("%+v (%v)", r, err)
+	}
+	if !slices.Equal(k.services, c.Services) {
+		t.Errorf("services %+v, want %+v", k.services, c.Services)
+	}
+	if r, err := Apply(t.Context(), k, c); err != nil || len(r.Changed) != 0 {
+		t.Errorf("again: %+v (%v)", r, err)
+	}
+}
+
 // Whatever step fails, all is as it was.
 func TestApplyAllOrNothing(t *testing.T) {
-	for _, fails := range []string{"config", "del 80", "del 82", "add 443", "add 444"} {
+	for _, fails := range []string{"config", "del 80", "del 82", "add 443", "add 444", "set 83", "set 84"} {
 		t.Run(fails, func(t *testing.T) {
-			k := fresh(80, 81, 82)
+			k := fresh(80, 81, 82, 83, 84)
+			k.services[3].Rules.Hash = dprnl.Own(dprnl.HashPort)
 			k.config.Address = netip.MustParseAddr("192.0.2.9")
 			old := k.config
 			k.refuse = func(what string) error {
@@ -187,11 +215,18 @@ func TestApplyAllOrNothing(t *testing.T) {
 				}
 				return nil
 			}
-			_, err := Apply(t.Context(), k, file(81, 443, 444))
+			c := file(81, 83, 84, 443, 444)
+			c.Services[2].Rules.Policy = dprnl.Own(dprnl.PolicyTwo)
+			_, err := Apply(t.Context(), k, c)
 			if err == nil || !strings.Contains(err.Error(), "refused: "+fails) {
 				t.Errorf("error %v", err)
 			}
-			if ports(k.services) != "80 81 82" || k.config != old {
+			for _, s := range k.services {
+				if want := (dprnl.Rules{Hash: dprnl.Rule[dprnl.Hash]{Own: s.Port == 83, Value: dprnl.HashPort}}); s.Port == 83 && s.Rules != want || s.Port != 83 && s.Rules != (dprnl.Rules{}) {
+					t.Errorf("service %v has %+v", s, s.Rules)
+				}
+			}
+			if ports(k.services) != "80 81 82 83 84" || k.config != old {
 				t.Errorf("services %s, configuration %+v", ports(k.services), k.config)
 			}
 		})

@@ -60,6 +60,13 @@ func (f *faulty) AddService(ctx context.Context, s dprnl.Service) error {
 	return f.kernel.AddService(ctx, s)
 }
 
+func (f *faulty) SetService(ctx context.Context, s dprnl.Service) error {
+	if err := f.call("SetService"); err != nil {
+		return err
+	}
+	return f.kernel.SetService(ctx, s)
+}
+
 func (f *faulty) DeleteService(ctx context.Context, s dprnl.Service) error {
 	if err := f.call("DeleteService"); err != nil {
 		return err

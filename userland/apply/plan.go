@@ -14,8 +14,8 @@ import (
 // A Change is a value that Apply would change.
 type Change struct {
 	Key    string // of the file, such as "timeouts.syn"
-	Kernel string // what the kernel has; empty: a service that it does not have
-	File   string // what Apply would set; empty: a service that it would remove
+	Kernel string // what the kernel has; empty: a service or a rule that it does not have
+	File   string // what Apply would set; empty: a service or a rule that it would remove
 }
 
 // Plan returns what Apply would change. It changes nothing.
@@ -44,7 +44,33 @@ func Plan(ctx context.Context, k Kernel, c *config.Config) ([]Change, error) {
 	for _, s := range missing(c.Services, there) {
 		changes = append(changes, Change{Key: "service", File: s.String()})
 	}
+	was, wanted := changed(c.Services, there)
+	for i, s := range wanted {
+		changes = append(changes, compareRules(s, was[i].Rules)...)
+	}
 	return changes, nil
+}
+
+// compareRules returns the rules of a service that differ.
+func compareRules(s dprnl.Service, old dprnl.Rules) []Change {
+	var changes []Change
+	add := func(key, kernel, file string) {
+		if kernel != file {
+			changes = append(changes, Change{"service " + s.String() + " " + key, kernel, file})
+		}
+	}
+	add("policy", own(old.Policy, dprnl.Policy.String), own(s.Rules.Policy, dprnl.Policy.String))
+	add("hash", own(old.Hash, dprnl.Hash.String), own(s.Rules.Hash, dprnl.Hash.String))
+	add("max_load", own(old.MaxLoad, dprnl.FormatMaxLoad), own(s.Rules.MaxLoad, dprnl.FormatMaxLoad))
+	return changes
+}
+
+// own returns a rule's value in words; "" if the service has none of its own.
+func own[T comparable](r dprnl.Rule[T], words func(T) string) string {
+	if !r.Own {
+		return ""
+	}
+	return words(r.Value)
 }
 
 // compare returns the values that differ, in the order of the file.

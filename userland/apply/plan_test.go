@@ -61,6 +61,15 @@ func TestPlanOfServicesAndState(t *testing.T) {
 	if _, err := Plan(t.Context(), k, c); err == nil {
 		t.Error("a host without address has a plan")
 	}
+	k, c = fresh(80), file(80)
+	k.config = target(c.Address, c)
+	k.services[0].Rules = dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyTwo), Hash: dprnl.Own(dprnl.HashPort)}
+	c.Services[0].Rules = dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyOffer), MaxLoad: dprnl.Own(uint64(dprnl.MaxLoadAuto))}
+	changes, err = Plan(t.Context(), k, c)
+	const rules = "[{service 80 policy two offer} {service 80 hash port } {service 80 max_load  auto}]"
+	if err != nil || fmt.Sprint(changes) != rules {
+		t.Errorf("%v (%v), want %s", changes, err, rules)
+	}
 	c = file()
 	for _, what := range []string{"config", "services"} {
 		k := fresh()

@@ -64,7 +64,9 @@ func TestSampleShowsDefaults(t *testing.T) {
 	}
 	want := Defaults()
 	want.Address = netip.MustParseAddr("192.0.2.1")
-	want.Services = []dprnl.Service{{Port: 80, Address: want.Address}}
+	want.Services = []dprnl.Service{{Port: 80, Address: want.Address, Rules: dprnl.Rules{
+		Policy: dprnl.Own(want.Policy), Hash: dprnl.Own(want.Hash), MaxLoad: dprnl.Own(want.MaxLoad),
+	}}}
 	want.Report.Keys = c.Report.Keys
 	want.Report.Networks = []Network{
 		{Interface: "eth0", Group: netip.MustParseAddr("239.77.43.1"), TTL: 1},

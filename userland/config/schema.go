@@ -78,7 +78,11 @@ func (d *decoder) timeouts(t table, o *dprnl.Timeouts) {
 
 func (d *decoder) services(t table) []dprnl.Service {
 	var services []dprnl.Service
-	seen := make(map[dprnl.Service]string)
+	type key struct {
+		port    uint16
+		address netip.Addr
+	}
+	seen := make(map[key]string)
 	for i, s := range t.tables("service") {
 		if i == dprnl.MaxServices {
 			d.mistake(s.path, "too many services: the limit is %d", dprnl.MaxServices)
@@ -92,18 +96,28 @@ func (d *decoder) services(t table) []dprnl.Service {
 		if s.has("address") {
 			svc.Address = s.address("address", "a host's IPv4 address", unicast)
 		}
-		s.rest("port", "address")
+		s.rules(&svc.Rules)
+		s.rest("port", "address", "policy", "hash", "max_load")
 		if svc.Port == 0 || !svc.Address.IsValid() {
 			continue
 		}
-		if first, ok := seen[svc]; ok {
+		k := key{svc.Port, svc.Address}
+		if first, ok := seen[k]; ok {
 			d.mistake(s.path, "duplicate service %v, first defined in line %d", svc, d.line(first))
 			continue
 		}
-		seen[svc] = s.path
+		seen[k] = s.path
 		services = append(services, svc)
 	}
 	return services
+}
+
+// rules reads the keys that a service may have of its own.
+func (t table) rules(r *dprnl.Rules) {
+	r.Policy.Own, r.Hash.Own, r.MaxLoad.Own = t.has("policy"), t.has("hash"), t.has("max_load")
+	t.word("policy", &r.Policy.Value)
+	t.word("hash", &r.Hash.Value)
+	t.maxLoad("max_load", &r.MaxLoad.Value)
 }
 
 func (d *decoder) report(t table, r *Report) {

@@ -27,7 +27,7 @@ func TestComplete(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                                   "status service policy config peers flows trace load stats reports top events drain leave undrain zone expire apply check key completion",
 		"p":                                  "policy peers",
-		"service ":                           "add del list",
+		"service ":                           "add set del list",
 		"policy set ":                        "off stateless lowest inverse two offer",
 		"policy set l":                       "lowest",
 		"policy set lowest --h":              "--hash --help",

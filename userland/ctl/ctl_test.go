@@ -60,6 +60,10 @@ func TestWrongArguments(t *testing.T) {
 		"service add 80 --address":               "address",
 		"service del":                            "missing argument PORT",
 		"service del 80 --port 80":               "-port",
+		"service add 80 --policy best":           `"best" is not a policy`,
+		"service add 80 --hash x":                `"x" is not a hash`,
+		"service set":                            "service set: missing argument PORT",
+		"service set 80 --max-load -1":           `"-1" is neither auto nor a whole number`,
 		"service list x":                         `service list: unexpected argument "x"`,
 		"policy x":                               `policy: unknown command "x"`,
 		"policy set":                             "policy set: missing argument NAME",
@@ -159,28 +163,67 @@ func TestWrongArguments(t *testing.T) {
 
 func TestChanges(t *testing.T) {
 	for line, want := range map[string]string{
-		"service add 80":                             "service add 80",
-		"service add 80 --address 192.0.2.1":         "service add 192.0.2.1:80",
-		"service add --address=192.0.2.1 80":         "service add 192.0.2.1:80",
-		"service del 80 --address 192.0.2.1":         "service del 192.0.2.1:80",
-		"service del 443":                            "service del 443",
-		"peers add 192.0.2.9":                        "peer 192.0.2.9",
-		"peers add 192.0.2.9 --weight 1":             "peer 192.0.2.9",
-		"peers del 192.0.2.9":                        "peer del 192.0.2.9 false",
-		"peers del 192.0.2.9 --dead":                 "peer del 192.0.2.9 true",
-		"peers del --dead 192.0.2.9":                 "peer del 192.0.2.9 true",
-		"flows del 192.0.2.9:1234 192.0.2.1:80":      "flow del 192.0.2.9:1234 192.0.2.1:80",
-		"policy set off":                             "config",
-		"drain":                                      "config",
-		"leave":                                      "config",
-		"undrain":                                    "config",
-		"expire --budget 7":                          "expire",
-		"config set --timeout-syn 1.5s --max-load 0": "config",
+		"service add 80":                                  "service add 80",
+		"service add 80 --address 192.0.2.1":              "service add 192.0.2.1:80",
+		"service add --address=192.0.2.1 80":              "service add 192.0.2.1:80",
+		"service del 80 --address 192.0.2.1":              "service del 192.0.2.1:80",
+		"service del 443":                                 "service del 443",
+		"service set 80 --policy two":                     "service set 80",
+		"service set 5 --policy two":                      "service set 5",
+		"service set 443 --address 192.0.2.1 --hash port": "service set 192.0.2.1:443",
+		"peers add 192.0.2.9":                             "peer 192.0.2.9",
+		"peers add 192.0.2.9 --weight 1":                  "peer 192.0.2.9",
+		"peers del 192.0.2.9":                             "peer del 192.0.2.9 false",
+		"peers del 192.0.2.9 --dead":                      "peer del 192.0.2.9 true",
+		"peers del --dead 192.0.2.9":                      "peer del 192.0.2.9 true",
+		"flows del 192.0.2.9:1234 192.0.2.1:80":           "flow del 192.0.2.9:1234 192.0.2.1:80",
+		"policy set off":                                  "config",
+		"drain":                                           "config",
+		"leave":                                           "config",
+		"undrain":                                         "config",
+		"expire --budget 7":                               "expire",
+		"config set --timeout-syn 1.5s --max-load 0":      "config",
 	} {
 		k := healthy()
 		if r := dprctl(t, k, line); r.status != ExitOK || r.err != "" || !slices.Equal(k.log, []string{want}) {
 			t.Errorf("%s: status %d, %q, commands %v", line, r.status, r.err, k.log)
 		}
+	}
+}
+
+// "service set" changes the rules that it names, and no others.
+func TestServiceRules(t *testing.T) {
+	own := dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyTwo), Hash: dprnl.Own(dprnl.HashPort)}
+	for line, want := range map[string]dprnl.Rules{
+		"service add 81": {},
+		"service add 81 --policy off --max-load 7 --hash address-port": {Policy: dprnl.Own(dprnl.PolicyOff), MaxLoad: dprnl.Own[uint64](7), Hash: dprnl.Own(dprnl.HashAddressPort)},
+		"service add 81 --policy default":                              {},
+		"service set 80 --max-load auto":                               {Policy: own.Policy, Hash: own.Hash, MaxLoad: dprnl.Own(uint64(dprnl.MaxLoadAuto))},
+		"service set 80 --max-load default --policy offer":             {Policy: dprnl.Own(dprnl.PolicyOffer), Hash: own.Hash},
+		"service set 80 --hash default --policy default":               {},
+	} {
+		k := healthy()
+		k.services[0].Rules = own
+		if r := dprctl(t, k, line); r.status != ExitOK || k.rules != want {
+			t.Errorf("%s: status %d %s, rules %+v, want %+v", line, r.status, r.err, k.rules, want)
+		}
+	}
+	k := healthy()
+	if r := dprctl(t, k, "service set 80"); r.status == ExitOK || len(k.log) != 0 || !strings.Contains(r.err, "nothing to change") {
+		t.Errorf("%+v, %v", r, k.log)
+	}
+	k.services[0].Rules = own
+	k.services[1].Rules.MaxLoad = dprnl.Own(uint64(dprnl.MaxLoadAuto))
+	const table = `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH
+80    all        up     0      two      default   port
+443   192.0.2.1  up     0      default  auto      default
+`
+	if r := dprctl(t, k, "service list"); r.out != table {
+		t.Errorf("%s", r.out)
+	}
+	const list = `[{"port":80,"address":"0.0.0.0","policy":"two","hash":"port","state":"up","connections":0},{"port":443,"address":"192.0.2.1","max_load":"auto","state":"up","connections":0}]`
+	if r := dprctl(t, k, "service list --json"); strings.Join(strings.Fields(r.out), "") != list {
+		t.Errorf("%s", r.out)
 	}
 }
 
@@ -348,7 +391,7 @@ func TestApplyAndCheck(t *testing.T) {
 	if r.status != ExitOK || !slices.Equal(k.log, []string{"config", "service del 192.0.2.1:443", "service add 8080"}) {
 		t.Errorf("%+v, %v", r, k.log)
 	}
-	object(t, r.out, `{"address":"192.0.2.1","added":[{"port":8080,"address":"0.0.0.0"}],"removed":[{"port":443,"address":"192.0.2.1"}]}`)
+	object(t, r.out, `{"address":"192.0.2.1","added":[{"port":8080,"address":"0.0.0.0"}],"removed":[{"port":443,"address":"192.0.2.1"}],"changed":[]}`)
 	if r := dprctl(t, k, "check "+path); r.status != ExitOK || !strings.Contains(r.out, "no mistakes") || r.dialled {
 		t.Errorf("%+v", r)
 	}

@@ -53,6 +53,10 @@ func (f *faulty) AddService(ctx context.Context, s dprnl.Service) error {
 	return errors.Join(f.fails["AddService"], f.kernel.AddService(ctx, s))
 }
 
+func (f *faulty) SetService(ctx context.Context, s dprnl.Service) error {
+	return errors.Join(f.fails["SetService"], f.kernel.SetService(ctx, s))
+}
+
 func (f *faulty) DeleteService(ctx context.Context, s dprnl.Service) error {
 	return errors.Join(f.fails["DeleteService"], f.kernel.DeleteService(ctx, s))
 }
@@ -145,6 +149,7 @@ func uses(file string) map[string][]string {
 		"status --json":                   {"dial", "Config", "ServiceStates", "Load", "Peers", "Stats"},
 		"service list":                    {"dial", "ServiceStates"},
 		"service add 80":                  {"dial", "AddService"},
+		"service set 80 --policy off":     {"dial", "Services", "SetService"},
 		"service del 80":                  {"dial", "DeleteService"},
 		"policy":                          {"dial", "Config"},
 		"policy set off":                  {"dial", "SetConfig"},

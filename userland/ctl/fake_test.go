@@ -27,6 +27,7 @@ var healthyNow = time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
 type kernel struct {
 	config   dprnl.Config
 	services []dprnl.Service
+	rules    dprnl.Rules // of the service that was added or set last
 	peers    []dprnl.Peer
 	flows    int
 	load     dprnl.Load
@@ -91,7 +92,13 @@ func (k *kernel) ServiceStates(context.Context) ([]dprnl.ServiceStatus, error) {
 }
 
 func (k *kernel) AddService(_ context.Context, s dprnl.Service) error {
+	k.rules = s.Rules
 	return k.did("service add %v", s)
+}
+
+func (k *kernel) SetService(_ context.Context, s dprnl.Service) error {
+	k.rules = s.Rules
+	return k.did("service set %v", s)
 }
 
 func (k *kernel) DeleteService(_ context.Context, s dprnl.Service) error {

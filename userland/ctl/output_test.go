@@ -31,9 +31,9 @@ peers     1 usable, 1 in the load table, 2 known
 flows     0 of 1000, 0 live
 healthy   yes
 `,
-		"service list": `PORT  ADDRESS    STATE  CONNS
-80    all        up     0
-443   192.0.2.1  up     0
+		"service list": `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH
+80    all        up     0      default  default   default
+443   192.0.2.1  up     0      default  default   default
 `,
 		"policy": `policy    lowest
 max load  9

@@ -4,9 +4,11 @@ package ctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,6 +16,7 @@ import (
 )
 
 func (p *program) serviceCommand() *cli.Command {
+	added, set := newRuleFlags(), newRuleFlags()
 	return &cli.Command{
 		Name:   "service",
 		Usage:  "manage the TCP ports that the cluster serves",
@@ -21,13 +24,25 @@ func (p *program) serviceCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "add", Usage: "start serving a port", ArgsUsage: "PORT",
-				Flags:  []cli.Flag{serviceAddressFlag()},
-				Action: p.changeService(Kernel.AddService),
+				Flags: append([]cli.Flag{serviceAddressFlag()}, added.flags()...),
+				Action: p.service(func(ctx context.Context, k Kernel, s dprnl.Service) error {
+					added.change(&s.Rules)
+					return k.AddService(ctx, s)
+				}),
+			},
+			{
+				Name: "set", Usage: "change the rules of a port's service; those not named stay", ArgsUsage: "PORT",
+				Flags: append([]cli.Flag{serviceAddressFlag()}, set.flags()...),
+				Action: p.service(func(ctx context.Context, k Kernel, s dprnl.Service) error {
+					return setService(ctx, k, s, set)
+				}),
 			},
 			{
 				Name: "del", Usage: "stop serving a port; existing connections continue", ArgsUsage: "PORT",
-				Flags:  []cli.Flag{serviceAddressFlag()},
-				Action: p.changeService(Kernel.DeleteService),
+				Flags: []cli.Flag{serviceAddressFlag()},
+				Action: p.service(func(ctx context.Context, k Kernel, s dprnl.Service) error {
+					return k.DeleteService(ctx, s)
+				}),
 			},
 			{
 				Name: "list", Usage: "list the services", Flags: []cli.Flag{jsonFlag()},
@@ -41,8 +56,8 @@ func serviceAddressFlag() cli.Flag {
 	return &cli.GenericFlag{Name: "address", Usage: "only on the local `ADDRESS`", Value: &addrValue{}}
 }
 
-// changeService returns the action of service add and del.
-func (p *program) changeService(do func(Kernel, context.Context, dprnl.Service) error) cli.ActionFunc {
+// service returns the action of a command about one service.
+func (p *program) service(do func(context.Context, Kernel, dprnl.Service) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		args, err := positional(c, "PORT")
 		if err != nil {
@@ -55,8 +70,25 @@ func (p *program) changeService(do func(Kernel, context.Context, dprnl.Service) 
 		if a, ok := c.Generic("address").(*addrValue); ok && a.IsValid() {
 			s.Address = a.Addr
 		}
-		return p.kernel(c, func(ctx context.Context, k Kernel) error { return do(k, ctx, s) })
+		return p.kernel(c, func(ctx context.Context, k Kernel) error { return do(ctx, k, s) })
 	}
+}
+
+// setService changes the rules for which flags were given.
+func setService(ctx context.Context, k Kernel, s dprnl.Service, f *ruleFlags) error {
+	if !f.given() {
+		return errors.New("there is nothing to change: give --policy, --max-load or --hash")
+	}
+	list, err := k.Services(ctx)
+	if err != nil {
+		return err
+	}
+	// What is not there, the kernel refuses.
+	if i := slices.IndexFunc(list, s.Same); i >= 0 {
+		s = list[i]
+	}
+	f.change(&s.Rules)
+	return k.SetService(ctx, s)
 }
 
 func readServices(ctx context.Context, k Kernel) ([]serviceStateView, error) {
@@ -65,10 +97,18 @@ func readServices(ctx context.Context, k Kernel) ([]serviceStateView, error) {
 }
 
 func writeServices(w io.Writer, list []serviceStateView) {
-	fmt.Fprintln(w, "PORT\tADDRESS\tSTATE\tCONNS")
+	fmt.Fprintln(w, "PORT\tADDRESS\tSTATE\tCONNS\tPOLICY\tMAX LOAD\tHASH")
 	for _, s := range list {
-		fmt.Fprintf(w, "%d\t%s\t%v\t%d\n", s.Port, orAll(s.Address), s.State, s.Connections)
+		fmt.Fprintf(w, "%d\t%s\t%v\t%d\t%s\t%s\t%s\n", s.Port, orAll(s.Address), s.State, s.Connections, orDefault(s.Policy), orDefault(s.MaxLoad), orDefault(s.Hash))
 	}
+}
+
+// orDefault is a rule's value, or the word for the configuration's.
+func orDefault[T any](own *T) string {
+	if own == nil {
+		return ofConfig
+	}
+	return fmt.Sprint(*own)
 }
 
 func orAll(a netip.Addr) string {

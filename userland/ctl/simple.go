@@ -142,7 +142,7 @@ func (p *program) applyCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
-				v := applyView{r.Address.String(), viewServices(r.Added), viewServices(r.Removed)}
+				v := applyView{r.Address.String(), viewServices(r.Added), viewServices(r.Removed), viewServices(r.Changed)}
 				return p.print(c, v, func(w io.Writer) { writeApplied(w, v) })
 			})
 		},
@@ -153,6 +153,7 @@ type applyView struct {
 	Address string        `json:"address"`
 	Added   []serviceView `json:"added"`
 	Removed []serviceView `json:"removed"`
+	Changed []serviceView `json:"changed"`
 }
 
 func writeApplied(w io.Writer, v applyView) {
@@ -162,6 +163,9 @@ func writeApplied(w io.Writer, v applyView) {
 	}
 	for _, s := range v.Removed {
 		fmt.Fprintf(w, "removed\tport %d on %s\n", s.Port, orAll(s.Address))
+	}
+	for _, s := range v.Changed {
+		fmt.Fprintf(w, "changed\tport %d on %s\n", s.Port, orAll(s.Address))
 	}
 }
 

@@ -41,6 +41,8 @@ func (v maxLoadView) MarshalJSON() ([]byte, error) {
 	return json.Marshal(uint64(v))
 }
 
+func (v maxLoadView) String() string { return dprnl.FormatMaxLoad(uint64(v)) }
+
 func (v *maxLoadView) UnmarshalJSON(text []byte) error {
 	n, err := dprnl.ParseMaxLoad(strings.Trim(string(text), `"`))
 	*v = maxLoadView(n)
@@ -79,13 +81,28 @@ func configured(c dprnl.Config) bool { return c.Address.IsValid() && !c.Address.
 type serviceView struct {
 	Port    uint16     `json:"port"`
 	Address netip.Addr `json:"address"` // 0.0.0.0: all addresses of this host
+	// Its own; absent: the configuration's.
+	Policy  *dprnl.Policy `json:"policy,omitempty"`
+	MaxLoad *maxLoadView  `json:"max_load,omitempty"`
+	Hash    *dprnl.Hash   `json:"hash,omitempty"`
 }
 
 func viewService(s dprnl.Service) serviceView {
 	if !s.Address.IsValid() {
 		s.Address = netip.IPv4Unspecified()
 	}
-	return serviceView(s)
+	v := serviceView{Port: s.Port, Address: s.Address}
+	if r := s.Rules.Policy; r.Own {
+		v.Policy = &r.Value
+	}
+	if r := s.Rules.MaxLoad; r.Own {
+		load := maxLoadView(r.Value)
+		v.MaxLoad = &load
+	}
+	if r := s.Rules.Hash; r.Own {
+		v.Hash = &r.Value
+	}
+	return v
 }
 
 // A serviceStateView is a service that the kernel has.

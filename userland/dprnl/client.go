@@ -43,16 +43,26 @@ func (c *Client) ServiceStates(ctx context.Context) ([]ServiceStatus, error) {
 	return dump(ctx, c, "listing services", cmdServiceGet, newEncoder(), decodeServiceStatus)
 }
 
-// AddService adds a service to the cluster. The error is fs.ErrExist if it exists
-// already, EDESTADDRREQ if the host has no configured address, ENOSPC beyond
+// AddService adds a service to the cluster, with its rules. The error is fs.ErrExist if
+// it exists already, EDESTADDRREQ if the host has no configured address, ENOSPC beyond
 // MaxServices.
 func (c *Client) AddService(ctx context.Context, s Service) error {
 	e := newEncoder()
 	e.service(s)
+	e.rules(s.Rules, c.version())
 	return c.do(ctx, "adding service "+s.String(), cmdServiceAdd, e)
 }
 
-// DeleteService removes a service; existing connections continue. The error is
+// SetService replaces the rules of a service; existing connections survive. The error is
+// fs.ErrNotExist if there is no such service.
+func (c *Client) SetService(ctx context.Context, s Service) error {
+	e := newEncoder()
+	e.service(s)
+	e.rules(s.Rules, c.version())
+	return c.do(ctx, "changing service "+s.String(), cmdServiceSet, e)
+}
+
+// DeleteService removes a service, whatever its rules; existing connections continue. The error is
 // fs.ErrNotExist if there is no such service.
 func (c *Client) DeleteService(ctx context.Context, s Service) error {
 	e := newEncoder()

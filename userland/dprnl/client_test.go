@@ -103,6 +103,12 @@ func fullConfigAttrs() []netlink.Attribute {
 	}
 }
 
+var fullRules = Rules{Policy: Own(PolicyOff), Hash: Own(HashPort), MaxLoad: Own(uint64(MaxLoadAuto))}
+
+func fullRulesAttrs() []netlink.Attribute {
+	return []netlink.Attribute{u32(serviceAttrPolicy, 0), u32(serviceAttrHash, 1), u64(serviceAttrMaxLoad, MaxLoadAuto)}
+}
+
 // methods are all methods that send one command, with the message each must
 // send.
 var methods = []struct {
@@ -126,8 +132,17 @@ var methods = []struct {
 	{"AddService address", func(ctx context.Context, c *Client) error {
 		return c.AddService(ctx, Service{Port: 80, Address: addr1})
 	}, cmdServiceAdd, flagsSet, []netlink.Attribute{u16(serviceAttrPort, 80), ip(serviceAttrAddress, 192, 0, 2, 1)}},
+	{"AddService rules", func(ctx context.Context, c *Client) error {
+		return c.AddService(ctx, Service{Port: 80, Rules: fullRules})
+	}, cmdServiceAdd, flagsSet, append([]netlink.Attribute{u16(serviceAttrPort, 80)}, fullRulesAttrs()...)},
+	{"SetService", func(ctx context.Context, c *Client) error {
+		return c.SetService(ctx, Service{Port: 80, Address: addr1, Rules: fullRules})
+	}, cmdServiceSet, flagsSet, append([]netlink.Attribute{u16(serviceAttrPort, 80), ip(serviceAttrAddress, 192, 0, 2, 1)}, fullRulesAttrs()...)},
+	{"SetService one rule", func(ctx context.Context, c *Client) error {
+		return c.SetService(ctx, Service{Port: 80, Rules: Rules{MaxLoad: Own(uint64(0))}})
+	}, cmdServiceSet, flagsSet, []netlink.Attribute{u16(serviceAttrPort, 80), u64(serviceAttrMaxLoad, 0)}},
 	{"DeleteService", func(ctx context.Context, c *Client) error {
-		return c.DeleteService(ctx, Service{Port: 81, Address: netip.IPv4Unspecified()})
+		return c.DeleteService(ctx, Service{Port: 81, Address: netip.IPv4Unspecified(), Rules: fullRules})
 	}, cmdServiceDel, flagsSet, []netlink.Attribute{u16(serviceAttrPort, 81)}},
 	{"SetPeer", func(ctx context.Context, c *Client) error { return c.SetPeer(ctx, PeerUpdate{Address: addr2}) },
 		cmdPeerSet, flagsSet, []netlink.Attribute{ip(peerAttrAddress, 192, 0, 2, 2)}},
@@ -214,7 +229,7 @@ func refusing(t *testing.T, errno syscall.Errno) *Client {
 		}
 		return refuse(errno)(req)
 	}))}
-	c.family.ID = familyID
+	c.family.ID, c.family.Version = familyID, GenlVersion
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -273,12 +288,15 @@ func TestAnswers(t *testing.T) {
 	equal("Config", config, err, fullConfig)
 
 	services, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0)),
-		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, 192, 0, 2, 1))...)).Services(ctx)
-	equal("Services", services, err, []Service{{80, netip.IPv4Unspecified()}, {81, addr1}})
+		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, 192, 0, 2, 1), u32(serviceAttrHash, 0))...)).Services(ctx)
+	equal("Services", services, err, []Service{{Port: 80, Address: netip.IPv4Unspecified()}, {Port: 81, Address: addr1, Rules: Rules{Hash: Own(HashAddressPort)}}})
 
-	states, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0), u32(serviceAttrState, 2), u32(serviceAttrConnections, 9)),
+	states, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0), u32(serviceAttrState, 2), u32(serviceAttrConnections, 9),
+		u32(serviceAttrPolicy, 3), u64(serviceAttrMaxLoad, 0)),
 		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, 192, 0, 2, 1))...)).ServiceStates(ctx)
-	equal("ServiceStates", states, err, []ServiceStatus{{Service{80, netip.IPv4Unspecified()}, ServiceFull, 9}, {Service{81, addr1}, ServiceUp, 0}})
+	equal("ServiceStates", states, err, []ServiceStatus{
+		{Service{80, netip.IPv4Unspecified(), Rules{Policy: Own(PolicyInverse), MaxLoad: Own(uint64(0))}}, ServiceFull, 9},
+		{Service{Port: 81, Address: addr1}, ServiceUp, 0}})
 
 	peerAnswer := answer(ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2),
 		u32(peerAttrRedirected, 3), u32(peerAttrSockets, 4), u32(peerAttrState, 1), u32(peerAttrWeight, 5),
@@ -368,7 +386,7 @@ func TestNothingIsSent(t *testing.T) {
 			return c.SetConfig(ctx, ConfigUpdate{ReportMaxAge: ptr(time.Microsecond)})
 		},
 		"service port":      func(ctx context.Context, c *Client) error { return c.AddService(ctx, Service{}) },
-		"service address":   func(ctx context.Context, c *Client) error { return c.DeleteService(ctx, Service{1, six}) },
+		"service address":   func(ctx context.Context, c *Client) error { return c.DeleteService(ctx, Service{Port: 1, Address: six}) },
 		"peer address":      func(ctx context.Context, c *Client) error { return c.SetPeer(ctx, PeerUpdate{}) },
 		"delete peer":       func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, six, true) },
 		"get peer":          func(ctx context.Context, c *Client) error { _, err := c.Peer(ctx, six); return err },
@@ -434,6 +452,12 @@ func TestOlderModule(t *testing.T) {
 	u := PeerUpdate{Address: addr2, Metrics: &Metrics{}, Down: []uint16{80}, Barred: BarredUnheard, Protocol: 2}
 	if err := c.SetPeer(t.Context(), u); err != nil {
 		t.Error(err)
+	}
+	// Rules of services are no detail: without them, others would hold.
+	for _, change := range []func(context.Context, Service) error{c.AddService, c.SetService} {
+		if err := change(t.Context(), Service{Port: 80, Rules: Rules{Hash: Own(HashAddressPort)}}); err == nil || !strings.Contains(err.Error(), "older") {
+			t.Errorf("rules: %v", err)
+		}
 	}
 	// More than there are services cannot be down.
 	c.family.Version = GenlVersion

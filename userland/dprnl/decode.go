@@ -122,22 +122,25 @@ func decodeConfig(data []byte) (Config, error) {
 }
 
 func decodeService(data []byte) (Service, error) {
-	s := Service{Address: netip.IPv4Unspecified()}
-	_, err := decode(data, fields{
-		serviceAttrPort:    &s.Port,
-		serviceAttrAddress: &s.Address,
-	}, serviceAttrPort)
-	return s, err
+	s, err := decodeServiceStatus(data)
+	return s.Service, err
 }
 
 func decodeServiceStatus(data []byte) (ServiceStatus, error) {
 	s := ServiceStatus{Service: Service{Address: netip.IPv4Unspecified()}}
-	_, err := decode(data, fields{
+	rules := &s.Rules
+	got, err := decode(data, fields{
 		serviceAttrPort:        &s.Port,
 		serviceAttrAddress:     &s.Address,
 		serviceAttrState:       (*uint32)(&s.State),
 		serviceAttrConnections: &s.Connections,
+		serviceAttrPolicy:      (*uint32)(&rules.Policy.Value),
+		serviceAttrHash:        (*uint32)(&rules.Hash.Value),
+		serviceAttrMaxLoad:     &rules.MaxLoad.Value,
 	}, serviceAttrPort)
+	rules.Policy.Own = got.has(serviceAttrPolicy)
+	rules.Hash.Own = got.has(serviceAttrHash)
+	rules.MaxLoad.Own = got.has(serviceAttrMaxLoad)
 	return s, err
 }
 

@@ -109,10 +109,30 @@ func (e *encoder) config(u ConfigUpdate, version uint8) {
 	}
 }
 
+// service adds what tells a service from others.
 func (e *encoder) service(s Service) {
 	e.port(serviceAttrPort, "service port", s.Port)
 	if s.Address.IsValid() && !s.Address.IsUnspecified() {
 		e.addr(serviceAttrAddress, "service address", s.Address)
+	}
+}
+
+// knowsRules is the version of the family from which on services have rules of their own.
+const knowsRules = 3
+
+// rules adds a service's own rules, for a family of the given version.
+func (e *encoder) rules(r Rules, version uint8) {
+	if r != (Rules{}) && version < knowsRules {
+		e.fail(errors.New("the module in the kernel is older than this program, and has no rules of services: load the new one"))
+	}
+	if r.Policy.Own {
+		e.ae.Uint32(serviceAttrPolicy, uint32(r.Policy.Value))
+	}
+	if r.Hash.Own {
+		e.ae.Uint32(serviceAttrHash, uint32(r.Hash.Value))
+	}
+	if r.MaxLoad.Own {
+		e.ae.Uint64(serviceAttrMaxLoad, r.MaxLoad.Value)
 	}
 }
 

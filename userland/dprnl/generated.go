@@ -9,7 +9,7 @@ const (
 	// GenlName: DPR_GENL_NAME in include/dpr.h.
 	GenlName = "dpr"
 	// GenlVersion: DPR_GENL_VERSION in include/dpr.h.
-	GenlVersion = 2
+	GenlVersion = 3
 	// GenlGroupEvents: DPR_GENL_GROUP_EVENTS in include/dpr.h.
 	GenlGroupEvents = "events"
 	// MaxServices: DPR_MAX_SERVICES in include/dpr.h.
@@ -48,6 +48,7 @@ const (
 	cmdLoadGet    = 12
 	cmdStatsGet   = 13
 	cmdEvent      = 14
+	cmdServiceSet = 15
 )
 
 // dpr_config_attr: attributes of DPR_CMD_CONFIG_GET and _SET.
@@ -80,6 +81,9 @@ const (
 	serviceAttrAddress     = 2
 	serviceAttrState       = 3
 	serviceAttrConnections = 4
+	serviceAttrPolicy      = 5
+	serviceAttrHash        = 6
+	serviceAttrMaxLoad     = 7
 )
 
 // dpr_peer_attr: attributes of a peer.

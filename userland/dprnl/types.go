@@ -83,7 +83,36 @@ func (c Config) Update() ConfigUpdate {
 type Service struct {
 	Port    uint16     // 1 to 65535
 	Address netip.Addr // the only local address; 0.0.0.0 or invalid: all
+	Rules   Rules      // what it has of its own
 }
+
+// Rules are a service's own, in place of the configuration's. A module of version 0.2 or
+// earlier has none.
+type Rules struct {
+	Policy  Rule[Policy]
+	Hash    Rule[Hash]
+	MaxLoad Rule[uint64] // or MaxLoadAuto
+}
+
+// A Rule is a value that a service may have of its own.
+type Rule[T comparable] struct {
+	Own   bool
+	Value T // of the configuration, if not Own: 0 here
+}
+
+// Own returns a service's own value.
+func Own[T comparable](v T) Rule[T] { return Rule[T]{true, v} }
+
+// Or returns the value, or the configuration's.
+func (r Rule[T]) Or(configured T) T {
+	if r.Own {
+		return r.Value
+	}
+	return configured
+}
+
+// Same says whether two services are of one port and address, whatever their rules.
+func (s Service) Same(o Service) bool { return s.Port == o.Port && s.Address == o.Address }
 
 // A ServiceStatus is a service, whether this host can take its connections now, and how
 // many it has.

@@ -68,6 +68,10 @@ func (k *kernel) AddService(_ context.Context, s dprnl.Service) error {
 	return k.err
 }
 
+func (k *kernel) SetService(context.Context, dprnl.Service) error {
+	return errors.New("nothing is to be changed")
+}
+
 func (k *kernel) DeleteService(context.Context, dprnl.Service) error {
 	return errors.New("nothing is to be deleted")
 }

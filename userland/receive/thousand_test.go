@@ -170,6 +170,7 @@ func (s *sink) DeletePeer(context.Context, netip.Addr, bool) error {
 func (s *sink) SetConfig(context.Context, dprnl.ConfigUpdate) error { return nil }
 func (s *sink) Services(context.Context) ([]dprnl.Service, error)   { return nil, nil }
 func (s *sink) AddService(context.Context, dprnl.Service) error     { return nil }
+func (s *sink) SetService(context.Context, dprnl.Service) error     { return nil }
 func (s *sink) DeleteService(context.Context, dprnl.Service) error  { return nil }
 func (s *sink) Close() error                                        { return s.conn.Close() }
 

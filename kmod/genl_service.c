@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Services, by netlink. */
+#include <linux/inetdevice.h>
+#include <net/genetlink.h>
+#include "config.h"
+#include "dpr.h"
+#include "event.h"
+#include "genl.h"
+#include "genl_msg.h"
+#include "netns.h"
+#include "open.h"
+#include "service.h"
+
+const struct nla_policy dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1] = {
+	[DPR_SERVICE_A_PORT] = { .type = NLA_U16 },
+	[DPR_SERVICE_A_ADDRESS] = { .type = NLA_U32 },
+	[DPR_SERVICE_A_STATE] = { .type = NLA_REJECT },
+	[DPR_SERVICE_A_CONNECTIONS] = { .type = NLA_REJECT },
+	[DPR_SERVICE_A_POLICY] = { .type = NLA_U32 },
+	[DPR_SERVICE_A_HASH] = { .type = NLA_U32 },
+	[DPR_SERVICE_A_MAX_LOAD] = { .type = NLA_U64 },
+};
+
+const struct nla_policy
+dpr_genl_service_del_policy[DPR_SERVICE_A_ADDRESS + 1] = {
+	[DPR_SERVICE_A_PORT] = { .type = NLA_U16 },
+	[DPR_SERVICE_A_ADDRESS] = { .type = NLA_U32 },
+};
+
+static int dpr_genl_service_key(struct genl_info *info,
+				struct dpr_service *service)
+{
+	int err = dpr_genl_msg_need(info, DPR_SERVICE_A_PORT,
+				    "a service needs a port");
+
+	if (err)
+		return err;
+	*service = (struct dpr_service){
+		.port = nla_get_u16(info->attrs[DPR_SERVICE_A_PORT]),
+	};
+	if (!service->port)
+		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_PORT,
+					   "port must be 1 to 65535", -EINVAL);
+	if (info->attrs[DPR_SERVICE_A_ADDRESS])
+		service->address =
+			nla_get_in_addr(info->attrs[DPR_SERVICE_A_ADDRESS]);
+	if (service->address &&
+	    (ipv4_is_multicast(service->address) ||
+	     ipv4_is_lbcast(service->address) ||
+	     ipv4_is_loopback(service->address) ||
+	     ipv4_is_zeronet(service->address)))
+		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_ADDRESS,
+					   "service address must be unicast",
+					   -EINVAL);
+	return 0;
+}
+
+/* A u32 rule, if it is given. */
+static int dpr_genl_service_rule(struct genl_info *info, int attr, u32 max,
+				 const char *why, enum dpr_rule rule,
+				 struct dpr_rules *rules, u32 *value)
+{
+	if (!info->attrs[attr])
+		return 0;
+	*value = nla_get_u32(info->attrs[attr]);
+	if (*value > max)
+		return dpr_genl_msg_refuse(info, attr, why, -EINVAL);
+	rules->own |= rule;
+	return 0;
+}
+
+static int dpr_genl_service_parse(struct genl_info *info,
+				  struct dpr_service *service)
+{
+	const struct nlattr *max_load = info->attrs[DPR_SERVICE_A_MAX_LOAD];
+	struct dpr_rules *rules = &service->rules;
+	int err = dpr_genl_service_key(info, service);
+
+	if (!err)
+		err = dpr_genl_service_rule(info, DPR_SERVICE_A_POLICY,
+					    DPR_POLICY_MAX, "unknown policy",
+					    DPR_RULE_POLICY, rules,
+					    &rules->policy);
+	if (!err)
+		err = dpr_genl_service_rule(info, DPR_SERVICE_A_HASH,
+					    DPR_HASH_MAX, "unknown hash",
+					    DPR_RULE_HASH, rules, &rules->hash);
+	if (!err && max_load) {
+		rules->own |= DPR_RULE_MAX_LOAD;
+		rules->max_load = nla_get_u64(max_load);
+	}
+	return err;
+}
+
+/**
+ * dpr_genl_service_add - DPR_CMD_SERVICE_ADD
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_service_add(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
+	struct dpr_service service;
+	const struct dpr_config *cfg;
+	int err = dpr_genl_service_parse(info, &service);
+
+	if (err)
+		return err;
+	mutex_lock(&dn->lock);
+	cfg = rcu_dereference_protected(dn->config, lockdep_is_held(&dn->lock));
+	err = cfg->address ? dpr_config_add_service(dn, &service) : -EDESTADDRREQ;
+	mutex_unlock(&dn->lock);
+	switch (err) {
+	case 0:
+		dpr_event_notify(dn, DPR_EVENT_CONFIG);
+		return 0;
+	case -EDESTADDRREQ:
+		return dpr_genl_msg_refuse(info, 0,
+					   "set this host's address first", err);
+	case -EEXIST:
+		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_PORT,
+					   "the service is there already", err);
+	case -ENOSPC:
+		return dpr_genl_msg_refuse(info, 0, "no more than 256 services",
+					   err);
+	default:
+		return err;
+	}
+}
+
+/* Changes a service that is there. */
+static int dpr_genl_service_change(struct genl_info *info,
+				   const struct dpr_service *service,
+				   int (*change)(struct dpr_net *,
+						 const struct dpr_service *))
+{
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
+	int err;
+
+	mutex_lock(&dn->lock);
+	err = change(dn, service);
+	mutex_unlock(&dn->lock);
+	if (err == -ENOENT)
+		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_PORT,
+					   "no such service", err);
+	if (!err)
+		dpr_event_notify(dn, DPR_EVENT_CONFIG);
+	return err;
+}
+
+/**
+ * dpr_genl_service_set - DPR_CMD_SERVICE_SET
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_service_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_service service;
+	int err = dpr_genl_service_parse(info, &service);
+
+	return err ?: dpr_genl_service_change(info, &service,
+					      dpr_config_set_service);
+}
+
+/**
+ * dpr_genl_service_del - DPR_CMD_SERVICE_DEL
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_service_del(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_service service;
+	int err = dpr_genl_service_key(info, &service);
+
+	return err ?: dpr_genl_service_change(info, &service,
+					      dpr_config_del_service);
+}
+
+static int dpr_genl_service_put_rules(struct sk_buff *skb,
+				      const struct dpr_rules *rules)
+{
+	if ((rules->own & DPR_RULE_POLICY &&
+	     nla_put_u32(skb, DPR_SERVICE_A_POLICY, rules->policy)) ||
+	    (rules->own & DPR_RULE_HASH &&
+	     nla_put_u32(skb, DPR_SERVICE_A_HASH, rules->hash)) ||
+	    (rules->own & DPR_RULE_MAX_LOAD &&
+	     nla_put_u64_64bit(skb, DPR_SERVICE_A_MAX_LOAD, rules->max_load,
+			       DPR_SERVICE_A_PAD)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* Under RCU. */
+static int dpr_genl_service_row(struct dpr_net *dn, struct sk_buff *skb,
+				struct netlink_callback *cb,
+				const struct dpr_service *service)
+{
+	void *header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
+				   cb->nlh->nlmsg_seq, &dpr_genl_family,
+				   NLM_F_MULTI, DPR_CMD_SERVICE_GET);
+	u32 open;
+
+	if (!header)
+		return -EMSGSIZE;
+	if (nla_put_u16(skb, DPR_SERVICE_A_PORT, service->port) ||
+	    nla_put_in_addr(skb, DPR_SERVICE_A_ADDRESS, service->address) ||
+	    nla_put_u32(skb, DPR_SERVICE_A_STATE,
+			dpr_service_look(dn, service)) ||
+	    (dpr_open_service(dn, service, &open) &&
+	     nla_put_u32(skb, DPR_SERVICE_A_CONNECTIONS, open)) ||
+	    dpr_genl_service_put_rules(skb, &service->rules)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, header);
+	return 0;
+}
+
+/**
+ * dpr_genl_service_dump - DPR_CMD_SERVICE_GET
+ * @skb: the answer
+ * @cb: the request; continues after the last service sent, whatever was added or
+ *	removed since
+ */
+int dpr_genl_service_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct dpr_net *dn = dpr_netns(sock_net(skb->sk));
+	const struct dpr_services *services;
+	u64 next = ((u64)cb->args[0] << 32) | (u32)cb->args[1];
+	u32 i;
+
+	rcu_read_lock();
+	services = rcu_dereference(dn->services);
+	for (i = 0; services && i < services->n; i++) {
+		const struct dpr_service *service = &services->service[i];
+		u64 at = ((u64)service->port << 32) | ntohl(service->address);
+
+		if (at < next)
+			continue;
+		if (dpr_genl_service_row(dn, skb, cb, service))
+			break;
+		cb->args[0] = (at + 1) >> 32;
+		cb->args[1] = (u32)(at + 1);
+	}
+	rcu_read_unlock();
+	return skb->len;
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+
+package ctl
+
+import (
+	"encoding"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"dpr/userland/dprnl"
+)
+
+// ofConfig is the word for a rule that a service does not have of its own.
+const ofConfig = "default"
+
+// A ruleValue is the value of a flag for a service's rule: a word, or ofConfig.
+type ruleValue[T comparable] struct {
+	parse func(string) (T, error)
+	given string
+	rule  dprnl.Rule[T]
+}
+
+// Set implements flag.Value.
+func (v *ruleValue[T]) Set(s string) error {
+	if s == ofConfig {
+		v.given, v.rule = s, dprnl.Rule[T]{}
+		return nil
+	}
+	x, err := v.parse(s)
+	if err != nil {
+		return err
+	}
+	v.given, v.rule = s, dprnl.Own(x)
+	return nil
+}
+
+// String implements flag.Value.
+func (v *ruleValue[T]) String() string { return v.given }
+
+// change changes a rule if the flag was given.
+func (v *ruleValue[T]) change(r *dprnl.Rule[T]) {
+	if v.given != "" {
+		*r = v.rule
+	}
+}
+
+// parseWord parses one of the words that T knows.
+func parseWord[T any, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](s string) (T, error) {
+	var v T
+	err := P(&v).UnmarshalText([]byte(s))
+	return v, err
+}
+
+// ruleFlags are the flags of "service add" and "service set".
+type ruleFlags struct {
+	policy  ruleValue[dprnl.Policy]
+	hash    ruleValue[dprnl.Hash]
+	maxLoad ruleValue[uint64]
+}
+
+func newRuleFlags() *ruleFlags {
+	return &ruleFlags{
+		policy:  ruleValue[dprnl.Policy]{parse: parseWord[dprnl.Policy]},
+		hash:    ruleValue[dprnl.Hash]{parse: parseWord[dprnl.Hash]},
+		maxLoad: ruleValue[uint64]{parse: dprnl.ParseMaxLoad},
+	}
+}
+
+func (f *ruleFlags) flags() []cli.Flag {
+	or := func(list []string) string { return "`" + strings.Join(append(list, ofConfig), "|") + "`" }
+	return []cli.Flag{
+		&cli.GenericFlag{Name: "policy", Usage: "its own policy: " + or(dprnl.PolicyWords()), Value: &f.policy},
+		&cli.GenericFlag{Name: "max-load", Usage: "its own `LOAD`, auto or " + ofConfig, Value: &f.maxLoad},
+		&cli.GenericFlag{Name: "hash", Usage: "its own hash: " + or(dprnl.HashWords()), Value: &f.hash},
+	}
+}
+
+// change changes the rules for which flags were given.
+func (f *ruleFlags) change(r *dprnl.Rules) {
+	f.policy.change(&r.Policy)
+	f.hash.change(&r.Hash)
+	f.maxLoad.change(&r.MaxLoad)
+}
+
+// given says whether a flag was given.
+func (f *ruleFlags) given() bool {
+	return f.policy.given != "" || f.hash.given != "" || f.maxLoad.given != ""
+}
