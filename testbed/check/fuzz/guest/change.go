@@ -85,15 +85,34 @@ func (l *loaded) service(ctx context.Context) error {
 	if l.IntN(3) == 0 {
 		s.Address = ownAddresses()[l.IntN(2)]
 	}
-	if l.IntN(3) == 0 {
+	switch l.IntN(3) {
+	case 0:
 		return l.c.DeleteService(ctx, s)
+	case 1:
+		s.Rules = l.rules()
+		return l.c.SetService(ctx, s)
+	default:
+		s.Rules = l.rules()
+		return l.c.AddService(ctx, s)
 	}
-	return l.c.AddService(ctx, s)
 }
 
-// configure draws some of the configuration anew.
-func (l *loaded) configure(ctx context.Context) error {
-	var u dprnl.ConfigUpdate
+// rules draws a service's own rules, often none.
+func (l *loaded) rules() (r dprnl.Rules) {
+	if l.IntN(2) == 0 {
+		r.Policy = dprnl.Own(l.policy())
+	}
+	if l.IntN(2) == 0 {
+		r.Hash = dprnl.Own(dprnl.Hash(l.IntN(2)))
+	}
+	if l.IntN(2) == 0 {
+		r.MaxLoad = dprnl.Own(uint64(l.IntN(4)))
+	}
+	return r
+}
+
+// policy draws a policy.
+func (l *loaded) policy() dprnl.Policy {
 	policies := []dprnl.Policy{
 		dprnl.PolicyLowest, dprnl.PolicyLowest, dprnl.PolicyInverse, dprnl.PolicyInverse, dprnl.PolicyTwo, dprnl.PolicyTwo,
 		dprnl.PolicyOffer, dprnl.PolicyOffer, dprnl.PolicyOff,
@@ -101,7 +120,13 @@ func (l *loaded) configure(ctx context.Context) error {
 	if l.stateless {
 		policies = append(policies, dprnl.PolicyStateless, dprnl.PolicyStateless, dprnl.PolicyStateless)
 	}
-	policy := policies[l.IntN(len(policies))]
+	return policies[l.IntN(len(policies))]
+}
+
+// configure draws some of the configuration anew.
+func (l *loaded) configure(ctx context.Context) error {
+	var u dprnl.ConfigUpdate
+	policy := l.policy()
 	u.Policy = &policy
 	hash, estimate, marker := dprnl.Hash(l.IntN(2)), dprnl.Estimate(l.IntN(2)), dprnl.Marker(l.IntN(2))
 	orphans, state := dprnl.Orphans(l.IntN(2)), dprnl.State(l.IntN(3))

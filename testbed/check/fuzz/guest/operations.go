@@ -60,6 +60,11 @@ func commandOperations() []operation {
 		}
 	}
 	addService := func(ctx context.Context, c *dprnl.Client) error { return c.AddService(ctx, addedService) }
+	setService := func(p dprnl.Policy) func(context.Context, *dprnl.Client) error {
+		s := addedService
+		s.Rules.Policy = dprnl.Own(p)
+		return func(ctx context.Context, c *dprnl.Client) error { return c.SetService(ctx, s) }
+	}
 	return []operation{
 		{name: "config get", do: func(ctx context.Context, c *dprnl.Client) error { _, err := c.Config(ctx); return err }},
 		{name: "config set", do: func(ctx context.Context, c *dprnl.Client) error { return setPolicy(ctx, c, dprnl.PolicyTwo) }},
@@ -73,6 +78,11 @@ func commandOperations() []operation {
 			ready: func(ctx context.Context, c *dprnl.Client) error { return tolerate(c.DeleteService(ctx, addedService)) }},
 		{name: "service del", do: func(ctx context.Context, c *dprnl.Client) error { return c.DeleteService(ctx, addedService) },
 			ready: func(ctx context.Context, c *dprnl.Client) error { return tolerate(addService(ctx, c)) }},
+		{name: "service set", do: setService(dprnl.PolicyTwo),
+			ready: func(ctx context.Context, c *dprnl.Client) error { return tolerate(addService(ctx, c)) }},
+		{name: "service set stateless", do: setService(dprnl.PolicyStateless), ready: func(ctx context.Context, c *dprnl.Client) error {
+			return errors.Join(tolerate(addService(ctx, c)), setService(dprnl.PolicyTwo)(ctx, c))
+		}},
 		{name: "service get", do: func(ctx context.Context, c *dprnl.Client) error { _, err := c.Services(ctx); return err }},
 		{name: "peer set, new", do: addPeer, ready: gone},
 		{name: "peer set, new, stateless", do: addPeer, ready: under(dprnl.PolicyStateless, gone)},

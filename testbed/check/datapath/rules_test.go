@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"testing"
+	"time"
+
+	"dpr/testbed/check/datapath/vnet"
+	"dpr/userland/dprnl"
+)
+
+// The services of the tests of rules.
+const kept, byLoad, byHash = 81, 82, 83
+
+// withRules adds services with rules of their own to hosts, and servers for them.
+func withRules(t *testing.T, rules map[uint16]dprnl.Rules, hosts ...*server) {
+	t.Helper()
+	for _, s := range hosts {
+		for p, r := range rules {
+			check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: p, Rules: r}))
+			serve(t, s.Host, s.Name, p)
+		}
+	}
+}
+
+// rulesOf are the rules of a host's services, by port.
+func rulesOf(t *testing.T, s *server) map[uint16]dprnl.Rules {
+	t.Helper()
+	list, err := s.dpr.Services(t.Context())
+	check(t, err)
+	all := map[uint16]dprnl.Rules{}
+	for _, one := range list {
+		all[one.Port] = one.Rules
+	}
+	return all
+}
+
+// servedBy counts who serves n connections to a port of A.
+func servedBy(t *testing.T, h *vnet.Host, p uint16, n int) map[string]int {
+	t.Helper()
+	served := map[string]int{}
+	for range n {
+		who, err := connect(t, h, netip.AddrPortFrom(addrA, p)).ask("who")
+		check(t, err)
+		served[who]++
+	}
+	return served
+}
+
+// Each service is decided by its own rules, or by the configuration's, whatever those of
+// others are; and a change of rules moves no connection.
+//
+//	C ── switch ── A
+//	        └───── B
+func TestRulesOfServices(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		rules := map[uint16]dprnl.Rules{
+			kept:   {Policy: dprnl.Own(dprnl.PolicyOff)},
+			byLoad: {MaxLoad: dprnl.Own[uint64](1_000_000)},
+			byHash: {Policy: dprnl.Own(dprnl.PolicyStateless)},
+		}
+		withRules(t, rules, c.a, c.b)
+		rules[port] = dprnl.Rules{}
+		if got := rulesOf(t, c.a); fmt.Sprint(got) != fmt.Sprint(rules) {
+			t.Errorf("rules %+v, want %+v", got, rules)
+		}
+		open := map[*conn]string{}
+		for p := range rules {
+			k := connect(t, c.c, netip.AddrPortFrom(addrA, p))
+			who, err := k.ask("who")
+			check(t, err)
+			open[k] = who
+		}
+		stay := func(when string) {
+			t.Helper()
+			for k, want := range open {
+				if who, err := k.ask("who"); err != nil || who != want {
+					t.Errorf("%s: %v is served by %q (%v), before by %q", when, k.RemoteAddr(), who, err, want)
+				}
+			}
+		}
+		want := func(p uint16, when string, hosts ...string) {
+			t.Helper()
+			served := servedBy(t, c.c, p, 24)
+			if len(served) != len(hosts) {
+				t.Errorf("%s: port %d is served by %v, want %v", when, p, served, hosts)
+			}
+			for _, h := range hosts {
+				if served[h] == 0 {
+					t.Errorf("%s: port %d is served by %v, want %v", when, p, served, hosts)
+				}
+			}
+		}
+		all := func(when string) {
+			t.Helper()
+			want(port, when, "B")
+			want(kept, when, "A")
+			want(byLoad, when, "A")
+			want(byHash, when, "A", "B")
+		}
+		all("at first")
+		flows := len(c.a.flows(t))
+		want(byHash, "by the hash", "A", "B")
+		if n := len(c.a.flows(t)); n != flows {
+			t.Errorf("%d flows after connections by the hash, %d before", n, flows)
+		}
+		stay("at first")
+
+		// The configuration's hold only where a service has none.
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyInverse)})
+		all("the configuration changed")
+		set := func(p uint16, r dprnl.Rules) {
+			t.Helper()
+			check(t, c.a.dpr.SetService(t.Context(), dprnl.Service{Port: p, Rules: r}))
+			if got := rulesOf(t, c.a)[p]; got != r {
+				t.Errorf("port %d has %+v, want %+v", p, got, r)
+			}
+		}
+		set(byLoad, dprnl.Rules{MaxLoad: dprnl.Own[uint64](0)})
+		want(byLoad, "another MaxLoad", "B")
+		c.a.keep(t)
+		want(port, "the policy is off", "A")
+		want(byLoad, "the policy is off", "A")
+		want(byHash, "the policy is off", "A", "B")
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyLowest)})
+		want(byLoad, "the policy is lowest", "B")
+		stay("the configuration changed")
+
+		set(kept, dprnl.Rules{})
+		want(kept, "of its own no more", "B")
+		set(byLoad, dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyInverse), MaxLoad: dprnl.Own[uint64](1_000_000)})
+		want(byLoad, "below its own MaxLoad", "A")
+		set(byHash, dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyStateless), Hash: dprnl.Own(dprnl.HashPort)})
+		want(byHash, "another hash", "A", "B")
+		stay("another hash")
+		set(byHash, dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyOff)})
+		want(byHash, "stateless no more", "A")
+		stay("stateless no more")
+		set(port, dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyStateless)})
+		want(port, "stateless now", "A", "B")
+		stay("stateless now")
+
+		err := c.a.dpr.SetService(t.Context(), dprnl.Service{Port: 99})
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("setting what is not there: %v", err)
+		}
+		check(t, c.a.dpr.DeleteService(t.Context(), dprnl.Service{Port: byHash}))
+		check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: byHash}))
+		if got := rulesOf(t, c.a)[byHash]; got != (dprnl.Rules{}) {
+			t.Errorf("deleted and added, it has %+v", got)
+		}
+		stay("deleted and added")
+	})
+}
+
+// A peer refuses an offer, or takes it, by its own rules of the service.
+func TestOfferByService(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		rules := func(most uint64) dprnl.Rules {
+			return dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyOffer), MaxLoad: dprnl.Own(most)}
+		}
+		withRules(t, map[uint16]dprnl.Rules{byLoad: rules(1)}, c.a, c.b)
+		// B's sockets are more than 1, and it knows of A that it could redirect to.
+		c.b.set(t, dprnl.ConfigUpdate{ReportMaxAge: ptr(time.Hour), WeightSockets: ptr(uint32(1)), WeightConnections: ptr(uint32(0))})
+		c.b.report(t, c.a, 0)
+		want := func(p uint16, when, host string) {
+			t.Helper()
+			if served := servedBy(t, c.c, p, 8); served[host] != 8 {
+				t.Errorf("%s: port %d is served by %v, want %s", when, p, served, host)
+			}
+		}
+		b := c.b.meter(t)
+		want(byLoad, "B has too much load", "A")
+		if n := b.changes(t)[dprnl.StatRefusedLoad]; n != 8 {
+			t.Errorf("B refused %d offers, want 8", n)
+		}
+		want(port, "another service", "B")
+		set := func(r dprnl.Rules) {
+			t.Helper()
+			check(t, c.b.dpr.SetService(t.Context(), dprnl.Service{Port: byLoad, Rules: r}))
+		}
+		set(rules(1_000_000))
+		want(byLoad, "B takes all", "B")
+		set(rules(1))
+		want(byLoad, "B has too much load again", "A")
+		set(dprnl.Rules{})
+		want(byLoad, "B does not offer", "B")
+	})
+}
+
+// A value that a rule cannot have is refused, and nothing changes.
+func TestWrongRules(t *testing.T) {
+	c := bareCluster(t, dprnl.MarkerFragbit)
+	own := dprnl.Rules{Hash: dprnl.Own(dprnl.HashPort)}
+	check(t, c.a.dpr.SetService(t.Context(), dprnl.Service{Port: port, Rules: own}))
+	for name, r := range map[string]dprnl.Rules{
+		"unknown policy": {Policy: dprnl.Own(dprnl.Policy(99))},
+		"unknown hash":   {Hash: dprnl.Own(dprnl.Hash(99)), MaxLoad: dprnl.Own[uint64](5)},
+	} {
+		for _, change := range []func() error{
+			func() error { return c.a.dpr.SetService(t.Context(), dprnl.Service{Port: port, Rules: r}) },
+			func() error { return c.a.dpr.AddService(t.Context(), dprnl.Service{Port: 99, Rules: r}) },
+		} {
+			var e *dprnl.Error
+			if err := change(); !errors.As(err, &e) || e.Message != name {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	if got := rulesOf(t, c.a); len(got) != 1 || got[port] != own {
+		t.Errorf("services %+v", got)
+	}
+}
