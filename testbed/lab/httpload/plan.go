@@ -19,7 +19,8 @@ const (
 // Plan is what one client does. It is sent as JSON to the client's process;
 // durations are in nanoseconds there.
 type Plan struct {
-	// Target is the server, as "http://address[:port]".
+	// Target is the server, as "http://address[:port]"; or with https, and any
+	// certificate.
 	Target string `json:"target"`
 	// Documents are what users request, each with the same probability.
 	Documents []Document `json:"documents"`
@@ -49,8 +50,8 @@ func (p *Plan) Validate() error {
 	switch {
 	case err != nil:
 		errs = append(errs, fmt.Errorf("target: %w", err))
-	case target.Scheme != "http" || target.Host == "" || target.Path != "" || target.RawQuery != "":
-		errs = append(errs, fmt.Errorf("target %q: want http://address[:port]", p.Target))
+	case target.Scheme != "http" && target.Scheme != "https" || target.Host == "" || target.Path != "" || target.RawQuery != "":
+		errs = append(errs, fmt.Errorf("target %q: want http[s]://address[:port]", p.Target))
 	}
 	if len(p.Documents) == 0 {
 		errs = append(errs, errors.New("documents: none given"))

@@ -25,7 +25,7 @@ func TestPlanValidate(t *testing.T) {
 		want   string // part of the error
 	}{
 		{"no target", func(p *Plan) { p.Target = "" }, `target ""`},
-		{"https", func(p *Plan) { p.Target = "https://a" }, "https://a"},
+		{"scheme", func(p *Plan) { p.Target = "ftp://a" }, "ftp://a"},
 		{"target with path", func(p *Plan) { p.Target = "http://a/b" }, "http://a/b"},
 		{"target not a URL", func(p *Plan) { p.Target = "http://a:b" }, "target:"},
 		{"no documents", func(p *Plan) { p.Documents = nil }, "documents"},
