@@ -26,7 +26,8 @@
 #define DPR_GENL_NAME		"dpr"
 /*
  * 2: DPR_PEER_A_DOWN and what follows it, SERVICE_A_STATE, CONFIG_A_SLOW_START
- * 3: SERVICE_SET, SERVICE_A_CONNECTIONS and what follows it
+ * 3: SERVICE_SET, SERVICE_A_CONNECTIONS and what follows it, CONFIG_A_AFFINITY and what
+ *    follows it
  */
 #define DPR_GENL_VERSION	3
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
@@ -325,6 +326,13 @@ enum dpr_flow_state {
  *	becomes usable gets a tenth of its share at first, and all of it after this
  *	time; but for peers that become usable within that time after this host's
  *	first service was added. The policy stateless does not know of it.
+ * @DPR_CONFIG_A_AFFINITY: u32, 0 to 32; default 0: none. So many bits of a client's
+ *	address decide which host serves it, whichever it reaches, in proportion to the
+ *	hosts' weights; loads do not. When a host comes or goes, no more clients change
+ *	theirs than it takes or leaves. The hosts must have the same byte order, and know
+ *	the same hosts by the same addresses. Under the policy off it has no effect.
+ * @DPR_CONFIG_A_AFFINITY_TIME: u32 ms, 0 to DPR_MAX_TIMEOUT; default 0: for ever. For
+ *	so long a client keeps its host; then it may get another. By the hosts' clocks.
  */
 enum dpr_config_attr {
 	DPR_CONFIG_A_UNSPEC,
@@ -349,6 +357,8 @@ enum dpr_config_attr {
 	DPR_CONFIG_A_ORPHANS,
 	DPR_CONFIG_A_PAD,
 	DPR_CONFIG_A_SLOW_START,
+	DPR_CONFIG_A_AFFINITY,
+	DPR_CONFIG_A_AFFINITY_TIME,
 
 	__DPR_CONFIG_A_MAX,
 	DPR_CONFIG_A_MAX = __DPR_CONFIG_A_MAX - 1
@@ -368,6 +378,8 @@ enum dpr_config_attr {
  * @DPR_SERVICE_A_HASH: u32, enum dpr_hash; its own.
  * @DPR_SERVICE_A_MAX_LOAD: u64; its own MaxLoad, as DPR_CONFIG_A_MAX_LOAD.
  * @DPR_SERVICE_A_PAD: no value; aligns.
+ * @DPR_SERVICE_A_AFFINITY: u32; its own, as DPR_CONFIG_A_AFFINITY.
+ * @DPR_SERVICE_A_AFFINITY_TIME: u32; its own, as DPR_CONFIG_A_AFFINITY_TIME.
  */
 enum dpr_service_attr {
 	DPR_SERVICE_A_UNSPEC,
@@ -379,6 +391,8 @@ enum dpr_service_attr {
 	DPR_SERVICE_A_HASH,
 	DPR_SERVICE_A_MAX_LOAD,
 	DPR_SERVICE_A_PAD,
+	DPR_SERVICE_A_AFFINITY,
+	DPR_SERVICE_A_AFFINITY_TIME,
 
 	__DPR_SERVICE_A_MAX,
 	DPR_SERVICE_A_MAX = __DPR_SERVICE_A_MAX - 1
@@ -701,6 +715,8 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_ECHO_REFUSED: answers to probes refused: none was sent.
  * @DPR_STAT_REFUSED_LONG: redirected SYNs dropped: this host cannot serve them, and
  *	they are too long to be sent back.
+ * @DPR_STAT_SERVED_AFFINITY: served: the client belongs to this host
+ *	(DPR_CONFIG_A_AFFINITY).
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -783,6 +799,7 @@ enum dpr_stat {
 	DPR_STAT_RX_PROBED,
 	DPR_STAT_RX_ECHO,
 	DPR_STAT_RX_ECHO_REFUSED,
+	DPR_STAT_SERVED_AFFINITY,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

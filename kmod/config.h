@@ -16,11 +16,15 @@ struct dpr_service;
  * @DPR_RULE_POLICY: dpr_rules.policy
  * @DPR_RULE_HASH: dpr_rules.hash
  * @DPR_RULE_MAX_LOAD: dpr_rules.max_load
+ * @DPR_RULE_AFFINITY: dpr_rules.affinity
+ * @DPR_RULE_AFFINITY_TIME: dpr_rules.affinity_time
  */
 enum dpr_rule {
 	DPR_RULE_POLICY = BIT(0),
 	DPR_RULE_HASH = BIT(1),
 	DPR_RULE_MAX_LOAD = BIT(2),
+	DPR_RULE_AFFINITY = BIT(3),
+	DPR_RULE_AFFINITY_TIME = BIT(4),
 };
 
 /**
@@ -28,12 +32,16 @@ enum dpr_rule {
  * @own: bits of enum dpr_rule: which it has
  * @policy: enum dpr_policy
  * @hash: enum dpr_hash
+ * @affinity: bits of a client's address that decide its host; 0: its load does
+ * @affinity_time: for how many ms; 0: for ever
  * @max_load: MaxLoad
  */
 struct dpr_rules {
 	u32 own;
 	u32 policy;
 	u32 hash;
+	u32 affinity;
+	u32 affinity_time;
 	u64 max_load;
 };
 
@@ -45,6 +53,8 @@ struct dpr_rules {
  * @estimate: enum dpr_estimate
  * @marker: enum dpr_marker
  * @state: enum dpr_state
+ * @affinity: bits of a client's address that decide its host; 0: its load does
+ * @affinity_time: for how many ms; 0: for ever
  * @max_load: MaxLoad
  * @metric_weight: weight of each metric
  * @weight: this host's relative capacity
@@ -69,6 +79,8 @@ struct dpr_config {
 	u32 estimate;
 	u32 marker;
 	u32 state;
+	u32 affinity;
+	u32 affinity_time;
 	u64 max_load;
 	u32 metric_weight[DPR_METRICS];
 	u32 weight;
@@ -98,6 +110,10 @@ static inline void dpr_config_apply_rules(struct dpr_config *cfg,
 		cfg->hash = rules->hash;
 	if (rules->own & DPR_RULE_MAX_LOAD)
 		cfg->max_load = rules->max_load;
+	if (rules->own & DPR_RULE_AFFINITY)
+		cfg->affinity = rules->affinity;
+	if (rules->own & DPR_RULE_AFFINITY_TIME)
+		cfg->affinity_time = rules->affinity_time;
 }
 
 /**

@@ -3,7 +3,9 @@
 #ifndef _DPR_DECIDE_H
 #define _DPR_DECIDE_H
 
+#include <linux/timekeeping.h>
 #include "config.h"
+#include "core/affinity.h"
 #include "core/policy.h"
 #include "dpr.h"
 #include "load.h"
@@ -63,6 +65,27 @@ dpr_decide_args(struct dpr_net *dn, const struct dpr_config *cfg, u32 policy,
 		args->random = dpr_stats_random(dn->stats);
 	if (table && unlikely(dpr_policy_stale(args, &table->order)))
 		dpr_peer_close_stale(dn, args);
+}
+
+/**
+ * dpr_decide_affine - the peer that a client belongs to
+ * @cfg: the service's configuration, which has an affinity
+ * @args: the situation
+ * @order: the peers
+ * @client: the client's address
+ *
+ * Return: its index; the number of peers: this host, or there is no other.
+ */
+static inline u32 dpr_decide_affine(const struct dpr_config *cfg,
+				    const struct dpr_policy_args *args,
+				    const struct dpr_order *order, __be32 client)
+{
+	u64 of = dpr_affinity_client(ntohl(client), cfg->affinity,
+				     cfg->affinity_time,
+				     cfg->affinity_time ?
+				     ktime_to_ms(ktime_get_real()) : 0);
+
+	return dpr_affinity_host(args, order, (__force u32)cfg->address, of);
 }
 
 #endif /* _DPR_DECIDE_H */

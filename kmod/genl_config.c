@@ -3,6 +3,7 @@
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include "config.h"
+#include "core/affinity.h"
 #include "core/policy.h"
 #include "dpr.h"
 #include "event.h"
@@ -32,6 +33,8 @@ const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
 	[DPR_CONFIG_A_WEIGHT] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_ORPHANS] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_SLOW_START] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_AFFINITY] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_AFFINITY_TIME] = { .type = NLA_U32 },
 };
 
 /* A u32 of the configuration: where it is, what it may be, what to say. */
@@ -89,6 +92,10 @@ static const struct dpr_genl_field dpr_genl_fields[] = {
 		       "unknown treatment of orphans"),
 	DPR_GENL_FIELD(SLOW_START, slow_start, 0, DPR_MAX_TIMEOUT,
 		       "slow start must be 0 to one week"),
+	DPR_GENL_FIELD(AFFINITY, affinity, 0, DPR_AFFINITY_BITS,
+		       "affinity must be 0 to 32"),
+	DPR_GENL_FIELD(AFFINITY_TIME, affinity_time, 0, DPR_MAX_TIMEOUT,
+		       "affinity time must be 0 to one week"),
 };
 
 static u32 *dpr_genl_field_of(struct dpr_config *cfg,

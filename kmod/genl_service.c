@@ -3,6 +3,7 @@
 #include <linux/inetdevice.h>
 #include <net/genetlink.h>
 #include "config.h"
+#include "core/affinity.h"
 #include "dpr.h"
 #include "event.h"
 #include "genl.h"
@@ -19,6 +20,8 @@ const struct nla_policy dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1] = {
 	[DPR_SERVICE_A_POLICY] = { .type = NLA_U32 },
 	[DPR_SERVICE_A_HASH] = { .type = NLA_U32 },
 	[DPR_SERVICE_A_MAX_LOAD] = { .type = NLA_U64 },
+	[DPR_SERVICE_A_AFFINITY] = { .type = NLA_U32 },
+	[DPR_SERVICE_A_AFFINITY_TIME] = { .type = NLA_U32 },
 };
 
 const struct nla_policy
@@ -85,6 +88,18 @@ static int dpr_genl_service_parse(struct genl_info *info,
 		err = dpr_genl_service_rule(info, DPR_SERVICE_A_HASH,
 					    DPR_HASH_MAX, "unknown hash",
 					    DPR_RULE_HASH, rules, &rules->hash);
+	if (!err)
+		err = dpr_genl_service_rule(info, DPR_SERVICE_A_AFFINITY,
+					    DPR_AFFINITY_BITS,
+					    "affinity must be 0 to 32",
+					    DPR_RULE_AFFINITY, rules,
+					    &rules->affinity);
+	if (!err)
+		err = dpr_genl_service_rule(info, DPR_SERVICE_A_AFFINITY_TIME,
+					    DPR_MAX_TIMEOUT,
+					    "affinity time must be 0 to one week",
+					    DPR_RULE_AFFINITY_TIME, rules,
+					    &rules->affinity_time);
 	if (!err && max_load) {
 		rules->own |= DPR_RULE_MAX_LOAD;
 		rules->max_load = nla_get_u64(max_load);
@@ -185,7 +200,12 @@ static int dpr_genl_service_put_rules(struct sk_buff *skb,
 	     nla_put_u32(skb, DPR_SERVICE_A_HASH, rules->hash)) ||
 	    (rules->own & DPR_RULE_MAX_LOAD &&
 	     nla_put_u64_64bit(skb, DPR_SERVICE_A_MAX_LOAD, rules->max_load,
-			       DPR_SERVICE_A_PAD)))
+			       DPR_SERVICE_A_PAD)) ||
+	    (rules->own & DPR_RULE_AFFINITY &&
+	     nla_put_u32(skb, DPR_SERVICE_A_AFFINITY, rules->affinity)) ||
+	    (rules->own & DPR_RULE_AFFINITY_TIME &&
+	     nla_put_u32(skb, DPR_SERVICE_A_AFFINITY_TIME,
+			 rules->affinity_time)))
 		return -EMSGSIZE;
 	return 0;
 }

@@ -197,6 +197,13 @@ static struct dpr_peer *dpr_offer_choose(struct dpr_net *dn,
 			refusal->reason == DPR_OFFER_CLIENT ?
 			refusal->peer : seg->key.client, service, able, &args);
 	args.avoid = (__force u32)refusal->peer;
+	if (cfg->affinity && cfg->policy != DPR_POLICY_OFF &&
+	    refusal->reason == DPR_OFFER_UNABLE) {
+		u32 peer = dpr_decide_affine(cfg, &args, &table->order,
+					     seg->key.client);
+
+		return peer == table->order.n ? NULL : table->peer[peer];
+	}
 	decision = dpr_policy_decide(&args, &table->order);
 	return decision.outcome == DPR_STAT_REDIRECTED ?
 	       table->peer[decision.peer] : NULL;

@@ -284,6 +284,28 @@ dpr_syn_decide(struct dpr_net *dn, const struct dpr_config *cfg,
 	return __dpr_syn_decide(dn, cfg, skb, seg, service, able);
 }
 
+/* By the client's address, whatever the loads. */
+static noinline unsigned int
+dpr_syn_affine(struct dpr_net *dn, const struct dpr_config *cfg,
+	       struct sk_buff *skb, const struct dpr_segment *seg,
+	       const struct dpr_service *service, bool able)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+	const struct dpr_order *order = dpr_decide_order(table);
+	struct dpr_policy_args args;
+	u32 peer;
+
+	dpr_decide_args(dn, cfg, DPR_POLICY_LOWEST, seg->key.client, service,
+			able, &args);
+	peer = dpr_decide_affine(cfg, &args, order, seg->key.client);
+	if (peer != order->n)
+		return dpr_syn_redirect(dn, cfg, skb, seg, table->peer[peer],
+					dpr_offer_number(skb, DPR_POLICY_LOWEST,
+							 1));
+	dpr_stats_inc(dn, DPR_STAT_SERVED_AFFINITY);
+	return NF_ACCEPT;
+}
+
 static bool dpr_syn_peer_usable(struct dpr_net *dn,
 				const struct dpr_config *cfg,
 				const struct dpr_peer *peer,
@@ -387,6 +409,8 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	}
 	cfg = dpr_service_config(service, cfg);
+	if (unlikely(cfg->affinity) && cfg->policy != DPR_POLICY_OFF)
+		return dpr_syn_affine(dn, cfg, skb, seg, service, able);
 	if (cfg->policy == DPR_POLICY_STATELESS)
 		return dpr_syn_stateless(dn, cfg, skb, seg, socket, service,
 					 able);

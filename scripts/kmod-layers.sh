@@ -16,6 +16,7 @@ order() {
 	core/user.h
 	core/parse
 	core/policy
+	core/affinity
 	# the kernel, and the state of a namespace
 	compat.h
 	stats

@@ -44,14 +44,6 @@ void dpr_policy_sort(struct dpr_order *order)
 	}
 }
 
-static bool dpr_policy_choosable(const struct dpr_policy_args *args,
-				 const struct dpr_view *view)
-{
-	return dpr_policy_usable(view, args->now, args->max_age) &&
-	       !(READ_ONCE(view->down) & args->service) &&
-	       view->address != args->client;
-}
-
 /* The best peer that can be chosen; n if there is none. Looks at all. */
 static u32 dpr_policy_search(const struct dpr_policy_args *args,
 			     const struct dpr_order *order)

@@ -168,6 +168,15 @@ static inline bool dpr_policy_usable(const struct dpr_view *view, u32 now,
 	       now - READ_ONCE(view->reported) <= max_age;
 }
 
+/* May the peer get this connection? */
+static inline bool dpr_policy_choosable(const struct dpr_policy_args *args,
+					const struct dpr_view *view)
+{
+	return dpr_policy_usable(view, args->now, args->max_age) &&
+	       !(READ_ONCE(view->down) & args->service) &&
+	       view->address != args->client;
+}
+
 /*
  * Load per capacity, with one more connection, in 2^-20. Of two hosts the one
  * with the smaller key is better off.

@@ -19,7 +19,7 @@ static void check(bool ok, const char *what)
 }
 
 /* xorshift64: the same numbers in every run. */
-static uint64_t number(void)
+static inline uint64_t number(void)
 {
 	static uint64_t x = 88172645463325252ULL;
 

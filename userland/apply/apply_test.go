@@ -60,6 +60,8 @@ func keep(c *dprnl.Config, u dprnl.ConfigUpdate) {
 	set(&c.MaxFlows, u.MaxFlows)
 	set(&c.ReportMaxAge, u.ReportMaxAge)
 	set(&c.SlowStart, u.SlowStart)
+	set(&c.Affinity, u.Affinity)
+	set(&c.AffinityTime, u.AffinityTime)
 	set(&c.Timeouts.Syn, u.TimeoutSyn)
 	set(&c.Timeouts.Established, u.TimeoutEstablished)
 	set(&c.Timeouts.Fin, u.TimeoutFin)

@@ -61,9 +61,13 @@ func compareRules(s dprnl.Service, old dprnl.Rules) []Change {
 	}
 	add("policy", own(old.Policy, dprnl.Policy.String), own(s.Rules.Policy, dprnl.Policy.String))
 	add("hash", own(old.Hash, dprnl.Hash.String), own(s.Rules.Hash, dprnl.Hash.String))
+	add("affinity", own(old.Affinity, decimal), own(s.Rules.Affinity, decimal))
+	add("affinity_time", own(old.AffinityTime, time.Duration.String), own(s.Rules.AffinityTime, time.Duration.String))
 	add("max_load", own(old.MaxLoad, dprnl.FormatMaxLoad), own(s.Rules.MaxLoad, dprnl.FormatMaxLoad))
 	return changes
 }
+
+func decimal(n uint32) string { return fmt.Sprint(n) }
 
 // own returns a rule's value in words; "" if the service has none of its own.
 func own[T comparable](r dprnl.Rule[T], words func(T) string) string {
@@ -91,6 +95,8 @@ func compare(old, after dprnl.Config) []Change {
 	add("max_flows", old.MaxFlows, after.MaxFlows)
 	add("report_max_age", old.ReportMaxAge, after.ReportMaxAge)
 	add("slow_start", old.SlowStart, after.SlowStart)
+	add("affinity", old.Affinity, after.Affinity)
+	add("affinity_time", old.AffinityTime, after.AffinityTime)
 	add("start", old.State, after.State)
 	add("weight", old.Weight, after.Weight)
 	add("weights.connections", old.Weights.Connections, after.Weights.Connections)

@@ -29,6 +29,8 @@ type Config struct {
 	MaxFlows     uint32
 	ReportMaxAge time.Duration
 	SlowStart    time.Duration // until a host that comes back gets its whole share
+	Affinity     uint32        // so many bits of a client's address decide its host; 0: loads do
+	AffinityTime time.Duration // for so long; 0: for ever
 	Start        dprnl.State   // of a module that has just been loaded; not StateLeaving
 	Weight       uint32        // relative capacity of this host
 	Weights      dprnl.Weights

@@ -66,6 +66,7 @@ func TestSampleShowsDefaults(t *testing.T) {
 	want.Address = netip.MustParseAddr("192.0.2.1")
 	want.Services = []dprnl.Service{{Port: 80, Address: want.Address, Rules: dprnl.Rules{
 		Policy: dprnl.Own(want.Policy), Hash: dprnl.Own(want.Hash), MaxLoad: dprnl.Own(want.MaxLoad),
+		Affinity: dprnl.Own(want.Affinity), AffinityTime: dprnl.Own(want.AffinityTime),
 	}}}
 	want.Report.Keys = c.Report.Keys
 	want.Report.Networks = []Network{

@@ -29,6 +29,8 @@ func (d *decoder) config(t table) *Config {
 	t.maxLoad("max_load", &c.MaxLoad)
 	integer(t, "max_flows", &c.MaxFlows, 1, dprnl.MaxFlows)
 	t.duration("slow_start", &c.SlowStart, 0, maxTimeout)
+	integer(t, "affinity", &c.Affinity, 0, dprnl.AffinityBits)
+	t.duration("affinity_time", &c.AffinityTime, 0, maxTimeout)
 	t.duration("report_max_age", &c.ReportMaxAge, time.Millisecond, maxTimeout)
 	t.start(&c.Start)
 	integer(t, "weight", &c.Weight, 1, dprnl.MaxWeight)
@@ -37,7 +39,7 @@ func (d *decoder) config(t table) *Config {
 	c.Services = d.services(t)
 	d.report(t.table("report"), &c.Report)
 	d.cleanup(t.table("cleanup"), &c.Cleanup)
-	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "start",
+	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity_time", "start",
 		"weight", "weights", "timeouts", "service", "report", "cleanup")
 	d.across(&c)
 	return &c
@@ -97,7 +99,7 @@ func (d *decoder) services(t table) []dprnl.Service {
 			svc.Address = s.address("address", "a host's IPv4 address", unicast)
 		}
 		s.rules(&svc.Rules)
-		s.rest("port", "address", "policy", "hash", "max_load")
+		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity_time")
 		if svc.Port == 0 || !svc.Address.IsValid() {
 			continue
 		}
@@ -118,6 +120,9 @@ func (t table) rules(r *dprnl.Rules) {
 	t.word("policy", &r.Policy.Value)
 	t.word("hash", &r.Hash.Value)
 	t.maxLoad("max_load", &r.MaxLoad.Value)
+	r.Affinity.Own, r.AffinityTime.Own = t.has("affinity"), t.has("affinity_time")
+	integer(t, "affinity", &r.Affinity.Value, 0, dprnl.AffinityBits)
+	t.duration("affinity_time", &r.AffinityTime.Value, 0, maxTimeout)
 }
 
 func (d *decoder) report(t table, r *Report) {

@@ -241,16 +241,17 @@ func (v *maxLoadValue) pointer() *uint64 {
 }
 
 // durationValue is the value of a flag that takes a duration of whole
-// milliseconds, from 1ms to max.
+// milliseconds, from 1ms (or 0) to max.
 type durationValue struct {
 	value time.Duration
 	set   bool
+	zero  bool // 0 is a value
 	max   time.Duration
 }
 
 func (v *durationValue) Set(s string) error {
 	d, err := time.ParseDuration(s)
-	if err != nil || d < time.Millisecond || d > v.max || d%time.Millisecond != 0 {
+	if zero := d == 0 && v.zero; err != nil || d < time.Millisecond && !zero || d > v.max || d%time.Millisecond != 0 {
 		return fmt.Errorf(`%q is not a duration from 1ms to %v, such as "1.5s"`, s, v.max)
 	}
 	v.value, v.set = d, true

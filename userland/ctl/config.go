@@ -80,6 +80,10 @@ type configFlags struct {
 	maxFlows    numberValue[uint32]
 	maxAge      durationValue
 	slowStart   durationValue
+	affinity    numberValue[uint32]
+
+	affinityTime durationValue
+
 	syn         durationValue
 	established durationValue
 	fin         durationValue
@@ -92,9 +96,11 @@ func (f *configFlags) flags() []cli.Flag {
 		n.max = dprnl.MaxWeight
 	}
 	f.maxFlows.min, f.maxFlows.max = 1, dprnl.MaxFlows
-	for _, d := range []*durationValue{&f.maxAge, &f.slowStart, &f.syn, &f.established, &f.fin, &f.rst} {
+	for _, d := range []*durationValue{&f.maxAge, &f.slowStart, &f.affinityTime, &f.syn, &f.established, &f.fin, &f.rst} {
 		d.max = dprnl.MaxTimeout * time.Millisecond
 	}
+	f.slowStart.zero, f.affinityTime.zero = true, true
+	f.affinity.max = dprnl.AffinityBits
 	return append(f.policyFlags.flags(),
 		&cli.GenericFlag{Name: "address", Usage: "this host's `ADDRESS`", Value: &f.address},
 		&cli.GenericFlag{Name: "policy", Usage: "policy for new connections: " + words(dprnl.PolicyWords()), Value: &f.policy},
@@ -108,6 +114,8 @@ func (f *configFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "max-flows", Usage: "limit the routing table to `NUMBER` flows", Value: &f.maxFlows},
 		&cli.GenericFlag{Name: "report-max-age", Usage: "ignore reports older than `TIME`", Value: &f.maxAge},
 		&cli.GenericFlag{Name: "slow-start", Usage: "give a peer that comes back its whole share after `TIME`", Value: &f.slowStart},
+		&cli.GenericFlag{Name: "affinity", Usage: "have `BITS` of a client's address decide its host, 0 to 32; 0: loads do", Value: &f.affinity},
+		&cli.GenericFlag{Name: "affinity-time", Usage: "let a client get another host after `TIME`; 0: never", Value: &f.affinityTime},
 		&cli.GenericFlag{Name: "timeout-syn", Usage: "keep a silent flow for `TIME` if its client only sent SYNs", Value: &f.syn},
 		&cli.GenericFlag{Name: "timeout-established", Usage: "keep a silent established flow for `TIME`", Value: &f.established},
 		&cli.GenericFlag{Name: "timeout-fin", Usage: "keep a silent flow for `TIME` after the client's FIN", Value: &f.fin},
@@ -126,6 +134,7 @@ func (f *configFlags) update() dprnl.ConfigUpdate {
 	u.Orphans = f.orphans.pointer()
 	u.MaxFlows, u.ReportMaxAge = f.maxFlows.pointer(), f.maxAge.pointer()
 	u.SlowStart = f.slowStart.pointer()
+	u.Affinity, u.AffinityTime = f.affinity.pointer(), f.affinityTime.pointer()
 	u.TimeoutSyn, u.TimeoutEstablished = f.syn.pointer(), f.established.pointer()
 	u.TimeoutFin, u.TimeoutRst = f.fin.pointer(), f.rst.pointer()
 	return u
@@ -189,8 +198,19 @@ func writeConfig(w io.Writer, c configView) {
 	fmt.Fprintf(w, "max flows\t%d\n", c.MaxFlows)
 	fmt.Fprintf(w, "report max age\t%v\n", millis(c.ReportMaxAge))
 	fmt.Fprintf(w, "slow start\t%v\n", millis(c.SlowStart))
+	fmt.Fprintf(w, "affinity\t%s\n", affinityWords(c))
 	fmt.Fprintf(w, "timeouts\tsyn %v, established %v, fin %v, rst %v\n", millis(c.Timeouts.Syn),
 		millis(c.Timeouts.Established), millis(c.Timeouts.Fin), millis(c.Timeouts.Rst))
+}
+
+func affinityWords(c configView) string {
+	switch {
+	case c.Affinity == 0:
+		return "none"
+	case c.AffinityTime == 0:
+		return fmt.Sprintf("%d bits of a client's address", c.Affinity)
+	}
+	return fmt.Sprintf("%d bits of a client's address, for %v", c.Affinity, millis(c.AffinityTime))
 }
 
 func millis(ms int64) time.Duration {

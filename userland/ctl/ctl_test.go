@@ -63,6 +63,7 @@ func TestWrongArguments(t *testing.T) {
 		"service add 80 --policy best":           `"best" is not a policy`,
 		"service add 80 --hash x":                `"x" is not a hash`,
 		"service set":                            "service set: missing argument PORT",
+		"service set 80 --affinity 33":           `"33" is not a number from 0 to 32`,
 		"service set 80 --max-load -1":           `"-1" is neither auto nor a whole number`,
 		"service list x":                         `service list: unexpected argument "x"`,
 		"policy x":                               `policy: unknown command "x"`,
@@ -196,11 +197,12 @@ func TestServiceRules(t *testing.T) {
 	own := dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyTwo), Hash: dprnl.Own(dprnl.HashPort)}
 	for line, want := range map[string]dprnl.Rules{
 		"service add 81": {},
-		"service add 81 --policy off --max-load 7 --hash address-port": {Policy: dprnl.Own(dprnl.PolicyOff), MaxLoad: dprnl.Own[uint64](7), Hash: dprnl.Own(dprnl.HashAddressPort)},
-		"service add 81 --policy default":                              {},
-		"service set 80 --max-load auto":                               {Policy: own.Policy, Hash: own.Hash, MaxLoad: dprnl.Own(uint64(dprnl.MaxLoadAuto))},
-		"service set 80 --max-load default --policy offer":             {Policy: dprnl.Own(dprnl.PolicyOffer), Hash: own.Hash},
-		"service set 80 --hash default --policy default":               {},
+		"service add 81 --policy off --max-load 7 --hash address-port":   {Policy: dprnl.Own(dprnl.PolicyOff), MaxLoad: dprnl.Own[uint64](7), Hash: dprnl.Own(dprnl.HashAddressPort)},
+		"service add 81 --policy default":                                {},
+		"service set 80 --max-load auto":                                 {Policy: own.Policy, Hash: own.Hash, MaxLoad: dprnl.Own(uint64(dprnl.MaxLoadAuto))},
+		"service set 80 --max-load default --policy offer":               {Policy: dprnl.Own(dprnl.PolicyOffer), Hash: own.Hash},
+		"service set 80 --affinity 32 --affinity-time 1h --hash default": {Policy: own.Policy, Affinity: dprnl.Own[uint32](32), AffinityTime: dprnl.Own(time.Hour)},
+		"service set 80 --hash default --policy default":                 {},
 	} {
 		k := healthy()
 		k.services[0].Rules = own
@@ -214,14 +216,15 @@ func TestServiceRules(t *testing.T) {
 	}
 	k.services[0].Rules = own
 	k.services[1].Rules.MaxLoad = dprnl.Own(uint64(dprnl.MaxLoadAuto))
-	const table = `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH
-80    all        up     0      two      default   port
-443   192.0.2.1  up     0      default  auto      default
+	k.services[0].Rules.Affinity = dprnl.Own[uint32](24)
+	const table = `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH     AFFINITY
+80    all        up     0      two      default   port     24/default
+443   192.0.2.1  up     0      default  auto      default  default
 `
 	if r := dprctl(t, k, "service list"); r.out != table {
 		t.Errorf("%s", r.out)
 	}
-	const list = `[{"port":80,"address":"0.0.0.0","policy":"two","hash":"port","state":"up","connections":0},{"port":443,"address":"192.0.2.1","max_load":"auto","state":"up","connections":0}]`
+	const list = `[{"port":80,"address":"0.0.0.0","policy":"two","hash":"port","affinity":24,"state":"up","connections":0},{"port":443,"address":"192.0.2.1","max_load":"auto","state":"up","connections":0}]`
 	if r := dprctl(t, k, "service list --json"); strings.Join(strings.Fields(r.out), "") != list {
 		t.Errorf("%s", r.out)
 	}
@@ -231,14 +234,14 @@ func TestConfigSet(t *testing.T) {
 	k := healthy()
 	line := "config set --address 192.0.2.5 --policy inverse --hash port --estimate reported --marker source --orphans ask --state leaving" +
 		" --max-load 1 --weight 2 --weight-connections 3 --weight-cpu 4 --weight-redirected 5 --weight-sockets 6 --max-flows 7" +
-		" --report-max-age 8ms --timeout-syn 9s --timeout-established 10m --timeout-fin 11h --timeout-rst 12s --slow-start 13s"
+		" --report-max-age 8ms --timeout-syn 9s --timeout-established 10m --timeout-fin 11h --timeout-rst 12s --slow-start 0s --affinity 24 --affinity-time 14m"
 	if r := dprctl(t, k, line); r.status != ExitOK {
 		t.Fatalf("%+v", r)
 	}
 	want := dprnl.Config{
 		Address: netip.MustParseAddr("192.0.2.5"), Policy: dprnl.PolicyInverse, Hash: dprnl.HashPort,
 		Estimate: dprnl.EstimateReported, Marker: dprnl.MarkerSource, Orphans: dprnl.OrphansAsk, State: dprnl.StateLeaving, MaxLoad: 1, Weight: 2,
-		Weights: dprnl.Weights{Connections: 3, CPU: 4, Redirected: 5, Sockets: 6}, MaxFlows: 7, ReportMaxAge: 8 * time.Millisecond, SlowStart: 13 * time.Second,
+		Weights: dprnl.Weights{Connections: 3, CPU: 4, Redirected: 5, Sockets: 6}, MaxFlows: 7, ReportMaxAge: 8 * time.Millisecond, Affinity: 24, AffinityTime: 14 * time.Minute,
 		Timeouts: dprnl.Timeouts{Syn: 9 * time.Second, Established: 10 * time.Minute, Fin: 11 * time.Hour, Rst: 12 * time.Second},
 	}.Update()
 	if !reflect.DeepEqual(k.update, want) {
@@ -305,7 +308,7 @@ func TestJSON(t *testing.T) {
 		"config --json": `{"configured":true,"address":"192.0.2.1","policy":"lowest","hash":"address-port","estimate":"corrected",
 			"marker":"fragbit","state":"active","orphans":"reset","max_load":9,"weight":2,
 			"weights":{"connections":1,"cpu":0,"redirected":0,"sockets":0},"max_flows":1000,"report_max_age_ms":3000,
-			"timeouts":{"syn_ms":1000,"established_ms":3600000,"fin_ms":60000,"rst_ms":1500},"slow_start_ms":4000}`,
+			"timeouts":{"syn_ms":1000,"established_ms":3600000,"fin_ms":60000,"rst_ms":1500},"slow_start_ms":4000,"affinity":0,"affinity_time_ms":0}`,
 		"drain --wait --timeout 1ms --json": `{"connections":0,"flows":0,"flows_live":0,"done":false}`,
 		"expire --json":                     `{"scanned":1,"expired":2,"reset":3,"flows":4,"done":true}`,
 	} {

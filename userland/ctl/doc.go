@@ -26,8 +26,11 @@
 //	config,       configured, address, policy, hash, estimate, marker, state,
 //	policy        orphans, max_load, weight, weights {connections, cpu,
 //	              redirected, sockets}, max_flows, report_max_age_ms, timeouts {syn_ms,
-//	              established_ms, fin_ms, rst_ms}, slow_start_ms
-//	service list  array of port, address (0.0.0.0: all), state
+//	              established_ms, fin_ms, rst_ms}, slow_start_ms, affinity,
+//	              affinity_time_ms
+//	service list  array of port, address (0.0.0.0: all), policy, max_load, hash,
+//	              affinity, affinity_time_ms (absent: the configuration's), state,
+//	              connections
 //	peers         array of address, state, weight, connections, cpu,
 //	              redirected, sockets, load, estimate, age_ms (null: never
 //	              reported), usable, listed, flows, live, redirects, barred, down
@@ -49,6 +52,6 @@
 //	              time the file changes
 //	events        one per line: time, event; peer and state where they apply
 //	expire        scanned, expired, reset, flows, done
-//	apply         address, added, removed (arrays like service list)
+//	apply         address, added, removed, changed (arrays like service list)
 //	check         file, ok, mistakes (array of line, key, message)
 package ctl

@@ -31,9 +31,9 @@ peers     1 usable, 1 in the load table, 2 known
 flows     0 of 1000, 0 live
 healthy   yes
 `,
-		"service list": `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH
-80    all        up     0      default  default   default
-443   192.0.2.1  up     0      default  default   default
+		"service list": `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH     AFFINITY
+80    all        up     0      default  default   default  default
+443   192.0.2.1  up     0      default  default   default  default
 `,
 		"policy": `policy    lowest
 max load  9
@@ -54,6 +54,7 @@ orphans         reset
 max flows       1000
 report max age  3s
 slow start      4s
+affinity        none
 timeouts        syn 1s, established 1h0m0s, fin 1m0s, rst 1.5s
 `,
 		"peers": `ADDRESS    STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIR  SOCKETS  AGE    FLOWS  LIVE  REDIRECTS      DOWN

@@ -4,7 +4,10 @@ package ctl
 
 import (
 	"encoding"
+	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -55,11 +58,22 @@ func parseWord[T any, P interface {
 	return v, err
 }
 
+func parseBits(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n > dprnl.AffinityBits {
+		return 0, fmt.Errorf("%q is not a number from 0 to %d", s, dprnl.AffinityBits)
+	}
+	return uint32(n), nil
+}
+
 // ruleFlags are the flags of "service add" and "service set".
 type ruleFlags struct {
 	policy  ruleValue[dprnl.Policy]
 	hash    ruleValue[dprnl.Hash]
 	maxLoad ruleValue[uint64]
+
+	affinity     ruleValue[uint32]
+	affinityTime ruleValue[time.Duration]
 }
 
 func newRuleFlags() *ruleFlags {
@@ -67,6 +81,9 @@ func newRuleFlags() *ruleFlags {
 		policy:  ruleValue[dprnl.Policy]{parse: parseWord[dprnl.Policy]},
 		hash:    ruleValue[dprnl.Hash]{parse: parseWord[dprnl.Hash]},
 		maxLoad: ruleValue[uint64]{parse: dprnl.ParseMaxLoad},
+
+		affinity:     ruleValue[uint32]{parse: parseBits},
+		affinityTime: ruleValue[time.Duration]{parse: time.ParseDuration},
 	}
 }
 
@@ -76,6 +93,8 @@ func (f *ruleFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "policy", Usage: "its own policy: " + or(dprnl.PolicyWords()), Value: &f.policy},
 		&cli.GenericFlag{Name: "max-load", Usage: "its own `LOAD`, auto or " + ofConfig, Value: &f.maxLoad},
 		&cli.GenericFlag{Name: "hash", Usage: "its own hash: " + or(dprnl.HashWords()), Value: &f.hash},
+		&cli.GenericFlag{Name: "affinity", Usage: "its own number of `BITS` of a client's address that decide its host, or " + ofConfig, Value: &f.affinity},
+		&cli.GenericFlag{Name: "affinity-time", Usage: "its own `TIME` after which a client may get another host, or " + ofConfig, Value: &f.affinityTime},
 	}
 }
 
@@ -84,9 +103,11 @@ func (f *ruleFlags) change(r *dprnl.Rules) {
 	f.policy.change(&r.Policy)
 	f.hash.change(&r.Hash)
 	f.maxLoad.change(&r.MaxLoad)
+	f.affinity.change(&r.Affinity)
+	f.affinityTime.change(&r.AffinityTime)
 }
 
 // given says whether a flag was given.
 func (f *ruleFlags) given() bool {
-	return f.policy.given != "" || f.hash.given != "" || f.maxLoad.given != ""
+	return f.policy.given+f.hash.given+f.maxLoad.given+f.affinity.given+f.affinityTime.given != ""
 }

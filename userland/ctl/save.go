@@ -63,14 +63,14 @@ func keysOf(u dprnl.ConfigUpdate) map[string]any {
 	for key, n := range map[string]*uint32{
 		"weights.connections": u.WeightConnections, "weights.cpu": u.WeightCPU,
 		"weights.redirected": u.WeightRedirected, "weights.sockets": u.WeightSockets,
-		"weight": u.Weight, "max_flows": u.MaxFlows,
+		"weight": u.Weight, "max_flows": u.MaxFlows, "affinity": u.Affinity,
 	} {
 		if n != nil {
 			keys[key] = *n
 		}
 	}
 	for key, d := range map[string]*time.Duration{
-		"report_max_age": u.ReportMaxAge, "slow_start": u.SlowStart,
+		"report_max_age": u.ReportMaxAge, "slow_start": u.SlowStart, "affinity_time": u.AffinityTime,
 		"timeouts.syn": u.TimeoutSyn, "timeouts.established": u.TimeoutEstablished,
 		"timeouts.fin": u.TimeoutFin, "timeouts.rst": u.TimeoutRst,
 	} {

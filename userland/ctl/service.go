@@ -77,7 +77,7 @@ func (p *program) service(do func(context.Context, Kernel, dprnl.Service) error)
 // setService changes the rules for which flags were given.
 func setService(ctx context.Context, k Kernel, s dprnl.Service, f *ruleFlags) error {
 	if !f.given() {
-		return errors.New("there is nothing to change: give --policy, --max-load or --hash")
+		return errors.New("there is nothing to change: give at least one flag")
 	}
 	list, err := k.Services(ctx)
 	if err != nil {
@@ -97,10 +97,23 @@ func readServices(ctx context.Context, k Kernel) ([]serviceStateView, error) {
 }
 
 func writeServices(w io.Writer, list []serviceStateView) {
-	fmt.Fprintln(w, "PORT\tADDRESS\tSTATE\tCONNS\tPOLICY\tMAX LOAD\tHASH")
+	fmt.Fprintln(w, "PORT\tADDRESS\tSTATE\tCONNS\tPOLICY\tMAX LOAD\tHASH\tAFFINITY")
 	for _, s := range list {
-		fmt.Fprintf(w, "%d\t%s\t%v\t%d\t%s\t%s\t%s\n", s.Port, orAll(s.Address), s.State, s.Connections, orDefault(s.Policy), orDefault(s.MaxLoad), orDefault(s.Hash))
+		fmt.Fprintf(w, "%d\t%s\t%v\t%d\t%s\t%s\t%s\t%s\n", s.Port, orAll(s.Address), s.State, s.Connections, orDefault(s.Policy), orDefault(s.MaxLoad), orDefault(s.Hash), affinityOf(s.serviceView))
 	}
+}
+
+// affinityOf is a service's own affinity in words.
+func affinityOf(s serviceView) string {
+	if s.Affinity == nil && s.AffinityTime == nil {
+		return ofConfig
+	}
+	var time *string
+	if s.AffinityTime != nil {
+		text := millis(*s.AffinityTime).String()
+		time = &text
+	}
+	return orDefault(s.Affinity) + "/" + orDefault(time)
 }
 
 // orDefault is a rule's value, or the word for the configuration's.

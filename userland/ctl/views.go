@@ -29,6 +29,8 @@ type configView struct {
 	ReportMaxAge int64          `json:"report_max_age_ms"`
 	Timeouts     timeoutsView   `json:"timeouts"`
 	SlowStart    int64          `json:"slow_start_ms"`
+	Affinity     uint32         `json:"affinity"`
+	AffinityTime int64          `json:"affinity_time_ms"`
 }
 
 // maxLoadView is a MaxLoad: a number, or the word "auto".
@@ -68,7 +70,7 @@ func viewConfig(c dprnl.Config) configView {
 		Configured: configured(c), Address: c.Address, Policy: c.Policy, Hash: c.Hash,
 		Estimate: c.Estimate, Marker: c.Marker, State: c.State, Orphans: c.Orphans, MaxLoad: maxLoadView(c.MaxLoad), Weight: c.Weight,
 		Weights: weightsView(c.Weights), MaxFlows: c.MaxFlows, ReportMaxAge: c.ReportMaxAge.Milliseconds(),
-		SlowStart: c.SlowStart.Milliseconds(),
+		SlowStart: c.SlowStart.Milliseconds(), Affinity: c.Affinity, AffinityTime: c.AffinityTime.Milliseconds(),
 		Timeouts: timeoutsView{
 			Syn: c.Timeouts.Syn.Milliseconds(), Established: c.Timeouts.Established.Milliseconds(),
 			Fin: c.Timeouts.Fin.Milliseconds(), Rst: c.Timeouts.Rst.Milliseconds(),
@@ -85,6 +87,9 @@ type serviceView struct {
 	Policy  *dprnl.Policy `json:"policy,omitempty"`
 	MaxLoad *maxLoadView  `json:"max_load,omitempty"`
 	Hash    *dprnl.Hash   `json:"hash,omitempty"`
+
+	Affinity     *uint32 `json:"affinity,omitempty"`
+	AffinityTime *int64  `json:"affinity_time_ms,omitempty"`
 }
 
 func viewService(s dprnl.Service) serviceView {
@@ -101,6 +106,13 @@ func viewService(s dprnl.Service) serviceView {
 	}
 	if r := s.Rules.Hash; r.Own {
 		v.Hash = &r.Value
+	}
+	if r := s.Rules.Affinity; r.Own {
+		v.Affinity = &r.Value
+	}
+	if r := s.Rules.AffinityTime; r.Own {
+		ms := r.Value.Milliseconds()
+		v.AffinityTime = &ms
 	}
 	return v
 }

@@ -89,7 +89,7 @@ var fullConfig = Config{
 	Address: addr1, Policy: PolicyInverse, Hash: HashPort, Estimate: EstimateReported,
 	Marker: MarkerSource, Orphans: OrphansAsk, State: StateDraining, MaxLoad: 1 << 40,
 	Weights: Weights{1, 2, 3, 4}, Weight: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Millisecond,
-	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second}, SlowStart: 12 * time.Second,
+	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second}, SlowStart: 12 * time.Second, Affinity: 24, AffinityTime: 13 * time.Second,
 }
 
 func fullConfigAttrs() []netlink.Attribute {
@@ -99,14 +99,14 @@ func fullConfigAttrs() []netlink.Attribute {
 		u64(configAttrMaxLoad, 1<<40), u32(configAttrWeightConnections, 1), u32(configAttrWeightCPU, 2),
 		u32(configAttrWeightRedirected, 3), u32(configAttrWeightSockets, 4), u32(configAttrWeight, 5),
 		u32(configAttrMaxFlows, 6), u32(configAttrReportMaxAge, 7), u32(configAttrTimeoutSyn, 8),
-		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000), u32(configAttrSlowStart, 12000),
+		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000), u32(configAttrSlowStart, 12000), u32(configAttrAffinity, 24), u32(configAttrAffinityTime, 13000),
 	}
 }
 
-var fullRules = Rules{Policy: Own(PolicyOff), Hash: Own(HashPort), MaxLoad: Own(uint64(MaxLoadAuto))}
+var fullRules = Rules{Policy: Own(PolicyOff), Hash: Own(HashPort), MaxLoad: Own(uint64(MaxLoadAuto)), Affinity: Own(uint32(0)), AffinityTime: Own(14 * time.Second)}
 
 func fullRulesAttrs() []netlink.Attribute {
-	return []netlink.Attribute{u32(serviceAttrPolicy, 0), u32(serviceAttrHash, 1), u64(serviceAttrMaxLoad, MaxLoadAuto)}
+	return []netlink.Attribute{u32(serviceAttrPolicy, 0), u32(serviceAttrHash, 1), u64(serviceAttrMaxLoad, MaxLoadAuto), u32(serviceAttrAffinity, 0), u32(serviceAttrAffinityTime, 14000)}
 }
 
 // methods are all methods that send one command, with the message each must
@@ -292,10 +292,10 @@ func TestAnswers(t *testing.T) {
 	equal("Services", services, err, []Service{{Port: 80, Address: netip.IPv4Unspecified()}, {Port: 81, Address: addr1, Rules: Rules{Hash: Own(HashAddressPort)}}})
 
 	states, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0), u32(serviceAttrState, 2), u32(serviceAttrConnections, 9),
-		u32(serviceAttrPolicy, 3), u64(serviceAttrMaxLoad, 0)),
+		u32(serviceAttrPolicy, 3), u64(serviceAttrMaxLoad, 0), u32(serviceAttrAffinity, 8), u32(serviceAttrAffinityTime, 0)),
 		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, 192, 0, 2, 1))...)).ServiceStates(ctx)
 	equal("ServiceStates", states, err, []ServiceStatus{
-		{Service{80, netip.IPv4Unspecified(), Rules{Policy: Own(PolicyInverse), MaxLoad: Own(uint64(0))}}, ServiceFull, 9},
+		{Service{80, netip.IPv4Unspecified(), Rules{Policy: Own(PolicyInverse), MaxLoad: Own(uint64(0)), Affinity: Own(uint32(8)), AffinityTime: Own(time.Duration(0))}}, ServiceFull, 9},
 		{Service{Port: 81, Address: addr1}, ServiceUp, 0}})
 
 	peerAnswer := answer(ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2),
@@ -385,8 +385,10 @@ func TestNothingIsSent(t *testing.T) {
 		"timeout too fine": func(ctx context.Context, c *Client) error {
 			return c.SetConfig(ctx, ConfigUpdate{ReportMaxAge: ptr(time.Microsecond)})
 		},
-		"service port":      func(ctx context.Context, c *Client) error { return c.AddService(ctx, Service{}) },
-		"service address":   func(ctx context.Context, c *Client) error { return c.DeleteService(ctx, Service{Port: 1, Address: six}) },
+		"service port": func(ctx context.Context, c *Client) error { return c.AddService(ctx, Service{}) },
+		"service address": func(ctx context.Context, c *Client) error {
+			return c.DeleteService(ctx, Service{Port: 1, Address: six})
+		},
 		"peer address":      func(ctx context.Context, c *Client) error { return c.SetPeer(ctx, PeerUpdate{}) },
 		"delete peer":       func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, six, true) },
 		"get peer":          func(ctx context.Context, c *Client) error { _, err := c.Peer(ctx, six); return err },
@@ -446,7 +448,12 @@ func TestOlderModule(t *testing.T) {
 		return nil, nil
 	}))
 	c.family.Version = 1
-	if err := c.SetConfig(t.Context(), fullConfig.Update()); err != nil {
+	if err := c.SetConfig(t.Context(), fullConfig.Update()); err == nil || !strings.Contains(err.Error(), "affinity") {
+		t.Errorf("affinity: %v", err)
+	}
+	without := fullConfig
+	without.Affinity = 0
+	if err := c.SetConfig(t.Context(), without.Update()); err != nil {
 		t.Error(err)
 	}
 	u := PeerUpdate{Address: addr2, Metrics: &Metrics{}, Down: []uint16{80}, Barred: BarredUnheard, Protocol: 2}

@@ -117,6 +117,8 @@ func decodeConfig(data []byte) (Config, error) {
 		configAttrTimeoutFin:         &c.Timeouts.Fin,
 		configAttrTimeoutRst:         &c.Timeouts.Rst,
 		configAttrSlowStart:          &c.SlowStart,
+		configAttrAffinity:           &c.Affinity,
+		configAttrAffinityTime:       &c.AffinityTime,
 	}, configAttrAddress)
 	return c, err
 }
@@ -130,17 +132,21 @@ func decodeServiceStatus(data []byte) (ServiceStatus, error) {
 	s := ServiceStatus{Service: Service{Address: netip.IPv4Unspecified()}}
 	rules := &s.Rules
 	got, err := decode(data, fields{
-		serviceAttrPort:        &s.Port,
-		serviceAttrAddress:     &s.Address,
-		serviceAttrState:       (*uint32)(&s.State),
-		serviceAttrConnections: &s.Connections,
-		serviceAttrPolicy:      (*uint32)(&rules.Policy.Value),
-		serviceAttrHash:        (*uint32)(&rules.Hash.Value),
-		serviceAttrMaxLoad:     &rules.MaxLoad.Value,
+		serviceAttrPort:         &s.Port,
+		serviceAttrAddress:      &s.Address,
+		serviceAttrState:        (*uint32)(&s.State),
+		serviceAttrConnections:  &s.Connections,
+		serviceAttrPolicy:       (*uint32)(&rules.Policy.Value),
+		serviceAttrHash:         (*uint32)(&rules.Hash.Value),
+		serviceAttrMaxLoad:      &rules.MaxLoad.Value,
+		serviceAttrAffinity:     &rules.Affinity.Value,
+		serviceAttrAffinityTime: &rules.AffinityTime.Value,
 	}, serviceAttrPort)
 	rules.Policy.Own = got.has(serviceAttrPolicy)
 	rules.Hash.Own = got.has(serviceAttrHash)
 	rules.MaxLoad.Own = got.has(serviceAttrMaxLoad)
+	rules.Affinity.Own = got.has(serviceAttrAffinity)
+	rules.AffinityTime.Own = got.has(serviceAttrAffinityTime)
 	return s, err
 }
 

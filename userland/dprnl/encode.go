@@ -104,6 +104,12 @@ func (e *encoder) config(u ConfigUpdate, version uint8) {
 	if version >= knowsHealth {
 		millis(configAttrSlowStart, "slow start", u.SlowStart)
 	}
+	if version >= knowsRules {
+		e.optional(configAttrAffinity, u.Affinity)
+		millis(configAttrAffinityTime, "affinity time", u.AffinityTime)
+	} else if u.Affinity != nil && *u.Affinity != 0 {
+		e.fail(fmt.Errorf("%w: it has no affinity", errOlder))
+	}
 	if u == (ConfigUpdate{}) {
 		e.fail(errors.New("there is nothing to change"))
 	}
@@ -117,13 +123,17 @@ func (e *encoder) service(s Service) {
 	}
 }
 
-// knowsRules is the version of the family from which on services have rules of their own.
+// knowsRules is the version of the family from which on services have rules of their own,
+// and there is affinity.
 const knowsRules = 3
+
+// errOlder says that what is asked for needs another module.
+var errOlder = errors.New("the module in the kernel is older than this program; load the new one")
 
 // rules adds a service's own rules, for a family of the given version.
 func (e *encoder) rules(r Rules, version uint8) {
 	if r != (Rules{}) && version < knowsRules {
-		e.fail(errors.New("the module in the kernel is older than this program, and has no rules of services: load the new one"))
+		e.fail(fmt.Errorf("%w: it has no rules of services", errOlder))
 	}
 	if r.Policy.Own {
 		e.ae.Uint32(serviceAttrPolicy, uint32(r.Policy.Value))
@@ -133,6 +143,12 @@ func (e *encoder) rules(r Rules, version uint8) {
 	}
 	if r.MaxLoad.Own {
 		e.ae.Uint64(serviceAttrMaxLoad, r.MaxLoad.Value)
+	}
+	if r.Affinity.Own {
+		e.ae.Uint32(serviceAttrAffinity, r.Affinity.Value)
+	}
+	if r.AffinityTime.Own {
+		e.millis(serviceAttrAffinityTime, "affinity time", r.AffinityTime.Value)
 	}
 }
 

@@ -73,17 +73,21 @@ const (
 	configAttrWeight             = 18
 	configAttrOrphans            = 19
 	configAttrSlowStart          = 21
+	configAttrAffinity           = 22
+	configAttrAffinityTime       = 23
 )
 
 // dpr_service_attr: attributes of a service.
 const (
-	serviceAttrPort        = 1
-	serviceAttrAddress     = 2
-	serviceAttrState       = 3
-	serviceAttrConnections = 4
-	serviceAttrPolicy      = 5
-	serviceAttrHash        = 6
-	serviceAttrMaxLoad     = 7
+	serviceAttrPort         = 1
+	serviceAttrAddress      = 2
+	serviceAttrState        = 3
+	serviceAttrConnections  = 4
+	serviceAttrPolicy       = 5
+	serviceAttrHash         = 6
+	serviceAttrMaxLoad      = 7
+	serviceAttrAffinity     = 9
+	serviceAttrAffinityTime = 10
 )
 
 // dpr_peer_attr: attributes of a peer.
@@ -779,6 +783,9 @@ const (
 	StatRxEcho Stat = 78
 	// StatRxEchoRefused: answers to probes refused: none was sent.
 	StatRxEchoRefused Stat = 79
+	// StatServedAffinity: served: the client belongs to this host
+	// (DPR_CONFIG_A_AFFINITY).
+	StatServedAffinity Stat = 80
 )
 
 var statTable = [...]statInfo{
@@ -861,4 +868,5 @@ var statTable = [...]statInfo{
 	77: {"rx_probed", "Added since version 0: probes from peers received, and answered.", false},
 	78: {"rx_echo", "Added since version 0: answers to probes received.", false},
 	79: {"rx_echo_refused", "Added since version 0: answers to probes refused: none was sent.", false},
+	80: {"served_affinity", "Added since version 0: served: the client belongs to this host (DPR_CONFIG_A_AFFINITY).", false},
 }

@@ -24,7 +24,13 @@ type Config struct {
 	ReportMaxAge time.Duration // a peer with an older report is not chosen
 	Timeouts     Timeouts      // how long a silent flow is kept
 	SlowStart    time.Duration // until a peer that comes back gets its whole share; 0: at once
+	// So many bits of a client's address decide its host, up to AffinityBits; 0: loads do.
+	Affinity     uint32
+	AffinityTime time.Duration // for so long; 0: for ever
 }
+
+// AffinityBits is a client's whole address.
+const AffinityBits = 32
 
 // Weights holds the factors of the four metrics, 0 to MaxWeight each.
 type Weights struct {
@@ -64,6 +70,8 @@ type ConfigUpdate struct {
 	TimeoutFin         *time.Duration
 	TimeoutRst         *time.Duration
 	SlowStart          *time.Duration // a module of version 0.2 or earlier does not learn it
+	Affinity           *uint32        // such a module has none
+	AffinityTime       *time.Duration
 }
 
 // Update returns an update that makes a namespace's configuration equal to c.
@@ -76,6 +84,7 @@ func (c Config) Update() ConfigUpdate {
 		Weight: &c.Weight, MaxFlows: &c.MaxFlows, ReportMaxAge: &c.ReportMaxAge,
 		TimeoutSyn: &c.Timeouts.Syn, TimeoutEstablished: &c.Timeouts.Established,
 		TimeoutFin: &c.Timeouts.Fin, TimeoutRst: &c.Timeouts.Rst, SlowStart: &c.SlowStart,
+		Affinity: &c.Affinity, AffinityTime: &c.AffinityTime,
 	}
 }
 
@@ -92,6 +101,9 @@ type Rules struct {
 	Policy  Rule[Policy]
 	Hash    Rule[Hash]
 	MaxLoad Rule[uint64] // or MaxLoadAuto
+
+	Affinity     Rule[uint32]
+	AffinityTime Rule[time.Duration] // whole milliseconds
 }
 
 // A Rule is a value that a service may have of its own.

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * Affinity: the host that a client belongs to, the same whichever host is asked.
+ * Rendezvous hashing: each host has a number for each client, and the greatest wins.
+ * So a host that goes gives up its own clients and moves no others, and one that comes
+ * takes its share from all. Pure, as policy.h.
+ */
+#ifndef _DPR_AFFINITY_H
+#define _DPR_AFFINITY_H
+
+#include "policy.h"
+
+#define DPR_AFFINITY_BITS	32	/* of a client's whole address */
+
+u64 dpr_affinity_client(u32 client, u32 prefix, u32 time, u64 now);
+u32 dpr_affinity_host(const struct dpr_policy_args *args,
+		      const struct dpr_order *order, u32 own, u64 client);
+
+#endif /* _DPR_AFFINITY_H */
