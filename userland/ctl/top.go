@@ -136,7 +136,8 @@ type topHost struct {
 // served are the outcomes of the SYN decision in which this host serves.
 func served() []dprnl.Stat {
 	return []dprnl.Stat{dprnl.StatServedOff, dprnl.StatServedBelowMaxLoad, dprnl.StatServedLowest, dprnl.StatServedNoPeer,
-		dprnl.StatServedHash, dprnl.StatServedLocal, dprnl.StatServedTableFull, dprnl.StatServedNoMemory}
+		dprnl.StatServedHash, dprnl.StatServedLocal, dprnl.StatServedTableFull, dprnl.StatServedNoMemory,
+		dprnl.StatServedNoRoute, dprnl.StatServedBehind, dprnl.StatServedAffinity}
 }
 
 func viewTop(before, now sample, at time.Time) topView {

@@ -108,8 +108,14 @@ func (l *loaded) rules() (r dprnl.Rules) {
 	if l.IntN(2) == 0 {
 		r.MaxLoad = dprnl.Own(uint64(l.IntN(4)))
 	}
+	if l.IntN(2) == 0 {
+		r.Affinity, r.AffinityTime = dprnl.Own(l.affinity()), dprnl.Own(time.Duration(l.IntN(3))*time.Second)
+	}
 	return r
 }
+
+// affinity draws an affinity, mostly none: loads are to decide, too.
+func (l *loaded) affinity() uint32 { return uint32(max(0, l.IntN(4*dprnl.AffinityBits)-3*dprnl.AffinityBits+1)) }
 
 // policy draws a policy.
 func (l *loaded) policy() dprnl.Policy {
@@ -127,6 +133,8 @@ func (l *loaded) policy() dprnl.Policy {
 func (l *loaded) configure(ctx context.Context) error {
 	var u dprnl.ConfigUpdate
 	policy := l.policy()
+	affinity, affinityTime := l.affinity(), time.Duration(l.IntN(3))*time.Second
+	u.Affinity, u.AffinityTime = &affinity, &affinityTime
 	u.Policy = &policy
 	hash, estimate, marker := dprnl.Hash(l.IntN(2)), dprnl.Estimate(l.IntN(2)), dprnl.Marker(l.IntN(2))
 	orphans, state := dprnl.Orphans(l.IntN(2)), dprnl.State(l.IntN(3))
