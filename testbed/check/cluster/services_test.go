@@ -27,7 +27,7 @@ import (
 // servicesDuration names how long TestServices lasts; default servicesShort.
 const (
 	servicesDuration = "DPR_SERVICES_DURATION"
-	servicesShort    = 20 * time.Second
+	servicesShort    = 12 * time.Second
 )
 
 // subsets are the hosts that serve each port: everybody routes for all.

@@ -158,6 +158,7 @@ func TestAffinityOf(t *testing.T) {
 		return nil
 	})
 	x.a.set(t, dprnl.ConfigUpdate{Affinity: ptr(uint32(0))})
+	x.a.report(t, x.d, 1_000)
 	if got := hosts(x.a); got != "[B]" {
 		t.Errorf("by load: %s", got)
 	}

@@ -172,28 +172,29 @@ func TestOfferByService(t *testing.T) {
 		// B's sockets are more than 1, and it knows of A that it could redirect to.
 		c.b.set(t, dprnl.ConfigUpdate{ReportMaxAge: ptr(time.Hour), WeightSockets: ptr(uint32(1)), WeightConnections: ptr(uint32(0))})
 		c.b.report(t, c.a, 0)
-		want := func(p uint16, when, host string) {
+		// B is asked twice, being the only peer, and must take what it has refused then.
+		want := func(p uint16, when string, refused uint64) {
 			t.Helper()
-			if served := servedBy(t, c.c, p, 8); served[host] != 8 {
-				t.Errorf("%s: port %d is served by %v, want %s", when, p, served, host)
+			b := c.b.meter(t)
+			if served := servedBy(t, c.c, p, 8); served["B"] != 8 {
+				t.Errorf("%s: port %d is served by %v, want B", when, p, served)
+			}
+			if n := b.changes(t)[dprnl.StatRefusedLoad]; n != refused {
+				t.Errorf("%s: B refused %d offers of port %d, want %d", when, n, p, refused)
 			}
 		}
-		b := c.b.meter(t)
-		want(byLoad, "B has too much load", "A")
-		if n := b.changes(t)[dprnl.StatRefusedLoad]; n != 8 {
-			t.Errorf("B refused %d offers, want 8", n)
-		}
-		want(port, "another service", "B")
+		want(byLoad, "B has too much load", 16)
+		want(port, "another service", 0)
 		set := func(r dprnl.Rules) {
 			t.Helper()
 			check(t, c.b.dpr.SetService(t.Context(), dprnl.Service{Port: byLoad, Rules: r}))
 		}
 		set(rules(1_000_000))
-		want(byLoad, "B takes all", "B")
+		want(byLoad, "B takes all", 0)
 		set(rules(1))
-		want(byLoad, "B has too much load again", "A")
+		want(byLoad, "B has too much load again", 16)
 		set(dprnl.Rules{})
-		want(byLoad, "B does not offer", "B")
+		want(byLoad, "B does not offer", 0)
 	})
 }
 

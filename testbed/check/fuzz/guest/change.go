@@ -115,7 +115,9 @@ func (l *loaded) rules() (r dprnl.Rules) {
 }
 
 // affinity draws an affinity, mostly none: loads are to decide, too.
-func (l *loaded) affinity() uint32 { return uint32(max(0, l.IntN(4*dprnl.AffinityBits)-3*dprnl.AffinityBits+1)) }
+func (l *loaded) affinity() uint32 {
+	return uint32(max(0, l.IntN(4*dprnl.AffinityBits)-3*dprnl.AffinityBits+1))
+}
 
 // policy draws a policy.
 func (l *loaded) policy() dprnl.Policy {
