@@ -255,6 +255,15 @@ static void dpr_open_walk(struct net *net, struct dpr_open *open)
 	}
 }
 
+/* Another user namespace may not interrupt all CPUs. */
+static void dpr_open_synchronize(const struct dpr_net *dn)
+{
+	if (dn->guest)
+		synchronize_rcu();
+	else
+		synchronize_rcu_expedited();
+}
+
 /* Counts with a table of so many places: 0, -ENOMEM, or -EAGAIN: it was too small. */
 static int dpr_open_try(struct dpr_net *dn, const struct dpr_services *services,
 			u32 places)
@@ -271,10 +280,10 @@ static int dpr_open_try(struct dpr_net *dn, const struct dpr_services *services,
 	RCU_INIT_POINTER(open->known, known);
 	dpr_open_replace(dn, open);
 	/* From here on every change is noted. */
-	synchronize_rcu_expedited();
+	dpr_open_synchronize(dn);
 	dpr_open_walk(dn->net, open);
 	/* A socket that closes leaves its chain a moment before that is noted. */
-	synchronize_rcu_expedited();
+	dpr_open_synchronize(dn);
 	full = READ_ONCE(known->full);
 	RCU_INIT_POINTER(open->known, NULL);
 	kvfree_rcu(known, rcu);

@@ -24,7 +24,7 @@ import (
 	"dpr/testbed/lab/drive"
 )
 
-// servicesDuration names how long TestServices lasts; default servicesShort.
+// servicesDuration names how long TestServicesOfTheirOwn lasts; default servicesShort.
 const (
 	servicesDuration = "DPR_SERVICES_DURATION"
 	servicesShort    = 12 * time.Second
@@ -118,7 +118,7 @@ func portsServed(t *testing.T, host string) map[string]int {
 
 // Three services on different hosts, each with a policy of its own, while rules and
 // policies change: every request is served, and only by hosts of its service.
-func TestServices(t *testing.T) {
+func TestServicesOfTheirOwn(t *testing.T) {
 	l := start(t)
 	duration := servicesShort
 	if text := os.Getenv(servicesDuration); text != "" {
