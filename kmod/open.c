@@ -289,6 +289,7 @@ static int dpr_open_try(struct dpr_net *dn, const struct dpr_services *services,
 	kvfree_rcu(known, rcu);
 	if (full)
 		return -EAGAIN;
+	/* With all that was counted; pairs with dpr_open_ready(). */
 	smp_store_release(&open->ready, true);
 	return 0;
 }
@@ -332,6 +333,7 @@ static const struct dpr_open *dpr_open_ready(const struct dpr_net *dn)
 {
 	const struct dpr_open *open = rcu_dereference(dn->open);
 
+	/* Pairs with dpr_open_try(). */
 	return open && smp_load_acquire(&open->ready) ? open : NULL;
 }
 
