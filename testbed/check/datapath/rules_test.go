@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"dpr/testbed/check/datapath/vnet"
+	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
 )
 
@@ -158,6 +159,35 @@ func TestRulesOfServices(t *testing.T) {
 			t.Errorf("deleted and added, it has %+v", got)
 		}
 		stay("deleted and added")
+	})
+}
+
+// The hash of a stateless service decides about its own segments alone: a segment of
+// another service that has neither flow nor socket is answered here.
+//
+//	R ── switch ── A
+//	        └───── B
+func TestStraysOfServices(t *testing.T) {
+	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+		c := newCluster(t, m)
+		withRules(t, map[uint16]dprnl.Rules{byHash: {Policy: dprnl.Own(dprnl.PolicyStateless)}}, c.a, c.b)
+		r := c.raw(t, addrR)
+		redirected := func(p uint16) uint64 {
+			t.Helper()
+			a := c.a.meter(t)
+			for n := range uint16(32) {
+				s := wire.Segment{Src: addrPort(addrR, 10000+n), Dst: addrPort(addrA, p), Flags: "A", Seq: 1, Ack: 1}
+				r.send(t, c.a, s.Bytes())
+			}
+			gather(t, r.Endpoint, 32, func(got *wire.Packet) bool { return got.TCP != nil && got.TCP.RST })
+			return a.changes(t)[dprnl.StatTxPackets]
+		}
+		if n := redirected(port); n != 0 {
+			t.Errorf("%d strays of a service that keeps flows followed the hash of another", n)
+		}
+		if n := redirected(byHash); n == 0 || n == 32 {
+			t.Errorf("%d of 32 strays of the stateless service were redirected, want some", n)
+		}
 	})
 }
 
