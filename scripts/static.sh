@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What can be said of the units, the Vagrantfile, the shell scripts, the alert rules,
-# the licences, the versions and the documentation without a guest.
+# the mutations, the licences, the versions and the documentation without a guest.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -55,6 +55,16 @@ alerts() {
 	say "alerts: tested"
 }
 
+# mutations: each changes the file that it names.
+mutations() {
+	grep -v '^#' "$root/testbed/check/datapath/mutations" | grep . >"$work/mutations"
+	while read -r test file mistake; do
+		sed "$mistake" "$root/kmod/$file" >"$work/changed" || die "mutations: sed does not understand that of $test in $file: $mistake"
+		! cmp -s "$root/kmod/$file" "$work/changed" || die "mutations: that of $test changes nothing in $file: $mistake"
+	done <"$work/mutations"
+	say "mutations: each changes its file"
+}
+
 # versions: what was built says the version of the sources it was built from.
 versions() {
 	version=$("$root/debian/version.sh")
@@ -69,6 +79,7 @@ units
 vagrantfile
 scripts
 alerts
+mutations
 versions
 "$here/licences.sh"
 "$here/docs.sh" check
