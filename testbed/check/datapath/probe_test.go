@@ -143,12 +143,16 @@ func TestProbe(t *testing.T) {
 		syn := r.talk(c.a, 4000).segment("S", "")
 		r.send(t, c.a, syn.Bytes())
 		p.get(t, firm)
+		a := c.a.meter(t)
 		r.send(t, c.a, syn.Bytes())
 		p.get(t, firm)
-		silence(t, p.Endpoint, probe)
+		// A probe would have been sent before the SYN.
+		if n := a.changes(t)[dprnl.StatTxOwnerMessages]; n != 0 {
+			t.Errorf("%d messages to a peer that knows no probes", n)
+		}
 
 		report(2)
-		a := c.a.meter(t)
+		a = c.a.meter(t)
 		for range 3 {
 			r.send(t, c.a, syn.Bytes())
 		}
