@@ -12,7 +12,8 @@
  *   - An attribute that a command does not list is refused (EINVAL). Every
  *     refusal carries an extended ack that names the attribute and says what
  *     is wrong; a refused command has changed nothing.
- *   - IPv4 addresses are 32-bit in network byte order ("be32"). All other
+ *   - An address ("addr") has four bytes, or 16 if it is an IPv6 one, in network
+ *     byte order. An IPv4 address in IPv6's form (::ffff:0:0/96) is refused. All
  *     numbers, ports too, are in host byte order.
  *   - Times are milliseconds (u32) unless their name says otherwise.
  *   - A dump may be cut into any number of messages; a row changed while the
@@ -28,8 +29,10 @@
  * 2: DPR_PEER_A_DOWN and what follows it, SERVICE_A_STATE, CONFIG_A_SLOW_START
  * 3: SERVICE_SET, SERVICE_A_CONNECTIONS and what follows it, CONFIG_A_AFFINITY and what
  *    follows it
+ * 4: IPv6 addresses, CONFIG_A_AFFINITY6, SERVICE_A_AFFINITY6, PEER_A_ADDRESSES6,
+ *    BARRED_FAMILY
  */
-#define DPR_GENL_VERSION	3
+#define DPR_GENL_VERSION	4
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
 #define DPR_GENL_GROUP_EVENTS	"events"
 
@@ -240,12 +243,15 @@ enum dpr_state {
  * @DPR_BARRED_SETTINGS: it has other settings that must be equal on all hosts.
  * @DPR_BARRED_LOST: packets that are redirected to it do not arrive. The kernel finds
  *	that out itself; not in requests.
+ * @DPR_BARRED_FAMILY: its address is an IPv6 one and this host's is not, or the other way
+ *	round, so that there is no tunnel. Likewise.
  */
 enum dpr_barred {
 	DPR_BARRED_NO,
 	DPR_BARRED_UNHEARD,
 	DPR_BARRED_SETTINGS,
 	DPR_BARRED_LOST,
+	DPR_BARRED_FAMILY,
 
 	__DPR_BARRED_MAX,
 	DPR_BARRED_MAX = __DPR_BARRED_MAX - 1
@@ -295,7 +301,8 @@ enum dpr_flow_state {
 /**
  * enum dpr_config_attr - attributes of DPR_CMD_CONFIG_GET and _SET
  *
- * @DPR_CONFIG_A_ADDRESS: be32; this host's address, and source of its tunnels.
+ * @DPR_CONFIG_A_ADDRESS: addr; this host's address, and source of its tunnels, which
+ *	carry connections of both families.
  * @DPR_CONFIG_A_POLICY: u32, enum dpr_policy; default off.
  * @DPR_CONFIG_A_HASH: u32, enum dpr_hash; default address and port.
  * @DPR_CONFIG_A_ESTIMATE: u32, enum dpr_estimate; default corrected.
@@ -333,6 +340,8 @@ enum dpr_flow_state {
  *	the same hosts by the same addresses. Under the policy off it has no effect.
  * @DPR_CONFIG_A_AFFINITY_TIME: u32 ms, 0 to DPR_MAX_TIMEOUT; default 0: for ever. For
  *	so long a client keeps its host; then it may get another. By the hosts' clocks.
+ * @DPR_CONFIG_A_AFFINITY6: u32, 1 to 128; default 64. What AFFINITY is for IPv4, for
+ *	clients with IPv6 addresses; but whether there is affinity at all, AFFINITY says.
  */
 enum dpr_config_attr {
 	DPR_CONFIG_A_UNSPEC,
@@ -359,6 +368,7 @@ enum dpr_config_attr {
 	DPR_CONFIG_A_SLOW_START,
 	DPR_CONFIG_A_AFFINITY,
 	DPR_CONFIG_A_AFFINITY_TIME,
+	DPR_CONFIG_A_AFFINITY6,
 
 	__DPR_CONFIG_A_MAX,
 	DPR_CONFIG_A_MAX = __DPR_CONFIG_A_MAX - 1
@@ -368,8 +378,8 @@ enum dpr_config_attr {
  * enum dpr_service_attr - attributes of a service
  *
  * @DPR_SERVICE_A_PORT: u16, 1 to 65535; TCP port.
- * @DPR_SERVICE_A_ADDRESS: be32; the one local address it is on, 0.0.0.0 (the
- *	default) for all.
+ * @DPR_SERVICE_A_ADDRESS: addr; the one local address it is on, 0.0.0.0 (the
+ *	default) for all, of both families.
  * @DPR_SERVICE_A_STATE: u32, enum dpr_service_state, now. Answer.
  * @DPR_SERVICE_A_CONNECTIONS: u32; its open connections that this host serves, as in
  *	DPR_PEER_A_CONNECTIONS. Answer; left out while there is no memory to count them.
@@ -380,6 +390,7 @@ enum dpr_config_attr {
  * @DPR_SERVICE_A_PAD: no value; aligns.
  * @DPR_SERVICE_A_AFFINITY: u32; its own, as DPR_CONFIG_A_AFFINITY.
  * @DPR_SERVICE_A_AFFINITY_TIME: u32; its own, as DPR_CONFIG_A_AFFINITY_TIME.
+ * @DPR_SERVICE_A_AFFINITY6: u32; its own, as DPR_CONFIG_A_AFFINITY6.
  */
 enum dpr_service_attr {
 	DPR_SERVICE_A_UNSPEC,
@@ -393,6 +404,7 @@ enum dpr_service_attr {
 	DPR_SERVICE_A_PAD,
 	DPR_SERVICE_A_AFFINITY,
 	DPR_SERVICE_A_AFFINITY_TIME,
+	DPR_SERVICE_A_AFFINITY6,
 
 	__DPR_SERVICE_A_MAX,
 	DPR_SERVICE_A_MAX = __DPR_SERVICE_A_MAX - 1
@@ -402,9 +414,9 @@ enum dpr_service_attr {
  * enum dpr_peer_attr - attributes of a peer
  *
  * In requests: ADDRESS, CONNECTIONS to SOCKETS, STATE, WEIGHT, DEAD, DOWN,
- * BARRED, PROTOCOL, ADDRESSES. The rest are answers.
+ * BARRED, PROTOCOL, ADDRESSES, ADDRESSES6. The rest are answers.
  *
- * @DPR_PEER_A_ADDRESS: be32.
+ * @DPR_PEER_A_ADDRESS: addr.
  * @DPR_PEER_A_CONNECTIONS: u32; metric 1 (paper section 3.1), open connections that
  *	it serves: of its services, until all data is out (ESTABLISHED, CLOSE-WAIT,
  *	FIN-WAIT-1, CLOSING, LAST-ACK). Hosts of version 0.2 and earlier report all their
@@ -436,8 +448,11 @@ enum dpr_service_attr {
  *	and a report without it means no.
  * @DPR_PEER_A_ADDRESSES: array of be32, 16 at most: the peer's other addresses. Part
  *	of a report. Request.
- * @DPR_PEER_A_PROTOCOL: u32, 1 to 255; the protocol between hosts that it knows: the
- *	version of its reports. Part of a report, default 1. Request.
+ * @DPR_PEER_A_PROTOCOL: u32, 1 to 255; the protocol between hosts that it knows. 1: that
+ *	of reports of version 1; 2: of version 2; 3: it knows connections of IPv6, and gets
+ *	those if one of its addresses is an IPv6 one. Part of a report, default 1. Request.
+ * @DPR_PEER_A_ADDRESSES6: array of IPv6 addresses of 16 bytes, 16 at most: the peer's
+ *	other ones. Part of a report. Request.
  */
 enum dpr_peer_attr {
 	DPR_PEER_A_UNSPEC,
@@ -462,6 +477,7 @@ enum dpr_peer_attr {
 	DPR_PEER_A_BARRED,
 	DPR_PEER_A_PROTOCOL,
 	DPR_PEER_A_ADDRESSES,
+	DPR_PEER_A_ADDRESSES6,
 
 	__DPR_PEER_A_MAX,
 	DPR_PEER_A_MAX = __DPR_PEER_A_MAX - 1
@@ -470,11 +486,11 @@ enum dpr_peer_attr {
 /**
  * enum dpr_flow_attr - attributes of a flow
  *
- * @DPR_FLOW_A_CLIENT: be32; the client's address.
+ * @DPR_FLOW_A_CLIENT: addr; the client's address.
  * @DPR_FLOW_A_CLIENT_PORT: u16; the client's port.
- * @DPR_FLOW_A_ADDRESS: be32; this host's address that the client talks to.
+ * @DPR_FLOW_A_ADDRESS: addr; this host's address that the client talks to.
  * @DPR_FLOW_A_PORT: u16; the service's port.
- * @DPR_FLOW_A_PEER: be32; the host that serves it.
+ * @DPR_FLOW_A_PEER: addr; the host that serves it.
  * @DPR_FLOW_A_STATE: u32, enum dpr_flow_state.
  * @DPR_FLOW_A_IDLE: u32 ms since the client's last packet.
  * @DPR_FLOW_A_EXPIRES: u32 ms until it expires if the client stays silent.
@@ -575,7 +591,7 @@ enum dpr_event {
  * enum dpr_event_attr - attributes of DPR_CMD_EVENT
  *
  * @DPR_EVENT_A_EVENT: u32, enum dpr_event.
- * @DPR_EVENT_A_PEER: be32; the peer's address, in events about a peer.
+ * @DPR_EVENT_A_PEER: addr; the peer's address, in events about a peer.
  * @DPR_EVENT_A_STATE: u32, enum dpr_state; in PEER_STATE.
  */
 enum dpr_event_attr {
@@ -640,7 +656,7 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_ICMP: of these, ICMP errors.
  * @DPR_STAT_RX_STRANGER: dropped: marked, but not from a known peer.
  * @DPR_STAT_RX_MALFORMED: dropped: inner header truncated or invalid.
- * @DPR_STAT_RX_NESTED: dropped: the inner packet is IP-in-IP again.
+ * @DPR_STAT_RX_NESTED: dropped: in the inner packet is another one.
  * @DPR_STAT_RX_BAD_ADDRESS: dropped: inner addresses that no client's packet
  *	can have (loopback, multicast, broadcast, zero, this host as source).
  * @DPR_STAT_RX_NOT_SERVED: dropped: inner packet is neither TCP nor an ICMP
@@ -657,7 +673,7 @@ enum dpr_event_attr {
  * @DPR_STAT_FRAGMENTS_GATHERED: packets reassembled before classification.
  *
  * Replies:
- * @DPR_STAT_MSS_LOWERED: SYN-ACKs whose MSS was lowered by 20.
+ * @DPR_STAT_MSS_LOWERED: SYN-ACKs whose MSS was lowered by what the tunnel adds.
  *
  * Flows:
  * @DPR_STAT_FLOWS_EXPIRED: flows removed by their timeout.

@@ -6,7 +6,9 @@
 #include "closing.h"
 #include "dpr.h"
 #include "flow.h"
+#include "inner.h"
 #include "liveness.h"
+#include "local.h"
 #include "netns.h"
 #include "owner.h"
 #include "owner_msg.h"
@@ -76,13 +78,24 @@ static void dpr_answer_statement(struct dpr_net *dn,
 		dpr_stats_inc(dn, DPR_STAT_RX_OWNER_REFUSED);
 }
 
+/* Does the message say that it is from the host that the tunnel is from? */
+static bool dpr_answer_from(const struct sk_buff *skb, const struct dpr_inner *in)
+{
+	if (in->wide != in->outer6)
+		return false;
+	if (unlikely(in->wide))
+		return ipv6_addr_equal(&dpr_inner_header6(skb, in)->saddr,
+				       dpr_local_in6(&in->first));
+	return dpr_inner_header(skb, in)->saddr == in->first.word[3];
+}
+
 /**
  * dpr_answer_receive - take in a message from a peer
  * @dn: the namespace
  * @cfg: the configuration
  * @skb: the packet, its outer header checked and from a known peer to this
- *	host; its inner IP header in the linear part, checked
- * @olen: length of the outer header
+ *	host
+ * @in: what is known of it; its inner IP header in the linear part, checked
  *
  * Called under RCU in softirq.
  *
@@ -91,16 +104,16 @@ static void dpr_answer_statement(struct dpr_net *dn,
  */
 enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 				 const struct dpr_config *cfg,
-				 struct sk_buff *skb, unsigned int olen)
+				 struct sk_buff *skb, const struct dpr_inner *in)
 {
-	const struct iphdr *iph = (const void *)skb->data + olen;
-	struct dpr_owner_msg msg;
+	struct dpr_owner_msg msg __uninitialized; /* set as a whole */
 	struct dpr_peer *peer;
 
-	peer = dpr_peer_find(dn, iph->saddr);
-	if (!peer || ip_is_fragment(iph) || iph->saddr != ip_hdr(skb)->saddr)
+	peer = dpr_peer_find(dn, &in->first);
+	if (!peer || in->fragment || !dpr_answer_from(skb, in))
 		return DPR_STAT_RX_BAD_ADDRESS;
-	if (!dpr_owner_msg_decode(skb, olen, &msg))
+	if (!dpr_owner_msg_decode(skb, in->offset,
+				  in->olen + in->len - in->offset, &msg))
 		return DPR_STAT_RX_MALFORMED;
 	switch (msg.kind) {
 	case DPR_OWNER_MSG_WHO:

@@ -6,11 +6,12 @@
 #include "dpr.h"
 
 struct dpr_config;
+struct dpr_inner;
 struct dpr_net;
 struct sk_buff;
 
 enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 				 const struct dpr_config *cfg,
-				 struct sk_buff *skb, unsigned int olen);
+				 struct sk_buff *skb, const struct dpr_inner *in);
 
 #endif /* _DPR_ANSWER_H */

@@ -35,7 +35,9 @@ bool dpr_ask_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	};
 	struct sk_buff *skb;
 
-	skb = dpr_owner_msg_encode(&msg, cfg->address, peer->address);
+	if (dpr_peer_foreign(peer, cfg))
+		return true;
+	skb = dpr_owner_msg_encode(&msg, &cfg->address, &peer->address);
 	if (!skb)
 		return false;
 	skb->dev = dev;

@@ -34,7 +34,7 @@
 struct dpr_closing_entry {
 	struct dpr_flow_key key;
 	u32 isn;
-	__be32 first;
+	struct dpr_addr first;
 	int iif;
 	u32 due;
 };
@@ -114,11 +114,12 @@ static void dpr_closing_put(struct dpr_closing *closing, u32 nth,
  * first host asks about these.
  */
 void dpr_closing_watch(struct dpr_net *dn, const struct sock *sk,
-		       const struct dpr_flow_key *key, __be32 first, int iif)
+		       const struct dpr_flow_key *key,
+		       const struct dpr_addr *first, int iif)
 {
 	struct dpr_closing_entry entry = {
 		.key = *key,
-		.first = first,
+		.first = *first,
 		.iif = iif,
 	};
 
@@ -184,7 +185,7 @@ static void dpr_closing_check(struct dpr_closing *closing, u32 nth,
 	local_bh_disable();
 	rcu_read_lock();
 	kind = dpr_closing_state(dn, &entry->key, entry->iif);
-	peer = dpr_peer_find(dn, entry->first);
+	peer = dpr_peer_find(dn, &entry->first);
 	if (peer && (kind == DPR_OWNER_MSG_GONE || kind == DPR_OWNER_MSG_TIME_WAIT))
 		dpr_ask_send(dn, rcu_dereference(dn->config),
 			     dn->net->loopback_dev, peer, kind, entry->isn,

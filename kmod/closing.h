@@ -24,7 +24,8 @@ struct dpr_flow_key;
 void dpr_closing_setup(struct dpr_net *dn);
 void dpr_closing_teardown(struct dpr_net *dn);
 void dpr_closing_watch(struct dpr_net *dn, const struct sock *sk,
-		       const struct dpr_flow_key *key, __be32 first, int iif);
+		       const struct dpr_flow_key *key,
+		       const struct dpr_addr *first, int iif);
 enum dpr_owner_msg_kind dpr_closing_state(struct dpr_net *dn,
 					  const struct dpr_flow_key *key, int iif);
 

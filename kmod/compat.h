@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Differences between the supported kernels, newest first. The code is written for
- * the newest kernel; only this file tests the version.
+ * the newest kernel; only this file, and Kbuild for it, test the version.
  */
 #ifndef _DPR_COMPAT_H
 #define _DPR_COMPAT_H
 
 #include <linux/version.h>
 #include <net/genetlink.h>
+#include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/l3mdev.h>
 #include <net/route.h>
 #include <net/tcp.h>
@@ -117,6 +119,10 @@ static inline void dpr_compat_set_orphan(struct sock *sk)
 	__inet_lookup_established(net, __VA_ARGS__)
 #define dpr_compat_lookup_listener(net, ...) \
 	__inet_lookup_listener(net, __VA_ARGS__)
+#define dpr_compat_lookup_established6(net, ...) \
+	__inet6_lookup_established(net, __VA_ARGS__)
+#define dpr_compat_lookup_listener6(net, ...) \
+	inet6_lookup_listener(net, __VA_ARGS__)
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0)
 #define dpr_compat_lookup_established(net, ...) \
 	__inet_lookup_established(net, (net)->ipv4.tcp_death_row.hashinfo, \
@@ -124,6 +130,12 @@ static inline void dpr_compat_set_orphan(struct sock *sk)
 #define dpr_compat_lookup_listener(net, ...) \
 	__inet_lookup_listener(net, (net)->ipv4.tcp_death_row.hashinfo, \
 			       __VA_ARGS__)
+#define dpr_compat_lookup_established6(net, ...) \
+	__inet6_lookup_established(net, (net)->ipv4.tcp_death_row.hashinfo, \
+				   __VA_ARGS__)
+#define dpr_compat_lookup_listener6(net, ...) \
+	inet6_lookup_listener(net, (net)->ipv4.tcp_death_row.hashinfo, \
+			      __VA_ARGS__)
 #else
 #error "dpr needs Linux 6.1 or later"
 #endif
@@ -144,6 +156,18 @@ static inline bool dpr_compat_cookie_valid(const struct iphdr *iph,
 #endif
 }
 
+static inline bool dpr_compat_cookie_valid6(const struct ipv6hdr *ip6h,
+					    const struct tcphdr *th)
+{
+#if !defined(CONFIG_SYN_COOKIES) || !IS_BUILTIN(CONFIG_IPV6)
+	return false;
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	return __cookie_v6_check(ip6h, th) > 0;
+#else
+	return __cookie_v6_check(ip6h, th, ntohl(th->ack_seq) - 1) > 0;
+#endif
+}
+
 /*
  * Which devices a socket may be bound to that a packet is for: the one it came
  * by, or the VRF that this is part of, which the stack asks about later.
@@ -152,6 +176,8 @@ static inline int dpr_compat_dif(const struct sk_buff *skb)
 {
 	if (unlikely(netif_is_l3_slave(skb->dev)))
 		return l3mdev_master_ifindex_rcu(skb->dev);
+	if (unlikely(skb->protocol == htons(ETH_P_IPV6)))
+		return skb->skb_iif;
 	return inet_iif(skb);
 }
 
@@ -168,6 +194,23 @@ static inline int dpr_compat_sdif(const struct sk_buff *skb)
 #define DPR_COMPAT_NO_HINT	IPSKB_MULTIPATH
 #else
 #define DPR_COMPAT_NO_HINT	0
+#endif
+#ifdef IP6SKB_MULTIPATH
+#define DPR_COMPAT_NO_HINT6	IP6SKB_MULTIPATH
+#else
+#define DPR_COMPAT_NO_HINT6	0
+#endif
+
+/* The lookup of an IPv6 route that makes no copy of it. */
+#ifdef DPR_COMPAT_IPV6_STUB
+#include <net/ipv6_stubs.h>
+#define dpr_compat_fib6_lookup(...)	ipv6_stub->fib6_lookup(__VA_ARGS__)
+#else
+#define dpr_compat_fib6_lookup(...)	fib6_lookup(__VA_ARGS__)
+#endif
+
+#if !IS_ENABLED(CONFIG_IPV6)
+#error "dpr needs a kernel with CONFIG_IPV6"
 #endif
 
 /* 6.7: a dump's request became a struct genl_info. */

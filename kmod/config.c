@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/inetdevice.h>
 #include <linux/jiffies.h>
 #include <linux/slab.h>
 #include "config.h"
@@ -7,6 +6,7 @@
 #include "dpr.h"
 #include "hook.h"
 #include "load.h"
+#include "local.h"
 #include "members.h"
 #include "netns.h"
 #include "open.h"
@@ -17,6 +17,7 @@
 static const struct dpr_config dpr_config_defaults = {
 	.metric_weight[DPR_METRIC_CONNECTIONS] = 1,
 	.weight = 1,
+	.affinity6 = 64,
 	.max_flows = 1 << 20,
 	.report_max_age = 3 * MSEC_PER_SEC,
 	.timeout = {
@@ -94,12 +95,14 @@ struct dpr_config *dpr_config_copy(struct dpr_net *dn)
 }
 
 /* Does this host have the address, in a VRF or not? */
-static bool dpr_config_local(struct dpr_net *dn, __be32 address)
+static bool dpr_config_local(struct dpr_net *dn, const struct dpr_addr *address)
 {
 	bool local;
 
 	rcu_read_lock();
-	local = __ip_dev_find(dn->net, address, false);
+	local = dpr_addr_is4(address) ?
+		__ip_dev_find(dn->net, address->word[3], false) :
+		dpr_local_dev6(dn->net, address);
 	rcu_read_unlock();
 	return local;
 }
@@ -112,10 +115,10 @@ static bool dpr_config_local(struct dpr_net *dn, __be32 address)
  * Return: 0, -EADDRNOTAVAIL if this host does not have it, -EEXIST if it is a
  * peer's.
  */
-int dpr_config_check_address(struct dpr_net *dn, __be32 address)
+int dpr_config_check_address(struct dpr_net *dn,
+			     const struct dpr_addr *address)
 {
-	if (ipv4_is_loopback(address) || ipv4_is_zeronet(address) ||
-	    !dpr_config_local(dn, address))
+	if (!dpr_local_unicast(address) || !dpr_config_local(dn, address))
 		return -EADDRNOTAVAIL;
 	return dpr_peer_find(dn, address) ? -EEXIST : 0;
 }

@@ -5,6 +5,7 @@
 
 #include <linux/bits.h>
 #include <linux/types.h>
+#include "core/addr.h"
 #include "core/policy.h"
 #include "dpr.h"
 
@@ -18,6 +19,7 @@ struct dpr_service;
  * @DPR_RULE_MAX_LOAD: dpr_rules.max_load
  * @DPR_RULE_AFFINITY: dpr_rules.affinity
  * @DPR_RULE_AFFINITY_TIME: dpr_rules.affinity_time
+ * @DPR_RULE_AFFINITY6: dpr_rules.affinity6
  */
 enum dpr_rule {
 	DPR_RULE_POLICY = BIT(0),
@@ -25,6 +27,7 @@ enum dpr_rule {
 	DPR_RULE_MAX_LOAD = BIT(2),
 	DPR_RULE_AFFINITY = BIT(3),
 	DPR_RULE_AFFINITY_TIME = BIT(4),
+	DPR_RULE_AFFINITY6 = BIT(5),
 };
 
 /**
@@ -33,6 +36,7 @@ enum dpr_rule {
  * @policy: enum dpr_policy
  * @hash: enum dpr_hash
  * @affinity: bits of a client's address that decide its host; 0: its load does
+ * @affinity6: the same of an IPv6 address, if @affinity is not 0
  * @affinity_time: for how many ms; 0: for ever
  * @max_load: MaxLoad
  */
@@ -41,6 +45,7 @@ struct dpr_rules {
 	u32 policy;
 	u32 hash;
 	u32 affinity;
+	u32 affinity6;
 	u32 affinity_time;
 	u64 max_load;
 };
@@ -54,6 +59,7 @@ struct dpr_rules {
  * @marker: enum dpr_marker
  * @state: enum dpr_state
  * @affinity: bits of a client's address that decide its host; 0: its load does
+ * @affinity6: the same of an IPv6 address, if @affinity is not 0
  * @affinity_time: for how many ms; 0: for ever
  * @max_load: MaxLoad
  * @metric_weight: weight of each metric
@@ -73,13 +79,14 @@ struct dpr_rules {
  * Never changed once published: a change publishes a new one.
  */
 struct dpr_config {
-	__be32 address;
+	struct dpr_addr address;
 	u32 policy;
 	u32 hash;
 	u32 estimate;
 	u32 marker;
 	u32 state;
 	u32 affinity;
+	u32 affinity6;
 	u32 affinity_time;
 	u64 max_load;
 	u32 metric_weight[DPR_METRICS];
@@ -114,6 +121,8 @@ static inline void dpr_config_apply_rules(struct dpr_config *cfg,
 		cfg->affinity = rules->affinity;
 	if (rules->own & DPR_RULE_AFFINITY_TIME)
 		cfg->affinity_time = rules->affinity_time;
+	if (rules->own & DPR_RULE_AFFINITY6)
+		cfg->affinity6 = rules->affinity6;
 }
 
 /**
@@ -131,7 +140,7 @@ static inline u64 dpr_config_connection_load(const struct dpr_config *cfg)
 int dpr_config_setup(struct dpr_net *dn);
 void dpr_config_teardown(struct dpr_net *dn);
 struct dpr_config *dpr_config_copy(struct dpr_net *dn);
-int dpr_config_check_address(struct dpr_net *dn, __be32 address);
+int dpr_config_check_address(struct dpr_net *dn, const struct dpr_addr *address);
 int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg);
 int dpr_config_add_service(struct dpr_net *dn,
 			   const struct dpr_service *service);

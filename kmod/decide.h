@@ -32,6 +32,7 @@ dpr_decide_order(const struct dpr_table *table)
  * @cfg: the configuration
  * @policy: enum dpr_policy
  * @client: the client's address
+ * @wide: the connection is of IPv6
  * @service: the connection's, NULL if there is none any more
  * @able: this host can serve it; if it cannot it redirects what it can
  * @args: set to the situation
@@ -40,7 +41,8 @@ dpr_decide_order(const struct dpr_table *table)
  */
 static __always_inline void
 dpr_decide_args(struct dpr_net *dn, const struct dpr_config *cfg, u32 policy,
-		__be32 client, const struct dpr_service *service, bool able,
+		const struct dpr_addr *client, bool wide,
+		const struct dpr_service *service, bool able,
 		struct dpr_policy_args *args)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
@@ -56,9 +58,10 @@ dpr_decide_args(struct dpr_net *dn, const struct dpr_config *cfg, u32 policy,
 	args->now = jiffies;
 	args->max_age = cfg->report_max_age_jiffies;
 	args->random = 0;
-	args->client = (__force u32)client;
+	args->client = dpr_addr_id(client);
 	args->avoid = 0;
-	args->service = service ? service->bit : 0;
+	args->wide = wide;
+	args->service = dpr_service_needs(service);
 	if (policy != DPR_POLICY_OFF && !args->draining)
 		args->own_load = dpr_load_own(dn, cfg);
 	if (policy >= DPR_POLICY_INVERSE)
@@ -78,14 +81,16 @@ dpr_decide_args(struct dpr_net *dn, const struct dpr_config *cfg, u32 policy,
  */
 static inline u32 dpr_decide_affine(const struct dpr_config *cfg,
 				    const struct dpr_policy_args *args,
-				    const struct dpr_order *order, __be32 client)
+				    const struct dpr_order *order,
+				    const struct dpr_addr *client)
 {
-	u64 of = dpr_affinity_client(ntohl(client), cfg->affinity,
+	u64 of = dpr_affinity_client(client, dpr_addr_is4(client) ?
+					     cfg->affinity : cfg->affinity6,
 				     cfg->affinity_time,
 				     cfg->affinity_time ?
 				     ktime_to_ms(ktime_get_real()) : 0);
 
-	return dpr_affinity_host(args, order, (__force u32)cfg->address, of);
+	return dpr_affinity_host(args, order, dpr_addr_id(&cfg->address), of);
 }
 
 #endif /* _DPR_DECIDE_H */

@@ -6,9 +6,9 @@
 #include "genl_msg.h"
 #include "netns.h"
 
-/* @peer is 0 if the event is about none. */
+/* @peer is NULL if the event is about none. */
 static void dpr_event_send(struct dpr_net *dn, enum dpr_event event,
-			   __be32 peer, enum dpr_state state)
+			   const struct dpr_addr *peer, enum dpr_state state)
 {
 	struct sk_buff *msg;
 	void *header;
@@ -20,7 +20,7 @@ static void dpr_event_send(struct dpr_net *dn, enum dpr_event event,
 		return;
 	header = genlmsg_put(msg, 0, 0, &dpr_genl_family, 0, DPR_CMD_EVENT);
 	if (!header || nla_put_u32(msg, DPR_EVENT_A_EVENT, event) ||
-	    (peer && nla_put_in_addr(msg, DPR_EVENT_A_PEER, peer)) ||
+	    (peer && dpr_genl_msg_put_addr(msg, DPR_EVENT_A_PEER, peer)) ||
 	    (event == DPR_EVENT_PEER_STATE &&
 	     nla_put_u32(msg, DPR_EVENT_A_STATE, state))) {
 		nlmsg_free(msg);
@@ -40,7 +40,7 @@ static void dpr_event_send(struct dpr_net *dn, enum dpr_event event,
  */
 void dpr_event_notify(struct dpr_net *dn, enum dpr_event event)
 {
-	dpr_event_send(dn, event, 0, 0);
+	dpr_event_send(dn, event, NULL, 0);
 }
 
 /**
@@ -51,7 +51,7 @@ void dpr_event_notify(struct dpr_net *dn, enum dpr_event event)
  * @state: its state, for DPR_EVENT_PEER_STATE
  */
 void dpr_event_notify_peer(struct dpr_net *dn, enum dpr_event event,
-			   __be32 address, enum dpr_state state)
+			   const struct dpr_addr *address, enum dpr_state state)
 {
 	dpr_event_send(dn, event, address, state);
 }

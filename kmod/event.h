@@ -5,11 +5,12 @@
 
 #include "dpr.h"
 
+struct dpr_addr;
 struct dpr_net;
 
 void dpr_event_notify(struct dpr_net *dn, enum dpr_event event);
 void dpr_event_notify_peer(struct dpr_net *dn, enum dpr_event event,
-			   __be32 address, enum dpr_state state);
+			   const struct dpr_addr *address, enum dpr_state state);
 void dpr_event_notify_full(struct dpr_net *dn);
 
 #endif /* _DPR_EVENT_H */

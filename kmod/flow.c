@@ -17,31 +17,48 @@
  */
 #define DPR_FLOW_GRACE	(3 * HZ)
 
-static struct kmem_cache *dpr_flow_cache;
+/* Of flows of IPv4, of IPv6. */
+static struct kmem_cache *dpr_flow_cache[2];
 
 /**
- * dpr_flow_init - make the flows' slab cache
+ * dpr_flow_init - make the flows' slab caches
  *
  * Return: 0 or -ENOMEM.
  */
 int __init dpr_flow_init(void)
 {
-	BUILD_BUG_ON(sizeof(struct dpr_flow_key) != 12);
+	BUILD_BUG_ON(DPR_HALF_OPEN_SHARDS > DPR_FLOW_WIDE);
 #if !defined(CONFIG_DEBUG_LOCK_ALLOC)
 	BUILD_BUG_ON(sizeof(struct dpr_flow) != 64);
 #endif
-	dpr_flow_cache = kmem_cache_create("dpr_flow", sizeof(struct dpr_flow),
-					   0, SLAB_HWCACHE_ALIGN, NULL);
-	return dpr_flow_cache ? 0 : -ENOMEM;
+	dpr_flow_cache[0] = kmem_cache_create("dpr_flow",
+					      sizeof(struct dpr_flow), 0,
+					      SLAB_HWCACHE_ALIGN, NULL);
+	dpr_flow_cache[1] = kmem_cache_create("dpr_flow6",
+					      struct_size_t(struct dpr_flow,
+							    wide,
+							    2 * DPR_FLOW_WORDS), 0,
+					      0, NULL);
+	if (dpr_flow_cache[0] && dpr_flow_cache[1])
+		return 0;
+	kmem_cache_destroy(dpr_flow_cache[0]);
+	kmem_cache_destroy(dpr_flow_cache[1]);
+	return -ENOMEM;
 }
 
 /**
- * dpr_flow_exit - free the slab cache, once all flows are freed
+ * dpr_flow_exit - free the slab caches, once all flows are freed
  */
 void dpr_flow_exit(void)
 {
 	rcu_barrier();
-	kmem_cache_destroy(dpr_flow_cache);
+	kmem_cache_destroy(dpr_flow_cache[0]);
+	kmem_cache_destroy(dpr_flow_cache[1]);
+}
+
+static void dpr_flow_free(struct dpr_flow *flow)
+{
+	kmem_cache_free(dpr_flow_cache[!!(flow->shard & DPR_FLOW_WIDE)], flow);
 }
 
 /**
@@ -58,8 +75,7 @@ int dpr_flow_setup(struct dpr_net *dn)
 
 static void dpr_flow_free_rcu(struct rcu_head *rcu)
 {
-	kmem_cache_free(dpr_flow_cache,
-			container_of(rcu, struct dpr_flow, rcu));
+	dpr_flow_free(container_of(rcu, struct dpr_flow, rcu));
 }
 
 static void dpr_flow_free_at_exit(void *ptr, void *arg)
@@ -68,7 +84,7 @@ static void dpr_flow_free_at_exit(void *ptr, void *arg)
 
 	dpr_peer_put(flow->peer);
 	dpr_quota_give(arg);
-	kmem_cache_free(dpr_flow_cache, flow);
+	dpr_flow_free(flow);
 }
 
 /**
@@ -78,6 +94,14 @@ static void dpr_flow_free_at_exit(void *ptr, void *arg)
 void dpr_flow_teardown(struct dpr_net *dn)
 {
 	rhashtable_free_and_destroy(&dn->flows, dpr_flow_free_at_exit, dn);
+}
+
+/* See dpr_flow_hash_again(). */
+noinline u32 dpr_flow_hash_wide(const struct dpr_flow *flow, u32 seed)
+{
+	const struct dpr_flow_key key = dpr_flow_key(flow);
+
+	return dpr_parse_hash(&key, seed);
 }
 
 static bool dpr_flow_live(u8 state)
@@ -200,17 +224,18 @@ static bool dpr_flow_reserve(struct dpr_net *dn, const struct dpr_config *cfg,
  * Puts the flow on its list and into the table under the list's lock, so that
  * nobody finds it in the table and takes it off a list it is not yet on.
  */
-static __flatten struct dpr_flow *
-dpr_flow_publish(struct dpr_net *dn, struct dpr_flow *flow)
+static struct dpr_flow *
+dpr_flow_publish(struct dpr_net *dn, struct dpr_flow *flow,
+		 const struct dpr_flow_key *key)
 {
-	struct dpr_half_open *list = &dn->half_open[flow->shard];
+	struct dpr_half_open *list = dpr_half_open_list(dn, flow);
 	struct dpr_flow *old;
 
 	spin_lock(&list->lock);
 	for (;;) {
-		old = rhashtable_lookup_get_insert_fast(&dn->flows,
-							&flow->node,
-							dpr_flow_params);
+		old = rhashtable_lookup_get_insert_key(&dn->flows, key,
+						       &flow->node,
+						       dpr_flow_params);
 		if (IS_ERR_OR_NULL(old) ||
 		    READ_ONCE(old->state) != DPR_FLOW_GONE)
 			break;
@@ -229,7 +254,10 @@ static void dpr_flow_fill(struct dpr_flow *flow,
 			  const struct dpr_segment *seg,
 			  struct dpr_peer *peer, u32 shard, u8 offer)
 {
-	flow->key = seg->key;
+	flow->client = (__force u32)seg->key.client.word[3];
+	flow->address = (__force u32)seg->key.address.word[3];
+	flow->client_port = seg->key.client_port;
+	flow->port = seg->key.port;
 	flow->isn = seg->seq;
 	flow->peer = peer;
 	flow->ack = 0;
@@ -239,6 +267,13 @@ static void dpr_flow_fill(struct dpr_flow *flow,
 	flow->shard = shard;
 	flow->offer = offer;
 	flow->queries = 0;
+	if (likely(!seg->key.wide))
+		return;
+	flow->shard |= DPR_FLOW_WIDE;
+	memcpy(flow->wide, &seg->key.client,
+	       DPR_FLOW_WORDS * sizeof(*flow->wide));
+	memcpy(flow->wide + DPR_FLOW_WORDS, &seg->key.address,
+	       DPR_FLOW_WORDS * sizeof(*flow->wide));
 }
 
 /**
@@ -255,26 +290,30 @@ static void dpr_flow_fill(struct dpr_flow *flow,
  * flow, for this further copy; ERR_PTR(-ENOSPC) if the table is full;
  * ERR_PTR(-ENOMEM).
  */
-struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
-				 const struct dpr_config *cfg,
-				 const struct dpr_segment *seg,
-				 struct dpr_peer *peer, u8 offer)
+__flatten struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
+					   const struct dpr_config *cfg,
+					   const struct dpr_segment *seg,
+					   struct dpr_peer *peer, u8 offer)
 {
 	struct dpr_flow *flow, *old;
 	u32 shard = (u32)raw_smp_processor_id() % DPR_HALF_OPEN_SHARDS;
 
 	if (!dpr_flow_reserve(dn, cfg, seg, shard))
 		return ERR_PTR(-ENOSPC);
-	flow = dpr_quota_alloc(dn, dpr_flow_cache);
-	if (!flow || !dpr_peer_get(peer)) {
+	flow = dpr_quota_alloc(dn, dpr_flow_cache[seg->key.wide]);
+	if (!flow) {
+		dpr_flow_unreserve(dn);
+		return ERR_PTR(-ENOMEM);
+	}
+	dpr_flow_fill(flow, seg, peer, shard, offer);
+	if (!dpr_peer_get(peer)) {
 		old = ERR_PTR(-ENOMEM);
 		goto err_free;
 	}
-	dpr_flow_fill(flow, seg, peer, shard, offer);
 	/* Before others see the flow, so that the counts never go below 0. */
 	atomic_inc(&peer->flows);
 	dpr_flow_count_live(dn, flow, 1);
-	old = dpr_flow_publish(dn, flow);
+	old = dpr_flow_publish(dn, flow, &seg->key);
 	if (!old) {
 		atomic64_inc(&peer->redirects);
 		return flow;
@@ -285,8 +324,7 @@ struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 	atomic_dec(&peer->flows);
 	dpr_peer_put(peer);
 err_free:
-	if (flow)
-		kmem_cache_free(dpr_flow_cache, flow);
+	dpr_flow_free(flow);
 	dpr_flow_unreserve(dn);
 	return IS_ERR(old) ? ERR_PTR(-ENOMEM) : old;
 }

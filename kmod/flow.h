@@ -28,14 +28,19 @@
 #define DPR_FLOW_COPIES	0x78	/* of offer: the last copy that has a number */
 #define DPR_FLOW_NEXT	0x04	/* of offer: from one copy to the next */
 #define DPR_FLOW_ASKED	0x03	/* of offer: how many peers were asked, 3 or more */
+#define DPR_FLOW_WIDE	0x80	/* of shard: it is of IPv6 */
 #define DPR_FLOW_CONFIRMED 0x80	/* of queries: the peer says that it serves it */
 #define DPR_FLOW_REUSED	0x40	/* of queries: a SYN of another number has passed */
 #define DPR_FLOW_QUERIES 0x3f	/* of queries: how many */
 
 /**
- * struct dpr_flow - one redirected connection; one cache line
+ * struct dpr_flow - one redirected connection; one cache line, and half a one more if
+ *	it is of IPv6
  * @node: in dpr_net.flows
- * @key: the 4-tuple
+ * @client: the client's address; of an IPv6 one the last four bytes
+ * @address: likewise this host's address that it talks to
+ * @client_port: the client's port
+ * @port: the service's port
  * @isn: sequence number of its SYN
  * @peer: the host that serves it; the flow holds a reference
  * @ack: the client's latest acknowledgment
@@ -43,7 +48,7 @@
  * @last: jiffies of the client's last packet
  * @state: enum dpr_flow_state or DPR_FLOW_GONE. It leaves DPR_FLOW_SYN under
  *	the lock of its list of half-open flows, once it is off that list
- * @shard: which of dpr_net.half_open it was put on
+ * @shard: which of dpr_net.half_open it was put on; DPR_FLOW_WIDE: it has @wide
  * @offer: the number of the SYN that the peer may refuse: DPR_FLOW_ASKED,
  *	DPR_FLOW_COPY, DPR_FLOW_OFFER; or DPR_FLOW_RETURNED; 0: it must take it
  * @queries: questions put to the peer since the client's last packet, with
@@ -51,10 +56,14 @@
  *	peer's answers, by a SYN (liveness.c)
  * @half_open: on dpr_net.half_open while @state is DPR_FLOW_SYN
  * @rcu: frees it
+ * @wide: what comes before @client in an IPv6 address, and before @address
  */
 struct dpr_flow {
 	struct rhash_head node;
-	struct dpr_flow_key key;
+	u32 client;
+	u32 address;
+	__be16 client_port;
+	__be16 port;
 	u32 isn;
 	struct dpr_peer *peer;
 	u32 ack;
@@ -68,6 +77,7 @@ struct dpr_flow {
 		struct list_head half_open;
 		struct rcu_head rcu;
 	};
+	__be32 wide[];
 };
 
 int dpr_flow_init(void);
@@ -85,19 +95,72 @@ bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow);
 enum dpr_stat dpr_flow_reap(struct dpr_net *dn, struct dpr_flow *flow);
 void dpr_flow_close(struct dpr_net *dn, struct dpr_flow *flow);
 
+#define DPR_FLOW_WORDS	3	/* of an IPv6 address, without the last */
+
+static inline struct dpr_addr dpr_flow_addr(const __be32 *words, u32 last)
+{
+	return (struct dpr_addr){
+		.word = { words[0], words[1], words[2], (__force __be32)last },
+	};
+}
+
+/**
+ * dpr_flow_key - the 4-tuple of a flow
+ * @flow: the flow
+ */
+static inline struct dpr_flow_key dpr_flow_key(const struct dpr_flow *flow)
+{
+	struct dpr_addr client, address;
+
+	if (flow->shard & DPR_FLOW_WIDE) {
+		client = dpr_flow_addr(flow->wide, flow->client);
+		address = dpr_flow_addr(flow->wide + DPR_FLOW_WORDS,
+					flow->address);
+		return dpr_parse_key6(&client, flow->client_port, &address,
+				      flow->port);
+	}
+	return dpr_parse_key4((__force __be32)flow->client, flow->client_port,
+			      (__force __be32)flow->address, flow->port);
+}
+
 static inline u32 dpr_flow_hash(const void *data, u32 len, u32 seed)
 {
 	return dpr_parse_hash(data, seed);
 }
 
+u32 dpr_flow_hash_wide(const struct dpr_flow *flow, u32 seed);
+
+/* The same of a flow that is there. */
+static inline u32 dpr_flow_hash_again(const void *data, u32 len, u32 seed)
+{
+	const struct dpr_flow *flow = data;
+
+	if (likely(!(flow->shard & DPR_FLOW_WIDE)))
+		return dpr_parse_hash4((__force __be32)flow->client,
+				       flow->client_port,
+				       (__force __be32)flow->address,
+				       flow->port, seed);
+	return dpr_flow_hash_wide(flow, seed);
+}
+
 static inline int dpr_flow_compare(struct rhashtable_compare_arg *arg,
 				   const void *obj)
 {
-	const struct dpr_flow_key *a = arg->key;
-	const struct dpr_flow_key *b = &((const struct dpr_flow *)obj)->key;
+	const struct dpr_flow_key *key = arg->key;
+	const struct dpr_flow *flow = obj;
 
-	return a->client != b->client || a->client_port != b->client_port ||
-	       a->address != b->address || a->port != b->port;
+	if (flow->client != (__force u32)key->client.word[3] ||
+	    flow->client_port != key->client_port ||
+	    flow->address != (__force u32)key->address.word[3] ||
+	    flow->port != key->port)
+		return 1;
+	if (likely(!key->wide))
+		return flow->shard & DPR_FLOW_WIDE;
+	return !(flow->shard & DPR_FLOW_WIDE) ||
+	       memcmp(flow->wide, &key->client,
+		      DPR_FLOW_WORDS * sizeof(*flow->wide)) ||
+	       memcmp(flow->wide + DPR_FLOW_WORDS, &key->address,
+		      DPR_FLOW_WORDS * sizeof(*flow->wide));
 }
 
 /*
@@ -106,9 +169,9 @@ static inline int dpr_flow_compare(struct rhashtable_compare_arg *arg,
  */
 static const struct rhashtable_params dpr_flow_params = {
 	.key_len = sizeof(struct dpr_flow_key),
-	.key_offset = offsetof(struct dpr_flow, key),
 	.head_offset = offsetof(struct dpr_flow, node),
 	.hashfn = dpr_flow_hash,
+	.obj_hashfn = dpr_flow_hash_again,
 	.obj_cmpfn = dpr_flow_compare,
 	.automatic_shrinking = true,
 };

@@ -1,46 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/netdevice.h>
 #include <net/icmp.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/route.h>
 #include "compat.h"
 #include "core/parse.h"
 #include "dpr.h"
 #include "fwd.h"
+#include "fwd_ip6.h"
 #include "fwd_ipip.h"
+#include "local.h"
 #include "netns.h"
 #include "route.h"
 #include "stats.h"
 
-/*
- * Constant, and looked up by a constant as long as there is one way, so that the
- * compiler makes the calls direct ones: an indirect call costs a retpoline for
- * each packet.
- */
-static const struct dpr_fwd_ops dpr_fwd_ops[] = {
-	[DPR_FWD_IPIP] = {
-		.overhead = DPR_FWD_IPIP_OVERHEAD,
-		.prepare = dpr_fwd_ipip_prepare,
-		.output = dpr_fwd_ipip_output,
-	},
-};
-
-/* The way that packets take by a route. */
-static const struct dpr_fwd_ops *dpr_fwd_by(const struct dpr_route *route)
-{
-	return &dpr_fwd_ops[DPR_FWD_IPIP];
-}
-
-static unsigned int dpr_fwd_overhead(const struct dpr_route *route)
-{
-	return dpr_fwd_by(route)->overhead;
-}
-
+/* Direct calls: an indirect one costs a retpoline for each packet. */
 static void dpr_fwd_output(struct dpr_net *dn, struct sk_buff *skb,
 			   const struct dpr_route *route, u32 number)
 {
-	dpr_fwd_by(route)->output(dn, skb, route, number);
+	if (unlikely(route->wide))
+		dpr_fwd_ip6_output(dn, skb, route, number);
+	else
+		dpr_fwd_ipip_output(dn, skb, route, number);
 }
 
 /**
@@ -49,6 +33,7 @@ static void dpr_fwd_output(struct dpr_net *dn, struct sk_buff *skb,
  * @cfg: the configuration
  * @route: what is kept of it
  * @peer: the peer's address
+ * @protocol: of the inner packets, 4 or 41
  *
  * Called in softirq; out of line, for it is rare and dpr_fwd_send() is not.
  *
@@ -57,13 +42,18 @@ static void dpr_fwd_output(struct dpr_net *dn, struct sk_buff *skb,
 noinline struct dpr_route *dpr_fwd_find_route(struct dpr_net *dn,
 					      const struct dpr_config *cfg,
 					      struct dpr_route *route,
-					      __be32 peer)
+					      const struct dpr_addr *peer,
+					      u8 protocol)
 {
-	ip_rt_put(route->rt);
-	route->rt = dpr_route_lookup(dn, cfg, peer);
-	if (!route->rt)
+	dst_release(route->dst);
+	route->dst = dpr_route_lookup(dn, cfg, peer, protocol);
+	if (!route->dst)
 		return NULL;
-	dpr_fwd_by(route)->prepare(route, cfg, peer);
+	route->wide = !dpr_addr_is4(peer);
+	if (route->wide)
+		dpr_fwd_ip6_prepare(route, cfg, peer, protocol);
+	else
+		dpr_fwd_ipip_prepare(route, cfg, peer, protocol);
 	return route;
 }
 
@@ -74,10 +64,10 @@ static void dpr_fwd_drop(struct dpr_net *dn, struct sk_buff *skb,
 	kfree_skb(skb);
 }
 
-/* Sends a packet that does not fit but may be fragmented. */
-static void dpr_fwd_fragment(struct dpr_net *dn, struct sk_buff *skb,
-			     const struct dpr_route *route,
-			     unsigned int mtu)
+/* Sends a packet of IPv4 that does not fit but may be fragmented. */
+static void dpr_fwd_fragment4(struct dpr_net *dn, struct sk_buff *skb,
+			      const struct dpr_route *route,
+			      unsigned int mtu, u32 number)
 {
 	unsigned int hlen = ip_hdrlen(skb);
 	struct ip_frag_state state;
@@ -95,7 +85,7 @@ static void dpr_fwd_fragment(struct dpr_net *dn, struct sk_buff *skb,
 	dpr_stats_inc(dn, DPR_STAT_TX_FRAGMENTED);
 	ip_frag_init(skb, hlen,
 		     LL_RESERVED_SPACE(skb_dst(skb)->dev) +
-		     dpr_fwd_overhead(route), mtu - hlen, false, &state);
+		     dpr_fwd_overhead(route->wide), mtu - hlen, false, &state);
 	while (state.left > 0) {
 		fragment = ip_frag_next(skb, &state);
 		if (IS_ERR(fragment)) {
@@ -107,14 +97,50 @@ static void dpr_fwd_fragment(struct dpr_net *dn, struct sk_buff *skb,
 			ip_send_check(ip_hdr(fragment));
 		}
 		first = false;
-		dpr_fwd_output(dn, fragment, route, 0);
+		dpr_fwd_output(dn, fragment, route, number);
 	}
 	consume_skb(skb);
 }
 
-/* Tells the client by ICMP that its packet does not fit the way to the peer. */
-static void dpr_fwd_too_big(struct dpr_net *dn, struct sk_buff *skb,
-			    unsigned int mtu)
+/*
+ * Sends a packet of IPv6 that does not fit, though it is no larger than what every link
+ * carries: its sender need not make it smaller (RFC 8200, section 5). Routers must not
+ * fragment it, but this host is where it was sent to. The tunnel's packets are not
+ * fragmented in its place: those of IPv4 would lose the marker.
+ */
+static void dpr_fwd_fragment6(struct dpr_net *dn, struct sk_buff *skb,
+			      const struct dpr_route *route,
+			      unsigned int mtu, u32 number)
+{
+	const unsigned int hlen = sizeof(struct ipv6hdr);
+	struct ip6_frag_state state;
+	struct sk_buff *fragment;
+	u8 next;
+
+	if (skb_ensure_writable(skb, hlen) ||
+	    (skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_help(skb))) {
+		dpr_fwd_drop(dn, skb, DPR_STAT_TX_NO_MEMORY);
+		return;
+	}
+	dpr_stats_inc(dn, DPR_STAT_TX_FRAGMENTED);
+	next = ipv6_hdr(skb)->nexthdr;
+	ip6_frag_init(skb, hlen, mtu - hlen - sizeof(struct frag_hdr),
+		      skb_dst(skb)->dev->needed_tailroom,
+		      LL_RESERVED_SPACE(skb_dst(skb)->dev) +
+		      dpr_fwd_overhead(route->wide), &ipv6_hdr(skb)->nexthdr,
+		      next, htonl(get_random_u32()), &state);
+	while (state.left > 0) {
+		fragment = ip6_frag_next(skb, &state);
+		if (IS_ERR(fragment)) {
+			dpr_fwd_drop(dn, skb, DPR_STAT_TX_NO_MEMORY);
+			return;
+		}
+		dpr_fwd_output(dn, fragment, route, number);
+	}
+	consume_skb(skb);
+}
+
+static void dpr_fwd_too_big4(struct sk_buff *skb, unsigned int mtu)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 
@@ -124,7 +150,34 @@ static void dpr_fwd_too_big(struct dpr_net *dn, struct sk_buff *skb,
 				  dpr_compat_dscp(iph), skb->dev))
 		icmp_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED,
 			  htonl(mtu));
+}
+
+/* No packet of IPv6 need be smaller than what every link carries (RFC 8200). */
+static void dpr_fwd_too_big6(struct sk_buff *skb, unsigned int mtu)
+{
+	skb_dst_drop(skb);
+	icmpv6_send(skb, ICMPV6_PKT_TOOBIG, 0, max_t(u32, mtu, IPV6_MIN_MTU));
+}
+
+/* Tells the client by ICMP that its packet does not fit the way to the peer. */
+static void dpr_fwd_too_big(struct dpr_net *dn, struct sk_buff *skb,
+			    unsigned int mtu)
+{
+	if (dpr_local_wide(skb))
+		dpr_fwd_too_big6(skb, mtu);
+	else
+		dpr_fwd_too_big4(skb, mtu);
 	dpr_fwd_drop(dn, skb, DPR_STAT_TX_TOO_BIG);
+}
+
+/* Must its sender make it smaller if it does not fit? */
+static bool dpr_fwd_whole(const struct sk_buff *skb, unsigned int mtu)
+{
+	if (!dpr_local_wide(skb))
+		return ip_hdr(skb)->frag_off & htons(IP_DF);
+	return skb->len > IPV6_MIN_MTU ||
+	       ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr) ||
+	       mtu < sizeof(struct ipv6hdr) + sizeof(struct frag_hdr) + 8;
 }
 
 static bool dpr_fwd_fits(const struct sk_buff *skb, unsigned int mtu)
@@ -137,20 +190,22 @@ static bool dpr_fwd_fits(const struct sk_buff *skb, unsigned int mtu)
 /* Sends one packet that is no super-packet, or whose segments fit. */
 static void dpr_fwd_send_one(struct dpr_net *dn, struct sk_buff *skb,
 			     const struct dpr_route *route,
-			     unsigned int mtu)
+			     unsigned int mtu, u32 number)
 {
 	if (likely(dpr_fwd_fits(skb, mtu)))
-		dpr_fwd_output(dn, skb, route, 0);
-	else if (ip_hdr(skb)->frag_off & htons(IP_DF))
+		dpr_fwd_output(dn, skb, route, number);
+	else if (dpr_fwd_whole(skb, mtu))
 		dpr_fwd_too_big(dn, skb, mtu);
+	else if (dpr_local_wide(skb))
+		dpr_fwd_fragment6(dn, skb, route, mtu, number);
 	else
-		dpr_fwd_fragment(dn, skb, route, mtu);
+		dpr_fwd_fragment4(dn, skb, route, mtu, number);
 }
 
 /* Sends a super-packet segment by segment. */
 static void dpr_fwd_segment(struct dpr_net *dn, struct sk_buff *skb,
 			    const struct dpr_route *route,
-			    unsigned int mtu)
+			    unsigned int mtu, u32 number)
 {
 	struct sk_buff *segs = skb_gso_segment(skb, 0), *seg, *next;
 
@@ -161,28 +216,56 @@ static void dpr_fwd_segment(struct dpr_net *dn, struct sk_buff *skb,
 	consume_skb(skb);
 	skb_list_walk_safe(segs, seg, next) {
 		skb_mark_not_on_list(seg);
-		dpr_fwd_send_one(dn, seg, route, mtu);
+		dpr_fwd_send_one(dn, seg, route, mtu, number);
 	}
 }
 
-/* Sends a super-packet, or a packet that does not fit. */
+/*
+ * Sends a super-packet, or a packet that does not fit. A SYN among these cannot come
+ * back: its number is 0.
+ */
 static noinline void dpr_fwd_send_large(struct dpr_net *dn,
 					struct sk_buff *skb,
 					const struct dpr_route *route,
-					unsigned int mtu)
+					unsigned int mtu, u32 number)
 {
+	number &= DPR_FWD_NUMBERED;
 	if (unlikely(skb_warn_if_lro(skb))) {
 		dpr_fwd_drop(dn, skb, DPR_STAT_TX_ERROR);
 		return;
 	}
 	/* The outer length field must hold a super-packet's length, too. */
 	if (skb_is_gso(skb) &&
-	    (skb->len > IP_MAX_MTU - dpr_fwd_overhead(route) ||
-	     (!(ip_hdr(skb)->frag_off & htons(IP_DF)) &&
-	      !dpr_fwd_fits(skb, mtu))))
-		dpr_fwd_segment(dn, skb, route, mtu);
+	    (skb->len > IP_MAX_MTU - dpr_fwd_overhead(route->wide) ||
+	     (!dpr_fwd_whole(skb, mtu) && !dpr_fwd_fits(skb, mtu))))
+		dpr_fwd_segment(dn, skb, route, mtu, number);
 	else
-		dpr_fwd_send_one(dn, skb, route, mtu);
+		dpr_fwd_send_one(dn, skb, route, mtu, number);
+}
+
+/* Sends a packet by a way of either family, which the caller knows. */
+static __always_inline void dpr_fwd_send_within(struct dpr_net *dn,
+						struct sk_buff *skb,
+						const struct dpr_route *route,
+						unsigned int mtu, bool wide,
+						u32 number)
+{
+	mtu -= dpr_fwd_overhead(wide);
+	skb_dst_drop(skb);
+	/* The peer's reference lasts as long as this RCU section. */
+	skb_dst_set_noref(skb, route->dst);
+	if (unlikely(skb_is_gso(skb) || skb->len > mtu))
+		dpr_fwd_send_large(dn, skb, route, mtu, number);
+	else if (wide)
+		dpr_fwd_ip6_output(dn, skb, route, number);
+	else
+		dpr_fwd_ipip_output(dn, skb, route, number);
+}
+
+static noinline void dpr_fwd_send_wide(struct dpr_net *dn, struct sk_buff *skb,
+				       const struct dpr_route *route, u32 number)
+{
+	dpr_fwd_send_within(dn, skb, route, dst_mtu(route->dst), true, number);
 }
 
 static __always_inline void __dpr_fwd_send_by(struct dpr_net *dn,
@@ -190,20 +273,13 @@ static __always_inline void __dpr_fwd_send_by(struct dpr_net *dn,
 					      const struct dpr_route *route,
 					      u32 number)
 {
-	unsigned int mtu;
-
-	if (unlikely(!route)) {
+	if (unlikely(!route))
 		dpr_fwd_drop(dn, skb, DPR_STAT_TX_NO_ROUTE);
-		return;
-	}
-	mtu = dpr_route_mtu(route) - dpr_fwd_overhead(route);
-	skb_dst_drop(skb);
-	/* The peer's reference lasts as long as this RCU section. */
-	skb_dst_set_noref(skb, &route->rt->dst);
-	if (likely(!skb_is_gso(skb) && skb->len <= mtu))
-		dpr_fwd_output(dn, skb, route, number);
+	else if (unlikely(route->wide))
+		dpr_fwd_send_wide(dn, skb, route, number);
 	else
-		dpr_fwd_send_large(dn, skb, route, mtu);
+		dpr_fwd_send_within(dn, skb, route, dpr_route_mtu4(route), false,
+				    number);
 }
 
 /**
@@ -220,7 +296,7 @@ static __always_inline void __dpr_fwd_send_by(struct dpr_net *dn,
 void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		  struct sk_buff *skb, struct dpr_peer *peer)
 {
-	__dpr_fwd_send_by(dn, skb, dpr_fwd_route(dn, cfg, peer), 0);
+	__dpr_fwd_send_by(dn, skb, dpr_fwd_route(dn, cfg, peer, skb), 0);
 }
 
 /**
@@ -229,12 +305,12 @@ void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
  * @skb: a client's SYN, or what is sent back to a peer; consumed
  * @route: the way to the host that gets it; NULL if there is none
  * @number: identification of the outer header, and DPR_FWD_OFFER; a packet that
- *	is too large has none
+ *	is too large has 0
  *
  * Called under RCU, in the softirq in which the way was looked up.
  */
 void dpr_fwd_send_by(struct dpr_net *dn, struct sk_buff *skb,
 		     const struct dpr_route *route, u32 number)
 {
-	__dpr_fwd_send_by(dn, skb, route, number);
+	__dpr_fwd_send_by(dn, skb, route, number | DPR_FWD_NUMBERED);
 }

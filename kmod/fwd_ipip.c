@@ -1,56 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/netdevice.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/dsfield.h>
 #include <net/ip_tunnels.h>
 #include <net/route.h>
 #include "config.h"
 #include "dpr.h"
 #include "fwd_ipip.h"
+#include "local.h"
 #include "netns.h"
 #include "route.h"
 #include "stats.h"
 
 /**
  * dpr_fwd_ipip_prepare - make the outer header of all packets to a peer
- * @route: the way to it; @route->rt is set
+ * @route: the way to it; @route->dst is set
  * @cfg: the configuration
  * @peer: the peer's address
+ * @protocol: of the inner packets
  */
 void dpr_fwd_ipip_prepare(struct dpr_route *route,
-			  const struct dpr_config *cfg, __be32 peer)
+			  const struct dpr_config *cfg,
+			  const struct dpr_addr *peer, u8 protocol)
 {
-	struct iphdr *header = &route->header;
+	struct iphdr *header = &route->ip;
 
 	*header = (struct iphdr){
 		.version = 4,
 		.ihl = sizeof(*header) >> 2,
 		/* No number: only a SYN has one (offer.h). */
 		.frag_off = htons(IP_DF),
-		.ttl = ip4_dst_hoplimit(&route->rt->dst),
-		.protocol = IPPROTO_IPIP,
-		.saddr = cfg->address,
-		.daddr = peer,
+		.ttl = ip4_dst_hoplimit(route->dst),
+		.protocol = protocol,
+		.saddr = cfg->address.word[3],
+		.daddr = peer->word[3],
 	};
 	if (cfg->marker == DPR_MARKER_FRAGBIT)
 		header->frag_off |= htons(DPR_FWD_IPIP_MARK);
 	route->check = (__force u16)~ip_fast_csum(header, header->ihl);
 	route->marker = cfg->marker;
+	route->source = cfg->address.half[1];
 }
 
 /*
  * Makes room for the outer header. As a rule the driver left enough, and only a
  * super-packet or a partial checksum needs more than that.
  */
-static int dpr_fwd_ipip_make_room(struct sk_buff *skb, const struct rtable *rt)
+static int dpr_fwd_ipip_make_room(struct sk_buff *skb,
+				  const struct dpr_route *route)
 {
-	int err = skb_cow_head(skb, LL_RESERVED_SPACE(rt->dst.dev) +
-				    rt->dst.header_len + sizeof(struct iphdr));
+	int err = skb_cow_head(skb, LL_RESERVED_SPACE(route->dst->dev) +
+				    route->dst->header_len +
+				    sizeof(struct iphdr));
 
 	if (unlikely(err))
 		return err;
 	if (skb_is_gso(skb) || skb->ip_summed == CHECKSUM_PARTIAL) {
 		err = iptunnel_handle_offloads(skb, SKB_GSO_IPXIP4);
-		skb_set_inner_ipproto(skb, IPPROTO_IPIP);
+		skb_set_inner_ipproto(skb, route->ip.protocol);
 		return err;
 	}
 	skb->ip_summed = CHECKSUM_NONE;
@@ -67,11 +75,11 @@ static int dpr_fwd_ipip_encapsulate(struct sk_buff *skb,
 	int err;
 	u8 tos;
 
-	err = dpr_fwd_ipip_make_room(skb, route->rt);
+	err = dpr_fwd_ipip_make_room(skb, route);
 	if (unlikely(err))
 		return err;
 	/* RFC 6040, normal mode: the outer header starts with the inner's ECN. */
-	tos = ip_hdr(skb)->tos;
+	tos = dpr_local_wide(skb) ? ipv6_get_dsfield(ipv6_hdr(skb)) : ip_hdr(skb)->tos;
 	skb_clear_hash_if_not_l4(skb);
 	skb_clear_tstamp(skb);
 	skb->ignore_df = 0;
@@ -81,7 +89,7 @@ static int dpr_fwd_ipip_encapsulate(struct sk_buff *skb,
 	__skb_push(skb, sizeof(*outer));
 	skb_reset_network_header(skb);
 	outer = ip_hdr(skb);
-	*outer = route->header;
+	*outer = route->ip;
 	outer->tos = tos;
 	outer->tot_len = htons(skb->len);
 	check = route->check + (__force u16)htons(tos) +

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Forwarding by IP-in-IP (RFC 2003). */
+/* Forwarding in IPv4: IP-in-IP (RFC 2003), and IPv6 in it (RFC 4213). */
 #ifndef _DPR_FWD_IPIP_H
 #define _DPR_FWD_IPIP_H
 
 #include <linux/ip.h>
 
+struct dpr_addr;
 struct dpr_config;
 struct dpr_net;
 struct dpr_route;
@@ -18,8 +19,12 @@ struct sk_buff;
 /* With the number of a packet: its outer header has no DF. */
 #define DPR_FWD_OFFER		BIT(16)
 
+/* Beside a number, which may be 0: the outer header has one. */
+#define DPR_FWD_NUMBERED	BIT(17)
+
 void dpr_fwd_ipip_prepare(struct dpr_route *route,
-			  const struct dpr_config *cfg, __be32 peer);
+			  const struct dpr_config *cfg,
+			  const struct dpr_addr *peer, u8 protocol);
 void dpr_fwd_ipip_output(struct dpr_net *dn, struct sk_buff *skb,
 			 const struct dpr_route *route, u32 number);
 

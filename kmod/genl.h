@@ -20,7 +20,7 @@ int dpr_genl_service_dump(struct sk_buff *skb, struct netlink_callback *cb);
 
 int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_peer_del(struct sk_buff *skb, struct genl_info *info);
-int dpr_genl_peer_address(struct genl_info *info, __be32 *address);
+int dpr_genl_peer_address(struct genl_info *info, struct dpr_addr *address);
 int dpr_genl_peer_only(struct genl_info *info, unsigned long allowed);
 int dpr_genl_peer_unknown(struct genl_info *info);
 int dpr_genl_peer_get(struct sk_buff *skb, struct genl_info *info);

@@ -13,7 +13,7 @@
 #include "quota.h"
 
 const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
-	[DPR_CONFIG_A_ADDRESS] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_ADDRESS] = DPR_GENL_MSG_ADDR,
 	[DPR_CONFIG_A_POLICY] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_HASH] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_ESTIMATE] = { .type = NLA_U32 },
@@ -35,6 +35,7 @@ const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
 	[DPR_CONFIG_A_SLOW_START] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_AFFINITY] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_AFFINITY_TIME] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_AFFINITY6] = { .type = NLA_U32 },
 };
 
 /* A u32 of the configuration: where it is, what it may be, what to say. */
@@ -96,6 +97,8 @@ static const struct dpr_genl_field dpr_genl_fields[] = {
 		       "affinity must be 0 to 32"),
 	DPR_GENL_FIELD(AFFINITY_TIME, affinity_time, 0, DPR_MAX_TIMEOUT,
 		       "affinity time must be 0 to one week"),
+	DPR_GENL_FIELD(AFFINITY6, affinity6, 1, DPR_AFFINITY_BITS6,
+		       "affinity6 must be 1 to 128"),
 };
 
 static u32 *dpr_genl_field_of(struct dpr_config *cfg,
@@ -130,10 +133,7 @@ static int dpr_genl_config_parse(struct genl_info *info,
 					   -EINVAL);
 	if (info->attrs[DPR_CONFIG_A_MAX_LOAD])
 		cfg->max_load = nla_get_u64(info->attrs[DPR_CONFIG_A_MAX_LOAD]);
-	if (info->attrs[DPR_CONFIG_A_ADDRESS])
-		cfg->address =
-			nla_get_in_addr(info->attrs[DPR_CONFIG_A_ADDRESS]);
-	return 0;
+	return dpr_genl_msg_addr(info, DPR_CONFIG_A_ADDRESS, &cfg->address);
 }
 
 static int dpr_genl_config_quota(struct dpr_net *dn, struct genl_info *info,
@@ -149,7 +149,7 @@ static int dpr_genl_config_address(struct dpr_net *dn, struct genl_info *info,
 {
 	if (!info->attrs[DPR_CONFIG_A_ADDRESS])
 		return 0;
-	switch (dpr_config_check_address(dn, cfg->address)) {
+	switch (dpr_config_check_address(dn, &cfg->address)) {
 	case 0:
 		return 0;
 	case -EADDRNOTAVAIL:
@@ -200,7 +200,7 @@ static int dpr_genl_config_put(struct sk_buff *msg, struct dpr_config *cfg)
 {
 	u32 i;
 
-	if (nla_put_in_addr(msg, DPR_CONFIG_A_ADDRESS, cfg->address) ||
+	if (dpr_genl_msg_put_addr(msg, DPR_CONFIG_A_ADDRESS, &cfg->address) ||
 	    nla_put_u64_64bit(msg, DPR_CONFIG_A_MAX_LOAD, cfg->max_load,
 			      DPR_CONFIG_A_PAD))
 		return -EMSGSIZE;

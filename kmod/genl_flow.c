@@ -22,11 +22,11 @@
 #define DPR_GENL_BREATH	4096
 
 const struct nla_policy dpr_genl_flow_policy[DPR_FLOW_A_MAX + 1] = {
-	[DPR_FLOW_A_CLIENT] = { .type = NLA_U32 },
+	[DPR_FLOW_A_CLIENT] = DPR_GENL_MSG_ADDR,
 	[DPR_FLOW_A_CLIENT_PORT] = { .type = NLA_U16 },
-	[DPR_FLOW_A_ADDRESS] = { .type = NLA_U32 },
+	[DPR_FLOW_A_ADDRESS] = DPR_GENL_MSG_ADDR,
 	[DPR_FLOW_A_PORT] = { .type = NLA_U16 },
-	[DPR_FLOW_A_PEER] = { .type = NLA_U32 },
+	[DPR_FLOW_A_PEER] = DPR_GENL_MSG_ADDR,
 	[DPR_FLOW_A_STATE] = NLA_POLICY_MAX(NLA_U32, DPR_FLOW_MAX),
 	[DPR_FLOW_A_IDLE] = { .type = NLA_REJECT },
 	[DPR_FLOW_A_EXPIRES] = { .type = NLA_REJECT },
@@ -48,26 +48,42 @@ const struct nla_policy dpr_genl_expire_policy[DPR_EXPIRE_A_MAX + 1] = {
  * @key: the 4-tuple's values to match
  * @peer: the peer to match
  * @state: the state to match
+ * @refused: why the request is refused, which the first message says: before 6.7 the
+ *	start of a dump cannot set an extended ack; NULL if it is not
  */
 struct dpr_genl_flows {
 	struct rhashtable_iter iter;
 	unsigned long given;
 	struct dpr_flow_key key;
-	__be32 peer;
+	struct dpr_addr peer;
 	u32 state;
+	const char *refused;
 };
 
-static void dpr_genl_flow_key(struct nlattr **attrs, struct dpr_flow_key *key)
+/* Returns what is wrong, NULL if nothing is. */
+static const char *dpr_genl_flow_addr(struct nlattr **attrs, int attr,
+				      struct dpr_addr *addr)
 {
-	if (attrs[DPR_FLOW_A_CLIENT])
-		key->client = nla_get_in_addr(attrs[DPR_FLOW_A_CLIENT]);
+	return attrs[attr] ? dpr_genl_msg_get_addr(attrs[attr], addr) : NULL;
+}
+
+/* Reads the values that are given; returns what is wrong, NULL if nothing is. */
+static const char *dpr_genl_flow_key(struct nlattr **attrs,
+				     struct dpr_flow_key *key)
+{
+	const char *why = dpr_genl_flow_addr(attrs, DPR_FLOW_A_CLIENT,
+					     &key->client);
+
+	if (!why)
+		why = dpr_genl_flow_addr(attrs, DPR_FLOW_A_ADDRESS,
+					 &key->address);
+	key->wide = !dpr_addr_is4(&key->address);
 	if (attrs[DPR_FLOW_A_CLIENT_PORT])
 		key->client_port =
 			htons(nla_get_u16(attrs[DPR_FLOW_A_CLIENT_PORT]));
-	if (attrs[DPR_FLOW_A_ADDRESS])
-		key->address = nla_get_in_addr(attrs[DPR_FLOW_A_ADDRESS]);
 	if (attrs[DPR_FLOW_A_PORT])
 		key->port = htons(nla_get_u16(attrs[DPR_FLOW_A_PORT]));
+	return why;
 }
 
 /**
@@ -89,9 +105,10 @@ int dpr_genl_flow_start(struct netlink_callback *cb)
 	for (attr = 1; attr <= DPR_FLOW_A_MAX; attr++)
 		if (attrs[attr])
 			dump->given |= BIT(attr);
-	dpr_genl_flow_key(attrs, &dump->key);
-	if (attrs[DPR_FLOW_A_PEER])
-		dump->peer = nla_get_in_addr(attrs[DPR_FLOW_A_PEER]);
+	dump->refused = dpr_genl_flow_key(attrs, &dump->key);
+	if (!dump->refused)
+		dump->refused = dpr_genl_flow_addr(attrs, DPR_FLOW_A_PEER,
+						   &dump->peer);
 	if (attrs[DPR_FLOW_A_STATE])
 		dump->state = nla_get_u32(attrs[DPR_FLOW_A_STATE]);
 	rhashtable_walk_enter(&dn->flows, &dump->iter);
@@ -102,7 +119,7 @@ int dpr_genl_flow_start(struct netlink_callback *cb)
 static bool dpr_genl_flow_match(const struct dpr_genl_flows *dump,
 				const struct dpr_flow *flow, u8 state)
 {
-	const struct dpr_flow_key *want = &dump->key, *key = &flow->key;
+	const struct dpr_flow_key *want = &dump->key, key = dpr_flow_key(flow);
 	unsigned long given = dump->given;
 
 	if (state > DPR_FLOW_MAX)
@@ -110,15 +127,15 @@ static bool dpr_genl_flow_match(const struct dpr_genl_flows *dump,
 	if (!given)
 		return true;
 	return (!(given & BIT(DPR_FLOW_A_CLIENT)) ||
-		key->client == want->client) &&
+		dpr_addr_equal(&key.client, &want->client)) &&
 	       (!(given & BIT(DPR_FLOW_A_CLIENT_PORT)) ||
-		key->client_port == want->client_port) &&
+		key.client_port == want->client_port) &&
 	       (!(given & BIT(DPR_FLOW_A_ADDRESS)) ||
-		key->address == want->address) &&
+		dpr_addr_equal(&key.address, &want->address)) &&
 	       (!(given & BIT(DPR_FLOW_A_PORT)) ||
-		key->port == want->port) &&
+		key.port == want->port) &&
 	       (!(given & BIT(DPR_FLOW_A_PEER)) ||
-		flow->peer->address == dump->peer) &&
+		dpr_addr_equal(&flow->peer->address, &dump->peer)) &&
 	       (!(given & BIT(DPR_FLOW_A_STATE)) || state == dump->state);
 }
 
@@ -127,6 +144,7 @@ static int dpr_genl_flow_put(struct sk_buff *skb, struct netlink_callback *cb,
 			     const struct dpr_flow *flow, u8 state)
 {
 	u32 idle = dpr_flow_idle(flow), timeout = cfg->timeout_jiffies[state];
+	const struct dpr_flow_key key = dpr_flow_key(flow);
 	void *header;
 
 	header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid,
@@ -134,12 +152,11 @@ static int dpr_genl_flow_put(struct sk_buff *skb, struct netlink_callback *cb,
 			     NLM_F_MULTI, DPR_CMD_FLOW_GET);
 	if (!header)
 		return -EMSGSIZE;
-	if (nla_put_in_addr(skb, DPR_FLOW_A_CLIENT, flow->key.client) ||
-	    nla_put_u16(skb, DPR_FLOW_A_CLIENT_PORT,
-			ntohs(flow->key.client_port)) ||
-	    nla_put_in_addr(skb, DPR_FLOW_A_ADDRESS, flow->key.address) ||
-	    nla_put_u16(skb, DPR_FLOW_A_PORT, ntohs(flow->key.port)) ||
-	    nla_put_in_addr(skb, DPR_FLOW_A_PEER, flow->peer->address) ||
+	if (dpr_genl_msg_put_addr(skb, DPR_FLOW_A_CLIENT, &key.client) ||
+	    nla_put_u16(skb, DPR_FLOW_A_CLIENT_PORT, ntohs(key.client_port)) ||
+	    dpr_genl_msg_put_addr(skb, DPR_FLOW_A_ADDRESS, &key.address) ||
+	    nla_put_u16(skb, DPR_FLOW_A_PORT, ntohs(key.port)) ||
+	    dpr_genl_msg_put_addr(skb, DPR_FLOW_A_PEER, &flow->peer->address) ||
 	    nla_put_u32(skb, DPR_FLOW_A_STATE, state) ||
 	    nla_put_u32(skb, DPR_FLOW_A_IDLE, jiffies_to_msecs(idle)) ||
 	    nla_put_u32(skb, DPR_FLOW_A_EXPIRES,
@@ -157,7 +174,7 @@ static int dpr_genl_flow_put(struct sk_buff *skb, struct netlink_callback *cb,
  * @skb: the message
  * @cb: the dump
  *
- * Return: bytes filled, 0 at the end.
+ * Return: bytes filled, 0 at the end, -EINVAL if an address is none.
  */
 int dpr_genl_flow_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
@@ -167,6 +184,11 @@ int dpr_genl_flow_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	struct dpr_flow *flow;
 	u32 looked = 0;
 
+	if (dump->refused) {
+		if (cb->extack)
+			cb->extack->_msg = dump->refused;
+		return -EINVAL;
+	}
 	rhashtable_walk_start(&dump->iter);
 	cfg = rcu_dereference(dn->config);
 	/* A flow that did not fit is looked at again by the next message. */
@@ -217,6 +239,7 @@ int dpr_genl_flow_del(struct sk_buff *skb, struct genl_info *info)
 	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	struct dpr_flow_key key = {};
 	struct dpr_flow *flow;
+	const char *why;
 	bool killed;
 	int attr;
 
@@ -230,7 +253,9 @@ int dpr_genl_flow_del(struct sk_buff *skb, struct genl_info *info)
 			return dpr_genl_msg_refuse(info, attr,
 						   "attribute not of this command",
 						   -EINVAL);
-	dpr_genl_flow_key(info->attrs, &key);
+	why = dpr_genl_flow_key(info->attrs, &key);
+	if (why)
+		return dpr_genl_msg_refuse(info, 0, why, -EINVAL);
 	local_bh_disable();
 	rcu_read_lock();
 	flow = dpr_flow_find(dn, &key);
@@ -268,8 +293,8 @@ int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info)
 	dpr_expire_step(dn, budget, &result);
 	mutex_lock(&dn->lock);
 	while ((peer = dpr_peer_next_stale(dn, &at)))
-		dpr_event_notify_peer(dn, DPR_EVENT_PEER_STALE, peer->address,
-				      0);
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_STALE,
+				      &peer->address, 0);
 	dpr_members_age(dn);
 	mutex_unlock(&dn->lock);
 	if (nla_put_u32(msg, DPR_EXPIRE_A_SCANNED, result.scanned) ||

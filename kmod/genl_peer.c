@@ -8,13 +8,14 @@
 #include "event.h"
 #include "genl.h"
 #include "genl_msg.h"
+#include "local.h"
 #include "members.h"
 #include "netns.h"
 #include "peer.h"
 #include "service.h"
 
 const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
-	[DPR_PEER_A_ADDRESS] = { .type = NLA_U32 },
+	[DPR_PEER_A_ADDRESS] = DPR_GENL_MSG_ADDR,
 	[DPR_PEER_A_CONNECTIONS] = { .type = NLA_U32 },
 	[DPR_PEER_A_CPU] = { .type = NLA_U32 },
 	[DPR_PEER_A_REDIRECTED] = { .type = NLA_U32 },
@@ -35,6 +36,9 @@ const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 	[DPR_PEER_A_PROTOCOL] = { .type = NLA_U32 },
 	[DPR_PEER_A_ADDRESSES] = { .type = NLA_BINARY,
 				   .len = DPR_MAX_ADDRESSES * sizeof(__be32) },
+	[DPR_PEER_A_ADDRESSES6] = { .type = NLA_BINARY,
+				    .len = DPR_MAX_ADDRESSES *
+					   sizeof(struct in6_addr) },
 	[DPR_PEER_A_DOWN] = { .type = NLA_BINARY,
 			      .len = DPR_MAX_SERVICES * sizeof(u16) },
 };
@@ -54,14 +58,12 @@ const int dpr_genl_peer_metric[DPR_METRICS] = {
  *
  * Return: 0 or -EINVAL: there is none.
  */
-int dpr_genl_peer_address(struct genl_info *info, __be32 *address)
+int dpr_genl_peer_address(struct genl_info *info, struct dpr_addr *address)
 {
 	int err = dpr_genl_msg_need(info, DPR_PEER_A_ADDRESS,
 				    "a peer needs an address");
 
-	if (!err)
-		*address = nla_get_in_addr(info->attrs[DPR_PEER_A_ADDRESS]);
-	return err;
+	return err ?: dpr_genl_msg_addr(info, DPR_PEER_A_ADDRESS, address);
 }
 
 /**
@@ -109,6 +111,32 @@ static int dpr_genl_peer_parse_metrics(struct genl_info *info,
 	return 0;
 }
 
+/* Its other addresses, of both families. */
+static int dpr_genl_peer_parse_others(struct genl_info *info,
+				      struct dpr_peer_update *update)
+{
+	const struct nlattr *v4 = info->attrs[DPR_PEER_A_ADDRESSES];
+	const struct nlattr *v6 = info->attrs[DPR_PEER_A_ADDRESSES6];
+	const struct in6_addr *wide = v6 ? nla_data(v6) : NULL;
+	const __be32 *narrow = v4 ? nla_data(v4) : NULL;
+	const int n4 = v4 ? nla_len(v4) : 0, n6 = v6 ? nla_len(v6) : 0;
+	u32 i;
+
+	if (n4 % sizeof(*narrow))
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_ADDRESSES,
+					   "addresses have four bytes each",
+					   -EINVAL);
+	if (n6 % sizeof(*wide))
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_ADDRESSES6,
+					   "addresses have 16 bytes each",
+					   -EINVAL);
+	for (i = 0; i < n4 / sizeof(*narrow); i++)
+		update->others[update->n_others++] = dpr_addr_of4(narrow[i]);
+	for (i = 0; i < n6 / sizeof(*wide); i++)
+		update->others[update->n_others++] = dpr_addr_of6(&wide[i]);
+	return 0;
+}
+
 static int dpr_genl_peer_parse_health(struct genl_info *info,
 				      struct dpr_peer_update *update)
 {
@@ -116,21 +144,20 @@ static int dpr_genl_peer_parse_health(struct genl_info *info,
 	const struct nlattr *barred = info->attrs[DPR_PEER_A_BARRED];
 	const struct nlattr *protocol = info->attrs[DPR_PEER_A_PROTOCOL];
 	const struct nlattr *others = info->attrs[DPR_PEER_A_ADDRESSES];
+	const struct nlattr *others6 = info->attrs[DPR_PEER_A_ADDRESSES6];
+	int err;
 
-	if ((down || barred || protocol || others) && !update->has_metric)
+	if ((down || barred || protocol || others || others6) &&
+	    !update->has_metric)
 		return dpr_genl_msg_refuse(info, down ? DPR_PEER_A_DOWN :
 					   barred ? DPR_PEER_A_BARRED :
 					   protocol ? DPR_PEER_A_PROTOCOL :
-						      DPR_PEER_A_ADDRESSES,
+					   others ? DPR_PEER_A_ADDRESSES :
+						    DPR_PEER_A_ADDRESSES6,
 					   "this belongs to a report", -EINVAL);
-	if (others && nla_len(others) % sizeof(__be32))
-		return dpr_genl_msg_refuse(info, DPR_PEER_A_ADDRESSES,
-					   "addresses have four bytes each",
-					   -EINVAL);
-	if (others) {
-		update->others = nla_data(others);
-		update->n_others = nla_len(others) / sizeof(__be32);
-	}
+	err = dpr_genl_peer_parse_others(info, update);
+	if (err)
+		return err;
 	update->protocol = protocol ? nla_get_u32(protocol) : 1;
 	if (!update->protocol || update->protocol > U8_MAX)
 		return dpr_genl_msg_refuse(info, DPR_PEER_A_PROTOCOL,
@@ -172,7 +199,8 @@ static int dpr_genl_peer_parse(struct genl_info *info,
 				       BIT(DPR_PEER_A_DOWN) |
 				       BIT(DPR_PEER_A_BARRED) |
 				       BIT(DPR_PEER_A_PROTOCOL) |
-				       BIT(DPR_PEER_A_ADDRESSES));
+				       BIT(DPR_PEER_A_ADDRESSES) |
+				       BIT(DPR_PEER_A_ADDRESSES6));
 	if (!err)
 		err = dpr_genl_peer_address(info, &update->address);
 	if (!err)
@@ -199,22 +227,32 @@ static int dpr_genl_peer_parse(struct genl_info *info,
 	return 0;
 }
 
+/* Is it an address of this host, or of all of a network's? */
+static unsigned int dpr_genl_peer_type(struct dpr_net *dn,
+				       const struct dpr_addr *address)
+{
+	bool local;
+
+	if (dpr_addr_is4(address))
+		return inet_addr_type(dn->net, address->word[3]);
+	rcu_read_lock();
+	local = dpr_local_dev6(dn->net, address);
+	rcu_read_unlock();
+	return local ? RTN_LOCAL : RTN_UNICAST;
+}
+
 /* An address that redirected packets can be sent to. */
 static int dpr_genl_peer_check(struct dpr_net *dn, struct genl_info *info,
-			       __be32 address)
+			       const struct dpr_addr *address)
 {
-	switch (inet_addr_type(dn->net, address)) {
-	case RTN_LOCAL:
+	const unsigned int type = dpr_genl_peer_type(dn, address);
+
+	if (type == RTN_LOCAL)
 		return dpr_genl_msg_refuse(info, DPR_PEER_A_ADDRESS,
 					   "the address is this host's own",
 					   -EINVAL);
-	case RTN_BROADCAST:
-	case RTN_MULTICAST:
-		return dpr_genl_msg_refuse(info, DPR_PEER_A_ADDRESS,
-					   "the address is not unicast", -EINVAL);
-	}
-	if (ipv4_is_zeronet(address) || ipv4_is_loopback(address) ||
-	    ipv4_is_lbcast(address))
+	if (type == RTN_BROADCAST || type == RTN_MULTICAST ||
+	    !dpr_local_unicast(address))
 		return dpr_genl_msg_refuse(info, DPR_PEER_A_ADDRESS,
 					   "the address is not unicast", -EINVAL);
 	return 0;
@@ -225,7 +263,8 @@ static int dpr_genl_peer_check(struct dpr_net *dn, struct genl_info *info,
  * Under dpr_net.lock.
  */
 static void dpr_genl_peer_changed(struct dpr_net *dn, int changed,
-				  __be32 address, enum dpr_state state)
+				  const struct dpr_addr *address,
+				  enum dpr_state state)
 {
 	if (changed & DPR_PEER_NEW_STATE)
 		dpr_event_notify_peer(dn, DPR_EVENT_PEER_STATE, address, state);
@@ -254,12 +293,12 @@ int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	mutex_lock(&dn->lock);
-	err = dpr_genl_peer_check(dn, info, update.address);
+	err = dpr_genl_peer_check(dn, info, &update.address);
 	update.down = dpr_genl_peer_down(dn, info);
 	if (!err)
 		err = dpr_peer_set(dn, &update);
 	if (err > 0)
-		dpr_genl_peer_changed(dn, err, update.address, update.state);
+		dpr_genl_peer_changed(dn, err, &update.address, update.state);
 	mutex_unlock(&dn->lock);
 	if (err == -ENOSPC)
 		return dpr_genl_msg_refuse(info, 0, "no more than 16384 peers",
@@ -287,7 +326,7 @@ int dpr_genl_peer_unknown(struct genl_info *info)
 int dpr_genl_peer_del(struct sk_buff *skb, struct genl_info *info)
 {
 	struct dpr_net *dn = dpr_netns(genl_info_net(info));
-	__be32 address;
+	struct dpr_addr address;
 	int err;
 
 	err = dpr_genl_peer_only(info, BIT(DPR_PEER_A_ADDRESS) |
@@ -297,9 +336,9 @@ int dpr_genl_peer_del(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	mutex_lock(&dn->lock);
-	err = dpr_peer_del(dn, address, info->attrs[DPR_PEER_A_DEAD]);
+	err = dpr_peer_del(dn, &address, info->attrs[DPR_PEER_A_DEAD]);
 	if (err > 0)
-		dpr_genl_peer_changed(dn, err, address, 0);
+		dpr_genl_peer_changed(dn, err, &address, 0);
 	mutex_unlock(&dn->lock);
 	return err == -ENOENT ? dpr_genl_peer_unknown(info) : min(err, 0);
 }

@@ -32,7 +32,7 @@
  * @usable: can be chosen now
  */
 struct dpr_genl_peer {
-	__be32 address;
+	struct dpr_addr address;
 	u32 metric[DPR_METRICS];
 	u32 state;
 	u32 weight;
@@ -59,6 +59,27 @@ struct dpr_genl_peers {
 	int refused;
 	struct dpr_genl_peer peer[] __counted_by(n);
 };
+
+/* What it cannot serve to clients of any family that it knows. */
+static u64 dpr_genl_peer_down(const struct dpr_peer *peer)
+{
+	u64 down = 0;
+	int wide;
+
+	for (wide = 0; wide < 2; wide++)
+		if (READ_ONCE(peer->down[wide]) != DPR_SERVICE_ALL)
+			down |= READ_ONCE(peer->down[wide]);
+	return down;
+}
+
+static u32 dpr_genl_peer_barred(const struct dpr_peer *peer,
+				const struct dpr_config *cfg)
+{
+	if (READ_ONCE(peer->lost))
+		return DPR_BARRED_LOST;
+	return !peer->barred && dpr_peer_foreign(peer, cfg) ?
+	       DPR_BARRED_FAMILY : peer->barred;
+}
 
 /* Under dpr_net.lock. */
 static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
@@ -87,8 +108,8 @@ static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 		.load = dpr_policy_load(peer->metric, cfg->metric_weight),
 	};
 	memcpy(row->metric, peer->metric, sizeof(row->metric));
-	row->down = READ_ONCE(peer->down);
-	row->barred = READ_ONCE(peer->lost) ? DPR_BARRED_LOST : peer->barred;
+	row->down = dpr_genl_peer_down(peer);
+	row->barred = dpr_genl_peer_barred(peer, cfg);
 	if (!peer->listed)
 		return;
 	view = &table->order.view[peer->slot];
@@ -118,7 +139,7 @@ static int dpr_genl_peer_put(struct dpr_net *dn, struct sk_buff *msg,
 {
 	int i, err;
 
-	if (nla_put_in_addr(msg, DPR_PEER_A_ADDRESS, row->address) ||
+	if (dpr_genl_msg_put_addr(msg, DPR_PEER_A_ADDRESS, &row->address) ||
 	    nla_put_u32(msg, DPR_PEER_A_STATE, row->state) ||
 	    nla_put_u32(msg, DPR_PEER_A_WEIGHT, row->weight) ||
 	    nla_put_u32(msg, DPR_PEER_A_FLOWS, row->flows) ||
@@ -157,7 +178,7 @@ int dpr_genl_peer_get(struct sk_buff *skb, struct genl_info *info)
 	struct dpr_genl_peer row;
 	struct dpr_peer *peer;
 	struct sk_buff *msg;
-	__be32 address;
+	struct dpr_addr address;
 	void *header;
 	int err;
 
@@ -167,7 +188,7 @@ int dpr_genl_peer_get(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	mutex_lock(&dn->lock);
-	peer = dpr_peer_find(dn, address);
+	peer = dpr_peer_find(dn, &address);
 	if (peer)
 		dpr_genl_peer_read(dn, peer, &row);
 	mutex_unlock(&dn->lock);
@@ -194,7 +215,7 @@ static int dpr_genl_peer_compare(const void *pa, const void *pb)
 		return a->usable ? -1 : 1;
 	if (a->usable && a->estimate != b->estimate)
 		return a->estimate < b->estimate ? -1 : 1;
-	return ntohl(a->address) < ntohl(b->address) ? -1 : 1;
+	return dpr_addr_compare(&a->address, &b->address);
 }
 
 /**

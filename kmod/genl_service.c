@@ -8,13 +8,14 @@
 #include "event.h"
 #include "genl.h"
 #include "genl_msg.h"
+#include "local.h"
 #include "netns.h"
 #include "open.h"
 #include "service.h"
 
 const struct nla_policy dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1] = {
 	[DPR_SERVICE_A_PORT] = { .type = NLA_U16 },
-	[DPR_SERVICE_A_ADDRESS] = { .type = NLA_U32 },
+	[DPR_SERVICE_A_ADDRESS] = DPR_GENL_MSG_ADDR,
 	[DPR_SERVICE_A_STATE] = { .type = NLA_REJECT },
 	[DPR_SERVICE_A_CONNECTIONS] = { .type = NLA_REJECT },
 	[DPR_SERVICE_A_POLICY] = { .type = NLA_U32 },
@@ -22,12 +23,13 @@ const struct nla_policy dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1] = {
 	[DPR_SERVICE_A_MAX_LOAD] = { .type = NLA_U64 },
 	[DPR_SERVICE_A_AFFINITY] = { .type = NLA_U32 },
 	[DPR_SERVICE_A_AFFINITY_TIME] = { .type = NLA_U32 },
+	[DPR_SERVICE_A_AFFINITY6] = { .type = NLA_U32 },
 };
 
 const struct nla_policy
 dpr_genl_service_del_policy[DPR_SERVICE_A_ADDRESS + 1] = {
 	[DPR_SERVICE_A_PORT] = { .type = NLA_U16 },
-	[DPR_SERVICE_A_ADDRESS] = { .type = NLA_U32 },
+	[DPR_SERVICE_A_ADDRESS] = DPR_GENL_MSG_ADDR,
 };
 
 static int dpr_genl_service_key(struct genl_info *info,
@@ -44,14 +46,13 @@ static int dpr_genl_service_key(struct genl_info *info,
 	if (!service->port)
 		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_PORT,
 					   "port must be 1 to 65535", -EINVAL);
-	if (info->attrs[DPR_SERVICE_A_ADDRESS])
-		service->address =
-			nla_get_in_addr(info->attrs[DPR_SERVICE_A_ADDRESS]);
-	if (service->address &&
-	    (ipv4_is_multicast(service->address) ||
-	     ipv4_is_lbcast(service->address) ||
-	     ipv4_is_loopback(service->address) ||
-	     ipv4_is_zeronet(service->address)))
+	err = dpr_genl_msg_addr(info, DPR_SERVICE_A_ADDRESS, &service->address);
+	if (err)
+		return err;
+	if (dpr_addr_is4(&service->address) && !service->address.word[3])
+		service->address = (struct dpr_addr){};
+	else if (info->attrs[DPR_SERVICE_A_ADDRESS] &&
+		 !dpr_local_unicast(&service->address))
 		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_ADDRESS,
 					   "service address must be unicast",
 					   -EINVAL);
@@ -100,6 +101,15 @@ static int dpr_genl_service_parse(struct genl_info *info,
 					    "affinity time must be 0 to one week",
 					    DPR_RULE_AFFINITY_TIME, rules,
 					    &rules->affinity_time);
+	if (!err)
+		err = dpr_genl_service_rule(info, DPR_SERVICE_A_AFFINITY6,
+					    DPR_AFFINITY_BITS6,
+					    "affinity6 must be 1 to 128",
+					    DPR_RULE_AFFINITY6, rules,
+					    &rules->affinity6);
+	if (!err && rules->own & DPR_RULE_AFFINITY6 && !rules->affinity6)
+		err = dpr_genl_msg_refuse(info, DPR_SERVICE_A_AFFINITY6,
+					  "affinity6 must be 1 to 128", -EINVAL);
 	if (!err && max_load) {
 		rules->own |= DPR_RULE_MAX_LOAD;
 		rules->max_load = nla_get_u64(max_load);
@@ -123,7 +133,8 @@ int dpr_genl_service_add(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	mutex_lock(&dn->lock);
 	cfg = rcu_dereference_protected(dn->config, lockdep_is_held(&dn->lock));
-	err = cfg->address ? dpr_config_add_service(dn, &service) : -EDESTADDRREQ;
+	err = dpr_addr_none(&cfg->address) ? -EDESTADDRREQ :
+					     dpr_config_add_service(dn, &service);
 	mutex_unlock(&dn->lock);
 	switch (err) {
 	case 0:
@@ -205,7 +216,9 @@ static int dpr_genl_service_put_rules(struct sk_buff *skb,
 	     nla_put_u32(skb, DPR_SERVICE_A_AFFINITY, rules->affinity)) ||
 	    (rules->own & DPR_RULE_AFFINITY_TIME &&
 	     nla_put_u32(skb, DPR_SERVICE_A_AFFINITY_TIME,
-			 rules->affinity_time)))
+			 rules->affinity_time)) ||
+	    (rules->own & DPR_RULE_AFFINITY6 &&
+	     nla_put_u32(skb, DPR_SERVICE_A_AFFINITY6, rules->affinity6)))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -223,7 +236,7 @@ static int dpr_genl_service_row(struct dpr_net *dn, struct sk_buff *skb,
 	if (!header)
 		return -EMSGSIZE;
 	if (nla_put_u16(skb, DPR_SERVICE_A_PORT, service->port) ||
-	    nla_put_in_addr(skb, DPR_SERVICE_A_ADDRESS, service->address) ||
+	    dpr_genl_msg_put_addr(skb, DPR_SERVICE_A_ADDRESS, &service->address) ||
 	    nla_put_u32(skb, DPR_SERVICE_A_STATE,
 			dpr_service_look(dn, service)) ||
 	    (dpr_open_service(dn, service, &open) &&
@@ -236,31 +249,52 @@ static int dpr_genl_service_row(struct dpr_net *dn, struct sk_buff *skb,
 	return 0;
 }
 
+/*
+ * Where a dump goes on: at the first service that does not come before this one, whatever
+ * was added or removed since. It is kept in the dump's arguments.
+ */
+struct dpr_genl_service_place {
+	struct dpr_addr address;
+	u32 port;
+	bool sent;
+};
+
+/* Has the service been sent already? */
+static bool dpr_genl_service_sent(const struct dpr_genl_service_place *last,
+				  const struct dpr_service *service)
+{
+	if (!last->sent)
+		return false;
+	if (service->port != last->port)
+		return service->port < last->port;
+	return dpr_addr_compare(&service->address, &last->address) <= 0;
+}
+
 /**
  * dpr_genl_service_dump - DPR_CMD_SERVICE_GET
  * @skb: the answer
- * @cb: the request; continues after the last service sent, whatever was added or
- *	removed since
+ * @cb: the request
  */
 int dpr_genl_service_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
+	struct dpr_genl_service_place *last = (void *)cb->args;
 	struct dpr_net *dn = dpr_netns(sock_net(skb->sk));
 	const struct dpr_services *services;
-	u64 next = ((u64)cb->args[0] << 32) | (u32)cb->args[1];
 	u32 i;
 
+	BUILD_BUG_ON(sizeof(*last) > sizeof(cb->args));
 	rcu_read_lock();
 	services = rcu_dereference(dn->services);
 	for (i = 0; services && i < services->n; i++) {
 		const struct dpr_service *service = &services->service[i];
-		u64 at = ((u64)service->port << 32) | ntohl(service->address);
 
-		if (at < next)
+		if (dpr_genl_service_sent(last, service))
 			continue;
 		if (dpr_genl_service_row(dn, skb, cb, service))
 			break;
-		cb->args[0] = (at + 1) >> 32;
-		cb->args[1] = (u32)(at + 1);
+		last->address = service->address;
+		last->port = service->port;
+		last->sent = true;
 	}
 	rcu_read_unlock();
 	return skb->len;

@@ -14,6 +14,13 @@
 void dpr_half_open_setup(struct dpr_net *dn, u32 oldest);
 struct dpr_flow *dpr_half_open_evict(struct dpr_net *dn, u32 shard, u32 grace);
 
+/** dpr_half_open_list - the list that a flow is on, or was */
+static inline struct dpr_half_open *
+dpr_half_open_list(struct dpr_net *dn, const struct dpr_flow *flow)
+{
+	return &dn->half_open[flow->shard % DPR_HALF_OPEN_SHARDS];
+}
+
 /**
  * dpr_half_open_leave - move a flow from DPR_FLOW_SYN to another state
  * @dn: the namespace
@@ -29,7 +36,7 @@ struct dpr_flow *dpr_half_open_evict(struct dpr_net *dn, u32 shard, u32 grace);
 static inline bool dpr_half_open_leave(struct dpr_net *dn,
 				       struct dpr_flow *flow, u8 next)
 {
-	struct dpr_half_open *list = &dn->half_open[flow->shard];
+	struct dpr_half_open *list = dpr_half_open_list(dn, flow);
 	bool left;
 
 	spin_lock(&list->lock);
@@ -54,7 +61,7 @@ static inline bool dpr_half_open_leave(struct dpr_net *dn,
 static inline void dpr_half_open_refresh(struct dpr_net *dn,
 					 struct dpr_flow *flow)
 {
-	struct dpr_half_open *list = &dn->half_open[flow->shard];
+	struct dpr_half_open *list = dpr_half_open_list(dn, flow);
 
 	spin_lock(&list->lock);
 	if (READ_ONCE(flow->state) == DPR_FLOW_SYN)

@@ -3,12 +3,17 @@
 #include <linux/inetdevice.h>
 #include <linux/netfilter_bridge.h>
 #include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
+#include "deliver.h"
 #include "dpr.h"
 #include "hook.h"
 #include "icmp.h"
+#include "inner.h"
+#include "local.h"
 #include "mss.h"
 #include "netns.h"
 #include "receive.h"
@@ -59,6 +64,67 @@ static noinline unsigned int dpr_hook_partial(struct dpr_net *dn,
 	return dpr_steer_tcp(dn, skb);
 }
 
+/* The same of a fragment of IPv6, whose fragment header is the first. */
+static int dpr_hook_gather6(struct dpr_net *dn, struct sk_buff *skb)
+{
+	if (!dpr_inner_route6(skb))
+		return NF_ACCEPT;
+	if (!dpr_inner_gather6(skb))
+		return NF_STOLEN;
+	skb_dst_drop(skb);
+	skb->ignore_df = 1;
+	dpr_stats_inc(dn, DPR_STAT_FRAGMENTS_GATHERED);
+	return -1;
+}
+
+/* Is it a fragment of what may be ours? One that is whole (RFC 6946) is none. */
+static bool dpr_hook_fragment6(const struct sk_buff *skb)
+{
+	const struct frag_hdr *header;
+	struct frag_hdr _header;
+
+	if (ipv6_hdr(skb)->nexthdr != NEXTHDR_FRAGMENT)
+		return false;
+	header = skb_header_pointer(skb, sizeof(struct ipv6hdr), sizeof(_header),
+				    &_header);
+	return header && header->frag_off & htons(IP6_OFFSET | IP6_MF) &&
+	       (header->nexthdr == IPPROTO_TCP ||
+		header->nexthdr == IPPROTO_IPV6 ||
+		header->nexthdr == IPPROTO_IPIP);
+}
+
+/* Likewise for a packet of IPv6, or one with extension headers. */
+static noinline unsigned int dpr_hook_partial6(struct dpr_net *dn,
+					       struct sk_buff *skb)
+{
+	const struct tcphdr *th;
+	__be16 fragment;
+	int offset;
+	int verdict;
+	u8 next;
+
+	if (unlikely(skb->dev->flags & IFF_LOOPBACK) ||
+	    dpr_local_routed6(skb, 0))
+		return NF_ACCEPT;
+	if (dpr_hook_fragment6(skb)) {
+		verdict = dpr_hook_gather6(dn, skb);
+		if (verdict >= 0)
+			return verdict;
+	}
+	next = ipv6_hdr(skb)->nexthdr;
+	if (next == IPPROTO_IPV6 || next == IPPROTO_IPIP)
+		return dpr_receive6(dn, rcu_dereference(dn->config), skb);
+	offset = ipv6_skip_exthdr(skb, sizeof(struct ipv6hdr), &next, &fragment);
+	if (offset < 0 || next != IPPROTO_TCP ||
+	    fragment & htons(IP6_OFFSET | IP6_MF) ||
+	    !pskb_may_pull(skb, offset + sizeof(*th)))
+		return NF_ACCEPT;
+	th = (void *)skb->data + offset;
+	if (!dpr_service_ours(dn, ntohs(th->dest)))
+		return NF_ACCEPT;
+	return dpr_steer_tcp6(dn, skb, offset);
+}
+
 typedef unsigned int (*dpr_hook_fn)(struct dpr_net *dn, struct sk_buff *skb);
 
 static unsigned int dpr_hook_ipip(struct dpr_net *dn, struct sk_buff *skb)
@@ -71,8 +137,36 @@ static unsigned int dpr_hook_icmp(struct dpr_net *dn, struct sk_buff *skb)
 	return dpr_icmp(dn, rcu_dereference(dn->config), skb);
 }
 
+static unsigned int dpr_hook_tcp6(struct dpr_net *dn, struct sk_buff *skb)
+{
+	return dpr_steer_tcp6(dn, skb, sizeof(struct ipv6hdr));
+}
+
+static unsigned int dpr_hook_tunnel6(struct dpr_net *dn, struct sk_buff *skb)
+{
+	return dpr_receive6(dn, rcu_dereference(dn->config), skb);
+}
+
+static unsigned int dpr_hook_icmp6(struct dpr_net *dn, struct sk_buff *skb)
+{
+	return dpr_icmp6(dn, rcu_dereference(dn->config), skb);
+}
+
 #if IS_ENABLED(CONFIG_BRIDGE_NETFILTER)
-#define DPR_HOOK_BRIDGED	BIT(SKB_EXT_BRIDGE_NF)
+/* Does or did a bridge have the packet? */
+static __always_inline bool dpr_hook_of_bridge(const struct sk_buff *skb)
+{
+	return skb->active_extensions & BIT(SKB_EXT_BRIDGE_NF);
+}
+
+static bool dpr_hook_local(struct dpr_net *dn, const struct sk_buff *skb)
+{
+	const struct dpr_addr addr =
+		dpr_local_wide(skb) ? dpr_addr_of6(&ipv6_hdr(skb)->daddr) :
+				      dpr_addr_of4(ip_hdr(skb)->daddr);
+
+	return dpr_local_has(dn->net, skb->dev, &addr);
+}
 
 /*
  * Handles a packet that br_netfilter passes through IP's hooks while the bridge
@@ -88,7 +182,7 @@ static unsigned int dpr_hook_bridged(struct dpr_net *dn, struct sk_buff *skb,
 	     skb->pkt_type != PACKET_OTHERHOST) ||
 	    (bridge->pkt_otherhost &&
 	     !ether_addr_equal(eth_hdr(skb)->h_dest, skb->dev->dev_addr)) ||
-	    !__ip_dev_find(dn->net, ip_hdr(skb)->daddr, false))
+	    !dpr_hook_local(dn, skb))
 		return NF_ACCEPT;
 	skb_ext_del(skb, SKB_EXT_BRIDGE_NF);
 	skb->pkt_type = PACKET_HOST;
@@ -113,7 +207,10 @@ static bool dpr_hook_bridge(struct dpr_net *dn, struct sk_buff *skb,
 	return false;
 }
 #else
-#define DPR_HOOK_BRIDGED	0
+static __always_inline bool dpr_hook_of_bridge(const struct sk_buff *skb)
+{
+	return false;
+}
 
 static bool dpr_hook_bridge(struct dpr_net *dn, struct sk_buff *skb,
 			    unsigned int *verdict)
@@ -122,12 +219,19 @@ static bool dpr_hook_bridge(struct dpr_net *dn, struct sk_buff *skb,
 }
 #endif
 
+/* The packet came by a device of a VRF, or out of a tunnel (deliver.h). */
+static __always_inline bool dpr_hook_again(const struct sk_buff *skb, bool wide)
+{
+	if (wide)
+		return IP6CB(skb)->flags & (IP6SKB_L3SLAVE | DPR_DELIVER_FLAG);
+	return IPCB(skb)->flags & (IPSKB_L3SLAVE | DPR_DELIVER_FLAG);
+}
+
 /* Did a packet arrive in an unusual way? */
-static bool dpr_hook_unusual(const struct sk_buff *skb)
+static __always_inline bool dpr_hook_unusual(const struct sk_buff *skb, bool wide)
 {
 	return unlikely(skb->pkt_type != PACKET_HOST || !softirq_count() ||
-			skb->active_extensions & DPR_HOOK_BRIDGED ||
-			IPCB(skb)->flags & IPSKB_L3SLAVE);
+			dpr_hook_of_bridge(skb) || dpr_hook_again(skb, wide));
 }
 
 /*
@@ -137,13 +241,14 @@ static bool dpr_hook_unusual(const struct sk_buff *skb)
  * program has accepted (NFQUEUE) comes in process context.
  */
 static noinline unsigned int dpr_hook_odd(struct dpr_net *dn,
-					  struct sk_buff *skb, dpr_hook_fn fn)
+					  struct sk_buff *skb, bool wide,
+					  dpr_hook_fn fn)
 {
 	unsigned int verdict;
 
 	if (dpr_hook_bridge(dn, skb, &verdict))
 		return verdict;
-	if (skb->pkt_type != PACKET_HOST || IPCB(skb)->flags & IPSKB_L3SLAVE)
+	if (skb->pkt_type != PACKET_HOST || dpr_hook_again(skb, wide))
 		return NF_ACCEPT;
 	local_bh_disable();
 	verdict = fn(dn, skb);
@@ -154,10 +259,11 @@ static noinline unsigned int dpr_hook_odd(struct dpr_net *dn,
 /* Calls one of the functions above, with bottom halves off. */
 static __always_inline unsigned int dpr_hook_call(struct dpr_net *dn,
 						  struct sk_buff *skb,
+						  const bool wide,
 						  const dpr_hook_fn fn)
 {
-	return dpr_hook_unusual(skb) ? dpr_hook_odd(dn, skb, fn) :
-				       fn(dn, skb);
+	return dpr_hook_unusual(skb, wide) ? dpr_hook_odd(dn, skb, wide, fn) :
+					     fn(dn, skb);
 }
 
 /*
@@ -177,16 +283,48 @@ static unsigned int dpr_hook_in(void *priv, struct sk_buff *skb,
 		th = (void *)iph + iph->ihl * 4;
 		if (unlikely(ip_is_fragment(iph) ||
 			     (u8 *)(th + 1) > skb->data + skb_headlen(skb)))
-			return dpr_hook_call(dn, skb, dpr_hook_partial);
+			return dpr_hook_call(dn, skb, false, dpr_hook_partial);
 		if (!dpr_service_ours(dn, ntohs(th->dest)))
 			return NF_ACCEPT;
-		return dpr_hook_call(dn, skb, dpr_steer_tcp);
+		return dpr_hook_call(dn, skb, false, dpr_steer_tcp);
 	}
-	if (iph->protocol == IPPROTO_IPIP)
-		return dpr_hook_call(dn, skb, dpr_hook_ipip);
+	if (iph->protocol == IPPROTO_IPIP || iph->protocol == IPPROTO_IPV6)
+		return dpr_hook_call(dn, skb, false, dpr_hook_ipip);
 	if (iph->protocol == IPPROTO_ICMP)
-		return dpr_hook_call(dn, skb, dpr_hook_icmp);
+		return dpr_hook_call(dn, skb, false, dpr_hook_icmp);
 	return NF_ACCEPT;
+}
+
+/* The same for IPv6. */
+static unsigned int dpr_hook_in6(void *priv, struct sk_buff *skb,
+				 const struct nf_hook_state *state)
+{
+	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
+	struct dpr_net *dn = priv;
+	const struct tcphdr *th;
+
+	switch (ip6h->nexthdr) {
+	case IPPROTO_TCP:
+		th = (void *)(ip6h + 1);
+		if (unlikely((u8 *)(th + 1) > skb->data + skb_headlen(skb)))
+			return dpr_hook_call(dn, skb, true, dpr_hook_partial6);
+		if (!dpr_service_ours(dn, ntohs(th->dest)))
+			return NF_ACCEPT;
+		return dpr_hook_call(dn, skb, true, dpr_hook_tcp6);
+	case IPPROTO_IPV6:
+	case IPPROTO_IPIP:
+		return dpr_hook_call(dn, skb, true, dpr_hook_tunnel6);
+	case IPPROTO_ICMPV6:
+		return dpr_hook_call(dn, skb, true, dpr_hook_icmp6);
+	case NEXTHDR_HOP:
+	case NEXTHDR_ROUTING:
+	case NEXTHDR_FRAGMENT:
+	case NEXTHDR_AUTH:
+	case NEXTHDR_DEST:
+		return dpr_hook_call(dn, skb, true, dpr_hook_partial6);
+	default:
+		return NF_ACCEPT;
+	}
 }
 
 static const struct nf_hook_ops dpr_hook_ops[] = {
@@ -200,6 +338,16 @@ static const struct nf_hook_ops dpr_hook_ops[] = {
 		.pf = NFPROTO_IPV4,
 		.hooknum = NF_INET_LOCAL_OUT,
 		.priority = NF_IP_PRI_MANGLE,
+	}, {
+		.hook = dpr_hook_in6,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_PRE_ROUTING,
+		.priority = NF_IP6_PRI_RAW_BEFORE_DEFRAG,
+	}, {
+		.hook = dpr_mss_hook6,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = NF_IP6_PRI_MANGLE,
 	},
 };
 
@@ -246,6 +394,7 @@ int dpr_hook_start(struct dpr_net *dn)
 void dpr_hook_unregister_in(struct dpr_net *dn)
 {
 	nf_unregister_net_hook(dn->net, &dn->hook_ops[0]);
+	nf_unregister_net_hook(dn->net, &dn->hook_ops[2]);
 }
 
 /**
@@ -259,5 +408,6 @@ void dpr_hook_unregister_in(struct dpr_net *dn)
 void dpr_hook_unregister_out(struct dpr_net *dn)
 {
 	nf_unregister_net_hook(dn->net, &dn->hook_ops[1]);
+	nf_unregister_net_hook(dn->net, &dn->hook_ops[3]);
 	synchronize_net();
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
 #include <net/icmp.h>
 #include <net/ip.h>
+#include <net/ip6_route.h>
 #include <net/route.h>
 #include "core/parse.h"
 #include "dpr.h"
@@ -36,45 +39,100 @@ bool dpr_icmp_about(const struct sk_buff *skb, unsigned int offset, u8 protocol,
 	return packet && dpr_parse_icmp(packet, len, protocol, key);
 }
 
+/**
+ * dpr_icmp_about6 - which connection is an ICMPv6 error about
+ * @skb: the packet
+ * @offset: of the ICMPv6 header from skb->data
+ * @protocol: protocol that the quoted packet must have
+ * @key: set to the connection, see dpr_parse_icmp6()
+ *
+ * Changes nothing; trusts no length.
+ *
+ * Return: false if it is no such error, or its quote is too short.
+ */
+bool dpr_icmp_about6(const struct sk_buff *skb, unsigned int offset, u8 protocol,
+		     struct dpr_flow_key *key)
+{
+	u8 buf[DPR_PARSE_ICMP6_MAX] __aligned(4);
+	const void *message;
+	unsigned int len;
+
+	if (skb->len < offset)
+		return false;
+	len = min_t(unsigned int, skb->len - offset, sizeof(buf));
+	message = skb_header_pointer(skb, offset, len, buf);
+	return message && dpr_parse_icmp6(message, len, protocol, key);
+}
+
 /*
  * The smallest path MTU between hosts that is accepted: all connections share the
  * route, and an ICMP message is easily forged.
  */
 #define DPR_ICMP_MIN_MTU	1280
 
-/*
- * Does an error about an outer packet quote a packet of a connection that goes to
- * that peer? An attacker who cannot see such packets has to guess a connection.
- * Routers quote enough of a packet for this test (RFC 1812, section 4.3.2.3).
- */
-static bool dpr_icmp_plausible(struct dpr_net *dn, const struct dpr_config *cfg,
-			       struct sk_buff *skb, __be32 to,
-			       unsigned int offset)
+/* Which connection is the inner packet of that an error quotes? */
+static bool dpr_icmp_inner(const struct sk_buff *skb, unsigned int offset,
+			   struct dpr_flow_key *key)
 {
 	struct {
 		struct iphdr ip;
 		__be16 ports[2];
 	} _inner, *inner;
-	const struct dpr_peer *peer;
-	struct dpr_flow_key key;
 
 	inner = skb_header_pointer(skb, offset, sizeof(_inner), &_inner);
 	/* Clients' packets rarely have options; such errors are ignored. */
 	if (!inner || inner->ip.ihl != 5 || inner->ip.protocol != IPPROTO_TCP)
 		return false;
-	key = (struct dpr_flow_key){
-		.client = inner->ip.saddr,
-		.address = inner->ip.daddr,
-		.client_port = inner->ports[0],
-		.port = inner->ports[1],
-	};
+	*key = dpr_parse_key4(inner->ip.saddr, inner->ports[0], inner->ip.daddr,
+			      inner->ports[1]);
+	return true;
+}
+
+/* The same of a packet of IPv6. */
+static bool dpr_icmp_inner6(const struct sk_buff *skb, unsigned int offset,
+			    struct dpr_flow_key *key)
+{
+	struct {
+		struct ipv6hdr ip;
+		__be16 ports[2];
+	} _inner, *inner;
+
+	inner = skb_header_pointer(skb, offset, sizeof(_inner), &_inner);
+	if (!inner || inner->ip.nexthdr != IPPROTO_TCP)
+		return false;
+	*key = dpr_parse_key6(&inner->ip.saddr, inner->ports[0],
+			      &inner->ip.daddr, inner->ports[1]);
+	return true;
+}
+
+/*
+ * Does an error about an outer packet quote one that this host can have sent, of a
+ * connection that goes to that peer? An attacker who cannot see such packets has to
+ * guess a connection. Routers quote enough of a packet for this test (RFC 1812, section
+ * 4.3.2.3). @tunnel is from the outer header, whose @protocol the inner packet has;
+ * @offset is the inner packet's.
+ */
+static bool dpr_icmp_plausible(struct dpr_net *dn, const struct dpr_config *cfg,
+			       struct sk_buff *skb,
+			       const struct dpr_flow_key *tunnel, u8 protocol,
+			       unsigned int offset)
+{
+	const struct dpr_peer *peer;
+	struct dpr_flow_key key;
+
+	if (!dpr_addr_equal(&tunnel->address, &cfg->address))
+		return false;
+	if (protocol == IPPROTO_IPV6 ? !dpr_icmp_inner6(skb, offset, &key) :
+				       !dpr_icmp_inner(skb, offset, &key))
+		return false;
 	peer = dpr_steer_peer(dn, cfg, skb, &key);
-	return peer && peer->address == to;
+	return peer && dpr_addr_equal(&peer->address, &tunnel->client);
 }
 
 /* The path to a peer has got a smaller MTU: updates the route. */
 static void dpr_icmp_pmtu(struct dpr_net *dn, const struct dpr_config *cfg,
-			  struct sk_buff *skb, __be32 to)
+			  struct sk_buff *skb,
+			  const struct dpr_flow_key *tunnel, u8 protocol)
 {
 	unsigned int offset = ip_hdrlen(skb), quoted;
 	const struct iphdr *outer;
@@ -92,13 +150,30 @@ static void dpr_icmp_pmtu(struct dpr_net *dn, const struct dpr_config *cfg,
 	mtu = max_t(u32, ntohs(icmph->un.frag.mtu), DPR_ICMP_MIN_MTU);
 	quoted = offset + sizeof(*icmph);
 	outer = (struct iphdr *)(skb->data + quoted);
-	if (ntohs(outer->tot_len) <= mtu ||
-	    !dpr_icmp_plausible(dn, cfg, skb, to, quoted + outer->ihl * 4))
+	if (ntohs(outer->tot_len) <= mtu)
+		return;
+	if (!dpr_icmp_plausible(dn, cfg, skb, tunnel, protocol,
+				quoted + outer->ihl * 4))
 		return;
 	/* The stack reads the quoted header at skb->data. */
 	__skb_pull(skb, quoted);
-	ipv4_update_pmtu(skb, dn->net, mtu, 0, IPPROTO_IPIP);
+	ipv4_update_pmtu(skb, dn->net, mtu, 0, protocol);
 	__skb_push(skb, quoted);
+}
+
+/* Sends an error to the host that serves the connection, if that is a peer. */
+static unsigned int dpr_icmp_forward(struct dpr_net *dn,
+				     const struct dpr_config *cfg,
+				     struct sk_buff *skb,
+				     const struct dpr_flow_key *key)
+{
+	struct dpr_peer *peer = dpr_steer_peer(dn, cfg, skb, key);
+
+	if (!peer)
+		return NF_ACCEPT;
+	dpr_stats_inc(dn, DPR_STAT_TX_ICMP);
+	dpr_fwd_send(dn, cfg, skb, peer);
+	return NF_STOLEN;
 }
 
 /**
@@ -117,18 +192,81 @@ unsigned int dpr_icmp(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct sk_buff *skb)
 {
 	struct dpr_flow_key key;
-	struct dpr_peer *peer;
 
 	if (dpr_icmp_about(skb, 0, IPPROTO_IPIP, &key)) {
-		dpr_icmp_pmtu(dn, cfg, skb, key.client);
+		dpr_icmp_pmtu(dn, cfg, skb, &key, IPPROTO_IPIP);
+		return NF_ACCEPT;
+	}
+	if (dpr_icmp_about(skb, 0, IPPROTO_IPV6, &key)) {
+		dpr_icmp_pmtu(dn, cfg, skb, &key, IPPROTO_IPV6);
 		return NF_ACCEPT;
 	}
 	if (!dpr_icmp_about(skb, 0, IPPROTO_TCP, &key))
 		return NF_ACCEPT;
-	peer = dpr_steer_peer(dn, cfg, skb, &key);
-	if (!peer)
+	return dpr_icmp_forward(dn, cfg, skb, &key);
+}
+
+/* The path to a peer has got a smaller MTU: updates the route. */
+static void dpr_icmp_pmtu6(struct dpr_net *dn, const struct dpr_config *cfg,
+			   struct sk_buff *skb,
+			   const struct dpr_flow_key *tunnel, u8 protocol)
+{
+	const unsigned int offset = sizeof(struct ipv6hdr);
+	const unsigned int quoted = offset + sizeof(struct icmp6hdr);
+	const unsigned int inner = quoted + sizeof(struct ipv6hdr);
+	const struct icmp6hdr *icmph;
+	const struct ipv6hdr *outer;
+	u32 mtu;
+
+	if (nf_ip6_checksum(skb, NF_INET_PRE_ROUTING, offset, IPPROTO_ICMPV6) ||
+	    !pskb_may_pull(skb, inner))
+		return;
+	icmph = (void *)skb->data + offset;
+	if (icmph->icmp6_type != ICMPV6_PKT_TOOBIG)
+		return;
+	mtu = max_t(u32, ntohl(icmph->icmp6_mtu), DPR_ICMP_MIN_MTU);
+	outer = (void *)skb->data + quoted;
+	if (ntohs(outer->payload_len) + sizeof(*outer) <= mtu)
+		return;
+	if (!dpr_icmp_plausible(dn, cfg, skb, tunnel, protocol, inner))
+		return;
+	/* The stack reads the quoted header at skb->data. */
+	__skb_pull(skb, quoted);
+	ip6_update_pmtu(skb, dn->net, htonl(mtu), 0, skb->mark,
+			sock_net_uid(dn->net, NULL));
+	__skb_push(skb, quoted);
+}
+
+/**
+ * dpr_icmp6 - handle an ICMPv6 message that came in
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: the message, as it came to PRE_ROUTING, without extension headers
+ *
+ * As dpr_icmp(). What is no error, such as the discovery of neighbours, passes. Called
+ * under RCU in softirq.
+ *
+ * Return: the netfilter verdict.
+ */
+unsigned int dpr_icmp6(struct dpr_net *dn, const struct dpr_config *cfg,
+		       struct sk_buff *skb)
+{
+	const unsigned int offset = sizeof(struct ipv6hdr);
+	static const u8 tunnels[] = { IPPROTO_IPV6, IPPROTO_IPIP };
+	u8 _type;
+	const u8 *type = skb_header_pointer(skb, offset, sizeof(_type), &_type);
+	struct dpr_flow_key key;
+	u32 i;
+
+	if (!type || *type > ICMPV6_PARAMPROB)
 		return NF_ACCEPT;
-	dpr_stats_inc(dn, DPR_STAT_TX_ICMP);
-	dpr_fwd_send(dn, cfg, skb, peer);
-	return NF_STOLEN;
+	for (i = 0; i < ARRAY_SIZE(tunnels); i++) {
+		if (!dpr_icmp_about6(skb, offset, tunnels[i], &key))
+			continue;
+		dpr_icmp_pmtu6(dn, cfg, skb, &key, tunnels[i]);
+		return NF_ACCEPT;
+	}
+	if (!dpr_icmp_about6(skb, offset, IPPROTO_TCP, &key))
+		return NF_ACCEPT;
+	return dpr_icmp_forward(dn, cfg, skb, &key);
 }

@@ -8,27 +8,46 @@
 #include <net/tcp.h>
 #include "compat.h"
 #include "listener.h"
+#include "local.h"
 #include "netns.h"
+#include "socket.h"
 
 /* SYNs held at a time; the client sends one again if there is no room. */
 #define DPR_LISTENER_DEFERRED	256
 
-/* Did listening there take privileges? */
-static bool dpr_listener_trusted(struct net *net, const struct sock *sk)
+/**
+ * dpr_listener_address - the address that a listener is bound to
+ * @sk: the listener
+ *
+ * Return: none if it listens on all.
+ */
+struct dpr_addr dpr_listener_address(const struct sock *sk)
 {
-	const struct inet_sock *inet = inet_sk(sk);
+	struct dpr_addr any = {};
 
-	return likely(!inet->inet_rcv_saddr) || dpr_compat_transparent(sk) ||
-	       inet_port_requires_bind_service(net, inet->inet_num) ||
-	       __ip_dev_find(net, inet->inet_rcv_saddr, false) ||
+	if (sk->sk_family == AF_INET6)
+		return dpr_addr_of6(&sk->sk_v6_rcv_saddr);
+	return inet_sk(sk)->inet_rcv_saddr ?
+	       dpr_addr_of4(inet_sk(sk)->inet_rcv_saddr) : any;
+}
+
+/* Did listening there take privileges? */
+static bool dpr_listener_trusted(struct net *net, const struct net_device *dev,
+				 const struct sock *sk)
+{
+	const struct dpr_addr address = dpr_listener_address(sk);
+
+	return likely(dpr_addr_none(&address)) || dpr_compat_transparent(sk) ||
+	       inet_port_requires_bind_service(net, inet_sk(sk)->inet_num) ||
+	       dpr_local_has(net, dev, &address) ||
 	       uid_eq(dpr_compat_uid(sk), make_kuid(net->user_ns, 0));
 }
 
 /**
  * dpr_listener_find - the listener for a redirected packet
  * @net: the namespace
- * @skb: the packet, inner IP and TCP header in the linear part
- * @offset: of the inner IP header from skb->data
+ * @skb: the packet, inner IP and TCP header in the linear part; may be moved
+ * @seg: the client's segment
  * @address: this host's address that the outer header names
  *
  * A listener on the address that the client talks to or on all addresses,
@@ -38,29 +57,25 @@ static bool dpr_listener_trusted(struct net *net, const struct sock *sk)
  * Return: the listener, no reference taken; NULL if there is none.
  */
 struct sock *dpr_listener_find(struct net *net, struct sk_buff *skb,
-			       int offset, __be32 address)
+			       const struct dpr_segment *seg,
+			       const struct dpr_addr *address)
 {
-	const struct iphdr *iph = (void *)skb->data + offset;
-	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
-	int doff = offset + iph->ihl * 4 + th->doff * 4;
+	const struct tcphdr *th = (void *)skb->data + seg->offset;
+	const int doff = seg->offset + th->doff * 4;
+	const int dif = dpr_compat_dif(skb), sdif = dpr_compat_sdif(skb);
+	struct dpr_addr host;
 	struct sock *sk, *own;
 
-	/*
-	 * A listener's program (SO_ATTACH_REUSEPORT_CBPF) may move the packet's
-	 * data: pointers into it are stale afterwards.
-	 */
-	sk = dpr_compat_lookup_listener(net, skb, doff, iph->saddr, th->source,
-					iph->daddr, ntohs(th->dest),
-					dpr_compat_dif(skb),
-					dpr_compat_sdif(skb));
-	if (sk && likely(dpr_listener_trusted(net, sk)))
+	sk = dpr_socket_listener(net, skb, doff, &seg->key, &seg->key.address,
+				 dif, sdif);
+	if (sk && likely(dpr_listener_trusted(net, skb->dev, sk)))
 		return sk;
-	iph = (void *)skb->data + offset;
-	th = (void *)iph + iph->ihl * 4;
-	own = dpr_compat_lookup_listener(net, skb, doff, iph->saddr,
-					 th->source, address, ntohs(th->dest),
-					 dpr_compat_dif(skb),
-					 dpr_compat_sdif(skb));
+	host = *address;
+	/* The tunnel's is one of the other family: nobody is bound to it. */
+	if (unlikely(dpr_addr_is4(address) == seg->key.wide) &&
+	    !dpr_local_address(net, skb->dev, seg->key.wide, &host))
+		return sk;
+	own = dpr_socket_listener(net, skb, doff, &seg->key, &host, dif, sdif);
 	/*
 	 * Anybody can bind to an address that this host does not have
 	 * (IP_FREEBIND), but must not take another user's connections so.
@@ -73,14 +88,15 @@ struct sock *dpr_listener_find(struct net *net, struct sk_buff *skb,
 /**
  * dpr_listener_ready - can the listener answer from other hosts' addresses
  * @sk: the listener
+ * @wide: to a client of IPv6, whose routes may have any source
  *
  * Makes it so where that needs no lock.
  *
  * Return: false if the SYN must be deferred.
  */
-bool dpr_listener_ready(struct sock *sk)
+bool dpr_listener_ready(struct sock *sk, bool wide)
 {
-	if (likely(dpr_compat_anysrc(sk)))
+	if (likely(dpr_compat_anysrc(sk)) || wide)
 		return true;
 	if (!DPR_COMPAT_ANYSRC_ATOMIC)
 		return false;
@@ -107,14 +123,33 @@ bool dpr_listener_defer(struct dpr_net *dn, struct sk_buff *skb)
 	return true;
 }
 
+/* Reads a held SYN, which was read before: of IPv4, in a tunnel of either family. */
+static void dpr_listener_read(const struct sk_buff *skb, struct dpr_addr *address,
+			      struct dpr_segment *seg)
+{
+	unsigned int olen = sizeof(struct ipv6hdr);
+	const struct iphdr *iph;
+
+	if (dpr_local_wide(skb)) {
+		*address = dpr_addr_of6(&ipv6_hdr(skb)->daddr);
+	} else {
+		*address = dpr_addr_of4(ip_hdr(skb)->daddr);
+		olen = ip_hdrlen(skb);
+	}
+	iph = (const void *)skb->data + olen;
+	dpr_parse_segment(iph, ntohs(iph->tot_len), olen, seg);
+}
+
 /* Prepares the listener of a held SYN, whose headers are still linear. */
 static void dpr_listener_prepare(struct net *net, struct sk_buff *skb)
 {
-	const struct iphdr *outer = ip_hdr(skb);
+	struct dpr_addr address;
+	struct dpr_segment seg;
 	struct sock *sk;
 
 	rcu_read_lock();
-	sk = dpr_listener_find(net, skb, outer->ihl * 4, outer->daddr);
+	dpr_listener_read(skb, &address, &seg);
+	sk = dpr_listener_find(net, skb, &seg, &address);
 	if (sk && !refcount_inc_not_zero(&sk->sk_refcnt))
 		sk = NULL;
 	rcu_read_unlock();

@@ -60,6 +60,7 @@ bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
 			struct dpr_flow *flow, u8 state, u32 *asked)
 {
 	const u8 reused = READ_ONCE(flow->queries) & DPR_FLOW_REUSED;
+	const struct dpr_flow_key key = dpr_flow_key(flow);
 	u8 queries = READ_ONCE(flow->queries) & DPR_FLOW_QUERIES;
 
 	/* The client has sent something since. */
@@ -74,7 +75,7 @@ bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
 	WRITE_ONCE(flow->queries, (queries + 1) | reused);
 	if (dpr_ask_send(dn, cfg, dn->net->loopback_dev, flow->peer,
 			 queries & 1 ? DPR_OWNER_MSG_WHO : DPR_OWNER_MSG_STILL,
-			 flow->isn, &flow->key))
+			 flow->isn, &key))
 		dpr_stats_inc(dn, DPR_STAT_FLOWS_ASKED);
 	(*asked)++;
 	return false;

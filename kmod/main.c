@@ -4,6 +4,7 @@
 #include <linux/random.h>
 #include "closing.h"
 #include "config.h"
+#include "conntrack.h"
 #include "expire.h"
 #include "flow.h"
 #include "genl.h"
@@ -103,9 +104,12 @@ static int __init dpr_main_init(void)
 {
 	int err;
 
-	err = dpr_flow_init();
+	err = dpr_conntrack_init();
 	if (err)
 		return err;
+	err = dpr_flow_init();
+	if (err)
+		goto err_conntrack;
 	err = register_pernet_subsys(&dpr_main_net_ops);
 	if (err)
 		goto err_flow;
@@ -125,6 +129,8 @@ err_net:
 	unregister_pernet_subsys(&dpr_main_net_ops);
 err_flow:
 	dpr_flow_exit();
+err_conntrack:
+	dpr_conntrack_exit();
 	return err;
 }
 
@@ -135,6 +141,7 @@ static void __exit dpr_main_exit(void)
 	dpr_open_exit();
 	unregister_pernet_subsys(&dpr_main_net_ops);
 	dpr_flow_exit();
+	dpr_conntrack_exit();
 }
 
 module_init(dpr_main_init);

@@ -27,10 +27,9 @@ static int dpr_members_compare(const void *a, const void *b, const void *own)
 {
 	const struct dpr_peer *pa = *(struct dpr_peer * const *)a;
 	const struct dpr_peer *pb = *(struct dpr_peer * const *)b;
-	u32 aa = ntohl(pa ? pa->address : *(const __be32 *)own);
-	u32 ab = ntohl(pb ? pb->address : *(const __be32 *)own);
 
-	return aa < ab ? -1 : aa > ab;
+	return dpr_addr_compare(pa ? &pa->address : own,
+				pb ? &pb->address : own);
 }
 
 /* The services whose policy is stateless; returns how many, and fills @into if given. */

@@ -20,14 +20,16 @@ struct dpr_peer;
 
 /**
  * struct dpr_members_service - a service whose policy is stateless
- * @address: its address, 0 for all
+ * @address: its address, none: all
  * @port: network byte order
  * @hash: enum dpr_hash
+ * @zero: 0
  */
 struct dpr_members_service {
-	__be32 address;
+	struct dpr_addr address;
 	__be16 port;
 	u16 hash;
+	u32 zero;
 };
 
 /**
@@ -74,10 +76,11 @@ dpr_members_pick(const struct dpr_members *members,
 		const struct dpr_members_service *service = &members->service[i];
 
 		if (service->port != key->port ||
-		    (service->address && service->address != key->address))
+		    (!dpr_addr_none(&service->address) &&
+		     !dpr_addr_equal(&service->address, &key->address)))
 			continue;
 		return members->host[dpr_policy_hash(service->hash,
-						     (__force u32)key->client,
+						     dpr_addr_id(&key->client),
 						     ntohs(key->client_port),
 						     members->n)];
 	}

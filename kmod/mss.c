@@ -7,11 +7,14 @@
 #include <linux/tcp.h>
 #include <net/checksum.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/tcp.h>
 #include "closing.h"
+#include "config.h"
 #include "core/parse.h"
 #include "dpr.h"
-#include "fwd_ipip.h"
+#include "fwd.h"
+#include "local.h"
 #include "mss.h"
 #include "netns.h"
 #include "peer.h"
@@ -23,7 +26,9 @@
 
 static void dpr_mss_lower(struct dpr_net *dn, struct sk_buff *skb)
 {
-	const unsigned int overhead = DPR_FWD_IPIP_OVERHEAD;
+	const struct dpr_config *cfg = rcu_dereference(dn->config);
+	const unsigned int overhead =
+		dpr_fwd_overhead(!dpr_addr_is4(&cfg->address));
 	struct tcphdr *th = tcp_hdr(skb);
 	unsigned int offset = dpr_parse_mss(th);
 	u8 *opt = (u8 *)th + offset;
@@ -47,13 +52,14 @@ static void dpr_mss_lower(struct dpr_net *dn, struct sk_buff *skb)
 }
 
 /* A SYN-ACK answers a redirected SYN if its source is another host's. */
-static noinline void dpr_mss_synack(struct dpr_net *dn, struct sk_buff *skb)
+static noinline void dpr_mss_synack(struct dpr_net *dn, struct sk_buff *skb,
+				    const struct dpr_flow_key *key)
 {
-	unsigned int hlen = ip_hdrlen(skb);
+	unsigned int hlen = skb_transport_offset(skb);
 	const struct tcphdr *th = tcp_hdr(skb);
 
 	if (!dpr_service_ours(dn, ntohs(th->source)) ||
-	    __ip_dev_find(dn->net, ip_hdr(skb)->saddr, false))
+	    dpr_local_has(dn->net, skb_dst(skb)->dev, &key->address))
 		return;
 	if (skb_headlen(skb) < hlen + th->doff * 4 ||
 	    skb_ensure_writable(skb, hlen + th->doff * 4))
@@ -66,23 +72,56 @@ static noinline void dpr_mss_synack(struct dpr_net *dn, struct sk_buff *skb)
  * As far as this host knows, that is the host that has the address which the
  * client talks to.
  */
-static noinline void dpr_mss_rst(struct dpr_net *dn, const struct sk_buff *skb)
+static noinline void dpr_mss_rst(struct dpr_net *dn, const struct sk_buff *skb,
+				 const struct dpr_flow_key *key)
+{
+	const struct tcphdr *th = tcp_hdr(skb);
+	const struct sock *sk = skb->sk;
+
+	const struct dpr_peer *first;
+
+	if (!sk || !sk_fullsock(sk) || sk->sk_protocol != IPPROTO_TCP ||
+	    inet_sk(sk)->inet_dport != th->dest ||
+	    !dpr_service_ours(dn, ntohs(th->source)) ||
+	    dpr_local_has(dn->net, skb_dst(skb)->dev, &key->address))
+		return;
+	first = dpr_peer_by_any(dn, &key->address);
+	if (first)
+		dpr_closing_watch(dn, sk, key, &first->address,
+				  sk->sk_bound_dev_if);
+}
+
+/* A segment with SYN or RST goes out. @key is as the client's segments have it. */
+static void dpr_mss_segment(struct dpr_net *dn, struct sk_buff *skb,
+			    const struct dpr_flow_key *key)
+{
+	const struct tcphdr *th = tcp_hdr(skb);
+
+	if (th->syn && th->ack)
+		dpr_mss_synack(dn, skb, key);
+	else if (th->rst)
+		dpr_mss_rst(dn, skb, key);
+}
+
+/* Not in the hook: few packets are worth a key. */
+static noinline void dpr_mss_segment4(struct dpr_net *dn, struct sk_buff *skb)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	const struct tcphdr *th = tcp_hdr(skb);
-	const struct sock *sk = skb->sk;
-	const struct dpr_flow_key key = {
-		.client = iph->daddr,
-		.address = iph->saddr,
-		.client_port = th->dest,
-		.port = th->source,
-	};
+	const struct dpr_flow_key key = dpr_parse_key4(iph->daddr, th->dest,
+						       iph->saddr, th->source);
 
-	if (sk && sk_fullsock(sk) && sk->sk_protocol == IPPROTO_TCP &&
-	    inet_sk(sk)->inet_dport == th->dest &&
-	    dpr_service_ours(dn, ntohs(th->source)) &&
-	    dpr_peer_find(dn, iph->saddr))
-		dpr_closing_watch(dn, sk, &key, iph->saddr, sk->sk_bound_dev_if);
+	dpr_mss_segment(dn, skb, &key);
+}
+
+static noinline void dpr_mss_segment6(struct dpr_net *dn, struct sk_buff *skb)
+{
+	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
+	const struct tcphdr *th = tcp_hdr(skb);
+	const struct dpr_flow_key key = dpr_parse_key6(&ip6h->daddr, th->dest,
+						       &ip6h->saddr, th->source);
+
+	dpr_mss_segment(dn, skb, &key);
 }
 
 /**
@@ -97,17 +136,36 @@ static noinline void dpr_mss_rst(struct dpr_net *dn, const struct sk_buff *skb)
 unsigned int dpr_mss_hook(void *priv, struct sk_buff *skb,
 			  const struct nf_hook_state *state)
 {
-	const __be32 synack = TCP_FLAG_SYN | TCP_FLAG_ACK;
 	const struct iphdr *iph = ip_hdr(skb);
 	const struct tcphdr *th = tcp_hdr(skb);
 
 	if (iph->protocol == IPPROTO_TCP && !ip_is_fragment(iph) &&
 	    skb_headlen(skb) >= iph->ihl * 4 + sizeof(*th) &&
+	    unlikely(tcp_flag_word(th) & (TCP_FLAG_SYN | TCP_FLAG_RST)))
+		dpr_mss_segment4(priv, skb);
+	return NF_ACCEPT;
+}
+
+/**
+ * dpr_mss_hook6 - the same for IPv6
+ * @priv: the namespace's struct dpr_net
+ * @skb: a packet from the local stack
+ * @state: the hook's state
+ *
+ * What the stack answers has no extension headers before TCP's, unless a program has
+ * asked for them.
+ */
+unsigned int dpr_mss_hook6(void *priv, struct sk_buff *skb,
+			   const struct nf_hook_state *state)
+{
+	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
+	const struct tcphdr *th = (const void *)(ip6h + 1);
+
+	if (ip6h->nexthdr == IPPROTO_TCP &&
+	    skb_headlen(skb) >= sizeof(*ip6h) + sizeof(*th) &&
 	    unlikely(tcp_flag_word(th) & (TCP_FLAG_SYN | TCP_FLAG_RST))) {
-		if ((tcp_flag_word(th) & synack) == synack)
-			dpr_mss_synack(priv, skb);
-		else if (th->rst)
-			dpr_mss_rst(priv, skb);
+		skb_set_transport_header(skb, sizeof(*ip6h));
+		dpr_mss_segment6(priv, skb);
 	}
 	return NF_ACCEPT;
 }

@@ -6,5 +6,7 @@
 
 unsigned int dpr_mss_hook(void *priv, struct sk_buff *skb,
 			  const struct nf_hook_state *state);
+unsigned int dpr_mss_hook6(void *priv, struct sk_buff *skb,
+			   const struct nf_hook_state *state);
 
 #endif /* _DPR_MSS_H */

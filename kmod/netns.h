@@ -105,7 +105,7 @@ struct dpr_net {
 	struct dpr_config __rcu *config;
 	struct dpr_stats __percpu *stats;
 	bool hooked;
-	struct nf_hook_ops hook_ops[2];
+	struct nf_hook_ops hook_ops[4];
 	unsigned long started;
 
 	unsigned long *ports;

@@ -2,14 +2,17 @@
 #include <linux/tcp.h>
 #include <net/inet_ecn.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
 #include "config.h"
 #include "core/parse.h"
 #include "core/policy.h"
 #include "decide.h"
+#include "deliver.h"
 #include "dpr.h"
 #include "flow.h"
 #include "fwd.h"
 #include "inner.h"
+#include "local.h"
 #include "members.h"
 #include "netns.h"
 #include "offer.h"
@@ -27,7 +30,7 @@
  * @policy: enum dpr_policy by which it is placed anew
  */
 struct dpr_refusal {
-	__be32 peer;
+	struct dpr_addr peer;
 	enum dpr_offer_reason reason;
 	u8 asked;
 	u32 policy;
@@ -73,31 +76,24 @@ void dpr_offer_send_hash(struct dpr_net *dn, const struct dpr_config *cfg,
  * one. What is left must be the SYN that was offered.
  */
 static enum dpr_stat dpr_offer_unwrap(struct sk_buff *skb,
-				      struct dpr_inner *in,
-				      struct dpr_segment *seg)
+				      struct dpr_inner *in)
 {
-	const struct iphdr *iph = dpr_inner_header(skb, in);
-	const u8 tos = iph->tos;
-	unsigned int hlen;
+	const u8 tos = dpr_inner_tos(skb, in);
 	bool ce = false;
 
-	in->olen += iph->ihl * 4;
+	in->wide = in->protocol == IPPROTO_IPV6;
+	in->olen = in->offset;
 	if (!dpr_inner_valid(skb, in))
 		return DPR_STAT_RX_MALFORMED;
-	iph = dpr_inner_header(skb, in);
-	if (iph->protocol != IPPROTO_TCP || ip_is_fragment(iph))
+	if (in->protocol != IPPROTO_TCP || in->fragment)
 		return DPR_STAT_RX_NESTED;
-	hlen = iph->ihl * 4;
-	if (!pskb_may_pull(skb, in->olen + hlen + sizeof(struct tcphdr)))
+	if (!dpr_inner_connection(skb, in))
 		return DPR_STAT_RX_MALFORMED;
-	iph = dpr_inner_header(skb, in);
-	if (!dpr_parse_tcp_whole(iph, (const void *)iph + hlen))
-		return DPR_STAT_RX_MALFORMED;
-	if (__INET_ECN_decapsulate(tos, iph->tos, &ce) > 1)
+	dpr_inner_numbers(skb, in);
+	if (__INET_ECN_decapsulate(tos, dpr_inner_tos(skb, in), &ce) > 1)
 		return DPR_STAT_RX_ECN;
 	in->ce |= ce;
-	dpr_parse_segment(iph, ntohs(iph->tot_len), seg);
-	return seg->syn ? DPR_STAT_UNSPEC : DPR_STAT_RX_NESTED;
+	return in->seg.syn ? DPR_STAT_UNSPEC : DPR_STAT_RX_NESTED;
 }
 
 /*
@@ -124,8 +120,8 @@ static u8 dpr_offer_take_back(struct dpr_net *dn, struct dpr_flow *flow,
  * of the connection either.
  */
 static bool dpr_offer_hashed(struct dpr_net *dn, const struct sk_buff *skb,
-			     const struct dpr_segment *seg, __be32 address,
-			     u16 number)
+			     const struct dpr_segment *seg,
+			     const struct dpr_addr *address, u16 number)
 {
 	const struct dpr_members *base = rcu_dereference(dn->base);
 	const struct dpr_flow_key *key = &seg->key;
@@ -134,18 +130,28 @@ static bool dpr_offer_hashed(struct dpr_net *dn, const struct sk_buff *skb,
 	if (!base || number != dpr_offer_hash_number(dpr_offer_hash(dn, seg)))
 		return false;
 	peer = dpr_members_pick(base, key);
-	return peer && peer->address == address &&
+	return peer && dpr_addr_equal(&peer->address, address) &&
 	       !dpr_socket_exists(dn, key, dpr_compat_dif(skb));
+}
+
+/* Is it a flow's SYN, and was it sent to this peer? */
+static bool dpr_offer_of_flow(const struct dpr_flow *flow,
+			      const struct dpr_segment *seg,
+			      const struct dpr_addr *address)
+{
+	return dpr_addr_equal(&flow->peer->address, address) &&
+	       flow->isn == seg->seq;
 }
 
 /* Notes that a peer cannot serve a connection's service. */
 static void dpr_offer_unable(struct dpr_net *dn,
-			     const struct dpr_service *service, __be32 address)
+			     const struct dpr_service *service, bool wide,
+			     const struct dpr_addr *address)
 {
 	struct dpr_peer *peer = dpr_peer_find(dn, address);
 
 	if (service && peer)
-		dpr_peer_refused(dn, peer, service->bit);
+		dpr_peer_refused(dn, peer, wide, service->bit);
 }
 
 /*
@@ -192,15 +198,16 @@ static struct dpr_peer *dpr_offer_choose(struct dpr_net *dn,
 	    (refusal->asked == DPR_FLOW_ASKED &&
 	     (refusal->reason == DPR_OFFER_CLIENT || !service->bit)))
 		return NULL;
-	able = dpr_service_state(dn, skb, service, &seg->key) == DPR_SERVICE_UP;
+	able = dpr_service_state(dn, skb, service, seg) == DPR_SERVICE_UP;
 	dpr_decide_args(dn, cfg, refusal->policy,
 			refusal->reason == DPR_OFFER_CLIENT ?
-			refusal->peer : seg->key.client, service, able, &args);
-	args.avoid = (__force u32)refusal->peer;
+			&refusal->peer : &seg->key.client, seg->key.wide,
+			service, able, &args);
+	args.avoid = dpr_addr_id(&refusal->peer);
 	if (cfg->affinity && cfg->policy != DPR_POLICY_OFF &&
 	    refusal->reason == DPR_OFFER_UNABLE) {
 		u32 peer = dpr_decide_affine(cfg, &args, &table->order,
-					     seg->key.client);
+					     &seg->key.client);
 
 		return peer == table->order.n ? NULL : table->peer[peer];
 	}
@@ -222,7 +229,7 @@ static unsigned int dpr_offer_place(struct dpr_net *dn,
 	struct dpr_peer *peer;
 
 	peer = dpr_offer_choose(dn, cfg, skb, seg, service, refusal);
-	route = peer ? dpr_fwd_route(dn, cfg, peer) : NULL;
+	route = peer ? dpr_fwd_route(dn, cfg, peer, skb) : NULL;
 	if (route) {
 		flow = dpr_flow_insert(dn, cfg, seg, peer,
 				       dpr_offer_number(skb, refusal->policy,
@@ -230,7 +237,7 @@ static unsigned int dpr_offer_place(struct dpr_net *dn,
 		if (!IS_ERR(flow)) {
 			/* Another CPU has placed a copy of it. */
 			if (flow->peer != peer)
-				route = dpr_fwd_route(dn, cfg, flow->peer);
+				route = dpr_fwd_route(dn, cfg, flow->peer, skb);
 			return dpr_offer_send_syn(dn, skb, flow, route);
 		}
 	}
@@ -238,11 +245,30 @@ static unsigned int dpr_offer_place(struct dpr_net *dn,
 	return NF_ACCEPT;
 }
 
-/* Is this the header of a SYN of ours that can come back from @peer? */
-static bool dpr_offer_ours(const struct iphdr *offer, __be32 own, __be32 peer)
+/*
+ * The number of a SYN of ours that can come back from whom this came from, if that is what
+ * the inner header is; 0 if not.
+ */
+static u16 dpr_offer_ours(const struct sk_buff *skb, const struct dpr_inner *in)
 {
-	return offer->saddr == own && offer->daddr == peer && offer->id &&
-	       !(offer->frag_off & htons(IP_MF | IP_OFFSET));
+	const struct ipv6hdr *ip6h = dpr_inner_header6(skb, in);
+	const struct iphdr *iph = dpr_inner_header(skb, in);
+
+	if (in->wide != in->outer6 || in->fragment)
+		return 0;
+	if (in->wide)
+		return ipv6_addr_equal(&ip6h->saddr, dpr_local_in6(&in->local)) &&
+		       ipv6_addr_equal(&ip6h->daddr, dpr_local_in6(&in->first)) ?
+		       ntohl(ip6_flowlabel(ip6h)) & 0xffff : 0;
+	return iph->saddr == in->local.word[3] &&
+	       iph->daddr == in->first.word[3] ? ntohs(iph->id) : 0;
+}
+
+/* Leaves to this host's stack what has come back, and is counted as that. */
+static unsigned int dpr_offer_serve(struct dpr_net *dn, struct sk_buff *skb,
+				    const struct dpr_inner *in)
+{
+	return in->wide != in->outer6 ? dpr_deliver(dn, skb) : NF_ACCEPT;
 }
 
 /**
@@ -260,26 +286,32 @@ unsigned int dpr_offer_returned(struct dpr_net *dn,
 				const struct dpr_config *cfg,
 				struct sk_buff *skb, struct dpr_inner *in)
 {
-	const struct iphdr *offer = dpr_inner_header(skb, in);
-	const u16 number = ntohs(offer->id);
+	const u16 number = dpr_offer_ours(skb, in);
 	struct dpr_refusal refusal = { .peer = in->first };
+	struct dpr_segment *seg = &in->seg;
 	u8 was = 1; /* peer asked, if there is no flow */
 	struct dpr_service *service;
-	struct dpr_segment seg;
 	struct dpr_flow *flow;
 	enum dpr_stat why;
+	unsigned int verdict;
 
-	if (!dpr_offer_ours(offer, in->local, in->first))
+	if (!number)
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_NESTED);
-	why = dpr_offer_unwrap(skb, in, &seg);
+	why = dpr_offer_unwrap(skb, in);
 	if (why)
 		return dpr_inner_refuse(dn, skb, in, why);
-	flow = dpr_flow_find(dn, &seg.key);
-	if (flow ? flow->peer->address != in->first || flow->isn != seg.seq :
-		   !dpr_offer_hashed(dn, skb, &seg, in->first, number)) {
+	flow = dpr_flow_find(dn, &seg->key);
+	if (!(flow ? dpr_offer_of_flow(flow, seg, &in->first) :
+		     dpr_offer_hashed(dn, skb, seg, &in->first, number))) {
 		dpr_stats_inc(dn, DPR_STAT_OFFER_UNKNOWN);
 		return NF_DROP;
 	}
+	if (!dpr_inner_unwrap(skb, in)) {
+		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
+		return NF_DROP;
+	}
+	/* From here on it begins with its own header. */
+	seg->offset = in->offset - in->olen;
 	if (flow)
 		was = dpr_offer_take_back(dn, flow, number);
 	if (!was) {
@@ -287,17 +319,14 @@ unsigned int dpr_offer_returned(struct dpr_net *dn,
 		return NF_DROP;
 	}
 	dpr_stats_inc(dn, DPR_STAT_OFFER_RETURNED);
-	service = dpr_service_match(dn, seg.key.address, ntohs(seg.key.port));
+	service = dpr_service_match(dn, &seg->key);
 	if (service)
 		cfg = dpr_service_config(service, cfg);
 	refusal.asked = was & DPR_FLOW_ASKED;
 	refusal.policy = dpr_offer_policy(cfg, was);
 	refusal.reason = dpr_offer_why(in->number, was);
 	if (refusal.reason == DPR_OFFER_UNABLE)
-		dpr_offer_unable(dn, service, in->first);
-	if (!dpr_inner_unwrap(skb, in)) {
-		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
-		return NF_DROP;
-	}
-	return dpr_offer_place(dn, cfg, skb, &seg, service, &refusal);
+		dpr_offer_unable(dn, service, seg->key.wide, &in->first);
+	verdict = dpr_offer_place(dn, cfg, skb, seg, service, &refusal);
+	return verdict == NF_ACCEPT ? dpr_offer_serve(dn, skb, in) : verdict;
 }

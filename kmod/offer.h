@@ -3,7 +3,8 @@
  * SYNs that come back: a first host sends a SYN to a peer that may refuse it, and
  * then places it anew.
  *
- * The outer header of such a SYN has an identification that is not 0, its number.
+ * The outer header of such a SYN has an identification that is not 0, its number; one of
+ * IPv6 has it in its flow label, and where IPv4 has no DF there DPR_FWD_OFFER.
  * A refused SYN comes back whole, in a further outer header, so that it says whose
  * it is and which copy. It may come back because the peer cannot serve it (nothing
  * listens, the accept queue is full, the host drains); or, if it was offered

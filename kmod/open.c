@@ -43,16 +43,16 @@ struct dpr_open_known {
 
 /**
  * struct dpr_open_service - the open connections of a service
- * @address: its address, 0 for all
+ * @address: its address, none: all
  * @port: its port, host byte order
  * @n: how many, if &dpr_open.ready; before that, what has been found so far
  * @apart: keeps two services' @n out of one cache line
  */
 struct dpr_open_service {
-	__be32 address;
+	struct dpr_addr address;
 	u16 port;
 	atomic_t n;
-	u8 apart[SMP_CACHE_BYTES - 12];
+	u8 apart[SMP_CACHE_BYTES - 24];
 };
 
 /**
@@ -78,20 +78,28 @@ static bool dpr_open_state(int state)
 	return (1 << state) & DPR_OPEN_STATES;
 }
 
+static struct dpr_addr dpr_open_address(const struct sock *sk)
+{
+	if (sk->sk_family == AF_INET6)
+		return dpr_addr_of6(&sk->sk_v6_rcv_saddr);
+	return dpr_addr_of4(inet_sk(sk)->inet_rcv_saddr);
+}
+
 /* Called under RCU. */
 static struct dpr_open_service *dpr_open_match(struct dpr_open *open,
 					       const struct sock *sk)
 {
 	/* A socket that closes has given sk_num back. */
 	const u16 port = ntohs(inet_sk(sk)->inet_sport);
+	const struct dpr_addr address = dpr_open_address(sk);
 	u32 i;
 
 	for (i = 0; i < open->services; i++) {
 		struct dpr_open_service *service = &open->service[i];
 
 		if (service->port == port &&
-		    (!service->address ||
-		     service->address == inet_sk(sk)->inet_rcv_saddr))
+		    (dpr_addr_none(&service->address) ||
+		     dpr_addr_equal(&service->address, &address)))
 			return service;
 	}
 	return NULL;
@@ -379,7 +387,7 @@ bool dpr_open_service(const struct dpr_net *dn,
 		const struct dpr_open_service *of = &open->service[i];
 
 		if (of->port == service->port &&
-		    of->address == service->address) {
+		    dpr_addr_equal(&of->address, &service->address)) {
 			*connections = dpr_open_read(of);
 			return true;
 		}

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/inetdevice.h>
 #include <linux/mm.h>
 #include <linux/netfilter.h>
 #include <linux/random.h>
@@ -11,6 +10,7 @@
 #include "dpr.h"
 #include "flow.h"
 #include "liveness.h"
+#include "local.h"
 #include "netns.h"
 #include "owner.h"
 #include "owner_msg.h"
@@ -88,6 +88,18 @@ void dpr_owner_teardown(struct dpr_net *dn)
 }
 
 /*
+ * Not the host that had the address, which cannot answer any more; nor one that does not
+ * know connections of IPv6.
+ */
+static bool dpr_owner_may_have(const struct dpr_peer *peer,
+			       const struct dpr_flow_key *key)
+{
+	return !dpr_addr_equal(&peer->address, &key->address) &&
+	       (!key->wide ||
+		READ_ONCE(peer->protocol) >= DPR_PEER_PROTOCOL6);
+}
+
+/*
  * Sends a question: first to the peer that most likely has the connection, if
  * there is one, then to the peers of the load table: to all of them, or in a
  * large cluster to DPR_OWNER_PEERS more with each try.
@@ -108,8 +120,7 @@ static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	for (i = 0; i < min_t(u32, n, DPR_OWNER_PEERS); i++) {
 		struct dpr_peer *peer = table->peer[(at + i) % n];
 
-		/* The host that had the address cannot answer any more. */
-		if (peer->address != ask->seg.key.address &&
+		if (dpr_owner_may_have(peer, &ask->seg.key) &&
 		    !dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO, ask->nonce,
 				  &ask->seg.key))
 			return;
@@ -152,7 +163,7 @@ static struct dpr_owner_ask *dpr_owner_find(struct dpr_owner_ask *bucket,
 
 	for (i = 0; i < DPR_OWNER_WAYS; i++)
 		if (bucket[i].tries &&
-		    !memcmp(&bucket[i].seg.key, key, sizeof(*key)))
+		    dpr_parse_key_equal(&bucket[i].seg.key, key))
 			return &bucket[i];
 	return NULL;
 }
@@ -228,14 +239,16 @@ dpr_owner_admit(struct dpr_owner_table *table, u32 cost, bool first,
  * connection, or a SYN cookie that it answers?
  */
 static bool dpr_owner_is_local(struct dpr_net *dn, struct sk_buff *skb,
-			       const struct dpr_flow_key *key)
+			       const struct dpr_segment *seg)
 {
-	const struct iphdr *iph = ip_hdr(skb);
-	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
+	const struct tcphdr *th = (void *)skb->data + seg->offset;
 
-	if (dpr_socket_exists(dn, key, dpr_compat_dif(skb)))
+	if (dpr_socket_exists(dn, &seg->key, dpr_compat_dif(skb)))
 		return true;
-	return th->ack && !th->fin && dpr_compat_cookie_valid(iph, th);
+	if (!th->ack || th->fin)
+		return false;
+	return seg->key.wide ? dpr_compat_cookie_valid6(ipv6_hdr(skb), th) :
+			       dpr_compat_cookie_valid(ip_hdr(skb), th);
 }
 
 /**
@@ -261,12 +274,11 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_service *service;
 	struct dpr_owner_ask copy;
 
-	service = dpr_service_match(dn, seg->key.address,
-				    ntohs(seg->key.port));
+	service = dpr_service_match(dn, &seg->key);
 	if (!table || seg->rst || !service ||
-	    !__ip_dev_find(dn->net, seg->key.address, false) ||
-	    dpr_owner_is_local(dn, skb, &seg->key) ||
-	    dpr_service_translated(dn, skb, service, &seg->key))
+	    !dpr_local_has(dn->net, skb->dev, &seg->key.address) ||
+	    dpr_owner_is_local(dn, skb, seg) ||
+	    dpr_service_translated(dn, skb, service, seg))
 		return NF_ACCEPT;
 	spin_lock(&table->lock);
 	switch (dpr_owner_admit(table, dpr_owner_cost(dn), likely, seg, &copy)) {

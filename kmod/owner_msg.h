@@ -44,8 +44,9 @@ struct dpr_owner_msg {
 };
 
 struct sk_buff *dpr_owner_msg_encode(const struct dpr_owner_msg *msg,
-				     __be32 from, __be32 to);
+				     const struct dpr_addr *from,
+				     const struct dpr_addr *to);
 bool dpr_owner_msg_decode(const struct sk_buff *skb, unsigned int offset,
-			  struct dpr_owner_msg *msg);
+			  unsigned int len, struct dpr_owner_msg *msg);
 
 #endif /* _DPR_OWNER_MSG_H */

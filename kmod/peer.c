@@ -8,6 +8,7 @@
 #include "netns.h"
 #include "peer.h"
 #include "route.h"
+#include "service.h"
 #include "stats.h"
 
 #define dpr_peer_locked(dn)	lockdep_is_held(&(dn)->lock)
@@ -67,10 +68,11 @@ void dpr_peer_teardown(struct dpr_net *dn)
 	kvfree(dn->peers);
 }
 
-static struct hlist_head *dpr_peer_bucket(struct dpr_net *dn, __be32 address)
+static struct hlist_head *dpr_peer_bucket(struct dpr_net *dn,
+					  const struct dpr_addr *address)
 {
 	BUILD_BUG_ON(DPR_PEER_BUCKETS != 1 << 10);
-	return &dn->peers[hash_32((__force u32)address, 10)];
+	return &dn->peers[hash_32(dpr_addr_id(address), 10)];
 }
 
 /**
@@ -82,15 +84,50 @@ static struct hlist_head *dpr_peer_bucket(struct dpr_net *dn, __be32 address)
  *
  * Return: the peer, NULL if unknown.
  */
-struct dpr_peer *dpr_peer_find(struct dpr_net *dn, __be32 address)
+struct dpr_peer *dpr_peer_find(struct dpr_net *dn,
+			       const struct dpr_addr *address)
 {
 	struct dpr_peer *peer;
 
 	hlist_for_each_entry_rcu(peer, dpr_peer_bucket(dn, address), node,
 				 dpr_peer_locked(dn))
-		if (peer->address == address)
+		if (dpr_addr_equal(&peer->address, address))
 			return peer;
 	return NULL;
+}
+
+static bool dpr_peer_has(const struct dpr_peer *peer,
+			 const struct dpr_addr *address)
+{
+	const struct dpr_peer_addresses *others = rcu_dereference(peer->others);
+	u32 i;
+
+	for (i = 0; others && i < others->n; i++)
+		if (dpr_addr_equal(&others->address[i], address))
+			return true;
+	return false;
+}
+
+/**
+ * dpr_peer_by_any - the peer that has an address, its own or another one
+ * @dn: the namespace
+ * @address: the address
+ *
+ * Looks at all peers if it is not one's own. Called under RCU.
+ *
+ * Return: the peer, NULL if no listed one says that it has the address.
+ */
+struct dpr_peer *dpr_peer_by_any(struct dpr_net *dn,
+				 const struct dpr_addr *address)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+	struct dpr_peer *peer = dpr_peer_find(dn, address);
+	u32 i;
+
+	for (i = 0; !peer && table && i < table->order.n; i++)
+		if (dpr_peer_has(table->peer[i], address))
+			peer = table->peer[i];
+	return peer;
 }
 
 static struct dpr_table *dpr_peer_table(struct dpr_net *dn)
@@ -122,7 +159,20 @@ static bool dpr_peer_useless(const struct dpr_net *dn, const struct dpr_peer *pe
 {
 	const u64 all = READ_ONCE(dn->service_bits);
 
-	return all && (peer->down & all) == all;
+	return all && (peer->down[0] & all) == all &&
+	       (peer->down[1] & all) == all;
+}
+
+/**
+ * dpr_peer_foreign - is there no tunnel to a peer
+ * @peer: the peer
+ * @cfg: the configuration
+ *
+ * Return: true if its address is of another family than this host's.
+ */
+bool dpr_peer_foreign(const struct dpr_peer *peer, const struct dpr_config *cfg)
+{
+	return dpr_addr_is4(&peer->address) != dpr_addr_is4(&cfg->address);
 }
 
 static bool dpr_peer_fresh(const struct dpr_config *cfg,
@@ -142,7 +192,8 @@ static void dpr_peer_note_open(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	const bool open = dpr_peer_fresh(cfg, peer) &&
 			  peer->state == DPR_STATE_ACTIVE && !peer->barred &&
-			  !peer->lost && !dpr_peer_useless(dn, peer);
+			  !peer->lost && !dpr_peer_foreign(peer, cfg) &&
+			  !dpr_peer_useless(dn, peer);
 
 	if (open && !peer->open) {
 		peer->cold = dn->hooked &&
@@ -177,9 +228,10 @@ static void dpr_peer_fill_view(struct dpr_net *dn, struct dpr_peer *peer,
 	view->load = dpr_policy_load(peer->metric, cfg->metric_weight);
 	view->live_reported = peer->live_reported;
 	view->weight = peer->weight;
-	view->address = (__force u32)peer->address;
+	view->address = dpr_addr_id(&peer->address);
 	view->tie = dpr_stats_random(dn->stats);
-	WRITE_ONCE(view->down, peer->down);
+	WRITE_ONCE(view->down[0], peer->down[0]);
+	WRITE_ONCE(view->down[1], peer->down[1]);
 	WRITE_ONCE(view->estimate,
 		   dpr_policy_estimate(view, atomic_read(&peer->live),
 				       cfg->estimate,
@@ -243,7 +295,8 @@ static int dpr_peer_unlist(struct dpr_net *dn, struct dpr_peer *peer)
 	return 0;
 }
 
-static struct dpr_peer *dpr_peer_new(struct dpr_net *dn, __be32 address)
+static struct dpr_peer *dpr_peer_new(struct dpr_net *dn,
+				     const struct dpr_addr *address)
 {
 	struct dpr_peer *peer;
 
@@ -257,8 +310,10 @@ static struct dpr_peer *dpr_peer_new(struct dpr_net *dn, __be32 address)
 		kfree(peer);
 		return ERR_PTR(-ENOMEM);
 	}
-	peer->address = address;
+	peer->address = *address;
 	peer->weight = 1;
+	/* Until it reports others. */
+	peer->down[dpr_addr_is4(address)] = DPR_SERVICE_ALL;
 	refcount_set(&peer->refs, 1);
 	return peer;
 }
@@ -267,6 +322,24 @@ static void dpr_peer_free_new(struct dpr_peer *peer)
 {
 	dpr_route_free(peer->routes);
 	kfree(peer);
+}
+
+/*
+ * Has a peer, by its report, an address of a family? Without one it could not answer
+ * clients.
+ */
+static bool dpr_peer_serves(const struct dpr_peer_update *update, bool wide)
+{
+	u32 i;
+
+	if (wide && update->protocol < DPR_PEER_PROTOCOL6)
+		return false;
+	if (dpr_addr_is4(&update->address) != wide)
+		return true;
+	for (i = 0; i < update->n_others; i++)
+		if (dpr_addr_is4(&update->others[i]) != wide)
+			return true;
+	return false;
 }
 
 /*
@@ -280,8 +353,12 @@ static void dpr_peer_update_view(struct dpr_net *dn, struct dpr_peer *peer,
 	struct dpr_order *order = &dpr_peer_table(dn)->order;
 
 	spin_lock_bh(&dn->order_lock);
-	if (update->has_metric)
-		peer->down = update->down;
+	if (update->has_metric) {
+		peer->down[0] = dpr_peer_serves(update, false) ?
+				update->down : DPR_SERVICE_ALL;
+		peer->down[1] = dpr_peer_serves(update, true) ?
+				update->down : DPR_SERVICE_ALL;
+	}
 	peer->open = peer->open && was_fresh;
 	dpr_peer_fill_view(dn, peer, &order->view[peer->slot]);
 	dpr_policy_moved(order, peer->slot);
@@ -357,11 +434,11 @@ static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
  */
 int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update)
 {
-	struct dpr_peer *peer = dpr_peer_find(dn, update->address);
+	struct dpr_peer *peer = dpr_peer_find(dn, &update->address);
 	int err, changed = 0;
 
 	if (!peer) {
-		peer = dpr_peer_new(dn, update->address);
+		peer = dpr_peer_new(dn, &update->address);
 		if (IS_ERR(peer))
 			return PTR_ERR(peer);
 		err = dpr_peer_list(dn, peer);
@@ -370,7 +447,7 @@ int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update)
 			return err;
 		}
 		hlist_add_head_rcu(&peer->node,
-				   dpr_peer_bucket(dn, peer->address));
+				   dpr_peer_bucket(dn, &peer->address));
 		dn->peer_count++;
 		changed = DPR_PEER_LISTED;
 	} else if (!peer->listed) {
@@ -391,7 +468,7 @@ int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update)
  * Return: what changed, of enum dpr_peer_change, for the caller to announce;
  * -ENOENT if unknown, -ENOMEM. On error nothing changed.
  */
-int dpr_peer_del(struct dpr_net *dn, __be32 address, bool dead)
+int dpr_peer_del(struct dpr_net *dn, const struct dpr_addr *address, bool dead)
 {
 	struct dpr_peer *peer = dpr_peer_find(dn, address);
 	int err, changed = 0;
@@ -432,6 +509,15 @@ void dpr_peer_reweigh(struct dpr_net *dn)
 	spin_unlock_bh(&dn->order_lock);
 }
 
+static void dpr_peer_forget_refusals(struct dpr_peer *peer, u64 services)
+{
+	int wide;
+
+	for (wide = 0; wide < 2; wide++)
+		if (!(peer->down[wide] & DPR_SERVICE_ANY))
+			peer->down[wide] &= ~services;
+}
+
 /**
  * dpr_peer_services - follow a change of the services
  * @dn: the namespace; its lock is held
@@ -447,7 +533,7 @@ void dpr_peer_services(struct dpr_net *dn, u64 bits, u64 new)
 	WRITE_ONCE(dn->service_bits, bits);
 	for (i = 0; new && i < DPR_PEER_BUCKETS; i++)
 		hlist_for_each_entry(peer, &dn->peers[i], node)
-			peer->down &= ~new;
+			dpr_peer_forget_refusals(peer, new);
 	spin_unlock_bh(&dn->order_lock);
 	dpr_peer_reweigh(dn);
 }
@@ -456,23 +542,25 @@ void dpr_peer_services(struct dpr_net *dn, u64 bits, u64 new)
  * dpr_peer_refused - note that a peer cannot serve a service
  * @dn: the namespace
  * @peer: the peer
+ * @wide: to clients of IPv6
  * @service: the service's bit; 0: it has none
  *
- * It gets no new connection of that service before its next report. Called under
+ * It gets no new such connection of that service before its next report. Called under
  * RCU in softirq.
  */
-void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, u64 service)
+void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, bool wide,
+		      u64 service)
 {
 	struct dpr_table *table;
 	struct dpr_view *view;
 
 	spin_lock(&dn->order_lock);
-	peer->down |= service;
+	peer->down[wide] |= service;
 	table = rcu_dereference(dn->table);
 	if (table && peer->slot < table->order.n &&
 	    table->peer[peer->slot] == peer) {
 		view = &table->order.view[peer->slot];
-		WRITE_ONCE(view->down, peer->down);
+		WRITE_ONCE(view->down[wide], peer->down[wide]);
 		if (dpr_peer_useless(dn, peer)) {
 			peer->open = false;
 			WRITE_ONCE(view->open, false);

@@ -11,6 +11,7 @@
 #define _DPR_PEER_H
 
 #include "compat.h"
+#include "core/addr.h"
 #include "core/policy.h"
 
 struct dpr_config;
@@ -19,6 +20,7 @@ struct dpr_route;
 
 #define DPR_PEER_BUCKETS	1024
 #define DPR_PEER_SAMPLES	4	/* a power of two */
+#define DPR_PEER_PROTOCOL6	3	/* from which on it knows connections of IPv6 */
 
 /**
  * struct dpr_peer_addresses - a peer's other addresses
@@ -29,7 +31,7 @@ struct dpr_route;
 struct dpr_peer_addresses {
 	struct rcu_head rcu;
 	u32 n;
-	__be32 address[] __counted_by(n);
+	struct dpr_addr address[] __counted_by(n);
 };
 
 /**
@@ -52,8 +54,9 @@ struct dpr_peer_sample {
  * @redirects: connections redirected to it
  * @dead: declared dead: its flows end
  * @slot: where in the load table; under dpr_net.order_lock
- * @down: services that it has refused since its last report, or reported as down:
- *	bits of struct dpr_service; under dpr_net.order_lock
+ * @down: services that it has refused since its last report, or reported as down, for
+ *	clients of IPv4 and of IPv6: bits of struct dpr_service; under
+ *	dpr_net.order_lock
  * @protocol: between hosts, that it knows
  * @open: it could get new connections when its view was last filled; under
  *	dpr_net.order_lock, as what follows
@@ -75,12 +78,12 @@ struct dpr_peer_sample {
  * @weight: relative capacity
  * @barred: enum dpr_barred
  * @others: its other addresses, under RCU; NULL if it has none, or said nothing of them
- * @routes: each CPU's way to it
+ * @routes: each CPU's ways to it
  * @rcu: frees it
  */
 struct dpr_peer {
 	struct hlist_node node;
-	__be32 address;
+	struct dpr_addr address;
 	refcount_t refs;
 	atomic_t flows;
 	atomic_t live;
@@ -101,13 +104,13 @@ struct dpr_peer {
 	unsigned long reported_at;
 	s32 live_reported;
 	u32 slot;
-	u64 down;
+	u64 down[2];
 	u32 metric[DPR_METRICS];
 	u32 state;
 	u32 weight;
 	u32 barred;
 	struct dpr_peer_addresses __rcu *others;
-	struct dpr_route __percpu *routes;
+	struct dpr_routes __percpu *routes;
 	struct rcu_head rcu;
 };
 
@@ -142,7 +145,7 @@ struct dpr_table {
  * @n_others: how many
  */
 struct dpr_peer_update {
-	__be32 address;
+	struct dpr_addr address;
 	bool has_metric;
 	bool has_state;
 	bool has_weight;
@@ -152,7 +155,7 @@ struct dpr_peer_update {
 	u64 down;
 	u32 barred;
 	u32 protocol;
-	const __be32 *others;
+	struct dpr_addr others[2 * DPR_MAX_ADDRESSES];
 	u32 n_others;
 };
 
@@ -174,13 +177,18 @@ enum dpr_peer_change {
 
 int dpr_peer_setup(struct dpr_net *dn);
 void dpr_peer_teardown(struct dpr_net *dn);
-struct dpr_peer *dpr_peer_find(struct dpr_net *dn, __be32 address);
+struct dpr_peer *dpr_peer_find(struct dpr_net *dn,
+			       const struct dpr_addr *address);
+struct dpr_peer *dpr_peer_by_any(struct dpr_net *dn,
+				 const struct dpr_addr *address);
 int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update);
-int dpr_peer_del(struct dpr_net *dn, __be32 address, bool dead);
+int dpr_peer_del(struct dpr_net *dn, const struct dpr_addr *address, bool dead);
 void dpr_peer_reweigh(struct dpr_net *dn);
 void dpr_peer_services(struct dpr_net *dn, u64 bits, u64 new);
 void dpr_peer_set_lost(struct dpr_net *dn, struct dpr_peer *peer, bool lost);
-void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, u64 service);
+void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, bool wide,
+		      u64 service);
+bool dpr_peer_foreign(const struct dpr_peer *peer, const struct dpr_config *cfg);
 void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct dpr_peer *peer);
 void dpr_peer_close_stale(struct dpr_net *dn,

@@ -121,7 +121,8 @@ bool dpr_probe_answered(struct dpr_net *dn, struct dpr_peer *peer, u32 nonce)
 	}
 	spin_unlock(&dn->order_lock);
 	if (found)
-		dpr_event_notify_peer(dn, DPR_EVENT_PEER_FOUND, peer->address, 0);
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_FOUND, &peer->address,
+				      0);
 	return ours;
 }
 
@@ -166,7 +167,8 @@ static bool dpr_probe_check(struct dpr_net *dn, const struct dpr_config *cfg,
 	spin_unlock(&dn->order_lock);
 	if (step == DPR_PROBE_LOST) {
 		dpr_stats_inc(dn, DPR_STAT_PEERS_LOST);
-		dpr_event_notify_peer(dn, DPR_EVENT_PEER_LOST, peer->address, 0);
+		dpr_event_notify_peer(dn, DPR_EVENT_PEER_LOST, &peer->address,
+				      0);
 	}
 	if (step != DPR_PROBE_NOTHING)
 		dpr_probe_send(dn, cfg, dn->net->loopback_dev, peer, nonce);

@@ -2,9 +2,11 @@
 #include <linux/inetdevice.h>
 #include <linux/netfilter.h>
 #include <linux/tcp.h>
+#include <net/dsfield.h>
 #include <net/inet_ecn.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/ip_tunnels.h>
 #include <net/route.h>
 #include <net/tcp.h>
@@ -14,11 +16,13 @@
 #include "compat.h"
 #include "config.h"
 #include "core/parse.h"
+#include "deliver.h"
 #include "dpr.h"
 #include "fwd_ipip.h"
 #include "icmp.h"
 #include "inner.h"
 #include "listener.h"
+#include "local.h"
 #include "netns.h"
 #include "offer.h"
 #include "owner_msg.h"
@@ -27,6 +31,7 @@
 #include "refuse.h"
 #include "reset.h"
 #include "service.h"
+#include "socket.h"
 #include "stats.h"
 
 /* Keeps fragments that came by a tunnel apart from others ("drp"). */
@@ -44,13 +49,15 @@ static bool dpr_receive_early(struct dpr_net *dn, struct sk_buff *skb,
 	struct dst_entry *dst;
 
 	if (in->routed || !in->refcounted || !sk_fullsock(in->sk) ||
+	    unlikely(in->wide != in->outer6) ||
 	    !READ_ONCE(dn->net->ipv4.sysctl_ip_early_demux) ||
 	    !READ_ONCE(dn->net->ipv4.sysctl_tcp_early_demux))
 		return false;
 	dst = rcu_dereference(in->sk->sk_rx_dst);
 	if (!dst || in->sk->sk_rx_dst_ifindex != skb->skb_iif ||
-	    !dst_check(dst, 0) || unlikely(netif_is_l3_slave(skb->dev)) ||
-	    !__ip_dev_find(dn->net, in->local, false))
+	    !dst_check(dst, in->outer6 ? in->sk->sk_rx_dst_cookie : 0) ||
+	    unlikely(netif_is_l3_slave(skb->dev)) ||
+	    !dpr_local_has(dn->net, skb->dev, &in->local))
 		return false;
 	skb_dst_drop(skb);
 	skb_dst_set_noref(skb, dst);
@@ -63,12 +70,14 @@ static bool dpr_receive_early(struct dpr_net *dn, struct sk_buff *skb,
  * client's packet inside had none, and is judged by itself. Only the route knows
  * whether the packet came by a device without policy (disable_policy).
  */
-static bool dpr_receive_protected(struct sk_buff *skb, struct dpr_inner *in)
+static __always_inline bool dpr_receive_protected(struct sk_buff *skb,
+						  struct dpr_inner *in,
+						  u16 family)
 {
-	if (likely(xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb)))
+	if (likely(xfrm_policy_check(NULL, XFRM_POLICY_IN, skb, family)))
 		return true;
 	return dpr_inner_local(skb, in) &&
-	       xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb);
+	       xfrm_policy_check(NULL, XFRM_POLICY_IN, skb, family);
 }
 
 /* Has the socket lost its owner for good? A subflow of MPTCP may get one again. */
@@ -78,8 +87,10 @@ static bool dpr_receive_orphan(const struct sock *sk)
 }
 
 /* Can the socket answer from another host's address, all its life? */
-static bool dpr_receive_answers(const struct sock *sk)
+static bool dpr_receive_answers(const struct sock *sk, bool wide)
 {
+	if (unlikely(wide))
+		return true;
 	if (likely(sk_fullsock(sk)))
 		return dpr_receive_orphan(sk) ? dpr_compat_transparent(sk) :
 						dpr_compat_anysrc(sk);
@@ -107,12 +118,18 @@ static void dpr_receive_prepare(struct sock *sk)
  * Would the stack answer a segment for a listener by a RST? It finds no route for
  * a RST from another host's address.
  */
-static bool dpr_receive_stray(const struct sock *listener,
-			      const struct iphdr *iph, const struct tcphdr *th)
+static bool dpr_receive_stray(const struct sk_buff *skb,
+			      const struct dpr_inner *in)
 {
-	return th->ack && !th->rst &&
-	       (th->syn || tcp_synq_no_recent_overflow(listener) ||
-		!dpr_compat_cookie_valid(iph, th));
+	const struct tcphdr *th = dpr_inner_tcp(skb, in);
+
+	if (in->sk != in->listener || !th->ack || th->rst)
+		return false;
+	if (th->syn || tcp_synq_no_recent_overflow(in->sk))
+		return true;
+	return unlikely(in->wide) ?
+	       !dpr_compat_cookie_valid6(dpr_inner_header6(skb, in), th) :
+	       !dpr_compat_cookie_valid(dpr_inner_header(skb, in), th);
 }
 
 static void dpr_receive_put(struct dpr_inner *in)
@@ -125,6 +142,8 @@ static void dpr_receive_put(struct dpr_inner *in)
 static unsigned int dpr_receive_accept(struct dpr_net *dn, struct sk_buff *skb,
 				       struct dpr_inner *in)
 {
+	unsigned int verdict = NF_ACCEPT, len;
+
 	if (!dpr_inner_unwrap(skb, in)) {
 		dpr_receive_put(in);
 		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
@@ -141,9 +160,16 @@ static unsigned int dpr_receive_accept(struct dpr_net *dn, struct sk_buff *skb,
 		skb->sk = in->sk;
 		skb->destructor = sock_edemux;
 	}
+	len = skb->len;
+	if (unlikely(in->wide != in->outer6))
+		verdict = dpr_deliver(dn, skb);
+	if (unlikely(verdict == NF_DROP)) {
+		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
+		return NF_DROP;
+	}
 	dpr_stats_inc(dn, DPR_STAT_RX_PACKETS);
-	dpr_stats_add(dn, DPR_STAT_RX_BYTES, skb->len);
-	return NF_ACCEPT;
+	dpr_stats_add(dn, DPR_STAT_RX_BYTES, len);
+	return verdict;
 }
 
 /*
@@ -158,6 +184,16 @@ static bool dpr_receive_supersedes(const struct sock *sk,
 	       after(ntohl(th->seq), tcp_twsk(sk)->tw_rcv_nxt);
 }
 
+/* Is the listener bound to this host's own address? */
+static noinline bool dpr_receive_own(struct dpr_net *dn,
+				     const struct net_device *dev,
+				     const struct sock *listener)
+{
+	const struct dpr_addr address = dpr_listener_address(listener);
+
+	return !dpr_addr_none(&address) && dpr_local_has(dn->net, dev, &address);
+}
+
 /*
  * Finds the socket: a connection, else a listener if there is a service, or was
  * one: peers that do not know that it was removed still redirect to it.
@@ -165,27 +201,23 @@ static bool dpr_receive_supersedes(const struct sock *sk,
 static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 			       struct dpr_inner *in)
 {
-	const struct iphdr *iph = dpr_inner_header(skb, in);
-	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
+	const struct dpr_flow_key *key = &in->seg.key;
 
-	in->sk = dpr_compat_lookup_established(dn->net, iph->saddr, th->source,
-					       iph->daddr, ntohs(th->dest),
-					       dpr_compat_dif(skb),
-					       dpr_compat_sdif(skb));
+	in->sk = dpr_socket_find(dn, key, dpr_compat_dif(skb),
+				 dpr_compat_sdif(skb));
 	in->refcounted = in->sk;
-	in->answers = in->sk && dpr_receive_answers(in->sk);
+	in->answers = in->sk && dpr_receive_answers(in->sk, in->wide);
 	/* In place of a connection in TIME_WAIT the listener may take a SYN. */
-	if (in->sk && (in->sk->sk_state != TCP_TIME_WAIT || !th->syn))
+	if (in->sk && (in->sk->sk_state != TCP_TIME_WAIT ||
+		       !dpr_inner_tcp(skb, in)->syn))
 		return;
-	if (dpr_service_ours(dn, ntohs(th->dest)))
-		in->listener = dpr_listener_find(dn->net, skb, in->olen,
-						 in->local);
-	/* A program of the listener's may have had the data moved. */
-	iph = dpr_inner_header(skb, in);
-	th = (void *)iph + iph->ihl * 4;
-	if (in->sk && in->listener && dpr_listener_ready(in->listener) &&
-	    inet_sk(in->listener)->inet_rcv_saddr == in->local &&
-	    dpr_receive_supersedes(in->sk, th)) {
+	if (dpr_service_ours(dn, ntohs(key->port)))
+		in->listener = dpr_listener_find(dn->net, skb, &in->seg,
+						 &in->local);
+	if (in->sk && in->listener &&
+	    dpr_listener_ready(in->listener, in->wide) &&
+	    dpr_receive_own(dn, skb->dev, in->listener) &&
+	    dpr_receive_supersedes(in->sk, dpr_inner_tcp(skb, in))) {
 		inet_twsk_deschedule_put(inet_twsk(in->sk));
 		in->sk = NULL;
 		in->refcounted = false;
@@ -198,21 +230,37 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 static void dpr_receive_socket(struct dpr_net *dn, struct sk_buff *skb,
 			       const struct dpr_inner *in)
 {
-	const struct iphdr *iph = dpr_inner_header(skb, in);
-	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
-	struct dpr_segment seg;
-
 	if (unlikely(!in->answers))
 		dpr_receive_prepare(in->sk);
-	if (likely(!dpr_closing_segment(in->sk, th)))
+	if (likely(!dpr_closing_segment(in->sk, dpr_inner_tcp(skb, in))))
 		return;
-	dpr_parse_segment(iph, ntohs(iph->tot_len), &seg);
-	dpr_closing_watch(dn, in->sk, &seg.key, in->first, dpr_compat_dif(skb));
+	dpr_closing_watch(dn, in->sk, &in->seg.key, &in->first,
+			  dpr_compat_dif(skb));
 }
 
 static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 				    const struct dpr_config *cfg,
 				    struct sk_buff *skb, struct dpr_inner *in);
+
+/*
+ * Is the packet whole, of which this is a fragment without outer header? If not, it is
+ * gone.
+ */
+static bool dpr_receive_gather(struct dpr_net *dn, struct sk_buff *skb,
+			       const struct dpr_inner *in)
+{
+	if (!in->wide) {
+		if (ip_defrag(dn->net, skb, DPR_RECEIVE_DEFRAG_USER))
+			return false;
+		ip_send_check(ip_hdr(skb));
+		return true;
+	}
+	if (!skb_dst(skb) && !dpr_deliver_prepare(dn, skb)) {
+		kfree_skb(skb);
+		return false;
+	}
+	return dpr_inner_gather6(skb);
+}
 
 /*
  * A fragment does not say which service it is for, so fragments are reassembled
@@ -232,18 +280,22 @@ static unsigned int dpr_receive_fragment(struct dpr_net *dn,
 		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
 		return NF_DROP;
 	}
-	if (ip_defrag(dn->net, skb, DPR_RECEIVE_DEFRAG_USER)) {
+	if (!dpr_receive_gather(dn, skb, in)) {
 		dpr_stats_inc(dn, DPR_STAT_RX_FRAGMENTS);
 		return NF_STOLEN;
 	}
 	dpr_stats_inc(dn, DPR_STAT_FRAGMENTS_GATHERED);
-	ip_send_check(ip_hdr(skb));
 	/* The packet can no longer be one of this host's own tunnels. */
 	in->marked = true;
 	in->offer = false;
 	in->number = 0;
 	in->ce = false;
 	in->olen = 0;
+	if (!dpr_inner_valid(skb, in))
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
+	/* Of IPv6 the first fragment says what the packet is, this one says what it likes. */
+	if (in->protocol != IPPROTO_TCP || in->fragment)
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
 	return dpr_receive_tcp(dn, cfg, skb, in);
 }
 
@@ -268,22 +320,16 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 				    const struct dpr_config *cfg,
 				    struct sk_buff *skb, struct dpr_inner *in)
 {
-	const struct iphdr *iph = dpr_inner_header(skb, in);
-	unsigned int hlen = iph->ihl * 4;
-	const struct tcphdr *th;
 	unsigned int verdict;
 	bool syn;
 
-	if (ip_is_fragment(iph))
+	if (unlikely(in->fragment))
 		return dpr_receive_fragment(dn, cfg, skb, in);
-	if (!pskb_may_pull(skb, in->olen + hlen + sizeof(*th)))
+	if (!dpr_inner_connection(skb, in))
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
-	th = (void *)dpr_inner_header(skb, in) + hlen;
-	if (!dpr_parse_tcp_whole(dpr_inner_header(skb, in), th))
-		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
-	if (!in->marked && !dpr_service_ours(dn, ntohs(th->dest)))
+	if (!in->marked && !dpr_service_ours(dn, ntohs(in->seg.key.port)))
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
-	syn = th->syn && !th->ack;
+	syn = in->seg.syn;
 	if (syn && !dpr_inner_local(skb, in))
 		return NF_ACCEPT;
 	dpr_receive_lookup(dn, skb, in);
@@ -306,28 +352,48 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	}
 	if (in->refcounted)
 		dpr_receive_socket(dn, skb, in);
-	if (in->listener && !dpr_listener_ready(in->listener)) {
+	if (in->listener && !dpr_listener_ready(in->listener, in->wide)) {
 		dpr_receive_put(in);
 		dpr_stats_inc(dn, DPR_STAT_RX_LISTENER_DEFERRED);
 		/* It comes in again by its outer header. */
 		return in->olen && dpr_listener_defer(dn, skb) ? NF_STOLEN :
 								 NF_DROP;
 	}
-	iph = dpr_inner_header(skb, in);
-	if (!in->sk || (in->sk == in->listener &&
-			dpr_receive_stray(in->sk, iph, (void *)iph + hlen))) {
+	if (!in->sk || dpr_receive_stray(skb, in)) {
+		dpr_inner_numbers(skb, in);
 		if (dpr_inner_unwrap(skb, in))
-			dpr_reset_reply(dn, skb);
+			dpr_reset_reply(dn, skb, &in->seg, in->offset - in->olen);
 		else
 			dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
 		return NF_DROP;
 	}
 	verdict = dpr_receive_accept(dn, skb, in);
-	if (syn && verdict == NF_ACCEPT) {
+	if (syn && verdict != NF_DROP) {
 		dpr_stats_inc(dn, DPR_STAT_RX_SYN);
 		dpr_closing_expect(dn);
 	}
 	return verdict;
+}
+
+static bool dpr_receive_icmp_about(const struct sk_buff *skb,
+				   const struct dpr_inner *in,
+				   struct dpr_flow_key *key)
+{
+	if (in->protocol == IPPROTO_ICMPV6)
+		return in->wide && !in->fragment &&
+		       dpr_icmp_about6(skb, in->offset, IPPROTO_TCP, key);
+	return !in->wide && dpr_icmp_about(skb, in->olen, IPPROTO_TCP, key);
+}
+
+/* Can its addresses be on any link at all? */
+static bool dpr_receive_possible(const struct sk_buff *skb,
+				 const struct dpr_inner *in)
+{
+	const struct iphdr *iph = dpr_inner_header(skb, in);
+
+	if (unlikely(in->wide))
+		return dpr_local_unicast6(&dpr_inner_header6(skb, in)->saddr);
+	return !ipv4_is_loopback(iph->saddr) && !ipv4_is_loopback(iph->daddr);
 }
 
 static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
@@ -336,20 +402,58 @@ static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
 	struct dpr_flow_key key;
 	unsigned int verdict;
 
-	if (!dpr_icmp_about(skb, in->olen, IPPROTO_TCP, &key) ||
+	if (!dpr_receive_icmp_about(skb, in, &key) ||
 	    (!in->marked && !dpr_service_ours(dn, ntohs(key.port))))
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
 	if (!dpr_inner_addresses(dn, skb, in))
 		return dpr_inner_refuse(dn, skb, in,
 					DPR_STAT_RX_BAD_ADDRESS);
 	verdict = dpr_receive_accept(dn, skb, in);
-	if (verdict == NF_ACCEPT)
+	if (verdict != NF_DROP)
 		dpr_stats_inc(dn, DPR_STAT_RX_ICMP);
 	return verdict;
 }
 
+/* What every redirected packet goes through, whatever its outer header's @family. */
+static __always_inline unsigned int
+dpr_receive_any(struct dpr_net *dn, const struct dpr_config *cfg,
+		struct sk_buff *skb, struct dpr_inner *in, u16 family, u8 otos)
+{
+	enum dpr_stat why;
+	int ecn;
+
+	if (!dpr_peer_find(dn, &in->first))
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_STRANGER);
+	if (!dpr_receive_protected(skb, in, family))
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_POLICY);
+	if (!dpr_inner_valid(skb, in))
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
+	if (!dpr_receive_possible(skb, in))
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_BAD_ADDRESS);
+	ecn = __INET_ECN_decapsulate(otos, dpr_inner_tos(skb, in), &in->ce);
+	if (ecn > 1)
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_ECN);
+	if (in->protocol != IPPROTO_TCP && !dpr_inner_local(skb, in))
+		return NF_ACCEPT;
+	switch (in->protocol) {
+	case IPPROTO_IPIP:
+	case IPPROTO_IPV6:
+		return dpr_offer_returned(dn, cfg, skb, in);
+	case IPPROTO_TCP:
+		return dpr_receive_tcp(dn, cfg, skb, in);
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return dpr_receive_icmp(dn, skb, in);
+	case DPR_OWNER_MSG_PROTOCOL:
+		why = dpr_answer_receive(dn, cfg, skb, in);
+		return why ? dpr_inner_refuse(dn, skb, in, why) : NF_DROP;
+	default:
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
+	}
+}
+
 /**
- * dpr_receive - accept a protocol 4 packet if a peer redirected it
+ * dpr_receive - accept a packet of protocol 4 or 41 if a peer redirected it
  * @dn: the namespace
  * @cfg: the configuration
  * @skb: the packet, as it came to PRE_ROUTING
@@ -364,49 +468,53 @@ static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
 unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 			 struct sk_buff *skb)
 {
-	const struct iphdr *outer = ip_hdr(skb), *iph;
-	struct dpr_inner in = {
-		.olen = outer->ihl * 4,
-		.marked = outer->frag_off & htons(DPR_FWD_IPIP_MARK),
-		.offer = !(outer->frag_off & htons(IP_DF)),
-		.number = ntohs(outer->id),
-		.local = outer->daddr,
-		.first = outer->saddr,
-	};
-	u8 otos = outer->tos;
-	enum dpr_stat why;
-	int ecn;
+	const struct iphdr *outer = ip_hdr(skb);
+	struct dpr_inner in __uninitialized;
+
+	dpr_inner_clear(&in);
+	in.olen = outer->ihl * 4;
+	in.wide = outer->protocol == IPPROTO_IPV6;
+	in.marked = outer->frag_off & htons(DPR_FWD_IPIP_MARK);
+	in.offer = !(outer->frag_off & htons(IP_DF));
+	in.number = ntohs(outer->id);
+	dpr_addr_set4(&in.local, outer->daddr);
+	dpr_addr_set4(&in.first, outer->saddr);
 
 	if (!in.marked && cfg->marker == DPR_MARKER_FRAGBIT)
 		return NF_ACCEPT;
-	if (!dpr_peer_find(dn, in.first))
-		return dpr_inner_refuse(dn, skb, &in, DPR_STAT_RX_STRANGER);
-	if (!dpr_receive_protected(skb, &in))
-		return dpr_inner_refuse(dn, skb, &in, DPR_STAT_RX_POLICY);
-	outer = ip_hdr(skb);
-	if (ip_is_fragment(outer) || !dpr_inner_valid(skb, &in))
+	if (unlikely(ip_is_fragment(outer)))
 		return dpr_inner_refuse(dn, skb, &in, DPR_STAT_RX_MALFORMED);
-	iph = dpr_inner_header(skb, &in);
-	if (ipv4_is_loopback(iph->saddr) || ipv4_is_loopback(iph->daddr))
-		return dpr_inner_refuse(dn, skb, &in,
-					DPR_STAT_RX_BAD_ADDRESS);
-	ecn = __INET_ECN_decapsulate(otos, iph->tos, &in.ce);
-	if (ecn > 1)
-		return dpr_inner_refuse(dn, skb, &in, DPR_STAT_RX_ECN);
-	if (iph->protocol != IPPROTO_TCP && !dpr_inner_local(skb, &in))
-		return NF_ACCEPT;
-	switch (iph->protocol) {
-	case IPPROTO_IPIP:
-		return dpr_offer_returned(dn, cfg, skb, &in);
-	case IPPROTO_TCP:
-		return dpr_receive_tcp(dn, cfg, skb, &in);
-	case IPPROTO_ICMP:
-		return dpr_receive_icmp(dn, skb, &in);
-	case DPR_OWNER_MSG_PROTOCOL:
-		why = dpr_answer_receive(dn, cfg, skb, in.olen);
-		return why ? dpr_inner_refuse(dn, skb, &in, why) : NF_DROP;
-	default:
-		return dpr_inner_refuse(dn, skb, &in,
-					DPR_STAT_RX_NOT_SERVED);
-	}
+	if (in.wide && !dpr_local_ip6())
+		return dpr_inner_refuse(dn, skb, &in, DPR_STAT_RX_NOT_SERVED);
+	return dpr_receive_any(dn, cfg, skb, &in, AF_INET, outer->tos);
+}
+
+/**
+ * dpr_receive6 - likewise, a packet of IPv6
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: the packet, as it came to PRE_ROUTING; its next header is IPv4 or IPv6
+ *
+ * There is no bit that could mark it: the sender does. Called under RCU in softirq.
+ *
+ * Return: the netfilter verdict.
+ */
+unsigned int dpr_receive6(struct dpr_net *dn, const struct dpr_config *cfg,
+			  struct sk_buff *skb)
+{
+	const struct ipv6hdr *outer = ipv6_hdr(skb);
+	const u32 label = ntohl(ip6_flowlabel(outer));
+	struct dpr_inner in __uninitialized;
+
+	dpr_inner_clear(&in);
+	in.olen = sizeof(*outer);
+	in.outer6 = true;
+	in.wide = outer->nexthdr == IPPROTO_IPV6;
+	in.offer = label & DPR_FWD_OFFER;
+	in.number = label;
+	in.local = dpr_addr_of6(&outer->daddr);
+	in.first = dpr_addr_of6(&outer->saddr);
+
+	return dpr_receive_any(dn, cfg, skb, &in, AF_INET6,
+			       ipv6_get_dsfield(outer));
 }

@@ -9,5 +9,7 @@ struct sk_buff;
 
 unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 			 struct sk_buff *skb);
+unsigned int dpr_receive6(struct dpr_net *dn, const struct dpr_config *cfg,
+			  struct sk_buff *skb);
 
 #endif /* _DPR_RECEIVE_H */

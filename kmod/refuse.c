@@ -22,19 +22,19 @@ static enum dpr_stat dpr_refuse_load(struct dpr_net *dn,
 				     const struct dpr_inner *in)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
-	const struct iphdr *iph = dpr_inner_header(skb, in);
-	const struct tcphdr *th = (void *)iph + iph->ihl * 4;
+	const struct dpr_flow_key *key = &in->seg.key;
 	const struct dpr_service *service;
 	struct dpr_policy_args args;
 
 	if (!in->offer)
 		return DPR_STAT_UNSPEC;
-	service = dpr_service_match(dn, iph->daddr, ntohs(th->dest));
+	service = dpr_service_match(dn, key);
 	if (service)
 		cfg = dpr_service_config(service, cfg);
 	if (cfg->policy != DPR_POLICY_OFFER && cfg->state == DPR_STATE_ACTIVE)
 		return DPR_STAT_UNSPEC;
-	dpr_decide_args(dn, cfg, cfg->policy, iph->saddr, NULL, true, &args);
+	dpr_decide_args(dn, cfg, cfg->policy, &key->client, key->wide, NULL,
+			true, &args);
 	return dpr_policy_refuses(&args, dpr_decide_order(table));
 }
 
@@ -97,7 +97,7 @@ unsigned int dpr_refuse(struct dpr_net *dn, const struct dpr_config *cfg,
 			struct sk_buff *skb, const struct dpr_inner *in,
 			enum dpr_stat why)
 {
-	struct dpr_peer *peer = dpr_peer_find(dn, in->first);
+	struct dpr_peer *peer = dpr_peer_find(dn, &in->first);
 	const bool fits = in->olen && dpr_offer_fits(skb, in->olen);
 
 	if (!peer || (!fits && !in->number))
@@ -106,7 +106,7 @@ unsigned int dpr_refuse(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!fits)
 		return NF_DROP;
 	/* Unchanged: its outer header says whose it is, and which copy. */
-	dpr_fwd_send_by(dn, skb, dpr_fwd_route(dn, cfg, peer),
+	dpr_fwd_send_by(dn, skb, dpr_fwd_route(dn, cfg, peer, skb),
 			dpr_refuse_reason(why));
 	return NF_STOLEN;
 }

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
 #include <linux/tcp.h>
 #include <net/ip.h>
+#include <net/ip6_checksum.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
 #include <net/route.h>
 #include <net/tcp.h>
 #include "core/parse.h"
 #include "dpr.h"
 #include "flow.h"
+#include "local.h"
 #include "netns.h"
 #include "reset.h"
 #include "stats.h"
@@ -26,11 +31,26 @@ struct dpr_reset {
 	bool has_ack;
 };
 
+/* The TCP header; returns its sum, for the checksum. */
+static __wsum dpr_reset_fill_tcp(struct sk_buff *skb, const struct dpr_reset *rst)
+{
+	struct tcphdr *th = skb_put_zero(skb, sizeof(*th));
+
+	th->source = rst->key.port;
+	th->dest = rst->key.client_port;
+	th->doff = sizeof(*th) >> 2;
+	th->rst = 1;
+	th->seq = htonl(rst->seq);
+	th->ack = rst->has_ack;
+	th->ack_seq = rst->has_ack ? htonl(rst->ack) : 0;
+	return csum_partial(th, sizeof(*th), 0);
+}
+
 static void dpr_reset_fill(struct sk_buff *skb, const struct dpr_reset *rst,
 			   int ttl)
 {
-	struct tcphdr *th;
 	struct iphdr *iph;
+	__wsum sum;
 
 	skb_reset_network_header(skb);
 	iph = skb_put_zero(skb, sizeof(*iph));
@@ -39,57 +59,97 @@ static void dpr_reset_fill(struct sk_buff *skb, const struct dpr_reset *rst,
 	iph->frag_off = htons(IP_DF);
 	iph->ttl = ttl;
 	iph->protocol = IPPROTO_TCP;
-	iph->saddr = rst->key.address;
-	iph->daddr = rst->key.client;
-
+	iph->saddr = rst->key.address.word[3];
+	iph->daddr = rst->key.client.word[3];
 	skb_set_transport_header(skb, sizeof(*iph));
-	th = skb_put_zero(skb, sizeof(*th));
-	th->source = rst->key.port;
-	th->dest = rst->key.client_port;
-	th->doff = sizeof(*th) >> 2;
-	th->rst = 1;
-	th->seq = htonl(rst->seq);
-	th->ack = rst->has_ack;
-	th->ack_seq = rst->has_ack ? htonl(rst->ack) : 0;
-	th->check = tcp_v4_check(sizeof(*th), iph->saddr, iph->daddr,
-				 csum_partial(th, sizeof(*th), 0));
+	sum = dpr_reset_fill_tcp(skb, rst);
+	tcp_hdr(skb)->check = tcp_v4_check(sizeof(struct tcphdr), iph->saddr,
+					   iph->daddr, sum);
 	skb->protocol = htons(ETH_P_IP);
+}
+
+static void dpr_reset_fill6(struct sk_buff *skb, const struct dpr_reset *rst,
+			    int hop_limit)
+{
+	struct ipv6hdr *ip6h;
+	__wsum sum;
+
+	skb_reset_network_header(skb);
+	ip6h = skb_put_zero(skb, sizeof(*ip6h));
+	ip6h->version = 6;
+	ip6h->payload_len = htons(sizeof(struct tcphdr));
+	ip6h->nexthdr = IPPROTO_TCP;
+	ip6h->hop_limit = hop_limit;
+	ip6h->saddr = *dpr_local_in6(&rst->key.address);
+	ip6h->daddr = *dpr_local_in6(&rst->key.client);
+	skb_set_transport_header(skb, sizeof(*ip6h));
+	sum = dpr_reset_fill_tcp(skb, rst);
+	tcp_hdr(skb)->check = csum_ipv6_magic(&ip6h->saddr, &ip6h->daddr,
+					      sizeof(struct tcphdr),
+					      IPPROTO_TCP, sum);
+	skb->protocol = htons(ETH_P_IPV6);
 }
 
 /*
  * The source may be another host's address, as it is in every reply to a
  * redirected packet.
  */
-static bool dpr_reset_send(struct dpr_net *dn, const struct dpr_reset *rst)
+static struct dst_entry *dpr_reset_route4(struct dpr_net *dn,
+					  const struct dpr_flow_key *key)
 {
 	struct flowi4 fl4 = {
-		.daddr = rst->key.client,
-		.saddr = rst->key.address,
+		.daddr = key->client.word[3],
+		.saddr = key->address.word[3],
 		.flowi4_proto = IPPROTO_TCP,
 		.flowi4_flags = FLOWI_FLAG_ANYSRC,
 	};
-	struct sk_buff *skb;
-	struct rtable *rt;
+	struct rtable *rt = ip_route_output_key(dn->net, &fl4);
 
-	rt = ip_route_output_key(dn->net, &fl4);
-	if (IS_ERR(rt))
+	return IS_ERR(rt) ? NULL : &rt->dst;
+}
+
+static noinline struct dst_entry *dpr_reset_route6(struct dpr_net *dn,
+						   const struct dpr_flow_key *key)
+{
+	struct flowi6 fl6 = {
+		.daddr = *dpr_local_in6(&key->client),
+		.saddr = *dpr_local_in6(&key->address),
+		.flowi6_proto = IPPROTO_TCP,
+	};
+	struct dst_entry *dst = ip6_dst_lookup_flow(dn->net, NULL, &fl6, NULL);
+
+	return IS_ERR(dst) ? NULL : dst;
+}
+
+static bool dpr_reset_send(struct dpr_net *dn, const struct dpr_reset *rst)
+{
+	struct dst_entry *dst = unlikely(rst->key.wide) ?
+				dpr_reset_route6(dn, &rst->key) :
+				dpr_reset_route4(dn, &rst->key);
+	struct sk_buff *skb;
+
+	if (!dst)
 		return false;
-	skb = alloc_skb(LL_RESERVED_SPACE(rt->dst.dev) +
-			sizeof(struct iphdr) + sizeof(struct tcphdr),
-			GFP_ATOMIC | __GFP_NOWARN);
+	skb = alloc_skb(LL_RESERVED_SPACE(dst->dev) + sizeof(struct ipv6hdr) +
+			sizeof(struct tcphdr), GFP_ATOMIC | __GFP_NOWARN);
 	if (!skb) {
-		ip_rt_put(rt);
+		dst_release(dst);
 		return false;
 	}
-	skb_reserve(skb, LL_RESERVED_SPACE(rt->dst.dev));
-	dpr_reset_fill(skb, rst, ip4_dst_hoplimit(&rt->dst));
-	__ip_select_ident(dn->net, ip_hdr(skb), 1);
-	skb_dst_set(skb, &rt->dst);
+	skb_reserve(skb, LL_RESERVED_SPACE(dst->dev));
+	skb_dst_set(skb, dst);
 	/*
 	 * Connection tracking has not seen the connection, or only the packet
 	 * that this answers, and would consider the RST invalid.
 	 */
 	skb_set_nfct(skb, IP_CT_UNTRACKED);
+	if (rst->key.wide) {
+		dpr_reset_fill6(skb, rst, ip6_dst_hoplimit(dst));
+		ip6_local_out(dn->net, NULL, skb);
+		return true;
+	}
+	dpr_reset_fill(skb, rst, ip4_dst_hoplimit(dst));
+	__ip_select_ident(dn->net, ip_hdr(skb), 1);
 	ip_local_out(dn->net, NULL, skb);
 	return true;
 }
@@ -98,35 +158,33 @@ static bool dpr_reset_send(struct dpr_net *dn, const struct dpr_reset *rst)
  * dpr_reset_reply - answer a client's segment that no socket here wants
  * @dn: the namespace
  * @skb: the client's packet, decapsulated, its TCP header in the linear part
+ * @seg: the same, parsed
+ * @offset: of its TCP header, from where the packet begins
  *
  * As RFC 9293 section 3.5.2 has it. Counts what became of it.
  */
-void dpr_reset_reply(struct dpr_net *dn, struct sk_buff *skb)
+void dpr_reset_reply(struct dpr_net *dn, struct sk_buff *skb,
+		     const struct dpr_segment *seg, unsigned int offset)
 {
-	const struct iphdr *iph = ip_hdr(skb);
-	const struct tcphdr *th = tcp_hdr(skb);
-	struct dpr_reset rst = {
-		.key.client = iph->saddr,
-		.key.address = iph->daddr,
-		.key.client_port = th->source,
-		.key.port = th->dest,
-	};
+	struct dpr_reset rst = { .key = seg->key };
+	__sum16 wrong;
 
-	if (th->rst) {
+	if (seg->rst) {
 		dpr_stats_inc(dn, DPR_STAT_RX_NOT_SERVED);
 		return;
 	}
-	if (nf_ip_checksum(skb, NF_INET_PRE_ROUTING, ip_hdrlen(skb),
-			   IPPROTO_TCP)) {
+	wrong = seg->key.wide ?
+		nf_ip6_checksum(skb, NF_INET_PRE_ROUTING, offset, IPPROTO_TCP) :
+		nf_ip_checksum(skb, NF_INET_PRE_ROUTING, offset, IPPROTO_TCP);
+	if (wrong) {
 		dpr_stats_inc(dn, DPR_STAT_RX_CHECKSUM);
 		return;
 	}
-	if (th->ack) {
-		rst.seq = ntohl(th->ack_seq);
+	if (seg->has_ack) {
+		rst.seq = seg->ack;
 	} else {
 		rst.has_ack = true;
-		rst.ack = ntohl(th->seq) + th->syn + th->fin + skb->len -
-			  ip_hdrlen(skb) - th->doff * 4;
+		rst.ack = seg->end;
 	}
 	dpr_stats_inc(dn, dpr_reset_send(dn, &rst) ? DPR_STAT_RX_RESET :
 						     DPR_STAT_RX_NO_MEMORY);
@@ -144,7 +202,7 @@ void dpr_reset_reply(struct dpr_net *dn, struct sk_buff *skb)
 void dpr_reset_client(struct dpr_net *dn, const struct dpr_flow *flow)
 {
 	const struct dpr_reset rst = {
-		.key = flow->key,
+		.key = dpr_flow_key(flow),
 		.seq = READ_ONCE(flow->ack),
 		/* A client in SYN-SENT believes only the ACK of its SYN. */
 		.has_ack = !READ_ONCE(flow->ack),

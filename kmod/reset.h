@@ -5,9 +5,11 @@
 
 struct dpr_flow;
 struct dpr_net;
+struct dpr_segment;
 struct sk_buff;
 
-void dpr_reset_reply(struct dpr_net *dn, struct sk_buff *skb);
+void dpr_reset_reply(struct dpr_net *dn, struct sk_buff *skb,
+		     const struct dpr_segment *seg, unsigned int offset);
 void dpr_reset_client(struct dpr_net *dn, const struct dpr_flow *flow);
 
 #endif /* _DPR_RESET_H */

@@ -2,9 +2,13 @@
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
+#include <net/addrconf.h>
 #include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
 #include <net/l3mdev.h>
 #include "config.h"
+#include "local.h"
 #include "netns.h"
 #include "route.h"
 
@@ -13,30 +17,89 @@
  *
  * Return: the routes, NULL if there is no memory.
  */
-struct dpr_route __percpu *dpr_route_alloc(void)
+struct dpr_routes __percpu *dpr_route_alloc(void)
 {
-	return alloc_percpu_gfp(struct dpr_route, GFP_KERNEL_ACCOUNT);
+	return alloc_percpu_gfp(struct dpr_routes, GFP_KERNEL_ACCOUNT);
 }
 
 /**
  * dpr_route_free - free a peer's routes
  * @routes: the routes; nobody uses them any more
  */
-void dpr_route_free(struct dpr_route __percpu *routes)
+void dpr_route_free(struct dpr_routes __percpu *routes)
 {
-	int cpu;
+	int cpu, i;
 
 	for_each_possible_cpu(cpu)
-		ip_rt_put(per_cpu_ptr(routes, cpu)->rt);
+		for (i = 0; i < ARRAY_SIZE(routes->of); i++)
+			dst_release(per_cpu_ptr(routes, cpu)->of[i].dst);
 	free_percpu(routes);
 }
 
-/* The VRF that this host's address is in, 0 if it is in none. */
-static int dpr_route_vrf(struct dpr_net *dn, __be32 address)
+/**
+ * dpr_route_valid6 - dpr_route_valid() by an IPv6 route
+ * @cfg: the configuration
+ * @route: this CPU's, with a route
+ */
+bool dpr_route_valid6(const struct dpr_config *cfg,
+		      const struct dpr_route *route)
 {
-	struct net_device *dev = __ip_dev_find(dn->net, address, false);
+	return dst_check(route->dst, route->cookie) &&
+	       ipv6_addr_equal(&route->ip6.saddr,
+			       dpr_local_in6(&cfg->address));
+}
 
+/* The VRF that this host's address is in, 0 if it is in none. */
+static int dpr_route_vrf(struct dpr_net *dn, const struct dpr_addr *address)
+{
+	const struct net_device *dev;
+
+	dev = dpr_addr_is4(address) ?
+	      __ip_dev_find(dn->net, address->word[3], false) :
+	      dpr_local_dev6(dn->net, address);
 	return dev ? l3mdev_master_ifindex_rcu(dev) : 0;
+}
+
+static struct dst_entry *dpr_route_lookup4(struct dpr_net *dn,
+					   const struct dpr_config *cfg,
+					   const struct dpr_addr *peer,
+					   u8 protocol)
+{
+	struct flowi4 fl4 = {
+		.daddr = peer->word[3],
+		.saddr = cfg->address.word[3],
+		.flowi4_proto = protocol,
+		.flowi4_oif = dpr_route_vrf(dn, &cfg->address),
+	};
+	struct rtable *rt = ip_route_output_key(dn->net, &fl4);
+
+	if (IS_ERR(rt))
+		return NULL;
+	if (rt->rt_type == RTN_UNICAST)
+		return &rt->dst;
+	ip_rt_put(rt);
+	return NULL;
+}
+
+static struct dst_entry *dpr_route_lookup6(struct dpr_net *dn,
+					   const struct dpr_config *cfg,
+					   const struct dpr_addr *peer,
+					   u8 protocol)
+{
+	struct flowi6 fl6 = {
+		.daddr = *dpr_local_in6(peer),
+		.saddr = *dpr_local_in6(&cfg->address),
+		.flowi6_proto = protocol,
+		.flowi6_oif = dpr_route_vrf(dn, &cfg->address),
+	};
+	struct dst_entry *dst = ip6_dst_lookup_flow(dn->net, NULL, &fl6, NULL);
+
+	if (IS_ERR(dst))
+		return NULL;
+	if (!(((struct rt6_info *)dst)->rt6i_flags & (RTF_LOCAL | RTF_ANYCAST)))
+		return dst;
+	dst_release(dst);
+	return NULL;
 }
 
 /**
@@ -44,27 +107,25 @@ static int dpr_route_vrf(struct dpr_net *dn, __be32 address)
  * @dn: the namespace
  * @cfg: the configuration
  * @peer: the peer's address
+ * @protocol: of the inner packets, 4 or 41
  *
  * A route back into this host would redirect for ever, so only a unicast one
- * over a real device will do. Called in softirq.
+ * over a real device will do. IPsec policy has been asked. Called in softirq.
  *
  * Return: the route, a reference taken; NULL if there is none.
  */
-struct rtable *dpr_route_lookup(struct dpr_net *dn,
-				const struct dpr_config *cfg, __be32 peer)
+struct dst_entry *dpr_route_lookup(struct dpr_net *dn,
+				   const struct dpr_config *cfg,
+				   const struct dpr_addr *peer, u8 protocol)
 {
-	struct flowi4 fl4 = {
-		.daddr = peer,
-		.saddr = cfg->address,
-		.flowi4_proto = IPPROTO_IPIP,
-		.flowi4_oif = dpr_route_vrf(dn, cfg->address),
-	};
-	struct rtable *rt = ip_route_output_key(dn->net, &fl4);
+	struct dst_entry *dst;
 
-	if (IS_ERR(rt))
+	if (dpr_addr_is4(peer) != dpr_addr_is4(&cfg->address))
 		return NULL;
-	if (rt->rt_type == RTN_UNICAST && !(rt->dst.dev->flags & IFF_LOOPBACK))
-		return rt;
-	ip_rt_put(rt);
+	dst = dpr_addr_is4(peer) ? dpr_route_lookup4(dn, cfg, peer, protocol) :
+				   dpr_route_lookup6(dn, cfg, peer, protocol);
+	if (!dst || !(dst->dev->flags & IFF_LOOPBACK))
+		return dst;
+	dst_release(dst);
 	return NULL;
 }

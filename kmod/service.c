@@ -9,20 +9,20 @@
 #include <net/netfilter/nf_conntrack_tuple.h>
 #include "compat.h"
 #include "config.h"
+#include "conntrack.h"
 #include "core/parse.h"
 #include "dpr.h"
 #include "netns.h"
 #include "peer.h"
 #include "service.h"
+#include "socket.h"
 
 static int dpr_service_compare(const struct dpr_service *a,
 			       const struct dpr_service *b)
 {
 	if (a->port != b->port)
 		return a->port < b->port ? -1 : 1;
-	if (a->address != b->address)
-		return ntohl(a->address) < ntohl(b->address) ? -1 : 1;
-	return 0;
+	return dpr_addr_compare(&a->address, &b->address);
 }
 
 /* All services' bits; ~0, which no peer has refused, if one has none. */
@@ -32,7 +32,7 @@ static u64 dpr_service_bits(const struct dpr_services *services)
 	u32 i;
 
 	for (i = 0; services && i < services->n; i++)
-		bits |= services->service[i].bit ?: ~0ULL;
+		bits |= services->service[i].bit ?: DPR_SERVICE_ALL;
 	return bits;
 }
 
@@ -154,7 +154,8 @@ struct dpr_services *dpr_service_with(struct dpr_net *dn,
 		       (n - at) * sizeof(*service));
 	}
 	new->service[at] = *service;
-	new->service[at].checked = (u32)jiffies - 1;
+	new->service[at].seen[0].checked = (u32)jiffies - 1;
+	new->service[at].seen[1].checked = (u32)jiffies - 1;
 	new->service[at].bit = dpr_service_bit(old, service->port);
 	if (!dn->ports)
 		dn->ports = kvcalloc(BITS_TO_LONGS(U16_MAX + 1),
@@ -259,26 +260,27 @@ void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new)
 }
 
 /**
- * dpr_service_match - the service on an address and port
+ * dpr_service_match - the service of a connection
  * @dn: the namespace
- * @address: a local address
- * @port: host byte order
+ * @key: the connection
  *
  * Called under RCU.
  *
  * Return: the service, NULL if there is none.
  */
-struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
-				      u16 port)
+struct dpr_service *dpr_service_match(struct dpr_net *dn,
+				      const struct dpr_flow_key *key)
 {
 	struct dpr_services *services = rcu_dereference(dn->services);
+	const u16 port = ntohs(key->port);
 	u32 i;
 
 	for (i = 0; services && i < services->n; i++) {
 		struct dpr_service *service = &services->service[i];
 
 		if (service->port == port &&
-		    (!service->address || service->address == address))
+		    (dpr_addr_none(&service->address) ||
+		     dpr_addr_equal(&service->address, &key->address)))
 			return service;
 	}
 	return NULL;
@@ -312,35 +314,28 @@ static enum dpr_service_state dpr_service_of(const struct sock *listener)
 	return sk_acceptq_is_full(listener) ? DPR_SERVICE_FULL : DPR_SERVICE_UP;
 }
 
-static struct sock *dpr_service_listener(struct dpr_net *dn, __be32 address,
+static struct sock *dpr_service_listener(struct dpr_net *dn,
+					 const struct dpr_addr *address,
 					 u16 port, int dif)
 {
-	return dpr_compat_lookup_listener(dn->net, NULL, 0, 0, 0, address, port,
-					  dif, 0);
+	const struct dpr_flow_key key = {
+		.port = htons(port),
+		.wide = !dpr_addr_is4(address),
+	};
+
+	return dpr_socket_listener(dn->net, NULL, 0, &key, address, dif, 0);
 }
 
-/**
- * dpr_service_look - can this host take a new connection of a service now
- * @dn: the namespace
- * @service: the service
- *
- * For any client, by any device: a listener that is bound to a device or a VRF is
- * found, too. Called under RCU.
- *
- * Return: its state.
- */
-enum dpr_service_state dpr_service_look(struct dpr_net *dn,
-					const struct dpr_service *service)
+static enum dpr_service_state
+dpr_service_look_at(struct dpr_net *dn, const struct dpr_addr *address, u16 port)
 {
-	const struct dpr_config *cfg = rcu_dereference(dn->config);
-	const __be32 address = service->address ?: cfg->address;
 	const struct net_device *dev;
 	const struct sock *sk;
 
-	sk = dpr_service_listener(dn, address, service->port, 0);
+	sk = dpr_service_listener(dn, address, port, 0);
 	if (!sk) {
 		for_each_netdev_rcu(dn->net, dev) {
-			sk = dpr_service_listener(dn, address, service->port,
+			sk = dpr_service_listener(dn, address, port,
 						  dev->ifindex);
 			if (sk)
 				break;
@@ -349,25 +344,69 @@ enum dpr_service_state dpr_service_look(struct dpr_net *dn,
 	return dpr_service_of(sk);
 }
 
+/* The same on each device's own address of the family that tunnels do not have. */
+static enum dpr_service_state
+dpr_service_look_across(struct dpr_net *dn, const struct dpr_config *cfg, u16 port)
+{
+	const struct net_device *dev;
+	struct sock *sk = NULL;
+	struct dpr_addr address;
+
+	for_each_netdev_rcu(dn->net, dev) {
+		if (dev->flags & IFF_LOOPBACK ||
+		    !dpr_local_address(dn->net, dev, dpr_addr_is4(&cfg->address),
+				       &address))
+			continue;
+		sk = dpr_service_listener(dn, &address, port, 0);
+		if (!sk)
+			sk = dpr_service_listener(dn, &address, port,
+						  dev->ifindex);
+		if (sk)
+			break;
+	}
+	return dpr_service_of(sk);
+}
+
+/**
+ * dpr_service_look - can this host take a new connection of a service now
+ * @dn: the namespace
+ * @service: the service
+ *
+ * For any client of either family, by any device: a listener that is bound to a device
+ * or a VRF is found, too. Called under RCU.
+ *
+ * Return: its state.
+ */
+enum dpr_service_state dpr_service_look(struct dpr_net *dn,
+					const struct dpr_service *service)
+{
+	const struct dpr_config *cfg = rcu_dereference(dn->config);
+	enum dpr_service_state state;
+
+	if (!dpr_addr_none(&service->address))
+		return dpr_service_look_at(dn, &service->address, service->port);
+	state = dpr_service_look_at(dn, &cfg->address, service->port);
+	if (state == DPR_SERVICE_NO_LISTENER)
+		state = dpr_service_look_across(dn, cfg, service->port);
+	return state;
+}
+
 /* See dpr_service_state(). */
 enum dpr_service_state __dpr_service_state(struct dpr_net *dn,
 					   struct sk_buff *skb,
 					   struct dpr_service *service,
-					   const struct dpr_flow_key *key)
+					   const struct dpr_segment *seg)
 {
-	const struct tcphdr *th = (void *)skb->data + ip_hdrlen(skb);
+	const struct tcphdr *th = (void *)skb->data + seg->offset;
 	enum dpr_service_state state;
 	const struct sock *sk;
 
-	sk = dpr_compat_lookup_listener(dn->net, skb,
-					ip_hdrlen(skb) + th->doff * 4,
-					key->client, key->client_port,
-					key->address, ntohs(key->port),
-					dpr_compat_dif(skb),
-					dpr_compat_sdif(skb));
+	sk = dpr_socket_listener(dn->net, skb, seg->offset + th->doff * 4,
+				 &seg->key, &seg->key.address,
+				 dpr_compat_dif(skb), dpr_compat_sdif(skb));
 	state = dpr_service_of(sk);
-	WRITE_ONCE(service->state, state);
-	WRITE_ONCE(service->checked, (u32)jiffies);
+	WRITE_ONCE(service->seen[seg->key.wide].state, state);
+	WRITE_ONCE(service->seen[seg->key.wide].checked, (u32)jiffies);
 	return state;
 }
 
@@ -378,12 +417,17 @@ bool __dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
 	const struct nf_hook_entries *hooks;
 	struct nf_conntrack_tuple reply;
 
-	hooks = rcu_dereference(dn->net->nf.hooks_ipv4[NF_INET_PRE_ROUTING]);
-	if (!hooks || hooks->num_hook_entries <= 1 ||
-	    !nf_ct_get_tuple_skb(&reply, skb))
+	if (unlikely(key->wide))
+		hooks = rcu_dereference(dn->net->nf.hooks_ipv6[NF_INET_PRE_ROUTING]);
+	else
+		hooks = rcu_dereference(dn->net->nf.hooks_ipv4[NF_INET_PRE_ROUTING]);
+	if (!hooks || hooks->num_hook_entries <= 1)
 		return false;
-	return reply.src.u3.ip != key->address ||
-	       reply.src.u.tcp.port != key->port;
+	if (unlikely(key->wide))
+		return dpr_conntrack_translated6(dn->net, key);
+	return nf_ct_get_tuple_skb(&reply, skb) &&
+	       (reply.src.u3.ip != key->address.word[3] ||
+		reply.src.u.tcp.port != key->port);
 }
 
 /**

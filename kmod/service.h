@@ -4,31 +4,42 @@
 
 #include "compat.h"
 #include "config.h"
+#include "core/parse.h"
 #include "dpr.h"
 #include "netns.h"
 
-struct dpr_flow_key;
 struct sk_buff;
 
-/* Services of this many ports have a bit of their own. */
+/* Services of this many ports have a bit of their own; another one is all services'. */
 #define DPR_SERVICE_BITS	63
+#define DPR_SERVICE_ANY		BIT_ULL(63)
+/* What a peer cannot do that has no address of a connection's family. */
+#define DPR_SERVICE_ALL		(~0ULL)
+
+/**
+ * struct dpr_service_seen - whether this host can serve a service
+ * @state: enum dpr_service_state at @checked
+ * @checked: jiffies when @state was last determined; at first one ago
+ */
+struct dpr_service_seen {
+	u32 state;
+	u32 checked;
+};
 
 /**
  * struct dpr_service - a TCP port that the cluster serves
- * @address: the one local address it is on; 0 for all
+ * @address: the one local address it is on; none: all
  * @port: host byte order
- * @state: enum dpr_service_state at @checked
- * @checked: jiffies when @state was last determined; at first one ago
+ * @seen: what was last seen of it here, by connections of IPv4 and of IPv6
  * @bit: what says that a peer does not serve this port; 0: nothing does
  * @config: the namespace's configuration with @rules; NULL if it has no rules of its
  *	own
  * @rules: its own rules
  */
 struct dpr_service {
-	__be32 address;
+	struct dpr_addr address;
 	u16 port;
-	u8 state;
-	u32 checked;
+	struct dpr_service_seen seen[2];
 	u64 bit;
 	const struct dpr_config *config;
 	struct dpr_rules rules;
@@ -56,15 +67,15 @@ struct dpr_services *dpr_service_changed(struct dpr_net *dn,
 struct dpr_services *dpr_service_configured(struct dpr_net *dn,
 					    const struct dpr_config *cfg);
 void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new);
-struct dpr_service *dpr_service_match(struct dpr_net *dn, __be32 address,
-				      u16 port);
+struct dpr_service *dpr_service_match(struct dpr_net *dn,
+				      const struct dpr_flow_key *key);
 u64 dpr_service_ports_bits(struct dpr_net *dn, const u16 *ports, u32 n);
 enum dpr_service_state dpr_service_look(struct dpr_net *dn,
 					const struct dpr_service *service);
 enum dpr_service_state __dpr_service_state(struct dpr_net *dn,
 					   struct sk_buff *skb,
 					   struct dpr_service *service,
-					   const struct dpr_flow_key *key);
+					   const struct dpr_segment *seg);
 bool __dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
 			      const struct dpr_flow_key *key);
 void dpr_service_teardown(struct dpr_net *dn);
@@ -79,6 +90,17 @@ dpr_service_config(const struct dpr_service *service,
 		   const struct dpr_config *cfg)
 {
 	return service->config ?: cfg;
+}
+
+/**
+ * dpr_service_needs - what a peer must be able to do to serve a connection
+ * @service: its service, NULL if there is none any more
+ *
+ * Return: bits, as of what peers cannot.
+ */
+static inline u64 dpr_service_needs(const struct dpr_service *service)
+{
+	return (service ? service->bit : 0) | DPR_SERVICE_ANY;
 }
 
 /**
@@ -99,7 +121,7 @@ static inline bool dpr_service_ours(const struct dpr_net *dn, u16 port)
  * @skb: a segment to the service, its TCP header in the linear part; pointers
  *	into it are stale afterwards
  * @service: the service
- * @key: the segment's connection
+ * @seg: the segment, parsed
  *
  * Looks for the listener at most once a jiffy. Called under RCU in softirq.
  *
@@ -107,11 +129,13 @@ static inline bool dpr_service_ours(const struct dpr_net *dn, u16 port)
  */
 static inline enum dpr_service_state
 dpr_service_state(struct dpr_net *dn, struct sk_buff *skb,
-		  struct dpr_service *service, const struct dpr_flow_key *key)
+		  struct dpr_service *service, const struct dpr_segment *seg)
 {
-	if (likely(READ_ONCE(service->checked) == (u32)jiffies))
-		return READ_ONCE(service->state);
-	return __dpr_service_state(dn, skb, service, key);
+	const struct dpr_service_seen *seen = &service->seen[seg->key.wide];
+
+	if (likely(READ_ONCE(seen->checked) == (u32)jiffies))
+		return READ_ONCE(seen->state);
+	return __dpr_service_state(dn, skb, service, seg);
 }
 
 /**
@@ -120,7 +144,7 @@ dpr_service_state(struct dpr_net *dn, struct sk_buff *skb,
  * @skb: a segment of the connection, its TCP header in the linear part; pointers
  *	into it are stale afterwards
  * @service: the service
- * @key: the connection
+ * @seg: the segment, parsed
  *
  * Such a connection has no socket here that would show that this host serves it,
  * but connection tracking knows it. Called under RCU in softirq.
@@ -128,11 +152,11 @@ dpr_service_state(struct dpr_net *dn, struct sk_buff *skb,
 static inline bool dpr_service_translated(struct dpr_net *dn,
 					  struct sk_buff *skb,
 					  struct dpr_service *service,
-					  const struct dpr_flow_key *key)
+					  const struct dpr_segment *seg)
 {
-	return unlikely(dpr_service_state(dn, skb, service, key) ==
+	return unlikely(dpr_service_state(dn, skb, service, seg) ==
 			DPR_SERVICE_NO_LISTENER) &&
-	       __dpr_service_translated(dn, skb, key);
+	       __dpr_service_translated(dn, skb, &seg->key);
 }
 
 #endif /* _DPR_SERVICE_H */

@@ -7,6 +7,7 @@
 #include <net/tcp_states.h>
 #include "compat.h"
 #include "core/parse.h"
+#include "local.h"
 #include "netns.h"
 
 /* The socket of a connection. */
@@ -32,8 +33,15 @@ static __always_inline struct sock *
 dpr_socket_find(struct dpr_net *dn, const struct dpr_flow_key *key, int dif,
 		int sdif)
 {
-	return dpr_compat_lookup_established(dn->net, key->client,
-					     key->client_port, key->address,
+	if (unlikely(key->wide))
+		return dpr_compat_lookup_established6(dn->net,
+						      dpr_local_in6(&key->client),
+						      key->client_port,
+						      dpr_local_in6(&key->address),
+						      ntohs(key->port), dif, sdif);
+	return dpr_compat_lookup_established(dn->net, key->client.word[3],
+					     key->client_port,
+					     key->address.word[3],
 					     ntohs(key->port), dif, sdif);
 }
 
@@ -64,6 +72,10 @@ dpr_socket_state(struct dpr_net *dn, const struct sk_buff *skb,
 	return state;
 }
 
+struct sock *dpr_socket_listener(struct net *net, struct sk_buff *skb, int doff,
+				 const struct dpr_flow_key *key,
+				 const struct dpr_addr *address, int dif,
+				 int sdif);
 bool dpr_socket_exists(struct dpr_net *dn, const struct dpr_flow_key *key,
 		       int iif);
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/inetdevice.h>
 #include <linux/netfilter.h>
 #include <net/ip.h>
 #include "compat.h"
@@ -8,6 +7,7 @@
 #include "dpr.h"
 #include "flow.h"
 #include "fwd.h"
+#include "local.h"
 #include "members.h"
 #include "netns.h"
 #include "owner.h"
@@ -31,9 +31,10 @@ static struct dpr_peer *dpr_steer_stateless(struct dpr_net *dn,
 	if (likely(!base))
 		return NULL;
 	peer = dpr_members_pick(base, key);
-	if (!peer || READ_ONCE(peer->dead) || peer->address == key->client)
+	if (!peer || READ_ONCE(peer->dead) ||
+	    dpr_addr_equal(&peer->address, &key->client))
 		return NULL;
-	if (!__ip_dev_find(dn->net, key->address, false))
+	if (!dpr_local_has(dn->net, skb->dev, &key->address))
 		return NULL;
 	return dpr_socket_exists(dn, key, dpr_compat_dif(skb)) ? NULL : peer;
 }
@@ -92,6 +93,28 @@ dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
 	return NF_STOLEN;
 }
 
+/* Decides who gets a segment that has been read. */
+static __always_inline unsigned int
+dpr_steer_segment(struct dpr_net *dn, struct sk_buff *skb,
+		  const struct dpr_segment *seg)
+{
+	const struct dpr_config *cfg = rcu_dereference(dn->config);
+	struct dpr_flow *flow = dpr_flow_find(dn, &seg->key);
+
+	if (seg->syn)
+		return dpr_syn(dn, cfg, skb, seg, flow);
+	if (!flow)
+		return dpr_steer_flowless(dn, cfg, skb, seg);
+	if (unlikely(dpr_flow_over(flow, cfg))) {
+		/* Without a flow the stack answers with a RST. */
+		dpr_flow_reap(dn, flow);
+		return NF_ACCEPT;
+	}
+	dpr_flow_track(dn, flow, seg);
+	dpr_fwd_send(dn, cfg, skb, flow->peer);
+	return NF_STOLEN;
+}
+
 /**
  * dpr_steer_tcp - decide who gets a client's segment
  * @dn: the namespace
@@ -103,24 +126,32 @@ dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
  */
 __flatten unsigned int dpr_steer_tcp(struct dpr_net *dn, struct sk_buff *skb)
 {
-	const struct dpr_config *cfg = rcu_dereference(dn->config);
-	struct dpr_segment seg;
-	struct dpr_flow *flow;
+	struct dpr_segment seg __uninitialized; /* all of it is set */
 
 	if (unlikely(skb->dev->flags & IFF_LOOPBACK))
 		return NF_ACCEPT;
-	dpr_parse_segment(ip_hdr(skb), skb->len, &seg);
-	flow = dpr_flow_find(dn, &seg.key);
-	if (seg.syn)
-		return dpr_syn(dn, cfg, skb, &seg, flow);
-	if (!flow)
-		return dpr_steer_flowless(dn, cfg, skb, &seg);
-	if (unlikely(dpr_flow_over(flow, cfg))) {
-		/* Without a flow the stack answers with a RST. */
-		dpr_flow_reap(dn, flow);
+	dpr_parse_segment(ip_hdr(skb), skb->len, 0, &seg);
+	return dpr_steer_segment(dn, skb, &seg);
+}
+
+/**
+ * dpr_steer_tcp6 - likewise, for a segment of IPv6
+ * @dn: the namespace
+ * @skb: a whole segment to a port of ours, its headers in the linear part
+ * @offset: of its TCP header from skb->data
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: the netfilter verdict.
+ */
+__flatten unsigned int dpr_steer_tcp6(struct dpr_net *dn, struct sk_buff *skb,
+				      unsigned int offset)
+{
+	struct dpr_segment seg __uninitialized; /* all of it is set */
+
+	if (unlikely(skb->dev->flags & IFF_LOOPBACK))
 		return NF_ACCEPT;
-	}
-	dpr_flow_track(dn, flow, &seg);
-	dpr_fwd_send(dn, cfg, skb, flow->peer);
-	return NF_STOLEN;
+	dpr_parse_segment6(ipv6_hdr(skb), (void *)skb->data + offset,
+			   skb->len - offset, offset, &seg);
+	return dpr_steer_segment(dn, skb, &seg);
 }

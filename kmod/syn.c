@@ -2,6 +2,8 @@
 #include <linux/inetdevice.h>
 #include <net/inet_hashtables.h>
 #include <net/ip.h>
+#include <net/ip6_fib.h>
+#include <net/ip6_route.h>
 #include <net/ip_fib.h>
 #include <net/route.h>
 #include <net/sock.h>
@@ -15,6 +17,7 @@
 #include "flow.h"
 #include "fwd.h"
 #include "liveness.h"
+#include "local.h"
 #include "members.h"
 #include "netns.h"
 #include "offer.h"
@@ -91,7 +94,7 @@ static unsigned int dpr_syn_again(struct dpr_net *dn,
 	else
 		dpr_flow_withdraw(flow);
 	return dpr_offer_send_syn(dn, skb, flow,
-				  dpr_fwd_route(dn, cfg, flow->peer));
+				  dpr_fwd_route(dn, cfg, flow->peer, skb));
 }
 
 /**
@@ -103,6 +106,18 @@ struct dpr_syn_ends {
 	bool to;
 	bool from;
 };
+
+static noinline struct dpr_syn_ends
+dpr_syn_ends6(struct dpr_net *dn, const struct dpr_config *cfg,
+	      const struct sk_buff *skb, const struct dpr_flow_key *key)
+{
+	return (struct dpr_syn_ends){
+		.to = dpr_local_has(dn->net, skb->dev, &key->address),
+		.from = dpr_addr_equal(&key->client, &cfg->address) ||
+			dpr_addr_equal(&key->client, &key->address) ||
+			dpr_local_has(dn->net, skb->dev, &key->client),
+	};
+}
 
 /*
  * This host's own packets come over loopback and never get here; packets that
@@ -117,26 +132,32 @@ static struct dpr_syn_ends dpr_syn_ends(struct dpr_net *dn,
 					const struct dpr_flow_key *key)
 {
 	const struct in_device *in_dev = __in_dev_get_rcu(skb->dev);
+	const __be32 client = key->client.word[3];
+	const __be32 address = key->address.word[3];
 	const struct in_ifaddr *ifa;
-	struct dpr_syn_ends ends = {
-		.from = key->client == cfg->address ||
-			key->client == key->address,
-	};
+	struct dpr_syn_ends ends;
 
+	if (unlikely(key->wide))
+		return dpr_syn_ends6(dn, cfg, skb, key);
+	ends.to = false;
+	ends.from = client == address ||
+		    key->client.half[1] == cfg->address.half[1];
 	if (in_dev) {
 		in_dev_for_each_ifa_rcu(ifa, in_dev) {
-			ends.to |= ifa->ifa_local == key->address;
-			ends.from |= ifa->ifa_local == key->client;
+			ends.to |= ifa->ifa_local == address;
+			ends.from |= ifa->ifa_local == client;
 		}
 	}
 	if (!ends.to)
-		ends.to = __ip_dev_find(dn->net, key->address, false);
+		ends.to = __ip_dev_find(dn->net, address, false);
 	return ends;
 }
 
 /*
- * Would the stack accept the packet? It refuses sources that no client can have
- * and, with rp_filter, looks up the route back, which the peer cannot do for it.
+ * Would the stack accept the packet? It refuses sources that no client can have,
+ * loopback addresses and, with rp_filter, sources that the route back does not lead
+ * to, which the peer cannot know. An address that means something on one link only
+ * means another host to the peer.
  */
 static __always_inline bool dpr_syn_credible(struct sk_buff *skb)
 {
@@ -144,9 +165,13 @@ static __always_inline bool dpr_syn_credible(struct sk_buff *skb)
 	const struct iphdr *iph = ip_hdr(skb);
 	bool credible;
 
+	if (dpr_local_wide(skb))
+		return dpr_local_unicast6(&ipv6_hdr(skb)->saddr) &&
+		       dpr_local_unicast6(&ipv6_hdr(skb)->daddr);
+
 	if (!in_dev || ipv4_is_multicast(iph->saddr) ||
 	    ipv4_is_lbcast(iph->saddr) || ipv4_is_zeronet(iph->saddr) ||
-	    ipv4_is_loopback(iph->saddr))
+	    ipv4_is_loopback(iph->saddr) || ipv4_is_loopback(iph->daddr))
 		return false;
 	if (!IN_DEV_RPFILTER(in_dev))
 		return true;
@@ -160,10 +185,29 @@ static __always_inline bool dpr_syn_credible(struct sk_buff *skb)
  * The device by which an address is reached without a gateway; NULL if there is none,
  * or all the world is there (a default route by PPP).
  */
-static const struct net_device *dpr_syn_link(struct dpr_net *dn, __be32 address)
+static const struct net_device *dpr_syn_link6(struct dpr_net *dn,
+					      const struct dpr_addr *address)
 {
-	struct flowi4 fl4 = { .daddr = address };
+	struct flowi6 fl6 = { .daddr = *dpr_local_in6(address) };
+	struct fib6_result res = {};
+
+	if (!dpr_local_ip6() ||
+	    dpr_compat_fib6_lookup(dn->net, 0, &fl6, &res, 0) ||
+	    IS_ERR_OR_NULL(res.f6i) || res.fib6_type != RTN_UNICAST ||
+	    res.fib6_flags & RTF_REJECT || !res.f6i->fib6_dst.plen ||
+	    res.nh->fib_nh_gw_family)
+		return NULL;
+	return res.nh->fib_nh_dev;
+}
+
+static const struct net_device *dpr_syn_link(struct dpr_net *dn,
+					     const struct dpr_addr *address)
+{
+	struct flowi4 fl4 = { .daddr = address->word[3] };
 	struct fib_result res;
+
+	if (!dpr_addr_is4(address))
+		return dpr_syn_link6(dn, address);
 
 	if (fib_lookup(dn->net, &fl4, &res, 0) || res.type != RTN_UNICAST ||
 	    !res.prefixlen || res.nhc->nhc_gw_family)
@@ -177,7 +221,8 @@ static const struct net_device *dpr_syn_link(struct dpr_net *dn, __be32 address)
  * by the device that leads to the peer, too, and nothing more is asked.
  */
 static noinline bool dpr_syn_behind(struct dpr_net *dn, const struct sk_buff *skb,
-				    const struct dpr_peer *peer, __be32 client)
+				    const struct dpr_peer *peer,
+				    const struct dpr_addr *client)
 {
 	const struct dpr_peer_addresses *others = rcu_dereference(peer->others);
 	const struct net_device *link;
@@ -186,10 +231,10 @@ static noinline bool dpr_syn_behind(struct dpr_net *dn, const struct sk_buff *sk
 	if (READ_ONCE(peer->protocol) < 2)
 		return false;
 	link = dpr_syn_link(dn, client);
-	if (link != skb->dev || dpr_syn_link(dn, peer->address) == link)
+	if (link != skb->dev || dpr_syn_link(dn, &peer->address) == link)
 		return false;
 	for (i = 0; others && i < others->n; i++)
-		if (dpr_syn_link(dn, others->address[i]) == link)
+		if (dpr_syn_link(dn, &others->address[i]) == link)
 			return false;
 	return true;
 }
@@ -201,15 +246,15 @@ static noinline bool dpr_syn_behind(struct dpr_net *dn, const struct sk_buff *sk
 static __always_inline const struct dpr_route *
 dpr_syn_way(struct dpr_net *dn, const struct dpr_config *cfg,
 	    const struct sk_buff *skb, const struct dpr_peer *peer,
-	    __be32 client)
+	    const struct dpr_addr *client)
 {
-	const struct dpr_route *route = dpr_fwd_route(dn, cfg, peer);
+	const struct dpr_route *route = dpr_fwd_route(dn, cfg, peer, skb);
 
 	if (unlikely(!route)) {
 		dpr_stats_inc(dn, DPR_STAT_SERVED_NO_ROUTE);
 		return NULL;
 	}
-	if (unlikely(route->rt->dst.dev != skb->dev) &&
+	if (unlikely(route->dst->dev != skb->dev) &&
 	    dpr_syn_behind(dn, skb, peer, client)) {
 		dpr_stats_inc(dn, DPR_STAT_SERVED_BEHIND);
 		return NULL;
@@ -231,7 +276,7 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 
 	if (!dpr_syn_credible(skb))
 		return NF_ACCEPT;
-	route = dpr_syn_way(dn, cfg, skb, peer, seg->key.client);
+	route = dpr_syn_way(dn, cfg, skb, peer, &seg->key.client);
 	if (unlikely(!route))
 		return NF_ACCEPT;
 	flow = dpr_flow_insert(dn, cfg, seg, peer, offer);
@@ -247,7 +292,7 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 	dpr_stats_inc(dn, DPR_STAT_REDIRECTED);
 	/* Another CPU has placed a copy of it. */
 	if (unlikely(flow->peer != peer))
-		route = dpr_fwd_route(dn, cfg, flow->peer);
+		route = dpr_fwd_route(dn, cfg, flow->peer, skb);
 	return dpr_offer_send_syn(dn, skb, flow, route);
 }
 
@@ -266,7 +311,8 @@ __dpr_syn_decide(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_policy_args args;
 	struct dpr_decision decision;
 
-	dpr_decide_args(dn, cfg, policy, seg->key.client, service, able, &args);
+	dpr_decide_args(dn, cfg, policy, &seg->key.client, seg->key.wide,
+			service, able, &args);
 	decision = dpr_policy_decide(&args, dpr_decide_order(table));
 	if (decision.outcome == DPR_STAT_REDIRECTED)
 		return dpr_syn_redirect(dn, cfg, skb, seg,
@@ -295,9 +341,9 @@ dpr_syn_affine(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_policy_args args;
 	u32 peer;
 
-	dpr_decide_args(dn, cfg, DPR_POLICY_LOWEST, seg->key.client, service,
-			able, &args);
-	peer = dpr_decide_affine(cfg, &args, order, seg->key.client);
+	dpr_decide_args(dn, cfg, DPR_POLICY_LOWEST, &seg->key.client,
+			seg->key.wide, service, able, &args);
+	peer = dpr_decide_affine(cfg, &args, order, &seg->key.client);
 	if (peer != order->n)
 		return dpr_syn_redirect(dn, cfg, skb, seg, table->peer[peer],
 					dpr_offer_number(skb, DPR_POLICY_LOWEST,
@@ -309,7 +355,8 @@ dpr_syn_affine(struct dpr_net *dn, const struct dpr_config *cfg,
 static bool dpr_syn_peer_usable(struct dpr_net *dn,
 				const struct dpr_config *cfg,
 				const struct dpr_peer *peer,
-				const struct dpr_service *service, __be32 client)
+				const struct dpr_service *service,
+				const struct dpr_flow_key *key)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 slot = READ_ONCE(peer->slot);
@@ -317,8 +364,9 @@ static bool dpr_syn_peer_usable(struct dpr_net *dn,
 	return table && slot < table->order.n && table->peer[slot] == peer &&
 	       dpr_policy_usable(&table->order.view[slot], jiffies,
 				 cfg->report_max_age_jiffies) &&
-	       !(READ_ONCE(table->order.view[slot].down) & service->bit) &&
-	       peer->address != client;
+	       !(READ_ONCE(table->order.view[slot].down[key->wide]) &
+		 dpr_service_needs(service)) &&
+	       !dpr_addr_equal(&peer->address, &key->client);
 }
 
 /*
@@ -340,7 +388,7 @@ dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
 	bool usable;
 
 	peer = members ? dpr_members_pick(members, key) : NULL;
-	usable = peer && dpr_syn_peer_usable(dn, cfg, peer, service, key->client);
+	usable = peer && dpr_syn_peer_usable(dn, cfg, peer, service, key);
 	if (!usable && !able)
 		return dpr_syn_decide(dn, cfg, skb, seg, service, able);
 	if (!usable) {
@@ -354,7 +402,7 @@ dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
 					dpr_offer_number(skb, cfg->policy, 1));
 	if (!dpr_syn_credible(skb))
 		return NF_ACCEPT;
-	route = dpr_syn_way(dn, cfg, skb, peer, key->client);
+	route = dpr_syn_way(dn, cfg, skb, peer, &key->client);
 	if (unlikely(!route))
 		return NF_ACCEPT;
 	if (!READ_ONCE(base->used))
@@ -362,6 +410,13 @@ dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
 	dpr_stats_inc(dn, DPR_STAT_REDIRECTED_HASH);
 	dpr_offer_send_hash(dn, cfg, skb, seg, peer, route);
 	return NF_STOLEN;
+}
+
+/* Does an address of the connection mean something on this link only? */
+static bool dpr_syn_on_link(const struct dpr_flow_key *key)
+{
+	return ipv6_addr_type(dpr_local_in6(&key->client)) & IPV6_ADDR_LINKLOCAL ||
+	       ipv6_addr_type(dpr_local_in6(&key->address)) & IPV6_ADDR_LINKLOCAL;
 }
 
 /**
@@ -390,22 +445,26 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow) &&
 	    !dpr_syn_lost(dn, cfg, skb, seg, flow))
 		return dpr_syn_again(dn, cfg, skb, seg, flow);
-	service = dpr_service_match(dn, key->address, ntohs(key->port));
+	service = dpr_service_match(dn, key);
 	if (!service)
 		return NF_ACCEPT;
 	ends = dpr_syn_ends(dn, cfg, skb, key);
 	if (!ends.to)
 		return NF_ACCEPT;
 	socket = dpr_socket_state(dn, skb, key);
-	able = dpr_service_state(dn, skb, service, key) == DPR_SERVICE_UP;
+	able = dpr_service_state(dn, skb, service, seg) == DPR_SERVICE_UP;
 	if (socket == DPR_SOCKET_OPEN ||
 	    (!able && socket == DPR_SOCKET_NONE &&
-	     dpr_service_translated(dn, skb, service, key))) {
+	     dpr_service_translated(dn, skb, service, seg))) {
 		dpr_stats_inc(dn, DPR_STAT_SYN_OWNED);
 		return NF_ACCEPT;
 	}
 	if (ends.from) {
 		dpr_stats_inc(dn, DPR_STAT_SERVED_LOCAL);
+		return NF_ACCEPT;
+	}
+	if (unlikely(key->wide) && dpr_syn_on_link(key)) {
+		dpr_stats_inc(dn, DPR_STAT_SERVED_BEHIND);
 		return NF_ACCEPT;
 	}
 	cfg = dpr_service_config(service, cfg);

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Checks of the module: gcc with W=1 and sparse against the guests' kernel,
-# neither with a warning; the order of its files (kmod-layers.sh); checkpatch; the
-# unit tests that run in user space.
+# neither with a warning; the order of its files (kmod-layers.sh), and that it needs
+# no other module; checkpatch; the unit tests that run in user space.
 # The module is built in a copy, so that the tree keeps what was built there.
 # usage: c.sh [clang]: clang must be content with the module too, and its fuzzer,
 # in FUZZ_SECONDS for each target, find nothing in the pure code.
@@ -40,6 +40,12 @@ build() {
 		echo "c: $name: warnings or errors" >&2
 		return 1
 	fi
+}
+
+# alone: the module that was built needs no other one: it is loaded by insmod.
+alone() {
+	depends=$(modinfo -F depends "$work/src/kmod/dpr.ko") || return 1
+	[ -z "$depends" ] || { echo "c: dpr.ko depends on $depends" >&2; return 1; }
 }
 
 # clang: the module compiled by clang too. Debian's headers are made for gcc: what
@@ -89,6 +95,7 @@ kernel=$(ls -d /lib/modules/6.1.*-cloud-amd64/build 2>/dev/null | sort -V | tail
 
 failed=
 build "gcc W=1 for $kernel" W=1 || failed="$failed gcc"
+alone || failed="$failed depends"
 echo "c: layers"
 "$root/scripts/kmod-layers.sh" "$work/src/kmod" || failed="$failed layers"
 build "sparse C=2" C=2 || failed="$failed sparse"

@@ -14,11 +14,13 @@ order() {
 	cat <<-'END'
 	# pure: also compiled in user space
 	core/user.h
+	core/addr.h
 	core/parse
 	core/policy
 	core/affinity
 	# the kernel, and the state of a namespace
 	compat.h
+	local.h
 	stats
 	netns
 	config.h
@@ -27,17 +29,20 @@ order() {
 	quota
 	# what a host knows
 	route
+	socket
+	conntrack
+	service.h
 	peer
-	service
+	service.c
 	open
 	load
 	members
 	flow.h
 	half_open
 	flow.c
-	socket
 	# how packets and messages get to peers and clients
 	fwd_ipip
+	fwd_ip6
 	fwd
 	reset
 	owner_msg
@@ -48,11 +53,12 @@ order() {
 	expire
 	sweep
 	closing
-	answer
 	mss
 	# what becomes of a packet
 	listener
 	inner
+	answer
+	deliver
 	decide.h
 	offer
 	refuse

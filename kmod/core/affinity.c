@@ -37,8 +37,9 @@ static u64 dpr_affinity_minus_log(u32 x)
 
 /**
  * dpr_affinity_client - what of a client decides its host
- * @client: its address, host byte order
- * @prefix: so many bits of it, 1 to DPR_AFFINITY_BITS
+ * @client: its address
+ * @prefix: so many bits of it, 1 to DPR_AFFINITY_BITS, or DPR_AFFINITY_BITS6 if it is an
+ *	IPv6 one
  * @time: for how many ms; 0: for ever
  * @now: ms since an instant that all hosts know
  *
@@ -46,9 +47,19 @@ static u64 dpr_affinity_minus_log(u32 x)
  *
  * Return: for dpr_affinity_host().
  */
-u64 dpr_affinity_client(u32 client, u32 prefix, u32 time, u64 now)
+u64 dpr_affinity_client(const struct dpr_addr *client, u32 prefix, u32 time,
+			u64 now)
 {
-	u64 of = dpr_affinity_mix(client & ~0U << (DPR_AFFINITY_BITS - prefix));
+	u32 i = dpr_addr_is4(client) ? 3 : 0;
+	u64 of = 0;
+
+	for (; i < 4 && prefix; i++) {
+		const u32 bits = prefix < 32 ? prefix : 32;
+
+		of = dpr_affinity_mix(of ^ (ntohl(client->word[i]) &
+					    ~0U << (32 - bits)));
+		prefix -= bits;
+	}
 
 	return time ? dpr_affinity_mix(of ^ (now + of % time) / time) :
 		      of;

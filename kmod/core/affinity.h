@@ -8,11 +8,15 @@
 #ifndef _DPR_AFFINITY_H
 #define _DPR_AFFINITY_H
 
+#include "addr.h"
 #include "policy.h"
 
-#define DPR_AFFINITY_BITS	32	/* of a client's whole address */
+/* Bits of a client's whole address. */
+#define DPR_AFFINITY_BITS	32
+#define DPR_AFFINITY_BITS6	128
 
-u64 dpr_affinity_client(u32 client, u32 prefix, u32 time, u64 now);
+u64 dpr_affinity_client(const struct dpr_addr *client, u32 prefix, u32 time,
+			u64 now);
 u32 dpr_affinity_host(const struct dpr_policy_args *args,
 		      const struct dpr_order *order, u32 own, u64 client);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #ifdef __KERNEL__
 #include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/string.h>
 #include <net/tcp.h>
 #endif
@@ -90,14 +91,45 @@ bool dpr_parse_icmp(const void *packet, unsigned int len, u8 protocol,
 	if (!dpr_parse_ip_hlen(quoted) || quoted->protocol != protocol ||
 	    quoted->frag_off & htons(IP_OFFSET))
 		return false;
-	*key = (struct dpr_flow_key){
-		.client = quoted->daddr,
-		.address = quoted->saddr,
-	};
+	*key = dpr_parse_key4(quoted->daddr, 0, quoted->saddr, 0);
 	if (protocol != IPPROTO_TCP)
 		return true;
 	ports = (const void *)quoted + quoted->ihl * 4;
 	if (len < (const u8 *)ports - (const u8 *)packet + DPR_PARSE_QUOTED)
+		return false;
+	key->port = ports[0];
+	key->client_port = ports[1];
+	return true;
+}
+
+/**
+ * dpr_parse_icmp6 - which connection is an ICMPv6 error about (RFC 4443)
+ * @message: from its ICMPv6 header on, at least 8 bytes
+ * @len: bytes of it; more than DPR_PARSE_ICMP6_MAX make no difference
+ * @protocol: what must follow the quoted packet's IPv6 header: errors about packets
+ *	with extension headers are ignored
+ * @key: as dpr_parse_icmp() sets it
+ *
+ * Return: false if it is no such error, or its quote is too short.
+ */
+bool dpr_parse_icmp6(const void *message, unsigned int len, u8 protocol,
+		     struct dpr_flow_key *key)
+{
+	const struct icmp6hdr *icmph = message;
+	const struct ipv6hdr *quoted = (const void *)(icmph + 1);
+	const __be16 *ports = (const void *)(quoted + 1);
+
+	if (len < sizeof(*icmph) + sizeof(*quoted))
+		return false;
+	/* Unreachable, too big, time exceeded, parameter problem. */
+	if (!icmph->icmp6_type || icmph->icmp6_type > ICMPV6_PARAMPROB)
+		return false;
+	if (quoted->version != 6 || quoted->nexthdr != protocol)
+		return false;
+	*key = dpr_parse_key6(&quoted->daddr, 0, &quoted->saddr, 0);
+	if (protocol != IPPROTO_TCP)
+		return true;
+	if (len < DPR_PARSE_ICMP6_MAX)
 		return false;
 	key->port = ports[0];
 	key->client_port = ports[1];

@@ -39,7 +39,8 @@ enum dpr_metric {
  * @address: its address, only compared for equality
  * @tie: orders peers that are equal otherwise; drawn with each report
  * @open: a report came, the peer's state is active, and it serves something
- * @down: services that it cannot serve now: bits, as dpr_policy_args.service
+ * @down: services that it cannot serve now, to clients of IPv4 and of IPv6: bits, as
+ *	dpr_policy_args.service
  * @cold: so many parts of DPR_POLICY_WARM are missing of its capacity: it has just
  *	come back, and gets its share step by step (slow start). 0: it is warm
  * @counted_load: what dpr_order.load has of it
@@ -54,7 +55,7 @@ struct dpr_view {
 	u32 address;
 	u32 tie;
 	bool open;
-	u64 down;
+	u64 down[2];
 	u32 cold;
 	u64 counted_load;
 	u32 counted_weight;
@@ -103,7 +104,8 @@ struct dpr_order {
  * @client: the client's address; a peer of this address is not chosen
  * @avoid: address of the peer that has just refused the connection; it is not
  *	offered to that peer again while there is another. 0: none
- * @service: the bit of the connection's service in dpr_view.down; 0: it has none
+ * @wide: the connection is of IPv6
+ * @service: the bits of the connection's service in dpr_view.down
  */
 struct dpr_policy_args {
 	u32 policy;
@@ -117,6 +119,7 @@ struct dpr_policy_args {
 	u64 random;
 	u32 client;
 	u32 avoid;
+	bool wide;
 	u64 service;
 };
 
@@ -173,7 +176,7 @@ static inline bool dpr_policy_choosable(const struct dpr_policy_args *args,
 					const struct dpr_view *view)
 {
 	return dpr_policy_usable(view, args->now, args->max_age) &&
-	       !(READ_ONCE(view->down) & args->service) &&
+	       !(READ_ONCE(view->down[args->wide]) & args->service) &&
 	       view->address != args->client;
 }
 

@@ -8,7 +8,9 @@
 
 #include <arpa/inet.h>
 #include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -44,9 +44,17 @@ static int host_of(int asked, u64 client, int without)
 	return peer == order.n ? asked : of[peer];
 }
 
+/* As dpr_affinity_client(), for an IPv4 address in host byte order. */
+static u64 client_of(u32 client, u32 prefix, u32 time, u64 now)
+{
+	const struct dpr_addr addr = dpr_addr_of4(htonl(client));
+
+	return dpr_affinity_client(&addr, prefix, time, now);
+}
+
 static u64 whole(u32 client)
 {
-	return dpr_affinity_client(client, 32, FOR_EVER, 0);
+	return client_of(client, 32, FOR_EVER, 0);
 }
 
 static void test_same_everywhere(void)
@@ -117,16 +125,16 @@ static void test_prefix(void)
 	u32 i;
 
 	for (i = 0; i < 256; i++) {
-		together &= dpr_affinity_client(0x0a0000 << 8 | i, 24, 0, 0) ==
-			    dpr_affinity_client(0x0a0000 << 8, 24, 0, 0);
-		others += host_of(0, dpr_affinity_client(i << 8, 24, 0, 0), -1);
+		together &= client_of(0x0a0000 << 8 | i, 24, 0, 0) ==
+			    client_of(0x0a0000 << 8, 24, 0, 0);
+		others += host_of(0, client_of(i << 8, 24, 0, 0), -1);
 	}
 	check(together, "a prefix is one client");
 	check(others > 300 && others < 700, "prefixes are spread");
-	check(dpr_affinity_client(1, 1, 0, 0) ==
-	      dpr_affinity_client(0x7fffffff, 1, 0, 0) &&
-	      dpr_affinity_client(1, 1, 0, 0) !=
-	      dpr_affinity_client(0x80000000, 1, 0, 0),
+	check(client_of(1, 1, 0, 0) ==
+	      client_of(0x7fffffff, 1, 0, 0) &&
+	      client_of(1, 1, 0, 0) !=
+	      client_of(0x80000000, 1, 0, 0),
 	      "one bit is half of all");
 }
 
@@ -138,12 +146,12 @@ static void test_time(void)
 	u32 i;
 
 	for (i = 0; i < CLIENTS; i++) {
-		u64 then = dpr_affinity_client(i, 32, hour, now);
+		u64 then = client_of(i, 32, hour, now);
 
-		at_once += then != dpr_affinity_client(i, 32, hour, now + hour / 10);
-		changed += then != dpr_affinity_client(i, 32, hour, now + hour);
+		at_once += then != client_of(i, 32, hour, now + hour / 10);
+		changed += then != client_of(i, 32, hour, now + hour);
 		host_changed += host_of(0, then, -1) !=
-				host_of(0, dpr_affinity_client(i, 32, hour,
+				host_of(0, client_of(i, 32, hour,
 							       now + hour), -1);
 	}
 	check(changed == CLIENTS, "after the time all are drawn anew");
@@ -151,7 +159,7 @@ static void test_time(void)
 	      "a tenth of them in a tenth of it");
 	check(abs(host_changed - CLIENTS * 4 / 5) < 250,
 	      "of five hosts four are others");
-	check(dpr_affinity_client(9, 32, 1, 0) != 0, "a time of one ms");
+	check(client_of(9, 32, 1, 0) != 0, "a time of one ms");
 }
 
 static void test_choosable(void)
@@ -167,10 +175,10 @@ static void test_choosable(void)
 
 	check(dpr_affinity_host(&args, &order, address(0), 1) == 0,
 	      "who drains names the peer");
-	v.down = 4;
+	v.down[0] = 4;
 	check(dpr_affinity_host(&args, &order, address(0), 1) == 1,
 	      "but not if it lacks the service");
-	v.down = 3;
+	v.down[0] = 3;
 	v.reported = NOW - 11;
 	check(dpr_affinity_host(&args, &order, address(0), 1) == 1,
 	      "or its report is too old");

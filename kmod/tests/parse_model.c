@@ -70,9 +70,9 @@ static bool segment_agrees(const u8 *p, u32 hlen, size_t len)
 	end += flags & 1;
 	if (len > hlen + doff)
 		end += len - hlen - doff;
-	dpr_parse_segment((const void *)p, len, &seg);
-	return ntohl(seg.key.client) == be32(p + 12) &&
-	       ntohl(seg.key.address) == be32(p + 16) &&
+	dpr_parse_segment((const void *)p, len, 0, &seg);
+	return ntohl(seg.key.client.word[3]) == be32(p + 12) &&
+	       ntohl(seg.key.address.word[3]) == be32(p + 16) &&
 	       ntohs(seg.key.client_port) == be16(th) &&
 	       ntohs(seg.key.port) == be16(th + 2) &&
 	       seg.seq == be32(th + 4) && seg.end == end &&
@@ -170,10 +170,67 @@ static bool icmp_agrees(const u8 *p, u32 hlen, size_t len, u8 protocol)
 	free(packet);
 	if (is != model_icmp(p, hlen, len, protocol, want))
 		return false;
-	return !is || (ntohl(key.client) == want[0] &&
-		       ntohl(key.address) == want[1] &&
+	return !is || (ntohl(key.client.word[3]) == want[0] &&
+		       ntohl(key.address.word[3]) == want[1] &&
 		       ntohs(key.client_port) == want[2] &&
 		       ntohs(key.port) == want[3]);
+}
+
+static bool key6_agrees(const struct dpr_flow_key *key, const u8 *client,
+			u32 client_port, const u8 *address, u32 port)
+{
+	return key->wide && !memcmp(&key->client, client, 16) &&
+	       !memcmp(&key->address, address, 16) &&
+	       ntohs(key->client_port) == client_port &&
+	       ntohs(key->port) == port;
+}
+
+/* @p: a header of IPv6, whatever it says comes next, and 20 bytes of TCP's. */
+static bool segment6_agrees(const u8 *p, size_t len)
+{
+	const u8 *th = p + 40;
+	u32 doff = (th[12] >> 4) * 4, end;
+	struct dpr_segment seg;
+
+	end = be32(th + 4);
+	end += !!(th[13] & 2);
+	end += th[13] & 1;
+	if (len > 40 + doff)
+		end += len - 40 - doff;
+	dpr_parse_segment6((const void *)p, (const void *)th, len - 40, 40,
+			   &seg);
+	return key6_agrees(&seg.key, p + 8, be16(th), p + 24, be16(th + 2)) &&
+	       seg.offset == 40 && seg.seq == be32(th + 4) && seg.end == end;
+}
+
+/* RFC 4443: types 1 to 4 are errors, whose quote follows eight bytes. */
+static bool icmp6_agrees(const u8 *p, size_t len, u8 protocol)
+{
+	const size_t shown = MIN(len, (size_t)DPR_PARSE_ICMP6_MAX);
+	const bool tcp = protocol == IPPROTO_TCP;
+	const u8 *quoted = p + 8;
+	void *message = copy(p, shown);
+	struct dpr_flow_key key;
+	bool is, want;
+
+	is = dpr_parse_icmp6(message, shown, protocol, &key);
+	free(message);
+	want = len >= (tcp ? 56 : 48) && p[0] >= 1 && p[0] <= 4 &&
+	       quoted[0] >> 4 == 6 && quoted[6] == protocol;
+	if (is != want)
+		return false;
+	return !is || key6_agrees(&key, quoted + 24,
+				  tcp ? be16(quoted + 42) : 0, quoted + 8,
+				  tcp ? be16(quoted + 40) : 0);
+}
+
+static const char *disagree6(const u8 *p, size_t len)
+{
+	if (!icmp6_agrees(p, len, IPPROTO_TCP) ||
+	    !icmp6_agrees(p, len, IPPROTO_IPIP) ||
+	    !icmp6_agrees(p, len, IPPROTO_IPV6))
+		return "icmp6";
+	return len >= 60 && !segment6_agrees(p, len) ? "segment6" : NULL;
 }
 
 static const char *disagree(const u8 *p, size_t len)
@@ -194,7 +251,8 @@ static const char *disagree(const u8 *p, size_t len)
 	if (!strip_agrees(p, hlen))
 		return "strip_options";
 	if (!icmp_agrees(p, hlen, len, IPPROTO_TCP) ||
-	    !icmp_agrees(p, hlen, len, IPPROTO_IPIP))
+	    !icmp_agrees(p, hlen, len, IPPROTO_IPIP) ||
+	    !icmp_agrees(p, hlen, len, IPPROTO_IPV6))
 		return "icmp";
 	if (len < hlen + 20)
 		return NULL;
@@ -213,8 +271,10 @@ static const char *disagree(const u8 *p, size_t len)
 const char *model_disagrees(const u8 *packet, size_t len)
 {
 	u8 *p = copy(packet, len);
-	const char *what = disagree(p, len);
+	const char *what = disagree6(p, len);
 
+	if (!what)
+		what = disagree(p, len);
 	/* Chance seldom makes a right checksum. */
 	if (!what && len >= 20 && model_hlen(p) && len >= model_hlen(p)) {
 		model_set_checksum(p);

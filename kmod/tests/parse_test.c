@@ -59,25 +59,25 @@ static void test_segment(void)
 	u8 *iph = ip(&p, IPPROTO_TCP, "\1\1\1\0", 4), *th = tcp(&p, 2, "", 0);
 
 	finish(&p, iph);
-	dpr_parse_segment((void *)iph, p.len, &seg);
-	check(seg.key.client == htonl(0xc0000207) &&
-	      seg.key.address == htonl(0x0a000001) &&
+	dpr_parse_segment((void *)iph, p.len, 0, &seg);
+	check(seg.key.client.word[3] == htonl(0xc0000207) &&
+	      seg.key.address.word[3] == htonl(0x0a000001) &&
 	      seg.key.client_port == htons(4660) &&
 	      seg.key.port == htons(80), "a segment's 4-tuple, behind IP options");
 	check(seg.syn && !seg.fin && !seg.rst && !seg.has_ack &&
 	      seg.seq == 0x01020304 && seg.end == 0x01020305,
 	      "a SYN counts one");
 	th[13] = 0x12;
-	dpr_parse_segment((void *)iph, p.len, &seg);
+	dpr_parse_segment((void *)iph, p.len, 0, &seg);
 	check(!seg.syn && seg.has_ack && seg.ack == 0x05060708,
 	      "a SYN-ACK begins no connection");
 	th[13] = 0x11;
 	put(&p, "data", 4);
-	dpr_parse_segment((void *)iph, p.len, &seg);
+	dpr_parse_segment((void *)iph, p.len, 0, &seg);
 	check(seg.fin && seg.end == 0x01020304 + 5,
 	      "data and FIN count");
 	th[12] = 0xf0;
-	dpr_parse_segment((void *)iph, p.len, &seg);
+	dpr_parse_segment((void *)iph, p.len, 0, &seg);
 	check(seg.end == 0x01020304 + 1, "an offset beyond the end means no data");
 }
 
@@ -190,8 +190,8 @@ static bool about(const struct packet *p, u32 len)
 	struct dpr_flow_key key;
 
 	return dpr_parse_icmp(p->byte, len, IPPROTO_TCP, &key) &&
-	       key.client == htonl(0xc0000207) && key.client_port == htons(4660) &&
-	       key.address == htonl(0x0a000001) && key.port == htons(80);
+	       key.client.word[3] == htonl(0xc0000207) && key.client_port == htons(4660) &&
+	       key.address.word[3] == htonl(0x0a000001) && key.port == htons(80);
 }
 
 static void test_icmp(void)
@@ -286,12 +286,34 @@ static struct dpr_flow_key connection(int pattern, u32 i)
 		port = 32768 + i / 1000 * 2;
 		break;
 	}
-	return (struct dpr_flow_key){
-		.client = htonl(0x0a800000 + client),
-		.address = htonl(0x0a000001),
-		.client_port = htons(port),
-		.port = htons(80),
-	};
+	return dpr_parse_key4(htonl(0x0a800000 + client), htons(port),
+			      htonl(0x0a000001), htons(80));
+}
+
+/* The same of IPv6. */
+static struct dpr_flow_key connection6(int pattern, u32 i)
+{
+	const u32 own[4] = { htonl(0x20010db8), 0, 0, htonl(1) };
+	u32 client[4] = { htonl(0x20010db8), 0, 0, htonl(2) };
+	u32 port = 1024 + i / 32768;
+
+	switch (pattern) {
+	case 4:		/* clients of one link */
+		client[3] = htonl(i % 32768);
+		break;
+	case 5:		/* a client of each of many networks */
+		client[1] = htonl(i % 32768);
+		break;
+	case 6:		/* what is added to one half is taken from the other */
+		client[1] = htonl(i % 32768);
+		client[3] = htonl(i % 32768);
+		break;
+	default:	/* all ports of each */
+		client[2] = htonl(i / 32768);
+		port = 1024 + i % 32768;
+		break;
+	}
+	return dpr_parse_key6(client, htons(port), own, htons(80));
 }
 
 /*
@@ -307,7 +329,9 @@ static double probes(int pattern, u32 seed, u32 *longest)
 	memset(bucket, 0, sizeof(bucket));
 	*longest = 0;
 	for (i = 0; i < FLOWS; i++) {
-		struct dpr_flow_key key = connection(pattern, i);
+		struct dpr_flow_key key = pattern < 4 ?
+					  connection(pattern, i) :
+					  connection6(pattern, i);
 		u32 *n = &bucket[dpr_parse_hash(&key, seed) % BUCKETS];
 
 		sum += ++*n;
@@ -323,7 +347,7 @@ static void test_hash(void)
 	double ratio, most = 0;
 	int pattern;
 
-	for (pattern = 0; pattern < 4; pattern++) {
+	for (pattern = 0; pattern < 8; pattern++) {
 		for (round = 0; round < 50; round++) {
 			ratio = probes(pattern, number(), &longest);
 			most = ratio > most ? ratio : most;

@@ -122,8 +122,8 @@ static void test_down(void)
 	struct dpr_decision d;
 	u32 policy, i;
 
-	v[0].down = 5;
-	v[1].down = 2;
+	v[0].down[0] = 5;
+	v[1].down[0] = 2;
 	for (policy = DPR_POLICY_LOWEST; policy <= DPR_POLICY_MAX; policy++) {
 		int wrong = 0, seen[HOSTS] = {};
 
@@ -144,8 +144,8 @@ static void test_down(void)
 		}
 		check(!wrong && seen[1], "a service that is down there is elsewhere");
 	}
-	v[1].down = 7;
-	v[2].down = ~0ULL;
+	v[1].down[0] = 7;
+	v[2].down[0] = ~0ULL;
 	for (policy = DPR_POLICY_LOWEST; policy <= DPR_POLICY_MAX; policy++) {
 		struct dpr_policy_args a = args(policy, 1000);
 
