@@ -76,7 +76,7 @@ func target(address netip.Addr, c *config.Config) dprnl.Config {
 		Address: address, Policy: c.Policy, Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Orphans: c.Orphans,
 		MaxLoad: c.MaxLoad, Weights: c.Weights, Weight: c.Weight, MaxFlows: c.MaxFlows,
 		ReportMaxAge: c.ReportMaxAge, Timeouts: c.Timeouts, SlowStart: c.SlowStart,
-		Affinity: c.Affinity, AffinityTime: c.AffinityTime,
+		Affinity: c.Affinity, Affinity6: c.Affinity6, AffinityTime: c.AffinityTime,
 	}
 }
 

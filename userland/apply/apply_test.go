@@ -62,6 +62,7 @@ func keep(c *dprnl.Config, u dprnl.ConfigUpdate) {
 	set(&c.SlowStart, u.SlowStart)
 	set(&c.Affinity, u.Affinity)
 	set(&c.AffinityTime, u.AffinityTime)
+	set(&c.Affinity6, u.Affinity6)
 	set(&c.Timeouts.Syn, u.TimeoutSyn)
 	set(&c.Timeouts.Established, u.TimeoutEstablished)
 	set(&c.Timeouts.Fin, u.TimeoutFin)

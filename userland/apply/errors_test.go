@@ -156,6 +156,7 @@ var decided = map[string]struct {
 	"WeightConnections":  {func(c *config.Config) { c.Weights.Connections = 11 }, func(c dprnl.Config) any { return c.Weights.Connections }},
 	"SlowStart":          {func(c *config.Config) { c.SlowStart = 25 * time.Second }, func(c dprnl.Config) any { return c.SlowStart }},
 	"Affinity":           {func(c *config.Config) { c.Affinity = 24 }, func(c dprnl.Config) any { return c.Affinity }},
+	"Affinity6":          {func(c *config.Config) { c.Affinity6 = 48 }, func(c dprnl.Config) any { return c.Affinity6 }},
 	"AffinityTime":       {func(c *config.Config) { c.AffinityTime = time.Hour }, func(c dprnl.Config) any { return c.AffinityTime }},
 	"WeightCPU":          {func(c *config.Config) { c.Weights.CPU = 12 }, func(c dprnl.Config) any { return c.Weights.CPU }},
 	"WeightRedirected":   {func(c *config.Config) { c.Weights.Redirected = 13 }, func(c dprnl.Config) any { return c.Weights.Redirected }},

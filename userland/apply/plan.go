@@ -62,6 +62,7 @@ func compareRules(s dprnl.Service, old dprnl.Rules) []Change {
 	add("policy", own(old.Policy, dprnl.Policy.String), own(s.Rules.Policy, dprnl.Policy.String))
 	add("hash", own(old.Hash, dprnl.Hash.String), own(s.Rules.Hash, dprnl.Hash.String))
 	add("affinity", own(old.Affinity, decimal), own(s.Rules.Affinity, decimal))
+	add("affinity6", own(old.Affinity6, decimal), own(s.Rules.Affinity6, decimal))
 	add("affinity_time", own(old.AffinityTime, time.Duration.String), own(s.Rules.AffinityTime, time.Duration.String))
 	add("max_load", own(old.MaxLoad, dprnl.FormatMaxLoad), own(s.Rules.MaxLoad, dprnl.FormatMaxLoad))
 	return changes
@@ -96,6 +97,7 @@ func compare(old, after dprnl.Config) []Change {
 	add("report_max_age", old.ReportMaxAge, after.ReportMaxAge)
 	add("slow_start", old.SlowStart, after.SlowStart)
 	add("affinity", old.Affinity, after.Affinity)
+	add("affinity6", old.Affinity6, after.Affinity6)
 	add("affinity_time", old.AffinityTime, after.AffinityTime)
 	add("start", old.State, after.State)
 	add("weight", old.Weight, after.Weight)

@@ -34,6 +34,7 @@ type Kernel interface {
 	Load(context.Context) (dprnl.Load, error)
 	ServiceStates(context.Context) ([]dprnl.ServiceStatus, error)
 	Peers(context.Context) ([]dprnl.Peer, error)
+	Protocol() uint32
 	Close() error
 }
 
@@ -62,9 +63,9 @@ type Options struct {
 	// Sequence returns the sequence number of a report sent now. It must grow
 	// as long as the boot id stays the same.
 	Sequence func() (uint64, error)
-	// Lookup returns the addresses of a host's name.
-	Lookup func(ctx context.Context, name string) ([]netip.Addr, error)
-	// Addresses returns all addresses of this host.
+	// Lookup returns the addresses of a host's name of a family, "ip4" or "ip6".
+	Lookup func(ctx context.Context, family, name string) ([]netip.Addr, error)
+	// Addresses returns all addresses of this host, those that stay first.
 	Addresses func() ([]netip.Addr, error)
 	Software  string // version of this program
 	Now       func() time.Time
@@ -105,7 +106,7 @@ func New(o Options) (*Broadcaster, error) {
 		return nil, errors.New("no report.network is configured: nowhere to send reports")
 	}
 	b := &Broadcaster{o: o, log: daemon.NewLimited(o.Log, logEvery), link: daemon.NewLink(o.Dial)}
-	b.names = names{lookup: o.Lookup, log: b.log, known: make(map[string][]netip.Addr)}
+	b.names = names{lookup: o.Lookup, log: b.log, wake: make(chan struct{}, 1), known: make(map[string][]netip.Addr), six: o.Config.Report.IPv6}
 	b.config.Store(o.Config)
 	return b, nil
 }
@@ -216,11 +217,15 @@ func (b *Broadcaster) beat(ctx context.Context) error {
 }
 
 // encode returns the datagrams of a report: one of version 2, and for the hosts of
-// versions 0.1 and 0.2 one of version 1, which other hosts then ignore.
+// versions 0.1 and 0.2 one of version 1, which other hosts then ignore. Those know no
+// host of IPv6.
 func (b *Broadcaster) encode(r *report.Report, key *report.Key) ([][]byte, error) {
 	newest, err := r.Append(nil, key)
 	if err != nil {
 		return nil, err
+	}
+	if !r.Host.Is4() {
+		return [][]byte{newest}, nil
 	}
 	old := *r
 	old.Details = nil
@@ -272,6 +277,7 @@ func (b *Broadcaster) report(ctx context.Context, c *config.Config) (*report.Rep
 // prepare rebuilds the list of networks when the configuration, this host's address or
 // that of a name has changed.
 func (b *Broadcaster) prepare(c *config.Config, host netip.Addr) {
+	b.names.use(host)
 	version := b.names.version()
 	if b.current == c && b.host == host && b.resolved == version {
 		return

@@ -57,6 +57,8 @@ func (k *kernel) Load(context.Context) (dprnl.Load, error) {
 	return k.load, k.err
 }
 
+func (k *kernel) Protocol() uint32 { return 3 }
+
 func (k *kernel) Close() error { return nil }
 
 // An ether is all networks: it keeps what is sent to each.
@@ -171,7 +173,7 @@ func TestBeat(t *testing.T) {
 	list := verify(t, testConfig().Report.Keys[0], n.sent[netA]...)
 	want := report.Report{Host: host, Boot: boot, Sequence: 100, Time: start, Period: time.Second,
 		State: dprnl.StateDraining, Weight: 4, Metrics: k.load.Metrics, Details: &report.Details{
-			Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.1")}, Settings: report.SettingsOf(k.config), Software: "0.3.0",
+			Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.1")}, Settings: report.SettingsOf(k.config), Software: "0.3.0", Protocol: 3,
 		}}
 	if len(list) != 2 || !reflect.DeepEqual(list[0], want) || list[1].Sequence != 102 {
 		t.Errorf("got  %+v\nwant %+v", list, want)

@@ -4,12 +4,12 @@ package broadcast
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
 
 	"dpr/userland/dprnl"
+	"dpr/userland/ifaddr"
 	"dpr/userland/report"
 )
 
@@ -32,6 +32,7 @@ func (b *Broadcaster) details(ctx context.Context, k Kernel, c dprnl.Config) (*r
 		Services:  states(services),
 		Settings:  report.SettingsOf(c),
 		Software:  b.o.Software[:min(len(b.o.Software), report.MaxSoftware)],
+		Protocol:  uint8(k.Protocol()),
 	}
 	d.Peers, d.Heard = b.heard(peers, c.ReportMaxAge)
 	return d, nil
@@ -66,28 +67,40 @@ func states(services []dprnl.ServiceStatus) []report.Service {
 	return all[:min(len(all), report.MaxServices)]
 }
 
-// further returns the addresses by which this host may be a client, besides its own.
+// further returns the addresses by which this host may be a client, besides its own. If
+// there are too many, the first of both families are named: that there is one of a
+// client's family lets this host have its connections.
 func further(all []netip.Addr, own netip.Addr) []netip.Addr {
-	var list []netip.Addr
+	var four, six []netip.Addr
 	for _, a := range all {
-		if a = a.Unmap(); a != own && a.IsGlobalUnicast() && a.Zone() == "" && !slices.Contains(list, a) {
-			list = append(list, a)
+		a = a.Unmap()
+		list := &four
+		if a.Is6() {
+			list = &six
+		}
+		if a != own && a.IsGlobalUnicast() && a.Zone() == "" && !slices.Contains(*list, a) {
+			*list = append(*list, a)
 		}
 	}
-	return list[:min(len(list), report.MaxAddresses)]
+	const half = report.MaxAddresses / 2
+	four = four[:min(len(four), report.MaxAddresses-min(len(six), half))]
+	six = six[:min(len(six), report.MaxAddresses-len(four))]
+	return append(four, six...)
 }
 
-// Addresses returns the addresses of this host's interfaces.
+// Addresses returns the addresses of this host's interfaces, those that stay first.
 func Addresses() ([]netip.Addr, error) {
-	all, err := net.InterfaceAddrs()
+	all, err := ifaddr.All()
 	if err != nil {
 		return nil, err
 	}
-	var list []netip.Addr
+	var stay, pass []netip.Addr
 	for _, a := range all {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			list = append(list, p.Addr())
+		if a.Passing {
+			pass = append(pass, a.Addr)
+		} else {
+			stay = append(stay, a.Addr)
 		}
 	}
-	return list, nil
+	return append(stay, pass...), nil
 }

@@ -5,12 +5,14 @@ package broadcast
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 
 	"dpr/userland/dprnl"
 	"dpr/userland/report"
+	"dpr/userland/testnetns"
 )
 
 // A report names the services by port, each with the worst state of its addresses.
@@ -44,11 +46,26 @@ func TestFurther(t *testing.T) {
 	if got := fmt.Sprint(further(all, host)); got != "[10.0.0.1 2001:db8::1]" {
 		t.Errorf("%s", got)
 	}
+	if got := fmt.Sprint(further(all, netip.MustParseAddr("2001:db8::1"))); got != "[192.0.2.1 10.0.0.1]" {
+		t.Errorf("%s", got)
+	}
 	for i := range 100 {
 		all = append(all, netip.AddrFrom4([4]byte{10, 1, 0, byte(i)}))
 	}
-	if got := further(all, host); len(got) != report.MaxAddresses {
-		t.Errorf("%d addresses", len(got))
+	// The one of IPv6 is among them, however many there are of IPv4, and the other way round.
+	got := further(all, host)
+	if len(got) != report.MaxAddresses || got[0] != netip.MustParseAddr("10.0.0.1") || got[len(got)-1] != netip.MustParseAddr("2001:db8::1") {
+		t.Errorf("%v", got)
+	}
+	for i := range 100 {
+		all = append(all, netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}))
+	}
+	got = further(all, host)
+	if four := slices.IndexFunc(got, netip.Addr.Is6); len(got) != report.MaxAddresses || four != report.MaxAddresses/2 {
+		t.Errorf("%v", got)
+	}
+	if got = further(all[len(all)-100:], host); len(got) != report.MaxAddresses || got[0] != netip.MustParseAddr("2001::") {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -91,9 +108,20 @@ func TestHeard(t *testing.T) {
 	}
 }
 
+// Addresses that will be gone come last: if there are many, others are named.
 func TestAddresses(t *testing.T) {
-	all, err := Addresses()
-	if err != nil || !slices.Contains(all, netip.MustParseAddr("127.0.0.1")) {
-		t.Errorf("%v, %v", all, err)
-	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	n := testnetns.New(t)
+	n.Run("ip link add d0 type veth peer name d1")
+	n.Run("ip link set d0 addrgenmode none up")
+	n.Run("ip addr add 2001:db8::1/64 dev d0 nodad")
+	n.Run("ip addr add 2001:db8::2/64 dev d0 nodad preferred_lft 0")
+	n.Run("ip addr add 192.0.2.1/24 dev d0")
+	n.Do(func() {
+		all, err := Addresses()
+		if err != nil || len(all) != 5 || all[4] != netip.MustParseAddr("2001:db8::2") || !slices.Contains(all, host) {
+			t.Errorf("%v, %v", all, err)
+		}
+	})
 }

@@ -22,19 +22,22 @@ const (
 	lookupLimit = 5 * time.Second  // what one lookup may take
 )
 
-// LookupHost looks up the IPv4 addresses of a name, in /etc/hosts and DNS.
-func LookupHost(ctx context.Context, name string) ([]netip.Addr, error) {
-	return net.DefaultResolver.LookupNetIP(ctx, "ip4", name)
+// LookupHost looks up the addresses of a name of one family, "ip4" or "ip6", in
+// /etc/hosts and DNS.
+func LookupHost(ctx context.Context, family, name string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, family, name)
 }
 
 // names knows the addresses of hosts that the configuration has by name. It looks them up
 // beside the reports, which wait for nothing. A name that cannot be looked up keeps the
 // addresses that it had.
 type names struct {
-	lookup func(context.Context, string) ([]netip.Addr, error)
+	lookup func(ctx context.Context, family, name string) ([]netip.Addr, error)
 	log    *daemon.Limited
+	wake   chan struct{} // with room for one: the family has changed
 
 	mu      sync.Mutex
+	six     bool                    // addresses of IPv6 are wanted, not of IPv4
 	known   map[string][]netip.Addr // sorted
 	changes int                     // of known
 }
@@ -42,11 +45,16 @@ type names struct {
 // run looks names up until ctx is done: those of the configuration of that moment.
 func (n *names) run(ctx context.Context, current func() *config.Config) {
 	due := make(map[string]time.Time)
+	six := n.wantsSix()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		now := time.Now()
 		wanted := wantedNames(current())
+		if now := n.wantsSix(); now != six {
+			six = now
+			clear(due)
+		}
 		n.forget(wanted, due)
 		var all sync.WaitGroup
 		for _, name := range wanted {
@@ -68,8 +76,31 @@ func (n *names) run(ctx context.Context, current func() *config.Config) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-n.wake:
 		}
 	}
+}
+
+// use has addresses looked up of the family of this host's own: reports are sent from it.
+func (n *names) use(host netip.Addr) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.six == host.Is6() {
+		return
+	}
+	n.six = host.Is6()
+	clear(n.known)
+	n.changes++
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (n *names) wantsSix() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.six
 }
 
 // wantedNames returns the names of a configuration, each once.
@@ -87,9 +118,13 @@ func wantedNames(c *config.Config) []string {
 func (n *names) ask(ctx context.Context, name string) {
 	limited, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
-	found, err := n.lookup(limited, name)
+	six, family := n.wantsSix(), "ip4"
+	if six {
+		family = "ip6"
+	}
+	found, err := n.lookup(limited, family, name)
 	if err == nil && len(found) == 0 {
-		err = errors.New("it has no IPv4 address")
+		err = errors.New("it has no address of " + family)
 	}
 	if err != nil {
 		if ctx.Err() == nil {
@@ -104,7 +139,7 @@ func (n *names) ask(ctx context.Context, name string) {
 	found = slices.Compact(found)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !slices.Equal(found, n.known[name]) {
+	if n.six == six && !slices.Equal(found, n.known[name]) {
 		n.known[name] = found
 		n.changes++
 	}

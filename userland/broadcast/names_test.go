@@ -26,7 +26,7 @@ type dns struct {
 	slow  time.Duration
 }
 
-func (d *dns) lookup(ctx context.Context, name string) ([]netip.Addr, error) {
+func (d *dns) lookup(ctx context.Context, family, name string) ([]netip.Addr, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked[name]++
@@ -46,7 +46,8 @@ func (d *dns) lookup(ctx context.Context, name string) ([]netip.Addr, error) {
 	if !ok {
 		return nil, errors.New("no such host")
 	}
-	return slices.Clone(a), nil
+	a = slices.Clone(a)
+	return slices.DeleteFunc(a, func(a netip.Addr) bool { return a.Is4() != (family == "ip4") }), nil
 }
 
 func (d *dns) set(name string, a ...string) {

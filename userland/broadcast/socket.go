@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 
 	"dpr/userland/config"
@@ -27,22 +28,56 @@ type socket struct {
 // receivers compare with the address in the report. Multicasts leave through the
 // network's interface and are not looped back to this host.
 func Open(n config.Network, port uint16, host netip.Addr) (Sender, error) {
+	to := n.Unicast
+	if !to.IsValid() {
+		to = netip.AddrPortFrom(n.Group, port)
+	}
+	if to.Addr().Is4() != host.Is4() {
+		return nil, fmt.Errorf("reports from this host's address, %v, cannot go to %v: they are not both of IPv4 or both of IPv6", host, to.Addr())
+	}
 	var lc net.ListenConfig
-	conn, err := lc.ListenPacket(context.Background(), "udp4", netip.AddrPortFrom(host, 0).String())
+	conn, err := lc.ListenPacket(context.Background(), protocol(host), netip.AddrPortFrom(host, 0).String())
 	if err != nil {
 		return nil, fmt.Errorf("opening a UDP socket on %v: %w", host, err)
 	}
-	if n.Unicast.IsValid() {
-		return &socket{conn, net.UDPAddrFromAddrPort(n.Unicast)}, nil
+	if n.Group.IsValid() {
+		if err := multicast(multicasterOf(conn, host), n); err != nil {
+			conn.Close()
+			return nil, err
+		}
 	}
-	if err := multicast(ipv4.NewPacketConn(conn), n); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return &socket{conn, net.UDPAddrFromAddrPort(netip.AddrPortFrom(n.Group, port))}, nil
+	return &socket{conn, net.UDPAddrFromAddrPort(to)}, nil
 }
 
-func multicast(p *ipv4.PacketConn, n config.Network) error {
+// protocol is the word for UDP of an address's family.
+func protocol(a netip.Addr) string {
+	if a.Is4() {
+		return "udp4"
+	}
+	return "udp6"
+}
+
+// A multicaster is a socket of either family.
+type multicaster interface {
+	SetMulticastInterface(*net.Interface) error
+	SetMulticastTTL(int) error
+	SetMulticastLoopback(bool) error
+}
+
+// hops is a socket of IPv6, whose TTL is called hop limit.
+type hops struct{ *ipv6.PacketConn }
+
+// SetMulticastTTL implements multicaster.
+func (h hops) SetMulticastTTL(n int) error { return h.SetMulticastHopLimit(n) }
+
+func multicasterOf(conn net.PacketConn, host netip.Addr) multicaster {
+	if host.Is4() {
+		return ipv4.NewPacketConn(conn)
+	}
+	return hops{ipv6.NewPacketConn(conn)}
+}
+
+func multicast(p multicaster, n config.Network) error {
 	ifi, err := net.InterfaceByName(n.Interface)
 	if err != nil {
 		return fmt.Errorf("interface %s: %w", n.Interface, err)

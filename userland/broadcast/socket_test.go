@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 
 	"dpr/userland/config"
@@ -20,18 +21,21 @@ import (
 // suspended is set when the test runs itself in a time namespace.
 const suspended = "DPR_TEST_SUSPENDED"
 
-var loopback = netip.MustParseAddr("127.0.0.1")
+var loopback, loopback6 = netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()
 
 // What a network cannot have is said, in words of its own.
 func TestOpenFails(t *testing.T) {
-	group := netip.MustParseAddr("239.77.43.1")
+	group, group6 := netip.MustParseAddr("239.77.43.1"), netip.MustParseAddr("ff12::7743")
 	for want, tt := range map[string]struct {
 		n    config.Network
 		host netip.Addr
 	}{
-		"opening a UDP socket on 192.0.2.1":  {config.Network{Unicast: netip.MustParseAddrPort("127.0.0.1:9")}, host},
-		"interface none0: ":                  {config.Network{Interface: "none0", Group: group, TTL: 1}, loopback},
-		"setting the multicast TTL to 300: ": {config.Network{Interface: "lo", Group: group, TTL: 300}, loopback},
+		"opening a UDP socket on 192.0.2.1": {config.Network{Unicast: netip.MustParseAddrPort("127.0.0.1:9")}, host},
+		"interface none0: ":                 {config.Network{Interface: "none0", Group: group, TTL: 1}, loopback},
+		"reports from this host's address, 127.0.0.1, cannot go to 2001:db8::1: ": {config.Network{Unicast: netip.MustParseAddrPort("[2001:db8::1]:9")}, loopback},
+		"reports from this host's address, ::1, cannot go to 239.77.43.1: ":       {config.Network{Interface: "lo", Group: group, TTL: 1}, loopback6},
+		"setting the multicast TTL to 301: ":                                      {config.Network{Interface: "lo", Group: group6, TTL: 301}, loopback6},
+		"setting the multicast TTL to 300: ":                                      {config.Network{Interface: "lo", Group: group, TTL: 300}, loopback},
 	} {
 		s, err := Open(tt.n, 7743, tt.host)
 		if err == nil || s != nil || !strings.HasPrefix(err.Error(), want) {
@@ -67,9 +71,43 @@ func TestOpenMulticast(t *testing.T) {
 	}
 }
 
+// So does one of IPv6, whose TTL is the hop limit.
+func TestOpenMulticastOfIPv6(t *testing.T) {
+	n := config.Network{Interface: "lo", Group: netip.MustParseAddr("ff12::7743"), TTL: 7}
+	opened, err := Open(n, 4321, loopback6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := opened.(*socket)
+	defer s.Close()
+	p := ipv6.NewPacketConn(s.conn)
+	if limit, err := p.MulticastHopLimit(); err != nil || limit != 7 {
+		t.Errorf("hop limit %d, %v", limit, err)
+	}
+	if loops, err := p.MulticastLoopback(); err != nil || loops {
+		t.Errorf("it is looped back: %t, %v", loops, err)
+	}
+	if ifi, err := p.MulticastInterface(); err != nil || ifi.Name != "lo" {
+		t.Errorf("interface %v, %v", ifi, err)
+	}
+	if got := s.to.String(); got != "[ff12::7743]:4321" {
+		t.Errorf("to %s", got)
+	}
+	if got := s.conn.LocalAddr().(*net.UDPAddr).IP.String(); got != "::1" {
+		t.Errorf("from %s", got)
+	}
+}
+
 // A unicast arrives, and a closed socket sends no more and says so.
 func TestOpenUnicast(t *testing.T) {
-	in, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	for _, from := range []netip.Addr{loopback, loopback6} {
+		t.Run(from.String(), func(t *testing.T) { openUnicast(t, from) })
+	}
+}
+
+func openUnicast(t *testing.T, loopback netip.Addr) {
+	t.Helper()
+	in, err := net.ListenPacket("udp", netip.AddrPortFrom(loopback, 0).String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func NewProber() *Prober {
 	var d net.Dialer
 	return &Prober{Attempts: 3, Timeout: 2 * time.Second, Pause: 1500 * time.Millisecond,
 		dial: func(ctx context.Context, address string) (net.Conn, error) {
-			return d.DialContext(ctx, "tcp4", address)
+			return d.DialContext(ctx, "tcp", address)
 		}, received: received}
 }
 

@@ -83,8 +83,18 @@ func TestReceived(t *testing.T) {
 	if after, _ := count(host); after-between < some {
 		t.Errorf("%d packets of %d answers", after-between, some)
 	}
-	if n, ok := count(netip.MustParseAddr("198.51.100.1")); ok {
-		t.Errorf("%d packets by no way", n)
+	a.Run("ip address add 2001:db8::1/64 dev v0 nodad")
+	b.Run("ip address add 2001:db8::2/64 dev v1 nodad")
+	six := netip.MustParseAddr("2001:db8::2")
+	before, ok = count(six)
+	a.Run(fmt.Sprintf("ping -c %d -i 0.01 -W 5 2001:db8::2", some))
+	if after, _ := count(six); !ok || after-before < some {
+		t.Errorf("%d packets of %d answers of IPv6", after-before, some)
+	}
+	for _, nowhere := range []string{"198.51.100.1", "2001:db8:1::1"} {
+		if n, ok := count(netip.MustParseAddr(nowhere)); ok {
+			t.Errorf("%d packets by no way to %s", n, nowhere)
+		}
 	}
 }
 
@@ -175,12 +185,18 @@ func TestProbeIsTimed(t *testing.T) {
 }
 
 func TestRealProbe(t *testing.T) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	for _, local := range []string{"127.0.0.1", "::1"} {
+		t.Run(local, func(t *testing.T) { realProbe(t, netip.MustParseAddr(local)) })
+	}
+}
+
+func realProbe(t *testing.T, local netip.Addr) {
+	t.Helper()
+	l, err := net.Listen("tcp", netip.AddrPortFrom(local, 0).String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := l.Addr().(*net.TCPAddr).AddrPort().Port()
-	local := netip.MustParseAddr("127.0.0.1")
 	if got := NewProber().Probe(t.Context(), local, []uint16{port}); got != Alive {
 		t.Errorf("a listener: %v", got)
 	}

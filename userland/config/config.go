@@ -30,6 +30,7 @@ type Config struct {
 	ReportMaxAge time.Duration
 	SlowStart    time.Duration // until a host that comes back gets its whole share
 	Affinity     uint32        // so many bits of a client's address decide its host; 0: loads do
+	Affinity6    uint32        // what Affinity is, of an IPv6 client's address, if that is not 0
 	AffinityTime time.Duration // for so long; 0: for ever
 	Start        dprnl.State   // of a module that has just been loaded; not StateLeaving
 	Weight       uint32        // relative capacity of this host
@@ -49,6 +50,7 @@ type Report struct {
 	Keys        []*report.Key // the sender uses the first; empty: no authentication
 	ClockWindow time.Duration
 	Networks    []Network
+	IPv6        bool // this host's address, and so reports, are of IPv6
 }
 
 // A Network is a destination of reports. Either Group and Interface are set, or Unicast,
@@ -58,7 +60,7 @@ type Network struct {
 	Group     netip.Addr
 	TTL       int
 	Unicast   netip.AddrPort
-	Name      string // of hosts: all its IPv4 addresses
+	Name      string // of hosts: all its addresses of the family of this host's own
 	Port      uint16
 }
 
@@ -94,6 +96,7 @@ func Defaults() Config {
 		MaxFlows:     1 << 20,
 		ReportMaxAge: 3 * time.Second,
 		SlowStart:    10 * time.Second,
+		Affinity6:    dprnl.DefaultAffinity6,
 		Weight:       1,
 		Weights:      dprnl.Weights{Connections: 1},
 		Timeouts: dprnl.Timeouts{

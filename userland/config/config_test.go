@@ -56,7 +56,7 @@ func TestSampleParses(t *testing.T) {
 // With every commented-out value enabled, the sample must still hold the
 // defaults: this shows that it states them correctly and misspells no key.
 func TestSampleShowsDefaults(t *testing.T) {
-	text := regexp.MustCompile(`(?m)^#([a-z_]+ = |\[\[)`).ReplaceAllString(sample(t), "$1")
+	text := regexp.MustCompile(`(?m)^#([a-z0-9_]+ = |\[\[)`).ReplaceAllString(sample(t), "$1")
 	text = strings.ReplaceAll(text, "/etc/dpr/previous.key", keyFile(t, "b", 0o600))
 	c, err := Parse("dpr.toml", []byte(text))
 	if err != nil {
@@ -66,7 +66,7 @@ func TestSampleShowsDefaults(t *testing.T) {
 	want.Address = netip.MustParseAddr("192.0.2.1")
 	want.Services = []dprnl.Service{{Port: 80, Address: want.Address, Rules: dprnl.Rules{
 		Policy: dprnl.Own(want.Policy), Hash: dprnl.Own(want.Hash), MaxLoad: dprnl.Own(want.MaxLoad),
-		Affinity: dprnl.Own(want.Affinity), AffinityTime: dprnl.Own(want.AffinityTime),
+		Affinity: dprnl.Own(want.Affinity), Affinity6: dprnl.Own(want.Affinity6), AffinityTime: dprnl.Own(want.AffinityTime),
 	}}}
 	want.Report.Keys = c.Report.Keys
 	want.Report.Networks = []Network{
@@ -107,8 +107,10 @@ func TestMistakesAreNamed(t *testing.T) {
 		"unknown service":  {"[[service]]\nport = 1\n[[service]]\nport = 2\nadress = \"x\"\n", []string{"5 service.2.adress: unknown key"}},
 		"wrong word":       {"policy = \"best\"\n", []string{`1 policy: "best" is not a policy; want one of off, stateless, lowest, inverse`}},
 		"word as number":   {"policy = 3\n", []string{"1 policy: 3 is not a string"}},
-		"address":          {"address = \"10.0.0\"\n", []string{`1 address: "10.0.0" is not a host's IPv4 address`}},
+		"address":          {"address = \"10.0.0\"\n", []string{`1 address: "10.0.0" is not a host's IPv4 or IPv6 address`}},
 		"address v6":       {"address = \"::1\"\n", []string{`1 address: "::1" is not`}},
+		"address of link":  {"address = \"fe80::1\"\n", []string{`1 address: "fe80::1" is not a host's IPv4 or IPv6 address: it is valid on one link only`}},
+		"address mapped":   {"address = \"::ffff:10.0.0.1\"\n", []string{`1 address: "::ffff:10.0.0.1" is not a host's IPv4 or IPv6 address; write 10.0.0.1`}},
 		"directory":        {"runtime_directory = \"run\"\n", []string{`1 runtime_directory: "run" is not an absolute path`}},
 		"address group":    {"address = \"239.1.2.3\"\n", []string{"1 address: "}},
 		"address loopback": {"address = \"127.0.0.1\"\n", []string{"1 address: "}},
@@ -141,8 +143,12 @@ func TestMistakesAreNamed(t *testing.T) {
 		"network neither": {"[[report.network]]\n", []string{"1 report.network.1.interface: ", "1 report.network.1.group: "}},
 		"network both": {"[[report.network]]\nunicast = \"10.0.0.1\"\nttl = 3\n",
 			[]string{"3 report.network.1.ttl: a network has either"}},
-		"group":    {"[[report.network]]\ninterface = \"eth0\"\ngroup = \"10.0.0.1\"\n", []string{"3 report.network.1.group: "}},
-		"ttl":      {"[[report.network]]\ninterface = \"eth0\"\ngroup = \"239.1.1.1\"\nttl = 256\n", []string{"4 report.network.1.ttl: 256"}},
+		"group": {"[[report.network]]\ninterface = \"eth0\"\ngroup = \"10.0.0.1\"\n", []string{"3 report.network.1.group: "}},
+		"ttl":   {"[[report.network]]\ninterface = \"eth0\"\ngroup = \"239.1.1.1\"\nttl = 256\n", []string{"4 report.network.1.ttl: 256"}},
+		"families": {"report.authentication = \"none\"\naddress = \"10.0.0.1\"\n[[report.network]]\nunicast = \"2001:db8::1\"\n[[report.network]]\nunicast = \"x\"\n[[report.network]]\nunicast = \"10.0.0.2\"\n",
+			[]string{"3 report.network.1: the network [2001:db8::1]:7743 and this host's address, 10.0.0.1, are not both of IPv4"}},
+		"families of networks": {"report.authentication = \"none\"\n[[report.network]]\ninterface = \"eth0\"\ngroup = \"ff12::7743\"\n[[report.network]]\nunicast = \"10.0.0.2\"\n",
+			[]string{"5 report.network.2: the network 10.0.0.2:7743 and the network ff12::7743%eth0 are not both of IPv4"}},
 		"endpoint": {"[[report.network]]\nunicast = \"10.0.0.1:0\"\n", []string{"2 report.network.1.unicast: "}},
 		"network twice": {"[report]\nauthentication = \"none\"\n[[report.network]]\nunicast = \"10.0.0.1\"\n[[report.network]]\nunicast = \"10.0.0.1:7743\"\n",
 			[]string{"5 report.network.2: duplicate network 10.0.0.1:7743, first defined in line 3"}},

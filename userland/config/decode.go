@@ -217,22 +217,17 @@ func (t table) directory(name string, p *string) {
 	*p = filepath.Clean(s)
 }
 
-// address reads an IPv4 address of the given kind, which valid checks.
-func (t table) address(name, kind string, valid func(netip.Addr) bool) netip.Addr {
+// address reads an address of either family with a parser.
+func (t table) address(name string, parse func(string) (netip.Addr, error)) netip.Addr {
 	s, ok := t.text(name)
 	if !ok {
 		return netip.Addr{}
 	}
-	a, err := netip.ParseAddr(s)
-	if err != nil || !a.Is4() || !valid(a) {
-		t.d.mistake(t.key(name), "%q is not %s", s, kind)
-		return netip.Addr{}
+	a, err := parse(s)
+	if err != nil {
+		t.d.mistake(t.key(name), "%v", err)
 	}
 	return a
-}
-
-func unicast(a netip.Addr) bool {
-	return !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && a.As4()[0] < 240 && a.As4()[0] > 0
 }
 
 // show formats a value of the file for a message.

@@ -23,7 +23,7 @@ func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		"", "policy = \"two\"\nweight = 3\n", "[timeouts]\nsyn = \"5s\"\n", "[weights]\ncpu = 7\nsockets = 1\n", "max_load = \"auto\"\n",
 		"[[service]]\nport = 80\naddress = \"10.0.0.1\"\n[[service]]\nport = 81\n", "service = [ { port = 1 } ]\n",
-		"[report]\nauthentication = \"none\"\n[[report.network]]\nunicast = \"10.0.0.1:7\"\n", "a.b.c = [1, {d = 2}, [3]]\n", "\xef\xbb\xbf\"\\u0000\" = 1979-05-27\n",
+		"[report]\nauthentication = \"none\"\n[[report.network]]\nunicast = \"10.0.0.1:7\"\n", "address = \"2001:db8::1\"\n[[service]]\nport = 80\naddress = \"fe80::1%eth0\"\n", "a.b.c = [1, {d = 2}, [3]]\n", "\xef\xbb\xbf\"\\u0000\" = 1979-05-27\n",
 	} {
 		f.Add([]byte(text))
 	}
@@ -48,7 +48,7 @@ func FuzzParse(f *testing.F) {
 		}
 		seen := map[dprnl.Service]bool{}
 		for _, s := range c.Services {
-			if s.Port == 0 || !s.Address.Is4() || seen[s] {
+			if s.Port == 0 || !s.Address.IsValid() || s.Address.Is4In6() || s.Address.Zone() != "" || seen[s] {
 				t.Errorf("services %v", c.Services)
 			}
 			seen[s] = true

@@ -38,8 +38,8 @@ func words(list ...string) []string {
 const top, service, network, group = "", "[[service]]", "[[report.network]]", `interface = "lo"` + "\n" + `group = "239.1.1.1"`
 
 func keysOfFile(t *testing.T) []key {
-	unicasts := words("1.0.0.1", "10.0.0.1", "126.255.255.255", "128.0.0.0", "223.255.255.255")
-	notUnicast := words("0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "224.0.0.1", "239.255.255.255", "240.0.0.0", "255.255.255.255", "::1", "2001:db8::1", "10.0.0", "x")
+	unicasts := words("1.0.0.1", "10.0.0.1", "126.255.255.255", "128.0.0.0", "223.255.255.255", "2001:db8::1", "fd00::ffff")
+	notUnicast := words("0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "224.0.0.1", "239.255.255.255", "240.0.0.0", "255.255.255.255", "::", "::1", "ff02::1", "fe80::1", "fe80::1%eth0", "2001:db8::1%eth0", "::ffff:10.0.0.1", "10.0.0", "x")
 	age := "report_max_age = \"2h\"\n"
 	number := func(table, name string, least, most int, get func(*Config) any) key {
 		return key{table, name, []string{fmt.Sprint(least), fmt.Sprint(most), fmt.Sprint(least + 1)},
@@ -61,6 +61,7 @@ func keysOfFile(t *testing.T) []key {
 		number(top, "max_flows", 1, dprnl.MaxFlows, func(c *Config) any { return c.MaxFlows }),
 		duration(top, "slow_start", "0s", "-1ms", week, longer, func(c *Config) any { return c.SlowStart }),
 		number(top, "affinity", 0, 32, func(c *Config) any { return c.Affinity }),
+		number(top, "affinity6", 1, 128, func(c *Config) any { return c.Affinity6 }),
 		duration(top, "affinity_time", "0s", "-1ms", week, longer, func(c *Config) any { return c.AffinityTime }),
 		{top, "report_max_age", words("1001ms", week), words("1s", longer), "", func(c *Config) any { return c.ReportMaxAge }},
 		{top, "start", words("draining"), append(words("leaving", "x", ""), "1"), "", func(c *Config) any { return c.Start }},
@@ -79,6 +80,7 @@ func keysOfFile(t *testing.T) []key {
 		{service, "hash", words("port", "address-port"), append(words("x"), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "max_load", append(words("auto"), "0", "1", "9223372036854775807"), append(words("7", "mean"), "-1", "1.5"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "affinity", []string{"0", "32", "24"}, []string{"33", "-1", `"1"`}, "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
+		{service, "affinity6", []string{"1", "128", "56"}, []string{"0", "129", `"1"`}, "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "affinity_time", words("0s", week, "1ms"), append(words("-1ms", longer), "5"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		duration("[report]", "period", "10ms", "9ms", "1h", "1h0m0.001s", func(c *Config) any { return c.Report.Period }),
 		number("[report]", "port", 1, 65535, func(c *Config) any { return c.Report.Port }),
@@ -87,10 +89,10 @@ func keysOfFile(t *testing.T) []key {
 		{"[report]", "key_file", words(keyFile(t, "a", 0o600)), words("/nonexistent"), "", func(c *Config) any { return len(c.Report.Keys) }},
 		{"[report]", "previous_key_file", words(keyFile(t, "b", 0o600)), words("/nonexistent"), "", func(c *Config) any { return len(c.Report.Keys) }},
 		{network, "interface", words("abcdefghijklmno", "lo"), words("", "abcdefghijklmnop"), "group = \"239.1.1.1\"\n", func(c *Config) any { return fmt.Sprint(c.Report.Networks) }},
-		{network, "group", words("224.0.0.0", "239.255.255.255"), words("223.255.255.255", "240.0.0.0", "ff02::1", "x"), "interface = \"lo\"\n", func(c *Config) any { return fmt.Sprint(c.Report.Networks) }},
+		{network, "group", words("224.0.0.0", "239.255.255.255", "ff02::1", "ff05::1:3", "ff12::7743", "ff0e::1"), words("223.255.255.255", "240.0.0.0", "2001:db8::1", "ff00::1", "ff01::1", "ff0f::1", "ff02::1%eth0", "x"), "interface = \"lo\"\n", func(c *Config) any { return fmt.Sprint(c.Report.Networks) }},
 		{network, "ttl", []string{"2", "255"}, []string{"0", "256", `"1"`}, group + "\n", func(c *Config) any { return c.Report.Networks[0].TTL }},
-		{network, "unicast", append(unicasts, words("10.0.0.1:1", "10.0.0.1:65535", "s2", "S-2.example.org.", "3com.example.org:1", strings.Repeat("a.", 126)+"a")...),
-			append(slices.DeleteFunc(slices.Clone(notUnicast), func(s string) bool { return s == `"x"` }), words("", ".", "-s", "s-", "s..t", "s_2", "s 2", "s2:", "s2:0", "s2:x", "s2:65536", "10.0.0", "s.10", strings.Repeat("a", 64), strings.Repeat("a.", 127)+"a", "10.0.0.1:0", "10.0.0.1:65536", "127.0.0.1:5", "[2001:db8::1]:5", "0.0.0.0:1")...), "", func(c *Config) any { return fmt.Sprint(c.Report.Networks) }},
+		{network, "unicast", append(unicasts, words("10.0.0.1:1", "10.0.0.1:65535", "[2001:db8::1]:5", "s2", "S-2.example.org.", "3com.example.org:1", strings.Repeat("a.", 126)+"a")...),
+			append(slices.DeleteFunc(slices.Clone(notUnicast), func(s string) bool { return s == `"x"` }), words("", ".", "-s", "s-", "s..t", "s_2", "s 2", "s2:", "s2:0", "s2:x", "s2:65536", "10.0.0", "s.10", strings.Repeat("a", 64), strings.Repeat("a.", 127)+"a", "10.0.0.1:0", "10.0.0.1:65536", "127.0.0.1:5", "[2001:db8::1]:0", "[2001:db8::1]", "[::1]:5", "[fe80::1%eth0]:5", "[10.0.0.1]:5", "0.0.0.0:1")...), "", func(c *Config) any { return fmt.Sprint(c.Report.Networks) }},
 		duration("[cleanup]", "interval", "10ms", "9ms", "1h", "1h0m0.001s", func(c *Config) any { return c.Cleanup.Interval }),
 		{"[cleanup]", "silent_periods", []string{"1", "1000"}, []string{"0", "1001"}, "dead_after = \"1h\"\n", func(c *Config) any { return c.Cleanup.SilentPeriods }},
 		{"[cleanup]", "dead_after", words("1s", "2s", week), words("999ms", longer), "silent_periods = 1\n", func(c *Config) any { return c.Cleanup.DeadAfter }},
@@ -199,6 +201,7 @@ max_load = 5
 max_flows = 6
 report_max_age = "7s"
 slow_start = "24s"
+affinity6 = 56
 weight = 8
 weights = { connections = 9, cpu = 10, redirected = 11, sockets = 12 }
 timeouts = { syn = "13s", established = "14s", fin = "15s", rst = "16s" }
@@ -228,7 +231,7 @@ dead_after = "46s"
 		t.Fatal(err)
 	}
 	want := Config{
-		Address: netip.MustParseAddr("10.0.0.9"), RuntimeDir: "/b", Policy: dprnl.PolicyTwo, MaxLoad: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Second, SlowStart: 24 * time.Second,
+		Address: netip.MustParseAddr("10.0.0.9"), RuntimeDir: "/b", Policy: dprnl.PolicyTwo, MaxLoad: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Second, SlowStart: 24 * time.Second, Affinity6: 56,
 		Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Orphans: c.Orphans, Weight: 8,
 		Weights:  dprnl.Weights{Connections: 9, CPU: 10, Redirected: 11, Sockets: 12},
 		Timeouts: dprnl.Timeouts{Syn: 13 * time.Second, Established: 14 * time.Second, Fin: 15 * time.Second, Rst: 16 * time.Second},

@@ -5,12 +5,13 @@ package config
 import (
 	"fmt"
 	"maps"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"dpr/userland/ifaddr"
 )
 
 // Keys and tables are found on their lines, however they are written.
@@ -38,24 +39,19 @@ func TestLocate(t *testing.T) {
 	}
 }
 
-// addr is an address that is no network's.
-type addr struct{ net.Addr }
-
 // A host's address is the first of IPv4, if there is one.
 func TestFirstIPv4(t *testing.T) {
-	network := func(s string) net.Addr {
-		ip, n, err := net.ParseCIDR(s)
-		if err != nil {
-			t.Fatal(err)
+	list := func(list ...string) (all []ifaddr.Address) {
+		for _, a := range list {
+			all = append(all, ifaddr.Address{Addr: netip.MustParseAddr(a)})
 		}
-		n.IP = ip
-		return n
+		return all
 	}
-	got, err := firstIPv4("eth0", []net.Addr{addr{}, &net.IPNet{}, network("2001:db8::1/64"), network("10.0.0.3/8"), network("10.0.0.4/8")})
+	got, err := firstIPv4("eth0", list("2001:db8::1", "10.0.0.3", "10.0.0.4"))
 	if err != nil || got != netip.MustParseAddr("10.0.0.3") {
 		t.Errorf("%v, %v", got, err)
 	}
-	for _, list := range [][]net.Addr{nil, {addr{}}, {&net.IPNet{}}, {network("2001:db8::1/64")}} {
+	for _, list := range [][]ifaddr.Address{nil, list("2001:db8::1")} {
 		if got, err := firstIPv4("eth0", list); err == nil || !strings.Contains(err.Error(), "interface eth0 has no IPv4 address") {
 			t.Errorf("%v, %v", got, err)
 		}

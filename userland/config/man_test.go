@@ -20,7 +20,7 @@ func keys(t *testing.T) []string {
 		line = strings.TrimPrefix(strings.TrimSpace(line), "#")
 		if m := regexp.MustCompile(`^\[+([a-z.]+)\]+`).FindStringSubmatch(line); m != nil {
 			prefix = m[1] + "."
-		} else if m := regexp.MustCompile(`^([a-z_]+) = `).FindStringSubmatch(line); m != nil && !slices.Contains(list, prefix+m[1]) {
+		} else if m := regexp.MustCompile(`^([a-z0-9_]+) = `).FindStringSubmatch(line); m != nil && !slices.Contains(list, prefix+m[1]) {
 			list = append(list, prefix+m[1])
 		}
 	}
@@ -85,7 +85,7 @@ func manualDefaults(t *testing.T, page string) {
 	for line := range strings.Lines(sample(t)) {
 		if m := regexp.MustCompile(`^#?\[+([a-z.]+)\]+`).FindStringSubmatch(line); m != nil {
 			prefix = m[1] + "."
-		} else if m := regexp.MustCompile(`^#([a-z_]+) = ("[^"]*"|[0-9]+)`).FindStringSubmatch(line); m != nil {
+		} else if m := regexp.MustCompile(`^#([a-z0-9_]+) = ("[^"]*"|[0-9]+)`).FindStringSubmatch(line); m != nil {
 			shown[prefix+m[1]] = strings.Trim(m[2], `"`)
 		}
 	}

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 	"regexp"
@@ -19,7 +20,7 @@ const maxTimeout = dprnl.MaxTimeout * time.Millisecond
 // config reads the top level of the file.
 func (d *decoder) config(t table) *Config {
 	c := Defaults()
-	c.Address = t.address("address", "a host's IPv4 address", unicast)
+	c.Address = t.address("address", ParseHost)
 	t.directory("runtime_directory", &c.RuntimeDir)
 	t.word("policy", &c.Policy)
 	t.word("hash", &c.Hash)
@@ -30,6 +31,7 @@ func (d *decoder) config(t table) *Config {
 	integer(t, "max_flows", &c.MaxFlows, 1, dprnl.MaxFlows)
 	t.duration("slow_start", &c.SlowStart, 0, maxTimeout)
 	integer(t, "affinity", &c.Affinity, 0, dprnl.AffinityBits)
+	integer(t, "affinity6", &c.Affinity6, 1, dprnl.Affinity6Bits)
 	t.duration("affinity_time", &c.AffinityTime, 0, maxTimeout)
 	t.duration("report_max_age", &c.ReportMaxAge, time.Millisecond, maxTimeout)
 	t.start(&c.Start)
@@ -37,9 +39,9 @@ func (d *decoder) config(t table) *Config {
 	d.weights(t.table("weights"), &c.Weights)
 	d.timeouts(t.table("timeouts"), &c.Timeouts)
 	c.Services = d.services(t)
-	d.report(t.table("report"), &c.Report)
+	d.report(t.table("report"), &c.Report, c.Address)
 	d.cleanup(t.table("cleanup"), &c.Cleanup)
-	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity_time", "start",
+	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "start",
 		"weight", "weights", "timeouts", "service", "report", "cleanup")
 	d.across(&c)
 	return &c
@@ -96,10 +98,10 @@ func (d *decoder) services(t table) []dprnl.Service {
 		}
 		integer(s, "port", &svc.Port, 1, math.MaxUint16)
 		if s.has("address") {
-			svc.Address = s.address("address", "a host's IPv4 address", unicast)
+			svc.Address = s.address("address", ParseHost)
 		}
 		s.rules(&svc.Rules)
-		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity_time")
+		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity6", "affinity_time")
 		if svc.Port == 0 || !svc.Address.IsValid() {
 			continue
 		}
@@ -120,23 +122,27 @@ func (t table) rules(r *dprnl.Rules) {
 	t.word("policy", &r.Policy.Value)
 	t.word("hash", &r.Hash.Value)
 	t.maxLoad("max_load", &r.MaxLoad.Value)
-	r.Affinity.Own, r.AffinityTime.Own = t.has("affinity"), t.has("affinity_time")
+	r.Affinity.Own, r.Affinity6.Own, r.AffinityTime.Own = t.has("affinity"), t.has("affinity6"), t.has("affinity_time")
 	integer(t, "affinity", &r.Affinity.Value, 0, dprnl.AffinityBits)
+	integer(t, "affinity6", &r.Affinity6.Value, 1, dprnl.Affinity6Bits)
 	t.duration("affinity_time", &r.AffinityTime.Value, 0, maxTimeout)
 }
 
-func (d *decoder) report(t table, r *Report) {
+// report reads how reports are sent, of a host with the given address or an invalid one.
+func (d *decoder) report(t table, r *Report, host netip.Addr) {
 	t.duration("period", &r.Period, 10*time.Millisecond, report.MaxPeriod)
 	integer(t, "port", &r.Port, 1, math.MaxUint16)
 	t.duration("clock_window", &r.ClockWindow, time.Second, time.Hour)
 	before := len(d.mistakes)
 	open := d.keys(t, r)
 	seen := make(map[Network]string)
+	family := family{"this host's address, " + host.String() + ",", host}
 	for _, n := range t.tables("network") {
 		network, ok := d.network(n, r.Port)
 		if !ok {
 			continue
 		}
+		family.check(d, n, network)
 		same := network
 		same.TTL = 0
 		if first, dup := seen[same]; dup {
@@ -146,6 +152,7 @@ func (d *decoder) report(t table, r *Report) {
 		seen[same] = n.path
 		r.Networks = append(r.Networks, network)
 	}
+	r.IPv6 = family.of.Is6()
 	if len(r.Networks) > 0 && len(r.Keys) == 0 && !open && d.readKey != nil && len(d.mistakes) == before {
 		d.mistake(t.key("key_file"), `missing key file; to disable authentication, set authentication = "none"`)
 	}
@@ -207,9 +214,9 @@ func (d *decoder) network(t table, port uint16) (Network, bool) {
 			d.mistake(t.key("interface"), "want the name of a network interface, 1 to 15 characters long")
 		}
 		if !t.has("group") {
-			d.mistake(t.key("group"), `missing multicast group; 239.0.0.0/8 is for private use, for example "239.77.43.1"`)
+			d.mistake(t.key("group"), `missing multicast group; 239.0.0.0/8 is for private use, for example "239.77.43.1", and so is ff12::/16 with IPv6, for example "ff12::7743"`)
 		}
-		n.Group = t.address("group", "an IPv4 multicast address", netip.Addr.IsMulticast)
+		n.Group = t.address("group", parseGroup)
 		n.TTL = 1
 		integer(t, "ttl", &n.TTL, 1, 255)
 	}
@@ -223,11 +230,22 @@ func (t table) endpoint(key string, port uint16, n *Network) {
 	if !ok {
 		return
 	}
-	if a, err := netip.ParseAddr(s); err == nil && a.Is4() && unicast(a) {
+	if _, err := netip.ParseAddr(s); err == nil {
+		a, err := ParseHost(s)
+		if err != nil {
+			t.d.mistake(t.key(key), "%v", err)
+		}
 		n.Unicast = netip.AddrPortFrom(a, port)
 		return
 	}
-	if ap, err := netip.ParseAddrPort(s); err == nil && ap.Addr().Is4() && unicast(ap.Addr()) && ap.Port() != 0 {
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		_, err := ParseHost(ap.Addr().String())
+		if err == nil && ap.Port() == 0 {
+			err = fmt.Errorf("%q has port 0", s)
+		}
+		if err != nil {
+			t.d.mistake(t.key(key), "%v", err)
+		}
 		n.Unicast = ap
 		return
 	}
@@ -240,7 +258,7 @@ func (t table) endpoint(key string, port uint16, n *Network) {
 		port = uint16(p)
 	}
 	if !hostName.MatchString(name) || len(name) > 253 || numeric.MatchString(name) {
-		t.d.mistake(t.key(key), "%q is neither a host's IPv4 address nor its name, with or without a port", s)
+		t.d.mistake(t.key(key), "%q is neither a host's address nor its name, with or without a port, which follows an IPv6 address in brackets", s)
 		return
 	}
 	n.Name, n.Port = name, port

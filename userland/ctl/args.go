@@ -116,31 +116,42 @@ func parsePort(name, s string) (uint16, error) {
 }
 
 func parseAddr(name, s string) (netip.Addr, error) {
-	a, err := netip.ParseAddr(s)
-	if err != nil || !a.Is4() {
-		return a, usagef("%s %q is not an IPv4 address", name, s)
+	a, err := parseAddress(s)
+	if err != nil {
+		return a, usagef("%s %w", name, err)
 	}
 	return a, nil
 }
 
-func parseAddrPort(name, s string) (netip.AddrPort, error) {
-	ap, err := netip.ParseAddrPort(s)
-	if err != nil || !ap.Addr().Is4() || ap.Port() == 0 {
-		return ap, usagef("%s %q is not an IPv4 address with a port, such as 192.0.2.1:80", name, s)
+// parseAddress parses an address of either family. The kernel knows none with a zone.
+func parseAddress(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("%q is not an IPv4 or IPv6 address", s)
 	}
-	return ap, nil
+	if a.Zone() != "" {
+		return netip.Addr{}, fmt.Errorf("%q is an address with a zone, which is not of use here", s)
+	}
+	return a.Unmap(), nil
 }
 
-// addrValue is the value of a flag that takes an IPv4 address.
+func parseAddrPort(name, s string) (netip.AddrPort, error) {
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil || ap.Addr().Zone() != "" || ap.Port() == 0 {
+		return ap, usagef("%s %q is not an address with a port, such as 192.0.2.1:80 or [2001:db8::1]:80", name, s)
+	}
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), nil
+}
+
+// addrValue is the value of a flag that takes an address.
 type addrValue struct{ netip.Addr }
 
-func (v *addrValue) Set(s string) error {
-	a, err := netip.ParseAddr(s)
-	if err != nil || !a.Is4() {
-		return fmt.Errorf("%q is not an IPv4 address", s)
+func (v *addrValue) Set(s string) (err error) {
+	a, err := parseAddress(s)
+	if err == nil {
+		v.Addr = a
 	}
-	v.Addr = a
-	return nil
+	return err
 }
 
 func (v *addrValue) String() string {

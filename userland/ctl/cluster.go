@@ -122,8 +122,11 @@ func (v *hostView) addKernel(p dprnl.Peer, maxAge time.Duration) {
 	if p.Age > maxAge && p.State != dprnl.StateLeaving {
 		v.Troubles = append(v.Troubles, "silent for "+seconds(p.Age))
 	}
-	if p.Barred == dprnl.BarredLost { // the others have their time in the reports
+	switch p.Barred { // the others have their time in the reports
+	case dprnl.BarredLost:
 		v.Troubles = append(v.Troubles, "what is redirected to it does not arrive")
+	case dprnl.BarredFamily:
+		v.Troubles = append(v.Troubles, "its address is of the other family than this host's: IPv4, IPv6")
 	}
 	if len(p.Down) > 0 {
 		v.Troubles = append(v.Troubles, "cannot serve port "+portList(p.Down))

@@ -81,6 +81,7 @@ type configFlags struct {
 	maxAge      durationValue
 	slowStart   durationValue
 	affinity    numberValue[uint32]
+	affinity6   numberValue[uint32]
 
 	affinityTime durationValue
 
@@ -101,6 +102,7 @@ func (f *configFlags) flags() []cli.Flag {
 	}
 	f.slowStart.zero, f.affinityTime.zero = true, true
 	f.affinity.max = dprnl.AffinityBits
+	f.affinity6.min, f.affinity6.max = 1, dprnl.Affinity6Bits
 	return append(f.policyFlags.flags(),
 		&cli.GenericFlag{Name: "address", Usage: "this host's `ADDRESS`", Value: &f.address},
 		&cli.GenericFlag{Name: "policy", Usage: "policy for new connections: " + words(dprnl.PolicyWords()), Value: &f.policy},
@@ -115,6 +117,7 @@ func (f *configFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "report-max-age", Usage: "ignore reports older than `TIME`", Value: &f.maxAge},
 		&cli.GenericFlag{Name: "slow-start", Usage: "give a peer that comes back its whole share after `TIME`", Value: &f.slowStart},
 		&cli.GenericFlag{Name: "affinity", Usage: "have `BITS` of a client's address decide its host, 0 to 32; 0: loads do", Value: &f.affinity},
+		&cli.GenericFlag{Name: "affinity6", Usage: "if that is not 0, have `BITS` of an IPv6 client's address decide its host, 1 to 128", Value: &f.affinity6},
 		&cli.GenericFlag{Name: "affinity-time", Usage: "let a client get another host after `TIME`; 0: never", Value: &f.affinityTime},
 		&cli.GenericFlag{Name: "timeout-syn", Usage: "keep a silent flow for `TIME` if its client only sent SYNs", Value: &f.syn},
 		&cli.GenericFlag{Name: "timeout-established", Usage: "keep a silent established flow for `TIME`", Value: &f.established},
@@ -134,7 +137,7 @@ func (f *configFlags) update() dprnl.ConfigUpdate {
 	u.Orphans = f.orphans.pointer()
 	u.MaxFlows, u.ReportMaxAge = f.maxFlows.pointer(), f.maxAge.pointer()
 	u.SlowStart = f.slowStart.pointer()
-	u.Affinity, u.AffinityTime = f.affinity.pointer(), f.affinityTime.pointer()
+	u.Affinity, u.Affinity6, u.AffinityTime = f.affinity.pointer(), f.affinity6.pointer(), f.affinityTime.pointer()
 	u.TimeoutSyn, u.TimeoutEstablished = f.syn.pointer(), f.established.pointer()
 	u.TimeoutFin, u.TimeoutRst = f.fin.pointer(), f.rst.pointer()
 	return u
@@ -204,13 +207,14 @@ func writeConfig(w io.Writer, c configView) {
 }
 
 func affinityWords(c configView) string {
-	switch {
-	case c.Affinity == 0:
+	if c.Affinity == 0 {
 		return "none"
-	case c.AffinityTime == 0:
-		return fmt.Sprintf("%d bits of a client's address", c.Affinity)
 	}
-	return fmt.Sprintf("%d bits of a client's address, for %v", c.Affinity, millis(c.AffinityTime))
+	text := fmt.Sprintf("%d bits of a client's IPv4 address, %d of an IPv6 one", c.Affinity, c.Affinity6)
+	if c.AffinityTime != 0 {
+		text += fmt.Sprintf(", for %v", millis(c.AffinityTime))
+	}
+	return text
 }
 
 func millis(ms int64) time.Duration {

@@ -55,8 +55,8 @@ func TestWrongArguments(t *testing.T) {
 		"service add 65536":                      `PORT "65536" is not a port`,
 		"service add -1":                         "-1",
 		"service add 80 81":                      `service add: unexpected argument "81"`,
-		"service add 80 --address x":             `"x" is not an IPv4 address`,
-		"service add 80 --address ::1":           `"::1" is not an IPv4 address`,
+		"service add 80 --address x":             `"x" is not an IPv4 or IPv6 address`,
+		"service add 80 --address fe80::1%lo":    `"fe80::1%lo" is an address with a zone`,
 		"service add 80 --address":               "address",
 		"service del":                            "missing argument PORT",
 		"service del 80 --port 80":               "-port",
@@ -84,7 +84,7 @@ func TestWrongArguments(t *testing.T) {
 		"config set --max-flows 0":               `"0" is not a whole number from 1 to 16777216`,
 		"config set --state gone":                `"gone" is not a state; want one of active, draining, leaving`,
 		"config set --policy best":               `"best" is not a policy`,
-		"config set --address 1.2.3":             `"1.2.3" is not an IPv4 address`,
+		"config set --address 1.2.3":             `"1.2.3" is not an IPv4 or IPv6 address`,
 		"config set --timeout-syn 5":             `"5" is not a duration`,
 		"config set --timeout-syn 0s":            `"0s" is not a duration`,
 		"config set --timeout-fin 200h":          `"200h" is not a duration from 1ms to 168h0m0s`,
@@ -92,20 +92,20 @@ func TestWrongArguments(t *testing.T) {
 		"config set --report-max-age -1s":        `"-1s" is not a duration`,
 		"peers x":                                `peers: unknown command "x"`,
 		"peers add":                              "missing argument ADDRESS",
-		"peers add x":                            `ADDRESS "x" is not an IPv4 address`,
+		"peers add x":                            `ADDRESS "x" is not an IPv4 or IPv6 address`,
 		"peers add 1.2.3.4 5":                    `unexpected argument "5"`,
 		"peers add 1.2.3.4 --weight 0":           `"0" is not a whole number`,
 		"peers del":                              "missing argument ADDRESS",
-		"peers del ::1":                          `ADDRESS "::1" is not an IPv4 address`,
+		"peers del ::g":                          `ADDRESS "::g" is not an IPv4 or IPv6 address`,
 		"flows x":                                `flows: unknown command "x"`,
-		"flows --client x":                       `"x" is not an IPv4 address`,
+		"flows --client x":                       `"x" is not an IPv4 or IPv6 address`,
 		"flows --port 0":                         `"0" is not a whole number from 1 to 65535`,
 		"flows --port 65536":                     `"65536" is not a whole number from 1 to 65535`,
 		"flows --client-port 0":                  `"0" is not a whole number from 1 to 65535`,
 		"flows --client-port 65536":              `"65536" is not a whole number from 1 to 65535`,
 		"flows --state dead":                     `"dead" is not a flow state; want one of syn, established, fin, rst, ended`,
 		"flows del 1.2.3.4:1":                    "missing argument ADDRESS:PORT",
-		"flows del 1.2.3.4 1.2.3.4:1":            `CLIENT:PORT "1.2.3.4" is not an IPv4 address with a port`,
+		"flows del 1.2.3.4 1.2.3.4:1":            `CLIENT:PORT "1.2.3.4" is not an address with a port`,
 		"flows del 1.2.3.4:1 1.2.3.4:0":          `ADDRESS:PORT "1.2.3.4:0" is not`,
 		"load x":                                 `load: unexpected argument "x"`,
 		"stats x":                                `stats: unexpected argument "x"`,
@@ -131,7 +131,8 @@ func TestWrongArguments(t *testing.T) {
 		"zone example.org --host a;b":            `--host "a;b" is not a DNS name`,
 		"zone example.org --ns ns1":              `--ns "ns1": a server inside the zone needs an address`,
 		"zone example.org --ns ns1.a.=192.0.2.1": "one outside must not have one",
-		"zone example.org --ns ns1=::1":          `--ns "::1" is not an IPv4 address`,
+		"zone example.org --ns ns1=::x":          `--ns "::x" is not an IPv4 or IPv6 address`,
+		"flows del 2001:db8::1:80 [::1]:80":      `CLIENT:PORT "2001:db8::1:80" is not an address with a port, such as 192.0.2.1:80 or [2001:db8::1]:80`,
 		"zone example.org --hostmaster a@b":      `--hostmaster "a@b" is not a DNS name`,
 		"zone example.org --order random":        `"random" is not one of address, rotate`,
 		"zone example.org --every 1s":            "--reload-command and --every need --output",
@@ -197,12 +198,12 @@ func TestServiceRules(t *testing.T) {
 	own := dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyTwo), Hash: dprnl.Own(dprnl.HashPort)}
 	for line, want := range map[string]dprnl.Rules{
 		"service add 81": {},
-		"service add 81 --policy off --max-load 7 --hash address-port":   {Policy: dprnl.Own(dprnl.PolicyOff), MaxLoad: dprnl.Own[uint64](7), Hash: dprnl.Own(dprnl.HashAddressPort)},
-		"service add 81 --policy default":                                {},
-		"service set 80 --max-load auto":                                 {Policy: own.Policy, Hash: own.Hash, MaxLoad: dprnl.Own(uint64(dprnl.MaxLoadAuto))},
-		"service set 80 --max-load default --policy offer":               {Policy: dprnl.Own(dprnl.PolicyOffer), Hash: own.Hash},
-		"service set 80 --affinity 32 --affinity-time 1h --hash default": {Policy: own.Policy, Affinity: dprnl.Own[uint32](32), AffinityTime: dprnl.Own(time.Hour)},
-		"service set 80 --hash default --policy default":                 {},
+		"service add 81 --policy off --max-load 7 --hash address-port":                   {Policy: dprnl.Own(dprnl.PolicyOff), MaxLoad: dprnl.Own[uint64](7), Hash: dprnl.Own(dprnl.HashAddressPort)},
+		"service add 81 --policy default":                                                {},
+		"service set 80 --max-load auto":                                                 {Policy: own.Policy, Hash: own.Hash, MaxLoad: dprnl.Own(uint64(dprnl.MaxLoadAuto))},
+		"service set 80 --max-load default --policy offer":                               {Policy: dprnl.Own(dprnl.PolicyOffer), Hash: own.Hash},
+		"service set 80 --affinity 32 --affinity6 128 --affinity-time 1h --hash default": {Policy: own.Policy, Affinity: dprnl.Own[uint32](32), Affinity6: dprnl.Own[uint32](128), AffinityTime: dprnl.Own(time.Hour)},
+		"service set 80 --hash default --policy default":                                 {},
 	} {
 		k := healthy()
 		k.services[0].Rules = own
@@ -217,14 +218,15 @@ func TestServiceRules(t *testing.T) {
 	k.services[0].Rules = own
 	k.services[1].Rules.MaxLoad = dprnl.Own(uint64(dprnl.MaxLoadAuto))
 	k.services[0].Rules.Affinity = dprnl.Own[uint32](24)
+	k.services[1].Rules.Affinity6 = dprnl.Own[uint32](56)
 	const table = `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH     AFFINITY
-80    all        up     0      two      default   port     24/default
-443   192.0.2.1  up     0      default  auto      default  default
+80    all        up     0      two      default   port     24/default/default
+443   192.0.2.1  up     0      default  auto      default  default/56/default
 `
 	if r := dprctl(t, k, "service list"); r.out != table {
 		t.Errorf("%s", r.out)
 	}
-	const list = `[{"port":80,"address":"0.0.0.0","policy":"two","hash":"port","affinity":24,"state":"up","connections":0},{"port":443,"address":"192.0.2.1","max_load":"auto","state":"up","connections":0}]`
+	const list = `[{"port":80,"address":"0.0.0.0","policy":"two","hash":"port","affinity":24,"state":"up","connections":0},{"port":443,"address":"192.0.2.1","max_load":"auto","affinity6":56,"state":"up","connections":0}]`
 	if r := dprctl(t, k, "service list --json"); strings.Join(strings.Fields(r.out), "") != list {
 		t.Errorf("%s", r.out)
 	}
@@ -234,14 +236,14 @@ func TestConfigSet(t *testing.T) {
 	k := healthy()
 	line := "config set --address 192.0.2.5 --policy inverse --hash port --estimate reported --marker source --orphans ask --state leaving" +
 		" --max-load 1 --weight 2 --weight-connections 3 --weight-cpu 4 --weight-redirected 5 --weight-sockets 6 --max-flows 7" +
-		" --report-max-age 8ms --timeout-syn 9s --timeout-established 10m --timeout-fin 11h --timeout-rst 12s --slow-start 0s --affinity 24 --affinity-time 14m"
+		" --report-max-age 8ms --timeout-syn 9s --timeout-established 10m --timeout-fin 11h --timeout-rst 12s --slow-start 0s --affinity 24 --affinity6 48 --affinity-time 14m"
 	if r := dprctl(t, k, line); r.status != ExitOK {
 		t.Fatalf("%+v", r)
 	}
 	want := dprnl.Config{
 		Address: netip.MustParseAddr("192.0.2.5"), Policy: dprnl.PolicyInverse, Hash: dprnl.HashPort,
 		Estimate: dprnl.EstimateReported, Marker: dprnl.MarkerSource, Orphans: dprnl.OrphansAsk, State: dprnl.StateLeaving, MaxLoad: 1, Weight: 2,
-		Weights: dprnl.Weights{Connections: 3, CPU: 4, Redirected: 5, Sockets: 6}, MaxFlows: 7, ReportMaxAge: 8 * time.Millisecond, Affinity: 24, AffinityTime: 14 * time.Minute,
+		Weights: dprnl.Weights{Connections: 3, CPU: 4, Redirected: 5, Sockets: 6}, MaxFlows: 7, ReportMaxAge: 8 * time.Millisecond, Affinity: 24, Affinity6: 48, AffinityTime: 14 * time.Minute,
 		Timeouts: dprnl.Timeouts{Syn: 9 * time.Second, Established: 10 * time.Minute, Fin: 11 * time.Hour, Rst: 12 * time.Second},
 	}.Update()
 	if !reflect.DeepEqual(k.update, want) {
@@ -308,7 +310,7 @@ func TestJSON(t *testing.T) {
 		"config --json": `{"configured":true,"address":"192.0.2.1","policy":"lowest","hash":"address-port","estimate":"corrected",
 			"marker":"fragbit","state":"active","orphans":"reset","max_load":9,"weight":2,
 			"weights":{"connections":1,"cpu":0,"redirected":0,"sockets":0},"max_flows":1000,"report_max_age_ms":3000,
-			"timeouts":{"syn_ms":1000,"established_ms":3600000,"fin_ms":60000,"rst_ms":1500},"slow_start_ms":4000,"affinity":0,"affinity_time_ms":0}`,
+			"timeouts":{"syn_ms":1000,"established_ms":3600000,"fin_ms":60000,"rst_ms":1500},"slow_start_ms":4000,"affinity":0,"affinity6":64,"affinity_time_ms":0}`,
 		"drain --wait --timeout 1ms --json": `{"connections":0,"flows":0,"flows_live":0,"done":false}`,
 		"expire --json":                     `{"scanned":1,"expired":2,"reset":3,"flows":4,"done":true}`,
 	} {
@@ -570,7 +572,7 @@ func TestDiff(t *testing.T) {
 	d := config.Defaults()
 	k.config = dprnl.Config{Address: netip.MustParseAddr("192.0.2.1"), Policy: d.Policy, MaxLoad: 5, Weights: d.Weights, Weight: d.Weight,
 		Hash: d.Hash, Estimate: d.Estimate, Marker: d.Marker, Orphans: d.Orphans,
-		MaxFlows: d.MaxFlows, ReportMaxAge: d.ReportMaxAge, Timeouts: d.Timeouts, SlowStart: d.SlowStart, State: dprnl.StateDraining}
+		MaxFlows: d.MaxFlows, ReportMaxAge: d.ReportMaxAge, Timeouts: d.Timeouts, SlowStart: d.SlowStart, Affinity6: d.Affinity6, State: dprnl.StateDraining}
 	k.services = []dprnl.Service{{Port: 8080, Address: netip.IPv4Unspecified()}, {Port: 80, Address: netip.IPv4Unspecified()}}
 	if r := dprctl(t, k, "config diff --config "+path); r.status != ExitOK || r.out != "the kernel has what "+path+" says\n" {
 		t.Errorf("%+v", r)

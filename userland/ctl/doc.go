@@ -27,9 +27,9 @@
 //	policy        orphans, max_load, weight, weights {connections, cpu,
 //	              redirected, sockets}, max_flows, report_max_age_ms, timeouts {syn_ms,
 //	              established_ms, fin_ms, rst_ms}, slow_start_ms, affinity,
-//	              affinity_time_ms
+//	              affinity6, affinity_time_ms
 //	service list  array of port, address (0.0.0.0: all), policy, max_load, hash,
-//	              affinity, affinity_time_ms (absent: the configuration's), state,
+//	              affinity, affinity6, affinity_time_ms (absent: the configuration's), state,
 //	              connections
 //	peers         array of address, state, weight, connections, cpu,
 //	              redirected, sockets, load, estimate, age_ms (null: never

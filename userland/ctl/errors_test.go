@@ -316,7 +316,7 @@ func TestFlagValues(t *testing.T) {
 		{word, []string{"two", "off"}, []string{"x", ""}},
 		{&maxLoadValue{}, []string{"7", "auto", "0"}, []string{"x", "-1"}},
 		{duration, []string{"1ms", "1s"}, []string{"0s", "1001ms", "x", "1500us", "-1s"}},
-		{&addrValue{}, []string{"192.0.2.1"}, []string{"x", "::1", ""}},
+		{&addrValue{}, []string{"192.0.2.1", "2001:db8::1"}, []string{"x", "fe80::1%lo", ""}},
 		{&choiceValue{words: []string{"a", "b"}}, []string{"b", "a"}, []string{"c", ""}},
 	} {
 		if got := tt.v.String(); got != "" {
@@ -342,12 +342,12 @@ func TestFlagValues(t *testing.T) {
 	if *number.pointer() != 12 || *word.pointer() != dprnl.PolicyOff || *duration.pointer() != time.Second {
 		t.Error("values are of others")
 	}
-	for s, ok := range map[string]bool{"192.0.2.1:80": true, "192.0.2.1:0": false, "[::1]:80": false, "x": false, "192.0.2.1": false} {
+	for s, ok := range map[string]bool{"192.0.2.1:80": true, "192.0.2.1:0": false, "[2001:db8::1]:80": true, "[2001:db8::1]:0": false, "[fe80::1%lo]:80": false, "2001:db8::1": false, "x": false, "192.0.2.1": false} {
 		if _, err := parseAddrPort("A", s); (err == nil) != ok {
 			t.Errorf("%s: %v", s, err)
 		}
 	}
-	for s, ok := range map[string]bool{"192.0.2.1": true, "::1": false, "x": false} {
+	for s, ok := range map[string]bool{"192.0.2.1": true, "2001:db8::1": true, "fe80::1%lo": false, "x": false} {
 		if _, err := parseAddr("A", s); (err == nil) != ok {
 			t.Errorf("%s: %v", s, err)
 		}

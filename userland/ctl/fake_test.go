@@ -57,6 +57,7 @@ type kernel struct {
 	dialErr  error
 
 	conns   []sockets.Connection
+	more    []dprnl.Flow // before the flows
 	traced  netip.AddrPort
 	ran     []string
 	answers map[string]string // of other hosts, by their address
@@ -119,6 +120,11 @@ func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error) { return k.peers, 
 func (k *kernel) Flows(_ context.Context, f dprnl.FlowFilter) iter.Seq2[dprnl.Flow, error] {
 	k.filter = f
 	return func(yield func(dprnl.Flow, error) bool) {
+		for _, f := range k.more {
+			if !yield(f, nil) {
+				return
+			}
+		}
 		for i := range k.flows {
 			f := dprnl.Flow{FlowKey: dprnl.FlowKey{
 				Client:  netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1234),
@@ -227,7 +233,7 @@ var testEvents = []dprnl.Event{
 // healthy is a host in good order.
 func healthy() *kernel {
 	return &kernel{
-		config: dprnl.Config{Address: netip.MustParseAddr("192.0.2.1"), Policy: dprnl.PolicyLowest, MaxLoad: 9,
+		config: dprnl.Config{Address: netip.MustParseAddr("192.0.2.1"), Policy: dprnl.PolicyLowest, MaxLoad: 9, Affinity6: dprnl.DefaultAffinity6,
 			Weights: dprnl.Weights{Connections: 1}, Weight: 2, MaxFlows: 1000, ReportMaxAge: 3 * time.Second, SlowStart: 4 * time.Second,
 			Timeouts: dprnl.Timeouts{Syn: time.Second, Established: time.Hour, Fin: time.Minute, Rst: 1500 * time.Millisecond}},
 		services: []dprnl.Service{{Port: 80, Address: netip.IPv4Unspecified()}, {Port: 443, Address: netip.MustParseAddr("192.0.2.1")}},

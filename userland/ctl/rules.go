@@ -58,12 +58,15 @@ func parseWord[T any, P interface {
 	return v, err
 }
 
-func parseBits(s string) (uint32, error) {
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || n > dprnl.AffinityBits {
-		return 0, fmt.Errorf("%q is not a number from 0 to %d", s, dprnl.AffinityBits)
+// parseBits returns a parser of a number from least to most.
+func parseBits(least, most uint32) func(string) (uint32, error) {
+	return func(s string) (uint32, error) {
+		n, err := strconv.ParseUint(s, 10, 32)
+		if err != nil || n < uint64(least) || n > uint64(most) {
+			return 0, fmt.Errorf("%q is not a number from %d to %d", s, least, most)
+		}
+		return uint32(n), nil
 	}
-	return uint32(n), nil
 }
 
 // ruleFlags are the flags of "service add" and "service set".
@@ -73,6 +76,7 @@ type ruleFlags struct {
 	maxLoad ruleValue[uint64]
 
 	affinity     ruleValue[uint32]
+	affinity6    ruleValue[uint32]
 	affinityTime ruleValue[time.Duration]
 }
 
@@ -82,7 +86,8 @@ func newRuleFlags() *ruleFlags {
 		hash:    ruleValue[dprnl.Hash]{parse: parseWord[dprnl.Hash]},
 		maxLoad: ruleValue[uint64]{parse: dprnl.ParseMaxLoad},
 
-		affinity:     ruleValue[uint32]{parse: parseBits},
+		affinity:     ruleValue[uint32]{parse: parseBits(0, dprnl.AffinityBits)},
+		affinity6:    ruleValue[uint32]{parse: parseBits(1, dprnl.Affinity6Bits)},
 		affinityTime: ruleValue[time.Duration]{parse: time.ParseDuration},
 	}
 }
@@ -94,6 +99,7 @@ func (f *ruleFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "max-load", Usage: "its own `LOAD`, auto or " + ofConfig, Value: &f.maxLoad},
 		&cli.GenericFlag{Name: "hash", Usage: "its own hash: " + or(dprnl.HashWords()), Value: &f.hash},
 		&cli.GenericFlag{Name: "affinity", Usage: "its own number of `BITS` of a client's address that decide its host, or " + ofConfig, Value: &f.affinity},
+		&cli.GenericFlag{Name: "affinity6", Usage: "the same of an IPv6 client's address: its own number of `BITS`, or " + ofConfig, Value: &f.affinity6},
 		&cli.GenericFlag{Name: "affinity-time", Usage: "its own `TIME` after which a client may get another host, or " + ofConfig, Value: &f.affinityTime},
 	}
 }
@@ -104,10 +110,11 @@ func (f *ruleFlags) change(r *dprnl.Rules) {
 	f.hash.change(&r.Hash)
 	f.maxLoad.change(&r.MaxLoad)
 	f.affinity.change(&r.Affinity)
+	f.affinity6.change(&r.Affinity6)
 	f.affinityTime.change(&r.AffinityTime)
 }
 
 // given says whether a flag was given.
 func (f *ruleFlags) given() bool {
-	return f.policy.given+f.hash.given+f.maxLoad.given+f.affinity.given+f.affinityTime.given != ""
+	return f.policy.given+f.hash.given+f.maxLoad.given+f.affinity.given+f.affinity6.given+f.affinityTime.given != ""
 }

@@ -63,7 +63,7 @@ func keysOf(u dprnl.ConfigUpdate) map[string]any {
 	for key, n := range map[string]*uint32{
 		"weights.connections": u.WeightConnections, "weights.cpu": u.WeightCPU,
 		"weights.redirected": u.WeightRedirected, "weights.sockets": u.WeightSockets,
-		"weight": u.Weight, "max_flows": u.MaxFlows, "affinity": u.Affinity,
+		"weight": u.Weight, "max_flows": u.MaxFlows, "affinity": u.Affinity, "affinity6": u.Affinity6,
 	} {
 		if n != nil {
 			keys[key] = *n

@@ -67,7 +67,7 @@ func (p *program) service(do func(context.Context, Kernel, dprnl.Service) error)
 		if s.Port, err = parsePort("PORT", args[0]); err != nil {
 			return err
 		}
-		if a, ok := c.Generic("address").(*addrValue); ok && a.IsValid() {
+		if a, ok := c.Generic("address").(*addrValue); ok && a.IsValid() && !a.IsUnspecified() {
 			s.Address = a.Addr
 		}
 		return p.kernel(c, func(ctx context.Context, k Kernel) error { return do(ctx, k, s) })
@@ -103,9 +103,10 @@ func writeServices(w io.Writer, list []serviceStateView) {
 	}
 }
 
-// affinityOf is a service's own affinity in words.
+// affinityOf is a service's own affinity in words: bits of an IPv4 address, of an IPv6
+// one, and the time.
 func affinityOf(s serviceView) string {
-	if s.Affinity == nil && s.AffinityTime == nil {
+	if s.Affinity == nil && s.Affinity6 == nil && s.AffinityTime == nil {
 		return ofConfig
 	}
 	var time *string
@@ -113,7 +114,7 @@ func affinityOf(s serviceView) string {
 		text := millis(*s.AffinityTime).String()
 		time = &text
 	}
-	return orDefault(s.Affinity) + "/" + orDefault(time)
+	return orDefault(s.Affinity) + "/" + orDefault(s.Affinity6) + "/" + orDefault(time)
 }
 
 // orDefault is a rule's value, or the word for the configuration's.

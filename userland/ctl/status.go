@@ -196,6 +196,7 @@ func troubles(c dprnl.Config, services []dprnl.ServiceStatus, peers []dprnl.Peer
 	for _, text := range []string{
 		some(peers, "does not hear this host", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredUnheard }),
 		some(peers, "does not get what is redirected to it", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredLost }),
+		some(peers, "has an address of the other family, IPv4 or IPv6, than this host", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredFamily }),
 		some(peers, "has another marker", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredSettings }),
 	} {
 		if text != "" {

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -149,31 +150,33 @@ func (p *program) flowsCommand() *cli.Command {
 	}
 }
 
-// writeFlows writes flows as they arrive. There may be millions, so the columns
-// have fixed widths.
+// writeFlows writes flows as they arrive.
 func (p *program) writeFlows(ctx context.Context, c *cli.Context, k Kernel, f dprnl.FlowFilter) error {
-	const layout = "%-21s  %-21s  %-15s  %-11s  %10s  %10s\n"
 	w := bufio.NewWriterSize(p.Out, 64<<10)
-	enc := json.NewEncoder(w)
+	enc, table := json.NewEncoder(w), &flowTable{w: w}
 	asJSON := c.Bool("json")
-	if !asJSON {
-		fmt.Fprintf(w, layout, "CLIENT", "SERVICE", "PEER", "STATE", "IDLE", "EXPIRES")
-	}
 	for flow, err := range k.Flows(ctx, f) {
 		if err != nil {
+			if !asJSON {
+				_ = table.flush() // what was read; the error counts that ended it
+			}
 			w.Flush()
 			return err
 		}
 		if asJSON {
 			err = enc.Encode(viewFlow(flow))
 		} else {
-			_, err = fmt.Fprintf(w, layout, flow.Client, flow.Service, flow.Peer, flow.State, flow.Idle, flow.Expires)
+			err = table.add(flow)
 		}
 		if err != nil {
 			return fmt.Errorf("writing flows: %w", err)
 		}
 	}
-	if err := w.Flush(); err != nil {
+	var err error
+	if !asJSON {
+		err = table.flush()
+	}
+	if err = errors.Join(err, w.Flush()); err != nil {
 		return fmt.Errorf("writing flows: %w", err)
 	}
 	return nil

@@ -58,13 +58,14 @@ func (p *program) traceCommand() *cli.Command {
 	}
 }
 
-// parseClient reads "ADDRESS" or "ADDRESS:PORT".
+// parseClient reads "ADDRESS" or "ADDRESS:PORT"; an IPv6 address with a port is in
+// brackets.
 func parseClient(s string) (netip.Addr, uint16, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return a.Unmap(), 0, nil
+	if a, err := parseAddress(s); err == nil {
+		return a, 0, nil
 	}
 	a, err := parseAddrPort("CLIENT[:PORT]", s)
-	return a.Addr().Unmap(), a.Port(), err
+	return a.Addr(), a.Port(), err
 }
 
 // A traceView is what one host knows of a client.

@@ -30,6 +30,7 @@ type configView struct {
 	Timeouts     timeoutsView   `json:"timeouts"`
 	SlowStart    int64          `json:"slow_start_ms"`
 	Affinity     uint32         `json:"affinity"`
+	Affinity6    uint32         `json:"affinity6"`
 	AffinityTime int64          `json:"affinity_time_ms"`
 }
 
@@ -70,7 +71,7 @@ func viewConfig(c dprnl.Config) configView {
 		Configured: configured(c), Address: c.Address, Policy: c.Policy, Hash: c.Hash,
 		Estimate: c.Estimate, Marker: c.Marker, State: c.State, Orphans: c.Orphans, MaxLoad: maxLoadView(c.MaxLoad), Weight: c.Weight,
 		Weights: weightsView(c.Weights), MaxFlows: c.MaxFlows, ReportMaxAge: c.ReportMaxAge.Milliseconds(),
-		SlowStart: c.SlowStart.Milliseconds(), Affinity: c.Affinity, AffinityTime: c.AffinityTime.Milliseconds(),
+		SlowStart: c.SlowStart.Milliseconds(), Affinity: c.Affinity, Affinity6: c.Affinity6, AffinityTime: c.AffinityTime.Milliseconds(),
 		Timeouts: timeoutsView{
 			Syn: c.Timeouts.Syn.Milliseconds(), Established: c.Timeouts.Established.Milliseconds(),
 			Fin: c.Timeouts.Fin.Milliseconds(), Rst: c.Timeouts.Rst.Milliseconds(),
@@ -89,6 +90,7 @@ type serviceView struct {
 	Hash    *dprnl.Hash   `json:"hash,omitempty"`
 
 	Affinity     *uint32 `json:"affinity,omitempty"`
+	Affinity6    *uint32 `json:"affinity6,omitempty"`
 	AffinityTime *int64  `json:"affinity_time_ms,omitempty"`
 }
 
@@ -109,6 +111,9 @@ func viewService(s dprnl.Service) serviceView {
 	}
 	if r := s.Rules.Affinity; r.Own {
 		v.Affinity = &r.Value
+	}
+	if r := s.Rules.Affinity6; r.Own {
+		v.Affinity6 = &r.Value
 	}
 	if r := s.Rules.AffinityTime; r.Own {
 		ms := r.Value.Milliseconds()

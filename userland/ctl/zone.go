@@ -135,11 +135,9 @@ func nameServer(s, origin string) (zone.NameServer, error) {
 		return server, fmt.Errorf("%q: a server inside the zone needs an address (NAME=ADDRESS); one outside must not have one", s)
 	}
 	if given {
-		if server.Address, err = netip.ParseAddr(address); err != nil || !server.Address.Is4() {
-			return server, fmt.Errorf("%q is not an IPv4 address", address)
-		}
+		server.Address, err = parseAddress(address)
 	}
-	return server, nil
+	return server, err
 }
 
 // A zoneWriter writes a zone whenever it changes.

@@ -124,6 +124,17 @@ func (f *Facts) configured() bool {
 	return f.Loaded && f.Config.Address.IsValid() && !f.Config.Address.IsUnspecified()
 }
 
+// six tells whether this host's address, and so its tunnels, are of IPv6.
+func (f *Facts) six() bool { return f.Config.Address.Is6() }
+
+// snooping is what filters the multicasts of reports on the way.
+func (f *Facts) snooping() string {
+	if f.File != nil && f.File.Report.IPv6 {
+		return "MLD snooping"
+	}
+	return "IGMP snooping"
+}
+
 // peers are the hosts in the load table.
 func (f *Facts) peers() []netip.Addr {
 	var list []netip.Addr

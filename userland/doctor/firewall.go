@@ -67,15 +67,17 @@ func (f *Facts) dropped(w *way) *firewall.Drop {
 func (f *Facts) ways(peer netip.Addr) []way {
 	own, dev := f.Config.Address, f.Routes[peer].Device
 	const first, last = math.MinInt, math.MaxInt
-	list := []way{
-		{"packets that peers redirect to this host (protocol 4)",
-			firewall.Packet{In: dev, Protocol: firewall.IPIP, Source: peer, Destination: own, DestinationLocal: true, State: "new"},
-			[]firewall.Hook{firewall.Ingress, firewall.Prerouting}, first, hookPriority,
-			"accept IP protocol 4 from the other hosts before that rule"},
-		{"packets that this host redirects (protocol 4)",
-			firewall.Packet{Out: dev, Protocol: firewall.IPIP, Source: own, Destination: peer, State: "new"},
-			[]firewall.Hook{firewall.Output, firewall.Postrouting}, first, last,
-			"accept IP protocol 4 to the other hosts before that rule"},
+	var list []way
+	for _, protocol := range f.protocols() {
+		list = append(list,
+			way{fmt.Sprintf("packets that peers redirect to this host (protocol %d)", protocol),
+				firewall.Packet{In: dev, Protocol: protocol, Source: peer, Destination: own, DestinationLocal: true, State: "new"},
+				[]firewall.Hook{firewall.Ingress, firewall.Prerouting}, first, hookPriority,
+				fmt.Sprintf("accept IP protocol %d from the other hosts before that rule", protocol)},
+			way{fmt.Sprintf("packets that this host redirects (protocol %d)", protocol),
+				firewall.Packet{Out: dev, Protocol: protocol, Source: own, Destination: peer, State: "new"},
+				[]firewall.Hook{firewall.Output, firewall.Postrouting}, first, last,
+				fmt.Sprintf("accept IP protocol %d to the other hosts before that rule", protocol)})
 	}
 	if f.File != nil && f.File.Report.Port != 0 {
 		list = append(list, way{"the other hosts' reports",
@@ -99,6 +101,27 @@ func (f *Facts) ways(peer netip.Addr) []way {
 			way{fmt.Sprintf("answers to redirected connections from port %d, whose source is a peer's address", s.Port), answer,
 				[]firewall.Hook{firewall.Output, firewall.Postrouting}, first, last,
 				"accept packets of established connections from the other hosts' addresses before that rule"})
+	}
+	return list
+}
+
+// protocols are those of redirected packets: of clients of the families of which this
+// host has addresses that others can reach.
+func (f *Facts) protocols() []int {
+	four, six := f.Config.Address.Is4(), f.six()
+	for _, l := range f.Links {
+		for _, p := range l.Addresses {
+			if p.Addr().IsGlobalUnicast() {
+				four, six = four || p.Addr().Is4(), six || p.Addr().Is6()
+			}
+		}
+	}
+	var list []int
+	if four {
+		list = append(list, firewall.IPIP)
+	}
+	if six {
+		list = append(list, firewall.IPv6)
 	}
 	return list
 }

@@ -68,7 +68,11 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 		return nil, err
 	}
 	if o.Name != "" {
-		named, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", o.Name)
+		family := "ip4"
+		if f.six() {
+			family = "ip6"
+		}
+		named, err := net.DefaultResolver.LookupNetIP(ctx, family, o.Name)
 		if err != nil {
 			return nil, fmt.Errorf("resolving %s: %w", o.Name, err)
 		}
@@ -138,7 +142,7 @@ func (f *Facts) readLinks() error {
 	for _, l := range links {
 		a := l.Attrs()
 		link := Link{Name: a.Name, Index: a.Index, Kind: l.Type(), Master: names[a.MasterIndex], MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, LRO: hasLRO(a.Name)}
-		addrs, err := netlink.AddrList(l, netlink.FAMILY_V4)
+		addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
 		if err != nil {
 			return fmt.Errorf("reading the addresses of %s: %w", a.Name, err)
 		}
@@ -147,10 +151,8 @@ func (f *Facts) readLinks() error {
 				link.Addresses = append(link.Addresses, p)
 			}
 		}
-		if t, ok := l.(*netlink.Iptun); ok {
-			if r, ok := netip.AddrFromSlice(t.Remote); ok {
-				link.Remote = r.Unmap()
-			}
+		if r, ok := netip.AddrFromSlice(remote(l)); ok {
+			link.Remote = r.Unmap()
 		}
 		if link.Kind == "bridge" {
 			dir := "/sys/class/net/" + a.Name + "/bridge/"
@@ -158,6 +160,19 @@ func (f *Facts) readLinks() error {
 			link.Querier = strings.TrimSpace(readText(dir+"multicast_querier")) == "1"
 		}
 		f.Links = append(f.Links, link)
+	}
+	return nil
+}
+
+// remote is the other end of a tunnel of a kind that dpr's packets have too.
+func remote(l netlink.Link) net.IP {
+	switch t := l.(type) {
+	case *netlink.Iptun:
+		return t.Remote
+	case *netlink.Sittun:
+		return t.Remote
+	case *netlink.Ip6tnl:
+		return t.Remote
 	}
 	return nil
 }
@@ -176,7 +191,11 @@ func (f *Facts) readRoutes() {
 	for _, p := range f.peers() {
 		f.Routes[p] = f.route(p)
 	}
-	rules, err := netlink.RuleList(netlink.FAMILY_V4)
+	family := netlink.FAMILY_V4
+	if f.six() {
+		family = netlink.FAMILY_V6
+	}
+	rules, err := netlink.RuleList(family)
 	if err != nil {
 		return // a kernel without policy routing
 	}
@@ -212,7 +231,7 @@ func (f *Facts) route(p netip.Addr) Route {
 }
 
 func (f *Facts) readSysctls() {
-	names := []string{"net/ipv4/conf/all/rp_filter", "net/netfilter/nf_conntrack_count", "net/netfilter/nf_conntrack_max", "net/ipv4/neigh/default/gc_thresh3", "net/ipv4/tcp_syncookies"}
+	names := []string{"net/ipv4/conf/all/rp_filter", "net/netfilter/nf_conntrack_count", "net/netfilter/nf_conntrack_max", "net/ipv4/neigh/default/gc_thresh3", "net/ipv6/neigh/default/gc_thresh3", "net/ipv4/tcp_syncookies"}
 	for _, l := range f.Links {
 		names = append(names, "net/ipv4/conf/"+l.Name+"/rp_filter")
 	}

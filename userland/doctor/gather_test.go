@@ -60,6 +60,9 @@ func look(how string) gathered {
 		k.err = errors.New("broken")
 	case "unloaded":
 		o.Kernel = nil
+	case "six":
+		k.config.Address = own6
+		k.peers = []dprnl.Peer{{Address: peer6, Listed: true}, {Address: netip.MustParseAddr("2001:db8:1::1"), Listed: true}}
 	case "nothing.invalid", "localhost":
 		o.Kernel, o.Name = nil, how
 	}
@@ -104,7 +107,7 @@ func TestGather(t *testing.T) {
 	a, b := testnetns.New(t), testnetns.New(t)
 	a.Run(fmt.Sprintf("ip link add v0 type veth peer name v1 netns %d", b.PID()))
 	for _, line := range []string{
-		"ip link add br0 type bridge mcast_snooping 1 mcast_querier 1", "ip link set v0 master br0", "ip link set v0 up", "ip link set br0 up",
+		"ip link add br0 type bridge mcast_snooping 1 mcast_querier 1", "ip link set br0 addrgenmode none", "ip link set v0 master br0", "ip link set v0 up", "ip link set br0 up",
 		"ip address add 192.0.2.1/24 dev br0",
 		"ip rule add from 192.0.2.1 lookup 7 priority 100",
 	} {

@@ -85,21 +85,29 @@ func (f *Facts) devices() []string {
 	return names
 }
 
-// checkTunnels finds tunnels of the kernel's own that take a peer's packets.
+// tunnelProtocols are the protocols of tunnels that dpr's have too.
+var tunnelProtocols = map[string]string{"ipip": "protocol 4", "sit": "protocol 41", "ip6tnl": "protocols 4 and 41"}
+
+// checkTunnels finds tunnels of the kernel's own whose packets dpr takes: between IPv6
+// addresses a packet's source is all that marks it.
 func checkTunnels(f *Facts) []Finding {
-	if f.Config.Marker != dprnl.MarkerSource {
+	why, remedy := "with marker = \"source\"", "set marker = \"fragbit\" on all hosts, or use another kind of tunnel"
+	switch {
+	case f.six():
+		why, remedy = "between IPv6 addresses", "use another kind of tunnel"
+	case f.Config.Marker != dprnl.MarkerSource:
 		return nil
 	}
 	var list []Finding
 	for _, l := range f.Links {
-		if l.Kind != "ipip" || !l.Remote.IsValid() {
+		shared := tunnelProtocols[l.Kind]
+		if shared == "" || !l.Remote.IsValid() {
 			continue
 		}
 		for _, p := range f.peers() {
 			if l.Remote == p {
 				list = append(list, Finding{"tunnels", Problem,
-					fmt.Sprintf("the tunnel %s to peer %v and dpr share protocol 4: with marker = \"source\" dpr takes all of its packets", l.Name, p),
-					"set marker = \"fragbit\" on all hosts, or use another kind of tunnel"})
+					fmt.Sprintf("the tunnel %s to peer %v and dpr share %s: %s dpr takes all of its packets", l.Name, p, shared, why), remedy})
 			}
 		}
 	}

@@ -21,20 +21,32 @@ func checkRoutes(f *Facts) []Finding {
 	return list
 }
 
-// checkMTU finds peers that small packets reach and large ones do not.
+// leastMTU is that of IPv6 with the header of a tunnel through IPv6.
+const leastMTU = 1280 + 40
+
+// checkMTU finds peers that small packets reach and large ones do not, and ways that are
+// too narrow for a tunnel.
 func checkMTU(f *Facts) []Finding {
 	var list []Finding
 	var mute []netip.Addr
+	wish := 1520
+	if f.six() {
+		wish = 1540
+	}
 	for _, p := range f.peers() {
 		e, ok := f.Echoes[p]
 		switch {
 		case !ok:
 		case !e.Small:
 			mute = append(mute, p)
+		case f.six() && f.Routes[p].MTU < leastMTU:
+			list = append(list, Finding{"mtu", Warning,
+				fmt.Sprintf("the way to peer %v has an MTU of %d: packets of 1280 bytes, which every client of IPv6 may send, do not fit it with the 40 bytes of the tunnel, and are fragmented", p, f.Routes[p].MTU),
+				fmt.Sprintf("give all interfaces and switch ports between the hosts an MTU of at least %d", leastMTU)})
 		case !e.Large:
 			list = append(list, Finding{"mtu", Problem,
 				fmt.Sprintf("packets of %d bytes do not reach peer %v or do not come back, small ones do: something between the hosts has a smaller MTU and does not say so", e.Size, p),
-				"give all interfaces and switch ports between the hosts the same MTU, 1520 or more if they can; do not filter ICMP"})
+				fmt.Sprintf("give all interfaces and switch ports between the hosts the same MTU, %d or more if they can; do not filter ICMP", wish)})
 		}
 	}
 	if len(mute) > 0 {
@@ -60,12 +72,16 @@ func checkConntrack(f *Facts) []Finding {
 // checkNeighbours warns if the kernel has no room for the addresses of all peers and as
 // many clients again.
 func checkNeighbours(f *Facts) []Finding {
-	limit := f.Sysctls["net/ipv4/neigh/default/gc_thresh3"]
+	family := "ipv4"
+	if f.six() {
+		family = "ipv6"
+	}
+	limit := f.Sysctls["net/"+family+"/neigh/default/gc_thresh3"]
 	if limit == 0 || 2*len(f.peers()) <= limit {
 		return nil
 	}
 	return []Finding{{"neighbours", Warning, fmt.Sprintf("the kernel remembers %d neighbours at most, and there are %d peers", limit, len(f.peers())),
-		"sysctl net.ipv4.neigh.default.gc_thresh3=4096, and gc_thresh2 to half of it"}}
+		"sysctl net." + family + ".neigh.default.gc_thresh3=4096, and gc_thresh2 to half of it"}}
 }
 
 // checkSynCookies warns of a host that a flood of SYNs closes: dpr's routing table, when
@@ -96,7 +112,7 @@ func checkReversePath(f *Facts) []Finding {
 // host's one address as source on all networks, so that on the others it comes by an
 // interface that does not lead there.
 func checkReportPaths(f *Facts) []Finding {
-	if !f.configured() || f.File == nil {
+	if !f.configured() || f.File == nil || f.six() { // the kernel filters packets of IPv4 only
 		return nil
 	}
 	var list []Finding
@@ -161,7 +177,7 @@ func checkSnooping(f *Facts) []Finding {
 		}
 		if l.Snooping && !l.Querier {
 			list = append(list, Finding{"multicast", Warning,
-				fmt.Sprintf("the bridge %s filters multicasts (IGMP snooping) and has no querier: unless another device asks, reports stop after some minutes", l.Name),
+				fmt.Sprintf("the bridge %s filters multicasts (%s) and has no querier: unless another device asks, reports stop after some minutes", l.Name, f.snooping()),
 				fmt.Sprintf("ip link set %s type bridge mcast_querier 1, or use unicast networks", l.Name)})
 		}
 	}

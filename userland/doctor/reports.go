@@ -53,7 +53,7 @@ func checkReports(f *Facts) []Finding {
 	}
 	if f.Heard == 0 {
 		finding := Finding{"reports", Warning, fmt.Sprintf("within %v, no report of another host was accepted", f.Waited.Round(time.Second/10)),
-			"if there are other hosts: allow UDP port " + fmt.Sprint(f.File.Report.Port) + ", give all hosts the same report.network; if a switch filters multicasts (IGMP snooping without querier), use unicast networks"}
+			"if there are other hosts: allow UDP port " + fmt.Sprint(f.File.Report.Port) + ", give all hosts the same report.network; if a switch filters multicasts (" + f.snooping() + " without querier), use unicast networks"}
 		if len(f.peers()) > 0 {
 			finding.Severity = Problem
 		}

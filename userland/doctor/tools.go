@@ -28,10 +28,18 @@ func (f *Facts) readFirewall(ctx context.Context) {
 	if out, ok := f.run(ctx, "iptables-save"); ok {
 		f.addRules(firewall.ParseIPTables(out))
 	}
+	if out, ok := f.run(ctx, "ip6tables-save"); ok {
+		f.addRules(firewall.ParseIP6Tables(out))
+	}
 	// Rules of the older interface, while iptables-save reads those of nftables.
 	if readText("/proc/net/ip_tables_names") != "" {
 		if out, ok := f.run(ctx, "iptables-legacy-save"); ok {
 			f.addRules(firewall.ParseIPTables(out))
+		}
+	}
+	if readText("/proc/net/ip6_tables_names") != "" {
+		if out, ok := f.run(ctx, "ip6tables-legacy-save"); ok {
+			f.addRules(firewall.ParseIP6Tables(out))
 		}
 	}
 }

@@ -86,8 +86,8 @@ func exchange(conn *netlink.Conn, messages []netlink.Message) error {
 }
 
 func peerMessage(u PeerUpdate, family genetlink.Family) (netlink.Message, error) {
-	e := newEncoder()
-	e.peer(u, family.Version)
+	e := newEncoder(family.Version)
+	e.peer(u)
 	data, err := e.encode()
 	if err != nil {
 		return netlink.Message{}, err

@@ -21,51 +21,51 @@ const (
 
 // Config returns the namespace's configuration.
 func (c *Client) Config(ctx context.Context) (Config, error) {
-	return one(ctx, c, "reading the configuration", cmdConfigGet, newEncoder(), decodeConfig)
+	return one(ctx, c, "reading the configuration", cmdConfigGet, newEncoder(c.version()), decodeConfig)
 }
 
 // SetConfig changes the values set in u, all or none. The kernel refuses (EINVAL)
 // values out of range and an address that is not this host's. SetConfig itself
 // refuses an empty update.
 func (c *Client) SetConfig(ctx context.Context, u ConfigUpdate) error {
-	e := newEncoder()
-	e.config(u, c.version())
+	e := newEncoder(c.version())
+	e.config(u)
 	return c.do(ctx, "setting the configuration", cmdConfigSet, e)
 }
 
 // Services returns the services of the namespace.
 func (c *Client) Services(ctx context.Context) ([]Service, error) {
-	return dump(ctx, c, "listing services", cmdServiceGet, newEncoder(), decodeService)
+	return dump(ctx, c, "listing services", cmdServiceGet, newEncoder(c.version()), decodeService)
 }
 
 // ServiceStates returns the services of the namespace, each with its state.
 func (c *Client) ServiceStates(ctx context.Context) ([]ServiceStatus, error) {
-	return dump(ctx, c, "listing services", cmdServiceGet, newEncoder(), decodeServiceStatus)
+	return dump(ctx, c, "listing services", cmdServiceGet, newEncoder(c.version()), decodeServiceStatus)
 }
 
 // AddService adds a service to the cluster, with its rules. The error is fs.ErrExist if
 // it exists already, EDESTADDRREQ if the host has no configured address, ENOSPC beyond
 // MaxServices.
 func (c *Client) AddService(ctx context.Context, s Service) error {
-	e := newEncoder()
+	e := newEncoder(c.version())
 	e.service(s)
-	e.rules(s.Rules, c.version())
+	e.rules(s.Rules)
 	return c.do(ctx, "adding service "+s.String(), cmdServiceAdd, e)
 }
 
 // SetService replaces the rules of a service; existing connections survive. The error is
 // fs.ErrNotExist if there is no such service.
 func (c *Client) SetService(ctx context.Context, s Service) error {
-	e := newEncoder()
+	e := newEncoder(c.version())
 	e.service(s)
-	e.rules(s.Rules, c.version())
+	e.rules(s.Rules)
 	return c.do(ctx, "changing service "+s.String(), cmdServiceSet, e)
 }
 
 // DeleteService removes a service, whatever its rules; existing connections continue. The error is
 // fs.ErrNotExist if there is no such service.
 func (c *Client) DeleteService(ctx context.Context, s Service) error {
-	e := newEncoder()
+	e := newEncoder(c.version())
 	e.service(s)
 	return c.do(ctx, "deleting service "+s.String(), cmdServiceDel, e)
 }
@@ -74,8 +74,8 @@ func (c *Client) DeleteService(ctx context.Context, s Service) error {
 // version 0.2 or earlier does not learn what is down. The error is EINVAL for an
 // address that is not unicast or is this host's own, ENOSPC beyond MaxPeers.
 func (c *Client) SetPeer(ctx context.Context, u PeerUpdate) error {
-	e := newEncoder()
-	e.peer(u, c.version())
+	e := newEncoder(c.version())
+	e.peer(u)
 	return c.do(ctx, fmt.Sprintf("setting peer %v", u.Address), cmdPeerSet, e)
 }
 
@@ -84,7 +84,7 @@ func (c *Client) SetPeer(ctx context.Context, u PeerUpdate) error {
 // flows end, in the steps of Expire. The error is fs.ErrNotExist if the peer is
 // unknown.
 func (c *Client) DeletePeer(ctx context.Context, address netip.Addr, dead bool) error {
-	e := newEncoder()
+	e := newEncoder(c.version())
 	e.addr(peerAttrAddress, "peer address", address)
 	e.ae.Flag(peerAttrDead, dead)
 	return c.do(ctx, fmt.Sprintf("deleting peer %v", address), cmdPeerDel, e)
@@ -92,7 +92,7 @@ func (c *Client) DeletePeer(ctx context.Context, address netip.Addr, dead bool) 
 
 // Peer returns one peer. The error is fs.ErrNotExist if it is unknown.
 func (c *Client) Peer(ctx context.Context, address netip.Addr) (Peer, error) {
-	e := newEncoder()
+	e := newEncoder(c.version())
 	e.addr(peerAttrAddress, "peer address", address)
 	return one(ctx, c, fmt.Sprintf("reading peer %v", address), cmdPeerGet, e, decodePeer)
 }
@@ -100,13 +100,13 @@ func (c *Client) Peer(ctx context.Context, address netip.Addr) (Peer, error) {
 // Peers returns all known peers ordered by estimated load, those that are not
 // usable last.
 func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
-	return dump(ctx, c, "listing peers", cmdPeerGet, newEncoder(), decodePeer)
+	return dump(ctx, c, "listing peers", cmdPeerGet, newEncoder(c.version()), decodePeer)
 }
 
 // Flows iterates over the flows that f selects, as the kernel sends them. A flow
 // that changes meanwhile may appear twice. An error ends the iteration.
 func (c *Client) Flows(ctx context.Context, f FlowFilter) iter.Seq2[Flow, error] {
-	e := newEncoder()
+	e := newEncoder(c.version())
 	e.filter(f)
 	return stream(ctx, c, "listing flows", cmdFlowGet, e, decodeFlow)
 }
@@ -114,7 +114,7 @@ func (c *Client) Flows(ctx context.Context, f FlowFilter) iter.Seq2[Flow, error]
 // DeleteFlow deletes a flow: the client's next packet is answered with a RST.
 // The error is fs.ErrNotExist if there is no such flow.
 func (c *Client) DeleteFlow(ctx context.Context, k FlowKey) error {
-	e := newEncoder()
+	e := newEncoder(c.version())
 	e.flowKey(k)
 	return c.do(ctx, fmt.Sprintf("deleting flow %v to %v", k.Client, k.Service), cmdFlowDel, e)
 }
@@ -122,7 +122,7 @@ func (c *Client) DeleteFlow(ctx context.Context, k FlowKey) error {
 // Expire runs one step of table clean-up over up to budget flows, 1 to
 // MaxExpireBudget; 0 means the kernel's default.
 func (c *Client) Expire(ctx context.Context, budget uint32) (Expiry, error) {
-	e := newEncoder()
+	e := newEncoder(c.version())
 	if budget != 0 {
 		e.ae.Uint32(expireAttrBudget, budget)
 	}
@@ -131,15 +131,23 @@ func (c *Client) Expire(ctx context.Context, budget uint32) (Expiry, error) {
 
 // Load returns this host's metrics and load.
 func (c *Client) Load(ctx context.Context) (Load, error) {
-	return one(ctx, c, "reading the load", cmdLoadGet, newEncoder(), decodeLoad)
+	return one(ctx, c, "reading the load", cmdLoadGet, newEncoder(c.version()), decodeLoad)
 }
 
 // Stats returns the counters.
 func (c *Client) Stats(ctx context.Context) (Stats, error) {
-	return one(ctx, c, "reading the counters", cmdStatsGet, newEncoder(), decodeStats)
+	return one(ctx, c, "reading the counters", cmdStatsGet, newEncoder(c.version()), decodeStats)
 }
 
-// String formats a service as "80" or "192.0.2.1:80".
+// Protocol returns the protocol between hosts that the module knows, as in PeerUpdate.
+func (c *Client) Protocol() uint32 {
+	if c.version() >= knowsIPv6 {
+		return 3
+	}
+	return 2 // what an older one does not know of it, it leaves alone
+}
+
+// String formats a service as "80", "192.0.2.1:80" or "[2001:db8::1]:80".
 func (s Service) String() string {
 	if !s.Address.IsValid() || s.Address.IsUnspecified() {
 		return fmt.Sprint(s.Port)

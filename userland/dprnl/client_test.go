@@ -81,6 +81,8 @@ func answer(attrs ...netlink.Attribute) []genetlink.Message {
 var (
 	addr1 = netip.MustParseAddr("192.0.2.1")
 	addr2 = netip.MustParseAddr("192.0.2.2")
+	six1  = netip.MustParseAddr("2001:db8::1")
+	six2  = netip.MustParseAddr("2001:db8::2")
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -89,7 +91,7 @@ var fullConfig = Config{
 	Address: addr1, Policy: PolicyInverse, Hash: HashPort, Estimate: EstimateReported,
 	Marker: MarkerSource, Orphans: OrphansAsk, State: StateDraining, MaxLoad: 1 << 40,
 	Weights: Weights{1, 2, 3, 4}, Weight: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Millisecond,
-	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second}, SlowStart: 12 * time.Second, Affinity: 24, AffinityTime: 13 * time.Second,
+	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second}, SlowStart: 12 * time.Second, Affinity: 24, AffinityTime: 13 * time.Second, Affinity6: 56,
 }
 
 func fullConfigAttrs() []netlink.Attribute {
@@ -99,14 +101,14 @@ func fullConfigAttrs() []netlink.Attribute {
 		u64(configAttrMaxLoad, 1<<40), u32(configAttrWeightConnections, 1), u32(configAttrWeightCPU, 2),
 		u32(configAttrWeightRedirected, 3), u32(configAttrWeightSockets, 4), u32(configAttrWeight, 5),
 		u32(configAttrMaxFlows, 6), u32(configAttrReportMaxAge, 7), u32(configAttrTimeoutSyn, 8),
-		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000), u32(configAttrSlowStart, 12000), u32(configAttrAffinity, 24), u32(configAttrAffinityTime, 13000),
+		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000), u32(configAttrSlowStart, 12000), u32(configAttrAffinity, 24), u32(configAttrAffinityTime, 13000), u32(configAttrAffinity6, 56),
 	}
 }
 
-var fullRules = Rules{Policy: Own(PolicyOff), Hash: Own(HashPort), MaxLoad: Own(uint64(MaxLoadAuto)), Affinity: Own(uint32(0)), AffinityTime: Own(14 * time.Second)}
+var fullRules = Rules{Policy: Own(PolicyOff), Hash: Own(HashPort), MaxLoad: Own(uint64(MaxLoadAuto)), Affinity: Own(uint32(0)), AffinityTime: Own(14 * time.Second), Affinity6: Own(uint32(128))}
 
 func fullRulesAttrs() []netlink.Attribute {
-	return []netlink.Attribute{u32(serviceAttrPolicy, 0), u32(serviceAttrHash, 1), u64(serviceAttrMaxLoad, MaxLoadAuto), u32(serviceAttrAffinity, 0), u32(serviceAttrAffinityTime, 14000)}
+	return []netlink.Attribute{u32(serviceAttrPolicy, 0), u32(serviceAttrHash, 1), u64(serviceAttrMaxLoad, MaxLoadAuto), u32(serviceAttrAffinity, 0), u32(serviceAttrAffinityTime, 14000), u32(serviceAttrAffinity6, 128)}
 }
 
 // methods are all methods that send one command, with the message each must
@@ -152,11 +154,12 @@ var methods = []struct {
 		ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2), u32(peerAttrRedirected, 3),
 		u32(peerAttrSockets, 4), u32(peerAttrState, 2), u32(peerAttrWeight, 9)}},
 	{"SetPeer health", func(ctx context.Context, c *Client) error {
-		return c.SetPeer(ctx, PeerUpdate{Address: addr2, Metrics: &Metrics{1, 2, 3, 4}, Down: []uint16{80, 443}, Barred: BarredSettings, Protocol: 2,
-			Others: []netip.Addr{addr1, netip.IPv6LinkLocalAllNodes(), netip.MustParseAddr("::ffff:192.0.2.9")}})
+		return c.SetPeer(ctx, PeerUpdate{Address: addr2, Metrics: &Metrics{1, 2, 3, 4}, Down: []uint16{80, 443}, Barred: BarredSettings, Protocol: 3,
+			Others: []netip.Addr{six2, addr1, netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("::ffff:192.0.2.9"), six1}})
 	}, cmdPeerSet, flagsSet, []netlink.Attribute{
 		ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2), u32(peerAttrRedirected, 3),
-		u32(peerAttrSockets, 4), ports(peerAttrDown, 80, 443), u32(peerAttrBarred, 2), u32(peerAttrProtocol, 2), ip(peerAttrAddresses, 192, 0, 2, 1, 192, 0, 2, 9)}},
+		u32(peerAttrSockets, 4), ports(peerAttrDown, 80, 443), u32(peerAttrBarred, 2), u32(peerAttrProtocol, 3), ip(peerAttrAddresses, 192, 0, 2, 1, 192, 0, 2, 9),
+		ip(peerAttrAddresses6, append(six2.AsSlice(), six1.AsSlice()...)...)}},
 	{"ServiceStates", func(ctx context.Context, c *Client) error { _, err := c.ServiceStates(ctx); return err },
 		cmdServiceGet, flagsDump, nil},
 	{"DeletePeer", func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, addr2, false) },
@@ -171,6 +174,26 @@ var methods = []struct {
 		return c.DeleteFlow(ctx, FlowKey{netip.AddrPortFrom(addr2, 1234), netip.AddrPortFrom(addr1, 80)})
 	}, cmdFlowDel, flagsSet, []netlink.Attribute{ip(flowAttrClient, 192, 0, 2, 2), u16(flowAttrClientPort, 1234),
 		ip(flowAttrAddress, 192, 0, 2, 1), u16(flowAttrPort, 80)}},
+	{"SetConfig IPv6", func(ctx context.Context, c *Client) error {
+		return c.SetConfig(ctx, ConfigUpdate{Address: &six1})
+	}, cmdConfigSet, flagsSet, []netlink.Attribute{ip(configAttrAddress, six1.AsSlice()...)}},
+	{"AddService IPv6", func(ctx context.Context, c *Client) error {
+		return c.AddService(ctx, Service{Port: 80, Address: six1})
+	}, cmdServiceAdd, flagsSet, []netlink.Attribute{u16(serviceAttrPort, 80), ip(serviceAttrAddress, six1.AsSlice()...)}},
+	{"DeleteService IPv6 unspecified", func(ctx context.Context, c *Client) error {
+		return c.DeleteService(ctx, Service{Port: 80, Address: netip.IPv6Unspecified()})
+	}, cmdServiceDel, flagsSet, []netlink.Attribute{u16(serviceAttrPort, 80)}},
+	{"SetPeer IPv6", func(ctx context.Context, c *Client) error { return c.SetPeer(ctx, PeerUpdate{Address: six2}) },
+		cmdPeerSet, flagsSet, []netlink.Attribute{ip(peerAttrAddress, six2.AsSlice()...)}},
+	{"DeletePeer IPv6", func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, six2, false) },
+		cmdPeerDel, flagsSet, []netlink.Attribute{ip(peerAttrAddress, six2.AsSlice()...)}},
+	{"DeletePeer IPv4-mapped", func(ctx context.Context, c *Client) error {
+		return c.DeletePeer(ctx, netip.AddrFrom16(addr2.As16()), false)
+	}, cmdPeerDel, flagsSet, []netlink.Attribute{ip(peerAttrAddress, 192, 0, 2, 2)}},
+	{"DeleteFlow IPv6", func(ctx context.Context, c *Client) error {
+		return c.DeleteFlow(ctx, FlowKey{netip.AddrPortFrom(six2, 1234), netip.AddrPortFrom(six1, 80)})
+	}, cmdFlowDel, flagsSet, []netlink.Attribute{ip(flowAttrClient, six2.AsSlice()...), u16(flowAttrClientPort, 1234),
+		ip(flowAttrAddress, six1.AsSlice()...), u16(flowAttrPort, 80)}},
 	{"Expire", func(ctx context.Context, c *Client) error { _, err := c.Expire(ctx, 0); return err },
 		cmdExpire, flagsGet, nil},
 	{"Expire budget", func(ctx context.Context, c *Client) error { _, err := c.Expire(ctx, 10); return err },
@@ -287,16 +310,19 @@ func TestAnswers(t *testing.T) {
 	config, err := fromKernel(answer(append(fullConfigAttrs(), u32(999, 1))...)).Config(ctx)
 	equal("Config", config, err, fullConfig)
 
+	config, err = fromKernel(answer(ip(configAttrAddress, six1.AsSlice()...))).Config(ctx)
+	equal("Config of a module without affinity6", config, err, Config{Address: six1, Affinity6: DefaultAffinity6})
+
 	services, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0)),
 		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, 192, 0, 2, 1), u32(serviceAttrHash, 0))...)).Services(ctx)
 	equal("Services", services, err, []Service{{Port: 80, Address: netip.IPv4Unspecified()}, {Port: 81, Address: addr1, Rules: Rules{Hash: Own(HashAddressPort)}}})
 
 	states, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0), u32(serviceAttrState, 2), u32(serviceAttrConnections, 9),
-		u32(serviceAttrPolicy, 3), u64(serviceAttrMaxLoad, 0), u32(serviceAttrAffinity, 8), u32(serviceAttrAffinityTime, 0)),
-		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, 192, 0, 2, 1))...)).ServiceStates(ctx)
+		u32(serviceAttrPolicy, 3), u64(serviceAttrMaxLoad, 0), u32(serviceAttrAffinity, 8), u32(serviceAttrAffinityTime, 0), u32(serviceAttrAffinity6, 48)),
+		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, six1.AsSlice()...))...)).ServiceStates(ctx)
 	equal("ServiceStates", states, err, []ServiceStatus{
-		{Service{80, netip.IPv4Unspecified(), Rules{Policy: Own(PolicyInverse), MaxLoad: Own(uint64(0)), Affinity: Own(uint32(8)), AffinityTime: Own(time.Duration(0))}}, ServiceFull, 9},
-		{Service{Port: 81, Address: addr1}, ServiceUp, 0}})
+		{Service{80, netip.IPv4Unspecified(), Rules{Policy: Own(PolicyInverse), MaxLoad: Own(uint64(0)), Affinity: Own(uint32(8)), AffinityTime: Own(time.Duration(0)), Affinity6: Own(uint32(48))}}, ServiceFull, 9},
+		{Service{Port: 81, Address: six1}, ServiceUp, 0}})
 
 	peerAnswer := answer(ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2),
 		u32(peerAttrRedirected, 3), u32(peerAttrSockets, 4), u32(peerAttrState, 1), u32(peerAttrWeight, 5),
@@ -307,8 +333,8 @@ func TestAnswers(t *testing.T) {
 		Down: []uint16{80, 443}, Barred: BarredLost}
 	peer, err := fromKernel(peerAnswer).Peer(ctx, addr2)
 	equal("Peer", peer, err, wantPeer)
-	peers, err := fromKernel(append(peerAnswer, answer(ip(peerAttrAddress, 192, 0, 2, 1))...)).Peers(ctx)
-	equal("Peers", peers, err, []Peer{wantPeer, {Address: addr1}})
+	peers, err := fromKernel(append(peerAnswer, answer(ip(peerAttrAddress, six2.AsSlice()...), u32(peerAttrBarred, 4))...)).Peers(ctx)
+	equal("Peers", peers, err, []Peer{wantPeer, {Address: six2, Barred: BarredFamily}})
 
 	expiry, err := fromKernel(answer(u32(expireAttrScanned, 1), u32(expireAttrExpired, 2), u32(expireAttrReset, 3),
 		u32(expireAttrFlows, 4), flag(expireAttrDone))).Expire(ctx, 0)
@@ -369,10 +395,10 @@ func TestMalformedRows(t *testing.T) {
 
 // What cannot be said in the protocol is refused before anything is sent.
 func TestNothingIsSent(t *testing.T) {
-	six := netip.MustParseAddr("2001:db8::1")
+	zoned := netip.MustParseAddr("fe80::1%eth0")
 	for name, call := range map[string]func(context.Context, *Client) error{
 		"config empty":   func(ctx context.Context, c *Client) error { return c.SetConfig(ctx, ConfigUpdate{}) },
-		"config address": func(ctx context.Context, c *Client) error { return c.SetConfig(ctx, ConfigUpdate{Address: &six}) },
+		"config address": func(ctx context.Context, c *Client) error { return c.SetConfig(ctx, ConfigUpdate{Address: &zoned}) },
 		"config no address": func(ctx context.Context, c *Client) error {
 			return c.SetConfig(ctx, ConfigUpdate{Address: &netip.Addr{}})
 		},
@@ -387,13 +413,13 @@ func TestNothingIsSent(t *testing.T) {
 		},
 		"service port": func(ctx context.Context, c *Client) error { return c.AddService(ctx, Service{}) },
 		"service address": func(ctx context.Context, c *Client) error {
-			return c.DeleteService(ctx, Service{Port: 1, Address: six})
+			return c.DeleteService(ctx, Service{Port: 1, Address: zoned})
 		},
 		"peer address":      func(ctx context.Context, c *Client) error { return c.SetPeer(ctx, PeerUpdate{}) },
-		"delete peer":       func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, six, true) },
-		"get peer":          func(ctx context.Context, c *Client) error { _, err := c.Peer(ctx, six); return err },
+		"delete peer":       func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, zoned, true) },
+		"get peer":          func(ctx context.Context, c *Client) error { _, err := c.Peer(ctx, zoned); return err },
 		"delete flow":       func(ctx context.Context, c *Client) error { return c.DeleteFlow(ctx, FlowKey{}) },
-		"flows of a client": func(ctx context.Context, c *Client) error { return drain(ctx, c, FlowFilter{Client: six}) },
+		"flows of a client": func(ctx context.Context, c *Client) error { return drain(ctx, c, FlowFilter{Client: zoned}) },
 		"context done": func(ctx context.Context, c *Client) error {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
@@ -452,7 +478,7 @@ func TestOlderModule(t *testing.T) {
 		t.Errorf("affinity: %v", err)
 	}
 	without := fullConfig
-	without.Affinity = 0
+	without.Affinity, without.Affinity6 = 0, DefaultAffinity6
 	if err := c.SetConfig(t.Context(), without.Update()); err != nil {
 		t.Error(err)
 	}

@@ -52,9 +52,9 @@ func decode(data []byte, to fields, required ...uint16) (seen, error) {
 }
 
 var (
-	errNotIPv4  = errors.New("not an IPv4 address")
-	errNotPorts = errors.New("not a list of ports")
-	errNoField  = errors.New("a field of a type that has no decoder")
+	errNoAddress = errors.New("not an address of 4 or 16 bytes")
+	errNotPorts  = errors.New("not a list of ports")
+	errNoField   = errors.New("a field of a type that has no decoder")
 )
 
 // decodeField reads the decoder's present attribute. A number of the wrong length is
@@ -84,10 +84,11 @@ func decodeField(ad *netlink.AttributeDecoder, field any) error {
 		*v = time.Duration(ad.Uint32()) * time.Millisecond
 	case *netip.Addr:
 		b := ad.Bytes()
-		if len(b) != 4 {
-			return errNotIPv4
+		a, ok := netip.AddrFromSlice(b)
+		if !ok {
+			return errNoAddress
 		}
-		*v = netip.AddrFrom4([4]byte(b))
+		*v = a
 	default:
 		return errNoField
 	}
@@ -95,7 +96,7 @@ func decodeField(ad *netlink.AttributeDecoder, field any) error {
 }
 
 func decodeConfig(data []byte) (Config, error) {
-	var c Config
+	c := Config{Affinity6: DefaultAffinity6} // a module that knows no IPv6 does not say it
 	_, err := decode(data, fields{
 		configAttrAddress:            &c.Address,
 		configAttrPolicy:             (*uint32)(&c.Policy),
@@ -119,6 +120,7 @@ func decodeConfig(data []byte) (Config, error) {
 		configAttrSlowStart:          &c.SlowStart,
 		configAttrAffinity:           &c.Affinity,
 		configAttrAffinityTime:       &c.AffinityTime,
+		configAttrAffinity6:          &c.Affinity6,
 	}, configAttrAddress)
 	return c, err
 }
@@ -141,12 +143,14 @@ func decodeServiceStatus(data []byte) (ServiceStatus, error) {
 		serviceAttrMaxLoad:      &rules.MaxLoad.Value,
 		serviceAttrAffinity:     &rules.Affinity.Value,
 		serviceAttrAffinityTime: &rules.AffinityTime.Value,
+		serviceAttrAffinity6:    &rules.Affinity6.Value,
 	}, serviceAttrPort)
 	rules.Policy.Own = got.has(serviceAttrPolicy)
 	rules.Hash.Own = got.has(serviceAttrHash)
 	rules.MaxLoad.Own = got.has(serviceAttrMaxLoad)
 	rules.Affinity.Own = got.has(serviceAttrAffinity)
 	rules.AffinityTime.Own = got.has(serviceAttrAffinityTime)
+	rules.Affinity6.Own = got.has(serviceAttrAffinity6)
 	return s, err
 }
 

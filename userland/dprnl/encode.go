@@ -13,14 +13,18 @@ import (
 	"github.com/mdlayher/netlink"
 )
 
-// An encoder collects the attributes of a request. The first value that
-// cannot be said in the protocol's types is its error, and nothing is sent.
+// An encoder collects the attributes of a request to a family of one version. The first
+// value that cannot be said in the protocol's types is its error, and nothing is sent.
 type encoder struct {
-	ae  *netlink.AttributeEncoder
-	err error
+	ae      *netlink.AttributeEncoder
+	version uint8
+	err     error
 }
 
-func newEncoder() *encoder { return &encoder{ae: netlink.NewAttributeEncoder()} }
+// newEncoder starts a request to a family of the given version.
+func newEncoder(version uint8) *encoder {
+	return &encoder{ae: netlink.NewAttributeEncoder(), version: version}
+}
 
 func (e *encoder) fail(err error) {
 	if e.err == nil {
@@ -28,15 +32,29 @@ func (e *encoder) fail(err error) {
 	}
 }
 
-// addr adds an IPv4 address in network byte order.
+// addr adds an address in network byte order: four bytes, or 16 for an IPv6 one.
 func (e *encoder) addr(typ uint16, what string, a netip.Addr) {
 	a = a.Unmap()
-	if !a.Is4() {
-		e.fail(fmt.Errorf("%s %v is not an IPv4 address", what, a))
-		return
+	switch {
+	case !a.IsValid():
+		e.fail(fmt.Errorf("%s is missing", what))
+	case a.Zone() != "":
+		e.fail(fmt.Errorf("%s %v has a zone", what, a))
+	case a.Is6() && e.version < knowsIPv6:
+		e.fail(fmt.Errorf("%w: it has no IPv6, but %s is %v", errOlder, what, a))
+	default:
+		e.ae.Bytes(typ, a.AsSlice())
 	}
-	b := a.As4()
-	e.ae.Bytes(typ, b[:])
+}
+
+// affinity6 adds the bits of an IPv6 client's address, if they are given. A module that
+// knows no IPv6 has no such clients: what is the default is not worth an error.
+func (e *encoder) affinity6(typ uint16, bits *uint32) {
+	if e.version >= knowsIPv6 {
+		e.optional(typ, bits)
+	} else if bits != nil && *bits != DefaultAffinity6 {
+		e.fail(fmt.Errorf("%w: it has no affinity6", errOlder))
+	}
 }
 
 // optional adds a number that is given.
@@ -71,8 +89,8 @@ func (e *encoder) encode() ([]byte, error) {
 	return e.ae.Encode()
 }
 
-// config adds the values that an update names, for a family of the given version.
-func (e *encoder) config(u ConfigUpdate, version uint8) {
+// config adds the values that an update names.
+func (e *encoder) config(u ConfigUpdate) {
 	if u.Address != nil {
 		e.addr(configAttrAddress, "address", *u.Address)
 	}
@@ -101,15 +119,16 @@ func (e *encoder) config(u ConfigUpdate, version uint8) {
 	millis(configAttrTimeoutEstablished, "established timeout", u.TimeoutEstablished)
 	millis(configAttrTimeoutFin, "FIN timeout", u.TimeoutFin)
 	millis(configAttrTimeoutRst, "RST timeout", u.TimeoutRst)
-	if version >= knowsHealth {
+	if e.version >= knowsHealth {
 		millis(configAttrSlowStart, "slow start", u.SlowStart)
 	}
-	if version >= knowsRules {
+	if e.version >= knowsRules {
 		e.optional(configAttrAffinity, u.Affinity)
 		millis(configAttrAffinityTime, "affinity time", u.AffinityTime)
 	} else if u.Affinity != nil && *u.Affinity != 0 {
 		e.fail(fmt.Errorf("%w: it has no affinity", errOlder))
 	}
+	e.affinity6(configAttrAffinity6, u.Affinity6)
 	if u == (ConfigUpdate{}) {
 		e.fail(errors.New("there is nothing to change"))
 	}
@@ -127,12 +146,15 @@ func (e *encoder) service(s Service) {
 // and there is affinity.
 const knowsRules = 3
 
+// knowsIPv6 is the version of the family from which on addresses may be IPv6 ones.
+const knowsIPv6 = 4
+
 // errOlder says that what is asked for needs another module.
 var errOlder = errors.New("the module in the kernel is older than this program; load the new one")
 
-// rules adds a service's own rules, for a family of the given version.
-func (e *encoder) rules(r Rules, version uint8) {
-	if r != (Rules{}) && version < knowsRules {
+// rules adds a service's own rules.
+func (e *encoder) rules(r Rules) {
+	if r != (Rules{}) && e.version < knowsRules {
 		e.fail(fmt.Errorf("%w: it has no rules of services", errOlder))
 	}
 	if r.Policy.Own {
@@ -150,6 +172,9 @@ func (e *encoder) rules(r Rules, version uint8) {
 	if r.AffinityTime.Own {
 		e.millis(serviceAttrAffinityTime, "affinity time", r.AffinityTime.Value)
 	}
+	if r.Affinity6.Own {
+		e.affinity6(serviceAttrAffinity6, &r.Affinity6.Value)
+	}
 }
 
 // knowsHealth is the version of the family from which on a report says what is down
@@ -157,8 +182,8 @@ func (e *encoder) rules(r Rules, version uint8) {
 // is a slow start.
 const knowsHealth = 2
 
-// peer adds an update of a peer, for a family of the given version.
-func (e *encoder) peer(u PeerUpdate, version uint8) {
+// peer adds an update of a peer.
+func (e *encoder) peer(u PeerUpdate) {
 	e.addr(peerAttrAddress, "peer address", u.Address)
 	if m := u.Metrics; m != nil {
 		e.ae.Uint32(peerAttrConnections, m.Connections)
@@ -168,7 +193,7 @@ func (e *encoder) peer(u PeerUpdate, version uint8) {
 	}
 	e.optional(peerAttrState, (*uint32)(u.State))
 	e.optional(peerAttrWeight, u.Weight)
-	if version < knowsHealth {
+	if e.version < knowsHealth {
 		return
 	}
 	if len(u.Down) > MaxServices {
@@ -188,14 +213,26 @@ func (e *encoder) peer(u PeerUpdate, version uint8) {
 	if u.Protocol != 0 {
 		e.ae.Uint32(peerAttrProtocol, u.Protocol)
 	}
-	var others []byte
-	for _, a := range u.Others {
-		if a = a.Unmap(); a.Is4() && len(others) < 4*MaxAddresses {
-			others = append(others, a.AsSlice()...)
+	e.others(u.Others)
+}
+
+// others adds a peer's other addresses, each family's in an attribute of its own, and at
+// most MaxAddresses of each. A module that knows no IPv6 has no use for such addresses.
+func (e *encoder) others(list []netip.Addr) {
+	var four, six []byte
+	for _, a := range list {
+		switch a = a.Unmap(); {
+		case a.Is4() && len(four) < 4*MaxAddresses:
+			four = append(four, a.AsSlice()...)
+		case a.Is6() && a.Zone() == "" && len(six) < 16*MaxAddresses:
+			six = append(six, a.AsSlice()...)
 		}
 	}
-	if len(others) > 0 {
-		e.ae.Bytes(peerAttrAddresses, others)
+	if len(four) > 0 {
+		e.ae.Bytes(peerAttrAddresses, four)
+	}
+	if len(six) > 0 && e.version >= knowsIPv6 {
+		e.ae.Bytes(peerAttrAddresses6, six)
 	}
 }
 

@@ -396,8 +396,8 @@ func TestStreamFails(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	for _, err := range c.Flows(t.Context(), FlowFilter{Client: netip.MustParseAddr("::1")}) {
-		if err == nil || !strings.Contains(err.Error(), "client address ::1") {
+	for _, err := range c.Flows(t.Context(), FlowFilter{Client: netip.MustParseAddr("fe80::1%eth0")}) {
+		if err == nil || !strings.Contains(err.Error(), "client address fe80::1%eth0 has a zone") {
 			t.Errorf("%v", err)
 		}
 	}
@@ -435,9 +435,11 @@ func TestDecodersRefuse(t *testing.T) {
 		for _, typ := range d.addrs {
 			bad := slices.Clone(d.good)
 			i := slices.IndexFunc(bad, func(a netlink.Attribute) bool { return a.Type == typ })
-			bad[i] = ip(typ, 1, 2, 3)
-			if err := d.decode(marshal(bad...)); !errors.Is(err, errNotIPv4) {
-				t.Errorf("%s, attribute %d: %v", name, typ, err)
+			for _, length := range []int{0, 3, 5, 15, 17} {
+				bad[i] = ip(typ, make([]byte, length)...)
+				if err := d.decode(marshal(bad...)); !errors.Is(err, errNoAddress) {
+					t.Errorf("%s, attribute %d of %d bytes: %v", name, typ, length, err)
+				}
 			}
 		}
 		if name == "stats" {
@@ -457,32 +459,32 @@ func TestEncoderLimits(t *testing.T) {
 	for d, ok := range map[time.Duration]bool{
 		0: true, time.Millisecond: true, math.MaxUint32 * time.Millisecond: true, -time.Millisecond: false, time.Microsecond: false, (math.MaxUint32 + 1) * time.Millisecond: false,
 	} {
-		e := newEncoder()
-		e.config(ConfigUpdate{TimeoutFin: &d}, GenlVersion)
+		e := newEncoder(GenlVersion)
+		e.config(ConfigUpdate{TimeoutFin: &d})
 		b, err := e.encode()
 		if (err == nil) != ok || ok && len(b) != 8 || err != nil && !strings.Contains(err.Error(), "FIN timeout") {
 			t.Errorf("%v: %x, %v", d, b, err)
 		}
 	}
 	// The first mistake is reported.
-	e := newEncoder()
-	e.flowKey(FlowKey{Client: netip.MustParseAddrPort("[::1]:0"), Service: netip.MustParseAddrPort("10.0.0.1:0")})
+	e := newEncoder(GenlVersion)
+	e.flowKey(FlowKey{Client: netip.MustParseAddrPort("[fe80::1%lo]:0"), Service: netip.MustParseAddrPort("10.0.0.1:0")})
 	if _, err := e.encode(); err == nil || !strings.Contains(err.Error(), "client address") {
 		t.Errorf("%v", err)
 	}
 	for _, a := range []string{"10.0.0.1", "::ffff:10.0.0.1"} {
-		e := newEncoder()
-		e.peer(PeerUpdate{Address: netip.MustParseAddr(a)}, GenlVersion)
+		e := newEncoder(GenlVersion)
+		e.peer(PeerUpdate{Address: netip.MustParseAddr(a)})
 		if b, err := e.encode(); err != nil || !slices.Equal(b, marshal(ip(peerAttrAddress, 10, 0, 0, 1))) {
 			t.Errorf("%s: %x, %v", a, b, err)
 		}
 	}
-	e = newEncoder()
+	e = newEncoder(GenlVersion)
 	e.filter(FlowFilter{})
 	if b, err := e.encode(); err != nil || len(b) != 0 {
 		t.Errorf("a filter of nothing: %x, %v", b, err)
 	}
-	e = newEncoder()
+	e = newEncoder(GenlVersion)
 	e.filter(FlowFilter{ClientPort: 1, Port: 1})
 	if b, err := e.encode(); err != nil || !slices.Equal(b, marshal(u16(flowAttrClientPort, 1), u16(flowAttrPort, 1))) {
 		t.Errorf("%x, %v", b, err)
@@ -493,6 +495,7 @@ func TestEncoderLimits(t *testing.T) {
 func TestTexts(t *testing.T) {
 	for s, want := range map[Service]string{
 		{Port: 80}: "80", {Port: 80, Address: netip.IPv4Unspecified()}: "80", {Port: 80, Address: addr1}: "192.0.2.1:80",
+		{Port: 80, Address: netip.IPv6Unspecified()}: "80", {Port: 80, Address: six1}: "[2001:db8::1]:80",
 	} {
 		if s.String() != want {
 			t.Errorf("%q, want %q", s, want)

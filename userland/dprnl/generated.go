@@ -9,7 +9,7 @@ const (
 	// GenlName: DPR_GENL_NAME in include/dpr.h.
 	GenlName = "dpr"
 	// GenlVersion: DPR_GENL_VERSION in include/dpr.h.
-	GenlVersion = 3
+	GenlVersion = 4
 	// GenlGroupEvents: DPR_GENL_GROUP_EVENTS in include/dpr.h.
 	GenlGroupEvents = "events"
 	// MaxServices: DPR_MAX_SERVICES in include/dpr.h.
@@ -75,6 +75,7 @@ const (
 	configAttrSlowStart          = 21
 	configAttrAffinity           = 22
 	configAttrAffinityTime       = 23
+	configAttrAffinity6          = 24
 )
 
 // dpr_service_attr: attributes of a service.
@@ -88,6 +89,7 @@ const (
 	serviceAttrMaxLoad      = 7
 	serviceAttrAffinity     = 9
 	serviceAttrAffinityTime = 10
+	serviceAttrAffinity6    = 11
 )
 
 // dpr_peer_attr: attributes of a peer.
@@ -112,6 +114,7 @@ const (
 	peerAttrBarred      = 19
 	peerAttrProtocol    = 20
 	peerAttrAddresses   = 21
+	peerAttrAddresses6  = 22
 )
 
 // dpr_flow_attr: attributes of a flow.
@@ -422,6 +425,9 @@ const (
 	// BarredLost: packets that are redirected to it do not arrive. The kernel
 	// finds that out itself; not in requests.
 	BarredLost Barred = 3
+	// BarredFamily: its address is an IPv6 one and this host's is not, or the
+	// other way round, so that there is no tunnel. Likewise.
+	BarredFamily Barred = 4
 )
 
 var namesBarred = wordTable{kind: "reason to bar", words: []string{
@@ -429,6 +435,7 @@ var namesBarred = wordTable{kind: "reason to bar", words: []string{
 	1: "unheard",
 	2: "settings",
 	3: "lost",
+	4: "family",
 }}
 
 // String returns the value's word, or its number if this package does not
@@ -673,7 +680,7 @@ const (
 	StatRxStranger Stat = 32
 	// StatRxMalformed: dropped: inner header truncated or invalid.
 	StatRxMalformed Stat = 33
-	// StatRxNested: dropped: the inner packet is IP-in-IP again.
+	// StatRxNested: dropped: in the inner packet is another one.
 	StatRxNested Stat = 34
 	// StatRxBadAddress: dropped: inner addresses that no client's packet can have
 	// (loopback, multicast, broadcast, zero, this host as source).
@@ -695,7 +702,7 @@ const (
 	StatRxListenerDeferred Stat = 41
 	// StatFragmentsGathered: packets reassembled before classification.
 	StatFragmentsGathered Stat = 42
-	// StatMssLowered: SYN-ACKs whose MSS was lowered by 20.
+	// StatMssLowered: SYN-ACKs whose MSS was lowered by what the tunnel adds.
 	StatMssLowered Stat = 43
 	// StatFlowsExpired: flows removed by their timeout.
 	StatFlowsExpired Stat = 44
@@ -822,7 +829,7 @@ var statTable = [...]statInfo{
 	31: {"rx_icmp", "Marked packets received: of these, ICMP errors.", false},
 	32: {"rx_stranger", "Marked packets received: dropped: marked, but not from a known peer.", false},
 	33: {"rx_malformed", "Marked packets received: dropped: inner header truncated or invalid.", false},
-	34: {"rx_nested", "Marked packets received: dropped: the inner packet is IP-in-IP again.", false},
+	34: {"rx_nested", "Marked packets received: dropped: in the inner packet is another one.", false},
 	35: {"rx_bad_address", "Marked packets received: dropped: inner addresses that no client's packet can have (loopback, multicast, broadcast, zero, this host as source).", false},
 	36: {"rx_not_served", "Marked packets received: dropped: inner packet is neither TCP nor an ICMP error about a TCP connection, or it is a RST that no socket wants.", false},
 	37: {"rx_ecn", "Marked packets received: dropped: outer CE on an inner packet that is not ECN-capable (RFC 6040).", false},
@@ -831,7 +838,7 @@ var statTable = [...]statInfo{
 	40: {"rx_no_memory", "Marked packets received: dropped: no memory, or no route for its RST.", false},
 	41: {"rx_listener_deferred", "Marked packets received: SYN held while its listener was prepared.", false},
 	42: {"fragments_gathered", "Fragments of clients' packets: packets reassembled before classification.", false},
-	43: {"mss_lowered", "Replies: SYN-ACKs whose MSS was lowered by 20.", false},
+	43: {"mss_lowered", "Replies: SYN-ACKs whose MSS was lowered by what the tunnel adds.", false},
 	44: {"flows_expired", "Flows: flows removed by their timeout.", false},
 	45: {"flows_evicted", "Flows: half-open flows evicted for new ones.", false},
 	46: {"flows_replaced", "Flows: closing flows replaced by a new connection.", false},

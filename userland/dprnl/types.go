@@ -27,10 +27,18 @@ type Config struct {
 	// So many bits of a client's address decide its host, up to AffinityBits; 0: loads do.
 	Affinity     uint32
 	AffinityTime time.Duration // for so long; 0: for ever
+	// What Affinity is for IPv4, for clients with IPv6 addresses; 1 to Affinity6Bits. It
+	// has no effect while Affinity is 0.
+	Affinity6 uint32
 }
 
-// AffinityBits is a client's whole address.
-const AffinityBits = 32
+// A client's whole address, and how much of an IPv6 one counts by default: the network of
+// one client, whose hosts choose their addresses in it themselves.
+const (
+	AffinityBits     = 32
+	Affinity6Bits    = 128
+	DefaultAffinity6 = 64
+)
 
 // Weights holds the factors of the four metrics, 0 to MaxWeight each.
 type Weights struct {
@@ -72,6 +80,7 @@ type ConfigUpdate struct {
 	SlowStart          *time.Duration // a module of version 0.2 or earlier does not learn it
 	Affinity           *uint32        // such a module has none
 	AffinityTime       *time.Duration
+	Affinity6          *uint32 // a module that knows no IPv6 has but the default
 }
 
 // Update returns an update that makes a namespace's configuration equal to c.
@@ -84,14 +93,14 @@ func (c Config) Update() ConfigUpdate {
 		Weight: &c.Weight, MaxFlows: &c.MaxFlows, ReportMaxAge: &c.ReportMaxAge,
 		TimeoutSyn: &c.Timeouts.Syn, TimeoutEstablished: &c.Timeouts.Established,
 		TimeoutFin: &c.Timeouts.Fin, TimeoutRst: &c.Timeouts.Rst, SlowStart: &c.SlowStart,
-		Affinity: &c.Affinity, AffinityTime: &c.AffinityTime,
+		Affinity: &c.Affinity, AffinityTime: &c.AffinityTime, Affinity6: &c.Affinity6,
 	}
 }
 
 // A Service is a TCP port that the cluster serves.
 type Service struct {
 	Port    uint16     // 1 to 65535
-	Address netip.Addr // the only local address; 0.0.0.0 or invalid: all
+	Address netip.Addr // the only local address; 0.0.0.0 or invalid: all, of both families
 	Rules   Rules      // what it has of its own
 }
 
@@ -104,6 +113,7 @@ type Rules struct {
 
 	Affinity     Rule[uint32]
 	AffinityTime Rule[time.Duration] // whole milliseconds
+	Affinity6    Rule[uint32]        // of a module that knows IPv6
 }
 
 // A Rule is a value that a service may have of its own.
@@ -155,11 +165,12 @@ type PeerUpdate struct {
 	State   *State   // nil: unchanged, or active for a new peer
 	Weight  *uint32  // relative capacity, 1 to MaxWeight; nil: unchanged, or 1
 	Down    []uint16 // ports of services that it cannot serve, part of a report
-	Barred  Barred   // why it gets no new connections, part of a report; not BarredLost
-	// Protocol is the version of the report, from 1; 0 is 1. A peer that knows 2 may be
-	// probed.
+	Barred  Barred   // why it gets no new connections, part of a report; not BarredLost, BarredFamily
+	// Protocol is the protocol between hosts that the peer knows, from 1; 0 is 1. A peer
+	// that knows 2 may be probed, one that knows 3 gets connections of IPv6.
 	Protocol uint32
-	// Others are the peer's other addresses, part of a report; only the IPv4 ones count.
+	// Others are the peer's other addresses, part of a report; at most MaxAddresses of each
+	// family are sent.
 	Others []netip.Addr
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Package firewall tells what a host's firewall does with a packet, from what
-// "nft -j list ruleset" and iptables-save print.
+// "nft -j list ruleset", iptables-save and ip6tables-save print.
 //
 // It evaluates rules as the kernel does, with one more answer: a rule that asks for
 // something that a Packet does not say, or that this package does not know, may match
@@ -17,7 +17,7 @@ import (
 // A Hook is a place on a packet's way.
 type Hook string
 
-// The hooks of IPv4, and that of a device.
+// The hooks of IPv4 and IPv6, and that of a device.
 const (
 	Ingress     Hook = "ingress"
 	Prerouting  Hook = "prerouting"
@@ -31,6 +31,7 @@ const (
 	TCP  = 6
 	UDP  = 17
 	IPIP = 4
+	IPv6 = 41 // in IPv4 or IPv6
 )
 
 // TCP flags.
@@ -55,6 +56,21 @@ type Packet struct {
 	State               string // of connection tracking: new, established, ...
 	DestinationLocal    bool   // the destination is an address of this host
 }
+
+// six tells whether it is a packet of IPv6: one of its addresses is known.
+func (p *Packet) six() bool { return p.Source.Is6() || p.Destination.Is6() }
+
+// A family is that of the packets which a chain sees.
+type family int
+
+const (
+	ofBoth family = iota
+	ofIPv4
+	ofIPv6
+)
+
+// sees tells whether a packet is of the family.
+func (f family) sees(p *Packet) bool { return f == ofBoth || (f == ofIPv6) == p.six() }
 
 // A Rule is one rule of a chain.
 type Rule struct {
@@ -81,6 +97,7 @@ type Chain struct {
 	Priority    int
 	Devices     []string // of an ingress chain
 	Drops       bool     // the policy is to drop
+	family      family
 	rules       []Rule
 }
 
@@ -147,7 +164,7 @@ func (d Drop) String() string {
 func (r *Ruleset) Drops(hook Hook, low, high int, p *Packet) *Drop {
 	var base []*Chain
 	for _, c := range r.chains {
-		if c.Hook == hook && c.Priority >= low && c.Priority < high &&
+		if c.Hook == hook && c.family.sees(p) && c.Priority >= low && c.Priority < high &&
 			(c.Hook != Ingress || slices.Contains(c.Devices, p.In)) {
 			base = append(base, c)
 		}
@@ -171,7 +188,7 @@ func (r *Ruleset) Drops(hook Hook, low, high int, p *Packet) *Drop {
 func (r *Ruleset) Translates(p *Packet) string {
 	for _, c := range r.chains {
 		for _, rule := range c.rules {
-			if !rule.translates {
+			if !rule.translates || !c.family.sees(p) {
 				continue
 			}
 			sure := yes

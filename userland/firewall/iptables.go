@@ -15,7 +15,12 @@ var hooks = map[string]Hook{"PREROUTING": Prerouting, "INPUT": Input, "OUTPUT": 
 var tables = map[string]int{"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
 
 // ParseIPTables reads the output of iptables-save.
-func ParseIPTables(text string) (*Ruleset, error) {
+func ParseIPTables(text string) (*Ruleset, error) { return parseTables("iptables", ofIPv4, text) }
+
+// ParseIP6Tables reads the output of ip6tables-save.
+func ParseIP6Tables(text string) (*Ruleset, error) { return parseTables("ip6tables", ofIPv6, text) }
+
+func parseTables(tool string, of family, text string) (*Ruleset, error) {
 	r := &Ruleset{}
 	table := ""
 	for i, line := range strings.Split(text, "\n") {
@@ -26,25 +31,25 @@ func ParseIPTables(text string) (*Ruleset, error) {
 		case line[0] == '*':
 			table = line[1:]
 		case line[0] == ':':
-			r.declare(table, strings.Fields(line[1:]))
+			r.declare(tool, table, of, strings.Fields(line[1:]))
 		case strings.HasPrefix(line, "-A "):
-			err = r.append(table, line)
+			err = r.append(tool+" "+table, line)
 		default:
 			err = fmt.Errorf("not understood: %q", line)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("iptables-save, line %d: %w", i+1, err)
+			return nil, fmt.Errorf("%s-save, line %d: %w", tool, i+1, err)
 		}
 	}
 	return r, nil
 }
 
 // declare adds a chain: its name, and a policy if it is a built-in one.
-func (r *Ruleset) declare(table string, f []string) {
+func (r *Ruleset) declare(tool, table string, of family, f []string) {
 	if len(f) == 0 {
 		return
 	}
-	c := &Chain{Table: "iptables " + table, Name: f[0]}
+	c := &Chain{Table: tool + " " + table, Name: f[0], family: of}
 	if hook, ok := hooks[f[0]]; ok {
 		c.Hook, c.Priority = hook, tables[table]
 		c.Drops = len(f) > 1 && f[1] == "DROP"
@@ -56,7 +61,7 @@ func (r *Ruleset) declare(table string, f []string) {
 func (r *Ruleset) append(table, line string) error {
 	words := split(line)
 	for _, c := range r.chains {
-		if c.Table == "iptables "+table && c.Name == words[1] {
+		if c.Table == table && c.Name == words[1] {
 			rule := Rule{Text: line}
 			parseIPTablesRule(&rule, words[2:])
 			c.rules = append(c.rules, rule)

@@ -76,8 +76,14 @@ func ParseNFT(data []byte) (*Ruleset, error) {
 	return r, nil
 }
 
-// concerns tells whether a family's chains see IPv4.
-func concerns(family string) bool { return family == "ip" || family == "inet" || family == "netdev" }
+// families are those whose chains see packets of IPv4 or IPv6.
+var families = map[string]family{"ip": ofIPv4, "ip6": ofIPv6, "inet": ofBoth, "netdev": ofBoth}
+
+// concerns tells whether a family's chains see packets of IPv4 or IPv6.
+func concerns(name string) bool {
+	_, ok := families[name]
+	return ok
+}
 
 func newNFTChain(c *nftChain) *Chain {
 	var devices []string
@@ -91,7 +97,7 @@ func newNFTChain(c *nftChain) *Chain {
 	}
 	return &Chain{
 		Table: "nft " + c.Family + " " + c.Table, Name: c.Name, Hook: Hook(c.Hook), Priority: c.Prio,
-		Devices: devices, Drops: c.Policy == "drop",
+		Devices: devices, Drops: c.Policy == "drop", family: families[c.Family],
 	}
 }
 
@@ -254,7 +260,7 @@ func (p *parser) match(raw json.RawMessage) match {
 func (p *parser) other(left any, equal match) match {
 	protocol, _ := payload(left)
 	return func(k *Packet) answer {
-		if protocol == "tcp" && k.Protocol != TCP || protocol == "udp" && k.Protocol != UDP {
+		if protocol == "tcp" && k.Protocol != TCP || protocol == "udp" && k.Protocol != UDP || protocol == "ip" && k.six() || protocol == "ip6" && !k.six() {
 			return no
 		}
 		return equal(k).not()
@@ -443,11 +449,12 @@ func (p *parser) value(left, want any) match {
 	m, _ := left.(map[string]any)
 	protocol, field := payload(left)
 	switch protocol {
-	case "ip":
-		return ipField(field, want)
+	case "ip", "ip6":
+		field := ipField(field, want)
+		return func(k *Packet) answer { return both(is(k.six() == (protocol == "ip6")), field(k)) }
 	case "tcp", "udp", "th":
 		return portField(protocol, field, want)
-	case "ip6", "icmp", "icmpv6", "arp", "sctp", "dccp", "igmp", "ah", "esp", "gre", "vlan", "ether":
+	case "icmp", "icmpv6", "arp", "sctp", "dccp", "igmp", "ah", "esp", "gre", "vlan", "ether":
 		if protocol == "ether" || protocol == "vlan" {
 			return unknown
 		}
@@ -489,7 +496,7 @@ func ipField(field string, want any) match {
 		return func(k *Packet) answer { return inAddresses(k.Source, want) }
 	case "daddr":
 		return func(k *Packet) answer { return inAddresses(k.Destination, want) }
-	case "protocol":
+	case "protocol", "nexthdr":
 		return protocolValue(want)
 	}
 	return unknown
@@ -563,9 +570,9 @@ func metaField(key string, want any) match {
 	case "l4proto":
 		return protocolValue(want)
 	case "nfproto":
-		return func(*Packet) answer { return is(name == "ipv4") }
+		return func(k *Packet) answer { return is(k.six() == (name == "ipv6")) }
 	case "protocol":
-		return func(*Packet) answer { return is(name == "ip") }
+		return func(k *Packet) answer { return is(name == "ip" && !k.six() || name == "ip6" && k.six()) }
 	case "pkttype":
 		return func(k *Packet) answer { return is((name == "multicast") == k.Destination.IsMulticast()) }
 	}

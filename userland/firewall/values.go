@@ -98,4 +98,4 @@ func stateIn(p *Packet, names []string) answer {
 
 // protocols are the names that the tools print.
 var protocols = map[string]int{"icmp": 1, "igmp": 2, "ipencap": IPIP, "ipip": IPIP, "ip-in-ip": IPIP, "ipv4": IPIP, "tcp": TCP, "udp": UDP,
-	"dccp": 33, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58, "icmpv6": 58, "ospf": 89, "vrrp": 112, "sctp": 132, "udplite": 136}
+	"dccp": 33, "ipv6": IPv6, "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58, "icmpv6": 58, "ospf": 89, "vrrp": 112, "sctp": 132, "udplite": 136}

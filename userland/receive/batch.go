@@ -162,9 +162,9 @@ func (r *Receiver) update(ctx context.Context, list []report.Report) []error {
 func (r *Receiver) peerUpdate(rep *report.Report) dprnl.PeerUpdate {
 	barred, down := r.health(rep)
 	r.hosts.accepted(rep, r.verifier.Key(rep.Host), barred, down, r.o.Now())
-	u := dprnl.PeerUpdate{Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight, Protocol: 1}
+	u := dprnl.PeerUpdate{Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight, Protocol: rep.Protocol()}
 	if d := rep.Details; d != nil {
-		u.Down, u.Barred, u.Others, u.Protocol = down, barred, d.Addresses, 2
+		u.Down, u.Barred, u.Others = down, barred, d.Addresses
 	}
 	return u
 }

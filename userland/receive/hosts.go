@@ -18,7 +18,7 @@ type HostStatus struct {
 	// Received is when the last report was accepted; zero: none was, and of what follows
 	// only Refused is known.
 	Received time.Time   `json:"received,omitzero"`
-	Protocol int         `json:"protocol,omitempty"` // version of the report
+	Protocol int         `json:"protocol,omitempty"` // that it knows for redirected packets; 1: its reports are of version 1
 	Version  string      `json:"version,omitempty"`  // of the software; empty with protocol 1
 	State    dprnl.State `json:"state"`
 	Clock    float64     `json:"clock"`         // seconds that its clock is ahead of ours, less the report's way
@@ -79,9 +79,9 @@ func (h *hostTable) accepted(rep *report.Report, key string, barred dprnl.Barred
 		s.Since = time.Time{}
 	}
 	s.Received, s.State, s.Clock, s.Key, s.Period = now, rep.State, rep.Time.Sub(now).Seconds(), key, rep.Period.Seconds()
-	s.Barred, s.Down, s.Protocol, s.Version, s.Hears = barred, down, 1, "", 0
+	s.Barred, s.Down, s.Protocol, s.Version, s.Hears = barred, down, int(rep.Protocol()), "", 0
 	if d := rep.Details; d != nil {
-		s.Protocol, s.Version, s.Hears = 2, d.Software, d.Peers
+		s.Version, s.Hears = d.Software, d.Peers
 	}
 }
 

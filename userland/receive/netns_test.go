@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 
 	"dpr/userland/broadcast"
 	"dpr/userland/config"
@@ -23,6 +24,8 @@ const (
 	testPort = 7743
 	addressA = "10.99.0.1"
 	addressB = "10.99.0.2"
+	address6 = "2001:db8:99::1" // of A
+	addressC = "2001:db8:99::2" // of B
 )
 
 // connect joins two namespaces by a cable.
@@ -30,6 +33,8 @@ func connect(a, b testnetns.Namespace) {
 	a.Run(fmt.Sprintf("ip link add dpr0 type veth peer name dpr0 netns %d", b.PID()))
 	a.Run("ip addr add " + addressA + "/24 dev dpr0")
 	b.Run("ip addr add " + addressB + "/24 dev dpr0")
+	a.Run("ip addr add " + address6 + "/64 dev dpr0 nodad")
+	b.Run("ip addr add " + addressC + "/64 dev dpr0 nodad")
 	a.Run("ip link set dpr0 up")
 	b.Run("ip link set dpr0 up")
 }
@@ -38,11 +43,15 @@ func group(name string) config.Network {
 	return config.Network{Interface: "dpr0", Group: netip.MustParseAddr(name), TTL: 3}
 }
 
-// send sends a datagram from namespace n, which has address A.
+// send sends a datagram from namespace n, which has the addresses of A.
 func send(t testing.TB, n testnetns.Namespace, network config.Network, port uint16, text string) {
 	t.Helper()
+	from := addressA
+	if network.Group.Is6() || network.Unicast.Addr().Is6() {
+		from = address6
+	}
 	n.Do(func() {
-		s, err := broadcast.Open(network, port, netip.MustParseAddr(addressA))
+		s, err := broadcast.Open(network, port, netip.MustParseAddr(from))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,17 +86,28 @@ func read(t *testing.T, s Source, wait time.Duration) string {
 }
 
 func TestSockets(t *testing.T) {
+	for name, tt := range map[string]struct{ ours, theirs, from, to string }{
+		"IPv4":         {"239.77.43.1", "239.77.43.2", addressA, addressB},
+		"IPv6":         {"ff12::7743", "ff12::7744", address6, addressC},
+		"IPv6 of site": {"ff05::7743", "ff15::7743", address6, addressC},
+	} {
+		t.Run(name, func(t *testing.T) { sockets(t, group(tt.ours), group(tt.theirs), tt.from, netip.MustParseAddr(tt.to)) })
+	}
+}
+
+// sockets sends from the first namespace's address to the other's, and to groups.
+func sockets(t *testing.T, ours, theirs config.Network, from string, to netip.Addr) {
+	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	a, b := testnetns.New(t), testnetns.New(t)
 	connect(a, b)
-	ours, theirs := group("239.77.43.1"), group("239.77.43.2")
 
 	var sources [2]Source
-	var other *ipv4.PacketConn
+	var other func() (int, error)
 	for i, n := range []testnetns.Namespace{a, b} {
 		n.Do(func() {
-			s, err := Open(config.Report{Port: testPort, Networks: []config.Network{ours}})
+			s, err := Open(config.Report{Port: testPort, Networks: []config.Network{ours}, IPv6: to.Is6()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,17 +120,19 @@ func TestSockets(t *testing.T) {
 	}
 	b.Do(func() { other = join(t, theirs.Group) })
 
-	exchange(t, sources[1], addressA+" multicast", func() {
+	exchange(t, sources[1], from+" multicast", func() {
 		send(t, a, theirs, testPort, "of another cluster")
 		send(t, a, ours, testPort, "multicast")
 	})
 	send(t, a, theirs, testPort+1, "of another port")
-	checkTTL(t, other, 3)
+	if ttl, err := other(); err != nil || ttl != 3 {
+		t.Errorf("TTL %d, %v", ttl, err)
+	}
 	if got := read(t, sources[0], 100*time.Millisecond); got != "nothing" {
 		t.Errorf("the sender hears itself: %q", got)
 	}
-	unicast := config.Network{Unicast: netip.MustParseAddrPort(addressB + ":7743")}
-	exchange(t, sources[1], addressA+" unicast", func() { send(t, a, unicast, testPort, "unicast") })
+	unicast := config.Network{Unicast: netip.AddrPortFrom(to, testPort)}
+	exchange(t, sources[1], from+" unicast", func() { send(t, a, unicast, testPort, "unicast") })
 
 	// Another interface takes the name.
 	a.Run("ip link del dpr0")
@@ -125,7 +147,7 @@ func TestSockets(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	exchange(t, sources[1], addressA+" again", func() { send(t, a, ours, testPort, "again") })
+	exchange(t, sources[1], from+" again", func() { send(t, a, ours, testPort, "again") })
 }
 
 // A receiver hears an interface that was renamed, that has its name again, and that
@@ -205,35 +227,54 @@ func exchange(t *testing.T, s Source, want string, send func()) {
 }
 
 // join is another process of the host, on another port, that joins another
-// group: the kernel then delivers that group to all sockets of its port.
-func join(t *testing.T, group netip.Addr) *ipv4.PacketConn {
+// group: the kernel then delivers that group to all sockets of its port. It returns a
+// function that waits for a datagram and returns its TTL or hop limit.
+func join(t *testing.T, group netip.Addr) func() (int, error) {
 	t.Helper()
 	ifi, err := net.InterfaceByName("dpr0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: group.AsSlice(), Port: testPort + 1})
+	at := &net.UDPAddr{IP: group.AsSlice(), Port: testPort + 1, Zone: "dpr0"}
+	if group.Is4() {
+		at.Zone = ""
+	}
+	conn, err := net.ListenUDP("udp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	p := ipv4.NewPacketConn(conn)
-	if err := p.JoinGroup(ifi, &net.UDPAddr{IP: group.AsSlice()}); err != nil {
+	to, buffer := &net.UDPAddr{IP: group.AsSlice()}, make([]byte, 100)
+	var errs []error
+	var wait func() (int, error)
+	if group.Is4() {
+		p := ipv4.NewPacketConn(conn)
+		errs = append(errs, p.JoinGroup(ifi, to), p.SetControlMessage(ipv4.FlagTTL, true))
+		wait = func() (int, error) {
+			_, cm, _, err := p.ReadFrom(buffer)
+			if err != nil {
+				return 0, err
+			}
+			return cm.TTL, nil
+		}
+	} else {
+		p := ipv6.NewPacketConn(conn)
+		errs = append(errs, p.JoinGroup(ifi, to), p.SetControlMessage(ipv6.FlagHopLimit, true))
+		wait = func() (int, error) {
+			_, cm, _, err := p.ReadFrom(buffer)
+			if err != nil {
+				return 0, err
+			}
+			return cm.HopLimit, nil
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.SetControlMessage(ipv4.FlagTTL, true); err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func checkTTL(t *testing.T, p *ipv4.PacketConn, want int) {
-	t.Helper()
-	if err := p.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	_, cm, _, err := p.ReadFrom(make([]byte, 100))
-	if err != nil || cm == nil || cm.TTL != want {
-		t.Errorf("control message %v, %v", cm, err)
+	return func() (int, error) {
+		if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			return 0, err
+		}
+		return wait()
 	}
 }

@@ -19,11 +19,11 @@ import (
 // readBuffer has room for the reports of 10,000 hosts arriving at once.
 const readBuffer = 4 << 20
 
-// A socket is the Source of all networks: one UDP port with one membership for
-// each group and interface.
+// A socket is the Source of all networks, which are of one family: one UDP port with one
+// membership for each group and interface.
 type socket struct {
 	conn   net.PacketConn
-	packet *ipv4.PacketConn
+	packet packetConn
 	groups []*membership
 	batch  []ipv4.Message // buffers for reading
 	read   []Datagram     // the wanted datagrams of the last read
@@ -37,7 +37,11 @@ type membership struct {
 
 // Open opens the port; Maintain joins the networks.
 func Open(c config.Report) (Source, error) {
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: int(c.Port)})
+	network := "udp4"
+	if c.IPv6 {
+		network = "udp6"
+	}
+	conn, err := net.ListenUDP(network, &net.UDPAddr{Port: int(c.Port)})
 	if err != nil {
 		return nil, fmt.Errorf("opening UDP port %d for reports: %w", c.Port, err)
 	}
@@ -46,14 +50,14 @@ func Open(c config.Report) (Source, error) {
 		conn.Close()
 		return nil, fmt.Errorf("setting the receive buffer: %w", err)
 	}
-	s := &socket{conn: conn, packet: ipv4.NewPacketConn(conn), batch: make([]ipv4.Message, MaxBatch)}
+	s := &socket{conn: conn, packet: newPacketConn(conn, c.IPv6), batch: make([]ipv4.Message, MaxBatch)}
 	for i := range s.batch {
 		s.batch[i].Buffers = [][]byte{make([]byte, report.MaxLen+1)}
-		s.batch[i].OOB = ipv4.NewControlMessage(ipv4.FlagDst | ipv4.FlagInterface)
+		s.batch[i].OOB = s.packet.controlBuffer()
 	}
 	// The destination distinguishes our groups from those that another process
 	// joined: the kernel delivers both.
-	if err := s.packet.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true); err != nil {
+	if err := s.packet.wantDestinations(); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("enabling destination addresses on the report socket: %w", err)
 	}
@@ -113,9 +117,8 @@ func (s *socket) Read(deadline time.Time) ([]Datagram, error) {
 	}
 	s.read = s.read[:0]
 	for _, m := range s.batch[:n] {
-		var cm ipv4.ControlMessage
 		udp, ok := m.Addr.(*net.UDPAddr)
-		if !ok || cm.Parse(m.OOB[:m.NN]) != nil || !s.wanted(&cm) {
+		if !ok || !s.wanted(s.packet.destination(m.OOB[:m.NN])) {
 			continue
 		}
 		s.read = append(s.read, Datagram{m.Buffers[0][:m.N], udp.AddrPort().Addr().Unmap()})
@@ -126,17 +129,12 @@ func (s *socket) Read(deadline time.Time) ([]Datagram, error) {
 // wanted reports whether a datagram arrived on a configured network. Unicast
 // datagrams may come from anywhere: the networks that send to us by unicast need
 // not be those that we send to.
-func (s *socket) wanted(cm *ipv4.ControlMessage) bool {
-	dst, ok := netip.AddrFromSlice(cm.Dst)
-	if !ok {
-		return false
-	}
-	dst = dst.Unmap()
+func (s *socket) wanted(dst netip.Addr, index int) bool {
 	if !dst.IsMulticast() {
-		return true
+		return dst.IsValid()
 	}
 	for _, g := range s.groups {
-		if g.Group == dst && g.index == cm.IfIndex {
+		if g.Group == dst && g.index == index {
 			return true
 		}
 	}

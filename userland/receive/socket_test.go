@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/ipv4"
-
 	"dpr/userland/config"
 	"dpr/userland/report"
 )
@@ -34,6 +32,11 @@ func open(t *testing.T, networks ...config.Network) (*socket, netip.AddrPort) {
 // A port that is taken is an error, and is not left half open.
 func TestOpenFails(t *testing.T) {
 	_, at := open(t)
+	if s, err := Open(config.Report{Port: at.Port(), IPv6: true}); err != nil {
+		t.Errorf("the same port of IPv6: %v", err)
+	} else if _, err := Open(config.Report{Port: at.Port(), IPv6: true}); err == nil || s.Close() != nil {
+		t.Error("a port of IPv6 is opened twice")
+	}
 	if _, err := Open(config.Report{Port: at.Port()}); err == nil || !strings.HasPrefix(err.Error(), "opening UDP port ") {
 		t.Errorf("error %v", err)
 	}
@@ -87,18 +90,28 @@ func TestWanted(t *testing.T) {
 	group := netip.MustParseAddr("239.77.43.1")
 	s := &socket{groups: []*membership{{Network: config.Network{Group: group}, index: 7}}}
 	for name, tt := range map[string]struct {
-		dst   net.IP
+		dst   netip.Addr
 		index int
 		want  bool
 	}{
-		"joined":            {net.IPv4(239, 77, 43, 1), 7, true},
-		"another interface": {net.IPv4(239, 77, 43, 1), 8, false},
-		"another group":     {net.IPv4(239, 77, 43, 2), 7, false},
-		"unicast":           {net.IPv4(10, 0, 0, 1), 8, true},
-		"nowhere":           {nil, 7, false},
+		"joined":            {group, 7, true},
+		"another interface": {group, 8, false},
+		"another group":     {group.Next(), 7, false},
+		"group of IPv6":     {netip.MustParseAddr("ff12::7743"), 7, false},
+		"unicast":           {netip.MustParseAddr("10.0.0.1"), 8, true},
+		"unicast of IPv6":   {netip.MustParseAddr("2001:db8::1"), 8, true},
+		"nowhere":           {netip.Addr{}, 7, false},
 	} {
-		if got := s.wanted(&ipv4.ControlMessage{Dst: tt.dst, IfIndex: tt.index}); got != tt.want {
+		if got := s.wanted(tt.dst, tt.index); got != tt.want {
 			t.Errorf("%s: %t", name, got)
+		}
+	}
+	for name, c := range map[string]packetConn{"IPv4": conn4{}, "IPv6": conn6{}} {
+		if a, _ := c.destination([]byte{1}); a.IsValid() {
+			t.Errorf("%s: a byte says that it went to %v", name, a)
+		}
+		if a, _ := c.destination(nil); a.IsValid() {
+			t.Errorf("%s: nothing says that it went to %v", name, a)
 		}
 	}
 }

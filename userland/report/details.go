@@ -19,6 +19,10 @@ const (
 	MaxSoftware  = 64  // bytes of the software's version
 )
 
+// impliedProtocol is the protocol of a host that sends reports of version 2 which do not
+// name another.
+const impliedProtocol = 2
+
 // Details are what a report of version 2 says beyond those of version 1.
 type Details struct {
 	Addresses []netip.Addr // the host's further unicast addresses
@@ -27,6 +31,7 @@ type Details struct {
 	Heard     []PeerID     // of these, all or some; which ones changes with each report
 	Settings  Digest       // of the settings that must be equal on all hosts; 0: unknown
 	Software  string       // version of the software, printable ASCII
+	Protocol  uint8        // between hosts, that the host knows, 2 at least; 0: it does not say, so 2
 }
 
 // A Service is the state of a service, as the host itself sees it.
@@ -74,6 +79,9 @@ func (d *Details) check(host netip.Addr) error {
 	if len(d.Software) > MaxSoftware {
 		return fmt.Errorf("%w: software version of %d bytes, at most %d", ErrRange, len(d.Software), MaxSoftware)
 	}
+	if d.Protocol != 0 && d.Protocol < impliedProtocol {
+		return fmt.Errorf("%w: protocol %d, at least %d", ErrRange, d.Protocol, impliedProtocol)
+	}
 	for i := range len(d.Software) {
 		if c := d.Software[i]; c < ' ' || c > '~' {
 			return fmt.Errorf("%w: byte %#x in the software version", ErrRange, c)
@@ -82,8 +90,13 @@ func (d *Details) check(host netip.Addr) error {
 	return nil
 }
 
+// unicast says whether other hosts can send to an address. An IPv6 one of the link means
+// nothing without an interface of their own.
 func unicast(a netip.Addr) bool {
 	a = a.Unmap()
+	if a.Is6() && a.IsLinkLocalUnicast() {
+		return false
+	}
 	return a.IsValid() && a.Zone() == "" && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() &&
 		a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }

@@ -34,6 +34,7 @@ const (
 	fieldServices  field = 7
 	fieldSettings  field = 8
 	fieldSoftware  field = 9
+	fieldProtocol  field = 10
 
 	// fieldNeeded marks types that a receiver must know.
 	fieldNeeded field = 0x8000
@@ -93,6 +94,9 @@ func (r *Report) appendVersion2(b []byte) []byte {
 	}
 	if d.Software != "" {
 		add(fieldSoftware, []byte(d.Software))
+	}
+	if d.Protocol != 0 {
+		add(fieldProtocol, []byte{d.Protocol})
 	}
 	return b
 }
@@ -205,6 +209,14 @@ func (r *Report) parseField(f field, b []byte) error {
 		d.Settings = Digest(b)
 	case fieldSoftware:
 		d.Software = string(b)
+	case fieldProtocol:
+		if err := unit(1, 0); err != nil {
+			return err
+		}
+		if b[0] < impliedProtocol {
+			return fmt.Errorf("%w: protocol %d, at least %d", ErrRange, b[0], impliedProtocol)
+		}
+		d.Protocol = b[0]
 	default:
 		if f&fieldNeeded != 0 {
 			return fmt.Errorf("%w: this version does not know what it must", ErrVersion)

@@ -33,13 +33,14 @@ func detailed(t testing.TB) Report {
 		Heard:     []PeerID{0x01020304, 0xfffefdfc},
 		Settings:  Digest{1, 2, 3, 4, 5, 6, 7, 8},
 		Software:  "0.3.0",
+		Protocol:  3,
 	}
 	return r
 }
 
 // The bytes are written out: what the documentation says must not change by accident.
 func TestWireFormat2(t *testing.T) {
-	want := "44505272" + "02" + "01" + "00da" + // magic, version, HMAC, length
+	want := "44505272" + "02" + "01" + "00df" + // magic, version, HMAC, length
 		"077c5621" + "00000000000000000000ffffc0000207" + strings.ReplaceAll(boot, "-", "") +
 		"0102030405060708" + "00060a24181e4001" +
 		"0001" + "0004" + "000005dc" + // period
@@ -50,7 +51,8 @@ func TestWireFormat2(t *testing.T) {
 		"0006" + "0020" + "00000000000000000000ffffc6336407" + "20010db8000000000000000000000007" + // addresses
 		"0007" + "0008" + "00500000" + "01bb0100" + // services
 		"0008" + "0008" + "0102030405060708" + // settings
-		"0009" + "0005" + hex.EncodeToString([]byte("0.3.0"))
+		"0009" + "0005" + hex.EncodeToString([]byte("0.3.0")) +
+		"000a" + "0001" + "03" // protocol
 	got := mustAppend(t, detailed(t), testKey(7))
 	if body := hex.EncodeToString(got[:len(got)-macLen]); body != want {
 		t.Errorf("got  %s\nwant %s", body, want)
@@ -77,9 +79,9 @@ func TestWireFormat2(t *testing.T) {
 func TestLongestReport(t *testing.T) {
 	r := detailed(t)
 	d := r.Details
-	*d = Details{Peers: dprnl.MaxPeers, Settings: d.Settings, Software: strings.Repeat("x", MaxSoftware)}
+	*d = Details{Peers: dprnl.MaxPeers, Settings: d.Settings, Software: strings.Repeat("x", MaxSoftware), Protocol: 255}
 	for i := range MaxAddresses {
-		d.Addresses = append(d.Addresses, netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
+		d.Addresses = append(d.Addresses, netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}))
 	}
 	for i := range MaxServices {
 		d.Services = append(d.Services, Service{uint16(i + 1), dprnl.ServiceFull})
@@ -103,6 +105,7 @@ func TestDetailsRefused(t *testing.T) {
 		"own address":        func(d *Details) { d.Addresses = addresses(host.String()) },
 		"multicast":          func(d *Details) { d.Addresses = addresses("ff02::1") },
 		"loopback":           func(d *Details) { d.Addresses = addresses("127.0.0.1") },
+		"link":               func(d *Details) { d.Addresses = addresses("fe80::1") },
 		"zone":               func(d *Details) { d.Addresses = addresses("fe80::1%eth0") },
 		"no address":         func(d *Details) { d.Addresses = []netip.Addr{{}} },
 		"too many services":  func(d *Details) { d.Services = make([]Service, MaxServices+1) },
@@ -114,6 +117,7 @@ func TestDetailsRefused(t *testing.T) {
 		"too many peers":     func(d *Details) { d.Peers = dprnl.MaxPeers + 1 },
 		"too many heard":     func(d *Details) { d.Peers, d.Heard = 1000, make([]PeerID, MaxHeard+1) },
 		"long software":      func(d *Details) { d.Software = strings.Repeat("x", MaxSoftware+1) },
+		"protocol 1":         func(d *Details) { d.Protocol = 1 },
 		"newline":            func(d *Details) { d.Software = "1\n" },
 		"not ASCII":          func(d *Details) { d.Software = "1\x7f" },
 	} {
@@ -163,7 +167,7 @@ func TestLaterFields(t *testing.T) {
 	}{
 		"least":             {leastFields, nil, ""},
 		"more metrics":      {laterMetrics, nil, ""},
-		"unknown":           {"7fff 0003 010203" + leastFields + "000a 0000", nil, ""},
+		"unknown":           {"7fff 0003 010203" + leastFields + "000b 0000", nil, ""},
 		"must be known":     {leastFields + "8001 0000", ErrVersion, "field 32769 at offset 109"},
 		"cut header":        {leastFields + "0009 00", ErrTruncated, "3 bytes at offset 109 are no field"},
 		"cut value":         {leastFields + "0009 0003 3031", ErrTruncated, "field 9 at offset 109 has 2 of 3 bytes"},
@@ -181,6 +185,11 @@ func TestLaterFields(t *testing.T) {
 		"half a service":    {leastFields + "0007 0002 0050", ErrRange, "field 7"},
 		"a later state":     {leastFields + "0007 0004 00500901", nil, ""},
 		"short digest":      {leastFields + "0008 0007 01020304050607", ErrRange, "field 8"},
+		"protocol 2":        {leastFields + "000a 0001 02", nil, ""},
+		"a later protocol":  {leastFields + "000a 0001 ff", nil, ""},
+		"protocol 0":        {leastFields + "000a 0001 00", ErrRange, "protocol 0, at least 2"},
+		"no protocol":       {leastFields + "000a 0000", ErrRange, "field 10"},
+		"long protocol":     {leastFields + "000a 0002 0300", ErrRange, "field 10"},
 		"terminal software": {leastFields + "0009 0002 1b5b", ErrRange, "0x1b"},
 	} {
 		v, _ := verifier()

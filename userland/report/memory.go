@@ -19,19 +19,24 @@ import (
 // The file of a Memory is an array of slots, each one host's last report:
 //
 //	offset size
-//	     0    4  magic, the bytes "DPRm"
-//	     4    4  the host's IPv4 address
-//	     8   16  boot id
-//	    24    8  sequence number
-//	    32    8  time of sending, microseconds since 1970-01-01 UTC
-//	    40    4  CRC-32 (IEEE) of bytes 0 to 39
-//	    44    4  zero
+//	     0    4  magic, the bytes "DPRn"
+//	     4   16  the host's address, an IPv4 one as ::ffff:a.b.c.d
+//	    20   16  boot id
+//	    36    8  sequence number
+//	    44    8  time of sending, microseconds since 1970-01-01 UTC
+//	    52    4  CRC-32 (IEEE) of bytes 0 to 51
+//	    56    8  zero
 //
-// Numbers are in network byte order. A slot that is not of this form is free.
+// Numbers are in network byte order. A slot that is not of this form is free: so is
+// what earlier releases wrote, whose hosts are then not remembered.
 const (
-	slotMagic = "DPRm"
-	slotLen   = 48
-	slotSum   = 40
+	slotMagic    = "DPRn"
+	slotLen      = 64
+	slotHost     = 4
+	slotBoot     = 20
+	slotSequence = 36
+	slotSent     = 44
+	slotSum      = 52
 )
 
 // ErrInUse means that another process has locked the memory's file.
@@ -125,12 +130,12 @@ func (m *Memory) free(slot int) {
 func (m *Memory) put(host netip.Addr, l last) {
 	var b [slotLen]byte
 	be := binary.BigEndian
-	address := host.As4()
-	copy(b[0:], slotMagic)
-	copy(b[4:], address[:])
-	copy(b[8:], l.boot[:])
-	be.PutUint64(b[24:], l.sequence)
-	be.PutUint64(b[32:], uint64(l.sent.UnixMicro()))
+	address := host.As16()
+	copy(b[:], slotMagic)
+	copy(b[slotHost:], address[:])
+	copy(b[slotBoot:], l.boot[:])
+	be.PutUint64(b[slotSequence:], l.sequence)
+	be.PutUint64(b[slotSent:], uint64(l.sent.UnixMicro()))
 	be.PutUint32(b[slotSum:], crc32.ChecksumIEEE(b[:slotSum]))
 	m.write(b[:], l.slot)
 }
@@ -145,9 +150,9 @@ func parseSlot(b []byte) (netip.Addr, last, bool) {
 		be.Uint32(b[slotSum:]) != crc32.ChecksumIEEE(b[:slotSum]) {
 		return netip.Addr{}, last{}, false
 	}
-	return netip.AddrFrom4([4]byte(b[4:8])), last{
-		boot:     BootID(b[8:24]),
-		sequence: be.Uint64(b[24:]),
-		sent:     time.UnixMicro(int64(be.Uint64(b[32:]))),
+	return netip.AddrFrom16([16]byte(b[slotHost:slotBoot])).Unmap(), last{
+		boot:     BootID(b[slotBoot:slotSequence]),
+		sequence: be.Uint64(b[slotSequence:]),
+		sent:     time.UnixMicro(int64(be.Uint64(b[slotSent:]))),
 	}, true
 }

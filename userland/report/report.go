@@ -70,7 +70,7 @@ func (id BootID) String() string {
 
 // A Report is the state of a host that it sends to the others.
 type Report struct {
-	Host     netip.Addr // the host's address
+	Host     netip.Addr // the host's address; an IPv4 one without details
 	Boot     BootID
 	Sequence uint64
 	Time     time.Time     // of sending, to the microsecond
@@ -81,10 +81,25 @@ type Report struct {
 	Details  *Details // nil in a report of version 1
 }
 
+// Protocol returns the protocol between hosts that the host knows; see
+// dprnl.PeerUpdate.
+func (r *Report) Protocol() uint32 {
+	switch {
+	case r.Details == nil:
+		return 1
+	case r.Details.Protocol == 0:
+		return impliedProtocol
+	}
+	return uint32(r.Details.Protocol)
+}
+
 // check returns an error if a field is out of range.
 func (r *Report) check() error {
-	if !unicast(r.Host) || !r.Host.Unmap().Is4() {
-		return fmt.Errorf("%w: host %v is not a unicast IPv4 address", ErrRange, r.Host)
+	if !unicast(r.Host) {
+		return fmt.Errorf("%w: host %v is not a unicast address", ErrRange, r.Host)
+	}
+	if r.Details == nil && !r.Host.Unmap().Is4() {
+		return fmt.Errorf("%w: host %v in a report of version 1, which has IPv4 addresses only", ErrRange, r.Host)
 	}
 	if r.Period < time.Millisecond || r.Period > MaxPeriod {
 		return fmt.Errorf("%w: period %v is not from 1ms to %v", ErrRange, r.Period, MaxPeriod)

@@ -145,12 +145,18 @@ func FuzzVerify(f *testing.F) {
 	f.Add(mustAppend(f, testReport(f), nil))
 	f.Add(mustAppend(f, detailed(f), key))
 	f.Add(mustAppend(f, detailed(f), nil))
+	f.Add(mustAppend(f, detailed6(f), key))
 	f.Add([]byte{})
 	f.Add([]byte(magic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, keys := range [][]*Key{{key}, nil} {
 			v, _ := verifier(keys...)
-			r, err := v.Verify(b, host)
+			from := host
+			r, err := v.Verify(b, from)
+			if errors.Is(err, ErrSender) {
+				from = host6
+				r, err = v.Verify(b, from)
+			}
 			if err != nil {
 				if Reason(err) == "other" {
 					t.Fatalf("refused without a reason: %v", err)
@@ -169,7 +175,7 @@ func FuzzVerify(f *testing.F) {
 			if r.Details != nil {
 				// It may have had fields that are not known here.
 				v, _ := verifier(keys...)
-				if back, err := v.Verify(again, host); err != nil || !reflect.DeepEqual(back, r) {
+				if back, err := v.Verify(again, from); err != nil || !reflect.DeepEqual(back, r) {
 					t.Fatalf("accepted %+v\nwould send %+v, %v", r, back, err)
 				}
 				continue

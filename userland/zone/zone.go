@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Package zone writes DNS zones that publish the addresses of a cluster's live
-// hosts, in the master file format of RFC 1035.
+// hosts, of either family, in the master file format of RFC 1035.
 package zone
 
 import (
@@ -65,15 +65,24 @@ func (z *Zone) Format(serial uint32, hosts []netip.Addr) []byte {
 	}
 	for _, s := range z.Servers {
 		if s.Address.IsValid() {
-			fmt.Fprintf(&b, "%s IN A %v\n", s.Name, s.Address)
+			fmt.Fprintln(&b, record(s.Name, s.Address))
 		}
 	}
 	for _, owner := range z.Owners {
 		for _, h := range z.arrange(serial, hosts) {
-			fmt.Fprintf(&b, "%s IN A %v\n", owner, h)
+			fmt.Fprintln(&b, record(owner, h))
 		}
 	}
 	return b.Bytes()
+}
+
+// record is an address's record: A of RFC 1035, or AAAA of RFC 3596.
+func record(owner string, a netip.Addr) string {
+	kind := "A"
+	if a.Is6() {
+		kind = "AAAA"
+	}
+	return fmt.Sprintf("%s IN %s %v", owner, kind, a)
 }
 
 // arrange returns the hosts in the zone's order.

@@ -58,6 +58,22 @@ a.www.example.org. IN A 192.0.2.10
 	}
 }
 
+// Addresses of IPv6 have records of their own kind.
+func TestFormatOfIPv6(t *testing.T) {
+	z := testZone()
+	z.Servers[0].Address = addr("2001:db8::9")
+	got := string(z.Format(7, []netip.Addr{addr("2001:db8::10"), addr("2001:db8::2")}))
+	const want = `ns.www.example.org. IN AAAA 2001:db8::9
+www.example.org. IN AAAA 2001:db8::2
+www.example.org. IN AAAA 2001:db8::10
+a.www.example.org. IN AAAA 2001:db8::2
+a.www.example.org. IN AAAA 2001:db8::10
+`
+	if !strings.HasSuffix(got, "IN NS ns2.example.net.\n"+want) {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 func TestSerial(t *testing.T) {
 	now := time.Unix(1000, 0)
 	for _, tt := range []struct{ old, want uint32 }{

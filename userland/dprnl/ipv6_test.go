@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+
+package dprnl
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/mdlayher/genetlink"
+	"github.com/mdlayher/netlink"
+)
+
+// A module without IPv6 gets neither an address of it nor bits of one; but a peer's other
+// addresses are a detail, and the default says nothing.
+func TestModuleWithoutIPv6(t *testing.T) {
+	c := testClient(t, once(func(req genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+		got, err := netlink.UnmarshalAttributes(req.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range got {
+			if len(a.Data) == 16 || req.Header.Command == cmdConfigSet && a.Type == configAttrAffinity6 ||
+				req.Header.Command == cmdServiceAdd && a.Type == serviceAttrAffinity6 {
+				t.Errorf("command %d has attribute %v", req.Header.Command, a)
+			}
+		}
+		return nil, nil
+	}))
+	if p := c.Protocol(); p != 3 {
+		t.Errorf("protocol %d", p)
+	}
+	c.family.Version = knowsIPv6 - 1
+	if p := c.Protocol(); p != 2 {
+		t.Errorf("protocol %d of an older module", p)
+	}
+	ctx := t.Context()
+	plain := fullConfig
+	plain.Affinity6 = DefaultAffinity6
+	for name, err := range map[string]error{
+		"config":  c.SetConfig(ctx, plain.Update()),
+		"service": c.AddService(ctx, Service{Port: 80, Rules: Rules{Affinity6: Own(uint32(DefaultAffinity6))}}),
+		"peer":    c.SetPeer(ctx, PeerUpdate{Address: addr1, Others: []netip.Addr{six2, addr2}}),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	flow := FlowKey{netip.AddrPortFrom(six2, 1), netip.AddrPortFrom(six1, 80)}
+	for name, err := range map[string]error{
+		"address":            c.SetConfig(ctx, ConfigUpdate{Address: &six1}),
+		"affinity6":          c.SetConfig(ctx, ConfigUpdate{Affinity6: ptr(uint32(56))}),
+		"service":            c.AddService(ctx, Service{Port: 80, Address: six1}),
+		"service, affinity6": c.AddService(ctx, Service{Port: 80, Rules: fullRules}),
+		"peer":               c.SetPeer(ctx, PeerUpdate{Address: six1}),
+		"flow":               c.DeleteFlow(ctx, flow),
+		"flows":              drain(ctx, c, FlowFilter{Peer: six1}),
+		"peers":              errors.Join(c.SetPeers(ctx, []PeerUpdate{{Address: six1}})...),
+	} {
+		if !errors.Is(err, errOlder) || !strings.Contains(err.Error(), "IPv6") && !strings.Contains(err.Error(), "affinity6") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// No more other addresses of a family than the module takes.
+func TestOtherAddressesAreLimited(t *testing.T) {
+	var others []netip.Addr
+	four, six := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")
+	for range MaxAddresses + 1 {
+		others = append(others, four, six)
+		four, six = four.Next(), six.Next()
+	}
+	e := newEncoder(GenlVersion)
+	e.others(others)
+	b, err := e.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := netlink.UnmarshalAttributes(b)
+	if err != nil || len(got) != 2 || got[0].Type != peerAttrAddresses || len(got[0].Data) != 4*MaxAddresses ||
+		got[1].Type != peerAttrAddresses6 || len(got[1].Data) != 16*MaxAddresses || got[1].Data[15] != 0x10 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
