@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"time"
 
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/qemu"
@@ -30,6 +31,10 @@ type Config struct {
 	Kernel  string // series ("6.1", "6.12"), release, "newest" or "debug"; default "6.1"
 	Memory  int    // MiB of each server, at least MinMemory; default 384
 	CPUs    int    // processors of each server, 1 to MaxCPUs; default 1
+
+	// Family is that of the servers' own addresses, and of what hosts' names stand for;
+	// default IPv4. All hosts have an address of either family.
+	Family family.Family
 
 	// NoDPR boots servers without dpr.ko, the daemons and dprctl; DPR is what
 	// /etc/dpr/dpr.toml says where there is dpr.
@@ -68,7 +73,7 @@ type DPRConfig struct {
 
 // Defaults returns the lab that an empty Config describes.
 func Defaults() Config {
-	return Config{Name: "lab", Servers: 3, Clients: 6, Kernel: kernel.Default, Memory: 384, CPUs: 1, Progress: io.Discard}
+	return Config{Name: "lab", Servers: 3, Clients: 6, Kernel: kernel.Default, Memory: 384, CPUs: 1, Family: family.V4, Progress: io.Discard}
 }
 
 var (
@@ -90,6 +95,7 @@ func (c *Config) Flags() flags.Set {
 		kernel.Flag(&c.Kernel),
 		flags.Number(&c.Memory, "memory", flags.AtLeast(qemu.MinMemory), "`MIB` of memory of each server"),
 		flags.Number(&c.CPUs, "cpus", flags.From(1, MaxCPUs), "`N` processors of each server, {range}"),
+		family.Flag(&c.Family, "`FAMILY` of the servers' own addresses: {range}"),
 		flags.Bool(&c.NoDPR, "no-dpr", "servers without dpr"),
 		flags.String(&c.DPR.Policy, "policy", "dpr's `POLICY`, else its own default"),
 		flags.String(&c.DPR.Hash, "hash", "dpr's `HASH`, else its own default"),
@@ -107,6 +113,9 @@ func (c *Config) Flags() flags.Set {
 func (c *Config) Validate() error {
 	if c.Older != "" && (c.NoDPR || c.Servers <= olderServer) {
 		return errors.New("another version of dpr needs dpr, and two servers")
+	}
+	if c.Older != "" && c.Family == family.V6 {
+		return errors.New("another version of dpr may know no IPv6: its servers' own addresses must be IPv4 ones")
 	}
 	return append(c.Flags(), NameFlag(&c.Name)).Check()
 }
@@ -128,6 +137,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Kernel = cmp.Or(c.Kernel, d.Kernel)
 	c.Memory = cmp.Or(c.Memory, d.Memory)
 	c.CPUs = cmp.Or(c.CPUs, d.CPUs)
+	c.Family = cmp.Or(c.Family, d.Family)
 	c.Progress = cmp.Or(c.Progress, d.Progress)
 	return c, c.Validate()
 }

@@ -11,6 +11,10 @@
 //	out, err := l.Output(ctx, "c1", "curl", "-s", "http://10.77.0.11/")
 //	exit, err := l.Exec(ctx, "s1", lab.Cmd{Args: []string{"cat"}, Stdin: r, Stdout: w})
 //
+// Each host has an address of IPv4 and one of IPv6. Config.Family says of which the
+// servers' own addresses are: the sources of their tunnels and reports. A host's name
+// stands for its address of that family; s1-4 and s1-6 are those of either.
+//
 // A lab outlives the process that brought it up: it has a name, its state is in
 // /run/dprlab/NAME, Open finds it again and Down removes it, whatever crashed. One
 // process of it lasts, its broker (package broker): it runs the guests and passes

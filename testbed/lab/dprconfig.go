@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/guest"
 	"dpr/testbed/lab/guest/service"
 	"dpr/userland/dprnl"
@@ -19,15 +20,19 @@ const (
 	dprKeyPath    = "/etc/dpr/key"
 )
 
-// dprToml returns a server's /etc/dpr/dpr.toml.
-func dprToml(c DPRConfig, address string) string {
+// reportGroups are the groups that servers send their reports to, by the family of their
+// own addresses. That of IPv6 is one of the link.
+var reportGroups = map[family.Family]string{family.V4: "239.77.0.1", family.V6: "ff12::77:1"}
+
+// dprToml returns a server's /etc/dpr/dpr.toml, whose own address has the family f.
+func dprToml(c DPRConfig, h Host, f family.Family) string {
 	var b strings.Builder
 	text := func(key, value string) {
 		if value != "" {
 			fmt.Fprintf(&b, "%s = %q\n", key, value)
 		}
 	}
-	text("address", address)
+	text("address", h.In(f))
 	text("policy", c.Policy)
 	text("hash", c.Hash)
 	text("estimate", c.Estimate)
@@ -45,7 +50,7 @@ func dprToml(c DPRConfig, address string) string {
 		text("period", c.ReportPeriod.String())
 	}
 	text("key_file", dprKeyPath)
-	b.WriteString("\n[[report.network]]\ninterface = \"eth0\"\ngroup = \"239.77.0.1\"\n")
+	fmt.Fprintf(&b, "\n[[report.network]]\ninterface = \"eth0\"\ngroup = %q\n", reportGroups[f])
 	b.WriteString("\n[[service]]\nport = 80\n")
 	return b.String()
 }
@@ -59,9 +64,9 @@ func newKey() string {
 }
 
 // dprFiles returns the files that make a server's dpr.
-func dprFiles(c DPRConfig, address, key string) map[string]guest.File {
+func dprFiles(c Config, h Host, key string) map[string]guest.File {
 	return map[string]guest.File{
-		dprConfigPath: {Mode: 0o644, Text: dprToml(c, address)},
+		dprConfigPath: {Mode: 0o644, Text: dprToml(c.DPR, h, c.Family)},
 		dprKeyPath:    {Mode: 0o600, Text: key},
 	}
 }

@@ -57,6 +57,7 @@ http {
 	LIMIT
 	server {
 		listen 80 default_server backlog=4096;
+		listen [::]:80 default_server backlog=4096;
 		root WEB_ROOT;
 		location = / { default_type text/plain; return 200 "$hostname\n"; }
 		location = /status { stub_status; access_log off; }

@@ -31,16 +31,19 @@ func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module strin
 	webServer(im)
 	im.Link("/usr/bin/svc", "/init")
 	im.Link("/usr/bin/labdata", "/init")
-	im.Text("/etc/hosts", 0o644, hostsFile(hosts))
+	im.Text("/etc/hosts", 0o644, hostsFile(hosts, c.Family))
 	im.Text(nginxConf, 0o644, nginxConfig(c.AccessRate))
 	gc := guest.Config{
 		Prefix:  network.Bits(),
+		Prefix6: network6.Bits(),
 		Modules: []string{"virtio_pci", "virtio_net"},
 		Extras:  []string{"virtio_rng"},
 		Sysctls: map[string]string{
-			"net.core.somaxconn":              "4096",
-			"net.ipv6.conf.eth0.disable_ipv6": "1",
-			"net.ipv4.tcp_max_syn_backlog":    "4096",
+			"net.core.somaxconn":                      "4096",
+			"net.ipv4.tcp_max_syn_backlog":            "4096",
+			"net.ipv6.conf.eth0.accept_dad":           "0",
+			"net.ipv6.conf.eth0.accept_ra":            "0",
+			"net.ipv6.conf.eth0.router_solicitations": "0",
 		},
 		Link:      c.Link,
 		Services:  []service.Spec{nginxService},
@@ -57,9 +60,9 @@ func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module strin
 		if h.Kind != Server {
 			continue
 		}
-		gh := guest.Host{Name: h.Name, Address: h.Address}
+		gh := guest.Host{Name: h.Name, Address: h.Address, Address6: h.Address6}
 		if !c.NoDPR {
-			gh.Files = dprFiles(c.DPR, h.Address, key)
+			gh.Files = dprFiles(c, h, key)
 		}
 		if c.Older != "" && len(gc.Hosts) == olderServer {
 			if gh.Moves, err = olderItems(im, filepath.Join(bin, olderDir)); err != nil {

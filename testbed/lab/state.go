@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dpr/testbed/lab/disk"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/process"
 )
@@ -27,6 +28,7 @@ type state struct {
 	Accel   string          `json:"accel"`  // "tcg" or "kvm"
 	Memory  int             `json:"memory"` // MiB
 	DPR     bool            `json:"dpr"`
+	Family  family.Family   `json:"family"` // of the servers' own addresses
 	Hosts   []Host          `json:"hosts"`
 	Broker  process.Process `json:"broker"`
 	Created time.Time       `json:"created"`

@@ -99,7 +99,7 @@ func clearLeftovers(name string, p *progress.Progress) error {
 // bringUp builds what the lab is made of and starts it.
 func bringUp(ctx context.Context, c Config, p *progress.Progress) (*Lab, error) {
 	l := &Lab{dir: stateDir(c.Name), state: &state{
-		Name: c.Name, Memory: c.Memory, DPR: !c.NoDPR,
+		Name: c.Name, Memory: c.Memory, DPR: !c.NoDPR, Family: c.Family,
 		Hosts: makeHosts(c.Servers, c.Clients), Created: time.Now(),
 	}}
 	for _, dir := range []string{l.dir, workDir(c.Name)} {
@@ -112,7 +112,7 @@ func bringUp(ctx context.Context, c Config, p *progress.Progress) (*Lab, error) 
 		return nil, err
 	}
 	done := p.Step(fmt.Sprintf("making the network: %d servers and %d clients on a bridge", c.Servers, max(c.Clients, 0)))
-	if err := buildNetwork(ctx, c.Name, l.state.Hosts); err != nil {
+	if err := buildNetwork(ctx, c.Name, l.state.Hosts, c.Family); err != nil {
 		return nil, err
 	}
 	done()
@@ -192,7 +192,7 @@ func (l *Lab) waitReady(ctx context.Context, p *progress.Progress) error {
 			if err := l.ready(ctx, h.Name); err != nil {
 				return err
 			}
-			p.Say("%s is up at %s", h.Name, h.Address)
+			p.Say("%s is up at %s and %s", h.Name, h.Address, h.Address6)
 			return nil
 		})
 	}

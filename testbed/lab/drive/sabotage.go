@@ -30,17 +30,17 @@ func (l Cluster) Crash(ctx context.Context, server string) error {
 	return err
 }
 
-// Steal has some packets vanish between the counters of package accounting, until the
+// Steal has some packets of either family vanish between the counters of package accounting, until the
 // returned function is called: before dpr sees them, since a server may just redirect
 // all that comes.
 func (l Cluster) Steal(ctx context.Context, server string) (undo func(context.Context) error, err error) {
-	rules := "table ip thief {\nchain in {\ntype filter hook prerouting priority -480\n" +
+	rules := "table inet thief {\nchain in {\ntype filter hook prerouting priority -480\n" +
 		`iifname "eth0" tcp dport 80 limit rate 20/second burst 20 packets drop` + "\n}\n}"
 	if _, err := l.Output(ctx, server, "nft", rules); err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context) error {
-		_, err := l.Output(context.WithoutCancel(ctx), server, "nft", "delete table ip thief")
+		_, err := l.Output(context.WithoutCancel(ctx), server, "nft", "delete table inet thief")
 		return err
 	}, nil
 }

@@ -27,6 +27,7 @@ type options struct {
 	Bool, Not bool
 	String    string
 	Word      law
+	Choice    int
 	Pattern   string
 	Value     int
 	Numbers   []int
@@ -35,7 +36,7 @@ type options struct {
 
 func defaults() options {
 	return options{
-		Int: 3, Int64: -1, Uint64: 1, Float: 0.5, Duration: time.Minute, Wait: time.Hour, Not: true, Word: "flat",
+		Int: 3, Int64: -1, Uint64: 1, Float: 0.5, Duration: time.Minute, Wait: time.Hour, Not: true, Word: "flat", Choice: 4,
 		Pattern: "8mbit", Value: 15, Numbers: []int{1, 20}, Words: []string{"a", "b"},
 	}
 }
@@ -53,6 +54,7 @@ func (o *options) flags() Set {
 		Not(&o.Not, "not", ""),
 		String(&o.String, "string", ""),
 		Word(&o.Word, "word", []law{"flat", "steep"}, "one of {range}"),
+		Choice(&o.Choice, "choice", []int{4, 6}, "one of {range}"),
 		Pattern(&o.Pattern, "pattern", regexp.MustCompile(`^\d+mbit$`), "a number with mbit", ""),
 		Value(&o.Value, "value", "hexadecimal digits", hex, func(v int) string { return fmt.Sprintf("%x", v) }, ""),
 		Numbers(&o.Numbers, "numbers", From(1, 100), ""),
@@ -69,7 +71,7 @@ func TestDescription(t *testing.T) {
 	want := []string{
 		"int|`N` things, 1 to 80|3|1 to 80|false", "int64||-1|at least -1|false", "uint64||1||false", "float||0.5|more than 0, less than 1|false",
 		"duration||1m0s|more than 0s|false", "seconds||3600|at least 30|false", "bool||false||false", "not||false||false", "string||||false",
-		`word|one of flat, steep|"flat"|flat, steep|false`, `pattern||"8mbit"|a number with mbit|false`, `value||"f"|hexadecimal digits|false`,
+		`word|one of flat, steep|"flat"|flat, steep|false`, "choice|one of 4, 6|4|4, 6|false", `pattern||"8mbit"|a number with mbit|false`, `value||"f"|hexadecimal digits|false`,
 		"numbers||1,20|1 to 100|true", "words|some: a, b, c|all|some of a, b, c|true",
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -112,6 +114,7 @@ func TestSet(t *testing.T) {
 		"-string x":                    func(o *options) { o.String = "x" },
 		"-word steep":                  func(o *options) { o.Word = "steep" },
 		"-word=":                       func(o *options) { o.Word = "" },
+		"-choice 6":                    func(o *options) { o.Choice = 6 },
 		"-pattern 64mbit":              func(o *options) { o.Pattern = "64mbit" },
 		"-value ff":                    func(o *options) { o.Value = 255 },
 		"-numbers 5,6 -numbers 7":      func(o *options) { o.Numbers = []int{5, 6, 7} },
@@ -142,6 +145,7 @@ func TestRefuse(t *testing.T) {
 		"-seconds NaN":  "-seconds: want a number of seconds",
 		"-bool=x":       `"x" for -bool: want true or false`,
 		"-word x":       "--word x: want flat, steep",
+		"-choice 5":     "-choice: want 4, 6",
 		"-pattern x":    "--pattern x: want a number with mbit",
 		"-value x":      "-value: want hexadecimal digits",
 		"-numbers 5,":   "-numbers: want whole numbers, 1 to 100",

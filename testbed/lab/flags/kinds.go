@@ -125,6 +125,23 @@ func Word[T ~string](p *T, name string, words []T, usage string) *Flag {
 	return text(p, name, usage, Range[T]{join(words), func(v T) bool { return v == "" || slices.Contains(words, v) }})
 }
 
+// Choice describes a field that is one of the values, each of them given as it is printed.
+func Choice[T comparable](p *T, name string, values []T, usage string) *Flag {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = fmt.Sprint(v)
+	}
+	r := Range[T]{join(texts), func(v T) bool { return slices.Contains(values, v) }}
+	parse := func(s string) (v T, err error) {
+		i := slices.Index(texts, s)
+		if i < 0 {
+			return v, fmt.Errorf("%q is none of the values", s)
+		}
+		return values[i], nil
+	}
+	return single(p, name, usage, r, "", parse, func(v T) string { return fmt.Sprint(v) })
+}
+
 // Pattern describes a field that is a text of the form that rule has and wanted
 // describes, or empty.
 func Pattern(p *string, name string, rule *regexp.Regexp, wanted, usage string) *Flag {

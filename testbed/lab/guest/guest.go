@@ -29,6 +29,7 @@ const (
 type Config struct {
 	Hosts     []Host            `json:"hosts"`   // the servers
 	Prefix    int               `json:"prefix"`  // prefix length of the lab's network
+	Prefix6   int               `json:"prefix6"` // the same of IPv6
 	Modules   []string          `json:"modules"` // kernel modules loaded at boot
 	Extras    []string          `json:"extras"`  // the same, if the kernel has them
 	Sysctls   map[string]string `json:"sysctls"`
@@ -41,9 +42,10 @@ type Config struct {
 
 // Host is one server.
 type Host struct {
-	Name    string          `json:"name"`
-	Address string          `json:"address"`
-	Files   map[string]File `json:"files,omitempty"` // written at boot
+	Name     string          `json:"name"`
+	Address  string          `json:"address"`
+	Address6 string          `json:"address6"`
+	Files    map[string]File `json:"files,omitempty"` // written at boot
 	// Moves are files of the initramfs that are moved at boot, over those that are there.
 	Moves map[string]string `json:"moves,omitempty"`
 }

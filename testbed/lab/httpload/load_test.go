@@ -156,6 +156,19 @@ func wantClass(t *testing.T, plan Plan, class Class) {
 	}
 }
 
+func TestRunAsksServersOfIPv6(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(serveDocument))
+	listener, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	defer server.Close()
+	wantClass(t, testPlan(t, "http://"+listener.Addr().String()), "")
+}
+
 func TestRunOpensOneConnectionPerRequest(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(serveDocument))
 	connections := make(chan struct{}, 100000)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -19,8 +20,8 @@ const (
 // Plan is what one client does. It is sent as JSON to the client's process;
 // durations are in nanoseconds there.
 type Plan struct {
-	// Target is the server, as "http://address[:port]"; or with https, and any
-	// certificate.
+	// Target is the server, as "http://address[:port]", with an address of IPv6 in
+	// brackets; or with https, and any certificate.
 	Target string `json:"target"`
 	// Documents are what users request, each with the same probability.
 	Documents []Document `json:"documents"`
@@ -52,6 +53,8 @@ func (p *Plan) Validate() error {
 		errs = append(errs, fmt.Errorf("target: %w", err))
 	case target.Scheme != "http" && target.Scheme != "https" || target.Host == "" || target.Path != "" || target.RawQuery != "":
 		errs = append(errs, fmt.Errorf("target %q: want http[s]://address[:port]", p.Target))
+	case strings.Contains(target.Hostname(), ":") && !strings.HasPrefix(target.Host, "["):
+		errs = append(errs, fmt.Errorf("target %q: want brackets around an address of IPv6", p.Target))
 	}
 	if len(p.Documents) == 0 {
 		errs = append(errs, errors.New("documents: none given"))

@@ -19,6 +19,11 @@ func TestPlanValidate(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	for _, target := range []string{"http://[fd77::11]", "https://[fd77::11]:8080"} {
+		if good.Target = target; good.Validate() != nil {
+			t.Errorf("%s: %v", target, good.Validate())
+		}
+	}
 	tests := []struct {
 		name   string
 		change func(*Plan)
@@ -27,6 +32,7 @@ func TestPlanValidate(t *testing.T) {
 		{"no target", func(p *Plan) { p.Target = "" }, `target ""`},
 		{"scheme", func(p *Plan) { p.Target = "ftp://a" }, "ftp://a"},
 		{"target with path", func(p *Plan) { p.Target = "http://a/b" }, "http://a/b"},
+		{"address of IPv6 without brackets", func(p *Plan) { p.Target = "http://fd77::11" }, "fd77::11"},
 		{"target not a URL", func(p *Plan) { p.Target = "http://a:b" }, "target:"},
 		{"no documents", func(p *Plan) { p.Documents = nil }, "documents"},
 		{"relative path", func(p *Plan) { p.Documents[0].Path = "a" }, `document "a"`},

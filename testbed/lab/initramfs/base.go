@@ -20,13 +20,13 @@ import (
 // of the virtual machine, and those that people and tests may want.
 var guestModules = []string{
 	"virtio_pci", "virtio_net", "virtio_console", "virtio_rng",
-	"veth", "bridge", "br_netfilter", "dummy", "ifb", "macvlan", "8021q", "tun", "ipip", "ip_gre", "sit", "fou",
+	"veth", "bridge", "br_netfilter", "dummy", "ifb", "macvlan", "8021q", "tun", "ipip", "ip6_tunnel", "ip_gre", "sit", "fou",
 	"nf_tables", "nft_ct", "nft_log", "nft_limit", "nft_nat", "nft_masq", "nft_redir", "nft_hash", "nft_fib_inet",
-	"nft_fib_ipv4", "nft_reject", "nft_reject_inet", "nft_reject_ipv4", "nft_tproxy", "nft_socket", "nft_synproxy", "nft_quota",
+	"nft_fib_ipv4", "nft_fib_ipv6", "nft_reject", "nft_reject_inet", "nft_reject_ipv4", "nft_reject_ipv6", "nft_tproxy", "nft_socket", "nft_synproxy", "nft_quota",
 	"nft_chain_nat", "nft_queue", "nfnetlink_queue", "vrf",
-	"xfrm_user", "esp4", "authenc", "echainiv", "hmac", "sha1_generic", "crypto_null", "ecb", "cbc",
+	"xfrm_user", "esp4", "esp6", "authenc", "echainiv", "hmac", "sha1_generic", "crypto_null", "ecb", "cbc",
 	"crc32c_generic", // libcrc32c, of nf_tables and others, asks for it by name
-	"nf_conntrack", "nf_conntrack_netlink", "nf_log_syslog", "nfnetlink_log", "nf_defrag_ipv4",
+	"nf_conntrack", "nf_conntrack_netlink", "nf_log_syslog", "nfnetlink_log", "nf_defrag_ipv4", "nf_defrag_ipv6",
 	"sch_tbf", "sch_netem", "sch_htb", "sch_fq", "sch_fq_codel", "sch_prio", "sch_ingress",
 	"cls_u32", "cls_flower", "cls_matchall", "act_mirred", "act_gact", "act_pedit", "act_csum",
 	"ip_vs", "ip_vs_lc", "ip_vs_wlc", "ip_vs_rr", "ip_vs_sh",

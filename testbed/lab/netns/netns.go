@@ -34,22 +34,50 @@ func Add(ctx context.Context, name string) error {
 		return fmt.Errorf("adding namespace %s: %w: %s", name, err, bytes.TrimSpace(out))
 	}
 	return Do(name, func() error {
-		values := map[string]string{
-			"net/ipv6/conf/all/disable_ipv6":      "1",
-			"net/ipv6/conf/default/disable_ipv6":  "1",
-			"net/bridge/bridge-nf-call-iptables":  "0",
-			"net/bridge/bridge-nf-call-ip6tables": "0",
-			"net/bridge/bridge-nf-call-arptables": "0",
-		}
-		for path, value := range values {
-			err := os.WriteFile(filepath.Join("/proc/sys", path), []byte(value), 0)
+		for _, path := range []string{
+			"net/ipv6/conf/all/disable_ipv6", "net/ipv6/conf/default/disable_ipv6",
+			"net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables", "net/bridge/bridge-nf-call-arptables",
+		} {
+			value := "0"
+			if strings.HasSuffix(path, "/disable_ipv6") {
+				value = "1"
+			}
 			// What this kernel does not have needs no switching off.
-			if err != nil && !os.IsNotExist(err) {
-				return fmt.Errorf("setting %s in namespace %s: %w", path, name, err)
+			if err := set(name, path, value); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
 			}
 		}
 		return nil
 	})
+}
+
+// EnableIPv6 gives IPv6 to a namespace of Add's, for the interfaces that come after it
+// and for those that are there. Addresses can be used at once, and routers are ignored.
+func EnableIPv6(name string) error {
+	return Do(name, func() error {
+		for _, which := range []string{"default", "all"} {
+			for _, c := range []struct{ key, value string }{
+				{"accept_dad", "0"}, {"accept_ra", "0"}, {"router_solicitations", "0"}, {"disable_ipv6", "0"},
+			} {
+				err := set(name, "net/ipv6/conf/"+which+"/"+c.key, c.value)
+				if errors.Is(err, fs.ErrNotExist) {
+					err = fmt.Errorf("this machine's kernel has no IPv6: %w", err)
+				}
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// set sets a sysctl of the namespace that this thread is in; name is in the error.
+func set(name, path, value string) error {
+	if err := os.WriteFile(filepath.Join("/proc/sys", path), []byte(value), 0); err != nil {
+		return fmt.Errorf("setting %s in namespace %s: %w", path, name, err)
+	}
+	return nil
 }
 
 // List returns the names in dir, Dir or EtcDir, that are own or begin

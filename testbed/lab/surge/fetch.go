@@ -38,7 +38,7 @@ func newFetcher(target string, most int64) (*fetcher, error) {
 // fetch requests a file and reads until the server closes, as HTTP/1.0 has it.
 // It returns the host that answered; an error if the answer is not the file.
 func (f *fetcher) fetch(ctx context.Context, size int64) (host string, err error) {
-	conn, err := f.dialer.DialContext(ctx, "tcp4", f.target)
+	conn, err := f.dialer.DialContext(ctx, "tcp", f.target)
 	if err != nil {
 		return "", err
 	}

@@ -5,6 +5,7 @@ package surge
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"time"
 )
@@ -19,7 +20,7 @@ const (
 // Plan is what one process of users does. It is sent to the process as JSON;
 // durations are in nanoseconds there.
 type Plan struct {
-	// Target is the server, as "address:port".
+	// Target is the server, as "address:port", or "[address]:port" of IPv6.
 	Target string `json:"target"`
 	// Files are what the servers have.
 	Files FileSpec `json:"files"`
@@ -42,8 +43,9 @@ type Plan struct {
 // Validate says what is wrong with the plan, or nil.
 func (p *Plan) Validate() error {
 	var errs []error
-	if u, err := url.Parse("http://" + p.Target); err != nil || u.Host != p.Target || u.Port() == "" {
-		errs = append(errs, fmt.Errorf("target %q: want address:port", p.Target))
+	u, err := url.Parse("http://" + p.Target)
+	if _, _, split := net.SplitHostPort(p.Target); split != nil || err != nil || u.Host != p.Target || u.Port() == "" {
+		errs = append(errs, fmt.Errorf("target %q: want address:port or [address]:port", p.Target))
 	}
 	errs = append(errs, p.Files.Validate(), p.Variant.validate())
 	if p.Users < 1 || p.Users > MaxUsers {

@@ -29,7 +29,10 @@ type site struct {
 	answer                            func(w http.ResponseWriter, size int64) // nil = the file
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *site { return newSiteAt(t, "127.0.0.1:0") }
+
+// newSiteAt returns a site that listens to an address and port.
+func newSiteAt(t *testing.T, at string) *site {
 	s := &site{}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
@@ -54,6 +57,12 @@ func newSite(t *testing.T) *site {
 			s.connections.Add(1)
 		}
 	}
+	listener, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Listener.Close()
+	s.Listener = listener
 	s.Start()
 	t.Cleanup(s.Close)
 	return s
@@ -205,6 +214,13 @@ func TestServe(t *testing.T) {
 	}
 }
 
+func TestServerOfIPv6(t *testing.T) {
+	s := newSiteAt(t, "[::1]:0")
+	if r := runPlan(t, s.plan(50, time.Second)); len(r.Records) == 0 || r.Failed != 0 {
+		t.Errorf("%d records, %d failed: %q", len(r.Records), r.Failed, r.Examples)
+	}
+}
+
 // Merging keeps each record's host.
 func TestMerge(t *testing.T) {
 	r := Result{Hosts: []string{"s1"}, Records: Records{{Size: 1}}, Failed: 1}
@@ -238,8 +254,13 @@ func TestPlanBounds(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	six := good
+	if six.Target = "[fd77::11]:80"; six.Validate() != nil {
+		t.Error(six.Validate())
+	}
 	for name, change := range map[string]func(*Plan){
 		"target": func(p *Plan) { p.Target = "http://10.0.0.1" }, "files": func(p *Plan) { p.Files.Files = 1 },
+		"brackets": func(p *Plan) { p.Target = "fd77::11:80" }, "port": func(p *Plan) { p.Target = "[fd77::11]" },
 		"variant": func(p *Plan) { p.Variant = "x" }, "users": func(p *Plan) { p.Users = 0 },
 		"process": func(p *Plan) { p.Process = 1 }, "duration": func(p *Plan) { p.Duration = 0 },
 	} {

@@ -14,6 +14,7 @@ key=${2:?usage: server.sh INTERFACE KEY}
 cat >/etc/nginx/sites-available/cluster <<'EOF'
 server {
 	listen 80 default_server;
+	listen [::]:80 default_server;
 	root /srv/www;
 	default_type text/plain;
 	location = / { return 200 "$hostname\n"; }

@@ -116,7 +116,8 @@ func sysctls(values map[string]string) error {
 }
 
 func network(ctx context.Context, c *guest.Config, h guest.Host) error {
-	batch := fmt.Sprintf("link set lo up\naddress add %s/%d broadcast + dev eth0\nlink set eth0 up\n", h.Address, c.Prefix)
+	batch := fmt.Sprintf("link set lo up\naddress add %s/%d broadcast + dev eth0\naddress add %s/%d dev eth0 nodad\nlink set eth0 up\n",
+		h.Address, c.Prefix, h.Address6, c.Prefix6)
 	if err := run(ctx, batch, "ip", "-batch", "-"); err != nil {
 		return err
 	}
