@@ -70,10 +70,10 @@ func status() *task {
 			j.SetIndent("", "  ")
 			return j.Encode(hosts)
 		}
-		fmt.Fprintf(e.stdout, "lab %s: kernel %s under %s\n", l.Name(), l.Kernel().Release, l.Accel())
+		fmt.Fprintf(e.stdout, "lab %s: kernel %s under %s, own addresses of %s\n", l.Name(), l.Kernel().Release, l.Accel(), l.Family().Name())
 		t := tabwriter.NewWriter(e.stdout, 0, 8, 2, ' ', 0)
 		for _, h := range hosts {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s", h.Name, h.Kind, h.Address, h.State)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s", h.Name, h.Kind, h.Address, h.Address6, h.State)
 			if !h.Since.IsZero() {
 				fmt.Fprintf(t, " for %v", time.Since(h.Since).Round(time.Second))
 			}

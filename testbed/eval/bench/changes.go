@@ -27,7 +27,7 @@ func (t *comparison) add(side int, f *Findings) {
 		if c.System != wire.DPR {
 			continue // the same on both sides
 		}
-		name := fmt.Sprintf("%s %s", c.System, c.Op)
+		name := fmt.Sprintf("%s: %s %s", c.Family.Name(), c.System, c.Op)
 		if c.Variant != "" {
 			name += ", " + c.Variant
 		} else {
@@ -36,7 +36,7 @@ func (t *comparison) add(side int, f *Findings) {
 		t.one(side, name+" ("+c.Unit+")", c.Cost)
 	}
 	for _, m := range f.Memory {
-		t.one(side, fmt.Sprintf("%s memory, %s flows (bytes a flow)", m.System, count(m.Flows)), m.BytesPerFlow)
+		t.one(side, fmt.Sprintf("%s: %s memory, %s flows (bytes a flow)", m.Family.Name(), m.System, count(m.Flows)), m.BytesPerFlow)
 	}
 }
 

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"strings"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/qemu"
@@ -27,6 +29,8 @@ type CompareOptions struct {
 	Threshold float64
 	Rounds    int    // boots of each, in turn, 1 or more
 	Kernel    string // of the guests, as in lab.Config; default 6.1
+	// Family is that of clients, hosts and tunnels; default IPv4. Modules of before IPv6 know IPv4 only.
+	Family family.Family
 	// Serving has the host that redirects take part itself.
 	Serving bool
 	// PossibleCPUs is how many processors the guests' kernel makes room for; 0: one.
@@ -37,7 +41,7 @@ type CompareOptions struct {
 
 // CompareDefaults returns options that lack only the commit.
 func CompareDefaults() CompareOptions {
-	return CompareOptions{Threshold: 1, Rounds: 2, Kernel: kernel.Default, Stdout: io.Discard, Progress: io.Discard}
+	return CompareOptions{Threshold: 1, Rounds: 2, Kernel: kernel.Default, Family: family.V4, Stdout: io.Discard, Progress: io.Discard}
 }
 
 // Flags describes the fields that a command line sets.
@@ -45,6 +49,7 @@ func (o *CompareOptions) Flags() flags.Set {
 	return flags.Set{
 		flags.Number(&o.Threshold, "threshold", flags.Above(0.0), "fail if a figure grew by more than `N` per cent"),
 		flags.Number(&o.Rounds, "rounds", flags.AtLeast(1), "`N` boots with either module, in turn"),
+		family.Flag(&o.Family, "`FAMILY` of clients, hosts and tunnels: {range}"),
 		kernel.AnyFlag(&o.Kernel, "`VERSION` of the guests' kernel"),
 		possibleFlag(&o.PossibleCPUs),
 		servingFlag(&o.Serving),
@@ -67,6 +72,7 @@ var comparePlan = wire.Plan{
 // Compare measures the module of a commit and that of the working tree, boot
 // about, prints what changed, and fails if anything got slower.
 func Compare(ctx context.Context, o CompareOptions) (err error) {
+	o.Family = cmp.Or(o.Family, family.V4)
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("bench-diff: %w", err)
 	}
@@ -97,7 +103,7 @@ func Compare(ctx context.Context, o CompareOptions) (err error) {
 // measure boots guests with either module in turn.
 func (o CompareOptions) measure(ctx context.Context, base string) (_ []change, err error) {
 	plan := comparePlan
-	plan.PossibleCPUs, plan.Serving = o.PossibleCPUs, o.Serving
+	plan.Family, plan.PossibleCPUs, plan.Serving = o.Family, o.PossibleCPUs, o.Serving
 	var sides [2]*singlevm.VM
 	for i, source := range []string{base, ""} {
 		c, err := guestConfig(o.Kernel, source, plan, o.Progress)
@@ -113,7 +119,7 @@ func (o CompareOptions) measure(ctx context.Context, base string) (_ []change, e
 	for range o.Rounds {
 		for i, s := range sides {
 			fmt.Fprintf(o.Progress, "measuring the %s module\n", sideNames[i])
-			f, err := measure(ctx, s, qemu.Count, io.Discard)
+			f, err := measure(ctx, s, o.Family, qemu.Count, io.Discard)
 			if err != nil {
 				return nil, fmt.Errorf("%s module: %w", sideNames[i], err)
 			}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Package bench measures what dpr costs beside IPVS, the kernel's ipip device and
+// Package bench measures what dpr costs beside IPVS, the kernel's ipip and ip6tnl devices and
 // the bare kernel.
 //
 // # Packets
@@ -11,7 +11,8 @@
 // to netif_receive_skb as if a device had received them; what they are redirected
 // to is behind a dummy device with permanent neighbours; what building and
 // freeing a frame takes is subtracted. A figure counts only if each packet arrived
-// where it must. All systems are measured in the same boot.
+// where it must. All systems are measured in the same boot. Each family has a boot of its
+// own, in which clients, hosts and tunnels are of it.
 //
 // # Memory
 //

@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/qemu"
 	"dpr/testbed/lab/singlevm"
@@ -34,7 +35,7 @@ func guestConfig(name, source string, plan wire.Plan, progress io.Writer) (singl
 		Kernel: name, Params: params, Memory: guestMemory, Init: "./testbed/eval/bench/guest",
 		Programs: []string{"/usr/sbin/ipvsadm", "/usr/sbin/nft"},
 		Modules: []string{
-			"dummy", "ipip", "nf_conntrack", "ip_vs", "ip_vs_lc", "nf_tables",
+			"dummy", "ipip", "ip6_tunnel", "nf_defrag_ipv6", "nf_conntrack", "ip_vs", "ip_vs_lc", "nf_tables",
 		},
 		Built: []kernel.Module{
 			{Root: source, Dir: "kmod", With: []string{"include"}, Name: "dpr"},
@@ -45,9 +46,10 @@ func guestConfig(name, source string, plan wire.Plan, progress io.Writer) (singl
 	}, nil
 }
 
-// measure runs a guest under an accelerator and returns what it found.
-func measure(ctx context.Context, s *singlevm.VM, accel string, progress io.Writer) (*Findings, error) {
-	f := &Findings{Unit: unitOf(accel)}
+// measure runs a guest, whose plan has the family, under an accelerator and returns what
+// it found.
+func measure(ctx context.Context, s *singlevm.VM, family family.Family, accel string, progress io.Writer) (*Findings, error) {
+	f := &Findings{Unit: unitOf(accel), Family: family}
 	err := s.Run(ctx, accel, func(line []byte) error { return f.add(line, progress) })
 	if err != nil {
 		return nil, errors.Join(ctx.Err(), fmt.Errorf("measuring under %s: %w", accel, err))
@@ -71,6 +73,7 @@ func unitOf(accel string) string {
 // Findings is what one guest found.
 type Findings struct {
 	Unit     string
+	Family   family.Family
 	Cost     []wire.Cost
 	Memory   []wire.Memory
 	Profiles []wire.Profile
@@ -87,13 +90,16 @@ func (f *Findings) add(line []byte, progress io.Writer) error {
 	case r.Say != "":
 		fmt.Fprintln(progress, "          "+r.Say)
 	case r.Cost != nil:
-		r.Cost.Unit, r.Cost.Round = f.Unit, r.Round
+		r.Cost.Unit, r.Cost.Family, r.Cost.Round = f.Unit, f.Family, r.Round
 		f.Cost = append(f.Cost, *r.Cost)
 	case r.Memory != nil:
+		r.Memory.Family = f.Family
 		f.Memory = append(f.Memory, *r.Memory)
 	case r.Profile != nil:
+		r.Profile.Family = f.Family
 		f.Profiles = append(f.Profiles, *r.Profile)
 	case r.Unfit != nil:
+		r.Unfit.Family = f.Family
 		f.Unfit = append(f.Unfit, *r.Unfit)
 	}
 	return nil

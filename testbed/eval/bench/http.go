@@ -11,6 +11,7 @@ import (
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/guest/data"
 	"dpr/testbed/lab/httpload"
 )
@@ -34,12 +35,13 @@ const (
 
 // HTTP is what whole connections did on one path.
 type HTTP struct {
-	Path          string    `json:"path"`
-	ConnectionsPS float64   `json:"connections_per_s"` // mean of the rounds
-	DelayMeanMS   float64   `json:"delay_mean_ms"`     // mean of the rounds
-	Requests      uint64    `json:"requests"`
-	Failed        uint64    `json:"failed"`
-	RoundsPS      []float64 `json:"rounds_per_s"` // connections per second of each round
+	Family        family.Family `json:"family"`
+	Path          string        `json:"path"`
+	ConnectionsPS float64       `json:"connections_per_s"` // mean of the rounds
+	DelayMeanMS   float64       `json:"delay_mean_ms"`     // mean of the rounds
+	Requests      uint64        `json:"requests"`
+	Failed        uint64        `json:"failed"`
+	RoundsPS      []float64     `json:"rounds_per_s"` // connections per second of each round
 }
 
 // The paths of connections.
@@ -52,6 +54,7 @@ const (
 
 // httpOptions says how whole connections are measured.
 type httpOptions struct {
+	family      family.Family
 	kernel      string
 	name        string // of the lab
 	loadCommand []string
@@ -63,27 +66,30 @@ type httpOptions struct {
 // before the other servers; it serves nothing itself.
 func measureHTTP(ctx context.Context, r *Report, o httpOptions) error {
 	c := lab.Config{
-		Name: o.name, Kernel: o.kernel, Servers: httpServers, Clients: httpClients,
+		Name: o.name, Kernel: o.kernel, Servers: httpServers, Clients: httpClients, Family: o.family,
 		Programs: []string{"/usr/sbin/haproxy", "/usr/sbin/ipvsadm"},
 		DPR:      lab.DPRConfig{Policy: "off"}, Link: httpLink, Progress: o.progress,
 	}
 	return lab.With(ctx, c, func(l *lab.Lab) error { return r.measureHTTP(ctx, &httpLab{Lab: l, o: o}) })
 }
 
-func (r *Report) measureHTTP(ctx context.Context, h *httpLab) (err error) {
+func (r *Report) measureHTTP(ctx context.Context, h *httpLab) error {
 	l := h.Lab
 	if err := h.prepare(ctx); err != nil {
 		return errors.Join(l.Check(), err)
 	}
-	if r.HTTP, err = h.rounds(ctx, httpRounds); err != nil {
+	limited, err := h.rounds(ctx, httpRounds)
+	if err != nil {
 		return errors.Join(l.Check(), err)
 	}
 	if err := h.unlimit(ctx); err != nil {
 		return errors.Join(l.Check(), err)
 	}
-	if r.HTTPUnlimited, err = h.rounds(ctx, unlimitedRounds); err != nil {
+	unlimited, err := h.rounds(ctx, unlimitedRounds)
+	if err != nil {
 		return errors.Join(l.Check(), err)
 	}
+	r.HTTP, r.HTTPUnlimited = append(r.HTTP, limited...), append(r.HTTPUnlimited, unlimited...)
 	r.Lab = l.Accel()
 	if r.Kernel == "" {
 		r.Kernel = l.Kernel().Release
@@ -138,7 +144,7 @@ func (h *httpLab) measure(ctx context.Context, p httpPath, round int) error {
 	if err := checkWay(p, before, after, r); err != nil {
 		return err
 	}
-	fmt.Fprintf(h.o.progress, "          round %d, %-8s %6.1f connections/s, %5.1f ms\n", round+1, p.name, r.Throughput(), milliseconds(r.DelayMean()))
+	fmt.Fprintf(h.o.progress, "          %s, round %d, %-8s %6.1f connections/s, %5.1f ms\n", h.o.family.Name(), round+1, p.name, r.Throughput(), milliseconds(r.DelayMean()))
 	h.add(p.name, r)
 	return nil
 }
@@ -178,7 +184,7 @@ func (h *httpLab) clients(p httpPath, round uint64) ([]drive.Client, error) {
 	var all []drive.Client
 	for i, host := range h.Clients() {
 		all = append(all, drive.Client{Host: host.Name, Plan: httpload.Plan{
-			Target:    "http://" + p.target(h.Servers(), i),
+			Target:    "http://" + p.target(h, i),
 			Documents: []httpload.Document{{Path: httpDocumentPath, Size: httpDocument, SHA256: sum}},
 			Users:     httpUsers, Start: start, Duration: httpDuration, Timeout: httpTimeout,
 			Seed: 100*round + uint64(i),
@@ -191,7 +197,7 @@ func (h *httpLab) clients(p httpPath, round uint64) ([]drive.Client, error) {
 func (h *httpLab) add(path string, r *httpload.Result) {
 	sum := h.results[path]
 	if sum == nil {
-		sum = &HTTP{Path: path}
+		sum = &HTTP{Family: h.o.family, Path: path}
 		h.results[path] = sum
 	}
 	n := float64(len(sum.RoundsPS))

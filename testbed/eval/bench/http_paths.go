@@ -9,6 +9,7 @@ import (
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/family"
 )
 
 // The lab of whole connections.
@@ -16,9 +17,16 @@ const (
 	httpServers = 3
 	httpClients = 2
 
-	virtualAddress = "10.77.0.99" // what IPVS balances, on every server
-	haproxyPort    = "81"         // where HAProxy listens on s1
+	haproxyPort = 81 // where HAProxy listens on s1
 )
+
+// virtual is what IPVS balances, on every server.
+var virtual = lab.Host{Address: "10.77.0.99", Address6: "fd77::99"}
+
+// tunnelSource is where IPVS's tunnels of IPv6 come from. In IPv6 dpr takes what comes
+// from a peer's own address for redirected; nor may it be an address of the receiver,
+// which has that of virtual.
+const tunnelSource = "fd77::98"
 
 // httpPath is a way from a client to a server's nginx.
 type httpPath struct {
@@ -26,22 +34,23 @@ type httpPath struct {
 	// on and off are commands for s1 before and after the load.
 	on, off string
 	// target returns the address and port that client i asks.
-	target func(servers []lab.Host, i int) string
+	target func(h *httpLab, i int) string
 }
 
-func throughFirst(port string) func([]lab.Host, int) string {
-	return func(servers []lab.Host, _ int) string { return servers[0].Address + port }
+func throughFirst(port int) func(*httpLab, int) string {
+	return func(h *httpLab, _ int) string { return h.Servers()[0].Endpoint(h.o.family, port) }
 }
 
 // httpPaths are measured in this order. Behind s1 is whatever its path leads to:
 // all use the same servers.
 var httpPaths = []httpPath{
-	{name: PathDirect, target: func(servers []lab.Host, i int) string {
-		return servers[1+i%(len(servers)-1)].Address
+	{name: PathDirect, target: func(h *httpLab, i int) string {
+		servers := h.Servers()
+		return servers[1+i%(len(servers)-1)].Endpoint(h.o.family, 80)
 	}},
-	{name: PathDPR, on: "dprctl policy set lowest && dprctl drain", off: "dprctl policy set off", target: throughFirst("")},
-	{name: PathIPVS, on: "ipvsadm -R </root/ipvs.rules", off: "ipvsadm -C", target: func([]lab.Host, int) string { return virtualAddress }},
-	{name: PathHAProxy, on: "haproxy -D -q -p /run/haproxy.pid -f /root/haproxy.cfg", off: "kill $(cat /run/haproxy.pid)", target: throughFirst(":" + haproxyPort)},
+	{name: PathDPR, on: "dprctl policy set lowest && dprctl drain", off: "dprctl policy set off", target: throughFirst(80)},
+	{name: PathIPVS, on: "ipvsadm -R </root/ipvs.rules", off: "ipvsadm -C", target: func(h *httpLab, _ int) string { return virtual.Endpoint(h.o.family, 80) }},
+	{name: PathHAProxy, on: "haproxy -D -q -p /run/haproxy.pid -f /root/haproxy.cfg", off: "kill $(cat /run/haproxy.pid)", target: throughFirst(haproxyPort)},
 }
 
 // prepare makes the servers ready for all paths.
@@ -49,28 +58,47 @@ func (h *httpLab) prepare(ctx context.Context) error {
 	if err := drive.Of(h.Lab).AwaitPeers(ctx); err != nil {
 		return err
 	}
-	servers := h.Servers()
-	// IPVS answers for an address of its own, so that dpr leaves it alone.
-	first := fmt.Sprintf(`dprctl service del 80 && dprctl service add 80 --address %[1]s &&
-		ip address add %[2]s/32 dev eth0 && modprobe -a ip_vs ip_vs_lc ipip &&
-		cat >/root/haproxy.cfg <<'END' && cat >/root/ipvs.rules <<'END2'
-%[3]sEND
-%[4]sEND2
-`, servers[0].Address, virtualAddress, haproxyConfig(servers[1:]), ipvsRules(servers[1:]))
-	if err := h.sh(ctx, servers[0].Name, first); err != nil {
+	servers, f := h.Servers(), h.o.family
+	if err := h.sh(ctx, servers[0].Name, before(servers, f)); err != nil {
 		return err
 	}
-	// As IPVS wants it of real servers: they take packets for its address out of
-	// the tunnel and do not answer ARP for it.
-	const behind = `modprobe ipip && ip link set tunl0 up && ip address add ` + virtualAddress + `/32 dev tunl0 &&
-		echo 0 >/proc/sys/net/ipv4/conf/tunl0/rp_filter && echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter &&
-		echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore && echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce`
+	behind := behind(f)
 	for _, s := range servers[1:] {
 		if err := h.sh(ctx, s.Name, behind); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// before returns what makes the first server ready. IPVS answers for an address of its
+// own, so that dpr leaves it alone.
+func before(servers []lab.Host, f family.Family) string {
+	address, module := "ip address add "+virtual.Address+"/32 dev eth0", "ipip"
+	if f == family.V6 {
+		// The kernel chooses the source: of two addresses whose prefix is the longest
+		// that which is not deprecated.
+		address = "ip address add " + virtual.Address6 + "/128 dev eth0 nodad preferred_lft 0 && ip address add " + tunnelSource + "/128 dev eth0 nodad"
+		module = "ip6_tunnel"
+	}
+	return fmt.Sprintf(`dprctl service del 80 && dprctl service add 80 --address %[1]s &&
+		%[2]s && modprobe -a ip_vs ip_vs_lc %[3]s &&
+		cat >/root/haproxy.cfg <<'END' && cat >/root/ipvs.rules <<'END2'
+%[4]sEND
+%[5]sEND2
+`, servers[0].In(f), address, module, haproxyConfig(servers[1:], f), ipvsRules(servers[1:], f))
+}
+
+// behind returns what makes the other servers ready, as IPVS wants it of real servers:
+// they take packets for its address out of the tunnel and do not say that they have the
+// address. In IPv6 no host says so of an address of another interface.
+func behind(f family.Family) string {
+	if f == family.V6 {
+		return "modprobe ip6_tunnel && ip link set ip6tnl0 up && ip address add " + virtual.In(f) + "/128 dev ip6tnl0 nodad"
+	}
+	return "modprobe ipip && ip link set tunl0 up && ip address add " + virtual.In(f) + `/32 dev tunl0 &&
+		echo 0 >/proc/sys/net/ipv4/conf/tunl0/rp_filter && echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter &&
+		echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore && echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce`
 }
 
 // unlimit takes the limits off the servers' links.
@@ -97,7 +125,7 @@ func (h *httpLab) sh(ctx context.Context, host, command string) error {
 }
 
 // haproxyConfig returns HAProxy's configuration: it passes TCP on.
-func haproxyConfig(servers []lab.Host) string {
+func haproxyConfig(servers []lab.Host, f family.Family) string {
 	var b strings.Builder
 	b.WriteString(`global
 	maxconn 8192
@@ -107,21 +135,21 @@ defaults
 	timeout client 60s
 	timeout server 60s
 listen web
-	bind :` + haproxyPort + `
+	bind ` + lab.Host{Address: "0.0.0.0", Address6: "::"}.Endpoint(f, haproxyPort) + `
 	balance leastconn
 `)
 	for _, s := range servers {
-		fmt.Fprintf(&b, "\tserver %s %s:80\n", s.Name, s.Address)
+		fmt.Fprintf(&b, "\tserver %s %s\n", s.Name, s.Endpoint(f, 80))
 	}
 	return b.String()
 }
 
 // ipvsRules returns the rules of IPVS for ipvsadm -R.
-func ipvsRules(servers []lab.Host) string {
+func ipvsRules(servers []lab.Host, f family.Family) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "-A -t %s:80 -s lc\n", virtualAddress)
+	fmt.Fprintf(&b, "-A -t %s -s lc\n", virtual.Endpoint(f, 80))
 	for _, s := range servers {
-		fmt.Fprintf(&b, "-a -t %s:80 -r %s:80 -i\n", virtualAddress, s.Address)
+		fmt.Fprintf(&b, "-a -t %s -r %s -i\n", virtual.Endpoint(f, 80), s.Endpoint(f, 80))
 	}
 	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/qemu"
 	"dpr/testbed/lab/singlevm"
@@ -29,17 +30,17 @@ func (o Options) nativePlan(p wire.Plan) wire.Plan {
 
 // native measures packets in ns where a kernel's code runs natively: under KVM if
 // that boots a guest here, else in user mode.
-func (o Options) native(ctx context.Context, r *Report) error {
-	guest, how, err := o.nativeGuest(ctx, o.nativePlan(r.Plan))
+func (o Options) native(ctx context.Context, r *Report, family family.Family) error {
+	guest, how, err := o.nativeGuest(ctx, o.nativePlan(r.planOf(family)))
 	if err != nil {
 		return err
 	}
-	f, err := measure(ctx, guest, how, o.Progress)
+	f, err := measure(ctx, guest, family, how, o.Progress)
 	if err := errors.Join(err, guest.Close()); err != nil {
 		return err
 	}
 	r.take(f)
-	r.Native = Native{Measured: true, How: how, Ratios: ratios(f.Cost)}
+	r.Native = Native{Measured: true, How: how, Ratios: append(r.Native.Ratios, ratios(f.Cost)...)}
 	if r.Kernel == "" {
 		r.Kernel = guest.Kernel.Release
 	}
@@ -76,6 +77,7 @@ func (o Options) nativeGuest(ctx context.Context, p wire.Plan) (*singlevm.VM, st
 // figures of the same round.
 func ratios(costs []wire.Cost) []Ratio {
 	type key struct {
+		family              family.Family
 		system, op, variant string
 		flows, peers, round int
 	}
@@ -83,7 +85,7 @@ func ratios(costs []wire.Cost) []Ratio {
 	var keys []key
 	rounds := 0
 	for _, c := range costs {
-		k := key{c.System, c.Op, c.Variant, c.Flows, c.Peers, c.Round}
+		k := key{c.Family, c.System, c.Op, c.Variant, c.Flows, c.Peers, c.Round}
 		values[k] = c.Cost
 		rounds = max(rounds, c.Round)
 		if c.System == wire.DPR && c.Round == 1 && primary(c) && c.Op != wire.Other {
@@ -94,7 +96,7 @@ func ratios(costs []wire.Cost) []Ratio {
 	for _, ours := range keys {
 		theirs := ours
 		if theirs.system = wire.Tun; ours.op == wire.Receive {
-			theirs.system = wire.IPIP
+			theirs.system = wire.Device(ours.family)
 		}
 		var v []float64
 		for round := 1; round <= rounds; round++ {
@@ -104,7 +106,7 @@ func ratios(costs []wire.Cost) []Ratio {
 			}
 		}
 		if len(v) > 0 {
-			all = append(all, Ratio{ours.op, theirs.system, ours.flows, ours.peers, median(v), slices.Min(v), slices.Max(v)})
+			all = append(all, Ratio{ours.family, ours.op, theirs.system, ours.flows, ours.peers, median(v), slices.Min(v), slices.Max(v)})
 		}
 	}
 	return all

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/family"
 )
 
 //go:embed page.html
@@ -29,6 +30,7 @@ type pageData struct {
 
 // costTable is the page's table of one operation in one unit.
 type costTable struct {
+	Family   family.Family
 	Op, Unit string
 	Columns  []string // "1 k flows, 3 peers"
 	Rows     []costRow
@@ -92,21 +94,23 @@ func figure(v *float64) string {
 	return fmt.Sprintf("%.1f", *v)
 }
 
-// tables arranges the costs: a table an operation and unit, a column a size.
+// tables arranges the costs: a table an operation, family and unit, a column a size.
 func (r *Report) tables() []costTable {
 	var tables []costTable
 	for _, unit := range []string{Instructions, Nanoseconds} {
 		for _, op := range []string{wire.Syn, wire.Established, wire.Fin, wire.Ended, wire.Receive, wire.Other} {
-			if t := r.table(op, unit); len(t.Rows) > 0 {
-				tables = append(tables, t)
+			for _, f := range r.Families {
+				if t := r.table(f, op, unit); len(t.Rows) > 0 {
+					tables = append(tables, t)
+				}
 			}
 		}
 	}
 	return tables
 }
 
-func (r *Report) table(op, unit string) costTable {
-	t := costTable{Op: op, Unit: unit}
+func (r *Report) table(f family.Family, op, unit string) costTable {
+	t := costTable{Family: f, Op: op, Unit: unit}
 	column := func(c wire.Cost) string {
 		if c.Variant != "" {
 			return c.Variant
@@ -121,7 +125,7 @@ func (r *Report) table(op, unit string) costTable {
 		source = r.Variants
 	}
 	for _, c := range source {
-		if c.Op != op || c.Unit != unit {
+		if c.Family != f || c.Op != op || c.Unit != unit {
 			continue
 		}
 		if !slices.Contains(t.Columns, column(c)) {

@@ -14,6 +14,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/family"
 )
 
 // The size of a plot.
@@ -43,32 +44,49 @@ var dashes = map[string][]vg.Length{
 
 // plots writes the plots into a directory and returns their files' names.
 func (r *Report) plots(dir string) ([]string, error) {
+	var names []string
+	for _, f := range r.Families {
+		made, err := r.familyPlots(dir, f)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, made...)
+	}
+	return names, nil
+}
+
+// suffixes are in the names of a family's files.
+var suffixes = map[family.Family]string{family.V4: "", family.V6: "-ipv6"}
+
+func (r *Report) familyPlots(dir string, f family.Family) ([]string, error) {
 	draws := []struct {
 		name string
 		make func() (*plot.Plot, error)
 	}{
-		{"flows.svg", func() (*plot.Plot, error) {
-			return r.costPlot("Cost of a packet against flows in the table", "flows", r.Plan.Flows, func(c wire.Cost) (int, bool) {
+		{"flows", func() (*plot.Plot, error) {
+			return r.costPlot(f, "Cost of a packet against flows in the table", "flows", r.Plan.Flows, func(c wire.Cost) (int, bool) {
 				return c.Flows, c.Peers == r.Plan.Peers[0]
 			})
 		}},
-		{"peers.svg", func() (*plot.Plot, error) {
-			return r.costPlot(fmt.Sprintf("Cost of a packet against peers, %s flows", count(r.Plan.PeerFlows)), "peers", r.Plan.Peers, func(c wire.Cost) (int, bool) {
+		{"peers", func() (*plot.Plot, error) {
+			return r.costPlot(f, fmt.Sprintf("Cost of a packet against peers, %s flows", count(r.Plan.PeerFlows)), "peers", r.Plan.Peers, func(c wire.Cost) (int, bool) {
 				return c.Peers, c.Flows == r.Plan.PeerFlows
 			})
 		}},
-		{"memory.svg", r.memoryPlot},
-		{"http.svg", r.httpPlot},
+		{"memory", func() (*plot.Plot, error) { return r.memoryPlot(f) }},
+		{"http", func() (*plot.Plot, error) { return r.httpPlot(f) }},
 	}
 	var names []string
 	for _, d := range draws {
+		name := d.name + suffixes[f] + ".svg"
 		p, err := d.make()
 		if err == nil && p != nil {
-			err = p.Save(plotWidth, plotHeight, filepath.Join(dir, d.name))
-			names = append(names, d.name)
+			p.Title.Text += ", " + f.Name()
+			err = p.Save(plotWidth, plotHeight, filepath.Join(dir, name))
+			names = append(names, name)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("drawing %s: %w", d.name, err)
+			return nil, fmt.Errorf("drawing %s: %w", name, err)
 		}
 	}
 	return names, nil
@@ -93,7 +111,7 @@ func newPlot(title, x, y string, sizes []int) *plot.Plot {
 }
 
 // costPlot draws the figures that x picks, and where on the axis they are.
-func (r *Report) costPlot(title, label string, sizes []int, x func(wire.Cost) (int, bool)) (*plot.Plot, error) {
+func (r *Report) costPlot(f family.Family, title, label string, sizes []int, x func(wire.Cost) (int, bool)) (*plot.Plot, error) {
 	p := newPlot(title, label, "instructions", sizes)
 	most := 0.0
 	for _, system := range balancers {
@@ -101,7 +119,7 @@ func (r *Report) costPlot(title, label string, sizes []int, x func(wire.Cost) (i
 			var points plotter.XYs
 			for _, c := range r.Cost {
 				at, ok := x(c)
-				if ok && c.System == system && c.Op == op && c.Unit == Instructions {
+				if ok && c.Family == f && c.System == system && c.Op == op && c.Unit == Instructions {
 					points = append(points, plotter.XY{X: float64(at), Y: c.Cost})
 				}
 			}
@@ -148,10 +166,10 @@ func addLine(p *plot.Plot, points plotter.XYs, name string, c color.Color, dash 
 	return nil
 }
 
-func (r *Report) memoryPlot() (*plot.Plot, error) {
+func (r *Report) memoryPlot(f family.Family) (*plot.Plot, error) {
 	var sizes []int
 	for _, m := range r.Memory {
-		if !slices.Contains(sizes, m.Flows) {
+		if m.Family == f && !slices.Contains(sizes, m.Flows) {
 			sizes = append(sizes, m.Flows)
 		}
 	}
@@ -164,7 +182,7 @@ func (r *Report) memoryPlot() (*plot.Plot, error) {
 	for _, system := range balancers {
 		var points plotter.XYs
 		for _, m := range r.Memory {
-			if m.System == system {
+			if m.Family == f && m.System == system {
 				points = append(points, plotter.XY{X: float64(m.Flows), Y: m.BytesPerFlow})
 				most = max(most, m.BytesPerFlow)
 			}
@@ -178,15 +196,16 @@ func (r *Report) memoryPlot() (*plot.Plot, error) {
 	return p, nil
 }
 
-func (r *Report) httpPlot() (*plot.Plot, error) {
-	if len(r.HTTP) == 0 {
+func (r *Report) httpPlot(f family.Family) (*plot.Plot, error) {
+	measured := slices.DeleteFunc(slices.Clone(r.HTTP), func(h HTTP) bool { return h.Family != f })
+	if len(measured) == 0 {
 		return nil, nil
 	}
 	p := plot.New()
 	p.Title.Text, p.Y.Label.Text, p.Y.Min = "Whole connections", "connections per second", 0
 	p.Add(plotter.NewGrid())
 	var names []string
-	for i, h := range r.HTTP {
+	for i, h := range measured {
 		bar, err := plotter.NewBarChart(plotter.Values{h.ConnectionsPS}, vg.Points(50))
 		if err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/family"
 )
 
 // Report is all that the bench found. Its JSON form is the file report.json beside
@@ -30,8 +31,10 @@ type Report struct {
 	HTTPUnlimited []HTTP    `json:"http_unlimited"`
 	Lab           string    `json:"lab,omitempty"` // accelerator of the lab of whole connections
 	Verdicts      []Verdict `json:"verdicts"`
-	Plan          wire.Plan `json:"plan"`
-	Seconds       float64   `json:"seconds"` // that the bench took
+	// Plan is that of the first family; those of the others differ in it alone.
+	Plan     wire.Plan       `json:"plan"`
+	Families []family.Family `json:"families"`
+	Seconds  float64         `json:"seconds"` // that the bench took
 }
 
 // Native tells whether and how costs in ns were measured.
@@ -45,13 +48,21 @@ type Native struct {
 
 // Ratio is a cost of dpr's in that of another system.
 type Ratio struct {
-	Op     string  `json:"op"`
-	Of     string  `json:"of"`
-	Flows  int     `json:"flows"`
-	Peers  int     `json:"peers"`
-	Median float64 `json:"median"` // of the rounds
-	Least  float64 `json:"least"`
-	Most   float64 `json:"most"`
+	Family family.Family `json:"family"`
+	Op     string        `json:"op"`
+	Of     string        `json:"of"`
+	Flows  int           `json:"flows"`
+	Peers  int           `json:"peers"`
+	Median float64       `json:"median"` // of the rounds
+	Least  float64       `json:"least"`
+	Most   float64       `json:"most"`
+}
+
+// planOf returns what is measured of a family.
+func (r *Report) planOf(f family.Family) wire.Plan {
+	p := r.Plan
+	p.Family = f
+	return p
 }
 
 // primary tells whether a figure is the one of its operation.
@@ -68,7 +79,7 @@ func (r *Report) take(f *Findings) {
 			continue
 		}
 		if c.Op == wire.Other && c.System != wire.None {
-			bare, ok := find(costs, wire.None, c.Op, c.Variant)
+			bare, ok := find(costs, c.Family, wire.None, c.Op, c.Variant)
 			if !ok {
 				continue
 			}
@@ -78,7 +89,7 @@ func (r *Report) take(f *Findings) {
 	}
 	r.Variants = slices.DeleteFunc(r.Variants, func(c wire.Cost) bool { return c.Variant == "" })
 	if f.Unit == Instructions {
-		r.Memory, r.Unfit, r.Profiles = f.Memory, f.Unfit, f.Profiles
+		r.Memory, r.Unfit, r.Profiles = append(r.Memory, f.Memory...), append(r.Unfit, f.Unfit...), append(r.Profiles, f.Profiles...)
 	}
 }
 
@@ -107,9 +118,9 @@ func median(values []float64) float64 {
 }
 
 // find returns a figure of receive or other.
-func find(costs []wire.Cost, system, op, variant string) (wire.Cost, bool) {
+func find(costs []wire.Cost, f family.Family, system, op, variant string) (wire.Cost, bool) {
 	i := slices.IndexFunc(costs, func(c wire.Cost) bool {
-		return c.System == system && c.Op == op && c.Variant == variant
+		return c.Family == f && c.System == system && c.Op == op && c.Variant == variant
 	})
 	if i < 0 {
 		return wire.Cost{}, false
@@ -118,13 +129,13 @@ func find(costs []wire.Cost, system, op, variant string) (wire.Cost, bool) {
 }
 
 // cost returns a figure in instructions.
-func (r *Report) cost(system, op string, flows, peers int) (float64, bool) {
-	return costIn(r.Cost, Instructions, system, op, flows, peers)
+func (r *Report) cost(f family.Family, system, op string, flows, peers int) (float64, bool) {
+	return costIn(r.Cost, Instructions, f, system, op, flows, peers)
 }
 
-func costIn(costs []wire.Cost, unit, system, op string, flows, peers int) (float64, bool) {
+func costIn(costs []wire.Cost, unit string, f family.Family, system, op string, flows, peers int) (float64, bool) {
 	i := slices.IndexFunc(costs, func(c wire.Cost) bool {
-		return c.Unit == unit && c.System == system && c.Op == op && c.Flows == flows && c.Peers == peers
+		return c.Unit == unit && c.Family == f && c.System == system && c.Op == op && c.Flows == flows && c.Peers == peers
 	})
 	if i < 0 {
 		return 0, false
@@ -133,8 +144,8 @@ func costIn(costs []wire.Cost, unit, system, op string, flows, peers int) (float
 }
 
 // memoryOf returns what a number of flows takes of a system.
-func (r *Report) memoryOf(system string, flows int) (wire.Memory, bool) {
-	i := slices.IndexFunc(r.Memory, func(m wire.Memory) bool { return m.System == system && m.Flows == flows })
+func (r *Report) memoryOf(f family.Family, system string, flows int) (wire.Memory, bool) {
+	i := slices.IndexFunc(r.Memory, func(m wire.Memory) bool { return m.Family == f && m.System == system && m.Flows == flows })
 	if i < 0 {
 		return wire.Memory{}, false
 	}
@@ -142,8 +153,8 @@ func (r *Report) memoryOf(system string, flows int) (wire.Memory, bool) {
 }
 
 // http returns what whole connections did on a path.
-func (r *Report) http(path string) (HTTP, bool) {
-	i := slices.IndexFunc(r.HTTP, func(h HTTP) bool { return h.Path == path })
+func (r *Report) http(f family.Family, path string) (HTTP, bool) {
+	i := slices.IndexFunc(r.HTTP, func(h HTTP) bool { return h.Family == f && h.Path == path })
 	if i < 0 {
 		return HTTP{}, false
 	}
@@ -160,39 +171,42 @@ type Summary struct {
 
 // SummaryCost is what a packet costs.
 type SummaryCost struct {
-	System string  `json:"system"`
-	Op     string  `json:"op"`
-	Flows  int     `json:"flows"`
-	Peers  int     `json:"peers"`
-	Unit   string  `json:"unit"`
-	Cost   float64 `json:"cost"`
+	Family family.Family `json:"family"`
+	System string        `json:"system"`
+	Op     string        `json:"op"`
+	Flows  int           `json:"flows"`
+	Peers  int           `json:"peers"`
+	Unit   string        `json:"unit"`
+	Cost   float64       `json:"cost"`
 }
 
 // SummaryMemory is what a flow takes.
 type SummaryMemory struct {
-	System       string  `json:"system"`
-	Flows        int     `json:"flows"`
-	BytesPerFlow float64 `json:"bytes_per_flow"`
+	Family       family.Family `json:"family"`
+	System       string        `json:"system"`
+	Flows        int           `json:"flows"`
+	BytesPerFlow float64       `json:"bytes_per_flow"`
 }
 
 // SummaryHTTP is what whole connections did on a path.
 type SummaryHTTP struct {
-	Path          string  `json:"path"`
-	ConnectionsPS float64 `json:"connections_per_s"`
-	DelayMeanMS   float64 `json:"delay_mean_ms"`
+	Family        family.Family `json:"family"`
+	Path          string        `json:"path"`
+	ConnectionsPS float64       `json:"connections_per_s"`
+	DelayMeanMS   float64       `json:"delay_mean_ms"`
 }
 
 // summary returns the figures. What was not measured is an empty list.
 func (r *Report) summary() Summary {
 	s := Summary{Kernel: r.Kernel, Cost: []SummaryCost{}, Memory: []SummaryMemory{}, HTTP: []SummaryHTTP{}}
 	for _, c := range r.Cost {
-		s.Cost = append(s.Cost, SummaryCost{c.System, c.Op, c.Flows, c.Peers, c.Unit, c.Cost})
+		s.Cost = append(s.Cost, SummaryCost{c.Family, c.System, c.Op, c.Flows, c.Peers, c.Unit, c.Cost})
 	}
 	for _, m := range r.Memory {
-		s.Memory = append(s.Memory, SummaryMemory{m.System, m.Flows, m.BytesPerFlow})
+		s.Memory = append(s.Memory, SummaryMemory{m.Family, m.System, m.Flows, m.BytesPerFlow})
 	}
 	for _, h := range r.HTTP {
-		s.HTTP = append(s.HTTP, SummaryHTTP{h.Path, h.ConnectionsPS, h.DelayMeanMS})
+		s.HTTP = append(s.HTTP, SummaryHTTP{h.Family, h.Path, h.ConnectionsPS, h.DelayMeanMS})
 	}
 	return s
 }

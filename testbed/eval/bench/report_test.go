@@ -15,23 +15,25 @@ import (
 	"testing"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/httpload"
 )
 
 // redirect returns figures of redirecting.
 func redirect(system, op string, flows, peers int, cost float64) wire.Cost {
-	return wire.Cost{System: system, Op: op, Flows: flows, Peers: peers, Unit: Instructions, Cost: cost}
+	return wire.Cost{Family: family.V4, System: system, Op: op, Flows: flows, Peers: peers, Unit: Instructions, Cost: cost}
 }
 
 // variant returns a figure of receive or other.
 func variant(system, op, variant string, cost float64) wire.Cost {
-	return wire.Cost{System: system, Op: op, Peers: 3, Unit: Instructions, Cost: cost, Variant: variant}
+	return wire.Cost{Family: family.V4, System: system, Op: op, Peers: 3, Unit: Instructions, Cost: cost, Variant: variant}
 }
 
 // example is a report in which every target is met.
 func example() *Report {
-	r := &Report{Kernel: "6.1", Plan: wire.Plan{
+	r := &Report{Kernel: "6.1", Families: []family.Family{family.V4}, Plan: wire.Plan{
 		Flows: []int{1000, 4_000_000}, Peers: []int{3, 1024}, PeerFlows: 1000, Packets: 10,
 	}}
 	r.take(&Findings{Unit: Instructions, Cost: []wire.Cost{
@@ -48,13 +50,13 @@ func example() *Report {
 		variant(wire.None, wire.Other, wire.RSTAlone, 2000), variant(wire.DPR, wire.Other, wire.RSTAlone, 2120),
 		variant(wire.None, wire.Other, wire.RSTBeside, 2200), variant(wire.DPR, wire.Other, wire.RSTBeside, 2320),
 	}, Memory: []wire.Memory{
-		{System: wire.DPR, Flows: 4_000_000, BytesPerFlow: 96, SlabPerFlow: 64, FreeAfter: 1 << 20},
-		{System: wire.Tun, Flows: 4_000_000, BytesPerFlow: 350},
-		{System: wire.DPR, Flows: 1000, BytesPerFlow: 96}, {System: wire.Tun, Flows: 1000, BytesPerFlow: 350},
+		{Family: family.V4, System: wire.DPR, Flows: 4_000_000, BytesPerFlow: 96, SlabPerFlow: 64, FreeAfter: 1 << 20},
+		{Family: family.V4, System: wire.Tun, Flows: 4_000_000, BytesPerFlow: 350},
+		{Family: family.V4, System: wire.DPR, Flows: 1000, BytesPerFlow: 96}, {Family: family.V4, System: wire.Tun, Flows: 1000, BytesPerFlow: 350},
 	}})
 	r.HTTP = []HTTP{
-		{Path: PathDirect, RoundsPS: []float64{100, 200, 1}}, {Path: PathDPR, RoundsPS: []float64{96, 192, 9}},
-		{Path: PathIPVS, RoundsPS: []float64{96, 192, 1}}, {Path: PathHAProxy, RoundsPS: []float64{48, 96, 1}},
+		{Family: family.V4, Path: PathDirect, RoundsPS: []float64{100, 200, 1}}, {Family: family.V4, Path: PathDPR, RoundsPS: []float64{96, 192, 9}},
+		{Family: family.V4, Path: PathIPVS, RoundsPS: []float64{96, 192, 1}}, {Family: family.V4, Path: PathHAProxy, RoundsPS: []float64{48, 96, 1}},
 	}
 	return r
 }
@@ -152,7 +154,7 @@ func TestMissedTargets(t *testing.T) {
 
 // TestNothingMeasured makes sure that what is not measured is never met.
 func TestNothingMeasured(t *testing.T) {
-	r := &Report{Plan: example().Plan}
+	r := &Report{Plan: example().Plan, Families: family.All}
 	n := outcomes(r)
 	if n[Met] != 0 || n[Missed] != 0 || n[NotMeasured] == 0 {
 		t.Errorf("got %v", n)
@@ -209,7 +211,7 @@ func noTunnel() int {
 func TestUnfitIsNotCompared(t *testing.T) {
 	r := example()
 	r.Memory = slices.DeleteFunc(r.Memory, func(m wire.Memory) bool { return m.System == wire.Tun && m.Flows > 1000 })
-	r.Unfit = []wire.Unfit{{System: wire.Tun, Flows: 100_000}}
+	r.Unfit = []wire.Unfit{{Family: family.V4, System: wire.Tun, Flows: 100_000}}
 	if n := outcomes(r); n[Met] != 20 || n[NotMeasured] != 0 {
 		t.Errorf("%v", n)
 	}
@@ -252,7 +254,7 @@ func TestLimits(t *testing.T) {
 func TestTargetsOfSizes(t *testing.T) {
 	names := func(p wire.Plan) string {
 		var all []string
-		for _, v := range (&Report{Plan: p}).judge() {
+		for _, v := range (&Report{Plan: p, Families: family.All[:1]}).judge() {
 			all = append(all, v.Target)
 		}
 		return strings.Join(all, "\n")
@@ -340,21 +342,21 @@ func TestOnlyInstructions(t *testing.T) {
 // Rounds are compared one by one; without any there is no figure.
 func TestConnectionsByRounds(t *testing.T) {
 	last := func(r *Report) Verdict {
-		j := &judgement{Report: r}
+		j := &judgement{Report: r, family: family.V4}
 		j.connections(PathDirect, httpOfDirect)
 		return j.verdicts[0]
 	}
 	for name, paths := range map[string][]HTTP{
-		"no rounds":      {{Path: PathDPR}, {Path: PathDirect}},
-		"none of dpr":    {{Path: PathDirect, RoundsPS: []float64{1}}},
-		"none of direct": {{Path: PathDPR, RoundsPS: []float64{1}}},
+		"no rounds":      {{Family: family.V4, Path: PathDPR}, {Family: family.V4, Path: PathDirect}},
+		"none of dpr":    {{Family: family.V4, Path: PathDirect, RoundsPS: []float64{1}}},
+		"none of direct": {{Family: family.V4, Path: PathDPR, RoundsPS: []float64{1}}},
 		"nothing":        nil,
 	} {
 		if v := last(&Report{HTTP: paths}); v.Outcome != NotMeasured {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}
-	if v := last(&Report{HTTP: []HTTP{{Path: PathDPR, RoundsPS: []float64{2, 3, 9}}, {Path: PathDirect, RoundsPS: []float64{1, 1}}}}); *v.Figure != 2.5 {
+	if v := last(&Report{HTTP: []HTTP{{Family: family.V4, Path: PathDPR, RoundsPS: []float64{2, 3, 9}}, {Family: family.V4, Path: PathDirect, RoundsPS: []float64{1, 1}}}}); *v.Figure != 2.5 {
 		t.Errorf("%+v", v)
 	}
 }
@@ -362,8 +364,8 @@ func TestConnectionsByRounds(t *testing.T) {
 // A profile is that of its operation alone.
 func TestSpentIsOfOneOperation(t *testing.T) {
 	r := &Report{}
-	for i := range 16 {
-		p := wire.Profile{System: "a", Op: "b", Variant: "c", Peers: 1, Packet: 100, Functions: []wire.Function{{Name: fmt.Sprint("f", i), Share: 0.5}}}
+	for i := range 32 {
+		p := wire.Profile{Family: family.V4, System: "a", Op: "b", Variant: "c", Peers: 1, Packet: 100, Functions: []wire.Function{{Name: fmt.Sprint("f", i), Share: 0.5}}}
 		if i&1 > 0 {
 			p.System = "x"
 		}
@@ -376,9 +378,12 @@ func TestSpentIsOfOneOperation(t *testing.T) {
 		if i&8 > 0 {
 			p.Peers = 2
 		}
+		if i&16 > 0 {
+			p.Family = family.V6
+		}
 		r.Profiles = append(r.Profiles, p)
 	}
-	j := &judgement{Report: r}
+	j := &judgement{Report: r, family: family.V4}
 	if got := j.spent("a", "b", "c", 1); len(got) != 1 || got["f0"] != 50 {
 		t.Errorf("%v", got)
 	}
@@ -394,8 +399,8 @@ func TestSpentIsOfOneOperation(t *testing.T) {
 
 // A table as large as one that does not fit does not either.
 func TestFits(t *testing.T) {
-	j := &judgement{Report: &Report{Unfit: []wire.Unfit{{System: wire.Tun, Flows: 1000}}}}
-	if !j.fits(wire.Tun, 999) || j.fits(wire.Tun, 1000) || j.fits(wire.Tun, 1001) || !j.fits(wire.DPR, 1000) {
+	j := &judgement{family: family.V4, Report: &Report{Unfit: []wire.Unfit{{Family: family.V4, System: wire.Tun, Flows: 1000}}}}
+	if !j.fits(wire.Tun, 999) || j.fits(wire.Tun, 1000) || j.fits(wire.Tun, 1001) || !j.fits(wire.DPR, 1000) || !(&judgement{family: family.V6, Report: j.Report}).fits(wire.Tun, 1000) {
 		t.Error("what fits is not told from what does not")
 	}
 }
@@ -409,7 +414,7 @@ func TestNoTargets(t *testing.T) {
 
 func TestMissedTargetHasProfile(t *testing.T) {
 	r := example()
-	r.Profiles = []wire.Profile{{System: wire.DPR, Op: wire.Syn, Peers: 3, Functions: []wire.Function{{Name: "f", Share: 1}}}}
+	r.Profiles = []wire.Profile{{Family: family.V4, System: wire.DPR, Op: wire.Syn, Peers: 3, Functions: []wire.Function{{Name: "f", Share: 1}}}}
 	r.Cost[2].Cost = 1000
 	for _, v := range r.judge() {
 		if got, want := len(v.Profile) > 0, v.Outcome == Missed; got != want {
@@ -421,10 +426,10 @@ func TestMissedTargetHasProfile(t *testing.T) {
 // TestOtherIsWhatDPRAdds checks the one figure that is not taken as it is.
 func TestOtherIsWhatDPRAdds(t *testing.T) {
 	r := example()
-	if got, ok := r.cost(wire.DPR, wire.Other, 0, 3); got != 60 || !ok {
+	if got, ok := r.cost(family.V4, wire.DPR, wire.Other, 0, 3); got != 60 || !ok {
 		t.Errorf("got %v, %t; want 60", got, ok)
 	}
-	if got, ok := r.cost(wire.None, wire.Other, 0, 3); got != 1000 || !ok {
+	if got, ok := r.cost(family.V4, wire.None, wire.Other, 0, 3); got != 1000 || !ok {
 		t.Errorf("bare kernel: got %v, %t; want 1000", got, ok)
 	}
 }
@@ -433,13 +438,13 @@ func TestOtherIsWhatDPRAdds(t *testing.T) {
 func TestAddedProfile(t *testing.T) {
 	r := example()
 	profile := func(system string, packet float64, f ...wire.Function) wire.Profile {
-		return wire.Profile{System: system, Op: wire.Other, Variant: wire.TCPAlone, Peers: 3, Packet: packet, Functions: f}
+		return wire.Profile{Family: family.V4, System: system, Op: wire.Other, Variant: wire.TCPAlone, Peers: 3, Packet: packet, Functions: f}
 	}
 	r.Profiles = []wire.Profile{
 		profile(wire.None, 1000, wire.Function{Name: "stack", Share: 0.5}, wire.Function{Name: "gone", Share: 0.1}),
 		profile(wire.DPR, 1100, wire.Function{Name: "stack", Share: 0.5}, wire.Function{Name: "hook", Share: 0.1}),
 	}
-	got := (&judgement{Report: r}).added(wire.Other, wire.TCPAlone)
+	got := (&judgement{Report: r, family: family.V4}).added(wire.Other, wire.TCPAlone)
 	if len(got) != 2 || got[0].Name != "hook" || math.Abs(got[0].Instructions-110) > 0.01 || got[1].Name != "stack" || math.Abs(got[1].Instructions-50) > 0.01 {
 		t.Errorf("got %v, want hook 110 and stack 50", got)
 	}
@@ -476,8 +481,8 @@ func TestRatios(t *testing.T) {
 	}
 	got := ratios(costs)
 	want := []Ratio{
-		{wire.Syn, wire.Tun, 1000, 3, 0.2, 0.1, 0.3},
-		{wire.Receive, wire.IPIP, 0, 3, 0.5, 0.5, 0.5},
+		{family.V4, wire.Syn, wire.Tun, 1000, 3, 0.2, 0.1, 0.3},
+		{family.V4, wire.Receive, wire.IPIP, 0, 3, 0.5, 0.5, 0.5},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -502,15 +507,18 @@ func TestShape(t *testing.T) {
 		Cost   []struct {
 			System, Op, Unit *string
 			Flows, Peers     *int
+			Family           *int
 			Cost             *float64
 		}
 		Memory []struct {
 			System       *string
+			Family       *int
 			Flows        *int
 			BytesPerFlow *float64 `json:"bytes_per_flow"`
 		}
 		HTTP []struct {
 			Path          *string
+			Family        *int
 			ConnectionsPS *float64 `json:"connections_per_s"`
 			DelayMeanMS   *float64 `json:"delay_mean_ms"`
 		}
@@ -525,19 +533,19 @@ func TestShape(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, c := range got.Cost {
-		if c.System == nil || c.Op == nil || c.Unit == nil || c.Flows == nil || c.Peers == nil || c.Cost == nil {
+		if c.System == nil || c.Family == nil || *c.Family != 4 || c.Op == nil || c.Unit == nil || c.Flows == nil || c.Peers == nil || c.Cost == nil {
 			t.Fatalf("a cost lacks something: %s", b)
 		}
-		key, err := json.Marshal([]any{c.System, c.Op, c.Unit, c.Flows, c.Peers})
+		key, err := json.Marshal([]any{c.Family, c.System, c.Op, c.Unit, c.Flows, c.Peers})
 		if err != nil || seen[string(key)] {
 			t.Errorf("%s twice (%v)", key, err)
 		}
 		seen[string(key)] = true
 	}
-	if m := got.Memory[0]; m.System == nil || m.Flows == nil || m.BytesPerFlow == nil {
+	if m := got.Memory[0]; m.System == nil || m.Family == nil || m.Flows == nil || m.BytesPerFlow == nil {
 		t.Errorf("memory lacks something: %s", b)
 	}
-	if h := got.HTTP[0]; h.Path == nil || h.ConnectionsPS == nil || h.DelayMeanMS == nil {
+	if h := got.HTTP[0]; h.Path == nil || h.Family == nil || h.ConnectionsPS == nil || h.DelayMeanMS == nil {
 		t.Errorf("http lacks something: %s", b)
 	}
 	page, err := os.ReadFile(filepath.Join(dir, "bench", "index.html"))
@@ -558,7 +566,7 @@ func TestShape(t *testing.T) {
 
 func TestFindingsAdd(t *testing.T) {
 	var progress strings.Builder
-	f := &Findings{Unit: Instructions}
+	f := &Findings{Unit: Instructions, Family: family.V6}
 	for _, line := range []string{
 		`{"round":2,"cost":{"system":"dpr","op":"syn","flows":5,"peers":3,"cost":7}}`,
 		`{"say":"hello"}`, `{"memory":{"system":"dpr","flows":1,"bytes_per_flow":2}}`,
@@ -571,6 +579,9 @@ func TestFindingsAdd(t *testing.T) {
 	if len(f.Cost) != 1 || f.Cost[0].Unit != Instructions || f.Cost[0].Round != 2 || len(f.Memory) != 1 ||
 		len(f.Unfit) != 1 || len(f.Profiles) != 1 || !strings.Contains(progress.String(), "hello") {
 		t.Errorf("got %+v", f)
+	}
+	if f.Cost[0].Family != family.V6 || f.Memory[0].Family != family.V6 || f.Unfit[0].Family != family.V6 || f.Profiles[0].Family != family.V6 {
+		t.Errorf("of another family: %+v", f)
 	}
 	if err := f.add([]byte(`{"cost":"much"}`), &progress); err == nil {
 		t.Error("a cost that is no number accepted")
@@ -593,6 +604,9 @@ func TestPlan(t *testing.T) {
 	for _, o := range []Options{Defaults(), {Short: true}} {
 		p, err := o.plan()
 		o.complete()
+		if want := map[bool]family.Mix{true: family.Only4, false: family.Both}[o.Short]; o.Family != want || p.Family != family.V4 {
+			t.Errorf("short %t: family %s, %d", o.Short, o.Family, p.Family)
+		}
 		if err != nil || len(o.Parts) == 0 || !slices.Equal(p.Flows, o.Flows) || !slices.Equal(p.Peers, o.Peers) || (len(p.Flows) == len(ShortFlows)) != o.Short {
 			t.Errorf("sizes left out: got %+v, %v", p, err)
 		}
@@ -601,6 +615,7 @@ func TestPlan(t *testing.T) {
 		o     Options
 		names string
 	}{
+		{Options{Family: "5"}, "--family 5: want 4, 6, both"},
 		{Options{Parts: []string{"all"}}, "--parts all: want some of count, native, http"},
 		{Options{Flows: []int{0}, Peers: []int{3}}, "--flows 0: want 1 to 8000000"},
 		{Options{Flows: []int{9, 8}, Peers: []int{3}}, "--flows 9,8: want rising"},
@@ -612,6 +627,153 @@ func TestPlan(t *testing.T) {
 	} {
 		if _, err := tt.o.plan(); err == nil || !strings.Contains(err.Error(), tt.names) {
 			t.Errorf("%+v: error %v does not name %q", tt.o, err, tt.names)
+		}
+	}
+}
+
+// Figures of the other family change no verdict, and are judged by its own limits.
+func TestFamiliesApart(t *testing.T) {
+	r, six := example(), example()
+	for i := range six.Cost {
+		c := six.Cost[i]
+		c.Family, c.Cost = family.V6, 2*c.Cost
+		if c.System == wire.IPIP {
+			c.System = wire.TNL6
+		}
+		r.Cost = append(r.Cost, c)
+	}
+	for i := range six.Variants {
+		c := six.Variants[i]
+		c.Family = family.V6
+		if c.System == wire.IPIP {
+			c.System = wire.TNL6
+		}
+		r.Variants = append(r.Variants, c)
+	}
+	for i := range six.Memory {
+		m := six.Memory[i]
+		if m.Family = family.V6; m.System == wire.DPR {
+			m.BytesPerFlow = 160
+		}
+		r.Memory = append(r.Memory, m)
+	}
+	for i := range six.HTTP {
+		h := six.HTTP[i]
+		h.Family = family.V6
+		r.HTTP = append(r.HTTP, h)
+	}
+	r.Families = family.All
+	all := r.judge()
+	if len(all) != 42 {
+		t.Fatalf("%d targets, want 42", len(all))
+	}
+	for i, v := range all {
+		f := family.All[i/21]
+		if v.Family != f || v.Outcome != Met {
+			t.Errorf("%s of %s: %s, figure %s (%s)", v.Target, v.Family.Name(), v.Outcome, figure(v.Figure), v.Detail)
+		}
+		if strings.HasPrefix(v.Target, "bytes a flow at 1 k flows") && !strings.Contains(v.Target, "IPVS") && v.Limit != memoryLimits[f].most {
+			t.Errorf("%s of %s: limit %v", v.Target, f.Name(), v.Limit)
+		}
+	}
+	for f, want := range map[family.Family]string{family.V4: "400", family.V6: "800"} {
+		if table := r.table(f, wire.Established, Instructions); table.Rows[0].System != wire.DPR || table.Rows[0].Cells[0] != want {
+			t.Errorf("%s: %+v, want %s first", f.Name(), table, want)
+		}
+	}
+	for name, worsen := range map[string]func(*Report){
+		"costs": func(r *Report) {
+			for i := range r.Cost {
+				if c := &r.Cost[i]; c.Family == family.V6 && c.System == wire.DPR {
+					c.Cost *= 10
+				}
+			}
+		},
+		"variants": func(r *Report) {
+			for i := range r.Variants {
+				if c := &r.Variants[i]; c.Family == family.V6 && c.System == wire.DPR {
+					c.Cost *= 10
+				}
+			}
+		},
+		"connections": func(r *Report) {
+			for i := range r.HTTP {
+				if h := &r.HTTP[i]; h.Family == family.V6 && h.Path == PathDPR {
+					h.RoundsPS = []float64{1, 1, 1}
+				}
+			}
+		},
+		"memory": func(r *Report) {
+			for i := range r.Memory {
+				if m := &r.Memory[i]; m.Family == family.V6 && m.System == wire.DPR {
+					m.BytesPerFlow = 1000
+				}
+			}
+		},
+	} {
+		worse := *r
+		worse.Cost, worse.Variants, worse.HTTP, worse.Memory = slices.Clone(r.Cost), slices.Clone(r.Variants), slices.Clone(r.HTTP), slices.Clone(r.Memory)
+		worsen(&worse)
+		of := map[family.Family]int{}
+		for _, v := range worse.judge() {
+			if v.Outcome == Missed {
+				of[v.Family]++
+			}
+		}
+		if of[family.V4] != 0 || of[family.V6] < 2 {
+			t.Errorf("worse %s of IPv6: missed by family %v", name, of)
+		}
+	}
+	// An IPv4 flow has the size of one of IPv6.
+	r.Memory[0].BytesPerFlow, r.Memory[2].BytesPerFlow = 160, 160
+	missed := 0
+	for _, v := range r.judge() {
+		if v.Outcome == Missed {
+			missed++
+			if v.Family != family.V4 {
+				t.Errorf("%s of %s is missed", v.Target, v.Family.Name())
+			}
+		}
+	}
+	if missed != 4 {
+		t.Errorf("%d targets are missed, want the four of memory", missed)
+	}
+	dir := t.TempDir()
+	r.Verdicts = r.judge()
+	if err := r.writePage(dir); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "index.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"flows.svg", "flows-ipv6.svg", "http-ipv6.svg", "established, IPv6, instructions", "receive, IPv4, instructions", "of the ip6tnl device"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	var table strings.Builder
+	if err := r.writeTable(&table); err != nil || !strings.Contains(table.String(), "IPv6") || !strings.Contains(table.String(), "IPv4") {
+		t.Errorf("%v, families are not in\n%s", err, &table)
+	}
+}
+
+// What is asked of IPVS and HAProxy has addresses of the family, in brackets.
+func TestHTTPPaths(t *testing.T) {
+	servers := []lab.Host{{Name: "s2", Address: "10.0.0.2", Address6: "fd00::2"}}
+	for f, want := range map[family.Family][2]string{
+		family.V4: {"-A -t 10.77.0.99:80 -s lc\n-a -t 10.77.0.99:80 -r 10.0.0.2:80 -i\n", "\tserver s2 10.0.0.2:80\n"},
+		family.V6: {"-A -t [fd77::99]:80 -s lc\n-a -t [fd77::99]:80 -r [fd00::2]:80 -i\n", "\tserver s2 [fd00::2]:80\n"},
+	} {
+		if got := ipvsRules(servers, f); got != want[0] {
+			t.Errorf("got %q, want %q", got, want[0])
+		}
+		if got := haproxyConfig(servers, f); !strings.Contains(got, want[1]) || !strings.Contains(got, "bind "+map[family.Family]string{family.V4: "0.0.0.0:81", family.V6: "[::]:81"}[f]) {
+			t.Errorf("no %q in\n%s", want[1], got)
+		}
+		setUp := before(append(servers, servers...), f) + behind(f)
+		if strings.Contains(setUp, "10.") == (f == family.V6) || strings.Contains(setUp, "fd00::") == (f == family.V4) {
+			t.Errorf("%s: addresses of the other family in\n%s", f.Name(), setUp)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/qemu"
@@ -28,6 +30,9 @@ type Options struct {
 	// 1 to MaxPeers, both rising. None: DefaultFlows and DefaultPeers, or those of a
 	// short run.
 	Flows, Peers []int
+	// Family is which families are measured, each in a boot of its own; "": both, or
+	// IPv4 in a short run.
+	Family family.Mix
 	// Serving has the host that redirects take part itself.
 	Serving bool
 	// PossibleCPUs is how many processors the guest's kernel makes room for where
@@ -55,6 +60,7 @@ func (o *Options) Flags() flags.Set {
 	return flags.Set{
 		flags.Numbers(&o.Flows, "flows", flags.From(1, MaxFlows), "sizes of the routing table (`N,N…`, {range})").As(list(DefaultFlows)),
 		flags.Numbers(&o.Peers, "peers", flags.From(1, MaxPeers), "numbers of peers (`N,N…`, {range})").As(list(DefaultPeers)),
+		flags.Word(&o.Family, "family", family.Mixes, "`FAMILY` of clients, hosts and tunnels: {range}").As("both; of a short run 4"),
 		kernel.AnyFlag(&o.Kernel, "`VERSION` of the guests' kernel: a series, such as 6.12, or a release"),
 		possibleFlag(&o.PossibleCPUs),
 		servingFlag(&o.Serving),
@@ -87,10 +93,11 @@ func (o *Options) Validate() error {
 
 // complete fills in what a whole run or a short one measures.
 func (o *Options) complete() {
-	flows, peers, parts := DefaultFlows, DefaultPeers, Parts
+	flows, peers, parts, mix := DefaultFlows, DefaultPeers, Parts, family.Both
 	if o.Short {
-		flows, peers, parts = ShortFlows, ShortPeers, ShortParts
+		flows, peers, parts, mix = ShortFlows, ShortPeers, ShortParts, family.Only4
 	}
+	o.Family = cmp.Or(o.Family, mix)
 	if len(o.Flows) == 0 {
 		o.Flows = flows
 	}
@@ -156,7 +163,7 @@ func (o Options) plan() (wire.Plan, error) {
 	}
 	o.complete()
 	p := wire.Plan{
-		PossibleCPUs: o.PossibleCPUs, Serving: o.Serving,
+		Family: o.Family.Families()[0], PossibleCPUs: o.PossibleCPUs, Serving: o.Serving,
 		Systems: []string{wire.DPR, wire.Tun, wire.DR, wire.NAT}, PeerSystems: []string{wire.DPR, wire.Tun},
 		Flows: o.Flows, Peers: o.Peers, PeerFlows: nearest(o.Flows, peerFlows), Packets: packets,
 		Host: true, Profile: true, Memory: true,
@@ -189,16 +196,18 @@ func Run(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	r := &Report{Plan: p, Native: Native{Why: "it was not asked for"}}
+	r := &Report{Plan: p, Families: o.Family.Families(), Native: Native{Why: "it was not asked for"}}
 	for _, part := range []struct {
 		name string
-		run  func(context.Context, *Report) error
+		run  func(context.Context, *Report, family.Family) error
 	}{{PartCount, o.count}, {PartNative, o.native}, {PartHTTP, o.http}} {
 		if !slices.Contains(o.Parts, part.name) {
 			continue
 		}
-		if err := part.run(ctx, r); err != nil {
-			return fmt.Errorf("bench: %s: %w", part.name, err)
+		for _, f := range r.Families {
+			if err := part.run(ctx, r, f); err != nil {
+				return fmt.Errorf("bench: %s, %s: %w", part.name, f.Name(), err)
+			}
 		}
 	}
 	r.Verdicts = r.judge()
@@ -218,8 +227,8 @@ func Run(ctx context.Context, o Options) error {
 const maxPossible = 512
 
 // count measures what packets cost in instructions, and what flows take.
-func (o Options) count(ctx context.Context, r *Report) (err error) {
-	c, err := guestConfig(o.Kernel, "", r.Plan, o.Progress)
+func (o Options) count(ctx context.Context, r *Report, family family.Family) (err error) {
+	c, err := guestConfig(o.Kernel, "", r.planOf(family), o.Progress)
 	if err != nil {
 		return err
 	}
@@ -229,7 +238,7 @@ func (o Options) count(ctx context.Context, r *Report) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	r.Kernel = s.Kernel.Release
-	f, err := measure(ctx, s, qemu.Count, o.Progress)
+	f, err := measure(ctx, s, family, qemu.Count, o.Progress)
 	if err != nil {
 		return err
 	}
@@ -238,8 +247,8 @@ func (o Options) count(ctx context.Context, r *Report) (err error) {
 }
 
 // http measures whole connections.
-func (o Options) http(ctx context.Context, r *Report) error {
-	return measureHTTP(ctx, r, httpOptions{o.Kernel, o.Lab, o.LoadCommand, o.Progress})
+func (o Options) http(ctx context.Context, r *Report, family family.Family) error {
+	return measureHTTP(ctx, r, httpOptions{family, o.Kernel, o.Lab, o.LoadCommand, o.Progress})
 }
 
 // allMet tells whether every target was met. Without any, nothing was.
@@ -270,15 +279,15 @@ func distinct(verdicts []Verdict) []Verdict {
 // writeTable prints the verdicts, and profiles of what was missed.
 func (r *Report) writeTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(t, "TARGET\tLIMIT\tFIGURE\t\t\n")
+	fmt.Fprintf(t, "FAMILY\tTARGET\tLIMIT\tFIGURE\t\t\n")
 	for _, v := range r.Verdicts {
-		fmt.Fprintf(t, "%s\t%g\t%s\t%s\t%s\n", v.Target, v.Limit, figure(v.Figure), v.Outcome, v.Detail)
+		fmt.Fprintf(t, "%s\t%s\t%g\t%s\t%s\t%s\n", v.Family.Name(), v.Target, v.Limit, figure(v.Figure), v.Outcome, v.Detail)
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("printing the verdicts: %w", err)
 	}
 	for _, v := range distinct(r.Verdicts) {
-		fmt.Fprintf(w, "\n%s: missed; instructions by function\n", v.Target)
+		fmt.Fprintf(w, "\n%s: %s: missed; instructions by function\n", v.Family.Name(), v.Target)
 		for _, f := range v.Profile {
 			fmt.Fprintf(w, "  %5.0f  %s\n", f.Instructions, f.Name)
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/family"
 )
 
 // The targets. Ratios are of figures of the same boot.
@@ -17,8 +18,6 @@ const (
 	synAtMost         = 0.45 // of IPVS-TUN
 	flowGrowthAtMost  = 0.15 // from the smallest to the largest table
 	peerGrowthAtMost  = 0.05 // from the fewest to the most peers
-	memoryAtMost      = 96   // bytes a flow
-	memoryOfIPVS      = 0.28
 	receiveAtMost     = 0.70 // of the ipip device
 	otherAtMost       = 60   // instructions a packet
 	httpOfDirect      = 0.95
@@ -29,6 +28,12 @@ const (
 	fittingFlows = 4_000_000 // that must fit the guest
 )
 
+// What a flow may take. One of IPv6 has two addresses of 16 bytes more.
+var memoryLimits = map[family.Family]struct {
+	most   float64 // bytes
+	ofIPVS float64
+}{family.V4: {96, 0.28}, family.V6: {160, 0.46}}
+
 // The outcomes of a Verdict.
 const (
 	Met         = "met"
@@ -38,11 +43,12 @@ const (
 
 // Verdict is what became of a target.
 type Verdict struct {
-	Target  string   `json:"target"`
-	Limit   float64  `json:"limit"`
-	Figure  *float64 `json:"figure"` // absent if it was not measured
-	Outcome string   `json:"outcome"`
-	Detail  string   `json:"detail"`
+	Family  family.Family `json:"family"`
+	Target  string        `json:"target"`
+	Limit   float64       `json:"limit"`
+	Figure  *float64      `json:"figure"` // absent if it was not measured
+	Outcome string        `json:"outcome"`
+	Detail  string        `json:"detail"`
 	// Profile is where the instructions go, if the target was missed.
 	Profile []Spent `json:"profile,omitempty"`
 }
@@ -53,9 +59,17 @@ type Spent struct {
 	Instructions float64 `json:"instructions"`
 }
 
-// judge returns the verdict on every target.
+// judge returns the verdict on every target, of one family after the other.
 func (r *Report) judge() []Verdict {
-	j := &judgement{Report: r}
+	var all []Verdict
+	for _, f := range r.Families {
+		all = append(all, r.judgeFamily(f)...)
+	}
+	return all
+}
+
+func (r *Report) judgeFamily(f family.Family) []Verdict {
+	j := &judgement{Report: r, family: f}
 	for _, op := range []struct {
 		op    string
 		limit float64
@@ -89,13 +103,14 @@ func (r *Report) judge() []Verdict {
 // judgement collects verdicts.
 type judgement struct {
 	*Report
+	family   family.Family
 	verdicts []Verdict
 }
 
 // add adds a verdict. The figure is NaN if it was not measured; it must be at
 // most the limit, or at least.
 func (j *judgement) add(target string, figure, limit float64, least bool, detail string, profile ...Spent) {
-	v := Verdict{Target: target, Limit: limit, Outcome: NotMeasured}
+	v := Verdict{Family: j.family, Target: target, Limit: limit, Outcome: NotMeasured}
 	if !math.IsNaN(figure) && !math.IsInf(figure, 0) {
 		v.Figure, v.Detail = &figure, detail
 		switch {
@@ -118,7 +133,7 @@ func orNaN(figure float64, ok bool) float64 {
 
 // at returns a figure of redirecting in instructions, or NaN.
 func (j *judgement) at(system, op string, flows, peers int) float64 {
-	return orNaN(j.cost(system, op, flows, peers))
+	return orNaN(j.cost(j.family, system, op, flows, peers))
 }
 
 // few returns the number of peers that most is measured with.
@@ -161,19 +176,19 @@ func (j *judgement) peerGrowth(op string) {
 // not hold has no figure to compare with, and the report says so.
 func (j *judgement) allMemory() {
 	for _, flows := range j.Plan.Flows {
-		m, ok := j.memoryOf(wire.DPR, flows)
+		m, ok := j.memoryOf(j.family, wire.DPR, flows)
 		ours := orNaN(m.BytesPerFlow, ok)
-		j.add(fmt.Sprintf("bytes a flow at %s flows", count(flows)), ours, memoryAtMost, false,
+		j.add(fmt.Sprintf("bytes a flow at %s flows", count(flows)), ours, memoryLimits[j.family].most, false,
 			fmt.Sprintf("%.0f in slabs, %.0f in the table and what else it took", m.SlabPerFlow, m.BytesPerFlow-m.SlabPerFlow))
 		if j.fits(wire.Tun, flows) {
-			t, ok := j.memoryOf(wire.Tun, flows)
+			t, ok := j.memoryOf(j.family, wire.Tun, flows)
 			theirs := orNaN(t.BytesPerFlow, ok)
-			j.add(fmt.Sprintf("bytes a flow at %s flows, of IPVS's", count(flows)), ours/theirs, memoryOfIPVS, false,
+			j.add(fmt.Sprintf("bytes a flow at %s flows, of IPVS's", count(flows)), ours/theirs, memoryLimits[j.family].ofIPVS, false,
 				fmt.Sprintf("%.1f of %.1f bytes", ours, theirs))
 		}
 	}
 	if slices.Contains(j.Plan.Flows, fittingFlows) {
-		m, ok := j.memoryOf(wire.DPR, fittingFlows)
+		m, ok := j.memoryOf(j.family, wire.DPR, fittingFlows)
 		j.add(fmt.Sprintf("MiB free with %s flows in a guest of %d MiB", count(fittingFlows), guestMemory),
 			orNaN(float64(m.FreeAfter)/(1<<20), ok), 0, true, "all flows are in the table")
 	}
@@ -181,27 +196,28 @@ func (j *judgement) allMemory() {
 
 // fits says whether the guest's memory holds as many flows of a system.
 func (j *judgement) fits(system string, flows int) bool {
-	return !slices.ContainsFunc(j.Unfit, func(u wire.Unfit) bool { return u.System == system && u.Flows <= flows })
+	return !slices.ContainsFunc(j.Unfit, func(u wire.Unfit) bool { return u.Family == j.family && u.System == system && u.Flows <= flows })
 }
 
 // receive judges the way up to an established socket. What a packet for a closed
 // port costs is mostly the RST; the tables have it.
 func (j *judgement) receive() {
-	ours, ok1 := find(j.instructions(), wire.DPR, wire.Receive, wire.ToEstablished)
-	theirs, ok2 := find(j.instructions(), wire.IPIP, wire.Receive, wire.ToEstablished)
+	device := wire.Device(j.family)
+	ours, ok1 := find(j.instructions(), j.family, wire.DPR, wire.Receive, wire.ToEstablished)
+	theirs, ok2 := find(j.instructions(), j.family, device, wire.Receive, wire.ToEstablished)
 	detail := fmt.Sprintf("%.0f of %.0f instructions", ours.Cost, theirs.Cost)
-	if bare, ok := find(j.instructions(), wire.None, wire.Receive, wire.ToEstablished); ok {
+	if bare, ok := find(j.instructions(), j.family, wire.None, wire.Receive, wire.ToEstablished); ok {
 		detail += fmt.Sprintf("; %.0f without a tunnel, so the tunnels alone are %.2f", bare.Cost, (ours.Cost-bare.Cost)/(theirs.Cost-bare.Cost))
 	}
-	j.add("receive up to an established socket, of the ipip device's", orNaN(ours.Cost/theirs.Cost, ok1 && ok2), receiveAtMost, false,
+	j.add("receive up to an established socket, of the "+device+" device's", orNaN(ours.Cost/theirs.Cost, ok1 && ok2), receiveAtMost, false,
 		detail, j.top(wire.DPR, wire.Receive, wire.ToEstablished)...)
 }
 
 // other judges what dpr adds to a number of packets that are none of its own, each
 // of which passes one of its hooks.
 func (j *judgement) other(variant string, packets int) {
-	with, ok1 := find(j.instructions(), wire.DPR, wire.Other, variant)
-	without, ok2 := find(j.instructions(), wire.None, wire.Other, variant)
+	with, ok1 := find(j.instructions(), j.family, wire.DPR, wire.Other, variant)
+	without, ok2 := find(j.instructions(), j.family, wire.None, wire.Other, variant)
 	j.add("instructions added to others' packets: "+variant, orNaN(with.Cost-without.Cost, ok1 && ok2), float64(packets*otherAtMost), false,
 		fmt.Sprintf("%.0f to %.0f", without.Cost, with.Cost), j.added(wire.Other, variant)...)
 }
@@ -219,8 +235,8 @@ func (j *judgement) instructions() []wire.Cost {
 
 // connections judges the median of the rounds' ratios.
 func (j *judgement) connections(path string, limit float64) {
-	ours, ok1 := j.http(PathDPR)
-	theirs, ok2 := j.http(path)
+	ours, ok1 := j.http(j.family, PathDPR)
+	theirs, ok2 := j.http(j.family, path)
 	var v []float64
 	for i := range min(len(ours.RoundsPS), len(theirs.RoundsPS)) {
 		v = append(v, ours.RoundsPS[i]/theirs.RoundsPS[i])
@@ -260,7 +276,7 @@ func (j *judgement) added(op, variant string) []Spent {
 func (j *judgement) spent(system, op, variant string, peers int) map[string]float64 {
 	all := map[string]float64{}
 	for _, p := range j.Profiles {
-		if p.System == system && p.Op == op && p.Variant == variant && p.Peers == peers {
+		if p.Family == j.family && p.System == system && p.Op == op && p.Variant == variant && p.Peers == peers {
 			for _, f := range p.Functions {
 				all[f.Name] += f.Share * p.Packet
 			}

@@ -13,6 +13,7 @@ import (
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/httpload"
 )
@@ -30,6 +31,9 @@ type Options struct {
 	Duration time.Duration
 	// Seed determines what the users do.
 	Seed uint64
+	// Family has the families of the clients' connections. The servers' own addresses
+	// have that of Mix.Own.
+	Family family.Mix
 	// Dir is where demo.json, demo.svg and the captures go.
 	Dir string
 	// LoadCommand is the program, with its arguments, that calls [httpload.Serve].
@@ -45,7 +49,7 @@ const picture = "demo.svg"
 
 // Defaults returns the options of "make demo".
 func Defaults() Options {
-	return Options{Lab: "demo", Duration: time.Minute, Seed: 1, Dir: "out", Stdout: io.Discard, Progress: io.Discard}
+	return Options{Lab: "demo", Duration: time.Minute, Seed: 1, Family: family.Only4, Dir: "out", Stdout: io.Discard, Progress: io.Discard}
 }
 
 // Flags describes the fields that a command line sets.
@@ -53,6 +57,7 @@ func (o *Options) Flags() flags.Set {
 	return flags.Set{
 		flags.Duration(&o.Duration, "duration", flags.Above[time.Duration](0), "how long each policy runs (`TIME`)"),
 		flags.Number(&o.Seed, "seed", flags.Range[uint64]{}, "`SEED` of what the users do"),
+		family.MixFlag(&o.Family, "`FAMILY` of the connections: {range}"),
 		flags.String(&o.Dir, "out", "`DIRECTORY` of demo.json, demo.svg and the captures"),
 	}
 }
@@ -70,10 +75,10 @@ func Run(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	describeModel(o.Stdout, o.Duration)
+	describeModel(o.Stdout, o.Duration, o.Family)
 	c := lab.Config{
 		Name: o.Lab, Servers: 3, Clients: len(split),
-		Link: linkRate, AccessRate: accessRate,
+		Family: o.Family.Own(), Link: linkRate, AccessRate: accessRate,
 		DPR:      lab.DPRConfig{Policy: policies[0]},
 		Progress: o.Progress,
 	}
@@ -99,7 +104,7 @@ func compare(ctx context.Context, l drive.Cluster, o Options) (*Report, error) {
 	if err := l.AwaitPeers(ctx); err != nil {
 		return nil, err
 	}
-	report := &Report{Kernel: l.Kernel().Release}
+	report := &Report{Kernel: l.Kernel().Release, Family: o.Family}
 	var seen []Check
 	for _, policy := range policies {
 		fmt.Fprintf(o.Progress, "policy %s: load for %v\n", policy, o.Duration)
@@ -128,7 +133,7 @@ func runPolicy(ctx context.Context, l drive.Cluster, o Options, policy string) (
 		run, err := measure(ctx, l, o, policy)
 		return run, nil, err
 	}
-	watch, err := startCaptures(ctx, l, l.Clients()[0], l.Servers()[0], o.Dir)
+	watch, err := startCaptures(ctx, l, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -146,7 +151,7 @@ func measure(ctx context.Context, l drive.Cluster, o Options, policy string) (*P
 	if err != nil {
 		return nil, err
 	}
-	users, err := clients(l, o.Duration, o.Seed)
+	users, err := clients(l, &o)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/guest/data"
 	"dpr/testbed/lab/httpload"
 )
@@ -35,23 +36,24 @@ var policies = []string{"off", "lowest"}
 var split = []int{0, 0, 0, 0, 1, 2}
 
 // describeModel prints the model.
-func describeModel(w io.Writer, duration time.Duration) {
+func describeModel(w io.Writer, duration time.Duration, mix family.Mix) {
 	fmt.Fprintf(w, `Model: 3 servers (nginx), each behind a link of %s; 6 clients of %d users each, split 4:1:1:
 c1 to c4 know only s1, c5 only s2, c6 only s3, as round-robin DNS with caches may leave them.
+Connections are of %s, and the servers' own addresses, between which tunnels are, of %s.
 A user requests a document of %d bytes on a new connection, which an access line of %s bytes/s
 carries, then is idle for %v on average (exponential), and so on: a closed system.
 Each policy runs for %v. Delays run from the intended start to the last byte.
-`, linkRate, usersPerHost, documentSize, accessRate, offMean, duration)
+`, linkRate, usersPerHost, mix.Name(), mix.Own().Name(), documentSize, accessRate, offMean, duration)
 }
 
-// plan is what a client does that knows the server at address.
-func plan(address string, start time.Time, duration time.Duration, seed uint64) (httpload.Plan, error) {
+// plan is what a client does that knows the server of a URL.
+func plan(target string, start time.Time, duration time.Duration, seed uint64) (httpload.Plan, error) {
 	sum, err := data.Sum(documentSize)
 	if err != nil {
 		return httpload.Plan{}, err
 	}
 	return httpload.Plan{
-		Target:    "http://" + address,
+		Target:    target,
 		Documents: []httpload.Document{{Path: documentPath, Size: documentSize, SHA256: sum}},
 		Users:     usersPerHost,
 		OffMean:   offMean,
@@ -63,7 +65,7 @@ func plan(address string, start time.Time, duration time.Duration, seed uint64) 
 }
 
 // clients are the clients of the demo, split 4:1:1.
-func clients(l drive.Cluster, duration time.Duration, seed uint64) ([]drive.Client, error) {
+func clients(l drive.Cluster, o *Options) ([]drive.Client, error) {
 	hosts, servers := l.Clients(), l.Servers()
 	if len(hosts) != len(split) {
 		return nil, fmt.Errorf("the lab has %d clients, want %d", len(hosts), len(split))
@@ -71,7 +73,7 @@ func clients(l drive.Cluster, duration time.Duration, seed uint64) ([]drive.Clie
 	start := time.Now().Add(startIn)
 	all := make([]drive.Client, len(hosts))
 	for i, host := range hosts {
-		p, err := plan(servers[split[i]].Address, start, duration, seed+uint64(i))
+		p, err := plan(servers[split[i]].URL(o.Family.Of(i)), start, o.Duration, o.Seed+uint64(i))
 		if err != nil {
 			return nil, err
 		}

@@ -22,7 +22,7 @@ func (r *Report) WritePicture(dir, name string) error {
 	for _, run := range r.Runs {
 		delays = append(delays, fmt.Sprintf("%s: %.0f ms", run.Policy, run.DelayMeanMS))
 	}
-	p := chart.New("Who served the connections (mean delay "+strings.Join(delays, ", ")+")", "policy", "connections")
+	p := chart.New("Who served the connections of "+r.Family.Name()+" (mean delay "+strings.Join(delays, ", ")+")", "policy", "connections")
 	p.Y.Min = 0
 	hosts := r.hosts()
 	for i, host := range hosts {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/httpload"
 )
 
@@ -18,6 +19,8 @@ import (
 type Report struct {
 	// Kernel is the release of the servers' kernel.
 	Kernel string `json:"kernel"`
+	// Family has the families of the connections.
+	Family family.Mix `json:"family"`
 	// Runs has one entry a policy, in the order they ran.
 	Runs []PolicyRun `json:"runs"`
 	// Checks are the demo's verdicts.
@@ -80,6 +83,7 @@ func (r *PolicyRun) busiest() (name string, share float64) {
 
 // WriteTable prints the runs and the verdicts.
 func (r *Report) WriteTable(w io.Writer) error {
+	fmt.Fprintf(w, "Connections of %s:\n", r.Family.Name())
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	header := []string{"policy"}
 	for _, h := range r.hosts() {

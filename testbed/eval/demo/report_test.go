@@ -12,6 +12,7 @@ import (
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/httpload"
 )
 
@@ -75,7 +76,7 @@ func TestVerdicts(t *testing.T) {
 }
 
 func TestReportFile(t *testing.T) {
-	report := &Report{Kernel: "6.1.0-1-cloud-amd64", Runs: goodRuns(), Checks: verdicts(goodRuns())}
+	report := &Report{Kernel: "6.1.0-1-cloud-amd64", Family: family.Both, Runs: goodRuns(), Checks: verdicts(goodRuns())}
 	file := filepath.Join(t.TempDir(), "new", "demo.json")
 	if err := report.WriteFile(file); err != nil {
 		t.Fatal(err)
@@ -87,6 +88,7 @@ func TestReportFile(t *testing.T) {
 	// The shape others read, spelled out.
 	var got struct {
 		Kernel *string `json:"kernel"`
+		Family *string `json:"family"`
 		Runs   []struct {
 			Policy *string `json:"policy"`
 			Hosts  []struct {
@@ -104,7 +106,7 @@ func TestReportFile(t *testing.T) {
 	if err := json.Unmarshal(data, &got); err != nil {
 		t.Fatal(err)
 	}
-	if *got.Kernel != "6.1.0-1-cloud-amd64" || len(got.Runs) != 2 || len(got.Runs[1].Hosts) != 3 {
+	if *got.Kernel != "6.1.0-1-cloud-amd64" || *got.Family != "both" || len(got.Runs) != 2 || len(got.Runs[1].Hosts) != 3 {
 		t.Fatalf("got %s", data)
 	}
 	run := got.Runs[1]
@@ -119,7 +121,7 @@ func TestReportFile(t *testing.T) {
 // The picture names policies and hosts, and has a bar for each host under each policy.
 func TestPicture(t *testing.T) {
 	dir := t.TempDir()
-	report := &Report{Runs: goodRuns()}
+	report := &Report{Family: family.Only6, Runs: goodRuns()}
 	if err := report.WritePicture(dir, picture); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +129,7 @@ func TestPicture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{">off<", ">lowest<", ">s1<", ">s2<", ">s3<", "lowest: 250 ms"} {
+	for _, want := range []string{">off<", ">lowest<", ">s1<", ">s2<", ">s3<", "lowest: 250 ms", "connections of IPv6 "} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("the picture has no %q", want)
 		}
@@ -135,12 +137,12 @@ func TestPicture(t *testing.T) {
 }
 
 func TestReportTableAndErr(t *testing.T) {
-	report := &Report{Runs: goodRuns(), Checks: verdicts(goodRuns())}
+	report := &Report{Family: family.Only4, Runs: goodRuns(), Checks: verdicts(goodRuns())}
 	var out strings.Builder
 	if err := report.WriteTable(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"s3 redirected", "64 (64%)", "110.0", "ok      off: no request failed: 0 of 100 failed"} {
+	for _, want := range []string{"Connections of IPv4:", "s3 redirected", "64 (64%)", "110.0", "ok      off: no request failed: 0 of 100 failed"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}

@@ -107,13 +107,9 @@ const reload = 3 * time.Second
 
 // processes returns all processes of users.
 func (e *experiment) processes(seed uint64, duration time.Duration, start time.Time) []drive.SurgeProcess {
-	var addresses []string
-	for _, s := range e.lab.Servers() {
-		addresses = append(addresses, s.Address)
-	}
 	var all []drive.SurgeProcess
 	clients := e.lab.Clients()
-	for client, plans := range e.m.plans(e.o, addresses, seed, duration, start) {
+	for client, plans := range e.m.plans(e.o, e.lab.Servers(), seed, duration, start) {
 		for _, p := range plans {
 			all = append(all, drive.SurgeProcess{Host: clients[client].Name, Plan: p})
 		}

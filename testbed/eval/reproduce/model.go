@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"dpr/testbed/lab"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/surge"
 )
 
@@ -16,12 +18,12 @@ type model struct {
 	usersPerProcess int
 	scale           float64 // exact: usersPerProcess of paperUsers
 	files           *surge.FileSet
-	wire            float64 // mean bytes of an answer on the wire
+	wire            float64 // mean bytes of an answer on the wire; of all families alike
 	link            int64   // bit/s of each server
 }
 
 // newModel works the experiment out. The scale is rounded to whole users.
-func newModel(scale float64, spec surge.FileSpec) (*model, error) {
+func newModel(scale float64, spec surge.FileSpec, mix family.Mix) (*model, error) {
 	users := int(math.Round(paperUsers * scale))
 	if users < 1 || users > paperUsers {
 		return nil, fmt.Errorf("scale %g: want %g to 1", scale, 1.0/paperUsers)
@@ -31,8 +33,10 @@ func newModel(scale float64, spec surge.FileSpec) (*model, error) {
 		return nil, err
 	}
 	m := &model{usersPerProcess: users, scale: float64(users) / paperUsers, files: files}
-	for i, size := range files.Sizes {
-		m.wire += files.Popularity[i] * float64(wireBytes(size))
+	for _, f := range mix.Families() {
+		for i, size := range files.Sizes {
+			m.wire += files.Popularity[i] * float64(wireBytes(size, f)) / float64(len(mix.Families()))
+		}
 	}
 	m.link = int64(math.Round(8 * m.wire * m.capacity()))
 	return m, nil
@@ -47,15 +51,17 @@ func (m *model) users() int { return m.usersPerProcess * paperProcesses * len(sp
 // What an answer is made of on the wire, as tbf counts it.
 const (
 	answerHeader = 270  // bytes of the HTTP header
-	frameHeader  = 66   // Ethernet, IP and TCP with timestamps
-	segment      = 1448 // bytes of a full packet's payload
+	ethernet     = 14   // bytes of a frame's header
+	tcpHeader    = 32   // with timestamps
+	mtu          = 1500 // IP and what is in it
 	bareFrames   = 3    // SYN-ACK, the request's ACK, the ACK of the client's FIN
 )
 
-// wireBytes is what a server sends for a file.
-func wireBytes(size int64) int64 {
-	payload := size + answerHeader
-	return payload + frameHeader*((payload+segment-1)/segment+bareFrames)
+// wireBytes is what a server sends for a file to a client of a family.
+func wireBytes(size int64, f family.Family) int64 {
+	header := int64(f.Header() + tcpHeader)
+	payload, segment := size+answerHeader, mtu-header
+	return payload + (ethernet+header)*((payload+segment-1)/segment+bareFrames)
 }
 
 // tbfBurst is in bytes: what a slow guest's timer lets pass at once, and what an
@@ -78,12 +84,12 @@ func (m *model) limits() [][]string {
 const startIn = 3 * time.Second
 
 // plans returns each client's processes.
-func (m *model) plans(o *Options, addresses []string, seed uint64, duration time.Duration, start time.Time) [][]surge.Plan {
+func (m *model) plans(o *Options, hosts []lab.Host, seed uint64, duration time.Duration, start time.Time) [][]surge.Plan {
 	all := make([][]surge.Plan, len(split))
 	for client, server := range split {
 		for p := range paperProcesses {
 			all[client] = append(all[client], surge.Plan{
-				Target: addresses[server] + ":80", Files: o.Files, Variant: o.Variant,
+				Target: hosts[server].Endpoint(o.Family.Of(client), 80), Files: o.Files, Variant: o.Variant,
 				Users: m.usersPerProcess, Process: client*paperProcesses + p, Processes: len(split) * paperProcesses,
 				Start: start, Duration: duration, Seed: seed,
 			})

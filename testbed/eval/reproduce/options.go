@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"dpr/testbed/eval/sim"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
 	"dpr/testbed/lab/surge"
@@ -38,6 +39,9 @@ type Options struct {
 	// Study is the directory of a study of the simulator's ("dprlab sim-study")
 	// that the report takes in if it is there; "" for none.
 	Study string
+	// Family has the families of the clients' connections. The servers' own addresses
+	// have that of Mix.Own.
+	Family family.Mix
 	// Variant and Files are the workload's.
 	Variant surge.Variant
 	Files   surge.FileSpec
@@ -66,7 +70,7 @@ func Defaults() Options {
 	return Options{
 		Scale: 0.16, Seconds: 24, Warmup: 8, Repeat: 5, Policies: standard, Seed: 1,
 		MaxLoad: -1, SweepSeconds: 12, Simulate: true, Study: "out/sim",
-		Variant: surge.Variants[0], Files: surge.FileSpec{Files: 2000, MaxSize: maxFile, Seed: 1},
+		Family: family.Only4, Variant: surge.Variants[0], Files: surge.FileSpec{Files: 2000, MaxSize: maxFile, Seed: 1},
 		Kernel: kernel.Default, Lab: "reproduce", Dir: "out/reproduce", Stdout: io.Discard, Progress: io.Discard,
 	}
 }
@@ -84,6 +88,7 @@ func (o *Options) Flags() flags.Set {
 		flags.Number(&o.SweepSeconds, "sweep-seconds", flags.From(0, 600), "each MaxLoad of the sweep is measured for `N` seconds; 0: no sweep"),
 		flags.Not(&o.Simulate, "no-simulation", "do not have the simulator do the same"),
 		flags.String(&o.Study, "study", "`DIRECTORY` of a study by dprlab sim-study that the report takes in if it is there"),
+		family.MixFlag(&o.Family, "`FAMILY` of the connections: {range}"),
 		flags.Word(&o.Variant, "variant", surge.Variants, "parameters of SURGE (`VARIANT`): {range}"),
 		kernel.Flag(&o.Kernel),
 		flags.String(&o.Dir, "out", "`DIRECTORY` of report.html, report.md, result.json and the figures"),

@@ -45,7 +45,7 @@ func (r *Report) servedFigures(dir string) ([]figure, error) {
 	var all []figure
 	var failed error
 	r.each(func(name string, policy *PolicyResult) {
-		p := fromZero(name+": connections served", "seconds", "connections per second")
+		p := fromZero(r.of(name+": connections served"), "seconds", "connections per second")
 		p.Y.Max = float64(most) * 1.45
 		for i, h := range policy.Repeats[0].Hosts {
 			points := make(plotter.XYs, len(h.Served))
@@ -119,7 +119,7 @@ func (r *Report) histogramFigures(dir string, kind histogram) ([]figure, error) 
 	var all []figure
 	var failed error
 	r.each(func(name string, policy *PolicyResult) {
-		p := fromZero(name+": "+kind.title, kind.x, "observations")
+		p := fromZero(r.of(name+": "+kind.title), kind.x, "observations")
 		h := &plotter.Histogram{Width: width, FillColor: chart.Palette[1], LineStyle: plotter.DefaultLineStyle}
 		h.LineStyle.Width = vg.Points(0.4)
 		for from := least; from <= most; from += width {
@@ -143,7 +143,7 @@ func (r *Report) histogramFigures(dir string, kind histogram) ([]figure, error) 
 
 // delayFigure shows each policy's mean delays, a dot a repeat.
 func (r *Report) delayFigure(dir string) (figure, error) {
-	p := chart.New("Mean transfer delay", "", "seconds")
+	p := chart.New(r.of("Mean transfer delay"), "", "seconds")
 	chart.LogY(p)
 	var names []string
 	var ours, paper plotter.XYs
@@ -186,7 +186,7 @@ func (r *Report) delayFigure(dir string) (figure, error) {
 
 // sweepFigure shows the delay against MaxLoad.
 func (r *Report) sweepFigure(dir string) (figure, error) {
-	p := fromZero("Delay against MaxLoad", "MaxLoad, connections", "mean delay, seconds")
+	p := fromZero(r.of("Delay against MaxLoad"), "MaxLoad, connections", "mean delay, seconds")
 	for i, policy := range swept {
 		var points, simulated plotter.XYs
 		for _, s := range r.Simulated {

@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/surge"
 )
 
@@ -87,6 +88,7 @@ type Config struct {
 	Files           surge.FileSpec `json:"files"`
 	FileBytes       int64          `json:"file_bytes"`
 	Variant         surge.Variant  `json:"variant"`
+	Family          family.Mix     `json:"family"` // of the connections
 	OffPerTransfer  float64        `json:"off_per_transfer_s"`
 	MaxLoad         uint64         `json:"max_load"`      // of tcp
 	MaxLoadSlow     uint64         `json:"max_load_slow"` // of tcp-slow
@@ -132,12 +134,15 @@ func newReport(o *Options, m *model) *Report {
 			Scale: m.scale, Users: m.users(), UsersPerProcess: m.usersPerProcess, Processes: paperProcesses,
 			Servers: servers, Split: split, Capacity: m.capacity(), Link: m.link, WireBytes: m.wire,
 			RequestBytes: m.files.MeanRequest(), Files: o.Files, FileBytes: m.files.Bytes(),
-			Variant: o.Variant, OffPerTransfer: o.Variant.OffPerTransfer(), ReportPeriod: "1s", SlowPeriod: Policy{Slow: true}.period(m.scale).String(),
+			Variant: o.Variant, Family: o.Family, OffPerTransfer: o.Variant.OffPerTransfer(), ReportPeriod: "1s", SlowPeriod: Policy{Slow: true}.period(m.scale).String(),
 			Seconds: o.Seconds, Warmup: o.Warmup, SweepSeconds: o.SweepSeconds, Repeat: o.Repeat, Seed: o.Seed, Policies: o.Policies,
 			Machine: machine(), Interval: 1 / m.scale,
 		},
 	}
 }
+
+// of adds the families of the connections to a title of what the lab measured.
+func (r *Report) of(title string) string { return title + ", " + r.Config.Family.Name() }
 
 // machine describes the machine that everything ran on.
 func machine() string {

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"dpr/testbed/lab"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/surge"
 )
 
@@ -90,7 +92,7 @@ func TestCapacity(t *testing.T) {
 // Users and capacity shrink alike, to whole users.
 func TestModel(t *testing.T) {
 	for scale, users := range map[float64]int{1: 1500, 0.24: 360, 0.25: 390, 0.02: 30} {
-		m, err := newModel(scale, Defaults().Files)
+		m, err := newModel(scale, Defaults().Files, family.Only4)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +104,7 @@ func TestModel(t *testing.T) {
 		}
 	}
 	for _, bad := range []float64{0, -1, 0.001, 1.5} {
-		if _, err := newModel(bad, Defaults().Files); err == nil {
+		if _, err := newModel(bad, Defaults().Files, family.Only4); err == nil {
 			t.Errorf("scale %v accepted", bad)
 		}
 	}
@@ -111,23 +113,56 @@ func TestModel(t *testing.T) {
 // Every process knows its client's server, and is another one.
 func TestPlans(t *testing.T) {
 	o := Defaults()
-	m, err := newModel(o.Scale, o.Files)
+	m, err := newModel(o.Scale, o.Files, o.Family)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := m.plans(&o, []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}, 7, time.Second, time.Now())
-	users, seen := map[string]int{}, map[int]bool{}
-	for _, client := range all {
-		for _, p := range client {
-			if err := p.Validate(); err != nil {
-				t.Fatal(err)
+	hosts := []lab.Host{{Address: "10.0.0.1", Address6: "fd00::1"}, {Address: "10.0.0.2", Address6: "fd00::2"}, {Address: "10.0.0.3", Address6: "fd00::3"}}
+	one := paperProcesses * m.usersPerProcess
+	for mix, want := range map[family.Mix]map[string]int{
+		family.Only4: {"10.0.0.1:80": 4 * one, "10.0.0.2:80": one, "10.0.0.3:80": one},
+		family.Only6: {"[fd00::1]:80": 4 * one, "[fd00::2]:80": one, "[fd00::3]:80": one},
+		family.Both:  {"10.0.0.1:80": 2 * one, "[fd00::1]:80": 2 * one, "10.0.0.2:80": one, "[fd00::3]:80": one},
+	} {
+		o.Family = mix
+		users, seen := map[string]int{}, map[int]bool{}
+		for _, client := range m.plans(&o, hosts, 7, time.Second, time.Now()) {
+			for _, p := range client {
+				if err := p.Validate(); err != nil {
+					t.Fatal(err)
+				}
+				users[p.Target] += p.Users
+				seen[p.Process] = true
 			}
-			users[p.Target] += p.Users
-			seen[p.Process] = true
+		}
+		if !maps.Equal(users, want) || len(seen) != 30 {
+			t.Errorf("%s: users %v of %d processes, want %v", mix, users, len(seen), want)
 		}
 	}
-	if users["10.0.0.1:80"] != 4*users["10.0.0.2:80"] || users["10.0.0.2:80"] != users["10.0.0.3:80"] || len(seen) != 30 {
-		t.Errorf("users %v of %d processes", users, len(seen))
+}
+
+// A full packet has as many bytes on the wire in either family, and less of them are the
+// file's in IPv6.
+func TestWireBytes(t *testing.T) {
+	for f, full := range map[family.Family]int64{family.V4: 1448, family.V6: 1428} {
+		bare := bareFrames * (1514 - full)
+		if got := wireBytes(full-answerHeader, f); got != 1514+bare {
+			t.Errorf("%s: %d bytes for a full packet", f.Name(), got)
+		}
+		if got := wireBytes(full-answerHeader+1, f); got != 1514+bare+1514-full+1 {
+			t.Errorf("%s: %d bytes for a byte more", f.Name(), got)
+		}
+	}
+	links := map[family.Mix]int64{}
+	for _, mix := range family.Mixes {
+		m, err := newModel(1, Defaults().Files, mix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		links[mix] = m.link
+	}
+	if mean := (links[family.Only4] + links[family.Only6]) / 2; links[family.Only6] <= links[family.Only4] || max(mean-links[family.Both], links[family.Both]-mean) > 1 {
+		t.Errorf("links %v", links)
 	}
 }
 
@@ -170,7 +205,7 @@ func fake(t *testing.T) *Report {
 	t.Helper()
 	o := Defaults()
 	o.Repeat = 3
-	m, err := newModel(o.Scale, o.Files)
+	m, err := newModel(o.Scale, o.Files, o.Family)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +259,7 @@ func TestReport(t *testing.T) {
 // The report is written in all its forms, and its figures are where it says.
 func TestWrite(t *testing.T) {
 	r, dir := fake(t), t.TempDir()
+	r.Config.Family = family.Only6
 	r.Simulated = []Simulated{{Policy: FreshLowest, DelayMean: 0.2, Rate: 700}}
 	for _, policy := range simPolicies {
 		for _, estimate := range simEstimates {
@@ -242,7 +278,7 @@ func TestWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"0.919", "Table 2", "random", "s1", "dprlab reproduce --scale 0.16", "delay.png", "sweep.png", "period.png", "maxload.png", "0.625 (4)"} {
+		for _, want := range []string{"0.919", "Table 2", "random", "s1", "dprlab reproduce --scale 0.16", "--family 6 ", "Table 1: performance, IPv6", "run again, IPv6", "tunnels between addresses of IPv6", "delay.png", "sweep.png", "period.png", "maxload.png", "0.625 (4)"} {
 			if !strings.Contains(string(b), want) {
 				t.Errorf("no %q in %s", want, name)
 			}

@@ -23,7 +23,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("reproduce: %w", err)
 	}
-	m, err := newModel(o.Scale, o.Files)
+	m, err := newModel(o.Scale, o.Files, o.Family)
 	if err != nil {
 		return nil, fmt.Errorf("reproduce: %w", err)
 	}
@@ -50,7 +50,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 // measure does all that needs the lab.
 func (r *Report) measure(ctx context.Context, o *Options, m *model) error {
 	c := lab.Config{
-		Name: o.Lab, Kernel: o.Kernel, Memory: memory, Servers: servers, Clients: len(split),
+		Name: o.Lab, Kernel: o.Kernel, Memory: memory, Servers: servers, Clients: len(split), Family: o.Family.Own(),
 		DPR: lab.DPRConfig{Policy: "off", ReportPeriod: time.Second}, WebFiles: m.files.Files(), Progress: o.Progress,
 	}
 	return lab.With(ctx, c, func(l *lab.Lab) error {

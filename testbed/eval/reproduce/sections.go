@@ -57,10 +57,10 @@ func (r *Report) sections(dir string) ([]section, error) {
 
 func (r *Report) summary() section {
 	s := section{
-		Title: "The paper's evaluation, run again",
+		Title: r.of("The paper's evaluation, run again"),
 		Text: []string{
 			"L. Aversa and A. Bestavros, “Load Balancing a Cluster of Web Servers using Distributed Packet Rewriting” (2000), section 4: three servers, six SURGE clients split 4:1:1 over them. Here the servers are real kernels with dpr in virtual machines, and the clients SURGE's model in Go.",
-			fmt.Sprintf("Scale %.2g: %d users, and servers of %.1f requests per second, set by their links. %s a policy of %d s each, in turn; tables give medians, with the least and the most in brackets.", r.Config.Scale, r.Config.Users, r.Config.Capacity, plural(r.Config.Repeat, "repeat"), r.Config.Seconds),
+			fmt.Sprintf("Scale %.2g: %d users, and servers of %.1f requests per second, set by their links. Connections are of %s, tunnels between addresses of %s. %s a policy of %d s each, in turn; tables give medians, with the least and the most in brackets.", r.Config.Scale, r.Config.Users, r.Config.Capacity, r.Config.Family.Name(), r.Config.Family.Own().Name(), plural(r.Config.Repeat, "repeat"), r.Config.Seconds),
 		},
 	}
 	if none, tcp := r.Policies[None], r.Policies[TCP]; none != nil && tcp != nil {
@@ -141,7 +141,7 @@ func (p *PolicyResult) spread(name, format string, median float64) string {
 
 func (r *Report) table1() section {
 	s := section{
-		Title: "Table 1: performance",
+		Title: r.of("Table 1: performance"),
 		Table: &table{Numbers: true, Head: []string{"Policy", "mean delay, s: paper", "ours", "variance, s²: paper", "ours", "rate, 1/s: paper", "ours", "ours ÷ scale", "total: paper", "ours", "redirected"}},
 		After: []string{"A delay runs from when its user wanted the file, before connect, to the end of the file. The variance is that of a sample (n−1). The rate counts files that arrived while it was measured; the paper's is over 195 s."},
 	}
@@ -174,7 +174,7 @@ func (r *Report) comparisons() [][2]string {
 
 func (r *Report) ratios() section {
 	s := section{
-		Title: "Ratios between policies",
+		Title: r.of("Ratios between policies"),
 		Table: &table{Numbers: true, Head: []string{"From → to", "delay ÷: paper", "ours", "rate ×: paper", "ours"}},
 		After: []string{"Ratios are of the medians."},
 	}
@@ -193,7 +193,7 @@ func (r *Report) ratios() section {
 
 func (r *Report) table2() section {
 	s := section{
-		Title: "Table 2: relative performance",
+		Title: r.of("Table 2: relative performance"),
 		Text: []string{
 			fmt.Sprintf("What the paper calls the number of concurrent connections follows its rate: it is what the cluster served in a second. Here it is what the cluster served in %.2f s, which at this scale is as many connections, so that chance weighs the same. The index is 1 + ((P90 − P10)/2)/mean.", r.Config.Interval),
 		},
@@ -363,6 +363,7 @@ func (r *Report) configuration() section {
 	s.Table.row("Kernel of the servers", c.Kernel+" under "+c.Accelerator)
 	s.Table.row("Machine", c.Machine)
 	s.Table.row("Users", fmt.Sprintf("%d: 6 clients × %d processes × %d", c.Users, c.Processes, c.UsersPerProcess))
+	s.Table.row("Families", "connections of "+c.Family.Name()+", own addresses of "+c.Family.Own().Name())
 	s.Table.row("Split", strings.Join(split, ", "))
 	s.Table.row("Measured", fmt.Sprintf("%d s after %d s (none: after %d s, as its overloaded server takes long to come to rest), %s", c.Seconds, c.Warmup, noneWarmup*c.Warmup, plural(c.Repeat, "repeat")))
 	s.Table.row("Seeds", fmt.Sprintf("%d to %d for the users, %d for the files", c.Seed, c.Seed+uint64(c.Repeat)-1, c.Files.Seed))
@@ -378,7 +379,7 @@ func (r *Report) configuration() section {
 	if c.MaxLoadFrom == "given" {
 		given = fmt.Sprintf(" --max-load %d", c.MaxLoad)
 	}
-	s.Table.row("Again", fmt.Sprintf("dprlab reproduce --scale %g --seconds %d --warmup %d --repeat %d --seed %d --sweep-seconds %d%s --policies %s --variant %s --kernel %s",
-		c.Scale, c.Seconds, c.Warmup, c.Repeat, c.Seed, c.SweepSeconds, given, strings.Join(c.Policies, ","), c.Variant, c.Kernel))
+	s.Table.row("Again", fmt.Sprintf("dprlab reproduce --scale %g --seconds %d --warmup %d --repeat %d --seed %d --sweep-seconds %d%s --policies %s --variant %s --family %s --kernel %s",
+		c.Scale, c.Seconds, c.Warmup, c.Repeat, c.Seed, c.SweepSeconds, given, strings.Join(c.Policies, ","), c.Variant, c.Family, c.Kernel))
 	return s
 }

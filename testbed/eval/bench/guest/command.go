@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"dpr/testbed/lab/family"
 )
 
 // command runs a program and returns its failure with what it printed.
@@ -51,6 +53,32 @@ func snmp(protocol, name string) (uint64, error) {
 		return 0, fmt.Errorf("/proc/net/snmp: %w", err)
 	}
 	return n, nil
+}
+
+// delivered counts the packets of the family that reached this host's protocols.
+func (n *network) delivered() (uint64, error) {
+	if n.family == family.V4 {
+		return snmp("Ip", "InDelivers")
+	}
+	b, err := os.ReadFile("/proc/net/snmp6")
+	if err != nil {
+		return 0, fmt.Errorf("reading a counter: %w", err)
+	}
+	v, err := parseSNMP6(string(b), "Ip6InDelivers")
+	if err != nil {
+		return 0, fmt.Errorf("/proc/net/snmp6: %w", err)
+	}
+	return v, nil
+}
+
+// parseSNMP6 finds a counter of IPv6: each line has a name and a value.
+func parseSNMP6(text, name string) (uint64, error) {
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == name {
+			return strconv.ParseUint(f[1], 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("no counter %s", name)
 }
 
 // parseSNMP finds a counter: for each protocol there is a line of names and one

@@ -23,7 +23,10 @@ type balancer interface {
 }
 
 // dprBalancer is dpr.
-type dprBalancer struct{ serving bool }
+type dprBalancer struct {
+	net     *network
+	serving bool
+}
 
 func (dprBalancer) name() string      { return wire.DPR }
 func (dprBalancer) modules() []string { return []string{"dpr"} }
@@ -42,6 +45,9 @@ const (
 	peerCapacity = 100
 )
 
+// knowsIPv6 is the protocol of hosts that serve connections of IPv6 for each other.
+const knowsIPv6 = 3
+
 // start has this host drain, or be the one with the highest load, so that every
 // connection is redirected.
 func (d dprBalancer) start(ctx context.Context, peers, flows int) (err error) {
@@ -59,7 +65,7 @@ func (d dprBalancer) start(ctx context.Context, peers, flows int) (err error) {
 		state, redirected, capacity = dprnl.StateActive, ownFlowLoad, peerCapacity
 	}
 	err = c.SetConfig(ctx, dprnl.ConfigUpdate{
-		Address: &address, Policy: &policy, State: &state, MaxFlows: &most, ReportMaxAge: &long,
+		Address: &d.net.address, Policy: &policy, State: &state, MaxFlows: &most, ReportMaxAge: &long,
 		MaxLoad: new(uint64), WeightConnections: &weight, WeightRedirected: &redirected,
 		TimeoutSyn: &long, TimeoutEstablished: &long, TimeoutFin: &long, TimeoutRst: &long,
 	})
@@ -67,7 +73,11 @@ func (d dprBalancer) start(ctx context.Context, peers, flows int) (err error) {
 		return err
 	}
 	for i := range peers {
-		if err := c.SetPeer(ctx, dprnl.PeerUpdate{Address: peerAddress(i), Metrics: &dprnl.Metrics{}, Weight: &capacity}); err != nil {
+		peer := dprnl.PeerUpdate{Address: d.net.peer(i), Metrics: &dprnl.Metrics{}, Weight: &capacity}
+		if peer.Address.Is6() {
+			peer.Protocol = knowsIPv6
+		}
+		if err := c.SetPeer(ctx, peer); err != nil {
 			return err
 		}
 	}

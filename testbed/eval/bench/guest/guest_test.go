@@ -6,6 +6,9 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/family"
 )
 
 func TestParseProfile(t *testing.T) {
@@ -97,27 +100,61 @@ func TestParseSlab(t *testing.T) {
 	}
 }
 
-func TestPeerAddresses(t *testing.T) {
-	seen := map[netip.Addr]bool{outside.Addr(): true}
-	for i := range 4096 {
-		a := peerAddress(i)
-		if !outside.Contains(a) || seen[a] {
-			t.Fatalf("peer %d has address %s, of another or outside %s", i, a, outside.Masked())
+func TestParseSNMP6(t *testing.T) {
+	const text = "Ip6InReceives                   \t9\nIp6InDelivers                   \t77\nIp6OutForwDatagrams\tx\n"
+	if got, err := parseSNMP6(text, "Ip6InDelivers"); got != 77 || err != nil {
+		t.Errorf("got %d, %v; want 77", got, err)
+	}
+	for _, name := range []string{"InDelivers", "Ip6OutForwDatagrams"} {
+		if got, err := parseSNMP6(text, name); err == nil {
+			t.Errorf("%s: got %d, want an error", name, got)
 		}
-		seen[a] = true
+	}
+}
+
+func TestPeerAddresses(t *testing.T) {
+	for f, n := range networks {
+		seen := map[netip.Addr]bool{n.outside.Addr(): true}
+		for i := range 4096 {
+			a := n.peer(i)
+			if !n.outside.Contains(a) || seen[a] {
+				t.Fatalf("peer %d has address %s, of another or outside %s", i, a, n.outside.Masked())
+			}
+			seen[a] = true
+		}
+		if n.family != f || n.address.Is6() != (f == family.V6) || n.virtual.Is6() != n.address.Is6() || n.clients.Addr().Is6() != n.address.Is6() {
+			t.Errorf("%s: %+v", f.Name(), n)
+		}
+	}
+}
+
+func TestIPVSRules(t *testing.T) {
+	for f, want := range map[family.Family]string{
+		family.V4: "-A -t 10.0.0.1:80 -s lc\n-a -t 10.0.0.1:80 -r 10.9.0.2:80 -i\n",
+		family.V6: "-A -t [fd10::1]:80 -s lc\n-a -t [fd10::1]:80 -r [fd10:9::2]:80 -i\n",
+	} {
+		b, err := networks[f].balancer(wire.Tun, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rules strings.Builder
+		if b.(ipvsBalancer).rules(&rules, 1); rules.String() != want {
+			t.Errorf("got %q, want %q", rules.String(), want)
+		}
 	}
 }
 
 func TestInjectionParams(t *testing.T) {
-	in := injection{op: "syn", to: address, port: 80, first: 7, flows: 100, packets: 10}
+	n := networks[family.V4]
+	in := injection{op: "syn", from: n.clients.Addr(), to: n.address, port: 80, first: 7, flows: 100, packets: 10}
 	got := in.params()
-	if !strings.Contains(got, "op=syn to=10.0.0.1 ") || !strings.Contains(got, " first=7 flows=100 stride=1 packets=10 ") {
+	if !strings.Contains(got, "op=syn to=10.0.0.1 from=10.128.0.0 ") || !strings.Contains(got, " first=7 flows=100 stride=1 packets=10 ") {
 		t.Errorf("got %q", got)
 	}
 	if strings.Contains(got, "tunnel") {
 		t.Errorf("%q has a tunnel", got)
 	}
-	in.outer = &tunnel{from: peerAddress(0), to: address, marked: true}
+	in.outer = &tunnel{from: n.peer(0), to: n.address, marked: true}
 	if got := in.params(); !strings.HasSuffix(got, "tunnel_from=10.9.0.2 tunnel_to=10.0.0.1 marked=true") {
 		t.Errorf("got %q", got)
 	}
@@ -145,7 +182,7 @@ func TestStride(t *testing.T) {
 }
 
 func TestBalancerOf(t *testing.T) {
-	if _, err := balancerOf("lvs", false); err == nil || !strings.Contains(err.Error(), "lvs") {
+	if _, err := networks[family.V4].balancer("lvs", false); err == nil || !strings.Contains(err.Error(), "lvs") {
 		t.Errorf("error %v does not name the system", err)
 	}
 }

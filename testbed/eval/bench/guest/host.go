@@ -12,22 +12,23 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/family"
 	"dpr/userland/dprnl"
 )
 
 // host measures what a host pays that redirects nothing: packets that it receives
 // through a tunnel, and packets that are none of the system's.
 func (m *meter) host(ctx context.Context) error {
-	if err := m.say("the receiving side, beside the kernel's ipip device"); err != nil {
+	if err := m.say("the receiving side, beside the kernel's %s device", wire.Device(m.net.family)); err != nil {
 		return err
 	}
 	if err := m.receiveDPR(ctx); err != nil {
 		return fmt.Errorf("receiving with dpr: %w", err)
 	}
-	if err := m.receiveIPIP(); err != nil {
-		return fmt.Errorf("receiving with ipip: %w", err)
+	if err := m.receiveDevice(); err != nil {
+		return fmt.Errorf("receiving with %s: %w", wire.Device(m.net.family), err)
 	}
-	if err := m.receive(wire.None, nil, address); err != nil {
+	if err := m.receive(wire.None, nil, m.net.address); err != nil {
 		return fmt.Errorf("receiving without a tunnel: %w", err)
 	}
 	if err := m.endings(ctx); err != nil {
@@ -40,13 +41,13 @@ func (m *meter) host(ctx context.Context) error {
 // knows none: then there is no figure.
 func (m *meter) endings(ctx context.Context) (err error) {
 	n := m.plan.Packets + 1
-	d := dprBalancer{}
+	d := dprBalancer{net: m.net}
 	if err := d.start(ctx, 1, n); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.stop(ctx)) }()
 	for _, op := range []string{wire.Syn, wire.Established} {
-		in := injection{op: op, to: address, port: service, flows: n, packets: n, quiet: true}
+		in := injection{op: op, from: m.net.clients.Addr(), to: m.net.address, port: service, flows: n, packets: n, quiet: true}
 		if _, err := in.checked(func() (uint64, error) { return transmitted(outDev) }); err != nil {
 			return err
 		}
@@ -60,8 +61,8 @@ func (m *meter) endings(ctx context.Context) (err error) {
 		stats, err := c.Stats(ctx)
 		return stats.Get(dprnl.StatRxFlowAnswered), err
 	}
-	in := injection{op: wire.Ended, to: address, port: service, outer: &tunnel{from: peerAddress(0), to: address, marked: true},
-		flows: 1, packets: 1, median: m.plan.Median}
+	in := injection{op: wire.Ended, from: m.net.clients.Addr(), to: m.net.address, port: service,
+		outer: &tunnel{from: m.net.peer(0), to: m.net.address, marked: true}, flows: 1, packets: 1, median: m.plan.Median}
 	if _, err := in.run(); err != nil {
 		return err
 	}
@@ -78,40 +79,49 @@ func (m *meter) endings(ctx context.Context) (err error) {
 
 // receiveDPR measures packets that a peer redirected.
 func (m *meter) receiveDPR(ctx context.Context) (err error) {
-	d := dprBalancer{}
+	d := dprBalancer{net: m.net}
 	if err := d.start(ctx, m.plan.Peers[0], 1); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.stop(ctx)) }()
 	// The client's packet bears the address of the host that redirected it.
-	peer := peerAddress(0)
-	return m.receive(wire.DPR, &tunnel{from: peer, to: address, marked: true}, peer)
+	peer := m.net.peer(0)
+	return m.receive(wire.DPR, &tunnel{from: peer, to: m.net.address, marked: true}, peer)
 }
 
-// receiveIPIP measures the same packets through an ipip device. What is in them
-// must bear an address of this host.
-func (m *meter) receiveIPIP() (err error) {
-	peer := peerAddress(0)
-	dev := &netlink.Iptun{LinkAttrs: netlink.LinkAttrs{Name: "ipip1"}, Local: address.AsSlice(), Remote: peer.AsSlice()}
+// receiveDevice measures the same packets through a tunnel device of the kernel's.
+// What is in them must bear an address of this host.
+func (m *meter) receiveDevice() (err error) {
+	peer := m.net.peer(0)
+	dev := m.net.device(peer)
 	if err := netlink.LinkAdd(dev); err != nil {
-		return fmt.Errorf("making an ipip device: %w", err)
+		return fmt.Errorf("making the device: %w", err)
 	}
 	defer func() { err = errors.Join(err, netlink.LinkDel(dev)) }()
-	if err := linkUp(dev.Name); err != nil {
+	if err := linkUp(dev.Attrs().Name); err != nil {
 		return err
 	}
-	return m.receive(wire.IPIP, &tunnel{from: peer, to: address}, virtual)
+	return m.receive(wire.Device(m.net.family), &tunnel{from: peer, to: m.net.address}, m.net.virtual)
+}
+
+// device is a tunnel to a peer that carries the family in itself.
+func (n *network) device(peer netip.Addr) netlink.Link {
+	attrs := netlink.LinkAttrs{Name: "tunnel1"}
+	if n.family == family.V6 {
+		return &netlink.Ip6tnl{LinkAttrs: attrs, Local: n.address.AsSlice(), Remote: peer.AsSlice(), Proto: unix.IPPROTO_IPV6}
+	}
+	return &netlink.Iptun{LinkAttrs: attrs, Local: n.address.AsSlice(), Remote: peer.AsSlice()}
 }
 
 // receive measures packets to a service at an address, up to TCP and what it does
 // with them.
 func (m *meter) receive(system string, outer *tunnel, to netip.Addr) error {
-	in := injection{op: wire.Established, to: to, port: service, outer: outer, flows: 1, packets: m.plan.Packets, median: m.plan.Median}
+	in := injection{op: wire.Established, from: m.net.clients.Addr(), to: to, port: service, outer: outer, flows: 1, packets: m.plan.Packets, median: m.plan.Median}
 	resets := func() (uint64, error) { return transmitted(clientDev) }
 	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Receive, Variant: wire.ToClosed}, resets); err != nil {
 		return err
 	}
-	fd, err := establish(netip.AddrPortFrom(to, service))
+	fd, err := establish(netip.AddrPortFrom(to, service), m.net.client())
 	if err != nil {
 		return err
 	}
@@ -153,12 +163,16 @@ func (m *meter) others(ctx context.Context) error {
 	if err := m.othersWith(ctx, wire.TCPAlone, wire.UDPAlone, wire.RSTAlone); err != nil {
 		return err
 	}
-	const table = "table ip bench { chain in { type filter hook prerouting priority 0; }; }"
+	family := "ip"
+	if m.net.address.Is6() {
+		family = "ip6"
+	}
+	table := "table " + family + " bench { chain in { type filter hook prerouting priority 0; }; }"
 	if err := command(ctx, table, "nft", "-f", "-"); err != nil {
 		return err
 	}
 	err := m.othersWith(ctx, wire.TCPBeside, wire.UDPBeside, wire.RSTBeside)
-	return errors.Join(err, command(ctx, "", "nft", "delete", "table", "ip", "bench"))
+	return errors.Join(err, command(ctx, "", "nft", "delete", "table", family, "bench"))
 }
 
 // othersWith measures without dpr and with it.
@@ -166,7 +180,7 @@ func (m *meter) othersWith(ctx context.Context, tcp, udp, rst string) (err error
 	if err := m.other(wire.None, tcp, udp, rst); err != nil {
 		return fmt.Errorf("packets of others: %w", err)
 	}
-	d := dprBalancer{}
+	d := dprBalancer{net: m.net}
 	if err := d.start(ctx, m.plan.Peers[0], 1); err != nil {
 		return err
 	}
@@ -180,8 +194,8 @@ func (m *meter) othersWith(ctx context.Context, tcp, udp, rst string) (err error
 // other measures packets to ports that are not balanced: to sockets, and to a port
 // that has none.
 func (m *meter) other(system, tcp, udp, rst string) (err error) {
-	local := netip.AddrPortFrom(address, elsePort)
-	conn, err := establish(local)
+	local := netip.AddrPortFrom(m.net.address, elsePort)
+	conn, err := establish(local, m.net.client())
 	if err != nil {
 		return err
 	}
@@ -191,13 +205,12 @@ func (m *meter) other(system, tcp, udp, rst string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unix.Close(taker)) }()
-	delivered := func() (uint64, error) { return snmp("Ip", "InDelivers") }
-	in := injection{op: wire.Established, to: address, port: elsePort, flows: 1, packets: m.plan.Packets, median: m.plan.Median}
-	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Other, Variant: tcp}, delivered); err != nil {
+	in := injection{op: wire.Established, from: m.net.clients.Addr(), to: m.net.address, port: elsePort, flows: 1, packets: m.plan.Packets, median: m.plan.Median}
+	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Other, Variant: tcp}, m.net.delivered); err != nil {
 		return err
 	}
 	in.op = "udp"
-	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Other, Variant: udp}, delivered); err != nil {
+	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Other, Variant: udp}, m.net.delivered); err != nil {
 		return err
 	}
 	in.op, in.port = wire.Established, closedPort

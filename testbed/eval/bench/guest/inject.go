@@ -20,7 +20,8 @@ import (
 // injection is one run of the module dprinject; see there for what its parameters
 // mean.
 type injection struct {
-	op      string // of package wire, or "udp", "rst"
+	op      string     // of package wire, or "udp", "rst"
+	from    netip.Addr // of the first client
 	to      netip.Addr
 	port    int
 	outer   *tunnel
@@ -48,7 +49,7 @@ const (
 
 func (in injection) params() string {
 	p := []string{
-		"dev=" + inDev, "op=" + in.op, "to=" + in.to.String(), "from=" + clients.Addr().String(),
+		"dev=" + inDev, "op=" + in.op, "to=" + in.to.String(), "from=" + in.from.String(),
 		fmt.Sprintf("port=%d first=%d flows=%d stride=%d packets=%d payload=%d quiet=%t median=%t profile=%t",
 			in.port, in.first, in.flows, max(1, in.stride), in.packets, in.payload, in.quiet, in.median, in.profile),
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"dpr/testbed/eval/bench/wire"
@@ -13,21 +14,22 @@ import (
 // ipvsBalancer is IPVS with the scheduler "least connection" and one way of
 // forwarding.
 type ipvsBalancer struct {
+	net     *network
 	system  string
 	forward string // option of ipvsadm
 }
 
 // balancerOf returns the system called name. A host of dpr may be serving, too.
-func balancerOf(name string, serving bool) (balancer, error) {
+func (n *network) balancer(name string, serving bool) (balancer, error) {
 	switch name {
 	case wire.DPR:
-		return dprBalancer{serving}, nil
+		return dprBalancer{n, serving}, nil
 	case wire.Tun:
-		return ipvsBalancer{name, "-i"}, nil
+		return ipvsBalancer{n, name, "-i"}, nil
 	case wire.DR:
-		return ipvsBalancer{name, "-g"}, nil
+		return ipvsBalancer{n, name, "-g"}, nil
 	case wire.NAT:
-		return ipvsBalancer{name, "-m"}, nil
+		return ipvsBalancer{n, name, "-m"}, nil
 	}
 	return nil, fmt.Errorf("system %q: unknown", name)
 }
@@ -47,11 +49,17 @@ func (b ipvsBalancer) start(ctx context.Context, peers, _ int) error {
 		return err
 	}
 	var rules strings.Builder
-	fmt.Fprintf(&rules, "-A -t %s:%d -s lc\n", address, service)
-	for i := range peers {
-		fmt.Fprintf(&rules, "-a -t %s:%d -r %s:%d %s\n", address, service, peerAddress(i), service, b.forward)
-	}
+	b.rules(&rules, peers)
 	return command(ctx, rules.String(), "ipvsadm", "-R")
+}
+
+// rules writes what ipvsadm -R reads; addresses of IPv6 are in brackets there.
+func (b ipvsBalancer) rules(w io.Writer, peers int) {
+	balanced := endpoint(b.net.address, service)
+	fmt.Fprintf(w, "-A -t %s -s lc\n", balanced)
+	for i := range peers {
+		fmt.Fprintf(w, "-a -t %s -r %s %s\n", balanced, endpoint(b.net.peer(i), service), b.forward)
+	}
 }
 
 func (b ipvsBalancer) stop(ctx context.Context) error {

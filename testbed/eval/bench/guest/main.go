@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/guest/singlevm"
 )
 
@@ -33,6 +34,7 @@ func main() {
 // meter measures.
 type meter struct {
 	plan  wire.Plan
+	net   *network // of the plan's family
 	port  *singlevm.Port
 	round int
 	sizes map[string]float64 // bytes that a flow takes, by system
@@ -47,7 +49,14 @@ func (m *meter) all(ctx context.Context) error {
 		return err
 	}
 	m.sizes = map[string]float64{}
-	if err := buildNetwork(m.plan.Peers); err != nil {
+	if m.net = networks[m.plan.Family]; m.net == nil {
+		return fmt.Errorf("the plan's family is %d, want one of %v", m.plan.Family, family.All)
+	}
+	// dpr needs it, and is inserted as a file.
+	if err := insertModule(ctx, "nf_defrag_ipv6"); err != nil {
+		return err
+	}
+	if err := m.net.build(m.plan.Peers); err != nil {
 		return err
 	}
 	for m.round = 1; m.round <= max(1, m.plan.Rounds); m.round++ {

@@ -8,9 +8,12 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"dpr/testbed/lab/family"
 )
 
 // The guest's network. Packets of clients seem to come in at inDev; what is
@@ -26,27 +29,67 @@ const (
 	closedPort = 8082 // port without a service
 )
 
-var (
-	address = netip.MustParseAddr("10.0.0.1")      // this host's
-	virtual = netip.MustParseAddr("10.0.0.9")      // another address of it, for the receiving side of ipip
-	outside = netip.MustParsePrefix("10.9.0.1/16") // of outDev
-	clients = netip.MustParsePrefix("10.128.0.0/9")
-)
-
-// peerAddress returns the address of peer i, from 0 on.
-func peerAddress(i int) netip.Addr {
-	a := outside.Masked().Addr().As4()
-	n := i + 2 // the first is this host
-	a[2], a[3] = byte(n>>8), byte(n)
-	return netip.AddrFrom4(a)
+// A network is the guest's addresses of one family.
+type network struct {
+	family  family.Family
+	address netip.Addr   // this host's
+	virtual netip.Addr   // another address of it, for the receiving side of tunnel devices
+	outside netip.Prefix // of outDev, with its address
+	clients netip.Prefix
 }
 
-// buildNetwork makes the devices and the neighbours of as many peers as there
-// will be at most.
-func buildNetwork(peers []int) error {
-	// The kernel sends packets of its own by IPv6, which would be counted.
-	if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0); err != nil {
-		return fmt.Errorf("switching IPv6 off: %w", err)
+// networks are those of both families.
+var networks = map[family.Family]*network{
+	family.V4: {
+		family.V4, netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.9"),
+		netip.MustParsePrefix("10.9.0.1/16"), netip.MustParsePrefix("10.128.0.0/9"),
+	},
+	family.V6: {
+		family.V6, netip.MustParseAddr("fd10::1"), netip.MustParseAddr("fd10::9"),
+		netip.MustParsePrefix("fd10:9::1/64"), netip.MustParsePrefix("fd10:128::/64"),
+	},
+}
+
+// peer returns the address of peer i, from 0 on.
+func (n *network) peer(i int) netip.Addr {
+	b := n.outside.Masked().Addr().AsSlice()
+	i += 2 // the first is this host
+	b[len(b)-2], b[len(b)-1] = byte(i>>8), byte(i)
+	a, _ := netip.AddrFromSlice(b) // as long as it was
+	return a
+}
+
+// client is the address and port of injected connection 0.
+func (n *network) client() netip.AddrPort { return netip.AddrPortFrom(n.clients.Addr(), 1024) }
+
+// endpoint writes an address with a port.
+func endpoint(a netip.Addr, port uint16) string { return netip.AddrPortFrom(a, port).String() }
+
+// The kernel sends packets of its own by IPv6, which would be counted. Where IPv6 is not
+// measured there is none; where it is, these come before any other: reports of groups, of
+// which there are some for this long.
+const groupTime = 5 * time.Second
+
+// ownIPv6 sets how the kernel uses IPv6 by itself on the devices to come.
+func ownIPv6(f family.Family) error {
+	values := map[string]string{"disable_ipv6": "1"}
+	if f == family.V6 {
+		// No addresses but ours, and those at once. 1: none of the link.
+		values = map[string]string{"disable_ipv6": "0", "accept_dad": "0", "accept_ra": "0", "router_solicitations": "0", "addr_gen_mode": "1"}
+	}
+	for name, value := range values {
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/default/"+name, []byte(value), 0); err != nil {
+			return fmt.Errorf("setting %s of IPv6 to %s: %w", name, value, err)
+		}
+	}
+	return nil
+}
+
+// build makes the devices and the neighbours of as many peers as there will be at
+// most.
+func (n *network) build(peers []int) error {
+	if err := ownIPv6(n.family); err != nil {
+		return err
 	}
 	if err := linkUp("lo"); err != nil {
 		return err
@@ -64,7 +107,9 @@ func buildNetwork(peers []int) error {
 	if err := netlink.LinkSetARPOn(out); err != nil {
 		return fmt.Errorf("setting device %s up: %w", outDev, err)
 	}
-	addresses := map[string]netip.Prefix{inDev: netip.PrefixFrom(address, 32), outDev: outside, "lo": netip.PrefixFrom(virtual, 32)}
+	addresses := map[string]netip.Prefix{
+		inDev: netip.PrefixFrom(n.address, n.address.BitLen()), outDev: n.outside, "lo": netip.PrefixFrom(n.virtual, n.virtual.BitLen()),
+	}
 	for _, name := range []string{inDev, outDev, "lo"} {
 		if err := addAddress(name, addresses[name]); err != nil {
 			return err
@@ -75,10 +120,13 @@ func buildNetwork(peers []int) error {
 			return err
 		}
 	}
-	if err := addRoute(clientDev, clients); err != nil {
+	if err := addRoute(clientDev, n.clients); err != nil {
 		return err
 	}
-	return addNeighbours(out, slices.Max(peers))
+	if n.family == family.V6 {
+		time.Sleep(groupTime)
+	}
+	return n.addNeighbours(out, slices.Max(peers))
 }
 
 func linkUp(name string) error {
@@ -99,7 +147,11 @@ func ipNet(p netip.Prefix) *net.IPNet {
 func addAddress(name string, p netip.Prefix) error {
 	l, err := netlink.LinkByName(name)
 	if err == nil {
-		err = netlink.AddrAdd(l, &netlink.Addr{IPNet: ipNet(p)})
+		a := &netlink.Addr{IPNet: ipNet(p)}
+		if p.Addr().Is6() {
+			a.Flags = unix.IFA_F_NODAD
+		}
+		err = netlink.AddrAdd(l, a)
 	}
 	if err != nil {
 		return fmt.Errorf("giving device %s address %s: %w", name, p, err)
@@ -119,15 +171,18 @@ func addRoute(name string, p netip.Prefix) error {
 }
 
 // addNeighbours makes the peers reachable.
-func addNeighbours(l netlink.Link, peers int) error {
+func (n *network) addNeighbours(l netlink.Link, peers int) error {
 	for i := range peers {
-		a := peerAddress(i)
-		b := a.As4()
-		err := netlink.NeighSet(&netlink.Neigh{
+		a := n.peer(i)
+		b := a.AsSlice()
+		neighbour := &netlink.Neigh{
 			LinkIndex: l.Attrs().Index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT,
-			IP: a.AsSlice(), HardwareAddr: net.HardwareAddr{2, 0, 0, 0, b[2], b[3]},
-		})
-		if err != nil {
+			IP: b, HardwareAddr: net.HardwareAddr{2, 0, 0, 0, b[len(b)-2], b[len(b)-1]},
+		}
+		if a.Is6() {
+			neighbour.Family = unix.AF_INET6
+		}
+		if err := netlink.NeighSet(neighbour); err != nil {
 			return fmt.Errorf("adding neighbour %s: %w", a, err)
 		}
 	}

@@ -23,13 +23,24 @@ const (
 	sendQueue    = 2
 )
 
-// client is the address and port of injected connection 0.
-var client = netip.AddrPortFrom(clients.Addr(), 1024)
+// domain is a socket's for an address, and sockaddr what it calls the address and port.
+func domain(a netip.AddrPort) (domain int, sockaddr unix.Sockaddr) {
+	if a.Addr().Is6() {
+		return unix.AF_INET6, &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+	}
+	return unix.AF_INET, &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+}
 
-// establish returns a TCP socket that is connected with injected connection 0, as
-// if there had been a handshake. The local address may be another host's.
-func establish(local netip.AddrPort) (fd int, err error) {
-	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+// establish returns a TCP socket that is connected with a client, as if there had been
+// a handshake. The local address may be another host's.
+func establish(local, client netip.AddrPort) (fd int, err error) {
+	family, own := domain(local)
+	_, other := domain(client)
+	level, transparent := unix.SOL_IP, unix.IP_TRANSPARENT
+	if family == unix.AF_INET6 {
+		level, transparent = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
+	}
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, fmt.Errorf("making a socket: %w", err)
 	}
@@ -43,17 +54,17 @@ func establish(local netip.AddrPort) (fd int, err error) {
 			err = unix.SetsockoptInt(fd, level, option, value)
 		}
 	}
-	set(unix.SOL_IP, unix.IP_TRANSPARENT, 1)
+	set(level, transparent, 1)
 	set(unix.SOL_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_ON)
 	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(local.Port()), Addr: local.Addr().As4()})
+		err = unix.Bind(fd, own)
 	}
 	set(unix.SOL_TCP, unix.TCP_REPAIR_QUEUE, sendQueue)
 	set(unix.SOL_TCP, unix.TCP_QUEUE_SEQ, ownNext)
 	set(unix.SOL_TCP, unix.TCP_REPAIR_QUEUE, receiveQueue)
 	set(unix.SOL_TCP, unix.TCP_QUEUE_SEQ, clientNext)
 	if err == nil {
-		err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(client.Port()), Addr: client.Addr().As4()})
+		err = unix.Connect(fd, other)
 	}
 	set(unix.SOL_TCP, unix.TCP_REPAIR, unix.TCP_REPAIR_OFF_NO_WP)
 	return fd, err
@@ -72,7 +83,8 @@ func forget(fd int) error {
 // sink returns a UDP socket that takes nothing: each datagram goes all the way to
 // it, and its filter throws it away there.
 func sink(local netip.AddrPort) (fd int, err error) {
-	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	family, own := domain(local)
+	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, fmt.Errorf("making a socket: %w", err)
 	}
@@ -81,7 +93,7 @@ func sink(local netip.AddrPort) (fd int, err error) {
 		unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{
 			Len: uint16(len(nothing)), Filter: &nothing[0],
 		}),
-		unix.Bind(fd, &unix.SockaddrInet4{Port: int(local.Port()), Addr: local.Addr().As4()}),
+		unix.Bind(fd, own),
 	)
 	if err != nil {
 		return 0, errors.Join(fmt.Errorf("binding a socket to %s: %w", local, err), unix.Close(fd))

@@ -22,7 +22,7 @@ func (m *meter) tables(ctx context.Context) error {
 			systems, flows = m.plan.Systems, m.plan.Flows
 		}
 		for _, name := range systems {
-			b, err := balancerOf(name, m.plan.Serving)
+			b, err := m.net.balancer(name, m.plan.Serving)
 			if err != nil {
 				return err
 			}
@@ -112,7 +112,7 @@ const reserve = 48 << 20
 
 // injection returns packets of a range of connections.
 func (t *table) injection(op string, first, flows, packets int) injection {
-	return injection{op: op, to: address, port: service, first: first, flows: flows, packets: packets, payload: payload, median: t.plan.Median}
+	return injection{op: op, from: t.net.clients.Addr(), to: t.net.address, port: service, first: first, flows: flows, packets: packets, payload: payload, median: t.plan.Median}
 }
 
 // sent counts what was redirected.

@@ -7,11 +7,15 @@
  *
  * The measurement runs while the module is inserted; remove it and insert it
  * again for the next. The result is in its parameter cost.
+ *
+ * Addresses are of IPv4 or IPv6, those of a header's source and destination of the
+ * same family; an outer header may be of the other one.
  */
 #include <linux/etherdevice.h>
 #include <linux/if_ether.h>
 #include <linux/inet.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/netdevice.h>
@@ -21,6 +25,7 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <net/ip.h>
+#include <net/ipv6.h>
 #include <net/tcp.h>
 #include "profile.h"
 
@@ -33,14 +38,14 @@ MODULE_PARM_DESC(to, "destination address of the packet");
 static char *from = "10.128.0.0";
 module_param(from, charp, 0);
 MODULE_PARM_DESC(from, "first client address");
-static char *tunnel_to = "0.0.0.0", *tunnel_from = "0.0.0.0";
+static char *tunnel_to = "", *tunnel_from = "";
 module_param(tunnel_to, charp, 0);
 MODULE_PARM_DESC(tunnel_to, "destination of an outer header; none if not set");
 module_param(tunnel_from, charp, 0);
 MODULE_PARM_DESC(tunnel_from, "source of the outer header");
 static bool marked;
 module_param(marked, bool, 0);
-MODULE_PARM_DESC(marked, "set the reserved bit of the outer header");
+MODULE_PARM_DESC(marked, "set the reserved bit of the outer header, if it is of IPv4");
 static ushort port = 80;
 module_param(port, ushort, 0);
 MODULE_PARM_DESC(port, "destination port");
@@ -84,19 +89,33 @@ MODULE_PARM_DESC(base, "result: what building and freeing took, not in cost");
 #define BATCH	64	/* packets between two looks at the scheduler */
 
 /**
+ * struct inject_addr - an address of either family
+ * @family: AF_INET or AF_INET6; 0 if there is none
+ * @ip: if of IPv4
+ * @ip6: if of IPv6
+ */
+struct inject_addr {
+	u8 family;
+	union {
+		__be32 ip;
+		struct in6_addr ip6;
+	};
+};
+
+/**
  * struct inject_frame - what all frames of a measurement have in common
  * @daddr: the packet's destination
- * @base: the first client's address, host byte order
- * @outer_to: the outer header's destination, 0 without one
+ * @base: the first client's address
+ * @outer_to: the outer header's destination; none without one
  * @outer_from: the outer header's source
  * @protocol: TCP, UDP or MESSAGE
  * @flags: the TCP header's flags, as tcp_flag_word() has them
  */
 struct inject_frame {
-	__be32 daddr;
-	u32 base;
-	__be32 outer_to;
-	__be32 outer_from;
+	struct inject_addr daddr;
+	struct inject_addr base;
+	struct inject_addr outer_to;
+	struct inject_addr outer_from;
 	u8 protocol;
 	__be32 flags;
 };
@@ -130,14 +149,61 @@ struct inject_message {
 	__be16 port;
 };
 
+/* The same of a connection of IPv6. */
+struct inject_message6 {
+	__be32 magic;
+	u8 kind;
+	u8 zero;
+	__sum16 check;
+	__be32 isn;
+	struct in6_addr client;
+	struct in6_addr address;
+	__be16 client_port;
+	__be16 port;
+};
+
+/* An empty text is no address. */
+static int inject_addr_parse(struct inject_addr *a, const char *text)
+{
+	memset(a, 0, sizeof(*a));
+	if (!*text)
+		return 0;
+	if (in4_pton(text, -1, (u8 *)&a->ip, -1, NULL)) {
+		a->family = AF_INET;
+		return 0;
+	}
+	if (in6_pton(text, -1, a->ip6.s6_addr, -1, NULL)) {
+		a->family = AF_INET6;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* The address that is so many after another one. */
+static struct inject_addr inject_addr_after(const struct inject_addr *base,
+					    u32 n)
+{
+	struct inject_addr a = *base;
+
+	if (a.family == AF_INET)
+		a.ip = htonl(ntohl(a.ip) + n);
+	else
+		a.ip6.s6_addr32[3] = htonl(ntohl(a.ip6.s6_addr32[3]) + n);
+	return a;
+}
+
 static int inject_frame_init(struct inject_frame *f)
 {
 	int i;
 
-	f->daddr = in_aton(to);
-	f->base = ntohl(in_aton(from));
-	f->outer_to = in_aton(tunnel_to);
-	f->outer_from = in_aton(tunnel_from);
+	if (inject_addr_parse(&f->daddr, to) ||
+	    inject_addr_parse(&f->base, from) ||
+	    inject_addr_parse(&f->outer_to, tunnel_to) ||
+	    inject_addr_parse(&f->outer_from, tunnel_from))
+		return -EINVAL;
+	if (!f->daddr.family || f->base.family != f->daddr.family ||
+	    f->outer_from.family != f->outer_to.family)
+		return -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(inject_ops); i++) {
 		if (strcmp(op, inject_ops[i].op))
 			continue;
@@ -159,6 +225,35 @@ static void inject_ip(struct iphdr *iph, __be32 saddr, __be32 daddr, u8 proto,
 	ip_send_check(iph);
 }
 
+static void inject_ip6(struct ipv6hdr *ip6h, const struct in6_addr *saddr,
+		       const struct in6_addr *daddr, u8 proto, u16 len)
+{
+	*ip6h = (struct ipv6hdr){
+		.version = 6, .hop_limit = 64, .nexthdr = proto,
+		.payload_len = htons(len), .saddr = *saddr, .daddr = *daddr,
+	};
+}
+
+static u16 inject_header_length(u8 family)
+{
+	return family == AF_INET6 ? sizeof(struct ipv6hdr) :
+				    sizeof(struct iphdr);
+}
+
+/* A header of the addresses' family, before @len bytes. */
+static void inject_header(struct sk_buff *skb, const struct inject_addr *saddr,
+			  const struct inject_addr *daddr, u8 proto, u16 len,
+			  __be16 frag)
+{
+	const u16 header = inject_header_length(daddr->family);
+	void *h = skb_put(skb, header);
+
+	if (daddr->family == AF_INET6)
+		inject_ip6(h, &saddr->ip6, &daddr->ip6, proto, len);
+	else
+		inject_ip(h, saddr->ip, daddr->ip, proto, header + len, frag);
+}
+
 /* The client's half of a connection: its SYN is number 1. */
 static void inject_tcp(struct tcphdr *th, const struct inject_frame *f, u32 n)
 {
@@ -174,9 +269,11 @@ static void inject_tcp(struct tcphdr *th, const struct inject_frame *f, u32 n)
 	th->window = htons(65535);
 }
 
-static void inject_udp(struct udphdr *uh, u32 n)
+/* In IPv6 there is always a checksum; that of the frame is not looked at. */
+static void inject_udp(struct udphdr *uh, bool wide, u32 n)
 {
 	memset(uh, 0, sizeof(*uh) + payload);
+	uh->check = wide ? CSUM_MANGLED_0 : 0;
 	uh->source = htons(1024 + n % PORTS);
 	uh->dest = htons(port);
 	uh->len = htons(sizeof(*uh) + payload);
@@ -187,7 +284,20 @@ static void inject_message(struct inject_message *msg,
 {
 	*msg = (struct inject_message){
 		.magic = htonl(0x4450526f), .kind = 4, .isn = htonl(1),
-		.client = htonl(f->base + n / PORTS), .address = f->daddr,
+		.client = inject_addr_after(&f->base, n / PORTS).ip,
+		.address = f->daddr.ip,
+		.client_port = htons(1024 + n % PORTS), .port = htons(port),
+	};
+	msg->check = ip_compute_csum(msg, sizeof(*msg));
+}
+
+static void inject_message6(struct inject_message6 *msg,
+			    const struct inject_frame *f, u32 n)
+{
+	*msg = (struct inject_message6){
+		.magic = htonl(0x44505236), .kind = 4, .isn = htonl(1),
+		.client = inject_addr_after(&f->base, n / PORTS).ip6,
+		.address = f->daddr.ip6,
 		.client_port = htons(1024 + n % PORTS), .port = htons(port),
 	};
 	msg->check = ip_compute_csum(msg, sizeof(*msg));
@@ -201,42 +311,59 @@ static u16 inject_length(const struct inject_frame *f)
 	case IPPROTO_UDP:
 		return sizeof(struct udphdr) + payload;
 	default:
-		return sizeof(struct inject_message);
+		return f->daddr.family == AF_INET6 ?
+			       sizeof(struct inject_message6) :
+			       sizeof(struct inject_message);
 	}
+}
+
+/* What is in the packet of the n-th connection, behind its IP header. */
+static void inject_content(struct sk_buff *skb, const struct inject_frame *f,
+			   u16 len, u32 n)
+{
+	const bool wide = f->daddr.family == AF_INET6;
+	void *content = skb_put(skb, len);
+
+	if (f->protocol == IPPROTO_TCP)
+		inject_tcp(content, f, n);
+	else if (f->protocol == IPPROTO_UDP)
+		inject_udp(content, wide, n);
+	else if (wide)
+		inject_message6(content, f, n);
+	else
+		inject_message(content, f, n);
 }
 
 static struct sk_buff *inject_build(struct net_device *d,
 				    const struct inject_frame *f, u32 n)
 {
+	/* A message is between hosts, of the family of their addresses. */
 	const bool message = f->protocol == MESSAGE;
-	u16 inner = inject_length(f);
-	u16 len = sizeof(struct iphdr) + inner;
+	const struct inject_addr *daddr = message ? &f->outer_to : &f->daddr;
+	const struct inject_addr client = inject_addr_after(&f->base,
+							    n / PORTS);
+	const u8 outer = f->outer_to.family ? : daddr->family;
+	const u16 content = inject_length(f);
+	const u16 len = inject_header_length(daddr->family) + content;
 	struct sk_buff *skb;
 	struct ethhdr *eth;
 
-	skb = netdev_alloc_skb_ip_align(d, ETH_HLEN + sizeof(struct iphdr) +
-					   len);
+	skb = netdev_alloc_skb_ip_align(d, ETH_HLEN + len +
+					   inject_header_length(outer));
 	if (!skb)
 		return NULL;
 	eth = skb_put(skb, ETH_HLEN);
 	ether_addr_copy(eth->h_dest, d->dev_addr);
 	eth_zero_addr(eth->h_source);
-	eth->h_proto = htons(ETH_P_IP);
-	if (f->outer_to)
-		inject_ip(skb_put(skb, sizeof(struct iphdr)), f->outer_from,
-			  f->outer_to, IPPROTO_IPIP,
-			  len + sizeof(struct iphdr),
-			  htons(IP_DF | (marked ? 0x8000 : 0)));
-	inject_ip(skb_put(skb, sizeof(struct iphdr)),
-		  message ? f->outer_from : htonl(f->base + n / PORTS),
-		  message ? f->outer_to : f->daddr, f->protocol, len,
-		  htons(IP_DF));
-	if (message)
-		inject_message(skb_put(skb, inner), f, n);
-	else if (f->protocol == IPPROTO_TCP)
-		inject_tcp(skb_put(skb, inner), f, n);
-	else
-		inject_udp(skb_put(skb, inner), n);
+	eth->h_proto = htons(outer == AF_INET6 ? ETH_P_IPV6 : ETH_P_IP);
+	if (f->outer_to.family)
+		inject_header(skb, &f->outer_from, &f->outer_to,
+			      daddr->family == AF_INET6 ? IPPROTO_IPV6 :
+							  IPPROTO_IPIP,
+			      len, htons(IP_DF | (marked ? 0x8000 : 0)));
+	inject_header(skb, message ? &f->outer_from : &client, daddr,
+		      f->protocol, content, htons(IP_DF));
+	inject_content(skb, f, content, n);
 	skb->protocol = eth_type_trans(skb, d);
 	skb->ip_summed = CHECKSUM_UNNECESSARY;
 	return skb;
@@ -342,6 +469,8 @@ static int __init inject_init(void)
 	int err;
 
 	if (!flows || !packets || stride > flows || inject_frame_init(&f))
+		return -EINVAL;
+	if (f.protocol == MESSAGE && !f.outer_to.family)
 		return -EINVAL;
 	d = dev_get_by_name(current->nsproxy->net_ns, dev);
 	if (!d)

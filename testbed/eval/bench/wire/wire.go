@@ -4,11 +4,16 @@
 // guest's program, which measures: what is to be measured, and what was found.
 package wire
 
+import "dpr/testbed/lab/family"
+
 // PlanPath is the file of the guest that holds its Plan, as JSON.
 const PlanPath = "/etc/dprbench/plan.json"
 
 // Plan says what a guest measures.
 type Plan struct {
+	// Family is that of clients, of the host's own address and of peers: tunnels carry
+	// packets of the family that they are of.
+	Family family.Family `json:"family"`
 	// Systems are measured in this order, of DPR, Tun, DR, NAT.
 	Systems []string `json:"systems"`
 	// Flows are the sizes of the routing table at which a packet's cost is
@@ -50,8 +55,17 @@ const (
 	DR   = "ipvs-dr"
 	NAT  = "ipvs-nat"
 	IPIP = "ipip"
-	None = "none" // the bare kernel
+	TNL6 = "ip6tnl" // what IPIP is for IPv6 in IPv6
+	None = "none"   // the bare kernel
 )
+
+// Device returns which of the kernel's own tunnel devices carries a family in itself.
+func Device(f family.Family) string {
+	if f == family.V6 {
+		return TNL6
+	}
+	return IPIP
+}
 
 // The operations that are measured.
 const (
@@ -65,12 +79,14 @@ const (
 
 // Cost is what a packet costs.
 type Cost struct {
-	System string  `json:"system"`
-	Op     string  `json:"op"`
-	Flows  int     `json:"flows"` // in the routing table before the packets came
-	Peers  int     `json:"peers"`
-	Unit   string  `json:"unit"` // "instructions" or "ns"; the guest leaves it to the bench
-	Cost   float64 `json:"cost"`
+	// Family is the plan's. As in the other records, the guest leaves it to the bench.
+	Family family.Family `json:"family"`
+	System string        `json:"system"`
+	Op     string        `json:"op"`
+	Flows  int           `json:"flows"` // in the routing table before the packets came
+	Peers  int           `json:"peers"`
+	Unit   string        `json:"unit"` // "instructions" or "ns"; the guest leaves it to the bench
+	Cost   float64       `json:"cost"`
 	// Variant tells figures of the same operation apart.
 	Variant string `json:"variant,omitempty"`
 	Round   int    `json:"-"`
@@ -95,10 +111,11 @@ const (
 
 // Memory is what a system's routing table takes.
 type Memory struct {
-	System       string  `json:"system"`
-	Flows        int     `json:"flows"`
-	BytesPerFlow float64 `json:"bytes_per_flow"` // all memory that the table took
-	SlabPerFlow  float64 `json:"slab_per_flow"`  // of this, in the slab caches of flows
+	Family       family.Family `json:"family"`
+	System       string        `json:"system"`
+	Flows        int           `json:"flows"`
+	BytesPerFlow float64       `json:"bytes_per_flow"` // all memory that the table took
+	SlabPerFlow  float64       `json:"slab_per_flow"`  // of this, in the slab caches of flows
 	// Fixed is what the system took before the first flow, besides its code. It
 	// is in BytesPerFlow too.
 	Fixed int64 `json:"fixed"`
@@ -108,11 +125,12 @@ type Memory struct {
 
 // Profile is where a packet's time goes.
 type Profile struct {
-	System  string `json:"system"`
-	Op      string `json:"op"`
-	Variant string `json:"variant,omitempty"`
-	Flows   int    `json:"flows"`
-	Peers   int    `json:"peers"`
+	Family  family.Family `json:"family"`
+	System  string        `json:"system"`
+	Op      string        `json:"op"`
+	Variant string        `json:"variant,omitempty"`
+	Flows   int           `json:"flows"`
+	Peers   int           `json:"peers"`
 	// Packet is what a packet takes with building and freeing it, in instructions:
 	// what the shares are shares of.
 	Packet    float64    `json:"packet"`
@@ -127,10 +145,11 @@ type Function struct {
 
 // Unfit tells of a table that the guest's memory does not hold.
 type Unfit struct {
-	System    string `json:"system"`
-	Flows     int    `json:"flows"`
-	Needed    int64  `json:"needed"`    // bytes, from what smaller tables took
-	Available int64  `json:"available"` // bytes
+	Family    family.Family `json:"family"`
+	System    string        `json:"system"`
+	Flows     int           `json:"flows"`
+	Needed    int64         `json:"needed"`    // bytes, from what smaller tables took
+	Available int64         `json:"available"` // bytes
 }
 
 // Record is one line from the guest: one of its fields is set.
