@@ -19,12 +19,12 @@ import (
 
 // newAffine makes a cluster of three hosts that know each other and have an affinity, and
 // a client with many addresses, which are returned.
-func newAffine(t *testing.T, m dprnl.Marker) (*three, []netip.Addr) {
+func newAffine(t *testing.T, w way) (*three, []netip.Addr) {
 	t.Helper()
-	x := newThree(t, m, choices["lowest"])
+	x := newThree(t, w, choices["lowest"])
 	hosts := []*server{x.a, x.b, x.d}
 	for _, s := range hosts {
-		s.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyLowest), ReportMaxAge: ptr(time.Hour), Affinity: ptr(uint32(32))})
+		s.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyLowest), ReportMaxAge: ptr(time.Hour), Affinity: ptr(uint32(32)), Affinity6: ptr(uint32(128))})
 		for _, o := range hosts {
 			if o != s {
 				s.report(t, o, 0)
@@ -34,8 +34,8 @@ func newAffine(t *testing.T, m dprnl.Marker) (*three, []netip.Addr) {
 	var clients []netip.Addr
 	for i := range 24 {
 		a := netip.AddrFrom4([4]byte{10, 77, 0, byte(128 + i)})
-		check(t, x.c.Address(eth, netip.PrefixFrom(a, network.Bits())))
-		clients = append(clients, a)
+		addresses(t, x.c, eth, netip.PrefixFrom(a, network.Bits()))
+		clients = append(clients, w.addr(a))
 	}
 	return x, clients
 }
@@ -58,8 +58,8 @@ func (x *three) belongs(t *testing.T, client netip.Addr, via *server) string {
 //	                       ├───── B
 //	                       └───── D
 func TestAffinity(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		x, clients := newAffine(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		x, clients := newAffine(t, w)
 		hosts := []*server{x.a, x.b, x.d}
 		want := map[netip.Addr]string{}
 		for _, c := range clients {
@@ -92,7 +92,7 @@ func TestAffinity(t *testing.T) {
 
 		first := maps.Clone(want)
 		for _, s := range hosts[:2] {
-			check(t, s.dpr.DeletePeer(t.Context(), addrD, false))
+			check(t, s.dpr.DeletePeer(t.Context(), w.own(addrD), false))
 		}
 		for c, who := range want {
 			if who == "D" {
@@ -129,7 +129,11 @@ func TestAffinity(t *testing.T) {
 
 // The affinity is a prefix's, for a time, or a service's own; the policy off has none.
 func TestAffinityOf(t *testing.T) {
-	x, clients := newAffine(t, dprnl.MarkerFragbit)
+	allWays(t, testAffinityOf)
+}
+
+func testAffinityOf(t *testing.T, w way) {
+	x, clients := newAffine(t, w)
 	hosts := func(via *server) string {
 		t.Helper()
 		served := map[string]int{}
@@ -141,7 +145,7 @@ func TestAffinityOf(t *testing.T) {
 	if got := hosts(x.a); got != "[A B D]" {
 		t.Errorf("each address for itself: %s", got)
 	}
-	x.a.set(t, dprnl.ConfigUpdate{Affinity: ptr(uint32(27))}) // all clients are of one
+	x.a.set(t, dprnl.ConfigUpdate{Affinity: ptr(uint32(27)), Affinity6: ptr(uint32(64))}) // all clients are of one
 	one := hosts(x.a)
 	if len(one) != len("[A]") {
 		t.Errorf("one prefix has %s", one)
@@ -162,7 +166,8 @@ func TestAffinityOf(t *testing.T) {
 	if got := hosts(x.a); got != "[B]" {
 		t.Errorf("by load: %s", got)
 	}
-	check(t, x.a.dpr.SetService(t.Context(), dprnl.Service{Port: port, Rules: dprnl.Rules{Affinity: dprnl.Own[uint32](32), AffinityTime: dprnl.Own[time.Duration](0)}}))
+	check(t, x.a.dpr.SetService(t.Context(), dprnl.Service{Port: port, Rules: dprnl.Rules{
+		Affinity: dprnl.Own[uint32](32), Affinity6: dprnl.Own[uint32](128), AffinityTime: dprnl.Own[time.Duration](0)}}))
 	if got := hosts(x.a); got != "[A B D]" {
 		t.Errorf("the service's own: %s", got)
 	}

@@ -10,14 +10,12 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"syscall"
 	"testing"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"dpr/testbed/check/datapath/wire"
-	"dpr/userland/dprnl"
 )
 
 // What the kernel of the serving host answers for sockets without owner: it too
@@ -26,8 +24,8 @@ import (
 //	C, R ── switch ── A
 //	           └───── B
 func TestAnswersWithoutOwner(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		port := uint16(4100)
 		begin := func(t *testing.T) *talk {
@@ -116,12 +114,19 @@ func TestAnswersWithoutOwner(t *testing.T) {
 // withoutOwner returns an error unless a server's socket of a client's connection has lost
 // its owner.
 func withoutOwner(s *server, client netip.AddrPort) error {
-	table, err := s.Read("/proc/thread-self/net/tcp")
+	file := "/proc/thread-self/net/tcp"
+	if client.Addr().Is6() {
+		file += "6"
+	}
+	table, err := s.Read(file)
 	if err != nil {
 		return err
 	}
-	a := client.Addr().As4()
-	remote := fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(a[:]), client.Port())
+	remote := ""
+	for a := client.Addr().AsSlice(); len(a) > 0; a = a[4:] {
+		remote += fmt.Sprintf("%08X", binary.NativeEndian.Uint32(a))
+	}
+	remote += fmt.Sprintf(":%04X", client.Port())
 	for line := range strings.Lines(table) {
 		f := strings.Fields(line)
 		if len(f) > 9 && f[2] == remote && f[9] == "0" {
@@ -133,19 +138,22 @@ func withoutOwner(s *server, client netip.AddrPort) error {
 
 // Whoever has a connection that was redirected, or its listener, and no rights
 // can send nothing else from another host's address.
+//
+// With IPv6 that is so of every socket: nobody needs rights for IPV6_FREEBIND, and routes
+// look at no source.
 func TestNoRightsByListener(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		for name, on := range map[string][4]byte{"all": {}, "own": addrB.As4()} {
+	allWays(t, func(t *testing.T, w way) {
+		for name, on := range map[string]netip.Addr{"all": w.any(), "own": w.addr(addrB)} {
 			for _, free := range []bool{false, true} {
 				t.Run(name, func(t *testing.T) {
-					c := bareCluster(t, m)
+					c := bareCluster(t, w)
 					c.redirect(t, c.b)
 					var l, a int
 					check(t, c.b.Do(func() (err error) {
-						if l, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0); err != nil {
+						if l, err = unix.Socket(w.domain(), unix.SOCK_STREAM, 0); err != nil {
 							return err
 						}
-						return errors.Join(unix.Bind(l, &unix.SockaddrInet4{Port: int(c.a.service().Port()), Addr: on}), unix.Listen(l, 10))
+						return errors.Join(unix.Bind(l, sockaddr(netip.AddrPortFrom(on, port))), unix.Listen(l, 10))
 					}))
 					defer unix.Close(l)
 					connect(t, c.c, c.a.service())
@@ -155,29 +163,29 @@ func TestNoRightsByListener(t *testing.T) {
 					defer unix.Close(a)
 					sa, err := unix.Getsockname(a)
 					check(t, err)
-					if got := sa.(*unix.SockaddrInet4).Addr; got != addrA.As4() {
+					if got := addrOf(sa); got != w.addr(addrA) {
 						t.Fatalf("accepted at %v", got)
 					}
 					for _, fd := range []int{a, l} {
-						var un [16]byte
-						_, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&un)), 16)
+						var un [unix.SizeofSockaddrInet6]byte // AF_UNSPEC
+						_, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&un)), uintptr(len(un)))
 						if e != 0 {
 							t.Fatal("connect(AF_UNSPEC):", e)
 						}
 						// Not this program's rights count, but that the socket has none.
 						if free {
-							check(t, unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1))
+							check(t, w.freebind(fd))
 						}
-						err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{203, 0, 113, 7}})
+						err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(w.parse("203.0.113.7"), 0)))
 						if !free && err == nil {
 							t.Error("bound to a foreign address")
 						}
 						check(t, unix.SetNonblock(fd, true))
-						err = unix.Connect(fd, &unix.SockaddrInet4{Port: 9, Addr: addrC.As4()})
+						err = unix.Connect(fd, sockaddr(w.addrPort(addrC, 9)))
 						sa, _ := unix.Getsockname(fd)
 						t.Log(name, free, "connect:", err, sa)
-						from := sa.(*unix.SockaddrInet4).Addr
-						if (err == nil || errors.Is(err, syscall.EINPROGRESS)) && from != addrB.As4() {
+						from := addrOf(sa)
+						if connecting(err) && from != w.addr(addrB) && !anybodyConnects(t, c, from) {
 							t.Errorf("connects from %v", from)
 						}
 					}
@@ -185,4 +193,30 @@ func TestNoRightsByListener(t *testing.T) {
 			}
 		}
 	})
+}
+
+// connecting says whether a connection of a socket that does not wait is on its way.
+func connecting(err error) bool { return err == nil || errors.Is(err, unix.EINPROGRESS) }
+
+// anybodyConnects says whether a user without rights can connect from an address on a
+// host on which nothing of ours runs.
+func anybodyConnects(t *testing.T, c *cluster, from netip.Addr) bool {
+	t.Helper()
+	var err error
+	check(t, c.c.Do(func() error {
+		// Of this thread alone, which does not outlive this.
+		if _, _, e := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), 65534, ^uintptr(0)); e != 0 {
+			return e
+		}
+		fd, e := unix.Socket(c.way.domain(), unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+		if e != nil {
+			return e
+		}
+		defer unix.Close(fd)
+		if err = errors.Join(c.way.freebind(fd), unix.Bind(fd, sockaddr(netip.AddrPortFrom(from, 0)))); err == nil {
+			err = unix.Connect(fd, sockaddr(c.way.addrPort(addrB, 9)))
+		}
+		return nil
+	}))
+	return connecting(err)
 }

@@ -16,8 +16,8 @@ import (
 //	C ── switch ── A
 //	        └───── B
 func TestRedirect(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		a, b := c.a.meter(t), c.b.meter(t)
 		conn := connect(t, c.c, c.a.service())
 		conn.wantServed(t, "B")

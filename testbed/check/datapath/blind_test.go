@@ -5,7 +5,6 @@
 package datapath
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -25,15 +24,15 @@ import (
 //	R ──────┼───── B
 //	        └───── D (where a new connection would go)
 func TestBlindSegments(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		d := c.server(t, "D", addrD)
 		c.know(t, c.a, d)
 		d.web = serve(t, d.Host, "D", port)
 		const soon = 200 * time.Millisecond
 		c.a.set(t, dprnl.ConfigUpdate{TimeoutFin: ptr(soon), TimeoutRst: ptr(soon)})
 		r := c.raw(t, addrR)
-		rnd := rand.New(rand.NewPCG(1, uint64(m)))
+		rnd := rand.New(rand.NewPCG(1, uint64(w.marker)))
 		for _, last := range []string{"FA", "R", "RA", "FPA"} {
 			c.redirect(t, c.b)
 			c.a.report(t, d, 1000)
@@ -85,8 +84,8 @@ func TestBlindSegments(t *testing.T) {
 //	R ── switch ── A
 //	        └───── B
 func TestHandshakeForged(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		genuine := r.talk(c.a, 4000)
 		genuine.open(t)
@@ -122,26 +121,17 @@ func TestHandshakeForged(t *testing.T) {
 //	R (and as B and D) ── switch ── A
 //	                         └───── B
 func TestEndedForged(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
-		check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrD}))
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		check(t, c.a.dpr.SetPeer(t.Context(), w.known(addrD)))
 		r := c.raw(t, addrR)
 		k := r.talk(c.a, 4000)
 		k.open(t)
 		k.wantServed(t, "B")
 		const isn = 1_000_000 // of every talk
 		tell := func(from netip.Addr, kind byte, number uint32, client uint16) {
-			b := make([]byte, 24)
-			copy(b, "DPRo")
-			b[4] = kind
-			binary.BigEndian.PutUint32(b[8:], number)
-			copy(b[12:], addrR.AsSlice())
-			copy(b[16:], addrA.AsSlice())
-			binary.BigEndian.PutUint16(b[20:], client)
-			binary.BigEndian.PutUint16(b[22:], port)
-			seal(b)
-			outer := wire.Tunnel{Src: from, Dst: addrA, Marked: m == dprnl.MarkerFragbit}
-			r.send(t, c.a, outer.Wrap(wire.Datagram(from, addrA, ownerProtocol, b)))
+			b := hostMessage(kind, number, w.addrPort(addrR, client), c.a.service())
+			r.send(t, c.a, w.message(from, addrA, b))
 		}
 		a := c.a.meter(t)
 		for _, kind := range []byte{messageEnded, messageTimeWait} {
@@ -188,28 +178,19 @@ const (
 //
 //	R (as A) ── switch ── B
 func TestQuestionAboutOthers(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		serve(t, c.b.Host, "secret", 2222)
-		k := connect(t, c.c, addrPort(addrB, 2222))
+		k := connect(t, c.c, w.addrPort(addrB, 2222))
 		k.wantServed(t, "secret")
 		seen := observe(t, c.b.Host)
 		b := c.b.meter(t)
 		for _, kind := range []byte{1, 3} {
 			client := netip.MustParseAddrPort(k.LocalAddr().String())
-			msg := make([]byte, 24)
-			copy(msg, "DPRo")
-			msg[4] = kind
-			copy(msg[12:], client.Addr().AsSlice())
-			copy(msg[16:], addrB.AsSlice())
-			binary.BigEndian.PutUint16(msg[20:], client.Port())
-			binary.BigEndian.PutUint16(msg[22:], 2222)
-			seal(msg)
-			outer := wire.Tunnel{Src: addrA, Dst: addrB, Marked: m == dprnl.MarkerFragbit}
-			r.send(t, c.b, outer.Wrap(wire.Datagram(addrA, addrB, ownerProtocol, msg)))
+			r.send(t, c.b, w.message(addrA, addrB, hostMessage(kind, 0, client, w.addrPort(addrB, 2222))))
 		}
-		silence(t, seen, func(p *wire.Packet) bool { return ownerMessage(p) != nil && p.Src() == addrB })
+		silence(t, seen, func(p *wire.Packet) bool { return ownerMessage(p) != nil && p.Src() == c.b.addr })
 		b.want(t, counts{dprnl.StatRxOwnerAsked: 1, dprnl.StatRxFlowAsked: 1})
 	})
 }
@@ -222,7 +203,7 @@ func TestCleanUpByItself(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	watchKernel(t)
-	c := newCluster(t, dprnl.MarkerFragbit)
+	c := newCluster(t, fragbit4)
 	k := c.raw(t, addrR).talk(c.a, 4000)
 	k.open(t)
 	c.a.set(t, dprnl.ConfigUpdate{TimeoutEstablished: ptr(time.Second)})

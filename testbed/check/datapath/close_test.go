@@ -22,8 +22,8 @@ import (
 //	C ── switch ── A
 //	        └───── B
 func TestHalfCloseReads10MB(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		k := connect(t, c.c, c.a.service())
 		const n = 10 << 20
 		check(t, k.SetDeadline(time.Now().Add(2*step)))
@@ -41,8 +41,8 @@ func TestHalfCloseReads10MB(t *testing.T) {
 
 // The server shuts its half first; the client's data still arrives.
 func TestHalfCloseOfServer(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		k := connect(t, c.c, c.a.service())
 		k.wantServed(t, "B")
 		time.Sleep(settle) // B makes room for notes, with the first connection
@@ -64,8 +64,8 @@ func TestHalfCloseOfServer(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B
 func TestRstEitherSide(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		t.Run("server", func(t *testing.T) {
 			k := connect(t, c.c, c.a.service())
 			k.wantServed(t, "B")
@@ -172,8 +172,8 @@ func wantFlow(t *testing.T, s *server, state dprnl.FlowState) {
 //	C ── switch ── A (established flows live 3 s)
 //	        └───── B
 func TestIdleExpiry(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		const life = 3 * time.Second
 		c.a.set(t, dprnl.ConfigUpdate{TimeoutEstablished: ptr(life)})
 		idle, cleaned, kept := connect(t, c.c, c.a.service()), connect(t, c.c, c.a.service()), connect(t, c.c, c.a.service())
@@ -202,8 +202,8 @@ func TestIdleExpiry(t *testing.T) {
 //	C ── switch ── A (established flows live 1 s)
 //	        └───── B
 func TestIdleServerSpeaks(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		const life = time.Second
 		c.a.set(t, dprnl.ConfigUpdate{TimeoutEstablished: ptr(life)})
 		k := connect(t, c.c, c.a.service())
@@ -221,8 +221,8 @@ func TestIdleServerSpeaks(t *testing.T) {
 
 // The default lets a connection be idle for two hours (RFC 5382, REQ-5).
 func TestIdleDefault(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		connect(t, c.c, c.a.service()).wantServed(t, "B")
 		for _, f := range c.a.flows(t) {
 			if f.Expires < 2*time.Hour || f.State != dprnl.FlowEstablished {

@@ -16,7 +16,7 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// Addresses of the cluster's network.
+// IPv4 addresses of the cluster's network; the IPv6 ones are their twins.
 var (
 	network = netip.MustParsePrefix("10.77.0.0/24")
 	addrA   = netip.MustParseAddr("10.77.0.11")
@@ -41,9 +41,12 @@ const step = 30 * time.Second
 // A server is a host of the cluster.
 type server struct {
 	*vnet.Host
-	addr netip.Addr
-	dpr  *dprnl.Client
-	web  *web // on port, all addresses; nil after stop
+	way    way
+	addr   netip.Addr   // its own: of its tunnels, and by which peers know it
+	others []netip.Addr // those that it reports beside that
+	at     netip.Addr   // that clients use
+	dpr    *dprnl.Client
+	web    *web // on port, all addresses; nil after stop
 }
 
 // A cluster is the least that a redirected connection needs:
@@ -51,35 +54,36 @@ type server struct {
 //	client C ── switch ── A (redirects all it is asked)
 //	               └───── B (serves)
 type cluster struct {
-	marker dprnl.Marker
-	sw     *vnet.Switch
-	a, b   *server
-	c      *vnet.Host
+	way
+	sw   *vnet.Switch
+	a, b *server
+	c    *vnet.Host
 }
 
 // newCluster makes a cluster of A, B and the client, taken down after the test.
-func newCluster(t *testing.T, marker dprnl.Marker) *cluster {
+func newCluster(t *testing.T, w way) *cluster {
 	t.Helper()
-	c := bareCluster(t, marker)
+	c := bareCluster(t, w)
 	c.a.web, c.b.web = serve(t, c.a.Host, "A", port), serve(t, c.b.Host, "B", port)
 	c.redirect(t, c.b)
 	return c
 }
 
 // bareCluster makes a cluster that serves nothing yet.
-func bareCluster(t *testing.T, marker dprnl.Marker) *cluster {
+func bareCluster(t *testing.T, w way) *cluster {
 	t.Helper()
 	sw, err := vnet.NewSwitch("switch")
 	check(t, err)
 	t.Cleanup(func() { sw.Close() })
-	c := &cluster{marker: marker, sw: sw}
+	c := &cluster{way: w, sw: sw}
 	c.a, c.b = c.server(t, "A", addrA), c.server(t, "B", addrB)
 	c.c = c.host(t, "C", addrC)
 	c.know(t, c.a, c.b)
 	return c
 }
 
-// host adds a host without DPR to the switch.
+// host adds a host without DPR to the switch, with its addresses of both families if it
+// has any.
 func (c *cluster) host(t *testing.T, name string, addr netip.Addr) *vnet.Host {
 	t.Helper()
 	h, err := vnet.NewHost(name)
@@ -87,23 +91,38 @@ func (c *cluster) host(t *testing.T, name string, addr netip.Addr) *vnet.Host {
 	t.Cleanup(func() { h.Close() })
 	check(t, c.sw.Plug(h, eth, mtu))
 	if addr.IsValid() {
-		check(t, h.Address(eth, netip.PrefixFrom(addr, network.Bits())))
+		addresses(t, h, eth, netip.PrefixFrom(addr, network.Bits()))
 	}
 	return h
+}
+
+// addresses adds an IPv4 address and its twin to a host's link.
+func addresses(t *testing.T, h *vnet.Host, link string, p netip.Prefix) {
+	t.Helper()
+	check(t, h.Address(link, p))
+	check(t, h.Address(link, vnet.TwinPrefix(p)))
+}
+
+// route adds a route of both families to a host.
+func route(t *testing.T, h *vnet.Host, to, via string) {
+	t.Helper()
+	prefix, gateway := netip.MustParsePrefix(to), netip.MustParseAddr(via)
+	check(t, h.Route(prefix, gateway))
+	check(t, h.Route(vnet.TwinPrefix(prefix), vnet.Twin(gateway)))
 }
 
 // server adds a server with DPR, the service and policy off.
 func (c *cluster) server(t *testing.T, name string, addr netip.Addr) *server {
 	t.Helper()
-	return configure(t, c.host(t, name, addr), addr, c.marker)
+	return configure(t, c.host(t, name, addr), addr, c.way)
 }
 
-// configure makes a server of a host.
-func configure(t *testing.T, h *vnet.Host, addr netip.Addr, marker dprnl.Marker) *server {
+// configure makes a server of a host that has the IPv4 address and its twin.
+func configure(t *testing.T, h *vnet.Host, addr netip.Addr, w way) *server {
 	t.Helper()
-	s := &server{Host: h, addr: addr}
+	s := &server{Host: h, way: w, addr: w.own(addr), at: w.addr(addr), others: w.report(addr, 0).Others}
 	s.connect(t)
-	s.set(t, dprnl.ConfigUpdate{Address: &addr, Marker: &marker})
+	s.set(t, dprnl.ConfigUpdate{Address: &s.addr, Marker: &w.marker})
 	check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: port}))
 	return s
 }
@@ -133,13 +152,21 @@ func (c *cluster) redirect(t *testing.T, to ...*server) {
 	})
 	for _, s := range to {
 		c.a.report(t, s, 0)
+		// The host that serves needs to know whose the client's destination is.
+		if c.client != c.tunnel {
+			s.report(t, c.a, 1<<20)
+		}
 	}
 }
 
 // report tells A of a peer's load.
 func (s *server) report(t *testing.T, peer *server, load uint32) {
 	t.Helper()
-	check(t, s.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: peer.addr, Metrics: &dprnl.Metrics{Sockets: load}}))
+	u := s.way.report(peer.addr, load)
+	if u.Protocol > 0 {
+		u.Others = peer.others
+	}
+	check(t, s.dpr.SetPeer(t.Context(), u))
 }
 
 // keep makes the server keep new connections from now on.
@@ -154,7 +181,7 @@ func (s *server) set(t *testing.T, u dprnl.ConfigUpdate) {
 }
 
 // service is the address that clients of the server use.
-func (s *server) service() netip.AddrPort { return netip.AddrPortFrom(s.addr, port) }
+func (s *server) service() netip.AddrPort { return netip.AddrPortFrom(s.at, port) }
 
 // flows returns the server's routing table.
 func (s *server) flows(t *testing.T) []dprnl.Flow {
@@ -171,6 +198,13 @@ func (s *server) flows(t *testing.T) []dprnl.Flow {
 		return nil
 	}))
 	return all
+}
+
+// forward makes a host a router, of both families.
+func forward(t *testing.T, h *vnet.Host) {
+	t.Helper()
+	check(t, h.Sysctl("net/ipv4/ip_forward", "1"))
+	check(t, h.Sysctl("net/ipv6/conf/all/forwarding", "1"))
 }
 
 // observe collects what passes a host's link until the test ends.
@@ -217,16 +251,14 @@ func within(t *testing.T, limit time.Duration, f func() error) {
 func ptr[T any](v T) *T { return &v }
 
 // behindAnotherLink gives a server a second link, to the network 192.0.2.0/24,
-// and returns the host 192.0.2.7 at its other end.
+// and returns the host 192.0.2.7 at its other end. Both have the twins, too.
 func behindAnotherLink(t *testing.T, s *server) *vnet.Host {
 	t.Helper()
 	e, err := vnet.NewHost("E")
 	check(t, err)
 	t.Cleanup(func() { e.Close() })
 	check(t, vnet.Connect(s.Host, "e1", e, eth, mtu))
-	check(t, s.Address("e1", netip.MustParsePrefix("192.0.2.1/24")))
-	check(t, e.Address(eth, netip.MustParsePrefix("192.0.2.7/24")))
+	addresses(t, s.Host, "e1", netip.MustParsePrefix("192.0.2.1/24"))
+	addresses(t, e, eth, netip.MustParsePrefix("192.0.2.7/24"))
 	return e
 }
-
-func addrPort(a netip.Addr, p uint16) netip.AddrPort { return netip.AddrPortFrom(a, p) }

@@ -32,10 +32,10 @@ import (
 //	             └───── B
 func TestSynsOfTwoProcessors(t *testing.T) {
 	watchKernel(t)
-	c := bareCluster(t, dprnl.MarkerFragbit)
+	c := bareCluster(t, fragbit4)
 	c.redirect(t, c.b)
 	// B, which has no server, must say nothing.
-	check(t, c.b.dpr.DeletePeer(t.Context(), addrA, true))
+	check(t, c.b.dpr.DeletePeer(t.Context(), c.a.addr, true))
 	c.a.set(t, dprnl.ConfigUpdate{State: ptr(dprnl.StateDraining)})
 	hosts := []*vnet.Host{c.host(t, "R1", netip.Addr{}), c.host(t, "R2", netip.Addr{})}
 	mac, err := c.a.MAC(eth)

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"dpr/userland/dprnl"
 )
 
 // setOnline has a processor of the guest come or go.
@@ -30,7 +28,7 @@ func setOnline(cpu int, online bool) error {
 // a processor was idle for before is not taken for idleness since the last sample.
 func TestProcessorsComeAndGo(t *testing.T) {
 	watchKernel(t)
-	s := bareCluster(t, dprnl.MarkerFragbit).a
+	s := bareCluster(t, fragbit4).a
 	t.Cleanup(func() { check(t, setOnline(1, false)) })
 	spin(t, 3) // one more than processors, so that none is idle
 	busy := func() uint32 {

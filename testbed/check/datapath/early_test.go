@@ -22,14 +22,14 @@ import (
 //	R ── switch ── A
 //	      └─────── B ── E
 func TestEarlyRoute(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		behindAnotherLink(t, c.b)
 		r := c.raw(t, addrR)
 		k := r.talk(c.a, 4000)
 		k.open(t)
 		k.wantServed(t, "B")
-		direct := wire.Tunnel{Src: addrA, Dst: addrB, Marked: m == dprnl.MarkerFragbit}
+		direct := w.outer(addrA, addrB)
 		send := func(tunnel wire.Tunnel, taken bool) {
 			t.Helper()
 			b := c.b.meter(t)
@@ -49,12 +49,15 @@ func TestEarlyRoute(t *testing.T) {
 			b.want(t, counts{})
 		}
 		send(direct, true)
-		send(wire.Tunnel{Src: addrA, Dst: netip.MustParseAddr("10.77.0.99"), Marked: direct.Marked}, false)
+		send(w.outer(addrA, netip.MustParseAddr("10.77.0.99")), false)
 
 		// From now on what A sends should come by the other link. The route that
 		// the socket kept is void, and the next segment's is kept instead.
-		check(t, c.b.Route(netip.PrefixFrom(addrA, 32), netip.MustParseAddr("192.0.2.7")))
+		check(t, c.b.Route(netip.PrefixFrom(c.a.addr, c.a.addr.BitLen()), w.own(netip.MustParseAddr("192.0.2.7"))))
 		send(direct, true)
+		if w.client == 6 || w.tunnel == 6 {
+			return // the socket keeps no IPv4 route, which rp_filter could show
+		}
 		check(t, c.b.Sysctl("net/ipv4/conf/all/rp_filter", "1"))
 		send(direct, true)
 		check(t, c.b.Sysctl("net/ipv4/tcp_early_demux", "0"))

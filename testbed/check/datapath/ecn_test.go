@@ -16,13 +16,14 @@ import (
 var ecnNames = []string{"Not-ECT", "ECT(1)", "ECT(0)", "CE"}
 
 // The outer header of a redirected packet has the inner one's DSCP and, as in
-// RFC 6040's normal mode, its ECN field.
+// RFC 6040's normal mode, its ECN field; an IPv6 one has its flow label, too, which an
+// inner IPv4 header has not (0).
 //
 //	R ── switch ── A
 //	        └───── B
 func TestEcnEncapsulate(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		k := r.talk(c.a, 4000)
 		k.open(t)
@@ -30,11 +31,14 @@ func TestEcnEncapsulate(t *testing.T) {
 		for _, dscp := range []uint8{0, 46} {
 			for ecn, name := range ecnNames {
 				s := k.segment("A", "")
-				s.TOS = dscp<<2 | uint8(ecn)
+				s.TOS, s.Label = dscp<<2|uint8(ecn), 0xfedcb
 				r.send(t, c.a, s.Bytes())
 				p := await(t, seen, (*wire.Packet).Tunnelled)
 				if p.IP[0].TOS != s.TOS || p.IP[1].TOS != s.TOS {
 					t.Errorf("DSCP %d, %s: outer TOS %#x, inner %#x, want %#x", dscp, name, p.IP[0].TOS, p.IP[1].TOS, s.TOS)
+				}
+				if w.tunnel == 6 && p.IP[0].Label != p.IP[1].Label {
+					t.Errorf("outer flow label %#x, inner %#x", p.IP[0].Label, p.IP[1].Label)
 				}
 			}
 		}
@@ -46,8 +50,8 @@ func TestEcnEncapsulate(t *testing.T) {
 //
 //	R (client, and A) ── switch ── B
 func TestEcnDecapsulate(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		check(t, c.b.Sysctl("net/ipv4/tcp_ecn", "1"))
 		r := c.raw(t, addrR)
 		k := r.talk(c.a, 4000)
@@ -62,8 +66,10 @@ func TestEcnDecapsulate(t *testing.T) {
 					b := c.b.meter(t)
 					s := k.segment("PAC", "who\n") // CWR: nothing is echoed from before
 					s.TOS = uint8(inner)
-					r.send(t, c.b, wire.Tunnel{Src: addrA, Dst: addrB, Marked: m == dprnl.MarkerFragbit, TOS: uint8(outer)}.Wrap(s.Bytes()))
-					if outer == 3 && inner == 0 && m == dprnl.MarkerFragbit {
+					tunnel := w.outer(addrA, addrB)
+					tunnel.TOS = uint8(outer)
+					r.send(t, c.b, tunnel.Wrap(s.Bytes()))
+					if outer == 3 && inner == 0 && w.marked() {
 						silence(t, r.Endpoint, k.mine)
 						b.want(t, counts{dprnl.StatRxEcn: 1})
 						return

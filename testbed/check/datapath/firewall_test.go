@@ -13,14 +13,13 @@ import (
 	"testing"
 
 	"dpr/testbed/check/datapath/vnet"
-	"dpr/userland/dprnl"
 )
 
 // strict is a usual firewall: what connection tracking calls invalid is dropped
 // on every way, and only new connections to the service and what belongs to
 // known ones come in. The rule for new ones names what it must see.
 const strict = `
-table ip strict {
+table @IP@ strict {
 	chain prerouting {
 		type filter hook prerouting priority 0
 		ct state invalid counter drop comment "invalid"
@@ -28,9 +27,9 @@ table ip strict {
 	chain input {
 		type filter hook input priority 0; policy drop
 		iif lo accept
-		icmp type { echo-request, destination-unreachable } accept
+		@ICMP@
 		ct state established,related accept
-		iif e0 ip saddr @CLIENT@ ip daddr 10.77.0.11 tcp dport 80 ct state new counter accept comment "new"
+		iif e0 @IP@ saddr @CLIENT@ @IP@ daddr @A@ tcp dport 80 ct state new counter accept comment "new"
 		counter comment "refused"
 	}
 	chain output {
@@ -46,15 +45,15 @@ table ip strict {
 //	C ── switch ── A (firewall)
 //	        └───── B (firewall)
 func TestFirewalls(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		for _, h := range []*vnet.Host{c.a.Host, c.b.Host, c.c} {
 			check(t, h.Sysctl("net/ipv4/conf/all/rp_filter", "1"))
 			check(t, h.Sysctl("net/ipv4/conf/e0/rp_filter", "1"))
 		}
 		hosts := []*vnet.Host{c.a.Host, c.b.Host}
 		for _, h := range hosts {
-			firewall(t, h, strict)
+			firewall(t, h, w, strict)
 		}
 		want := 0
 		for name, talk := range map[string]func(t *testing.T, k *conn){
@@ -94,7 +93,7 @@ func TestFirewalls(t *testing.T) {
 			k := connect(t, c.c, c.a.service())
 			want++
 			k.wantServed(t, "B")
-			check(t, c.a.dpr.DeletePeer(t.Context(), addrB, true))
+			check(t, c.a.dpr.DeletePeer(t.Context(), c.b.addr, true))
 			_, err := c.a.dpr.Expire(t.Context(), 0)
 			check(t, err)
 			k.wantReset(t)
@@ -115,12 +114,19 @@ func TestFirewalls(t *testing.T) {
 	})
 }
 
-// firewall loads a ruleset on a host.
-func firewall(t *testing.T, h *vnet.Host, rules string) {
+// firewall loads a ruleset on a host, in which @CLIENT@ is the client's address, @A@ that of
+// A which it uses, @IP@ their family, @BOX@ that of a host behind A, and @ICMP@ lets pass what a host needs.
+func firewall(t *testing.T, h *vnet.Host, w way, rules string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), step)
 	defer cancel()
-	_, err := h.RunInput(ctx, strings.ReplaceAll(rules, "@CLIENT@", addrC.String()), "nft", "-f", "-")
+	ip, icmp := "ip", "icmp type { echo-request, destination-unreachable } accept"
+	if w.six() {
+		ip, icmp = "ip6", `icmpv6 type { echo-request, destination-unreachable, packet-too-big, nd-neighbor-solicit, nd-neighbor-advert,
+			mld-listener-query, mld-listener-report, mld2-listener-report, nd-router-solicit } accept`
+	}
+	r := strings.NewReplacer("@CLIENT@", w.addr(addrC).String(), "@A@", w.addr(addrA).String(), "@IP@", ip, "@ICMP@", icmp, "@BOX@", w.parse("172.17.0.2").String())
+	_, err := h.RunInput(ctx, r.Replace(rules), "nft", "-f", "-")
 	check(t, err)
 }
 

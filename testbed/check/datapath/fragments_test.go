@@ -16,24 +16,28 @@ import (
 )
 
 // Segments that the client's network cut into IP fragments, in whatever order
-// and wherever cut, are put together before they are classified.
+// and wherever cut, are put together before they are classified. Of IPv6 the first
+// fragment must hold the TCP header, and a client cuts itself (RFC 8200, section 4.5).
 //
 //	R ── switch ── A
 //	        └───── B
 func TestFragments(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		id := uint16(0)
-		for _, size := range []int{8, 16, 24, 512} {
+		for _, size := range w.fragmentSizes() {
 			for _, order := range []string{"forward", "backward"} {
 				t.Run(fmt.Sprintf("%d bytes %s", size, order), func(t *testing.T) {
 					a, b := c.a.meter(t), c.b.meter(t)
 					k := r.talk(c.a, 4000+id)
 					cut := func(s wire.Segment) {
 						id++
-						s.MayFrag, s.ID = true, id
-						parts := wire.Fragment(s.Bytes(), size)
+						s.MayFrag = true
+						parts := wire.Fragment(s.Bytes(), size, uint32(id))
+						if len(parts) == 1 {
+							parts[0] = s.Bytes()
+						}
 						for i := range parts {
 							if order == "backward" {
 								i = len(parts) - 1 - i
@@ -56,23 +60,46 @@ func TestFragments(t *testing.T) {
 					if size >= 24 {
 						gathered = 1 // the SYN is in one piece
 					}
+					sent := 2*w.bytes(0) + w.bytes(1010)
 					a.want(t, counts{dprnl.StatRedirected: 1, dprnl.StatFragmentsGathered: gathered,
-						dprnl.StatTxPackets: 3, dprnl.StatTxBytes: 40 + 40 + 1050})
-					b.want(t, counts{dprnl.StatRxPackets: 3, dprnl.StatRxBytes: 40 + 40 + 1050, dprnl.StatRxSyn: 1,
+						dprnl.StatTxPackets: 3, dprnl.StatTxBytes: sent})
+					b.want(t, counts{dprnl.StatRxPackets: 3, dprnl.StatRxBytes: sent, dprnl.StatRxSyn: 1,
 						dprnl.StatMssLowered: 1, dprnl.StatRxListenerDeferred: maybe})
 				})
 			}
 		}
 		t.Run("no service", func(t *testing.T) {
-			k := r.talk(c.a, 5000)
-			s := wire.Segment{Src: k.local, Dst: k.remote, Flags: "S", MayFrag: true, ID: 9999}
-			s.Dst = addrPort(addrA, 81)
-			for _, f := range wire.Fragment(s.Bytes(), 8) {
+			s := r.talk(c.a, 5000).segment("S", string(pattern[:100]))
+			s.Dst, s.MayFrag = w.addrPort(addrA, 81), true
+			for _, f := range wire.Fragment(s.Bytes(), w.fragmentSizes()[0], 9999) {
 				r.send(t, c.a, f)
 			}
 			r.get(t, func(p *wire.Packet) bool { return p.Has("R") && p.TCP.SrcPort == 81 })
 		})
+		if !w.six() {
+			return
+		}
+		t.Run("header cut", func(t *testing.T) {
+			seen := observe(t, c.b.Host)
+			flows := len(c.a.flows(t))
+			s := r.talk(c.a, 5001).segment("S", "")
+			for _, f := range wire.Fragment(s.Bytes(), 16, 10000) {
+				r.send(t, c.a, f)
+			}
+			silence(t, seen, (*wire.Packet).Tunnelled)
+			if n := len(c.a.flows(t)); n != flows {
+				t.Errorf("%d flows, before %d", n, flows)
+			}
+		})
 	})
+}
+
+// fragmentSizes are sizes of fragments' payload in bytes.
+func (w way) fragmentSizes() []int {
+	if w.six() {
+		return []int{24, 512}
+	}
+	return []int{8, 16, 24, 512}
 }
 
 // options that a client's packet may carry: one that fragments must repeat
@@ -90,8 +117,8 @@ var options = []layers.IPv4Option{
 //	R ── switch ── A
 //	        └───── B
 func TestIPOptions(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	bothMarkers(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		seen := observe(t, c.a.Host)
 		k := r.talk(c.a, 4000)

@@ -5,7 +5,7 @@
 package datapath
 
 import (
-	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/gopacket/gopacket/layers"
@@ -21,8 +21,8 @@ import (
 //	C ── switch ── A
 //	        └───── B (tcp_syncookies=2)
 func TestSynCookies(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		check(t, c.b.Sysctl("net/ipv4/tcp_syncookies", "2"))
 		seen := observe(t, c.c)
 		sent, got := snmp(t, c.b.Host, "TcpExtSyncookiesSent"), snmp(t, c.b.Host, "TcpExtSyncookiesRecv")
@@ -32,8 +32,8 @@ func TestSynCookies(t *testing.T) {
 		k.wantServed(t, "B")
 		check(t, k.upload(1<<20))
 		check(t, k.download(1<<20))
-		if p := await(t, seen, synAck); p.MSS() != mtu-60 {
-			t.Errorf("MSS %d, want %d", p.MSS(), mtu-60)
+		if p := await(t, seen, synAck); p.MSS() != w.loweredMSS() {
+			t.Errorf("MSS %d, want %d", p.MSS(), w.loweredMSS())
 		}
 		if now := snmp(t, c.b.Host, "TcpExtSyncookiesSent"); now != sent+1 {
 			t.Errorf("B sent %d cookies", now-sent)
@@ -51,12 +51,12 @@ func TestSynCookies(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B (tcp_fastopen)
 func TestFastOpen(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := bareCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := bareCluster(t, w)
 		c.redirect(t, c.b)
 		check(t, c.c.Sysctl("net/ipv4/tcp_fastopen", "1"))
 		check(t, c.b.Sysctl("net/ipv4/tcp_fastopen", "2"))
-		c.b.web = serveOn(t, c.b.Host, "B", fmt.Sprintf("0.0.0.0:%d", port), func(fd int) error {
+		c.b.web = c.b.serveFor(t, func(fd int) error {
 			return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN, 16)
 		})
 		for _, fast := range []int{0, 1} { // the first connection asks for the cookie
@@ -89,15 +89,14 @@ func TestFastOpen(t *testing.T) {
 //	R ── switch ── A
 //	        └───── B
 func TestMssClamp(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
-		r.Own(addrR)
 		t.Run("redirected", func(t *testing.T) {
 			k := r.talk(c.a, 4000)
 			k.say(t, "S", "")
-			if p := k.hear(t, "SA"); p.MSS() != mtu-60 {
-				t.Errorf("MSS %d, want %d", p.MSS(), mtu-60)
+			if p := k.hear(t, "SA"); p.MSS() != w.loweredMSS() {
+				t.Errorf("MSS %d, want %d", p.MSS(), w.loweredMSS())
 			}
 			k.say(t, "R", "") // no SYN-ACK is sent again, and counted later
 		})
@@ -105,8 +104,8 @@ func TestMssClamp(t *testing.T) {
 			b := c.b.meter(t)
 			k := r.talk(c.b, 4000)
 			k.say(t, "S", "")
-			if p := k.hear(t, "SA"); p.MSS() != mtu-40 {
-				t.Errorf("MSS %d, want %d", p.MSS(), mtu-40)
+			if p := k.hear(t, "SA"); p.MSS() != w.mss() {
+				t.Errorf("MSS %d, want %d", p.MSS(), w.mss())
 			}
 			b.want(t, counts{dprnl.StatServedOff: 1})
 			k.say(t, "R", "")
@@ -118,32 +117,34 @@ func TestMssClamp(t *testing.T) {
 		unknown := layers.TCPOption{OptionType: 254, OptionLength: 4, OptionData: []byte{1, 0xc6}}
 		short := layers.TCPOption{OptionType: layers.TCPOptionKindMSS, OptionLength: 3, OptionData: []byte{5}}
 		send := rawSender(t, c.b)
+		over := uint16(w.overhead())
+		header := w.headerLen() + 20
 		for _, tt := range []struct {
 			name    string
 			options []layers.TCPOption
 			want    uint16
 			lowered uint64
 		}{
-			{"even", []layers.TCPOption{mss(1460)}, 1440, 1},
-			{"odd", []layers.TCPOption{nop, mss(1460), nop}, 1440, 1},
-			{"carry", []layers.TCPOption{nop, mss(0x0510), nop}, 0x0510 - 20, 1},
-			{"last", []layers.TCPOption{nop, nop, nop, nop, mss(9000)}, 8980, 1},
-			{"smallest lowered", []layers.TCPOption{mss(556)}, 536, 1},
-			{"too small", []layers.TCPOption{mss(555)}, 555, 0},
+			{"even", []layers.TCPOption{mss(1460)}, 1460 - over, 1},
+			{"odd", []layers.TCPOption{nop, mss(1460), nop}, 1460 - over, 1},
+			{"carry", []layers.TCPOption{nop, mss(0x0510), nop}, 0x0510 - over, 1},
+			{"last", []layers.TCPOption{nop, nop, nop, nop, mss(9000)}, 9000 - over, 1},
+			{"smallest lowered", []layers.TCPOption{mss(leastMSS + over)}, leastMSS, 1},
+			{"too small", []layers.TCPOption{mss(leastMSS + over - 1)}, leastMSS + over - 1, 0},
 			{"none", nil, 0, 0},
-			{"behind another", []layers.TCPOption{unknown, mss(1460)}, 1440, 1},
+			{"behind another", []layers.TCPOption{unknown, mss(1460)}, 1460 - over, 1},
 			{"cut", []layers.TCPOption{unknown, mss(1460)}, 0, 0},
 			{"short", []layers.TCPOption{short}, 0, 0},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				b := c.b.meter(t)
-				s := wire.Segment{Src: c.a.service(), Dst: addrPort(addrR, 4001), Flags: "SA", Options: tt.options}
+				s := wire.Segment{Src: c.a.service(), Dst: w.addrPort(addrR, 4001), Flags: "SA", Options: tt.options}
 				packet := s.Bytes()
 				if tt.name == "cut" {
 					// The unknown option's length is beyond the header; the checksum stays.
-					packet[41], packet[43] = 4+0xc4, 0xc6-0xc4
+					packet[header+1], packet[header+3] = 4+0xc4, 0xc6-0xc4
 				}
-				send(t, packet, addrR.As4())
+				send(t, packet, w.addr(addrR))
 				p := r.get(t, func(p *wire.Packet) bool { return p.Has("SA") && p.TCP.DstPort == 4001 })
 				if p.MSS() != tt.want && tt.want != 0 {
 					t.Errorf("MSS %d, want %d", p.MSS(), tt.want)
@@ -161,18 +162,22 @@ func TestMssClamp(t *testing.T) {
 	})
 }
 
+// leastMSS is the smallest MSS that is lowered to.
+const leastMSS = 536
+
 // rawSender returns a function that sends whole IP packets by a host's own
 // output path.
-func rawSender(t *testing.T, s *server) func(t *testing.T, packet []byte, to [4]byte) {
+func rawSender(t *testing.T, s *server) func(t *testing.T, packet []byte, to netip.Addr) {
 	t.Helper()
 	fd := -1
 	check(t, s.Do(func() (err error) {
-		fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
+		// Of either family it is for whole packets.
+		fd, err = unix.Socket(s.way.domain(), unix.SOCK_RAW, unix.IPPROTO_RAW)
 		return err
 	}))
 	t.Cleanup(func() { unix.Close(fd) })
-	return func(t *testing.T, packet []byte, to [4]byte) {
+	return func(t *testing.T, packet []byte, to netip.Addr) {
 		t.Helper()
-		check(t, unix.Sendto(fd, packet, 0, &unix.SockaddrInet4{Addr: to}))
+		check(t, unix.Sendto(fd, packet, 0, sockaddr(netip.AddrPortFrom(to, 0))))
 	}
 }

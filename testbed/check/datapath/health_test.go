@@ -7,6 +7,7 @@ package datapath
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ func TestServedWithoutRoute(t *testing.T) {
 		for _, s := range []*server{x.b, x.d} {
 			check(t, x.a.dpr.DeletePeer(t.Context(), s.addr, false))
 		}
-		check(t, x.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: netip.MustParseAddr("192.0.2.1"), Metrics: &dprnl.Metrics{}}))
+		check(t, x.a.dpr.SetPeer(t.Context(), x.way.report(netip.MustParseAddr("192.0.2.1"), 0)))
 		unchanged(t, x.c, "TcpExtTCPSynRetrans")
 		a := x.a.meter(t)
 		// The hash may choose A itself more than eight times in a row.
@@ -75,8 +76,10 @@ func TestReportedDown(t *testing.T) {
 		}
 		report := func(down ...uint16) {
 			t.Helper()
-			check(t, x.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrB, Metrics: &dprnl.Metrics{}, Down: down}))
-			p, err := x.a.dpr.Peer(t.Context(), addrB)
+			u := x.way.report(addrB, 0)
+			u.Down = down
+			check(t, x.a.dpr.SetPeer(t.Context(), u))
+			p, err := x.a.dpr.Peer(t.Context(), u.Address)
 			check(t, err)
 			if fmt.Sprint(p.Down) != fmt.Sprint(down) {
 				t.Errorf("the kernel says that %v are down, want %v", p.Down, down)
@@ -89,7 +92,7 @@ func TestReportedDown(t *testing.T) {
 			t.Helper()
 			served := map[string]int{}
 			for range n {
-				who, err := connect(t, x.c, addrPort(addrA, p)).ask("who")
+				who, err := connect(t, x.c, x.addrPort(addrA, p)).ask("who")
 				check(t, err)
 				served[who]++
 			}
@@ -122,8 +125,10 @@ func TestBarred(t *testing.T) {
 	everyChoice(t, func(t *testing.T, x *three) {
 		kept := x.connection(t, "B")
 		for _, why := range []dprnl.Barred{dprnl.BarredUnheard, dprnl.BarredSettings} {
-			check(t, x.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrB, Metrics: &dprnl.Metrics{}, Barred: why}))
-			p, err := x.a.dpr.Peer(t.Context(), addrB)
+			u := x.way.report(addrB, 0)
+			u.Barred = why
+			check(t, x.a.dpr.SetPeer(t.Context(), u))
+			p, err := x.a.dpr.Peer(t.Context(), u.Address)
 			check(t, err)
 			if p.Barred != why || p.Usable || !p.Listed {
 				t.Errorf("%v: the kernel says %+v", why, p)
@@ -136,7 +141,11 @@ func TestBarred(t *testing.T) {
 
 // The state of a service is that of its listener, wherever this is bound.
 func TestServiceStates(t *testing.T) {
-	c := bareCluster(t, dprnl.MarkerFragbit)
+	allWays(t, testServiceStates)
+}
+
+func testServiceStates(t *testing.T, w way) {
+	c := bareCluster(t, w)
 	want := func(s dprnl.ServiceState, when string) {
 		t.Helper()
 		if got := c.b.serviceState(t); got != s {
@@ -148,15 +157,15 @@ func TestServiceStates(t *testing.T) {
 	want(dprnl.ServiceUp, "a server")
 	web.stop()
 	want(dprnl.ServiceNoListener, "stopped")
-	for _, on := range []string{"10.77.0.12:80", "[::]:80"} {
+	for _, on := range []string{w.addrPort(addrB, port).String(), "[::]:80"} {
 		web = serveOn(t, c.b.Host, "B", on, nil)
 		want(dprnl.ServiceUp, "a server on "+on)
 		web.stop()
 	}
-	web = serveOn(t, c.b.Host, "B", "127.0.0.1:80", nil)
+	web = serveOn(t, c.b.Host, "B", w.addrPort(loopback, port).String(), nil)
 	want(dprnl.ServiceNoListener, "a server on the loopback device")
 	web.stop()
-	web = serveOn(t, c.b.Host, "B", "0.0.0.0:80", func(fd int) error { return unix.BindToDevice(fd, eth) })
+	web = c.b.serveFor(t, func(fd int) error { return unix.BindToDevice(fd, eth) })
 	want(dprnl.ServiceUp, "a server bound to a device")
 	web.stop()
 	check(t, c.b.Sysctl("net/core/somaxconn", "0"))
@@ -179,9 +188,10 @@ func TestClientBehind(t *testing.T) {
 		report := func(others ...string) {
 			t.Helper()
 			for _, s := range []*server{x.b, x.d} {
-				u := dprnl.PeerUpdate{Address: s.addr, Metrics: &dprnl.Metrics{}, Protocol: 2}
+				u := x.reportOf(s.addr, 2)
+				u.Others = slices.Clone(s.others)
 				for _, a := range others {
-					u.Others = append(u.Others, netip.MustParseAddr(a))
+					u.Others = append(u.Others, x.parse(a))
 				}
 				check(t, x.a.dpr.SetPeer(t.Context(), u))
 			}
@@ -225,8 +235,8 @@ func behind(t *testing.T, s *server) *vnet.Host {
 	check(t, err)
 	t.Cleanup(func() { box.Close() })
 	check(t, vnet.Connect(s.Host, "e1", box, eth, mtu))
-	check(t, s.Address("e1", netip.MustParsePrefix("172.17.0.1/24")))
-	check(t, box.Address(eth, netip.MustParsePrefix("172.17.0.2/24")))
-	check(t, box.Route(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr("172.17.0.1")))
+	addresses(t, s.Host, "e1", netip.MustParsePrefix("172.17.0.1/24"))
+	addresses(t, box, eth, netip.MustParsePrefix("172.17.0.2/24"))
+	route(t, box, "0.0.0.0/0", "172.17.0.1")
 	return box
 }

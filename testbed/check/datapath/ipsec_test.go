@@ -29,39 +29,39 @@ import (
 func TestIPsec(t *testing.T) {
 	for name, mode := range map[string]netlink.Mode{"transport": netlink.XFRM_MODE_TRANSPORT, "tunnel": netlink.XFRM_MODE_TUNNEL} {
 		t.Run(name, func(t *testing.T) {
-			bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-				c := newCluster(t, m)
-				check(t, c.a.Protect(addrA, addrB, mode))
-				check(t, c.b.Protect(addrB, addrA, mode))
-				seen := observe(t, c.b.Host)
+			allWays(t, func(t *testing.T, w way) {
+				c := newCluster(t, w)
+				c.protect(t, c.a, c.b, mode)
+				c.protect(t, c.b, c.a, mode)
+				seen := observe(t, c.a.Host) // what leaves; what B takes out of a tunnel shows there
 				k := connect(t, c.c, c.a.service())
 				k.wantServed(t, "B")
 				check(t, k.upload(1<<20))
 				check(t, k.download(1<<20))
 				plain, protected := 0, 0
-				for _, p := range seen.Take(func(p *wire.Packet) bool { return len(p.IP) > 0 && p.Dst() == addrB }) {
+				for _, p := range seen.Take(func(p *wire.Packet) bool { return len(p.IP) > 0 && p.IP[0].Dst == c.b.addr && p.IP[0].Src == c.a.addr }) {
 					switch p.IP[0].Protocol {
-					case layers.IPProtocolIPv4:
+					case w.outer(addrA, addrB).Proto:
 						plain++
 					case layers.IPProtocolESP:
 						protected++
 					}
 				}
 				if plain > 0 || protected < 50 {
-					t.Errorf("B got %d plain packets and %d protected ones", plain, protected)
+					t.Errorf("A sent %d plain packets and %d protected ones", plain, protected)
 				}
 
 				r := c.raw(t, addrR)
 				b := c.b.meter(t)
-				syn := wire.Segment{Src: addrPort(addrR, 4000), Dst: c.a.service(), Flags: "S", Seq: 1}
-				outer := wire.Tunnel{Src: addrA, Dst: addrB, Marked: m == dprnl.MarkerFragbit}
+				syn := wire.Segment{Src: w.addrPort(addrR, 4000), Dst: c.a.service(), Flags: "S", Seq: 1}
+				outer := w.outer(addrA, addrB)
 				r.send(t, c.b, outer.Wrap(syn.Bytes()))
 				// The client may still acknowledge what it got; a SYN would count as one.
 				want := counts{dprnl.StatRxPackets: maybe, dprnl.StatRxBytes: maybe}
-				if m == dprnl.MarkerFragbit {
+				if w.marked() {
 					want[dprnl.StatRxPolicy] = 1
 				}
-				silence(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.Dst() == addrR })
+				silence(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.Dst() == r.addr })
 				b.want(t, want)
 
 				// Whoever holds the device makes this wait for ever.
@@ -87,27 +87,28 @@ func TestIPsec(t *testing.T) {
 //	C, R (as A) ── switch ── A
 //	                  └───── B
 func TestIPsecDeviceWithoutPolicy(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
-		check(t, c.b.Protect(addrB, addrA, netlink.XFRM_MODE_TRANSPORT))
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		c.protect(t, c.b, c.a, netlink.XFRM_MODE_TRANSPORT)
 		r := c.raw(t, addrR)
-		outer := wire.Tunnel{Src: addrA, Dst: addrB, Marked: m == dprnl.MarkerFragbit}
+		outer := w.outer(addrA, addrB)
 		b := c.b.meter(t)
 		syn := func(port uint16) {
 			t.Helper()
-			s := wire.Segment{Src: addrPort(addrR, port), Dst: c.a.service(), Flags: "S", Seq: 1}
+			s := wire.Segment{Src: w.addrPort(addrR, port), Dst: c.a.service(), Flags: "S", Seq: 1}
 			r.send(t, c.b, outer.Wrap(s.Bytes()))
 		}
 		refused := counts{}
-		if m == dprnl.MarkerFragbit {
+		if w.marked() {
 			refused[dprnl.StatRxPolicy] = 1 // without mark it is left to the stack, which drops it
 		}
 		syn(4000)
-		silence(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.Dst() == addrR })
+		silence(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.Dst() == r.addr })
 		b.want(t, refused)
 
-		check(t, c.b.Sysctl("net/ipv4/conf/"+eth+"/disable_policy", "1"))
-		check(t, c.b.Sysctl("net/ipv4/route/flush", "1"))
+		stack := map[int]string{4: "net/ipv4/", 6: "net/ipv6/"}[w.tunnel]
+		check(t, c.b.Sysctl(stack+"conf/"+eth+"/disable_policy", "1"))
+		check(t, c.b.Sysctl(stack+"route/flush", "1"))
 		b = c.b.meter(t)
 		syn(4001)
 		await(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.TCP.SYN && p.TCP.ACK && p.TCP.DstPort == 4001 })
@@ -116,16 +117,22 @@ func TestIPsecDeviceWithoutPolicy(t *testing.T) {
 	})
 }
 
+// protect has a host protect what it redirects to another.
+func (c *cluster) protect(t *testing.T, s, other *server, mode netlink.Mode) {
+	t.Helper()
+	check(t, s.Protect(s.addr, other.addr, uint8(c.outer(addrA, addrB).Proto), mode))
+}
+
 // What IPsec takes out of its packets has a route, which is not lost when the
 // packet gets another: the kernel frees all that a change of routes makes void.
 //
 //	R ── switch ── A
 //	      └─────── B
 func TestIPsecRoutes(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
-		check(t, c.a.Protect(addrA, addrB, netlink.XFRM_MODE_TRANSPORT))
-		check(t, c.b.Protect(addrB, addrA, netlink.XFRM_MODE_TRANSPORT))
+	bothMarkers(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		c.protect(t, c.a, c.b, netlink.XFRM_MODE_TRANSPORT)
+		c.protect(t, c.b, c.a, netlink.XFRM_MODE_TRANSPORT)
 		k := c.raw(t, addrR).talk(c.a, 4000)
 		k.open(t)
 		k.wantServed(t, "B")

@@ -37,8 +37,8 @@ func received(more counts) counts {
 //	C ── switch ── A (has no server)
 //	        └───── B
 func TestNoListener(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := bareCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := bareCluster(t, w)
 		c.redirect(t, c.b)
 		refusedNow := func(t *testing.T) {
 			t.Helper()
@@ -64,7 +64,7 @@ func TestNoListener(t *testing.T) {
 		b.want(t, received(nil))
 
 		// The listener closes, the connection does not.
-		check(t, web.ln.Close())
+		web.deaf()
 		t.Run("closed under a connection", refusedNow)
 		k.wantServed(t, "B again")
 		check(t, k.upload(100_000))
@@ -80,8 +80,8 @@ func TestNoListener(t *testing.T) {
 			serve(t, c.b.Host, "B", 81)
 			check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: 81}))
 			b := c.b.meter(t)
-			k, err := dialFor(c.c, addrPort(addrA, 81), time.Second)
-			if m == dprnl.MarkerSource {
+			k, err := dialFor(c.c, w.addrPort(addrA, 81), time.Second)
+			if !w.marked() {
 				// Without mark it may be from a tunnel of the hosts' own.
 				if err == nil {
 					t.Errorf("connected to %v", k.RemoteAddr())
@@ -106,28 +106,29 @@ func TestListeners(t *testing.T) {
 	reuse := func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
 	tests := map[string]func(t *testing.T, c *cluster){
 		"on its host's address": func(t *testing.T, c *cluster) {
-			serveOn(t, c.b.Host, "B", "10.77.0.12:80", nil)
+			serveOn(t, c.b.Host, "B", c.b.own80(), nil)
 		},
 		"on its host's and on all addresses": func(t *testing.T, c *cluster) {
-			serveOn(t, c.b.Host, "B", "0.0.0.0:80", reuse)
-			serveOn(t, c.b.Host, "own", "10.77.0.12:80", reuse)
+			c.b.serveFor(t, reuse)
+			serveOn(t, c.b.Host, "own", c.b.own80(), reuse)
 		},
-		"IPv6 on all addresses": func(t *testing.T, c *cluster) {
+		"for both families on all addresses": func(t *testing.T, c *cluster) {
 			serveOn(t, c.b.Host, "B", "[::]:80", nil)
 		},
+		"for its clients' family on all addresses": func(t *testing.T, c *cluster) {
+			c.b.serveFor(t, nil)
+		},
 		"transparent already": func(t *testing.T, c *cluster) {
-			serveOn(t, c.b.Host, "B", "0.0.0.0:80", func(fd int) error {
-				return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TRANSPARENT, 1)
-			})
+			c.b.serveFor(t, c.transparent)
 		},
 		"bound to its link": func(t *testing.T, c *cluster) {
-			serveOn(t, c.b.Host, "B", "0.0.0.0:80", func(fd int) error { return unix.BindToDevice(fd, eth) })
+			c.b.serveFor(t, func(fd int) error { return unix.BindToDevice(fd, eth) })
 		},
 	}
 	for name, listen := range tests {
 		t.Run(name, func(t *testing.T) {
-			bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-				c := bareCluster(t, m)
+			allWays(t, func(t *testing.T, w way) {
+				c := bareCluster(t, w)
 				c.redirect(t, c.b)
 				listen(t, c)
 				for range 2 {
@@ -144,17 +145,28 @@ func TestListeners(t *testing.T) {
 	}
 }
 
+// own80 is the service at the host's own address of its clients' family.
+func (s *server) own80() string { return s.service().String() }
+
+// transparent lets a socket of the clients' family have any address.
+func (w way) transparent(fd int) error {
+	if w.six() {
+		return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_TRANSPARENT, 1)
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TRANSPARENT, 1)
+}
+
 // Four processes share the port by SO_REUSEPORT: all of them get redirected
 // connections.
 //
 //	C ── switch ── A
 //	        └───── B (4 listeners)
 func TestReusePort(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := bareCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := bareCluster(t, w)
 		c.redirect(t, c.b)
 		for i := range 4 {
-			serveByProcess(t, c.b.Host, fmt.Sprint(i), "0.0.0.0:80")
+			serveByProcess(t, c.b.Host, fmt.Sprint(i), netip.AddrPortFrom(w.any(), port).String())
 		}
 		unchanged(t, c.c, "TcpExtTCPSynRetrans")
 		served := map[string]int{}
@@ -173,27 +185,27 @@ func TestReusePort(t *testing.T) {
 // Several services, one of them on one address only. What is no service is not
 // redirected.
 //
-//	C ── switch ── A (10.77.0.11 and .21)
+//	C ── switch ── A (.11 and .21)
 //	        └───── B
 func TestServices(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		second := netip.MustParseAddr("10.77.0.21")
-		check(t, c.a.Address(eth, netip.PrefixFrom(second, 24)))
+		addresses(t, c.a.Host, eth, netip.PrefixFrom(second, 24))
 		for _, p := range []uint16{443, 8080, 9000} {
 			for _, s := range []*server{c.a, c.b} {
 				serve(t, s.Host, s.Name, p)
 			}
 		}
 		check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: 443}))
-		check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: 8080, Address: second}))
+		check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: 8080, Address: w.addr(second)}))
 		check(t, c.b.dpr.AddService(t.Context(), dprnl.Service{Port: 443}))
-		check(t, c.b.dpr.AddService(t.Context(), dprnl.Service{Port: 8080, Address: addrB}))
+		check(t, c.b.dpr.AddService(t.Context(), dprnl.Service{Port: 8080, Address: w.addr(addrB)}))
 		for to, by := range map[netip.AddrPort]string{
-			addrPort(addrA, 80): "B", addrPort(second, 80): "B",
-			addrPort(addrA, 443): "B", addrPort(second, 443): "B",
-			addrPort(addrA, 8080): "A", addrPort(second, 8080): "B",
-			addrPort(addrA, 9000): "A", addrPort(second, 9000): "A",
+			w.addrPort(addrA, 80): "B", w.addrPort(second, 80): "B",
+			w.addrPort(addrA, 443): "B", w.addrPort(second, 443): "B",
+			w.addrPort(addrA, 8080): "A", w.addrPort(second, 8080): "B",
+			w.addrPort(addrA, 9000): "A", w.addrPort(second, 9000): "A",
 		} {
 			connect(t, c.c, to).wantServed(t, by)
 		}
@@ -210,12 +222,12 @@ func TestServices(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B
 func TestListenersWithProgram(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := bareCluster(t, m)
-		for _, on := range []string{"0.0.0.0:80", "10.77.0.12:80"} {
-			w := serveByProgram(t, c.b.Host, on)
+	allWays(t, func(t *testing.T, w way) {
+		c := bareCluster(t, w)
+		for i, on := range []string{netip.AddrPortFrom(w.any(), port).String(), c.b.own80()} {
+			web := serveByProgram(t, c.b.Host, on)
 			c.redirect(t, c.b)
-			r := c.raw(t, netip.AddrFrom4([4]byte{10, 77, 0, byte(210 + len(on))}))
+			r := c.raw(t, netip.AddrFrom4([4]byte{10, 77, 0, byte(210 + i)}))
 			for p := range uint16(20) {
 				k := r.talk(c.a, 4000+p)
 				k.say(t, "S", string(pattern[:100]))
@@ -224,7 +236,7 @@ func TestListenersWithProgram(t *testing.T) {
 				k.say(t, "A", "")
 				k.wantServed(t, "B")
 			}
-			w.stop()
+			web.stop()
 		}
 	})
 }
@@ -247,9 +259,9 @@ func serveByProgram(t *testing.T, h *vnet.Host, on string) *web {
 //	R ── switch ── A
 //	        └───── B
 func TestListenersWithProgramMoveHeader(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := bareCluster(t, m)
-		serveByProgram(t, c.b.Host, "10.77.0.12:80")
+	allWays(t, func(t *testing.T, w way) {
+		c := bareCluster(t, w)
+		serveByProgram(t, c.b.Host, c.b.own80())
 		c.redirect(t, c.b)
 		r := c.raw(t, addrR)
 		k := r.talk(c.a, 4000)
@@ -263,14 +275,19 @@ func TestListenersWithProgramMoveHeader(t *testing.T) {
 		k.seq += 1 << 20
 		syn := k.segment("S", "")
 		for range 40 {
-			syn.IPOptions = append(syn.IPOptions, layers.IPv4Option{OptionType: 1, OptionLength: 1})
+			if !w.six() {
+				syn.IPOptions = append(syn.IPOptions, layers.IPv4Option{OptionType: 1, OptionLength: 1})
+			}
 			syn.Options = append(syn.Options, layers.TCPOption{OptionType: layers.TCPOptionKindNop, OptionLength: 1})
 		}
 		syn.MayFrag = true
 		// 60 bytes of either header, and 24 of TCP: with what the kernel puts before
-		// and behind it fills 512 bytes but 18.
-		tunnel := wire.Tunnel{Src: addrA, Dst: addrB, Marked: m == dprnl.MarkerFragbit, Options: syn.IPOptions}
-		for _, part := range wire.Fragment(syn.Bytes(), 24) {
+		// and behind it fills 512 bytes but 18. With IPv6 the headers are shorter.
+		tunnel := w.outer(addrA, addrB)
+		if w.tunnel == 4 {
+			tunnel.Options = syn.IPOptions
+		}
+		for _, part := range wire.Fragment(syn.Bytes(), 24, 1) {
 			r.send(t, c.b, tunnel.Wrap(part))
 		}
 		k.seq++
@@ -286,24 +303,24 @@ func TestListenersWithProgramMoveHeader(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B (server; thief)
 func TestNoStolenService(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+	allWays(t, func(t *testing.T, w way) {
 		const high = 8080
-		c := bareCluster(t, m)
+		c := bareCluster(t, w)
 		for _, s := range []*server{c.a, c.b} {
 			check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: high}))
 		}
 		c.redirect(t, c.b)
-		server := serveOn(t, c.b.Host, "server", "10.77.0.12:8080", nil)
-		serveAs(t, c.b.Host, "thief", "10.77.0.11:8080", 65534)
-		connect(t, c.c, addrPort(addrA, high)).wantServed(t, "server")
+		server := serveOn(t, c.b.Host, "server", w.addrPort(addrB, high).String(), nil)
+		serveAs(t, c.b.Host, w, "thief", w.addrPort(addrA, high).String(), 65534)
+		connect(t, c.c, w.addrPort(addrA, high)).wantServed(t, "server")
 		// Who serves alone may listen where it can.
 		server.stop()
-		connect(t, c.c, addrPort(addrA, high)).wantServed(t, "thief")
+		connect(t, c.c, w.addrPort(addrA, high)).wantServed(t, "thief")
 	})
 }
 
 // serveAs starts a web on an address that the host need not have, by a user.
-func serveAs(t *testing.T, h *vnet.Host, name, address string, uid int) {
+func serveAs(t *testing.T, h *vnet.Host, w way, name, address string, uid int) {
 	t.Helper()
 	err := h.Do(func() error {
 		// Of this thread alone, which does not outlive this.
@@ -312,16 +329,16 @@ func serveAs(t *testing.T, h *vnet.Host, name, address string, uid int) {
 		}
 		lc := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, rc syscall.RawConn) error {
 			var err error
-			return errors.Join(rc.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) }), err)
+			return errors.Join(rc.Control(func(fd uintptr) { err = w.freebind(int(fd)) }), err)
 		}}
 		lc.SetMultipathTCP(false)
-		ln, err := lc.Listen(t.Context(), "tcp4", address)
+		ln, err := lc.Listen(t.Context(), w.tcp(), address)
 		if err != nil {
 			return err
 		}
-		w := &web{name: name, ln: ln, conns: map[net.Conn]bool{}}
-		t.Cleanup(w.stop)
-		go w.run(ln)
+		web := &web{name: name, lns: []net.Listener{ln}, conns: map[net.Conn]bool{}}
+		t.Cleanup(web.stop)
+		go web.run(ln)
 		return nil
 	})
 	check(t, err)

@@ -57,17 +57,6 @@ func TestMain(m *testing.M) {
 // guestEnv is set to the file of the module in a guest that may be used.
 const guestEnv = "DPR_PATH_MODULE"
 
-// bothMarkers runs a test with each marker, and fails it if the kernel complains
-// meanwhile.
-func bothMarkers(t *testing.T, f func(t *testing.T, marker dprnl.Marker)) {
-	for _, m := range []dprnl.Marker{dprnl.MarkerFragbit, dprnl.MarkerSource} {
-		t.Run(m.String(), func(t *testing.T) {
-			watchKernel(t)
-			f(t, m)
-		})
-	}
-}
-
 // What the kernel's taint says of trouble: a died task, a bad page, a warning, a
 // soft lockup (Documentation/admin-guide/tainted-kernels.rst).
 const taintTrouble = 1<<7 | 1<<5 | 1<<9 | 1<<14

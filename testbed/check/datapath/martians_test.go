@@ -18,20 +18,12 @@ import (
 //	R (any source) ── switch ── A ── E 192.0.2.0/24
 //	                     └───── B
 func TestMartians(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		check(t, c.a.Sysctl("net/ipv4/conf/all/rp_filter", "1"))
 		behindAnotherLink(t, c.a)
 		r := c.raw(t, addrR)
-		for name, src := range map[string]string{
-			"by the wrong link":   "192.0.2.7",
-			"loopback":            "127.0.0.1",
-			"multicast":           "224.0.0.1",
-			"broadcast":           "255.255.255.255",
-			"the net's broadcast": "10.77.0.255",
-			"nobody":              "0.0.0.0",
-			"the host itself":     addrA.String(),
-		} {
+		for name, src := range w.martians() {
 			for _, policy := range []dprnl.Policy{dprnl.PolicyLowest, dprnl.PolicyStateless} {
 				t.Run(name+"/"+policy.String(), func(t *testing.T) {
 					// Drained, A is not among those that the hash picks from.
@@ -52,4 +44,15 @@ func TestMartians(t *testing.T) {
 		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
 		connect(t, c.c, c.a.service()).wantServed(t, "B")
 	})
+}
+
+// martians are sources that the stack does not believe. IPv6 has no rp_filter.
+func (w way) martians() map[string]string {
+	all := w.impossible()
+	delete(all, "link-local") // whom the stack answers, but only this host's
+	all["the host itself"] = w.addr(addrA).String()
+	if !w.six() {
+		all["by the wrong link"] = "192.0.2.7"
+	}
+	return all
 }

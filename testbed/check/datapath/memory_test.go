@@ -29,9 +29,9 @@ func TestAllocationFailure(t *testing.T) {
 	if _, err := os.Stat(failslab); errors.Is(err, os.ErrNotExist) {
 		t.Skip("this kernel has no failslab")
 	}
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+	allWays(t, func(t *testing.T, w way) {
 		t.Run("flow", func(t *testing.T) {
-			c := newCluster(t, m)
+			c := newCluster(t, w)
 			k := connect(t, c.c, c.a.service())
 			k.wantServed(t, "B")
 			a := c.a.meter(t)
@@ -46,7 +46,7 @@ func TestAllocationFailure(t *testing.T) {
 			}
 		})
 		t.Run("everything in softirq", func(t *testing.T) {
-			c := newCluster(t, m)
+			c := newCluster(t, w)
 			l := startLoad(t, c.c, c.a.service(), 4)
 			l.more(t, 10)
 			t.Run("failing", func(t *testing.T) {

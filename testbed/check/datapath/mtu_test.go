@@ -5,10 +5,9 @@
 package datapath
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
-
-	"github.com/gopacket/gopacket/layers"
 
 	"dpr/testbed/check/datapath/vnet"
 	"dpr/testbed/check/datapath/wire"
@@ -28,7 +27,7 @@ var (
 func (c *cluster) router(t *testing.T, name, addr string) *vnet.Host {
 	t.Helper()
 	h := c.host(t, name, netip.MustParseAddr(addr))
-	check(t, h.Sysctl("net/ipv4/ip_forward", "1"))
+	forward(t, h)
 	return h
 }
 
@@ -45,19 +44,18 @@ func (c *cluster) beyond(t *testing.T, q *vnet.Host, qAddr string, between int, 
 	h, err := vnet.NewHost(name)
 	check(t, err)
 	t.Cleanup(func() { h.Close() })
-	check(t, q2.Sysctl("net/ipv4/ip_forward", "1"))
+	forward(t, q2)
 	check(t, vnet.Connect(q, "x", q2, "x", between))
 	check(t, vnet.Connect(q2, "y", h, eth, mtu))
 	net := netip.PrefixFrom(addr, 24).Masked()
 	gw := net.Addr().Next()
-	check(t, q.Address("x", netip.MustParsePrefix("192.168.9.1/30")))
-	check(t, q2.Address("x", netip.MustParsePrefix("192.168.9.2/30")))
-	check(t, q2.Address("y", netip.PrefixFrom(gw, 24)))
-	check(t, h.Address(eth, netip.PrefixFrom(addr, 24)))
-	all := netip.MustParsePrefix("0.0.0.0/0")
-	check(t, h.Route(all, gw))
-	check(t, q2.Route(all, netip.MustParseAddr("192.168.9.1")))
-	check(t, q.Route(net, netip.MustParseAddr("192.168.9.2")))
+	addresses(t, q, "x", netip.MustParsePrefix("192.168.9.1/30"))
+	addresses(t, q2, "x", netip.MustParsePrefix("192.168.9.2/30"))
+	addresses(t, q2, "y", netip.PrefixFrom(gw, 24))
+	addresses(t, h, eth, netip.PrefixFrom(addr, 24))
+	route(t, h, "0.0.0.0/0", gw.String())
+	route(t, q2, "0.0.0.0/0", "192.168.9.1")
+	route(t, q, net.String(), "192.168.9.2")
 	return h
 }
 
@@ -67,13 +65,13 @@ func (c *cluster) beyond(t *testing.T, q *vnet.Host, qAddr string, between int, 
 //	C ── switch ── A
 //	        └───── B
 func TestPathMtuPlain(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		seen := observe(t, c.c)
 		a, b := c.a.meter(t), c.b.meter(t)
 		k := connect(t, c.c, c.a.service())
-		if p := await(t, seen, synAck); p.MSS() != mtu-60 {
-			t.Errorf("the client is told of an MSS of %d, want %d", p.MSS(), mtu-60)
+		if p := await(t, seen, synAck); p.MSS() != w.loweredMSS() {
+			t.Errorf("the client is told of an MSS of %d, want %d", p.MSS(), w.loweredMSS())
 		}
 		check(t, k.upload(2<<20))
 		a.want(t, counts{dprnl.StatRedirected: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
@@ -90,12 +88,12 @@ func synAck(p *wire.Packet) bool { return p.Has("SA") }
 //	C ── switch ── A
 //	        └───── Q ──1400── Q' ── B
 func TestPathMtuBetweenServers(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := bareCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := bareCluster(t, w)
 		q := c.router(t, "Q", "10.77.0.1")
-		far := netip.MustParsePrefix("10.78.0.0/24")
-		check(t, c.a.Route(far, netip.MustParseAddr("10.77.0.1")))
-		b := configure(t, c.beyond(t, q, "10.77.0.1", narrow, "B", farB), farB, m)
+		route(t, c.a.Host, "10.78.0.0/24", "10.77.0.1")
+		b := configure(t, c.beyond(t, q, "10.77.0.1", narrow, "B", farB), farB, w)
+		b.others = append(b.others, w.parse("10.77.0.112")) // or C would be on a link of A's alone
 		c.know(t, c.a, b)
 		c.redirect(t, b)
 		b.web = serve(t, b.Host, "B", port)
@@ -105,9 +103,9 @@ func TestPathMtuBetweenServers(t *testing.T) {
 		k := connect(t, c.c, c.a.service())
 		check(t, k.upload(1<<20))
 		check(t, k.download(1<<20))
-		p := await(t, seen, func(p *wire.Packet) bool { return p.ICMP != nil })
-		if p.ICMP.TypeCode != layers.CreateICMPv4TypeCode(3, 4) || p.ICMP.Seq != narrow-20 || p.Src() != addrA {
-			t.Errorf("the client got %v (next MTU %d), want one of %d from A", p, p.ICMP.Seq, narrow-20)
+		p := await(t, seen, func(p *wire.Packet) bool { return p.Reports(wire.TooBig) })
+		if p.NextMTU() != narrow-w.overhead() || p.Src() != c.a.at {
+			t.Errorf("the client got %v (next MTU %d), want one of %d from A", p, p.NextMTU(), narrow-w.overhead())
 		}
 		a.want(t, counts{dprnl.StatRedirected: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some,
 			dprnl.StatTxTooBig: some, dprnl.StatTxIcmp: some})
@@ -123,13 +121,14 @@ func TestPathMtuBetweenServers(t *testing.T) {
 //
 //	C ── switch ── A ──1400── B
 func TestPathMtuOwnLink(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := bareCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := bareCluster(t, w)
 		h := behindAnotherLink(t, c.a)
 		check(t, c.a.SetMTU("e1", narrow))
-		b := configure(t, h, netip.MustParseAddr("192.0.2.7"), m)
+		b := configure(t, h, netip.MustParseAddr("192.0.2.7"), w)
 		check(t, c.sw.Plug(h, "e2", mtu)) // its own way to clients
-		check(t, h.Address("e2", netip.MustParsePrefix("10.77.0.12/24")))
+		addresses(t, h, "e2", netip.MustParsePrefix("10.77.0.12/24"))
+		b.others = append(b.others, w.addr(addrB))
 		c.know(t, c.a, b)
 		c.redirect(t, b)
 		b.web = serve(t, b.Host, "B", port)
@@ -149,12 +148,12 @@ func TestPathMtuOwnLink(t *testing.T) {
 //	C ── Q' ──1400── Q ── switch ── A
 //	                         └───── B
 func TestPathMtuClient(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		q := c.router(t, "Q", "10.77.0.1")
 		client := c.beyond(t, q, "10.77.0.1", narrow, "far", farC)
 		for _, s := range []*server{c.a, c.b} {
-			check(t, s.Route(netip.MustParsePrefix("10.79.0.0/24"), netip.MustParseAddr("10.77.0.1")))
+			route(t, s.Host, "10.79.0.0/24", "10.77.0.1")
 		}
 		a, b := c.a.meter(t), c.b.meter(t)
 		k := connect(t, client, c.a.service())
@@ -167,30 +166,34 @@ func TestPathMtuClient(t *testing.T) {
 	})
 }
 
-// What is too large for the tunnel all the same: with DF the client is told,
+// What is too large for the tunnel all the same: with DF, and with IPv6, the client is told;
 // without it the packet is fragmented before it is encapsulated, so that the
 // outer packets never are.
 //
 //	R ── switch ── A
 //	        └───── B
 func TestTooBig(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		k := r.talk(c.a, 4000)
 		k.open(t)
 		k.wantServed(t, "B")
 		seen := observe(t, c.b.Host)
-		big := k.segment("PA", "recv 1447\n"+string(pattern[:1447])) // makes a packet of 1497 bytes
+		n := 1497 - int(w.bytes(10)) // makes a packet of 1497 bytes
+		big := k.segment("PA", fmt.Sprintf("recv %d\n%s", n, pattern[:n]))
 		t.Run("DF", func(t *testing.T) {
 			a := c.a.meter(t)
 			r.send(t, c.a, big.Bytes())
-			p := r.get(t, func(p *wire.Packet) bool { return p.ICMP != nil })
-			if p.ICMP.TypeCode != layers.CreateICMPv4TypeCode(3, 4) || p.ICMP.Seq != mtu-20 || p.Src() != addrA {
-				t.Errorf("got %v (next MTU %d)", p, p.ICMP.Seq)
+			p := r.get(t, func(p *wire.Packet) bool { return p.Reports(wire.TooBig) })
+			if p.NextMTU() != mtu-w.overhead() || p.Src() != c.a.at {
+				t.Errorf("got %v (next MTU %d)", p, p.NextMTU())
 			}
 			a.want(t, counts{dprnl.StatTxTooBig: 1})
 		})
+		if w.six() {
+			return // where only hosts fragment
+		}
 		t.Run("no DF", func(t *testing.T) {
 			a, b := c.a.meter(t), c.b.meter(t)
 			big.MayFrag, big.ID = true, 77
@@ -201,7 +204,7 @@ func TestTooBig(t *testing.T) {
 			a.want(t, counts{dprnl.StatTxFragmented: 1, dprnl.StatTxPackets: 2, dprnl.StatTxBytes: 1497 + 20})
 			b.want(t, counts{dprnl.StatRxFragments: 1, dprnl.StatFragmentsGathered: 1, dprnl.StatRxPackets: 1, dprnl.StatRxBytes: 1497})
 			for _, p := range seen.Take((*wire.Packet).Tunnelled) {
-				if outer := p.IP[0]; outer.Flags&layers.IPv4MoreFragments != 0 || outer.FragOffset != 0 || outer.Length > mtu {
+				if outer := p.IP[0]; outer.Fragment() || outer.Length > mtu {
 					t.Errorf("outer packet %v", p)
 				}
 			}

@@ -19,24 +19,24 @@ import (
 //
 //	C ── switch ── 0 → 1 → 2 → … → 63 → 0
 func TestNamespaces(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
+	allWays(t, func(t *testing.T, w way) {
 		const n = 64
-		w := newWitness(t)
+		gone := newWitness(t)
 		t.Run("ring", func(t *testing.T) {
 			sw, err := vnet.NewSwitch("switch")
 			check(t, err)
 			t.Cleanup(func() { sw.Close() })
-			c := &cluster{marker: m, sw: sw}
+			c := &cluster{way: w, sw: sw}
 			c.c = c.host(t, "C", addrC)
 			ring := make([]*server, n)
 			for i := range ring {
 				ring[i] = c.server(t, fmt.Sprint("h", i), netip.AddrFrom4([4]byte{10, 77, 0, byte(i + 1)}))
-				w.watch(t, ring[i].Host)
+				gone.watch(t, ring[i].Host)
 				ring[i].web = serve(t, ring[i].Host, ring[i].Name, port)
 			}
 			for i, s := range ring {
 				next, last := ring[(i+1)%n], ring[(i+n-1)%n]
-				check(t, s.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: last.addr}))
+				check(t, s.dpr.SetPeer(t.Context(), w.known(last.addr)))
 				c.a = s
 				c.redirect(t, next)
 			}
@@ -61,7 +61,7 @@ func TestNamespaces(t *testing.T) {
 				check(t, k.Close())
 			}
 		})
-		w.alone(t)
+		gone.alone(t)
 	})
 }
 
@@ -71,14 +71,14 @@ func TestNamespaces(t *testing.T) {
 //	C (load) ── switch ── A
 //	               └───── B
 func TestNamespaceDeletedUnderLoad(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		w := newWitness(t)
+	allWays(t, func(t *testing.T, w way) {
+		gone := newWitness(t)
 		for round := range 2 {
 			for _, first := range []string{"A", "B"} {
 				t.Run(fmt.Sprint(round, first), func(t *testing.T) {
-					c := newCluster(t, m)
-					w.watch(t, c.a.Host)
-					w.watch(t, c.b.Host)
+					c := newCluster(t, w)
+					gone.watch(t, c.a.Host)
+					gone.watch(t, c.b.Host)
 					l := startLoad(t, c.c, c.a.service(), 4)
 					l.more(t, 20)
 					dies := map[string]*server{"A": c.a, "B": c.b}[first]
@@ -91,7 +91,7 @@ func TestNamespaceDeletedUnderLoad(t *testing.T) {
 					c.a.web.abort()
 					c.b.web.abort()
 				})
-				w.alone(t)
+				gone.alone(t)
 			}
 		}
 	})

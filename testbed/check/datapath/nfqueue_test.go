@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dpr/testbed/check/datapath/vnet"
-	"dpr/userland/dprnl"
 )
 
 // A program judges packets before dpr does (NFQUEUE): they come to dpr in process
@@ -26,10 +25,10 @@ import (
 //	C ── switch ── A (program)
 //	        └───── B (program)
 func TestQueueBefore(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		for _, s := range []*server{c.a, c.b} {
-			judge(t, s.Host, "prerouting", -500, func(q *queue, id uint32) error { return q.accept(id) })
+			judge(t, s.Host, w, "prerouting", -500, func(q *queue, id uint32) error { return q.accept(id) })
 		}
 		for range 5 {
 			k := connect(t, c.c, c.a.service())
@@ -49,10 +48,10 @@ func TestQueueBefore(t *testing.T) {
 //	C ── switch ── A (program)
 //	        └───── B
 func TestQueueBehindAndReload(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		held := make(chan uint32, 100)
-		q := judge(t, c.a.Host, "postrouting", 0, func(_ *queue, id uint32) error { held <- id; return nil })
+		q := judge(t, c.a.Host, w, "postrouting", 0, func(_ *queue, id uint32) error { held <- id; return nil })
 		k := c.raw(t, addrR).talk(c.a, 4000)
 		k.say(t, "S", "")
 		id := <-held
@@ -75,7 +74,7 @@ const (
 )
 
 // judge has a program called for each packet of a host that passes a hook.
-func judge(t *testing.T, h *vnet.Host, hook string, priority int, packet func(*queue, uint32) error) *queue {
+func judge(t *testing.T, h *vnet.Host, w way, hook string, priority int, packet func(*queue, uint32) error) *queue {
 	t.Helper()
 	q := &queue{}
 	check(t, h.Do(func() (err error) {
@@ -101,11 +100,17 @@ func judge(t *testing.T, h *vnet.Host, hook string, priority int, packet func(*q
 			}
 		}
 	}()
-	firewall(t, h, fmt.Sprintf(`
+	firewall(t, h, w, fmt.Sprintf(`
 table ip judge {
 	chain c {
-		type filter hook %s priority %d
-		meta l4proto { tcp, 4 } queue num 0
+		type filter hook %[1]s priority %[2]d
+		meta l4proto { tcp, 4, 41 } queue num 0
+	}
+}
+table ip6 judge {
+	chain c {
+		type filter hook %[1]s priority %[2]d
+		meta l4proto { tcp, 4, 41 } queue num 0
 	}
 }`, hook, priority))
 	return q

@@ -21,14 +21,14 @@ import (
 //	        └───── B
 func TestLinkBroadcast(t *testing.T) {
 	everybody := net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		k := r.talk(c.a, 4000)
 		a, b := c.a.meter(t), c.b.meter(t)
 		syn := k.segment("S", "")
 		check(t, r.Send(everybody, syn.Bytes()))
-		outer := wire.Tunnel{Src: addrA, Dst: addrB, Marked: m == dprnl.MarkerFragbit}
+		outer := w.outer(addrA, addrB)
 		check(t, r.Send(everybody, outer.Wrap(syn.Bytes())))
 		silence(t, r.Endpoint, k.mine)
 		a.want(t, counts{})
@@ -43,15 +43,18 @@ func TestLinkBroadcast(t *testing.T) {
 //
 //	R (as A) ── switch ── B
 func TestFragmentsToOtherPorts(t *testing.T) {
-	watchKernel(t)
-	c := newCluster(t, dprnl.MarkerFragbit)
+	eachWay(t, []way{fragbit4, fragbit64}, testFragmentsToOtherPorts) // marked, so that dpr judges them
+}
+
+func testFragmentsToOtherPorts(t *testing.T, w way) {
+	c := newCluster(t, w)
 	r := c.raw(t, addrR)
 	serve(t, c.b.Host, "secret", 2222)
 	b := c.b.meter(t)
-	s := wire.Segment{Src: addrPort(addrR, 4000), Dst: addrPort(addrA, 2222), Flags: "S", Seq: 1, Payload: pattern[:200], MayFrag: true, ID: 9}
-	parts := wire.Fragment(s.Bytes(), 64)
+	s := wire.Segment{Src: w.addrPort(addrR, 4000), Dst: w.addrPort(addrA, 2222), Flags: "S", Seq: 1, Payload: pattern[:200], MayFrag: true}
+	parts := wire.Fragment(s.Bytes(), 64, 9)
 	for _, p := range parts {
-		r.send(t, c.b, wire.Tunnel{Src: addrA, Dst: addrB, Marked: true}.Wrap(p))
+		r.send(t, c.b, w.outer(addrA, addrB).Wrap(p))
 	}
 	silence(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.Has("SA") })
 	b.want(t, counts{dprnl.StatRxFragments: uint64(len(parts) - 1), dprnl.StatFragmentsGathered: 1, dprnl.StatRxReset: 1})
@@ -63,16 +66,19 @@ func TestFragmentsToOtherPorts(t *testing.T) {
 //
 //	R ── switch ── B
 func TestRouteHint(t *testing.T) {
-	watchKernel(t)
-	c := newCluster(t, dprnl.MarkerFragbit)
+	allWays(t, testRouteHint)
+}
+
+func testRouteHint(t *testing.T, w way) {
+	c := newCluster(t, w)
 	r := c.raw(t, addrR)
 	serve(t, c.b.Host, "secret", 2222)
-	tunnelled := wire.Tunnel{Src: addrA, Dst: addrB, Marked: true}.Wrap(wire.Segment{
-		Src: addrPort(addrR, 4000), Dst: c.a.service(), Flags: "A", Seq: 1, Ack: 1}.Bytes())
+	tunnelled := w.outer(addrA, addrB).Wrap(wire.Segment{
+		Src: w.addrPort(addrR, 4000), Dst: c.a.service(), Flags: "A", Seq: 1, Ack: 1}.Bytes())
 	mac, err := c.b.MAC(eth)
 	check(t, err)
 	for i := range uint16(200) {
-		plain := wire.Segment{Src: addrPort(addrR, 5000+i), Dst: addrPort(addrA, 2222), Flags: "S", Seq: 1}
+		plain := wire.Segment{Src: w.addrPort(addrR, 5000+i), Dst: w.addrPort(addrA, 2222), Flags: "S", Seq: 1}
 		check(t, r.Send(mac, tunnelled))
 		check(t, r.Send(mac, plain.Bytes()))
 	}

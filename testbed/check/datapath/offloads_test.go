@@ -19,8 +19,8 @@ import (
 //	C ── switch ── A
 //	        └───── B
 func TestOffloads(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		hosts := []*vnet.Host{c.c, c.a.Host, c.b.Host}
 		for combination := range 1 << len(hosts) {
 			name := ""
@@ -30,7 +30,8 @@ func TestOffloads(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				for i, h := range hosts {
 					offload(t, h, combination>>i&1 == 1)
-					unchanged(t, h, "TcpInCsumErrors", "TcpInErrs", "IpInDiscards", "IpInHdrErrors", "IpOutDiscards", "TcpExtTCPSynRetrans")
+					unchanged(t, h, "TcpInCsumErrors", "TcpInErrs", "IpInDiscards", "IpInHdrErrors", "IpOutDiscards",
+						"Ip6InDiscards", "Ip6InHdrErrors", "Ip6OutDiscards", "TcpExtTCPSynRetrans")
 				}
 				a, b := c.a.meter(t), c.b.meter(t)
 				k := connect(t, c.c, c.a.service())
@@ -49,8 +50,8 @@ func TestOffloads(t *testing.T) {
 // packets are redirected than sent, and B gets fewer still where nothing in the
 // outer header keeps them apart.
 func TestSuperPackets(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		offload(t, c.c, true)
 		a := c.a.meter(t)
 		const n = 4 << 20

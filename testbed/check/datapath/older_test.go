@@ -17,15 +17,15 @@ import (
 // A peer of version 0.1 says nothing when a connection ends, and knows no question
 // but who has a connection, which it answers if it has. What it still has goes on,
 // what it has not is forgotten, but no connection whose client did not speak of an
-// end.
+// end. It knows no IPv6.
 //
 //	R (client; and P, a host of version 0.1) ── switch ── A
 func TestOlderPeer(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := bareCluster(t, m)
+	bothMarkers(t, func(t *testing.T, w way) {
+		c := bareCluster(t, w)
 		const soon = 50 * time.Millisecond
 		c.redirect(t)
-		check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrD, Metrics: &dprnl.Metrics{}}))
+		check(t, c.a.dpr.SetPeer(t.Context(), w.report(addrD, 0)))
 		c.a.set(t, dprnl.ConfigUpdate{TimeoutSyn: ptr(soon), TimeoutFin: ptr(soon)})
 		p, r := c.raw(t, addrD), c.raw(t, addrR)
 		silent, kept, gone := r.talk(c.a, 4000), r.talk(c.a, 4001), r.talk(c.a, 4002)
@@ -38,11 +38,10 @@ func TestOlderPeer(t *testing.T) {
 		kinds := map[uint16][]byte{}
 		answer := func(q *wire.Packet) {
 			ask := ownerMessage(q)
-			client := uint16(ask[20])<<8 | uint16(ask[21])
+			client := clientPort(ask)
 			kinds[client] = append(kinds[client], ask[4])
 			if client == kept.local.Port() && ask[4] == 1 {
-				outer := wire.Tunnel{Src: addrD, Dst: addrA, Marked: m == dprnl.MarkerFragbit}
-				p.send(t, c.a, outer.Wrap(wire.Datagram(addrD, addrA, ownerProtocol, ownerClaim(ask))))
+				p.send(t, c.a, w.message(addrD, addrA, ownerClaim(ask)))
 			}
 		}
 		deadline := time.Now().Add(step)

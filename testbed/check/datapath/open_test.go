@@ -56,8 +56,12 @@ func slowReader(t *testing.T, h *vnet.Host, to netip.AddrPort) *conn {
 
 // A connection is open until its data is out, also if the server is done with it.
 func TestOpenUntilDataIsOut(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, testOpenUntilDataIsOut)
+}
+
+func testOpenUntilDataIsOut(t *testing.T, w way) {
 	const answer = 12000 // more than the client's buffer, less than the server's
-	c := newCluster(t, dprnl.MarkerFragbit)
+	c := newCluster(t, w)
 	c.a.keep(t)
 	established := func(want int) {
 		t.Helper()
@@ -121,14 +125,18 @@ func TestOpenUntilDataIsOut(t *testing.T) {
 // Connections count for their service, and for no other; those that were open when a
 // service is added count, too. A host's connections to servers elsewhere do not.
 func TestOpenByService(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, testOpenByService)
+}
+
+func testOpenByService(t *testing.T, w way) {
 	const other, none = 81, 82
-	c := newCluster(t, dprnl.MarkerFragbit)
+	c := newCluster(t, w)
 	c.a.keep(t)
 	c.b.keep(t)
 	for _, p := range []uint16{other, none} {
 		serve(t, c.a.Host, "A", p)
 	}
-	to := func(p uint16) netip.AddrPort { return netip.AddrPortFrom(addrA, p) }
+	to := func(p uint16) netip.AddrPort { return c.addrPort(addrA, p) }
 	for range 2 {
 		connect(t, c.c, to(port))
 	}
@@ -146,10 +154,10 @@ func TestOpenByService(t *testing.T) {
 	wantOpen(t, c.a, map[uint16]uint32{port: 2, other: 1})
 	check(t, c.a.dpr.DeleteService(t.Context(), dprnl.Service{Port: other}))
 	wantOpen(t, c.a, map[uint16]uint32{port: 2})
-	check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: other, Address: addrB}))
-	check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: none, Address: addrA}))
+	check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: other, Address: c.addr(addrB)}))
+	check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: none, Address: c.addr(addrA)}))
 	wantOpen(t, c.a, map[uint16]uint32{port: 2, other: 0, none: 1})
-	for _, s := range []dprnl.Service{{Port: port}, {Port: other, Address: addrB}, {Port: none, Address: addrA}} {
+	for _, s := range []dprnl.Service{{Port: port}, {Port: other, Address: c.addr(addrB)}, {Port: none, Address: c.addr(addrA)}} {
 		check(t, c.a.dpr.DeleteService(t.Context(), s))
 	}
 	load, err := c.a.dpr.Load(t.Context())
@@ -164,7 +172,7 @@ func TestOpenByService(t *testing.T) {
 func TestOpenWhileCounting(t *testing.T) {
 	watchKernel(t)
 	const held = 3
-	c := newCluster(t, dprnl.MarkerFragbit)
+	c := newCluster(t, fragbit4)
 	c.a.keep(t)
 	for range held {
 		connect(t, c.c, c.a.service())

@@ -16,7 +16,7 @@ import (
 // ways for B to be gone. What A is told of it comes after, as dpr-cleanup would.
 var gone = map[string]func(t *testing.T, c *cluster){
 	"unplugged": func(t *testing.T, c *cluster) { check(t, c.sw.Unplug(c.b.Host)) },
-	"no ARP answer": func(t *testing.T, c *cluster) {
+	"no answer by ARP": func(t *testing.T, c *cluster) {
 		check(t, c.sw.Unplug(c.b.Host))
 		forgetNeighbours(t, c.a)
 	},
@@ -32,8 +32,8 @@ var gone = map[string]func(t *testing.T, c *cluster){
 func TestPeerGone(t *testing.T) {
 	for how, goes := range gone {
 		t.Run(how, func(t *testing.T) {
-			bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-				c := newCluster(t, m)
+			allWays(t, func(t *testing.T, w way) {
+				c := newCluster(t, w)
 				events := subscribe(t, c.a)
 				idle, busy := connect(t, c.c, c.a.service()), connect(t, c.c, c.a.service())
 				idle.wantServed(t, "B")
@@ -51,19 +51,19 @@ func TestPeerGone(t *testing.T) {
 				events.want(t, dprnl.EventPeerStale)
 
 				c.a.set(t, dprnl.ConfigUpdate{ReportMaxAge: ptr(time.Hour)})
-				check(t, c.a.dpr.DeletePeer(t.Context(), addrB, false))
+				check(t, c.a.dpr.DeletePeer(t.Context(), c.b.addr, false))
 				connect(t, c.c, c.a.service()).wantServed(t, "A")
 				if n := len(c.a.flows(t)); n != 2 {
 					t.Errorf("%d flows, want 2", n)
 				}
 
-				check(t, c.a.dpr.DeletePeer(t.Context(), addrB, true))
+				check(t, c.a.dpr.DeletePeer(t.Context(), c.b.addr, true))
 				a = c.a.meter(t)
 				seen := observe(t, c.c)
 				// The busy one finds out by itself, the idle one is told.
 				busy.wantReset(t)
 				expire(t, c.a, dprnl.Expiry{Scanned: 1, Reset: 1, Done: true})
-				await(t, seen, func(p *wire.Packet) bool { return p.Has("R") && p.Src() == addrA })
+				await(t, seen, func(p *wire.Packet) bool { return p.Has("R") && p.Src() == c.a.at })
 				idle.wantReset(t)
 				a.want(t, counts{dprnl.StatFlowsReset: 2})
 				connect(t, c.c, c.a.service()).wantServed(t, "A")
@@ -78,8 +78,8 @@ func TestPeerGone(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B (made anew)
 func TestPeerRebooted(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		k := connect(t, c.c, c.a.service())
 		k.wantServed(t, "B")
 		check(t, c.sw.Unplug(c.b.Host))
@@ -101,8 +101,8 @@ func TestPeerRebooted(t *testing.T) {
 //	C, R ── switch ── A
 //	           └───── B
 func TestDeadPeerResetsClients(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		syn := r.talk(c.a, 4000)
 		syn.say(t, "S", "")
@@ -123,7 +123,7 @@ func TestDeadPeerResetsClients(t *testing.T) {
 		// All that is under way to the clients is acknowledged before B dies.
 		time.Sleep(settle)
 		check(t, c.sw.Unplug(c.b.Host))
-		check(t, c.a.dpr.DeletePeer(t.Context(), addrB, true))
+		check(t, c.a.dpr.DeletePeer(t.Context(), c.b.addr, true))
 		a := c.a.meter(t)
 		reset, steps := uint32(0), 0
 		for done := false; !done; steps++ {

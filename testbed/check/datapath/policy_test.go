@@ -16,11 +16,11 @@ import (
 //	        ├───── B
 //	        └───── D (comes and goes)
 func TestPolicySwitchKeepsConnections(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		d := c.server(t, "D", addrD)
 		d.web = serve(t, d.Host, "D", port)
-		check(t, d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
+		check(t, d.dpr.SetPeer(t.Context(), w.known(addrA)))
 		unchanged(t, c.c, "TcpEstabResets", "TcpExtTCPSynRetrans")
 		set := func(u dprnl.ConfigUpdate) func() { return func() { c.a.set(t, u) } }
 		steps := []struct {
@@ -34,7 +34,7 @@ func TestPolicySwitchKeepsConnections(t *testing.T) {
 			{"peer added", func() { c.a.report(t, d, 0) }},
 			{"inverse", set(dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyInverse)})},
 			{"stateless again", set(dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})},
-			{"peer removed", func() { check(t, c.a.dpr.DeletePeer(t.Context(), addrD, false)) }},
+			{"peer removed", func() { check(t, c.a.dpr.DeletePeer(t.Context(), d.addr, false)) }},
 			{"first hash", set(dprnl.ConfigUpdate{Hash: ptr(dprnl.HashAddressPort)})},
 			{"drained", set(dprnl.ConfigUpdate{State: ptr(dprnl.StateDraining)})},
 			{"undrained", set(dprnl.ConfigUpdate{State: ptr(dprnl.StateActive)})},
@@ -75,10 +75,10 @@ func TestPolicySwitchKeepsConnections(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B
 func TestMarkerSwitch(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	bothMarkers(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		k := connect(t, c.c, c.a.service())
-		other := dprnl.MarkerFragbit + dprnl.MarkerSource - m
+		other := dprnl.MarkerFragbit + dprnl.MarkerSource - w.marker
 		// To "source" the receivers go first, from it the senders do.
 		order := []*server{c.b, c.a}
 		if other == dprnl.MarkerFragbit {

@@ -27,14 +27,22 @@ const swallow = `
 table ip swallow {
 	chain prerouting {
 		type filter hook prerouting priority -500
-		ip protocol 4 drop
+		ip protocol { 4, 41 } drop
+	}
+}
+table ip6 swallow {
+	chain prerouting {
+		type filter hook prerouting priority -500
+		ip6 nexthdr { 4, 41 } drop
 	}
 }`
 
 // newest has a peer report in version 2.
 func (s *server) newest(t *testing.T, peer *server, load uint32) {
 	t.Helper()
-	check(t, s.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: peer.addr, Metrics: &dprnl.Metrics{Sockets: load}, Protocol: 2}))
+	u := s.way.reportOf(peer.addr, 2)
+	u.Metrics.Sockets, u.Others = load, peer.others
+	check(t, s.dpr.SetPeer(t.Context(), u))
 }
 
 // Packets that A redirects to B disappear, though B's reports come: the clients that
@@ -43,7 +51,9 @@ func (s *server) newest(t *testing.T, peer *server, load uint32) {
 func TestPeerLost(t *testing.T) {
 	everyChoice(t, func(t *testing.T, x *three) {
 		// Those that others get must not hide what becomes of B's.
-		check(t, x.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrB, Metrics: &dprnl.Metrics{}, Down: []uint16{port}, Protocol: 2}))
+		down := x.reportOf(addrB, 2)
+		down.Down = []uint16{port}
+		check(t, x.a.dpr.SetPeer(t.Context(), down))
 		x.a.newest(t, x.d, 1)
 		for range 64 {
 			if who, err := connect(t, x.c, x.a.service()).ask("who"); err != nil || who == "B" {
@@ -51,7 +61,7 @@ func TestPeerLost(t *testing.T) {
 			}
 		}
 		x.a.newest(t, x.b, 0)
-		firewall(t, x.b.Host, swallow)
+		firewall(t, x.b.Host, x.way, swallow)
 		ev := subscribe(t, x.a)
 		a := x.a.meter(t)
 		// Some clients get B, and wait.
@@ -67,10 +77,10 @@ func TestPeerLost(t *testing.T) {
 				served <- err
 			}()
 		}
-		if e := ev.want(t, dprnl.EventPeerLost); e.Peer != addrB {
+		if e := ev.want(t, dprnl.EventPeerLost); e.Peer != x.b.addr {
 			t.Errorf("%v is lost", e.Peer)
 		}
-		p, err := x.a.dpr.Peer(t.Context(), addrB)
+		p, err := x.a.dpr.Peer(t.Context(), x.b.addr)
 		check(t, err)
 		if p.Usable || p.Barred != dprnl.BarredLost {
 			t.Errorf("the kernel says %+v", p)
@@ -97,7 +107,7 @@ func TestPeerLost(t *testing.T) {
 		defer cancel()
 		_, err = x.b.Run(ctx, "nft", "flush", "ruleset")
 		check(t, err)
-		if e := ev.want(t, dprnl.EventPeerFound); e.Peer != addrB {
+		if e := ev.want(t, dprnl.EventPeerFound); e.Peer != x.b.addr {
 			t.Errorf("%v is found", e.Peer)
 		}
 		eventually(t, func() error {
@@ -110,6 +120,10 @@ func TestPeerLost(t *testing.T) {
 	})
 }
 
+// probeBytes is the length of a probe in its packet: it is about no connection, and so as
+// long as a message about an IPv4 one.
+func (w way) probeBytes() uint64 { return uint64(w.overhead() + 24) }
+
 // probe matches a probe in a tunnelled packet.
 func probe(p *wire.Packet) bool {
 	m := ownerMessage(p)
@@ -117,13 +131,22 @@ func probe(p *wire.Packet) bool {
 }
 
 // echo makes the answer to a probe.
-func echo(m dprnl.Marker, probe []byte, change func([]byte)) []byte {
+func echo(w way, probe []byte, change func([]byte)) []byte {
 	b := append([]byte(nil), probe...)
 	b[4] = ownerEcho
 	change(b)
 	seal(b)
-	outer := wire.Tunnel{Src: addrP, Dst: addrA, Marked: m == dprnl.MarkerFragbit}
-	return outer.Wrap(wire.Datagram(addrP, addrA, ownerProtocol, b))
+	return w.message(addrP, addrA, b)
+}
+
+// echoes makes a raw host answer probes, so that it is not lost.
+func (r *raw) echoes(w way) {
+	r.Respond(func(p *wire.Packet) []byte {
+		if !probe(p) {
+			return nil
+		}
+		return echo(w, ownerMessage(p), func([]byte) {})
+	})
 }
 
 // A client that repeats its SYN makes A probe the peer, once a second at most; an
@@ -131,24 +154,26 @@ func echo(m dprnl.Marker, probe []byte, change func([]byte)) []byte {
 //
 //	R (client; and P, a peer) ── switch ── A
 func TestProbe(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
-		check(t, c.a.dpr.DeletePeer(t.Context(), addrB, true))
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		check(t, c.a.dpr.DeletePeer(t.Context(), w.own(addrB), true))
 		p, r := c.raw(t, addrP), c.raw(t, addrR)
 		report := func(version uint32) {
 			t.Helper()
-			check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrP, Metrics: &dprnl.Metrics{}, Protocol: version}))
+			check(t, c.a.dpr.SetPeer(t.Context(), w.reportOf(addrP, version)))
 		}
 		report(1)
 		syn := r.talk(c.a, 4000).segment("S", "")
 		r.send(t, c.a, syn.Bytes())
 		p.get(t, firm)
 		a := c.a.meter(t)
-		r.send(t, c.a, syn.Bytes())
-		p.get(t, firm)
-		// A probe would have been sent before the SYN.
-		if n := a.changes(t)[dprnl.StatTxOwnerMessages]; n != 0 {
-			t.Errorf("%d messages to a peer that knows no probes", n)
+		if w == fragbit4 || w == source4 { // IPv6 goes to no older peer
+			r.send(t, c.a, syn.Bytes())
+			p.get(t, firm)
+			// A probe would have been sent before the SYN.
+			if n := a.changes(t)[dprnl.StatTxOwnerMessages]; n != 0 {
+				t.Errorf("%d messages to a peer that knows no probes", n)
+			}
 		}
 
 		report(2)
@@ -158,11 +183,11 @@ func TestProbe(t *testing.T) {
 		}
 		asked := ownerMessage(p.get(t, probe))
 		silence(t, p.Endpoint, probe)
-		p.send(t, c.a, echo(m, asked, func(b []byte) { b[8]++ }))
+		p.send(t, c.a, echo(w, asked, func(b []byte) { b[8]++ }))
 		changed(t, a, dprnl.StatRxEchoRefused, 1)
-		p.send(t, c.a, echo(m, asked, func([]byte) {}))
+		p.send(t, c.a, echo(w, asked, func([]byte) {}))
 		changed(t, a, dprnl.StatRxEcho, 1)
-		p.send(t, c.a, echo(m, asked, func([]byte) {}))
+		p.send(t, c.a, echo(w, asked, func([]byte) {}))
 		changed(t, a, dprnl.StatRxEchoRefused, 2)
 		time.Sleep(1500 * time.Millisecond)
 		if n := len(p.Take(probe)); n != 0 {
@@ -181,9 +206,9 @@ func TestProbe(t *testing.T) {
 		if got := a.changes(t)[dprnl.StatFlowsLost]; got != 1 {
 			t.Errorf("%d flows were lost", got)
 		}
-		p.send(t, c.a, echo(m, first, func([]byte) {}))
+		p.send(t, c.a, echo(w, first, func([]byte) {}))
 		changed(t, a, dprnl.StatRxEcho, 2)
-		row, err := c.a.dpr.Peer(t.Context(), addrP)
+		row, err := c.a.dpr.Peer(t.Context(), w.own(addrP))
 		check(t, err)
 		if row.Barred != dprnl.BarredNo {
 			t.Errorf("%v after its answer", row.Barred)
@@ -193,22 +218,21 @@ func TestProbe(t *testing.T) {
 
 // A host answers a peer's probe.
 func TestProbed(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
-		check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrP}))
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		check(t, c.a.dpr.SetPeer(t.Context(), w.known(addrP)))
 		p := c.raw(t, addrP)
 		a := c.a.meter(t)
 		question := make([]byte, 24)
 		copy(question, "DPRo")
 		question[4], question[8], question[11] = ownerProbe, 1, 2
 		seal(question)
-		outer := wire.Tunnel{Src: addrP, Dst: addrA, Marked: m == dprnl.MarkerFragbit}
-		p.send(t, c.a, outer.Wrap(wire.Datagram(addrP, addrA, ownerProtocol, question)))
+		p.send(t, c.a, w.message(addrP, addrA, question))
 		answer := ownerMessage(p.get(t, func(p *wire.Packet) bool { return ownerMessage(p) != nil }))
 		if answer[4] != ownerEcho || string(answer[8:]) != string(question[8:]) {
 			t.Errorf("%x answers %x", answer, question)
 		}
-		a.want(t, counts{dprnl.StatRxProbed: 1, dprnl.StatTxOwnerMessages: 1, dprnl.StatTxPackets: 1, dprnl.StatTxBytes: messageBytes})
+		a.want(t, counts{dprnl.StatRxProbed: 1, dprnl.StatTxOwnerMessages: 1, dprnl.StatTxPackets: 1, dprnl.StatTxBytes: w.probeBytes()})
 	})
 }
 
@@ -218,19 +242,19 @@ func TestProbed(t *testing.T) {
 //	R (client; and the router to the peers, which swallows all) ── switch ── A
 func TestProbesOfAThousand(t *testing.T) {
 	const peers, clients = 1000, 6000
-	c := newCluster(t, dprnl.MarkerFragbit)
-	check(t, c.a.dpr.DeletePeer(t.Context(), addrB, true))
+	c := newCluster(t, fragbit4)
+	check(t, c.a.dpr.DeletePeer(t.Context(), c.b.addr, true))
 	r := c.raw(t, addrR)
 	check(t, c.a.Route(netip.MustParsePrefix("10.88.0.0/16"), addrR))
 	c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyInverse), ReportMaxAge: ptr(time.Minute), TimeoutSyn: ptr(time.Minute)})
 	for i := range peers {
 		peer := netip.AddrFrom4([4]byte{10, 88, byte(i >> 8), byte(i)})
-		check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: peer, Metrics: &dprnl.Metrics{}, Protocol: 2}))
+		check(t, c.a.dpr.SetPeer(t.Context(), c.reportOf(peer, 2)))
 	}
 	a := c.a.meter(t)
 	ask := func() {
 		for p := range uint16(clients) {
-			s := wire.Segment{Src: addrPort(addrR, 10000+p), Dst: c.a.service(), Flags: "S", Seq: 1, Window: 1000}
+			s := wire.Segment{Src: c.addrPort(addrR, 10000+p), Dst: c.a.service(), Flags: "S", Seq: 1, Window: 1000}
 			r.send(t, c.a, s.Bytes())
 		}
 	}
@@ -255,7 +279,7 @@ func TestProbesOfAThousand(t *testing.T) {
 	after, took := a.changes(t)[dprnl.StatTxOwnerMessages], time.Since(begin).Seconds()
 	used = busy(t) - used
 	rate := float64(after-before) / took
-	t.Logf("%d peers lost: %.0f probes a second, of %d bytes; processor %v of %.1f s, without probes %v", a.changes(t)[dprnl.StatPeersLost], rate, messageBytes, used, took, idle)
+	t.Logf("%d peers lost: %.0f probes a second, of %d bytes; processor %v of %.1f s, without probes %v", a.changes(t)[dprnl.StatPeersLost], rate, c.probeBytes(), used, took, idle)
 	if rate > peers*1.1 || after == before {
 		t.Errorf("%.0f probes a second", rate)
 	}

@@ -37,11 +37,11 @@ func webProcess(name, address string) error {
 		}), err)
 	}}
 	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(context.Background(), "tcp4", address)
+	ln, err := lc.Listen(context.Background(), networkOf(address), address)
 	if err != nil {
 		return err
 	}
-	w := &web{name: name, ln: ln, conns: map[net.Conn]bool{}}
+	w := &web{name: name, conns: map[net.Conn]bool{}}
 	go w.run(ln)
 	fmt.Println("ready")
 	_, err = io.Copy(io.Discard, os.Stdin)

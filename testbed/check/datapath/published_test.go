@@ -14,10 +14,10 @@ import (
 // publish is how container engines publish a port: DNAT to a server in a network
 // namespace behind the host.
 const publish = `
-table ip publish {
+table @IP@ publish {
 	chain prerouting {
 		type nat hook prerouting priority -100
-		ip daddr 10.77.0.11 tcp dport 80 dnat to 172.17.0.2
+		@IP@ daddr @A@ tcp dport 80 dnat to @BOX@
 	}
 }`
 
@@ -28,12 +28,12 @@ table ip publish {
 //	R ── switch ── A ── container 172.17.0.2
 //	        └───── B
 func TestPublishedService(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := bareCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := bareCluster(t, w)
 		c.b.web = serve(t, c.b.Host, "B", port)
 		box := behind(t, c.a)
-		check(t, c.a.Sysctl("net/ipv4/ip_forward", "1"))
-		firewall(t, c.a.Host, publish)
+		forward(t, c.a.Host)
+		firewall(t, c.a.Host, w, publish)
 		serve(t, box, "box", port)
 		c.a.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansAsk)})
 		c.a.keep(t)

@@ -16,19 +16,19 @@ import (
 	"dpr/testbed/check/datapath/wire"
 )
 
-// A raw host is an address on the switch without a network stack: the test
-// sends and sees every packet itself.
+// A raw host is on the switch without a network stack: the test sends and sees every
+// packet itself.
 type raw struct {
 	*wire.Endpoint
-	addr netip.Addr
+	addr netip.Addr // of the clients' family
 	macs map[*vnet.Host]net.HardwareAddr
 }
 
 // raw adds a raw host to the cluster.
 func (c *cluster) raw(t *testing.T, addr netip.Addr) *raw {
 	t.Helper()
-	r := &raw{observe(t, c.host(t, "R"+addr.String(), netip.Addr{})), addr, map[*vnet.Host]net.HardwareAddr{}}
-	r.Own(addr)
+	r := &raw{observe(t, c.host(t, "R"+addr.String(), netip.Addr{})), c.addr(addr), map[*vnet.Host]net.HardwareAddr{}}
+	r.Own(addr, vnet.Twin(addr))
 	return r
 }
 

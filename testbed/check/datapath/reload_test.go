@@ -16,8 +16,7 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// reloadsEnv sets how often TestReload reloads the module, with both markers
-// together.
+// reloadsEnv sets how often TestReload reloads the module, with all ways together.
 const reloadsEnv = "DPR_PATH_RELOADS"
 
 // reloads is the number without that.
@@ -32,14 +31,14 @@ func TestReload(t *testing.T) {
 	n := reloads
 	if s := os.Getenv(reloadsEnv); s != "" {
 		var err error
-		if n, err = strconv.Atoi(s); err != nil || n < 2 {
-			t.Fatalf("%s=%q: want a number from 2", reloadsEnv, s)
+		if n, err = strconv.Atoi(s); err != nil || n < len(ways) {
+			t.Fatalf("%s=%q: want a number from %d", reloadsEnv, s, len(ways))
 		}
 	}
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		l := startLoad(t, c.c, c.a.service(), 3)
-		for i := range n / 2 {
+		for i := range n / len(ways) {
 			if i%10 == 0 {
 				l.more(t, 5)
 			}
@@ -58,8 +57,8 @@ func TestReload(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B
 func TestReloadKeepsStateless(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
 		by := map[*conn]string{}
 		for range 12 {

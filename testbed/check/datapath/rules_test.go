@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"testing"
 	"time"
 
-	"dpr/testbed/check/datapath/vnet"
 	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
 )
@@ -44,11 +42,11 @@ func rulesOf(t *testing.T, s *server) map[uint16]dprnl.Rules {
 }
 
 // servedBy counts who serves n connections to a port of A.
-func servedBy(t *testing.T, h *vnet.Host, p uint16, n int) map[string]int {
+func (c *cluster) servedBy(t *testing.T, p uint16, n int) map[string]int {
 	t.Helper()
 	served := map[string]int{}
 	for range n {
-		who, err := connect(t, h, netip.AddrPortFrom(addrA, p)).ask("who")
+		who, err := connect(t, c.c, c.addrPort(addrA, p)).ask("who")
 		check(t, err)
 		served[who]++
 	}
@@ -61,8 +59,8 @@ func servedBy(t *testing.T, h *vnet.Host, p uint16, n int) map[string]int {
 //	C ── switch ── A
 //	        └───── B
 func TestRulesOfServices(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		rules := map[uint16]dprnl.Rules{
 			kept:   {Policy: dprnl.Own(dprnl.PolicyOff)},
 			byLoad: {MaxLoad: dprnl.Own[uint64](1_000_000)},
@@ -75,7 +73,7 @@ func TestRulesOfServices(t *testing.T) {
 		}
 		open := map[*conn]string{}
 		for p := range rules {
-			k := connect(t, c.c, netip.AddrPortFrom(addrA, p))
+			k := connect(t, c.c, w.addrPort(addrA, p))
 			who, err := k.ask("who")
 			check(t, err)
 			open[k] = who
@@ -90,7 +88,7 @@ func TestRulesOfServices(t *testing.T) {
 		}
 		want := func(p uint16, when string, hosts ...string) {
 			t.Helper()
-			served := servedBy(t, c.c, p, 24)
+			served := c.servedBy(t, p, 24)
 			if len(served) != len(hosts) {
 				t.Errorf("%s: port %d is served by %v, want %v", when, p, served, hosts)
 			}
@@ -168,15 +166,15 @@ func TestRulesOfServices(t *testing.T) {
 //	R ── switch ── A
 //	        └───── B
 func TestStraysOfServices(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		withRules(t, map[uint16]dprnl.Rules{byHash: {Policy: dprnl.Own(dprnl.PolicyStateless)}}, c.a, c.b)
 		r := c.raw(t, addrR)
 		redirected := func(p uint16) uint64 {
 			t.Helper()
 			a := c.a.meter(t)
 			for n := range uint16(32) {
-				s := wire.Segment{Src: addrPort(addrR, 10000+n), Dst: addrPort(addrA, p), Flags: "A", Seq: 1, Ack: 1}
+				s := wire.Segment{Src: w.addrPort(addrR, 10000+n), Dst: w.addrPort(addrA, p), Flags: "A", Seq: 1, Ack: 1}
 				r.send(t, c.a, s.Bytes())
 			}
 			gather(t, r.Endpoint, 32, func(got *wire.Packet) bool { return got.TCP != nil && got.TCP.RST })
@@ -193,8 +191,8 @@ func TestStraysOfServices(t *testing.T) {
 
 // A peer refuses an offer, or takes it, by its own rules of the service.
 func TestOfferByService(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		rules := func(most uint64) dprnl.Rules {
 			return dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyOffer), MaxLoad: dprnl.Own(most)}
 		}
@@ -206,7 +204,7 @@ func TestOfferByService(t *testing.T) {
 		want := func(p uint16, when string, refused uint64) {
 			t.Helper()
 			b := c.b.meter(t)
-			if served := servedBy(t, c.c, p, 8); served["B"] != 8 {
+			if served := c.servedBy(t, p, 8); served["B"] != 8 {
 				t.Errorf("%s: port %d is served by %v, want B", when, p, served)
 			}
 			if n := b.changes(t)[dprnl.StatRefusedLoad]; n != refused {
@@ -230,7 +228,7 @@ func TestOfferByService(t *testing.T) {
 
 // A value that a rule cannot have is refused, and nothing changes.
 func TestWrongRules(t *testing.T) {
-	c := bareCluster(t, dprnl.MarkerFragbit)
+	c := bareCluster(t, fragbit4)
 	own := dprnl.Rules{Hash: dprnl.Own(dprnl.HashPort)}
 	check(t, c.a.dpr.SetService(t.Context(), dprnl.Service{Port: port, Rules: own}))
 	for name, r := range map[string]dprnl.Rules{

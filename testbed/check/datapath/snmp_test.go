@@ -14,7 +14,7 @@ import (
 )
 
 // snmp returns one of a host's own counters, named as nstat does: TcpInErrs,
-// TcpExtTCPTimeouts.
+// TcpExtTCPTimeouts, Ip6InDiscards.
 func snmp(t *testing.T, h *vnet.Host, name string) int {
 	t.Helper()
 	for _, file := range []string{"snmp", "netstat"} {
@@ -24,8 +24,24 @@ func snmp(t *testing.T, h *vnet.Host, name string) int {
 			return v
 		}
 	}
+	text, err := h.Read("/proc/thread-self/net/snmp6")
+	check(t, err)
+	if v, ok := parseSNMP6(text, name); ok {
+		return v
+	}
 	t.Fatalf("%s: no counter %s", h.Name, name)
 	return 0
+}
+
+// parseSNMP6 finds a counter in lines of a name and a value.
+func parseSNMP6(text, name string) (int, bool) {
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == name {
+			v, err := strconv.Atoi(f[1])
+			return v, err == nil
+		}
+	}
+	return 0, false
 }
 
 // parseSNMP finds a counter in pairs of lines: "Tcp: names", "Tcp: values".

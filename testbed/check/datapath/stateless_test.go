@@ -21,11 +21,11 @@ import (
 //	        ├───── B
 //	        └───── D (comes later)
 func TestStateless(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		d := c.server(t, "D", addrD)
 		d.web = serve(t, d.Host, "D", port)
-		check(t, d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
+		check(t, d.dpr.SetPeer(t.Context(), w.known(addrA)))
 		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
 		by := map[*conn]string{}
 		open := func(n int) map[string]int {
@@ -69,7 +69,7 @@ func TestStateless(t *testing.T) {
 		}
 		stay("a peer came, with new connections")
 
-		check(t, c.a.dpr.DeletePeer(t.Context(), addrD, false))
+		check(t, c.a.dpr.DeletePeer(t.Context(), d.addr, false))
 		stay("the peer went")
 		open(12)
 		c.a.report(t, d, 0)
@@ -84,11 +84,11 @@ func TestStateless(t *testing.T) {
 //	        ├───── B
 //	        └───── D (comes later)
 func TestStatelessLongLived(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		d := c.server(t, "D", addrD)
 		d.web = serve(t, d.Host, "D", port)
-		check(t, d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
+		check(t, d.dpr.SetPeer(t.Context(), w.known(addrA)))
 		const life = 2 * time.Second
 		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless), TimeoutEstablished: ptr(life)})
 		by := map[*conn]string{}
@@ -118,10 +118,10 @@ func TestStatelessLongLived(t *testing.T) {
 //	        ├───── B
 //	        └───── D (comes later)
 func TestStatelessStrays(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		d := c.server(t, "D", addrD)
-		check(t, d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
+		check(t, d.dpr.SetPeer(t.Context(), w.known(addrA)))
 		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
 		r := c.raw(t, addrR)
 		used := r.talk(c.a, 4000)
@@ -131,7 +131,7 @@ func TestStatelessStrays(t *testing.T) {
 		c.a.report(t, d, 0)
 		a := c.a.meter(t)
 		for p := range uint16(100) {
-			s := wire.Segment{Src: addrPort(addrR, 10000+p), Dst: c.a.service(), Flags: "A", Seq: 1, Ack: 1}
+			s := wire.Segment{Src: w.addrPort(addrR, 10000+p), Dst: c.a.service(), Flags: "A", Seq: 1, Ack: 1}
 			r.send(t, c.a, s.Bytes())
 		}
 		eventually(t, func() error {
@@ -162,22 +162,22 @@ func TestStatelessStrays(t *testing.T) {
 //	        ├───── B
 //	        └───── D, which does not exist (comes later)
 func TestStatelessOutOfQuestions(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless), Orphans: ptr(dprnl.OrphansAsk)})
 		r := c.raw(t, addrR)
 		k := r.talk(c.a, 4000)
 		for k.open(t); k.ask(t, "who") != "B\n"; k.open(t) {
 			k = r.talk(c.a, k.local.Port()+1)
 		}
-		check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrD, Metrics: &dprnl.Metrics{}}))
+		check(t, c.a.dpr.SetPeer(t.Context(), w.report(addrD, 0)))
 		a := c.a.meter(t)
 		// They fill the table of open questions. The other limit, of messages a
 		// second, is above what a kernel with all its checks can send.
 		sent := uint16(0)
 		for ; sent < 30000 && a.changes(t)[dprnl.StatOwnerFollowed] == 0; sent += 1000 {
 			for p := range uint16(1000) {
-				s := wire.Segment{Src: addrPort(addrR, 20000+sent+p), Dst: c.a.service(), Flags: "A", Seq: 1, Ack: 1}
+				s := wire.Segment{Src: w.addrPort(addrR, 20000+sent+p), Dst: c.a.service(), Flags: "A", Seq: 1, Ack: 1}
 				r.send(t, c.a, s.Bytes())
 			}
 		}

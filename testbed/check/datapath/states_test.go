@@ -20,8 +20,8 @@ import (
 //	R ── switch ── A
 //	        └───── B
 func TestFlowStates(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		c.a.set(t, dprnl.ConfigUpdate{TimeoutSyn: ptr(time.Hour), TimeoutEstablished: ptr(2 * time.Hour),
 			TimeoutFin: ptr(3 * time.Hour), TimeoutRst: ptr(4 * time.Hour)})
 		r := c.raw(t, addrR)
@@ -29,7 +29,7 @@ func TestFlowStates(t *testing.T) {
 		is := func(state dprnl.FlowState, live uint64, life time.Duration) {
 			t.Helper()
 			flows := c.a.flows(t)
-			if len(flows) != 1 || flows[0].State != state || flows[0].Client != k.local || flows[0].Service != k.remote || flows[0].Peer != addrB {
+			if len(flows) != 1 || flows[0].State != state || flows[0].Client != k.local || flows[0].Service != k.remote || flows[0].Peer != c.b.addr {
 				t.Fatalf("flows %+v, want one in state %v", flows, state)
 			}
 			if left := flows[0].Expires; left > life || left < life-time.Minute {
@@ -39,7 +39,7 @@ func TestFlowStates(t *testing.T) {
 			if st.Get(dprnl.StatFlows) != 1 || st.Get(dprnl.StatFlowsLive) != live {
 				t.Errorf("in state %v: %d flows, %d live", state, st.Get(dprnl.StatFlows), st.Get(dprnl.StatFlowsLive))
 			}
-			p, err := c.a.dpr.Peer(t.Context(), addrB)
+			p, err := c.a.dpr.Peer(t.Context(), w.own(addrB))
 			check(t, err)
 			if p.Flows != 1 || uint64(p.Live) != live {
 				t.Errorf("in state %v: %d flows to B, %d live", state, p.Flows, p.Live)
@@ -90,8 +90,8 @@ func TestFlowStates(t *testing.T) {
 //	R ── switch ── A
 //	        └───── B
 func TestTimeoutsByState(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		syn, est, fin, rst, ended := r.talk(c.a, 4000), r.talk(c.a, 4001), r.talk(c.a, 4002), r.talk(c.a, 4003), r.talk(c.a, 4004)
 		for _, k := range []*talk{est, fin, rst, ended} {
@@ -169,9 +169,9 @@ func TestTimeoutsByState(t *testing.T) {
 // just then.
 func (c *cluster) lose(t *testing.T, k *talk) {
 	t.Helper()
-	check(t, c.b.dpr.DeletePeer(t.Context(), addrA, true))
+	check(t, c.b.dpr.DeletePeer(t.Context(), c.a.addr, true))
 	c.b.web.reset(t, k.local)
 	k.hear(t, "R")
 	time.Sleep(settle) // B would tell A in this time
-	check(t, c.b.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
+	check(t, c.b.dpr.SetPeer(t.Context(), c.known(addrA)))
 }

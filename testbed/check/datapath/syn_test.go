@@ -20,8 +20,8 @@ import (
 //	        ├───── B
 //	        └───── D
 func TestSynRetransmitKeepsHost(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		d := c.server(t, "D", addrD)
 		c.know(t, c.a, d)
 		d.web = serve(t, d.Host, "D", port)
@@ -76,8 +76,8 @@ func TestSynRetransmitKeepsHost(t *testing.T) {
 //	R ── switch ── A
 //	        └───── B
 func TestSynOnFlow(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		anew := func(t *testing.T, k *talk) {
 			t.Helper()
@@ -89,6 +89,7 @@ func TestSynOnFlow(t *testing.T) {
 		t.Run("RST", func(t *testing.T) {
 			k := r.talk(c.a, 4000)
 			k.open(t)
+			time.Sleep(settle) // B makes room for notes, with the first connection
 			k.say(t, "R", "")
 			wantEnded(t, c.a, 0)
 			a := c.a.meter(t)

@@ -21,8 +21,8 @@ import (
 //	C, R ── switch ── A (max_flows 1, 2, 5)
 //	           └───── B
 func TestTableFull(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		events := subscribe(t, c.a)
 		var kept []*conn
 		for _, limit := range []uint32{1, 2, 5} {
@@ -62,8 +62,8 @@ func TestTableFull(t *testing.T) {
 //	C, R (flood) ── switch ── A (max_flows 16)
 //	                   └───── B
 func TestSynFlood(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		// So few that it takes no second on a slow kernel.
 		const limit, flood = 16, 40
 		c.a.set(t, dprnl.ConfigUpdate{MaxFlows: ptr(uint32(limit))})
@@ -76,7 +76,7 @@ func TestSynFlood(t *testing.T) {
 		r := c.raw(t, addrR)
 		a := c.a.meter(t)
 		spoofed := func(i int) netip.AddrPort {
-			return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, 0, byte(210 + i%40)}), uint16(1024+i))
+			return w.addrPort(netip.AddrFrom4([4]byte{10, 77, 0, byte(210 + i%40)}), uint16(1024+i))
 		}
 		syns := func(from, to int) {
 			for i := from; i < to; i++ {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -34,9 +35,9 @@ type three struct {
 	d *server
 }
 
-func newThree(t *testing.T, m dprnl.Marker, u dprnl.ConfigUpdate) *three {
+func newThree(t *testing.T, w way, u dprnl.ConfigUpdate) *three {
 	t.Helper()
-	c := newCluster(t, m)
+	c := newCluster(t, w)
 	d := c.server(t, "D", addrD)
 	c.know(t, c.a, d)
 	d.web = serve(t, d.Host, "D", port)
@@ -53,11 +54,11 @@ func (x *three) report(t *testing.T) {
 	x.a.report(t, x.d, 1)
 }
 
-// everyChoice runs a test under each policy that redirects, with both markers.
+// everyChoice runs a test under each policy that redirects, with all ways.
 func everyChoice(t *testing.T, f func(t *testing.T, x *three)) {
 	for name, u := range choices {
 		t.Run(name, func(t *testing.T) {
-			bothMarkers(t, func(t *testing.T, m dprnl.Marker) { f(t, newThree(t, m, u)) })
+			allWays(t, func(t *testing.T, w way) { f(t, newThree(t, w, u)) })
 		})
 	}
 }
@@ -86,12 +87,12 @@ func (x *three) elsewhere(t *testing.T, times int, host string) {
 	}
 }
 
-// listen opens a listener on a server from which nobody accepts.
+// listen opens a listener for a server's clients from which nobody accepts.
 func listen(t *testing.T, s *server) net.Listener {
 	t.Helper()
 	var ln net.Listener
 	check(t, s.Do(func() (err error) {
-		ln, err = net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
+		ln, err = net.Listen(s.way.tcp(), netip.AddrPortFrom(s.way.any(), port).String())
 		return err
 	}))
 	t.Cleanup(func() { ln.Close() })

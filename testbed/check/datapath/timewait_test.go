@@ -6,7 +6,6 @@ package datapath
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"testing"
 
@@ -24,17 +23,17 @@ import (
 //	                                           ├───── B
 //	                                           └───── D
 func TestSynOnTimeWait(t *testing.T) {
-	for name, on := range map[string]func(s *server) string{
-		"listener on all addresses": func(*server) string { return "0.0.0.0" },
-		"listener on its host's":    func(s *server) string { return s.addr.String() },
+	for name, on := range map[string]func(s *server) netip.Addr{
+		"listener on all addresses": func(s *server) netip.Addr { return s.way.any() },
+		"listener on its host's":    func(s *server) netip.Addr { return s.at },
 	} {
 		t.Run(name, func(t *testing.T) {
-			bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-				c := bareCluster(t, m)
+			allWays(t, func(t *testing.T, w way) {
+				c := bareCluster(t, w)
 				d := c.server(t, "D", addrD)
 				c.know(t, c.a, d)
 				for _, s := range []*server{c.a, c.b, d} {
-					s.web = serveOn(t, s.Host, s.Name, fmt.Sprintf("%s:%d", on(s), port), nil)
+					s.web = serveOn(t, s.Host, s.Name, netip.AddrPortFrom(on(s), port).String(), nil)
 				}
 				to := map[string]func(){
 					"A": func() { c.a.keep(t) },
@@ -51,7 +50,7 @@ func TestSynOnTimeWait(t *testing.T) {
 						old := connectFrom(t, c.c, local, c.a.service())
 						old.wantServed(t, first)
 						closeByServer(t, old)
-						wantNotLive(t, c.a, addrPort(addrC, local))
+						wantNotLive(t, c.a, w.addrPort(addrC, local))
 						to[second]()
 						connectFrom(t, c.c, local, c.a.service()).wantServed(t, second)
 					})
@@ -81,8 +80,8 @@ func TestSynOnTimeWait(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B
 func TestStatelessOnTimeWait(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		served := map[string]int{}
 		for local := uint16(21000); local < 21010; local++ {
 			c.a.keep(t)
@@ -113,7 +112,7 @@ func connectFrom(t *testing.T, h *vnet.Host, local uint16, to netip.AddrPort) *c
 			if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 				return err
 			}
-			return unix.Bind(fd, &unix.SockaddrInet4{Port: int(local)})
+			return unix.Bind(fd, sockaddr(netip.AddrPortFrom(anyOf(to.Addr()), local)))
 		})
 		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 			t.Fatal(err)
@@ -122,6 +121,14 @@ func connectFrom(t *testing.T, h *vnet.Host, local uint16, to netip.AddrPort) *c
 	})
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// anyOf is the unspecified address of an address's family.
+func anyOf(a netip.Addr) netip.Addr {
+	if a.Is6() {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
 }
 
 // closeByServer makes the server close first: it is then in TIME_WAIT.

@@ -17,29 +17,29 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// Peers that have a tunnel of their own between them (the ipip module) keep it:
+// Peers that have a tunnel of their own between them (ipip, sit, ip6_tunnel) keep it:
 // what it carries is not taken for redirected packets, nor does DPR's traffic
 // get into it.
 //
 //	C ── switch ── A ═══ t0 172.16.0.1
 //	        └───── B ═══ t0 172.16.0.2 ── E 172.16.1.2
 func TestOtherTunnels(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		const other = 8080
 		e := tunnelled(t, c)
 		serve(t, c.b.Host, "B", other)
 		serve(t, e, "E", other)
-		for name, to := range map[string]string{
-			"to the peer":                  "172.16.0.2:8080",
-			"to the peer's service":        "172.16.0.2:80",
-			"to a network behind the peer": "172.16.1.2:8080",
+		for name, to := range map[string]netip.AddrPort{
+			"to the peer":                  netip.MustParseAddrPort("172.16.0.2:8080"),
+			"to the peer's service":        netip.MustParseAddrPort("172.16.0.2:80"),
+			"to a network behind the peer": netip.MustParseAddrPort("172.16.1.2:8080"),
 		} {
 			t.Run(name, func(t *testing.T) {
 				before, err := c.b.Received("t0")
 				check(t, err)
 				b := c.b.meter(t)
-				conn := connect(t, c.a.Host, netip.MustParseAddrPort(to))
+				conn := connect(t, c.a.Host, w.addrPort(to.Addr(), to.Port()))
 				check(t, conn.upload(1<<20))
 				check(t, conn.download(1<<20))
 				after, err := c.b.Received("t0")
@@ -63,18 +63,18 @@ func TestOtherTunnels(t *testing.T) {
 	})
 }
 
-// A program of the host's that receives protocol 4 by a raw socket gets what is
+// A program of the host's that receives protocol 4 or 41 by a raw socket gets what is
 // not marked: from a stranger, and, though the marker is the sender's address,
 // from a peer.
 //
 //	R (a stranger, and as A) ── switch ── B (raw socket)
 func TestRawTunnel(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		fd := -1
 		check(t, c.b.Do(func() (err error) {
-			fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_IPIP)
+			fd, err = unix.Socket(map[int]int{4: unix.AF_INET, 6: unix.AF_INET6}[w.tunnel], unix.SOCK_RAW, int(w.outer(addrA, addrB).Proto))
 			return err
 		}))
 		t.Cleanup(func() { unix.Close(fd) })
@@ -82,13 +82,19 @@ func TestRawTunnel(t *testing.T) {
 		for name, from := range map[string]netip.Addr{"stranger": addrR, "peer": addrA} {
 			t.Run(name, func(t *testing.T) {
 				b := c.b.meter(t)
-				inner := wire.Datagram(addrC, netip.MustParseAddr("172.16.0.2"), layers.IPProtocolUDP, pattern[:100])
-				r.send(t, c.b, wire.Tunnel{Src: from, Dst: addrB}.Wrap(inner))
+				inner := wire.Datagram(w.addr(addrC), w.parse("172.16.0.2"), layers.IPProtocolUDP, pattern[:100])
+				outer := w.outer(from, addrB)
+				outer.Marked = false
+				r.send(t, c.b, outer.Wrap(inner))
 				buf := make([]byte, mtu)
 				n, err := unix.Read(fd, buf)
 				check(t, err)
-				if n != 20+len(inner) || !bytes.Equal(buf[20:n], inner) {
-					t.Errorf("the program got\n%x, want an outer header and\n%x", buf[:n], inner)
+				head := 20
+				if w.tunnel == 6 {
+					head = 0 // IPv6 keeps its header from programs
+				}
+				if n != head+len(inner) || !bytes.Equal(buf[head:n], inner) {
+					t.Errorf("the program got\n%x, want %d bytes of an outer header and\n%x", buf[:n], head, inner)
 				}
 				b.want(t, counts{})
 			})
@@ -103,14 +109,14 @@ func tunnelled(t *testing.T, c *cluster) *vnet.Host {
 	check(t, err)
 	t.Cleanup(func() { e.Close() })
 	check(t, vnet.Connect(c.b.Host, "e1", e, eth, mtu))
-	check(t, c.a.IPIP("t0", addrA, addrB))
-	check(t, c.b.IPIP("t0", addrB, addrA))
-	check(t, c.a.Address("t0", netip.MustParsePrefix("172.16.0.1/30")))
-	check(t, c.b.Address("t0", netip.MustParsePrefix("172.16.0.2/30")))
-	check(t, c.b.Address("e1", netip.MustParsePrefix("172.16.1.1/30")))
-	check(t, e.Address(eth, netip.MustParsePrefix("172.16.1.2/30")))
-	check(t, c.b.Sysctl("net/ipv4/ip_forward", "1"))
-	check(t, c.a.Route(netip.MustParsePrefix("172.16.1.0/30"), netip.MustParseAddr("172.16.0.2")))
-	check(t, e.Route(netip.MustParsePrefix("172.16.0.0/30"), netip.MustParseAddr("172.16.1.1")))
+	check(t, c.a.IPIP("t0", c.a.addr, c.b.addr, c.six()))
+	check(t, c.b.IPIP("t0", c.b.addr, c.a.addr, c.six()))
+	check(t, c.a.Address("t0", c.prefix("172.16.0.1/30")))
+	check(t, c.b.Address("t0", c.prefix("172.16.0.2/30")))
+	addresses(t, c.b.Host, "e1", netip.MustParsePrefix("172.16.1.1/30"))
+	addresses(t, e, eth, netip.MustParsePrefix("172.16.1.2/30"))
+	forward(t, c.b.Host)
+	check(t, c.a.Route(c.prefix("172.16.1.0/30"), c.parse("172.16.0.2")))
+	check(t, e.Route(c.prefix("172.16.0.0/30"), c.parse("172.16.1.1")))
 	return e
 }

@@ -18,19 +18,19 @@ import (
 //	        ├───── B (idle)
 //	        └───── D (loaded), E (more loaded)
 func TestTwoChoices(t *testing.T) {
-	bothMarkers(t, func(t *testing.T, m dprnl.Marker) {
-		c := newCluster(t, m)
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
 		d := c.server(t, "D", addrD)
 		d.web = serve(t, d.Host, "D", port)
-		check(t, d.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrA}))
+		check(t, d.dpr.SetPeer(t.Context(), w.known(addrA)))
 		e := c.raw(t, addrR)
 		c.redirect(t, c.b)
 		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyTwo)})
 		// A's own sockets are more than its peers' loads.
 		c.a.set(t, dprnl.ConfigUpdate{WeightSockets: ptr(uint32(1000))})
 		c.a.report(t, c.b, 0)
-		check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrR, Metrics: &dprnl.Metrics{Sockets: 2}}))
-		check(t, c.a.dpr.SetPeer(t.Context(), dprnl.PeerUpdate{Address: addrD, Metrics: &dprnl.Metrics{Sockets: 1}}))
+		check(t, c.a.dpr.SetPeer(t.Context(), w.report(addrR, 2)))
+		check(t, c.a.dpr.SetPeer(t.Context(), w.report(addrD, 1)))
 		by := map[string]int{}
 		const n = 120
 		for range n {

@@ -180,7 +180,7 @@ func fillTable(a, r *vnet.Host, most int) (flows, refusals int, err error) {
 	limit = uint32(most)
 	err = errors.Join(
 		c.SetConfig(ctx, dprnl.ConfigUpdate{Address: &own, Policy: &policy, State: &state, MaxFlows: &limit, ReportMaxAge: &age}),
-		c.SetPeer(ctx, dprnl.PeerUpdate{Address: addrB, Metrics: &dprnl.Metrics{}}),
+		c.SetPeer(ctx, fragbit4.report(addrB, 0)),
 		c.AddService(ctx, dprnl.Service{Port: port}))
 	if err != nil {
 		return 0, 0, err
@@ -197,7 +197,7 @@ func fillTable(a, r *vnet.Host, most int) (flows, refusals int, err error) {
 	// A slow kernel loses some, so they are repeated until there are no more flows.
 	for {
 		for i := range most + most/2 {
-			syn := wire.Segment{Src: addrPort(addrC, uint16(1000+i)), Dst: addrPort(own, port), Flags: "S", Seq: 1}
+			syn := wire.Segment{Src: fragbit4.addrPort(addrC, uint16(1000+i)), Dst: fragbit4.addrPort(own, port), Flags: "S", Seq: 1}
 			if err := e.Send(mac, syn.Bytes()); err != nil {
 				return 0, 0, err
 			}

@@ -35,20 +35,49 @@ import (
 //	reset      closes with a RST
 type web struct {
 	name string
-	ln   net.Listener
+	lns  []net.Listener
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 }
 
-// serve starts a web on all addresses of a host.
+// serve starts a web on all addresses of a host, with a listener for each family.
 func serve(t *testing.T, h *vnet.Host, name string, port uint16) *web {
 	t.Helper()
-	return serveOn(t, h, name, fmt.Sprintf("0.0.0.0:%d", port), nil)
+	w := &web{name: name, conns: map[net.Conn]bool{}}
+	w.listen(t, h, "tcp4", fmt.Sprintf("0.0.0.0:%d", port), nil)
+	w.listen(t, h, "tcp6", fmt.Sprintf("[::]:%d", port), nil)
+	return w
 }
 
-// serveOn starts a web on an address. control may set options of the socket.
+// serveOn starts a web on an address: on [::], for both families. control may set options
+// of the socket.
 func serveOn(t *testing.T, h *vnet.Host, name, address string, control func(fd int) error) *web {
+	t.Helper()
+	w := &web{name: name, conns: map[net.Conn]bool{}}
+	w.listen(t, h, networkOf(address), address, control)
+	return w
+}
+
+// networkOf is the network of a listener on an address. For Go, 0.0.0.0 is all addresses of
+// both families in "tcp".
+func networkOf(address string) string {
+	if strings.HasPrefix(address, "[") {
+		return "tcp"
+	}
+	return "tcp4"
+}
+
+// serveFor is serveOn the unspecified address of a way's clients, for nobody else.
+func (s *server) serveFor(t *testing.T, control func(fd int) error) *web {
+	t.Helper()
+	w := &web{name: s.Name, conns: map[net.Conn]bool{}}
+	w.listen(t, s.Host, s.way.tcp(), netip.AddrPortFrom(s.way.any(), port).String(), control)
+	return w
+}
+
+// listen has the web listen on an address of a network: tcp4, tcp6, or tcp for both.
+func (w *web) listen(t *testing.T, h *vnet.Host, network, address string, control func(fd int) error) {
 	t.Helper()
 	lc := net.ListenConfig{KeepAlive: -1}
 	lc.SetMultipathTCP(false)
@@ -58,23 +87,27 @@ func serveOn(t *testing.T, h *vnet.Host, name, address string, control func(fd i
 			return errors.Join(rc.Control(func(fd uintptr) { err = control(int(fd)) }), err)
 		}
 	}
-	family := "tcp4"
-	if strings.HasPrefix(address, "[") {
-		family = "tcp"
-	}
-	w := &web{name: name, conns: map[net.Conn]bool{}}
-	check(t, h.Do(func() (err error) {
-		w.ln, err = lc.Listen(t.Context(), family, address)
+	check(t, h.Do(func() error {
+		ln, err := lc.Listen(t.Context(), network, address)
+		if err == nil {
+			w.lns = append(w.lns, ln)
+			go w.run(ln)
+		}
 		return err
 	}))
 	t.Cleanup(w.stop)
-	go w.run(w.ln)
-	return w
 }
 
-// stop closes the listener and all connections.
+// deaf closes the listeners alone.
+func (w *web) deaf() {
+	for _, ln := range w.lns {
+		ln.Close()
+	}
+}
+
+// stop closes the listeners and all connections.
 func (w *web) stop() {
-	w.ln.Close()
+	w.deaf()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.conns {
@@ -205,7 +238,7 @@ func dialWith(h *vnet.Host, to netip.AddrPort, control func(fd int) error) (*con
 func dialBy(h *vnet.Host, to netip.AddrPort, d net.Dialer) (*conn, error) {
 	var nc net.Conn
 	err := h.Do(func() (err error) {
-		nc, err = d.Dial("tcp4", to.String())
+		nc, err = d.Dial("tcp", to.String())
 		return err
 	})
 	if err != nil {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// Package host runs the tests of the packet path (dpr/testbed/check/datapath) in a guest:
-// it builds them, boots one guest of package lab, runs them there, and shows
+// Package host runs the tests of the packet path (dpr/testbed/check/datapath) in guests: it
+// builds them, boots two guests of package lab, runs half of the tests in each, and shows
 // each as a test of its own. The environment variable DPR_KERNEL names the
 // kernel, as dprlab's --kernel does; default 6.1.
 //

@@ -14,7 +14,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,13 +32,15 @@ const (
 	// makeTimeout bounds making a kernel and booting it: the debug kernel takes
 	// half an hour of a core the first time.
 	makeTimeout = 2 * time.Hour
-	// memory of the guest in MiB: 64 network namespaces and transfers of 10 MB.
+	// guests share the tests: much of one is waiting.
+	guests = 2
+	// memory of a guest in MiB: 64 network namespaces and transfers of 10 MB.
 	memory = 640
-	// cpus of the guest: the tests run on one, the other comes and goes.
+	// cpus of a guest: the tests run on one, the other comes and goes.
 	cpus = 2
-	// program and module are the tests and dpr.ko in the guest.
-	program = "/tmp/path.test"
-	module  = "/lib/modules/dpr.ko"
+	// program is the tests in a guest, moduleEnv where they find dpr.ko.
+	program   = "/tmp/path.test"
+	moduleEnv = "DPR_PATH_MODULE=/lib/modules/dpr.ko"
 )
 
 // skipped are the tests that a kernel cannot run, by its name in kernelVariable;
@@ -59,8 +63,8 @@ var patience = map[string]time.Duration{
 	"debug": 15 * time.Minute,
 }
 
-// TestPacketPath runs all tests in a guest, each as a subtest. What a failed one
-// said is in its log.
+// TestPacketPath runs all tests in guests, each as a subtest. What a failed one said is
+// in its log.
 func TestPacketPath(t *testing.T) {
 	kernel := os.Getenv(kernelVariable)
 	if kernel == "" {
@@ -70,48 +74,32 @@ func TestPacketPath(t *testing.T) {
 	defer stop()
 	binary := build(ctx, t)
 	l := boot(ctx, t, kernel)
-	if err := l.Push(ctx, "s1", binary, program); err != nil {
-		t.Fatal(err)
+	var all []*guest
+	for _, s := range l.Servers() {
+		all = append(all, newGuest(ctx, t, l, s.Name, kernel, binary))
 	}
-	for _, s := range []string{"nginx", "dpr-broadcast", "dpr-receive", "dpr-cleanup"} {
-		if _, err := l.Output(ctx, "s1", "svc", "stop", s); err != nil {
-			t.Fatal(err)
+	tests := all[0].list(ctx, t, l)
+	var wg sync.WaitGroup
+	for i, g := range all {
+		for n := i; n < len(tests); n += len(all) {
+			g.tests = append(g.tests, tests[n])
+		}
+		wg.Go(func() { g.run(ctx, t, l) })
+	}
+	wg.Wait()
+	for _, g := range all {
+		g.leaks(ctx, t, l)
+		for _, name := range g.tests {
+			if !g.seen[name] {
+				t.Errorf("%s: %s was not run", g.name, name)
+			}
 		}
 	}
-	expect := skipped[""]
-	if own, ok := skipped[kernel]; ok {
-		expect = own
-	}
-	silence := watchSilence(ctx, t, l, cmp.Or(patience[kernel], patience[""]))
-	out, in := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		env := append([]string{"DPR_PATH_MODULE=" + module}, guestEnv[kernel]...)
-		said := io.MultiWriter(silence, in)
-		exit, err := l.Exec(silence.ctx, "s1", lab.Cmd{Args: []string{program, "-test.v", "-test.timeout=150m"}, Env: env, Stdout: said, Stderr: said, Signals: silence.signals})
-		if err == nil && exit != 0 {
-			err = fmt.Errorf("the tests in the guest ended with status %d", exit)
-		}
-		in.CloseWithError(io.EOF)
-		done <- err
-	}()
-	g := &guest{lines: bufio.NewScanner(out), expect: expect}
-	g.lines.Buffer(nil, 1<<20)
-	g.run(t)
-	err := <-done
-	silence.stop()
-	if err != nil {
-		t.Error(err)
-	}
-	for name := range expect {
-		if !g.seen[name] {
+	for name := range all[0].expect {
+		if !slices.Contains(tests, name) {
 			t.Errorf("%s, which this kernel cannot run, does not exist", name)
 		}
 	}
-	if len(g.seen) == 0 {
-		t.Error("no test ran in the guest")
-	}
-	leaks(ctx, t, l, kernel)
 	if err := l.Check(); err != nil {
 		t.Error(err)
 	}
@@ -129,7 +117,7 @@ func build(ctx context.Context, t *testing.T) string {
 	return file
 }
 
-// boot brings a lab of one guest up, and takes it down after the test.
+// boot brings the guests up, and takes it down after the test.
 func boot(ctx context.Context, t *testing.T, kernel string) *lab.Lab {
 	t.Helper()
 	down := func() {
@@ -140,7 +128,7 @@ func boot(ctx context.Context, t *testing.T, kernel string) *lab.Lab {
 	down()
 	ctx, cancel := context.WithTimeout(ctx, makeTimeout)
 	defer cancel()
-	l, err := lab.Up(ctx, lab.Config{Name: labName, Servers: 1, Clients: -1, Kernel: kernel, Memory: memory, CPUs: cpus, Progress: os.Stderr})
+	l, err := lab.Up(ctx, lab.Config{Name: labName, Servers: guests, Clients: -1, Kernel: kernel, Memory: memory, CPUs: cpus, Progress: os.Stderr})
 	if err != nil {
 		t.Fatal("bring the lab up:", err)
 	}
@@ -148,31 +136,86 @@ func boot(ctx context.Context, t *testing.T, kernel string) *lab.Lab {
 	return l
 }
 
-// leaks fails the test if the module lost memory, on a kernel that can tell.
-func leaks(ctx context.Context, t *testing.T, l *lab.Lab, kernel string) {
+// A guest runs some of the tests.
+type guest struct {
+	name, kernel string
+	tests        []string
+	expect       map[string]bool // tests that must be skipped
+	seen         map[string]bool // tests that were begun
+	lines        *bufio.Scanner  // what the tests say, as "go test -v" words it
+}
+
+// newGuest makes a guest ready for the tests.
+func newGuest(ctx context.Context, t *testing.T, l *lab.Lab, name, kernel, binary string) *guest {
 	t.Helper()
-	if kernel != "debug" {
+	if err := l.Push(ctx, name, binary, program); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{"nginx", "dpr-broadcast", "dpr-receive", "dpr-cleanup"} {
+		if _, err := l.Output(ctx, name, "svc", "stop", s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := &guest{name: name, kernel: kernel, expect: skipped[""], seen: map[string]bool{}}
+	if own, ok := skipped[kernel]; ok {
+		g.expect = own
+	}
+	return g
+}
+
+// list returns the names of all tests that there are.
+func (g *guest) list(ctx context.Context, t *testing.T, l *lab.Lab) []string {
+	t.Helper()
+	out, err := l.Output(ctx, g.name, "env", moduleEnv, program, "-test.list", ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(out)
+}
+
+// run runs the guest's tests, to the end.
+func (g *guest) run(ctx context.Context, t *testing.T, l *lab.Lab) {
+	silence := watchSilence(ctx, t, l, g.name, cmp.Or(patience[g.kernel], patience[""]))
+	defer silence.stop()
+	out, in := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		said := io.MultiWriter(silence, in)
+		exit, err := l.Exec(silence.ctx, g.name, lab.Cmd{
+			Args: []string{program, "-test.v", "-test.timeout=150m", "-test.run=^(" + strings.Join(g.tests, "|") + ")$"},
+			Env:  append([]string{moduleEnv}, guestEnv[g.kernel]...), Stdout: said, Stderr: said, Signals: silence.signals,
+		})
+		if err == nil && exit != 0 {
+			err = fmt.Errorf("the tests in %s ended with status %d", g.name, exit)
+		}
+		in.CloseWithError(io.EOF)
+		done <- err
+	}()
+	g.lines = bufio.NewScanner(out)
+	g.lines.Buffer(nil, 1<<20)
+	g.read(t)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// leaks fails the test if the module lost memory, on a kernel that can tell.
+func (g *guest) leaks(ctx context.Context, t *testing.T, l *lab.Lab) {
+	t.Helper()
+	if g.kernel != "debug" {
 		return
 	}
-	text, err := l.Leaks(ctx, "s1", "dpr")
+	text, err := l.Leaks(ctx, g.name, "dpr")
 	if err != nil {
 		t.Error(err)
 	}
 	if text != "" {
-		t.Errorf("the module lost memory:\n%s", text)
+		t.Errorf("%s: the module lost memory:\n%s", g.name, text)
 	}
 }
 
-// A guest is the output of the tests there, as "go test -v" words it.
-type guest struct {
-	lines  *bufio.Scanner
-	expect map[string]bool // tests that must be skipped
-	seen   map[string]bool // tests that were begun
-}
-
-// run reads to the end and makes a subtest of each test.
-func (g *guest) run(t *testing.T) {
-	g.seen = map[string]bool{}
+// read makes a subtest of each test, to the end of what they say.
+func (g *guest) read(t *testing.T) {
 	for g.lines.Scan() {
 		name, ok := strings.CutPrefix(g.lines.Text(), "=== RUN   ")
 		switch {
@@ -180,11 +223,11 @@ func (g *guest) run(t *testing.T) {
 			g.seen[name] = true
 			t.Run(name, func(t *testing.T) { g.one(t, name) })
 		case !strings.HasPrefix(strings.TrimSpace(g.lines.Text()), "--- PASS") && g.lines.Text() != "PASS" && g.lines.Text() != "FAIL":
-			t.Log("| " + g.lines.Text())
+			t.Log(g.name + "| " + g.lines.Text())
 		}
 	}
 	if err := g.lines.Err(); err != nil {
-		t.Error("reading what the tests in the guest say:", err)
+		t.Errorf("reading what the tests in %s say: %v", g.name, err)
 	}
 }
 
@@ -198,16 +241,16 @@ func (g *guest) one(t *testing.T, name string) {
 		}
 		verdict, of, _ := strings.Cut(strings.TrimPrefix(line, "--- "), ": ")
 		if !strings.HasPrefix(line, "--- ") || !strings.HasPrefix(of, name+" ") {
-			t.Log("| " + line)
+			t.Log(g.name + "| " + line)
 			continue
 		}
 		switch skip := verdict == "SKIP"; {
 		case verdict == "FAIL":
-			t.Error("| " + line)
+			t.Error(g.name + "| " + line)
 		case skip != g.expect[name]:
 			t.Errorf("%s: want that it is skipped on this kernel: %v", line, g.expect[name])
 		}
 		return
 	}
-	t.Error("the guest fell silent during the test")
+	t.Error(g.name + " fell silent during the test")
 }

@@ -32,7 +32,7 @@ type silence struct {
 
 // watchSilence watches from now on. What is printed must be written to the result,
 // too; the program must run with its ctx and get its signals.
-func watchSilence(ctx context.Context, t *testing.T, l *lab.Lab, last time.Duration) *silence {
+func watchSilence(ctx context.Context, t *testing.T, l *lab.Lab, guest string, last time.Duration) *silence {
 	t.Helper()
 	ctx, giveUp := context.WithCancel(ctx)
 	s := &silence{ctx: ctx, signals: make(chan os.Signal, 1), last: last}
@@ -46,7 +46,7 @@ func watchSilence(ctx context.Context, t *testing.T, l *lab.Lab, last time.Durat
 			return
 		case <-late:
 		}
-		t.Errorf("the tests in the guest said nothing for %v", last)
+		t.Errorf("the tests in %s said nothing for %v", guest, last)
 		s.signals <- syscall.SIGQUIT
 		select {
 		case <-over:
@@ -54,10 +54,10 @@ func watchSilence(ctx context.Context, t *testing.T, l *lab.Lab, last time.Durat
 		case <-time.After(dumpTime):
 		}
 		var console strings.Builder
-		if err := l.Logs(ctx, "s1", &console, false); err != nil {
+		if err := l.Logs(ctx, guest, &console, false); err != nil {
 			t.Error(err)
 		}
-		t.Errorf("the guest does not answer:\n%s", console.String())
+		t.Errorf("%s does not answer:\n%s", guest, console.String())
 		giveUp()
 	})
 	s.stop = sync.OnceFunc(func() {

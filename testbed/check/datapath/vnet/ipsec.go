@@ -10,13 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// protocolIPIP is IP in IP.
-const protocolIPIP = 4
-
-// Protect has a host protect its packets of protocol 4 to another host by ESP, and
-// take such packets of that host only if they are protected. The other host does
+// Protect has a host protect its packets of a protocol, 4 or 41, to another host by ESP,
+// and take such packets of that host only if they are protected. The other host does
 // the same. Mode is transport or tunnel. The cipher is none: only who signs counts.
-func (h *Host) Protect(own, other netip.Addr, mode netlink.Mode) error {
+func (h *Host) Protect(own, other netip.Addr, protocol uint8, mode netlink.Mode) error {
 	nl, err := netlink.NewHandleAt(h.ns, unix.NETLINK_XFRM)
 	if err != nil {
 		return fmt.Errorf("%s: netlink of IPsec: %w", h.Name, err)
@@ -25,7 +22,7 @@ func (h *Host) Protect(own, other netip.Addr, mode netlink.Mode) error {
 	for _, way := range [][2]netip.Addr{{own, other}, {other, own}} {
 		from, to := way[0].AsSlice(), way[1].AsSlice()
 		err = nl.XfrmStateAdd(&netlink.XfrmState{
-			Src: from, Dst: to, Proto: netlink.XFRM_PROTO_ESP, Mode: mode, Spi: 0x1000 + int(from[3]),
+			Src: from, Dst: to, Proto: netlink.XFRM_PROTO_ESP, Mode: mode, Spi: 0x1000 + int(from[len(from)-1]),
 			Auth:  &netlink.XfrmStateAlgo{Name: "hmac(sha1)", Key: make([]byte, 20)},
 			Crypt: &netlink.XfrmStateAlgo{Name: "ecb(cipher_null)"},
 		})
@@ -36,13 +33,12 @@ func (h *Host) Protect(own, other netip.Addr, mode netlink.Mode) error {
 		if way[0] == other {
 			direction = netlink.XFRM_DIR_IN
 		}
-		tmpl := netlink.XfrmPolicyTmpl{Proto: netlink.XFRM_PROTO_ESP, Mode: mode}
-		if mode == netlink.XFRM_MODE_TUNNEL {
-			tmpl.Src, tmpl.Dst = from, to
-		}
+		// With addresses also in transport mode: its family follows from them.
+		tmpl := netlink.XfrmPolicyTmpl{Proto: netlink.XFRM_PROTO_ESP, Mode: mode, Src: from, Dst: to}
 		err = nl.XfrmPolicyAdd(&netlink.XfrmPolicy{
-			Src: ipNet(netip.PrefixFrom(way[0], 32)), Dst: ipNet(netip.PrefixFrom(way[1], 32)), Proto: protocolIPIP,
-			Dir: direction, Tmpls: []netlink.XfrmPolicyTmpl{tmpl},
+			Src: ipNet(netip.PrefixFrom(way[0], way[0].BitLen())), Dst: ipNet(netip.PrefixFrom(way[1], way[1].BitLen())),
+			Proto: netlink.Proto(protocol),
+			Dir:   direction, Tmpls: []netlink.XfrmPolicyTmpl{tmpl},
 		})
 		if err != nil {
 			return fmt.Errorf("%s: want packets from %v to %v protected: %w", h.Name, way[0], way[1], err)

@@ -71,9 +71,17 @@ func (s *Switch) Unplug(h *Host) error { return s.Down(h.Name) }
 // Replug undoes Unplug.
 func (s *Switch) Replug(h *Host) error { return s.Up(h.Name) }
 
-// IPIP adds an IP-in-IP tunnel device to a host and brings it up.
-func (h *Host) IPIP(name string, local, remote netip.Addr) error {
-	tunnel := &netlink.Iptun{LinkAttrs: netlink.LinkAttrs{Name: name}, Local: local.AsSlice(), Remote: remote.AsSlice(), PMtuDisc: 1}
+// IPIP adds a tunnel device to a host, for packets of IPv4, or of IPv6 if six, and brings it
+// up. The addresses of its ends are of either family.
+func (h *Host) IPIP(name string, local, remote netip.Addr, six bool) error {
+	attrs := netlink.LinkAttrs{Name: name}
+	var tunnel netlink.Link = &netlink.Iptun{LinkAttrs: attrs, Local: local.AsSlice(), Remote: remote.AsSlice(), PMtuDisc: 1}
+	switch {
+	case local.Is6():
+		tunnel = &netlink.Ip6tnl{LinkAttrs: attrs, Local: local.AsSlice(), Remote: remote.AsSlice(), Ttl: 64}
+	case six:
+		tunnel = &netlink.Sittun{LinkAttrs: attrs, Local: local.AsSlice(), Remote: remote.AsSlice(), Ttl: 64, PMtuDisc: 1}
+	}
 	if err := h.nl.LinkAdd(tunnel); err != nil {
 		return fmt.Errorf("%s: add tunnel %s from %v to %v: %w", h.Name, name, local, remote, err)
 	}

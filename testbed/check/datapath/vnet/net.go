@@ -13,7 +13,7 @@ const (
 	LinkMTU = 1500
 )
 
-// Net is hosts on one switch, in one network of 24 bits, and what else must be ended
+// Net is hosts on one switch, in one network, of 24 bits if it is IPv4, and what else must be ended
 // with them.
 type Net struct {
 	Switch  *Switch
@@ -29,17 +29,30 @@ func NewNet() (*Net, error) {
 	return &Net{sw, []func() error{sw.Close}}, nil
 }
 
-// NewHost adds a host, with an address if there is one.
-func (n *Net) NewHost(name string, addr netip.Addr) (*Host, error) {
+// NewHost adds a host with addresses; an invalid one is none. Those of IPv6 are in
+// networks of 64 bits.
+func (n *Net) NewHost(name string, addrs ...netip.Addr) (*Host, error) {
 	h, err := NewHost(name)
 	if err != nil {
 		return nil, err
 	}
 	n.Defer(h.Close)
-	if err := n.Switch.Plug(h, Link, LinkMTU); err != nil || !addr.IsValid() {
+	if err := n.Switch.Plug(h, Link, LinkMTU); err != nil {
 		return h, err
 	}
-	return h, h.Address(Link, netip.PrefixFrom(addr, 24))
+	for _, addr := range addrs {
+		bits := 24
+		if addr.Is6() {
+			bits = 64
+		}
+		if !addr.IsValid() {
+			continue
+		}
+		if err := h.Address(Link, netip.PrefixFrom(addr, bits)); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
 }
 
 // Defer has Close call functions, before what was made earlier ends.

@@ -49,8 +49,8 @@ func NewHost(name string) (*Host, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("netlink of %s: %w", name, err), h.ns.Close())
 	}
-	// Its neighbour discovery would be in everybody's captures. A kernel without
-	// IPv6 has no such setting.
+	// Neighbour discovery of hosts that have no IPv6 address would be in everybody's
+	// captures. A kernel without IPv6 has no such setting.
 	if err := h.Sysctl("net/ipv6/conf/default/disable_ipv6", "1"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -172,10 +172,29 @@ func (h *Host) MAC(link string) (net.HardwareAddr, error) {
 	return l.Attrs().HardwareAddr, nil
 }
 
-// Address adds an address with its prefix to a link.
+// Index returns a link's number.
+func (h *Host) Index(link string) (int, error) {
+	l, err := h.link(link)
+	if err != nil {
+		return 0, err
+	}
+	return l.Attrs().Index, nil
+}
+
+// Address adds an address with its prefix to a link. It can be used at once.
 func (h *Host) Address(link string, p netip.Prefix) error {
+	addr := &netlink.Addr{IPNet: ipNet(p)}
+	if p.Addr().Is6() {
+		if err := h.enable6(link); err != nil {
+			return err
+		}
+		addr.Flags = unix.IFA_F_NODAD
+	}
 	return h.change(link, fmt.Sprintf("add %v to", p), func(l netlink.Link) error {
-		return h.nl.AddrAdd(l, &netlink.Addr{IPNet: ipNet(p)})
+		if err := h.nl.AddrAdd(l, addr); err != nil || !p.Addr().Is6() {
+			return err
+		}
+		return h.joined(l, p.Addr())
 	})
 }
 
@@ -195,14 +214,17 @@ func (h *Host) Route(to netip.Prefix, via netip.Addr) error {
 	return nil
 }
 
-// Forget makes the host forget its neighbours on a link.
+// Forget makes the host forget its neighbours on a link, of both families.
 func (h *Host) Forget(link string) error {
 	return h.change(link, "forget neighbours of", func(l netlink.Link) error {
-		all, err := h.nl.NeighList(l.Attrs().Index, netlink.FAMILY_V4)
+		all, err := h.nl.NeighList(l.Attrs().Index, netlink.FAMILY_ALL)
 		if err != nil {
 			return err
 		}
 		for _, n := range all {
+			if n.State&netlink.NUD_NOARP != 0 {
+				continue // groups
+			}
 			if err := h.nl.NeighDel(&n); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err
 			}

@@ -4,6 +4,7 @@ package wire
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
@@ -28,6 +30,7 @@ type Endpoint struct {
 	arrived *sync.Cond
 	packets []*Packet
 	own     map[netip.Addr]bool
+	respond func(*Packet) []byte
 	err     error
 }
 
@@ -54,11 +57,14 @@ func Open(h *vnet.Host, link string) (*Endpoint, error) {
 // Close ends the endpoint.
 func (e *Endpoint) Close() error { return e.conn.Close() }
 
-// Own makes the endpoint answer for an address when it is asked for by ARP.
-func (e *Endpoint) Own(a netip.Addr) {
+// Own makes the endpoint answer for addresses when they are asked for by ARP or neighbour
+// solicitations.
+func (e *Endpoint) Own(as ...netip.Addr) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.own[a] = true
+	for _, a := range as {
+		e.own[a] = true
+	}
 }
 
 func (e *Endpoint) collect() {
@@ -81,36 +87,65 @@ func (e *Endpoint) collect() {
 	}
 }
 
-// answer answers an ARP request for one of the endpoint's addresses.
+// answer answers who asks for one of the endpoint's addresses. What is lost is asked for
+// again.
 func (e *Endpoint) answer(p *Packet) {
+	if target, ok := p.solicited(); ok && e.owns(target) {
+		e.reply(p, layers.EthernetTypeIPv6, gopacket.Payload(advertise(target, p.Src(), e.MAC)))
+	}
+	e.mu.Lock()
+	respond := e.respond
+	e.mu.Unlock()
+	if respond != nil {
+		if ip := respond(p); ip != nil {
+			_ = e.Send(p.Eth.SrcMAC, ip)
+		}
+	}
 	if p.ARP == nil || p.ARP.Operation != layers.ARPRequest {
 		return
 	}
-	target, _ := netip.AddrFromSlice(p.ARP.DstProtAddress)
-	e.mu.Lock()
-	own := e.own[target]
-	e.mu.Unlock()
-	if !own {
+	if target, _ := netip.AddrFromSlice(p.ARP.DstProtAddress); !e.owns(target) {
 		return
 	}
-	reply := &layers.ARP{
+	e.reply(p, layers.EthernetTypeARP, &layers.ARP{
 		AddrType: layers.LinkTypeEthernet, Protocol: layers.EthernetTypeIPv4, HwAddressSize: 6, ProtAddressSize: 4,
 		Operation: layers.ARPReply, SourceHwAddress: e.MAC, SourceProtAddress: p.ARP.DstProtAddress,
 		DstHwAddress: p.ARP.SourceHwAddress, DstProtAddress: p.ARP.SourceProtAddress,
-	}
-	eth := &layers.Ethernet{SrcMAC: e.MAC, DstMAC: p.Eth.SrcMAC, EthernetType: layers.EthernetTypeARP}
-	// A lost answer is asked for again.
-	_, _ = e.conn.WriteTo(serialize(eth, reply), &packet.Addr{HardwareAddr: p.Eth.SrcMAC})
+	})
+}
+
+// Respond makes the endpoint answer each packet by the IP packet that f returns, unless it
+// is nil. It goes to who sent the packet.
+func (e *Endpoint) Respond(f func(*Packet) []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.respond = f
+}
+
+func (e *Endpoint) owns(a netip.Addr) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.own[a]
+}
+
+// reply sends to who sent a packet.
+func (e *Endpoint) reply(p *Packet, typ layers.EthernetType, what gopacket.SerializableLayer) {
+	eth := &layers.Ethernet{SrcMAC: e.MAC, DstMAC: p.Eth.SrcMAC, EthernetType: typ}
+	_, _ = e.conn.WriteTo(serialize(eth, what), &packet.Addr{HardwareAddr: p.Eth.SrcMAC})
 }
 
 // roomTimeout is how long a packet may wait for room.
 const roomTimeout = 5 * time.Second
 
-// Send sends an IPv4 packet to a neighbour. If the way there has no room for it, it waits
+// Send sends an IP packet to a neighbour. If the way there has no room for it, it waits
 // for some: another processor, which takes packets off it, may be slow.
 func (e *Endpoint) Send(to net.HardwareAddr, ip []byte) error {
-	frame := append(append(append([]byte{}, to...), e.MAC...), 0x08, 0x00)
-	frame = append(frame, ip...)
+	typ := layers.EthernetTypeIPv4
+	if len(ip) > 0 && ip[0]>>4 == 6 {
+		typ = layers.EthernetTypeIPv6
+	}
+	frame := append(append([]byte{}, to...), e.MAC...)
+	frame = append(binary.BigEndian.AppendUint16(frame, uint16(typ)), ip...)
 	_, err := e.conn.WriteTo(frame, &packet.Addr{HardwareAddr: to})
 	for end := time.Now().Add(roomTimeout); errors.Is(err, unix.ENOBUFS) && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)

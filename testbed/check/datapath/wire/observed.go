@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -15,9 +16,9 @@ import (
 type Packet struct {
 	Eth     *layers.Ethernet
 	ARP     *layers.ARP
-	IP      []*layers.IPv4 // headers, the outermost first
+	IP      []*IP // headers, the outermost first
 	TCP     *layers.TCP
-	ICMP    *layers.ICMPv4
+	ICMP    *Message
 	Payload []byte // what follows the innermost header that was understood
 	Frame   []byte
 }
@@ -25,38 +26,73 @@ type Packet struct {
 // parse takes an Ethernet frame apart.
 func parse(frame []byte) *Packet {
 	p := &Packet{Frame: frame}
-	for _, l := range gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.NoCopy).Layers() {
-		switch l := l.(type) {
-		case *layers.Ethernet:
-			p.Eth = l
-		case *layers.ARP:
-			p.ARP = l
-		case *layers.IPv4:
-			p.IP = append(p.IP, l)
-		case *layers.TCP:
-			p.TCP = l
-		case *layers.ICMPv4:
-			p.ICMP = l
-		default:
-			continue
+	var eth layers.Ethernet
+	if eth.DecodeFromBytes(frame, gopacket.NilDecodeFeedback) != nil {
+		return p
+	}
+	p.Eth, p.Payload = &eth, eth.Payload
+	switch eth.EthernetType {
+	case layers.EthernetTypeARP:
+		var arp layers.ARP
+		if arp.DecodeFromBytes(eth.Payload, gopacket.NilDecodeFeedback) == nil {
+			p.ARP, p.Payload = &arp, arp.LayerPayload()
 		}
-		p.Payload = l.LayerPayload()
+	case layers.EthernetTypeIPv4:
+		p.parseIP(4)
+	case layers.EthernetTypeIPv6:
+		p.parseIP(6)
 	}
 	return p
 }
 
+// parseIP takes the IP headers apart, of which the first has the version, and what
+// follows the last.
+func (p *Packet) parseIP(version uint8) {
+	for {
+		ip, err := parseIP(p.Payload, version)
+		if err != nil {
+			return
+		}
+		p.IP, p.Payload = append(p.IP, ip), ip.Payload
+		if ip.Fragment() {
+			return
+		}
+		switch ip.Protocol {
+		case layers.IPProtocolIPv4:
+			version = 4
+			continue
+		case layers.IPProtocolIPv6:
+			version = 6
+			continue
+		case layers.IPProtocolTCP:
+			var tcp layers.TCP
+			if tcp.DecodeFromBytes(ip.Payload, gopacket.NilDecodeFeedback) == nil {
+				p.TCP, p.Payload = &tcp, tcp.Payload
+			}
+		case layers.IPProtocolICMPv4, layers.IPProtocolICMPv6:
+			if b := ip.Payload; len(b) >= 8 {
+				p.ICMP = &Message{b[0], b[1], binary.BigEndian.Uint32(b[4:]), ip.Protocol == layers.IPProtocolICMPv6}
+				p.Payload = b[8:]
+			}
+		}
+		return
+	}
+}
+
 // Src returns the source of the innermost header that was understood.
-func (p *Packet) Src() netip.Addr { return p.addr(func(ip *layers.IPv4) []byte { return ip.SrcIP }) }
-
-// Dst returns the destination likewise.
-func (p *Packet) Dst() netip.Addr { return p.addr(func(ip *layers.IPv4) []byte { return ip.DstIP }) }
-
-func (p *Packet) addr(of func(*layers.IPv4) []byte) netip.Addr {
+func (p *Packet) Src() netip.Addr {
 	if len(p.IP) == 0 {
 		return netip.Addr{}
 	}
-	a, _ := netip.AddrFromSlice(of(p.IP[len(p.IP)-1]))
-	return a.Unmap()
+	return p.IP[len(p.IP)-1].Src
+}
+
+// Dst returns the destination likewise.
+func (p *Packet) Dst() netip.Addr {
+	if len(p.IP) == 0 {
+		return netip.Addr{}
+	}
+	return p.IP[len(p.IP)-1].Dst
 }
 
 // Tunnelled says whether the packet is IP-in-IP.
@@ -93,16 +129,17 @@ func (p *Packet) MSS() uint16 {
 
 // Inner returns the bytes of the innermost IP packet, as long as its header
 // says.
-func (p *Packet) Inner() []byte {
-	ip := p.IP[len(p.IP)-1]
-	b := append([]byte(nil), ip.Contents...)
-	return append(b, ip.Payload...)
-}
+func (p *Packet) Inner() []byte { return p.IP[len(p.IP)-1].bytes() }
+
+// Outer returns the bytes of a packet from its outermost IP header on.
+func (p *Packet) Outer() []byte { return p.IP[0].bytes() }
+
+func (ip *IP) bytes() []byte { return append(append([]byte(nil), ip.Contents...), ip.Payload...) }
 
 // ChecksumsRight says whether the checksums of all headers are.
 func (p *Packet) ChecksumsRight() bool {
 	for _, ip := range p.IP {
-		if ones(ip.Contents) != 0xffff {
+		if ip.Src.Is4() && ones(ip.Contents) != 0xffff {
 			return false
 		}
 	}
@@ -110,32 +147,17 @@ func (p *Packet) ChecksumsRight() bool {
 		return true
 	}
 	ip := p.IP[len(p.IP)-1]
-	pseudo := append(append([]byte{}, ip.SrcIP.To4()...), ip.DstIP.To4()...)
-	pseudo = append(pseudo, 0, 6, byte(len(ip.Payload)>>8), byte(len(ip.Payload)))
-	return ones(append(pseudo, ip.Payload...)) == 0xffff
-}
-
-// ones is the one's complement sum of 16-bit words.
-func ones(b []byte) uint32 {
-	sum := uint32(0)
-	for i, c := range b {
-		if i%2 == 0 {
-			sum += uint32(c) << 8
-		} else {
-			sum += uint32(c)
-		}
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return sum
+	return ones(append(pseudo(ip.Src, ip.Dst, layers.IPProtocolTCP, len(ip.Payload)), ip.Payload...)) == 0xffff
 }
 
 // String describes the packet in a line.
 func (p *Packet) String() string {
 	var b strings.Builder
 	for _, ip := range p.IP {
-		fmt.Fprintf(&b, "%v>%v p%d frag %v+%d tos %#x ", ip.SrcIP, ip.DstIP, ip.Protocol, ip.Flags, ip.FragOffset, ip.TOS)
+		fmt.Fprintf(&b, "%v>%v p%d frag %v+%d tos %#x ", ip.Src, ip.Dst, ip.Protocol, ip.Flags, ip.FragOffset, ip.TOS)
+		if ip.Src.Is6() {
+			fmt.Fprintf(&b, "label %#x ", ip.Label)
+		}
 	}
 	switch {
 	case p.TCP != nil:
@@ -147,7 +169,7 @@ func (p *Packet) String() string {
 		}
 		fmt.Fprintf(&b, "tcp %d>%d [%s] seq %d ack %d", p.TCP.SrcPort, p.TCP.DstPort, flags, p.TCP.Seq, p.TCP.Ack)
 	case p.ICMP != nil:
-		fmt.Fprintf(&b, "icmp %v", p.ICMP.TypeCode)
+		fmt.Fprintf(&b, "icmp %d/%d", p.ICMP.Type, p.ICMP.Code)
 	case p.ARP != nil:
 		b.WriteString("arp")
 	}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/gopacket/gopacket/layers"
+	"golang.org/x/sys/unix"
+
+	"dpr/testbed/check/datapath/vnet"
+	"dpr/testbed/check/datapath/wire"
+	"dpr/userland/dprnl"
+)
+
+// A way is how a client's packets come to the host that serves them: the client's family,
+// 4 or 6, that of the hosts' own addresses and so of the tunnel, and the marker. Tests
+// name addresses by their IPv4 ones; each host has the IPv6 one, too (vnet.Twin).
+type way struct {
+	client, tunnel int
+	marker         dprnl.Marker
+}
+
+// The ways that there are. An outer IPv6 header has no place for a mark.
+var (
+	fragbit4  = way{4, 4, dprnl.MarkerFragbit}
+	source4   = way{4, 4, dprnl.MarkerSource}
+	ways4     = []way{fragbit4, source4}
+	fragbit64 = way{6, 4, dprnl.MarkerFragbit} // clients of IPv6, tunnels of IPv4
+	plain6    = way{6, 6, dprnl.MarkerSource}
+	ways      = append(ways4[:2:2], fragbit64, plain6, way{4, 6, dprnl.MarkerSource})
+)
+
+func (w way) String() string {
+	return map[int]string{4: "4", 6: "6"}[w.client] + "in" + map[int]string{4: "4", 6: "6"}[w.tunnel] + "-" + w.marker.String()
+}
+
+// allWays runs a test with each way, and fails it if the kernel complains meanwhile.
+func allWays(t *testing.T, f func(t *testing.T, w way)) { eachWay(t, ways, f) }
+
+// bothMarkers is allWays for what IPv4 alone has.
+func bothMarkers(t *testing.T, f func(t *testing.T, w way)) { eachWay(t, ways4, f) }
+
+// ways6 is allWays for what clients of IPv6 alone have.
+func ways6(t *testing.T, f func(t *testing.T, w way)) {
+	var six []way
+	for _, w := range ways {
+		if w.six() {
+			six = append(six, w)
+		}
+	}
+	eachWay(t, six, f)
+}
+
+func eachWay(t *testing.T, ways []way, f func(t *testing.T, w way)) {
+	for _, w := range ways {
+		t.Run(w.String(), func(t *testing.T) {
+			watchKernel(t)
+			f(t, w)
+		})
+	}
+}
+
+// six says whether clients have IPv6.
+func (w way) six() bool { return w.client == 6 }
+
+// marked says whether redirected packets bear a mark. Those without may be from a tunnel
+// of the hosts' own, so that more of them is left to the stack.
+func (w way) marked() bool { return w.marker == dprnl.MarkerFragbit }
+
+// ofFamily returns a host's address of a family, 4 or 6.
+func ofFamily(family int, a netip.Addr) netip.Addr {
+	if family == 6 {
+		return vnet.Twin(a)
+	}
+	return a
+}
+
+// addr returns the address of a host that clients use, or a client's.
+func (w way) addr(a netip.Addr) netip.Addr { return ofFamily(w.client, a) }
+
+// own returns the address by which hosts know each other, and which is in tunnels.
+func (w way) own(a netip.Addr) netip.Addr { return ofFamily(w.tunnel, a) }
+
+// parse is addr of an IPv4 address in text.
+func (w way) parse(a string) netip.Addr { return w.addr(netip.MustParseAddr(a)) }
+
+// prefix returns the prefix of the clients' family.
+func (w way) prefix(p string) netip.Prefix {
+	if w.six() {
+		return vnet.TwinPrefix(netip.MustParsePrefix(p))
+	}
+	return netip.MustParsePrefix(p)
+}
+
+// addrPort is addr with a port.
+func (w way) addrPort(a netip.Addr, p uint16) netip.AddrPort { return netip.AddrPortFrom(w.addr(a), p) }
+
+// domain is the clients' address family for system calls.
+func (w way) domain() int { return map[int]int{4: unix.AF_INET, 6: unix.AF_INET6}[w.client] }
+
+// sockaddr is an address for system calls.
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is6() {
+		return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+	}
+	return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+}
+
+// addrOf returns the address that a system call has filled in.
+func addrOf(s unix.Sockaddr) netip.Addr {
+	switch s := s.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrFrom4(s.Addr)
+	case *unix.SockaddrInet6:
+		return netip.AddrFrom16(s.Addr).Unmap()
+	}
+	return netip.Addr{}
+}
+
+// freebind lets a socket of the clients' family have an address that the host has not.
+func (w way) freebind(fd int) error {
+	if w.six() {
+		return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_FREEBIND, 1)
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1)
+}
+
+// any is the unspecified address, on which a server listens for all clients.
+func (w way) any() netip.Addr { return w.addr(netip.IPv4Unspecified()) }
+
+// tcp is the network of a listener of clients' family only.
+func (w way) tcp() string { return map[int]string{4: "tcp4", 6: "tcp6"}[w.client] }
+
+// outer is the outer header of what a host redirects to another.
+func (w way) outer(from, to netip.Addr) wire.Tunnel {
+	t := wire.Tunnel{Src: w.own(from), Dst: w.own(to), Marked: w.marked(), Proto: layers.IPProtocolIPv4}
+	if w.six() {
+		t.Proto = layers.IPProtocolIPv6
+	}
+	return t
+}
+
+// headerLen is the length of the clients' IP header in bytes.
+func (w way) headerLen() int { return map[int]int{4: 20, 6: 40}[w.client] }
+
+// overhead is what the tunnel adds to a packet, in bytes.
+func (w way) overhead() int { return map[int]int{4: 20, 6: 40}[w.tunnel] }
+
+// mss is that of a connection which is not redirected.
+func (w way) mss() uint16 { return uint16(mtu - w.headerLen() - 20) }
+
+// loweredMSS is that of a redirected connection.
+func (w way) loweredMSS() uint16 { return w.mss() - uint16(w.overhead()) }
+
+// bytes is the length of a TCP segment without options in its IP packet.
+func (w way) bytes(payload int) uint64 { return uint64(w.headerLen() + 20 + payload) }
+
+// report is that of a host which anybody on the network can be: it has both families'
+// addresses. Only IPv6 needs more than a report of version 1.
+func (w way) report(a netip.Addr, load uint32) dprnl.PeerUpdate {
+	u := dprnl.PeerUpdate{Address: w.own(a), Metrics: &dprnl.Metrics{Sockets: load}}
+	if w.client == 6 || w.tunnel == 6 {
+		u.Protocol, u.Others = 3, []netip.Addr{ofFamily(10-w.tunnel, a)}
+	}
+	return u
+}
+
+// reportOf is report with another protocol, if the way's clients need no newer one.
+func (w way) reportOf(a netip.Addr, protocol uint32) dprnl.PeerUpdate {
+	u := w.report(a, 0)
+	u.Protocol = max(u.Protocol, protocol)
+	return u
+}
+
+// known is a peer that has not reported.
+func (w way) known(a netip.Addr) dprnl.PeerUpdate { return dprnl.PeerUpdate{Address: w.own(a)} }
