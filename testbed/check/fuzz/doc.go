@@ -12,7 +12,8 @@
 //     within the family's limits.
 //   - packets: the module dprfuzz gives packets of clients and of peers, good ones
 //     and damaged ones, to netif_receive_skb, while the configuration changes and
-//     the module is loaded anew. What the module counts must add up.
+//     the module is loaded anew. They are of both families, in tunnels of both. What
+//     the module counts must add up.
 //   - faults: every operation is tried with its first allocation failing, then its
 //     second, and so on until none is left.
 //   - races: every operation beside every other, in namespaces that go meanwhile.

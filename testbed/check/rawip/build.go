@@ -23,6 +23,27 @@ func Header(b []byte, from, to netip.Addr, protocol byte, fragment uint16) []byt
 	return HeaderChecksum(b)
 }
 
+// Header6 writes an IPv6 header, of a packet as long as b, and returns b.
+func Header6(b []byte, from, to netip.Addr, next byte) []byte {
+	clear(b[:40])
+	b[0], b[6], b[7] = 0x60, next, 64
+	binary.BigEndian.PutUint16(b[4:], uint16(len(b)-40))
+	src, dst := from.As16(), to.As16()
+	copy(b[8:], src[:])
+	copy(b[24:], dst[:])
+	return b
+}
+
+// TCP6 is TCP for IPv6: 60 bytes.
+func TCP6(b []byte, from, to netip.AddrPort, flags byte, seq, ack uint32) []byte {
+	b = Header6(b[:60], from.Addr(), to.Addr(), unix.IPPROTO_TCP)
+	var pseudo [40]byte
+	copy(pseudo[:], b[8:40])
+	pseudo[35], pseudo[39] = 20, unix.IPPROTO_TCP
+	segment(b[40:], pseudo[:], from, to, flags, seq, ack)
+	return b
+}
+
 // HeaderChecksum sets the header's checksum.
 func HeaderChecksum(b []byte) []byte {
 	b[10], b[11] = 0, 0
@@ -39,18 +60,23 @@ func TCP(b []byte, from, to netip.AddrPort, flags byte, seq, ack uint32) []byte 
 // 40th byte on.
 func TCPData(b []byte, from, to netip.AddrPort, flags byte, seq, ack uint32) []byte {
 	b = Header(b, from.Addr(), to.Addr(), unix.IPPROTO_TCP, 0x4000)
-	clear(b[20:40])
-	binary.BigEndian.PutUint16(b[20:], from.Port())
-	binary.BigEndian.PutUint16(b[22:], to.Port())
-	binary.BigEndian.PutUint32(b[24:], seq)
-	binary.BigEndian.PutUint32(b[28:], ack)
-	b[32], b[33], b[34], b[35] = 5<<4, flags, 0xff, 0xff
 	var pseudo [12]byte
 	copy(pseudo[:], b[12:20])
 	pseudo[9] = unix.IPPROTO_TCP
 	binary.BigEndian.PutUint16(pseudo[10:], uint16(len(b)-20))
-	binary.BigEndian.PutUint16(b[36:], Checksum(pseudo[:], b[20:]))
+	segment(b[20:], pseudo[:], from, to, flags, seq, ack)
 	return b
+}
+
+// segment writes a TCP header, before data that are there.
+func segment(b, pseudo []byte, from, to netip.AddrPort, flags byte, seq, ack uint32) {
+	clear(b[:20])
+	binary.BigEndian.PutUint16(b, from.Port())
+	binary.BigEndian.PutUint16(b[2:], to.Port())
+	binary.BigEndian.PutUint32(b[4:], seq)
+	binary.BigEndian.PutUint32(b[8:], ack)
+	b[12], b[13], b[14], b[15] = 5<<4, flags, 0xff, 0xff
+	binary.BigEndian.PutUint16(b[16:], Checksum(pseudo, b))
 }
 
 // Checksum is that of RFC 1071 over parts, all of which but the last have an even

@@ -23,3 +23,13 @@ func TestTCP(t *testing.T) {
 		}
 	}
 }
+
+// So is one of IPv6.
+func TestTCP6(t *testing.T) {
+	from, to := netip.MustParseAddrPort("[2001:db8::1]:1234"), netip.MustParseAddrPort("[2001:db8:9::9]:80")
+	got := TCP6(make([]byte, Room), from, to, 2, 0xfffffff0, 0)
+	want := wire.Segment{Src: from, Dst: to, Flags: "S", Seq: 0xfffffff0}.Bytes()
+	if !bytes.Equal(got, want) {
+		t.Errorf("got % x, want % x", got, want)
+	}
+}

@@ -28,7 +28,7 @@ type mmsghdr struct {
 // Socket sends packets to one neighbour. One goroutine at a time uses it.
 type Socket struct {
 	fd      int
-	to      unix.RawSockaddrLinklayer
+	to, to6 unix.RawSockaddrLinklayer
 	headers [at]mmsghdr
 	vectors [at]unix.Iovec
 	buffers [at * Room]byte
@@ -43,6 +43,8 @@ func Open(link string, to net.HardwareAddr) (*Socket, error) {
 	}
 	s := &Socket{to: unix.RawSockaddrLinklayer{Family: unix.AF_PACKET, Protocol: 8, Ifindex: int32(l.Index), Halen: 6}} // ETH_P_IP, as the wire has it
 	copy(s.to.Addr[:], to)
+	s.to6 = s.to
+	s.to6.Protocol = 0xdd86 // ETH_P_IPV6
 	if s.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("sending packets: %w", err)
 	}
@@ -60,7 +62,11 @@ func (s *Socket) Send(n int, packet func([]byte) []byte) (sent int, err error) {
 		for i := range k {
 			b := packet(s.buffers[i*Room : (i+1)*Room])
 			s.vectors[i] = unix.Iovec{Base: &b[0], Len: uint64(len(b))}
-			s.headers[i].header = unix.Msghdr{Name: (*byte)(unsafe.Pointer(&s.to)), Namelen: unix.SizeofSockaddrLinklayer, Iov: &s.vectors[i], Iovlen: 1}
+			to := &s.to
+			if b[0]>>4 == 6 {
+				to = &s.to6
+			}
+			s.headers[i].header = unix.Msghdr{Name: (*byte)(unsafe.Pointer(to)), Namelen: unix.SizeofSockaddrLinklayer, Iov: &s.vectors[i], Iovlen: 1}
 		}
 		for done := 0; done < k; {
 			m, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.headers[done])), uintptr(k-done), 0, 0, 0)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -19,14 +20,12 @@ import (
 func (l *loaded) setUp(ctx context.Context) error {
 	policy, most, orphans := dprnl.PolicyLowest, uint32(200), dprnl.OrphansAsk
 	l.bound = uint64(most)
-	if err := l.c.SetConfig(ctx, dprnl.ConfigUpdate{Address: &address, Policy: &policy, MaxFlows: &most, Orphans: &orphans}); err != nil {
+	own := ends(l.wide)[0]
+	if err := l.c.SetConfig(ctx, dprnl.ConfigUpdate{Address: &own, Policy: &policy, MaxFlows: &most, Orphans: &orphans}); err != nil {
 		return err
 	}
-	// Two more hosts send packets and are strangers, as a rule.
-	for i := range peers - 2 {
-		if err := l.report(ctx, i); err != nil {
-			return err
-		}
+	if err := l.reportAll(ctx); err != nil {
+		return err
 	}
 	for _, p := range ports {
 		if err := l.c.AddService(ctx, dprnl.Service{Port: p}); err != nil {
@@ -36,9 +35,30 @@ func (l *loaded) setUp(ctx context.Context) error {
 	return nil
 }
 
+// reportAll has the peers report. Two more hosts send packets and are strangers, as a
+// rule.
+func (l *loaded) reportAll(ctx context.Context) error {
+	for i := range peers - 2 {
+		if err := l.report(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// report has a peer report, mostly by its address of the tunnels' family, and mostly
+// that it has one of the other family, too.
 func (l *loaded) report(ctx context.Context, peer int) error {
 	m := dprnl.Metrics{Connections: uint32(l.IntN(20)), CPU: uint32(l.IntN(1001)), Sockets: uint32(l.IntN(1000))}
-	return l.c.SetPeer(ctx, dprnl.PeerUpdate{Address: peerAddress(peer), Metrics: &m})
+	wide := l.wide != (l.IntN(4) == 0)
+	u := dprnl.PeerUpdate{Address: peerAddressOf(peer, wide), Metrics: &m, Protocol: 3}
+	if l.IntN(4) == 0 {
+		u.Protocol = uint32(l.IntN(4))
+	}
+	if l.IntN(4) > 0 {
+		u.Others = []netip.Addr{peerAddressOf(peer, !wide)}
+	}
+	return l.c.SetPeer(ctx, u)
 }
 
 // change does one thing that an operator, or a process of dpr's, may do. That
@@ -49,13 +69,15 @@ func (l *loaded) change(ctx context.Context) error {
 	switch l.IntN(12) {
 	case 0, 1, 2:
 		err = l.configure(ctx)
-	case 3, 4, 5:
+	case 3, 4:
+		err = l.reportAll(ctx)
+	case 5:
 		err = l.report(ctx, l.IntN(peers-2))
 	case 6:
 		if l.IntN(2) == 0 {
 			err = l.report(ctx, l.IntN(peers))
 		} else {
-			err = l.c.DeletePeer(ctx, peerAddress(l.IntN(peers)), l.IntN(2) == 0)
+			err = l.c.DeletePeer(ctx, peerAddressOf(l.IntN(peers), l.IntN(2) == 0), l.IntN(2) == 0)
 		}
 	case 7, 8:
 		_, err = l.c.Expire(ctx, uint32(1+l.IntN(1000)))
@@ -83,7 +105,7 @@ func (l *loaded) change(ctx context.Context) error {
 func (l *loaded) service(ctx context.Context) error {
 	s := dprnl.Service{Port: ports[l.IntN(len(ports))]}
 	if l.IntN(3) == 0 {
-		s.Address = ownAddresses()[l.IntN(2)]
+		s.Address = ends(l.IntN(2) == 0)[l.IntN(2)]
 	}
 	switch l.IntN(3) {
 	case 0:
@@ -110,6 +132,7 @@ func (l *loaded) rules() (r dprnl.Rules) {
 	}
 	if l.IntN(2) == 0 {
 		r.Affinity, r.AffinityTime = dprnl.Own(l.affinity()), dprnl.Own(time.Duration(l.IntN(3))*time.Second)
+		r.Affinity6 = dprnl.Own(l.affinity6())
 	}
 	return r
 }
@@ -118,6 +141,9 @@ func (l *loaded) rules() (r dprnl.Rules) {
 func (l *loaded) affinity() uint32 {
 	return uint32(max(0, l.IntN(4*dprnl.AffinityBits)-3*dprnl.AffinityBits+1))
 }
+
+// affinity6 draws how much of an address of IPv6 counts.
+func (l *loaded) affinity6() uint32 { return uint32(1 + l.IntN(dprnl.Affinity6Bits)) }
 
 // policy draws a policy.
 func (l *loaded) policy() dprnl.Policy {
@@ -135,8 +161,8 @@ func (l *loaded) policy() dprnl.Policy {
 func (l *loaded) configure(ctx context.Context) error {
 	var u dprnl.ConfigUpdate
 	policy := l.policy()
-	affinity, affinityTime := l.affinity(), time.Duration(l.IntN(3))*time.Second
-	u.Affinity, u.AffinityTime = &affinity, &affinityTime
+	affinity, affinity6, affinityTime := l.affinity(), l.affinity6(), time.Duration(l.IntN(3))*time.Second
+	u.Affinity, u.Affinity6, u.AffinityTime = &affinity, &affinity6, &affinityTime
 	u.Policy = &policy
 	hash, estimate, marker := dprnl.Hash(l.IntN(2)), dprnl.Estimate(l.IntN(2)), dprnl.Marker(l.IntN(2))
 	orphans, state := dprnl.Orphans(l.IntN(2)), dprnl.State(l.IntN(3))
@@ -144,12 +170,12 @@ func (l *loaded) configure(ctx context.Context) error {
 	// A small table is full of handshakes that keep their places for 3 s.
 	most, load := uint32(1)<<l.IntN(14), uint64(l.IntN(4))
 	age, timeout := time.Duration(1+l.IntN(60_000))*time.Millisecond, time.Duration(1+l.IntN(20_000))*time.Millisecond
-	mean := uint64(dprnl.MaxLoadAuto)
+	mean, wide := uint64(dprnl.MaxLoadAuto), l.wide
 	for _, set := range []func(){
 		func() { u.Hash = &hash }, func() { u.Estimate = &estimate }, func() { u.Marker = &marker }, func() { u.Orphans = &orphans },
 		func() { u.State = &state }, func() { u.MaxLoad = &load }, func() { u.MaxFlows = &most }, func() { u.ReportMaxAge = &age },
 		func() { u.TimeoutSyn = &timeout }, func() { u.TimeoutEstablished = &timeout }, func() { u.TimeoutFin = &timeout },
-		func() { u.TimeoutRst = &timeout }, func() { u.Address = &ownAddresses()[l.IntN(2)] }, func() { u.MaxLoad = &mean },
+		func() { u.TimeoutRst = &timeout }, func() { u.Address = l.move() }, func() { u.MaxLoad = &mean },
 	} {
 		if l.IntN(4) == 0 {
 			set()
@@ -163,7 +189,17 @@ func (l *loaded) configure(ctx context.Context) error {
 		}
 		l.bound = max(uint64(most), stats.Get(dprnl.StatFlows))
 	}
-	return l.c.SetConfig(ctx, u)
+	if err := l.c.SetConfig(ctx, u); err != nil || l.wide == wide {
+		return err
+	}
+	// The peers' addresses are to be of the same family.
+	return l.reportAll(ctx)
+}
+
+// move draws an address of this host, and with it the family of its tunnels.
+func (l *loaded) move() *netip.Addr {
+	l.wide = l.IntN(2) == 0
+	return &ends(l.wide)[l.IntN(2)]
 }
 
 // surroundings changes what the module finds around it: how much fits the way to
@@ -182,9 +218,9 @@ func (l *loaded) surroundings() error {
 	if err != nil {
 		return err
 	}
-	mtu := []int{1500, 1500, 576, 1400, 9000, 68}[l.IntN(6)]
+	mtu := []int{1500, 1500, 576, 1400, 9000, 68, 1280}[l.IntN(7)]
 	if err := netlink.LinkSetMTU(d, mtu); err != nil && !errors.Is(err, syscall.EINVAL) {
 		return err
 	}
-	return nil
+	return buildOutside6()
 }

@@ -33,6 +33,7 @@ type cluster struct {
 type member struct {
 	*vnet.Host
 	addr netip.Addr
+	six  netip.Addr
 	dpr  *dprnl.Client
 	web  *echo
 }
@@ -41,6 +42,9 @@ var (
 	addressA = netip.MustParseAddr("10.77.0.11")
 	addressB = netip.MustParseAddr("10.77.0.12")
 	addressC = netip.MustParseAddr("10.77.0.101")
+
+	addressA6 = netip.MustParseAddr("fd77::11")
+	addressB6 = netip.MustParseAddr("fd77::12")
 )
 
 func newCluster(ctx context.Context, maxFlows uint32) (c *cluster, err error) {
@@ -53,10 +57,10 @@ func newCluster(ctx context.Context, maxFlows uint32) (c *cluster, err error) {
 			err = errors.Join(err, c.net.Close())
 		}
 	}()
-	if c.a, err = c.member(ctx, "A", addressA); err != nil {
+	if c.a, err = c.member(ctx, "A", addressA, addressA6); err != nil {
 		return c, err
 	}
-	if c.b, err = c.member(ctx, "B", addressB); err != nil {
+	if c.b, err = c.member(ctx, "B", addressB, addressB6); err != nil {
 		return c, err
 	}
 	if c.c, err = c.net.NewHost("C", addressC); err != nil {
@@ -70,7 +74,8 @@ func newCluster(ctx context.Context, maxFlows uint32) (c *cluster, err error) {
 		return c, err
 	}
 	for m, o := range map[*member]*member{c.a: c.b, c.b: c.a} {
-		if err := m.dpr.SetPeer(ctx, dprnl.PeerUpdate{Address: o.addr, Metrics: &dprnl.Metrics{}}); err != nil {
+		u := dprnl.PeerUpdate{Address: o.addr, Metrics: &dprnl.Metrics{}, Protocol: 3, Others: []netip.Addr{o.six}}
+		if err := m.dpr.SetPeer(ctx, u); err != nil {
 			return c, err
 		}
 	}
@@ -79,13 +84,16 @@ func newCluster(ctx context.Context, maxFlows uint32) (c *cluster, err error) {
 
 // member makes a host that serves, and whose answers to clients that do not exist
 // go nowhere.
-func (c *cluster) member(ctx context.Context, name string, addr netip.Addr) (*member, error) {
-	h, err := c.net.NewHost(name, addr)
+func (c *cluster) member(ctx context.Context, name string, addr, six netip.Addr) (*member, error) {
+	h, err := c.net.NewHost(name, addr, six)
 	if err != nil {
 		return nil, err
 	}
-	m := &member{Host: h, addr: addr}
+	m := &member{Host: h, addr: addr, six: six}
 	err = h.Do(func() (err error) {
+		if err := quietIPv6(); err != nil {
+			return err
+		}
 		if err := buildDevice("void0", nil); err != nil {
 			return fmt.Errorf("device void0: %w", err)
 		}
@@ -93,8 +101,10 @@ func (c *cluster) member(ctx context.Context, name string, addr netip.Addr) (*me
 		if err != nil {
 			return err
 		}
-		if err := netlink.RouteAdd(&netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipNet(clients), Scope: netlink.SCOPE_LINK}); err != nil {
-			return err
+		for _, p := range []netip.Prefix{clients, clients6} {
+			if err := netlink.RouteAdd(&netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipNet(p), Scope: netlink.SCOPE_LINK}); err != nil {
+				return err
+			}
 		}
 		if m.web, err = newEcho(ctx); err != nil {
 			return err
@@ -120,7 +130,7 @@ type echo struct{ ln net.Listener }
 func newEcho(ctx context.Context) (*echo, error) {
 	lc := net.ListenConfig{KeepAlive: -1}
 	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(ctx, "tcp4", fmt.Sprintf("0.0.0.0:%d", ports[0]))
+	ln, err := lc.Listen(ctx, "tcp", fmt.Sprintf(":%d", ports[0]))
 	if err != nil {
 		return nil, err
 	}

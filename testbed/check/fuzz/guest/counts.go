@@ -10,8 +10,8 @@ import (
 	"dpr/userland/dprnl"
 )
 
-// received are the counters of which one counts each packet of protocol 4 that the
-// hook does not leave as it was.
+// received are the counters of which one counts each packet of protocol 4 or 41 that
+// the hook does not leave as it was.
 var received = []dprnl.Stat{
 	dprnl.StatRxPackets, dprnl.StatRxStranger, dprnl.StatRxMalformed, dprnl.StatRxNested, dprnl.StatRxBadAddress, dprnl.StatRxNotServed,
 	dprnl.StatRxEcn, dprnl.StatRxChecksum, dprnl.StatRxReset, dprnl.StatRxNoMemory, dprnl.StatRxListenerDeferred,
@@ -39,7 +39,7 @@ func (l *loaded) read(ctx context.Context) (stats dprnl.Stats, p passed, err err
 		if p, err = l.inject.state(); err != nil {
 			return stats, p, err
 		}
-		if stats.Get(dprnl.StatTxPackets) == p.tunnelled-l.first.tunnelled {
+		if stats.Get(dprnl.StatTxPackets) == p.out()-l.first.out() {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -68,8 +68,8 @@ func (l *loaded) check(ctx context.Context) (dprnl.Stats, error) {
 		}
 	}
 	taken := (p.before - l.first.before) - (p.after - l.first.after)
-	wrong(sum(received) != taken, "the hook kept %d packets of protocol 4, and counts %d: %v", taken, sum(received), counted(stats, received))
-	sent := p.tunnelled - l.first.tunnelled
+	wrong(sum(received) != taken, "the hook kept %d packets of tunnels, and counts %d: %v", taken, sum(received), counted(stats, received))
+	sent := p.out() - l.first.out()
 	counts := stats.Get(dprnl.StatTxPackets)
 	wrong(counts != sent && (!l.failing || counts < sent), "%d packets were tunnelled, and it counts %d", sent, counts)
 	begun := stats.Get(dprnl.StatRedirected) + stats.Get(dprnl.StatOwnerFound)

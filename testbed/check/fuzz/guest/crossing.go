@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -16,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"dpr/testbed/check/datapath/vnet"
@@ -56,7 +54,7 @@ func (f *fuzzer) crossing(ctx context.Context) (err error) {
 		return err
 	}
 	defer x.n.close()
-	if err := knowPeers("v0"); err != nil {
+	if err := knowPeers("v0", false); err != nil {
 		return err
 	}
 	quiet, err := holdHooks(ctx)
@@ -114,25 +112,6 @@ func holdHooks(ctx context.Context) (*vnet.Host, error) {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
-}
-
-// knowPeers makes the peers' hardware addresses known: nobody is there to ask.
-func knowPeers(name string) error {
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return fmt.Errorf("device %s: %w", name, err)
-	}
-	for i := range peers {
-		a := peerAddress(i)
-		err := netlink.NeighSet(&netlink.Neigh{
-			LinkIndex: l.Attrs().Index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT,
-			IP: a.AsSlice(), HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, byte(i)},
-		})
-		if err != nil {
-			return fmt.Errorf("adding neighbour %s: %w", a, err)
-		}
-	}
-	return nil
 }
 
 // sender sends from one processor: a packet that a wire carries is received by the

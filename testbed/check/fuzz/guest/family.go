@@ -14,6 +14,8 @@ const (
 	kindAddress
 	kindFlag
 	kindPorts
+	kindAddresses  // of IPv4
+	kindAddresses6 // of IPv6
 )
 
 // attribute is one of the family's, as include/dpr.h has it.
@@ -34,18 +36,23 @@ type command struct {
 const (
 	week       = dprnl.MaxTimeout
 	most32     = 1<<32 - 1
-	commands   = 14 // numbers of commands; 14 itself is never sent by user space
-	attributes = 24 // numbers of attributes that some command has, and a few more
+	commands   = 15 // numbers of commands; 14 is never sent by user space
+	attributes = 26 // numbers of attributes that some command has, and a few more
 )
 
 // The family, spelled out by number: what is sent here no client of ours would
 // send. The numbers are those of include/dpr.h, which are kept for ever.
 var (
-	serviceAttributes = []attribute{{1, kindU16, 65535}, {2, kindAddress, 0}}
-	peerAttributes    = []attribute{
+	serviceAttributes = []attribute{
+		{1, kindU16, 65535}, {2, kindAddress, 0},
+		{5, kindU32, 5}, {6, kindU32, 1}, {7, kindU64, 0}, {9, kindU32, dprnl.AffinityBits}, {10, kindU32, week},
+		{11, kindU32, dprnl.Affinity6Bits},
+	}
+	peerAttributes = []attribute{
 		{1, kindAddress, 0}, {2, kindU32, most32}, {3, kindU32, dprnl.MaxCPU}, {4, kindU32, most32}, {5, kindU32, most32},
 		{6, kindU32, 2}, {7, kindU32, dprnl.MaxWeight},
-		{18, kindPorts, dprnl.MaxServices}, {19, kindU32, 2}, {20, kindU32, 255}, {21, kindPorts, 2 * dprnl.MaxAddresses},
+		{18, kindPorts, dprnl.MaxServices}, {19, kindU32, 2}, {20, kindU32, 255}, {21, kindAddresses, dprnl.MaxAddresses},
+		{22, kindAddresses6, dprnl.MaxAddresses},
 	}
 	flowAttributes = []attribute{
 		{1, kindAddress, 0}, {2, kindU16, 65535}, {3, kindAddress, 0}, {4, kindU16, 65535}, {5, kindAddress, 0}, {6, kindU32, 3},
@@ -57,10 +64,10 @@ var (
 			{8, kindU32, dprnl.MaxWeight}, {9, kindU32, dprnl.MaxWeight}, {10, kindU32, dprnl.MaxWeight}, {11, kindU32, dprnl.MaxWeight},
 			{12, kindU32, dprnl.MaxFlows}, {13, kindU32, week}, {14, kindU32, week}, {15, kindU32, week}, {16, kindU32, week},
 			{17, kindU32, week}, {18, kindU32, dprnl.MaxWeight}, {19, kindU32, 1},
-			{21, kindU32, week},
+			{21, kindU32, week}, {22, kindU32, dprnl.AffinityBits}, {23, kindU32, week}, {24, kindU32, dprnl.Affinity6Bits},
 		}},
 		{number: 3, changes: true, takes: serviceAttributes},
-		{number: 4, changes: true, takes: serviceAttributes},
+		{number: 4, changes: true, takes: serviceAttributes[:2]},
 		{number: 5, dump: true},
 		{number: 6, changes: true, takes: peerAttributes},
 		{number: 7, changes: true, takes: []attribute{{1, kindAddress, 0}, {8, kindFlag, 0}}},
@@ -70,5 +77,6 @@ var (
 		{number: 11, changes: true, takes: []attribute{{1, kindU32, dprnl.MaxExpireBudget}}},
 		{number: 12},
 		{number: 13},
+		{number: 15, changes: true, takes: serviceAttributes},
 	}
 )

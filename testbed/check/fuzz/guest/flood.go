@@ -41,6 +41,9 @@ var attacks = []attack{
 	{name: "fragments", to: hostA, packet: (*flood).fragment},
 	{name: "marked packets of strangers", to: hostB, packet: (*flood).stranger},
 	{name: "marked SYNs from the peer's address", to: hostB, packet: (*flood).forged},
+	{name: "SYNs of IPv6", to: hostA, packet: (*flood).syn6},
+	{name: "fragments of IPv6", to: hostA, packet: (*flood).fragment6},
+	{name: "tunnels of IPv6 from strangers", to: hostB, packet: (*flood).stranger6},
 }
 
 // kept is how many connections live through all floods.
@@ -50,6 +53,7 @@ const kept = 100
 type flood struct {
 	*rand.Rand
 	to   netip.Addr
+	to6  netip.Addr
 	live []netip.AddrPort // clients of connections that live
 }
 
@@ -98,7 +102,7 @@ func (f *fuzzer) flooded(ctx context.Context, c *cluster, live *connections, a a
 	honest := c.honest(ctx)
 	meter := c.meter(ctx)
 	lost := live.lost.Load()
-	fl := &flood{Rand: rand.New(rand.NewPCG(f.plan.Seed, uint64(len(a.name)))), to: a.to(c).addr, live: live.clients}
+	fl := &flood{Rand: rand.New(rand.NewPCG(f.plan.Seed, uint64(len(a.name)))), to: a.to(c).addr, to6: a.to(c).six, live: live.clients}
 	start := time.Now()
 	if a.packet == nil {
 		time.Sleep(5 * time.Second)
@@ -167,6 +171,37 @@ func (f *flood) outer(b []byte, from netip.Addr) []byte {
 
 func (f *flood) stranger(b []byte) []byte { return f.outer(b, f.anywhere().Addr()) }
 func (f *flood) forged(b []byte) []byte   { return f.outer(b, addressA) }
+
+// anywhere6 is an address of clients of IPv6 that do not exist.
+func (f *flood) anywhere6() netip.AddrPort {
+	a := clients6.Addr().As16()
+	binary.BigEndian.PutUint64(a[8:], f.Uint64())
+	return netip.AddrPortFrom(netip.AddrFrom16(a), uint16(1024+f.IntN(60000)))
+}
+
+func (f *flood) syn6(b []byte) []byte {
+	return rawip.TCP6(b, f.anywhere6(), netip.AddrPortFrom(f.to6, ports[0]), 2, f.Uint32(), 0)
+}
+
+// fragment6 is as fragment: a first one, a middle one or a last one.
+func (f *flood) fragment6(b []byte) []byte {
+	const header, length = 40, 8
+	f.syn6(b[length:])
+	b = rawip.Header6(b[:length+60], f.anywhere6().Addr(), f.to6, unix.IPPROTO_FRAGMENT)
+	clear(b[header : header+length])
+	b[header] = unix.IPPROTO_TCP
+	binary.BigEndian.PutUint16(b[header+2:], []uint16{1, 800 | 1, 1600}[f.IntN(3)])
+	binary.BigEndian.PutUint32(b[header+4:], f.Uint32())
+	if b[header+3]&1 > 0 { // all but the last have a multiple of 8 bytes
+		b = rawip.Header6(b[:header+length+24], f.anywhere6().Addr(), f.to6, unix.IPPROTO_FRAGMENT)
+	}
+	return b
+}
+
+func (f *flood) stranger6(b []byte) []byte {
+	f.syn6(b[40:])
+	return rawip.Header6(b[:100], f.anywhere6().Addr(), f.to6, unix.IPPROTO_IPV6)
+}
 
 // percentile returns a percentile of times, in ms.
 func percentile(all []time.Duration, p int) float64 {

@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,9 +32,30 @@ type maker struct {
 func (m *maker) oneIn(n int) bool { return m.IntN(n) == 0 }
 
 // addresses are what the network has, and what no host can be.
-var addresses = [][4]byte{
-	{10, 0, 0, 1}, {10, 0, 0, 1}, {10, 0, 0, 9}, {10, 9, 0, 1}, {10, 9, 0, 2}, {10, 9, 0, 3}, {10, 9, 0, 4}, {10, 9, 0, 5},
-	{10, 128, 0, 1}, {0, 0, 0, 0}, {127, 0, 0, 1}, {224, 0, 0, 1}, {255, 255, 255, 255}, {10, 9, 255, 255}, {240, 0, 0, 1},
+var addresses = []string{
+	"10.0.0.1", "10.0.0.1", "10.0.0.9", "10.9.0.1", "10.9.0.2", "10.9.0.3", "10.9.0.4", "10.9.0.5",
+	"10.128.0.1", "0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.9.255.255", "240.0.0.1",
+	"fd00::1", "fd00::1", "fd00::9", "fd09::1", "fd09::2", "fd09::3", "fd09::4", "fd09::5",
+	"fd80::1", "::", "::1", "ff0e::1", "fe80::1", "::ffff:10.9.0.2",
+}
+
+// address draws one of them, or any.
+func (m *maker) address() netip.Addr {
+	if m.oneIn(16) {
+		return netip.AddrFrom16([16]byte(m.bytes(16)))
+	}
+	if m.oneIn(16) {
+		return netip.AddrFrom4([4]byte(m.bytes(4)))
+	}
+	return netip.MustParseAddr(addresses[m.IntN(len(addresses))])
+}
+
+func (m *maker) bytes(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(m.Uint32())
+	}
+	return b
 }
 
 // number returns a value for an attribute, good or near the edges.
@@ -68,15 +90,17 @@ func (m *maker) value(a attribute) []byte {
 	case kindU64:
 		return binary.NativeEndian.AppendUint64(nil, m.number(1<<63))
 	case kindAddress:
-		if m.oneIn(8) {
-			return binary.BigEndian.AppendUint32(nil, m.Uint32())
-		}
-		b := addresses[m.IntN(len(addresses))]
-		return b[:]
+		return m.address().AsSlice()
 	case kindPorts:
 		var b []byte
 		for range min(m.number(a.most), a.most+10) {
 			b = binary.NativeEndian.AppendUint16(b, uint16(80+m.IntN(4)))
+		}
+		return b
+	case kindAddresses, kindAddresses6:
+		var b []byte
+		for range min(m.number(a.most), a.most+10) {
+			b = append(b, peerAddressOf(m.IntN(peers), a.kind == kindAddresses6).AsSlice()...)
 		}
 		return b
 	default:
@@ -144,7 +168,7 @@ func (m *maker) payload(c command, damage bool) []byte {
 		b = m.report()
 	}
 	if damage && m.oneIn(6) {
-		b = m.attribute(b, attribute{uint16(m.IntN(attributes)), kind(m.IntN(5)), 1}, true)
+		b = m.attribute(b, attribute{uint16(m.IntN(attributes)), kind(m.IntN(8)), 1}, true)
 	}
 	if damage && m.oneIn(8) {
 		b = append(b, make([]byte, 1+m.IntN(7))...)
@@ -157,8 +181,7 @@ func (m *maker) payload(c command, damage bool) []byte {
 
 // report is one that is accepted, so that there are peers.
 func (m *maker) report() []byte {
-	a := peerAddress(m.IntN(peers)).As4()
-	b := appendAttribute(nil, 1, a[:])
+	b := appendAttribute(nil, 1, peerAddressOf(m.IntN(peers), m.oneIn(3)).AsSlice())
 	for i := range 4 {
 		b = appendAttribute(b, uint16(2+i), binary.NativeEndian.AppendUint32(nil, uint32(m.IntN(1000))))
 	}

@@ -35,12 +35,12 @@ func (f *fuzzer) packets(ctx context.Context) (err error) {
 	if err := insert(moduleFuzz, fmt.Sprintf("seed=%d", f.plan.Seed>>1)); err != nil {
 		return err
 	}
-	r := &wire.PacketsResults{Counters: map[string]uint64{}}
+	r := &wire.PacketsResults{Counters: map[string]uint64{}, Tunnelled: map[string]uint64{}}
 	random := rand.New(rand.NewPCG(f.plan.Seed, 0))
 	var spent time.Duration
 	until := time.Now().Add(time.Duration(f.plan.Limit) * time.Second)
 	for n := 0; int(r.Packets) < f.plan.Packets && time.Now().Before(until); n++ {
-		l := &loaded{fuzzer: f, Rand: random, r: r, stateless: n%2 == 1, until: until}
+		l := &loaded{fuzzer: f, Rand: random, r: r, stateless: n%2 == 1, wide: (n+1)/2%2 == 1, until: until}
 		begin := time.Now()
 		if err := l.run(ctx); err != nil {
 			return fmt.Errorf("load %d, after %d packets: %w", n+1, r.Packets, err)
@@ -59,6 +59,14 @@ func (f *fuzzer) packets(ctx context.Context) (err error) {
 	}
 	r.PerSecond = float64(r.Packets) / spent.Seconds()
 	r.Accepted = int(s.accepted.Load())
+	p, err := injector{}.state()
+	if err != nil {
+		return err
+	}
+	r.Wide = p.wide
+	for i, kind := range tunnels {
+		r.Tunnelled[kind] = p.tunnelled[i]
+	}
 	for k := range (&dprnl.Stats{}).All() {
 		if !k.Gauge() && r.Counters[k.String()] == 0 {
 			r.NeverTaken = append(r.NeverTaken, k.String())
@@ -78,6 +86,7 @@ type loaded struct {
 	c         *dprnl.Client
 	inject    injector
 	stateless bool // this policy is among those that are tried
+	wide      bool // its tunnels are of IPv6 now
 	until     time.Time
 	failing   bool // so does the memory of who counts what is sent
 	bound     uint64

@@ -271,7 +271,7 @@ func (m *messenger) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if flows++; f.Client.Port() == 0 || f.State > dprnl.FlowEnded || !f.Peer.Is4() {
+		if flows++; f.Client.Port() == 0 || f.State > dprnl.FlowEnded || !f.Peer.IsValid() {
 			m.fail("it has the flow %+v", f)
 		}
 	}

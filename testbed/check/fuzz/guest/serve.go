@@ -4,8 +4,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -18,13 +18,20 @@ type server struct {
 
 func serve(ports []uint16) (*server, error) {
 	s := &server{}
-	for _, p := range ports {
-		l, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", p))
-		if err != nil {
-			return nil, errors.Join(err, s.close())
+	for i, p := range ports {
+		// One listener for all addresses, or one for each of this host's own.
+		addresses := []string{""}
+		if i%2 == 1 {
+			addresses = []string{address.String(), address6.String()}
 		}
-		s.listeners = append(s.listeners, l)
-		go s.accept(l)
+		for _, a := range addresses {
+			l, err := net.Listen("tcp", net.JoinHostPort(a, strconv.Itoa(int(p))))
+			if err != nil {
+				return nil, errors.Join(err, s.close())
+			}
+			s.listeners = append(s.listeners, l)
+			go s.accept(l)
+		}
 	}
 	return s, nil
 }

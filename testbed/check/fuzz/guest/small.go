@@ -27,19 +27,28 @@ const marker = 0xb588
 
 // newSmallNetwork makes one in the calling thread's namespace.
 func newSmallNetwork() (*smallNetwork, error) {
+	if err := quietIPv6(); err != nil {
+		return nil, err
+	}
 	pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "v0"}, PeerName: "v1"}
 	if err := netlink.LinkAdd(pair); err != nil {
 		return nil, fmt.Errorf("making a wire: %w", err)
 	}
 	n := &smallNetwork{}
-	given := map[string][]netip.Prefix{"lo": {netip.PrefixFrom(address, 32), netip.PrefixFrom(other, 32)}, "v0": {outside}, "v1": nil}
+	given := map[string][]netip.Prefix{
+		"lo": {
+			netip.PrefixFrom(address, 32), netip.PrefixFrom(other, 32),
+			netip.PrefixFrom(address6, 128), netip.PrefixFrom(other6, 128),
+		},
+		"v0": {outside, outside6}, "v1": nil,
+	}
 	for name, addresses := range given {
 		l, err := netlink.LinkByName(name)
 		if err != nil {
 			return nil, fmt.Errorf("device %s: %w", name, err)
 		}
 		for _, a := range addresses {
-			if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: ipNet(a)}); err != nil {
+			if err := addAddress(l, a); err != nil {
 				return nil, fmt.Errorf("device %s: %w", name, err)
 			}
 		}

@@ -63,6 +63,9 @@ func (s state) check(local []netip.Addr) error {
 			return fmt.Errorf("a weight is %d", w)
 		}
 	}
+	if c.Affinity > dprnl.AffinityBits || c.Affinity6 == 0 || c.Affinity6 > dprnl.Affinity6Bits {
+		return fmt.Errorf("its affinity is by %d bits, %d of IPv6", c.Affinity, c.Affinity6)
+	}
 	if c.Weights == (dprnl.Weights{}) || c.Weight == 0 || c.MaxFlows == 0 || c.MaxFlows > dprnl.MaxFlows {
 		return fmt.Errorf("it is configured to %+v", c)
 	}
@@ -85,7 +88,7 @@ func (s state) checkRows(local []netip.Addr) error {
 	}
 	for i, p := range s.peers {
 		a := p.Address
-		if !a.Is4() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || slices.Contains(local, a) || i > 0 && s.peers[i-1].Address == a {
+		if !a.IsValid() || a.Is4In6() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || slices.Contains(local, a) || i > 0 && s.peers[i-1].Address == a {
 			return fmt.Errorf("it has the peer %s", a)
 		}
 		if p.State > dprnl.StateLeaving || p.Weight == 0 || p.Weight > dprnl.MaxWeight || p.Metrics.CPU > dprnl.MaxCPU || p.Live > p.Flows {

@@ -5,12 +5,10 @@
  * seed. Each number written to the parameter run sends so many packets; state
  * says what became of them. A panic shows the last packet.
  */
-#include <linux/etherdevice.h>
 #include <linux/module.h>
 #include <linux/nsproxy.h>
 #include <linux/panic_notifier.h>
 #include <linux/sched/signal.h>
-#include <net/ip.h>
 #include "fuzz.h"
 
 #define BATCH	32	/* packets between two looks at the scheduler */
@@ -24,7 +22,7 @@ MODULE_PARM_DESC(seed, "what all random numbers follow from");
 
 static struct net_device *fuzz_dev;
 static struct fuzz_packet fuzz_packet;
-static u64 fuzz_state, fuzz_sent;
+static u64 fuzz_state, fuzz_sent, fuzz_wide;
 
 /* Steele, Lea and Flood's SplitMix: a counter, well mixed. */
 u64 fuzz_random(void)
@@ -36,69 +34,43 @@ u64 fuzz_random(void)
 	return z ^ (z >> 31);
 }
 
-/* A device hands on frames whose protocol and length it knows. */
-static void fuzz_send(const struct fuzz_packet *p)
+/**
+ * fuzz_send - send a packet
+ * @p: the packet
+ *
+ * As a device hands on frames whose protocol and length it knows.
+ */
+void fuzz_send(struct fuzz_packet *p)
 {
-	struct sk_buff *skb = fuzz_shape(p, fuzz_dev), *copy = NULL;
+	struct sk_buff *skb, *copy = NULL;
 
+	fuzz_fragment_name(p);
+	skb = fuzz_shape(p, fuzz_dev);
 	fuzz_sent++;
+	fuzz_wide += p->wide;
 	if (!skb)
 		return;
 	/* Somebody else may look at the packet too: it must not be written to. */
-	if (fuzz_one_in(8))
+	if (fuzz_one_in(4))
 		copy = skb_clone(skb, GFP_ATOMIC | __GFP_NOWARN);
+	if (copy)
+		fuzz_guard(copy);
 	netif_receive_skb(skb);
+	fuzz_count_end();
+	if (copy)
+		fuzz_unguard(copy);
 	kfree_skb(copy);
-}
-
-/* Cuts a packet into fragments: in any order, some missing, some overlapping. */
-static void fuzz_send_fragments(const struct fuzz_packet *p)
-{
-	static struct fuzz_packet fragment;
-	const struct iphdr *whole = (const void *)(p->data + p->at);
-	u32 hlen = whole->ihl * 4, data = p->len - hlen, n, i;
-	u16 off = (ntohs(whole->frag_off) & IP_OFFSET) * 8;
-
-	for (n = 2 + fuzz_below(3), i = 0; i < n; i++) {
-		u32 k = fuzz_one_in(4) ? fuzz_below(n) : i;
-		u32 from = (data * k / n) & ~7;
-		u32 to = k == n - 1 ? data : (data * (k + 1) / n) & ~7;
-		struct iphdr *iph;
-
-		if (fuzz_one_in(8))
-			from = from >= 8 ? from - 8 : 0;
-		if (fuzz_one_in(16))
-			continue;
-		fragment.at = p->at;
-		fragment.len = hlen + to - from;
-		fragment.tcp = 0;
-		fragment.intact = false;
-		memcpy(fuzz_start(&fragment), p->data + p->at, hlen);
-		memcpy(fuzz_start(&fragment) + hlen,
-		       p->data + p->at + hlen + from, to - from);
-		iph = (void *)fuzz_start(&fragment);
-		iph->frag_off = htons(((off + from) >> 3) |
-				      (k == n - 1 ? 0 : IP_MF) |
-				      (ntohs(whole->frag_off) & FUZZ_MARK));
-		fuzz_packet_fix(&fragment);
-		fuzz_send(&fragment);
-	}
 }
 
 static void fuzz_one(void)
 {
 	struct fuzz_packet *p = &fuzz_packet;
-	const struct iphdr *iph;
 
 	if (!fuzz_one_in(8) || !fuzz_tap_reflect(p))
 		fuzz_packet_make(p);
 	if (fuzz_one_in(3))
 		fuzz_mutate(p);
-	iph = (void *)fuzz_start(p);
-	if (fuzz_one_in(16) && p->len > 28 && iph->ihl >= 5 &&
-	    iph->ihl * 4 + 8 < p->len)
-		fuzz_send_fragments(p);
-	else
+	if (!fuzz_one_in(16) || !fuzz_send_fragments(p))
 		fuzz_send(p);
 }
 
@@ -128,14 +100,17 @@ MODULE_PARM_DESC(run, "send so many packets");
 
 static int fuzz_state_get(char *text, const struct kernel_param *kp)
 {
-	return sysfs_emit(text, "%llu %llu %llu %llu\n", fuzz_sent,
-			  fuzz_tap_before(), fuzz_tap_after(),
-			  fuzz_tap_tunnelled());
+	const struct fuzz_counts *c = &fuzz_counts;
+
+	return sysfs_emit(text, "%llu %llu %llu %llu %llu %llu %llu %llu\n",
+			  fuzz_sent, fuzz_wide, c->before, c->after,
+			  c->tunnelled[0][0], c->tunnelled[0][1],
+			  c->tunnelled[1][0], c->tunnelled[1][1]);
 }
 
 static const struct kernel_param_ops fuzz_state_get_ops = { .get = fuzz_state_get };
 module_param_cb(state, &fuzz_state_get_ops, NULL, 0400);
-MODULE_PARM_DESC(state, "packets sent; of protocol 4 before and after dpr; tunnelled");
+MODULE_PARM_DESC(state, "packets sent, of IPv6; of tunnels before and after dpr; sent as 4in4, 6in4, 4in6, 6in6");
 
 static int fuzz_panic(struct notifier_block *nb, unsigned long event, void *msg)
 {

@@ -3,6 +3,7 @@
 #include <linux/etherdevice.h>
 #include <linux/tcp.h>
 #include <net/checksum.h>
+#include <net/ip6_checksum.h>
 #include <net/tcp.h>
 #include "fuzz.h"
 
@@ -22,7 +23,7 @@ static struct sk_buff *fuzz_shape_bytes(const struct fuzz_packet *p,
 	eth = skb_put(skb, ETH_HLEN);
 	ether_addr_copy(eth->h_dest, dev->dev_addr);
 	eth_zero_addr(eth->h_source);
-	eth->h_proto = htons(ETH_P_IP);
+	eth->h_proto = htons(p->wide ? ETH_P_IPV6 : ETH_P_IP);
 	skb_put_data(skb, p->data + p->at, linear);
 	for (i = 0; done < p->len; i++, done += n) {
 		struct page *page = alloc_page(GFP_ATOMIC | __GFP_NOWARN);
@@ -45,13 +46,39 @@ static struct sk_buff *fuzz_shape_bytes(const struct fuzz_packet *p,
 	return skb;
 }
 
+/* The checksum of the addresses alone, which a device completes. */
+static __sum16 fuzz_shape_check(const struct fuzz_packet *p, bool wide)
+{
+	const void *ip = p->data + p->at + p->ip;
+	const struct ipv6hdr *ip6h = ip;
+	const struct iphdr *iph = ip;
+	const u32 len = p->len - p->tcp;
+
+	return wide ? ~tcp_v6_check(len, &ip6h->saddr, &ip6h->daddr, 0) :
+		      ~tcp_v4_check(len, iph->saddr, iph->daddr, 0);
+}
+
+/* The headers of a client's packet in a tunnel, as GRO leaves them. */
+static int fuzz_shape_tunnel(const struct fuzz_packet *p, struct sk_buff *skb,
+			     bool wide)
+{
+	if (!p->ip)
+		return 0;
+	skb->encapsulation = 1;
+	skb_set_inner_network_header(skb, p->ip);
+	skb_set_inner_transport_header(skb, p->tcp);
+	skb_set_inner_ipproto(skb, wide ? IPPROTO_IPV6 : IPPROTO_IPIP);
+	return p->wide ? SKB_GSO_IPXIP6 : SKB_GSO_IPXIP4;
+}
+
 /* What GRO makes of several segments, or a guest sends: super-packets. */
 static void fuzz_shape_super(const struct fuzz_packet *p, struct sk_buff *skb)
 {
-	const struct iphdr *iph = (const void *)(p->data + p->at);
-	u32 mss = 100 + fuzz_below(1400), hlen = iph->ihl * 4;
+	const bool wide = p->data[p->at + p->ip] >> 4 == 6;
+	u32 mss = 100 + fuzz_below(1400), hlen = p->tcp;
 	u32 doff, payload;
 	struct tcphdr *th;
+	int tunnel;
 
 	if (!pskb_may_pull(skb, hlen + sizeof(*th)))
 		return;
@@ -62,17 +89,19 @@ static void fuzz_shape_super(const struct fuzz_packet *p, struct sk_buff *skb)
 		return;
 	th = (void *)skb->data + hlen;
 	payload = p->len - hlen - doff;
-	th->check = ~tcp_v4_check(p->len - hlen, iph->saddr, iph->daddr, 0);
+	th->check = fuzz_shape_check(p, wide);
 	skb->ip_summed = CHECKSUM_PARTIAL;
 	skb->csum_start = skb_headroom(skb) + hlen;
 	skb->csum_offset = offsetof(struct tcphdr, check);
 	skb_set_transport_header(skb, hlen);
+	tunnel = fuzz_shape_tunnel(p, skb, wide);
 	if (payload <= mss || th->syn || th->rst)
 		return;
 	skb_shinfo(skb)->gso_size = mss;
 	skb_shinfo(skb)->gso_segs = DIV_ROUND_UP(payload, mss);
-	skb_shinfo(skb)->gso_type = SKB_GSO_TCPV4;
-	if (fuzz_one_in(2))
+	skb_shinfo(skb)->gso_type = tunnel |
+				    (wide ? SKB_GSO_TCPV6 : SKB_GSO_TCPV4);
+	if (!tunnel && fuzz_one_in(2))
 		skb_shinfo(skb)->gso_type |= SKB_GSO_DODGY;
 }
 
@@ -106,8 +135,7 @@ struct sk_buff *fuzz_shape(const struct fuzz_packet *p, struct net_device *dev)
 		skb->ip_summed = CHECKSUM_COMPLETE;
 		break;
 	case 3:
-		if (p->tcp && p->intact &&
-		    p->tcp == ((const struct iphdr *)(p->data + p->at))->ihl * 4)
+		if (p->tcp && p->intact)
 			fuzz_shape_super(p, skb);
 		break;
 	}

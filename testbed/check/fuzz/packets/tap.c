@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the host sends is seen here: it makes the best beginnings for new
- * packets, since answers to it are expected. And what passes dpr.ko's hook is
- * counted just before it and just after.
+ * packets, since answers to it are expected.
  */
 #include <linux/if_packet.h>
-#include <linux/netfilter_ipv4.h>
 #include <linux/tcp.h>
 #include <net/ip.h>
+#include <net/ip6_checksum.h>
+#include <net/ipv6.h>
 #include <net/tcp.h>
 #include "fuzz.h"
 
@@ -15,63 +15,71 @@
 #define TAP_BYTES	1536
 
 struct fuzz_taped {
+	bool wide;
 	u32 len;
 	u8 data[TAP_BYTES];
 };
 
 static struct fuzz_taped fuzz_taped[TAP_PACKETS];
 static u32 fuzz_taped_n;
-static u32 fuzz_expected[FUZZ_N_CLIENTS * FUZZ_N_PORTS];
-static u64 fuzz_before, fuzz_after, fuzz_tunnelled;
+static u32 fuzz_expected[2][FUZZ_N_CONNECTIONS];
 static struct net *fuzz_net;
 static struct net_device *fuzz_out, *fuzz_cl;
-
-u64 fuzz_tap_before(void) { return fuzz_before; }
-u64 fuzz_tap_after(void) { return fuzz_after; }
-u64 fuzz_tap_tunnelled(void) { return fuzz_tunnelled; }
 
 /**
  * fuzz_tap_expects - the sequence number that a connection's server uses next
  * @connection: its number
+ * @wide: it is one of IPv6
  */
-u32 fuzz_tap_expects(u32 connection)
+u32 fuzz_tap_expects(u32 connection, bool wide)
 {
-	return fuzz_expected[connection];
+	return fuzz_expected[wide][connection];
 }
 
-static void fuzz_tap_segment(const struct iphdr *iph, u32 len)
+/* The last 32 bits of whom a packet goes to. */
+static u32 fuzz_tap_to(const void *ip, bool wide)
 {
-	const struct tcphdr *th = (const void *)iph + iph->ihl * 4;
-	u32 client = ntohl(iph->daddr) - FUZZ_CLIENTS, port;
+	const struct ipv6hdr *ip6h = ip;
+	const struct iphdr *iph = ip;
 
-	if (iph->protocol != IPPROTO_TCP || client >= FUZZ_N_CLIENTS ||
-	    len < iph->ihl * 4 + sizeof(*th) || th->rst)
+	return ntohl(wide ? ip6h->daddr.s6_addr32[3] : iph->daddr);
+}
+
+static void fuzz_tap_segment(const void *ip, u32 len, const struct fuzz_view *v)
+{
+	const struct tcphdr *th = ip + v->hlen;
+	u32 client, port;
+
+	if (v->protocol != IPPROTO_TCP || len < v->hlen + sizeof(*th) || th->rst)
 		return;
+	client = fuzz_tap_to(ip, v->wide) -
+		 (v->wide ? FUZZ_CLIENTS & 0xffff : FUZZ_CLIENTS);
 	port = ntohs(th->dest) - FUZZ_CLIENT_PORT;
-	if (port < FUZZ_N_PORTS)
-		fuzz_expected[port * FUZZ_N_CLIENTS + client] =
-			ntohl(th->seq) + th->syn + th->fin +
-			ntohs(iph->tot_len) - iph->ihl * 4 - th->doff * 4;
+	if (client < FUZZ_N_CLIENTS && port < FUZZ_N_PORTS)
+		fuzz_expected[v->wide][port * FUZZ_N_CLIENTS + client] =
+			ntohl(th->seq) + th->syn + th->fin + len - v->hlen -
+			th->doff * 4;
 }
 
 static int fuzz_tap_sent(struct sk_buff *skb, struct net_device *dev,
 			 struct packet_type *pt, struct net_device *orig)
 {
 	struct fuzz_taped *t = &fuzz_taped[fuzz_taped_n % TAP_PACKETS];
+	struct fuzz_view v;
 	u32 len;
 
 	if (skb->pkt_type != PACKET_OUTGOING ||
-	    skb->protocol != htons(ETH_P_IP))
+	    (skb->protocol != htons(ETH_P_IP) &&
+	     skb->protocol != htons(ETH_P_IPV6)))
 		goto out;
 	len = skb->len - skb_network_offset(skb);
-	if (len < sizeof(struct iphdr))
-		goto out;
-	if (ip_hdr(skb)->protocol == IPPROTO_IPIP)
-		fuzz_tunnelled++;
+	t->wide = skb->protocol == htons(ETH_P_IPV6);
 	t->len = min_t(u32, len, TAP_BYTES);
-	if (skb_copy_bits(skb, skb_network_offset(skb), t->data, t->len))
+	if (skb_copy_bits(skb, skb_network_offset(skb), t->data, t->len) ||
+	    !fuzz_look(t->data, t->len, t->wide, &v))
 		goto out;
-	fuzz_tap_segment((const struct iphdr *)t->data, t->len);
+	fuzz_count_sent(skb);
+	fuzz_tap_segment(t->data, len, &v);
 	fuzz_taped_n++;
 out:
 	kfree_skb(skb);
@@ -86,53 +94,86 @@ static struct packet_type fuzz_tap_cl = {
 	.type = htons(ETH_P_ALL), .func = fuzz_tap_sent,
 };
 
-static void fuzz_swap(struct iphdr *iph)
+/* Source and destination change places, which leaves all checksums right. */
+static void fuzz_swap(void *ip, bool wide)
 {
-	swap(iph->saddr, iph->daddr);
-	ip_send_check(iph);
+	struct ipv6hdr *ip6h = ip;
+	struct iphdr *iph = ip;
+
+	if (wide)
+		swap(ip6h->saddr, ip6h->daddr);
+	else
+		swap(iph->saddr, iph->daddr);
 }
 
 /* The answer that a client gives to a segment: it has it all. */
-static void fuzz_tap_answer(struct fuzz_packet *p)
+static void fuzz_tap_answer(struct fuzz_packet *p, u32 hlen)
 {
+	struct ipv6hdr *ip6h = (void *)fuzz_start(p);
 	struct iphdr *iph = (void *)fuzz_start(p);
-	struct tcphdr *th = (void *)iph + iph->ihl * 4;
+	struct tcphdr *th = (void *)iph + hlen;
+	__wsum sum;
 	u32 next;
 
-	if (p->len < iph->ihl * 4 + sizeof(*th))
+	if (p->len < hlen + sizeof(*th))
 		return;
-	next = ntohl(th->seq) + th->syn + th->fin + p->len - iph->ihl * 4 -
-	       th->doff * 4;
+	next = ntohl(th->seq) + th->syn + th->fin + p->len - hlen - th->doff * 4;
 	swap(th->source, th->dest);
 	th->seq = th->ack_seq;
 	th->ack_seq = htonl(next);
 	((u8 *)th)[13] = TCPHDR_ACK | (fuzz_one_in(8) ? TCPHDR_FIN : 0);
 	th->doff = 5;
-	p->len = iph->ihl * 4 + sizeof(*th);
-	iph->tot_len = htons(p->len);
+	p->len = hlen + sizeof(*th);
 	th->check = 0;
-	th->check = tcp_v4_check(sizeof(*th), iph->daddr, iph->saddr,
-				 csum_partial(th, sizeof(*th), 0));
-	p->tcp = iph->ihl * 4;
+	sum = csum_partial(th, sizeof(*th), 0);
+	th->check = p->wide ? tcp_v6_check(sizeof(*th), &ip6h->daddr,
+					   &ip6h->saddr, sum) :
+			      tcp_v4_check(sizeof(*th), iph->daddr, iph->saddr,
+					   sum);
+	p->ip = 0;
+	p->tcp = hlen;
 	p->intact = true;
 }
 
-/* Asks back: a question becomes the claim that answers it. */
-static void fuzz_tap_claim(struct fuzz_packet *p)
+/* What may answer a message of a kind (enum dpr_owner_msg_kind). */
+static u8 fuzz_tap_reply(u8 kind)
 {
-	struct iphdr *iph = (void *)fuzz_start(p);
-	struct iphdr *inner = (void *)iph + iph->ihl * 4;
-	u8 *msg = (u8 *)inner + sizeof(*inner);
-	__sum16 check;
+	static const u8 states[] = { 2, 4, 5 };
 
-	if (p->len < 2 * sizeof(*iph) + 24 || inner->protocol != FUZZ_ASK)
+	switch (kind) {
+	case 1:
+		return 2;
+	case 3:
+		return states[fuzz_below(ARRAY_SIZE(states))];
+	case 6:
+		return 7;
+	default:
+		return kind;
+	}
+}
+
+/* Answers what was asked, in the tunnel whose header is @hlen long. */
+static void fuzz_tap_claim(struct fuzz_packet *p, const struct fuzz_view *outer)
+{
+	void *inner = fuzz_start(p) + outer->hlen;
+	u32 room = p->len - outer->hlen, len;
+	struct fuzz_view v;
+	__sum16 check;
+	u8 *msg;
+
+	if (!fuzz_look(inner, room, outer->protocol == IPPROTO_IPV6, &v) ||
+	    v.protocol != FUZZ_ASK)
 		return;
-	fuzz_swap(inner);
+	msg = inner + v.hlen;
+	len = room - v.hlen;
+	if (len != 24 && len != 48)
+		return;
+	fuzz_swap(inner, v.wide);
 	if (fuzz_one_in(8))
 		return;
-	msg[4] = 2;
+	msg[4] = fuzz_tap_reply(msg[4]);
 	memset(msg + 6, 0, 2);
-	check = ip_compute_csum(msg, 24);
+	check = ip_compute_csum(msg, len);
 	memcpy(msg + 6, &check, 2);
 }
 
@@ -140,25 +181,26 @@ static void fuzz_tap_claim(struct fuzz_packet *p)
  * What was offered comes back as it was, in a header of its own; what was
  * redirected comes back as if the other host had redirected it.
  */
-static void fuzz_tap_return(struct fuzz_packet *p)
+static void fuzz_tap_return(struct fuzz_packet *p, const struct fuzz_view *v)
 {
-	struct iphdr *iph = (void *)fuzz_start(p), *outer;
-	__be32 own = iph->saddr, peer = iph->daddr;
+	const void *whole = fuzz_start(p);
+	void *outer;
 
 	if (fuzz_one_in(2)) {
-		fuzz_tap_claim(p);
-		fuzz_swap(iph);
+		fuzz_tap_claim(p, v);
+		fuzz_swap(fuzz_start(p), v->wide);
 		return;
 	}
-	p->at -= sizeof(*outer);
-	p->len += sizeof(*outer);
-	outer = (void *)fuzz_start(p);
-	*outer = (struct iphdr){
-		.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_IPIP,
-		.frag_off = htons(FUZZ_MARK | IP_DF), .saddr = peer,
-		.daddr = own,
-	};
-	fuzz_packet_fix(p);
+	outer = memcpy(fuzz_push(p, v->hlen), whole, v->hlen);
+	fuzz_swap(outer, v->wide);
+	/* The reason is in the identification, or the flow label. */
+	if (v->wide) {
+		((struct ipv6hdr *)outer)->nexthdr = IPPROTO_IPV6;
+		ip6_flow_hdr(outer, 0, htonl(fuzz_below(3)));
+	} else {
+		((struct iphdr *)outer)->protocol = IPPROTO_IPIP;
+		((struct iphdr *)outer)->id = htons(fuzz_below(3));
+	}
 }
 
 /**
@@ -170,7 +212,7 @@ static void fuzz_tap_return(struct fuzz_packet *p)
 bool fuzz_tap_reflect(struct fuzz_packet *p)
 {
 	const struct fuzz_taped *t;
-	struct iphdr *iph;
+	struct fuzz_view v;
 
 	if (!fuzz_taped_n)
 		return false;
@@ -178,52 +220,21 @@ bool fuzz_tap_reflect(struct fuzz_packet *p)
 	p->at = FUZZ_ROOM;
 	p->len = t->len;
 	p->tcp = 0;
+	p->wide = t->wide;
 	p->intact = false;
 	memcpy(fuzz_start(p), t->data, t->len);
-	iph = (void *)fuzz_start(p);
-	if (iph->ihl < 5 || iph->ihl * 4 > p->len)
+	if (!fuzz_look(fuzz_start(p), p->len, p->wide, &v))
 		return false;
-	switch (iph->protocol) {
-	case IPPROTO_TCP:
-		fuzz_swap(iph);
-		fuzz_tap_answer(p);
-		fuzz_packet_fix(p);
-		return true;
-	case IPPROTO_IPIP:
-		fuzz_tap_return(p);
-		return true;
-	default:
-		fuzz_swap(iph);
-		fuzz_packet_fix(p);
-		return true;
+	if (fuzz_tunnel(v.protocol)) {
+		fuzz_tap_return(p, &v);
+	} else {
+		fuzz_swap(fuzz_start(p), v.wide);
+		if (v.protocol == IPPROTO_TCP)
+			fuzz_tap_answer(p, v.hlen);
 	}
+	fuzz_packet_fix(p);
+	return true;
 }
-
-static unsigned int fuzz_tap_hook(void *priv, struct sk_buff *skb,
-				  const struct nf_hook_state *state)
-{
-	u64 *count = priv;
-
-	if (ip_hdr(skb)->protocol == IPPROTO_IPIP)
-		(*count)++;
-	return NF_ACCEPT;
-}
-
-static const struct nf_hook_ops fuzz_tap_hooks[] = {
-	{
-		.hook = fuzz_tap_hook,
-		.priv = &fuzz_before,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_PRE_ROUTING,
-		.priority = NF_IP_PRI_RAW_BEFORE_DEFRAG - 1,
-	}, {
-		.hook = fuzz_tap_hook,
-		.priv = &fuzz_after,
-		.pf = NFPROTO_IPV4,
-		.hooknum = NF_INET_PRE_ROUTING,
-		.priority = NF_IP_PRI_RAW_BEFORE_DEFRAG + 1,
-	},
-};
 
 /**
  * fuzz_tap_open - begin to look at what a namespace sends and receives
@@ -239,8 +250,7 @@ int fuzz_tap_open(struct net *net)
 	fuzz_out = dev_get_by_name(net, "out0");
 	fuzz_cl = dev_get_by_name(net, "cl0");
 	if (fuzz_out && fuzz_cl)
-		err = nf_register_net_hooks(net, fuzz_tap_hooks,
-					    ARRAY_SIZE(fuzz_tap_hooks));
+		err = fuzz_count_open(net);
 	if (err) {
 		dev_put(fuzz_out);
 		dev_put(fuzz_cl);
@@ -258,8 +268,7 @@ void fuzz_tap_close(void)
 {
 	dev_remove_pack(&fuzz_tap_out);
 	dev_remove_pack(&fuzz_tap_cl);
-	nf_unregister_net_hooks(fuzz_net, fuzz_tap_hooks,
-				ARRAY_SIZE(fuzz_tap_hooks));
+	fuzz_count_close(fuzz_net);
 	dev_put(fuzz_out);
 	dev_put(fuzz_cl);
 }

@@ -60,6 +60,8 @@ type NetlinkResults struct {
 // PacketsResults are of part Packets.
 type PacketsResults struct {
 	Packets    uint64            `json:"packets"`
+	Wide       uint64            `json:"ipv6"`      // of these, packets of IPv6
+	Tunnelled  map[string]uint64 `json:"tunnelled"` // packets that the module sent, by what is in what
 	PerSecond  float64           `json:"per_second"`
 	Changes    int               `json:"changes"`     // of the configuration meanwhile
 	Loads      int               `json:"loads"`       // of the module
