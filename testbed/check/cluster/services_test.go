@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +23,7 @@ import (
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/family"
 )
 
 // servicesDuration names how long TestServicesOfTheirOwn lasts; default servicesShort.
@@ -55,7 +57,9 @@ http {
 `, servicesDir)
 	for _, port := range []string{"80", "443", "8080"} {
 		if slices.Contains(subsets[port], host) {
-			fmt.Fprintf(&b, "\t\tlisten %s backlog=4096%s;\n", port, map[bool]string{true: " ssl"}[port == "443"])
+			for _, at := range []string{port, "[::]:" + port} {
+				fmt.Fprintf(&b, "\t\tlisten %s backlog=4096%s;\n", at, map[bool]string{true: " ssl"}[port == "443"])
+			}
 		}
 	}
 	b.WriteString("\t}\n}\n")
@@ -116,8 +120,8 @@ func portsServed(t *testing.T, host string) map[string]int {
 	return served
 }
 
-// Three services on different hosts, each with a policy of its own, while rules and
-// policies change: every request is served, and only by hosts of its service.
+// Three services on different hosts, each with a policy of its own, for clients of IPv4
+// and IPv6, while rules and policies change: every request is served, and only by hosts of its service.
 func TestServicesOfTheirOwn(t *testing.T) {
 	l := start(t)
 	duration := servicesShort
@@ -150,8 +154,10 @@ func TestServicesOfTheirOwn(t *testing.T) {
 		for port := range subsets {
 			plan := loadPlan(t, d, begin, duration, uint64(i))
 			scheme := map[bool]string{true: "https", false: "http"}[port == "443"]
-			plan.Target = scheme + "://" + address(t, d.server) + ":" + port
-			clients = append(clients, drive.Client{Host: d.client, Plan: plan})
+			for _, f := range family.All {
+				plan.Target = scheme + "://" + endpoint(t, d.server, f, port)
+				clients = append(clients, drive.Client{Host: d.client, Plan: plan})
+			}
 		}
 	}
 	ctx, cancel := context.WithDeadline(t.Context(), begin.Add(duration))
@@ -177,6 +183,16 @@ func TestServicesOfTheirOwn(t *testing.T) {
 		}
 		t.Logf("%s served %v", s.Name, served)
 	}
+}
+
+// endpoint is a server's address of a family, with a port.
+func endpoint(t *testing.T, server string, f family.Family, port string) string {
+	t.Helper()
+	h, err := shared.Host(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort(h.In(f), port)
 }
 
 // changeRules changes a rule or the policy of a host every second, and returns how often.

@@ -38,12 +38,19 @@ installed() {
 	rm "$work/golden.raw"
 }
 
+# address6 N ADDRESS: guest N has an IPv6 address, too.
+address6() {
+	put "$1" /root/provision "$root/testbed/lab/vagrant/address6.sh"
+	on "$1" "sh /root/provision/address6.sh eth0 $2" </dev/null >&2
+}
+
 # served N: guest N becomes a server of the cluster.
 served() {
 	await "$1"
 	# Installed, but not enabled: it takes no part.
 	refuse_active "$1"
 	put "$1" /root/provision "$work/report.key" "$root/testbed/lab/vagrant/server.sh"
+	address6 "$1" "fd78::1$1/64"
 	on "$1" 'sh /root/provision/server.sh eth0 /root/provision/report.key' </dev/null >"$work/server.$1.log" 2>&1 ||
 		{ tail -n 40 "$work/server.$1.log" >&2; die "server.sh failed on s$1"; }
 }
@@ -73,6 +80,7 @@ started() {
 	versions "$previous" 1
 	await 4
 	put 4 /root/provision "$root/testbed/lab/vagrant/client.sh"
+	address6 4 fd78::101/64
 	on 4 'sh /root/provision/client.sh 10.78.0.11 s1 10.78.0.12 s2 10.78.0.13 s3' </dev/null >&2
 	working
 }
@@ -81,6 +89,8 @@ started() {
 working() {
 	servers well
 	browse s1
+	by=$(on 4 'curl -sS -m 180 "http://[fd78::11]/"' </dev/null) || die "s1 does not serve by IPv6: $by"
+	case $by in s[123]) ;; *) die "by IPv6 came $by" ;; esac
 }
 
 # well N: its units run, and it knows both others.
