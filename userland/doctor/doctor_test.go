@@ -107,6 +107,7 @@ func TestTroubles(t *testing.T) {
 			f.File.Services = []dprnl.Service{{Port: 80, Address: own}, {Port: 80, Address: peer}, {Port: 81}}
 			f.Services = f.File.Services
 		}, "", "", ""},
+		"stateless affinity": {func(f *Facts) { f.File.Policy, f.File.Affinity = dprnl.PolicyStateless, 24 }, Warning, "file: port 80 has an affinity", `orphans = "ask"`},
 		"short established":  {func(f *Facts) { f.File.Timeouts.Established = time.Minute }, Warning, "file: timeouts.established is 1m0s: connections whose clients are silent", "the default is 2h4m0s"},
 		"enough established": {func(f *Facts) { f.File.Timeouts.Established = 5 * time.Minute }, "", "", ""},
 		"long syn":           {func(f *Facts) { f.File.Timeouts.Syn = 3 * time.Hour }, Warning, "file: timeouts.syn is 3h0m0s: a flood of SYNs", "the default is 1m0s"},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dpr/userland/config"
+	"dpr/userland/dprnl"
 )
 
 // ExamineFile says what is odd about a configuration file that has no mistakes: what is
@@ -26,6 +27,12 @@ func ExamineFile(c *config.Config) []Finding {
 			if s.Port == all.Port && !everyAddress(s.Address) && everyAddress(all.Address) {
 				add(fmt.Sprintf("port %d is a service on all addresses, and once more on %v", s.Port, s.Address), "remove one of the two")
 			}
+		}
+	}
+	for _, s := range c.Services {
+		if s.Rules.Policy.Or(c.Policy) == dprnl.PolicyStateless && s.Rules.Affinity.Or(c.Affinity) > 0 && c.Orphans != dprnl.OrphansAsk {
+			add(fmt.Sprintf("port %d has an affinity, so policy %v keeps its connections in a table: they end when the module is reloaded", s.Port, dprnl.PolicyStateless),
+				fmt.Sprintf("set orphans = %q, or leave out the affinity", dprnl.OrphansAsk))
 		}
 	}
 	if len(c.Report.Networks) == 0 {
