@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&args, data, sizeof(args));
 	args.policy = DPR_POLICY_LOWEST + args.policy % 4;
 	args.draining = data[0] & 1;
+	args.wide = data[0] >> 1 & 1;
 	args.own_load %= DPR_LOAD_MAX + 1;
 	args.own_weight = args.own_weight % DPR_MAX_WEIGHT + 1;
 	data += sizeof(args);
@@ -32,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		view[n].estimate %= DPR_LOAD_MAX + 1;
 		view[n].weight = view[n].weight % DPR_MAX_WEIGHT + 1;
 		view[n].open = data[0] & 1;
+		view[n].cold %= DPR_POLICY_COLDEST + 1;
 		data += sizeof(*view);
 		size -= sizeof(*view);
 	}
