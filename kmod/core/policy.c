@@ -152,8 +152,12 @@ static u32 dpr_policy_draw(const struct dpr_policy_args *args,
 		    !dpr_policy_choosable(args, view))
 			continue;
 		cold = READ_ONCE(view->cold);
-		if ((view->weight >= most && !cold) ||
-		    dpr_policy_scale((u64)most * DPR_POLICY_WARM, *random) <
+		if (view->weight >= most && !cold)
+			return i;
+		if (cold == DPR_POLICY_UNKNOWN &&
+		    args->policy == DPR_POLICY_OFFER)
+			cold = 0;
+		if (dpr_policy_scale((u64)most * DPR_POLICY_WARM, *random) <
 		    (u64)view->weight * (DPR_POLICY_WARM - cold))
 			return i;
 	}
@@ -235,6 +239,9 @@ static bool dpr_policy_below(const struct dpr_policy_args *args,
 	if (args->max_load != DPR_MAX_LOAD_AUTO &&
 	    (args->max_load || args->policy != DPR_POLICY_OFFER))
 		return args->own_load < args->max_load;
+	/* Of nobody else's load is anything known: there is no mean. */
+	if (order->n && !READ_ONCE(order->weight))
+		return true;
 	own = (args->own_load << 20) + (args->connection_load << 19);
 	return !args->own_load ||
 	       own / args->own_weight <= dpr_policy_mean(args, order);

@@ -17,6 +17,14 @@
 /* Loads are capped here, so that a key of the order fits 64 bits. */
 #define DPR_LOAD_MAX	(1ULL << 43)
 
+/* The capacity of a peer that is warm. */
+#define DPR_POLICY_WARM		1024
+/*
+ * Of dpr_view.cold: nobody knows the peer's load. It gets a connection only if no other
+ * peer can, and this host cannot either; but for offers, which do not depend on that.
+ */
+#define DPR_POLICY_UNKNOWN	DPR_POLICY_WARM
+
 /* Peers that may refuse a connection; the next one must take it. */
 #define DPR_MAX_OFFERS		2
 
@@ -42,7 +50,8 @@ enum dpr_metric {
  * @down: services that it cannot serve now, to clients of IPv4 and of IPv6: bits, as
  *	dpr_policy_args.service
  * @cold: so many parts of DPR_POLICY_WARM are missing of its capacity: it has just
- *	come back, and gets its share step by step (slow start). 0: it is warm
+ *	come back, and gets its share step by step (slow start). 0: it is warm.
+ *	DPR_POLICY_UNKNOWN: @load and @estimate mean nothing
  * @counted_load: what dpr_order.load has of it
  * @counted_weight: what dpr_order.weight has of it
  */
@@ -71,8 +80,8 @@ struct dpr_view {
  *	view's tie; the greatest number if it is not open. Room for 2 * @n
  *	entries; entry 0 is not used
  * @winner: whose each entry of @rank is
- * @load: sum of the estimates of the peers that are open
- * @weight: sum of their weights
+ * @load: sum of the estimates of the peers that are open, as far as they are known
+ * @weight: sum of these peers' weights
  * @weight_most: no peer has a greater weight
  *
  * Whoever changes it excludes others that do. dpr_policy_decide() may run at
@@ -191,8 +200,7 @@ static inline u64 dpr_policy_key(u64 load, u32 weight)
 	return weight == 1 ? key : key / weight;
 }
 
-/* The capacity of a peer that is warm, and the least that a cold one is given. */
-#define DPR_POLICY_WARM		1024
+/* The least capacity that a cold peer is given is missing so much. */
 #define DPR_POLICY_COLDEST	(DPR_POLICY_WARM - DPR_POLICY_WARM / 10)
 
 /**
@@ -213,7 +221,13 @@ static inline u32 dpr_policy_cold(u32 since, u32 slow_start)
 	       DPR_POLICY_COLDEST : DPR_POLICY_WARM - (u32)warm;
 }
 
-/* A peer's key. While it is cold, it counts as if its capacity was smaller. */
+/* So much of a key orders peers that are equal otherwise. */
+#define DPR_POLICY_TIE	0xff
+
+/*
+ * A peer's key. While it is cold, it counts as if its capacity was smaller; if its load is
+ * unknown, no other is greater.
+ */
 static inline u64 dpr_policy_peer_key(const struct dpr_view *view, u64 estimate)
 {
 	u64 key = dpr_policy_key(estimate, view->weight);
@@ -221,13 +235,12 @@ static inline u64 dpr_policy_peer_key(const struct dpr_view *view, u64 estimate)
 
 	if (warm == DPR_POLICY_WARM)
 		return key;
+	if (!warm)
+		return ~(u64)(DPR_POLICY_TIE + 1);
 	key /= warm;
 	return key < ~0ULL / DPR_POLICY_WARM ? key * DPR_POLICY_WARM :
 					       ~(u64)DPR_POLICY_WARM;
 }
-
-/* So much of a key orders peers that are equal otherwise. */
-#define DPR_POLICY_TIE	0xff
 
 /* Where a peer stands: of two the one with the smaller number is better. */
 static inline u64 dpr_policy_rank(const struct dpr_view *view)
@@ -241,14 +254,15 @@ static inline u64 dpr_policy_rank(const struct dpr_view *view)
 /* Keeps the order's sums when a peer's view changed. */
 static inline void dpr_policy_count(struct dpr_order *order, struct dpr_view *view)
 {
-	u64 load = view->open ? view->estimate : 0;
-	u32 weight = view->open ? view->weight : 0;
+	bool counts = view->open && view->cold != DPR_POLICY_UNKNOWN;
+	u64 load = counts ? view->estimate : 0;
+	u32 weight = counts ? view->weight : 0;
 
 	WRITE_ONCE(order->load, order->load - view->counted_load + load);
 	WRITE_ONCE(order->weight,
 		   order->weight - view->counted_weight + weight);
-	if (weight > order->weight_most)
-		WRITE_ONCE(order->weight_most, weight);
+	if (view->open && view->weight > order->weight_most)
+		WRITE_ONCE(order->weight_most, view->weight);
 	view->counted_load = load;
 	view->counted_weight = weight;
 }
@@ -294,7 +308,8 @@ static inline void dpr_policy_moved(struct dpr_order *order, u32 peer)
  * @peer: its index
  * @estimate: the load it is taken to have now
  *
- * What every new flow does, so it leaves out what cannot have changed.
+ * What every new flow does, so it leaves out what cannot have changed. Not for a peer
+ * that is DPR_POLICY_UNKNOWN.
  */
 static inline void dpr_policy_reestimate(struct dpr_order *order, u32 peer,
 					 u64 estimate)

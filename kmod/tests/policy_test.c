@@ -227,6 +227,77 @@ static void test_cold(void)
 	check(first_of(DPR_POLICY_TWO, v, 30000) < 3500, "and of two");
 }
 
+/*
+ * Peers that do not say how many connections of a service they have, such as those of an
+ * older version: 0 and 2 here. Whatever their weights are.
+ */
+static void test_unknown(void)
+{
+	static const u32 policies[] = {
+		DPR_POLICY_LOWEST, DPR_POLICY_INVERSE, DPR_POLICY_TWO,
+	};
+	struct dpr_view v[HOSTS] = { view(0, 0), view(1, 1 << 20), view(2, 0) };
+	struct dpr_policy_args a;
+	struct dpr_decision d;
+	int i, k, wrong = 0, unable = 0, older = 0, offered[HOSTS] = { 0 };
+	int heavy = 0;
+
+	v[0].cold = DPR_POLICY_UNKNOWN;
+	v[2].cold = DPR_POLICY_UNKNOWN;
+	v[2].weight = DPR_MAX_WEIGHT;
+	for (i = 0; i < 3000; i++) {
+		for (k = 0; k < 3; k++) {
+			a = args(policies[k], 2 << 20);
+			v[1].down[0] = 0;
+			d = decide(&a, v, HOSTS);
+			wrong += d.outcome != DPR_STAT_REDIRECTED || d.peer != 1;
+			/* The only one that is known cannot have it. */
+			a.service = 1;
+			v[1].down[0] = 1;
+			d = decide(&a, v, HOSTS);
+			wrong += d.outcome != DPR_STAT_SERVED_LOWEST;
+			/* Nor can this host. */
+			a.draining = true;
+			d = decide(&a, v, HOSTS);
+			unable += d.outcome != DPR_STAT_REDIRECTED || d.peer == 1;
+			v[1].down[0] = 0;
+			d = decide(&a, v, HOSTS);
+			older += d.peer != 1;
+		}
+		v[2].weight = 1;
+		a = args(DPR_POLICY_OFFER, 3 << 20);
+		d = decide(&a, v, HOSTS);
+		offered[d.peer]++;
+		v[2].weight = DPR_MAX_WEIGHT;
+	}
+	check(!wrong, "a peer whose load is unknown gets nothing that another can take");
+	check(!older, "nor if this host takes nothing");
+	check(!unable, "it gets what nobody else can take");
+	check(offered[0] > 900 && offered[1] > 900 && offered[2] > 900,
+	      "it is offered as much as others");
+	a = args(DPR_POLICY_LOWEST, 100);
+	a.max_load = DPR_MAX_LOAD_AUTO;
+	v[1] = view(1, 50);
+	check(decide(&a, v, HOSTS).peer == 1, "it does not move the mean up");
+	a.own_load = 50;
+	a.connection_load = 1;
+	v[1] = view(1, 60);
+	check(decide(&a, v, HOSTS).outcome == DPR_STAT_SERVED_BELOW_MAX_LOAD,
+	      "nor down");
+	a = args(DPR_POLICY_OFFER, 5);
+	v[1].open = false;
+	d = decide(&a, v, HOSTS);
+	check(d.outcome == DPR_STAT_SERVED_BELOW_MAX_LOAD,
+	      "none is known: there is no mean to be above");
+	for (i = 0; i < 3000; i++) {
+		a = args(DPR_POLICY_OFFER, 3 << 20);
+		a.max_load = 1;
+		d = decide(&a, v, HOSTS);
+		heavy += d.outcome == DPR_STAT_REDIRECTED && d.peer == 2;
+	}
+	check(heavy > 2900, "offers go to peers that are not known by their weights");
+}
+
 static void test_corrected(void)
 {
 	struct dpr_view v = view(0, 10);
@@ -556,13 +627,16 @@ static void test_sums(void)
 		v[i].estimate = number() % 100;
 		v[i].weight = number() % 9 + 1;
 		v[i].open = number() % 4;
+		v[i].cold = number() % 4 ? 0 : DPR_POLICY_UNKNOWN;
 		dpr_policy_moved(&order, i);
-		dpr_policy_reestimate(&order, number() % MOST, number() % 100);
+		i = number() % MOST;
+		if (!v[i].cold)
+			dpr_policy_reestimate(&order, i, number() % 100);
 		if (round % 5000 == 4999)
 			dpr_policy_sort(&order);
 		for (i = 0, load = 0, weight = 0; i < MOST; i++) {
-			load += v[i].open ? v[i].estimate : 0;
-			weight += v[i].open ? v[i].weight : 0;
+			load += v[i].open && !v[i].cold ? v[i].estimate : 0;
+			weight += v[i].open && !v[i].cold ? v[i].weight : 0;
 		}
 		wrong += order.load != load || order.weight != weight;
 	}
@@ -597,6 +671,7 @@ int main(void)
 	test_usable();
 	test_down();
 	test_cold();
+	test_unknown();
 	test_corrected();
 	test_weights();
 	test_metrics();
