@@ -30,13 +30,14 @@
  * 3: SERVICE_SET, SERVICE_A_CONNECTIONS and what follows it, CONFIG_A_AFFINITY and what
  *    follows it
  * 4: IPv6 addresses, CONFIG_A_AFFINITY6, SERVICE_A_AFFINITY6, PEER_A_ADDRESSES6,
- *    BARRED_FAMILY
+ *    BARRED_FAMILY, SERVICE_A_LOAD, PEER_A_SERVICE_CONNECTIONS, PEER_A_SERVICE_LOADS
  */
 #define DPR_GENL_VERSION	4
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
 #define DPR_GENL_GROUP_EVENTS	"events"
 
 #define DPR_MAX_SERVICES	256	/* services of one namespace */
+#define DPR_MAX_SERVICE_LOADS	16	/* ports of services with DPR_SERVICE_LOAD_SERVICE */
 #define DPR_MAX_PEERS		16384	/* known peers of one namespace */
 #define DPR_MAX_FLOWS		(1U << 24) /* upper limit of DPR_CONFIG_A_MAX_FLOWS */
 #define DPR_MAX_WEIGHT		65535	/* largest weight of a metric or a host */
@@ -62,7 +63,8 @@
  * @DPR_CMD_SERVICE_ADD: do; PORT, optionally ADDRESS and rules of its own: POLICY,
  *	HASH, MAX_LOAD; the configuration's hold for the others. EEXIST if it is there;
  *	EDESTADDRREQ if the host has no ADDRESS configured yet; ENOSPC beyond
- *	DPR_MAX_SERVICES.
+ *	DPR_MAX_SERVICES; E2BIG beyond DPR_MAX_SERVICE_LOADS. A port counts there as
+ *	long as redirected connections of it live that began while it had a load.
  * @DPR_CMD_SERVICE_DEL: do; PORT, optionally ADDRESS. ENOENT if it is not
  *	there. Only new connections are affected.
  * @DPR_CMD_SERVICE_GET: dump; one message of DPR_SERVICE_A_* per service.
@@ -96,8 +98,8 @@
  * @DPR_CMD_EVENT: never sent to the kernel; a notification on the group
  *	"events" with DPR_EVENT_A_*.
  * @DPR_CMD_SERVICE_SET: do; as SERVICE_ADD, of a service that is there: it has these
- *	rules of its own, and no other ones any more. ENOENT if it is not there.
- *	Existing connections survive every change.
+ *	rules of its own, and no other ones any more. ENOENT if it is not there; E2BIG
+ *	as SERVICE_ADD. Existing connections survive every change.
  */
 enum dpr_cmd {
 	DPR_CMD_UNSPEC,
@@ -274,6 +276,26 @@ enum dpr_service_state {
 };
 
 /**
+ * enum dpr_service_load - which load of the hosts a service's policy compares
+ *
+ * @DPR_SERVICE_LOAD_HOST: the host's load, the weighted sum of its metrics.
+ * @DPR_SERVICE_LOAD_SERVICE: the host's open connections of the service, those of all
+ *	services on its port. A peer that has not said how many it has
+ *	(DPR_PEER_A_SERVICE_CONNECTIONS) gets no connection while another peer can take
+ *	it, or this host; offers alone go to such peers too, as they do not depend on
+ *	what this host knows. While this host does not count its own connections (it has
+ *	no memory, or is counting them anew after services changed), or drains and knows
+ *	of no peer how many it has, as DPR_SERVICE_LOAD_HOST.
+ */
+enum dpr_service_load {
+	DPR_SERVICE_LOAD_HOST,
+	DPR_SERVICE_LOAD_SERVICE,
+
+	__DPR_SERVICE_LOAD_MAX,
+	DPR_SERVICE_LOAD_MAX = __DPR_SERVICE_LOAD_MAX - 1
+};
+
+/**
  * enum dpr_flow_state - a flow's state, from the client's half of it
  *
  * @DPR_FLOW_SYN: only SYNs so far.
@@ -391,6 +413,9 @@ enum dpr_config_attr {
  * @DPR_SERVICE_A_AFFINITY: u32; its own, as DPR_CONFIG_A_AFFINITY.
  * @DPR_SERVICE_A_AFFINITY_TIME: u32; its own, as DPR_CONFIG_A_AFFINITY_TIME.
  * @DPR_SERVICE_A_AFFINITY6: u32; its own, as DPR_CONFIG_A_AFFINITY6.
+ * @DPR_SERVICE_A_LOAD: u32, enum dpr_service_load; default host. With the load of the
+ *	service, MAX_LOAD is compared to that, too. Affinity and the policy stateless do
+ *	not compare loads.
  */
 enum dpr_service_attr {
 	DPR_SERVICE_A_UNSPEC,
@@ -405,6 +430,7 @@ enum dpr_service_attr {
 	DPR_SERVICE_A_AFFINITY,
 	DPR_SERVICE_A_AFFINITY_TIME,
 	DPR_SERVICE_A_AFFINITY6,
+	DPR_SERVICE_A_LOAD,
 
 	__DPR_SERVICE_A_MAX,
 	DPR_SERVICE_A_MAX = __DPR_SERVICE_A_MAX - 1
@@ -414,7 +440,7 @@ enum dpr_service_attr {
  * enum dpr_peer_attr - attributes of a peer
  *
  * In requests: ADDRESS, CONNECTIONS to SOCKETS, STATE, WEIGHT, DEAD, DOWN,
- * BARRED, PROTOCOL, ADDRESSES, ADDRESSES6. The rest are answers.
+ * BARRED, PROTOCOL, ADDRESSES, ADDRESSES6, SERVICE_CONNECTIONS. The rest are answers.
  *
  * @DPR_PEER_A_ADDRESS: addr.
  * @DPR_PEER_A_CONNECTIONS: u32; metric 1 (paper section 3.1), open connections that
@@ -453,6 +479,15 @@ enum dpr_service_attr {
  *	those if one of its addresses is an IPv6 one. Part of a report, default 1. Request.
  * @DPR_PEER_A_ADDRESSES6: array of IPv6 addresses of 16 bytes, 16 at most: the peer's
  *	other ones. Part of a report. Request.
+ * @DPR_PEER_A_SERVICE_CONNECTIONS: array of two u32 each: a port, 1 to 65535, and how many
+ *	open connections of the services on it the peer has. By port, each port once, any
+ *	ports, DPR_MAX_SERVICES at most. Part of a report; of a port that is not named the
+ *	number is unknown. Request.
+ * @DPR_PEER_A_SERVICE_LOADS: array of three u32 each, DPR_MAX_SERVICE_LOADS at most: the
+ *	port of a service with DPR_SERVICE_LOAD_SERVICE; the connections that a policy
+ *	would take the peer to have of it now, 0xffffffff if that is unknown; and the
+ *	flows to the peer in state SYN or established that began since the port has a
+ *	load of its own. Answer, if the peer is listed.
  */
 enum dpr_peer_attr {
 	DPR_PEER_A_UNSPEC,
@@ -478,6 +513,8 @@ enum dpr_peer_attr {
 	DPR_PEER_A_PROTOCOL,
 	DPR_PEER_A_ADDRESSES,
 	DPR_PEER_A_ADDRESSES6,
+	DPR_PEER_A_SERVICE_CONNECTIONS,
+	DPR_PEER_A_SERVICE_LOADS,
 
 	__DPR_PEER_A_MAX,
 	DPR_PEER_A_MAX = __DPR_PEER_A_MAX - 1

@@ -190,6 +190,8 @@ static int dpr_config_services(struct dpr_net *dn, struct dpr_services *new)
 	if (IS_ERR(new))
 		return PTR_ERR(new);
 	err = dpr_config_owners(dn, cfg, new);
+	if (!err)
+		err = dpr_service_tallies(dn, new);
 	if (!err && new)
 		err = dpr_hook_start(dn);
 	if (err) {
@@ -206,8 +208,9 @@ static int dpr_config_services(struct dpr_net *dn, struct dpr_services *new)
  * @dn: the namespace; its lock is held
  * @service: the service, with its rules; its port is not 0
  *
- * Return: 0, -EEXIST, -ENOSPC beyond DPR_MAX_SERVICES, -ENOMEM, or what
- * registering the hooks returned. On error nothing changed.
+ * Return: 0, -EEXIST, -ENOSPC beyond DPR_MAX_SERVICES, -E2BIG beyond
+ * DPR_MAX_SERVICE_LOADS, -ENOMEM, or what registering the hooks returned. On error
+ * nothing changed.
  */
 int dpr_config_add_service(struct dpr_net *dn,
 			   const struct dpr_service *service)
@@ -224,7 +227,7 @@ int dpr_config_add_service(struct dpr_net *dn,
  * @dn: the namespace; its lock is held
  * @service: the service, with its rules
  *
- * Return: 0, -ENOENT or -ENOMEM. On error nothing changed.
+ * Return: 0, -ENOENT, -E2BIG beyond DPR_MAX_SERVICE_LOADS, or -ENOMEM. On error nothing changed.
  */
 int dpr_config_set_service(struct dpr_net *dn,
 			   const struct dpr_service *service)

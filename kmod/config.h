@@ -20,6 +20,7 @@ struct dpr_service;
  * @DPR_RULE_AFFINITY: dpr_rules.affinity
  * @DPR_RULE_AFFINITY_TIME: dpr_rules.affinity_time
  * @DPR_RULE_AFFINITY6: dpr_rules.affinity6
+ * @DPR_RULE_LOAD: dpr_rules.load
  */
 enum dpr_rule {
 	DPR_RULE_POLICY = BIT(0),
@@ -28,6 +29,7 @@ enum dpr_rule {
 	DPR_RULE_AFFINITY = BIT(3),
 	DPR_RULE_AFFINITY_TIME = BIT(4),
 	DPR_RULE_AFFINITY6 = BIT(5),
+	DPR_RULE_LOAD = BIT(6),
 };
 
 /**
@@ -38,6 +40,7 @@ enum dpr_rule {
  * @affinity: bits of a client's address that decide its host; 0: its load does
  * @affinity6: the same of an IPv6 address, if @affinity is not 0
  * @affinity_time: for how many ms; 0: for ever
+ * @load: enum dpr_service_load
  * @max_load: MaxLoad
  */
 struct dpr_rules {
@@ -47,6 +50,7 @@ struct dpr_rules {
 	u32 affinity;
 	u32 affinity6;
 	u32 affinity_time;
+	u32 load;
 	u64 max_load;
 };
 
@@ -55,6 +59,7 @@ struct dpr_rules {
  * @address: this host's address
  * @policy: enum dpr_policy
  * @hash: enum dpr_hash
+ * @load: enum dpr_service_load; host, unless it is a service's
  * @estimate: enum dpr_estimate
  * @marker: enum dpr_marker
  * @state: enum dpr_state
@@ -82,6 +87,7 @@ struct dpr_config {
 	struct dpr_addr address;
 	u32 policy;
 	u32 hash;
+	u32 load;
 	u32 estimate;
 	u32 marker;
 	u32 state;
@@ -123,6 +129,8 @@ static inline void dpr_config_apply_rules(struct dpr_config *cfg,
 		cfg->affinity_time = rules->affinity_time;
 	if (rules->own & DPR_RULE_AFFINITY6)
 		cfg->affinity6 = rules->affinity6;
+	if (rules->own & DPR_RULE_LOAD)
+		cfg->load = rules->load;
 }
 
 /**

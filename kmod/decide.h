@@ -30,22 +30,26 @@ dpr_decide_order(const struct dpr_table *table)
  * dpr_decide_args - put the situation together that a policy decides in
  * @dn: the namespace
  * @cfg: the configuration
+ * @table: the load table; NULL in a namespace that has had no peer yet
  * @policy: enum dpr_policy
  * @client: the client's address
- * @wide: the connection is of IPv6
+ * @key: the connection
  * @service: the connection's, NULL if there is none any more
  * @able: this host can serve it; if it cannot it redirects what it can
  * @args: set to the situation
  *
  * Closes peers whose reports are stale. Called under RCU in softirq.
+ *
+ * Return: the peers of @table, by the load that the configuration says.
  */
-static __always_inline void
-dpr_decide_args(struct dpr_net *dn, const struct dpr_config *cfg, u32 policy,
-		const struct dpr_addr *client, bool wide,
+static __always_inline const struct dpr_order *
+dpr_decide_args(struct dpr_net *dn, const struct dpr_config *cfg,
+		const struct dpr_table *table, u32 policy,
+		const struct dpr_addr *client, const struct dpr_flow_key *key,
 		const struct dpr_service *service, bool able,
 		struct dpr_policy_args *args)
 {
-	const struct dpr_table *table = rcu_dereference(dn->table);
+	const struct dpr_order *order = dpr_decide_order(table);
 
 	/* Each by itself: zeroing the whole first would cost as much again. */
 	args->policy = policy;
@@ -60,14 +64,18 @@ dpr_decide_args(struct dpr_net *dn, const struct dpr_config *cfg, u32 policy,
 	args->random = 0;
 	args->client = dpr_addr_id(client);
 	args->avoid = 0;
-	args->wide = wide;
+	args->wide = key->wide;
 	args->service = dpr_service_needs(service);
 	if (policy != DPR_POLICY_OFF && !args->draining)
 		args->own_load = dpr_load_own(dn, cfg);
 	if (policy >= DPR_POLICY_INVERSE)
 		args->random = dpr_stats_random(dn->stats);
-	if (table && unlikely(dpr_policy_stale(args, &table->order)))
+	if (unlikely(cfg->load == DPR_SERVICE_LOAD_SERVICE))
+		order = dpr_load_order(dn, table, ntohs(key->port), args) ?:
+			order;
+	if (table && unlikely(dpr_policy_stale(args, order)))
 		dpr_peer_close_stale(dn, args);
+	return order;
 }
 
 /**

@@ -10,6 +10,7 @@
 #include "peer.h"
 #include "quota.h"
 #include "stats.h"
+#include "tally.h"
 
 /*
  * How long a handshake is safe from eviction: a round trip, and the second after
@@ -27,7 +28,7 @@ static struct kmem_cache *dpr_flow_cache[2];
  */
 int __init dpr_flow_init(void)
 {
-	BUILD_BUG_ON(DPR_HALF_OPEN_SHARDS > DPR_FLOW_WIDE);
+	BUILD_BUG_ON(DPR_HALF_OPEN_SHARDS > DPR_FLOW_TALLIED);
 #if !defined(CONFIG_DEBUG_LOCK_ALLOC)
 	BUILD_BUG_ON(sizeof(struct dpr_flow) != 64);
 #endif
@@ -115,6 +116,9 @@ dpr_flow_count_live(struct dpr_net *dn, struct dpr_flow *flow, int n)
 	atomic_add(n, &dn->live);
 	atomic_add(n, &flow->peer->live);
 	dpr_peer_recount(dn, rcu_dereference(dn->config), flow->peer);
+	if (unlikely(flow->shard & DPR_FLOW_TALLIED))
+		dpr_peer_tally(dn, rcu_dereference(dn->config), flow->peer,
+			       ntohs(flow->port), n);
 }
 
 /*
@@ -310,6 +314,9 @@ __flatten struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 		old = ERR_PTR(-ENOMEM);
 		goto err_free;
 	}
+	if (unlikely(READ_ONCE(dn->tallies)) && READ_ONCE(peer->tally) &&
+	    dpr_tally_counts(dn, ntohs(flow->port)))
+		flow->shard |= DPR_FLOW_TALLIED;
 	/* Before others see the flow, so that the counts never go below 0. */
 	atomic_inc(&peer->flows);
 	dpr_flow_count_live(dn, flow, 1);

@@ -29,6 +29,7 @@
 #define DPR_FLOW_NEXT	0x04	/* of offer: from one copy to the next */
 #define DPR_FLOW_ASKED	0x03	/* of offer: how many peers were asked, 3 or more */
 #define DPR_FLOW_WIDE	0x80	/* of shard: it is of IPv6 */
+#define DPR_FLOW_TALLIED 0x40	/* of shard: counted by its port, too (tally.h) */
 #define DPR_FLOW_CONFIRMED 0x80	/* of queries: the peer says that it serves it */
 #define DPR_FLOW_REUSED	0x40	/* of queries: a SYN of another number has passed */
 #define DPR_FLOW_QUERIES 0x3f	/* of queries: how many */
@@ -48,7 +49,8 @@
  * @last: jiffies of the client's last packet
  * @state: enum dpr_flow_state or DPR_FLOW_GONE. It leaves DPR_FLOW_SYN under
  *	the lock of its list of half-open flows, once it is off that list
- * @shard: which of dpr_net.half_open it was put on; DPR_FLOW_WIDE: it has @wide
+ * @shard: which of dpr_net.half_open it was put on; DPR_FLOW_WIDE: it has @wide;
+ *	DPR_FLOW_TALLIED
  * @offer: the number of the SYN that the peer may refuse: DPR_FLOW_ASKED,
  *	DPR_FLOW_COPY, DPR_FLOW_OFFER; or DPR_FLOW_RETURNED; 0: it must take it
  * @queries: questions put to the peer since the client's last packet, with

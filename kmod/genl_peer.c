@@ -13,6 +13,7 @@
 #include "netns.h"
 #include "peer.h"
 #include "service.h"
+#include "tally.h"
 
 const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 	[DPR_PEER_A_ADDRESS] = DPR_GENL_MSG_ADDR,
@@ -41,6 +42,11 @@ const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 					   sizeof(struct in6_addr) },
 	[DPR_PEER_A_DOWN] = { .type = NLA_BINARY,
 			      .len = DPR_MAX_SERVICES * sizeof(u16) },
+	[DPR_PEER_A_SERVICE_CONNECTIONS] = {
+		.type = NLA_BINARY,
+		.len = DPR_MAX_SERVICES * sizeof(struct dpr_tally_count),
+	},
+	[DPR_PEER_A_SERVICE_LOADS] = { .type = NLA_REJECT },
 };
 
 /* The attribute of each metric. */
@@ -137,6 +143,42 @@ static int dpr_genl_peer_parse_others(struct genl_info *info,
 	return 0;
 }
 
+/* Its connections of services: each port once, by port. */
+static int dpr_genl_peer_parse_counts(struct genl_info *info,
+				      struct dpr_peer_update *update)
+{
+	const struct nlattr *attr = info->attrs[DPR_PEER_A_SERVICE_CONNECTIONS];
+	u32 i, last = 0;
+
+	if (!attr)
+		return 0;
+	if (!update->has_metric)
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_SERVICE_CONNECTIONS,
+					   "this belongs to a report", -EINVAL);
+	if (nla_len(attr) % sizeof(*update->count))
+		return dpr_genl_msg_refuse(info, DPR_PEER_A_SERVICE_CONNECTIONS,
+					   "a port and its connections have eight bytes",
+					   -EINVAL);
+	update->count = nla_data(attr);
+	update->n_counts = nla_len(attr) / sizeof(*update->count);
+	for (i = 0; i < update->n_counts; i++) {
+		const u32 port = update->count[i].port;
+
+		if (!port || port > U16_MAX)
+			return dpr_genl_msg_refuse(info,
+						   DPR_PEER_A_SERVICE_CONNECTIONS,
+						   "port must be 1 to 65535",
+						   -EINVAL);
+		if (port <= last)
+			return dpr_genl_msg_refuse(info,
+						   DPR_PEER_A_SERVICE_CONNECTIONS,
+						   "ports must be in order, each once",
+						   -EINVAL);
+		last = port;
+	}
+	return 0;
+}
+
 static int dpr_genl_peer_parse_health(struct genl_info *info,
 				      struct dpr_peer_update *update)
 {
@@ -200,13 +242,16 @@ static int dpr_genl_peer_parse(struct genl_info *info,
 				       BIT(DPR_PEER_A_BARRED) |
 				       BIT(DPR_PEER_A_PROTOCOL) |
 				       BIT(DPR_PEER_A_ADDRESSES) |
-				       BIT(DPR_PEER_A_ADDRESSES6));
+				       BIT(DPR_PEER_A_ADDRESSES6) |
+				       BIT(DPR_PEER_A_SERVICE_CONNECTIONS));
 	if (!err)
 		err = dpr_genl_peer_address(info, &update->address);
 	if (!err)
 		err = dpr_genl_peer_parse_metrics(info, update);
 	if (!err)
 		err = dpr_genl_peer_parse_health(info, update);
+	if (!err)
+		err = dpr_genl_peer_parse_counts(info, update);
 	if (err)
 		return err;
 	if (attrs[DPR_PEER_A_STATE]) {

@@ -12,6 +12,19 @@
 #include "netns.h"
 #include "peer.h"
 #include "service.h"
+#include "tally.h"
+
+/**
+ * struct dpr_genl_peer_load - as in DPR_PEER_A_SERVICE_LOADS
+ * @port: the port
+ * @estimate: connections that a policy would take the peer to have, U32_MAX: unknown
+ * @live: counted flows to it in state SYN or established
+ */
+struct dpr_genl_peer_load {
+	u32 port;
+	u32 estimate;
+	u32 live;
+};
 
 /**
  * struct dpr_genl_peer - a peer, as user space sees it
@@ -30,6 +43,8 @@
  * @listed: in the load table
  * @reported: a report came
  * @usable: can be chosen now
+ * @loads: how many of @load_of there are
+ * @load_of: loads of services
  */
 struct dpr_genl_peer {
 	struct dpr_addr address;
@@ -47,6 +62,8 @@ struct dpr_genl_peer {
 	bool listed;
 	bool reported;
 	bool usable;
+	u32 loads;
+	struct dpr_genl_peer_load load_of[DPR_MAX_SERVICE_LOADS];
 };
 
 /*
@@ -79,6 +96,30 @@ static u32 dpr_genl_peer_barred(const struct dpr_peer *peer,
 		return DPR_BARRED_LOST;
 	return !peer->barred && dpr_peer_foreign(peer, cfg) ?
 	       DPR_BARRED_FAMILY : peer->barred;
+}
+
+/* Of services that have one now. Under dpr_net.lock. */
+static void dpr_genl_peer_read_loads(struct dpr_net *dn,
+				     const struct dpr_peer *peer,
+				     const struct dpr_table *table,
+				     struct dpr_genl_peer *row)
+{
+	const struct dpr_view *view;
+	u32 i;
+
+	for (i = 0; i < table->tallies; i++) {
+		view = &table->tally[i].view[peer->slot];
+		if (!peer->tally || !dn->tallies->tally[i].on)
+			continue;
+		row->load_of[row->loads++] = (struct dpr_genl_peer_load){
+			.port = dn->tallies->tally[i].port,
+			.estimate = READ_ONCE(view->cold) == DPR_POLICY_UNKNOWN ?
+				    U32_MAX :
+				    min_t(u64, READ_ONCE(view->estimate),
+					  U32_MAX - 1),
+			.live = max(atomic_read(&peer->tally->live[i]), 0),
+		};
+	}
 }
 
 /* Under dpr_net.lock. */
@@ -116,6 +157,7 @@ static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 	row->estimate = READ_ONCE(view->estimate);
 	row->usable = dpr_policy_usable(view, jiffies,
 					cfg->report_max_age_jiffies);
+	dpr_genl_peer_read_loads(dn, peer, table, row);
 }
 
 static int dpr_genl_peer_put_down(struct dpr_net *dn, struct sk_buff *msg,
@@ -147,7 +189,10 @@ static int dpr_genl_peer_put(struct dpr_net *dn, struct sk_buff *msg,
 	    nla_put_u64_64bit(msg, DPR_PEER_A_REDIRECTS, row->redirects,
 			      DPR_PEER_A_PAD) ||
 	    (row->listed && nla_put_flag(msg, DPR_PEER_A_LISTED)) ||
-	    (row->usable && nla_put_flag(msg, DPR_PEER_A_USABLE)))
+	    (row->usable && nla_put_flag(msg, DPR_PEER_A_USABLE)) ||
+	    (row->loads && nla_put(msg, DPR_PEER_A_SERVICE_LOADS,
+				   row->loads * sizeof(*row->load_of),
+				   row->load_of)))
 		return -EMSGSIZE;
 	if (!row->reported)
 		return 0;

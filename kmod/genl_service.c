@@ -24,6 +24,7 @@ const struct nla_policy dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1] = {
 	[DPR_SERVICE_A_AFFINITY] = { .type = NLA_U32 },
 	[DPR_SERVICE_A_AFFINITY_TIME] = { .type = NLA_U32 },
 	[DPR_SERVICE_A_AFFINITY6] = { .type = NLA_U32 },
+	[DPR_SERVICE_A_LOAD] = { .type = NLA_U32 },
 };
 
 const struct nla_policy
@@ -110,10 +111,23 @@ static int dpr_genl_service_parse(struct genl_info *info,
 	if (!err && rules->own & DPR_RULE_AFFINITY6 && !rules->affinity6)
 		err = dpr_genl_msg_refuse(info, DPR_SERVICE_A_AFFINITY6,
 					  "affinity6 must be 1 to 128", -EINVAL);
+	if (!err)
+		err = dpr_genl_service_rule(info, DPR_SERVICE_A_LOAD,
+					    DPR_SERVICE_LOAD_MAX, "unknown load",
+					    DPR_RULE_LOAD, rules, &rules->load);
 	if (!err && max_load) {
 		rules->own |= DPR_RULE_MAX_LOAD;
 		rules->max_load = nla_get_u64(max_load);
 	}
+	return err;
+}
+
+static int dpr_genl_service_failed(struct genl_info *info, int err)
+{
+	if (err == -E2BIG)
+		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_LOAD,
+					   "no more than 16 ports with loads of their own",
+					   err);
 	return err;
 }
 
@@ -150,7 +164,7 @@ int dpr_genl_service_add(struct sk_buff *skb, struct genl_info *info)
 		return dpr_genl_msg_refuse(info, 0, "no more than 256 services",
 					   err);
 	default:
-		return err;
+		return dpr_genl_service_failed(info, err);
 	}
 }
 
@@ -171,7 +185,7 @@ static int dpr_genl_service_change(struct genl_info *info,
 					   "no such service", err);
 	if (!err)
 		dpr_event_notify(dn, DPR_EVENT_CONFIG);
-	return err;
+	return dpr_genl_service_failed(info, err);
 }
 
 /**
@@ -218,7 +232,9 @@ static int dpr_genl_service_put_rules(struct sk_buff *skb,
 	     nla_put_u32(skb, DPR_SERVICE_A_AFFINITY_TIME,
 			 rules->affinity_time)) ||
 	    (rules->own & DPR_RULE_AFFINITY6 &&
-	     nla_put_u32(skb, DPR_SERVICE_A_AFFINITY6, rules->affinity6)))
+	     nla_put_u32(skb, DPR_SERVICE_A_AFFINITY6, rules->affinity6)) ||
+	    (rules->own & DPR_RULE_LOAD &&
+	     nla_put_u32(skb, DPR_SERVICE_A_LOAD, rules->load)))
 		return -EMSGSIZE;
 	return 0;
 }

@@ -14,6 +14,8 @@
 #include "load.h"
 #include "netns.h"
 #include "open.h"
+#include "peer.h"
+#include "tally.h"
 
 #define DPR_LOAD_PERIOD	HZ
 
@@ -131,6 +133,37 @@ void dpr_load_metrics(const struct dpr_net *dn, u32 metric[DPR_METRICS])
 	for (i = 0; i < DPR_METRICS; i++)
 		metric[i] = dpr_load_metric(dn, i);
 	rcu_read_unlock();
+}
+
+/**
+ * dpr_load_order - compare hosts by their connections of one port
+ * @dn: the namespace
+ * @table: the load table, NULL if there is none
+ * @port: host byte order
+ * @args: of what depends on that, set to it
+ *
+ * Called under RCU.
+ *
+ * Return: the peers of @table by their connections; NULL, and @args is as it was, if there
+ * is no peer, or this host does not count its own, or it cannot serve and nothing is known
+ * of the peers' connections.
+ */
+const struct dpr_order *dpr_load_order(const struct dpr_net *dn,
+				       const struct dpr_table *table, u16 port,
+				       struct dpr_policy_args *args)
+{
+	const int place = dpr_tally_find(dn, port);
+	u32 open;
+
+	if (!table || place < 0 || place >= table->tallies ||
+	    !dpr_open_port(dn, port, &open))
+		return NULL;
+	/* Nothing tells the peers apart, and one of them must take it. */
+	if (args->draining && !READ_ONCE(table->tally[place].weight))
+		return NULL;
+	args->own_load = open;
+	args->connection_load = 1;
+	return &table->tally[place];
 }
 
 /* See dpr_load_own(). Reads only metrics whose weight is not 0. */

@@ -7,10 +7,14 @@
 #include "netns.h"
 
 struct dpr_config;
+struct dpr_table;
 
 void dpr_load_init(void);
 void dpr_load_exit(void);
 void dpr_load_metrics(const struct dpr_net *dn, u32 metric[DPR_METRICS]);
+const struct dpr_order *dpr_load_order(const struct dpr_net *dn,
+				       const struct dpr_table *table, u16 port,
+				       struct dpr_policy_args *args);
 u64 __dpr_load_own(struct dpr_net *dn, const struct dpr_config *cfg,
 		   unsigned long now);
 

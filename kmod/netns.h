@@ -19,6 +19,7 @@ struct dpr_owner_table;
 struct dpr_services;
 struct dpr_stats;
 struct dpr_table;
+struct dpr_tallies;
 struct mem_cgroup;
 
 #define DPR_HALF_OPEN_SHARDS	16
@@ -77,6 +78,8 @@ struct dpr_closing {
  *	taken with bottom halves off
  * @load_at: jiffies when @load was computed; 0 before the first time
  * @load: this host's load then
+ * @tallies: the ports whose services have loads of their own; NULL before the first.
+ *	Then it stays
  * @members: hosts that the stateless policy picks from now, under RCU
  * @base: hosts that packets without flow follow, under RCU; NULL if none
  * @base_time: jiffies when @members began to differ from @base
@@ -119,6 +122,7 @@ struct dpr_net {
 	spinlock_t order_lock;	/* of the load table's order */
 	unsigned long load_at;
 	u64 load;
+	struct dpr_tallies *tallies;
 	struct dpr_members __rcu *members;
 	struct dpr_members __rcu *base;
 	unsigned long base_time;

@@ -190,6 +190,7 @@ static struct dpr_peer *dpr_offer_choose(struct dpr_net *dn,
 					 const struct dpr_refusal *refusal)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
+	const struct dpr_order *order;
 	struct dpr_policy_args args;
 	struct dpr_decision decision;
 	bool able;
@@ -199,10 +200,10 @@ static struct dpr_peer *dpr_offer_choose(struct dpr_net *dn,
 	     (refusal->reason == DPR_OFFER_CLIENT || !service->bit)))
 		return NULL;
 	able = dpr_service_state(dn, skb, service, seg) == DPR_SERVICE_UP;
-	dpr_decide_args(dn, cfg, refusal->policy,
-			refusal->reason == DPR_OFFER_CLIENT ?
-			&refusal->peer : &seg->key.client, seg->key.wide,
-			service, able, &args);
+	order = dpr_decide_args(dn, cfg, table, refusal->policy,
+				refusal->reason == DPR_OFFER_CLIENT ?
+				&refusal->peer : &seg->key.client, &seg->key,
+				service, able, &args);
 	args.avoid = dpr_addr_id(&refusal->peer);
 	if (cfg->affinity && cfg->policy != DPR_POLICY_OFF &&
 	    refusal->reason == DPR_OFFER_UNABLE) {
@@ -211,7 +212,7 @@ static struct dpr_peer *dpr_offer_choose(struct dpr_net *dn,
 
 		return peer == table->order.n ? NULL : table->peer[peer];
 	}
-	decision = dpr_policy_decide(&args, &table->order);
+	decision = dpr_policy_decide(&args, order);
 	return decision.outcome == DPR_STAT_REDIRECTED ?
 	       table->peer[decision.peer] : NULL;
 }

@@ -396,6 +396,32 @@ bool dpr_open_service(const struct dpr_net *dn,
 }
 
 /**
+ * dpr_open_port - the open connections of all services on a port
+ * @dn: the namespace
+ * @port: host byte order
+ * @connections: set to them
+ *
+ * Called under RCU.
+ *
+ * Return: false if they are not counted, or not yet.
+ */
+bool dpr_open_port(const struct dpr_net *dn, u16 port, u32 *connections)
+{
+	const struct dpr_open *open = dpr_open_ready(dn);
+	bool counted = false;
+	u32 i;
+
+	*connections = 0;
+	for (i = 0; open && i < open->services; i++) {
+		if (open->service[i].port != port)
+			continue;
+		counted = true;
+		*connections += dpr_open_read(&open->service[i]);
+	}
+	return counted;
+}
+
+/**
  * dpr_open_teardown - free what was counted
  * @dn: the namespace; it has no sockets any more, or nothing is noted any more
  */

@@ -14,6 +14,7 @@ void dpr_open_count(struct dpr_net *dn);
 bool dpr_open_all(const struct dpr_net *dn, u32 *connections);
 bool dpr_open_service(const struct dpr_net *dn,
 		      const struct dpr_service *service, u32 *connections);
+bool dpr_open_port(const struct dpr_net *dn, u16 port, u32 *connections);
 void dpr_open_teardown(struct dpr_net *dn);
 
 #endif /* _DPR_OPEN_H */

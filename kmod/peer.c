@@ -10,8 +10,12 @@
 #include "route.h"
 #include "service.h"
 #include "stats.h"
+#include "tally.h"
 
 #define dpr_peer_locked(dn)	lockdep_is_held(&(dn)->lock)
+
+/* Peers of an order that one SYN closes at most, as their reports are too old. */
+#define DPR_PEER_CLOSE	64
 
 /**
  * dpr_peer_setup - make the table of peers
@@ -32,6 +36,7 @@ static void dpr_peer_free_rcu(struct rcu_head *rcu)
 
 	dpr_route_free(peer->routes);
 	kfree(rcu_dereference_protected(peer->others, true));
+	kfree(peer->tally);
 	kfree(peer);
 }
 
@@ -66,6 +71,7 @@ void dpr_peer_teardown(struct dpr_net *dn)
 		rcu_barrier();
 	kvfree(rcu_dereference_protected(dn->table, true));
 	kvfree(dn->peers);
+	dpr_tally_teardown(dn);
 }
 
 static struct hlist_head *dpr_peer_bucket(struct dpr_net *dn,
@@ -135,23 +141,71 @@ static struct dpr_table *dpr_peer_table(struct dpr_net *dn)
 	return rcu_dereference_protected(dn->table, dpr_peer_locked(dn));
 }
 
-static struct dpr_table *dpr_peer_alloc_table(u32 n)
+/* The orders of a table: that by the hosts' loads first. */
+static struct dpr_order *dpr_peer_order(struct dpr_table *table, u32 i)
 {
-	struct dpr_table *table;
-	size_t each = sizeof(*table->order.view) + sizeof(*table->peer) +
-		      2 * (sizeof(*table->order.rank) +
-			   sizeof(*table->order.winner));
+	return i ? &table->tally[i - 1] : &table->order;
+}
 
-	table = kvzalloc(size_add(sizeof(*table), size_mul(n, each)),
-			 GFP_KERNEL_ACCOUNT);
+/* Numbers of 8 bytes before those of 4, so that all are aligned. */
+static struct dpr_table *dpr_peer_alloc_table(u32 n, u32 tallies)
+{
+	const size_t orders = tallies + 1;
+	struct dpr_table *table;
+	struct dpr_view *view;
+	u32 *winner, i;
+	u64 *rank;
+	size_t each = orders * (sizeof(*view) +
+				2 * (sizeof(*rank) + sizeof(*winner))) +
+		      sizeof(*table->peer);
+
+	table = kvzalloc(size_add(sizeof(*table) +
+				  tallies * sizeof(*table->tally),
+				  size_mul(n, each)), GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return NULL;
-	table->order.n = n;
-	table->order.view = (void *)(table + 1);
-	table->peer = (void *)(table->order.view + n);
-	table->order.rank = (void *)(table->peer + n);
-	table->order.winner = (void *)(table->order.rank + 2 * n);
+	table->tallies = tallies;
+	table->tally = (void *)(table + 1);
+	view = (void *)(table->tally + tallies);
+	table->peer = (void *)(view + orders * n);
+	rank = (void *)(table->peer + n);
+	winner = (void *)(rank + orders * 2 * n);
+	for (i = 0; i < orders; i++) {
+		*dpr_peer_order(table, i) = (struct dpr_order){
+			.n = n,
+			.view = view + (size_t)i * n,
+			.rank = rank + (size_t)i * 2 * n,
+			.winner = winner + (size_t)i * 2 * n,
+		};
+	}
 	return table;
+}
+
+static void dpr_peer_sort(struct dpr_table *table)
+{
+	u32 i;
+
+	for (i = 0; i <= table->tallies; i++)
+		dpr_policy_sort(dpr_peer_order(table, i));
+}
+
+/* Puts a peer whose views changed in its places. Under dpr_net.order_lock. */
+static void dpr_peer_moved(struct dpr_table *table, u32 slot)
+{
+	u32 i;
+
+	for (i = 0; i <= table->tallies; i++)
+		dpr_policy_moved(dpr_peer_order(table, i), slot);
+}
+
+/* Has no policy choose a peer. Under dpr_net.order_lock. */
+static void dpr_peer_close(struct dpr_table *table, u32 slot)
+{
+	u32 i;
+
+	for (i = 0; i <= table->tallies; i++)
+		WRITE_ONCE(dpr_peer_order(table, i)->view[slot].open, false);
+	dpr_peer_moved(table, slot);
 }
 
 /* Can it serve none of the services? */
@@ -242,6 +296,26 @@ static void dpr_peer_fill_view(struct dpr_net *dn, struct dpr_peer *peer,
 	WRITE_ONCE(view->open, peer->open);
 }
 
+/* The same in all orders of a table. */
+static void dpr_peer_fill(struct dpr_net *dn, struct dpr_table *table,
+			  struct dpr_peer *peer)
+{
+	const struct dpr_config *cfg =
+		rcu_dereference_protected(dn->config, dpr_peer_locked(dn));
+	struct dpr_view *view = &table->order.view[peer->slot];
+	u32 i;
+
+	dpr_peer_fill_view(dn, peer, view);
+	for (i = 0; i < table->tallies; i++)
+		dpr_tally_fill(peer->tally, i, cfg, view,
+			       &table->tally[i].view[peer->slot]);
+}
+
+static void dpr_peer_free_table(struct rcu_head *rcu)
+{
+	kvfree(container_of(rcu, struct dpr_table, rcu));
+}
+
 /*
  * Publishes the load table @new with the peers of the old one but @without,
  * and with @with (either may be NULL).
@@ -260,13 +334,14 @@ static void dpr_peer_publish(struct dpr_net *dn, struct dpr_table *new,
 		new->peer[n++] = with;
 	for (i = 0; i < n; i++) {
 		new->peer[i]->slot = i;
-		dpr_peer_fill_view(dn, new->peer[i], &new->order.view[i]);
+		dpr_peer_fill(dn, new, new->peer[i]);
 	}
-	dpr_policy_sort(&new->order);
+	dpr_peer_sort(new);
 	rcu_assign_pointer(dn->table, new);
 	spin_unlock_bh(&dn->order_lock);
+	/* kvfree_rcu() would gather hundreds of them, which may have 30 MB each. */
 	if (old)
-		kvfree_rcu(old, rcu);
+		call_rcu(&old->rcu, dpr_peer_free_table);
 }
 
 /* Puts a peer into the load table; it gets nothing until it has reported. */
@@ -275,7 +350,8 @@ static int dpr_peer_list(struct dpr_net *dn, struct dpr_peer *peer)
 	const struct dpr_table *old = dpr_peer_table(dn);
 	struct dpr_table *new;
 
-	new = dpr_peer_alloc_table((old ? old->order.n : 0) + 1);
+	new = dpr_peer_alloc_table((old ? old->order.n : 0) + 1,
+				   dpr_tally_places(dn));
 	if (!new)
 		return -ENOMEM;
 	dpr_peer_publish(dn, new, peer, NULL);
@@ -287,11 +363,26 @@ static int dpr_peer_unlist(struct dpr_net *dn, struct dpr_peer *peer)
 {
 	struct dpr_table *new;
 
-	new = dpr_peer_alloc_table(dpr_peer_table(dn)->order.n - 1);
+	new = dpr_peer_alloc_table(dpr_peer_table(dn)->order.n - 1,
+				   dpr_tally_places(dn));
 	if (!new)
 		return -ENOMEM;
 	dpr_peer_publish(dn, new, NULL, peer);
 	peer->listed = false;
+	return 0;
+}
+
+static int dpr_peer_add_tally(struct dpr_peer *peer)
+{
+	struct dpr_tally_peer *tally;
+
+	if (peer->tally)
+		return 0;
+	tally = kzalloc(sizeof(*tally), GFP_KERNEL_ACCOUNT);
+	if (!tally)
+		return -ENOMEM;
+	/* Zeroed for dpr_peer_tally(). */
+	smp_store_release(&peer->tally, tally);
 	return 0;
 }
 
@@ -306,7 +397,8 @@ static struct dpr_peer *dpr_peer_new(struct dpr_net *dn,
 	if (!peer)
 		return ERR_PTR(-ENOMEM);
 	peer->routes = dpr_route_alloc();
-	if (!peer->routes) {
+	if (!peer->routes || (dn->tallies && dpr_peer_add_tally(peer))) {
+		dpr_route_free(peer->routes);
 		kfree(peer);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -321,6 +413,7 @@ static struct dpr_peer *dpr_peer_new(struct dpr_net *dn,
 static void dpr_peer_free_new(struct dpr_peer *peer)
 {
 	dpr_route_free(peer->routes);
+	kfree(peer->tally);
 	kfree(peer);
 }
 
@@ -350,7 +443,7 @@ static void dpr_peer_update_view(struct dpr_net *dn, struct dpr_peer *peer,
 				 const struct dpr_peer_update *update,
 				 bool was_fresh)
 {
-	struct dpr_order *order = &dpr_peer_table(dn)->order;
+	struct dpr_table *table = dpr_peer_table(dn);
 
 	spin_lock_bh(&dn->order_lock);
 	if (update->has_metric) {
@@ -360,8 +453,8 @@ static void dpr_peer_update_view(struct dpr_net *dn, struct dpr_peer *peer,
 				update->down : DPR_SERVICE_ALL;
 	}
 	peer->open = peer->open && was_fresh;
-	dpr_peer_fill_view(dn, peer, &order->view[peer->slot]);
-	dpr_policy_moved(order, peer->slot);
+	dpr_peer_fill(dn, table, peer);
+	dpr_peer_moved(table, peer->slot);
 	spin_unlock_bh(&dn->order_lock);
 }
 
@@ -419,6 +512,9 @@ static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 		dpr_peer_set_others(dn, peer, update);
 		WRITE_ONCE(peer->protocol, update->protocol);
 		peer->stale_seen = false;
+		if (peer->tally)
+			dpr_tally_report(dn, peer->tally, update->count,
+					 update->n_counts);
 	}
 	dpr_peer_update_view(dn, peer, update, was_fresh);
 	return changed;
@@ -504,8 +600,8 @@ void dpr_peer_reweigh(struct dpr_net *dn)
 		return;
 	spin_lock_bh(&dn->order_lock);
 	for (i = 0; i < table->order.n; i++)
-		dpr_peer_fill_view(dn, table->peer[i], &table->order.view[i]);
-	dpr_policy_sort(&table->order);
+		dpr_peer_fill(dn, table, table->peer[i]);
+	dpr_peer_sort(table);
 	spin_unlock_bh(&dn->order_lock);
 }
 
@@ -553,19 +649,21 @@ void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, bool wide,
 {
 	struct dpr_table *table;
 	struct dpr_view *view;
+	u32 i;
 
 	spin_lock(&dn->order_lock);
 	peer->down[wide] |= service;
 	table = rcu_dereference(dn->table);
 	if (table && peer->slot < table->order.n &&
 	    table->peer[peer->slot] == peer) {
-		view = &table->order.view[peer->slot];
-		WRITE_ONCE(view->down[wide], peer->down[wide]);
+		for (i = 0; i <= table->tallies; i++) {
+			view = &dpr_peer_order(table, i)->view[peer->slot];
+			WRITE_ONCE(view->down[wide], peer->down[wide]);
+		}
 		if (dpr_peer_useless(dn, peer)) {
 			peer->open = false;
-			WRITE_ONCE(view->open, false);
+			dpr_peer_close(table, peer->slot);
 		}
-		dpr_policy_moved(&table->order, peer->slot);
 	}
 	spin_unlock(&dn->order_lock);
 }
@@ -588,8 +686,7 @@ void dpr_peer_set_lost(struct dpr_net *dn, struct dpr_peer *peer, bool lost)
 	if (!lost || !table || peer->slot >= table->order.n ||
 	    table->peer[peer->slot] != peer)
 		return;
-	WRITE_ONCE(table->order.view[peer->slot].open, false);
-	dpr_policy_moved(&table->order, peer->slot);
+	dpr_peer_close(table, peer->slot);
 }
 
 /**
@@ -624,29 +721,136 @@ void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 	spin_unlock(&dn->order_lock);
 }
 
+/* As dpr_peer_recount(), by the connections of one port. */
+static void dpr_peer_recount_tally(struct dpr_net *dn,
+				   const struct dpr_config *cfg,
+				   struct dpr_peer *peer, u32 place)
+{
+	struct dpr_order *order;
+	struct dpr_table *table;
+	struct dpr_view *view;
+	u64 estimate;
+
+	if (cfg->estimate == DPR_ESTIMATE_REPORTED ||
+	    !spin_trylock(&dn->order_lock))
+		return;
+	table = rcu_dereference(dn->table);
+	if (table && place < table->tallies && peer->slot < table->order.n &&
+	    table->peer[peer->slot] == peer) {
+		order = &table->tally[place];
+		view = &order->view[peer->slot];
+		estimate = dpr_policy_estimate(view,
+					       atomic_read(&peer->tally->live[place]),
+					       cfg->estimate, 1);
+		if (view->cold != DPR_POLICY_UNKNOWN)
+			dpr_policy_reestimate(order, peer->slot, estimate);
+	}
+	spin_unlock(&dn->order_lock);
+}
+
+/**
+ * dpr_peer_tally - count a change of the live flows to a peer of one port
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @peer: the peer; it has counts
+ * @port: the port, host byte order; it has a place
+ * @n: what is added
+ *
+ * Called under RCU with bottom halves off.
+ */
+void dpr_peer_tally(struct dpr_net *dn, const struct dpr_config *cfg,
+		    struct dpr_peer *peer, u16 port, int n)
+{
+	const int place = dpr_tally_find(dn, port);
+
+	if (WARN_ON_ONCE(place < 0))
+		return;
+	/* A place is given away only while no peer has anything counted. */
+	if (n > 0)
+		atomic_add(n, &dn->tallies->tally[place].live);
+	atomic_add(n, &peer->tally->live[place]);
+	if (n < 0)
+		atomic_add(n, &dn->tallies->tally[place].live);
+	dpr_peer_recount_tally(dn, cfg, peer, place);
+}
+
+/* Forgets what peers reported of the ports that had some places: bits. */
+static int dpr_peer_add_tallies(struct dpr_net *dn, u32 forget)
+{
+	struct dpr_peer *peer;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; i < DPR_PEER_BUCKETS; i++) {
+		hlist_for_each_entry(peer, &dn->peers[i], node) {
+			if (peer->tally)
+				peer->tally->known &= ~forget;
+			else if (dpr_peer_add_tally(peer))
+				err = -ENOMEM;
+		}
+	}
+	return err;
+}
+
+/**
+ * dpr_peer_tally_port - prepare to compare peers by their connections of a port
+ * @dn: the namespace; its lock is held
+ * @port: host byte order
+ *
+ * What peers have of it is unknown until their next reports.
+ *
+ * Return: 0, -ENOMEM, -E2BIG as dpr_tally_assign().
+ */
+int dpr_peer_tally_port(struct dpr_net *dn, u16 port)
+{
+	struct dpr_table *table = dpr_peer_table(dn), *new;
+	const bool had = dpr_tally_find(dn, port) >= 0;
+	int place = dpr_tally_assign(dn, port), err;
+
+	if (place < 0)
+		return place;
+	if (had && table && table->tallies > place)
+		return 0;
+	err = dpr_peer_add_tallies(dn, had ? 0 : BIT(place));
+	if (err || !table)
+		return err;
+	if (table->tallies > place) {
+		/* The peers' places say what the old port's were. */
+		dpr_peer_reweigh(dn);
+		return 0;
+	}
+	new = dpr_peer_alloc_table(table->order.n, dpr_tally_places(dn));
+	if (!new)
+		return -ENOMEM;
+	dpr_peer_publish(dn, new, NULL, NULL);
+	return 0;
+}
+
 /**
  * dpr_peer_close_stale - exclude peers whose report is too old from the choice
  * @dn: the namespace
  * @args: the situation
  *
- * Only those at the top of the order; others are excluded when they get there. The
- * next report includes a peer again. Called under RCU in softirq.
+ * Only those at the top of an order, and not too many at once; others are excluded when
+ * they get there. The next report includes a peer again. Called under RCU in softirq.
  */
 void dpr_peer_close_stale(struct dpr_net *dn,
 			  const struct dpr_policy_args *args)
 {
 	struct dpr_policy_args now = { .max_age = args->max_age };
 	struct dpr_order *order;
-	u32 first;
+	struct dpr_table *table;
+	u32 i, left;
 
 	spin_lock(&dn->order_lock);
 	/* A report may have come since: none is newer than this. */
 	now.now = jiffies;
-	order = &rcu_dereference(dn->table)->order;
-	while (dpr_policy_stale(&now, order)) {
-		first = dpr_policy_first(order);
-		WRITE_ONCE(order->view[first].open, false);
-		dpr_policy_moved(order, first);
+	table = rcu_dereference(dn->table);
+	for (i = 0; i <= table->tallies; i++) {
+		order = dpr_peer_order(table, i);
+		for (left = DPR_PEER_CLOSE; left && dpr_policy_stale(&now, order);
+		     left--)
+			dpr_peer_close(table, dpr_policy_first(order));
 	}
 	spin_unlock(&dn->order_lock);
 }

@@ -17,6 +17,8 @@
 struct dpr_config;
 struct dpr_net;
 struct dpr_route;
+struct dpr_tally_count;
+struct dpr_tally_peer;
 
 #define DPR_PEER_BUCKETS	1024
 #define DPR_PEER_SAMPLES	4	/* a power of two */
@@ -78,6 +80,8 @@ struct dpr_peer_sample {
  * @weight: relative capacity
  * @barred: enum dpr_barred
  * @others: its other addresses, under RCU; NULL if it has none, or said nothing of them
+ * @tally: its connections of services with loads of their own; NULL before the first
+ *	such service. Then it stays
  * @routes: each CPU's ways to it
  * @rcu: frees it
  */
@@ -110,6 +114,7 @@ struct dpr_peer {
 	u32 weight;
 	u32 barred;
 	struct dpr_peer_addresses __rcu *others;
+	struct dpr_tally_peer *tally;
 	struct dpr_routes __percpu *routes;
 	struct rcu_head rcu;
 };
@@ -120,6 +125,9 @@ struct dpr_peer {
  * @order: what policies see of the listed peers; changed in place by reports
  *	and by flows
  * @peer: the peers, as in @order.view
+ * @tallies: how many other orders there are
+ * @tally: orders by the connections of services with loads of their own (tally.h), of the
+ *	same peers; changed likewise
  *
  * Listing or delisting a peer publishes a new one.
  */
@@ -127,6 +135,8 @@ struct dpr_table {
 	struct rcu_head rcu;
 	struct dpr_order order;
 	struct dpr_peer **peer;
+	u32 tallies;
+	struct dpr_order *tally;
 };
 
 /**
@@ -143,6 +153,8 @@ struct dpr_table {
  * @protocol: that it knows, if @has_metric
  * @others: its other addresses, if @has_metric
  * @n_others: how many
+ * @count: its connections of services, by port, if @has_metric
+ * @n_counts: of how many ports
  */
 struct dpr_peer_update {
 	struct dpr_addr address;
@@ -157,6 +169,8 @@ struct dpr_peer_update {
 	u32 protocol;
 	struct dpr_addr others[2 * DPR_MAX_ADDRESSES];
 	u32 n_others;
+	const struct dpr_tally_count *count;
+	u32 n_counts;
 };
 
 /**
@@ -191,6 +205,9 @@ void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, bool wide,
 bool dpr_peer_foreign(const struct dpr_peer *peer, const struct dpr_config *cfg);
 void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct dpr_peer *peer);
+int dpr_peer_tally_port(struct dpr_net *dn, u16 port);
+void dpr_peer_tally(struct dpr_net *dn, const struct dpr_config *cfg,
+		    struct dpr_peer *peer, u16 port, int n);
 void dpr_peer_close_stale(struct dpr_net *dn,
 			  const struct dpr_policy_args *args);
 const struct dpr_peer *dpr_peer_next_stale(struct dpr_net *dn, u32 *at);

@@ -24,6 +24,7 @@ static enum dpr_stat dpr_refuse_load(struct dpr_net *dn,
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	const struct dpr_flow_key *key = &in->seg.key;
 	const struct dpr_service *service;
+	const struct dpr_order *order;
 	struct dpr_policy_args args;
 
 	if (!in->offer)
@@ -33,9 +34,9 @@ static enum dpr_stat dpr_refuse_load(struct dpr_net *dn,
 		cfg = dpr_service_config(service, cfg);
 	if (cfg->policy != DPR_POLICY_OFFER && cfg->state == DPR_STATE_ACTIVE)
 		return DPR_STAT_UNSPEC;
-	dpr_decide_args(dn, cfg, cfg->policy, &key->client, key->wide, NULL,
-			true, &args);
-	return dpr_policy_refuses(&args, dpr_decide_order(table));
+	order = dpr_decide_args(dn, cfg, table, cfg->policy, &key->client, key,
+				NULL, true, &args);
+	return dpr_policy_refuses(&args, order);
 }
 
 /**

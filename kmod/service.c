@@ -16,6 +16,7 @@
 #include "peer.h"
 #include "service.h"
 #include "socket.h"
+#include "tally.h"
 
 static int dpr_service_compare(const struct dpr_service *a,
 			       const struct dpr_service *b)
@@ -236,6 +237,48 @@ struct dpr_services *dpr_service_configured(struct dpr_net *dn,
 	return new ? dpr_service_derive(new, cfg) : ERR_PTR(-ENOMEM);
 }
 
+static bool dpr_service_has_load(const struct dpr_service *service)
+{
+	return service->rules.own & DPR_RULE_LOAD &&
+	       service->rules.load == DPR_SERVICE_LOAD_SERVICE;
+}
+
+/**
+ * dpr_service_tallies - prepare for the loads of services
+ * @dn: the namespace; its lock is held
+ * @services: the services, before they are published; NULL: none
+ *
+ * Return: 0, -ENOMEM or -E2BIG as dpr_peer_tally_port().
+ */
+int dpr_service_tallies(struct dpr_net *dn, const struct dpr_services *services)
+{
+	int err = 0;
+	u32 i;
+
+	for (i = 0; !err && services && i < services->n; i++)
+		if (dpr_service_has_load(&services->service[i]))
+			err = dpr_peer_tally_port(dn, services->service[i].port);
+	return err;
+}
+
+/* Has the flows counted of the ports that have loads of services now. */
+static void dpr_service_tally(struct dpr_net *dn,
+			      const struct dpr_services *services)
+{
+	const u32 n = dpr_tally_places(dn);
+	u32 i, place;
+
+	for (place = 0; place < n; place++) {
+		struct dpr_tally *tally = &dn->tallies->tally[place];
+		bool on = false;
+
+		for (i = 0; services && i < services->n; i++)
+			on |= services->service[i].port == tally->port &&
+			      dpr_service_has_load(&services->service[i]);
+		WRITE_ONCE(tally->on, on);
+	}
+}
+
 /**
  * dpr_service_publish - have others see the services
  * @dn: the namespace, hooked; its lock is held
@@ -254,6 +297,7 @@ void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new)
 		set_bit(new->service[i].port, dn->ports);
 	old = rcu_replace_pointer(dn->services, new,
 				  lockdep_is_held(&dn->lock));
+	dpr_service_tally(dn, new);
 	dpr_peer_services(dn, bits, bits & ~dpr_service_bits(old));
 	if (old)
 		kvfree_rcu(old, rcu);

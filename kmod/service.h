@@ -66,6 +66,7 @@ struct dpr_services *dpr_service_changed(struct dpr_net *dn,
 					 const struct dpr_service *service);
 struct dpr_services *dpr_service_configured(struct dpr_net *dn,
 					    const struct dpr_config *cfg);
+int dpr_service_tallies(struct dpr_net *dn, const struct dpr_services *services);
 void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new);
 struct dpr_service *dpr_service_match(struct dpr_net *dn,
 				      const struct dpr_flow_key *key);

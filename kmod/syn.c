@@ -308,12 +308,13 @@ __dpr_syn_decide(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 policy = cfg->policy == DPR_POLICY_STATELESS ? DPR_POLICY_LOWEST :
 							   cfg->policy;
+	const struct dpr_order *order;
 	struct dpr_policy_args args;
 	struct dpr_decision decision;
 
-	dpr_decide_args(dn, cfg, policy, &seg->key.client, seg->key.wide,
-			service, able, &args);
-	decision = dpr_policy_decide(&args, dpr_decide_order(table));
+	order = dpr_decide_args(dn, cfg, table, policy, &seg->key.client,
+				&seg->key, service, able, &args);
+	decision = dpr_policy_decide(&args, order);
 	if (decision.outcome == DPR_STAT_REDIRECTED)
 		return dpr_syn_redirect(dn, cfg, skb, seg,
 					table->peer[decision.peer],
@@ -341,8 +342,8 @@ dpr_syn_affine(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_policy_args args;
 	u32 peer;
 
-	dpr_decide_args(dn, cfg, DPR_POLICY_LOWEST, &seg->key.client,
-			seg->key.wide, service, able, &args);
+	dpr_decide_args(dn, cfg, table, DPR_POLICY_LOWEST, &seg->key.client,
+			&seg->key, service, able, &args);
 	peer = dpr_decide_affine(cfg, &args, order, &seg->key.client);
 	if (peer != order->n)
 		return dpr_syn_redirect(dn, cfg, skb, seg, table->peer[peer],

@@ -32,6 +32,7 @@ order() {
 	socket
 	conntrack
 	service.h
+	tally
 	peer
 	service.c
 	open

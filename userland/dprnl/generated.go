@@ -14,6 +14,8 @@ const (
 	GenlGroupEvents = "events"
 	// MaxServices: DPR_MAX_SERVICES in include/dpr.h.
 	MaxServices = 256
+	// MaxServiceLoads: DPR_MAX_SERVICE_LOADS in include/dpr.h.
+	MaxServiceLoads = 16
 	// MaxPeers: DPR_MAX_PEERS in include/dpr.h.
 	MaxPeers = 16384
 	// MaxFlows: DPR_MAX_FLOWS in include/dpr.h.
@@ -90,31 +92,34 @@ const (
 	serviceAttrAffinity     = 9
 	serviceAttrAffinityTime = 10
 	serviceAttrAffinity6    = 11
+	serviceAttrLoad         = 12
 )
 
 // dpr_peer_attr: attributes of a peer.
 const (
-	peerAttrAddress     = 1
-	peerAttrConnections = 2
-	peerAttrCPU         = 3
-	peerAttrRedirected  = 4
-	peerAttrSockets     = 5
-	peerAttrState       = 6
-	peerAttrWeight      = 7
-	peerAttrDead        = 8
-	peerAttrLoad        = 9
-	peerAttrEstimate    = 10
-	peerAttrAge         = 11
-	peerAttrUsable      = 12
-	peerAttrListed      = 13
-	peerAttrFlows       = 14
-	peerAttrLive        = 15
-	peerAttrRedirects   = 16
-	peerAttrDown        = 18
-	peerAttrBarred      = 19
-	peerAttrProtocol    = 20
-	peerAttrAddresses   = 21
-	peerAttrAddresses6  = 22
+	peerAttrAddress            = 1
+	peerAttrConnections        = 2
+	peerAttrCPU                = 3
+	peerAttrRedirected         = 4
+	peerAttrSockets            = 5
+	peerAttrState              = 6
+	peerAttrWeight             = 7
+	peerAttrDead               = 8
+	peerAttrLoad               = 9
+	peerAttrEstimate           = 10
+	peerAttrAge                = 11
+	peerAttrUsable             = 12
+	peerAttrListed             = 13
+	peerAttrFlows              = 14
+	peerAttrLive               = 15
+	peerAttrRedirects          = 16
+	peerAttrDown               = 18
+	peerAttrBarred             = 19
+	peerAttrProtocol           = 20
+	peerAttrAddresses          = 21
+	peerAttrAddresses6         = 22
+	peerAttrServiceConnections = 23
+	peerAttrServiceLoads       = 24
 )
 
 // dpr_flow_attr: attributes of a flow.
@@ -498,6 +503,50 @@ func (v *ServiceState) UnmarshalText(text []byte) error {
 
 // ServiceStateWords returns the words of ServiceState, in the order of their values.
 func ServiceStateWords() []string { return namesServiceState.list() }
+
+// ServiceLoad: which load of the hosts a service's policy compares.
+type ServiceLoad uint32
+
+// The values of ServiceLoad.
+const (
+	// LoadOfHost: the host's load, the weighted sum of its metrics.
+	LoadOfHost ServiceLoad = 0
+	// LoadOfService: the host's open connections of the service, those of all
+	// services on its port. A peer that has not said how many it has
+	// (DPR_PEER_A_SERVICE_CONNECTIONS) gets no connection while another peer can
+	// take it, or this host; offers alone go to such peers too, as they do not
+	// depend on what this host knows. While this host does not count its own
+	// connections (it has no memory, or is counting them anew after services
+	// changed), or drains and knows of no peer how many it has, as
+	// DPR_SERVICE_LOAD_HOST.
+	LoadOfService ServiceLoad = 1
+)
+
+var namesServiceLoad = wordTable{kind: "load", words: []string{
+	0: "host",
+	1: "service",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v ServiceLoad) String() string { return namesServiceLoad.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v ServiceLoad) MarshalText() ([]byte, error) { return namesServiceLoad.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *ServiceLoad) UnmarshalText(text []byte) error {
+	n, err := namesServiceLoad.parse(string(text))
+	if err == nil {
+		*v = ServiceLoad(n)
+	}
+	return err
+}
+
+// ServiceLoadWords returns the words of ServiceLoad, in the order of their values.
+func ServiceLoadWords() []string { return namesServiceLoad.list() }
 
 // FlowState: a flow's state, from the client's half of it.
 type FlowState uint32
