@@ -71,6 +71,13 @@ func ports(typ uint16, all ...uint16) netlink.Attribute {
 	}
 	return attr(typ, b)
 }
+func numbers(typ uint16, all ...uint32) netlink.Attribute {
+	var b []byte
+	for _, n := range all {
+		b = append(b, nlenc.Uint32Bytes(n)...)
+	}
+	return attr(typ, b)
+}
 func flag(typ uint16) netlink.Attribute         { return attr(typ, nil) }
 func marshal(attrs ...netlink.Attribute) []byte { return nltest.MustMarshalAttributes(attrs) }
 
@@ -105,10 +112,10 @@ func fullConfigAttrs() []netlink.Attribute {
 	}
 }
 
-var fullRules = Rules{Policy: Own(PolicyOff), Hash: Own(HashPort), MaxLoad: Own(uint64(MaxLoadAuto)), Affinity: Own(uint32(0)), AffinityTime: Own(14 * time.Second), Affinity6: Own(uint32(128))}
+var fullRules = Rules{Policy: Own(PolicyOff), Hash: Own(HashPort), MaxLoad: Own(uint64(MaxLoadAuto)), Affinity: Own(uint32(0)), AffinityTime: Own(14 * time.Second), Affinity6: Own(uint32(128)), Load: Own(LoadOfService)}
 
 func fullRulesAttrs() []netlink.Attribute {
-	return []netlink.Attribute{u32(serviceAttrPolicy, 0), u32(serviceAttrHash, 1), u64(serviceAttrMaxLoad, MaxLoadAuto), u32(serviceAttrAffinity, 0), u32(serviceAttrAffinityTime, 14000), u32(serviceAttrAffinity6, 128)}
+	return []netlink.Attribute{u32(serviceAttrPolicy, 0), u32(serviceAttrHash, 1), u64(serviceAttrMaxLoad, MaxLoadAuto), u32(serviceAttrAffinity, 0), u32(serviceAttrAffinityTime, 14000), u32(serviceAttrAffinity6, 128), u32(serviceAttrLoad, 1)}
 }
 
 // methods are all methods that send one command, with the message each must
@@ -160,6 +167,11 @@ var methods = []struct {
 		ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2), u32(peerAttrRedirected, 3),
 		u32(peerAttrSockets, 4), ports(peerAttrDown, 80, 443), u32(peerAttrBarred, 2), u32(peerAttrProtocol, 3), ip(peerAttrAddresses, 192, 0, 2, 1, 192, 0, 2, 9),
 		ip(peerAttrAddresses6, append(six2.AsSlice(), six1.AsSlice()...)...)}},
+	{"SetPeer counts", func(ctx context.Context, c *Client) error {
+		return c.SetPeer(ctx, PeerUpdate{Address: addr2, Metrics: &Metrics{1, 2, 3, 4}, Counts: []PortCount{{443, 1 << 31}, {80, 0}}})
+	}, cmdPeerSet, flagsSet, []netlink.Attribute{
+		ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2), u32(peerAttrRedirected, 3),
+		u32(peerAttrSockets, 4), numbers(peerAttrServiceConnections, 80, 0, 443, 1<<31)}},
 	{"ServiceStates", func(ctx context.Context, c *Client) error { _, err := c.ServiceStates(ctx); return err },
 		cmdServiceGet, flagsDump, nil},
 	{"DeletePeer", func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, addr2, false) },
@@ -318,19 +330,20 @@ func TestAnswers(t *testing.T) {
 	equal("Services", services, err, []Service{{Port: 80, Address: netip.IPv4Unspecified()}, {Port: 81, Address: addr1, Rules: Rules{Hash: Own(HashAddressPort)}}})
 
 	states, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0), u32(serviceAttrState, 2), u32(serviceAttrConnections, 9),
-		u32(serviceAttrPolicy, 3), u64(serviceAttrMaxLoad, 0), u32(serviceAttrAffinity, 8), u32(serviceAttrAffinityTime, 0), u32(serviceAttrAffinity6, 48)),
+		u32(serviceAttrPolicy, 3), u64(serviceAttrMaxLoad, 0), u32(serviceAttrAffinity, 8), u32(serviceAttrAffinityTime, 0), u32(serviceAttrAffinity6, 48), u32(serviceAttrLoad, 0)),
 		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, six1.AsSlice()...))...)).ServiceStates(ctx)
 	equal("ServiceStates", states, err, []ServiceStatus{
-		{Service{80, netip.IPv4Unspecified(), Rules{Policy: Own(PolicyInverse), MaxLoad: Own(uint64(0)), Affinity: Own(uint32(8)), AffinityTime: Own(time.Duration(0)), Affinity6: Own(uint32(48))}}, ServiceFull, 9},
-		{Service{Port: 81, Address: six1}, ServiceUp, 0}})
+		{Service{80, netip.IPv4Unspecified(), Rules{Policy: Own(PolicyInverse), MaxLoad: Own(uint64(0)), Affinity: Own(uint32(8)), AffinityTime: Own(time.Duration(0)), Affinity6: Own(uint32(48)), Load: Own(LoadOfHost)}}, ServiceFull, 9, true},
+		{Service: Service{Port: 81, Address: six1}}})
 
 	peerAnswer := answer(ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2),
 		u32(peerAttrRedirected, 3), u32(peerAttrSockets, 4), u32(peerAttrState, 1), u32(peerAttrWeight, 5),
 		u64(peerAttrLoad, 6), u64(peerAttrEstimate, 7), u32(peerAttrAge, 8), flag(peerAttrUsable), flag(peerAttrListed),
-		u32(peerAttrFlows, 9), u32(peerAttrLive, 10), u64(peerAttrRedirects, 11), ports(peerAttrDown, 80, 443), u32(peerAttrBarred, 3))
+		u32(peerAttrFlows, 9), u32(peerAttrLive, 10), u64(peerAttrRedirects, 11), ports(peerAttrDown, 80, 443), u32(peerAttrBarred, 3),
+		numbers(peerAttrServiceLoads, 80, 5, 2, 65535, 0xffffffff, 1))
 	wantPeer := Peer{Address: addr2, Metrics: Metrics{1, 2, 3, 4}, State: StateDraining, Weight: 5, Load: 6, Estimate: 7,
 		Reported: true, Age: 8 * time.Millisecond, Usable: true, Listed: true, Flows: 9, Live: 10, Redirects: 11,
-		Down: []uint16{80, 443}, Barred: BarredLost}
+		Down: []uint16{80, 443}, Barred: BarredLost, Loads: []PortLoad{{80, true, 5, 2}, {Port: 65535, Live: 1}}}
 	peer, err := fromKernel(peerAnswer).Peer(ctx, addr2)
 	equal("Peer", peer, err, wantPeer)
 	peers, err := fromKernel(append(peerAnswer, answer(ip(peerAttrAddress, six2.AsSlice()...), u32(peerAttrBarred, 4))...)).Peers(ctx)
@@ -494,6 +507,11 @@ func TestOlderModule(t *testing.T) {
 	}
 	// More than there are services cannot be down.
 	c.family.Version = GenlVersion
+	for _, list := range [][]PortCount{make([]PortCount, MaxServices+1), {{0, 1}}, {{80, 1}, {81, 1}, {80, 1}}} {
+		if err := c.SetPeer(t.Context(), PeerUpdate{Address: addr2, Metrics: &Metrics{}, Counts: list}); err == nil || !strings.Contains(err.Error(), "connections of") {
+			t.Errorf("%v", err)
+		}
+	}
 	u.Down = make([]uint16, MaxServices+1)
 	if err := c.SetPeer(t.Context(), u); err == nil || !strings.Contains(err.Error(), "257 ports are down") {
 		t.Errorf("%v", err)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -54,7 +55,14 @@ func decode(data []byte, to fields, required ...uint16) (seen, error) {
 var (
 	errNoAddress = errors.New("not an address of 4 or 16 bytes")
 	errNotPorts  = errors.New("not a list of ports")
+	errNotLoads  = errors.New("not a list of loads of ports")
 	errNoField   = errors.New("a field of a type that has no decoder")
+)
+
+// In a list of loads of ports.
+const (
+	portLoadLen = 12             // bytes of each
+	unknownLoad = math.MaxUint32 // estimate that is not known
 )
 
 // decodeField reads the decoder's present attribute. A number of the wrong length is
@@ -79,6 +87,23 @@ func decodeField(ad *netlink.AttributeDecoder, field any) error {
 		}
 		for ; len(b) > 0; b = b[2:] {
 			*v = append(*v, binary.NativeEndian.Uint16(b))
+		}
+	case *[]PortLoad:
+		b := ad.Bytes()
+		if len(b)%portLoadLen != 0 {
+			return errNotLoads
+		}
+		for ; len(b) > 0; b = b[portLoadLen:] {
+			ne := binary.NativeEndian
+			port, estimate := ne.Uint32(b), ne.Uint32(b[4:])
+			if port == 0 || port > math.MaxUint16 {
+				return errNotLoads
+			}
+			l := PortLoad{Port: uint16(port), Known: estimate != unknownLoad, Live: ne.Uint32(b[8:])}
+			if l.Known {
+				l.Estimate = estimate
+			}
+			*v = append(*v, l)
 		}
 	case *time.Duration: // milliseconds
 		*v = time.Duration(ad.Uint32()) * time.Millisecond
@@ -144,6 +169,7 @@ func decodeServiceStatus(data []byte) (ServiceStatus, error) {
 		serviceAttrAffinity:     &rules.Affinity.Value,
 		serviceAttrAffinityTime: &rules.AffinityTime.Value,
 		serviceAttrAffinity6:    &rules.Affinity6.Value,
+		serviceAttrLoad:         (*uint32)(&rules.Load.Value),
 	}, serviceAttrPort)
 	rules.Policy.Own = got.has(serviceAttrPolicy)
 	rules.Hash.Own = got.has(serviceAttrHash)
@@ -151,29 +177,32 @@ func decodeServiceStatus(data []byte) (ServiceStatus, error) {
 	rules.Affinity.Own = got.has(serviceAttrAffinity)
 	rules.AffinityTime.Own = got.has(serviceAttrAffinityTime)
 	rules.Affinity6.Own = got.has(serviceAttrAffinity6)
+	rules.Load.Own = got.has(serviceAttrLoad)
+	s.Counted = got.has(serviceAttrConnections)
 	return s, err
 }
 
 func decodePeer(data []byte) (Peer, error) {
 	var p Peer
 	got, err := decode(data, fields{
-		peerAttrAddress:     &p.Address,
-		peerAttrConnections: &p.Metrics.Connections,
-		peerAttrCPU:         &p.Metrics.CPU,
-		peerAttrRedirected:  &p.Metrics.Redirected,
-		peerAttrSockets:     &p.Metrics.Sockets,
-		peerAttrState:       (*uint32)(&p.State),
-		peerAttrWeight:      &p.Weight,
-		peerAttrLoad:        &p.Load,
-		peerAttrEstimate:    &p.Estimate,
-		peerAttrAge:         &p.Age,
-		peerAttrUsable:      &p.Usable,
-		peerAttrListed:      &p.Listed,
-		peerAttrFlows:       &p.Flows,
-		peerAttrLive:        &p.Live,
-		peerAttrRedirects:   &p.Redirects,
-		peerAttrDown:        &p.Down,
-		peerAttrBarred:      (*uint32)(&p.Barred),
+		peerAttrAddress:      &p.Address,
+		peerAttrConnections:  &p.Metrics.Connections,
+		peerAttrCPU:          &p.Metrics.CPU,
+		peerAttrRedirected:   &p.Metrics.Redirected,
+		peerAttrSockets:      &p.Metrics.Sockets,
+		peerAttrState:        (*uint32)(&p.State),
+		peerAttrWeight:       &p.Weight,
+		peerAttrLoad:         &p.Load,
+		peerAttrEstimate:     &p.Estimate,
+		peerAttrAge:          &p.Age,
+		peerAttrUsable:       &p.Usable,
+		peerAttrListed:       &p.Listed,
+		peerAttrFlows:        &p.Flows,
+		peerAttrLive:         &p.Live,
+		peerAttrRedirects:    &p.Redirects,
+		peerAttrDown:         &p.Down,
+		peerAttrBarred:       (*uint32)(&p.Barred),
+		peerAttrServiceLoads: &p.Loads,
 	}, peerAttrAddress)
 	p.Reported = got.has(peerAttrAge)
 	return p, err

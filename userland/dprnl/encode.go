@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/mdlayher/netlink"
@@ -149,6 +150,9 @@ const knowsRules = 3
 // knowsIPv6 is the version of the family from which on addresses may be IPv6 ones.
 const knowsIPv6 = 4
 
+// knowsLoads is the version of the family from which on services have loads of their own.
+const knowsLoads = 4
+
 // errOlder says that what is asked for needs another module.
 var errOlder = errors.New("the module in the kernel is older than this program; load the new one")
 
@@ -174,6 +178,11 @@ func (e *encoder) rules(r Rules) {
 	}
 	if r.Affinity6.Own {
 		e.affinity6(serviceAttrAffinity6, &r.Affinity6.Value)
+	}
+	if r.Load.Own && e.version >= knowsLoads {
+		e.ae.Uint32(serviceAttrLoad, uint32(r.Load.Value))
+	} else if r.Load.Own && r.Load.Value != LoadOfHost {
+		e.fail(fmt.Errorf("%w: it has no loads of services", errOlder))
 	}
 }
 
@@ -214,6 +223,30 @@ func (e *encoder) peer(u PeerUpdate) {
 		e.ae.Uint32(peerAttrProtocol, u.Protocol)
 	}
 	e.others(u.Others)
+	if e.version >= knowsLoads {
+		e.counts(u.Counts)
+	}
+}
+
+// counts adds a peer's open connections, by port.
+func (e *encoder) counts(list []PortCount) {
+	if len(list) > MaxServices {
+		e.fail(fmt.Errorf("connections of %d ports, at most %d can be", len(list), MaxServices))
+		return
+	}
+	list = slices.SortedFunc(slices.Values(list), func(a, b PortCount) int { return int(a.Port) - int(b.Port) })
+	var b []byte
+	for i, c := range list {
+		if c.Port == 0 || i > 0 && c.Port == list[i-1].Port {
+			e.fail(fmt.Errorf("connections of port %d, which is none or comes twice", c.Port))
+			return
+		}
+		b = binary.NativeEndian.AppendUint32(b, uint32(c.Port))
+		b = binary.NativeEndian.AppendUint32(b, c.Connections)
+	}
+	if len(b) > 0 {
+		e.ae.Bytes(peerAttrServiceConnections, b)
+	}
 }
 
 // others adds a peer's other addresses, each family's in an attribute of its own, and at

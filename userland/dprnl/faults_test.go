@@ -422,6 +422,11 @@ func TestDecodersRefuse(t *testing.T) {
 		"stats": {func(b []byte) error { _, err := decodeStats(b); return err }, []netlink.Attribute{u64(1, 7)}, nil},
 		"event": {func(b []byte) error { _, err := decodeEvent(b); return err }, []netlink.Attribute{u32(eventAttrEvent, 1), ip(eventAttrPeer, 1, 2, 3, 4)}, []uint16{eventAttrPeer}},
 	}
+	for _, bad := range []netlink.Attribute{numbers(peerAttrServiceLoads, 80, 1), numbers(peerAttrServiceLoads, 0, 1, 1), numbers(peerAttrServiceLoads, 65536, 1, 1)} {
+		if err := decoders["peer"].decode(marshal(ip(peerAttrAddress, 1, 2, 3, 4), bad)); !errors.Is(err, errNotLoads) {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
 	for name, d := range decoders {
 		if err := d.decode(marshal(d.good...)); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -22,7 +22,8 @@ func TestModuleWithoutIPv6(t *testing.T) {
 		}
 		for _, a := range got {
 			if len(a.Data) == 16 || req.Header.Command == cmdConfigSet && a.Type == configAttrAffinity6 ||
-				req.Header.Command == cmdServiceAdd && a.Type == serviceAttrAffinity6 {
+				req.Header.Command == cmdServiceAdd && (a.Type == serviceAttrAffinity6 || a.Type == serviceAttrLoad) ||
+				req.Header.Command == cmdPeerSet && a.Type == peerAttrServiceConnections {
 				t.Errorf("command %d has attribute %v", req.Header.Command, a)
 			}
 		}
@@ -40,8 +41,8 @@ func TestModuleWithoutIPv6(t *testing.T) {
 	plain.Affinity6 = DefaultAffinity6
 	for name, err := range map[string]error{
 		"config":  c.SetConfig(ctx, plain.Update()),
-		"service": c.AddService(ctx, Service{Port: 80, Rules: Rules{Affinity6: Own(uint32(DefaultAffinity6))}}),
-		"peer":    c.SetPeer(ctx, PeerUpdate{Address: addr1, Others: []netip.Addr{six2, addr2}}),
+		"service": c.AddService(ctx, Service{Port: 80, Rules: Rules{Affinity6: Own(uint32(DefaultAffinity6)), Load: Own(LoadOfHost)}}),
+		"peer":    c.SetPeer(ctx, PeerUpdate{Address: addr1, Others: []netip.Addr{six2, addr2}, Counts: []PortCount{{80, 1}}}),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -61,6 +62,15 @@ func TestModuleWithoutIPv6(t *testing.T) {
 		if !errors.Is(err, errOlder) || !strings.Contains(err.Error(), "IPv6") && !strings.Contains(err.Error(), "affinity6") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A module without loads of services refuses them.
+func TestModuleWithoutLoads(t *testing.T) {
+	c := testClient(t, once(func(genetlink.Message, netlink.Message) ([]genetlink.Message, error) { return nil, nil }))
+	c.family.Version = knowsLoads - 1
+	if err := c.SetService(t.Context(), Service{Port: 80, Rules: Rules{Load: Own(LoadOfService)}}); !errors.Is(err, errOlder) {
+		t.Error(err)
 	}
 }
 

@@ -114,6 +114,9 @@ type Rules struct {
 	Affinity     Rule[uint32]
 	AffinityTime Rule[time.Duration] // whole milliseconds
 	Affinity6    Rule[uint32]        // of a module that knows IPv6
+	// Load is what the policy compares; the configuration has none, so it is LoadOfHost if
+	// not Own. A module without IPv6 has none either.
+	Load Rule[ServiceLoad]
 }
 
 // A Rule is a value that a service may have of its own.
@@ -142,6 +145,7 @@ type ServiceStatus struct {
 	Service
 	State       ServiceState // ServiceUp from a module of version 0.2 or earlier
 	Connections uint32       // open ones that this host serves; 0 from a module of version 0.2 or earlier
+	Counted     bool         // whether there was memory to count them
 }
 
 // Metrics holds the four numbers that make up a load.
@@ -172,6 +176,23 @@ type PeerUpdate struct {
 	// Others are the peer's other addresses, part of a report; at most MaxAddresses of each
 	// family are sent.
 	Others []netip.Addr
+	// Counts are its open connections by port, each port once, part of a report; of what is
+	// not named they are unknown. At most MaxServices.
+	Counts []PortCount
+}
+
+// A PortCount is how many open connections the services on a port have at a host.
+type PortCount struct {
+	Port        uint16
+	Connections uint32
+}
+
+// A PortLoad is what a policy sees of a peer for a service whose load is LoadOfService.
+type PortLoad struct {
+	Port     uint16
+	Known    bool   // the peer's last report said it; otherwise Estimate is meaningless
+	Estimate uint32 // connections that it is taken to have now
+	Live     uint32 // flows to it in state SYN or established, since the port has a load of its own
 }
 
 // A Peer is a row of the load table, or a known peer outside the table.
@@ -191,6 +212,7 @@ type Peer struct {
 	Redirects uint64        // connections redirected to it since it became known
 	Down      []uint16      // ports of services that it cannot serve now
 	Barred    Barred        // why it gets no new connections
+	Loads     []PortLoad    // of services that have one, if it is listed
 }
 
 // A FlowKey identifies a flow.
