@@ -33,6 +33,7 @@ func (b *Broadcaster) details(ctx context.Context, k Kernel, c dprnl.Config) (*r
 		Settings:  report.SettingsOf(c),
 		Software:  b.o.Software[:min(len(b.o.Software), report.MaxSoftware)],
 		Protocol:  uint8(k.Protocol()),
+		Counts:    counts(services),
 	}
 	d.Peers, d.Heard = b.heard(peers, c.ReportMaxAge)
 	return d, nil
@@ -65,6 +66,34 @@ func states(services []dprnl.ServiceStatus) []report.Service {
 		all = append(all, report.Service{Port: s.Port, State: s.State})
 	}
 	return all[:min(len(all), report.MaxServices)]
+}
+
+// counts returns the open connections of the services by port, as far as they are counted.
+// If there are too many ports, those come first that have a load of their own here: other
+// hosts compare the same ones.
+func counts(services []dprnl.ServiceStatus) []dprnl.PortCount {
+	var own, rest, skip []dprnl.PortCount
+	for len(services) > 0 { // by port
+		c := dprnl.PortCount{Port: services[0].Port}
+		into, n := &rest, 0
+		for n < len(services) && services[n].Port == c.Port {
+			s := services[n]
+			c.Connections += s.Connections
+			if s.Rules.Load.Value == dprnl.LoadOfService && into == &rest {
+				into = &own
+			}
+			if !s.Counted {
+				into = &skip
+			}
+			n++
+		}
+		*into = append(*into, c)
+		services = services[n:]
+	}
+	own = own[:min(len(own), report.MaxCounts)]
+	all := append(own, rest[:min(len(rest), report.MaxCounts-len(own))]...)
+	slices.SortFunc(all, func(a, b dprnl.PortCount) int { return int(a.Port) - int(b.Port) })
+	return all
 }
 
 // further returns the addresses by which this host may be a client, besides its own. If

@@ -37,6 +37,42 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// A report says how many connections the ports have, as long as there is room: those first
+// whose services are compared by them.
+func TestCounts(t *testing.T) {
+	at := func(port uint16, n uint32, load dprnl.ServiceLoad) dprnl.ServiceStatus {
+		return dprnl.ServiceStatus{Service: dprnl.Service{Port: port, Rules: dprnl.Rules{Load: dprnl.Own(load)}}, Connections: n, Counted: true}
+	}
+	host, service := dprnl.LoadOfHost, dprnl.LoadOfService
+	uncounted := at(443, 0, service)
+	uncounted.Counted = false
+	got := counts([]dprnl.ServiceStatus{at(22, 1, host), at(80, 0, host), at(80, 7, service), at(80, 2, host), at(443, 5, service), uncounted})
+	if want := []dprnl.PortCount{{Port: 22, Connections: 1}, {Port: 80, Connections: 9}}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	var many []dprnl.ServiceStatus
+	for i := range 3 * report.MaxCounts {
+		load := host
+		if i >= 2*report.MaxCounts+2 {
+			load = service
+		}
+		many = append(many, at(uint16(i+1), uint32(i), load))
+	}
+	got = counts(many)
+	if len(got) != report.MaxCounts || got[1].Port != 2 || got[2].Port != 2*report.MaxCounts+3 || got[len(got)-1].Port != 3*report.MaxCounts {
+		t.Errorf("%v", got)
+	}
+	for i := range many {
+		many[i].Rules.Load = dprnl.Own(service)
+	}
+	if got = counts(many); len(got) != report.MaxCounts || got[0].Port != 1 {
+		t.Errorf("%v", got)
+	}
+	if got := counts(nil); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+}
+
 // Addresses are named once, and none that no client can have.
 func TestFurther(t *testing.T) {
 	var all []netip.Addr

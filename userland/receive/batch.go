@@ -164,7 +164,7 @@ func (r *Receiver) peerUpdate(rep *report.Report) dprnl.PeerUpdate {
 	r.hosts.accepted(rep, r.verifier.Key(rep.Host), barred, down, r.o.Now())
 	u := dprnl.PeerUpdate{Address: rep.Host, Metrics: &rep.Metrics, State: &rep.State, Weight: &rep.Weight, Protocol: rep.Protocol()}
 	if d := rep.Details; d != nil {
-		u.Down, u.Barred, u.Others = down, barred, d.Addresses
+		u.Down, u.Barred, u.Others, u.Counts = down, barred, d.Addresses, d.Counts
 	}
 	return u
 }

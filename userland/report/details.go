@@ -17,6 +17,9 @@ const (
 	MaxServices  = 128 // services; the others are taken to be up
 	MaxHeard     = 64  // peers that one report names
 	MaxSoftware  = 64  // bytes of the software's version
+	// MaxCounts is the number of ports whose open connections are said: as many as can have
+	// loads of their own. Those of the others are unknown.
+	MaxCounts = dprnl.MaxServiceLoads
 )
 
 // impliedProtocol is the protocol of a host that sends reports of version 2 which do not
@@ -25,13 +28,14 @@ const impliedProtocol = 2
 
 // Details are what a report of version 2 says beyond those of version 1.
 type Details struct {
-	Addresses []netip.Addr // the host's further unicast addresses
-	Services  []Service    // of the host, by port
-	Peers     int          // how many peers the host hears, 0 to dprnl.MaxPeers
-	Heard     []PeerID     // of these, all or some; which ones changes with each report
-	Settings  Digest       // of the settings that must be equal on all hosts; 0: unknown
-	Software  string       // version of the software, printable ASCII
-	Protocol  uint8        // between hosts, that the host knows, 2 at least; 0: it does not say, so 2
+	Addresses []netip.Addr      // the host's further unicast addresses
+	Services  []Service         // of the host, by port
+	Peers     int               // how many peers the host hears, 0 to dprnl.MaxPeers
+	Heard     []PeerID          // of these, all or some; which ones changes with each report
+	Settings  Digest            // of the settings that must be equal on all hosts; 0: unknown
+	Software  string            // version of the software, printable ASCII
+	Counts    []dprnl.PortCount // open connections of the host's services, by port
+	Protocol  uint8             // between hosts, that the host knows, 2 at least; 0: it does not say, so 2
 }
 
 // A Service is the state of a service, as the host itself sees it.
@@ -71,6 +75,14 @@ func (d *Details) check(host netip.Addr) error {
 	for i, s := range d.Services {
 		if s.Port == 0 || i > 0 && s.Port <= d.Services[i-1].Port {
 			return fmt.Errorf("%w: port %d of service %d, want them in order", ErrRange, s.Port, i)
+		}
+	}
+	if len(d.Counts) > MaxCounts {
+		return fmt.Errorf("%w: connections of %d ports, at most %d", ErrRange, len(d.Counts), MaxCounts)
+	}
+	for i, c := range d.Counts {
+		if c.Port == 0 || i > 0 && c.Port <= d.Counts[i-1].Port {
+			return fmt.Errorf("%w: connections of port %d, number %d, want them in order", ErrRange, c.Port, i)
 		}
 	}
 	if d.Peers < 0 || d.Peers > dprnl.MaxPeers || len(d.Heard) > min(d.Peers, MaxHeard) {

@@ -35,6 +35,7 @@ const (
 	fieldSettings  field = 8
 	fieldSoftware  field = 9
 	fieldProtocol  field = 10
+	fieldCounts    field = 11
 
 	// fieldNeeded marks types that a receiver must know.
 	fieldNeeded field = 0x8000
@@ -97,6 +98,14 @@ func (r *Report) appendVersion2(b []byte) []byte {
 	}
 	if d.Protocol != 0 {
 		add(fieldProtocol, []byte{d.Protocol})
+	}
+	if len(d.Counts) > 0 {
+		var value []byte
+		for _, c := range d.Counts {
+			value = be.AppendUint16(value, c.Port)
+			value = be.AppendUint32(value, c.Connections)
+		}
+		add(fieldCounts, value)
 	}
 	return b
 }
@@ -217,6 +226,13 @@ func (r *Report) parseField(f field, b []byte) error {
 			return fmt.Errorf("%w: protocol %d, at least %d", ErrRange, b[0], impliedProtocol)
 		}
 		d.Protocol = b[0]
+	case fieldCounts:
+		if err := unit(0, 6); err != nil {
+			return err
+		}
+		for ; len(b) > 0; b = b[6:] {
+			d.Counts = append(d.Counts, dprnl.PortCount{Port: be.Uint16(b), Connections: be.Uint32(b[2:])})
+		}
 	default:
 		if f&fieldNeeded != 0 {
 			return fmt.Errorf("%w: this version does not know what it must", ErrVersion)

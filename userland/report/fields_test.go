@@ -34,13 +34,14 @@ func detailed(t testing.TB) Report {
 		Settings:  Digest{1, 2, 3, 4, 5, 6, 7, 8},
 		Software:  "0.3.0",
 		Protocol:  3,
+		Counts:    []dprnl.PortCount{{Port: 80, Connections: 7}, {Port: 443, Connections: 1 << 31}},
 	}
 	return r
 }
 
 // The bytes are written out: what the documentation says must not change by accident.
 func TestWireFormat2(t *testing.T) {
-	want := "44505272" + "02" + "01" + "00df" + // magic, version, HMAC, length
+	want := "44505272" + "02" + "01" + "00ef" + // magic, version, HMAC, length
 		"077c5621" + "00000000000000000000ffffc0000207" + strings.ReplaceAll(boot, "-", "") +
 		"0102030405060708" + "00060a24181e4001" +
 		"0001" + "0004" + "000005dc" + // period
@@ -52,7 +53,8 @@ func TestWireFormat2(t *testing.T) {
 		"0007" + "0008" + "00500000" + "01bb0100" + // services
 		"0008" + "0008" + "0102030405060708" + // settings
 		"0009" + "0005" + hex.EncodeToString([]byte("0.3.0")) +
-		"000a" + "0001" + "03" // protocol
+		"000a" + "0001" + "03" + // protocol
+		"000b" + "000c" + "0050" + "00000007" + "01bb" + "80000000" // connections
 	got := mustAppend(t, detailed(t), testKey(7))
 	if body := hex.EncodeToString(got[:len(got)-macLen]); body != want {
 		t.Errorf("got  %s\nwant %s", body, want)
@@ -86,6 +88,9 @@ func TestLongestReport(t *testing.T) {
 	for i := range MaxServices {
 		d.Services = append(d.Services, Service{uint16(i + 1), dprnl.ServiceFull})
 	}
+	for i := range MaxCounts {
+		d.Counts = append(d.Counts, dprnl.PortCount{Port: uint16(i + 1), Connections: 1 << 31})
+	}
 	for i := range MaxHeard {
 		d.Heard = append(d.Heard, PeerID(i))
 	}
@@ -112,6 +117,10 @@ func TestDetailsRefused(t *testing.T) {
 		"port 0":             func(d *Details) { d.Services = []Service{{0, 0}} },
 		"port twice":         func(d *Details) { d.Services = []Service{{80, 0}, {80, 1}} },
 		"out of order":       func(d *Details) { d.Services = []Service{{81, 0}, {80, 1}} },
+		"too many counts":    func(d *Details) { d.Counts = make([]dprnl.PortCount, MaxCounts+1) },
+		"count of port 0":    func(d *Details) { d.Counts = []dprnl.PortCount{{Port: 0}} },
+		"count twice":        func(d *Details) { d.Counts = []dprnl.PortCount{{Port: 80}, {Port: 80, Connections: 1}} },
+		"counts in disorder": func(d *Details) { d.Counts = []dprnl.PortCount{{Port: 81}, {Port: 80}} },
 		"no peers":           func(d *Details) { d.Peers = 1 },
 		"less than none":     func(d *Details) { d.Peers, d.Heard = -1, nil },
 		"too many peers":     func(d *Details) { d.Peers = dprnl.MaxPeers + 1 },
@@ -167,7 +176,7 @@ func TestLaterFields(t *testing.T) {
 	}{
 		"least":             {leastFields, nil, ""},
 		"more metrics":      {laterMetrics, nil, ""},
-		"unknown":           {"7fff 0003 010203" + leastFields + "000b 0000", nil, ""},
+		"unknown":           {"7fff 0003 010203" + leastFields + "000c 0000", nil, ""},
 		"must be known":     {leastFields + "8001 0000", ErrVersion, "field 32769 at offset 109"},
 		"cut header":        {leastFields + "0009 00", ErrTruncated, "3 bytes at offset 109 are no field"},
 		"cut value":         {leastFields + "0009 0003 3031", ErrTruncated, "field 9 at offset 109 has 2 of 3 bytes"},
@@ -190,6 +199,11 @@ func TestLaterFields(t *testing.T) {
 		"protocol 0":        {leastFields + "000a 0001 00", ErrRange, "protocol 0, at least 2"},
 		"no protocol":       {leastFields + "000a 0000", ErrRange, "field 10"},
 		"long protocol":     {leastFields + "000a 0002 0300", ErrRange, "field 10"},
+		"no connections":    {leastFields + "000b 0000", nil, ""},
+		"half connections":  {leastFields + "000b 0004 00500001", ErrRange, "field 11"},
+		"port 0":            {leastFields + "000b 0006 0000 00000001", ErrRange, "port 0"},
+		"ports in disorder": {leastFields + "000b 000c 01bb 00000001 0050 00000001", ErrRange, "port 80, number 1"},
+		"a port twice":      {leastFields + "000b 000c 0050 00000001 0050 00000001", ErrRange, "port 80, number 1"},
 		"terminal software": {leastFields + "0009 0002 1b5b", ErrRange, "0x1b"},
 	} {
 		v, _ := verifier()
