@@ -191,6 +191,7 @@ func TestApplyRules(t *testing.T) {
 	own := dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyOffer)}
 	k.services[1].Rules, k.services[2].Rules = own, own
 	c.Services[0].Rules.MaxLoad = dprnl.Own[uint64](0)
+	c.Services[0].Rules.Load = dprnl.Own(dprnl.LoadOfService)
 	c.Services[2].Rules, c.Services[3].Rules = own, own
 	r, err := Apply(t.Context(), k, c)
 	if err != nil || ports(r.Changed) != "80 81" || ports(r.Added) != "443" || len(r.Removed) != 0 {

@@ -64,6 +64,7 @@ func compareRules(s dprnl.Service, old dprnl.Rules) []Change {
 	add("affinity", own(old.Affinity, decimal), own(s.Rules.Affinity, decimal))
 	add("affinity6", own(old.Affinity6, decimal), own(s.Rules.Affinity6, decimal))
 	add("affinity_time", own(old.AffinityTime, time.Duration.String), own(s.Rules.AffinityTime, time.Duration.String))
+	add("load", own(old.Load, dprnl.ServiceLoad.String), own(s.Rules.Load, dprnl.ServiceLoad.String))
 	add("max_load", own(old.MaxLoad, dprnl.FormatMaxLoad), own(s.Rules.MaxLoad, dprnl.FormatMaxLoad))
 	return changes
 }

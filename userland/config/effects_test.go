@@ -17,7 +17,7 @@ var effects = map[string][]string{
 		"[timeouts]syn", "[timeouts]established", "[timeouts]fin", "[timeouts]rst"},
 	"apply TestStart":                 {"start"},
 	"apply TestApply":                 {"[[service]]port", "[[service]]address"},
-	"apply TestApplyRules":            {"[[service]]policy", "[[service]]hash", "[[service]]max_load", "[[service]]affinity", "[[service]]affinity6", "[[service]]affinity_time"},
+	"apply TestApplyRules":            {"[[service]]policy", "[[service]]hash", "[[service]]max_load", "[[service]]affinity", "[[service]]affinity6", "[[service]]affinity_time", "[[service]]load"},
 	"receive TestStatus":              {"runtime_directory"},
 	"receive TestReopen":              {"[report]clock_window", "[report]key_file", "[report]previous_key_file", "[report]authentication"},
 	"receive TestMaintain":            {"[[report.network]]interface", "[[report.network]]group"},

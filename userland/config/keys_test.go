@@ -82,6 +82,7 @@ func keysOfFile(t *testing.T) []key {
 		{service, "affinity", []string{"0", "32", "24"}, []string{"33", "-1", `"1"`}, "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "affinity6", []string{"1", "128", "56"}, []string{"0", "129", `"1"`}, "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "affinity_time", words("0s", week, "1ms"), append(words("-1ms", longer), "5"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
+		{service, "load", words("service", "host"), append(words("both", ""), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		duration("[report]", "period", "10ms", "9ms", "1h", "1h0m0.001s", func(c *Config) any { return c.Report.Period }),
 		number("[report]", "port", 1, 65535, func(c *Config) any { return c.Report.Port }),
 		duration("[report]", "clock_window", "1s", "999ms", "1h", "1h0m0.001s", func(c *Config) any { return c.Report.ClockWindow }),

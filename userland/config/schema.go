@@ -101,7 +101,7 @@ func (d *decoder) services(t table) []dprnl.Service {
 			svc.Address = s.address("address", ParseHost)
 		}
 		s.rules(&svc.Rules)
-		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity6", "affinity_time")
+		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity6", "affinity_time", "load")
 		if svc.Port == 0 || !svc.Address.IsValid() {
 			continue
 		}
@@ -126,6 +126,8 @@ func (t table) rules(r *dprnl.Rules) {
 	integer(t, "affinity", &r.Affinity.Value, 0, dprnl.AffinityBits)
 	integer(t, "affinity6", &r.Affinity6.Value, 1, dprnl.Affinity6Bits)
 	t.duration("affinity_time", &r.AffinityTime.Value, 0, maxTimeout)
+	r.Load.Own = t.has("load")
+	t.word("load", &r.Load.Value)
 }
 
 // report reads how reports are sent, of a host with the given address or an invalid one.

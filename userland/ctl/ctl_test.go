@@ -63,6 +63,7 @@ func TestWrongArguments(t *testing.T) {
 		"service add 80 --policy best":           `"best" is not a policy`,
 		"service add 80 --hash x":                `"x" is not a hash`,
 		"service set":                            "service set: missing argument PORT",
+		"service set 80 --load both":             `"both" is not a load; want one of host, service`,
 		"service set 80 --affinity 33":           `"33" is not a number from 0 to 32`,
 		"service set 80 --max-load -1":           `"-1" is neither auto nor a whole number`,
 		"service list x":                         `service list: unexpected argument "x"`,
@@ -199,6 +200,8 @@ func TestServiceRules(t *testing.T) {
 	for line, want := range map[string]dprnl.Rules{
 		"service add 81": {},
 		"service add 81 --policy off --max-load 7 --hash address-port":                   {Policy: dprnl.Own(dprnl.PolicyOff), MaxLoad: dprnl.Own[uint64](7), Hash: dprnl.Own(dprnl.HashAddressPort)},
+		"service add 81 --load service":                                                  {Load: dprnl.Own(dprnl.LoadOfService)},
+		"service set 80 --load host --policy default --hash default":                     {Load: dprnl.Own(dprnl.LoadOfHost)},
 		"service add 81 --policy default":                                                {},
 		"service set 80 --max-load auto":                                                 {Policy: own.Policy, Hash: own.Hash, MaxLoad: dprnl.Own(uint64(dprnl.MaxLoadAuto))},
 		"service set 80 --max-load default --policy offer":                               {Policy: dprnl.Own(dprnl.PolicyOffer), Hash: own.Hash},
@@ -219,14 +222,15 @@ func TestServiceRules(t *testing.T) {
 	k.services[1].Rules.MaxLoad = dprnl.Own(uint64(dprnl.MaxLoadAuto))
 	k.services[0].Rules.Affinity = dprnl.Own[uint32](24)
 	k.services[1].Rules.Affinity6 = dprnl.Own[uint32](56)
-	const table = `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH     AFFINITY
-80    all        up     0      two      default   port     24/default/default
-443   192.0.2.1  up     0      default  auto      default  default/56/default
+	k.services[1].Rules.Load = dprnl.Own(dprnl.LoadOfService)
+	const table = `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH     AFFINITY            LOAD
+80    all        up     0      two      default   port     24/default/default  host
+443   192.0.2.1  up     0      default  auto      default  default/56/default  service
 `
 	if r := dprctl(t, k, "service list"); r.out != table {
 		t.Errorf("%s", r.out)
 	}
-	const list = `[{"port":80,"address":"0.0.0.0","policy":"two","hash":"port","affinity":24,"state":"up","connections":0},{"port":443,"address":"192.0.2.1","max_load":"auto","affinity6":56,"state":"up","connections":0}]`
+	const list = `[{"port":80,"address":"0.0.0.0","policy":"two","hash":"port","affinity":24,"state":"up","connections":0},{"port":443,"address":"192.0.2.1","max_load":"auto","affinity6":56,"load":"service","state":"up","connections":0}]`
 	if r := dprctl(t, k, "service list --json"); strings.Join(strings.Fields(r.out), "") != list {
 		t.Errorf("%s", r.out)
 	}
@@ -304,7 +308,8 @@ func TestJSON(t *testing.T) {
 		"service list --json": `[{"port":80,"address":"0.0.0.0","state":"up","connections":0},{"port":443,"address":"192.0.2.1","state":"up","connections":0}]`,
 		"load --json":         `{"connections":1,"cpu":20,"redirected":3,"sockets":4,"load":1}`,
 		"peers --json": `[{"address":"192.0.2.2","state":"active","weight":1,"connections":5,"cpu":123,"redirected":6,"sockets":7,
-			"load":5,"estimate":4,"age_ms":250,"usable":true,"listed":true,"flows":8,"live":7,"redirects":1099511627776,"barred":"no","down":[]},
+			"load":5,"estimate":4,"age_ms":250,"usable":true,"listed":true,"flows":8,"live":7,"redirects":1099511627776,"barred":"no","down":[],
+			"service_loads":[{"port":80,"estimate":6,"live":2},{"port":443,"estimate":null,"live":0}]},
 			{"address":"192.0.2.3","state":"active","weight":1,"connections":0,"cpu":0,"redirected":0,"sockets":0,
 			"load":0,"estimate":0,"age_ms":null,"usable":false,"listed":false,"flows":0,"live":0,"redirects":0,"barred":"no","down":[]}]`,
 		"config --json": `{"configured":true,"address":"192.0.2.1","policy":"lowest","hash":"address-port","estimate":"corrected",

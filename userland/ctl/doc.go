@@ -29,12 +29,13 @@
 //	              established_ms, fin_ms, rst_ms}, slow_start_ms, affinity,
 //	              affinity6, affinity_time_ms
 //	service list  array of port, address (0.0.0.0: all), policy, max_load, hash,
-//	              affinity, affinity6, affinity_time_ms (absent: the configuration's), state,
-//	              connections
+//	              affinity, affinity6, affinity_time_ms (absent: the configuration's), load
+//	              (absent: host), state, connections
 //	peers         array of address, state, weight, connections, cpu,
 //	              redirected, sockets, load, estimate, age_ms (null: never
 //	              reported), usable, listed, flows, live, redirects, barred, down
-//	              (ports)
+//	              (ports), service_loads (array of port, estimate (null: unknown),
+//	              live; absent: no service has a load of its own)
 //	flows         one per line: client, client_port, address, port, peer,
 //	              state, idle_ms, expires_ms
 //	load          connections, cpu, redirected, sockets, load

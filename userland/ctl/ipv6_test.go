@@ -40,9 +40,9 @@ func TestTablesOfIPv6(t *testing.T) {
 		"peers": `ADDRESS               STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIR  SOCKETS  AGE    FLOWS  LIVE  REDIRECTS      DOWN
 2001:db8:0:1:2:3:4:2  active  yes     4         5     1       5      12.3%  6      7        250ms  8      7     1099511627776  -
 `,
-		"service list": `PORT  ADDRESS       STATE  CONNS  POLICY   MAX LOAD  HASH     AFFINITY
-80    all           up     0      default  default   default  default
-443   2001:db8::80  up     0      default  default   default  default
+		"service list": `PORT  ADDRESS       STATE  CONNS  POLICY   MAX LOAD  HASH     AFFINITY  LOAD
+80    all           up     0      default  default   default  default   host
+443   2001:db8::80  up     0      default  default   default  default   host
 `,
 	} {
 		if r := dprctl(t, six(), line); r.status != ExitOK || r.out != want {

@@ -31,9 +31,9 @@ peers     1 usable, 1 in the load table, 2 known
 flows     0 of 1000, 0 live
 healthy   yes
 `,
-		"service list": `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH     AFFINITY
-80    all        up     0      default  default   default  default
-443   192.0.2.1  up     0      default  default   default  default
+		"service list": `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH     AFFINITY  LOAD
+80    all        up     0      default  default   default  default   host
+443   192.0.2.1  up     0      default  default   default  default   host
 `,
 		"policy": `policy    lowest
 max load  9

@@ -78,6 +78,8 @@ type ruleFlags struct {
 	affinity     ruleValue[uint32]
 	affinity6    ruleValue[uint32]
 	affinityTime ruleValue[time.Duration]
+
+	load ruleValue[dprnl.ServiceLoad]
 }
 
 func newRuleFlags() *ruleFlags {
@@ -89,6 +91,8 @@ func newRuleFlags() *ruleFlags {
 		affinity:     ruleValue[uint32]{parse: parseBits(0, dprnl.AffinityBits)},
 		affinity6:    ruleValue[uint32]{parse: parseBits(1, dprnl.Affinity6Bits)},
 		affinityTime: ruleValue[time.Duration]{parse: time.ParseDuration},
+
+		load: ruleValue[dprnl.ServiceLoad]{parse: parseWord[dprnl.ServiceLoad]},
 	}
 }
 
@@ -101,6 +105,7 @@ func (f *ruleFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "affinity", Usage: "its own number of `BITS` of a client's address that decide its host, or " + ofConfig, Value: &f.affinity},
 		&cli.GenericFlag{Name: "affinity6", Usage: "the same of an IPv6 client's address: its own number of `BITS`, or " + ofConfig, Value: &f.affinity6},
 		&cli.GenericFlag{Name: "affinity-time", Usage: "its own `TIME` after which a client may get another host, or " + ofConfig, Value: &f.affinityTime},
+		&cli.GenericFlag{Name: "load", Usage: "compare the loads of hosts, or their connections of the service: " + or(dprnl.ServiceLoadWords()), Value: &f.load},
 	}
 }
 
@@ -112,9 +117,10 @@ func (f *ruleFlags) change(r *dprnl.Rules) {
 	f.affinity.change(&r.Affinity)
 	f.affinity6.change(&r.Affinity6)
 	f.affinityTime.change(&r.AffinityTime)
+	f.load.change(&r.Load)
 }
 
 // given says whether a flag was given.
 func (f *ruleFlags) given() bool {
-	return f.policy.given+f.hash.given+f.maxLoad.given+f.affinity.given+f.affinity6.given+f.affinityTime.given != ""
+	return f.policy.given+f.hash.given+f.maxLoad.given+f.affinity.given+f.affinity6.given+f.affinityTime.given+f.load.given != ""
 }

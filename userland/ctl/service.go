@@ -97,10 +97,18 @@ func readServices(ctx context.Context, k Kernel) ([]serviceStateView, error) {
 }
 
 func writeServices(w io.Writer, list []serviceStateView) {
-	fmt.Fprintln(w, "PORT\tADDRESS\tSTATE\tCONNS\tPOLICY\tMAX LOAD\tHASH\tAFFINITY")
+	fmt.Fprintln(w, "PORT\tADDRESS\tSTATE\tCONNS\tPOLICY\tMAX LOAD\tHASH\tAFFINITY\tLOAD")
 	for _, s := range list {
-		fmt.Fprintf(w, "%d\t%s\t%v\t%d\t%s\t%s\t%s\t%s\n", s.Port, orAll(s.Address), s.State, s.Connections, orDefault(s.Policy), orDefault(s.MaxLoad), orDefault(s.Hash), affinityOf(s.serviceView))
+		fmt.Fprintf(w, "%d\t%s\t%v\t%d\t%s\t%s\t%s\t%s\t%s\n", s.Port, orAll(s.Address), s.State, s.Connections, orDefault(s.Policy), orDefault(s.MaxLoad), orDefault(s.Hash), affinityOf(s.serviceView), loadOf(s.serviceView))
 	}
+}
+
+// loadOf is which load the service's policy compares.
+func loadOf(s serviceView) dprnl.ServiceLoad {
+	if s.Load == nil {
+		return dprnl.LoadOfHost
+	}
+	return *s.Load
 }
 
 // affinityOf is a service's own affinity in words: bits of an IPv4 address, of an IPv6

@@ -92,6 +92,8 @@ type serviceView struct {
 	Affinity     *uint32 `json:"affinity,omitempty"`
 	Affinity6    *uint32 `json:"affinity6,omitempty"`
 	AffinityTime *int64  `json:"affinity_time_ms,omitempty"`
+
+	Load *dprnl.ServiceLoad `json:"load,omitempty"` // absent: host
 }
 
 func viewService(s dprnl.Service) serviceView {
@@ -118,6 +120,9 @@ func viewService(s dprnl.Service) serviceView {
 	if r := s.Rules.AffinityTime; r.Own {
 		ms := r.Value.Milliseconds()
 		v.AffinityTime = &ms
+	}
+	if r := s.Rules.Load; r.Own {
+		v.Load = &r.Value
 	}
 	return v
 }
@@ -176,6 +181,14 @@ type peerView struct {
 
 	Barred dprnl.Barred `json:"barred"`
 	Down   []uint16     `json:"down"` // ports of services that it cannot serve
+
+	ServiceLoads []portLoadView `json:"service_loads,omitempty"` // of services that have one
+}
+
+type portLoadView struct {
+	Port     uint16  `json:"port"`
+	Estimate *uint32 `json:"estimate"` // null: unknown
+	Live     uint32  `json:"live"`
 }
 
 func viewPeers(list []dprnl.Peer) []peerView {
@@ -192,6 +205,13 @@ func viewPeers(list []dprnl.Peer) []peerView {
 		if p.Reported {
 			age := p.Age.Milliseconds()
 			v.Age = &age
+		}
+		for _, l := range p.Loads {
+			port := portLoadView{Port: l.Port, Live: l.Live}
+			if l.Known {
+				port.Estimate = &l.Estimate
+			}
+			v.ServiceLoads = append(v.ServiceLoads, port)
 		}
 		views = append(views, v)
 	}

@@ -22,6 +22,7 @@ type descs struct {
 	connections, cpu, redirected, sockets  *prometheus.Desc
 	state, policy, services, reportMaxAge  *prometheus.Desc
 	serviceState, serviceConnections       *prometheus.Desc
+	serviceRedirected                      *prometheus.Desc
 	peers                                  *prometheus.Desc
 	peer                                   peerDescs
 	reports, reportsRefused, reportsUptime *prometheus.Desc
@@ -32,7 +33,7 @@ type descs struct {
 type peerDescs struct {
 	usable, listed, state, weight, load, estimate, age *prometheus.Desc
 	connections, cpu, redirected, sockets              *prometheus.Desc
-	flows, live, redirects, barred, down               *prometheus.Desc
+	flows, live, redirects, barred, down, serviceLoad  *prometheus.Desc
 }
 
 func newDescs() *descs {
@@ -70,6 +71,7 @@ func newDescs() *descs {
 	d.services = d.add("services", "Services configured on this host.")
 	d.serviceState = d.add("service_state", "1 for the current state of a service on this host.", "address", "port", "state")
 	d.serviceConnections = d.add("service_connections", "Open connections of a service that this host serves.", "address", "port")
+	d.serviceRedirected = d.add("service_redirected_connections", "Connections that this host currently redirects to peers that report, of services with a load of their own.", "port")
 	d.reportMaxAge = d.add("report_max_age_seconds", "Age at which a peer's report expires.")
 	d.peers = d.add("peers", "Peers by kind: known, listed in the load table, usable for new connections.", "kind")
 	d.addPeer()
@@ -96,6 +98,7 @@ func (d *descs) addPeer() {
 	p.live = add("flows_live", "Flows from this host to the peer in state SYN or established.")
 	p.barred = add("barred", "1 for the reason why the peer gets no new connections though it reports.", "reason")
 	p.down = add("services_down", "Services of this host that the peer cannot serve.")
+	p.serviceLoad = add("service_load_estimate", "Connections that the peer is estimated to have, of services with a load of their own; absent while unknown.", "port")
 	p.redirects = add("redirects_total", "Connections redirected to the peer since it became known.")
 }
 

@@ -27,8 +27,10 @@
 //	dpr_report_max_age_seconds  age at which a report expires
 //	dpr_service_state           {address,port,state}: 1 for the current one
 //	dpr_service_connections     {address,port}: open ones that this host serves
+//	dpr_service_redirected_connections {port}: of services with a load of their own
 //	dpr_peers                   {kind}: known, listed, usable
 //	dpr_peer_*                  {peer}: the load table
+//	dpr_peer_service_load_estimate {peer,port}: of services with a load of their own
 //	dpr_receive_up              whether dpr-receive answered
 //	dpr_reports_total           {result}: accepted, own, superseded, refused
 //	dpr_reports_refused_total   {reason}

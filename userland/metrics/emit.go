@@ -64,6 +64,20 @@ func (e *emitter) view(v *view) {
 			e.gauge(d.serviceState, truth(word == s.State.String()), s.Address.String(), fmt.Sprint(s.Port), word)
 		}
 	}
+	redirected := make(map[uint16]uint64)
+	for _, s := range v.services {
+		if s.Rules.Load.Value == dprnl.LoadOfService {
+			redirected[s.Port] = 0
+		}
+	}
+	for _, p := range v.peers {
+		for _, l := range p.Loads {
+			redirected[l.Port] += uint64(l.Live)
+		}
+	}
+	for port, n := range redirected {
+		e.gauge(d.serviceRedirected, float64(n), fmt.Sprint(port))
+	}
 	e.gauge(d.reportMaxAge, v.config.ReportMaxAge.Seconds())
 	e.peers(v.peers)
 }
@@ -127,6 +141,11 @@ func (e *emitter) load(p *dprnl.Peer) {
 	e.gauge(d.flows, float64(p.Flows), name)
 	e.gauge(d.live, float64(p.Live), name)
 	e.counter(d.redirects, p.Redirects, name)
+	for _, l := range p.Loads {
+		if l.Known {
+			e.gauge(d.serviceLoad, float64(l.Estimate), name, fmt.Sprint(l.Port))
+		}
+	}
 	if !p.Reported {
 		return // without a report the rest would be a meaningless 0
 	}

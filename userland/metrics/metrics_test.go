@@ -37,9 +37,9 @@ func (k *kernel) Config(context.Context) (dprnl.Config, error) {
 
 func (k *kernel) ServiceStates(context.Context) ([]dprnl.ServiceStatus, error) {
 	return []dprnl.ServiceStatus{
-		{Service: dprnl.Service{Port: 80, Address: netip.IPv4Unspecified()}, Connections: 4},
+		{Service: dprnl.Service{Port: 80, Address: netip.IPv4Unspecified(), Rules: dprnl.Rules{Load: dprnl.Own(dprnl.LoadOfService)}}, Connections: 4},
 		{Service: dprnl.Service{Port: 443, Address: netip.MustParseAddr("192.0.2.1")}, State: dprnl.ServiceNoListener},
-		{Service: dprnl.Service{Port: 8080, Address: netip.IPv4Unspecified()}, State: dprnl.ServiceFull},
+		{Service: dprnl.Service{Port: 8080, Address: netip.IPv4Unspecified(), Rules: dprnl.Rules{Load: dprnl.Own(dprnl.LoadOfService)}}, State: dprnl.ServiceFull},
 	}, k.err
 }
 
@@ -51,8 +51,9 @@ func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error) {
 	return []dprnl.Peer{
 		{Address: netip.MustParseAddr("192.0.2.2"), Metrics: dprnl.Metrics{Connections: 1, CPU: 500, Redirected: 2, Sockets: 3},
 			Weight: 4, Load: 5, Estimate: 6, Reported: true, Age: 1500 * time.Millisecond, Usable: true, Listed: true,
-			Flows: 7, Live: 8, Redirects: 9, Barred: dprnl.BarredUnheard, Down: []uint16{80, 443}},
-		{Address: netip.MustParseAddr("192.0.2.3"), State: dprnl.StateLeaving, Weight: 1},
+			Flows: 7, Live: 8, Redirects: 9, Barred: dprnl.BarredUnheard, Down: []uint16{80, 443},
+			Loads: []dprnl.PortLoad{{Port: 80, Known: true, Estimate: 12, Live: 3}, {Port: 8080}}},
+		{Address: netip.MustParseAddr("192.0.2.3"), State: dprnl.StateLeaving, Weight: 1, Loads: []dprnl.PortLoad{{Port: 80, Live: 2}}},
 	}, k.err
 }
 
@@ -157,6 +158,8 @@ func TestMetrics(t *testing.T) {
 		"dpr_redirected_connections 6", "dpr_sockets 7", `dpr_state{state="draining"} 1`, `dpr_state{state="active"} 0`,
 		`dpr_policy{policy="lowest"} 1`, `dpr_policy{policy="off"} 0`, "dpr_services 3",
 		`dpr_service_connections{address="0.0.0.0",port="80"} 4`, `dpr_service_connections{address="192.0.2.1",port="443"} 0`,
+		`dpr_service_redirected_connections{port="80"} 5`, `dpr_service_redirected_connections{port="8080"} 0`,
+		`dpr_peer_service_load_estimate{peer="192.0.2.2",port="80"} 12`,
 		`dpr_service_state{address="0.0.0.0",port="80",state="up"} 1`, `dpr_service_state{address="192.0.2.1",port="443",state="up"} 0`,
 		`dpr_service_state{address="192.0.2.1",port="443",state="no-listener"} 1`, `dpr_service_state{address="0.0.0.0",port="8080",state="full"} 1`,
 		`dpr_peer_barred{peer="192.0.2.2",reason="unheard"} 1`, `dpr_peer_barred{peer="192.0.2.2",reason="settings"} 0`,
@@ -187,6 +190,9 @@ func TestMetrics(t *testing.T) {
 	}
 	if strings.Contains(body, `dpr_peer_load{peer="192.0.2.3"}`) {
 		t.Error("a peer that never reported has a load")
+	}
+	if strings.Count(body, "\ndpr_peer_service_load_estimate") != 1 || strings.Count(body, "\ndpr_service_redirected_connections") != 2 {
+		t.Error("loads of services that are not known, or of services without")
 	}
 	for _, reason := range append(report.Reasons(), "own_address", "kernel", "other") {
 		if !strings.Contains(body, `dpr_reports_refused_total{reason="`+reason+`"}`) {
