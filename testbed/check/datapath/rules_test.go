@@ -233,6 +233,7 @@ func TestWrongRules(t *testing.T) {
 	check(t, c.a.dpr.SetService(t.Context(), dprnl.Service{Port: port, Rules: own}))
 	for name, r := range map[string]dprnl.Rules{
 		"unknown policy": {Policy: dprnl.Own(dprnl.Policy(99))},
+		"unknown load":   {Load: dprnl.Own(dprnl.ServiceLoad(99))},
 		"unknown hash":   {Hash: dprnl.Own(dprnl.Hash(99)), MaxLoad: dprnl.Own[uint64](5)},
 	} {
 		for _, change := range []func() error{

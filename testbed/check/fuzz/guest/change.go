@@ -58,6 +58,9 @@ func (l *loaded) report(ctx context.Context, peer int) error {
 	if l.IntN(4) > 0 {
 		u.Others = []netip.Addr{peerAddressOf(peer, !wide)}
 	}
+	if l.IntN(4) > 0 {
+		u.Counts = []dprnl.PortCount{{Port: 80, Connections: uint32(l.IntN(20))}, {Port: 81, Connections: uint32(l.IntN(20))}}
+	}
 	return l.c.SetPeer(ctx, u)
 }
 
@@ -133,6 +136,9 @@ func (l *loaded) rules() (r dprnl.Rules) {
 	if l.IntN(2) == 0 {
 		r.Affinity, r.AffinityTime = dprnl.Own(l.affinity()), dprnl.Own(time.Duration(l.IntN(3))*time.Second)
 		r.Affinity6 = dprnl.Own(l.affinity6())
+	}
+	if l.IntN(2) == 0 {
+		r.Load = dprnl.Own(dprnl.ServiceLoad(l.IntN(2)))
 	}
 	return r
 }

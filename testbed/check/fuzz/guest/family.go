@@ -16,6 +16,7 @@ const (
 	kindPorts
 	kindAddresses  // of IPv4
 	kindAddresses6 // of IPv6
+	kindCounts     // of connections, by port
 )
 
 // attribute is one of the family's, as include/dpr.h has it.
@@ -46,13 +47,13 @@ var (
 	serviceAttributes = []attribute{
 		{1, kindU16, 65535}, {2, kindAddress, 0},
 		{5, kindU32, 5}, {6, kindU32, 1}, {7, kindU64, 0}, {9, kindU32, dprnl.AffinityBits}, {10, kindU32, week},
-		{11, kindU32, dprnl.Affinity6Bits},
+		{11, kindU32, dprnl.Affinity6Bits}, {12, kindU32, 1},
 	}
 	peerAttributes = []attribute{
 		{1, kindAddress, 0}, {2, kindU32, most32}, {3, kindU32, dprnl.MaxCPU}, {4, kindU32, most32}, {5, kindU32, most32},
 		{6, kindU32, 2}, {7, kindU32, dprnl.MaxWeight},
 		{18, kindPorts, dprnl.MaxServices}, {19, kindU32, 2}, {20, kindU32, 255}, {21, kindAddresses, dprnl.MaxAddresses},
-		{22, kindAddresses6, dprnl.MaxAddresses},
+		{22, kindAddresses6, dprnl.MaxAddresses}, {23, kindCounts, dprnl.MaxServices},
 	}
 	flowAttributes = []attribute{
 		{1, kindAddress, 0}, {2, kindU16, 65535}, {3, kindAddress, 0}, {4, kindU16, 65535}, {5, kindAddress, 0}, {6, kindU32, 3},

@@ -97,6 +97,15 @@ func (m *maker) value(a attribute) []byte {
 			b = binary.NativeEndian.AppendUint16(b, uint16(80+m.IntN(4)))
 		}
 		return b
+	case kindCounts:
+		var b []byte
+		port := uint32(76) // in order, mostly
+		for range min(m.number(a.most), a.most+10) {
+			port += uint32(max(m.IntN(20)-1, 0))
+			b = binary.NativeEndian.AppendUint32(b, port)
+			b = binary.NativeEndian.AppendUint32(b, uint32(m.number(most32)))
+		}
+		return b
 	case kindAddresses, kindAddresses6:
 		var b []byte
 		for range min(m.number(a.most), a.most+10) {

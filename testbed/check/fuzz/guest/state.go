@@ -94,6 +94,9 @@ func (s state) checkRows(local []netip.Addr) error {
 		if p.State > dprnl.StateLeaving || p.Weight == 0 || p.Weight > dprnl.MaxWeight || p.Metrics.CPU > dprnl.MaxCPU || p.Live > p.Flows {
 			return fmt.Errorf("it has the peer %+v", p)
 		}
+		if len(p.Loads) > dprnl.MaxServiceLoads {
+			return fmt.Errorf("it has %d loads of services of the peer %s", len(p.Loads), a)
+		}
 	}
 	return nil
 }
