@@ -66,6 +66,14 @@ func u16(v uint16) []byte { return binary.NativeEndian.AppendUint16(nil, v) }
 func u32(v uint32) []byte { return binary.NativeEndian.AppendUint32(nil, v) }
 func u64(v uint64) []byte { return binary.NativeEndian.AppendUint64(nil, v) }
 
+// counts is a list of numbers as an attribute's value.
+func counts(list ...uint32) (b []byte) {
+	for _, n := range list {
+		b = append(b, u32(n)...)
+	}
+	return b
+}
+
 // ip is an address as an attribute's value.
 func ip(s string) []byte { return netip.MustParseAddr(s).AsSlice() }
 
@@ -105,6 +113,8 @@ func badMessages(own, peer string) []badMessage {
 		{name: "service add: there already", command: serviceAdd, payload: attr(1, u16(80)...), errno: syscall.EEXIST},
 		{name: "service add: address of 2 bytes", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(2, 10, 77))},
 		{name: "service add: unknown attribute", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(99, 1))},
+		{name: "service add: load 2", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(12, u32(2)...))},
+		{name: "service add: load of 2 bytes", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(12, u16(1)...))},
 		{name: "service del: no port", command: serviceDel},
 		{name: "service del: not there", command: serviceDel, payload: attr(1, u16(81)...), errno: syscall.ENOENT},
 		{name: "service del: on another address", command: serviceDel, payload: all(attr(1, u16(80)...), attr(2, ip(own)...)), errno: syscall.ENOENT},
@@ -119,6 +129,8 @@ func badMessages(own, peer string) []badMessage {
 		{name: "peer set: CPU over 1000", command: peerSet, payload: all(attr(1, ip(peer)...), attr(2, u32(1)...), attr(3, u32(1001)...), attr(4, u32(1)...), attr(5, u32(1)...))},
 		{name: "peer set: an attribute of answers", command: peerSet, payload: all(attr(1, ip(stranger)...), attr(9, u64(1)...))},
 		{name: "peer set: a flag of deletion", command: peerSet, payload: all(attr(1, ip(stranger)...), attr(8))},
+		{name: "peer set: loads of services", command: peerSet, payload: all(attr(1, ip(peer)...), attr(24, counts(80, 1, 2)...))},
+		{name: "peer set: connections without a report", command: peerSet, payload: all(attr(1, ip(peer)...), attr(23, counts(80, 1)...))},
 		{name: "peer del: no address", command: peerDel},
 		{name: "peer del: unknown", command: peerDel, payload: attr(1, ip(stranger)...), errno: syscall.ENOENT},
 		{name: "peer del: dead with a value", command: peerDel, payload: all(attr(1, ip(peer)...), attr(8, u32(1)...))},
@@ -146,6 +158,17 @@ func badMessages(own, peer string) []badMessage {
 	}
 	for _, address := range []string{"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"} {
 		bad = append(bad, badMessage{name: "peer set: address " + address, command: peerSet, payload: attr(1, ip(address)...)})
+	}
+	// Connections by port, in a report.
+	for _, r := range []struct {
+		what  string
+		value []byte
+	}{
+		{"a port alone", counts(80)}, {"half a number", counts(80, 1, 81)[:10]}, {"port 0", counts(0, 1)}, {"port 65536", counts(80, 1, 65536, 1)},
+		{"a port twice", counts(80, 1, 80, 2)}, {"ports in disorder", counts(81, 1, 80, 2)}, {"too many ports", make([]byte, 8*(dprnl.MaxServices+1))},
+	} {
+		bad = append(bad, badMessage{name: "peer set: connections: " + r.what, command: peerSet, payload: all(attr(1, ip(peer)...),
+			attr(2, u32(1)...), attr(3, u32(1)...), attr(4, u32(1)...), attr(5, u32(1)...), attr(23, r.value...))})
 	}
 	// Numbers beyond their ranges.
 	for _, r := range []struct {
