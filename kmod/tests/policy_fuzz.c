@@ -8,6 +8,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* May a peer whose load is unknown get it: can nobody else take it? */
+static bool last_choice(const struct dpr_policy_args *args,
+			const struct dpr_view *view, u32 n)
+{
+	u32 i;
+
+	if (args->policy == DPR_POLICY_OFFER)
+		return true;
+	for (i = 0; i < n; i++)
+		if (view[i].cold != DPR_POLICY_UNKNOWN &&
+		    dpr_policy_choosable(args, &view[i]))
+			return false;
+	return args->draining;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct dpr_policy_args args;
@@ -33,7 +48,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		view[n].estimate %= DPR_LOAD_MAX + 1;
 		view[n].weight = view[n].weight % DPR_MAX_WEIGHT + 1;
 		view[n].open = data[0] & 1;
-		view[n].cold %= DPR_POLICY_COLDEST + 1;
+		view[n].cold = view[n].cold % 4 ?
+				       view[n].cold % (DPR_POLICY_COLDEST + 1) :
+				       DPR_POLICY_UNKNOWN;
 		data += sizeof(*view);
 		size -= sizeof(*view);
 	}
@@ -51,6 +68,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (d.peer >= n || !view[d.peer].open ||
 	    view[d.peer].address == args.client ||
 	    args.now - view[d.peer].reported > args.max_age)
+		abort();
+	if (view[d.peer].cold == DPR_POLICY_UNKNOWN &&
+	    !last_choice(&args, view, n))
 		abort();
 	return 0;
 }
