@@ -14,6 +14,8 @@ KDIR = /lib/modules/$(shell uname -r)/build
 # Seconds that "make fuzz" gives each target in user space, and "make lint".
 FUZZ_SECONDS = 60
 LINT_FUZZ_SECONDS = 5
+# How long "make test-services" has clients.
+SERVICES_DURATION = 4m
 
 # What the programs and the module call themselves.
 VERSION = $(shell debian/version.sh)
@@ -111,6 +113,10 @@ chaos-mixed: deps go ## the same, while one of the hosts has the module and the 
 	@mkdir -p out
 	@scripts/last-release.sh out/older
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab chaos --older out/older --out out/mixed.json $(CHAOS_FLAGS)
+
+.PHONY: test-services
+test-services: deps-test go ## serve three services on different hosts of four, of both families, and change their rules meanwhile
+	$(GO_PATH) && export PATH CGO_ENABLED=0 DPR_CLUSTER_SERVERS=4 DPR_SERVICES_DURATION=$(SERVICES_DURATION) && scripts/go-test.sh out/services.log -tags lab -timeout 40m -run '^TestServicesOfTheirOwn$$' ./testbed/check/cluster
 
 .PHONY: soak
 soak: deps go ## keep a steady load for an hour and check that memory, flows, delays and accounting stay constant; SOAK_FLAGS="--seconds 600"

@@ -32,8 +32,9 @@ const (
 	servicesShort    = 12 * time.Second
 )
 
-// subsets are the hosts that serve each port: everybody routes for all.
-var subsets = map[string][]string{"80": {"s1", "s3"}, "443": {"s1", "s2"}, "8080": {"s2", "s3"}}
+// subsets are the hosts that serve each port, those of s4 if there is one: everybody
+// routes for all.
+var subsets = map[string][]string{"80": {"s1", "s3"}, "443": {"s1", "s2", "s4"}, "8080": {"s2", "s3", "s4"}}
 
 const (
 	servicesDir  = "/tmp/services"
@@ -139,7 +140,7 @@ func TestServicesOfTheirOwn(t *testing.T) {
 			dprctl(t, s.Name, append([]string{"service", "add", port}, own...)...)
 			t.Cleanup(func() { dprctl(t, s.Name, "service", "del", port) })
 		}
-		t.Cleanup(func() { dprctl(t, s.Name, "service", "set", "80", "--policy", "default") })
+		t.Cleanup(func() { dprctl(t, s.Name, "service", "set", "80", "--policy", "default", "--load", "default") })
 	}
 	// Reports say by now who serves what.
 	time.Sleep(3 * period)
@@ -150,7 +151,11 @@ func TestServicesOfTheirOwn(t *testing.T) {
 
 	var clients []drive.Client
 	begin := time.Now().Add(time.Second)
-	for i, d := range everywhere {
+	demands := everywhere
+	if len(l.Servers()) > 3 {
+		demands = append(slices.Clone(everywhere), demand{"c1", "s4", 8})
+	}
+	for i, d := range demands {
 		for port := range subsets {
 			plan := loadPlan(t, d, begin, duration, uint64(i))
 			scheme := map[bool]string{true: "https", false: "http"}[port == "443"]
@@ -201,9 +206,13 @@ func changeRules(ctx context.Context, t *testing.T, l *lab.Lab, begin time.Time)
 		{"service", "set", "80", "--policy", "two"},
 		{"service", "set", "443", "--max-load", "1"},
 		{"policy", "set", "inverse"},
+		{"service", "set", "443", "--load", "service"},
+		{"service", "set", "80", "--load", "service"},
 		{"service", "set", "80", "--policy", "default"},
 		{"service", "set", "8080", "--policy", "lowest"},
+		{"service", "set", "443", "--load", "host"},
 		{"service", "set", "443", "--policy", "lowest", "--max-load", "default"},
+		{"service", "set", "80", "--load", "host"},
 		{"policy", "set", "lowest"},
 		{"service", "set", "8080", "--policy", "stateless"},
 		{"service", "set", "443", "--policy", "offer", "--max-load", "auto"},
