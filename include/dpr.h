@@ -30,7 +30,8 @@
  * 3: SERVICE_SET, SERVICE_A_CONNECTIONS and what follows it, CONFIG_A_AFFINITY and what
  *    follows it
  * 4: IPv6 addresses, CONFIG_A_AFFINITY6, SERVICE_A_AFFINITY6, PEER_A_ADDRESSES6,
- *    BARRED_FAMILY, SERVICE_A_LOAD, PEER_A_SERVICE_CONNECTIONS, PEER_A_SERVICE_LOADS
+ *    BARRED_FAMILY, SERVICE_A_LOAD, PEER_A_SERVICE_CONNECTIONS, PEER_A_SERVICE_LOADS,
+ *    CONFIG_A_FORWARDING, SERVICE_A_FORWARDING, PEER_A_FORWARDING
  */
 #define DPR_GENL_VERSION	4
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
@@ -201,6 +202,31 @@ enum dpr_marker {
 };
 
 /**
+ * enum dpr_forwarding - how a connection's packets get to the peer that serves it
+ *
+ * @DPR_FORWARDING_IPIP: in a tunnel (RFC 2003, RFC 2473, RFC 4213).
+ * @DPR_FORWARDING_AUTO: direct to peers on the same link, in a tunnel to others. Direct
+ *	means that the client's own packet goes to the peer's link-layer address: nothing
+ *	is added to it. SYNs, which the peer may refuse, go in a tunnel still, and so do
+ *	ICMP errors, fragments, and what does not fit the link; and packets to an address
+ *	that the peer has, too, if they cannot be marked: of IPv6, or with
+ *	DPR_MARKER_SOURCE. Others bear the mark then (DPR_MARKER_FRAGBIT) in the client's
+ *	header.
+ * @DPR_FORWARDING_DIRECT: likewise, but peers on other links get no new connections.
+ *
+ * Peers accept both, whatever their own forwarding is; those of protocol 2 and earlier
+ * get all in tunnels.
+ */
+enum dpr_forwarding {
+	DPR_FORWARDING_IPIP,
+	DPR_FORWARDING_AUTO,
+	DPR_FORWARDING_DIRECT,
+
+	__DPR_FORWARDING_MAX,
+	DPR_FORWARDING_MAX = __DPR_FORWARDING_MAX - 1
+};
+
+/**
  * enum dpr_orphans - what becomes of an orphan: a segment of a service's
  *	connection that has neither a flow nor a socket here, and is no SYN
  *
@@ -364,6 +390,8 @@ enum dpr_flow_state {
  *	so long a client keeps its host; then it may get another. By the hosts' clocks.
  * @DPR_CONFIG_A_AFFINITY6: u32, 1 to 128; default 64. What AFFINITY is for IPv4, for
  *	clients with IPv6 addresses; but whether there is affinity at all, AFFINITY says.
+ * @DPR_CONFIG_A_FORWARDING: u32, enum dpr_forwarding; default ipip. Connections that are
+ *	redirected already keep theirs, but for those without a flow.
  */
 enum dpr_config_attr {
 	DPR_CONFIG_A_UNSPEC,
@@ -391,6 +419,7 @@ enum dpr_config_attr {
 	DPR_CONFIG_A_AFFINITY,
 	DPR_CONFIG_A_AFFINITY_TIME,
 	DPR_CONFIG_A_AFFINITY6,
+	DPR_CONFIG_A_FORWARDING,
 
 	__DPR_CONFIG_A_MAX,
 	DPR_CONFIG_A_MAX = __DPR_CONFIG_A_MAX - 1
@@ -416,6 +445,7 @@ enum dpr_config_attr {
  * @DPR_SERVICE_A_LOAD: u32, enum dpr_service_load; default host. With the load of the
  *	service, MAX_LOAD is compared to that, too. Affinity and the policy stateless do
  *	not compare loads.
+ * @DPR_SERVICE_A_FORWARDING: u32; its own, as DPR_CONFIG_A_FORWARDING.
  */
 enum dpr_service_attr {
 	DPR_SERVICE_A_UNSPEC,
@@ -431,6 +461,7 @@ enum dpr_service_attr {
 	DPR_SERVICE_A_AFFINITY_TIME,
 	DPR_SERVICE_A_AFFINITY6,
 	DPR_SERVICE_A_LOAD,
+	DPR_SERVICE_A_FORWARDING,
 
 	__DPR_SERVICE_A_MAX,
 	DPR_SERVICE_A_MAX = __DPR_SERVICE_A_MAX - 1
@@ -488,6 +519,8 @@ enum dpr_service_attr {
  *	would take the peer to have of it now, 0xffffffff if that is unknown; and the
  *	flows to the peer in state SYN or established that began since the port has a
  *	load of its own. Answer, if the peer is listed.
+ * @DPR_PEER_A_FORWARDING: u32, DPR_FORWARDING_IPIP or _DIRECT: how packets of services
+ *	with DPR_FORWARDING_AUTO go to it now. Answer, if the peer is listed.
  */
 enum dpr_peer_attr {
 	DPR_PEER_A_UNSPEC,
@@ -515,6 +548,7 @@ enum dpr_peer_attr {
 	DPR_PEER_A_ADDRESSES6,
 	DPR_PEER_A_SERVICE_CONNECTIONS,
 	DPR_PEER_A_SERVICE_LOADS,
+	DPR_PEER_A_FORWARDING,
 
 	__DPR_PEER_A_MAX,
 	DPR_PEER_A_MAX = __DPR_PEER_A_MAX - 1
@@ -770,6 +804,10 @@ enum dpr_event_attr {
  *	they are too long to be sent back.
  * @DPR_STAT_SERVED_AFFINITY: served: the client belongs to this host
  *	(DPR_CONFIG_A_AFFINITY).
+ * @DPR_STAT_SERVED_OFF_LINK: served: the chosen peer is not on a link of this host, and
+ *	the service's forwarding is DPR_FORWARDING_DIRECT.
+ * @DPR_STAT_TX_DIRECT: of the packets sent to peers, those that went direct.
+ * @DPR_STAT_RX_DIRECT: of the packets accepted, those that came direct.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -853,6 +891,9 @@ enum dpr_stat {
 	DPR_STAT_RX_ECHO,
 	DPR_STAT_RX_ECHO_REFUSED,
 	DPR_STAT_SERVED_AFFINITY,
+	DPR_STAT_SERVED_OFF_LINK,
+	DPR_STAT_TX_DIRECT,
+	DPR_STAT_RX_DIRECT,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

@@ -21,6 +21,7 @@ struct dpr_service;
  * @DPR_RULE_AFFINITY_TIME: dpr_rules.affinity_time
  * @DPR_RULE_AFFINITY6: dpr_rules.affinity6
  * @DPR_RULE_LOAD: dpr_rules.load
+ * @DPR_RULE_FORWARDING: dpr_rules.forwarding
  */
 enum dpr_rule {
 	DPR_RULE_POLICY = BIT(0),
@@ -30,6 +31,7 @@ enum dpr_rule {
 	DPR_RULE_AFFINITY_TIME = BIT(4),
 	DPR_RULE_AFFINITY6 = BIT(5),
 	DPR_RULE_LOAD = BIT(6),
+	DPR_RULE_FORWARDING = BIT(7),
 };
 
 /**
@@ -41,6 +43,7 @@ enum dpr_rule {
  * @affinity6: the same of an IPv6 address, if @affinity is not 0
  * @affinity_time: for how many ms; 0: for ever
  * @load: enum dpr_service_load
+ * @forwarding: enum dpr_forwarding
  * @max_load: MaxLoad
  */
 struct dpr_rules {
@@ -51,6 +54,7 @@ struct dpr_rules {
 	u32 affinity6;
 	u32 affinity_time;
 	u32 load;
+	u32 forwarding;
 	u64 max_load;
 };
 
@@ -60,6 +64,7 @@ struct dpr_rules {
  * @policy: enum dpr_policy
  * @hash: enum dpr_hash
  * @load: enum dpr_service_load; host, unless it is a service's
+ * @forwarding: enum dpr_forwarding
  * @estimate: enum dpr_estimate
  * @marker: enum dpr_marker
  * @state: enum dpr_state
@@ -88,6 +93,7 @@ struct dpr_config {
 	u32 policy;
 	u32 hash;
 	u32 load;
+	u32 forwarding;
 	u32 estimate;
 	u32 marker;
 	u32 state;
@@ -131,6 +137,8 @@ static inline void dpr_config_apply_rules(struct dpr_config *cfg,
 		cfg->affinity6 = rules->affinity6;
 	if (rules->own & DPR_RULE_LOAD)
 		cfg->load = rules->load;
+	if (rules->own & DPR_RULE_FORWARDING)
+		cfg->forwarding = rules->forwarding;
 }
 
 /**

@@ -25,6 +25,7 @@ const struct nla_policy dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1] = {
 	[DPR_SERVICE_A_AFFINITY_TIME] = { .type = NLA_U32 },
 	[DPR_SERVICE_A_AFFINITY6] = { .type = NLA_U32 },
 	[DPR_SERVICE_A_LOAD] = { .type = NLA_U32 },
+	[DPR_SERVICE_A_FORWARDING] = { .type = NLA_U32 },
 };
 
 const struct nla_policy
@@ -115,6 +116,12 @@ static int dpr_genl_service_parse(struct genl_info *info,
 		err = dpr_genl_service_rule(info, DPR_SERVICE_A_LOAD,
 					    DPR_SERVICE_LOAD_MAX, "unknown load",
 					    DPR_RULE_LOAD, rules, &rules->load);
+	if (!err)
+		err = dpr_genl_service_rule(info, DPR_SERVICE_A_FORWARDING,
+					    DPR_FORWARDING_MAX,
+					    "unknown forwarding",
+					    DPR_RULE_FORWARDING, rules,
+					    &rules->forwarding);
 	if (!err && max_load) {
 		rules->own |= DPR_RULE_MAX_LOAD;
 		rules->max_load = nla_get_u64(max_load);
@@ -234,7 +241,9 @@ static int dpr_genl_service_put_rules(struct sk_buff *skb,
 	    (rules->own & DPR_RULE_AFFINITY6 &&
 	     nla_put_u32(skb, DPR_SERVICE_A_AFFINITY6, rules->affinity6)) ||
 	    (rules->own & DPR_RULE_LOAD &&
-	     nla_put_u32(skb, DPR_SERVICE_A_LOAD, rules->load)))
+	     nla_put_u32(skb, DPR_SERVICE_A_LOAD, rules->load)) ||
+	    (rules->own & DPR_RULE_FORWARDING &&
+	     nla_put_u32(skb, DPR_SERVICE_A_FORWARDING, rules->forwarding)))
 		return -EMSGSIZE;
 	return 0;
 }

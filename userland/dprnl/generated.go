@@ -78,6 +78,7 @@ const (
 	configAttrAffinity           = 22
 	configAttrAffinityTime       = 23
 	configAttrAffinity6          = 24
+	configAttrForwarding         = 25
 )
 
 // dpr_service_attr: attributes of a service.
@@ -93,6 +94,7 @@ const (
 	serviceAttrAffinityTime = 10
 	serviceAttrAffinity6    = 11
 	serviceAttrLoad         = 12
+	serviceAttrForwarding   = 13
 )
 
 // dpr_peer_attr: attributes of a peer.
@@ -120,6 +122,7 @@ const (
 	peerAttrAddresses6         = 22
 	peerAttrServiceConnections = 23
 	peerAttrServiceLoads       = 24
+	peerAttrForwarding         = 25
 )
 
 // dpr_flow_attr: attributes of a flow.
@@ -548,6 +551,53 @@ func (v *ServiceLoad) UnmarshalText(text []byte) error {
 // ServiceLoadWords returns the words of ServiceLoad, in the order of their values.
 func ServiceLoadWords() []string { return namesServiceLoad.list() }
 
+// Forwarding: how a connection's packets get to the peer that serves it.
+type Forwarding uint32
+
+// The values of Forwarding.
+const (
+	// ForwardingIpip: in a tunnel (RFC 2003, RFC 2473, RFC 4213).
+	ForwardingIpip Forwarding = 0
+	// ForwardingAuto: direct to peers on the same link, in a tunnel to others.
+	// Direct means that the client's own packet goes to the peer's link-layer
+	// address: nothing is added to it. SYNs, which the peer may refuse, go in a
+	// tunnel still, and so do ICMP errors, fragments, and what does not fit the
+	// link; and packets to an address that the peer has, too, if they cannot be
+	// marked: of IPv6, or with DPR_MARKER_SOURCE. Others bear the mark then
+	// (DPR_MARKER_FRAGBIT) in the client's header.
+	ForwardingAuto Forwarding = 1
+	// ForwardingDirect: likewise, but peers on other links get no new
+	// connections.
+	ForwardingDirect Forwarding = 2
+)
+
+var namesForwarding = wordTable{kind: "forwarding", words: []string{
+	0: "ipip",
+	1: "auto",
+	2: "direct",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v Forwarding) String() string { return namesForwarding.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v Forwarding) MarshalText() ([]byte, error) { return namesForwarding.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *Forwarding) UnmarshalText(text []byte) error {
+	n, err := namesForwarding.parse(string(text))
+	if err == nil {
+		*v = Forwarding(n)
+	}
+	return err
+}
+
+// ForwardingWords returns the words of Forwarding, in the order of their values.
+func ForwardingWords() []string { return namesForwarding.list() }
+
 // FlowState: a flow's state, from the client's half of it.
 type FlowState uint32
 
@@ -842,6 +892,13 @@ const (
 	// StatServedAffinity: served: the client belongs to this host
 	// (DPR_CONFIG_A_AFFINITY).
 	StatServedAffinity Stat = 80
+	// StatServedOffLink: served: the chosen peer is not on a link of this host,
+	// and the service's forwarding is DPR_FORWARDING_DIRECT.
+	StatServedOffLink Stat = 81
+	// StatTxDirect: of the packets sent to peers, those that went direct.
+	StatTxDirect Stat = 82
+	// StatRxDirect: of the packets accepted, those that came direct.
+	StatRxDirect Stat = 83
 )
 
 var statTable = [...]statInfo{
@@ -925,4 +982,7 @@ var statTable = [...]statInfo{
 	78: {"rx_echo", "Added since version 0: answers to probes received.", false},
 	79: {"rx_echo_refused", "Added since version 0: answers to probes refused: none was sent.", false},
 	80: {"served_affinity", "Added since version 0: served: the client belongs to this host (DPR_CONFIG_A_AFFINITY).", false},
+	81: {"served_off_link", "Added since version 0: served: the chosen peer is not on a link of this host, and the service's forwarding is DPR_FORWARDING_DIRECT.", false},
+	82: {"tx_direct", "Added since version 0: of the packets sent to peers, those that went direct.", false},
+	83: {"rx_direct", "Added since version 0: of the packets accepted, those that came direct.", false},
 }
