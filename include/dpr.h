@@ -207,11 +207,11 @@ enum dpr_marker {
  * @DPR_FORWARDING_IPIP: in a tunnel (RFC 2003, RFC 2473, RFC 4213).
  * @DPR_FORWARDING_AUTO: direct to peers on the same link, in a tunnel to others. Direct
  *	means that the client's own packet goes to the peer's link-layer address: nothing
- *	is added to it. SYNs, which the peer may refuse, go in a tunnel still, and so do
- *	ICMP errors, fragments, and what does not fit the link; and packets to an address
- *	that the peer has, too, if they cannot be marked: of IPv6, or with
- *	DPR_MARKER_SOURCE. Others bear the mark then (DPR_MARKER_FRAGBIT) in the client's
- *	header.
+ *	is added to it. In a tunnel still go SYNs, which the peer may refuse; ICMP errors;
+ *	fragments, and what does not fit the link; packets of another family than the
+ *	hosts' own addresses; and packets to an address that the peer has, too, if they
+ *	cannot be marked: of IPv6, or with DPR_MARKER_SOURCE. Others bear the mark then
+ *	(DPR_MARKER_FRAGBIT) in the client's header.
  * @DPR_FORWARDING_DIRECT: likewise, but peers on other links get no new connections.
  *
  * Peers accept both, whatever their own forwarding is; those of protocol 2 and earlier
@@ -807,7 +807,8 @@ enum dpr_event_attr {
  * @DPR_STAT_SERVED_OFF_LINK: served: the chosen peer is not on a link of this host, and
  *	the service's forwarding is DPR_FORWARDING_DIRECT.
  * @DPR_STAT_TX_DIRECT: of the packets sent to peers, those that went direct.
- * @DPR_STAT_RX_DIRECT: of the packets accepted, those that came direct.
+ * @DPR_STAT_RX_DIRECT: packets that came direct, accepted or refused: each counts as what
+ *	became of it, too.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,

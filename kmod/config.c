@@ -147,6 +147,23 @@ static int dpr_config_owners(struct dpr_net *dn, const struct dpr_config *cfg,
 	return 0;
 }
 
+/*
+ * Peers that are configured as this host may send clients' packets as they are from now
+ * on. They may go on with that when this host no longer does.
+ */
+static void dpr_config_direct(struct dpr_net *dn, const struct dpr_config *cfg,
+			      const struct dpr_services *services)
+{
+	bool may = cfg->forwarding != DPR_FORWARDING_IPIP;
+	u32 i;
+
+	for (i = 0; services && i < services->n; i++)
+		may |= dpr_service_config(&services->service[i], cfg)->forwarding !=
+		       DPR_FORWARDING_IPIP;
+	if (may)
+		WRITE_ONCE(dn->direct, true);
+}
+
 /**
  * dpr_config_apply - publish a changed configuration
  * @dn: the namespace; its lock is held
@@ -171,6 +188,7 @@ int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg)
 	}
 	old = rcu_replace_pointer(dn->config, cfg, lockdep_is_held(&dn->lock));
 	kfree_rcu(old, rcu);
+	dpr_config_direct(dn, cfg, services);
 	if (services)
 		dpr_service_publish(dn, services);
 	dpr_load_changed(dn);
@@ -198,6 +216,7 @@ static int dpr_config_services(struct dpr_net *dn, struct dpr_services *new)
 		kvfree(new);
 		return err;
 	}
+	dpr_config_direct(dn, cfg, new);
 	dpr_service_publish(dn, new);
 	dpr_members_update(dn);
 	return 0;

@@ -28,7 +28,7 @@ static struct kmem_cache *dpr_flow_cache[2];
  */
 int __init dpr_flow_init(void)
 {
-	BUILD_BUG_ON(DPR_HALF_OPEN_SHARDS > DPR_FLOW_TALLIED);
+	BUILD_BUG_ON(DPR_HALF_OPEN_SHARDS > DPR_FLOW_MARKED);
 #if !defined(CONFIG_DEBUG_LOCK_ALLOC)
 	BUILD_BUG_ON(sizeof(struct dpr_flow) != 64);
 #endif
@@ -287,6 +287,7 @@ static void dpr_flow_fill(struct dpr_flow *flow,
  * @seg: the connection's SYN, or a later segment of one that had no flow
  * @peer: the peer that is to serve it
  * @offer: as in struct dpr_flow
+ * @direct: DPR_FLOW_DIRECT and DPR_FLOW_MARKED, or neither
  *
  * Called under RCU in softirq.
  *
@@ -297,7 +298,8 @@ static void dpr_flow_fill(struct dpr_flow *flow,
 __flatten struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 					   const struct dpr_config *cfg,
 					   const struct dpr_segment *seg,
-					   struct dpr_peer *peer, u8 offer)
+					   struct dpr_peer *peer, u8 offer,
+					   u8 direct)
 {
 	struct dpr_flow *flow, *old;
 	u32 shard = (u32)raw_smp_processor_id() % DPR_HALF_OPEN_SHARDS;
@@ -309,7 +311,7 @@ __flatten struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 		dpr_flow_unreserve(dn);
 		return ERR_PTR(-ENOMEM);
 	}
-	dpr_flow_fill(flow, seg, peer, shard, offer);
+	dpr_flow_fill(flow, seg, peer, shard | direct, offer);
 	if (!dpr_peer_get(peer)) {
 		old = ERR_PTR(-ENOMEM);
 		goto err_free;

@@ -30,6 +30,8 @@
 #define DPR_FLOW_ASKED	0x03	/* of offer: how many peers were asked, 3 or more */
 #define DPR_FLOW_WIDE	0x80	/* of shard: it is of IPv6 */
 #define DPR_FLOW_TALLIED 0x40	/* of shard: counted by its port, too (tally.h) */
+#define DPR_FLOW_DIRECT	0x20	/* of shard: its packets go direct if they can (fwd_direct.h) */
+#define DPR_FLOW_MARKED	0x10	/* of shard: they bear the mark then */
 #define DPR_FLOW_CONFIRMED 0x80	/* of queries: the peer says that it serves it */
 #define DPR_FLOW_REUSED	0x40	/* of queries: a SYN of another number has passed */
 #define DPR_FLOW_QUERIES 0x3f	/* of queries: how many */
@@ -50,7 +52,7 @@
  * @state: enum dpr_flow_state or DPR_FLOW_GONE. It leaves DPR_FLOW_SYN under
  *	the lock of its list of half-open flows, once it is off that list
  * @shard: which of dpr_net.half_open it was put on; DPR_FLOW_WIDE: it has @wide;
- *	DPR_FLOW_TALLIED
+ *	DPR_FLOW_TALLIED, DPR_FLOW_DIRECT, DPR_FLOW_MARKED
  * @offer: the number of the SYN that the peer may refuse: DPR_FLOW_ASKED,
  *	DPR_FLOW_COPY, DPR_FLOW_OFFER; or DPR_FLOW_RETURNED; 0: it must take it
  * @queries: questions put to the peer since the client's last packet, with
@@ -90,7 +92,7 @@ void dpr_flow_teardown(struct dpr_net *dn);
 struct dpr_flow *dpr_flow_insert(struct dpr_net *dn,
 				 const struct dpr_config *cfg,
 				 const struct dpr_segment *seg,
-				 struct dpr_peer *peer, u8 offer);
+				 struct dpr_peer *peer, u8 offer, u8 direct);
 void dpr_flow_track(struct dpr_net *dn, struct dpr_flow *flow,
 		    const struct dpr_segment *seg);
 bool dpr_flow_kill(struct dpr_net *dn, struct dpr_flow *flow);

@@ -50,6 +50,7 @@ noinline struct dpr_route *dpr_fwd_find_route(struct dpr_net *dn,
 	if (!route->dst)
 		return NULL;
 	route->wide = !dpr_addr_is4(peer);
+	route->on_link = dpr_route_on_link(route->dst, peer);
 	if (route->wide)
 		dpr_fwd_ip6_prepare(route, cfg, peer, protocol);
 	else
@@ -178,6 +179,25 @@ static bool dpr_fwd_whole(const struct sk_buff *skb, unsigned int mtu)
 	return skb->len > IPV6_MIN_MTU ||
 	       ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr) ||
 	       mtu < sizeof(struct ipv6hdr) + sizeof(struct frag_hdr) + 8;
+}
+
+/**
+ * dpr_fwd_refuse_large - refuse a packet that does not fit the way to a peer
+ * @dn: the namespace
+ * @skb: the packet, as it came to PRE_ROUTING; consumed if it was refused
+ * @mtu: bytes that fit
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: false if its sender need not make it smaller.
+ */
+bool dpr_fwd_refuse_large(struct dpr_net *dn, struct sk_buff *skb,
+			  unsigned int mtu)
+{
+	if (!dpr_fwd_whole(skb, mtu))
+		return false;
+	dpr_fwd_too_big(dn, skb, mtu);
+	return true;
 }
 
 static bool dpr_fwd_fits(const struct sk_buff *skb, unsigned int mtu)

@@ -23,6 +23,9 @@ void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
 void dpr_fwd_send_by(struct dpr_net *dn, struct sk_buff *skb,
 		     const struct dpr_route *route, u32 number);
 
+bool dpr_fwd_refuse_large(struct dpr_net *dn, struct sk_buff *skb,
+			  unsigned int mtu);
+
 /**
  * dpr_fwd_overhead - bytes that forwarding adds to a packet
  * @wide: the outer header is one of IPv6
@@ -40,18 +43,17 @@ static inline unsigned int dpr_fwd_overhead(bool wide)
  * @dn: the namespace
  * @cfg: the configuration
  * @peer: the peer
- * @skb: what is to go there
+ * @wide: packets of IPv6 are to go there
  *
  * Called in softirq; the route is good until that ends.
  *
  * Return: the way, NULL if there is none.
  */
-static inline struct dpr_route *dpr_fwd_route(struct dpr_net *dn,
-					      const struct dpr_config *cfg,
-					      const struct dpr_peer *peer,
-					      const struct sk_buff *skb)
+static inline struct dpr_route *dpr_fwd_route_of(struct dpr_net *dn,
+						 const struct dpr_config *cfg,
+						 const struct dpr_peer *peer,
+						 bool wide)
 {
-	const bool wide = dpr_local_wide(skb);
 	struct dpr_route *route = this_cpu_ptr(peer->routes)->of;
 
 	if (unlikely(wide))
@@ -61,6 +63,15 @@ static inline struct dpr_route *dpr_fwd_route(struct dpr_net *dn,
 		return route;
 	return dpr_fwd_find_route(dn, cfg, route, &peer->address,
 				  wide ? IPPROTO_IPV6 : IPPROTO_IPIP);
+}
+
+/** dpr_fwd_route - likewise, for a packet */
+static inline struct dpr_route *dpr_fwd_route(struct dpr_net *dn,
+					      const struct dpr_config *cfg,
+					      const struct dpr_peer *peer,
+					      const struct sk_buff *skb)
+{
+	return dpr_fwd_route_of(dn, cfg, peer, dpr_local_wide(skb));
 }
 
 #endif /* _DPR_FWD_H */

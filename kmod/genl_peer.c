@@ -47,6 +47,7 @@ const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 		.len = DPR_MAX_SERVICES * sizeof(struct dpr_tally_count),
 	},
 	[DPR_PEER_A_SERVICE_LOADS] = { .type = NLA_REJECT },
+	[DPR_PEER_A_FORWARDING] = { .type = NLA_REJECT },
 };
 
 /* The attribute of each metric. */

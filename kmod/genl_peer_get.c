@@ -11,6 +11,7 @@
 #include "genl_msg.h"
 #include "netns.h"
 #include "peer.h"
+#include "route.h"
 #include "service.h"
 #include "tally.h"
 
@@ -43,6 +44,7 @@ struct dpr_genl_peer_load {
  * @listed: in the load table
  * @reported: a report came
  * @usable: can be chosen now
+ * @forwarding: DPR_FORWARDING_IPIP or DPR_FORWARDING_DIRECT
  * @loads: how many of @load_of there are
  * @load_of: loads of services
  */
@@ -62,6 +64,7 @@ struct dpr_genl_peer {
 	bool listed;
 	bool reported;
 	bool usable;
+	u32 forwarding;
 	u32 loads;
 	struct dpr_genl_peer_load load_of[DPR_MAX_SERVICE_LOADS];
 };
@@ -122,6 +125,26 @@ static void dpr_genl_peer_read_loads(struct dpr_net *dn,
 	}
 }
 
+/* How packets go to it where forwarding is left to the link. */
+static u32 dpr_genl_peer_forwarding(struct dpr_net *dn,
+				    const struct dpr_config *cfg,
+				    const struct dpr_peer *peer)
+{
+	struct dst_entry *dst;
+	bool direct;
+
+	if (READ_ONCE(peer->protocol) < DPR_PEER_PROTOCOL6)
+		return DPR_FORWARDING_IPIP;
+	local_bh_disable();
+	rcu_read_lock();
+	dst = dpr_route_lookup(dn, cfg, &peer->address, IPPROTO_IPIP);
+	direct = dst && dpr_route_on_link(dst, &peer->address);
+	dst_release(dst);
+	rcu_read_unlock();
+	local_bh_enable();
+	return direct ? DPR_FORWARDING_DIRECT : DPR_FORWARDING_IPIP;
+}
+
 /* Under dpr_net.lock. */
 static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 			       struct dpr_genl_peer *row)
@@ -157,6 +180,7 @@ static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 	row->estimate = READ_ONCE(view->estimate);
 	row->usable = dpr_policy_usable(view, jiffies,
 					cfg->report_max_age_jiffies);
+	row->forwarding = dpr_genl_peer_forwarding(dn, cfg, peer);
 	dpr_genl_peer_read_loads(dn, peer, table, row);
 }
 
@@ -190,6 +214,8 @@ static int dpr_genl_peer_put(struct dpr_net *dn, struct sk_buff *msg,
 			      DPR_PEER_A_PAD) ||
 	    (row->listed && nla_put_flag(msg, DPR_PEER_A_LISTED)) ||
 	    (row->usable && nla_put_flag(msg, DPR_PEER_A_USABLE)) ||
+	    (row->listed && nla_put_u32(msg, DPR_PEER_A_FORWARDING,
+					row->forwarding)) ||
 	    (row->loads && nla_put(msg, DPR_PEER_A_SERVICE_LOADS,
 				   row->loads * sizeof(*row->load_of),
 				   row->load_of)))

@@ -10,6 +10,7 @@
 #include <net/ipv6.h>
 #include "deliver.h"
 #include "dpr.h"
+#include "fwd_ipip.h"
 #include "hook.h"
 #include "icmp.h"
 #include "inner.h"
@@ -41,7 +42,7 @@ static int dpr_hook_gather(struct dpr_net *dn, struct sk_buff *skb)
 	return -1;
 }
 
-/* A fragment, or a packet whose headers are not in its linear part. */
+/* A fragment, one with the mark, or a packet whose headers are not in its linear part. */
 static noinline unsigned int dpr_hook_partial(struct dpr_net *dn,
 					      struct sk_buff *skb)
 {
@@ -61,6 +62,8 @@ static noinline unsigned int dpr_hook_partial(struct dpr_net *dn,
 	if (!dpr_service_ours(dn, ntohs(((struct tcphdr *)
 					 (skb->data + hlen))->dest)))
 		return NF_ACCEPT;
+	if (ip_hdr(skb)->frag_off & htons(DPR_FWD_IPIP_MARK))
+		return dpr_steer_marked(dn, skb);
 	return dpr_steer_tcp(dn, skb);
 }
 
@@ -168,6 +171,13 @@ static bool dpr_hook_local(struct dpr_net *dn, const struct sk_buff *skb)
 	return dpr_local_has(dn->net, skb->dev, &addr);
 }
 
+/* May a peer have sent it here as it is? Then it is for the bridge's own address. */
+static bool dpr_hook_direct(const struct dpr_net *dn, const struct sk_buff *skb)
+{
+	return READ_ONCE(dn->direct) &&
+	       ether_addr_equal(eth_hdr(skb)->h_dest, skb->dev->dev_addr);
+}
+
 /*
  * Handles a packet that br_netfilter passes through IP's hooks while the bridge
  * has it. The bridge takes a changed destination for DNAT and would send the
@@ -182,7 +192,7 @@ static unsigned int dpr_hook_bridged(struct dpr_net *dn, struct sk_buff *skb,
 	     skb->pkt_type != PACKET_OTHERHOST) ||
 	    (bridge->pkt_otherhost &&
 	     !ether_addr_equal(eth_hdr(skb)->h_dest, skb->dev->dev_addr)) ||
-	    !dpr_hook_local(dn, skb))
+	    (!dpr_hook_local(dn, skb) && !dpr_hook_direct(dn, skb)))
 		return NF_ACCEPT;
 	skb_ext_del(skb, SKB_EXT_BRIDGE_NF);
 	skb->pkt_type = PACKET_HOST;
@@ -281,7 +291,7 @@ static unsigned int dpr_hook_in(void *priv, struct sk_buff *skb,
 
 	if (iph->protocol == IPPROTO_TCP) {
 		th = (void *)iph + iph->ihl * 4;
-		if (unlikely(ip_is_fragment(iph) ||
+		if (unlikely(iph->frag_off & ~htons(IP_DF) ||
 			     (u8 *)(th + 1) > skb->data + skb_headlen(skb)))
 			return dpr_hook_call(dn, skb, false, dpr_hook_partial);
 		if (!dpr_service_ours(dn, ntohs(th->dest)))

@@ -4,14 +4,9 @@
 #define _DPR_ICMP_H
 
 struct dpr_config;
-struct dpr_flow_key;
 struct dpr_net;
 struct sk_buff;
 
-bool dpr_icmp_about(const struct sk_buff *skb, unsigned int offset, u8 protocol,
-		    struct dpr_flow_key *key);
-bool dpr_icmp_about6(const struct sk_buff *skb, unsigned int offset, u8 protocol,
-		     struct dpr_flow_key *key);
 unsigned int dpr_icmp(struct dpr_net *dn, const struct dpr_config *cfg,
 		      struct sk_buff *skb);
 unsigned int dpr_icmp6(struct dpr_net *dn, const struct dpr_config *cfg,

@@ -18,6 +18,7 @@
 #include "inner.h"
 #include "local.h"
 #include "netns.h"
+#include "peer.h"
 #include "stats.h"
 
 /**
@@ -224,18 +225,38 @@ static unsigned int dpr_inner_type(struct dpr_net *dn,
 	return inet_addr_type(dn->net, address);
 }
 
+/*
+ * May a packet to an address of this host be one that the peer redirected? If it has no
+ * mark it is from a tunnel between the two, unless the peer has that address, too.
+ */
+static noinline bool dpr_inner_shared(struct dpr_net *dn,
+				      const struct dpr_inner *in,
+				      const struct dpr_addr *address)
+{
+	const struct dpr_peer *first;
+
+	if (in->marked)
+		return true;
+	first = dpr_peer_find(dn, &in->first);
+	return first && dpr_peer_has(first, address);
+}
+
 /* The route to this host asks nothing of a source. */
 static noinline bool dpr_inner_addresses6(struct dpr_net *dn,
 					  const struct sk_buff *skb,
 					  const struct dpr_inner *in)
 {
 	const struct ipv6hdr *ip6h = dpr_inner_header6(skb, in);
+	struct dpr_addr address;
 
-	return dpr_local_unicast6(&ip6h->saddr) &&
-	       dpr_local_unicast6(&ip6h->daddr) &&
-	       !ipv6_chk_addr(dn->net, &ip6h->saddr, skb->dev, 0) &&
-	       (in->marked ||
-		!ipv6_chk_addr(dn->net, &ip6h->daddr, skb->dev, 0));
+	if (!dpr_local_unicast6(&ip6h->saddr) ||
+	    !dpr_local_unicast6(&ip6h->daddr) ||
+	    ipv6_chk_addr(dn->net, &ip6h->saddr, skb->dev, 0))
+		return false;
+	if (!ipv6_chk_addr(dn->net, &ip6h->daddr, skb->dev, 0))
+		return true;
+	address = dpr_addr_of6(&ip6h->daddr);
+	return dpr_inner_shared(dn, in, &address);
 }
 
 /**
@@ -244,9 +265,8 @@ static noinline bool dpr_inner_addresses6(struct dpr_net *dn,
  * @skb: the packet
  * @in: what is known of it
  *
- * The stack checks them with the route, which here is the outer header's. A
- * packet to an address of this host is no peer's: without mark it is from a
- * tunnel between the two. Called under RCU in softirq.
+ * The stack checks them with the route, which here is the outer header's. Called under
+ * RCU in softirq.
  *
  * Return: true if they are plausible.
  */
@@ -254,6 +274,7 @@ bool dpr_inner_addresses(struct dpr_net *dn, const struct sk_buff *skb,
 			 const struct dpr_inner *in)
 {
 	const struct iphdr *iph = dpr_inner_header(skb, in);
+	struct dpr_addr address;
 
 	if (dpr_inner_known(in))
 		return true;
@@ -268,7 +289,8 @@ bool dpr_inner_addresses(struct dpr_net *dn, const struct sk_buff *skb,
 	case RTN_UNICAST:
 		return true;
 	case RTN_LOCAL:
-		return in->marked;
+		address = dpr_addr_of4(iph->daddr);
+		return dpr_inner_shared(dn, in, &address);
 	default:
 		return false;
 	}

@@ -16,7 +16,7 @@ struct sock;
 
 /**
  * struct dpr_inner - a redirected packet, while it is examined
- * @olen: length of the outer header
+ * @olen: length of the outer header; 0: the packet came direct
  * @offset: of what follows the client's IP header, and its extension headers, from
  *	skb->data; set by dpr_inner_valid(), as what follows
  * @len: length of the client's packet, its IP header included
@@ -28,6 +28,7 @@ struct sock;
  * @routed: the outer header is for this host, and the packet has its input route
  * @offer: a SYN in it is an offer
  * @number: its number: a SYN of this number may come back
+ * @direct: that is a SYN's number, and what follows it comes direct
  * @ce: congestion was experienced on the way between the hosts
  * @sk: the socket it is for, NULL if unknown
  * @refcounted: a reference on @sk is held
@@ -49,6 +50,7 @@ struct dpr_inner {
 	bool routed;
 	bool offer;
 	u16 number;
+	bool direct;
 	bool ce;
 	struct sock *sk;
 	bool refcounted;

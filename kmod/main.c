@@ -20,6 +20,7 @@
 #include "quota.h"
 #include "service.h"
 #include "stats.h"
+#include "steer.h"
 #include "sweep.h"
 
 static int __net_init dpr_main_net_init(struct net *net)
@@ -76,6 +77,7 @@ static void __net_exit dpr_main_net_exit(struct net *net)
 
 	if (dn->hooked)
 		dpr_hook_unregister_out(dn);
+	dpr_steer_teardown(dn);
 	dpr_sweep_teardown(dn);
 	dpr_probe_teardown(dn);
 	dpr_listener_teardown(dn);

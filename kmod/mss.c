@@ -4,6 +4,7 @@
  * smaller by what forwarding adds, so that its full-sized segments fit.
  */
 #include <linux/inetdevice.h>
+#include <linux/percpu.h>
 #include <linux/tcp.h>
 #include <net/checksum.h>
 #include <net/ip.h>
@@ -51,7 +52,76 @@ static void dpr_mss_lower(struct dpr_net *dn, struct sk_buff *skb)
 	dpr_stats_inc(dn, DPR_STAT_MSS_LOWERED);
 }
 
-/* A SYN-ACK answers a redirected SYN if its source is another host's. */
+/*
+ * Does the first host send the rest of the connection without an outer header? As far as
+ * this host knows, that is the host that has the address which the client talks to.
+ */
+static bool dpr_mss_direct(struct dpr_net *dn, const struct dpr_flow_key *key)
+{
+	const struct dpr_peer *first;
+
+	if (likely(!READ_ONCE(dn->direct)))
+		return false;
+	first = dpr_peer_by_any(dn, &key->address);
+	return first && READ_ONCE(first->sends_direct);
+}
+
+/* The redirected SYN that this CPU has handed to the stack last, and in which namespace. */
+struct dpr_mss_syn {
+	const struct dpr_net *dn;
+	struct dpr_flow_key key;
+};
+
+static DEFINE_PER_CPU(struct dpr_mss_syn, dpr_mss_expected);
+
+/**
+ * dpr_mss_expect - a redirected SYN goes to the stack, and more comes by the tunnel
+ * @dn: the namespace
+ * @key: its connection
+ *
+ * If the address that the client talks to is this host's, too, nothing in the SYN-ACK
+ * shows that it answers a redirected SYN. It is sent before this CPU does anything else;
+ * of a SYN-ACK that is sent again nothing is known. Called in softirq.
+ */
+void dpr_mss_expect(const struct dpr_net *dn, const struct dpr_flow_key *key)
+{
+	struct dpr_mss_syn *expected = this_cpu_ptr(&dpr_mss_expected);
+
+	expected->dn = dn;
+	expected->key = *key;
+}
+
+/* Does a SYN-ACK with an address of this host answer a redirected SYN? */
+static bool dpr_mss_expects(const struct dpr_net *dn,
+			    const struct dpr_flow_key *key)
+{
+	struct dpr_mss_syn *expected;
+
+	/* In process context another SYN may come meanwhile. */
+	if (!softirq_count())
+		return false;
+	expected = this_cpu_ptr(&dpr_mss_expected);
+	if (expected->dn != dn || expected->key.port != key->port ||
+	    expected->key.client_port != key->client_port ||
+	    !dpr_addr_equal(&expected->key.client, &key->client) ||
+	    !dpr_addr_equal(&expected->key.address, &key->address))
+		return false;
+	expected->dn = NULL;
+	return true;
+}
+
+/*
+ * Does a SYN-ACK answer a SYN whose connection comes by a tunnel? It does if its source
+ * is another host's, who does not send direct.
+ */
+static bool dpr_mss_tunnelled(struct dpr_net *dn, const struct sk_buff *skb,
+			      const struct dpr_flow_key *key)
+{
+	if (dpr_local_has(dn->net, skb_dst(skb)->dev, &key->address))
+		return dpr_mss_expects(dn, key);
+	return !dpr_mss_direct(dn, key);
+}
+
 static noinline void dpr_mss_synack(struct dpr_net *dn, struct sk_buff *skb,
 				    const struct dpr_flow_key *key)
 {
@@ -59,7 +129,7 @@ static noinline void dpr_mss_synack(struct dpr_net *dn, struct sk_buff *skb,
 	const struct tcphdr *th = tcp_hdr(skb);
 
 	if (!dpr_service_ours(dn, ntohs(th->source)) ||
-	    dpr_local_has(dn->net, skb_dst(skb)->dev, &key->address))
+	    !dpr_mss_tunnelled(dn, skb, key))
 		return;
 	if (skb_headlen(skb) < hlen + th->doff * 4 ||
 	    skb_ensure_writable(skb, hlen + th->doff * 4))

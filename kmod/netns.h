@@ -82,6 +82,7 @@ struct dpr_closing {
  *	Then it stays
  * @members: hosts that the stateless policy picks from now, under RCU
  * @base: hosts that packets without flow follow, under RCU; NULL if none
+ * @direct: peers may send clients' packets as they are
  * @base_time: jiffies when @members began to differ from @base
  * @flows: the routing table
  * @flow_count: flows in it
@@ -125,6 +126,7 @@ struct dpr_net {
 	struct dpr_tallies *tallies;
 	struct dpr_members __rcu *members;
 	struct dpr_members __rcu *base;
+	bool direct;
 	unsigned long base_time;
 
 	struct rhashtable flows;

@@ -11,6 +11,7 @@
 #include "dpr.h"
 #include "flow.h"
 #include "fwd.h"
+#include "fwd_direct.h"
 #include "inner.h"
 #include "local.h"
 #include "members.h"
@@ -45,7 +46,7 @@ static u32 dpr_offer_hash(const struct dpr_net *dn,
 
 static u16 dpr_offer_hash_number(u32 hash)
 {
-	return DPR_OFFER_HASH | hash;
+	return DPR_OFFER_HASH | (hash & (DPR_OFFER_DIRECT - 1));
 }
 
 /**
@@ -65,8 +66,11 @@ void dpr_offer_send_hash(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	const u32 hash = dpr_offer_hash(dn, seg);
 	struct net_device *dev = skb->dev;
+	u32 number = dpr_offer_hash_number(hash);
 
-	dpr_fwd_send_by(dn, skb, route, dpr_offer_hash_number(hash));
+	if (unlikely(dpr_fwd_direct_how(cfg, peer, &seg->key, route)))
+		number |= DPR_OFFER_DIRECT;
+	dpr_fwd_send_by(dn, skb, route, number);
 	/* May look the way up anew, so not before. */
 	dpr_probe_sample(dn, cfg, dev, peer, hash);
 }
@@ -231,10 +235,12 @@ static unsigned int dpr_offer_place(struct dpr_net *dn,
 
 	peer = dpr_offer_choose(dn, cfg, skb, seg, service, refusal);
 	route = peer ? dpr_fwd_route(dn, cfg, peer, skb) : NULL;
-	if (route) {
+	if (route && !dpr_fwd_direct_off_link(cfg, route)) {
 		flow = dpr_flow_insert(dn, cfg, seg, peer,
 				       dpr_offer_number(skb, refusal->policy,
-							refusal->asked + 1));
+							refusal->asked + 1),
+				       dpr_fwd_direct_how(cfg, peer, &seg->key,
+							  route));
 		if (!IS_ERR(flow)) {
 			/* Another CPU has placed a copy of it. */
 			if (flow->peer != peer)
@@ -287,7 +293,7 @@ unsigned int dpr_offer_returned(struct dpr_net *dn,
 				const struct dpr_config *cfg,
 				struct sk_buff *skb, struct dpr_inner *in)
 {
-	const u16 number = dpr_offer_ours(skb, in);
+	const u16 number = dpr_offer_ours(skb, in) & ~DPR_OFFER_DIRECT;
 	struct dpr_refusal refusal = { .peer = in->first };
 	struct dpr_segment *seg = &in->seg;
 	u8 was = 1; /* peer asked, if there is no flow */

@@ -36,6 +36,8 @@ struct dpr_net;
 
 /* Numbers of SYNs that have no flow; the rest is dpr_offer_hash_number(). */
 #define DPR_OFFER_HASH		0x8000
+/* With a number of either kind: the connection's other packets come direct. */
+#define DPR_OFFER_DIRECT	0x4000
 
 /* Why a SYN comes back: identification of the header that brings it. */
 enum dpr_offer_reason {
@@ -102,6 +104,8 @@ static inline unsigned int dpr_offer_send_syn(struct dpr_net *dn,
 		dpr_stats_inc(dn, DPR_STAT_OFFERED);
 		number |= DPR_FWD_OFFER;
 	}
+	if (unlikely(flow->shard & DPR_FLOW_DIRECT))
+		number |= DPR_OFFER_DIRECT;
 	dpr_fwd_send_by(dn, skb, route, number);
 	return NF_STOLEN;
 }

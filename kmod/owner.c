@@ -9,6 +9,8 @@
 #include "core/parse.h"
 #include "dpr.h"
 #include "flow.h"
+#include "fwd.h"
+#include "fwd_direct.h"
 #include "liveness.h"
 #include "local.h"
 #include "netns.h"
@@ -356,6 +358,8 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 		       const struct dpr_flow_key *key, int iif)
 {
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
+	const struct dpr_service *service;
+	const struct dpr_route *route;
 	struct dpr_owner_ask *ask;
 	struct dpr_segment seg;
 	struct dpr_flow *flow;
@@ -374,7 +378,11 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	/* Too late: the client has begun a new connection, which is served. */
 	if (dpr_flow_find(dn, key) || dpr_socket_exists(dn, key, iif))
 		return false;
-	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0);
+	service = dpr_service_match(dn, key);
+	route = dpr_fwd_route_of(dn, cfg, peer, key->wide);
+	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0,
+			       service ? dpr_fwd_direct_how(dpr_service_config(service, cfg),
+							    peer, key, route) : 0);
 	if (IS_ERR(flow) || flow->peer != peer)
 		return false;
 	dpr_liveness_confirm(flow);

@@ -102,8 +102,14 @@ struct dpr_peer *dpr_peer_find(struct dpr_net *dn,
 	return NULL;
 }
 
-static bool dpr_peer_has(const struct dpr_peer *peer,
-			 const struct dpr_addr *address)
+/**
+ * dpr_peer_has - does a peer say that it has an address besides its own
+ * @peer: the peer
+ * @address: the address
+ *
+ * Called under RCU.
+ */
+bool dpr_peer_has(const struct dpr_peer *peer, const struct dpr_addr *address)
 {
 	const struct dpr_peer_addresses *others = rcu_dereference(peer->others);
 	u32 i;

@@ -60,6 +60,7 @@ struct dpr_peer_sample {
  *	clients of IPv4 and of IPv6: bits of struct dpr_service; under
  *	dpr_net.order_lock
  * @protocol: between hosts, that it knows
+ * @sends_direct: after its last SYN it sends direct
  * @open: it could get new connections when its view was last filled; under
  *	dpr_net.order_lock, as what follows
  * @cold: it gets its share step by step
@@ -94,6 +95,7 @@ struct dpr_peer {
 	atomic64_t redirects;
 	bool dead;
 	u8 protocol;
+	bool sends_direct;
 	bool open;
 	bool cold;
 	u32 opened;
@@ -195,6 +197,7 @@ struct dpr_peer *dpr_peer_find(struct dpr_net *dn,
 			       const struct dpr_addr *address);
 struct dpr_peer *dpr_peer_by_any(struct dpr_net *dn,
 				 const struct dpr_addr *address);
+bool dpr_peer_has(const struct dpr_peer *peer, const struct dpr_addr *address);
 int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update);
 int dpr_peer_del(struct dpr_net *dn, const struct dpr_addr *address, bool dead);
 void dpr_peer_reweigh(struct dpr_net *dn);

@@ -18,11 +18,13 @@
 #include "core/parse.h"
 #include "deliver.h"
 #include "dpr.h"
+#include "fwd_direct.h"
 #include "fwd_ipip.h"
-#include "icmp.h"
+#include "icmp_about.h"
 #include "inner.h"
 #include "listener.h"
 #include "local.h"
+#include "mss.h"
 #include "netns.h"
 #include "offer.h"
 #include "owner_msg.h"
@@ -43,8 +45,9 @@
  * segments that were not redirected, under the same conditions. This, too, requires
  * an address of this host, but does not check the sender's again.
  */
-static bool dpr_receive_early(struct dpr_net *dn, struct sk_buff *skb,
-			      struct dpr_inner *in)
+static __always_inline bool dpr_receive_early(struct dpr_net *dn,
+					      struct sk_buff *skb,
+					      struct dpr_inner *in)
 {
 	struct dst_entry *dst;
 
@@ -81,13 +84,13 @@ static __always_inline bool dpr_receive_protected(struct sk_buff *skb,
 }
 
 /* Has the socket lost its owner for good? A subflow of MPTCP may get one again. */
-static bool dpr_receive_orphan(const struct sock *sk)
+static __always_inline bool dpr_receive_orphan(const struct sock *sk)
 {
 	return sock_flag(sk, SOCK_DEAD) && !sk_is_mptcp(sk);
 }
 
 /* Can the socket answer from another host's address, all its life? */
-static bool dpr_receive_answers(const struct sock *sk, bool wide)
+static __always_inline bool dpr_receive_answers(const struct sock *sk, bool wide)
 {
 	if (unlikely(wide))
 		return true;
@@ -118,8 +121,8 @@ static void dpr_receive_prepare(struct sock *sk)
  * Would the stack answer a segment for a listener by a RST? It finds no route for
  * a RST from another host's address.
  */
-static bool dpr_receive_stray(const struct sk_buff *skb,
-			      const struct dpr_inner *in)
+static __always_inline bool dpr_receive_stray(const struct sk_buff *skb,
+					      const struct dpr_inner *in)
 {
 	const struct tcphdr *th = dpr_inner_tcp(skb, in);
 
@@ -198,8 +201,9 @@ static noinline bool dpr_receive_own(struct dpr_net *dn,
  * Finds the socket: a connection, else a listener if there is a service, or was
  * one: peers that do not know that it was removed still redirect to it.
  */
-static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
-			       struct dpr_inner *in)
+static __always_inline void dpr_receive_lookup(struct dpr_net *dn,
+					       struct sk_buff *skb,
+					       struct dpr_inner *in)
 {
 	const struct dpr_flow_key *key = &in->seg.key;
 
@@ -227,14 +231,20 @@ static void dpr_receive_lookup(struct dpr_net *dn, struct sk_buff *skb,
 }
 
 /* Prepares a socket past LISTEN for a segment, and watches it if that closes it. */
-static void dpr_receive_socket(struct dpr_net *dn, struct sk_buff *skb,
-			       const struct dpr_inner *in)
+static __always_inline void dpr_receive_socket(struct dpr_net *dn,
+					       struct sk_buff *skb,
+					       const struct dpr_inner *in)
 {
+	const struct dpr_peer *first;
+
 	if (unlikely(!in->answers))
 		dpr_receive_prepare(in->sk);
 	if (likely(!dpr_closing_segment(in->sk, dpr_inner_tcp(skb, in))))
 		return;
-	dpr_closing_watch(dn, in->sk, &in->seg.key, &in->first,
+	/* One that came direct says only which address the first host has. */
+	first = in->olen ? NULL : dpr_peer_by_any(dn, &in->first);
+	dpr_closing_watch(dn, in->sk, &in->seg.key,
+			  first ? &first->address : &in->first,
 			  dpr_compat_dif(skb));
 }
 
@@ -316,6 +326,68 @@ static unsigned int dpr_receive_refuse(struct dpr_net *dn,
 	return verdict;
 }
 
+/* Can its addresses be on any link at all? */
+static bool dpr_receive_possible(const struct sk_buff *skb,
+				 const struct dpr_inner *in)
+{
+	const struct iphdr *iph = dpr_inner_header(skb, in);
+
+	if (unlikely(in->wide))
+		return dpr_local_unicast6(&dpr_inner_header6(skb, in)->saddr);
+	return !ipv4_is_loopback(iph->saddr) && !ipv4_is_loopback(iph->daddr);
+}
+
+/* Gives a segment to its socket, or answers it by a RST if there is none. */
+static __always_inline unsigned int
+dpr_receive_segment(struct dpr_net *dn, struct sk_buff *skb,
+		    struct dpr_inner *in)
+{
+	unsigned int verdict;
+
+	if (in->refcounted)
+		dpr_receive_socket(dn, skb, in);
+	if (!in->sk || dpr_receive_stray(skb, in)) {
+		dpr_inner_numbers(skb, in);
+		if (dpr_inner_unwrap(skb, in))
+			dpr_reset_reply(dn, skb, &in->seg, in->offset - in->olen);
+		else
+			dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
+		return NF_DROP;
+	}
+	if (in->listener && !dpr_listener_ready(in->listener, in->wide)) {
+		dpr_receive_put(in);
+		dpr_stats_inc(dn, DPR_STAT_RX_LISTENER_DEFERRED);
+		/*
+		 * It comes in again by its outer header. A SYN has one; what answers a
+		 * cookie without one the client sends again.
+		 */
+		return in->olen && dpr_listener_defer(dn, skb) ? NF_STOLEN :
+								 NF_DROP;
+	}
+	verdict = dpr_receive_accept(dn, skb, in);
+	if (in->seg.syn && verdict != NF_DROP) {
+		dpr_stats_inc(dn, DPR_STAT_RX_SYN);
+		dpr_closing_expect(dn);
+	}
+	return verdict;
+}
+
+/* Notes whether the first host says that what follows its SYN comes direct. */
+static void dpr_receive_announced(struct dpr_net *dn, const struct dpr_inner *in)
+{
+	struct dpr_peer *first;
+
+	if (likely(!in->direct && !READ_ONCE(dn->direct)))
+		return;
+	first = dpr_peer_find(dn, &in->first);
+	/* In numbers of older versions that bit means nothing. */
+	if (!first || READ_ONCE(first->protocol) < DPR_PEER_PROTOCOL6 ||
+	    READ_ONCE(first->sends_direct) == in->direct)
+		return;
+	WRITE_ONCE(first->sends_direct, in->direct);
+	WRITE_ONCE(dn->direct, true);
+}
+
 static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 				    const struct dpr_config *cfg,
 				    struct sk_buff *skb, struct dpr_inner *in)
@@ -346,33 +418,88 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 					DPR_STAT_RX_BAD_ADDRESS);
 	}
 	if (syn) {
+		dpr_receive_announced(dn, in);
+		if (!in->direct)
+			dpr_mss_expect(dn, &in->seg.key);
 		verdict = dpr_receive_refuse(dn, cfg, skb, in);
 		if (verdict != NF_ACCEPT)
 			return verdict;
 	}
-	if (in->refcounted)
-		dpr_receive_socket(dn, skb, in);
-	if (in->listener && !dpr_listener_ready(in->listener, in->wide)) {
-		dpr_receive_put(in);
-		dpr_stats_inc(dn, DPR_STAT_RX_LISTENER_DEFERRED);
-		/* It comes in again by its outer header. */
-		return in->olen && dpr_listener_defer(dn, skb) ? NF_STOLEN :
-								 NF_DROP;
+	return dpr_receive_segment(dn, skb, in);
+}
+
+/* Among so many peers one is looked for by any of its addresses. */
+#define DPR_RECEIVE_ANY	64
+
+/*
+ * The host that a segment which came without a tunnel may be from: the peer whose address
+ * it is for. Anybody can send any number of those, so it is found by its own address only
+ * if there are many.
+ */
+static const struct dpr_peer *dpr_receive_first(struct dpr_net *dn,
+						const struct dpr_addr *address)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+
+	return table && table->order.n <= DPR_RECEIVE_ANY ?
+	       dpr_peer_by_any(dn, address) : dpr_peer_find(dn, address);
+}
+
+/**
+ * dpr_receive_direct - accept a client's packet if a peer sent it here as it is
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: a segment, whole and no SYN, as it came to PRE_ROUTING; without the mark
+ * @seg: the same, parsed
+ * @marked: it had the mark. If not, its destination is no address of this host
+ *
+ * If there is a socket it is for that: whoever can send to this host can send the same
+ * by the first host. If there is none, only a packet that a peer has put on the link was
+ * redirected; others are for somebody whom this host routes for. A mark is enough, too:
+ * what becomes of such a packet then is a RST, as of any that nobody has a socket for.
+ * Called under RCU in softirq.
+ *
+ * Return: the netfilter verdict; NF_ACCEPT, too, if it is not redirected.
+ */
+unsigned int dpr_receive_direct(struct dpr_net *dn, const struct dpr_config *cfg,
+				struct sk_buff *skb,
+				const struct dpr_segment *seg, bool marked)
+{
+	struct dpr_inner in __uninitialized;
+	const struct dpr_peer *first;
+
+	dpr_inner_clear(&in);
+	in.wide = seg->key.wide;
+	in.outer6 = in.wide;
+	in.marked = true;
+	in.local = cfg->address;
+	in.first = seg->key.address;
+	in.seg = *seg;
+	in.offset = seg->offset;
+	in.len = skb->len;
+	in.protocol = IPPROTO_TCP;
+	dpr_receive_lookup(dn, skb, &in);
+	if (!in.refcounted && !marked) {
+		first = dpr_receive_first(dn, &seg->key.address);
+		if (!first || !dpr_fwd_direct_from(dn, skb, first))
+			return NF_ACCEPT;
 	}
-	if (!in->sk || dpr_receive_stray(skb, in)) {
-		dpr_inner_numbers(skb, in);
-		if (dpr_inner_unwrap(skb, in))
-			dpr_reset_reply(dn, skb, &in->seg, in->offset - in->olen);
-		else
+	dpr_stats_inc(dn, DPR_STAT_RX_DIRECT);
+	if (!dpr_receive_early(dn, skb, &in)) {
+		in.routed = dpr_deliver_prepare(dn, skb);
+		if (!in.routed) {
+			dpr_receive_put(&in);
 			dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
+			return NF_DROP;
+		}
+	}
+	if (!dpr_receive_possible(skb, &in) ||
+	    !dpr_inner_addresses(dn, skb, &in)) {
+		dpr_receive_put(&in);
+		dpr_stats_inc(dn, DPR_STAT_RX_BAD_ADDRESS);
 		return NF_DROP;
 	}
-	verdict = dpr_receive_accept(dn, skb, in);
-	if (syn && verdict != NF_DROP) {
-		dpr_stats_inc(dn, DPR_STAT_RX_SYN);
-		dpr_closing_expect(dn);
-	}
-	return verdict;
+	return dpr_receive_segment(dn, skb, &in);
 }
 
 static bool dpr_receive_icmp_about(const struct sk_buff *skb,
@@ -383,17 +510,6 @@ static bool dpr_receive_icmp_about(const struct sk_buff *skb,
 		return in->wide && !in->fragment &&
 		       dpr_icmp_about6(skb, in->offset, IPPROTO_TCP, key);
 	return !in->wide && dpr_icmp_about(skb, in->olen, IPPROTO_TCP, key);
-}
-
-/* Can its addresses be on any link at all? */
-static bool dpr_receive_possible(const struct sk_buff *skb,
-				 const struct dpr_inner *in)
-{
-	const struct iphdr *iph = dpr_inner_header(skb, in);
-
-	if (unlikely(in->wide))
-		return dpr_local_unicast6(&dpr_inner_header6(skb, in)->saddr);
-	return !ipv4_is_loopback(iph->saddr) && !ipv4_is_loopback(iph->daddr);
 }
 
 static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
@@ -476,7 +592,8 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	in.wide = outer->protocol == IPPROTO_IPV6;
 	in.marked = outer->frag_off & htons(DPR_FWD_IPIP_MARK);
 	in.offer = !(outer->frag_off & htons(IP_DF));
-	in.number = ntohs(outer->id);
+	in.number = ntohs(outer->id) & ~DPR_OFFER_DIRECT;
+	in.direct = ntohs(outer->id) & DPR_OFFER_DIRECT;
 	dpr_addr_set4(&in.local, outer->daddr);
 	dpr_addr_set4(&in.first, outer->saddr);
 
@@ -511,7 +628,8 @@ unsigned int dpr_receive6(struct dpr_net *dn, const struct dpr_config *cfg,
 	in.outer6 = true;
 	in.wide = outer->nexthdr == IPPROTO_IPV6;
 	in.offer = label & DPR_FWD_OFFER;
-	in.number = label;
+	in.number = label & ~DPR_OFFER_DIRECT;
+	in.direct = label & DPR_OFFER_DIRECT;
 	in.local = dpr_addr_of6(&outer->daddr);
 	in.first = dpr_addr_of6(&outer->saddr);
 

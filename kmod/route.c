@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/if_arp.h>
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
@@ -128,4 +129,24 @@ struct dst_entry *dpr_route_lookup(struct dpr_net *dn,
 		return dst;
 	dst_release(dst);
 	return NULL;
+}
+
+/**
+ * dpr_route_on_link - can a packet go to a peer without an outer header
+ * @dst: the route to the peer, as dpr_route_lookup() returned it
+ * @peer: the peer's address
+ *
+ * Return: true if the peer is on a link of this host that has link-layer addresses, and
+ * nothing is to be done to packets on the way.
+ */
+bool dpr_route_on_link(const struct dst_entry *dst, const struct dpr_addr *peer)
+{
+	const struct rtable *rt = (const struct rtable *)dst;
+
+	if (dst_xfrm(dst) || dst->lwtstate || dst->dev->type != ARPHRD_ETHER ||
+	    dst->dev->flags & (IFF_NOARP | IFF_POINTOPOINT))
+		return false;
+	if (!dpr_addr_is4(peer))
+		return !(((const struct rt6_info *)dst)->rt6i_flags & RTF_GATEWAY);
+	return !rt->rt_gw_family;
 }

@@ -19,6 +19,7 @@
  * @source: the second half of this host's address, which @ip was made for
  * @cookie: of an IPv6 route, shows whether it still holds
  * @wide: the outer header is @ip6, else @ip
+ * @on_link: there is no router between, and a packet can go there as it is
  * @ip: the outer header, but for length, TOS and checksum
  * @ip6: the outer header, but for length, traffic class and flow label
  */
@@ -29,6 +30,7 @@ struct dpr_route {
 	u64 source;
 	u32 cookie;
 	bool wide;
+	bool on_link;
 	union {
 		struct iphdr ip;
 		struct ipv6hdr ip6;
@@ -49,6 +51,7 @@ void dpr_route_free(struct dpr_routes __percpu *routes);
 struct dst_entry *dpr_route_lookup(struct dpr_net *dn,
 				   const struct dpr_config *cfg,
 				   const struct dpr_addr *peer, u8 protocol);
+bool dpr_route_on_link(const struct dst_entry *dst, const struct dpr_addr *peer);
 bool dpr_route_valid6(const struct dpr_config *cfg,
 		      const struct dpr_route *route);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/netfilter.h>
+#include <linux/percpu.h>
 #include <net/ip.h>
 #include "compat.h"
 #include "config.h"
@@ -7,12 +8,17 @@
 #include "dpr.h"
 #include "flow.h"
 #include "fwd.h"
+#include "fwd_direct.h"
+#include "fwd_ipip.h"
 #include "local.h"
 #include "members.h"
 #include "netns.h"
 #include "owner.h"
 #include "peer.h"
+#include "receive.h"
+#include "service.h"
 #include "socket.h"
+#include "stats.h"
 #include "steer.h"
 #include "syn.h"
 
@@ -62,6 +68,77 @@ struct dpr_peer *dpr_steer_peer(struct dpr_net *dn,
 	return dpr_flow_over(flow, cfg) ? NULL : flow->peer;
 }
 
+/* An address that is not this host's, since the routes have been as they are. */
+struct dpr_steer_seen {
+	const struct dpr_net *dn;
+	__be32 address;
+	int genid;
+};
+
+#define DPR_STEER_SEEN	16	/* a power of two */
+
+static DEFINE_PER_CPU(struct dpr_steer_seen, dpr_steer_seen[DPR_STEER_SEEN]);
+
+/*
+ * Is an address not this host's? What comes direct asks that for each packet, and the
+ * kernel answers quickly only if it is (__ip_dev_find()), so what it says is kept.
+ */
+static bool dpr_steer_foreign(struct dpr_net *dn, const struct sk_buff *skb,
+			      const struct dpr_addr *address)
+{
+	const int genid = rt_genid_ipv4(dn->net); /* as it was before the question */
+	const __be32 v4 = address->word[3];
+	struct dpr_steer_seen *seen;
+
+	if (!dpr_addr_is4(address))
+		return !dpr_local_has(dn->net, skb->dev, address);
+	seen = this_cpu_ptr(&dpr_steer_seen[ntohl(v4) % DPR_STEER_SEEN]);
+	if (likely(seen->address == v4 && seen->dn == dn &&
+		   seen->genid == genid))
+		return true;
+	if (dpr_local_has(dn->net, skb->dev, address))
+		return false;
+	*seen = (struct dpr_steer_seen){
+		.dn = dn, .address = v4, .genid = genid,
+	};
+	return true;
+}
+
+/**
+ * dpr_steer_teardown - forget what is kept of a namespace
+ * @dn: the namespace; no hook runs in it any more
+ */
+void dpr_steer_teardown(const struct dpr_net *dn)
+{
+	struct dpr_steer_seen *seen;
+	int cpu, i;
+
+	for_each_possible_cpu(cpu) {
+		for (i = 0; i < DPR_STEER_SEEN; i++) {
+			seen = per_cpu_ptr(&dpr_steer_seen[i], cpu);
+			/* Another one of this address would take it for its own. */
+			if (READ_ONCE(seen->dn) == dn)
+				cmpxchg(&seen->dn, dn, NULL);
+		}
+	}
+}
+
+/* Sends a segment that follows the hash as it is, if its service's forwarding says so. */
+static bool dpr_steer_direct(struct dpr_net *dn, const struct dpr_config *cfg,
+			     struct sk_buff *skb, const struct dpr_segment *seg,
+			     const struct dpr_peer *peer)
+{
+	const struct dpr_service *service = dpr_service_match(dn, &seg->key);
+	u8 how;
+
+	if (!service)
+		return false;
+	cfg = dpr_service_config(service, cfg);
+	how = dpr_fwd_direct_how(cfg, peer, &seg->key,
+				 dpr_fwd_route(dn, cfg, peer, skb));
+	return how && dpr_fwd_direct_send(dn, cfg, skb, peer, how);
+}
+
 /*
  * Steers a segment without a flow that is no SYN: of a connection that this host
  * serves, one that follows the hash, or an orphan. While the sets of hosts differ
@@ -72,6 +149,8 @@ struct dpr_peer *dpr_steer_peer(struct dpr_net *dn,
  * The base set is dropped once the connections that follow it are idle
  * (members.h), so a connection that is not idle needs a flow. It gets one when its
  * host says that it has the socket, since anybody can make up segments.
+ *
+ * One that is not for this host may be a redirected one that came direct.
  */
 static noinline unsigned int
 dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
@@ -79,8 +158,13 @@ dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	const bool changing = rcu_access_pointer(dn->members) !=
 			      rcu_access_pointer(dn->base);
-	struct dpr_peer *peer = dpr_steer_stateless(dn, skb, &seg->key);
+	struct dpr_peer *peer;
 
+	if (unlikely(READ_ONCE(dn->direct)) &&
+	    !dpr_addr_equal(&seg->key.address, &cfg->address) &&
+	    dpr_steer_foreign(dn, skb, &seg->key.address))
+		return dpr_receive_direct(dn, cfg, skb, seg, false);
+	peer = dpr_steer_stateless(dn, skb, &seg->key);
 	if ((!peer || changing) && cfg->orphans == DPR_ORPHANS_ASK) {
 		if (dpr_owner_seek(dn, cfg, skb, seg, peer) == NF_DROP)
 			return NF_DROP;
@@ -89,6 +173,9 @@ dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
 	}
 	if (!peer)
 		return NF_ACCEPT;
+	if (unlikely(READ_ONCE(dn->direct)) &&
+	    dpr_steer_direct(dn, cfg, skb, seg, peer))
+		return NF_STOLEN;
 	dpr_fwd_send(dn, cfg, skb, peer);
 	return NF_STOLEN;
 }
@@ -111,7 +198,9 @@ dpr_steer_segment(struct dpr_net *dn, struct sk_buff *skb,
 		return NF_ACCEPT;
 	}
 	dpr_flow_track(dn, flow, seg);
-	dpr_fwd_send(dn, cfg, skb, flow->peer);
+	if (likely(!(flow->shard & DPR_FLOW_DIRECT)) ||
+	    !dpr_fwd_direct_send(dn, cfg, skb, flow->peer, flow->shard))
+		dpr_fwd_send(dn, cfg, skb, flow->peer);
 	return NF_STOLEN;
 }
 
@@ -132,6 +221,48 @@ __flatten unsigned int dpr_steer_tcp(struct dpr_net *dn, struct sk_buff *skb)
 		return NF_ACCEPT;
 	dpr_parse_segment(ip_hdr(skb), skb->len, 0, &seg);
 	return dpr_steer_segment(dn, skb, &seg);
+}
+
+/* Takes the mark off. */
+static bool dpr_steer_unmark(struct sk_buff *skb)
+{
+	struct iphdr *iph;
+	__be16 old;
+
+	if (skb_ensure_writable(skb, sizeof(*iph)))
+		return false;
+	iph = ip_hdr(skb);
+	old = iph->frag_off;
+	iph->frag_off &= ~htons(DPR_FWD_IPIP_MARK);
+	csum_replace2(&iph->check, old, iph->frag_off);
+	return true;
+}
+
+/**
+ * dpr_steer_marked - likewise, for a segment of IPv4 that has the mark
+ * @dn: the namespace
+ * @skb: as for dpr_steer_tcp()
+ *
+ * One that a peer has sent here direct goes no further. Where nobody does that the mark
+ * means nothing; nor does it in a SYN.
+ *
+ * Return: the netfilter verdict.
+ */
+unsigned int dpr_steer_marked(struct dpr_net *dn, struct sk_buff *skb)
+{
+	struct dpr_segment seg __uninitialized; /* all of it is set */
+
+	if (!READ_ONCE(dn->direct) || unlikely(skb->dev->flags & IFF_LOOPBACK))
+		return dpr_steer_tcp(dn, skb);
+	dpr_parse_segment(ip_hdr(skb), skb->len, 0, &seg);
+	if (seg.syn || !dpr_local_has(dn->net, skb->dev, &seg.key.address))
+		return dpr_steer_tcp(dn, skb);
+	if (!dpr_steer_unmark(skb)) {
+		dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
+		return NF_DROP;
+	}
+	return dpr_receive_direct(dn, rcu_dereference(dn->config), skb, &seg,
+				  true);
 }
 
 /**

@@ -14,6 +14,8 @@ struct dpr_peer *dpr_steer_peer(struct dpr_net *dn,
 				struct sk_buff *skb,
 				const struct dpr_flow_key *key);
 unsigned int dpr_steer_tcp(struct dpr_net *dn, struct sk_buff *skb);
+void dpr_steer_teardown(const struct dpr_net *dn);
+unsigned int dpr_steer_marked(struct dpr_net *dn, struct sk_buff *skb);
 unsigned int dpr_steer_tcp6(struct dpr_net *dn, struct sk_buff *skb,
 			    unsigned int offset);
 

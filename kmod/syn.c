@@ -16,6 +16,7 @@
 #include "event.h"
 #include "flow.h"
 #include "fwd.h"
+#include "fwd_direct.h"
 #include "liveness.h"
 #include "local.h"
 #include "members.h"
@@ -259,6 +260,10 @@ dpr_syn_way(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_stats_inc(dn, DPR_STAT_SERVED_BEHIND);
 		return NULL;
 	}
+	if (dpr_fwd_direct_off_link(cfg, route)) {
+		dpr_stats_inc(dn, DPR_STAT_SERVED_OFF_LINK);
+		return NULL;
+	}
 	return route;
 }
 
@@ -279,7 +284,8 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 	route = dpr_syn_way(dn, cfg, skb, peer, &seg->key.client);
 	if (unlikely(!route))
 		return NF_ACCEPT;
-	flow = dpr_flow_insert(dn, cfg, seg, peer, offer);
+	flow = dpr_flow_insert(dn, cfg, seg, peer, offer,
+			       dpr_fwd_direct_how(cfg, peer, &seg->key, route));
 	if (IS_ERR(flow)) {
 		if (PTR_ERR(flow) == -ENOSPC) {
 			dpr_stats_inc(dn, DPR_STAT_SERVED_TABLE_FULL);

@@ -45,6 +45,7 @@ order() {
 	fwd_ipip
 	fwd_ip6
 	fwd
+	fwd_direct
 	reset
 	owner_msg
 	ask
@@ -63,10 +64,11 @@ order() {
 	decide.h
 	offer
 	refuse
+	icmp_about
+	receive
 	syn
 	steer
 	icmp
-	receive
 	# the ways in: packets and commands
 	hook
 	config.c

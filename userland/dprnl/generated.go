@@ -560,11 +560,12 @@ const (
 	ForwardingIpip Forwarding = 0
 	// ForwardingAuto: direct to peers on the same link, in a tunnel to others.
 	// Direct means that the client's own packet goes to the peer's link-layer
-	// address: nothing is added to it. SYNs, which the peer may refuse, go in a
-	// tunnel still, and so do ICMP errors, fragments, and what does not fit the
-	// link; and packets to an address that the peer has, too, if they cannot be
-	// marked: of IPv6, or with DPR_MARKER_SOURCE. Others bear the mark then
-	// (DPR_MARKER_FRAGBIT) in the client's header.
+	// address: nothing is added to it. In a tunnel still go SYNs, which the peer
+	// may refuse; ICMP errors; fragments, and what does not fit the link; packets
+	// of another family than the hosts' own addresses; and packets to an address
+	// that the peer has, too, if they cannot be marked: of IPv6, or with
+	// DPR_MARKER_SOURCE. Others bear the mark then (DPR_MARKER_FRAGBIT) in the
+	// client's header.
 	ForwardingAuto Forwarding = 1
 	// ForwardingDirect: likewise, but peers on other links get no new
 	// connections.
@@ -897,7 +898,8 @@ const (
 	StatServedOffLink Stat = 81
 	// StatTxDirect: of the packets sent to peers, those that went direct.
 	StatTxDirect Stat = 82
-	// StatRxDirect: of the packets accepted, those that came direct.
+	// StatRxDirect: packets that came direct, accepted or refused: each counts as
+	// what became of it, too.
 	StatRxDirect Stat = 83
 )
 
@@ -984,5 +986,5 @@ var statTable = [...]statInfo{
 	80: {"served_affinity", "Added since version 0: served: the client belongs to this host (DPR_CONFIG_A_AFFINITY).", false},
 	81: {"served_off_link", "Added since version 0: served: the chosen peer is not on a link of this host, and the service's forwarding is DPR_FORWARDING_DIRECT.", false},
 	82: {"tx_direct", "Added since version 0: of the packets sent to peers, those that went direct.", false},
-	83: {"rx_direct", "Added since version 0: of the packets accepted, those that came direct.", false},
+	83: {"rx_direct", "Added since version 0: packets that came direct, accepted or refused: each counts as what became of it, too.", false},
 }

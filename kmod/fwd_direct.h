@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Forwarding on one link: a client's own packet, to the peer's link-layer address.
+ *
+ * The peer knows that such a packet was redirected because its destination is not an
+ * address of the peer. If it is, too (one address on all hosts), the packet bears the
+ * mark in its own header, and the peer takes it off. Packets without mark may be merged
+ * where they come in, and bear no trace of dpr.
+ *
+ * Only packets of the family of the hosts' own addresses go direct: for the other one no
+ * neighbour of the peer is known. SYNs still go in a tunnel: they may come back, and their
+ * outer header says who sent them and which copy they are. It also says that what follows
+ * comes direct (DPR_OFFER_DIRECT).
+ */
+#ifndef _DPR_FWD_DIRECT_H
+#define _DPR_FWD_DIRECT_H
+
+#include "config.h"
+#include "core/parse.h"
+#include "route.h"
+
+struct dpr_net;
+struct dpr_peer;
+struct sk_buff;
+
+u8 __dpr_fwd_direct_how(const struct dpr_config *cfg,
+			const struct dpr_peer *peer,
+			const struct dpr_flow_key *key);
+bool dpr_fwd_direct_send(struct dpr_net *dn, const struct dpr_config *cfg,
+			 struct sk_buff *skb, const struct dpr_peer *peer,
+			 u8 how);
+bool dpr_fwd_direct_from(struct dpr_net *dn, const struct sk_buff *skb,
+			 const struct dpr_peer *peer);
+
+/**
+ * dpr_fwd_direct_how - how a connection's packets get to its peer, after the SYN
+ * @cfg: the service's configuration
+ * @peer: the peer
+ * @key: the connection
+ * @route: the way to the peer; NULL if there is none
+ *
+ * Called under RCU.
+ *
+ * Return: DPR_FLOW_DIRECT, with DPR_FLOW_MARKED or without; 0: in a tunnel.
+ */
+static inline u8 dpr_fwd_direct_how(const struct dpr_config *cfg,
+				    const struct dpr_peer *peer,
+				    const struct dpr_flow_key *key,
+				    const struct dpr_route *route)
+{
+	if (likely(cfg->forwarding == DPR_FORWARDING_IPIP) || !route ||
+	    !route->on_link || key->wide != route->wide)
+		return 0;
+	return __dpr_fwd_direct_how(cfg, peer, key);
+}
+
+/**
+ * dpr_fwd_direct_off_link - is the peer one that gets nothing, as it is not on a link
+ * @cfg: the service's configuration
+ * @route: the way to the peer
+ */
+static inline bool dpr_fwd_direct_off_link(const struct dpr_config *cfg,
+					   const struct dpr_route *route)
+{
+	return unlikely(cfg->forwarding == DPR_FORWARDING_DIRECT) &&
+	       !route->on_link;
+}
+
+#endif /* _DPR_FWD_DIRECT_H */
