@@ -49,6 +49,7 @@ func keep(c *dprnl.Config, u dprnl.ConfigUpdate) {
 	set(&c.Hash, u.Hash)
 	set(&c.Estimate, u.Estimate)
 	set(&c.Marker, u.Marker)
+	set(&c.Forwarding, u.Forwarding)
 	set(&c.Orphans, u.Orphans)
 	set(&c.State, u.State)
 	set(&c.MaxLoad, u.MaxLoad)
@@ -192,6 +193,7 @@ func TestApplyRules(t *testing.T) {
 	k.services[1].Rules, k.services[2].Rules = own, own
 	c.Services[0].Rules.MaxLoad = dprnl.Own[uint64](0)
 	c.Services[0].Rules.Load = dprnl.Own(dprnl.LoadOfService)
+	c.Services[0].Rules.Forwarding = dprnl.Own(dprnl.ForwardingIpip)
 	c.Services[2].Rules, c.Services[3].Rules = own, own
 	r, err := Apply(t.Context(), k, c)
 	if err != nil || ports(r.Changed) != "80 81" || ports(r.Added) != "443" || len(r.Removed) != 0 {

@@ -65,6 +65,7 @@ func compareRules(s dprnl.Service, old dprnl.Rules) []Change {
 	add("affinity6", own(old.Affinity6, decimal), own(s.Rules.Affinity6, decimal))
 	add("affinity_time", own(old.AffinityTime, time.Duration.String), own(s.Rules.AffinityTime, time.Duration.String))
 	add("load", own(old.Load, dprnl.ServiceLoad.String), own(s.Rules.Load, dprnl.ServiceLoad.String))
+	add("forwarding", own(old.Forwarding, dprnl.Forwarding.String), own(s.Rules.Forwarding, dprnl.Forwarding.String))
 	add("max_load", own(old.MaxLoad, dprnl.FormatMaxLoad), own(s.Rules.MaxLoad, dprnl.FormatMaxLoad))
 	return changes
 }
@@ -92,6 +93,7 @@ func compare(old, after dprnl.Config) []Change {
 	add("hash", old.Hash, after.Hash)
 	add("estimate", old.Estimate, after.Estimate)
 	add("marker", old.Marker, after.Marker)
+	add("forwarding", old.Forwarding, after.Forwarding)
 	add("orphans", old.Orphans, after.Orphans)
 	add("max_load", dprnl.FormatMaxLoad(old.MaxLoad), dprnl.FormatMaxLoad(after.MaxLoad))
 	add("max_flows", old.MaxFlows, after.MaxFlows)

@@ -64,9 +64,9 @@ func TestPlanOfServicesAndState(t *testing.T) {
 	k, c = fresh(80), file(80)
 	k.config = target(c.Address, c)
 	k.services[0].Rules = dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyTwo), Hash: dprnl.Own(dprnl.HashPort)}
-	c.Services[0].Rules = dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyOffer), MaxLoad: dprnl.Own(uint64(dprnl.MaxLoadAuto))}
+	c.Services[0].Rules = dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyOffer), MaxLoad: dprnl.Own(uint64(dprnl.MaxLoadAuto)), Forwarding: dprnl.Own(dprnl.ForwardingDirect)}
 	changes, err = Plan(t.Context(), k, c)
-	const rules = "[{service 80 policy two offer} {service 80 hash port } {service 80 max_load  auto}]"
+	const rules = "[{service 80 policy two offer} {service 80 hash port } {service 80 forwarding  direct} {service 80 max_load  auto}]"
 	if err != nil || fmt.Sprint(changes) != rules {
 		t.Errorf("%v (%v), want %s", changes, err, rules)
 	}

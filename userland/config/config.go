@@ -24,6 +24,7 @@ type Config struct {
 	Hash         dprnl.Hash
 	Estimate     dprnl.Estimate
 	Marker       dprnl.Marker
+	Forwarding   dprnl.Forwarding
 	Orphans      dprnl.Orphans
 	MaxLoad      uint64 // or dprnl.MaxLoadAuto
 	MaxFlows     uint32

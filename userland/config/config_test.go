@@ -67,7 +67,7 @@ func TestSampleShowsDefaults(t *testing.T) {
 	want.Services = []dprnl.Service{{Port: 80, Address: want.Address, Rules: dprnl.Rules{
 		Policy: dprnl.Own(want.Policy), Hash: dprnl.Own(want.Hash), MaxLoad: dprnl.Own(want.MaxLoad),
 		Affinity: dprnl.Own(want.Affinity), Affinity6: dprnl.Own(want.Affinity6), AffinityTime: dprnl.Own(want.AffinityTime),
-		Load: dprnl.Own(dprnl.LoadOfHost),
+		Load: dprnl.Own(dprnl.LoadOfHost), Forwarding: dprnl.Own(want.Forwarding),
 	}}}
 	want.Report.Keys = c.Report.Keys
 	want.Report.Networks = []Network{

@@ -12,12 +12,12 @@ import (
 // effects are the tests, by package, that see each key take effect when a process is
 // given another configuration while it runs, or when the kernel is.
 var effects = map[string][]string{
-	"apply TestEachValueIsApplied": {"address", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "weight",
+	"apply TestEachValueIsApplied": {"address", "policy", "hash", "estimate", "marker", "forwarding", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "weight",
 		"[weights]connections", "[weights]cpu", "[weights]redirected", "[weights]sockets",
 		"[timeouts]syn", "[timeouts]established", "[timeouts]fin", "[timeouts]rst"},
 	"apply TestStart":                 {"start"},
 	"apply TestApply":                 {"[[service]]port", "[[service]]address"},
-	"apply TestApplyRules":            {"[[service]]policy", "[[service]]hash", "[[service]]max_load", "[[service]]affinity", "[[service]]affinity6", "[[service]]affinity_time", "[[service]]load"},
+	"apply TestApplyRules":            {"[[service]]policy", "[[service]]hash", "[[service]]max_load", "[[service]]affinity", "[[service]]affinity6", "[[service]]affinity_time", "[[service]]load", "[[service]]forwarding"},
 	"receive TestStatus":              {"runtime_directory"},
 	"receive TestReopen":              {"[report]clock_window", "[report]key_file", "[report]previous_key_file", "[report]authentication"},
 	"receive TestMaintain":            {"[[report.network]]interface", "[[report.network]]group"},

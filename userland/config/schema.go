@@ -26,6 +26,7 @@ func (d *decoder) config(t table) *Config {
 	t.word("hash", &c.Hash)
 	t.word("estimate", &c.Estimate)
 	t.word("marker", &c.Marker)
+	t.word("forwarding", &c.Forwarding)
 	t.word("orphans", &c.Orphans)
 	t.maxLoad("max_load", &c.MaxLoad)
 	integer(t, "max_flows", &c.MaxFlows, 1, dprnl.MaxFlows)
@@ -41,7 +42,7 @@ func (d *decoder) config(t table) *Config {
 	c.Services = d.services(t)
 	d.report(t.table("report"), &c.Report, c.Address)
 	d.cleanup(t.table("cleanup"), &c.Cleanup)
-	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "start",
+	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "forwarding", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "start",
 		"weight", "weights", "timeouts", "service", "report", "cleanup")
 	d.across(&c)
 	return &c
@@ -101,7 +102,7 @@ func (d *decoder) services(t table) []dprnl.Service {
 			svc.Address = s.address("address", ParseHost)
 		}
 		s.rules(&svc.Rules)
-		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity6", "affinity_time", "load")
+		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity6", "affinity_time", "load", "forwarding")
 		if svc.Port == 0 || !svc.Address.IsValid() {
 			continue
 		}
@@ -128,6 +129,8 @@ func (t table) rules(r *dprnl.Rules) {
 	t.duration("affinity_time", &r.AffinityTime.Value, 0, maxTimeout)
 	r.Load.Own = t.has("load")
 	t.word("load", &r.Load.Value)
+	r.Forwarding.Own = t.has("forwarding")
+	t.word("forwarding", &r.Forwarding.Value)
 }
 
 // report reads how reports are sent, of a host with the given address or an invalid one.

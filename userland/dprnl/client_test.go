@@ -96,7 +96,7 @@ func ptr[T any](v T) *T { return &v }
 
 var fullConfig = Config{
 	Address: addr1, Policy: PolicyInverse, Hash: HashPort, Estimate: EstimateReported,
-	Marker: MarkerSource, Orphans: OrphansAsk, State: StateDraining, MaxLoad: 1 << 40,
+	Marker: MarkerSource, Forwarding: ForwardingDirect, Orphans: OrphansAsk, State: StateDraining, MaxLoad: 1 << 40,
 	Weights: Weights{1, 2, 3, 4}, Weight: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Millisecond,
 	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second}, SlowStart: 12 * time.Second, Affinity: 24, AffinityTime: 13 * time.Second, Affinity6: 56,
 }
@@ -108,14 +108,14 @@ func fullConfigAttrs() []netlink.Attribute {
 		u64(configAttrMaxLoad, 1<<40), u32(configAttrWeightConnections, 1), u32(configAttrWeightCPU, 2),
 		u32(configAttrWeightRedirected, 3), u32(configAttrWeightSockets, 4), u32(configAttrWeight, 5),
 		u32(configAttrMaxFlows, 6), u32(configAttrReportMaxAge, 7), u32(configAttrTimeoutSyn, 8),
-		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000), u32(configAttrSlowStart, 12000), u32(configAttrAffinity, 24), u32(configAttrAffinityTime, 13000), u32(configAttrAffinity6, 56),
+		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000), u32(configAttrSlowStart, 12000), u32(configAttrAffinity, 24), u32(configAttrAffinityTime, 13000), u32(configAttrAffinity6, 56), u32(configAttrForwarding, 2),
 	}
 }
 
-var fullRules = Rules{Policy: Own(PolicyOff), Hash: Own(HashPort), MaxLoad: Own(uint64(MaxLoadAuto)), Affinity: Own(uint32(0)), AffinityTime: Own(14 * time.Second), Affinity6: Own(uint32(128)), Load: Own(LoadOfService)}
+var fullRules = Rules{Policy: Own(PolicyOff), Hash: Own(HashPort), MaxLoad: Own(uint64(MaxLoadAuto)), Affinity: Own(uint32(0)), AffinityTime: Own(14 * time.Second), Affinity6: Own(uint32(128)), Load: Own(LoadOfService), Forwarding: Own(ForwardingAuto)}
 
 func fullRulesAttrs() []netlink.Attribute {
-	return []netlink.Attribute{u32(serviceAttrPolicy, 0), u32(serviceAttrHash, 1), u64(serviceAttrMaxLoad, MaxLoadAuto), u32(serviceAttrAffinity, 0), u32(serviceAttrAffinityTime, 14000), u32(serviceAttrAffinity6, 128), u32(serviceAttrLoad, 1)}
+	return []netlink.Attribute{u32(serviceAttrPolicy, 0), u32(serviceAttrHash, 1), u64(serviceAttrMaxLoad, MaxLoadAuto), u32(serviceAttrAffinity, 0), u32(serviceAttrAffinityTime, 14000), u32(serviceAttrAffinity6, 128), u32(serviceAttrLoad, 1), u32(serviceAttrForwarding, 1)}
 }
 
 // methods are all methods that send one command, with the message each must
@@ -330,20 +330,20 @@ func TestAnswers(t *testing.T) {
 	equal("Services", services, err, []Service{{Port: 80, Address: netip.IPv4Unspecified()}, {Port: 81, Address: addr1, Rules: Rules{Hash: Own(HashAddressPort)}}})
 
 	states, err := fromKernel(append(answer(u16(serviceAttrPort, 80), ip(serviceAttrAddress, 0, 0, 0, 0), u32(serviceAttrState, 2), u32(serviceAttrConnections, 9),
-		u32(serviceAttrPolicy, 3), u64(serviceAttrMaxLoad, 0), u32(serviceAttrAffinity, 8), u32(serviceAttrAffinityTime, 0), u32(serviceAttrAffinity6, 48), u32(serviceAttrLoad, 0)),
+		u32(serviceAttrPolicy, 3), u64(serviceAttrMaxLoad, 0), u32(serviceAttrAffinity, 8), u32(serviceAttrAffinityTime, 0), u32(serviceAttrAffinity6, 48), u32(serviceAttrLoad, 0), u32(serviceAttrForwarding, 0)),
 		answer(u16(serviceAttrPort, 81), ip(serviceAttrAddress, six1.AsSlice()...))...)).ServiceStates(ctx)
 	equal("ServiceStates", states, err, []ServiceStatus{
-		{Service{80, netip.IPv4Unspecified(), Rules{Policy: Own(PolicyInverse), MaxLoad: Own(uint64(0)), Affinity: Own(uint32(8)), AffinityTime: Own(time.Duration(0)), Affinity6: Own(uint32(48)), Load: Own(LoadOfHost)}}, ServiceFull, 9, true},
+		{Service{80, netip.IPv4Unspecified(), Rules{Policy: Own(PolicyInverse), MaxLoad: Own(uint64(0)), Affinity: Own(uint32(8)), AffinityTime: Own(time.Duration(0)), Affinity6: Own(uint32(48)), Load: Own(LoadOfHost), Forwarding: Own(ForwardingIpip)}}, ServiceFull, 9, true},
 		{Service: Service{Port: 81, Address: six1}}})
 
 	peerAnswer := answer(ip(peerAttrAddress, 192, 0, 2, 2), u32(peerAttrConnections, 1), u32(peerAttrCPU, 2),
 		u32(peerAttrRedirected, 3), u32(peerAttrSockets, 4), u32(peerAttrState, 1), u32(peerAttrWeight, 5),
 		u64(peerAttrLoad, 6), u64(peerAttrEstimate, 7), u32(peerAttrAge, 8), flag(peerAttrUsable), flag(peerAttrListed),
 		u32(peerAttrFlows, 9), u32(peerAttrLive, 10), u64(peerAttrRedirects, 11), ports(peerAttrDown, 80, 443), u32(peerAttrBarred, 3),
-		numbers(peerAttrServiceLoads, 80, 5, 2, 65535, 0xffffffff, 1))
+		numbers(peerAttrServiceLoads, 80, 5, 2, 65535, 0xffffffff, 1), u32(peerAttrForwarding, 2))
 	wantPeer := Peer{Address: addr2, Metrics: Metrics{1, 2, 3, 4}, State: StateDraining, Weight: 5, Load: 6, Estimate: 7,
 		Reported: true, Age: 8 * time.Millisecond, Usable: true, Listed: true, Flows: 9, Live: 10, Redirects: 11,
-		Down: []uint16{80, 443}, Barred: BarredLost, Loads: []PortLoad{{80, true, 5, 2}, {Port: 65535, Live: 1}}}
+		Down: []uint16{80, 443}, Barred: BarredLost, Loads: []PortLoad{{80, true, 5, 2}, {Port: 65535, Live: 1}}, Forwarding: ForwardingDirect}
 	peer, err := fromKernel(peerAnswer).Peer(ctx, addr2)
 	equal("Peer", peer, err, wantPeer)
 	peers, err := fromKernel(append(peerAnswer, answer(ip(peerAttrAddress, six2.AsSlice()...), u32(peerAttrBarred, 4))...)).Peers(ctx)
@@ -491,7 +491,7 @@ func TestOlderModule(t *testing.T) {
 		t.Errorf("affinity: %v", err)
 	}
 	without := fullConfig
-	without.Affinity, without.Affinity6 = 0, DefaultAffinity6
+	without.Affinity, without.Affinity6, without.Forwarding = 0, DefaultAffinity6, ForwardingIpip
 	if err := c.SetConfig(t.Context(), without.Update()); err != nil {
 		t.Error(err)
 	}

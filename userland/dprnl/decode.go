@@ -128,6 +128,7 @@ func decodeConfig(data []byte) (Config, error) {
 		configAttrHash:               (*uint32)(&c.Hash),
 		configAttrEstimate:           (*uint32)(&c.Estimate),
 		configAttrMarker:             (*uint32)(&c.Marker),
+		configAttrForwarding:         (*uint32)(&c.Forwarding),
 		configAttrOrphans:            (*uint32)(&c.Orphans),
 		configAttrState:              (*uint32)(&c.State),
 		configAttrMaxLoad:            &c.MaxLoad,
@@ -170,6 +171,7 @@ func decodeServiceStatus(data []byte) (ServiceStatus, error) {
 		serviceAttrAffinityTime: &rules.AffinityTime.Value,
 		serviceAttrAffinity6:    &rules.Affinity6.Value,
 		serviceAttrLoad:         (*uint32)(&rules.Load.Value),
+		serviceAttrForwarding:   (*uint32)(&rules.Forwarding.Value),
 	}, serviceAttrPort)
 	rules.Policy.Own = got.has(serviceAttrPolicy)
 	rules.Hash.Own = got.has(serviceAttrHash)
@@ -178,6 +180,7 @@ func decodeServiceStatus(data []byte) (ServiceStatus, error) {
 	rules.AffinityTime.Own = got.has(serviceAttrAffinityTime)
 	rules.Affinity6.Own = got.has(serviceAttrAffinity6)
 	rules.Load.Own = got.has(serviceAttrLoad)
+	rules.Forwarding.Own = got.has(serviceAttrForwarding)
 	s.Counted = got.has(serviceAttrConnections)
 	return s, err
 }
@@ -203,6 +206,7 @@ func decodePeer(data []byte) (Peer, error) {
 		peerAttrDown:         &p.Down,
 		peerAttrBarred:       (*uint32)(&p.Barred),
 		peerAttrServiceLoads: &p.Loads,
+		peerAttrForwarding:   (*uint32)(&p.Forwarding),
 	}, peerAttrAddress)
 	p.Reported = got.has(peerAttrAge)
 	return p, err

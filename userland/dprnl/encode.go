@@ -58,6 +58,16 @@ func (e *encoder) affinity6(typ uint16, bits *uint32) {
 	}
 }
 
+// forwarding adds how packets get to peers, if it is given. A module without the attribute
+// sends them in tunnels, so it does not need to hear that it should.
+func (e *encoder) forwarding(typ uint16, f *Forwarding) {
+	if e.version >= knowsForwarding {
+		e.optional(typ, (*uint32)(f))
+	} else if f != nil && *f != ForwardingIpip {
+		e.fail(fmt.Errorf("%w: it has no forwarding %v", errOlder, *f))
+	}
+}
+
 // optional adds a number that is given.
 func (e *encoder) optional(typ uint16, v *uint32) {
 	if v != nil {
@@ -130,6 +140,7 @@ func (e *encoder) config(u ConfigUpdate) {
 		e.fail(fmt.Errorf("%w: it has no affinity", errOlder))
 	}
 	e.affinity6(configAttrAffinity6, u.Affinity6)
+	e.forwarding(configAttrForwarding, u.Forwarding)
 	if u == (ConfigUpdate{}) {
 		e.fail(errors.New("there is nothing to change"))
 	}
@@ -152,6 +163,10 @@ const knowsIPv6 = 4
 
 // knowsLoads is the version of the family from which on services have loads of their own.
 const knowsLoads = 4
+
+// knowsForwarding is the version of the family from which on packets can get to peers
+// without a tunnel.
+const knowsForwarding = 4
 
 // errOlder says that what is asked for needs another module.
 var errOlder = errors.New("the module in the kernel is older than this program; load the new one")
@@ -183,6 +198,9 @@ func (e *encoder) rules(r Rules) {
 		e.ae.Uint32(serviceAttrLoad, uint32(r.Load.Value))
 	} else if r.Load.Own && r.Load.Value != LoadOfHost {
 		e.fail(fmt.Errorf("%w: it has no loads of services", errOlder))
+	}
+	if r.Forwarding.Own {
+		e.forwarding(serviceAttrForwarding, &r.Forwarding.Value)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestModuleWithoutIPv6(t *testing.T) {
 	}
 	ctx := t.Context()
 	plain := fullConfig
-	plain.Affinity6 = DefaultAffinity6
+	plain.Affinity6, plain.Forwarding = DefaultAffinity6, ForwardingIpip
 	for name, err := range map[string]error{
 		"config":  c.SetConfig(ctx, plain.Update()),
 		"service": c.AddService(ctx, Service{Port: 80, Rules: Rules{Affinity6: Own(uint32(DefaultAffinity6)), Load: Own(LoadOfHost)}}),
@@ -71,6 +71,35 @@ func TestModuleWithoutLoads(t *testing.T) {
 	c.family.Version = knowsLoads - 1
 	if err := c.SetService(t.Context(), Service{Port: 80, Rules: Rules{Load: Own(LoadOfService)}}); !errors.Is(err, errOlder) {
 		t.Error(err)
+	}
+}
+
+// For a module that has only tunnels, other forwarding is an error that names it. Such a
+// module never gets the attribute.
+func TestModuleWithoutForwarding(t *testing.T) {
+	c := testClient(t, once(func(req genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+		got, err := netlink.UnmarshalAttributes(req.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range got {
+			if a.Type == configAttrForwarding || req.Header.Command == cmdServiceSet && a.Type == serviceAttrForwarding {
+				t.Errorf("command %d has attribute %v", req.Header.Command, a)
+			}
+		}
+		return nil, nil
+	}))
+	c.family.Version = knowsForwarding - 1
+	ctx := t.Context()
+	for f, want := range map[Forwarding]string{ForwardingIpip: "", ForwardingAuto: "no forwarding auto", ForwardingDirect: "no forwarding direct"} {
+		for name, err := range map[string]error{
+			"config":  c.SetConfig(ctx, ConfigUpdate{Forwarding: &f, Weight: ptr(uint32(1))}),
+			"service": c.SetService(ctx, Service{Port: 80, Rules: Rules{Forwarding: Own(f)}}),
+		} {
+			if want == "" && err != nil || want != "" && (!errors.Is(err, errOlder) || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s %v: %v", name, f, err)
+			}
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ type Config struct {
 	Hash         Hash          // what the stateless policy hashes
 	Estimate     Estimate      // how a peer's load is estimated between reports
 	Marker       Marker        // how peers recognise redirected packets
+	Forwarding   Forwarding    // how redirected packets get to peers
 	Orphans      Orphans       // what to do with connections unknown on this host
 	State        State         // this host's state in the cluster
 	MaxLoad      uint64        // the host serves below this load; or MaxLoadAuto
@@ -63,6 +64,7 @@ type ConfigUpdate struct {
 	Hash               *Hash
 	Estimate           *Estimate
 	Marker             *Marker
+	Forwarding         *Forwarding // an older module knows only ForwardingIpip
 	Orphans            *Orphans
 	State              *State
 	MaxLoad            *uint64
@@ -87,7 +89,7 @@ type ConfigUpdate struct {
 func (c Config) Update() ConfigUpdate {
 	return ConfigUpdate{
 		Address: &c.Address, Policy: &c.Policy, Hash: &c.Hash, Estimate: &c.Estimate,
-		Marker: &c.Marker, Orphans: &c.Orphans, State: &c.State, MaxLoad: &c.MaxLoad,
+		Marker: &c.Marker, Forwarding: &c.Forwarding, Orphans: &c.Orphans, State: &c.State, MaxLoad: &c.MaxLoad,
 		WeightConnections: &c.Weights.Connections, WeightCPU: &c.Weights.CPU,
 		WeightRedirected: &c.Weights.Redirected, WeightSockets: &c.Weights.Sockets,
 		Weight: &c.Weight, MaxFlows: &c.MaxFlows, ReportMaxAge: &c.ReportMaxAge,
@@ -117,6 +119,8 @@ type Rules struct {
 	// Load is what the policy compares; the configuration has none, so it is LoadOfHost if
 	// not Own. A module without IPv6 has none either.
 	Load Rule[ServiceLoad]
+	// Of a module without forwarding, only ForwardingIpip.
+	Forwarding Rule[Forwarding]
 }
 
 // A Rule is a value that a service may have of its own.
@@ -213,6 +217,9 @@ type Peer struct {
 	Down      []uint16      // ports of services that it cannot serve now
 	Barred    Barred        // why it gets no new connections
 	Loads     []PortLoad    // of services that have one, if it is listed
+	// Forwarding is ForwardingIpip or ForwardingDirect: how packets of services with
+	// ForwardingAuto go to it now, if it is listed.
+	Forwarding Forwarding
 }
 
 // A FlowKey identifies a flow.
