@@ -64,6 +64,7 @@ func TestWrongArguments(t *testing.T) {
 		"service add 80 --hash x":                `"x" is not a hash`,
 		"service set":                            "service set: missing argument PORT",
 		"service set 80 --load both":             `"both" is not a load; want one of host, service`,
+		"service set 80 --forwarding tunnel":     `"tunnel" is not a forwarding; want one of ipip, auto, direct`,
 		"service set 80 --affinity 33":           `"33" is not a number from 0 to 32`,
 		"service set 80 --max-load -1":           `"-1" is neither auto nor a whole number`,
 		"service list x":                         `service list: unexpected argument "x"`,
@@ -84,6 +85,7 @@ func TestWrongArguments(t *testing.T) {
 		"config set --weight-cpu 65536":          `"65536" is not a whole number from 0 to 65535`,
 		"config set --max-flows 0":               `"0" is not a whole number from 1 to 16777216`,
 		"config set --state gone":                `"gone" is not a state; want one of active, draining, leaving`,
+		"config set --forwarding default":        `"default" is not a forwarding; want one of ipip, auto, direct`,
 		"config set --policy best":               `"best" is not a policy`,
 		"config set --address 1.2.3":             `"1.2.3" is not an IPv4 or IPv6 address`,
 		"config set --timeout-syn 5":             `"5" is not a duration`,
@@ -202,6 +204,8 @@ func TestServiceRules(t *testing.T) {
 		"service add 81 --policy off --max-load 7 --hash address-port":                   {Policy: dprnl.Own(dprnl.PolicyOff), MaxLoad: dprnl.Own[uint64](7), Hash: dprnl.Own(dprnl.HashAddressPort)},
 		"service add 81 --load service":                                                  {Load: dprnl.Own(dprnl.LoadOfService)},
 		"service set 80 --load host --policy default --hash default":                     {Load: dprnl.Own(dprnl.LoadOfHost)},
+		"service add 81 --forwarding auto":                                               {Forwarding: dprnl.Own(dprnl.ForwardingAuto)},
+		"service set 80 --forwarding ipip":                                               {Policy: own.Policy, Hash: own.Hash, Forwarding: dprnl.Own(dprnl.ForwardingIpip)},
 		"service add 81 --policy default":                                                {},
 		"service set 80 --max-load auto":                                                 {Policy: own.Policy, Hash: own.Hash, MaxLoad: dprnl.Own(uint64(dprnl.MaxLoadAuto))},
 		"service set 80 --max-load default --policy offer":                               {Policy: dprnl.Own(dprnl.PolicyOffer), Hash: own.Hash},
@@ -234,11 +238,26 @@ func TestServiceRules(t *testing.T) {
 	if r := dprctl(t, k, "service list --json"); strings.Join(strings.Fields(r.out), "") != list {
 		t.Errorf("%s", r.out)
 	}
+	// Its own forwarding has a column if a service has one; it can be given back.
+	k.services[1].Rules.Forwarding = dprnl.Own(dprnl.ForwardingDirect)
+	const wider = `PORT  ADDRESS    STATE  CONNS  POLICY   MAX LOAD  HASH     AFFINITY            LOAD     FORWARDING
+80    all        up     0      two      default   port     24/default/default  host     default
+443   192.0.2.1  up     0      default  auto      default  default/56/default  service  direct
+`
+	if r := dprctl(t, k, "service list"); r.out != wider {
+		t.Errorf("%s", r.out)
+	}
+	if r := dprctl(t, k, "service list --json"); strings.Count(r.out, `"forwarding": "direct"`) != 1 || strings.Count(r.out, "forwarding") != 1 {
+		t.Errorf("%s", r.out)
+	}
+	if r := dprctl(t, k, "service set 443 --address 192.0.2.1 --forwarding default"); r.status != ExitOK || k.rules.Forwarding.Own || !k.rules.Load.Own {
+		t.Errorf("%+v, %+v", r, k.rules)
+	}
 }
 
 func TestConfigSet(t *testing.T) {
 	k := healthy()
-	line := "config set --address 192.0.2.5 --policy inverse --hash port --estimate reported --marker source --orphans ask --state leaving" +
+	line := "config set --address 192.0.2.5 --policy inverse --hash port --estimate reported --marker source --forwarding direct --orphans ask --state leaving" +
 		" --max-load 1 --weight 2 --weight-connections 3 --weight-cpu 4 --weight-redirected 5 --weight-sockets 6 --max-flows 7" +
 		" --report-max-age 8ms --timeout-syn 9s --timeout-established 10m --timeout-fin 11h --timeout-rst 12s --slow-start 0s --affinity 24 --affinity6 48 --affinity-time 14m"
 	if r := dprctl(t, k, line); r.status != ExitOK {
@@ -246,7 +265,7 @@ func TestConfigSet(t *testing.T) {
 	}
 	want := dprnl.Config{
 		Address: netip.MustParseAddr("192.0.2.5"), Policy: dprnl.PolicyInverse, Hash: dprnl.HashPort,
-		Estimate: dprnl.EstimateReported, Marker: dprnl.MarkerSource, Orphans: dprnl.OrphansAsk, State: dprnl.StateLeaving, MaxLoad: 1, Weight: 2,
+		Estimate: dprnl.EstimateReported, Marker: dprnl.MarkerSource, Forwarding: dprnl.ForwardingDirect, Orphans: dprnl.OrphansAsk, State: dprnl.StateLeaving, MaxLoad: 1, Weight: 2,
 		Weights: dprnl.Weights{Connections: 3, CPU: 4, Redirected: 5, Sockets: 6}, MaxFlows: 7, ReportMaxAge: 8 * time.Millisecond, Affinity: 24, Affinity6: 48, AffinityTime: 14 * time.Minute,
 		Timeouts: dprnl.Timeouts{Syn: 9 * time.Second, Established: 10 * time.Minute, Fin: 11 * time.Hour, Rst: 12 * time.Second},
 	}.Update()
@@ -309,11 +328,11 @@ func TestJSON(t *testing.T) {
 		"load --json":         `{"connections":1,"cpu":20,"redirected":3,"sockets":4,"load":1}`,
 		"peers --json": `[{"address":"192.0.2.2","state":"active","weight":1,"connections":5,"cpu":123,"redirected":6,"sockets":7,
 			"load":5,"estimate":4,"age_ms":250,"usable":true,"listed":true,"flows":8,"live":7,"redirects":1099511627776,"barred":"no","down":[],
-			"service_loads":[{"port":80,"estimate":6,"live":2},{"port":443,"estimate":null,"live":0}]},
+			"service_loads":[{"port":80,"estimate":6,"live":2},{"port":443,"estimate":null,"live":0}],"forwarding":"direct"},
 			{"address":"192.0.2.3","state":"active","weight":1,"connections":0,"cpu":0,"redirected":0,"sockets":0,
-			"load":0,"estimate":0,"age_ms":null,"usable":false,"listed":false,"flows":0,"live":0,"redirects":0,"barred":"no","down":[]}]`,
+			"load":0,"estimate":0,"age_ms":null,"usable":false,"listed":false,"flows":0,"live":0,"redirects":0,"barred":"no","down":[],"forwarding":null}]`,
 		"config --json": `{"configured":true,"address":"192.0.2.1","policy":"lowest","hash":"address-port","estimate":"corrected",
-			"marker":"fragbit","state":"active","orphans":"reset","max_load":9,"weight":2,
+			"marker":"fragbit","forwarding":"ipip","state":"active","orphans":"reset","max_load":9,"weight":2,
 			"weights":{"connections":1,"cpu":0,"redirected":0,"sockets":0},"max_flows":1000,"report_max_age_ms":3000,
 			"timeouts":{"syn_ms":1000,"established_ms":3600000,"fin_ms":60000,"rst_ms":1500},"slow_start_ms":4000,"affinity":0,"affinity6":64,"affinity_time_ms":0}`,
 		"drain --wait --timeout 1ms --json": `{"connections":0,"flows":0,"flows_live":0,"done":false}`,
@@ -435,11 +454,11 @@ func TestSet(t *testing.T) {
 		t.Errorf("%+v, %+v", r, k.update)
 	}
 	k = healthy()
-	if r := dprctl(t, k, "config set --weight 7 --weight-cpu 2 --timeout-fin 5m --address 192.0.2.7 --max-load 4 --save --config "+path); r.status != ExitOK {
+	if r := dprctl(t, k, "config set --weight 7 --weight-cpu 2 --timeout-fin 5m --address 192.0.2.7 --max-load 4 --forwarding auto --save --config "+path); r.status != ExitOK {
 		t.Errorf("%+v", r)
 	}
 	c, err := config.Load(path)
-	if err != nil || c.Policy != dprnl.PolicyTwo || c.MaxLoad != 4 || c.Weight != 7 || c.Weights.CPU != 2 || c.Timeouts.Fin != 5*time.Minute || c.Address.String() != "192.0.2.7" {
+	if err != nil || c.Policy != dprnl.PolicyTwo || c.MaxLoad != 4 || c.Weight != 7 || c.Weights.CPU != 2 || c.Timeouts.Fin != 5*time.Minute || c.Address.String() != "192.0.2.7" || c.Forwarding != dprnl.ForwardingAuto {
 		t.Errorf("%+v, %v", c, err)
 	}
 	before, err := os.ReadFile(saved)

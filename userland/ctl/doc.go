@@ -23,19 +23,21 @@
 //
 //	status        module, configured, config, load, services, peers {known,
 //	              listed, usable}, flows, flows_live, healthy, problems
-//	config,       configured, address, policy, hash, estimate, marker, state,
-//	policy        orphans, max_load, weight, weights {connections, cpu,
+//	config,       configured, address, policy, hash, estimate, marker, forwarding,
+//	policy        state, orphans, max_load, weight, weights {connections, cpu,
 //	              redirected, sockets}, max_flows, report_max_age_ms, timeouts {syn_ms,
 //	              established_ms, fin_ms, rst_ms}, slow_start_ms, affinity,
 //	              affinity6, affinity_time_ms
 //	service list  array of port, address (0.0.0.0: all), policy, max_load, hash,
-//	              affinity, affinity6, affinity_time_ms (absent: the configuration's), load
-//	              (absent: host), state, connections
+//	              affinity, affinity6, affinity_time_ms, forwarding (absent: the
+//	              configuration's), load (absent: host), state, connections
 //	peers         array of address, state, weight, connections, cpu,
 //	              redirected, sockets, load, estimate, age_ms (null: never
 //	              reported), usable, listed, flows, live, redirects, barred, down
 //	              (ports), service_loads (array of port, estimate (null: unknown),
-//	              live; absent: no service has a load of its own)
+//	              live; absent: no service has a load of its own), forwarding
+//	              (ipip or direct: how packets of services with auto go to it; null: not
+//	              listed)
 //	flows         one per line: client, client_port, address, port, peer,
 //	              state, idle_ms, expires_ms
 //	load          connections, cpu, redirected, sockets, load

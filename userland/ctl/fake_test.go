@@ -240,7 +240,8 @@ func healthy() *kernel {
 		peers: []dprnl.Peer{
 			{Address: netip.MustParseAddr("192.0.2.2"), Metrics: dprnl.Metrics{Connections: 5, CPU: 123, Redirected: 6, Sockets: 7},
 				Weight: 1, Load: 5, Estimate: 4, Reported: true, Age: 250 * time.Millisecond, Usable: true, Listed: true,
-				Flows: 8, Live: 7, Redirects: 1 << 40, Loads: []dprnl.PortLoad{{Port: 80, Known: true, Estimate: 6, Live: 2}, {Port: 443}}},
+				Flows: 8, Live: 7, Redirects: 1 << 40, Loads: []dprnl.PortLoad{{Port: 80, Known: true, Estimate: 6, Live: 2}, {Port: 443}},
+				Forwarding: dprnl.ForwardingDirect},
 			{Address: netip.MustParseAddr("192.0.2.3"), Weight: 1},
 		},
 		load:  dprnl.Load{Metrics: dprnl.Metrics{Connections: 1, CPU: 20, Redirected: 3, Sockets: 4}, Load: 1},

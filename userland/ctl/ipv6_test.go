@@ -37,8 +37,8 @@ func TestTablesOfIPv6(t *testing.T) {
 [2001:db8:1111:2222:3333:4444:5555:6666]:54321  [2001:db8::1]:80       2001:db8:0:1:2:3:4:2  established          1s        1m0s
 10.0.0.0:1234                                   192.0.2.1:80           192.0.2.2             fin                  1s        1m0s
 `,
-		"peers": `ADDRESS               STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIR  SOCKETS  AGE    FLOWS  LIVE  REDIRECTS      DOWN
-2001:db8:0:1:2:3:4:2  active  yes     4         5     1       5      12.3%  6      7        250ms  8      7     1099511627776  -
+		"peers": `ADDRESS               STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIR  SOCKETS  AGE    FLOWS  LIVE  REDIRECTS      FORWARDING  DOWN
+2001:db8:0:1:2:3:4:2  active  yes     4         5     1       5      12.3%  6      7        250ms  8      7     1099511627776  direct      -
 `,
 		"service list": `PORT  ADDRESS       STATE  CONNS  POLICY   MAX LOAD  HASH     AFFINITY  LOAD
 80    all           up     0      default  default   default  default   host

@@ -50,6 +50,7 @@ estimate        corrected
 marker          fragbit
 weight          2
 weights         connections 1, cpu 0, redirected 0, sockets 0
+forwarding      ipip
 orphans         reset
 max flows       1000
 report max age  3s
@@ -57,9 +58,9 @@ slow start      4s
 affinity        none
 timeouts        syn 1s, established 1h0m0s, fin 1m0s, rst 1.5s
 `,
-		"peers": `ADDRESS    STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIR  SOCKETS  AGE    FLOWS  LIVE  REDIRECTS      DOWN
-192.0.2.2  active  yes     4         5     1       5      12.3%  6      7        250ms  8      7     1099511627776  -
-192.0.2.3  active  known   0         0     1       0      0.0%   0      0        never  0      0     0              -
+		"peers": `ADDRESS    STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIR  SOCKETS  AGE    FLOWS  LIVE  REDIRECTS      FORWARDING  DOWN
+192.0.2.2  active  yes     4         5     1       5      12.3%  6      7        250ms  8      7     1099511627776  direct      -
+192.0.2.3  active  known   0         0     1       0      0.0%   0      0        never  0      0     0              -           -
 `,
 		"flows": `CLIENT                 SERVICE                PEER             STATE              IDLE     EXPIRES
 10.0.0.0:1234          192.0.2.1:80           192.0.2.2        fin                  1s        1m0s

@@ -79,7 +79,8 @@ type ruleFlags struct {
 	affinity6    ruleValue[uint32]
 	affinityTime ruleValue[time.Duration]
 
-	load ruleValue[dprnl.ServiceLoad]
+	load       ruleValue[dprnl.ServiceLoad]
+	forwarding ruleValue[dprnl.Forwarding]
 }
 
 func newRuleFlags() *ruleFlags {
@@ -92,7 +93,8 @@ func newRuleFlags() *ruleFlags {
 		affinity6:    ruleValue[uint32]{parse: parseBits(1, dprnl.Affinity6Bits)},
 		affinityTime: ruleValue[time.Duration]{parse: time.ParseDuration},
 
-		load: ruleValue[dprnl.ServiceLoad]{parse: parseWord[dprnl.ServiceLoad]},
+		load:       ruleValue[dprnl.ServiceLoad]{parse: parseWord[dprnl.ServiceLoad]},
+		forwarding: ruleValue[dprnl.Forwarding]{parse: parseWord[dprnl.Forwarding]},
 	}
 }
 
@@ -106,6 +108,7 @@ func (f *ruleFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "affinity6", Usage: "the same of an IPv6 client's address: its own number of `BITS`, or " + ofConfig, Value: &f.affinity6},
 		&cli.GenericFlag{Name: "affinity-time", Usage: "its own `TIME` after which a client may get another host, or " + ofConfig, Value: &f.affinityTime},
 		&cli.GenericFlag{Name: "load", Usage: "compare the loads of hosts, or their connections of the service: " + or(dprnl.ServiceLoadWords()), Value: &f.load},
+		&cli.GenericFlag{Name: "forwarding", Usage: "its own forwarding: " + or(dprnl.ForwardingWords()), Value: &f.forwarding},
 	}
 }
 
@@ -118,9 +121,10 @@ func (f *ruleFlags) change(r *dprnl.Rules) {
 	f.affinity6.change(&r.Affinity6)
 	f.affinityTime.change(&r.AffinityTime)
 	f.load.change(&r.Load)
+	f.forwarding.change(&r.Forwarding)
 }
 
 // given says whether a flag was given.
 func (f *ruleFlags) given() bool {
-	return f.policy.given+f.hash.given+f.maxLoad.given+f.affinity.given+f.affinity6.given+f.affinityTime.given+f.load.given != ""
+	return f.policy.given+f.hash.given+f.maxLoad.given+f.affinity.given+f.affinity6.given+f.affinityTime.given+f.load.given+f.forwarding.given != ""
 }

@@ -97,9 +97,19 @@ func readServices(ctx context.Context, k Kernel) ([]serviceStateView, error) {
 }
 
 func writeServices(w io.Writer, list []serviceStateView) {
-	fmt.Fprintln(w, "PORT\tADDRESS\tSTATE\tCONNS\tPOLICY\tMAX LOAD\tHASH\tAFFINITY\tLOAD")
+	// Few services have their own forwarding: without the column, lines fit 80 characters.
+	forwarding := slices.ContainsFunc(list, func(s serviceStateView) bool { return s.Forwarding != nil })
+	fmt.Fprint(w, "PORT\tADDRESS\tSTATE\tCONNS\tPOLICY\tMAX LOAD\tHASH\tAFFINITY\tLOAD")
+	if forwarding {
+		fmt.Fprint(w, "\tFORWARDING")
+	}
+	fmt.Fprintln(w)
 	for _, s := range list {
-		fmt.Fprintf(w, "%d\t%s\t%v\t%d\t%s\t%s\t%s\t%s\t%s\n", s.Port, orAll(s.Address), s.State, s.Connections, orDefault(s.Policy), orDefault(s.MaxLoad), orDefault(s.Hash), affinityOf(s.serviceView), loadOf(s.serviceView))
+		fmt.Fprintf(w, "%d\t%s\t%v\t%d\t%s\t%s\t%s\t%s\t%s", s.Port, orAll(s.Address), s.State, s.Connections, orDefault(s.Policy), orDefault(s.MaxLoad), orDefault(s.Hash), affinityOf(s.serviceView), loadOf(s.serviceView))
+		if forwarding {
+			fmt.Fprintf(w, "\t%s", orDefault(s.Forwarding))
+		}
+		fmt.Fprintln(w)
 	}
 }
 

@@ -66,14 +66,18 @@ func readPeers(ctx context.Context, k Kernel) ([]peerView, error) {
 }
 
 func writePeers(w io.Writer, list []peerView) {
-	fmt.Fprintln(w, "ADDRESS\tSTATE\tUSABLE\tESTIMATE\tLOAD\tWEIGHT\tCONNS\tCPU\tREDIR\tSOCKETS\tAGE\tFLOWS\tLIVE\tREDIRECTS\tDOWN")
+	fmt.Fprintln(w, "ADDRESS\tSTATE\tUSABLE\tESTIMATE\tLOAD\tWEIGHT\tCONNS\tCPU\tREDIR\tSOCKETS\tAGE\tFLOWS\tLIVE\tREDIRECTS\tFORWARDING\tDOWN")
 	for _, p := range list {
 		age := "never"
 		if p.Age != nil {
 			age = millis(*p.Age).String()
 		}
-		fmt.Fprintf(w, "%v\t%v\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%d\t%s\n", p.Address, p.State,
-			usable(p), p.Estimate, p.Load, p.Weight, p.Connections, percent(p.CPU), p.Redirected, p.Sockets, age, p.Flows, p.Live, p.Redirects, portList(p.Down))
+		forwarding := "-"
+		if p.Forwarding != nil {
+			forwarding = p.Forwarding.String()
+		}
+		fmt.Fprintf(w, "%v\t%v\t%s\t%d\t%d\t%d\t%d\t%s\t%d\t%d\t%s\t%d\t%d\t%d\t%s\t%s\n", p.Address, p.State,
+			usable(p), p.Estimate, p.Load, p.Weight, p.Connections, percent(p.CPU), p.Redirected, p.Sockets, age, p.Flows, p.Live, p.Redirects, forwarding, portList(p.Down))
 	}
 }
 

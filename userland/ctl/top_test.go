@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,20 @@ func runTop(t *testing.T, n int, sample func(int) (uint64, error)) (int, []topVi
 		views = append(views, v)
 	}
 	return status, views, errs.String()
+}
+
+// Every outcome in which this host serves counts as served.
+func TestServed(t *testing.T) {
+	var want []dprnl.Stat
+	var none dprnl.Stats
+	for s := range none.All() {
+		if strings.HasPrefix(s.String(), "served_") {
+			want = append(want, s)
+		}
+	}
+	if !slices.Equal(served(), want) {
+		t.Errorf("%v, want %v", served(), want)
+	}
 }
 
 // Each refresh is about its own interval, not about all since the start.

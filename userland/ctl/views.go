@@ -14,24 +14,25 @@ import (
 // The views define the JSON output.
 
 type configView struct {
-	Configured   bool           `json:"configured"`
-	Address      netip.Addr     `json:"address"`
-	Policy       dprnl.Policy   `json:"policy"`
-	Hash         dprnl.Hash     `json:"hash"`
-	Estimate     dprnl.Estimate `json:"estimate"`
-	Marker       dprnl.Marker   `json:"marker"`
-	State        dprnl.State    `json:"state"`
-	Orphans      dprnl.Orphans  `json:"orphans"`
-	MaxLoad      maxLoadView    `json:"max_load"`
-	Weight       uint32         `json:"weight"`
-	Weights      weightsView    `json:"weights"`
-	MaxFlows     uint32         `json:"max_flows"`
-	ReportMaxAge int64          `json:"report_max_age_ms"`
-	Timeouts     timeoutsView   `json:"timeouts"`
-	SlowStart    int64          `json:"slow_start_ms"`
-	Affinity     uint32         `json:"affinity"`
-	Affinity6    uint32         `json:"affinity6"`
-	AffinityTime int64          `json:"affinity_time_ms"`
+	Configured   bool             `json:"configured"`
+	Address      netip.Addr       `json:"address"`
+	Policy       dprnl.Policy     `json:"policy"`
+	Hash         dprnl.Hash       `json:"hash"`
+	Estimate     dprnl.Estimate   `json:"estimate"`
+	Marker       dprnl.Marker     `json:"marker"`
+	Forwarding   dprnl.Forwarding `json:"forwarding"`
+	State        dprnl.State      `json:"state"`
+	Orphans      dprnl.Orphans    `json:"orphans"`
+	MaxLoad      maxLoadView      `json:"max_load"`
+	Weight       uint32           `json:"weight"`
+	Weights      weightsView      `json:"weights"`
+	MaxFlows     uint32           `json:"max_flows"`
+	ReportMaxAge int64            `json:"report_max_age_ms"`
+	Timeouts     timeoutsView     `json:"timeouts"`
+	SlowStart    int64            `json:"slow_start_ms"`
+	Affinity     uint32           `json:"affinity"`
+	Affinity6    uint32           `json:"affinity6"`
+	AffinityTime int64            `json:"affinity_time_ms"`
 }
 
 // maxLoadView is a MaxLoad: a number, or the word "auto".
@@ -69,7 +70,7 @@ type timeoutsView struct {
 func viewConfig(c dprnl.Config) configView {
 	return configView{
 		Configured: configured(c), Address: c.Address, Policy: c.Policy, Hash: c.Hash,
-		Estimate: c.Estimate, Marker: c.Marker, State: c.State, Orphans: c.Orphans, MaxLoad: maxLoadView(c.MaxLoad), Weight: c.Weight,
+		Estimate: c.Estimate, Marker: c.Marker, Forwarding: c.Forwarding, State: c.State, Orphans: c.Orphans, MaxLoad: maxLoadView(c.MaxLoad), Weight: c.Weight,
 		Weights: weightsView(c.Weights), MaxFlows: c.MaxFlows, ReportMaxAge: c.ReportMaxAge.Milliseconds(),
 		SlowStart: c.SlowStart.Milliseconds(), Affinity: c.Affinity, Affinity6: c.Affinity6, AffinityTime: c.AffinityTime.Milliseconds(),
 		Timeouts: timeoutsView{
@@ -92,6 +93,8 @@ type serviceView struct {
 	Affinity     *uint32 `json:"affinity,omitempty"`
 	Affinity6    *uint32 `json:"affinity6,omitempty"`
 	AffinityTime *int64  `json:"affinity_time_ms,omitempty"`
+
+	Forwarding *dprnl.Forwarding `json:"forwarding,omitempty"`
 
 	Load *dprnl.ServiceLoad `json:"load,omitempty"` // absent: host
 }
@@ -123,6 +126,9 @@ func viewService(s dprnl.Service) serviceView {
 	}
 	if r := s.Rules.Load; r.Own {
 		v.Load = &r.Value
+	}
+	if r := s.Rules.Forwarding; r.Own {
+		v.Forwarding = &r.Value
 	}
 	return v
 }
@@ -183,6 +189,8 @@ type peerView struct {
 	Down   []uint16     `json:"down"` // ports of services that it cannot serve
 
 	ServiceLoads []portLoadView `json:"service_loads,omitempty"` // of services that have one
+
+	Forwarding *dprnl.Forwarding `json:"forwarding"` // null: it is not listed
 }
 
 type portLoadView struct {
@@ -205,6 +213,9 @@ func viewPeers(list []dprnl.Peer) []peerView {
 		if p.Reported {
 			age := p.Age.Milliseconds()
 			v.Age = &age
+		}
+		if p.Listed {
+			v.Forwarding = &p.Forwarding
 		}
 		for _, l := range p.Loads {
 			port := portLoadView{Port: l.Port, Live: l.Live}

@@ -34,6 +34,7 @@ type peerDescs struct {
 	usable, listed, state, weight, load, estimate, age *prometheus.Desc
 	connections, cpu, redirected, sockets              *prometheus.Desc
 	flows, live, redirects, barred, down, serviceLoad  *prometheus.Desc
+	direct                                             *prometheus.Desc
 }
 
 func newDescs() *descs {
@@ -99,6 +100,7 @@ func (d *descs) addPeer() {
 	p.barred = add("barred", "1 for the reason why the peer gets no new connections though it reports.", "reason")
 	p.down = add("services_down", "Services of this host that the peer cannot serve.")
 	p.serviceLoad = add("service_load_estimate", "Connections that the peer is estimated to have, of services with a load of their own; absent while unknown.", "port")
+	p.direct = add("direct", "Whether packets of services with forwarding auto go straight to the peer's link-layer address, not in a tunnel; absent unless the peer is listed.")
 	p.redirects = add("redirects_total", "Connections redirected to the peer since it became known.")
 }
 

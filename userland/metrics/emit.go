@@ -146,6 +146,9 @@ func (e *emitter) load(p *dprnl.Peer) {
 			e.gauge(d.serviceLoad, float64(l.Estimate), name, fmt.Sprint(l.Port))
 		}
 	}
+	if p.Listed {
+		e.gauge(d.direct, truth(p.Forwarding == dprnl.ForwardingDirect), name)
+	}
 	if !p.Reported {
 		return // without a report the rest would be a meaningless 0
 	}

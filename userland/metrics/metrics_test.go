@@ -52,8 +52,9 @@ func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error) {
 		{Address: netip.MustParseAddr("192.0.2.2"), Metrics: dprnl.Metrics{Connections: 1, CPU: 500, Redirected: 2, Sockets: 3},
 			Weight: 4, Load: 5, Estimate: 6, Reported: true, Age: 1500 * time.Millisecond, Usable: true, Listed: true,
 			Flows: 7, Live: 8, Redirects: 9, Barred: dprnl.BarredUnheard, Down: []uint16{80, 443},
-			Loads: []dprnl.PortLoad{{Port: 80, Known: true, Estimate: 12, Live: 3}, {Port: 8080}}},
+			Loads: []dprnl.PortLoad{{Port: 80, Known: true, Estimate: 12, Live: 3}, {Port: 8080}}, Forwarding: dprnl.ForwardingDirect},
 		{Address: netip.MustParseAddr("192.0.2.3"), State: dprnl.StateLeaving, Weight: 1, Loads: []dprnl.PortLoad{{Port: 80, Live: 2}}},
+		{Address: netip.MustParseAddr("192.0.2.4"), Weight: 1, Listed: true},
 	}, k.err
 }
 
@@ -164,9 +165,11 @@ func TestMetrics(t *testing.T) {
 		`dpr_service_state{address="192.0.2.1",port="443",state="no-listener"} 1`, `dpr_service_state{address="0.0.0.0",port="8080",state="full"} 1`,
 		`dpr_peer_barred{peer="192.0.2.2",reason="unheard"} 1`, `dpr_peer_barred{peer="192.0.2.2",reason="settings"} 0`,
 		`dpr_peer_services_down{peer="192.0.2.2"} 2`, `dpr_reports_total{result="superseded"} 4`,
+		`dpr_peer_direct{peer="192.0.2.2"} 1`, `dpr_peer_direct{peer="192.0.2.4"} 0`,
+		`dpr_decisions_total{decision="served",reason="off_link"} 181`, "dpr_tx_direct_total 182", "dpr_rx_direct_total 183",
 		`dpr_peer_clock_offset_seconds{peer="192.0.2.2"} -1.25`, `dpr_peer_info{key="0a1b2c3d",peer="192.0.2.2",version="0.3.0"} 1`,
 		"dpr_report_max_age_seconds 3",
-		`dpr_peers{kind="known"} 2`, `dpr_peers{kind="listed"} 1`, `dpr_peers{kind="usable"} 1`,
+		`dpr_peers{kind="known"} 3`, `dpr_peers{kind="listed"} 2`, `dpr_peers{kind="usable"} 1`,
 		`dpr_peer_usable{peer="192.0.2.2"} 1`, `dpr_peer_listed{peer="192.0.2.3"} 0`, `dpr_peer_state{peer="192.0.2.3",state="leaving"} 1`,
 		`dpr_peer_weight{peer="192.0.2.2"} 4`, `dpr_peer_load{peer="192.0.2.2"} 5`, `dpr_peer_load_estimate{peer="192.0.2.2"} 6`,
 		`dpr_peer_report_age_seconds{peer="192.0.2.2"} 1.5`, `dpr_peer_connections{peer="192.0.2.2"} 1`,
@@ -190,6 +193,9 @@ func TestMetrics(t *testing.T) {
 	}
 	if strings.Contains(body, `dpr_peer_load{peer="192.0.2.3"}`) {
 		t.Error("a peer that never reported has a load")
+	}
+	if strings.Contains(body, `dpr_peer_direct{peer="192.0.2.3"}`) {
+		t.Error("a peer that is not listed has a forwarding")
 	}
 	if strings.Count(body, "\ndpr_peer_service_load_estimate") != 1 || strings.Count(body, "\ndpr_service_redirected_connections") != 2 {
 		t.Error("loads of services that are not known, or of services without")
