@@ -38,6 +38,7 @@ func dprToml(c DPRConfig, h Host, f family.Family) string {
 	text("estimate", c.Estimate)
 	text("marker", c.Marker)
 	text("orphans", c.Orphans)
+	text("forwarding", c.Forwarding)
 	switch c.MaxLoad {
 	case 0:
 	case dprnl.MaxLoadAuto:

@@ -30,7 +30,7 @@ const debugOverhead = 320
 
 // debugParams are the debug kernel's: its failslab can let only the
 // allocations of flows fail, which in 6.1 must be said at boot.
-const debugParams = "slub_debug=A,dpr_flow"
+const debugParams = "slub_debug=A,dpr_flow*"
 
 // Choose returns the kernel that name names, making it if need be; source is
 // the root of the checkout.
