@@ -101,6 +101,7 @@ func badMessages(own, peer string) []badMessage {
 		{name: "config: address 0.0.0.0 with a service", command: configSet, payload: attr(1, ip("0.0.0.0")...), errno: syscall.EADDRNOTAVAIL},
 		{name: "config: address of another host", command: configSet, payload: attr(1, ip(stranger)...), errno: syscall.EADDRNOTAVAIL},
 		{name: "config: MaxLoad of 4 bytes", command: configSet, payload: attr(7, u32(1)...)},
+		{name: "config: forwarding of 2 bytes", command: configSet, payload: attr(25, u16(1)...)},
 		{name: "config: all weights 0", command: configSet, payload: all(attr(8, u32(0)...), attr(9, u32(0)...), attr(10, u32(0)...), attr(11, u32(0)...))},
 		{name: "config: attribute longer than the message", command: configSet, payload: append(u16(100), append(u16(2), u32(1)...)...)},
 		{name: "config: attribute shorter than its header", command: configSet, payload: append(u16(2), append(u16(2), u32(1)...)...)},
@@ -115,6 +116,8 @@ func badMessages(own, peer string) []badMessage {
 		{name: "service add: unknown attribute", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(99, 1))},
 		{name: "service add: load 2", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(12, u32(2)...))},
 		{name: "service add: load of 2 bytes", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(12, u16(1)...))},
+		{name: "service add: forwarding 3", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(13, u32(3)...))},
+		{name: "service add: forwarding of 2 bytes", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(13, u16(1)...))},
 		{name: "service del: no port", command: serviceDel},
 		{name: "service del: not there", command: serviceDel, payload: attr(1, u16(81)...), errno: syscall.ENOENT},
 		{name: "service del: on another address", command: serviceDel, payload: all(attr(1, u16(80)...), attr(2, ip(own)...)), errno: syscall.ENOENT},
@@ -130,6 +133,7 @@ func badMessages(own, peer string) []badMessage {
 		{name: "peer set: an attribute of answers", command: peerSet, payload: all(attr(1, ip(stranger)...), attr(9, u64(1)...))},
 		{name: "peer set: a flag of deletion", command: peerSet, payload: all(attr(1, ip(stranger)...), attr(8))},
 		{name: "peer set: loads of services", command: peerSet, payload: all(attr(1, ip(peer)...), attr(24, counts(80, 1, 2)...))},
+		{name: "peer set: forwarding", command: peerSet, payload: all(attr(1, ip(peer)...), attr(25, u32(2)...))},
 		{name: "peer set: connections without a report", command: peerSet, payload: all(attr(1, ip(peer)...), attr(23, counts(80, 1)...))},
 		{name: "peer del: no address", command: peerDel},
 		{name: "peer del: unknown", command: peerDel, payload: attr(1, ip(stranger)...), errno: syscall.ENOENT},
@@ -184,6 +188,7 @@ func badMessages(own, peer string) []badMessage {
 		{"SYN timeout", 14, []uint32{0, 604800001}}, {"established timeout", 15, []uint32{0, 604800001}},
 		{"FIN timeout", 16, []uint32{0, 604800001}}, {"RST timeout", 17, []uint32{0, 604800001}},
 		{"weight", 18, []uint32{0, 65536}}, {"orphans", 19, []uint32{2}},
+		{"forwarding", 25, []uint32{3, 1 << 31}},
 	} {
 		for _, v := range r.values {
 			bad = append(bad, badMessage{name: fmt.Sprintf("config: %s %d", r.what, v), command: configSet, payload: attr(r.kind, u32(v)...)})

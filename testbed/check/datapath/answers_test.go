@@ -24,7 +24,7 @@ import (
 //	C, R ── switch ── A
 //	           └───── B
 func TestAnswersWithoutOwner(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		port := uint16(4100)

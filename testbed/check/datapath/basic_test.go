@@ -16,7 +16,7 @@ import (
 //	C ── switch ── A
 //	        └───── B
 func TestRedirect(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		a, b := c.a.meter(t), c.b.meter(t)
 		conn := connect(t, c.c, c.a.service())

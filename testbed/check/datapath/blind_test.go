@@ -24,7 +24,7 @@ import (
 //	R ──────┼───── B
 //	        └───── D (where a new connection would go)
 func TestBlindSegments(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		d := c.server(t, "D", addrD)
 		c.know(t, c.a, d)
@@ -121,7 +121,7 @@ func TestHandshakeForged(t *testing.T) {
 //	R (and as B and D) ── switch ── A
 //	                         └───── B
 func TestEndedForged(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		check(t, c.a.dpr.SetPeer(t.Context(), w.known(addrD)))
 		r := c.raw(t, addrR)

@@ -85,6 +85,17 @@ func (w way) messageBytes() uint64 { return uint64(w.overhead() + w.messageLen()
 // have added at any time, unless the test speaks of it; likewise what comes of a SYN that
 // was repeated: where peers report what IPv6 needs, they are probed then.
 func (w way) forgetEnds(got, want counts) {
+	if w.direct {
+		// Of what went to the peer the most did so direct. Whether it did the MSS says.
+		for _, k := range []dprnl.Stat{dprnl.StatTxDirect, dprnl.StatRxDirect} {
+			if _, ok := want[k]; !ok {
+				delete(got, k)
+			}
+		}
+		if _, ok := want[dprnl.StatMssLowered]; ok {
+			want[dprnl.StatMssLowered] = maybe
+		}
+	}
 	for _, k := range []dprnl.Stat{dprnl.StatFlowsEnded, dprnl.StatRxFlowAnswered, dprnl.StatRxEcho, dprnl.StatRxProbed} {
 		if _, ok := want[k]; !ok {
 			delete(got, k)

@@ -22,7 +22,7 @@ import (
 //	R ── switch ── A
 //	      └─────── B ── E
 func TestEarlyRoute(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		behindAnotherLink(t, c.b)
 		r := c.raw(t, addrR)

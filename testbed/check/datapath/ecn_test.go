@@ -22,7 +22,7 @@ var ecnNames = []string{"Not-ECT", "ECT(1)", "ECT(0)", "CE"}
 //	R ── switch ── A
 //	        └───── B
 func TestEcnEncapsulate(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	onlyTunnels(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		k := r.talk(c.a, 4000)
@@ -50,7 +50,7 @@ func TestEcnEncapsulate(t *testing.T) {
 //
 //	R (client, and A) ── switch ── B
 func TestEcnDecapsulate(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	onlyTunnels(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		check(t, c.b.Sysctl("net/ipv4/tcp_ecn", "1"))
 		r := c.raw(t, addrR)

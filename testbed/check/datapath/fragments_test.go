@@ -22,7 +22,7 @@ import (
 //	R ── switch ── A
 //	        └───── B
 func TestFragments(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		id := uint16(0)

@@ -21,7 +21,7 @@ import (
 //	C ── switch ── A
 //	        └───── B (tcp_syncookies=2)
 func TestSynCookies(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		check(t, c.b.Sysctl("net/ipv4/tcp_syncookies", "2"))
 		seen := observe(t, c.c)
@@ -51,7 +51,7 @@ func TestSynCookies(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B (tcp_fastopen)
 func TestFastOpen(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := bareCluster(t, w)
 		c.redirect(t, c.b)
 		check(t, c.c.Sysctl("net/ipv4/tcp_fastopen", "1"))
@@ -89,7 +89,7 @@ func TestFastOpen(t *testing.T) {
 //	R ── switch ── A
 //	        └───── B
 func TestMssClamp(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	onlyTunnels(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		t.Run("redirected", func(t *testing.T) {

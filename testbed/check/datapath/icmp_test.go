@@ -23,7 +23,7 @@ import (
 //	R ── switch ── A
 //	        └───── B
 func TestIcmpErrors(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		k := r.talk(c.a, 4000)

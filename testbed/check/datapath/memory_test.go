@@ -35,7 +35,7 @@ func TestAllocationFailure(t *testing.T) {
 			k := connect(t, c.c, c.a.service())
 			k.wantServed(t, "B")
 			a := c.a.meter(t)
-			inject(t, "100", "/sys/kernel/slab/dpr_flow/failslab")
+			inject(t, "100", "/sys/kernel/slab/"+map[bool]string{false: "dpr_flow", true: "dpr_flow6"}[w.six()]+"/failslab")
 			for range 5 {
 				connect(t, c.c, c.a.service()).wantServed(t, "A")
 			}

@@ -65,7 +65,7 @@ func (c *cluster) beyond(t *testing.T, q *vnet.Host, qAddr string, between int, 
 //	C ── switch ── A
 //	        └───── B
 func TestPathMtuPlain(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		seen := observe(t, c.c)
 		a, b := c.a.meter(t), c.b.meter(t)
@@ -88,7 +88,7 @@ func synAck(p *wire.Packet) bool { return p.Has("SA") }
 //	C ── switch ── A
 //	        └───── Q ──1400── Q' ── B
 func TestPathMtuBetweenServers(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := bareCluster(t, w)
 		q := c.router(t, "Q", "10.77.0.1")
 		route(t, c.a.Host, "10.78.0.0/24", "10.77.0.1")
@@ -173,7 +173,7 @@ func TestPathMtuClient(t *testing.T) {
 //	R ── switch ── A
 //	        └───── B
 func TestTooBig(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	onlyTunnels(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		k := r.talk(c.a, 4000)

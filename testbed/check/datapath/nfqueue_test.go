@@ -25,7 +25,7 @@ import (
 //	C ── switch ── A (program)
 //	        └───── B (program)
 func TestQueueBefore(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		for _, s := range []*server{c.a, c.b} {
 			judge(t, s.Host, w, "prerouting", -500, func(q *queue, id uint32) error { return q.accept(id) })
@@ -48,7 +48,7 @@ func TestQueueBefore(t *testing.T) {
 //	C ── switch ── A (program)
 //	        └───── B
 func TestQueueBehindAndReload(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		held := make(chan uint32, 100)
 		q := judge(t, c.a.Host, w, "postrouting", 0, func(_ *queue, id uint32) error { held <- id; return nil })

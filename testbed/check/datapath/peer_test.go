@@ -32,7 +32,7 @@ var gone = map[string]func(t *testing.T, c *cluster){
 func TestPeerGone(t *testing.T) {
 	for how, goes := range gone {
 		t.Run(how, func(t *testing.T) {
-			allWays(t, func(t *testing.T, w way) {
+			anyForwarding(t, func(t *testing.T, w way) {
 				c := newCluster(t, w)
 				events := subscribe(t, c.a)
 				idle, busy := connect(t, c.c, c.a.service()), connect(t, c.c, c.a.service())

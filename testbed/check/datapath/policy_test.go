@@ -16,7 +16,7 @@ import (
 //	        ├───── B
 //	        └───── D (comes and goes)
 func TestPolicySwitchKeepsConnections(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		d := c.server(t, "D", addrD)
 		d.web = serve(t, d.Host, "D", port)

@@ -230,7 +230,7 @@ func TestRefusedCopy(t *testing.T) {
 		k.say(t, "S", "")
 		first = p.get(t, firm)
 		k.say(t, "A", "")
-		p.get(t, func(p *wire.Packet) bool { return p.Tunnelled() && p.Has("A") })
+		p.get(t, func(p *wire.Packet) bool { return p.Tunnelled() != w.direct && p.Has("A") })
 		p.send(t, x.a, refusal(w, addrP, first.Outer()))
 		changed(t, a, dprnl.StatOfferLate, 2)
 		again := k.segment("S", "")

@@ -35,7 +35,7 @@ func TestReload(t *testing.T) {
 			t.Fatalf("%s=%q: want a number from %d", reloadsEnv, s, len(ways))
 		}
 	}
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		l := startLoad(t, c.c, c.a.service(), 3)
 		for i := range n / len(ways) {
@@ -57,7 +57,7 @@ func TestReload(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B
 func TestReloadKeepsStateless(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
 		by := map[*conn]string{}
@@ -81,7 +81,7 @@ func TestReloadKeepsStateless(t *testing.T) {
 func (c *cluster) again(t *testing.T) {
 	t.Helper()
 	for _, s := range []*server{c.a, c.b} {
-		s.set(t, dprnl.ConfigUpdate{Address: &s.addr, Marker: &c.marker})
+		s.set(t, dprnl.ConfigUpdate{Address: &s.addr, Marker: &c.marker, Forwarding: ptr(c.forwarding())})
 	}
 	c.know(t, c.a, c.b)
 	c.redirect(t, c.b)

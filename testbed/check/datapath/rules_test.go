@@ -180,6 +180,15 @@ func TestStraysOfServices(t *testing.T) {
 			gather(t, r.Endpoint, 32, func(got *wire.Packet) bool { return got.TCP != nil && got.TCP.RST })
 			return a.changes(t)[dprnl.StatTxPackets]
 		}
+		if w.direct {
+			// B learns A's link-layer address, without which it knows no stray of A's.
+			for n := range uint16(32) {
+				s := wire.Segment{Src: w.addrPort(addrR, 9000+n), Dst: w.addrPort(addrA, byHash), Flags: "A", Seq: 1, Ack: 1}
+				r.send(t, c.a, s.Bytes())
+			}
+			time.Sleep(settle)
+			r.Take(func(*wire.Packet) bool { return true })
+		}
 		if n := redirected(port); n != 0 {
 			t.Errorf("%d strays of a service that keeps flows followed the hash of another", n)
 		}
@@ -232,9 +241,10 @@ func TestWrongRules(t *testing.T) {
 	own := dprnl.Rules{Hash: dprnl.Own(dprnl.HashPort)}
 	check(t, c.a.dpr.SetService(t.Context(), dprnl.Service{Port: port, Rules: own}))
 	for name, r := range map[string]dprnl.Rules{
-		"unknown policy": {Policy: dprnl.Own(dprnl.Policy(99))},
-		"unknown load":   {Load: dprnl.Own(dprnl.ServiceLoad(99))},
-		"unknown hash":   {Hash: dprnl.Own(dprnl.Hash(99)), MaxLoad: dprnl.Own[uint64](5)},
+		"unknown policy":     {Policy: dprnl.Own(dprnl.Policy(99))},
+		"unknown load":       {Load: dprnl.Own(dprnl.ServiceLoad(99))},
+		"unknown forwarding": {Forwarding: dprnl.Own(dprnl.Forwarding(99))},
+		"unknown hash":       {Hash: dprnl.Own(dprnl.Hash(99)), MaxLoad: dprnl.Own[uint64](5)},
 	} {
 		for _, change := range []func() error{
 			func() error { return c.a.dpr.SetService(t.Context(), dprnl.Service{Port: port, Rules: r}) },

@@ -89,7 +89,7 @@ func TestManyAddresses(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B
 func TestBothFamilies(t *testing.T) {
-	for _, w := range []way{fragbit64, plain6, {4, 6, dprnl.MarkerSource}} {
+	for _, w := range []way{fragbit64, plain6, fourInSix} {
 		t.Run(w.String(), func(t *testing.T) {
 			watchKernel(t)
 			c := newCluster(t, w)

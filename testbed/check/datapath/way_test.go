@@ -6,6 +6,7 @@ package datapath
 
 import (
 	"net/netip"
+	"os"
 	"testing"
 
 	"github.com/gopacket/gopacket/layers"
@@ -17,29 +18,67 @@ import (
 )
 
 // A way is how a client's packets come to the host that serves them: the client's family,
-// 4 or 6, that of the hosts' own addresses and so of the tunnel, and the marker. Tests
-// name addresses by their IPv4 ones; each host has the IPv6 one, too (vnet.Twin).
+// 4 or 6, that of the hosts' own addresses and so of the tunnel, the marker, and whether
+// what can goes direct. Tests name addresses by their IPv4 ones; each host has the IPv6
+// one, too (vnet.Twin).
 type way struct {
 	client, tunnel int
 	marker         dprnl.Marker
+	direct         bool
 }
 
 // The ways that there are. An outer IPv6 header has no place for a mark.
 var (
-	fragbit4  = way{4, 4, dprnl.MarkerFragbit}
-	source4   = way{4, 4, dprnl.MarkerSource}
+	fragbit4  = way{client: 4, tunnel: 4, marker: dprnl.MarkerFragbit}
+	source4   = way{client: 4, tunnel: 4, marker: dprnl.MarkerSource}
 	ways4     = []way{fragbit4, source4}
-	fragbit64 = way{6, 4, dprnl.MarkerFragbit} // clients of IPv6, tunnels of IPv4
-	plain6    = way{6, 6, dprnl.MarkerSource}
-	ways      = append(ways4[:2:2], fragbit64, plain6, way{4, 6, dprnl.MarkerSource})
+	fragbit64 = way{client: 6, tunnel: 4, marker: dprnl.MarkerFragbit} // clients of IPv6, tunnels of IPv4
+	fourInSix = way{client: 4, tunnel: 6, marker: dprnl.MarkerSource}
+	plain6    = way{client: 6, tunnel: 6, marker: dprnl.MarkerSource}
+	ways      = append(ways4[:2:2], fragbit64, plain6, fourInSix)
+
+	direct4 = fragbit4.straight()
+	direct6 = plain6.straight()
+	directs = []way{direct4, direct6}
 )
 
-func (w way) String() string {
-	return map[int]string{4: "4", 6: "6"}[w.client] + "in" + map[int]string{4: "4", 6: "6"}[w.tunnel] + "-" + w.marker.String()
+// straight is the way on which what can goes direct.
+func (w way) straight() way {
+	w.direct = true
+	return w
 }
 
+func (w way) String() string {
+	text := map[int]string{4: "4", 6: "6"}[w.client] + "in" + map[int]string{4: "4", 6: "6"}[w.tunnel] + "-" + w.marker.String()
+	if w.direct {
+		text += "-direct"
+	}
+	return text
+}
+
+// waysEnv is a variable; "direct": allWays runs tests with the ways on which packets go
+// direct, in place of the others.
+const waysEnv = "DPR_PATH_WAYS"
+
 // allWays runs a test with each way, and fails it if the kernel complains meanwhile.
-func allWays(t *testing.T, f func(t *testing.T, w way)) { eachWay(t, ways, f) }
+func allWays(t *testing.T, f func(t *testing.T, w way)) {
+	if os.Getenv(waysEnv) == "direct" {
+		eachWay(t, directs, f)
+		return
+	}
+	eachWay(t, ways, f)
+}
+
+// anyForwarding is allWays, and those on which packets go direct.
+func anyForwarding(t *testing.T, f func(t *testing.T, w way)) {
+	allWays(t, f)
+	if os.Getenv(waysEnv) == "" {
+		eachWay(t, directs, f)
+	}
+}
+
+// onlyTunnels is allWays for what tunnels alone have.
+func onlyTunnels(t *testing.T, f func(t *testing.T, w way)) { eachWay(t, ways, f) }
 
 // bothMarkers is allWays for what IPv4 alone has.
 func bothMarkers(t *testing.T, f func(t *testing.T, w way)) { eachWay(t, ways4, f) }
@@ -144,6 +183,14 @@ func (w way) outer(from, to netip.Addr) wire.Tunnel {
 	return t
 }
 
+// forwarding is that of the hosts.
+func (w way) forwarding() dprnl.Forwarding {
+	if w.direct {
+		return dprnl.ForwardingAuto
+	}
+	return dprnl.ForwardingIpip
+}
+
 // headerLen is the length of the clients' IP header in bytes.
 func (w way) headerLen() int { return map[int]int{4: 20, 6: 40}[w.client] }
 
@@ -153,8 +200,16 @@ func (w way) overhead() int { return map[int]int{4: 20, 6: 40}[w.tunnel] }
 // mss is that of a connection which is not redirected.
 func (w way) mss() uint16 { return uint16(mtu - w.headerLen() - 20) }
 
-// loweredMSS is that of a redirected connection.
-func (w way) loweredMSS() uint16 { return w.mss() - uint16(w.overhead()) }
+// loweredMSS is that of a redirected connection whose hosts are on one link.
+func (w way) loweredMSS() uint16 {
+	if w.direct {
+		return w.mss()
+	}
+	return w.tunnelMSS()
+}
+
+// tunnelMSS is that of a connection through a tunnel.
+func (w way) tunnelMSS() uint16 { return w.mss() - uint16(w.overhead()) }
 
 // bytes is the length of a TCP segment without options in its IP packet.
 func (w way) bytes(payload int) uint64 { return uint64(w.headerLen() + 20 + payload) }
@@ -163,7 +218,7 @@ func (w way) bytes(payload int) uint64 { return uint64(w.headerLen() + 20 + payl
 // addresses. Only IPv6 needs more than a report of version 1.
 func (w way) report(a netip.Addr, load uint32) dprnl.PeerUpdate {
 	u := dprnl.PeerUpdate{Address: w.own(a), Metrics: &dprnl.Metrics{Sockets: load}}
-	if w.client == 6 || w.tunnel == 6 {
+	if w.client == 6 || w.tunnel == 6 || w.direct {
 		u.Protocol, u.Others = 3, []netip.Addr{ofFamily(10-w.tunnel, a)}
 	}
 	return u

@@ -41,6 +41,8 @@ const (
 	// program is the tests in a guest, moduleEnv where they find dpr.ko.
 	program   = "/tmp/path.test"
 	moduleEnv = "DPR_PATH_MODULE=/lib/modules/dpr.ko"
+	// waysEnv is passed on to them.
+	waysEnv = "DPR_PATH_WAYS"
 )
 
 // skipped are the tests that a kernel cannot run, by its name in kernelVariable;
@@ -183,7 +185,7 @@ func (g *guest) run(ctx context.Context, t *testing.T, l *lab.Lab) {
 		said := io.MultiWriter(silence, in)
 		exit, err := l.Exec(silence.ctx, g.name, lab.Cmd{
 			Args: []string{program, "-test.v", "-test.timeout=150m", "-test.run=^(" + strings.Join(g.tests, "|") + ")$"},
-			Env:  append([]string{moduleEnv}, guestEnv[g.kernel]...), Stdout: said, Stderr: said, Signals: silence.signals,
+			Env:  append([]string{moduleEnv, waysEnv + "=" + os.Getenv(waysEnv)}, guestEnv[g.kernel]...), Stdout: said, Stderr: said, Signals: silence.signals,
 		})
 		if err == nil && exit != 0 {
 			err = fmt.Errorf("the tests in %s ended with status %d", g.name, exit)

@@ -140,6 +140,9 @@ func (l *loaded) rules() (r dprnl.Rules) {
 	if l.IntN(2) == 0 {
 		r.Load = dprnl.Own(dprnl.ServiceLoad(l.IntN(2)))
 	}
+	if l.IntN(2) == 0 {
+		r.Forwarding = dprnl.Own(dprnl.Forwarding(l.IntN(3)))
+	}
 	return r
 }
 
@@ -171,7 +174,7 @@ func (l *loaded) configure(ctx context.Context) error {
 	u.Affinity, u.Affinity6, u.AffinityTime = &affinity, &affinity6, &affinityTime
 	u.Policy = &policy
 	hash, estimate, marker := dprnl.Hash(l.IntN(2)), dprnl.Estimate(l.IntN(2)), dprnl.Marker(l.IntN(2))
-	orphans, state := dprnl.Orphans(l.IntN(2)), dprnl.State(l.IntN(3))
+	orphans, state, forwarding := dprnl.Orphans(l.IntN(2)), dprnl.State(l.IntN(3)), dprnl.Forwarding(l.IntN(3))
 	// This host has few connections: a MaxLoad above them has it serve all.
 	// A small table is full of handshakes that keep their places for 3 s.
 	most, load := uint32(1)<<l.IntN(14), uint64(l.IntN(4))
@@ -182,6 +185,7 @@ func (l *loaded) configure(ctx context.Context) error {
 		func() { u.State = &state }, func() { u.MaxLoad = &load }, func() { u.MaxFlows = &most }, func() { u.ReportMaxAge = &age },
 		func() { u.TimeoutSyn = &timeout }, func() { u.TimeoutEstablished = &timeout }, func() { u.TimeoutFin = &timeout },
 		func() { u.TimeoutRst = &timeout }, func() { u.Address = l.move() }, func() { u.MaxLoad = &mean },
+		func() { u.Forwarding = &forwarding },
 	} {
 		if l.IntN(4) == 0 {
 			set()

@@ -38,7 +38,7 @@ const (
 	week       = dprnl.MaxTimeout
 	most32     = 1<<32 - 1
 	commands   = 15 // numbers of commands; 14 is never sent by user space
-	attributes = 26 // numbers of attributes that some command has, and a few more
+	attributes = 28 // numbers of attributes that some command has, and a few more
 )
 
 // The family, spelled out by number: what is sent here no client of ours would
@@ -47,7 +47,7 @@ var (
 	serviceAttributes = []attribute{
 		{1, kindU16, 65535}, {2, kindAddress, 0},
 		{5, kindU32, 5}, {6, kindU32, 1}, {7, kindU64, 0}, {9, kindU32, dprnl.AffinityBits}, {10, kindU32, week},
-		{11, kindU32, dprnl.Affinity6Bits}, {12, kindU32, 1},
+		{11, kindU32, dprnl.Affinity6Bits}, {12, kindU32, 1}, {13, kindU32, 2},
 	}
 	peerAttributes = []attribute{
 		{1, kindAddress, 0}, {2, kindU32, most32}, {3, kindU32, dprnl.MaxCPU}, {4, kindU32, most32}, {5, kindU32, most32},
@@ -66,6 +66,7 @@ var (
 			{12, kindU32, dprnl.MaxFlows}, {13, kindU32, week}, {14, kindU32, week}, {15, kindU32, week}, {16, kindU32, week},
 			{17, kindU32, week}, {18, kindU32, dprnl.MaxWeight}, {19, kindU32, 1},
 			{21, kindU32, week}, {22, kindU32, dprnl.AffinityBits}, {23, kindU32, week}, {24, kindU32, dprnl.Affinity6Bits},
+			{25, kindU32, 2},
 		}},
 		{number: 3, changes: true, takes: serviceAttributes},
 		{number: 4, changes: true, takes: serviceAttributes[:2]},

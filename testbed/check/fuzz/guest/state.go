@@ -45,7 +45,10 @@ func readState(ctx context.Context, c *dprnl.Client) (s state, err error) {
 }
 
 func (s state) equal(o state) bool {
-	return s.config == o.config && s.flows == o.flows && slices.Equal(s.services, o.services) && slices.EqualFunc(s.peers, o.peers, func(a, b dprnl.Peer) bool { return reflect.DeepEqual(a, b) })
+	return s.config == o.config && s.flows == o.flows && slices.Equal(s.services, o.services) && slices.EqualFunc(s.peers, o.peers, func(a, b dprnl.Peer) bool {
+		a.Forwarding, b.Forwarding = 0, 0 // follows routes and neighbours
+		return reflect.DeepEqual(a, b)
+	})
 }
 
 // check returns what is wrong with a state that the kernel says it has.
@@ -55,7 +58,7 @@ func (s state) check(local []netip.Addr) error {
 		return fmt.Errorf("its address is %s", c.Address)
 	}
 	if c.Policy > dprnl.PolicyOffer || c.Hash > dprnl.HashPort || c.Estimate > dprnl.EstimateReported || c.Marker > dprnl.MarkerSource ||
-		c.State > dprnl.StateLeaving || c.Orphans > dprnl.OrphansAsk {
+		c.State > dprnl.StateLeaving || c.Orphans > dprnl.OrphansAsk || c.Forwarding > dprnl.ForwardingDirect {
 		return fmt.Errorf("it is configured to %+v", c)
 	}
 	for _, w := range []uint32{c.Weights.Connections, c.Weights.CPU, c.Weights.Redirected, c.Weights.Sockets, c.Weight} {
@@ -93,6 +96,9 @@ func (s state) checkRows(local []netip.Addr) error {
 		}
 		if p.State > dprnl.StateLeaving || p.Weight == 0 || p.Weight > dprnl.MaxWeight || p.Metrics.CPU > dprnl.MaxCPU || p.Live > p.Flows {
 			return fmt.Errorf("it has the peer %+v", p)
+		}
+		if p.Forwarding != dprnl.ForwardingIpip && p.Forwarding != dprnl.ForwardingDirect {
+			return fmt.Errorf("packets get to its peer %s by %v", a, p.Forwarding)
 		}
 		if len(p.Loads) > dprnl.MaxServiceLoads {
 			return fmt.Errorf("it has %d loads of services of the peer %s", len(p.Loads), a)
