@@ -28,13 +28,14 @@ var colours = map[string]color.Color{
 	wire.DPR:    color.RGBA{0xd5, 0x5e, 0x00, 0xff},
 	wire.Tun:    color.RGBA{0x00, 0x72, 0xb2, 0xff},
 	wire.DR:     color.RGBA{0x00, 0x9e, 0x73, 0xff},
+	wire.Direct: color.RGBA{0xf0, 0xe4, 0x42, 0xff},
 	wire.NAT:    color.RGBA{0xcc, 0x79, 0xa7, 0xff},
 	PathDirect:  color.Gray{0x60},
 	PathHAProxy: color.RGBA{0xe6, 0x9f, 0x00, 0xff},
 }
 
 // balancers are the systems that redirect, in the order of legends.
-var balancers = []string{wire.DPR, wire.Tun, wire.DR, wire.NAT}
+var balancers = []string{wire.DPR, wire.Tun, wire.DR, wire.NAT, wire.Direct}
 
 // dashes tell operations apart.
 var dashes = map[string][]vg.Length{

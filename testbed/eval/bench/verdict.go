@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"dpr/testbed/eval/bench/wire"
 	"dpr/testbed/lab/family"
@@ -16,6 +17,7 @@ import (
 const (
 	establishedAtMost = 0.40 // of IPVS-TUN
 	synAtMost         = 0.45 // of IPVS-TUN
+	directAtMost      = 0.45 // established, of IPVS-DR
 	flowGrowthAtMost  = 0.15 // from the smallest to the largest table
 	peerGrowthAtMost  = 0.05 // from the fewest to the most peers
 	receiveAtMost     = 0.70 // of the ipip device
@@ -76,8 +78,13 @@ func (r *Report) judgeFamily(f family.Family) []Verdict {
 	}{{wire.Established, establishedAtMost}, {wire.Syn, synAtMost}} {
 		for _, flows := range r.Plan.Flows {
 			if flows <= ratioFlows {
-				j.ratio(op.op, flows, op.limit)
+				j.ratio(wire.DPR, wire.Tun, op.op, flows, op.limit)
 			}
+		}
+	}
+	for _, flows := range r.Plan.Flows {
+		if flows <= ratioFlows && slices.Contains(r.Plan.Systems, wire.Direct) {
+			j.ratio(wire.Direct, wire.DR, wire.Established, flows, directAtMost)
 		}
 	}
 	for _, op := range []string{wire.Established, wire.Syn} {
@@ -144,10 +151,14 @@ func (j *judgement) few() int {
 	return j.Plan.Peers[0]
 }
 
-func (j *judgement) ratio(op string, flows int, limit float64) {
-	ours, theirs := j.at(wire.DPR, op, flows, j.few()), j.at(wire.Tun, op, flows, j.few())
-	j.add(fmt.Sprintf("%s at %s flows, of IPVS-TUN's", op, count(flows)), ours/theirs, limit, false,
-		fmt.Sprintf("%.0f of %.0f instructions", ours, theirs), j.top(wire.DPR, op, "")...)
+// ratio compares a system of ours with one of IPVS.
+func (j *judgement) ratio(system, ipvs, op string, flows int, limit float64) {
+	ours, theirs := j.at(system, op, flows, j.few()), j.at(ipvs, op, flows, j.few())
+	target := fmt.Sprintf("%s at %s flows, of %s's", op, count(flows), strings.ToUpper(ipvs))
+	if system == wire.Direct {
+		target = "direct: " + target
+	}
+	j.add(target, ours/theirs, limit, false, fmt.Sprintf("%.0f of %.0f instructions", ours, theirs), j.top(system, op, "")...)
 }
 
 func (j *judgement) flowGrowth(op string) {

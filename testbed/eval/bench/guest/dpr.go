@@ -24,11 +24,18 @@ type balancer interface {
 
 // dprBalancer is dpr.
 type dprBalancer struct {
-	net     *network
-	serving bool
+	net        *network
+	serving    bool
+	forwarding dprnl.Forwarding
 }
 
-func (dprBalancer) name() string      { return wire.DPR }
+func (d dprBalancer) name() string {
+	if d.forwarding != dprnl.ForwardingIpip {
+		return wire.Direct
+	}
+	return wire.DPR
+}
+
 func (dprBalancer) modules() []string { return []string{"dpr"} }
 func (dprBalancer) caches() []string  { return []string{"dpr_flow"} }
 
@@ -45,8 +52,9 @@ const (
 	peerCapacity = 100
 )
 
-// knowsIPv6 is the protocol of hosts that serve connections of IPv6 for each other.
-const knowsIPv6 = 3
+// newProtocol is that of hosts that serve connections of IPv6 for each other, and take
+// packets without a tunnel.
+const newProtocol = 3
 
 // start has this host drain, or be the one with the highest load, so that every
 // connection is redirected.
@@ -64,18 +72,21 @@ func (d dprBalancer) start(ctx context.Context, peers, flows int) (err error) {
 	if d.serving {
 		state, redirected, capacity = dprnl.StateActive, ownFlowLoad, peerCapacity
 	}
-	err = c.SetConfig(ctx, dprnl.ConfigUpdate{
+	change := dprnl.ConfigUpdate{
 		Address: &d.net.address, Policy: &policy, State: &state, MaxFlows: &most, ReportMaxAge: &long,
 		MaxLoad: new(uint64), WeightConnections: &weight, WeightRedirected: &redirected,
 		TimeoutSyn: &long, TimeoutEstablished: &long, TimeoutFin: &long, TimeoutRst: &long,
-	})
-	if err != nil {
+	}
+	if d.forwarding != dprnl.ForwardingIpip {
+		change.Forwarding = &d.forwarding // older modules have none
+	}
+	if err := c.SetConfig(ctx, change); err != nil {
 		return err
 	}
 	for i := range peers {
 		peer := dprnl.PeerUpdate{Address: d.net.peer(i), Metrics: &dprnl.Metrics{}, Weight: &capacity}
-		if peer.Address.Is6() {
-			peer.Protocol = knowsIPv6
+		if peer.Address.Is6() || d.forwarding != dprnl.ForwardingIpip {
+			peer.Protocol = newProtocol
 		}
 		if err := c.SetPeer(ctx, peer); err != nil {
 			return err

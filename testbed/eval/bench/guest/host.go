@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -24,6 +25,11 @@ func (m *meter) host(ctx context.Context) error {
 	}
 	if err := m.receiveDPR(ctx); err != nil {
 		return fmt.Errorf("receiving with dpr: %w", err)
+	}
+	if slices.Contains(m.plan.Systems, wire.Direct) {
+		if err := m.receiveDirect(ctx); err != nil {
+			return fmt.Errorf("receiving without a tunnel from a peer: %w", err)
+		}
 	}
 	if err := m.receiveDevice(); err != nil {
 		return fmt.Errorf("receiving with %s: %w", wire.Device(m.net.family), err)
@@ -89,6 +95,16 @@ func (m *meter) receiveDPR(ctx context.Context) (err error) {
 	return m.receive(wire.DPR, &tunnel{from: peer, to: m.net.address, marked: true}, peer)
 }
 
+// receiveDirect measures packets that a peer sent on as they are.
+func (m *meter) receiveDirect(ctx context.Context) (err error) {
+	d := dprBalancer{net: m.net, forwarding: dprnl.ForwardingAuto}
+	if err := d.start(ctx, m.plan.Peers[0], 1); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.stop(ctx)) }()
+	return m.receiveEstablished(wire.Direct, nil, m.net.peer(0))
+}
+
 // receiveDevice measures the same packets through a tunnel device of the kernel's.
 // What is in them must bear an address of this host.
 func (m *meter) receiveDevice() (err error) {
@@ -113,14 +129,24 @@ func (n *network) device(peer netip.Addr) netlink.Link {
 	return &netlink.Iptun{LinkAttrs: attrs, Local: n.address.AsSlice(), Remote: peer.AsSlice()}
 }
 
-// receive measures packets to a service at an address, up to TCP and what it does
-// with them.
+// received are packets to a service at an address.
+func (m *meter) received(outer *tunnel, to netip.Addr) injection {
+	return injection{op: wire.Established, from: m.net.clients.Addr(), to: to, port: service, outer: outer, flows: 1, packets: m.plan.Packets, median: m.plan.Median}
+}
+
+// receive measures them up to TCP and what it does with them.
 func (m *meter) receive(system string, outer *tunnel, to netip.Addr) error {
-	in := injection{op: wire.Established, from: m.net.clients.Addr(), to: to, port: service, outer: outer, flows: 1, packets: m.plan.Packets, median: m.plan.Median}
+	in := m.received(outer, to)
 	resets := func() (uint64, error) { return transmitted(clientDev) }
 	if err := m.hostCost(in, wire.Cost{System: system, Op: wire.Receive, Variant: wire.ToClosed}, resets); err != nil {
 		return err
 	}
+	return m.receiveEstablished(system, outer, to)
+}
+
+// receiveEstablished is receive for a connection that there is.
+func (m *meter) receiveEstablished(system string, outer *tunnel, to netip.Addr) error {
+	in := m.received(outer, to)
 	fd, err := establish(netip.AddrPortFrom(to, service), m.net.client())
 	if err != nil {
 		return err

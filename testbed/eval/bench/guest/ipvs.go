@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"dpr/testbed/eval/bench/wire"
+	"dpr/userland/dprnl"
 )
 
 // ipvsBalancer is IPVS with the scheduler "least connection" and one way of
@@ -23,7 +24,9 @@ type ipvsBalancer struct {
 func (n *network) balancer(name string, serving bool) (balancer, error) {
 	switch name {
 	case wire.DPR:
-		return dprBalancer{n, serving}, nil
+		return dprBalancer{net: n, serving: serving}, nil
+	case wire.Direct:
+		return dprBalancer{net: n, serving: serving, forwarding: dprnl.ForwardingAuto}, nil
 	case wire.Tun:
 		return ipvsBalancer{n, name, "-i"}, nil
 	case wire.DR:

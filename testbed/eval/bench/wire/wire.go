@@ -50,13 +50,15 @@ type Plan struct {
 
 // The systems that are measured.
 const (
-	DPR  = "dpr"
-	Tun  = "ipvs-tun"
-	DR   = "ipvs-dr"
-	NAT  = "ipvs-nat"
-	IPIP = "ipip"
-	TNL6 = "ip6tnl" // what IPIP is for IPv6 in IPv6
-	None = "none"   // the bare kernel
+	DPR = "dpr"
+	// Direct is dpr where packets after the SYN go to peers on the link as they are.
+	Direct = "dpr-direct"
+	Tun    = "ipvs-tun"
+	DR     = "ipvs-dr"
+	NAT    = "ipvs-nat"
+	IPIP   = "ipip"
+	TNL6   = "ip6tnl" // what IPIP is for IPv6 in IPv6
+	None   = "none"   // the bare kernel
 )
 
 // Device returns which of the kernel's own tunnel devices carries a family in itself.
