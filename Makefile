@@ -68,6 +68,10 @@ smoke-kernels: deps ## boot, redirect and reload on the kernels that "make test"
 test-debug: deps ## test the packet path on a kernel with KASAN, lockdep and kmemleak (first built, 20 minutes of one core)
 	@scripts/test-kernels.sh debug
 
+.PHONY: test-direct
+test-direct: deps-test ## test the packet path on Debian's 6.1 with packets that go without a tunnel where they can
+	$(GO_PATH) && export PATH CGO_ENABLED=0 DPR_KERNEL=6.1 DPR_PATH_WAYS=direct && scripts/go-test.sh out/direct.log -tags lab -timeout 90m ./testbed/check/datapath/host
+
 .PHONY: lint
 lint: ## run gcc, clang, sparse, checkpatch, gofmt, vet and golangci-lint, without warnings; fuzz for seconds
 	@scripts/deps/install.sh packages packages-test packages-lint
