@@ -78,7 +78,7 @@ func TestPeerGone(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B (made anew)
 func TestPeerRebooted(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	anyForwarding(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		k := connect(t, c.c, c.a.service())
 		k.wantServed(t, "B")
