@@ -55,7 +55,7 @@ func TestDrainUnderLoad(t *testing.T) {
 		t.Errorf("status %d: %s", r.status, r.stderr)
 	}
 	if n := stats(t, "s1")["flows"]; n != 0 {
-		t.Errorf("%d flows are left", n)
+		t.Errorf("%d flows are left:\n%s", n, try(t, "s1", "dprctl", "flows").stdout)
 	}
 }
 
