@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
 
 	"dpr/userland/broadcast"
 	"dpr/userland/config"
@@ -56,7 +57,13 @@ func send(t testing.TB, n testnetns.Namespace, network config.Network, port uint
 			t.Fatal(err)
 		}
 		defer s.Close()
-		if err := s.Send([]byte(text)); err != nil {
+		err = s.Send([]byte(text))
+		// The kernel routes multicasts of IPv6 once it has noticed that the cable is in.
+		for end := time.Now().Add(10 * time.Second); errors.Is(err, unix.ENETUNREACH) && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+			err = s.Send([]byte(text))
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	})
