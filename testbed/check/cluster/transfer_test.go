@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/guest/data"
@@ -16,7 +17,8 @@ import (
 // large is the size of the files that must arrive intact: 100 MB.
 const large = 100_000_000
 
-// A large file through a redirected connection, each way, arrives intact.
+// A large file through a redirected connection, each way, arrives intact: in tunnels, and
+// without.
 func TestLargeTransfers(t *testing.T) {
 	policyEverywhere(t, start(t), "lowest")
 	want, err := data.Sum(large)
@@ -24,51 +26,81 @@ func TestLargeTransfers(t *testing.T) {
 		t.Fatal(err)
 	}
 	dprctl(t, "s1", "drain")
-	url := "http://" + address(t, "s1")
+	for _, host := range []string{"s2", "s3"} {
+		run(t, host, "labdata", "100m")
+		t.Cleanup(func() { run(t, host, "rm", "-f", "/srv/www/100m") })
+	}
+	t.Cleanup(func() { dprctl(t, "s1", "apply") })
+	for _, forwarding := range []string{"ipip", "auto"} {
+		dprctl(t, "s1", "config", "set", "--forwarding", forwarding)
+		transfer := func(name string, f func(t *testing.T)) {
+			t.Run(forwarding+"/"+name, func(t *testing.T) {
+				before := stats(t, "s1")
+				f(t)
+				after := stats(t, "s1")
+				if n := after["redirected"] - before["redirected"]; n != 1 {
+					t.Errorf("%d connections redirected, want 1", n)
+				}
+				if n := after["tx_direct"] - before["tx_direct"]; (n > 0) != (forwarding == "auto") {
+					t.Errorf("%d packets went without a tunnel", n)
+				}
+				if n := after["tx_too_big"] + after["tx_fragmented"] - before["tx_too_big"] - before["tx_fragmented"]; n != 0 {
+					t.Errorf("%d packets did not fit", n)
+				}
+			})
+		}
+		transfer("download", func(t *testing.T) { download(t, want) })
+		transfer("upload", func(t *testing.T) { upload(t, want) })
+	}
+}
 
-	t.Run("download", func(t *testing.T) {
-		for _, host := range []string{"s2", "s3"} {
-			run(t, host, "labdata", "100m")
-			t.Cleanup(func() { run(t, host, "rm", "-f", "/srv/www/100m") })
-		}
-		before := stats(t, "s1")["redirected"]
-		got := run(t, "c1", "sh", "-c", fmt.Sprintf("curl -sS --fail --max-time 55 %s/100m | sha256sum", url))
-		if sum, _, _ := strings.Cut(got, " "); sum != want {
-			t.Errorf("SHA-256 %s, want %s", sum, want)
-		}
-		if n := stats(t, "s1")["redirected"] - before; n != 1 {
-			t.Errorf("%d connections redirected, want 1", n)
-		}
-	})
+func largeURL(t *testing.T) string {
+	t.Helper()
+	return "http://" + address(t, "s1")
+}
 
-	t.Run("upload", func(t *testing.T) {
-		before := stats(t, "s1")["redirected"]
-		var stderr strings.Builder
-		status, err := shared.Exec(t.Context(), "c1", lab.Cmd{
-			Args:   []string{"curl", "-sS", "--fail", "--max-time", "55", "-T", "-", "-H", "Expect:", url + "/upload/large"},
-			Stdin:  data.Reader(large),
-			Stderr: &stderr,
-		})
-		if err != nil || status != 0 {
-			t.Fatalf("upload: status %d, %v: %s", status, err, stderr.String())
-		}
-		if n := stats(t, "s1")["redirected"] - before; n != 1 {
-			t.Errorf("%d connections redirected, want 1", n)
-		}
-		found := 0
-		for _, s := range shared.Servers() {
-			r := try(t, s.Name, "sha256sum", "/srv/upload/large")
-			if r.status != 0 {
-				continue
-			}
-			found++
-			t.Cleanup(func() { run(t, s.Name, "rm", "-f", "/srv/upload/large") })
-			if sum, _, _ := strings.Cut(r.stdout, " "); sum != want || s.Name == "s1" {
-				t.Errorf("on %s: SHA-256 %s, want %s on s2 or s3", s.Name, sum, want)
-			}
-		}
-		if found != 1 {
-			t.Errorf("%d hosts have the file, want 1", found)
-		}
+func download(t *testing.T, want string) {
+	t.Helper()
+	begin := time.Now()
+	got := run(t, "c1", "sh", "-c", fmt.Sprintf("curl -sS --fail --max-time 55 %s/100m | sha256sum", largeURL(t)))
+	sayRate(t, begin)
+	if sum, _, _ := strings.Cut(got, " "); sum != want {
+		t.Errorf("SHA-256 %s, want %s", sum, want)
+	}
+}
+
+// sayRate logs how fast a transfer was that began then.
+func sayRate(t *testing.T, begin time.Time) {
+	t.Helper()
+	t.Logf("%.0f MB/s", large/time.Since(begin).Seconds()/1e6)
+}
+
+func upload(t *testing.T, want string) {
+	t.Helper()
+	var stderr strings.Builder
+	begin := time.Now()
+	status, err := shared.Exec(t.Context(), "c1", lab.Cmd{
+		Args:   []string{"curl", "-sS", "--fail", "--max-time", "55", "-T", "-", "-H", "Expect:", largeURL(t) + "/upload/large"},
+		Stdin:  data.Reader(large),
+		Stderr: &stderr,
 	})
+	if err != nil || status != 0 {
+		t.Fatalf("upload: status %d, %v: %s", status, err, stderr.String())
+	}
+	sayRate(t, begin)
+	found := 0
+	for _, s := range shared.Servers() {
+		r := try(t, s.Name, "sha256sum", "/srv/upload/large")
+		if r.status != 0 {
+			continue
+		}
+		found++
+		run(t, s.Name, "rm", "-f", "/srv/upload/large")
+		if sum, _, _ := strings.Cut(r.stdout, " "); sum != want || s.Name == "s1" {
+			t.Errorf("on %s: SHA-256 %s, want %s on s2 or s3", s.Name, sum, want)
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d hosts have the file, want 1", found)
+	}
 }
