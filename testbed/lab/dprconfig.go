@@ -24,6 +24,15 @@ const (
 // own addresses. That of IPv6 is one of the link.
 var reportGroups = map[family.Family]string{family.V4: "239.77.0.1", family.V6: "ff12::77:1"}
 
+// dprConfig is what a server's file says: the last release has not all keys.
+func (c Config) dprConfig(h Host) DPRConfig {
+	d := c.DPR
+	if c.Older != "" && h.Name == OlderServer {
+		d.Forwarding = ""
+	}
+	return d
+}
+
 // dprToml returns a server's /etc/dpr/dpr.toml, whose own address has the family f.
 func dprToml(c DPRConfig, h Host, f family.Family) string {
 	var b strings.Builder
@@ -67,7 +76,7 @@ func newKey() string {
 // dprFiles returns the files that make a server's dpr.
 func dprFiles(c Config, h Host, key string) map[string]guest.File {
 	return map[string]guest.File{
-		dprConfigPath: {Mode: 0o644, Text: dprToml(c.DPR, h, c.Family)},
+		dprConfigPath: {Mode: 0o644, Text: dprToml(c.dprConfig(h), h, c.Family)},
 		dprKeyPath:    {Mode: 0o600, Text: key},
 	}
 }

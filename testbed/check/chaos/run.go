@@ -39,6 +39,9 @@ type Options struct {
 	// Orphans is what hosts do with segments of connections that they do not know,
 	// a word of dprnl.Orphans; "" is dpr's default.
 	Orphans string
+	// Forwarding is how packets get to peers, a word of dprnl.Forwarding; "" is dpr's
+	// default. A host of another version has no such key.
+	Forwarding string
 	// Seed determines the schedule, and what the clients do.
 	Seed uint64
 	// Events, 1 or more, and Limit, 1 s or more, bound the run: what is reached first
@@ -59,7 +62,7 @@ type Options struct {
 // Defaults returns the options of "make chaos". Its seed is the time.
 func Defaults() Options {
 	return Options{
-		Lab: "chaos", Kernel: kernel.Default, Orphans: dprnl.OrphansReset.String(), Seed: uint64(time.Now().Unix()),
+		Lab: "chaos", Kernel: kernel.Default, Orphans: dprnl.OrphansReset.String(), Forwarding: dprnl.ForwardingIpip.String(), Seed: uint64(time.Now().Unix()),
 		Events: 1000, Limit: 75 * time.Minute, Users: 8, File: result.File, Stdout: io.Discard, Progress: io.Discard,
 	}
 }
@@ -73,6 +76,7 @@ func (o *Options) Flags() flags.Set {
 		flags.Number(&o.Users, "users", flags.AtLeast(1), "`N` connections at a time of each of the three clients"),
 		flags.Word(&o.Orphans, "orphans", []string{dprnl.OrphansReset.String(), dprnl.OrphansAsk.String()},
 			"what hosts do with segments of connections that they do not know (`WORD`): {range}"),
+		flags.Word(&o.Forwarding, "forwarding", dprnl.ForwardingWords(), "how packets get to peers (`WORD`): {range}"),
 		drive.SabotageFlag(&o.Sabotage),
 		flags.Bool(&o.Fast, "fast", "no events that take many seconds: no power-off, no long cuts"),
 		kernel.Flag(&o.Kernel),
@@ -100,7 +104,7 @@ func Main(ctx context.Context, o Options) error {
 func Config(o Options) lab.Config {
 	return lab.Config{
 		Name: o.Lab, Servers: servers, Clients: clients, Kernel: o.Kernel,
-		DPR: lab.DPRConfig{Policy: filePolicy, Orphans: o.Orphans}, Older: o.Older, Progress: o.Progress,
+		DPR: lab.DPRConfig{Policy: filePolicy, Orphans: o.Orphans, Forwarding: o.Forwarding}, Older: o.Older, Progress: o.Progress,
 	}
 }
 
