@@ -29,7 +29,7 @@ type Config struct {
 	Servers int    // 1 to MaxServers; default 3
 	Clients int    // 0 to MaxClients; default 6, none if negative
 	Kernel  string // series ("6.1", "6.12"), release, "newest" or "debug"; default "6.1"
-	Memory  int    // MiB of each server, at least MinMemory; default 384
+	Memory  int    // MiB of each server, at least MinMemory; default 384, 576 with Older
 	CPUs    int    // processors of each server, 1 to MaxCPUs; default 1
 
 	// Family is that of the servers' own addresses, and of what hosts' names stand for;
@@ -70,6 +70,10 @@ type DPRConfig struct {
 	MaxLoad                                             uint64
 	ReportPeriod                                        time.Duration
 }
+
+// olderMemory is what another version's programs take besides, in MiB: the first file system
+// of each guest has them, and may fill half of its memory. What does not fit is cut off.
+const olderMemory = 192
 
 // Defaults returns the lab that an empty Config describes.
 func Defaults() Config {
@@ -132,6 +136,9 @@ func checkName(name string) error {
 // withDefaults fills in what c leaves out and checks the rest.
 func (c Config) withDefaults() (Config, error) {
 	d := Defaults()
+	if c.Older != "" {
+		d.Memory += olderMemory
+	}
 	c.Name = cmp.Or(c.Name, d.Name)
 	c.Servers = cmp.Or(c.Servers, d.Servers)
 	c.Clients = max(cmp.Or(c.Clients, d.Clients), 0)
