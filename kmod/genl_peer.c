@@ -12,6 +12,7 @@
 #include "members.h"
 #include "netns.h"
 #include "peer.h"
+#include "probe.h"
 #include "service.h"
 #include "tally.h"
 
@@ -314,8 +315,10 @@ static void dpr_genl_peer_changed(struct dpr_net *dn, int changed,
 {
 	if (changed & DPR_PEER_NEW_STATE)
 		dpr_event_notify_peer(dn, DPR_EVENT_PEER_STATE, address, state);
-	if (changed & DPR_PEER_LISTED)
+	if (changed & DPR_PEER_LISTED) {
 		dpr_event_notify_peer(dn, DPR_EVENT_PEER_ADDED, address, 0);
+		dpr_probe_resume(dn);
+	}
 	if (changed & DPR_PEER_UNLISTED)
 		dpr_event_notify_peer(dn, DPR_EVENT_PEER_GONE, address, 0);
 	if (changed & (DPR_PEER_LISTED | DPR_PEER_UNLISTED))

@@ -196,6 +196,18 @@ static void dpr_probe_work(struct work_struct *work)
 }
 
 /**
+ * dpr_probe_resume - go on with what was left out while peers were not listed
+ * @dn: the namespace
+ *
+ * A peer that left the load table while it was probed is not found anew otherwise: it is
+ * in doubt already.
+ */
+void dpr_probe_resume(struct dpr_net *dn)
+{
+	queue_delayed_work(system_wq, &dn->probe, 0);
+}
+
+/**
  * dpr_probe_setup - prepare the work
  * @dn: the namespace
  */

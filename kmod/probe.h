@@ -17,6 +17,7 @@ struct dpr_net;
 struct dpr_peer;
 struct net_device;
 
+void dpr_probe_resume(struct dpr_net *dn);
 void dpr_probe_setup(struct dpr_net *dn);
 void dpr_probe_teardown(struct dpr_net *dn);
 void dpr_probe_doubt(struct dpr_net *dn, const struct dpr_config *cfg,

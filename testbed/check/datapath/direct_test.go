@@ -295,6 +295,28 @@ func TestDirectByService(t *testing.T) {
 	})
 }
 
+// A host whose own forwarding has always been ipip learns from a SYN what comes.
+//
+//	C ── switch ── A
+//	        └───── B (ipip)
+func TestDirectLearnt(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		for _, s := range [][2]*server{{c.a, c.b}, {c.b, c.a}} {
+			u := w.reportOf(map[*server]netip.Addr{c.a: addrA, c.b: addrB}[s[1]], 3)
+			check(t, s[0].dpr.SetPeer(t.Context(), u))
+		}
+		c.a.set(t, dprnl.ConfigUpdate{Forwarding: ptr(dprnl.ForwardingAuto)})
+		b := c.b.meter(t)
+		k := connect(t, c.c, c.a.service())
+		k.wantServed(t, "B")
+		check(t, k.upload(100_000))
+		if got := b.changes(t); got[dprnl.StatRxDirect] == 0 || got[dprnl.StatMssLowered] != 0 {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
 // Whoever has no socket here is answered only if the packet is from the host whose address
 // it is for: others are for somebody whom this host routes for. Nobody who does not forward
 // so changes what becomes of a mark.

@@ -149,6 +149,44 @@ func (r *raw) echoes(w way) {
 	})
 }
 
+// A lost peer that leaves the load table meanwhile, since its reports stop, too, and comes
+// back is found again: probes go on.
+//
+//	R (client; and P, a peer) ── switch ── A
+func TestProbeGoesOn(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		check(t, c.a.dpr.DeletePeer(t.Context(), w.own(addrB), true))
+		p, r := c.raw(t, addrP), c.raw(t, addrR)
+		report := func() {
+			t.Helper()
+			check(t, c.a.dpr.SetPeer(t.Context(), w.reportOf(addrP, 2)))
+		}
+		want := func(when string, barred dprnl.Barred) {
+			t.Helper()
+			eventually(t, func() error {
+				report()
+				p, err := c.a.dpr.Peer(t.Context(), w.own(addrP))
+				if err == nil && p.Barred != barred {
+					err = fmt.Errorf("%s: P is barred by %v, want %v", when, p.Barred, barred)
+				}
+				return err
+			})
+		}
+		report()
+		syn := r.talk(c.a, 4000).segment("S", "")
+		for range 3 {
+			r.send(t, c.a, syn.Bytes())
+			p.get(t, firm)
+		}
+		want("no answer to probes", dprnl.BarredLost)
+		check(t, c.a.dpr.DeletePeer(t.Context(), w.own(addrP), false))
+		time.Sleep(3 * time.Second) // nothing is probed now
+		p.echoes(w)
+		want("answers", dprnl.BarredNo)
+	})
+}
+
 // A client that repeats its SYN makes A probe the peer, once a second at most; an
 // answer with the probe's number ends that. A peer of an older version is not probed.
 //

@@ -251,6 +251,7 @@ func TestOfferByServiceLoad(t *testing.T) {
 // No more ports than the limit have loads of services. One that is given up makes room
 // when its last redirected connection is over.
 func TestServiceLoadsLimit(t *testing.T) {
+	watchKernel(t)
 	x := newLoads(t, fragbit4, 1)
 	x.say(t, 0, 0)
 	k := connect(t, x.c, x.addrPort(addrA, byLoad))
