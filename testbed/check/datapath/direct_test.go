@@ -138,7 +138,8 @@ func TestDirect(t *testing.T) {
 //	        └───── B (and the address V)
 func TestSharedAddress(t *testing.T) {
 	shared := netip.MustParseAddr("10.77.0.99")
-	eachWay(t, append(ways[:len(ways):len(ways)], direct4, direct6, source4.straight()), func(t *testing.T, w way) {
+	eachWay(t, append(ways[:len(ways):len(ways)], direct4, direct6, source4.straight(),
+		way{client: 6, tunnel: 6, marker: dprnl.MarkerFragbit}.straight()), func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		for _, s := range []*server{c.a, c.b} {
 			check(t, s.Address("lo", netip.PrefixFrom(shared, 32)))

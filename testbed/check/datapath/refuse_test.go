@@ -165,13 +165,15 @@ func TestRefusedOwnClient(t *testing.T) {
 	})
 }
 
-// number is the number of a redirected SYN.
+// number is the number of a redirected SYN, without the bit that announces packets without
+// a tunnel.
 func number(p *wire.Packet) uint16 {
+	const direct = 0x4000
 	outer := p.IP[0]
 	if outer.Src.Is6() {
-		return uint16(outer.Label)
+		return uint16(outer.Label) &^ direct
 	}
-	return uint16(outer.ID)
+	return uint16(outer.ID) &^ direct
 }
 
 // refusal makes what a peer sends that cannot serve a redirected SYN.
