@@ -520,7 +520,8 @@ enum dpr_service_attr {
  *	flows to the peer in state SYN or established that began since the port has a
  *	load of its own. Answer, if the peer is listed.
  * @DPR_PEER_A_FORWARDING: u32, DPR_FORWARDING_IPIP or _DIRECT: how packets of services
- *	with DPR_FORWARDING_AUTO go to it now. Answer, if the peer is listed.
+ *	with DPR_FORWARDING_AUTO go to it now; IPIP, too, while there has been none and no
+ *	peer has sent direct. Answer, if the peer is listed.
  */
 enum dpr_peer_attr {
 	DPR_PEER_A_UNSPEC,

@@ -133,7 +133,9 @@ static u32 dpr_genl_peer_forwarding(struct dpr_net *dn,
 	struct dst_entry *dst;
 	bool direct;
 
-	if (READ_ONCE(peer->protocol) < DPR_PEER_PROTOCOL6)
+	/* Where nothing goes direct no route is looked up for each peer. */
+	if (!READ_ONCE(dn->direct) ||
+	    READ_ONCE(peer->protocol) < DPR_PEER_PROTOCOL6)
 		return DPR_FORWARDING_IPIP;
 	local_bh_disable();
 	rcu_read_lock();

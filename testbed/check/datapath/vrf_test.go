@@ -20,8 +20,9 @@ import (
 //	C ── switch ── A (VRF; has the shared address)
 //	        └───── B (VRF; likewise)
 func TestVRF(t *testing.T) {
-	// Without mark, what a peer tunnels to an address of this host is its own.
-	eachWay(t, []way{fragbit4, fragbit64}, testVRF)
+	// Without mark, what a peer tunnels to an address of this host is its own, unless the
+	// peer says that it has the address, too.
+	eachWay(t, []way{fragbit4, fragbit64, direct4}, testVRF)
 }
 
 func testVRF(t *testing.T, w way) {
