@@ -392,6 +392,17 @@ static int dpr_peer_add_tally(struct dpr_peer *peer)
 	return 0;
 }
 
+/* For probe.c: all was long ago. Jiffies are 0 five minutes after boot. */
+static void dpr_peer_not_probed(struct dpr_peer *peer)
+{
+	const u32 long_ago = (u32)jiffies - S32_MAX;
+	u32 i;
+
+	peer->probed = long_ago;
+	for (i = 0; i < DPR_PEER_SAMPLES; i++)
+		peer->sample[i].at = long_ago;
+}
+
 static struct dpr_peer *dpr_peer_new(struct dpr_net *dn,
 				     const struct dpr_addr *address)
 {
@@ -410,6 +421,7 @@ static struct dpr_peer *dpr_peer_new(struct dpr_net *dn,
 	}
 	peer->address = *address;
 	peer->weight = 1;
+	dpr_peer_not_probed(peer);
 	/* Until it reports others. */
 	peer->down[dpr_addr_is4(address)] = DPR_SERVICE_ALL;
 	refcount_set(&peer->refs, 1);
