@@ -385,7 +385,10 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 							    peer, key, route) : 0);
 	if (IS_ERR(flow) || flow->peer != peer)
 		return false;
-	dpr_liveness_confirm(flow);
+	/*
+	 * It may have ended before this host had a flow for it: the peer is asked
+	 * again if it stays silent.
+	 */
 	dpr_flow_track(dn, flow, &seg);
 	return true;
 }

@@ -17,6 +17,8 @@ import (
 const (
 	ownerProtocol = 253
 	ownerClaimed  = 2
+	ownerStill    = 3
+	ownerGone     = 4
 )
 
 // hostMessage makes a message between hosts about a connection: of an IPv4 one 24 bytes,
@@ -54,9 +56,12 @@ func ownerMessage(p *wire.Packet) []byte {
 }
 
 // ownerClaim makes the claim that answers a question.
-func ownerClaim(ask []byte) []byte {
+func ownerClaim(ask []byte) []byte { return ownerAnswer(ask, ownerClaimed) }
+
+// ownerAnswer makes an answer of a kind to a question.
+func ownerAnswer(ask []byte, kind byte) []byte {
 	b := append([]byte(nil), ask...)
-	b[4] = ownerClaimed
+	b[4] = kind
 	seal(b)
 	return b
 }

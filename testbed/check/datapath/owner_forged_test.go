@@ -66,8 +66,37 @@ func TestOwnerForged(t *testing.T) {
 	})
 }
 
+// A connection that a peer claims may have ended before the claim came, and then says
+// nothing more: the peer is asked whether it still has it, and its flow goes.
+func TestOwnerOfWhatHasEnded(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		k.die(t, dprnl.OrphansAsk)
+		k.d.set(t, dprnl.ConfigUpdate{TimeoutSyn: ptr(50 * time.Millisecond)})
+		r := k.raw(t, addrR)
+		late := k.lateClaim(t, r)
+		d := k.d.meter(t)
+		late.claim()
+		found(t, d, 1)
+		time.Sleep(settle)
+		_, err := k.d.dpr.Expire(t.Context(), 0)
+		check(t, err)
+		still := ownerMessage(late.get(t, func(q *wire.Packet) bool { return ownerMessage(q) != nil }))
+		if still[4] != ownerStill {
+			t.Fatalf("question %x, want whether it still has the connection", still)
+		}
+		late.send(t, k.d, w.message(late.at, addrD, ownerAnswer(still, ownerGone)))
+		changed(t, d, dprnl.StatFlowsEnded, 1)
+		if f := k.d.flows(t); len(f) != 0 {
+			t.Errorf("%v is left", f)
+		}
+	})
+}
+
 // lateClaim is a peer that was asked for a connection, and is to claim it late.
 type lateClaim struct {
+	*raw
+	at    netip.Addr
 	addr  netip.Addr
 	claim func()
 }
@@ -82,7 +111,7 @@ func (k *takeover) lateClaim(t *testing.T, r *raw) lateClaim {
 	old.remote, old.ack = k.a.service(), 77
 	old.send(t, old.segment("A", ""))
 	ask := ownerMessage(p.get(t, func(q *wire.Packet) bool { return len(ownerMessage(q)) > 0 }))
-	return lateClaim{k.own(late), func() { p.send(t, k.d, k.message(late, addrD, ownerClaim(ask))) }}
+	return lateClaim{p, late, k.own(late), func() { p.send(t, k.d, k.message(late, addrD, ownerClaim(ask))) }}
 }
 
 // A claim that comes when the client has begun a new connection from the same port,
