@@ -50,7 +50,7 @@ func TestSynsOfTwoProcessors(t *testing.T) {
 	var senders errgroup.Group
 	for cpu, h := range hosts {
 		senders.Go(func() error {
-			return h.Do(func() error { return flood(cpu, mac, c.a.service(), syns) })
+			return h.Do(func() error { return flood(cpu, uint32(cpu)<<20, mac, c.a.service(), syns) })
 		})
 	}
 	check(t, senders.Wait())
@@ -71,8 +71,12 @@ func TestSynsOfTwoProcessors(t *testing.T) {
 	}
 }
 
-// flood sends SYNs of as many clients to a service from one processor.
-func flood(cpu int, mac []byte, to netip.AddrPort, n int) error {
+// floodNetwork has the clients of a flood.
+var floodNetwork = netip.MustParsePrefix("10.128.0.0/9")
+
+// flood sends SYNs of as many clients, from the given one of floodNetwork's on, to a
+// service from one processor.
+func flood(cpu int, first uint32, mac []byte, to netip.AddrPort, n int) error {
 	var set unix.CPUSet
 	set.Set(cpu)
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
@@ -83,7 +87,7 @@ func flood(cpu int, mac []byte, to netip.AddrPort, n int) error {
 		return err
 	}
 	defer s.Close()
-	client := uint32(10<<24 | 128<<16 | cpu<<20)
+	client := binary.BigEndian.Uint32(floodNetwork.Addr().AsSlice()) + first
 	sent, err := s.Send(n, func(b []byte) []byte {
 		client++
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, client))), 1024)
