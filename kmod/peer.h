@@ -21,7 +21,7 @@ struct dpr_tally_count;
 struct dpr_tally_peer;
 
 #define DPR_PEER_BUCKETS	1024
-#define DPR_PEER_SAMPLES	4	/* a power of two */
+#define DPR_PEER_SAMPLES	16	/* a power of two */
 #define DPR_PEER_PROTOCOL6	3	/* from which on it knows connections of IPv6 */
 
 /**

@@ -65,7 +65,7 @@ var troubles = []trouble{
 		alert: "DprReportsRefused", labels: map[string]string{"reason": "unknown_key"}},
 	{name: "routing table full", host: "s1", harm: "dprctl config set --max-flows 1", fix: "dprctl config set --max-flows 100000",
 		asks: "s1", alert: "DprRoutingTableFull", labels: map[string]string{"instance": "s1"}},
-	{name: "tunnel broken", host: "s3", harm: "nft '" + noTunnel + "'", fix: "nft delete table ip notunnel",
+	{name: "tunnel broken", host: "s3", harm: "nft '" + dropsFirst + " ip protocol 4 drop; }; }'", fix: "nft delete table ip notunnel",
 		asks: "s1", alert: "DprPeerBarred", labels: map[string]string{"peer": "s3", "reason": "lost"}},
 	{name: "dpr-receive ended", host: "s3", harm: "svc stop dpr-receive", fix: "svc start dpr-receive",
 		alert: "DprReceiveDown", labels: map[string]string{"instance": "s3"}},
