@@ -44,6 +44,12 @@ address6() {
 	on "$1" "sh /root/provision/address6.sh eth0 $2" </dev/null >&2
 }
 
+# restart N: the server reboots, and is given its IPv6 address as at each boot.
+restart() {
+	reboot "$1"
+	address6 "$1" "fd78::1$1/64"
+}
+
 # served N: guest N becomes a server of the cluster.
 served() {
 	await "$1"
@@ -133,7 +139,7 @@ operate() {
 
 rebooted_all() {
 	step "all servers reboot"
-	servers reboot
+	servers restart
 	working
 }
 
@@ -168,7 +174,7 @@ upgraded() {
 # ended leaves the tables.
 mixed() {
 	step "this version and the last one in one cluster"
-	reboot 1
+	restart 1
 	[ "$(on 1 'cat /sys/module/dpr/version' </dev/null)" = "$(version "$current")" ] || die "s1 does not have the new module"
 	for n in 2 3; do
 		[ "$(on "$n" 'cat /sys/module/dpr/version' </dev/null)" = "$(version "$previous")" ] || die "s$n does not have the old module"
@@ -193,7 +199,7 @@ shut_down() {
 	[ "$(on 1 'systemctl is-active dpr-leave' </dev/null)" = active ] || die "s1: dpr-leave is not active"
 	connections_start s2 s3
 	retry 60 connections_served s1 || die "s1 serves no connection: $(connections)"
-	reboot 1
+	restart 1
 	connections_end
 	[ "$(on 1 'journalctl -b -1 -u dpr-leave -o cat' </dev/null | grep -c "connections served here")" -gt 0 ] ||
 		die "s1 did not leave: $(on 1 'journalctl -b -1 -u dpr-leave -o cat' </dev/null)"
