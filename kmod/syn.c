@@ -218,8 +218,9 @@ static const struct net_device *dpr_syn_link(struct dpr_net *dn,
 
 /*
  * Is the client behind this host: on a link of it that the peer, as far as is known
- * of its addresses, is not on? Then the peer cannot answer it. Mostly the client came
- * by the device that leads to the peer, too, and nothing more is asked.
+ * of its addresses, is not on? Then the peer cannot answer it. The client came by
+ * another device than the one that leads to the peer, so the peer's own address is not
+ * asked for; mostly it is the same device, and nothing is.
  */
 static noinline bool dpr_syn_behind(struct dpr_net *dn, const struct sk_buff *skb,
 				    const struct dpr_peer *peer,
@@ -232,7 +233,7 @@ static noinline bool dpr_syn_behind(struct dpr_net *dn, const struct sk_buff *sk
 	if (READ_ONCE(peer->protocol) < 2)
 		return false;
 	link = dpr_syn_link(dn, client);
-	if (link != skb->dev || dpr_syn_link(dn, &peer->address) == link)
+	if (link != skb->dev)
 		return false;
 	for (i = 0; others && i < others->n; i++)
 		if (dpr_syn_link(dn, &others->address[i]) == link)
