@@ -192,7 +192,7 @@ func (s *session) live(ctx context.Context) (err error) {
 		return fmt.Errorf("connect: %w", err)
 	}
 	s.mu.Lock()
-	s.c.Connected = true
+	s.c.Connected, s.c.Handshake = true, time.Since(s.c.Begin)
 	s.mu.Unlock()
 	defer context.AfterFunc(ctx, func() { s.conn.Close() })()
 	s.r = bufio.NewReader(s.conn)

@@ -30,8 +30,10 @@ type Conn struct {
 	Proof  Proof     `json:"proof,omitempty"` // of Served
 	Begin  time.Time `json:"begin"`           // before the first SYN
 	End    time.Time `json:"end"`             // when the client was done, or saw the failure
-	// Connected says whether the handshake succeeded.
-	Connected bool `json:"connected"`
+	// Connected says whether the handshake succeeded, and Handshake how long that took:
+	// a second or more if the client repeated its SYN.
+	Connected bool          `json:"connected"`
+	Handshake time.Duration `json:"handshake_ns,omitempty"`
 	// Class and Err say how it failed; both are empty if it did not.
 	Class httpload.Class `json:"class,omitempty"`
 	Err   string         `json:"error,omitempty"`
@@ -52,8 +54,9 @@ func (c *Conn) String() string {
 	if served == "" {
 		served = "unknown"
 	}
-	return fmt.Sprintf("%s from %s port %d to %s, served by %s (%s), %s to %s, %d requests answered: %s",
-		c.Kind, c.Client, c.Port, c.Asked, served, c.Proof, c.Begin.Format(clock), c.End.Format(clock), c.Requests, c.Err)
+	return fmt.Sprintf("%s from %s port %d to %s, served by %s (%s), %s to %s, handshake %v, %d requests answered: %s",
+		c.Kind, c.Client, c.Port, c.Asked, served, c.Proof, c.Begin.Format(clock), c.End.Format(clock),
+		c.Handshake.Round(time.Millisecond), c.Requests, c.Err)
 }
 
 // clock is how times of day are shown.
