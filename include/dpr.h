@@ -755,7 +755,10 @@ enum dpr_event_attr {
  * @DPR_STAT_FLOWS_DELETED: flows removed by DPR_CMD_FLOW_DEL.
  *
  * Orphans (enum dpr_orphans):
- * @DPR_STAT_OWNER_ASKED: segments dropped for which the peers were asked.
+ * @DPR_STAT_OWNER_ASKED: segments for which the peers were asked: they wait for the answer,
+ *	or are dropped, as those are that wait in vain.
+ * @DPR_STAT_OWNER_HELD: segments of DPR_STAT_OWNER_ASKED that were sent on when a peer
+ *	claimed their connection.
  * @DPR_STAT_OWNER_WAITED: segments dropped because they were asked just before.
  * @DPR_STAT_OWNER_LIMITED: segments dropped because too many questions are open.
  * @DPR_STAT_OWNER_FOUND: connections that a peer claimed; each got a flow.
@@ -896,6 +899,7 @@ enum dpr_stat {
 	DPR_STAT_SERVED_OFF_LINK,
 	DPR_STAT_TX_DIRECT,
 	DPR_STAT_RX_DIRECT,
+	DPR_STAT_OWNER_HELD,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

@@ -11,6 +11,7 @@
 #include "flow.h"
 #include "fwd.h"
 #include "fwd_direct.h"
+#include "held.h"
 #include "liveness.h"
 #include "local.h"
 #include "netns.h"
@@ -27,6 +28,7 @@
 #define DPR_OWNER_PEERS		256	/* peers that are asked at a time */
 #define DPR_OWNER_RATE		20000	/* messages a second, and at once */
 #define DPR_OWNER_AGAIN		(HZ / 10) /* least time between two tries */
+#define DPR_OWNER_HOLD		(HZ / 4) /* longest that a segment waits */
 #define DPR_OWNER_MEMORY	(5 * HZ) /* how long an answer of nobody holds */
 #define DPR_OWNER_PATIENCE	(120 * HZ) /* longest between copies, as RTO_MAX */
 
@@ -36,9 +38,11 @@
  * @nonce: proves that who claims has seen the question
  * @last: jiffies of the last try
  * @tries: how often it was put; 0 if this is no question
+ * @held: the segment itself may wait there
  */
 struct dpr_owner_ask {
 	struct dpr_segment seg;
+	struct dpr_held held;
 	u32 nonce;
 	u32 last;
 	u32 tries;
@@ -50,6 +54,8 @@ struct dpr_owner_ask {
  * @seed: of the hash
  * @tokens: messages that may be sent at once
  * @filled: jiffies when @tokens were last added to
+ * @held: the segments that wait
+ * @drop: drops those that have waited for too long
  * @ask: the questions
  *
  * Its size is fixed, so that a flood of stray segments cannot exhaust memory.
@@ -59,8 +65,24 @@ struct dpr_owner_table {
 	u32 seed;
 	u32 tokens;
 	u32 filled;
+	struct dpr_held_queue held;
+	struct delayed_work drop;
 	struct dpr_owner_ask ask[DPR_OWNER_BUCKETS][DPR_OWNER_WAYS];
 };
+
+static void dpr_owner_drop(struct work_struct *work)
+{
+	struct dpr_owner_table *table = container_of(to_delayed_work(work),
+						     struct dpr_owner_table,
+						     drop);
+	bool more;
+
+	spin_lock_bh(&table->lock);
+	more = dpr_held_expire(&table->held, DPR_OWNER_HOLD);
+	spin_unlock_bh(&table->lock);
+	if (more)
+		queue_delayed_work(system_wq, &table->drop, DPR_OWNER_HOLD);
+}
 
 /**
  * dpr_owner_alloc - make a namespace's table of questions
@@ -77,6 +99,8 @@ struct dpr_owner_table *dpr_owner_alloc(void)
 	table->seed = get_random_u32();
 	table->tokens = DPR_OWNER_RATE;
 	table->filled = jiffies;
+	dpr_held_setup(&table->held);
+	INIT_DELAYED_WORK(&table->drop, dpr_owner_drop);
 	return table;
 }
 
@@ -86,7 +110,14 @@ struct dpr_owner_table *dpr_owner_alloc(void)
  */
 void dpr_owner_teardown(struct dpr_net *dn)
 {
-	kvfree(rcu_dereference_protected(dn->owners, true));
+	struct dpr_owner_table *table = rcu_dereference_protected(dn->owners,
+								  true);
+
+	if (!table)
+		return;
+	cancel_delayed_work_sync(&table->drop);
+	dpr_held_expire(&table->held, 0);
+	kvfree(table);
 }
 
 /*
@@ -196,6 +227,7 @@ static u32 dpr_owner_life(const struct dpr_owner_ask *ask)
 /* What to do with a segment that belongs to nothing here. */
 enum dpr_owner_verdict {
 	DPR_OWNER_ASK,		/* ask the peers; it is dropped */
+	DPR_OWNER_HELD,		/* likewise, and it waits for the answer */
 	DPR_OWNER_WAIT,		/* asked just now; it is dropped */
 	DPR_OWNER_NOBODY,	/* no peer claims it: the stack answers */
 	DPR_OWNER_LIMIT,	/* too many questions; it is dropped */
@@ -203,12 +235,14 @@ enum dpr_owner_verdict {
 
 /*
  * Decides whether a segment raises a question. Under the table's lock. @cost is
- * that of a question to all; if @first, one peer is asked before the others.
- * Copies the question to @copy if the caller is to send it.
+ * that of a question to all; if @first, one peer is asked before the others. Has @skb
+ * wait if there is one, and room. Copies the question to @copy if the caller is to send
+ * it.
  */
 static enum dpr_owner_verdict
 dpr_owner_admit(struct dpr_owner_table *table, u32 cost, bool first,
-		const struct dpr_segment *seg, struct dpr_owner_ask *copy)
+		const struct dpr_segment *seg, struct sk_buff *skb,
+		struct dpr_owner_ask *copy)
 {
 	struct dpr_owner_ask *bucket = dpr_owner_bucket(table, &seg->key);
 	struct dpr_owner_ask *ask = dpr_owner_find(bucket, &seg->key);
@@ -233,6 +267,10 @@ dpr_owner_admit(struct dpr_owner_table *table, u32 cost, bool first,
 	ask->last = jiffies;
 	ask->tries++;
 	*copy = *ask;
+	if (skb && dpr_held_put(&table->held, &ask->held, skb))
+		return DPR_OWNER_HELD;
+	/* What waits there may be of another connection. */
+	kfree_skb(dpr_held_take(&table->held, &ask->held));
 	return DPR_OWNER_ASK;
 }
 
@@ -261,11 +299,12 @@ static bool dpr_owner_is_local(struct dpr_net *dn, struct sk_buff *skb,
  * @seg: the same, parsed
  * @likely: the peer that the stateless policy's hash names, NULL if none
  *
- * A dropped segment is retransmitted; by then a peer may have claimed the
- * connection. Called under RCU in softirq.
+ * The segment waits, if there is room, for a peer that claims the connection. One that
+ * is dropped is retransmitted; by then a peer may have claimed it. Called under RCU in
+ * softirq.
  *
  * Return: NF_ACCEPT if it is the stack's, or @likely's if there is one; else
- * NF_DROP.
+ * NF_DROP, or NF_STOLEN if it waits.
  */
 unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct sk_buff *skb,
@@ -273,6 +312,8 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct dpr_peer *likely)
 {
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
+	struct net_device *dev = skb->dev;
+	enum dpr_owner_verdict verdict;
 	struct dpr_service *service;
 	struct dpr_owner_ask copy;
 
@@ -283,18 +324,22 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 	    dpr_service_translated(dn, skb, service, seg))
 		return NF_ACCEPT;
 	spin_lock(&table->lock);
-	switch (dpr_owner_admit(table, dpr_owner_cost(dn), likely, seg, &copy)) {
+	verdict = dpr_owner_admit(table, dpr_owner_cost(dn), likely, seg, skb,
+				  &copy);
+	spin_unlock(&table->lock);
+	/* What waits may be gone by now. */
+	switch (verdict) {
+	case DPR_OWNER_HELD:
+		queue_delayed_work(system_wq, &table->drop, DPR_OWNER_HOLD);
+		fallthrough;
 	case DPR_OWNER_ASK:
-		spin_unlock(&table->lock);
 		dpr_stats_inc(dn, DPR_STAT_OWNER_ASKED);
-		dpr_owner_send(dn, cfg, skb->dev, likely, &copy);
-		return NF_DROP;
+		dpr_owner_send(dn, cfg, dev, likely, &copy);
+		return verdict == DPR_OWNER_HELD ? NF_STOLEN : NF_DROP;
 	case DPR_OWNER_WAIT:
-		spin_unlock(&table->lock);
 		dpr_stats_inc(dn, DPR_STAT_OWNER_WAITED);
 		return NF_DROP;
 	case DPR_OWNER_LIMIT:
-		spin_unlock(&table->lock);
 		if (likely) {
 			dpr_stats_inc(dn, DPR_STAT_OWNER_FOLLOWED);
 			return NF_ACCEPT;
@@ -302,7 +347,6 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_stats_inc(dn, DPR_STAT_OWNER_LIMITED);
 		return NF_DROP;
 	default:
-		spin_unlock(&table->lock);
 		dpr_stats_inc(dn, DPR_STAT_OWNER_UNKNOWN);
 		return NF_ACCEPT;
 	}
@@ -331,13 +375,23 @@ void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!table || seg->rst)
 		return;
 	spin_lock(&table->lock);
-	verdict = dpr_owner_admit(table, 1, true, seg, &copy);
+	verdict = dpr_owner_admit(table, 1, true, seg, NULL, &copy);
 	spin_unlock(&table->lock);
 	if (verdict != DPR_OWNER_ASK)
 		return;
 	dpr_stats_inc(dn, DPR_STAT_HASH_ASKED);
 	dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO, copy.nonce,
 		     &seg->key);
+}
+
+/* Sends on a segment that has waited, by the flow that its connection has now. */
+static void dpr_owner_resume(struct dpr_net *dn, const struct dpr_config *cfg,
+			     const struct dpr_flow *flow, struct sk_buff *skb)
+{
+	dpr_stats_inc(dn, DPR_STAT_OWNER_HELD);
+	if (!(flow->shard & DPR_FLOW_DIRECT) ||
+	    !dpr_fwd_direct_send(dn, cfg, skb, flow->peer, flow->shard))
+		dpr_fwd_send(dn, cfg, skb, flow->peer);
 }
 
 /**
@@ -363,6 +417,8 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_owner_ask *ask;
 	struct dpr_segment seg;
 	struct dpr_flow *flow;
+	struct sk_buff *skb;
+	int came_by;
 
 	if (!table)
 		return false;
@@ -374,21 +430,30 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	}
 	seg = ask->seg;
 	ask->tries = 0;
+	came_by = ask->held.iif;
+	skb = dpr_held_take(&table->held, &ask->held);
 	spin_unlock(&table->lock);
+	skb = dpr_held_resume(dn->net, skb, came_by);
 	/* Too late: the client has begun a new connection, which is served. */
 	if (dpr_flow_find(dn, key) || dpr_socket_exists(dn, key, iif))
-		return false;
+		goto refuse;
 	service = dpr_service_match(dn, key);
 	route = dpr_fwd_route_of(dn, cfg, peer, key->wide);
 	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0,
 			       service ? dpr_fwd_direct_how(dpr_service_config(service, cfg),
 							    peer, key, route) : 0);
 	if (IS_ERR(flow) || flow->peer != peer)
-		return false;
+		goto refuse;
 	/*
 	 * It may have ended before this host had a flow for it: the peer is asked
 	 * again if it stays silent.
 	 */
 	dpr_flow_track(dn, flow, &seg);
+	if (skb)
+		dpr_owner_resume(dn, cfg, flow, skb);
 	return true;
+
+refuse:
+	kfree_skb(skb);
+	return false;
 }

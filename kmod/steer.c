@@ -166,8 +166,10 @@ dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
 		return dpr_receive_direct(dn, cfg, skb, seg, false);
 	peer = dpr_steer_stateless(dn, skb, &seg->key);
 	if ((!peer || changing) && cfg->orphans == DPR_ORPHANS_ASK) {
-		if (dpr_owner_seek(dn, cfg, skb, seg, peer) == NF_DROP)
-			return NF_DROP;
+		unsigned int verdict = dpr_owner_seek(dn, cfg, skb, seg, peer);
+
+		if (verdict != NF_ACCEPT)
+			return verdict;
 	} else if (peer && changing) {
 		dpr_owner_adopt(dn, cfg, skb->dev, seg, peer);
 	}

@@ -51,6 +51,7 @@ order() {
 	ask
 	probe
 	liveness
+	held
 	owner
 	expire
 	sweep

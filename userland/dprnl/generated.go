@@ -814,7 +814,8 @@ const (
 	StatFlowsReset Stat = 47
 	// StatFlowsDeleted: flows removed by DPR_CMD_FLOW_DEL.
 	StatFlowsDeleted Stat = 48
-	// StatOwnerAsked: segments dropped for which the peers were asked.
+	// StatOwnerAsked: segments for which the peers were asked: they wait for the
+	// answer, or are dropped, as those are that wait in vain.
 	StatOwnerAsked Stat = 49
 	// StatOwnerWaited: segments dropped because they were asked just before.
 	StatOwnerWaited Stat = 50
@@ -901,6 +902,9 @@ const (
 	// StatRxDirect: packets that came direct, accepted or refused: each counts as
 	// what became of it, too.
 	StatRxDirect Stat = 83
+	// StatOwnerHeld: segments of DPR_STAT_OWNER_ASKED that were sent on when a
+	// peer claimed their connection.
+	StatOwnerHeld Stat = 84
 )
 
 var statTable = [...]statInfo{
@@ -952,7 +956,7 @@ var statTable = [...]statInfo{
 	46: {"flows_replaced", "Flows: closing flows replaced by a new connection.", false},
 	47: {"flows_reset", "Flows: flows ended because their peer is dead.", false},
 	48: {"flows_deleted", "Flows: flows removed by DPR_CMD_FLOW_DEL.", false},
-	49: {"owner_asked", "Orphans (enum dpr_orphans): segments dropped for which the peers were asked.", false},
+	49: {"owner_asked", "Orphans (enum dpr_orphans): segments for which the peers were asked: they wait for the answer, or are dropped, as those are that wait in vain.", false},
 	50: {"owner_waited", "Orphans (enum dpr_orphans): segments dropped because they were asked just before.", false},
 	51: {"owner_limited", "Orphans (enum dpr_orphans): segments dropped because too many questions are open.", false},
 	52: {"owner_found", "Orphans (enum dpr_orphans): connections that a peer claimed; each got a flow.", false},
@@ -987,4 +991,5 @@ var statTable = [...]statInfo{
 	81: {"served_off_link", "Added since version 0: served: the chosen peer is not on a link of this host, and the service's forwarding is DPR_FORWARDING_DIRECT.", false},
 	82: {"tx_direct", "Added since version 0: of the packets sent to peers, those that went direct.", false},
 	83: {"rx_direct", "Added since version 0: packets that came direct, accepted or refused: each counts as what became of it, too.", false},
+	84: {"owner_held", "Orphans (enum dpr_orphans): segments of DPR_STAT_OWNER_ASKED that were sent on when a peer claimed their connection.", false},
 }

@@ -54,6 +54,9 @@ table ip account {
 const (
 	sent     = "tx_packets"
 	messages = "tx_owner_messages"
+	// held counts segments that a question had wait, which is a reason, and that went to
+	// a peer after all.
+	held = "owner_held"
 )
 
 // reasons are the counters of packets that went no further, each for its reason. A
@@ -90,7 +93,7 @@ func parse(in io.Reader, older bool) (Reading, error) {
 			return r, err
 		}
 	}
-	for _, name := range append([]string{sent, messages}, reasons...) {
+	for _, name := range append([]string{sent, messages, held}, reasons...) {
 		if _, ok := r.Stats[name]; !ok && !older {
 			return r, fmt.Errorf("dprctl stats has no %s", name)
 		}
@@ -158,10 +161,13 @@ func (r Reading) Dropped() map[string]uint64 {
 
 // bounds are those of the balance.
 func (r Reading) bounds() (low, high int64) {
-	low = int64(r.First.Passed+out(r.Earlier)) - int64(r.Stats[messages]) - int64(r.Last.In)
-	high = int64(r.Last.Passed+out(r.Stats)) - int64(r.Earlier[messages]) - int64(r.First.In)
+	low = int64(r.First.Passed+out(r.Earlier)) - extra(r.Stats) - int64(r.Last.In)
+	high = int64(r.Last.Passed+out(r.Stats)) - extra(r.Earlier) - int64(r.First.In)
 	return low, high
 }
+
+// extra are the packets in out() that are no packet that came in, or one that is there twice.
+func extra(stats map[string]uint64) int64 { return int64(stats[messages] + stats[held]) }
 
 // out is what went to peers, or nowhere.
 func out(stats map[string]uint64) uint64 {
