@@ -2,7 +2,7 @@
 # shellcheck shell=sh disable=SC2154 # $root is of the script that reads this
 # What scripts share. $root is the source.
 
-say() { script=${0##*/}; printf '%s: %s\n' "${script%.sh}" "$*" >&2; }
+say() { said_by_=${0##*/}; printf '%s: %s\n' "${said_by_%.sh}" "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 # cache: where images are kept.
