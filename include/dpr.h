@@ -31,7 +31,7 @@
  *    follows it
  * 4: IPv6 addresses, CONFIG_A_AFFINITY6, SERVICE_A_AFFINITY6, PEER_A_ADDRESSES6,
  *    BARRED_FAMILY, SERVICE_A_LOAD, PEER_A_SERVICE_CONNECTIONS, PEER_A_SERVICE_LOADS,
- *    CONFIG_A_FORWARDING, SERVICE_A_FORWARDING, PEER_A_FORWARDING
+ *    CONFIG_A_FORWARDING, SERVICE_A_FORWARDING, PEER_A_FORWARDING, PEER_ASK, PEER_A_ANSWERS
  */
 #define DPR_GENL_VERSION	4
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
@@ -46,6 +46,10 @@
 #define DPR_MAX_EXPIRE_BUDGET	65536	/* flows one DPR_CMD_EXPIRE looks at */
 #define DPR_MAX_ADDRESSES	16	/* other addresses of a peer */
 #define DPR_MAX_CPU		1000	/* CPU utilisation, in thousandths */
+/* Answers of a peer to DPR_CMD_PEER_ASK: bits of DPR_PEER_A_ANSWERS. */
+#define DPR_ANSWER_TUNNEL	1	/* through the tunnel */
+#define DPR_ANSWER_OWN		2	/* past the tunnel, from the peer's own address */
+#define DPR_ANSWER_FOREIGN	4	/* past the tunnel, from this host's address */
 /* A MaxLoad that follows the mean load of all hosts. */
 #define DPR_MAX_LOAD_AUTO	0xffffffffffffffffULL
 
@@ -101,6 +105,13 @@
  * @DPR_CMD_SERVICE_SET: do; as SERVICE_ADD, of a service that is there: it has these
  *	rules of its own, and no other ones any more. ENOENT if it is not there; E2BIG
  *	as SERVICE_ADD. Existing connections survive every change.
+ * @DPR_CMD_PEER_ASK: do; ADDRESS. Asks the peer, through the tunnel, to answer three times,
+ *	so that it shows whether the network drops packets with another host's address as
+ *	source. Returns at once; within a second PEER_GET has the answers that came, in
+ *	ANSWERS. ENOENT if the peer is unknown; EOPNOTSUPP if it has not reported protocol 3
+ *	or later (PROTOCOL); EAFNOSUPPORT if its address is of another family than this
+ *	host's, EDESTADDRREQ if the host has none; EBUSY if it was asked less than a second
+ *	ago; ENOMEM.
  */
 enum dpr_cmd {
 	DPR_CMD_UNSPEC,
@@ -119,6 +130,7 @@ enum dpr_cmd {
 	DPR_CMD_STATS_GET,
 	DPR_CMD_EVENT,
 	DPR_CMD_SERVICE_SET,
+	DPR_CMD_PEER_ASK,
 
 	__DPR_CMD_MAX,
 	DPR_CMD_MAX = __DPR_CMD_MAX - 1
@@ -522,6 +534,8 @@ enum dpr_service_attr {
  * @DPR_PEER_A_FORWARDING: u32, DPR_FORWARDING_IPIP or _DIRECT: how packets of services
  *	with DPR_FORWARDING_AUTO go to it now; IPIP, too, while there has been none and no
  *	peer has sent direct. Answer, if the peer is listed.
+ * @DPR_PEER_A_ANSWERS: u32, bits of DPR_ANSWER_*: which answers to the last DPR_CMD_PEER_ASK
+ *	came within a second. Answer, once the peer was asked.
  */
 enum dpr_peer_attr {
 	DPR_PEER_A_UNSPEC,
@@ -550,6 +564,7 @@ enum dpr_peer_attr {
 	DPR_PEER_A_SERVICE_CONNECTIONS,
 	DPR_PEER_A_SERVICE_LOADS,
 	DPR_PEER_A_FORWARDING,
+	DPR_PEER_A_ANSWERS,
 
 	__DPR_PEER_A_MAX,
 	DPR_PEER_A_MAX = __DPR_PEER_A_MAX - 1
@@ -813,6 +828,13 @@ enum dpr_event_attr {
  * @DPR_STAT_TX_DIRECT: of the packets sent to peers, those that went direct.
  * @DPR_STAT_RX_DIRECT: packets that came direct, accepted or refused: each counts as what
  *	became of it, too.
+ * @DPR_STAT_RX_SOURCE_ASKED: questions from peers whether packets with their addresses as
+ *	source pass, answered.
+ * @DPR_STAT_RX_SOURCE_LIMITED: such questions dropped: the same peer asked less than a
+ *	quarter of a second before.
+ * @DPR_STAT_RX_SOURCE_ANSWERED: answers to such questions of this host (DPR_CMD_PEER_ASK).
+ * @DPR_STAT_RX_SOURCE_REFUSED: such answers dropped: none was due, or not with that number,
+ *	from that peer or address.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -900,6 +922,10 @@ enum dpr_stat {
 	DPR_STAT_TX_DIRECT,
 	DPR_STAT_RX_DIRECT,
 	DPR_STAT_OWNER_HELD,
+	DPR_STAT_RX_SOURCE_ASKED,
+	DPR_STAT_RX_SOURCE_LIMITED,
+	DPR_STAT_RX_SOURCE_ANSWERED,
+	DPR_STAT_RX_SOURCE_REFUSED,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

@@ -16,6 +16,7 @@
 #include "probe.h"
 #include "service.h"
 #include "socket.h"
+#include "source.h"
 #include "stats.h"
 
 /*
@@ -133,6 +134,12 @@ enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 	case DPR_OWNER_MSG_ECHO:
 		dpr_stats_inc(dn, dpr_probe_answered(dn, peer, msg.nonce) ?
 				  DPR_STAT_RX_ECHO : DPR_STAT_RX_ECHO_REFUSED);
+		return DPR_STAT_UNSPEC;
+	case DPR_OWNER_MSG_SOURCE_PROBE:
+		dpr_source_answer(dn, cfg, skb->dev, peer, msg.nonce);
+		return DPR_STAT_UNSPEC;
+	case DPR_OWNER_MSG_SOURCE_ECHO:
+		dpr_source_answered(dn, peer, msg.nonce, DPR_ANSWER_TUNNEL);
 		return DPR_STAT_UNSPEC;
 	default:
 		return DPR_STAT_RX_MALFORMED;

@@ -116,6 +116,9 @@ static const struct genl_ops dpr_genl_ops[] = {
 		.dumpit = dpr_genl_peer_dump,
 		.done = dpr_genl_peer_done,
 	}, {
+		DPR_GENL_OP(PEER_ASK, dpr_genl_peer_policy),
+		.doit = dpr_genl_peer_ask,
+	}, {
 		DPR_GENL_OP(FLOW_GET, dpr_genl_flow_policy),
 		.start = dpr_genl_flow_start,
 		.dumpit = dpr_genl_flow_dump,

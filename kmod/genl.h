@@ -4,6 +4,7 @@
 #define _DPR_GENL_H
 
 #include <net/genetlink.h>
+#include "core/addr.h"
 #include "core/policy.h"
 #include "dpr.h"
 
@@ -24,6 +25,7 @@ int dpr_genl_peer_address(struct genl_info *info, struct dpr_addr *address);
 int dpr_genl_peer_only(struct genl_info *info, unsigned long allowed);
 int dpr_genl_peer_unknown(struct genl_info *info);
 int dpr_genl_peer_get(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_peer_ask(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_peer_start(struct netlink_callback *cb);
 int dpr_genl_peer_dump(struct sk_buff *skb, struct netlink_callback *cb);
 int dpr_genl_peer_done(struct netlink_callback *cb);

@@ -49,6 +49,7 @@ const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1] = {
 	},
 	[DPR_PEER_A_SERVICE_LOADS] = { .type = NLA_REJECT },
 	[DPR_PEER_A_FORWARDING] = { .type = NLA_REJECT },
+	[DPR_PEER_A_ANSWERS] = { .type = NLA_REJECT },
 };
 
 /* The attribute of each metric. */

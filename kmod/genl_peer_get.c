@@ -45,6 +45,8 @@ struct dpr_genl_peer_load {
  * @reported: a report came
  * @usable: can be chosen now
  * @forwarding: DPR_FORWARDING_IPIP or DPR_FORWARDING_DIRECT
+ * @asked: it was asked for answers
+ * @answers: which came: bits of DPR_ANSWER_*
  * @loads: how many of @load_of there are
  * @load_of: loads of services
  */
@@ -65,6 +67,8 @@ struct dpr_genl_peer {
 	bool reported;
 	bool usable;
 	u32 forwarding;
+	bool asked;
+	u32 answers;
 	u32 loads;
 	struct dpr_genl_peer_load load_of[DPR_MAX_SERVICE_LOADS];
 };
@@ -172,6 +176,8 @@ static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 			     jiffies_delta_to_msecs(jiffies -
 						    peer->reported_at)),
 		.load = dpr_policy_load(peer->metric, cfg->metric_weight),
+		.asked = READ_ONCE(peer->source.asked),
+		.answers = READ_ONCE(peer->source.came),
 	};
 	memcpy(row->metric, peer->metric, sizeof(row->metric));
 	row->down = dpr_genl_peer_down(peer);
@@ -218,6 +224,8 @@ static int dpr_genl_peer_put(struct dpr_net *dn, struct sk_buff *msg,
 	    (row->usable && nla_put_flag(msg, DPR_PEER_A_USABLE)) ||
 	    (row->listed && nla_put_u32(msg, DPR_PEER_A_FORWARDING,
 					row->forwarding)) ||
+	    (row->asked && nla_put_u32(msg, DPR_PEER_A_ANSWERS,
+				       row->answers)) ||
 	    (row->loads && nla_put(msg, DPR_PEER_A_SERVICE_LOADS,
 				   row->loads * sizeof(*row->load_of),
 				   row->load_of)))

@@ -17,8 +17,10 @@
 #include "local.h"
 #include "mss.h"
 #include "netns.h"
+#include "owner_msg.h"
 #include "receive.h"
 #include "service.h"
+#include "source.h"
 #include "stats.h"
 #include "steer.h"
 #include "sweep.h"
@@ -138,6 +140,16 @@ static unsigned int dpr_hook_ipip(struct dpr_net *dn, struct sk_buff *skb)
 static unsigned int dpr_hook_icmp(struct dpr_net *dn, struct sk_buff *skb)
 {
 	return dpr_icmp(dn, rcu_dereference(dn->config), skb);
+}
+
+static unsigned int dpr_hook_source(struct dpr_net *dn, struct sk_buff *skb)
+{
+	return dpr_source_receive(dn, rcu_dereference(dn->config), skb);
+}
+
+static unsigned int dpr_hook_source6(struct dpr_net *dn, struct sk_buff *skb)
+{
+	return dpr_source_receive6(dn, rcu_dereference(dn->config), skb);
 }
 
 static unsigned int dpr_hook_tcp6(struct dpr_net *dn, struct sk_buff *skb)
@@ -302,6 +314,8 @@ static unsigned int dpr_hook_in(void *priv, struct sk_buff *skb,
 		return dpr_hook_call(dn, skb, false, dpr_hook_ipip);
 	if (iph->protocol == IPPROTO_ICMP)
 		return dpr_hook_call(dn, skb, false, dpr_hook_icmp);
+	if (unlikely(iph->protocol == DPR_OWNER_MSG_PROTOCOL))
+		return dpr_hook_call(dn, skb, false, dpr_hook_source);
 	return NF_ACCEPT;
 }
 
@@ -332,6 +346,8 @@ static unsigned int dpr_hook_in6(void *priv, struct sk_buff *skb,
 	case NEXTHDR_AUTH:
 	case NEXTHDR_DEST:
 		return dpr_hook_call(dn, skb, true, dpr_hook_partial6);
+	case DPR_OWNER_MSG_PROTOCOL:
+		return dpr_hook_call(dn, skb, true, dpr_hook_source6);
 	default:
 		return NF_ACCEPT;
 	}

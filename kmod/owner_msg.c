@@ -74,7 +74,7 @@ static void dpr_owner_msg_get_key(const struct dpr_owner_msg_wire *wire, bool wi
 	key->wide = wide;
 }
 
-/* The header of a packet that says it is from this host to the peer. */
+/* The header of a packet that says it is from one host to the other. */
 static void dpr_owner_msg_put_header(struct sk_buff *skb, unsigned int len,
 				     const struct dpr_addr *from,
 				     const struct dpr_addr *to)
@@ -110,11 +110,11 @@ static void dpr_owner_msg_put_header(struct sk_buff *skb, unsigned int len,
 /**
  * dpr_owner_msg_encode - make the packet of a message
  * @msg: the message
- * @from: this host's address
+ * @from: this host's address, or another one that it is to come from
  * @to: the peer's, of the same family
  *
  * It is an IP packet as if from this host to the peer, with room for an outer
- * header. Its device is the caller's to set. Called in softirq.
+ * header, and not to be routed: its TTL is 1. Its device is the caller's to set. Called in softirq.
  *
  * Return: the packet, NULL if there is no memory.
  */

@@ -28,6 +28,8 @@ enum dpr_owner_msg_kind {
 	DPR_OWNER_MSG_TIME_WAIT = 5,	/* it is in TIME_WAIT */
 	DPR_OWNER_MSG_PROBE = 6,	/* do you get this? no connection */
 	DPR_OWNER_MSG_ECHO = 7,	/* I do */
+	DPR_OWNER_MSG_SOURCE_PROBE = 8,	/* answer from your address and from mine */
+	DPR_OWNER_MSG_SOURCE_ECHO = 9,	/* this is one of the answers (source.h) */
 };
 
 /**
@@ -35,7 +37,8 @@ enum dpr_owner_msg_kind {
  * @kind: enum dpr_owner_msg_kind, or what a later version has sent
  * @nonce: drawn with DPR_OWNER_MSG_WHO, repeated by the claim; of a connection
  *	that has a flow it is the client's initial sequence number
- * @key: the connection
+ * @key: the connection; of DPR_OWNER_MSG_SOURCE_ECHO the addresses of the host that asked
+ *	and of the one that answers
  */
 struct dpr_owner_msg {
 	u8 kind;

@@ -47,6 +47,23 @@ struct dpr_peer_sample {
 };
 
 /**
+ * struct dpr_peer_source - do packets arrive that the peer sends with this host's address
+ *	as source? (source.c); under dpr_net.order_lock
+ * @asked: the peer was asked
+ * @came: which answers came: bits of DPR_ANSWER_*
+ * @nonce: what they must repeat
+ * @at: jiffies of the question
+ * @answered: jiffies when this host last answered such a question of the peer
+ */
+struct dpr_peer_source {
+	bool asked;
+	u8 came;
+	u32 nonce;
+	unsigned long at;
+	unsigned long answered;
+};
+
+/**
  * struct dpr_peer - another host
  * @node: in dpr_net.peers
  * @address: its address
@@ -84,6 +101,7 @@ struct dpr_peer_sample {
  * @tally: its connections of services with loads of their own; NULL before the first
  *	such service. Then it stays
  * @routes: each CPU's ways to it
+ * @source: do its answers to clients of this host arrive?
  * @rcu: frees it
  */
 struct dpr_peer {
@@ -118,6 +136,7 @@ struct dpr_peer {
 	struct dpr_peer_addresses __rcu *others;
 	struct dpr_tally_peer *tally;
 	struct dpr_routes __percpu *routes;
+	struct dpr_peer_source source;
 	struct rcu_head rcu;
 };
 

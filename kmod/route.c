@@ -63,14 +63,17 @@ static int dpr_route_vrf(struct dpr_net *dn, const struct dpr_addr *address)
 
 static struct dst_entry *dpr_route_lookup4(struct dpr_net *dn,
 					   const struct dpr_config *cfg,
-					   const struct dpr_addr *peer,
+					   const struct dpr_addr *from,
+					   const struct dpr_addr *to,
 					   u8 protocol)
 {
 	struct flowi4 fl4 = {
-		.daddr = peer->word[3],
-		.saddr = cfg->address.word[3],
+		.daddr = to->word[3],
+		.saddr = from->word[3],
 		.flowi4_proto = protocol,
 		.flowi4_oif = dpr_route_vrf(dn, &cfg->address),
+		.flowi4_flags = dpr_addr_equal(from, &cfg->address) ?
+				0 : FLOWI_FLAG_ANYSRC,
 	};
 	struct rtable *rt = ip_route_output_key(dn->net, &fl4);
 
@@ -84,12 +87,13 @@ static struct dst_entry *dpr_route_lookup4(struct dpr_net *dn,
 
 static struct dst_entry *dpr_route_lookup6(struct dpr_net *dn,
 					   const struct dpr_config *cfg,
-					   const struct dpr_addr *peer,
+					   const struct dpr_addr *from,
+					   const struct dpr_addr *to,
 					   u8 protocol)
 {
 	struct flowi6 fl6 = {
-		.daddr = *dpr_local_in6(peer),
-		.saddr = *dpr_local_in6(&cfg->address),
+		.daddr = *dpr_local_in6(to),
+		.saddr = *dpr_local_in6(from),
 		.flowi6_proto = protocol,
 		.flowi6_oif = dpr_route_vrf(dn, &cfg->address),
 	};
@@ -119,12 +123,33 @@ struct dst_entry *dpr_route_lookup(struct dpr_net *dn,
 				   const struct dpr_config *cfg,
 				   const struct dpr_addr *peer, u8 protocol)
 {
+	return dpr_route_lookup_from(dn, cfg, &cfg->address, peer, protocol);
+}
+
+/**
+ * dpr_route_lookup_from - find the route that packets with another source take
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @from: the source: this host's address, or another host's
+ * @to: the destination
+ * @protocol: of the packets
+ *
+ * Otherwise as dpr_route_lookup().
+ *
+ * Return: the route, a reference taken; NULL if there is none.
+ */
+struct dst_entry *dpr_route_lookup_from(struct dpr_net *dn,
+					const struct dpr_config *cfg,
+					const struct dpr_addr *from,
+					const struct dpr_addr *to, u8 protocol)
+{
 	struct dst_entry *dst;
 
-	if (dpr_addr_is4(peer) != dpr_addr_is4(&cfg->address))
+	if (dpr_addr_is4(to) != dpr_addr_is4(from))
 		return NULL;
-	dst = dpr_addr_is4(peer) ? dpr_route_lookup4(dn, cfg, peer, protocol) :
-				   dpr_route_lookup6(dn, cfg, peer, protocol);
+	dst = dpr_addr_is4(to) ?
+	      dpr_route_lookup4(dn, cfg, from, to, protocol) :
+	      dpr_route_lookup6(dn, cfg, from, to, protocol);
 	if (!dst || !(dst->dev->flags & IFF_LOOPBACK))
 		return dst;
 	dst_release(dst);

@@ -51,6 +51,10 @@ void dpr_route_free(struct dpr_routes __percpu *routes);
 struct dst_entry *dpr_route_lookup(struct dpr_net *dn,
 				   const struct dpr_config *cfg,
 				   const struct dpr_addr *peer, u8 protocol);
+struct dst_entry *dpr_route_lookup_from(struct dpr_net *dn,
+					const struct dpr_config *cfg,
+					const struct dpr_addr *from,
+					const struct dpr_addr *to, u8 protocol);
 bool dpr_route_on_link(const struct dst_entry *dst, const struct dpr_addr *peer);
 bool dpr_route_valid6(const struct dpr_config *cfg,
 		      const struct dpr_route *route);

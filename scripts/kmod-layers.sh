@@ -49,6 +49,7 @@ order() {
 	reset
 	owner_msg
 	ask
+	source
 	probe
 	liveness
 	held
@@ -78,6 +79,7 @@ order() {
 	genl_service
 	genl_peer
 	genl_peer_get
+	genl_peer_ask
 	genl_flow
 	genl.c
 	main

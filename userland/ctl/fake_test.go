@@ -115,6 +115,8 @@ func (k *kernel) DeletePeer(_ context.Context, a netip.Addr, dead bool) error {
 	return k.did("peer del %v %v", a, dead)
 }
 
+func (k *kernel) AskPeer(_ context.Context, a netip.Addr) error { return k.did("peer ask %v", a) }
+
 func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error) { return k.peers, k.readErr }
 
 func (k *kernel) Flows(_ context.Context, f dprnl.FlowFilter) iter.Seq2[dprnl.Flow, error] {

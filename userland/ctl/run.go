@@ -37,6 +37,7 @@ type Kernel interface {
 	SetPeer(context.Context, dprnl.PeerUpdate) error
 	DeletePeer(ctx context.Context, address netip.Addr, dead bool) error
 	Peers(context.Context) ([]dprnl.Peer, error)
+	AskPeer(ctx context.Context, address netip.Addr) error
 	Flows(context.Context, dprnl.FlowFilter) iter.Seq2[dprnl.Flow, error]
 	DeleteFlow(context.Context, dprnl.FlowKey) error
 	Expire(ctx context.Context, budget uint32) (dprnl.Expiry, error)

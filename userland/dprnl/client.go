@@ -103,6 +103,18 @@ func (c *Client) Peers(ctx context.Context) ([]Peer, error) {
 	return dump(ctx, c, "listing peers", cmdPeerGet, newEncoder(c.version()), decodePeer)
 }
 
+// AskPeer asks a peer to answer three times, so that it shows whether the network drops
+// what has another host's address as source. It returns at once: Peer and Peers have the
+// answers that came within a second. The error is fs.ErrNotExist if the peer is unknown,
+// EOPNOTSUPP if it, or the module, is too old, EBUSY if the peer was asked less than a
+// second ago, EAFNOSUPPORT if its address is of another family than this host's, and
+// EDESTADDRREQ if the host has no address.
+func (c *Client) AskPeer(ctx context.Context, address netip.Addr) error {
+	e := newEncoder(c.version())
+	e.addr(peerAttrAddress, "peer address", address)
+	return c.do(ctx, fmt.Sprintf("asking peer %v for answers", address), cmdPeerAsk, e)
+}
+
 // Flows iterates over the flows that f selects, as the kernel sends them. A flow
 // that changes meanwhile may appear twice. An error ends the iteration.
 func (c *Client) Flows(ctx context.Context, f FlowFilter) iter.Seq2[Flow, error] {

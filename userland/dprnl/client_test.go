@@ -182,6 +182,10 @@ var methods = []struct {
 		cmdPeerGet, flagsGet, []netlink.Attribute{ip(peerAttrAddress, 192, 0, 2, 2)}},
 	{"Peers", func(ctx context.Context, c *Client) error { _, err := c.Peers(ctx); return err },
 		cmdPeerGet, flagsDump, nil},
+	{"AskPeer", func(ctx context.Context, c *Client) error { return c.AskPeer(ctx, addr2) },
+		cmdPeerAsk, flagsSet, []netlink.Attribute{ip(peerAttrAddress, 192, 0, 2, 2)}},
+	{"AskPeer IPv6", func(ctx context.Context, c *Client) error { return c.AskPeer(ctx, six2) },
+		cmdPeerAsk, flagsSet, []netlink.Attribute{ip(peerAttrAddress, six2.AsSlice()...)}},
 	{"DeleteFlow", func(ctx context.Context, c *Client) error {
 		return c.DeleteFlow(ctx, FlowKey{netip.AddrPortFrom(addr2, 1234), netip.AddrPortFrom(addr1, 80)})
 	}, cmdFlowDel, flagsSet, []netlink.Attribute{ip(flowAttrClient, 192, 0, 2, 2), u16(flowAttrClientPort, 1234),
@@ -340,10 +344,11 @@ func TestAnswers(t *testing.T) {
 		u32(peerAttrRedirected, 3), u32(peerAttrSockets, 4), u32(peerAttrState, 1), u32(peerAttrWeight, 5),
 		u64(peerAttrLoad, 6), u64(peerAttrEstimate, 7), u32(peerAttrAge, 8), flag(peerAttrUsable), flag(peerAttrListed),
 		u32(peerAttrFlows, 9), u32(peerAttrLive, 10), u64(peerAttrRedirects, 11), ports(peerAttrDown, 80, 443), u32(peerAttrBarred, 3),
-		numbers(peerAttrServiceLoads, 80, 5, 2, 65535, 0xffffffff, 1), u32(peerAttrForwarding, 2))
+		numbers(peerAttrServiceLoads, 80, 5, 2, 65535, 0xffffffff, 1), u32(peerAttrForwarding, 2), u32(peerAttrAnswers, AnswerTunnel|AnswerOwn))
 	wantPeer := Peer{Address: addr2, Metrics: Metrics{1, 2, 3, 4}, State: StateDraining, Weight: 5, Load: 6, Estimate: 7,
 		Reported: true, Age: 8 * time.Millisecond, Usable: true, Listed: true, Flows: 9, Live: 10, Redirects: 11,
-		Down: []uint16{80, 443}, Barred: BarredLost, Loads: []PortLoad{{80, true, 5, 2}, {Port: 65535, Live: 1}}, Forwarding: ForwardingDirect}
+		Down: []uint16{80, 443}, Barred: BarredLost, Loads: []PortLoad{{80, true, 5, 2}, {Port: 65535, Live: 1}}, Forwarding: ForwardingDirect,
+		Asked: true, Answers: AnswerTunnel | AnswerOwn}
 	peer, err := fromKernel(peerAnswer).Peer(ctx, addr2)
 	equal("Peer", peer, err, wantPeer)
 	peers, err := fromKernel(append(peerAnswer, answer(ip(peerAttrAddress, six2.AsSlice()...), u32(peerAttrBarred, 4))...)).Peers(ctx)
@@ -429,6 +434,7 @@ func TestNothingIsSent(t *testing.T) {
 			return c.DeleteService(ctx, Service{Port: 1, Address: zoned})
 		},
 		"peer address":      func(ctx context.Context, c *Client) error { return c.SetPeer(ctx, PeerUpdate{}) },
+		"ask peer":          func(ctx context.Context, c *Client) error { return c.AskPeer(ctx, zoned) },
 		"delete peer":       func(ctx context.Context, c *Client) error { return c.DeletePeer(ctx, zoned, true) },
 		"get peer":          func(ctx context.Context, c *Client) error { _, err := c.Peer(ctx, zoned); return err },
 		"delete flow":       func(ctx context.Context, c *Client) error { return c.DeleteFlow(ctx, FlowKey{}) },

@@ -207,8 +207,10 @@ func decodePeer(data []byte) (Peer, error) {
 		peerAttrBarred:       (*uint32)(&p.Barred),
 		peerAttrServiceLoads: &p.Loads,
 		peerAttrForwarding:   (*uint32)(&p.Forwarding),
+		peerAttrAnswers:      &p.Answers,
 	}, peerAttrAddress)
 	p.Reported = got.has(peerAttrAge)
+	p.Asked = got.has(peerAttrAnswers)
 	return p, err
 }
 

@@ -30,6 +30,12 @@ const (
 	MaxAddresses = 16
 	// MaxCPU: DPR_MAX_CPU in include/dpr.h.
 	MaxCPU = 1000
+	// AnswerTunnel: DPR_ANSWER_TUNNEL in include/dpr.h.
+	AnswerTunnel = 1
+	// AnswerOwn: DPR_ANSWER_OWN in include/dpr.h.
+	AnswerOwn = 2
+	// AnswerForeign: DPR_ANSWER_FOREIGN in include/dpr.h.
+	AnswerForeign = 4
 	// MaxLoadAuto: DPR_MAX_LOAD_AUTO in include/dpr.h.
 	MaxLoadAuto = 18446744073709551615
 )
@@ -51,6 +57,7 @@ const (
 	cmdStatsGet   = 13
 	cmdEvent      = 14
 	cmdServiceSet = 15
+	cmdPeerAsk    = 16
 )
 
 // dpr_config_attr: attributes of DPR_CMD_CONFIG_GET and _SET.
@@ -123,6 +130,7 @@ const (
 	peerAttrServiceConnections = 23
 	peerAttrServiceLoads       = 24
 	peerAttrForwarding         = 25
+	peerAttrAnswers            = 26
 )
 
 // dpr_flow_attr: attributes of a flow.
@@ -905,6 +913,18 @@ const (
 	// StatOwnerHeld: segments of DPR_STAT_OWNER_ASKED that were sent on when a
 	// peer claimed their connection.
 	StatOwnerHeld Stat = 84
+	// StatRxSourceAsked: questions from peers whether packets with their
+	// addresses as source pass, answered.
+	StatRxSourceAsked Stat = 85
+	// StatRxSourceLimited: such questions dropped: the same peer asked less than
+	// a quarter of a second before.
+	StatRxSourceLimited Stat = 86
+	// StatRxSourceAnswered: answers to such questions of this host
+	// (DPR_CMD_PEER_ASK).
+	StatRxSourceAnswered Stat = 87
+	// StatRxSourceRefused: such answers dropped: none was due, or not with that
+	// number, from that peer or address.
+	StatRxSourceRefused Stat = 88
 )
 
 var statTable = [...]statInfo{
@@ -992,4 +1012,8 @@ var statTable = [...]statInfo{
 	82: {"tx_direct", "Added since version 0: of the packets sent to peers, those that went direct.", false},
 	83: {"rx_direct", "Added since version 0: packets that came direct, accepted or refused: each counts as what became of it, too.", false},
 	84: {"owner_held", "Orphans (enum dpr_orphans): segments of DPR_STAT_OWNER_ASKED that were sent on when a peer claimed their connection.", false},
+	85: {"rx_source_asked", "Added since version 0: questions from peers whether packets with their addresses as source pass, answered.", false},
+	86: {"rx_source_limited", "Added since version 0: such questions dropped: the same peer asked less than a quarter of a second before.", false},
+	87: {"rx_source_answered", "Added since version 0: answers to such questions of this host (DPR_CMD_PEER_ASK).", false},
+	88: {"rx_source_refused", "Added since version 0: such answers dropped: none was due, or not with that number, from that peer or address.", false},
 }

@@ -220,6 +220,8 @@ type Peer struct {
 	// Forwarding is ForwardingIpip or ForwardingDirect: how packets of services with
 	// ForwardingAuto go to it now, if it is listed.
 	Forwarding Forwarding
+	Asked      bool   // by AskPeer
+	Answers    uint32 // which of its answers came: AnswerTunnel, AnswerOwn, AnswerForeign
 }
 
 // A FlowKey identifies a flow.
