@@ -51,6 +51,7 @@ type Facts struct {
 	Unsynced  bool   // the clock is not synchronised
 	Vendor    string // of the machine, as its firmware says
 	Echoes    map[netip.Addr]Echo
+	Answers   map[netip.Addr]Answer
 	Receiving bool                    // dpr-receive answers
 	Refused   map[string]uint64       // datagrams that dpr-receive refused while the facts were read, by reason
 	Refusing  map[string][]netip.Addr // senders of such datagrams, by reason, as far as dpr-receive remembers
@@ -96,6 +97,16 @@ type Echo struct {
 	Size         int // of the large one's packet in bytes
 }
 
+// An Answer is which of a peer's three answers came, when it was asked whether the network
+// drops what has another host's address as source.
+type Answer struct {
+	Tunnel  bool   // through the tunnel
+	Own     bool   // past it, from the peer's own address
+	Foreign bool   // past it, from this host's address, as the answers to redirected connections
+	Older   bool   // it was not asked: it, or this host's module, does not know the question
+	Err     string // why else it was not asked
+}
+
 // A check judges facts.
 type check func(*Facts) []Finding
 
@@ -103,7 +114,7 @@ type check func(*Facts) []Finding
 func Examine(f *Facts) []Finding {
 	var all []Finding
 	for _, c := range []check{
-		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
+		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkRoutes, checkMTU, checkAnswers, checkFirewall, checkPublished,
 		checkConntrack, checkNeighbours, checkSynCookies, checkReversePath, checkReportPaths, checkSourceRules, checkSnooping, checkOffload, checkTunnels, checkVRF, checkVendor, checkName,
 	} {
 		all = append(all, c(f)...)

@@ -35,12 +35,13 @@ func well() *Facts {
 			{Name: "br0", Kind: "bridge", Up: true, MTU: 1500, Addresses: []netip.Prefix{netip.PrefixFrom(own, 24)}},
 			{Name: "eth0", Master: "br0", Up: true, MTU: 1500},
 		},
-		Routes: map[netip.Addr]Route{}, Sysctls: map[string]int{}, Echoes: map[netip.Addr]Echo{},
+		Routes: map[netip.Addr]Route{}, Sysctls: map[string]int{}, Echoes: map[netip.Addr]Echo{}, Answers: map[netip.Addr]Answer{},
 		Receiving: true, Refused: map[string]uint64{"accepted": 4, "own": 2}, Heard: 4, Waited: 2200 * time.Millisecond,
 	}
 	for _, p := range []netip.Addr{peer, other} {
 		f.Routes[p] = Route{Device: "br0", MTU: 1500}
 		f.Echoes[p] = Echo{Small: true, Large: true, Size: 1500}
+		f.Answers[p] = Answer{Tunnel: true, Own: true, Foreign: true}
 	}
 	return f
 }
@@ -132,6 +133,16 @@ func TestTroubles(t *testing.T) {
 		"route":          {func(f *Facts) { f.Routes[other] = Route{Err: "network is unreachable"}; delete(f.Echoes, other) }, Problem, "routes: there is no route to peer 192.0.2.3 (network is unreachable)", "ip route get 192.0.2.3"},
 		"mtu":            {func(f *Facts) { f.Echoes[peer] = Echo{Small: true, Size: 1500} }, Problem, "mtu: packets of 1500 bytes do not reach peer 192.0.2.2", "same MTU"},
 		"mute":           {func(f *Facts) { f.Echoes[peer] = Echo{Size: 1500} }, Note, "mtu: the MTU of the way was not measured, because no ICMP echo came back, to peer 192.0.2.2", ""},
+		"sources checked": {func(f *Facts) { f.Answers[peer] = Answer{Tunnel: true, Own: true} }, Problem,
+			"answers: packets that peer 192.0.2.2 sends with this host's address as source do not arrive", "AWS: source/destination check; OpenStack: allowed_address_pairs"},
+		"sources checked, tunnel broken": {func(f *Facts) { f.Answers[peer] = Answer{Own: true} }, Problem, "answers: packets that peer 192.0.2.2 sends", "OpenStack"},
+		"only the foreign one":           {func(f *Facts) { f.Answers[peer] = Answer{Foreign: true} }, "", "", ""},
+		"protocol 253": {func(f *Facts) { f.Answers[peer], f.Answers[other] = Answer{Tunnel: true}, Answer{Tunnel: true} }, Note,
+			"IP protocol 253 outside of tunnels, from peer 192.0.2.2, 192.0.2.3", ""},
+		"no answer":    {func(f *Facts) { f.Answers[other] = Answer{} }, Problem, "answers: peer 192.0.2.3 does not answer a question through the tunnel", "dprctl check on 192.0.2.3"},
+		"older":        {func(f *Facts) { f.Answers[other] = Answer{Older: true} }, Note, "an older version does not know the question, with peer 192.0.2.3", ""},
+		"not asked":    {func(f *Facts) { f.Answers[other] = Answer{Err: "no memory"} }, Note, "was not tried with peer 192.0.2.3: no memory", ""},
+		"not measured": {func(f *Facts) { f.Answers = nil }, "", "", ""},
 		"local destinations": {func(f *Facts) {
 			f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -p tcp -m addrtype ! --dst-type LOCAL -j DROP"))}
 		}, Problem,
@@ -222,8 +233,10 @@ func TestTroubles(t *testing.T) {
 			f.Links[0].Master = "red"
 			f.Links = append(f.Links, Link{Name: "red", Kind: "vrf"})
 		}, Problem, "vrf: this host's address is in the VRF red", "fragbit"},
-		"ec2": {func(f *Facts) { f.Vendor = "Amazon EC2" }, Warning, "cloud: this machine is of EC2", "source/destination check"},
-		"dns": {func(f *Facts) { f.Name, f.Named = "www.example", []netip.Addr{own, peer} }, Warning, "dns: www.example does not name the hosts 192.0.2.3", "dprctl zone"},
+		"ec2, told":  {func(f *Facts) { f.Vendor = "Amazon EC2" }, "", "", ""},
+		"ec2, mixed": {func(f *Facts) { f.Vendor, f.Answers[peer] = "Amazon EC2", Answer{Own: true} }, Warning, "cloud: this machine is of EC2", "source/destination check"},
+		"ec2":        {func(f *Facts) { f.Vendor, f.Answers = "Amazon EC2", nil }, Warning, "cloud: this machine is of EC2", "source/destination check"},
+		"dns":        {func(f *Facts) { f.Name, f.Named = "www.example", []netip.Addr{own, peer} }, Warning, "dns: www.example does not name the hosts 192.0.2.3", "dprctl zone"},
 		"dns old": {func(f *Facts) {
 			f.Name, f.Named = "www.example", []netip.Addr{own, peer, other, netip.MustParseAddr("192.0.2.4")}
 		}, Problem, "dns: www.example names 192.0.2.4", "remove the address"},

@@ -25,6 +25,7 @@ type Kernel interface {
 	Config(context.Context) (dprnl.Config, error)
 	Services(context.Context) ([]dprnl.Service, error)
 	Peers(context.Context) ([]dprnl.Peer, error)
+	AskPeer(ctx context.Context, address netip.Addr) error
 }
 
 // Options say what Gather reads.
@@ -44,7 +45,8 @@ const (
 )
 
 // Gather reads the facts of this host. It needs the rights of root; what a host cannot
-// tell is left out. It sends each peer two ICMP echo requests.
+// tell is left out. It sends each peer two ICMP echo requests, and has the module ask each
+// for answers.
 func Gather(ctx context.Context, o Options) (*Facts, error) {
 	f := &Facts{File: o.File, Sysctls: map[string]int{}, Routes: map[netip.Addr]Route{}, Name: o.Name}
 	if o.Kernel != nil {
@@ -58,12 +60,15 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	done := make(chan error, 1)
 	go func() { done <- f.readReports(ctx, o) }()
 	f.readRoutes()
+	answered := make(chan map[netip.Addr]Answer, 1)
+	go func() { answered <- f.askPeers(ctx, o.Kernel) }()
 	f.readSysctls()
 	f.readFirewall(ctx)
 	f.Filtered = readFiltered()
 	f.Vendor = strings.TrimSpace(readText("/sys/class/dmi/id/sys_vendor"))
 	f.Unsynced = unsynced()
 	f.Echoes = echoes(ctx, f.Routes)
+	f.Answers = <-answered
 	if err := <-done; err != nil {
 		return nil, err
 	}

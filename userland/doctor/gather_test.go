@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,11 +95,19 @@ type kernel struct {
 	config dprnl.Config
 	peers  []dprnl.Peer
 	err    error
+	ask    func(netip.Addr) error // nil: no peer knows the question
 }
 
 func (k *kernel) Config(context.Context) (dprnl.Config, error)      { return k.config, k.err }
 func (k *kernel) Services(context.Context) ([]dprnl.Service, error) { return nil, nil }
 func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error)       { return k.peers, nil }
+
+func (k *kernel) AskPeer(_ context.Context, a netip.Addr) error {
+	if k.ask == nil {
+		return syscall.EOPNOTSUPP
+	}
+	return k.ask(a)
+}
 
 // A host on a bridge, with a peer and rules: all of it is seen as it is.
 //
