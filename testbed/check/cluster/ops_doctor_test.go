@@ -33,6 +33,8 @@ var breakages = []breakage{
 		[]string{"nft delete table inet broken"}, "s2", "firewall", "the other hosts' reports"},
 	{"firewall that drops answers", []string{"nft 'table ip broken { chain out { type filter hook output priority 0; tcp sport 80 ip saddr != 10.77.0.12 drop; }; }'"},
 		[]string{"nft delete table ip broken"}, "s2", "firewall", "answers to redirected connections from port 80"},
+	{"network that checks sources", []string{"nft 'table ip broken { chain out { type filter hook output priority 0; oifname != \"lo\" ip saddr != 10.77.0.12 drop; }; }'"},
+		[]string{"nft delete table ip broken"}, "s1", "answers", "packets that peer 10.77.0.12 sends with this host's address as source do not arrive"},
 	{"no server", []string{"svc stop nginx"}, []string{"svc start nginx"}, "s2", "status", "nothing listens on port 80"},
 	{"no server, asked elsewhere", []string{"svc stop nginx"}, []string{"svc start nginx"}, "s1", "status", "peer cannot serve port 80: 10.77.0.12"},
 	{"another marker", []string{"dprctl config set --marker source"}, []string{"dprctl config set --marker fragbit"}, "s1", "status", "peer has another marker: 10.77.0.12"},

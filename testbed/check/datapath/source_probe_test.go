@@ -172,7 +172,8 @@ func TestSourceProbeForged(t *testing.T) {
 		broken := append([]byte(nil), good...)
 		broken[9]++
 		plain(addrA, broken)
-		for _, f := range wire.Fragment(wire.Datagram(w.own(addrA), w.own(addrA), ownerProtocol, good), 16, 7) {
+		whole := append(append([]byte(nil), good...), none...) // the first fragment has all of the message
+		for _, f := range wire.Fragment(wire.Datagram(w.own(addrA), w.own(addrA), ownerProtocol, whole), len(good), 7) {
 			p.send(t, c.a, f)
 		}
 		p.send(t, c.a, wire.Datagram(w.own(addrA), w.own(addrB), ownerProtocol, good)) // not for A
