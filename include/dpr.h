@@ -31,9 +31,10 @@
  *    follows it
  * 4: IPv6 addresses, CONFIG_A_AFFINITY6, SERVICE_A_AFFINITY6, PEER_A_ADDRESSES6,
  *    BARRED_FAMILY, SERVICE_A_LOAD, PEER_A_SERVICE_CONNECTIONS, PEER_A_SERVICE_LOADS,
- *    CONFIG_A_FORWARDING, SERVICE_A_FORWARDING, PEER_A_FORWARDING, PEER_ASK, PEER_A_ANSWERS
+ *    CONFIG_A_FORWARDING, SERVICE_A_FORWARDING, PEER_A_FORWARDING
+ * 5: PEER_ASK, PEER_A_ANSWERS, CONFIG_A_ANSWERS, protocol 4 between hosts
  */
-#define DPR_GENL_VERSION	4
+#define DPR_GENL_VERSION	5
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
 #define DPR_GENL_GROUP_EVENTS	"events"
 
@@ -239,6 +240,26 @@ enum dpr_forwarding {
 };
 
 /**
+ * enum dpr_answers - how a serving host's answers get to the client
+ *
+ * @DPR_ANSWERS_DIRECT: straight to the client, with the first host's address as source.
+ * @DPR_ANSWERS_THROUGH: in a tunnel to the first host, which sends them on. For networks
+ *	that drop packets whose source is not the sending host's own address. Direct are
+ *	still answers from an address that this host has, too, and those for a first host
+ *	that has not said that it knows protocol 4.
+ *
+ * It is the serving host's choice. First hosts of protocol 4 accept both, whatever their
+ * own is.
+ */
+enum dpr_answers {
+	DPR_ANSWERS_DIRECT,
+	DPR_ANSWERS_THROUGH,
+
+	__DPR_ANSWERS_MAX,
+	DPR_ANSWERS_MAX = __DPR_ANSWERS_MAX - 1
+};
+
+/**
  * enum dpr_orphans - what becomes of an orphan: a segment of a service's
  *	connection that has neither a flow nor a socket here, and is no SYN
  *
@@ -404,6 +425,8 @@ enum dpr_flow_state {
  *	clients with IPv6 addresses; but whether there is affinity at all, AFFINITY says.
  * @DPR_CONFIG_A_FORWARDING: u32, enum dpr_forwarding; default ipip. Connections that are
  *	redirected already keep theirs, but for those without a flow.
+ * @DPR_CONFIG_A_ANSWERS: u32, enum dpr_answers; default direct. Holds at once, for all
+ *	connections.
  */
 enum dpr_config_attr {
 	DPR_CONFIG_A_UNSPEC,
@@ -432,6 +455,7 @@ enum dpr_config_attr {
 	DPR_CONFIG_A_AFFINITY_TIME,
 	DPR_CONFIG_A_AFFINITY6,
 	DPR_CONFIG_A_FORWARDING,
+	DPR_CONFIG_A_ANSWERS,
 
 	__DPR_CONFIG_A_MAX,
 	DPR_CONFIG_A_MAX = __DPR_CONFIG_A_MAX - 1
@@ -519,7 +543,8 @@ enum dpr_service_attr {
  *	of a report. Request.
  * @DPR_PEER_A_PROTOCOL: u32, 1 to 255; the protocol between hosts that it knows. 1: that
  *	of reports of version 1; 2: of version 2; 3: it knows connections of IPv6, and gets
- *	those if one of its addresses is an IPv6 one. Part of a report, default 1. Request.
+ *	those if one of its addresses is an IPv6 one; 4: it sends answers on to clients
+ *	(DPR_ANSWERS_THROUGH). Part of a report, default 1. Request.
  * @DPR_PEER_A_ADDRESSES6: array of IPv6 addresses of 16 bytes, 16 at most: the peer's
  *	other ones. Part of a report. Request.
  * @DPR_PEER_A_SERVICE_CONNECTIONS: array of two u32 each: a port, 1 to 65535, and how many
@@ -835,6 +860,19 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_SOURCE_ANSWERED: answers to such questions of this host (DPR_CMD_PEER_ASK).
  * @DPR_STAT_RX_SOURCE_REFUSED: such answers dropped: none was due, or not with that number,
  *	from that peer or address.
+ * @DPR_STAT_TX_ANSWERS: of the packets sent to peers, answers to clients
+ *	(DPR_ANSWERS_THROUGH).
+ * @DPR_STAT_TX_ANSWER_TOO_BIG: answers dropped: too large for the tunnel. The route to
+ *	the client got the MTU that fits.
+ * @DPR_STAT_SYN_MSS_LOWERED: redirected SYNs whose MSS was lowered, so that answers fit
+ *	the tunnel.
+ * @DPR_STAT_RX_ANSWERS: of the packets received, answers, sent on to clients.
+ * @DPR_STAT_RX_ANSWER_REFUSED: answers dropped: this host or another peer serves the
+ *	connection, or the answer is from an address that this host does not have.
+ * @DPR_STAT_RX_ANSWER_HOPS: answers dropped: the hop limit is spent.
+ * @DPR_STAT_RX_ANSWER_NO_ROUTE: answers dropped: no route to the client.
+ * @DPR_STAT_RX_ANSWER_TOO_BIG: answers dropped: too large for the way to the client. The
+ *	peer gets an ICMP error.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -926,6 +964,14 @@ enum dpr_stat {
 	DPR_STAT_RX_SOURCE_LIMITED,
 	DPR_STAT_RX_SOURCE_ANSWERED,
 	DPR_STAT_RX_SOURCE_REFUSED,
+	DPR_STAT_TX_ANSWERS,
+	DPR_STAT_TX_ANSWER_TOO_BIG,
+	DPR_STAT_SYN_MSS_LOWERED,
+	DPR_STAT_RX_ANSWERS,
+	DPR_STAT_RX_ANSWER_REFUSED,
+	DPR_STAT_RX_ANSWER_HOPS,
+	DPR_STAT_RX_ANSWER_NO_ROUTE,
+	DPR_STAT_RX_ANSWER_TOO_BIG,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

@@ -169,7 +169,7 @@ static void dpr_config_direct(struct dpr_net *dn, const struct dpr_config *cfg,
  * @dn: the namespace; its lock is held
  * @cfg: a changed copy of the current one, valid; taken over on success
  *
- * Return: 0 or -ENOMEM. On error nothing changed.
+ * Return: 0, -ENOMEM, or what registering a hook returned. On error nothing changed.
  */
 int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg)
 {
@@ -186,8 +186,16 @@ int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg)
 		kvfree(services);
 		return err;
 	}
+	if (cfg->answers == DPR_ANSWERS_THROUGH && dn->hooked)
+		err = dpr_hook_through(dn);
+	if (err) {
+		kvfree(services);
+		return err;
+	}
 	old = rcu_replace_pointer(dn->config, cfg, lockdep_is_held(&dn->lock));
 	kfree_rcu(old, rcu);
+	if (cfg->answers != DPR_ANSWERS_THROUGH)
+		dpr_hook_not_through(dn);
 	dpr_config_direct(dn, cfg, services);
 	if (services)
 		dpr_service_publish(dn, services);

@@ -78,6 +78,7 @@ struct dpr_rules {
  * @report_max_age: age in ms beyond which a report no longer counts
  * @timeout: idle time in ms after which a flow expires, by its state
  * @orphans: enum dpr_orphans
+ * @answers: enum dpr_answers
  * @slow_start: time in ms in which a peer that comes back gets its share; 0: at once
  * @slow_start_jiffies: the same in jiffies
  * @report_max_age_jiffies: the same in jiffies
@@ -107,6 +108,7 @@ struct dpr_config {
 	u32 report_max_age;
 	u32 timeout[DPR_FLOW_RST + 1];
 	u32 orphans;
+	u32 answers;
 	u32 slow_start;
 	u32 slow_start_jiffies;
 	u32 report_max_age_jiffies;

@@ -171,12 +171,20 @@ static void dpr_fwd_too_big(struct dpr_net *dn, struct sk_buff *skb,
 	dpr_fwd_drop(dn, skb, DPR_STAT_TX_TOO_BIG);
 }
 
-/* Must its sender make it smaller if it does not fit? */
+static __always_inline bool dpr_fwd_fits(const struct sk_buff *skb,
+					 unsigned int mtu)
+{
+	if (skb_is_gso(skb))
+		return skb_gso_validate_network_len(skb, mtu);
+	return skb->len <= mtu;
+}
+
+/* Must its sender make it, or a super-packet's segments, smaller if they do not fit? */
 static bool dpr_fwd_whole(const struct sk_buff *skb, unsigned int mtu)
 {
 	if (!dpr_local_wide(skb))
 		return ip_hdr(skb)->frag_off & htons(IP_DF);
-	return skb->len > IPV6_MIN_MTU ||
+	return !dpr_fwd_fits(skb, IPV6_MIN_MTU) ||
 	       ipv6_ext_hdr(ipv6_hdr(skb)->nexthdr) ||
 	       mtu < sizeof(struct ipv6hdr) + sizeof(struct frag_hdr) + 8;
 }
@@ -200,11 +208,32 @@ bool dpr_fwd_refuse_large(struct dpr_net *dn, struct sk_buff *skb,
 	return true;
 }
 
-static bool dpr_fwd_fits(const struct sk_buff *skb, unsigned int mtu)
+/**
+ * dpr_fwd_mtu - the largest packet that fits the way to a peer
+ * @route: the way
+ *
+ * Return: bytes, without the outer header.
+ */
+unsigned int dpr_fwd_mtu(const struct dpr_route *route)
 {
-	if (skb_is_gso(skb))
-		return skb_gso_validate_network_len(skb, mtu);
-	return skb->len <= mtu;
+	return (unlikely(route->wide) ? dst_mtu(route->dst) :
+					dpr_route_mtu4(route)) -
+	       dpr_fwd_overhead(route->wide);
+}
+
+/**
+ * dpr_fwd_excess - must a packet's sender make it smaller for the way to a peer
+ * @skb: the packet
+ * @route: the way
+ *
+ * Return: bytes that fit; 0 if it fits, or may be fragmented.
+ */
+unsigned int dpr_fwd_excess(const struct sk_buff *skb,
+			    const struct dpr_route *route)
+{
+	const unsigned int mtu = dpr_fwd_mtu(route);
+
+	return dpr_fwd_fits(skb, mtu) || !dpr_fwd_whole(skb, mtu) ? 0 : mtu;
 }
 
 /* Sends one packet that is no super-packet, or whose segments fit. */

@@ -23,6 +23,9 @@ void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
 void dpr_fwd_send_by(struct dpr_net *dn, struct sk_buff *skb,
 		     const struct dpr_route *route, u32 number);
 
+unsigned int dpr_fwd_mtu(const struct dpr_route *route);
+unsigned int dpr_fwd_excess(const struct sk_buff *skb,
+			    const struct dpr_route *route);
 bool dpr_fwd_refuse_large(struct dpr_net *dn, struct sk_buff *skb,
 			  unsigned int mtu);
 

@@ -37,6 +37,7 @@ const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
 	[DPR_CONFIG_A_AFFINITY_TIME] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_AFFINITY6] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_FORWARDING] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_ANSWERS] = { .type = NLA_U32 },
 };
 
 /* A u32 of the configuration: where it is, what it may be, what to say. */
@@ -102,6 +103,8 @@ static const struct dpr_genl_field dpr_genl_fields[] = {
 		       "affinity6 must be 1 to 128"),
 	DPR_GENL_FIELD(FORWARDING, forwarding, 0, DPR_FORWARDING_MAX,
 		       "unknown forwarding"),
+	DPR_GENL_FIELD(ANSWERS, answers, 0, DPR_ANSWERS_MAX,
+		       "unknown way of answers"),
 };
 
 static u32 *dpr_genl_field_of(struct dpr_config *cfg,

@@ -8,6 +8,7 @@
 #include <linux/tcp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include "config.h"
 #include "deliver.h"
 #include "dpr.h"
 #include "fwd_ipip.h"
@@ -24,6 +25,7 @@
 #include "stats.h"
 #include "steer.h"
 #include "sweep.h"
+#include "through.h"
 
 /* Keeps our half-gathered packets apart from everybody else's ("dpr"). */
 #define DPR_HOOK_DEFRAG_USER	0x64707200
@@ -377,6 +379,63 @@ static const struct nf_hook_ops dpr_hook_ops[] = {
 	},
 };
 
+/*
+ * Only while answers go to the first host, so that they cost nothing elsewhere. Last: what
+ * the firewall has to say of an answer it says of the answer itself.
+ */
+static const struct nf_hook_ops dpr_hook_through_ops[] = {
+	{
+		.hook = dpr_through_hook,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = NF_IP_PRI_LAST,
+	}, {
+		.hook = dpr_through_hook6,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = NF_IP6_PRI_LAST,
+	},
+};
+
+/**
+ * dpr_hook_through - see answers before they go out, unless that is so
+ * @dn: the namespace, with at least one service; its lock is held
+ *
+ * Return: 0 or a negative errno.
+ */
+int dpr_hook_through(struct dpr_net *dn)
+{
+	u32 i;
+	int err;
+
+	BUILD_BUG_ON(ARRAY_SIZE(dpr_hook_through_ops) !=
+		     ARRAY_SIZE(dn->through_ops));
+	if (dn->through)
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(dn->through_ops); i++) {
+		dn->through_ops[i] = dpr_hook_through_ops[i];
+		dn->through_ops[i].priv = dn;
+	}
+	err = nf_register_net_hooks(dn->net, dn->through_ops,
+				    ARRAY_SIZE(dn->through_ops));
+	dn->through = !err;
+	return err;
+}
+
+/**
+ * dpr_hook_not_through - undo dpr_hook_through()
+ * @dn: the namespace; its lock is held, or it is going
+ *
+ * Answers may still be in the hooks until the RCU grace period ends.
+ */
+void dpr_hook_not_through(struct dpr_net *dn)
+{
+	if (dn->through)
+		nf_unregister_net_hooks(dn->net, dn->through_ops,
+					ARRAY_SIZE(dn->through_ops));
+	dn->through = false;
+}
+
 static int dpr_hook_register(struct dpr_net *dn)
 {
 	u32 i;
@@ -398,27 +457,36 @@ static int dpr_hook_register(struct dpr_net *dn)
  */
 int dpr_hook_start(struct dpr_net *dn)
 {
-	int err;
+	const struct dpr_config *cfg =
+		rcu_dereference_protected(dn->config,
+					  lockdep_is_held(&dn->lock));
+	int err = 0;
 
 	if (dn->hooked)
 		return 0;
-	err = dpr_hook_register(dn);
+	if (cfg->answers == DPR_ANSWERS_THROUGH)
+		err = dpr_hook_through(dn);
+	if (!err)
+		err = dpr_hook_register(dn);
 	dn->hooked = !err;
-	if (err)
+	if (err) {
+		dpr_hook_not_through(dn);
 		return err;
+	}
 	dn->started = jiffies;
 	dpr_sweep_start(dn);
 	return 0;
 }
 
 /**
- * dpr_hook_unregister_in - stop seeing packets that come in
+ * dpr_hook_unregister_in - stop seeing packets that come in, and answers
  * @dn: the namespace, hooked
  *
  * Packets may still be in the hooks until the RCU grace period ends.
  */
 void dpr_hook_unregister_in(struct dpr_net *dn)
 {
+	dpr_hook_not_through(dn);
 	nf_unregister_net_hook(dn->net, &dn->hook_ops[0]);
 	nf_unregister_net_hook(dn->net, &dn->hook_ops[2]);
 }

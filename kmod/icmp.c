@@ -17,6 +17,7 @@
 #include "peer.h"
 #include "stats.h"
 #include "steer.h"
+#include "through.h"
 
 /*
  * The smallest path MTU between hosts that is accepted: all connections share the
@@ -61,7 +62,7 @@ static bool dpr_icmp_inner6(const struct sk_buff *skb, unsigned int offset,
 
 /*
  * Does an error about an outer packet quote one that this host can have sent, of a
- * connection that goes to that peer? An attacker who cannot see such packets has to
+ * connection that goes to that peer, or came from there? An attacker who cannot see such packets has to
  * guess a connection. Routers quote enough of a packet for this test (RFC 1812, section
  * 4.3.2.3). @tunnel is from the outer header, whose @protocol the inner packet has;
  * @offset is the inner packet's.
@@ -80,6 +81,8 @@ static bool dpr_icmp_plausible(struct dpr_net *dn, const struct dpr_config *cfg,
 				       !dpr_icmp_inner(skb, offset, &key))
 		return false;
 	peer = dpr_steer_peer(dn, cfg, skb, &key);
+	if (!peer)
+		peer = dpr_through_peer(dn, cfg, skb, &key);
 	return peer && dpr_addr_equal(&peer->address, &tunnel->client);
 }
 

@@ -25,22 +25,10 @@
 /* RFC 9293, section 3.7.1: no MSS means 536, and none need be smaller. */
 #define DPR_MSS_MIN	536
 
-static void dpr_mss_lower(struct dpr_net *dn, struct sk_buff *skb)
+/* Writes another MSS; @offset is the option's value's, from the writable header @th. */
+static __always_inline void dpr_mss_write(struct sk_buff *skb, struct tcphdr *th,
+					  unsigned int offset, u16 old, u16 new)
 {
-	const struct dpr_config *cfg = rcu_dereference(dn->config);
-	const unsigned int overhead =
-		dpr_fwd_overhead(!dpr_addr_is4(&cfg->address));
-	struct tcphdr *th = tcp_hdr(skb);
-	unsigned int offset = dpr_parse_mss(th);
-	u8 *opt = (u8 *)th + offset;
-	u16 old, new;
-
-	if (!offset)
-		return;
-	old = get_unaligned_be16(opt);
-	if (old < DPR_MSS_MIN + overhead)
-		return;
-	new = old - overhead;
 	/* An option at an odd offset has its bytes swapped in the checksum. */
 	if (offset & 1)
 		inet_proto_csum_replace2(&th->check, skb, htons(swab16(old)),
@@ -48,7 +36,56 @@ static void dpr_mss_lower(struct dpr_net *dn, struct sk_buff *skb)
 	else
 		inet_proto_csum_replace2(&th->check, skb, htons(old),
 					 htons(new), false);
-	put_unaligned_be16(new, opt);
+	put_unaligned_be16(new, (u8 *)th + offset);
+}
+
+/**
+ * dpr_mss_limit - lower the MSS that a client's SYN offers
+ * @dn: the namespace
+ * @skb: the packet; pointers into it are stale afterwards
+ * @offset: of its TCP header from skb->data; the packet has all that the header promises
+ * @most: to this, if it is larger
+ *
+ * If there is no memory the MSS stays: what is too large the server learns by itself.
+ */
+void dpr_mss_limit(struct dpr_net *dn, struct sk_buff *skb, unsigned int offset,
+		   unsigned int most)
+{
+	struct tcphdr *th = (void *)skb->data + offset;
+	unsigned int option, end = offset + th->doff * 4;
+	u16 old;
+
+	if (!pskb_may_pull(skb, end))
+		return;
+	th = (void *)skb->data + offset;
+	option = dpr_parse_mss(th);
+	if (!option)
+		return;
+	old = get_unaligned_be16((u8 *)th + option);
+	most = max_t(unsigned int, most, DPR_MSS_MIN);
+	if (old <= most || skb_ensure_writable(skb, end))
+		return;
+	th = (void *)skb->data + offset;
+	dpr_mss_write(skb, th, option, old, most);
+	dpr_stats_inc(dn, DPR_STAT_SYN_MSS_LOWERED);
+}
+
+static void dpr_mss_lower(struct dpr_net *dn, struct sk_buff *skb)
+{
+	const struct dpr_config *cfg = rcu_dereference(dn->config);
+	const unsigned int overhead =
+		dpr_fwd_overhead(!dpr_addr_is4(&cfg->address));
+	struct tcphdr *th = tcp_hdr(skb);
+	unsigned int offset = dpr_parse_mss(th);
+	u16 old, new;
+
+	if (!offset)
+		return;
+	old = get_unaligned_be16((u8 *)th + offset);
+	if (old < DPR_MSS_MIN + overhead)
+		return;
+	new = old - overhead;
+	dpr_mss_write(skb, th, offset, old, new);
 	dpr_stats_inc(dn, DPR_STAT_MSS_LOWERED);
 }
 

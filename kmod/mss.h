@@ -8,6 +8,8 @@ struct dpr_flow_key;
 struct dpr_net;
 
 void dpr_mss_expect(const struct dpr_net *dn, const struct dpr_flow_key *key);
+void dpr_mss_limit(struct dpr_net *dn, struct sk_buff *skb, unsigned int offset,
+		   unsigned int most);
 unsigned int dpr_mss_hook(void *priv, struct sk_buff *skb,
 			  const struct nf_hook_state *state);
 unsigned int dpr_mss_hook6(void *priv, struct sk_buff *skb,

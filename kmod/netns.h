@@ -64,7 +64,9 @@ struct dpr_closing {
  * @stats: counters
  * @hooked: the hooks are registered; under @lock
  * @hook_ops: the hooks
- * @started: jiffies when they were registered
+ * @through: those of @through_ops are; under @lock
+ * @through_ops: hooks that send answers to first hosts
+ * @started: jiffies when @hook_ops were registered
  * @ports: bitmap of the ports whose packets the hooks look at: of services, and
  *	of former services, which may still have flows. NULL before the first
  *	service
@@ -110,6 +112,8 @@ struct dpr_net {
 	struct dpr_stats __percpu *stats;
 	bool hooked;
 	struct nf_hook_ops hook_ops[4];
+	bool through;
+	struct nf_hook_ops through_ops[2];
 	unsigned long started;
 
 	unsigned long *ports;

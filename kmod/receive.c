@@ -35,6 +35,7 @@
 #include "service.h"
 #include "socket.h"
 #include "stats.h"
+#include "through.h"
 
 /* Keeps fragments that came by a tunnel apart from others ("drp"). */
 #define DPR_RECEIVE_DEFRAG_USER	0x64727000
@@ -283,7 +284,8 @@ static unsigned int dpr_receive_fragment(struct dpr_net *dn,
 {
 	if (!dpr_inner_local(skb, in))
 		return NF_ACCEPT;
-	if (!dpr_inner_addresses(dn, skb, in))
+	/* One with this host's own source may be of an answer. */
+	if (!dpr_inner_addresses(dn, skb, in) && !dpr_inner_own(dn, skb, in))
 		return dpr_inner_refuse(dn, skb, in,
 					DPR_STAT_RX_BAD_ADDRESS);
 	if (!dpr_inner_unwrap(skb, in)) {
@@ -347,6 +349,10 @@ dpr_receive_segment(struct dpr_net *dn, struct sk_buff *skb,
 	if (in->refcounted)
 		dpr_receive_socket(dn, skb, in);
 	if (!in->sk || dpr_receive_stray(skb, in)) {
+		if (!in->sk && dpr_through_astray(dn, in)) {
+			dpr_stats_inc(dn, DPR_STAT_RX_ANSWER_REFUSED);
+			return NF_DROP;
+		}
 		dpr_inner_numbers(skb, in);
 		if (dpr_inner_unwrap(skb, in))
 			dpr_reset_reply(dn, skb, &in->seg, in->offset - in->olen);
@@ -388,6 +394,21 @@ static void dpr_receive_announced(struct dpr_net *dn, const struct dpr_inner *in
 	WRITE_ONCE(dn->direct, true);
 }
 
+/*
+ * Decides on a segment that cannot be from a client of a peer's, as @why says: it may be
+ * the peer's answer to one of this host's.
+ */
+static noinline unsigned int dpr_receive_answer(struct dpr_net *dn,
+						const struct dpr_config *cfg,
+						struct sk_buff *skb,
+						struct dpr_inner *in,
+						enum dpr_stat why)
+{
+	if (!in->seg.syn && dpr_inner_local(skb, in) && dpr_inner_own(dn, skb, in))
+		return dpr_through_receive(dn, cfg, skb, in);
+	return dpr_inner_refuse(dn, skb, in, why);
+}
+
 static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 				    const struct dpr_config *cfg,
 				    struct sk_buff *skb, struct dpr_inner *in)
@@ -400,7 +421,8 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	if (!dpr_inner_connection(skb, in))
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
 	if (!in->marked && !dpr_service_ours(dn, ntohs(in->seg.key.port)))
-		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
+		return dpr_receive_answer(dn, cfg, skb, in,
+					  DPR_STAT_RX_NOT_SERVED);
 	syn = in->seg.syn;
 	if (syn && !dpr_inner_local(skb, in))
 		return NF_ACCEPT;
@@ -414,8 +436,8 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 		if (syn && in->number && dpr_inner_own(dn, skb, in))
 			return dpr_refuse(dn, cfg, skb, in,
 					  DPR_STAT_REFUSED_OWN);
-		return dpr_inner_refuse(dn, skb, in,
-					DPR_STAT_RX_BAD_ADDRESS);
+		return dpr_receive_answer(dn, cfg, skb, in,
+					  DPR_STAT_RX_BAD_ADDRESS);
 	}
 	if (syn) {
 		dpr_receive_announced(dn, in);
@@ -424,6 +446,8 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 		verdict = dpr_receive_refuse(dn, cfg, skb, in);
 		if (verdict != NF_ACCEPT)
 			return verdict;
+		if (unlikely(cfg->answers == DPR_ANSWERS_THROUGH))
+			dpr_through_syn(dn, cfg, skb, in);
 	}
 	return dpr_receive_segment(dn, skb, in);
 }

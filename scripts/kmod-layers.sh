@@ -63,6 +63,7 @@ order() {
 	inner
 	answer
 	deliver
+	through
 	decide.h
 	offer
 	refuse

@@ -153,7 +153,10 @@ func (c *Client) Stats(ctx context.Context) (Stats, error) {
 
 // Protocol returns the protocol between hosts that the module knows, as in PeerUpdate.
 func (c *Client) Protocol() uint32 {
-	if c.version() >= knowsIPv6 {
+	switch {
+	case c.version() >= knowsAnswers:
+		return 4
+	case c.version() >= knowsIPv6:
 		return 3
 	}
 	return 2 // what an older one does not know of it, it leaves alone

@@ -129,6 +129,7 @@ func decodeConfig(data []byte) (Config, error) {
 		configAttrEstimate:           (*uint32)(&c.Estimate),
 		configAttrMarker:             (*uint32)(&c.Marker),
 		configAttrForwarding:         (*uint32)(&c.Forwarding),
+		configAttrAnswers:            (*uint32)(&c.Answers),
 		configAttrOrphans:            (*uint32)(&c.Orphans),
 		configAttrState:              (*uint32)(&c.State),
 		configAttrMaxLoad:            &c.MaxLoad,

@@ -68,6 +68,15 @@ func (e *encoder) forwarding(typ uint16, f *Forwarding) {
 	}
 }
 
+// answers adds how answers get to clients, if it is given; see forwarding.
+func (e *encoder) answers(typ uint16, a *Answers) {
+	if e.version >= knowsAnswers {
+		e.optional(typ, (*uint32)(a))
+	} else if a != nil && *a != AnswersDirect {
+		e.fail(fmt.Errorf("%w: its answers cannot go %v", errOlder, *a))
+	}
+}
+
 // optional adds a number that is given.
 func (e *encoder) optional(typ uint16, v *uint32) {
 	if v != nil {
@@ -141,6 +150,7 @@ func (e *encoder) config(u ConfigUpdate) {
 	}
 	e.affinity6(configAttrAffinity6, u.Affinity6)
 	e.forwarding(configAttrForwarding, u.Forwarding)
+	e.answers(configAttrAnswers, u.Answers)
 	if u == (ConfigUpdate{}) {
 		e.fail(errors.New("there is nothing to change"))
 	}
@@ -167,6 +177,10 @@ const knowsLoads = 4
 // knowsForwarding is the version of the family from which on packets can get to peers
 // without a tunnel.
 const knowsForwarding = 4
+
+// knowsAnswers is the version of the family from which on answers can go through the first
+// host, and from which on a first host sends them on to the client.
+const knowsAnswers = 5
 
 // errOlder says that what is asked for needs another module.
 var errOlder = errors.New("the module in the kernel is older than this program; load the new one")

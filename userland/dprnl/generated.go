@@ -9,7 +9,7 @@ const (
 	// GenlName: DPR_GENL_NAME in include/dpr.h.
 	GenlName = "dpr"
 	// GenlVersion: DPR_GENL_VERSION in include/dpr.h.
-	GenlVersion = 4
+	GenlVersion = 5
 	// GenlGroupEvents: DPR_GENL_GROUP_EVENTS in include/dpr.h.
 	GenlGroupEvents = "events"
 	// MaxServices: DPR_MAX_SERVICES in include/dpr.h.
@@ -86,6 +86,7 @@ const (
 	configAttrAffinityTime       = 23
 	configAttrAffinity6          = 24
 	configAttrForwarding         = 25
+	configAttrAnswers            = 26
 )
 
 // dpr_service_attr: attributes of a service.
@@ -607,6 +608,47 @@ func (v *Forwarding) UnmarshalText(text []byte) error {
 // ForwardingWords returns the words of Forwarding, in the order of their values.
 func ForwardingWords() []string { return namesForwarding.list() }
 
+// Answers: how a serving host's answers get to the client.
+type Answers uint32
+
+// The values of Answers.
+const (
+	// AnswersDirect: straight to the client, with the first host's address as
+	// source.
+	AnswersDirect Answers = 0
+	// AnswersThrough: in a tunnel to the first host, which sends them on. For
+	// networks that drop packets whose source is not the sending host's own
+	// address. Direct are still answers from an address that this host has, too,
+	// and those for a first host that has not said that it knows protocol 4.
+	AnswersThrough Answers = 1
+)
+
+var namesAnswers = wordTable{kind: "way of answers", words: []string{
+	0: "direct",
+	1: "through",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v Answers) String() string { return namesAnswers.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v Answers) MarshalText() ([]byte, error) { return namesAnswers.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *Answers) UnmarshalText(text []byte) error {
+	n, err := namesAnswers.parse(string(text))
+	if err == nil {
+		*v = Answers(n)
+	}
+	return err
+}
+
+// AnswersWords returns the words of Answers, in the order of their values.
+func AnswersWords() []string { return namesAnswers.list() }
+
 // FlowState: a flow's state, from the client's half of it.
 type FlowState uint32
 
@@ -925,6 +967,27 @@ const (
 	// StatRxSourceRefused: such answers dropped: none was due, or not with that
 	// number, from that peer or address.
 	StatRxSourceRefused Stat = 88
+	// StatTxAnswers: of the packets sent to peers, answers to clients
+	// (DPR_ANSWERS_THROUGH).
+	StatTxAnswers Stat = 89
+	// StatTxAnswerTooBig: answers dropped: too large for the tunnel. The route to
+	// the client got the MTU that fits.
+	StatTxAnswerTooBig Stat = 90
+	// StatSynMssLowered: redirected SYNs whose MSS was lowered, so that answers
+	// fit the tunnel.
+	StatSynMssLowered Stat = 91
+	// StatRxAnswers: of the packets received, answers, sent on to clients.
+	StatRxAnswers Stat = 92
+	// StatRxAnswerRefused: answers dropped: this host or another peer serves the
+	// connection, or the answer is from an address that this host does not have.
+	StatRxAnswerRefused Stat = 93
+	// StatRxAnswerHops: answers dropped: the hop limit is spent.
+	StatRxAnswerHops Stat = 94
+	// StatRxAnswerNoRoute: answers dropped: no route to the client.
+	StatRxAnswerNoRoute Stat = 95
+	// StatRxAnswerTooBig: answers dropped: too large for the way to the client.
+	// The peer gets an ICMP error.
+	StatRxAnswerTooBig Stat = 96
 )
 
 var statTable = [...]statInfo{
@@ -1016,4 +1079,12 @@ var statTable = [...]statInfo{
 	86: {"rx_source_limited", "Added since version 0: such questions dropped: the same peer asked less than a quarter of a second before.", false},
 	87: {"rx_source_answered", "Added since version 0: answers to such questions of this host (DPR_CMD_PEER_ASK).", false},
 	88: {"rx_source_refused", "Added since version 0: such answers dropped: none was due, or not with that number, from that peer or address.", false},
+	89: {"tx_answers", "Added since version 0: of the packets sent to peers, answers to clients (DPR_ANSWERS_THROUGH).", false},
+	90: {"tx_answer_too_big", "Added since version 0: answers dropped: too large for the tunnel. The route to the client got the MTU that fits.", false},
+	91: {"syn_mss_lowered", "Added since version 0: redirected SYNs whose MSS was lowered, so that answers fit the tunnel.", false},
+	92: {"rx_answers", "Added since version 0: of the packets received, answers, sent on to clients.", false},
+	93: {"rx_answer_refused", "Added since version 0: answers dropped: this host or another peer serves the connection, or the answer is from an address that this host does not have.", false},
+	94: {"rx_answer_hops", "Added since version 0: answers dropped: the hop limit is spent.", false},
+	95: {"rx_answer_no_route", "Added since version 0: answers dropped: no route to the client.", false},
+	96: {"rx_answer_too_big", "Added since version 0: answers dropped: too large for the way to the client. The peer gets an ICMP error.", false},
 }

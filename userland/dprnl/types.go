@@ -16,6 +16,7 @@ type Config struct {
 	Estimate     Estimate      // how a peer's load is estimated between reports
 	Marker       Marker        // how peers recognise redirected packets
 	Forwarding   Forwarding    // how redirected packets get to peers
+	Answers      Answers       // how this host's answers get to clients of other hosts
 	Orphans      Orphans       // what to do with connections unknown on this host
 	State        State         // this host's state in the cluster
 	MaxLoad      uint64        // the host serves below this load; or MaxLoadAuto
@@ -65,6 +66,7 @@ type ConfigUpdate struct {
 	Estimate           *Estimate
 	Marker             *Marker
 	Forwarding         *Forwarding // an older module knows only ForwardingIpip
+	Answers            *Answers    // an older module knows only AnswersDirect
 	Orphans            *Orphans
 	State              *State
 	MaxLoad            *uint64
@@ -89,7 +91,7 @@ type ConfigUpdate struct {
 func (c Config) Update() ConfigUpdate {
 	return ConfigUpdate{
 		Address: &c.Address, Policy: &c.Policy, Hash: &c.Hash, Estimate: &c.Estimate,
-		Marker: &c.Marker, Forwarding: &c.Forwarding, Orphans: &c.Orphans, State: &c.State, MaxLoad: &c.MaxLoad,
+		Marker: &c.Marker, Forwarding: &c.Forwarding, Answers: &c.Answers, Orphans: &c.Orphans, State: &c.State, MaxLoad: &c.MaxLoad,
 		WeightConnections: &c.Weights.Connections, WeightCPU: &c.Weights.CPU,
 		WeightRedirected: &c.Weights.Redirected, WeightSockets: &c.Weights.Sockets,
 		Weight: &c.Weight, MaxFlows: &c.MaxFlows, ReportMaxAge: &c.ReportMaxAge,

@@ -48,6 +48,7 @@ func Generate(h *Header) ([]byte, error) {
 			{Enum: Enum{Name: "dpr_service_state"}, Type: "ServiceState", Kind: "service state", Prefix: "DPR_SERVICE_", Go: "Service"},
 			{Enum: Enum{Name: "dpr_service_load"}, Type: "ServiceLoad", Kind: "load", Prefix: "DPR_SERVICE_LOAD_", Go: "LoadOf"},
 			{Enum: Enum{Name: "dpr_forwarding"}, Type: "Forwarding", Kind: "forwarding", Prefix: "DPR_FORWARDING_", Go: "Forwarding"},
+			{Enum: Enum{Name: "dpr_answers"}, Type: "Answers", Kind: "way of answers", Prefix: "DPR_ANSWERS_", Go: "Answers"},
 			{Enum: Enum{Name: "dpr_flow_state"}, Type: "FlowState", Kind: "flow state", Prefix: "DPR_FLOW_", Go: "Flow"},
 			{Enum: Enum{Name: "dpr_event"}, Type: "EventType", Kind: "event", Prefix: "DPR_EVENT_", Go: "Event"},
 		},
