@@ -73,7 +73,7 @@ func begins(old dprnl.Config, c *config.Config) bool {
 // target is what the file determines of the kernel's configuration: all but the state.
 func target(address netip.Addr, c *config.Config) dprnl.Config {
 	return dprnl.Config{
-		Address: address, Policy: c.Policy, Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Forwarding: c.Forwarding, Orphans: c.Orphans,
+		Address: address, Policy: c.Policy, Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Forwarding: c.Forwarding, Answers: c.Answers, Orphans: c.Orphans,
 		MaxLoad: c.MaxLoad, Weights: c.Weights, Weight: c.Weight, MaxFlows: c.MaxFlows,
 		ReportMaxAge: c.ReportMaxAge, Timeouts: c.Timeouts, SlowStart: c.SlowStart,
 		Affinity: c.Affinity, Affinity6: c.Affinity6, AffinityTime: c.AffinityTime,

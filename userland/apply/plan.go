@@ -94,6 +94,7 @@ func compare(old, after dprnl.Config) []Change {
 	add("estimate", old.Estimate, after.Estimate)
 	add("marker", old.Marker, after.Marker)
 	add("forwarding", old.Forwarding, after.Forwarding)
+	add("answers", old.Answers, after.Answers)
 	add("orphans", old.Orphans, after.Orphans)
 	add("max_load", dprnl.FormatMaxLoad(old.MaxLoad), dprnl.FormatMaxLoad(after.MaxLoad))
 	add("max_flows", old.MaxFlows, after.MaxFlows)

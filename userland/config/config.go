@@ -25,6 +25,7 @@ type Config struct {
 	Estimate     dprnl.Estimate
 	Marker       dprnl.Marker
 	Forwarding   dprnl.Forwarding
+	Answers      dprnl.Answers
 	Orphans      dprnl.Orphans
 	MaxLoad      uint64 // or dprnl.MaxLoadAuto
 	MaxFlows     uint32

@@ -27,6 +27,7 @@ func (d *decoder) config(t table) *Config {
 	t.word("estimate", &c.Estimate)
 	t.word("marker", &c.Marker)
 	t.word("forwarding", &c.Forwarding)
+	t.word("answers", &c.Answers)
 	t.word("orphans", &c.Orphans)
 	t.maxLoad("max_load", &c.MaxLoad)
 	integer(t, "max_flows", &c.MaxFlows, 1, dprnl.MaxFlows)
@@ -42,7 +43,7 @@ func (d *decoder) config(t table) *Config {
 	c.Services = d.services(t)
 	d.report(t.table("report"), &c.Report, c.Address)
 	d.cleanup(t.table("cleanup"), &c.Cleanup)
-	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "forwarding", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "start",
+	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "forwarding", "answers", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "start",
 		"weight", "weights", "timeouts", "service", "report", "cleanup")
 	d.across(&c)
 	return &c

@@ -77,6 +77,7 @@ type configFlags struct {
 	redirected  numberValue[uint32]
 	sockets     numberValue[uint32]
 	forwarding  wordValue[dprnl.Forwarding, *dprnl.Forwarding]
+	answers     wordValue[dprnl.Answers, *dprnl.Answers]
 	orphans     wordValue[dprnl.Orphans, *dprnl.Orphans]
 	maxFlows    numberValue[uint32]
 	maxAge      durationValue
@@ -114,6 +115,7 @@ func (f *configFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "weight-redirected", Usage: "weight redirected connections in the load by `FACTOR`", Value: &f.redirected},
 		&cli.GenericFlag{Name: "weight-sockets", Usage: "weight sockets in the load by `FACTOR`", Value: &f.sockets},
 		&cli.GenericFlag{Name: "forwarding", Usage: "how redirected packets get to peers: " + words(dprnl.ForwardingWords()), Value: &f.forwarding},
+		&cli.GenericFlag{Name: "answers", Usage: "how answers get to clients of other hosts: " + words(dprnl.AnswersWords()), Value: &f.answers},
 		&cli.GenericFlag{Name: "orphans", Usage: "what to do with connections that this host does not know: " + words(dprnl.OrphansWords()), Value: &f.orphans},
 		&cli.GenericFlag{Name: "max-flows", Usage: "limit the routing table to `NUMBER` flows", Value: &f.maxFlows},
 		&cli.GenericFlag{Name: "report-max-age", Usage: "ignore reports older than `TIME`", Value: &f.maxAge},
@@ -136,7 +138,7 @@ func (f *configFlags) update() dprnl.ConfigUpdate {
 	u.Policy, u.State, u.Weight = f.policy.pointer(), f.state.pointer(), f.weight.pointer()
 	u.WeightConnections, u.WeightCPU = f.connections.pointer(), f.cpu.pointer()
 	u.WeightRedirected, u.WeightSockets = f.redirected.pointer(), f.sockets.pointer()
-	u.Forwarding, u.Orphans = f.forwarding.pointer(), f.orphans.pointer()
+	u.Forwarding, u.Answers, u.Orphans = f.forwarding.pointer(), f.answers.pointer(), f.orphans.pointer()
 	u.MaxFlows, u.ReportMaxAge = f.maxFlows.pointer(), f.maxAge.pointer()
 	u.SlowStart = f.slowStart.pointer()
 	u.Affinity, u.Affinity6, u.AffinityTime = f.affinity.pointer(), f.affinity6.pointer(), f.affinityTime.pointer()
@@ -200,6 +202,7 @@ func writeConfig(w io.Writer, c configView) {
 	fmt.Fprintf(w, "weights\tconnections %d, cpu %d, redirected %d, sockets %d\n",
 		c.Weights.Connections, c.Weights.CPU, c.Weights.Redirected, c.Weights.Sockets)
 	fmt.Fprintf(w, "forwarding\t%v\n", c.Forwarding)
+	fmt.Fprintf(w, "answers\t%v\n", c.Answers)
 	fmt.Fprintf(w, "orphans\t%v\n", c.Orphans)
 	fmt.Fprintf(w, "max flows\t%d\n", c.MaxFlows)
 	fmt.Fprintf(w, "report max age\t%v\n", millis(c.ReportMaxAge))

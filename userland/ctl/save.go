@@ -54,6 +54,7 @@ func keysOf(u dprnl.ConfigUpdate) map[string]any {
 	text(keys, "estimate", u.Estimate)
 	text(keys, "marker", u.Marker)
 	text(keys, "forwarding", u.Forwarding)
+	text(keys, "answers", u.Answers)
 	text(keys, "orphans", u.Orphans)
 	text(keys, "address", u.Address)
 	if u.MaxLoad != nil && *u.MaxLoad == dprnl.MaxLoadAuto {
