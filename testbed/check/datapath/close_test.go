@@ -22,7 +22,7 @@ import (
 //	C ── switch ── A
 //	        └───── B
 func TestHalfCloseReads10MB(t *testing.T) {
-	anyForwarding(t, func(t *testing.T, w way) {
+	anyAnswers(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		k := connect(t, c.c, c.a.service())
 		const n = 10 << 20
@@ -41,7 +41,7 @@ func TestHalfCloseReads10MB(t *testing.T) {
 
 // The server shuts its half first; the client's data still arrives.
 func TestHalfCloseOfServer(t *testing.T) {
-	anyForwarding(t, func(t *testing.T, w way) {
+	anyAnswers(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		k := connect(t, c.c, c.a.service())
 		k.wantServed(t, "B")
@@ -64,7 +64,7 @@ func TestHalfCloseOfServer(t *testing.T) {
 //	C ── switch ── A
 //	        └───── B
 func TestRstEitherSide(t *testing.T) {
-	anyForwarding(t, func(t *testing.T, w way) {
+	anyAnswers(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		t.Run("server", func(t *testing.T) {
 			k := connect(t, c.c, c.a.service())

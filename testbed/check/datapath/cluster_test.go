@@ -122,7 +122,7 @@ func configure(t *testing.T, h *vnet.Host, addr netip.Addr, w way) *server {
 	t.Helper()
 	s := &server{Host: h, way: w, addr: w.own(addr), at: w.addr(addr), others: w.report(addr, 0).Others}
 	s.connect(t)
-	s.set(t, dprnl.ConfigUpdate{Address: &s.addr, Marker: &w.marker, Forwarding: ptr(w.forwarding())})
+	s.set(t, dprnl.ConfigUpdate{Address: &s.addr, Marker: &w.marker, Forwarding: ptr(w.forwarding()), Answers: ptr(w.answers())})
 	check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: port}))
 	return s
 }
@@ -154,7 +154,7 @@ func (c *cluster) redirect(t *testing.T, to ...*server) {
 		c.a.report(t, s, 0)
 		// The host that serves needs to know whose the client's destination is, and
 		// what A can do.
-		if c.client != c.tunnel || c.direct {
+		if c.client != c.tunnel || c.direct || c.through {
 			s.report(t, c.a, 1<<20)
 		}
 	}

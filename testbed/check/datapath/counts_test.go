@@ -96,6 +96,17 @@ func (w way) forgetEnds(got, want counts) {
 			want[dprnl.StatMssLowered] = maybe
 		}
 	}
+	if w.through {
+		// How many answers there are TCP says; each is a packet to or from a peer.
+		for _, k := range []dprnl.Stat{dprnl.StatTxAnswers, dprnl.StatRxAnswers, dprnl.StatSynMssLowered} {
+			if _, ok := want[k]; !ok {
+				delete(got, k)
+			}
+		}
+		for _, k := range []dprnl.Stat{dprnl.StatTxPackets, dprnl.StatTxBytes, dprnl.StatRxPackets, dprnl.StatRxBytes} {
+			want[k] = maybe
+		}
+	}
 	for _, k := range []dprnl.Stat{dprnl.StatFlowsEnded, dprnl.StatRxFlowAnswered, dprnl.StatRxEcho, dprnl.StatRxProbed} {
 		if _, ok := want[k]; !ok {
 			delete(got, k)

@@ -45,7 +45,7 @@ table @IP@ strict {
 //	C ── switch ── A (firewall)
 //	        └───── B (firewall)
 func TestFirewalls(t *testing.T) {
-	anyForwarding(t, func(t *testing.T, w way) {
+	anyAnswers(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		for _, h := range []*vnet.Host{c.a.Host, c.b.Host, c.c} {
 			check(t, h.Sysctl("net/ipv4/conf/all/rp_filter", "1"))

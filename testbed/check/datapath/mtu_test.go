@@ -65,7 +65,7 @@ func (c *cluster) beyond(t *testing.T, q *vnet.Host, qAddr string, between int, 
 //	C ── switch ── A
 //	        └───── B
 func TestPathMtuPlain(t *testing.T) {
-	anyForwarding(t, func(t *testing.T, w way) {
+	anyAnswers(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		seen := observe(t, c.c)
 		a, b := c.a.meter(t), c.b.meter(t)

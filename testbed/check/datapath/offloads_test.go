@@ -19,7 +19,7 @@ import (
 //	C ── switch ── A
 //	        └───── B
 func TestOffloads(t *testing.T) {
-	anyForwarding(t, func(t *testing.T, w way) {
+	anyAnswers(t, func(t *testing.T, w way) {
 		c := newCluster(t, w)
 		hosts := []*vnet.Host{c.c, c.a.Host, c.b.Host}
 		for combination := range 1 << len(hosts) {

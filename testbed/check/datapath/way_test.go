@@ -19,12 +19,13 @@ import (
 
 // A way is how a client's packets come to the host that serves them: the client's family,
 // 4 or 6, that of the hosts' own addresses and so of the tunnel, the marker, and whether
-// what can goes direct. Tests name addresses by their IPv4 ones; each host has the IPv6
+// what can goes direct, and whether the answers go through the first host. Tests name addresses by their IPv4 ones; each host has the IPv6
 // one, too (vnet.Twin).
 type way struct {
 	client, tunnel int
 	marker         dprnl.Marker
 	direct         bool
+	through        bool
 }
 
 // The ways that there are. An outer IPv6 header has no place for a mark.
@@ -40,6 +41,14 @@ var (
 	direct4 = fragbit4.straight()
 	direct6 = plain6.straight()
 	directs = []way{direct4, direct6}
+
+	throughs = func() (all []way) {
+		for _, w := range append(ways[:len(ways):len(ways)], directs...) {
+			w.through = true
+			all = append(all, w)
+		}
+		return all
+	}()
 )
 
 // straight is the way on which what can goes direct.
@@ -53,20 +62,27 @@ func (w way) String() string {
 	if w.direct {
 		text += "-direct"
 	}
+	if w.through {
+		text += "-through"
+	}
 	return text
 }
 
 // waysEnv is a variable; "direct": allWays runs tests with the ways on which packets go
-// direct, in place of the others.
+// direct, "through": with those on which answers go through the first host, in place of
+// the others.
 const waysEnv = "DPR_PATH_WAYS"
 
 // allWays runs a test with each way, and fails it if the kernel complains meanwhile.
 func allWays(t *testing.T, f func(t *testing.T, w way)) {
-	if os.Getenv(waysEnv) == "direct" {
+	switch os.Getenv(waysEnv) {
+	case "direct":
 		eachWay(t, directs, f)
-		return
+	case "through":
+		eachWay(t, throughs, f)
+	default:
+		eachWay(t, ways, f)
 	}
-	eachWay(t, ways, f)
 }
 
 // anyForwarding is allWays, and those on which packets go direct.
@@ -74,6 +90,14 @@ func anyForwarding(t *testing.T, f func(t *testing.T, w way)) {
 	allWays(t, f)
 	if os.Getenv(waysEnv) == "" {
 		eachWay(t, directs, f)
+	}
+}
+
+// anyAnswers is anyForwarding, and those on which answers go through the first host.
+func anyAnswers(t *testing.T, f func(t *testing.T, w way)) {
+	anyForwarding(t, f)
+	if os.Getenv(waysEnv) == "" {
+		eachWay(t, throughs, f)
 	}
 }
 
@@ -191,6 +215,14 @@ func (w way) forwarding() dprnl.Forwarding {
 	return dprnl.ForwardingIpip
 }
 
+// answers is how the hosts' answers get to clients.
+func (w way) answers() dprnl.Answers {
+	if w.through {
+		return dprnl.AnswersThrough
+	}
+	return dprnl.AnswersDirect
+}
+
 // headerLen is the length of the clients' IP header in bytes.
 func (w way) headerLen() int { return map[int]int{4: 20, 6: 40}[w.client] }
 
@@ -218,10 +250,18 @@ func (w way) bytes(payload int) uint64 { return uint64(w.headerLen() + 20 + payl
 // addresses. Only IPv6 needs more than a report of version 1.
 func (w way) report(a netip.Addr, load uint32) dprnl.PeerUpdate {
 	u := dprnl.PeerUpdate{Address: w.own(a), Metrics: &dprnl.Metrics{Sockets: load}}
-	if w.client == 6 || w.tunnel == 6 || w.direct {
-		u.Protocol, u.Others = 3, []netip.Addr{ofFamily(10-w.tunnel, a)}
+	if w.client == 6 || w.tunnel == 6 || w.direct || w.through {
+		u.Protocol, u.Others = w.protocol(), []netip.Addr{ofFamily(10-w.tunnel, a)}
 	}
 	return u
+}
+
+// protocol is the one between hosts that they need to know.
+func (w way) protocol() uint32 {
+	if w.through {
+		return 4
+	}
+	return 3
 }
 
 // reportOf is report with another protocol, if the way's clients need no newer one.
