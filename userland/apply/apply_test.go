@@ -50,6 +50,7 @@ func keep(c *dprnl.Config, u dprnl.ConfigUpdate) {
 	set(&c.Estimate, u.Estimate)
 	set(&c.Marker, u.Marker)
 	set(&c.Forwarding, u.Forwarding)
+	set(&c.Answers, u.Answers)
 	set(&c.Orphans, u.Orphans)
 	set(&c.State, u.State)
 	set(&c.MaxLoad, u.MaxLoad)

@@ -149,6 +149,7 @@ var decided = map[string]struct {
 	"Estimate":           {func(c *config.Config) { c.Estimate++ }, func(c dprnl.Config) any { return c.Estimate }},
 	"Marker":             {func(c *config.Config) { c.Marker++ }, func(c dprnl.Config) any { return c.Marker }},
 	"Forwarding":         {func(c *config.Config) { c.Forwarding++ }, func(c dprnl.Config) any { return c.Forwarding }},
+	"Answers":            {func(c *config.Config) { c.Answers++ }, func(c dprnl.Config) any { return c.Answers }},
 	"Orphans":            {func(c *config.Config) { c.Orphans++ }, func(c dprnl.Config) any { return c.Orphans }},
 	"MaxLoad":            {func(c *config.Config) { c.MaxLoad = 99 }, func(c dprnl.Config) any { return c.MaxLoad }},
 	"MaxFlows":           {func(c *config.Config) { c.MaxFlows = 777 }, func(c dprnl.Config) any { return c.MaxFlows }},

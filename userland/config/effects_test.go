@@ -12,7 +12,7 @@ import (
 // effects are the tests, by package, that see each key take effect when a process is
 // given another configuration while it runs, or when the kernel is.
 var effects = map[string][]string{
-	"apply TestEachValueIsApplied": {"address", "policy", "hash", "estimate", "marker", "forwarding", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "weight",
+	"apply TestEachValueIsApplied": {"address", "policy", "hash", "estimate", "marker", "forwarding", "answers", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "weight",
 		"[weights]connections", "[weights]cpu", "[weights]redirected", "[weights]sockets",
 		"[timeouts]syn", "[timeouts]established", "[timeouts]fin", "[timeouts]rst"},
 	"apply TestStart":                 {"start"},

@@ -57,6 +57,7 @@ func keysOfFile(t *testing.T) []key {
 		{top, "estimate", words("reported"), words("x"), "", func(c *Config) any { return c.Estimate }},
 		{top, "marker", words("source"), words("x"), "", func(c *Config) any { return c.Marker }},
 		{top, "forwarding", words("auto", "direct"), append(words("tunnel", ""), "1"), "", func(c *Config) any { return c.Forwarding }},
+		{top, "answers", words("through"), append(words("back", ""), "1"), "", func(c *Config) any { return c.Answers }},
 		{top, "orphans", words("ask"), words("x"), "", func(c *Config) any { return c.Orphans }},
 		{top, "max_load", append(words("auto"), "1", "9223372036854775807"), append(words("7", "mean"), "-1", "1.5"), "", func(c *Config) any { return c.MaxLoad }},
 		number(top, "max_flows", 1, dprnl.MaxFlows, func(c *Config) any { return c.MaxFlows }),
@@ -200,6 +201,7 @@ hash = "port"
 estimate = "reported"
 marker = "source"
 forwarding = "direct"
+answers = "through"
 orphans = "ask"
 max_load = 5
 max_flows = 6
@@ -236,7 +238,7 @@ dead_after = "46s"
 	}
 	want := Config{
 		Address: netip.MustParseAddr("10.0.0.9"), RuntimeDir: "/b", Policy: dprnl.PolicyTwo, MaxLoad: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Second, SlowStart: 24 * time.Second, Affinity6: 56,
-		Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Forwarding: dprnl.ForwardingDirect, Orphans: c.Orphans, Weight: 8,
+		Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Forwarding: dprnl.ForwardingDirect, Answers: dprnl.AnswersThrough, Orphans: c.Orphans, Weight: 8,
 		Weights:  dprnl.Weights{Connections: 9, CPU: 10, Redirected: 11, Sockets: 12},
 		Timeouts: dprnl.Timeouts{Syn: 13 * time.Second, Established: 14 * time.Second, Fin: 15 * time.Second, Rst: 16 * time.Second},
 		Services: []dprnl.Service{{Port: 17, Address: netip.MustParseAddr("10.0.0.8")}, {Port: 18, Address: netip.IPv4Unspecified()}},

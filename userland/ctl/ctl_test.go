@@ -86,6 +86,7 @@ func TestWrongArguments(t *testing.T) {
 		"config set --max-flows 0":               `"0" is not a whole number from 1 to 16777216`,
 		"config set --state gone":                `"gone" is not a state; want one of active, draining, leaving`,
 		"config set --forwarding default":        `"default" is not a forwarding; want one of ipip, auto, direct`,
+		"config set --answers back":              `"back" is not a way of answers; want one of direct, through`,
 		"config set --policy best":               `"best" is not a policy`,
 		"config set --address 1.2.3":             `"1.2.3" is not an IPv4 or IPv6 address`,
 		"config set --timeout-syn 5":             `"5" is not a duration`,
@@ -257,7 +258,7 @@ func TestServiceRules(t *testing.T) {
 
 func TestConfigSet(t *testing.T) {
 	k := healthy()
-	line := "config set --address 192.0.2.5 --policy inverse --hash port --estimate reported --marker source --forwarding direct --orphans ask --state leaving" +
+	line := "config set --address 192.0.2.5 --policy inverse --hash port --estimate reported --marker source --forwarding direct --answers through --orphans ask --state leaving" +
 		" --max-load 1 --weight 2 --weight-connections 3 --weight-cpu 4 --weight-redirected 5 --weight-sockets 6 --max-flows 7" +
 		" --report-max-age 8ms --timeout-syn 9s --timeout-established 10m --timeout-fin 11h --timeout-rst 12s --slow-start 0s --affinity 24 --affinity6 48 --affinity-time 14m"
 	if r := dprctl(t, k, line); r.status != ExitOK {
@@ -265,7 +266,7 @@ func TestConfigSet(t *testing.T) {
 	}
 	want := dprnl.Config{
 		Address: netip.MustParseAddr("192.0.2.5"), Policy: dprnl.PolicyInverse, Hash: dprnl.HashPort,
-		Estimate: dprnl.EstimateReported, Marker: dprnl.MarkerSource, Forwarding: dprnl.ForwardingDirect, Orphans: dprnl.OrphansAsk, State: dprnl.StateLeaving, MaxLoad: 1, Weight: 2,
+		Estimate: dprnl.EstimateReported, Marker: dprnl.MarkerSource, Forwarding: dprnl.ForwardingDirect, Answers: dprnl.AnswersThrough, Orphans: dprnl.OrphansAsk, State: dprnl.StateLeaving, MaxLoad: 1, Weight: 2,
 		Weights: dprnl.Weights{Connections: 3, CPU: 4, Redirected: 5, Sockets: 6}, MaxFlows: 7, ReportMaxAge: 8 * time.Millisecond, Affinity: 24, Affinity6: 48, AffinityTime: 14 * time.Minute,
 		Timeouts: dprnl.Timeouts{Syn: 9 * time.Second, Established: 10 * time.Minute, Fin: 11 * time.Hour, Rst: 12 * time.Second},
 	}.Update()
@@ -332,7 +333,7 @@ func TestJSON(t *testing.T) {
 			{"address":"192.0.2.3","state":"active","weight":1,"connections":0,"cpu":0,"redirected":0,"sockets":0,
 			"load":0,"estimate":0,"age_ms":null,"usable":false,"listed":false,"flows":0,"live":0,"redirects":0,"barred":"no","down":[],"forwarding":null}]`,
 		"config --json": `{"configured":true,"address":"192.0.2.1","policy":"lowest","hash":"address-port","estimate":"corrected",
-			"marker":"fragbit","forwarding":"ipip","state":"active","orphans":"reset","max_load":9,"weight":2,
+			"marker":"fragbit","forwarding":"ipip","answers":"direct","state":"active","orphans":"reset","max_load":9,"weight":2,
 			"weights":{"connections":1,"cpu":0,"redirected":0,"sockets":0},"max_flows":1000,"report_max_age_ms":3000,
 			"timeouts":{"syn_ms":1000,"established_ms":3600000,"fin_ms":60000,"rst_ms":1500},"slow_start_ms":4000,"affinity":0,"affinity6":64,"affinity_time_ms":0}`,
 		"drain --wait --timeout 1ms --json": `{"connections":0,"flows":0,"flows_live":0,"done":false}`,
@@ -454,11 +455,11 @@ func TestSet(t *testing.T) {
 		t.Errorf("%+v, %+v", r, k.update)
 	}
 	k = healthy()
-	if r := dprctl(t, k, "config set --weight 7 --weight-cpu 2 --timeout-fin 5m --address 192.0.2.7 --max-load 4 --forwarding auto --save --config "+path); r.status != ExitOK {
+	if r := dprctl(t, k, "config set --weight 7 --weight-cpu 2 --timeout-fin 5m --address 192.0.2.7 --max-load 4 --forwarding auto --answers through --save --config "+path); r.status != ExitOK {
 		t.Errorf("%+v", r)
 	}
 	c, err := config.Load(path)
-	if err != nil || c.Policy != dprnl.PolicyTwo || c.MaxLoad != 4 || c.Weight != 7 || c.Weights.CPU != 2 || c.Timeouts.Fin != 5*time.Minute || c.Address.String() != "192.0.2.7" || c.Forwarding != dprnl.ForwardingAuto {
+	if err != nil || c.Policy != dprnl.PolicyTwo || c.MaxLoad != 4 || c.Weight != 7 || c.Weights.CPU != 2 || c.Timeouts.Fin != 5*time.Minute || c.Address.String() != "192.0.2.7" || c.Forwarding != dprnl.ForwardingAuto || c.Answers != dprnl.AnswersThrough {
 		t.Errorf("%+v, %v", c, err)
 	}
 	before, err := os.ReadFile(saved)

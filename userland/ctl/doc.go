@@ -23,7 +23,7 @@
 //
 //	status        module, configured, config, load, services, peers {known,
 //	              listed, usable}, flows, flows_live, healthy, problems
-//	config,       configured, address, policy, hash, estimate, marker, forwarding,
+//	config,       configured, address, policy, hash, estimate, marker, forwarding, answers,
 //	policy        state, orphans, max_load, weight, weights {connections, cpu,
 //	              redirected, sockets}, max_flows, report_max_age_ms, timeouts {syn_ms,
 //	              established_ms, fin_ms, rst_ms}, slow_start_ms, affinity,

@@ -51,6 +51,7 @@ marker          fragbit
 weight          2
 weights         connections 1, cpu 0, redirected 0, sockets 0
 forwarding      ipip
+answers         direct
 orphans         reset
 max flows       1000
 report max age  3s

@@ -114,8 +114,9 @@ type check func(*Facts) []Finding
 func Examine(f *Facts) []Finding {
 	var all []Finding
 	for _, c := range []check{
-		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkRoutes, checkMTU, checkAnswers, checkFirewall, checkPublished,
-		checkConntrack, checkNeighbours, checkSynCookies, checkReversePath, checkReportPaths, checkSourceRules, checkSnooping, checkOffload, checkTunnels, checkVRF, checkVendor, checkName,
+		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
+		checkAnswers, checkThrough, checkConntrack, checkNeighbours, checkSynCookies, checkReversePath, checkReportPaths, checkSourceRules, checkSnooping, checkOffload, checkTunnels,
+		checkVRF, checkVendor, checkName,
 	} {
 		all = append(all, c(f)...)
 	}

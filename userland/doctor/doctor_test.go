@@ -183,6 +183,25 @@ func TestTroubles(t *testing.T) {
 			f.Firewall = []*firewall.Ruleset{rules(t, input("-A OUTPUT ! -s 192.0.2.1/32 -j DROP"))}
 		}, Problem,
 			"firewall: the firewall drops answers to redirected connections from port 80", "accept packets of established"},
+		"answers through, out": {func(f *Facts) {
+			f.Config.Answers = dprnl.AnswersThrough
+			f.Firewall = []*firewall.Ruleset{rules(t, input("-A OUTPUT -p tcp -m conntrack --ctstate UNTRACKED -j DROP"))}
+		}, Problem,
+			"firewall: the firewall drops answers of peers from port 80, which this host sends on to clients", "accept untracked TCP packets from port 80"},
+		"answers direct, out": {func(f *Facts) {
+			f.Firewall = []*firewall.Ruleset{rules(t, input("-A OUTPUT -p tcp -m conntrack --ctstate UNTRACKED -j DROP"))}
+		}, "", "", ""},
+		"answers through": {func(f *Facts) { f.Config.Answers, f.File.Answers = dprnl.AnswersThrough, dprnl.AnswersThrough }, "", "", ""},
+		"answers through, packets direct": {func(f *Facts) {
+			f.Config.Answers, f.Config.Forwarding = dprnl.AnswersThrough, dprnl.ForwardingAuto
+		}, Warning, "answers: answers go through the first host, but with forwarding auto", `forwarding = "ipip"`},
+		"answers through, shared address": {func(f *Facts) {
+			f.Config.Answers = dprnl.AnswersThrough
+			f.Links = append(f.Links, Link{Name: "lo", Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("198.51.100.9/32")}})
+		}, Warning, "answers: answers go through the first host, but if other hosts have the address 198.51.100.9 of lo", "own"},
+		"shared address": {func(f *Facts) {
+			f.Links = append(f.Links, Link{Name: "lo", Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.9/32")}})
+		}, "", "", ""},
 		"protocol 4 behind dpr": {func(f *Facts) {
 			f.Firewall = []*firewall.Ruleset{rules(t, "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p ipencap -j DROP\nCOMMIT\n"+input("-A INPUT -p ipencap -j DROP"))}
 		}, "", "", ""},

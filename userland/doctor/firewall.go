@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/netip"
 
+	"dpr/userland/dprnl"
 	"dpr/userland/firewall"
 )
 
@@ -91,6 +92,16 @@ func (f *Facts) ways(peer netip.Addr) []way {
 		redirected := direct
 		redirected.In, redirected.Destination, redirected.DestinationLocal = dev, peer, false
 		answer := firewall.Packet{Out: dev, Protocol: firewall.TCP, Source: peer, SourcePort: s.Port, Flags: firewall.SYN | firewall.ACK, State: "established"}
+		out := []firewall.Hook{firewall.Output, firewall.Postrouting}
+		if f.Config.Answers == dprnl.AnswersThrough {
+			// What leaves this host is a tunnel's packet; and peers' answers leave it.
+			out = out[:1]
+			sent := answer
+			sent.Source, sent.State = own, "untracked"
+			list = append(list, way{fmt.Sprintf("answers of peers from port %d, which this host sends on to clients", s.Port), sent,
+				[]firewall.Hook{firewall.Output, firewall.Postrouting}, first, last,
+				fmt.Sprintf("accept untracked TCP packets from port %d before that rule", s.Port)})
+		}
 		list = append(list,
 			way{fmt.Sprintf("connections to port %d", s.Port), direct,
 				[]firewall.Hook{firewall.Prerouting, firewall.Input}, hookPriority, last,
@@ -99,7 +110,7 @@ func (f *Facts) ways(peer netip.Addr) []way {
 				[]firewall.Hook{firewall.Prerouting, firewall.Input}, hookPriority, last,
 				fmt.Sprintf("accept TCP to port %d and the other hosts' addresses before that rule", s.Port)},
 			way{fmt.Sprintf("answers to redirected connections from port %d, whose source is a peer's address", s.Port), answer,
-				[]firewall.Hook{firewall.Output, firewall.Postrouting}, first, last,
+				out, first, last,
 				"accept packets of established connections from the other hosts' addresses before that rule"})
 	}
 	return list

@@ -5,6 +5,8 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
+
+	"dpr/userland/dprnl"
 )
 
 func checkRoutes(f *Facts) []Finding {
@@ -51,6 +53,33 @@ func checkMTU(f *Facts) []Finding {
 	}
 	if len(mute) > 0 {
 		list = append(list, Finding{"mtu", Note, "the MTU of the way was not measured, because no ICMP echo came back, to peer " + some(mute), ""})
+	}
+	return list
+}
+
+// checkThrough finds what would not pass a network for which answers go through the first
+// host: one that drops packets with other sources than the sender's.
+func checkThrough(f *Facts) []Finding {
+	if !f.configured() || f.Config.Answers != dprnl.AnswersThrough {
+		return nil
+	}
+	var list []Finding
+	if f.Config.Forwarding != dprnl.ForwardingIpip {
+		list = append(list, Finding{"answers", Warning,
+			fmt.Sprintf("answers go through the first host, but with forwarding %v clients' packets go to peers with the clients' addresses as source: a network that drops foreign sources drops them", f.Config.Forwarding),
+			`set forwarding = "ipip"`})
+	}
+	for _, l := range f.Links {
+		if l.Name != "lo" {
+			continue
+		}
+		for _, p := range l.Addresses {
+			if a := p.Addr(); a.IsGlobalUnicast() && a != f.Config.Address {
+				list = append(list, Finding{"answers", Warning,
+					fmt.Sprintf("answers go through the first host, but if other hosts have the address %v of lo, too, those from it go straight to clients: nothing in them shows which host a client has reached", a),
+					"have clients use an address of each host's own"})
+			}
+		}
 	}
 	return list
 }

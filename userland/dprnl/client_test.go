@@ -96,7 +96,7 @@ func ptr[T any](v T) *T { return &v }
 
 var fullConfig = Config{
 	Address: addr1, Policy: PolicyInverse, Hash: HashPort, Estimate: EstimateReported,
-	Marker: MarkerSource, Forwarding: ForwardingDirect, Orphans: OrphansAsk, State: StateDraining, MaxLoad: 1 << 40,
+	Marker: MarkerSource, Forwarding: ForwardingDirect, Answers: AnswersThrough, Orphans: OrphansAsk, State: StateDraining, MaxLoad: 1 << 40,
 	Weights: Weights{1, 2, 3, 4}, Weight: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Millisecond,
 	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second}, SlowStart: 12 * time.Second, Affinity: 24, AffinityTime: 13 * time.Second, Affinity6: 56,
 }
@@ -108,7 +108,7 @@ func fullConfigAttrs() []netlink.Attribute {
 		u64(configAttrMaxLoad, 1<<40), u32(configAttrWeightConnections, 1), u32(configAttrWeightCPU, 2),
 		u32(configAttrWeightRedirected, 3), u32(configAttrWeightSockets, 4), u32(configAttrWeight, 5),
 		u32(configAttrMaxFlows, 6), u32(configAttrReportMaxAge, 7), u32(configAttrTimeoutSyn, 8),
-		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000), u32(configAttrSlowStart, 12000), u32(configAttrAffinity, 24), u32(configAttrAffinityTime, 13000), u32(configAttrAffinity6, 56), u32(configAttrForwarding, 2),
+		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000), u32(configAttrSlowStart, 12000), u32(configAttrAffinity, 24), u32(configAttrAffinityTime, 13000), u32(configAttrAffinity6, 56), u32(configAttrForwarding, 2), u32(configAttrAnswers, 1),
 	}
 }
 
@@ -497,7 +497,7 @@ func TestOlderModule(t *testing.T) {
 		t.Errorf("affinity: %v", err)
 	}
 	without := fullConfig
-	without.Affinity, without.Affinity6, without.Forwarding = 0, DefaultAffinity6, ForwardingIpip
+	without.Affinity, without.Affinity6, without.Forwarding, without.Answers = 0, DefaultAffinity6, ForwardingIpip, AnswersDirect
 	if err := c.SetConfig(t.Context(), without.Update()); err != nil {
 		t.Error(err)
 	}

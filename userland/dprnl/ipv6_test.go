@@ -29,8 +29,12 @@ func TestModuleWithoutIPv6(t *testing.T) {
 		}
 		return nil, nil
 	}))
-	if p := c.Protocol(); p != 3 {
+	if p := c.Protocol(); p != 4 {
 		t.Errorf("protocol %d", p)
+	}
+	c.family.Version = knowsAnswers - 1
+	if p := c.Protocol(); p != 3 {
+		t.Errorf("protocol %d of a module that sends no answers on", p)
 	}
 	c.family.Version = knowsIPv6 - 1
 	if p := c.Protocol(); p != 2 {
@@ -38,7 +42,7 @@ func TestModuleWithoutIPv6(t *testing.T) {
 	}
 	ctx := t.Context()
 	plain := fullConfig
-	plain.Affinity6, plain.Forwarding = DefaultAffinity6, ForwardingIpip
+	plain.Affinity6, plain.Forwarding, plain.Answers = DefaultAffinity6, ForwardingIpip, AnswersDirect
 	for name, err := range map[string]error{
 		"config":  c.SetConfig(ctx, plain.Update()),
 		"service": c.AddService(ctx, Service{Port: 80, Rules: Rules{Affinity6: Own(uint32(DefaultAffinity6)), Load: Own(LoadOfHost)}}),
@@ -71,6 +75,30 @@ func TestModuleWithoutLoads(t *testing.T) {
 	c.family.Version = knowsLoads - 1
 	if err := c.SetService(t.Context(), Service{Port: 80, Rules: Rules{Load: Own(LoadOfService)}}); !errors.Is(err, errOlder) {
 		t.Error(err)
+	}
+}
+
+// A module whose answers go straight to clients is not told that they shall; that they
+// shall go through the first host is an error.
+func TestModuleWithoutAnswers(t *testing.T) {
+	c := testClient(t, once(func(req genetlink.Message, _ netlink.Message) ([]genetlink.Message, error) {
+		got, err := netlink.UnmarshalAttributes(req.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range got {
+			if a.Type == configAttrAnswers {
+				t.Errorf("it gets attribute %v", a)
+			}
+		}
+		return nil, nil
+	}))
+	c.family.Version = knowsAnswers - 1
+	for a, want := range map[Answers]string{AnswersDirect: "", AnswersThrough: "its answers cannot go through"} {
+		err := c.SetConfig(t.Context(), ConfigUpdate{Answers: &a, Weight: ptr(uint32(1))})
+		if want == "" && err != nil || want != "" && (!errors.Is(err, errOlder) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v: %v", a, err)
+		}
 	}
 }
 
