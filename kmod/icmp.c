@@ -62,10 +62,10 @@ static bool dpr_icmp_inner6(const struct sk_buff *skb, unsigned int offset,
 
 /*
  * Does an error about an outer packet quote one that this host can have sent, of a
- * connection that goes to that peer, or came from there? An attacker who cannot see such packets has to
- * guess a connection. Routers quote enough of a packet for this test (RFC 1812, section
- * 4.3.2.3). @tunnel is from the outer header, whose @protocol the inner packet has;
- * @offset is the inner packet's.
+ * connection that goes to that peer, or whose answers go there? An attacker who cannot see
+ * such packets has to guess a connection. Routers quote enough of a packet for this test
+ * (RFC 1812, section 4.3.2.3). @tunnel is from the outer header, whose @protocol the inner
+ * packet has; @offset is the inner packet's.
  */
 static bool dpr_icmp_plausible(struct dpr_net *dn, const struct dpr_config *cfg,
 			       struct sk_buff *skb,

@@ -398,11 +398,11 @@ static void dpr_receive_announced(struct dpr_net *dn, const struct dpr_inner *in
  * Decides on a segment that cannot be from a client of a peer's, as @why says: it may be
  * the peer's answer to one of this host's.
  */
-static noinline unsigned int dpr_receive_answer(struct dpr_net *dn,
-						const struct dpr_config *cfg,
-						struct sk_buff *skb,
-						struct dpr_inner *in,
-						enum dpr_stat why)
+static noinline unsigned int dpr_receive_own_source(struct dpr_net *dn,
+						    const struct dpr_config *cfg,
+						    struct sk_buff *skb,
+						    struct dpr_inner *in,
+						    enum dpr_stat why)
 {
 	if (!in->seg.syn && dpr_inner_local(skb, in) && dpr_inner_own(dn, skb, in))
 		return dpr_through_receive(dn, cfg, skb, in);
@@ -421,8 +421,8 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	if (!dpr_inner_connection(skb, in))
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
 	if (!in->marked && !dpr_service_ours(dn, ntohs(in->seg.key.port)))
-		return dpr_receive_answer(dn, cfg, skb, in,
-					  DPR_STAT_RX_NOT_SERVED);
+		return dpr_receive_own_source(dn, cfg, skb, in,
+					      DPR_STAT_RX_NOT_SERVED);
 	syn = in->seg.syn;
 	if (syn && !dpr_inner_local(skb, in))
 		return NF_ACCEPT;
@@ -436,8 +436,8 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 		if (syn && in->number && dpr_inner_own(dn, skb, in))
 			return dpr_refuse(dn, cfg, skb, in,
 					  DPR_STAT_REFUSED_OWN);
-		return dpr_receive_answer(dn, cfg, skb, in,
-					  DPR_STAT_RX_BAD_ADDRESS);
+		return dpr_receive_own_source(dn, cfg, skb, in,
+					      DPR_STAT_RX_BAD_ADDRESS);
 	}
 	if (syn) {
 		dpr_receive_announced(dn, in);

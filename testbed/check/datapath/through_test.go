@@ -368,6 +368,19 @@ func TestThroughForged(t *testing.T) {
 				a.want(t, want)
 			})
 		}
+		if !w.six() {
+			t.Run("to a broadcast", func(t *testing.T) {
+				a := c.a.meter(t)
+				r.send(t, c.a, tunnel.Wrap(answer(func(s *wire.Segment) { s.Dst = netip.MustParseAddrPort("10.77.0.255:5000") })))
+				eventually(t, func() error {
+					if len(a.changes(t)) == 0 {
+						return errors.New("not counted")
+					}
+					return nil
+				})
+				a.want(t, counts{dprnl.StatRxAnswerNoRoute: 1})
+			})
+		}
 		if w.tunnel == 4 && w.marked() {
 			t.Run("unmarked", func(t *testing.T) {
 				a := c.a.meter(t)
