@@ -127,6 +127,8 @@ static unsigned int dpr_through_send(struct dpr_net *dn, struct sk_buff *skb,
 		dpr_through_too_big(dn, skb, mtu);
 		return NF_STOLEN;
 	}
+	/* It has none yet, and IPsec asks the device what to do with a super-packet. */
+	skb->dev = route->dst->dev;
 	/* Connection tracking has seen the answer; the outer packet is another one. */
 	nf_reset_ct(skb);
 	dpr_stats_inc(dn, DPR_STAT_TX_ANSWERS);

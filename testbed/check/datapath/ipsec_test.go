@@ -29,7 +29,7 @@ import (
 func TestIPsec(t *testing.T) {
 	for name, mode := range map[string]netlink.Mode{"transport": netlink.XFRM_MODE_TRANSPORT, "tunnel": netlink.XFRM_MODE_TUNNEL} {
 		t.Run(name, func(t *testing.T) {
-			allWays(t, func(t *testing.T, w way) {
+			someAnswers(t, func(t *testing.T, w way) {
 				c := newCluster(t, w)
 				c.protect(t, c.a, c.b, mode)
 				c.protect(t, c.b, c.a, mode)
