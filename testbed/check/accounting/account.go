@@ -57,10 +57,14 @@ const (
 	// held counts segments that a question had wait, which is a reason, and that went to
 	// a peer after all.
 	held = "owner_held"
+	// answers are packets of this host's own to peers.
+	answers = "tx_answers"
 )
 
-// reasons are the counters of packets that went no further, each for its reason. A
-// SYN that waits for its listener comes in again.
+// reasons are the counters of packets that went no further, each for its reason, or to
+// clients as peers' answers. A SYN that waits for its listener comes in again. Answers to
+// "dprctl check" come outside of tunnels, too, where nothing here counts them: it is not
+// to run meanwhile.
 var reasons = []string{
 	"tx_too_big", "tx_no_route", "tx_no_memory", "tx_error",
 	"rx_stranger", "rx_malformed", "rx_nested", "rx_bad_address", "rx_not_served", "rx_ecn", "rx_checksum", "rx_reset",
@@ -69,6 +73,8 @@ var reasons = []string{
 	"owner_asked", "owner_waited", "owner_limited", "rx_owner_asked", "owner_found", "rx_owner_refused",
 	"rx_flow_asked", "rx_flow_answered", "rx_flow_refused", "rx_policy", "rx_fragments",
 	"refused_long", "rx_probed", "rx_echo", "rx_echo_refused",
+	"rx_answers", "rx_answer_refused", "rx_answer_hops", "rx_answer_no_route", "rx_answer_too_big",
+	"rx_source_asked", "rx_source_limited", "rx_source_answered", "rx_source_refused",
 }
 
 // Entry is what passed one side of the hook.
@@ -93,7 +99,7 @@ func parse(in io.Reader, older bool) (Reading, error) {
 			return r, err
 		}
 	}
-	for _, name := range append([]string{sent, messages, held}, reasons...) {
+	for _, name := range append([]string{sent, messages, held, answers}, reasons...) {
 		if _, ok := r.Stats[name]; !ok && !older {
 			return r, fmt.Errorf("dprctl stats has no %s", name)
 		}
@@ -146,7 +152,7 @@ func (s ruleset) entry() (e Entry, err error) {
 }
 
 // Redirected is how many of the packets that came in were handed on.
-func (r Reading) Redirected() uint64 { return r.Stats[sent] - r.Stats[messages] }
+func (r Reading) Redirected() uint64 { return r.Stats[sent] - r.Stats[messages] - r.Stats[answers] }
 
 // Dropped are the packets that went no further, by reason.
 func (r Reading) Dropped() map[string]uint64 {
@@ -167,7 +173,9 @@ func (r Reading) bounds() (low, high int64) {
 }
 
 // extra are the packets in out() that are no packet that came in, or one that is there twice.
-func extra(stats map[string]uint64) int64 { return int64(stats[messages] + stats[held]) }
+func extra(stats map[string]uint64) int64 {
+	return int64(stats[messages] + stats[held] + stats[answers])
+}
 
 // out is what went to peers, or nowhere.
 func out(stats map[string]uint64) uint64 {

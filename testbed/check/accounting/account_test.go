@@ -61,7 +61,9 @@ func TestBalance(t *testing.T) {
 	all := strings.Fields(`tx_too_big tx_no_route tx_no_memory tx_error
 		rx_stranger rx_malformed rx_nested rx_bad_address rx_not_served rx_ecn rx_checksum rx_reset rx_no_memory rx_listener_deferred
 		offer_late offer_unknown owner_asked owner_waited owner_limited rx_owner_asked owner_found rx_owner_refused
-		rx_flow_asked rx_flow_answered rx_flow_refused rx_policy rx_fragments refused_long rx_probed rx_echo rx_echo_refused`)
+		rx_flow_asked rx_flow_answered rx_flow_refused rx_policy rx_fragments refused_long rx_probed rx_echo rx_echo_refused
+		rx_answers rx_answer_refused rx_answer_hops rx_answer_no_route rx_answer_too_big
+		rx_source_asked rx_source_limited rx_source_answered rx_source_refused`)
 	if !slices.Equal(Reasons(), all) {
 		t.Errorf("reasons %q, want %q", Reasons(), all)
 	}
@@ -94,6 +96,30 @@ func TestBalanceWhilePacketsCome(t *testing.T) {
 	lost := read(t, rules([3]int{120, 0, 0}, [3]int{60, 0, 0}), counters(map[string]int{"tx_packets": 45}), rules([3]int{130, 0, 0}, [3]int{62, 0, 0}))
 	if err := l.Add(lost); !errors.Is(err, ErrUnbalanced) {
 		t.Error(err)
+	}
+}
+
+// A segment that waits is counted when it waits, and when it goes on; a host's own answers
+// to clients go to peers, and did not come in.
+func TestBalanceOfHeld(t *testing.T) {
+	one, none := rules([3]int{1, 0, 0}, [3]int{}), rules([3]int{}, [3]int{})
+	for name, x := range map[string]struct {
+		in    string
+		stats map[string]int
+	}{
+		"sent on": {one, map[string]int{"owner_asked": 1, "tx_packets": 4, "tx_owner_messages": 3, "owner_held": 1}},
+		"dropped": {one, map[string]int{"owner_asked": 1, "tx_packets": 3, "tx_owner_messages": 3}},
+		"answers": {none, map[string]int{"tx_packets": 2, "tx_answers": 2}},
+	} {
+		l := Opened()
+		if err := l.Add(read(t, x.in, counters(x.stats), x.in)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		x.stats["tx_packets"]--
+		l = Opened()
+		if err := l.Add(read(t, x.in, counters(x.stats), x.in)); !errors.Is(err, ErrUnbalanced) {
+			t.Errorf("%s, one less: %v", name, err)
+		}
 	}
 }
 

@@ -20,6 +20,8 @@ var received = []dprnl.Stat{
 	dprnl.StatOfferReturned, dprnl.StatOfferUnknown, dprnl.StatOfferLate,
 	dprnl.StatRxOwnerAsked, dprnl.StatOwnerFound, dprnl.StatRxOwnerRefused,
 	dprnl.StatRxFlowAsked, dprnl.StatRxFlowAnswered, dprnl.StatRxFlowRefused, dprnl.StatRxPolicy, dprnl.StatRxFragments,
+	dprnl.StatRxAnswerRefused, dprnl.StatRxAnswerHops, dprnl.StatRxAnswerNoRoute, dprnl.StatRxAnswerTooBig,
+	dprnl.StatRxSourceAsked, dprnl.StatRxSourceLimited, dprnl.StatRxSourceAnswered, dprnl.StatRxSourceRefused,
 }
 
 // ended are the counters of which one counts each flow that is gone, but those
