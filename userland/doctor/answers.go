@@ -124,10 +124,13 @@ func checkAnswers(f *Facts) []Finding {
 			older = append(older, p)
 		case a.Err != "":
 			list = append(list, Finding{"answers", Note, fmt.Sprintf("whether answers to redirected connections arrive was not tried with peer %v: %s", p, a.Err), ""})
+		case a.Own && f.Config.Answers == dprnl.AnswersThrough:
+			list = append(list, Finding{"answers", Note,
+				fmt.Sprintf("packets that peer %v sends with this host's address as source do not arrive: this network needs answers = \"through\" on all hosts, as this one has it", p), ""})
 		case a.Own:
 			list = append(list, Finding{"answers", Problem,
 				fmt.Sprintf("packets that peer %v sends with this host's address as source do not arrive, those with its own do: a network that checks sources drops the answers to redirected connections, and they hang", p),
-				"turn the check off for the interfaces of all hosts (AWS: source/destination check; OpenStack: allowed_address_pairs; a hypervisor: its filter of spoofed addresses; a router: unicast RPF), and look at the peer's own firewall and routing rules"})
+				"set answers = \"through\" on all hosts, or turn the check off for their interfaces (AWS: source/destination check; OpenStack: allowed_address_pairs; a hypervisor: its filter of spoofed addresses; a router: unicast RPF), and look at the peer's own firewall and routing rules"})
 		case a.Tunnel:
 			unsure = append(unsure, p)
 		default:

@@ -135,6 +135,10 @@ func TestTroubles(t *testing.T) {
 		"mute":           {func(f *Facts) { f.Echoes[peer] = Echo{Size: 1500} }, Note, "mtu: the MTU of the way was not measured, because no ICMP echo came back, to peer 192.0.2.2", ""},
 		"sources checked": {func(f *Facts) { f.Answers[peer] = Answer{Tunnel: true, Own: true} }, Problem,
 			"answers: packets that peer 192.0.2.2 sends with this host's address as source do not arrive", "AWS: source/destination check; OpenStack: allowed_address_pairs"},
+		"sources checked, answers go through": {func(f *Facts) {
+			f.Answers[peer] = Answer{Tunnel: true, Own: true}
+			f.Config.Answers, f.File.Answers = dprnl.AnswersThrough, dprnl.AnswersThrough
+		}, Note, "answers: packets that peer 192.0.2.2 sends with this host's address as source do not arrive: this network needs", ""},
 		"sources checked, tunnel broken": {func(f *Facts) { f.Answers[peer] = Answer{Own: true} }, Problem, "answers: packets that peer 192.0.2.2 sends", "OpenStack"},
 		"only the foreign one":           {func(f *Facts) { f.Answers[peer] = Answer{Foreign: true} }, "", "", ""},
 		"protocol 253": {func(f *Facts) { f.Answers[peer], f.Answers[other] = Answer{Tunnel: true}, Answer{Tunnel: true} }, Note,
