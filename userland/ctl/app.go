@@ -49,6 +49,7 @@ func newApp(env Environment) *cli.App {
 			p.drainCommand(),
 			p.leaveCommand(),
 			p.undrainCommand(),
+			p.readyCommand(),
 			p.zoneCommand(),
 			p.expireCommand(),
 			p.applyCommand(),

@@ -98,7 +98,7 @@ func Run(ctx context.Context, args []string, env Environment) int {
 	app := newApp(env)
 	err := app.RunContext(ctx, intersperse(app, args))
 	status := exitStatus(err)
-	if err == nil || errors.Is(err, errUnhealthy) {
+	if err == nil || errors.Is(err, errUnhealthy) || errors.Is(err, errNotReady) {
 		return status
 	}
 	fmt.Fprintf(env.Err, "dprctl: %v\n", err)
@@ -121,7 +121,7 @@ func exitStatus(err error) int {
 		return ExitNoModule
 	case errors.Is(err, dprnl.ErrNoRight):
 		return ExitNoRight
-	case errors.Is(err, errUnhealthy):
+	case errors.Is(err, errUnhealthy), errors.Is(err, errNotReady):
 		return ExitUnhealthy
 	case errors.Is(err, errTimeout):
 		return ExitTimeout
