@@ -16,6 +16,8 @@ FUZZ_SECONDS = 60
 LINT_FUZZ_SECONDS = 5
 # How long "make test-services" has clients.
 SERVICES_DURATION = 4m
+# How many downloads "make test-roads" has open while routes change.
+ROADS_CONNECTIONS = 200
 
 # What the programs and the module call themselves.
 VERSION = $(shell debian/version.sh)
@@ -121,6 +123,11 @@ chaos-mixed: deps go ## the same, while one of the hosts has the module and the 
 .PHONY: test-services
 test-services: deps-test go ## serve three services on different hosts of four, of both families, and change their rules meanwhile
 	$(GO_PATH) && export PATH CGO_ENABLED=0 DPR_CLUSTER_SERVERS=4 DPR_SERVICES_DURATION=$(SERVICES_DURATION) && scripts/go-test.sh out/services.log -tags lab -timeout 40m -run '^TestServicesOfTheirOwn$$' ./testbed/check/cluster
+
+.PHONY: test-roads
+test-roads: deps-test go ## announce one address on four hosts by BGP, and change the routes under open connections: make test-roads ROADS_CONNECTIONS=2000
+	@scripts/deps/install.sh packages-roads
+	$(GO_PATH) && export PATH CGO_ENABLED=0 DPR_ROADS_CONNECTIONS=$(ROADS_CONNECTIONS) && scripts/go-test.sh out/roads.log -tags lab -timeout 40m ./testbed/check/roads
 
 .PHONY: soak
 soak: deps go ## keep a steady load for an hour and check that memory, flows, delays and accounting stay constant; SOAK_FLAGS="--seconds 600"

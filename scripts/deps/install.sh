@@ -88,16 +88,19 @@ install_packages() {
 		apt_install install $packages || die "apt-get could not install:" $packages
 	}
 	case " $(echo $packages) " in
-	*" nginx-light "*) keep_nginx_off ;;
+	*" nginx-light "*) keep_off nginx ;;
+	esac
+	case " $(echo $packages) " in
+	*" bird2 "*) keep_off bird ;;
 	esac
 }
 
-# keep_nginx_off: the nginx that was installed for the guests does not start
-# with this machine either.
-keep_nginx_off() {
+# keep_off SERVICE: what was installed for the guests does not start with this
+# machine either.
+keep_off() {
 	command -v systemctl >/dev/null || return 0
-	say "disabling nginx.service here: nginx was installed for the guests only"
-	$as_root systemctl disable -q nginx.service || say "nginx.service could not be disabled"
+	say "disabling $1.service here: it was installed for the guests only"
+	$as_root systemctl disable -q "$1.service" || say "$1.service could not be disabled"
 }
 
 # newest_go [OPTION...]: the newest golang-1.N-go that apt (with the options)

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package roads
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+
+	"dpr/testbed/lab"
+	"dpr/testbed/lab/labtest"
+)
+
+// labName is the tests' own lab, next to any other.
+const labName = "roads"
+
+// connections names how many downloads there are; default defaultConnections.
+const connections = "DPR_ROADS_CONNECTIONS"
+
+const (
+	defaultConnections = 200
+	maxConnections     = 5000
+	// manyConnections get their data half as fast: the guests are slow.
+	manyConnections = 500
+)
+
+// shared is the lab of all tests, and downloads how many there are; TestMain sets them.
+var (
+	shared    *lab.Lab
+	downloads = defaultConnections
+)
+
+// rate is how many bytes a second a download gets.
+func rate() int {
+	if downloads >= manyConnections {
+		return 2000
+	}
+	return 4000
+}
+
+func TestMain(m *testing.M) {
+	os.Exit(labtest.Run(m, labtest.BootTimeout, &shared, func(context.Context) (lab.Config, error) {
+		if text := os.Getenv(connections); text != "" {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 10 || n > maxConnections {
+				return lab.Config{}, fmt.Errorf("%s is %q, not a number from 10 to %d", connections, text, maxConnections)
+			}
+			downloads = n
+		}
+		return lab.Config{
+			Name: labName, Servers: 4, Clients: 1, Progress: os.Stderr,
+			AccessRate: strconv.Itoa(rate()),
+			WebFiles:   map[string]int64{slowPath: slowSize(rate())},
+			Programs:   []string{"/usr/sbin/bird", "/usr/sbin/birdc"},
+		}, nil
+	}))
+}
