@@ -30,12 +30,11 @@ const (
 	slowPath = "/slow"
 	// lasts is how long a download takes at its rate: longer than all changes.
 	lasts = 110 * time.Second
-	// silence ends a connection: no data for so long.
-	silence = 60 * time.Second
-	// pause is the time between two requests of a connection that asks.
-	pause = 500 * time.Millisecond
+	// silence ends a connection: no data for so long. TCP doubles its patience each
+	// time a segment is lost.
+	silence = 2 * time.Minute
 	// dialers open connections at the same time.
-	dialers = 8
+	dialers = 4
 )
 
 func slowSize(rate int) int64 { return int64(rate) * int64(lasts/time.Second) }
@@ -44,9 +43,13 @@ func slowSize(rate int) int64 { return int64(rate) * int64(lasts/time.Second) }
 // one after the other. Its fields may be read once it has ended.
 type conn struct {
 	asks   bool
-	wide   bool // by IPv6
+	wide   bool   // by IPv6
+	from   string // the client's address and port
+	tcp    net.Conn
 	served string
+	begun  time.Time
 	ended  time.Time
+	phase  int32 // in which it ended
 	err    error
 	stall  []time.Duration // the longest time without an answer, by phase
 }
@@ -58,6 +61,8 @@ type clients struct {
 	phase   atomic.Int32
 	phases  int
 	conns   []*conn
+	mu      sync.Mutex // of what follows, and of conn.served and conn.tcp
+	dead    string     // a host whose connections are closed
 	all     sync.WaitGroup
 	open    atomic.Int32 // how many downloads go on
 	cancel  context.CancelFunc
@@ -110,6 +115,7 @@ func (c *clients) dial(ctx context.Context, one *conn) error {
 	if err != nil {
 		return err
 	}
+	one.tcp, one.from, one.begun = tcp, tcp.LocalAddr().String(), time.Now()
 	if !one.asks {
 		c.open.Add(1)
 	}
@@ -122,7 +128,7 @@ func (c *clients) dial(ctx context.Context, one *conn) error {
 			one.err = c.download(one, tcp)
 			c.open.Add(-1)
 		}
-		one.ended = time.Now()
+		one.ended, one.phase = time.Now(), c.phase.Load()
 		if ctx.Err() != nil {
 			one.err = nil
 		}
@@ -134,6 +140,29 @@ func (c *clients) dial(ctx context.Context, one *conn) error {
 func (c *clients) stop() {
 	c.cancel()
 	c.all.Wait()
+}
+
+// serves notes the host that serves a connection.
+func (c *clients) serves(one *conn, host string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	one.served = host
+	if host == c.dead {
+		one.tcp.Close()
+	}
+}
+
+// drop closes the connections that a host served which is dead: they are lost, and
+// some clients would not notice for minutes.
+func (c *clients) drop(host string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dead = host
+	for _, one := range c.conns {
+		if one.served == host {
+			one.tcp.Close()
+		}
+	}
 }
 
 // noted counts a time without an answer to the phase in which it ended.
@@ -154,7 +183,7 @@ func (c *clients) download(one *conn, tcp net.Conn) error {
 		return err
 	}
 	defer response.Body.Close()
-	one.served = response.Header.Get("X-Served-By")
+	c.serves(one, response.Header.Get("X-Served-By"))
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("status %d", response.StatusCode)
 	}
@@ -217,7 +246,7 @@ func (c *clients) ask(ctx context.Context, one *conn, tcp net.Conn) error {
 		}
 		name := strings.TrimSpace(string(body))
 		if one.served == "" {
-			one.served = name
+			c.serves(one, name)
 		}
 		if name != one.served {
 			return fmt.Errorf("%s answers in the place of %s", name, one.served)
@@ -226,7 +255,7 @@ func (c *clients) ask(ctx context.Context, one *conn, tcp net.Conn) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(pause):
+		case <-time.After(pause()):
 		}
 	}
 }

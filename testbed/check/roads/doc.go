@@ -9,5 +9,6 @@
 //
 //	go test -tags lab ./testbed/check/roads
 //
-// DPR_ROADS_CONNECTIONS is how many connections are open at the changes.
+// DPR_ROADS_CONNECTIONS is how many connections are open at the changes, and
+// DPR_ROADS_FORWARDING how redirected packets travel.
 package roads

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/labtest"
@@ -18,13 +19,17 @@ import (
 // labName is the tests' own lab, next to any other.
 const labName = "roads"
 
-// connections names how many downloads there are; default defaultConnections.
-const connections = "DPR_ROADS_CONNECTIONS"
+// connections names how many downloads there are, default defaultConnections, and
+// forwarding how redirected packets travel, default ipip.
+const (
+	connections = "DPR_ROADS_CONNECTIONS"
+	forwarding  = "DPR_ROADS_FORWARDING"
+)
 
 const (
 	defaultConnections = 200
 	maxConnections     = 5000
-	// manyConnections get their data half as fast: the guests are slow.
+	// manyConnections get their data more slowly: the guests are slow.
 	manyConnections = 500
 )
 
@@ -34,12 +39,20 @@ var (
 	downloads = defaultConnections
 )
 
-// rate is how many bytes a second a download gets.
+// rate is how many bytes a second a download gets, in pieces of 4 kB.
 func rate() int {
 	if downloads >= manyConnections {
-		return 2000
+		return 1000
 	}
 	return 4000
+}
+
+// pause is the time between two requests of a connection that asks.
+func pause() time.Duration {
+	if downloads >= manyConnections {
+		return 2 * time.Second
+	}
+	return 500 * time.Millisecond
 }
 
 func TestMain(m *testing.M) {
@@ -53,6 +66,7 @@ func TestMain(m *testing.M) {
 		}
 		return lab.Config{
 			Name: labName, Servers: 4, Clients: 1, Progress: os.Stderr,
+			DPR:        lab.DPRConfig{Forwarding: os.Getenv(forwarding)},
 			AccessRate: strconv.Itoa(rate()),
 			WebFiles:   map[string]int64{slowPath: slowSize(rate())},
 			Programs:   []string{"/usr/sbin/bird", "/usr/sbin/birdc"},

@@ -5,6 +5,7 @@
 package roads
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -170,13 +171,21 @@ route add default via fd78::1
 		"net.ipv4.fib_multipath_hash_policy=1", "net.ipv6.fib_multipath_hash_policy=1")
 	dir := t.TempDir()
 	bird := exec.Command("ip", "netns", "exec", router, "/usr/sbin/bird", "-f", "-c", example(t, "router.conf"), "-s", filepath.Join(dir, "ctl"), "-P", filepath.Join(dir, "pid"))
-	if err := bird.Start(); err != nil {
-		t.Fatal(err)
+	monitor := exec.Command("ip", "-n", router, "-ts", "monitor", "route")
+	var log, routes bytes.Buffer
+	bird.Stderr, monitor.Stdout = &log, &routes
+	for _, program := range []*exec.Cmd{bird, monitor} {
+		if err := program.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = program.Process.Kill()
+			_ = program.Wait()
+			if t.Failed() {
+				t.Logf("%s: %s%s", program.Args[0], &log, &routes)
+			}
+		})
 	}
-	t.Cleanup(func() {
-		_ = bird.Process.Kill()
-		_ = bird.Wait()
-	})
 	until(t, time.Minute, "the router's BIRD answers", func() bool {
 		return exec.CommandContext(ctx, "birdc", "-s", filepath.Join(dir, "ctl"), "show", "status").Run() == nil
 	})
@@ -207,6 +216,10 @@ mkdir -p /run/bird
 bird -c /etc/bird/bird.conf -s /run/bird/bird.ctl -P /run/bird/bird.pid 2>/run/bird/log
 birdc show status >/dev/null`)
 	t.Cleanup(func() {
+		if t.Failed() {
+			out, _ := shared.Output(context.WithoutCancel(t.Context()), server, "sh", "-c", "cat /run/ready.log /run/bird/log")
+			t.Logf("%s: %s", server, out)
+		}
 		// Not on one that was booted since.
 		_, _ = shared.Output(context.WithoutCancel(t.Context()), server, "sh", "-c",
 			"kill $(cat /run/ready.pid); rm -f /run/ready.pid; birdc down; while pgrep -x bird; do sleep 0.1; done")
