@@ -125,6 +125,8 @@ func start(t *testing.T, announcing ...string) {
 	t.Helper()
 	ctx := t.Context()
 	t.Cleanup(func() {
+		// A namespace's links go some time after it; this one's name is needed again.
+		_ = netns.Batch(context.WithoutCancel(ctx), own, "link del r1\n")
 		for _, ns := range []string{router, web} {
 			if err := netns.Kill(ns); err != nil {
 				t.Error(err)
