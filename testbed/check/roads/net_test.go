@@ -171,6 +171,9 @@ route add default via fd78::1
 	}
 	here(t, router, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
 		"net.ipv4.fib_multipath_hash_policy=1", "net.ipv6.fib_multipath_hash_policy=1")
+	// The router has the hash of a packet from the client's socket, as both are in one
+	// kernel, and the client would choose another with each retransmission.
+	here(t, web, "sysctl", "-qw", "net.core.txrehash=0")
 	dir := t.TempDir()
 	bird := exec.Command("ip", "netns", "exec", router, "/usr/sbin/bird", "-f", "-c", example(t, "router.conf"), "-s", filepath.Join(dir, "ctl"), "-P", filepath.Join(dir, "pid"))
 	monitor := exec.Command("ip", "-n", router, "-ts", "monitor", "route")
