@@ -42,7 +42,7 @@ func TestOwnerForged(t *testing.T) {
 		tell(liar, bad(func(b []byte) { b[8]++; seal(b) }))        // another nonce
 		tell(liar, bad(func(b []byte) { b[len(b)-4]++; seal(b) })) // another connection
 		tell(liar, bad(func(b []byte) { b[6]++ }))                 // wrong checksum
-		tell(liar, bad(func(b []byte) { b[4] = 9; seal(b) }))      // unknown kind
+		tell(liar, bad(func(b []byte) { b[4] = 99; seal(b) }))     // unknown kind
 		tell(liar, claim[:len(claim)-1])                           // short
 		tell(netip.MustParseAddr("10.77.0.56"), claim)             // a stranger
 		time.Sleep(settle)
