@@ -351,6 +351,7 @@ func TestOfferFastOpen(t *testing.T) {
 		}
 		b.want(t, counts{dprnl.StatRefusedLoad: some, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
 
+		wantNoneLive(t, o.a) // the last ACK has passed
 		p, r := o.silent(t), o.raw(t, addrR)
 		a := o.a.meter(t)
 		k := r.talk(o.a, 4000)
