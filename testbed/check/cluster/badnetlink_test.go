@@ -30,6 +30,7 @@ import (
 const (
 	configGet, configSet, serviceAdd, serviceDel, serviceGet, peerSet, peerDel, peerGet = 1, 2, 3, 4, 5, 6, 7, 8
 	flowGet, flowDel, expire, loadGet, statsGet, event                                  = 9, 10, 11, 12, 13, 14
+	peerAsk, last                                                                       = 16, peerAsk
 )
 
 // badMessage is a wrong message.
@@ -138,6 +139,10 @@ func badMessages(own, peer string) []badMessage {
 		{name: "peer del: no address", command: peerDel},
 		{name: "peer del: unknown", command: peerDel, payload: attr(1, ip(stranger)...), errno: syscall.ENOENT},
 		{name: "peer del: dead with a value", command: peerDel, payload: all(attr(1, ip(peer)...), attr(8, u32(1)...))},
+		{name: "peer ask: no address", command: peerAsk},
+		{name: "peer ask: unknown", command: peerAsk, payload: attr(1, ip(stranger)...), errno: syscall.ENOENT},
+		{name: "peer ask: an attribute of reports", command: peerAsk, payload: all(attr(1, ip(peer)...), attr(20, u32(3)...))},
+		{name: "peer ask: an attribute of answers", command: peerAsk, payload: all(attr(1, ip(peer)...), attr(26, u32(1)...))},
 		{name: "peer get: unknown", command: peerGet, payload: attr(1, ip(stranger)...), errno: syscall.ENOENT},
 
 		{name: "peer get: a dump with a filter", command: peerGet, payload: attr(1, ip(peer)...), dump: true},

@@ -105,7 +105,7 @@ func tryNetlink(try func(string, error)) error {
 	if err != nil {
 		return err
 	}
-	for command := uint8(1); command <= event; command++ {
+	for command := uint8(1); command <= last; command++ {
 		for what, flags := range map[string]netlink.HeaderFlags{"do": netlink.Request | netlink.Acknowledge, "dump": netlink.Request | netlink.Dump} {
 			_, err := conn.Execute(genetlink.Message{Header: genetlink.Header{Command: command, Version: 1}}, family.ID, flags)
 			try(fmt.Sprintf("command %d, %s", command, what), err)
