@@ -348,9 +348,10 @@ static unsigned int dpr_hook_in6(void *priv, struct sk_buff *skb,
 	case NEXTHDR_AUTH:
 	case NEXTHDR_DEST:
 		return dpr_hook_call(dn, skb, true, dpr_hook_partial6);
-	case DPR_OWNER_MSG_PROTOCOL:
-		return dpr_hook_call(dn, skb, true, dpr_hook_source6);
 	default:
+		/* Read anew: as one case more, it would cost TCP a comparison. */
+		if (unlikely(READ_ONCE(ip6h->nexthdr) == DPR_OWNER_MSG_PROTOCOL))
+			return dpr_hook_call(dn, skb, true, dpr_hook_source6);
 		return NF_ACCEPT;
 	}
 }
