@@ -857,7 +857,8 @@ enum dpr_event_attr {
  *	source pass, answered.
  * @DPR_STAT_RX_SOURCE_LIMITED: such questions dropped: the same peer asked less than a
  *	quarter of a second before.
- * @DPR_STAT_RX_SOURCE_ANSWERED: answers to such questions of this host (DPR_CMD_PEER_ASK).
+ * @DPR_STAT_RX_SOURCE_ANSWERED: answers past the tunnel to such questions of this host
+ *	(DPR_CMD_PEER_ASK); one in the tunnel counts as DPR_STAT_RX_ECHO.
  * @DPR_STAT_RX_SOURCE_REFUSED: such answers dropped: none was due, or not with that number,
  *	from that peer or address.
  * @DPR_STAT_TX_ANSWERS: of the packets sent to peers, answers to clients

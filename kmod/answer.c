@@ -139,7 +139,9 @@ enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 		dpr_source_answer(dn, cfg, skb->dev, peer, msg.nonce);
 		return DPR_STAT_UNSPEC;
 	case DPR_OWNER_MSG_SOURCE_ECHO:
-		dpr_source_answered(dn, peer, msg.nonce, DPR_ANSWER_TUNNEL);
+		dpr_stats_inc(dn, dpr_source_answered(dn, peer, msg.nonce,
+						      DPR_ANSWER_TUNNEL) ?
+				  DPR_STAT_RX_ECHO : DPR_STAT_RX_ECHO_REFUSED);
 		return DPR_STAT_UNSPEC;
 	default:
 		return DPR_STAT_RX_MALFORMED;

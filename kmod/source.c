@@ -200,16 +200,14 @@ static bool dpr_source_note(struct dpr_net *dn, struct dpr_peer *peer,
  * @nonce: what it repeats of the question
  * @answer: DPR_ANSWER_*; 0 if it comes from a wrong address
  *
- * Counts what became of it. Called under RCU in softirq.
+ * Called under RCU in softirq.
+ *
+ * Return: false if this host does not wait for that answer.
  */
-void dpr_source_answered(struct dpr_net *dn, struct dpr_peer *peer, u32 nonce,
+bool dpr_source_answered(struct dpr_net *dn, struct dpr_peer *peer, u32 nonce,
 			 u8 answer)
 {
-	const bool good = peer && answer &&
-			  dpr_source_note(dn, peer, nonce, answer);
-
-	dpr_stats_inc(dn, good ? DPR_STAT_RX_SOURCE_ANSWERED :
-				 DPR_STAT_RX_SOURCE_REFUSED);
+	return peer && answer && dpr_source_note(dn, peer, nonce, answer);
 }
 
 /*
@@ -238,7 +236,9 @@ static unsigned int dpr_source_receive_any(struct dpr_net *dn,
 		answer = DPR_ANSWER_FOREIGN;
 	else if (dpr_addr_equal(from, &msg.key.address))
 		answer = DPR_ANSWER_OWN;
-	dpr_source_answered(dn, peer, msg.nonce, answer);
+	dpr_stats_inc(dn, dpr_source_answered(dn, peer, msg.nonce, answer) ?
+			  DPR_STAT_RX_SOURCE_ANSWERED :
+			  DPR_STAT_RX_SOURCE_REFUSED);
 	return NF_DROP;
 }
 

@@ -28,7 +28,7 @@ struct sk_buff;
 int dpr_source_ask(struct dpr_net *dn, struct dpr_peer *peer);
 void dpr_source_answer(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct net_device *dev, struct dpr_peer *peer, u32 nonce);
-void dpr_source_answered(struct dpr_net *dn, struct dpr_peer *peer, u32 nonce,
+bool dpr_source_answered(struct dpr_net *dn, struct dpr_peer *peer, u32 nonce,
 			 u8 answer);
 unsigned int dpr_source_receive(struct dpr_net *dn,
 				const struct dpr_config *cfg,

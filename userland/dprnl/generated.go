@@ -961,8 +961,8 @@ const (
 	// StatRxSourceLimited: such questions dropped: the same peer asked less than
 	// a quarter of a second before.
 	StatRxSourceLimited Stat = 86
-	// StatRxSourceAnswered: answers to such questions of this host
-	// (DPR_CMD_PEER_ASK).
+	// StatRxSourceAnswered: answers past the tunnel to such questions of this
+	// host (DPR_CMD_PEER_ASK); one in the tunnel counts as DPR_STAT_RX_ECHO.
 	StatRxSourceAnswered Stat = 87
 	// StatRxSourceRefused: such answers dropped: none was due, or not with that
 	// number, from that peer or address.
@@ -1077,7 +1077,7 @@ var statTable = [...]statInfo{
 	84: {"owner_held", "Orphans (enum dpr_orphans): segments of DPR_STAT_OWNER_ASKED that were sent on when a peer claimed their connection.", false},
 	85: {"rx_source_asked", "Added since version 0: questions from peers whether packets with their addresses as source pass, answered.", false},
 	86: {"rx_source_limited", "Added since version 0: such questions dropped: the same peer asked less than a quarter of a second before.", false},
-	87: {"rx_source_answered", "Added since version 0: answers to such questions of this host (DPR_CMD_PEER_ASK).", false},
+	87: {"rx_source_answered", "Added since version 0: answers past the tunnel to such questions of this host (DPR_CMD_PEER_ASK); one in the tunnel counts as DPR_STAT_RX_ECHO.", false},
 	88: {"rx_source_refused", "Added since version 0: such answers dropped: none was due, or not with that number, from that peer or address.", false},
 	89: {"tx_answers", "Added since version 0: of the packets sent to peers, answers to clients (DPR_ANSWERS_THROUGH).", false},
 	90: {"tx_answer_too_big", "Added since version 0: answers dropped: too large for the tunnel. The route to the client got the MTU that fits.", false},

@@ -62,9 +62,7 @@ const (
 )
 
 // reasons are the counters of packets that went no further, each for its reason, or to
-// clients as peers' answers. A SYN that waits for its listener comes in again. Answers to
-// "dprctl check" come outside of tunnels, too, where nothing here counts them: it is not
-// to run meanwhile.
+// clients as peers' answers. A SYN that waits for its listener comes in again.
 var reasons = []string{
 	"tx_too_big", "tx_no_route", "tx_no_memory", "tx_error",
 	"rx_stranger", "rx_malformed", "rx_nested", "rx_bad_address", "rx_not_served", "rx_ecn", "rx_checksum", "rx_reset",
@@ -74,7 +72,7 @@ var reasons = []string{
 	"rx_flow_asked", "rx_flow_answered", "rx_flow_refused", "rx_policy", "rx_fragments",
 	"refused_long", "rx_probed", "rx_echo", "rx_echo_refused",
 	"rx_answers", "rx_answer_refused", "rx_answer_hops", "rx_answer_no_route", "rx_answer_too_big",
-	"rx_source_asked", "rx_source_limited", "rx_source_answered", "rx_source_refused",
+	"rx_source_asked", "rx_source_limited",
 }
 
 // Entry is what passed one side of the hook.

@@ -78,7 +78,7 @@ func TestSourceProbe(t *testing.T) {
 		a, b := c.a.meter(t), c.b.meter(t)
 		check(t, c.a.dpr.AskPeer(t.Context(), c.b.addr))
 		c.a.wantAnswers(t, c.b.addr, allAnswers)
-		a.want(t, counts{dprnl.StatTxOwnerMessages: 1, dprnl.StatTxPackets: 1, dprnl.StatTxBytes: w.probeBytes(), dprnl.StatRxSourceAnswered: 3})
+		a.want(t, counts{dprnl.StatTxOwnerMessages: 1, dprnl.StatTxPackets: 1, dprnl.StatTxBytes: w.probeBytes(), dprnl.StatRxSourceAnswered: 2, dprnl.StatRxEcho: 1})
 		b.want(t, counts{dprnl.StatTxOwnerMessages: 1, dprnl.StatTxPackets: 1, dprnl.StatTxBytes: w.echoBytes(), dprnl.StatRxSourceAsked: 1})
 		for _, from := range []netip.Addr{c.b.addr, c.a.addr} {
 			p := await(t, link, func(p *wire.Packet) bool { return past(p) && p.Src() == from })
@@ -189,7 +189,7 @@ func TestSourceProbeForged(t *testing.T) {
 		c.a.wantAnswers(t, w.own(addrP), allAnswers)
 		refuse(addrA, good)
 		refuse(addrP, good)
-		if got := a.changes(t); got[dprnl.StatRxSourceAnswered] != 3 || got[dprnl.StatRxSourceRefused] != refused || got[dprnl.StatRxSourceAsked] != 0 {
+		if got := a.changes(t); got[dprnl.StatRxSourceAnswered] != 2 || got[dprnl.StatRxEcho] != 1 || got[dprnl.StatRxSourceRefused] != refused || got[dprnl.StatRxSourceAsked] != 0 {
 			t.Errorf("%v", got)
 		}
 

@@ -21,7 +21,7 @@ var received = []dprnl.Stat{
 	dprnl.StatRxOwnerAsked, dprnl.StatOwnerFound, dprnl.StatRxOwnerRefused,
 	dprnl.StatRxFlowAsked, dprnl.StatRxFlowAnswered, dprnl.StatRxFlowRefused, dprnl.StatRxPolicy, dprnl.StatRxFragments,
 	dprnl.StatRxAnswerRefused, dprnl.StatRxAnswerHops, dprnl.StatRxAnswerNoRoute, dprnl.StatRxAnswerTooBig,
-	dprnl.StatRxSourceAsked, dprnl.StatRxSourceLimited, dprnl.StatRxSourceAnswered, dprnl.StatRxSourceRefused,
+	dprnl.StatRxSourceAsked, dprnl.StatRxSourceLimited,
 }
 
 // ended are the counters of which one counts each flow that is gone, but those
