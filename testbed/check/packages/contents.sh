@@ -32,6 +32,7 @@ program() {
 	echo /usr/share/bash-completion/completions/dprctl
 	echo /usr/share/zsh/vendor-completions/_dprctl
 	echo /usr/share/fish/vendor_completions.d/dprctl.fish
+	for name in dpr-announce.service host.conf router.conf; do echo "/usr/share/dpr/bird/$name"; done
 	echo /usr/share/dpr/grafana/dpr.json
 	for name in dpr.rules prometheus alertmanager; do echo "/usr/share/dpr/prometheus/$name.yml"; done
 	echo /usr/share/lintian/overrides/dpr
