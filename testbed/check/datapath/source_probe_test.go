@@ -115,7 +115,7 @@ func TestSourceProbeDropped(t *testing.T) {
 		} {
 			check(t, c.a.dpr.SetPeer(t.Context(), w.reportOf(addrB, 3)))
 			firewall(t, c.b.Host, w, fmt.Sprintf("table %s checks { chain out { type filter hook output priority 0; %s drop; }; }", ip, tt.rule))
-			check(t, c.a.dpr.AskPeer(t.Context(), c.b.addr))
+			eventually(t, func() error { return c.a.dpr.AskPeer(t.Context(), c.b.addr) })
 			time.Sleep(answersCount)
 			if got := c.a.answers(t, c.b.addr); got != tt.want {
 				t.Errorf("the network drops %s: answers %b, want %b", tt.name, got, tt.want)
@@ -193,8 +193,8 @@ func TestSourceProbeForged(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 
-		time.Sleep(answersCount)
-		check(t, c.a.dpr.AskPeer(t.Context(), w.own(addrP)))
+		// A second later at the soonest.
+		eventually(t, func() error { return c.a.dpr.AskPeer(t.Context(), w.own(addrP)) })
 		late := ownerMessage(p.get(t, asked))
 		refuse(addrA, good) // the last question's
 		time.Sleep(answersCount)
