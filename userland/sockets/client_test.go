@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,31 +54,47 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// A real connection, and no listener.
+// Real connections, and no listener. A client's port may have had connections with
+// others on this machine, as that of a kernel's choice often had: each is told.
 func TestOfReal(t *testing.T) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	c, err := net.Dial("tcp4", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := c.Write(make([]byte, 100)); err != nil {
-		t.Fatal(err)
-	}
-	client := netip.MustParseAddrPort(c.LocalAddr().String())
-	for range 100 {
-		got, err := Of(t.Context(), client.Addr(), client.Port())
+	var client netip.AddrPort
+	services := make(map[netip.AddrPort]uint32)
+	for _, unread := range []uint32{100, 200} {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(got) == 1 && got[0].State == "established" && got[0].Unread == 100 && got[0].Service.String() == l.Addr().String() {
+		defer l.Close()
+		dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(client), Control: func(_, _ string, c syscall.RawConn) error {
+			return c.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
+		}}
+		c, err := dialer.Dial("tcp4", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write(make([]byte, unread)); err != nil {
+			t.Fatal(err)
+		}
+		client = netip.MustParseAddrPort(c.LocalAddr().String())
+		services[netip.MustParseAddrPort(l.Addr().String())] = unread
+	}
+	var got []Connection
+	for range 100 {
+		var err error
+		if got, err = Of(t.Context(), client.Addr(), client.Port()); err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, c := range got {
+			if unread, ok := services[c.Service]; ok && c.Client == client && c.State == "established" && c.Unread == unread {
+				found++
+			}
+		}
+		if found == len(services) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Error("the connection is not found")
+	t.Errorf("%+v: want those with %v", got, services)
 }
