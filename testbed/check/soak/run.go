@@ -102,7 +102,11 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	if err := prepare(ctx, l); err != nil {
 		return nil, err
 	}
-	s := &soak{lab: l, o: o, result: newResult(l, o), ledgers: map[string]*accounting.Ledger{}, opened: map[string]accounting.Reading{}}
+	s := &soak{lab: l, o: o, ledgers: map[string]*accounting.Ledger{}, opened: map[string]accounting.Reading{}}
+	if err := s.warm(ctx); err != nil {
+		return nil, err
+	}
+	s.result = newResult(l, o)
 	var err error
 	if s.result.before, err = l.Restarts(); err != nil {
 		return nil, err
@@ -137,9 +141,6 @@ func prepare(ctx context.Context, l *lab.Lab) error {
 		if _, err := l.Output(ctx, h.Name, "dprctl", "config", "set", "--timeout-fin", "5s", "--timeout-rst", "2s"); err != nil {
 			return err
 		}
-	}
-	if err := drive.Of(l).SetPolicy(ctx, "lowest"); err != nil {
-		return err
 	}
 	return drive.Of(l).AwaitPeers(ctx)
 }
