@@ -28,6 +28,7 @@
 #define DPR_OWNER_PEERS		256	/* peers that are asked at a time */
 #define DPR_OWNER_RATE		20000	/* messages a second, and at once */
 #define DPR_OWNER_AGAIN		(HZ / 10) /* least time between two tries */
+#define DPR_OWNER_LEAST		HZ	/* least time for an answer, to all tries */
 #define DPR_OWNER_HOLD		(HZ / 4) /* longest that a segment waits */
 #define DPR_OWNER_MEMORY	(5 * HZ) /* how long an answer of nobody holds */
 #define DPR_OWNER_PATIENCE	(120 * HZ) /* longest between copies, as RTO_MAX */
@@ -36,6 +37,7 @@
  * struct dpr_owner_ask - a question to the peers
  * @seg: the segment that raised it; its flow is made from that
  * @nonce: proves that who claims has seen the question
+ * @begun: jiffies of the first try
  * @last: jiffies of the last try
  * @tries: how often it was put; 0 if this is no question
  * @held: the segment itself may wait there
@@ -44,6 +46,7 @@ struct dpr_owner_ask {
 	struct dpr_segment seg;
 	struct dpr_held held;
 	u32 nonce;
+	u32 begun;
 	u32 last;
 	u32 tries;
 };
@@ -224,6 +227,16 @@ static u32 dpr_owner_life(const struct dpr_owner_ask *ask)
 					      DPR_OWNER_MEMORY;
 }
 
+/*
+ * Have the peers been asked often and for long enough? A client that sends much asks
+ * thrice in no time, while an owner that is busy for a second has answered nothing.
+ */
+static bool dpr_owner_nobody(const struct dpr_owner_ask *ask, bool first)
+{
+	return ask->tries >= DPR_OWNER_TRIES + first &&
+	       (u32)jiffies - ask->begun >= DPR_OWNER_LEAST;
+}
+
 /* What to do with a segment that belongs to nothing here. */
 enum dpr_owner_verdict {
 	DPR_OWNER_ASK,		/* ask the peers; it is dropped */
@@ -252,7 +265,7 @@ dpr_owner_admit(struct dpr_owner_table *table, u32 cost, bool first,
 	if (ask && ask->tries) {
 		if ((u32)jiffies - ask->last < DPR_OWNER_AGAIN)
 			return DPR_OWNER_WAIT;
-		if (ask->tries >= DPR_OWNER_TRIES + first)
+		if (dpr_owner_nobody(ask, first))
 			return DPR_OWNER_NOBODY;
 	}
 	if (!ask)
@@ -261,8 +274,10 @@ dpr_owner_admit(struct dpr_owner_table *table, u32 cost, bool first,
 		cost = 1;
 	if (!ask || !dpr_owner_take_tokens(table, cost))
 		return DPR_OWNER_LIMIT;
-	if (!ask->tries)
+	if (!ask->tries) {
 		ask->nonce = get_random_u32();
+		ask->begun = jiffies;
+	}
 	ask->seg = *seg;
 	ask->last = jiffies;
 	ask->tries++;

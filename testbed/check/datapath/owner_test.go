@@ -194,8 +194,8 @@ func TestOwnerHandshakeAndFin(t *testing.T) {
 	})
 }
 
-// Nobody claims what nobody has: after three tries the stack answers with a RST.
-// In between the segments are dropped; copies that come at once ask nobody.
+// Nobody claims what nobody has: after three tries, and a second, the stack answers with a
+// RST. In between the segments are dropped; copies that come at once ask nobody.
 func TestOwnerUnknown(t *testing.T) {
 	allWays(t, func(t *testing.T, w way) {
 		k := newTakeover(t, w)
@@ -209,7 +209,7 @@ func TestOwnerUnknown(t *testing.T) {
 			r.send(t, k.d, segment.Bytes())
 			r.send(t, k.d, segment.Bytes())
 			silence(t, r.Endpoint, stray.mine)
-			time.Sleep(2 * settle)
+			time.Sleep(3 * settle)
 		}
 		r.send(t, k.d, segment.Bytes())
 		if p := stray.hear(t, "R"); p.TCP.Seq != 77 {
@@ -222,6 +222,29 @@ func TestOwnerUnknown(t *testing.T) {
 		}
 		d.want(t, want)
 		b.want(t, counts{dprnl.StatRxOwnerAsked: 3})
+	})
+}
+
+// A peer that is too busy to answer for most of a second is waited for, however often the
+// client sends meanwhile.
+func TestOwnerBusy(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		k.die(t, dprnl.OrphansAsk)
+		r := k.raw(t, addrR)
+		late := k.lateClaim(t, r)
+		begin := time.Now()
+		old := r.talk(k.d, 4000)
+		old.remote, old.ack = k.a.service(), 77
+		d := k.d.meter(t)
+		for time.Since(begin) < 700*time.Millisecond {
+			time.Sleep(settle + 20*time.Millisecond)
+			r.send(t, k.d, old.segment("A", "").Bytes())
+		}
+		silence(t, r.Endpoint, old.mine)
+		late.claim()
+		found(t, d, 1)
+		wantChange(t, d, dprnl.StatOwnerUnknown, 0)
 	})
 }
 
