@@ -874,6 +874,8 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_ANSWER_NO_ROUTE: answers dropped: no route to the client.
  * @DPR_STAT_RX_ANSWER_TOO_BIG: answers dropped: too large for the way to the client. The
  *	peer gets an ICMP error.
+ * @DPR_STAT_FLOWS_OWN: half-open flows removed: the client has taken this host's answer
+ *	to a copy of its SYN, which a peer redirected here.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -973,6 +975,7 @@ enum dpr_stat {
 	DPR_STAT_RX_ANSWER_HOPS,
 	DPR_STAT_RX_ANSWER_NO_ROUTE,
 	DPR_STAT_RX_ANSWER_TOO_BIG,
+	DPR_STAT_FLOWS_OWN,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

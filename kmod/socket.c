@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/tcp.h>
+#include <net/request_sock.h>
 #include "socket.h"
 
 /**
@@ -20,6 +22,42 @@ bool dpr_socket_exists(struct dpr_net *dn, const struct dpr_flow_key *key,
 		return false;
 	sock_gen_put(sk);
 	return true;
+}
+
+/**
+ * dpr_socket_takes - is a segment one of a connection that this host has a socket of
+ * @dn: the namespace
+ * @skb: the packet
+ * @seg: the segment, no SYN
+ *
+ * The segment that ends a handshake says whose answer the client has taken, if more hosts
+ * than one have answered its SYN. Called under RCU in softirq.
+ *
+ * Return: true if the connection is open here, or the segment opens it.
+ */
+bool dpr_socket_takes(struct dpr_net *dn, const struct sk_buff *skb,
+		      const struct dpr_segment *seg)
+{
+	struct sock *sk = dpr_socket_find(dn, &seg->key, dpr_compat_dif(skb),
+					  dpr_compat_sdif(skb));
+	bool takes;
+
+	if (!sk)
+		return false;
+	switch (sk->sk_state) {
+	case TCP_NEW_SYN_RECV:
+		takes = seg->has_ack &&
+			seg->ack == tcp_rsk(inet_reqsk(sk))->snt_isn + 1;
+		break;
+	case TCP_SYN_RECV: /* by TCP Fast Open */
+	case TCP_TIME_WAIT:
+		takes = false;
+		break;
+	default:
+		takes = true;
+	}
+	sock_gen_put(sk);
+	return takes;
 }
 
 /**

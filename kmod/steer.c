@@ -182,6 +182,22 @@ dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
 	return NF_STOLEN;
 }
 
+/*
+ * Has a connection become one of this host, although its SYN made a flow? That SYN
+ * reached another host too, which redirected it here, and the client has taken this
+ * host's answer: a router that spreads packets anew does that. Removes the flow.
+ */
+static noinline bool dpr_steer_own(struct dpr_net *dn, struct sk_buff *skb,
+				   const struct dpr_segment *seg,
+				   struct dpr_flow *flow)
+{
+	if (likely(!dpr_socket_takes(dn, skb, seg)))
+		return false;
+	if (dpr_flow_kill(dn, flow))
+		dpr_stats_inc(dn, DPR_STAT_FLOWS_OWN);
+	return true;
+}
+
 /* Decides who gets a segment that has been read. */
 static __always_inline unsigned int
 dpr_steer_segment(struct dpr_net *dn, struct sk_buff *skb,
@@ -199,6 +215,9 @@ dpr_steer_segment(struct dpr_net *dn, struct sk_buff *skb,
 		dpr_flow_reap(dn, flow);
 		return NF_ACCEPT;
 	}
+	if (unlikely(READ_ONCE(flow->state) == DPR_FLOW_SYN) &&
+	    dpr_steer_own(dn, skb, seg, flow))
+		return NF_ACCEPT;
 	dpr_flow_track(dn, flow, seg);
 	if (likely(!(flow->shard & DPR_FLOW_DIRECT)) ||
 	    !dpr_fwd_direct_send(dn, cfg, skb, flow->peer, flow->shard))

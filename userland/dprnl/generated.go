@@ -988,6 +988,9 @@ const (
 	// StatRxAnswerTooBig: answers dropped: too large for the way to the client.
 	// The peer gets an ICMP error.
 	StatRxAnswerTooBig Stat = 96
+	// StatFlowsOwn: half-open flows removed: the client has taken this host's
+	// answer to a copy of its SYN, which a peer redirected here.
+	StatFlowsOwn Stat = 97
 )
 
 var statTable = [...]statInfo{
@@ -1087,4 +1090,5 @@ var statTable = [...]statInfo{
 	94: {"rx_answer_hops", "Added since version 0: answers dropped: the hop limit is spent.", false},
 	95: {"rx_answer_no_route", "Added since version 0: answers dropped: no route to the client.", false},
 	96: {"rx_answer_too_big", "Added since version 0: answers dropped: too large for the way to the client. The peer gets an ICMP error.", false},
+	97: {"flows_own", "Added since version 0: half-open flows removed: the client has taken this host's answer to a copy of its SYN, which a peer redirected here.", false},
 }

@@ -28,7 +28,7 @@ var received = []dprnl.Stat{
 // that were offered: see check.
 var ended = []dprnl.Stat{
 	dprnl.StatFlowsExpired, dprnl.StatFlowsEvicted, dprnl.StatFlowsReplaced, dprnl.StatFlowsReset, dprnl.StatFlowsDeleted,
-	dprnl.StatFlowsEnded, dprnl.StatOfferServed, dprnl.StatFlowsLost,
+	dprnl.StatFlowsEnded, dprnl.StatOfferServed, dprnl.StatFlowsLost, dprnl.StatFlowsOwn,
 }
 
 // tunnelled is how many packets the module has sent in tunnels, as it counts them.
