@@ -204,15 +204,18 @@ static struct dpr_owner_ask *dpr_owner_find(struct dpr_owner_ask *bucket,
 	return NULL;
 }
 
-/* A place for a new question; NULL if all are open. */
+/* A place for a new question, without one of its own; NULL if all are open. */
 static struct dpr_owner_ask *dpr_owner_room(struct dpr_owner_ask *bucket)
 {
 	u32 i;
 
-	for (i = 0; i < DPR_OWNER_WAYS; i++)
-		if (!bucket[i].tries ||
-		    (u32)jiffies - bucket[i].last > DPR_OWNER_MEMORY)
-			return &bucket[i];
+	for (i = 0; i < DPR_OWNER_WAYS; i++) {
+		if (bucket[i].tries &&
+		    (u32)jiffies - bucket[i].last <= DPR_OWNER_MEMORY)
+			continue;
+		bucket[i].tries = 0;
+		return &bucket[i];
+	}
 	return NULL;
 }
 

@@ -323,6 +323,36 @@ func TestOwnerFlood(t *testing.T) {
 	})
 }
 
+// A question takes the place of an old one of another connection, but not its tries: it
+// is put as often as any.
+func TestOwnerAfterFlood(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		k.die(t, dprnl.OrphansAsk)
+		r := k.raw(t, addrR)
+		stray := func(port int) {
+			s := r.talk(k.d, uint16(port))
+			s.remote, s.ack = k.a.service(), 1
+			r.send(t, k.d, s.segment("A", "").Bytes())
+		}
+		d := k.d.meter(t)
+		// More than there are places: most of them have an old question afterwards.
+		start := time.Now()
+		for port := 1024; port < 13_000 && time.Since(start) < floodTime; port++ {
+			stray(port)
+		}
+		time.Sleep(5500 * time.Millisecond)
+		const others = 32
+		for range 3 {
+			for port := range others {
+				stray(50_000 + port)
+			}
+			time.Sleep(2 * settle)
+		}
+		wantChange(t, d, dprnl.StatOwnerUnknown, 0)
+	})
+}
+
 // In a larger cluster a question is many messages, of which there are 20,000 a
 // second, and as many at once. No route leads to these peers: that costs little.
 func TestOwnerRate(t *testing.T) {
