@@ -61,6 +61,34 @@ bool dpr_socket_takes(struct dpr_net *dn, const struct sk_buff *skb,
 }
 
 /**
+ * dpr_socket_keeps - may a segment be of a connection that this host has a socket of
+ * @dn: the namespace
+ * @seg: the segment, no SYN
+ * @iif: the device that it came by
+ *
+ * While there is only a request for a connection, another host may have answered
+ * another copy of the client's SYN, and its answer may have been the first there.
+ * What acknowledges that one is for that host; here it would raise a RST. Called
+ * under RCU in softirq.
+ *
+ * Return: true if there is a socket of the connection, past LISTEN, unless it is
+ * a request whose answer the segment does not acknowledge.
+ */
+bool dpr_socket_keeps(struct dpr_net *dn, const struct dpr_segment *seg,
+		      int iif)
+{
+	struct sock *sk = dpr_socket_find(dn, &seg->key, iif, 0);
+	bool keeps;
+
+	if (!sk)
+		return false;
+	keeps = sk->sk_state != TCP_NEW_SYN_RECV || !seg->has_ack ||
+		seg->ack == tcp_rsk(inet_reqsk(sk))->snt_isn + 1;
+	sock_gen_put(sk);
+	return keeps;
+}
+
+/**
  * dpr_socket_listener - a listener for a connection
  * @net: the namespace
  * @skb: its SYN, whose data may have been moved afterwards; NULL for any

@@ -80,5 +80,7 @@ bool dpr_socket_takes(struct dpr_net *dn, const struct sk_buff *skb,
 		      const struct dpr_segment *seg);
 bool dpr_socket_exists(struct dpr_net *dn, const struct dpr_flow_key *key,
 		       int iif);
+bool dpr_socket_keeps(struct dpr_net *dn, const struct dpr_segment *seg,
+		      int iif);
 
 #endif /* _DPR_SOCKET_H */

@@ -25,12 +25,16 @@
 /*
  * The peer that serves a connection without a flow, by the stateless policy;
  * NULL if this host does. A connection with a socket here stays here, whatever
- * the hash says: it began under another policy or while that peer was silent.
+ * the hash says: it began under another policy or while that peer was silent. @seg
+ * is the segment, if it is about one, of which a request may be no reason
+ * (dpr_socket_keeps()).
  */
 static struct dpr_peer *dpr_steer_stateless(struct dpr_net *dn,
 					    struct sk_buff *skb,
-					    const struct dpr_flow_key *key)
+					    const struct dpr_flow_key *key,
+					    const struct dpr_segment *seg)
 {
+	const int dif = dpr_compat_dif(skb);
 	const struct dpr_members *base = rcu_dereference(dn->base);
 	struct dpr_peer *peer;
 
@@ -42,7 +46,10 @@ static struct dpr_peer *dpr_steer_stateless(struct dpr_net *dn,
 		return NULL;
 	if (!dpr_local_has(dn->net, skb->dev, &key->address))
 		return NULL;
-	return dpr_socket_exists(dn, key, dpr_compat_dif(skb)) ? NULL : peer;
+	if (seg ? dpr_socket_keeps(dn, seg, dif) :
+		  dpr_socket_exists(dn, key, dif))
+		return NULL;
+	return peer;
 }
 
 /**
@@ -64,7 +71,7 @@ struct dpr_peer *dpr_steer_peer(struct dpr_net *dn,
 	struct dpr_flow *flow = dpr_flow_find(dn, key);
 
 	if (!flow)
-		return dpr_steer_stateless(dn, skb, key);
+		return dpr_steer_stateless(dn, skb, key, NULL);
 	return dpr_flow_over(flow, cfg) ? NULL : flow->peer;
 }
 
@@ -164,7 +171,7 @@ dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
 	    !dpr_addr_equal(&seg->key.address, &cfg->address) &&
 	    dpr_steer_foreign(dn, skb, &seg->key.address))
 		return dpr_receive_direct(dn, cfg, skb, seg, false);
-	peer = dpr_steer_stateless(dn, skb, &seg->key);
+	peer = dpr_steer_stateless(dn, skb, &seg->key, seg);
 	if ((!peer || changing) && cfg->orphans == DPR_ORPHANS_ASK) {
 		unsigned int verdict = dpr_owner_seek(dn, cfg, skb, seg, peer);
 
