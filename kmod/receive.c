@@ -120,16 +120,27 @@ static void dpr_receive_prepare(struct sock *sk)
 
 /*
  * Would the stack answer a segment for a listener by a RST? It finds no route for
- * a RST from another host's address.
+ * a RST from another host's address. What does not acknowledge the answer to a
+ * request for a connection is for the listener, too.
  */
 static __always_inline bool dpr_receive_stray(const struct sk_buff *skb,
 					      const struct dpr_inner *in)
 {
 	const struct tcphdr *th = dpr_inner_tcp(skb, in);
+	const struct sock *listener = in->sk;
+	const struct request_sock *request;
 
-	if (in->sk != in->listener || !th->ack || th->rst)
+	if (unlikely(in->sk->sk_state == TCP_NEW_SYN_RECV)) {
+		request = inet_reqsk(in->sk);
+		if (ntohl(th->ack_seq) == tcp_rsk(request)->snt_isn + 1)
+			return false;
+		listener = request->rsk_listener;
+	} else if (in->sk != in->listener) {
 		return false;
-	if (th->syn || tcp_synq_no_recent_overflow(in->sk))
+	}
+	if (!th->ack || th->rst)
+		return false;
+	if (th->syn || tcp_synq_no_recent_overflow(listener))
 		return true;
 	return unlikely(in->wide) ?
 	       !dpr_compat_cookie_valid6(dpr_inner_header6(skb, in), th) :
@@ -358,6 +369,7 @@ dpr_receive_segment(struct dpr_net *dn, struct sk_buff *skb,
 			dpr_reset_reply(dn, skb, &in->seg, in->offset - in->olen);
 		else
 			dpr_stats_inc(dn, DPR_STAT_RX_NO_MEMORY);
+		dpr_receive_put(in);
 		return NF_DROP;
 	}
 	if (in->listener && !dpr_listener_ready(in->listener, in->wide)) {
