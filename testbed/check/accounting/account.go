@@ -4,9 +4,9 @@
 // to the stack, redirected, or dropped for a reason that is counted.
 //
 // nftables counts, on both sides of dpr's hook, the packets that the hook looks
-// at: TCP to port 80, protocol 4 and ICMP, on eth0. Of what it lets pass, it
-// sees as many after the hook as the hook left. The rest is what dpr says that
-// it redirected or dropped. The balance
+// at: TCP to port 80, protocols 4 and 41 and ICMP, on eth0, of both families. Of what it
+// lets pass, it sees as many after the hook as the hook left. The rest is what dpr says
+// that it redirected or dropped. The balance
 //
 //	passed + redirected + dropped − in
 //
@@ -31,20 +31,23 @@ import (
 // Rules are what nft takes to count from 0, whether it did before or not. Both
 // counters start at the same packet: a guest has one processor, and changes the
 // rules between two packets.
-const Rules = `table ip account
-delete table ip account
-table ip account {
+//
+// A client's packet of IPv6 in a tunnel of IPv4 passes the hooks of both. The first gives
+// it a mark, by which the second knows that it has been counted.
+const Rules = `table inet account
+delete table inet account
+table inet account {
 	chain before {
 		type filter hook prerouting priority -500;
-		iifname "eth0" tcp dport 80 counter
-		iifname "eth0" ip protocol 4 counter
-		iifname "eth0" ip protocol icmp counter
+		iifname "eth0" meta mark != 0x64707200 tcp dport 80 counter
+		iifname "eth0" ip protocol { 4, 41 } meta mark set 0x64707200 counter
+		iifname "eth0" meta l4proto { icmp, icmpv6 } counter
 	}
 	chain after {
 		type filter hook prerouting priority -440;
 		iifname "eth0" tcp dport 80 counter
-		iifname "eth0" ip protocol 4 counter
-		iifname "eth0" ip protocol icmp counter
+		iifname "eth0" ip protocol { 4, 41 } counter
+		iifname "eth0" meta l4proto { icmp, icmpv6 } counter
 	}
 }
 `

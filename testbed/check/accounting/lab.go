@@ -25,7 +25,7 @@ func Install(ctx context.Context, l *lab.Lab, server string) error {
 
 // Read reads a server's counters. One of an older version of dpr lacks some.
 func Read(ctx context.Context, l *lab.Lab, server string, older bool) (Reading, error) {
-	const list = "nft -j list table ip account"
+	const list = "nft -j list table inet account"
 	out, err := l.Output(ctx, server, "sh", "-ec", list+"; dprctl stats --json; dprctl stats --json; "+list)
 	if err != nil {
 		return Reading{}, fmt.Errorf("the packets of %s: %w", server, err)
