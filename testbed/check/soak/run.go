@@ -15,6 +15,7 @@ import (
 	"dpr/testbed/check/result"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/guest/data"
 	"dpr/testbed/lab/httpload"
@@ -213,7 +214,8 @@ func (s *soak) spoil(ctx context.Context, way string) (undo func(context.Context
 	return func(context.Context) error { return nil }, err
 }
 
-// plans have two clients ask s1 and one s2: the third serves what they redirect.
+// plans have two clients ask s1 and one s2: the third serves what they redirect. Half of
+// each client's users use IPv6.
 func (s *soak) plans(begin time.Time, length time.Duration, seed uint64) ([]drive.Client, error) {
 	var docs []httpload.Document
 	for path, size := range map[string]int64{"/15k": 15_000, "/1m": 1_000_000} {
@@ -229,15 +231,29 @@ func (s *soak) plans(begin time.Time, length time.Duration, seed uint64) ([]driv
 			docs = append(docs, httpload.Document{Path: path, Size: size, SHA256: sum})
 		}
 	}
-	servers := s.lab.Servers()
-	var all []drive.Client
-	for i, c := range s.lab.Clients() {
-		all = append(all, drive.Client{Host: c.Name, Plan: httpload.Plan{
-			Target: "http://" + servers[i/2%len(servers)].Address, Documents: docs, Users: s.o.Users,
-			OffMean: 500 * time.Millisecond, Start: begin, Duration: length, Timeout: 30 * time.Second, Seed: seed + uint64(i),
-		}})
+	plan := httpload.Plan{
+		Documents: docs, Users: s.o.Users, OffMean: 500 * time.Millisecond, Start: begin, Duration: length, Timeout: 30 * time.Second, Seed: seed,
 	}
-	return all, nil
+	return share(plan, s.lab.Clients(), s.lab.Servers()), nil
+}
+
+// share has each client do a plan, by both families.
+func share(plan httpload.Plan, clients, servers []lab.Host) (all []drive.Client) {
+	for i, c := range clients {
+		users := map[family.Family]int{}
+		for user := range plan.Users {
+			users[family.Both.Of(user)]++
+		}
+		for _, f := range family.All {
+			if users[f] == 0 {
+				continue
+			}
+			p := plan
+			p.Target, p.Users, p.Seed = servers[i/2%len(servers)].URL(f), users[f], plan.Seed+uint64(10*i+int(f))
+			all = append(all, drive.Client{Host: c.Name, Plan: p})
+		}
+	}
+	return all
 }
 
 // look looks at all hosts: the values of each, by name.
