@@ -99,14 +99,16 @@ func (c *cluster) shape(ctx context.Context, e Event, netem ...string) error {
 	return c.undo(ctx, e.Host, "tc", "qdisc", "del", "dev", "eth0", "root")
 }
 
-// filter drops packets that come to a host, before anything there sees them.
+// filter drops packets that come to a host, before anything there sees them. What IPv6
+// has in place of ARP passes, as ARP does.
 func (c *cluster) filter(ctx context.Context, e Event, rule string) error {
-	rules := "table ip chaos {\nchain in {\ntype filter hook prerouting priority -1000\n" + rule + "\n}\n}"
+	rules := "table inet chaos {\nchain in {\ntype filter hook prerouting priority -1000\n" +
+		"icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n" + rule + "\n}\n}"
 	if _, err := c.run(ctx, e.Host, "nft", rules); err != nil {
 		return err
 	}
 	c.wait(ctx, e)
-	return c.undo(ctx, e.Host, "nft", "delete table ip chaos")
+	return c.undo(ctx, e.Host, "nft", "delete table inet chaos")
 }
 
 func (c *cluster) deaf(ctx context.Context, e Event) error {

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/guest/data"
 	"dpr/testbed/lab/httpload"
 )
@@ -71,11 +72,13 @@ func newFiles() (files, error) {
 
 // world is what clients live in.
 type world interface {
-	// dial opens a connection from a client to a host; port is called with the
-	// client's port before the first SYN.
-	dial(ctx context.Context, client, host string, port func(int)) (net.Conn, error)
+	// dial opens a connection; port is called with the client's port before the first
+	// SYN.
+	dial(ctx context.Context, c *Conn, port func(int)) (net.Conn, error)
 	// serves says who serves a connection that has had no answer.
-	serves(ctx context.Context, client string, port int, asked string, begin time.Time) (string, Proof)
+	serves(ctx context.Context, c *Conn) (string, Proof)
+	// answers says how many hosts answered the SYN of a connection that has failed.
+	answers(c *Conn) (int, error)
 }
 
 // user opens one connection after the other.
@@ -83,6 +86,7 @@ type user struct {
 	world  world
 	name   string // for its uploads
 	client string
+	family family.Family
 	hosts  []string
 	files  files
 	random *rand.Rand
@@ -141,7 +145,7 @@ type session struct {
 
 // connection makes one connection and uses it.
 func (u *user) connection(ctx context.Context) Conn {
-	s := &session{u: u, c: Conn{Kind: u.kindOf(), Client: u.client, Asked: u.hosts[u.random.IntN(len(u.hosts))], Begin: time.Now()}}
+	s := &session{u: u, c: Conn{Kind: u.kindOf(), Client: u.client, Family: u.family, Asked: u.hosts[u.random.IntN(len(u.hosts))], Begin: time.Now()}}
 	early := time.AfterFunc(unanswered, func() { s.lookUp(ctx, false) })
 	err := s.live(ctx)
 	s.mu.Lock()
@@ -158,6 +162,11 @@ func (u *user) connection(ctx context.Context) Conn {
 	defer s.mu.Unlock()
 	if err != nil {
 		s.c.Class, s.c.Err = httpload.Classify(err), err.Error()
+		if s.c.Requests == 0 && s.c.Port != 0 {
+			if s.c.Answers, err = u.world.answers(&s.c); err != nil {
+				s.c.Err += "; " + err.Error()
+			}
+		}
 	}
 	return s.c
 }
@@ -170,7 +179,7 @@ func (s *session) lookUp(ctx context.Context, last bool) {
 	if c.Proof == ByAnswer || c.Proof == ByFlow || c.Port == 0 {
 		return
 	}
-	served, proof := s.u.world.serves(ctx, c.Client, c.Port, c.Asked, c.Begin)
+	served, proof := s.u.world.serves(ctx, &c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// That there is no flow yet means nothing: the SYN may be lost.
@@ -183,7 +192,8 @@ func (s *session) lookUp(ctx context.Context, last bool) {
 func (s *session) live(ctx context.Context) (err error) {
 	dialing, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	s.conn, err = s.u.world.dial(dialing, s.c.Client, s.c.Asked, func(port int) {
+	c := s.c
+	s.conn, err = s.u.world.dial(dialing, &c, func(port int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.c.Port = port
@@ -334,18 +344,24 @@ func rest(ctx context.Context, d time.Duration) bool {
 // withPort is a dialer's control that binds the socket to a free port and tells
 // which before it connects.
 func withPort(notify func(int)) func(network, address string, c syscall.RawConn) error {
-	return func(_, _ string, c syscall.RawConn) error {
+	return func(network, _ string, c syscall.RawConn) error {
 		var err error
 		controlErr := c.Control(func(fd uintptr) {
-			if err = syscall.Bind(int(fd), &syscall.SockaddrInet4{}); err != nil {
+			var name syscall.Sockaddr = &syscall.SockaddrInet4{}
+			if network == "tcp6" {
+				name = &syscall.SockaddrInet6{}
+			}
+			if err = syscall.Bind(int(fd), name); err != nil {
 				return
 			}
-			var name syscall.Sockaddr
 			if name, err = syscall.Getsockname(int(fd)); err != nil {
 				return
 			}
-			if in4, ok := name.(*syscall.SockaddrInet4); ok {
-				notify(in4.Port)
+			switch name := name.(type) {
+			case *syscall.SockaddrInet4:
+				notify(name.Port)
+			case *syscall.SockaddrInet6:
+				notify(name.Port)
 			}
 		})
 		return errors.Join(controlErr, err)

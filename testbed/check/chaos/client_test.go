@@ -14,8 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/guest/data"
 	"dpr/testbed/lab/httpload"
 )
@@ -27,16 +27,18 @@ type fakeWorld struct {
 	lookups int
 }
 
-func (w *fakeWorld) dial(ctx context.Context, _, _ string, port func(int)) (net.Conn, error) {
-	return (&net.Dialer{Control: withPort(port)}).DialContext(ctx, "tcp4", w.address)
+func (w *fakeWorld) dial(ctx context.Context, c *Conn, port func(int)) (net.Conn, error) {
+	return (&net.Dialer{Control: withPort(port)}).DialContext(ctx, fmt.Sprintf("tcp%d", c.Family), w.address)
 }
 
-func (w *fakeWorld) serves(_ context.Context, _ string, port int, _ string, _ time.Time) (string, Proof) {
+func (w *fakeWorld) serves(_ context.Context, c *Conn) (string, Proof) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lookups++
-	return fmt.Sprint("port ", port), ByFlow
+	return fmt.Sprint("port ", c.Port), ByFlow
 }
+
+func (w *fakeWorld) answers(*Conn) (int, error) { return 2, nil }
 
 // web is a server as the guests' is; spoil changes an answer before it is sent.
 func web(t *testing.T, spoil func(w http.ResponseWriter, r *http.Request, n int) bool) *fakeWorld {
@@ -78,7 +80,7 @@ func newUser(t *testing.T, w world, seed uint64) *user {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &user{world: w, name: "u", client: "c1", hosts: []string{"s1"}, files: f, random: rand.New(rand.NewPCG(seed, 0))}
+	return &user{world: w, name: "u", client: "c1", family: family.V4, hosts: []string{"s1"}, files: f, random: rand.New(rand.NewPCG(seed, 0))}
 }
 
 // connectionOf makes one connection of a kind.
@@ -182,8 +184,36 @@ func TestConnectionIsLookedUp(t *testing.T) {
 	}()
 	w := &fakeWorld{address: l.Addr().String()}
 	c := connectionOf(t, w, Download)
-	if c.Class != httpload.ClassReset && c.Class != httpload.ClassTruncated || c.Proof != ByFlow || c.Served != fmt.Sprint("port ", c.Port) || w.lookups != 1 {
+	if c.Class != httpload.ClassReset && c.Class != httpload.ClassTruncated || c.Proof != ByFlow || c.Served != fmt.Sprint("port ", c.Port) || w.lookups != 1 || c.Answers != 2 {
 		t.Errorf("%+v, %d lookups", c, w.lookups)
+	}
+}
+
+// A connection by IPv6 has its port noted, too.
+func TestConnectionBySix(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Served-By", "s2")
+		io.Copy(w, data.Reader(smallSize))
+	}))
+	s.Listener.Close()
+	s.Listener = l
+	s.Start()
+	t.Cleanup(s.Close)
+	for seed := range uint64(100) {
+		if newUser(t, nil, seed).kindOf() != Download {
+			continue
+		}
+		u := newUser(t, &fakeWorld{address: l.Addr().String()}, seed)
+		u.family = family.V6
+		if c := u.connection(t.Context()); c.Failed() || c.Family != family.V6 || c.Port == 0 {
+			t.Errorf("%+v", c)
+		}
+		return
 	}
 }
 

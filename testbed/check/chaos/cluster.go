@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,6 +19,7 @@ import (
 	"dpr/testbed/check/accounting"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/family"
 	"dpr/userland/dprnl"
 )
 
@@ -41,6 +41,8 @@ type cluster struct {
 
 	lookUp chan struct{} // a token for each that is under way
 
+	captures map[string]string // the files, by client, of the SYN-ACKs that came
+
 	mu        sync.Mutex
 	harms     []Harm
 	operated  map[string]*sync.Mutex
@@ -56,7 +58,7 @@ func newCluster(l *lab.Lab, hosts Cluster) *cluster {
 	return &cluster{
 		lab: l, hosts: hosts, lookUp: make(chan struct{}, lookUps),
 		operated: map[string]*sync.Mutex{}, policy: map[string][]string{}, stateless: map[string]time.Time{}, ledgers: map[string]accounting.Ledger{},
-		killed: map[string]int{},
+		killed: map[string]int{}, captures: map[string]string{},
 	}
 }
 
@@ -98,31 +100,35 @@ func (c *cluster) isOff(host string) bool {
 	return slices.ContainsFunc(c.harmed(), func(h Harm) bool { return h.Kind == Off && h.Host == host && h.End.IsZero() })
 }
 
-func (c *cluster) dial(ctx context.Context, client, host string, port func(int)) (net.Conn, error) {
-	h, err := c.lab.Host(host)
+func (c *cluster) dial(ctx context.Context, k *Conn, port func(int)) (net.Conn, error) {
+	h, err := c.lab.Host(k.Asked)
 	if err != nil {
 		return nil, err
 	}
 	var conn net.Conn
-	err = c.lab.InNamespace(client, func() (err error) {
+	err = c.lab.InNamespace(k.Client, func() (err error) {
 		d := net.Dialer{KeepAlive: -1, Control: withPort(port)}
-		conn, err = d.DialContext(ctx, "tcp4", netip.AddrPortFrom(netip.MustParseAddr(h.Address), 80).String())
+		conn, err = d.DialContext(ctx, fmt.Sprintf("tcp%d", k.Family), h.Endpoint(k.Family, 80))
 		return err
 	})
 	return conn, err
 }
 
-func (c *cluster) serves(ctx context.Context, client string, port int, asked string, begin time.Time) (string, Proof) {
+func (c *cluster) serves(ctx context.Context, k *Conn) (string, Proof) {
+	asked := k.Asked
+	if asked == c.older && k.Family == family.V6 {
+		return asked, ByNoFlow // it knows no connections of IPv6
+	}
 	c.lookUp <- struct{}{}
 	defer func() { <-c.lookUp }()
 	if c.isOff(asked) {
 		return "", Unproved
 	}
-	h, err := c.lab.Host(client)
+	h, err := c.lab.Host(k.Client)
 	if err != nil {
 		return "", Unproved
 	}
-	out, err := c.run(ctx, asked, "dprctl", "flows", "--json", "--client", h.Address, "--client-port", strconv.Itoa(port))
+	out, err := c.run(ctx, asked, "dprctl", "flows", "--json", "--client", h.In(k.Family), "--client-port", strconv.Itoa(k.Port))
 	if err != nil {
 		return "", Unproved
 	}
@@ -141,7 +147,7 @@ func (c *cluster) serves(ctx context.Context, client string, port int, asked str
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.stateless[asked].Before(begin) {
+	if !c.stateless[asked].Before(k.Begin) {
 		return "", Unproved
 	}
 	return asked, ByNoFlow

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/httpload"
 )
 
@@ -22,18 +23,22 @@ const (
 
 // Conn is one connection of a client.
 type Conn struct {
-	Kind   Kind      `json:"kind"`
-	Client string    `json:"client"`
-	Port   int       `json:"port"`  // the client's
-	Asked  string    `json:"asked"` // the host whose address the client used
-	Served string    `json:"served,omitempty"`
-	Proof  Proof     `json:"proof,omitempty"` // of Served
-	Begin  time.Time `json:"begin"`           // before the first SYN
-	End    time.Time `json:"end"`             // when the client was done, or saw the failure
+	Kind   Kind          `json:"kind"`
+	Client string        `json:"client"`
+	Family family.Family `json:"family"`
+	Port   int           `json:"port"`  // the client's
+	Asked  string        `json:"asked"` // the host whose address the client used
+	Served string        `json:"served,omitempty"`
+	Proof  Proof         `json:"proof,omitempty"` // of Served
+	Begin  time.Time     `json:"begin"`           // before the first SYN
+	End    time.Time     `json:"end"`             // when the client was done, or saw the failure
 	// Connected says whether the handshake succeeded, and Handshake how long that took:
 	// a second or more if the client repeated its SYN.
 	Connected bool          `json:"connected"`
 	Handshake time.Duration `json:"handshake_ns,omitempty"`
+	// Answers is how many hosts answered the SYN of a connection that failed before any
+	// other answer: their SYN-ACKs have different numbers.
+	Answers int `json:"syn_acks,omitempty"`
 	// Class and Err say how it failed; both are empty if it did not.
 	Class httpload.Class `json:"class,omitempty"`
 	Err   string         `json:"error,omitempty"`
@@ -54,9 +59,9 @@ func (c *Conn) String() string {
 	if served == "" {
 		served = "unknown"
 	}
-	return fmt.Sprintf("%s from %s port %d to %s, served by %s (%s), %s to %s, handshake %v, %d requests answered: %s",
-		c.Kind, c.Client, c.Port, c.Asked, served, c.Proof, c.Begin.Format(clock), c.End.Format(clock),
-		c.Handshake.Round(time.Millisecond), c.Requests, c.Err)
+	return fmt.Sprintf("%s from %s port %d to %s by %s, served by %s (%s), %s to %s, handshake %v with %d hosts, %d requests answered: %s",
+		c.Kind, c.Client, c.Port, c.Asked, c.Family.Name(), served, c.Proof, c.Begin.Format(clock), c.End.Format(clock),
+		c.Handshake.Round(time.Millisecond), c.Answers, c.Requests, c.Err)
 }
 
 // clock is how times of day are shown.
@@ -113,6 +118,7 @@ const (
 	AskedIsolated  Cause = "asked a host that was isolated"
 	NoNeighbour    Cause = "asked a host that was isolated, whose address did not resolve"
 	ServedIsolated Cause = "served by a host that was isolated"
+	TwoAnswers     Cause = "answered by two hosts, by the one that was silent first"
 
 	// Added to a cause when it takes a guess at who served.
 	unknownServer = ", if who served, which is unknown, did"

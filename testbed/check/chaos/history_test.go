@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/httpload"
 )
 
@@ -24,7 +25,7 @@ func harm(kind HarmKind, host string, begin, end float64) Harm {
 }
 
 func failed(asked, served string, proof Proof, begin, end float64) Conn {
-	return Conn{Kind: Download, Client: "c1", Port: 40000, Asked: asked, Served: served, Proof: proof,
+	return Conn{Kind: Download, Client: "c1", Family: family.V4, Port: 40000, Asked: asked, Served: served, Proof: proof,
 		Begin: at(begin), End: at(end), Class: httpload.ClassReset, Err: "reset"}
 }
 
@@ -140,7 +141,7 @@ func TestConnString(t *testing.T) {
 		t.Errorf("%v: redirected %t", &c, c.Redirected())
 	}
 	c = failed("s1", "s2", ByFlow, 1, 2)
-	for _, want := range []string{"c1", "40000", "to s1", "s2", "routing table", "reset"} {
+	for _, want := range []string{"c1", "40000", "to s1 by IPv4", "s2", "routing table", "reset"} {
 		if !strings.Contains(c.String(), want) {
 			t.Errorf("%q says nothing of %q", c.String(), want)
 		}

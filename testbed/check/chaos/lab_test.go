@@ -136,6 +136,10 @@ func TestChaosNotices(t *testing.T) {
 	if err := drive.Of(shared).AwaitPeers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	captured, err := c.capture(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := &runner{cluster: c, o: Options{Seed: 1, Users: 8, Progress: os.Stderr}, result: newResult(shared, Options{})}
 	stop, ended, err := r.startUsers(t.Context())
 	if err != nil {
@@ -144,6 +148,9 @@ func TestChaosNotices(t *testing.T) {
 	rest(t.Context(), 8*time.Second)
 	close(stop)
 	<-ended
+	if err := captured(); err != nil {
+		t.Error(err)
+	}
 	r.judge()
 	silent := r.result.Connections[Idle].Failed + r.result.Connections[LongPoll].Failed
 	t.Logf("%d of %d connections failed, %d of them silent ones", len(r.result.Unexpected), r.result.total(), silent)
@@ -171,12 +178,12 @@ func TestAccountingNotices(t *testing.T) {
 	if err := c.balance(t.Context(), host); err != nil {
 		t.Fatal(err)
 	}
-	rules := "table ip thief {\nchain in {\ntype filter hook prerouting priority -445\ntcp dport 80 drop\n}\n}"
+	rules := "table inet thief {\nchain in {\ntype filter hook prerouting priority -445\ntcp dport 80 drop\n}\n}"
 	if _, err := c.run(t.Context(), host, "nft", rules); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := c.undo(t.Context(), host, "nft", "delete table ip thief"); err != nil {
+		if err := c.undo(t.Context(), host, "nft", "delete table inet thief"); err != nil {
 			t.Error(err)
 		}
 	}()

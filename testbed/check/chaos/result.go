@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dpr/testbed/lab"
+	"dpr/testbed/lab/family"
 )
 
 // Tally counts connections.
@@ -21,6 +22,19 @@ type Tally struct {
 	Requests   int   `json:"requests"`
 	Bytes      int64 `json:"bytes"`
 	Failed     int   `json:"failed"` // allowed or not
+}
+
+// add counts a connection.
+func (t *Tally) add(c *Conn) {
+	t.All++
+	t.Requests += c.Requests
+	t.Bytes += c.Bytes
+	if c.Redirected() {
+		t.Redirected++
+	}
+	if c.Failed() {
+		t.Failed++
+	}
 }
 
 // Happened is an event that took place.
@@ -47,6 +61,8 @@ type Result struct {
 	Events      int               `json:"events"`
 	EventKinds  map[EventKind]int `json:"event_kinds"`
 	Connections map[Kind]*Tally   `json:"connections"`
+	// Families are the same connections, by their family's name.
+	Families map[string]*Tally `json:"families"`
 	// Allowed are the failures that had a reason, by it.
 	Allowed map[Cause]int `json:"allowed"`
 	// Unexpected are those that had none. There must be none.
@@ -72,12 +88,17 @@ type Result struct {
 	mu      sync.Mutex
 	healing time.Duration
 	before  map[string]int // restarts when the run began
+	older   string         // the host of another version, "" if there is none
 }
 
 func newResult(l *lab.Lab, o Options) *Result {
 	r := &Result{
 		Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Planned: o.Events, Hosts: len(l.Servers()),
-		EventKinds: map[EventKind]int{}, Unexpected: []Conn{}, Connections: map[Kind]*Tally{}, Allowed: map[Cause]int{},
+		EventKinds: map[EventKind]int{}, Unexpected: []Conn{}, Connections: map[Kind]*Tally{}, Families: map[string]*Tally{}, Allowed: map[Cause]int{},
+		older: older(o),
+	}
+	for _, f := range family.All {
+		r.Families[f.Name()] = &Tally{}
 	}
 	for _, k := range Kinds {
 		r.Connections[k] = &Tally{}
@@ -105,18 +126,16 @@ func (r *Result) healed(took time.Duration, connections int) {
 
 // add counts a connection; it returns one that failed without a reason.
 func (r *Result) add(c *Conn, harms []Harm, hosts []string) *Conn {
-	t := r.Connections[c.Kind]
-	t.All++
-	t.Requests += c.Requests
-	t.Bytes += c.Bytes
-	if c.Redirected() {
-		t.Redirected++
-	}
+	r.Connections[c.Kind].add(c)
+	r.Families[c.Family.Name()].add(c)
 	if !c.Failed() {
 		return nil
 	}
-	t.Failed++
-	if why := Judge(c, harms, hosts); why != "" {
+	why := Judge(c, harms, hosts)
+	if why == "" && twoAnswered(c, r.History, r.older) {
+		why = TwoAnswers
+	}
+	if why != "" {
 		r.Allowed[why]++
 		return nil
 	}
@@ -176,6 +195,10 @@ func (r *Result) Print(w io.Writer) error {
 	for _, k := range Kinds {
 		c := r.Connections[k]
 		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%.0f\t%d\n", k, c.All, share(c.Redirected, c.All), c.Requests, float64(c.Bytes)/1e6, c.Failed)
+	}
+	for _, f := range family.All {
+		c := r.Families[f.Name()]
+		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%.0f\t%d\n", f.Name(), c.All, share(c.Redirected, c.All), c.Requests, float64(c.Bytes)/1e6, c.Failed)
 	}
 	fmt.Fprintf(t, "all\t%d\t%s\t%d\t%.0f\t%d\n", sum.All, share(sum.Redirected, sum.All), sum.Requests, float64(sum.Bytes)/1e6, sum.Failed)
 	fmt.Fprintln(t, "\nallowed to fail, because the connection\ttimes")

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"dpr/testbed/check/result"
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/drive"
+	"dpr/testbed/lab/family"
 	"dpr/testbed/lab/flags"
 	"dpr/testbed/lab/kernel"
 	"dpr/userland/dprnl"
@@ -108,6 +111,45 @@ func Config(o Options) lab.Config {
 	}
 }
 
+// older is the host of another version, "" if there is none.
+func older(o Options) string {
+	if o.Older == "" {
+		return ""
+	}
+	return lab.OlderServer
+}
+
+// capture notes the SYN-ACKs that come to the clients, until the returned function is
+// called.
+func (c *cluster) capture(ctx context.Context) (end func() error, err error) {
+	dir, err := os.MkdirTemp("", "dpr-chaos-")
+	if err != nil {
+		return nil, fmt.Errorf("a directory for captures: %w", err)
+	}
+	var all []*lab.Capture
+	end = func() error {
+		err := os.RemoveAll(dir)
+		for _, k := range all {
+			st, stopErr := k.Stop()
+			if stopErr == nil && st.Dropped > 0 {
+				stopErr = fmt.Errorf("%d SYN-ACKs were not captured", st.Dropped)
+			}
+			err = errors.Join(err, stopErr)
+		}
+		return err
+	}
+	for _, client := range c.lab.Clients() {
+		file := filepath.Join(dir, client.Name+".pcap")
+		k, err := c.lab.Capture(ctx, client.Name, lab.CaptureOptions{File: file, Filter: synAcks, Snaplen: synAckBytes})
+		if err != nil {
+			return nil, errors.Join(err, end())
+		}
+		all = append(all, k)
+		c.captures[client.Name] = file
+	}
+	return end, nil
+}
+
 // ofLab is the lab's hosts, the last of which is spare.
 func ofLab(l *lab.Lab) Cluster {
 	var c Cluster
@@ -126,9 +168,7 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 		return nil, fmt.Errorf("chaos: %w", err)
 	}
 	c := newCluster(l, ofLab(l))
-	if o.Older != "" {
-		c.older = lab.OlderServer
-	}
+	c.older = older(o)
 	r := &runner{cluster: c, o: o, result: newResult(l, o)}
 	if err := drive.Of(l).AwaitPeers(ctx); err != nil {
 		return nil, err
@@ -152,9 +192,13 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 			return nil, err
 		}
 	}
-	stop, ended, err := r.startUsers(ctx)
+	captured, err := c.capture(ctx)
 	if err != nil {
 		return nil, err
+	}
+	stop, ended, err := r.startUsers(ctx)
+	if err != nil {
+		return nil, errors.Join(err, captured())
 	}
 	stopOnce := sync.OnceFunc(func() { close(stop) })
 	undo, err := r.sabotage(ctx, stopOnce)
@@ -165,6 +209,7 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	err = errors.Join(err, undo())
 	// Nobody waits longer than one request takes.
 	<-ended
+	err = errors.Join(err, captured())
 	r.finish(ctx, err, ending{r.quiet, l.Check, l.Restarts})
 	return r.result, nil
 }
@@ -237,7 +282,7 @@ func (r *runner) startUsers(ctx context.Context) (stop chan struct{}, ended <-ch
 	for i, client := range r.cluster.lab.Clients() {
 		for j := range r.o.Users {
 			u := &user{
-				world: r.cluster, name: fmt.Sprintf("%s-%d", client.Name, j), client: client.Name, hosts: r.cluster.hosts.Asked,
+				world: r.cluster, name: fmt.Sprintf("%s-%d", client.Name, j), client: client.Name, family: family.Both.Of(j), hosts: r.cluster.hosts.Asked,
 				files: f, random: rand.New(rand.NewPCG(r.o.Seed, uint64(1000+100*i+j))), pause: 400 * time.Millisecond, record: r.record,
 			}
 			all.Go(func() { u.run(ctx, stop) })

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"dpr/testbed/check/result"
+	"dpr/testbed/lab/family"
 )
 
 // The bounds of what a verdict relies on: beyond them the run says nothing.
@@ -94,6 +95,17 @@ func (r *Result) judgeConnections(v *result.Verdict) {
 		v.Want(t.Requests >= t.All-t.Failed && t.Bytes >= int64(t.Requests), "kind %s: %d requests, %d bytes of %d connections that succeeded",
 			k, t.Requests, t.Bytes, t.All-t.Failed)
 	}
+	all := 0
+	for _, f := range family.All {
+		t := r.Families[f.Name()]
+		if t == nil {
+			t = &Tally{}
+		}
+		all += t.All
+		v.Want(t.All > t.Failed, "of %d connections by %s none succeeded", t.All, f.Name())
+		v.Want(t.Redirected > 0, "none of %d connections by %s was redirected", t.All, f.Name())
+	}
+	v.Want(all == sum.All, "%d connections are of a family: want %d", all, sum.All)
 	v.Want(float64(sum.Redirected) >= leastRedirected*float64(sum.All), "%d of %d connections were redirected: want %.0f %%",
 		sum.Redirected, sum.All, 100*leastRedirected)
 	v.Want(float64(r.allowed()) <= mostAllowed*float64(sum.All), "%d of %d connections failed with a reason: want %.0f %% at most",

@@ -29,6 +29,7 @@ func passing() *Result {
 		r.Connections[k] = &Tally{All: 100, Redirected: 50, Requests: 100, Bytes: 1e6}
 	}
 	r.Connections[Idle].Failed = 3
+	r.Families = map[string]*Tally{"IPv4": {All: 300, Redirected: 200, Failed: 3}, "IPv6": {All: 300, Redirected: 100}}
 	for i, k := range []EventKind{Kill, Power, Reload, Cut} {
 		r.happened(Event{N: i, Kind: k}, at(10), at(20))
 	}
@@ -82,13 +83,19 @@ var spoils = map[string][]struct {
 		}, "54 of 600 connections were redirected: want 10 %"},
 		{func(r *Result) { r.Connections[Idle].Failed = 4 }, "of 4 failures 3 are allowed and 0 are not"},
 	},
+	"Families": {
+		{func(r *Result) { r.Families["IPv6"].Failed = 300 }, "of 300 connections by IPv6 none succeeded"},
+		{func(r *Result) { r.Families["IPv6"].Redirected = 0 }, "none of 300 connections by IPv6 was redirected"},
+		{func(r *Result) { delete(r.Families, "IPv4") }, "of 0 connections by IPv4 none succeeded"},
+		{func(r *Result) { r.Families["IPv4"].All = 299 }, "599 connections are of a family: want 600"},
+	},
 	"Allowed": {
 		{func(r *Result) { r.Connections[Large].Failed, r.Allowed[AskedOff] = 58, 58 }, "61 of 600 connections failed with a reason: want 10 % at most"},
 		{func(r *Result) { r.Allowed[AskedOff] = 1 }, "of 3 failures 4 are allowed"},
 	},
 	"Unexpected": {{func(r *Result) {
 		r.Unexpected, r.Connections[Idle].Failed = []Conn{failed("s1", "s2", ByFlow, 1, 2)}, 4
-	}, "from c1 port 40000 to s1, served by s2"}},
+	}, "from c1 port 40000 to s1 by IPv4, served by s2"}},
 	"Trouble":    {{func(r *Result) { r.Trouble = []string{"s1: packets are unaccounted for"} }, "s1: packets are unaccounted for"}},
 	"HealedMost": {{func(r *Result) { r.HealedMost = 61 * time.Second }, "a round took 1m1s to heal"}},
 	"HealedMean": {{func(r *Result) { r.HealedMean = 5 * time.Second }, "5s in the mean"}},
