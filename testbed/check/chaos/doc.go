@@ -28,10 +28,14 @@
 //	                                    by this host
 //	                                    asked this host, and its address did not
 //	                                    resolve: ARP gives up after 3 s
+//	cable out, one direction lost,      two hosts answered its SYN, which was
+//	packets lost or late, until it is   repeated meanwhile, and a RST followed
+//	undone                              its handshake (twoAnswered)
 //	anything else                       none
 //
 // "Anything else" is a process killed, a cable out or one direction of it lost for
-// up to 3 s (less than ARP takes to give up), a peer that is not heard, packets lost, delayed, reordered or
+// up to 3 s (less than ARP takes to give up), a peer that is not heard, packets lost, delayed
+// (but for two answers to a SYN), reordered or
 // duplicated, a clock that is wrong, another policy, a service removed and added, a
 // host drained and added, a spare drained, powered off when nothing needs it, and
 // added: TCP and dpr together survive these. So does what a host serves itself
