@@ -32,7 +32,7 @@
  * 4: IPv6 addresses, CONFIG_A_AFFINITY6, SERVICE_A_AFFINITY6, PEER_A_ADDRESSES6,
  *    BARRED_FAMILY, SERVICE_A_LOAD, PEER_A_SERVICE_CONNECTIONS, PEER_A_SERVICE_LOADS,
  *    CONFIG_A_FORWARDING, SERVICE_A_FORWARDING, PEER_A_FORWARDING
- * 5: PEER_ASK, PEER_A_ANSWERS, CONFIG_A_ANSWERS, protocol 4 between hosts
+ * 5: PEER_ASK, PEER_A_ANSWERS, CONFIG_A_ANSWERS, CONFIG_A_GROUP, protocol 4 between hosts
  */
 #define DPR_GENL_VERSION	5
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
@@ -427,6 +427,9 @@ enum dpr_flow_state {
  *	redirected already keep theirs, but for those without a flow.
  * @DPR_CONFIG_A_ANSWERS: u32, enum dpr_answers; default direct. Holds at once, for all
  *	connections.
+ * @DPR_CONFIG_A_GROUP: 4 bytes: the IPv4 multicast group that the hosts of this host's link
+ *	have joined, if they have one: a question who has a connection goes there first. 0, the
+ *	default: each peer is asked.
  */
 enum dpr_config_attr {
 	DPR_CONFIG_A_UNSPEC,
@@ -456,6 +459,7 @@ enum dpr_config_attr {
 	DPR_CONFIG_A_AFFINITY6,
 	DPR_CONFIG_A_FORWARDING,
 	DPR_CONFIG_A_ANSWERS,
+	DPR_CONFIG_A_GROUP,
 
 	__DPR_CONFIG_A_MAX,
 	DPR_CONFIG_A_MAX = __DPR_CONFIG_A_MAX - 1

@@ -97,6 +97,7 @@ static bool dpr_answer_from(const struct sk_buff *skb, const struct dpr_inner *i
  * @skb: the packet, its outer header checked and from a known peer to this
  *	host
  * @in: what is known of it; its inner IP header in the linear part, checked
+ * @group: it is for the group, where only questions who has a connection are put
  *
  * Called under RCU in softirq.
  *
@@ -105,7 +106,8 @@ static bool dpr_answer_from(const struct sk_buff *skb, const struct dpr_inner *i
  */
 enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 				 const struct dpr_config *cfg,
-				 struct sk_buff *skb, const struct dpr_inner *in)
+				 struct sk_buff *skb, const struct dpr_inner *in,
+				 bool group)
 {
 	struct dpr_owner_msg msg __uninitialized; /* set as a whole */
 	struct dpr_peer *peer;
@@ -115,6 +117,8 @@ enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 		return DPR_STAT_RX_BAD_ADDRESS;
 	if (!dpr_owner_msg_decode(skb, in->offset,
 				  in->olen + in->len - in->offset, &msg))
+		return DPR_STAT_RX_MALFORMED;
+	if (group && msg.kind != DPR_OWNER_MSG_WHO)
 		return DPR_STAT_RX_MALFORMED;
 	switch (msg.kind) {
 	case DPR_OWNER_MSG_WHO:

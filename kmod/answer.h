@@ -12,6 +12,7 @@ struct sk_buff;
 
 enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 				 const struct dpr_config *cfg,
-				 struct sk_buff *skb, const struct dpr_inner *in);
+				 struct sk_buff *skb, const struct dpr_inner *in,
+				 bool group);
 
 #endif /* _DPR_ANSWER_H */

@@ -79,6 +79,7 @@ struct dpr_rules {
  * @timeout: idle time in ms after which a flow expires, by its state
  * @orphans: enum dpr_orphans
  * @answers: enum dpr_answers
+ * @group: IPv4 multicast group of the hosts that share a link with this one; 0: none
  * @slow_start: time in ms in which a peer that comes back gets its share; 0: at once
  * @slow_start_jiffies: the same in jiffies
  * @report_max_age_jiffies: the same in jiffies
@@ -109,6 +110,7 @@ struct dpr_config {
 	u32 timeout[DPR_FLOW_RST + 1];
 	u32 orphans;
 	u32 answers;
+	__be32 group;
 	u32 slow_start;
 	u32 slow_start_jiffies;
 	u32 report_max_age_jiffies;

@@ -31,7 +31,9 @@ void dpr_fwd_ipip_prepare(struct dpr_route *route,
 		.ihl = sizeof(*header) >> 2,
 		/* No number: only a SYN has one (offer.h). */
 		.frag_off = htons(IP_DF),
-		.ttl = ip4_dst_hoplimit(route->dst),
+		/* What is for a group stays on the link. */
+		.ttl = ipv4_is_multicast(peer->word[3]) ?
+		       1 : ip4_dst_hoplimit(route->dst),
 		.protocol = protocol,
 		.saddr = cfg->address.word[3],
 		.daddr = peer->word[3],

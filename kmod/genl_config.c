@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The family's CONFIG commands. */
+#include <linux/in.h>
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include "config.h"
@@ -38,6 +39,7 @@ const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
 	[DPR_CONFIG_A_AFFINITY6] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_FORWARDING] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_ANSWERS] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_GROUP] = NLA_POLICY_EXACT_LEN(sizeof(__be32)),
 };
 
 /* A u32 of the configuration: where it is, what it may be, what to say. */
@@ -142,6 +144,19 @@ static int dpr_genl_config_parse(struct genl_info *info,
 	return dpr_genl_msg_addr(info, DPR_CONFIG_A_ADDRESS, &cfg->address);
 }
 
+static int dpr_genl_config_group(struct genl_info *info, struct dpr_config *cfg)
+{
+	const struct nlattr *attr = info->attrs[DPR_CONFIG_A_GROUP];
+
+	if (!attr)
+		return 0;
+	cfg->group = nla_get_be32(attr);
+	if (!cfg->group || ipv4_is_multicast(cfg->group))
+		return 0;
+	return dpr_genl_msg_refuse(info, DPR_CONFIG_A_GROUP,
+				   "not a multicast address", -EINVAL);
+}
+
 static int dpr_genl_config_quota(struct dpr_net *dn, struct genl_info *info,
 				 const struct dpr_config *cfg)
 {
@@ -188,6 +203,8 @@ int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info)
 	dpr_quota_adopt(dn);
 	err = dpr_genl_config_parse(info, new);
 	if (!err)
+		err = dpr_genl_config_group(info, new);
+	if (!err)
 		err = dpr_genl_config_quota(dn, info, new);
 	if (!err)
 		err = dpr_genl_config_address(dn, info, new);
@@ -208,7 +225,8 @@ static int dpr_genl_config_put(struct sk_buff *msg, struct dpr_config *cfg)
 
 	if (dpr_genl_msg_put_addr(msg, DPR_CONFIG_A_ADDRESS, &cfg->address) ||
 	    nla_put_u64_64bit(msg, DPR_CONFIG_A_MAX_LOAD, cfg->max_load,
-			      DPR_CONFIG_A_PAD))
+			      DPR_CONFIG_A_PAD) ||
+	    nla_put_be32(msg, DPR_CONFIG_A_GROUP, cfg->group))
 		return -EMSGSIZE;
 	for (i = 0; i < ARRAY_SIZE(dpr_genl_fields); i++)
 		if (nla_put_u32(msg, dpr_genl_fields[i].attr,

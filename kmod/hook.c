@@ -258,9 +258,19 @@ static __always_inline bool dpr_hook_unusual(const struct sk_buff *skb, bool wid
 			dpr_hook_of_bridge(skb) || dpr_hook_again(skb, wide));
 }
 
+/* Is it a tunnel's packet for the hosts' group, as the link layer says, too? */
+static bool dpr_hook_group(struct dpr_net *dn, const struct sk_buff *skb,
+			   dpr_hook_fn fn)
+{
+	const struct dpr_config *cfg = rcu_dereference(dn->config);
+
+	return fn == dpr_hook_ipip && skb->pkt_type == PACKET_MULTICAST &&
+	       cfg->group && ip_hdr(skb)->daddr == cfg->group;
+}
+
 /*
  * Ignores link-layer broadcasts and multicasts, which the stack discards (RFC 1122,
- * 3.2.1.3 and 3.3.6), and the second pass of a packet that came by a device of a
+ * 3.2.1.3 and 3.3.6) if they are not for a group, and the second pass of a packet that came by a device of a
  * VRF: the first was by that device, this one is by the VRF. A packet that a
  * program has accepted (NFQUEUE) comes in process context.
  */
@@ -272,7 +282,8 @@ static noinline unsigned int dpr_hook_odd(struct dpr_net *dn,
 
 	if (dpr_hook_bridge(dn, skb, &verdict))
 		return verdict;
-	if (skb->pkt_type != PACKET_HOST || dpr_hook_again(skb, wide))
+	if (dpr_hook_again(skb, wide) ||
+	    (skb->pkt_type != PACKET_HOST && !dpr_hook_group(dn, skb, fn)))
 		return NF_ACCEPT;
 	local_bh_disable();
 	verdict = fn(dn, skb);

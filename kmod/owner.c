@@ -11,6 +11,7 @@
 #include "flow.h"
 #include "fwd.h"
 #include "fwd_direct.h"
+#include "group.h"
 #include "held.h"
 #include "liveness.h"
 #include "local.h"
@@ -57,6 +58,7 @@ struct dpr_owner_ask {
  * @seed: of the hash
  * @tokens: messages that may be sent at once
  * @filled: jiffies when @tokens were last added to
+ * @messages: that the last question to all took, the group asked; 0: not known
  * @held: the segments that wait
  * @drop: drops those that have waited for too long
  * @ask: the questions
@@ -68,6 +70,7 @@ struct dpr_owner_table {
 	u32 seed;
 	u32 tokens;
 	u32 filled;
+	u32 messages;
 	struct dpr_held_queue held;
 	struct delayed_work drop;
 	struct dpr_owner_ask ask[DPR_OWNER_BUCKETS][DPR_OWNER_WAYS];
@@ -138,7 +141,8 @@ static bool dpr_owner_may_have(const struct dpr_peer *peer,
 /*
  * Sends a question: first to the peer that most likely has the connection, if
  * there is one, then to the peers of the load table: to all of them, or in a
- * large cluster to DPR_OWNER_PEERS more with each try.
+ * large cluster to DPR_OWNER_PEERS more with each try. Those on one link are asked by one
+ * message to the group, once: where multicasts get lost, each is asked afterwards.
  */
 static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 			   struct net_device *dev, struct dpr_peer *first,
@@ -147,6 +151,8 @@ static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 i, n = table ? table->order.n : 0;
 	u32 at = (ask->tries - 1 - !!first) * DPR_OWNER_PEERS;
+	struct net_device *link = NULL;
+	u32 messages = 0;
 
 	if (first && ask->tries == 1) {
 		dpr_ask_send(dn, cfg, dev, first, DPR_OWNER_MSG_WHO, ask->nonce,
@@ -156,18 +162,43 @@ static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	for (i = 0; i < min_t(u32, n, DPR_OWNER_PEERS); i++) {
 		struct dpr_peer *peer = table->peer[(at + i) % n];
 
-		if (dpr_owner_may_have(peer, &ask->seg.key) &&
-		    !dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO, ask->nonce,
-				  &ask->seg.key))
+		if (!dpr_owner_may_have(peer, &ask->seg.key) ||
+		    (!at && dpr_group_reaches(dn, cfg, peer, &link)))
+			continue;
+		messages++;
+		if (!dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO,
+				  ask->nonce, &ask->seg.key))
 			return;
 	}
+	if (link) {
+		messages++;
+		dpr_group_ask(dn, cfg, dev, link, ask->nonce, &ask->seg.key);
+	}
+	if (!at)
+		WRITE_ONCE(rcu_dereference(dn->owners)->messages, messages);
 }
 
-static u32 dpr_owner_cost(const struct dpr_net *dn)
+/*
+ * How many messages a try takes. The first question to all takes as many as the last one
+ * did.
+ */
+static u32 dpr_owner_cost(const struct dpr_owner_table *table, u32 peers,
+			  u32 tries, bool first)
+{
+	const u32 messages = READ_ONCE(table->messages);
+
+	if (first && !tries)
+		return 1;
+	if (tries == first && messages)
+		return messages;
+	return clamp(peers, 1U, DPR_OWNER_PEERS);
+}
+
+static u32 dpr_owner_peers(const struct dpr_net *dn)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 
-	return table ? clamp(table->order.n, 1U, DPR_OWNER_PEERS) : 1;
+	return table ? table->order.n : 1;
 }
 
 /* Takes the tokens for one try, if there are as many. */
@@ -250,13 +281,13 @@ enum dpr_owner_verdict {
 };
 
 /*
- * Decides whether a segment raises a question. Under the table's lock. @cost is
- * that of a question to all; if @first, one peer is asked before the others. Has @skb
+ * Decides whether a segment raises a question. Under the table's lock. @peers are how many
+ * there are to ask; if @first, one peer is asked before the others. Has @skb
  * wait if there is one, and room. Copies the question to @copy if the caller is to send
  * it.
  */
 static enum dpr_owner_verdict
-dpr_owner_admit(struct dpr_owner_table *table, u32 cost, bool first,
+dpr_owner_admit(struct dpr_owner_table *table, u32 peers, bool first,
 		const struct dpr_segment *seg, struct sk_buff *skb,
 		struct dpr_owner_ask *copy)
 {
@@ -273,9 +304,9 @@ dpr_owner_admit(struct dpr_owner_table *table, u32 cost, bool first,
 	}
 	if (!ask)
 		ask = dpr_owner_room(bucket);
-	if (ask && !ask->tries && first)
-		cost = 1;
-	if (!ask || !dpr_owner_take_tokens(table, cost))
+	if (!ask ||
+	    !dpr_owner_take_tokens(table, dpr_owner_cost(table, peers, ask->tries,
+							 first)))
 		return DPR_OWNER_LIMIT;
 	if (!ask->tries) {
 		ask->nonce = get_random_u32();
@@ -342,7 +373,7 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 	    dpr_service_translated(dn, skb, service, seg))
 		return NF_ACCEPT;
 	spin_lock(&table->lock);
-	verdict = dpr_owner_admit(table, dpr_owner_cost(dn), likely, seg, skb,
+	verdict = dpr_owner_admit(table, dpr_owner_peers(dn), likely, seg, skb,
 				  &copy);
 	spin_unlock(&table->lock);
 	/* What waits may be gone by now. */

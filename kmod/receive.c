@@ -20,6 +20,7 @@
 #include "dpr.h"
 #include "fwd_direct.h"
 #include "fwd_ipip.h"
+#include "group.h"
 #include "icmp_about.h"
 #include "inner.h"
 #include "listener.h"
@@ -566,6 +567,26 @@ static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
 	return verdict;
 }
 
+/*
+ * What a peer has sent in a tunnel that does not end here: a question to the group that this
+ * host belongs to, too.
+ */
+static noinline unsigned int dpr_receive_group(struct dpr_net *dn,
+					       const struct dpr_config *cfg,
+					       struct sk_buff *skb,
+					       const struct dpr_inner *in)
+{
+	enum dpr_stat why;
+
+	if (in->protocol != DPR_OWNER_MSG_PROTOCOL ||
+	    !dpr_group_is(cfg, &in->local))
+		return NF_ACCEPT;
+	why = dpr_answer_receive(dn, cfg, skb, in, true);
+	if (why)
+		dpr_stats_inc(dn, why);
+	return NF_DROP;
+}
+
 /* What every redirected packet goes through, whatever its outer header's @family. */
 static __always_inline unsigned int
 dpr_receive_any(struct dpr_net *dn, const struct dpr_config *cfg,
@@ -586,7 +607,7 @@ dpr_receive_any(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (ecn > 1)
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_ECN);
 	if (in->protocol != IPPROTO_TCP && !dpr_inner_local(skb, in))
-		return NF_ACCEPT;
+		return dpr_receive_group(dn, cfg, skb, in);
 	switch (in->protocol) {
 	case IPPROTO_IPIP:
 	case IPPROTO_IPV6:
@@ -597,7 +618,7 @@ dpr_receive_any(struct dpr_net *dn, const struct dpr_config *cfg,
 	case IPPROTO_ICMPV6:
 		return dpr_receive_icmp(dn, skb, in);
 	case DPR_OWNER_MSG_PROTOCOL:
-		why = dpr_answer_receive(dn, cfg, skb, in);
+		why = dpr_answer_receive(dn, cfg, skb, in, false);
 		return why ? dpr_inner_refuse(dn, skb, in, why) : NF_DROP;
 	default:
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);

@@ -53,6 +53,7 @@ order() {
 	probe
 	liveness
 	held
+	group
 	owner
 	expire
 	sweep

@@ -99,6 +99,7 @@ var fullConfig = Config{
 	Marker: MarkerSource, Forwarding: ForwardingDirect, Answers: AnswersThrough, Orphans: OrphansAsk, State: StateDraining, MaxLoad: 1 << 40,
 	Weights: Weights{1, 2, 3, 4}, Weight: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Millisecond,
 	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second}, SlowStart: 12 * time.Second, Affinity: 24, AffinityTime: 13 * time.Second, Affinity6: 56,
+	Group: netip.MustParseAddr("239.77.43.1"),
 }
 
 func fullConfigAttrs() []netlink.Attribute {
@@ -109,6 +110,7 @@ func fullConfigAttrs() []netlink.Attribute {
 		u32(configAttrWeightRedirected, 3), u32(configAttrWeightSockets, 4), u32(configAttrWeight, 5),
 		u32(configAttrMaxFlows, 6), u32(configAttrReportMaxAge, 7), u32(configAttrTimeoutSyn, 8),
 		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000), u32(configAttrSlowStart, 12000), u32(configAttrAffinity, 24), u32(configAttrAffinityTime, 13000), u32(configAttrAffinity6, 56), u32(configAttrForwarding, 2), u32(configAttrAnswers, 1),
+		ip(configAttrGroup, 239, 77, 43, 1),
 	}
 }
 

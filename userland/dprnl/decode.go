@@ -131,6 +131,7 @@ func decodeConfig(data []byte) (Config, error) {
 		configAttrForwarding:         (*uint32)(&c.Forwarding),
 		configAttrAnswers:            (*uint32)(&c.Answers),
 		configAttrOrphans:            (*uint32)(&c.Orphans),
+		configAttrGroup:              &c.Group,
 		configAttrState:              (*uint32)(&c.State),
 		configAttrMaxLoad:            &c.MaxLoad,
 		configAttrWeightConnections:  &c.Weights.Connections,
@@ -149,6 +150,9 @@ func decodeConfig(data []byte) (Config, error) {
 		configAttrAffinityTime:       &c.AffinityTime,
 		configAttrAffinity6:          &c.Affinity6,
 	}, configAttrAddress)
+	if c.Group.IsUnspecified() {
+		c.Group = netip.Addr{}
+	}
 	return c, err
 }
 

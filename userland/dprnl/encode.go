@@ -77,6 +77,23 @@ func (e *encoder) answers(typ uint16, a *Answers) {
 	}
 }
 
+// group adds a multicast group, or that there is none, if that is given. An older module
+// asks each peer.
+func (e *encoder) group(typ uint16, g *netip.Addr) {
+	if g == nil || e.version < knowsAnswers {
+		return
+	}
+	a := g.Unmap()
+	if !a.IsValid() {
+		a = netip.IPv4Unspecified()
+	}
+	if !a.Is4() {
+		e.fail(fmt.Errorf("the group %v is no IPv4 address", *g))
+		return
+	}
+	e.ae.Bytes(typ, a.AsSlice())
+}
+
 // optional adds a number that is given.
 func (e *encoder) optional(typ uint16, v *uint32) {
 	if v != nil {
@@ -151,6 +168,7 @@ func (e *encoder) config(u ConfigUpdate) {
 	e.affinity6(configAttrAffinity6, u.Affinity6)
 	e.forwarding(configAttrForwarding, u.Forwarding)
 	e.answers(configAttrAnswers, u.Answers)
+	e.group(configAttrGroup, u.Group)
 	if u == (ConfigUpdate{}) {
 		e.fail(errors.New("there is nothing to change"))
 	}

@@ -87,6 +87,7 @@ const (
 	configAttrAffinity6          = 24
 	configAttrForwarding         = 25
 	configAttrAnswers            = 26
+	configAttrGroup              = 27
 )
 
 // dpr_service_attr: attributes of a service.

@@ -87,7 +87,7 @@ func TestModuleWithoutAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, a := range got {
-			if a.Type == configAttrAnswers {
+			if a.Type == configAttrAnswers || a.Type == configAttrGroup {
 				t.Errorf("it gets attribute %v", a)
 			}
 		}
@@ -95,7 +95,7 @@ func TestModuleWithoutAnswers(t *testing.T) {
 	}))
 	c.family.Version = knowsAnswers - 1
 	for a, want := range map[Answers]string{AnswersDirect: "", AnswersThrough: "its answers cannot go through"} {
-		err := c.SetConfig(t.Context(), ConfigUpdate{Answers: &a, Weight: ptr(uint32(1))})
+		err := c.SetConfig(t.Context(), ConfigUpdate{Answers: &a, Group: &addr1, Weight: ptr(uint32(1))})
 		if want == "" && err != nil || want != "" && (!errors.Is(err, errOlder) || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%v: %v", a, err)
 		}

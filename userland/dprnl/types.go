@@ -18,6 +18,7 @@ type Config struct {
 	Forwarding   Forwarding    // how redirected packets get to peers
 	Answers      Answers       // how this host's answers get to clients of other hosts
 	Orphans      Orphans       // what to do with connections unknown on this host
+	Group        netip.Addr    // IPv4 multicast group that questions about those go to; invalid: none
 	State        State         // this host's state in the cluster
 	MaxLoad      uint64        // the host serves below this load; or MaxLoadAuto
 	Weights      Weights       // factor of each metric in the load
@@ -68,6 +69,7 @@ type ConfigUpdate struct {
 	Forwarding         *Forwarding // an older module knows only ForwardingIpip
 	Answers            *Answers    // an older module knows only AnswersDirect
 	Orphans            *Orphans
+	Group              *netip.Addr // an older module asks each peer, and does not learn it
 	State              *State
 	MaxLoad            *uint64
 	WeightConnections  *uint32
@@ -91,7 +93,7 @@ type ConfigUpdate struct {
 func (c Config) Update() ConfigUpdate {
 	return ConfigUpdate{
 		Address: &c.Address, Policy: &c.Policy, Hash: &c.Hash, Estimate: &c.Estimate,
-		Marker: &c.Marker, Forwarding: &c.Forwarding, Answers: &c.Answers, Orphans: &c.Orphans, State: &c.State, MaxLoad: &c.MaxLoad,
+		Marker: &c.Marker, Forwarding: &c.Forwarding, Answers: &c.Answers, Orphans: &c.Orphans, Group: &c.Group, State: &c.State, MaxLoad: &c.MaxLoad,
 		WeightConnections: &c.Weights.Connections, WeightCPU: &c.Weights.CPU,
 		WeightRedirected: &c.Weights.Redirected, WeightSockets: &c.Weights.Sockets,
 		Weight: &c.Weight, MaxFlows: &c.MaxFlows, ReportMaxAge: &c.ReportMaxAge,

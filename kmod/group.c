@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/netdevice.h>
+#include <linux/skbuff.h>
+#include <net/route.h>
+#include "dpr.h"
+#include "fwd.h"
+#include "fwd_ipip.h"
+#include "group.h"
+#include "netns.h"
+#include "owner_msg.h"
+#include "peer.h"
+#include "route.h"
+#include "stats.h"
+
+/**
+ * dpr_group_reaches - does a question to the group reach a peer
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @peer: the peer
+ * @link: the link that the question is sent on; set if it is none yet
+ *
+ * It does if the peer is on that link, and takes such questions; whether it has joined the
+ * group is not known. Called under RCU in softirq.
+ */
+bool dpr_group_reaches(struct dpr_net *dn, const struct dpr_config *cfg,
+		       const struct dpr_peer *peer, struct net_device **link)
+{
+	const struct dpr_route *route;
+
+	if (!cfg->group ||
+	    READ_ONCE(peer->protocol) < DPR_PEER_PROTOCOL_GROUP ||
+	    dpr_peer_foreign(peer, cfg))
+		return false;
+	route = dpr_fwd_route_of(dn, cfg, peer, false);
+	if (!route || route->wide || !route->on_link)
+		return false;
+	if (!*link)
+		*link = route->dst->dev;
+	return *link == route->dst->dev;
+}
+
+/* The way to the group on a link, a reference taken; NULL if there is none. */
+static struct rtable *dpr_group_way(struct dpr_net *dn,
+				    const struct dpr_config *cfg,
+				    const struct net_device *link)
+{
+	struct flowi4 fl4 = {
+		.daddr = cfg->group,
+		.saddr = cfg->address.word[3],
+		.flowi4_proto = IPPROTO_IPIP,
+		.flowi4_oif = link->ifindex,
+	};
+	struct rtable *rt = ip_route_output_key(dn->net, &fl4);
+
+	if (IS_ERR(rt))
+		return NULL;
+	if (rt->rt_type == RTN_MULTICAST)
+		return rt;
+	ip_rt_put(rt);
+	return NULL;
+}
+
+/**
+ * dpr_group_ask - ask all hosts of a link who has a connection
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @dev: the device that its segment came by
+ * @link: the link, by dpr_group_reaches()
+ * @nonce: number of the question
+ * @key: the connection
+ *
+ * Called under RCU in softirq.
+ */
+void dpr_group_ask(struct dpr_net *dn, const struct dpr_config *cfg,
+		   struct net_device *dev, struct net_device *link, u32 nonce,
+		   const struct dpr_flow_key *key)
+{
+	const struct dpr_owner_msg msg = {
+		.kind = DPR_OWNER_MSG_WHO,
+		.nonce = nonce,
+		.key = *key,
+	};
+	const struct dpr_addr group = dpr_addr_of4(cfg->group);
+	struct rtable *rt = dpr_group_way(dn, cfg, link);
+	struct dpr_route route = {};
+	struct sk_buff *skb;
+
+	skb = dpr_owner_msg_encode(&msg, &cfg->address, &group);
+	if (!skb)
+		goto out;
+	skb->dev = dev;
+	dpr_stats_inc(dn, DPR_STAT_TX_OWNER_MESSAGES);
+	if (rt) {
+		route.dst = &rt->dst;
+		dpr_fwd_ipip_prepare(&route, cfg, &group, IPPROTO_IPIP);
+	}
+	dpr_fwd_send_by(dn, skb, rt ? &route : NULL, 0);
+out:
+	if (rt)
+		ip_rt_put(rt);
+}

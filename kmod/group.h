@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A question to all hosts of a link at once, by multicast. */
+#ifndef _DPR_GROUP_H
+#define _DPR_GROUP_H
+
+#include <linux/types.h>
+#include "config.h"
+#include "core/addr.h"
+
+struct dpr_flow_key;
+struct dpr_net;
+struct dpr_peer;
+struct net_device;
+
+/**
+ * dpr_group_is - is an address that of the group
+ * @cfg: the configuration
+ * @address: the address
+ */
+static inline bool dpr_group_is(const struct dpr_config *cfg,
+				const struct dpr_addr *address)
+{
+	return cfg->group && dpr_addr_is4(address) &&
+	       address->word[3] == cfg->group;
+}
+
+bool dpr_group_reaches(struct dpr_net *dn, const struct dpr_config *cfg,
+		       const struct dpr_peer *peer,
+		       struct net_device **link);
+void dpr_group_ask(struct dpr_net *dn, const struct dpr_config *cfg,
+		   struct net_device *dev, struct net_device *link, u32 nonce,
+		   const struct dpr_flow_key *key);
+
+#endif /* _DPR_GROUP_H */
