@@ -76,8 +76,19 @@ func target(address netip.Addr, c *config.Config) dprnl.Config {
 		Address: address, Policy: c.Policy, Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Forwarding: c.Forwarding, Answers: c.Answers, Orphans: c.Orphans,
 		MaxLoad: c.MaxLoad, Weights: c.Weights, Weight: c.Weight, MaxFlows: c.MaxFlows,
 		ReportMaxAge: c.ReportMaxAge, Timeouts: c.Timeouts, SlowStart: c.SlowStart,
-		Affinity: c.Affinity, Affinity6: c.Affinity6, AffinityTime: c.AffinityTime,
+		Affinity: c.Affinity, Affinity6: c.Affinity6, AffinityTime: c.AffinityTime, Group: group(c),
 	}
+}
+
+// group is the first IPv4 group that reports go to, if there is one. The hosts that hear them
+// have joined it.
+func group(c *config.Config) netip.Addr {
+	for _, n := range c.Report.Networks {
+		if n.Group.Is4() {
+			return n.Group
+		}
+	}
+	return netip.Addr{}
 }
 
 // update returns an update of everything that the file determines.

@@ -52,6 +52,7 @@ func keep(c *dprnl.Config, u dprnl.ConfigUpdate) {
 	set(&c.Forwarding, u.Forwarding)
 	set(&c.Answers, u.Answers)
 	set(&c.Orphans, u.Orphans)
+	set(&c.Group, u.Group)
 	set(&c.State, u.State)
 	set(&c.MaxLoad, u.MaxLoad)
 	set(&c.Weights.Connections, u.WeightConnections)

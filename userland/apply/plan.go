@@ -96,6 +96,7 @@ func compare(old, after dprnl.Config) []Change {
 	add("forwarding", old.Forwarding, after.Forwarding)
 	add("answers", old.Answers, after.Answers)
 	add("orphans", old.Orphans, after.Orphans)
+	add("group", old.Group, after.Group)
 	add("max_load", dprnl.FormatMaxLoad(old.MaxLoad), dprnl.FormatMaxLoad(after.MaxLoad))
 	add("max_flows", old.MaxFlows, after.MaxFlows)
 	add("report_max_age", old.ReportMaxAge, after.ReportMaxAge)

@@ -203,13 +203,20 @@ func writeConfig(w io.Writer, c configView) {
 		c.Weights.Connections, c.Weights.CPU, c.Weights.Redirected, c.Weights.Sockets)
 	fmt.Fprintf(w, "forwarding\t%v\n", c.Forwarding)
 	fmt.Fprintf(w, "answers\t%v\n", c.Answers)
-	fmt.Fprintf(w, "orphans\t%v\n", c.Orphans)
+	fmt.Fprintf(w, "orphans\t%v%s\n", c.Orphans, groupWords(c))
 	fmt.Fprintf(w, "max flows\t%d\n", c.MaxFlows)
 	fmt.Fprintf(w, "report max age\t%v\n", millis(c.ReportMaxAge))
 	fmt.Fprintf(w, "slow start\t%v\n", millis(c.SlowStart))
 	fmt.Fprintf(w, "affinity\t%s\n", affinityWords(c))
 	fmt.Fprintf(w, "timeouts\tsyn %v, established %v, fin %v, rst %v\n", millis(c.Timeouts.Syn),
 		millis(c.Timeouts.Established), millis(c.Timeouts.Fin), millis(c.Timeouts.Rst))
+}
+
+func groupWords(c configView) string {
+	if c.Orphans != dprnl.OrphansAsk || !c.Group.IsValid() {
+		return ""
+	}
+	return fmt.Sprintf(", first the group %v", c.Group)
 }
 
 func affinityWords(c configView) string {

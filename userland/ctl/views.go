@@ -24,6 +24,7 @@ type configView struct {
 	Answers      dprnl.Answers    `json:"answers"`
 	State        dprnl.State      `json:"state"`
 	Orphans      dprnl.Orphans    `json:"orphans"`
+	Group        netip.Addr       `json:"group"` // "": none
 	MaxLoad      maxLoadView      `json:"max_load"`
 	Weight       uint32           `json:"weight"`
 	Weights      weightsView      `json:"weights"`
@@ -71,7 +72,7 @@ type timeoutsView struct {
 func viewConfig(c dprnl.Config) configView {
 	return configView{
 		Configured: configured(c), Address: c.Address, Policy: c.Policy, Hash: c.Hash,
-		Estimate: c.Estimate, Marker: c.Marker, Forwarding: c.Forwarding, Answers: c.Answers, State: c.State, Orphans: c.Orphans, MaxLoad: maxLoadView(c.MaxLoad), Weight: c.Weight,
+		Estimate: c.Estimate, Marker: c.Marker, Forwarding: c.Forwarding, Answers: c.Answers, State: c.State, Orphans: c.Orphans, Group: c.Group, MaxLoad: maxLoadView(c.MaxLoad), Weight: c.Weight,
 		Weights: weightsView(c.Weights), MaxFlows: c.MaxFlows, ReportMaxAge: c.ReportMaxAge.Milliseconds(),
 		SlowStart: c.SlowStart.Milliseconds(), Affinity: c.Affinity, Affinity6: c.Affinity6, AffinityTime: c.AffinityTime.Milliseconds(),
 		Timeouts: timeoutsView{
