@@ -5,6 +5,7 @@
 package datapath
 
 import (
+	"errors"
 	"testing"
 
 	"dpr/testbed/check/datapath/wire"
@@ -35,14 +36,20 @@ func newHashed(t *testing.T, w way, u dprnl.ConfigUpdate) *hashed {
 	u.Policy = ptr(dprnl.PolicyStateless)
 	c.a.set(t, u)
 	a := c.a.meter(t)
-	for at := uint16(4000); ; at++ {
+	redirected := false
+	for at := uint16(4000); !redirected; at++ {
 		h.k = h.r.talk(c.a, at)
 		h.syn = h.k.segment("S", "")
+		served := a.changes(t)[dprnl.StatServedHash]
 		h.k.send(t, h.syn)
-		if a.changes(t)[dprnl.StatRedirectedHash] > 0 {
-			break
-		}
-		h.k.hear(t, "SA") // A's own
+		eventually(t, func() error {
+			got := a.changes(t)
+			redirected = got[dprnl.StatRedirectedHash] > 0
+			if !redirected && got[dprnl.StatServedHash] == served {
+				return errors.New("the SYN has not come")
+			}
+			return nil
+		})
 	}
 	h.atP(t, "S")
 	if flows := c.a.flows(t); len(flows) != 0 {
