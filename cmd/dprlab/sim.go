@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"dpr/testbed/eval/sim"
+	"dpr/testbed/eval/sim/moved"
 	"dpr/testbed/lab/flags"
 )
 
@@ -59,6 +60,43 @@ func study() *task {
 			}
 			fmt.Fprintf(e.stdout, "sim: %d results, %d plots in %s\n", len(found.Sweep)+len(found.Scale), len(found.Plots), o.Dir)
 			return sim.WriteTable(e.stdout, found.Scale)
+		},
+	}
+}
+
+type movedOptions struct {
+	moved.Options
+	JSON bool // the results, instead of a table
+}
+
+func (o *movedOptions) Flags() flags.Set {
+	return append(o.Options.Flags(), flags.Bool(&o.JSON, "json", "as JSON"))
+}
+
+func simulateMoved() *task {
+	o := movedOptions{Options: moved.OptionDefaults()}
+	return &task{
+		name: "sim-moved", usage: "simulate how hosts find connections that routers have moved to them; a table, or JSON",
+		options: &o,
+		run: func(ctx context.Context, e env) error {
+			configs, err := o.Configs()
+			if err != nil {
+				return fmt.Errorf("sim-moved: %w", err)
+			}
+			var results []*moved.Result
+			for _, c := range configs {
+				r, err := moved.Run(ctx, c)
+				if err != nil {
+					return err
+				}
+				results = append(results, r)
+			}
+			if o.JSON {
+				j := json.NewEncoder(e.stdout)
+				j.SetIndent("", "  ")
+				return j.Encode(results)
+			}
+			return moved.WriteTable(e.stdout, results)
 		},
 	}
 }
