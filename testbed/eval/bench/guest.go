@@ -36,6 +36,7 @@ func guestConfig(name, source string, plan wire.Plan, progress io.Writer) (singl
 		Programs: []string{"/usr/sbin/ipvsadm", "/usr/sbin/nft"},
 		Modules: []string{
 			"dummy", "ipip", "ip6_tunnel", "nf_defrag_ipv6", "nf_conntrack", "ip_vs", "ip_vs_lc", "nf_tables",
+			"veth", "sch_netem",
 		},
 		Built: []kernel.Module{
 			{Root: source, Dir: "kmod", With: []string{"include"}, Name: "dpr"},
@@ -78,6 +79,7 @@ type Findings struct {
 	Memory   []wire.Memory
 	Profiles []wire.Profile
 	Unfit    []wire.Unfit
+	Moved    []wire.Moved
 }
 
 // add takes a line from the guest.
@@ -101,6 +103,10 @@ func (f *Findings) add(line []byte, progress io.Writer) error {
 	case r.Unfit != nil:
 		r.Unfit.Family = f.Family
 		f.Unfit = append(f.Unfit, *r.Unfit)
+	case r.Moved != nil:
+		r.Moved.Family = f.Family
+		f.Moved = append(f.Moved, *r.Moved)
+		fmt.Fprintln(progress, "          "+movedLine(*r.Moved))
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ type Report struct {
 	Cost   []wire.Cost   `json:"cost"`   // one figure a system, operation, size and unit
 	Memory []wire.Memory `json:"memory"`
 	HTTP   []HTTP        `json:"http"`
+	Moved  []wire.Moved  `json:"moved"`
 
 	// Variants are the figures of Cost's receive and other in other
 	// circumstances. There, other of dpr is the whole packet's cost with dpr; in
@@ -62,6 +63,7 @@ type Ratio struct {
 func (r *Report) planOf(f family.Family) wire.Plan {
 	p := r.Plan
 	p.Family = f
+	p.Moved, p.Connections = nil, 0 // a guest of its own measures them
 	return p
 }
 
@@ -167,6 +169,7 @@ type Summary struct {
 	Cost   []SummaryCost   `json:"cost"`
 	Memory []SummaryMemory `json:"memory"`
 	HTTP   []SummaryHTTP   `json:"http"`
+	Moved  []wire.Moved    `json:"moved,omitempty"`
 }
 
 // SummaryCost is what a packet costs.
@@ -208,6 +211,7 @@ func (r *Report) summary() Summary {
 	for _, h := range r.HTTP {
 		s.HTTP = append(s.HTTP, SummaryHTTP{h.Family, h.Path, h.ConnectionsPS, h.DelayMeanMS})
 	}
+	s.Moved = append(s.Moved, r.Moved...)
 	return s
 }
 

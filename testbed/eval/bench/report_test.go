@@ -58,6 +58,11 @@ func example() *Report {
 		{Family: family.V4, Path: PathDirect, RoundsPS: []float64{100, 200, 1}}, {Family: family.V4, Path: PathDPR, RoundsPS: []float64{96, 192, 9}},
 		{Family: family.V4, Path: PathIPVS, RoundsPS: []float64{96, 192, 1}}, {Family: family.V4, Path: PathHAProxy, RoundsPS: []float64{48, 96, 1}},
 	}
+	r.Plan.Moved, r.Plan.Connections = []int{2, 10}, 10_000
+	r.Moved = []wire.Moved{
+		{Family: family.V4, Hosts: 2, Connections: 10_000, Found: 10_000, P50: 0.5, P99: 1, Last: 5},
+		{Family: family.V4, Hosts: 10, Connections: 10_000, Found: 10_000, Last: 1},
+	}
 	return r
 }
 
@@ -76,8 +81,8 @@ func TestAllTargetsMet(t *testing.T) {
 			t.Errorf("%s: %s, figure %s, limit %v (%s)", v.Target, v.Outcome, figure(v.Figure), v.Limit, v.Detail)
 		}
 	}
-	if n := outcomes(r)[Met]; n != 21 {
-		t.Errorf("%d targets, want 21", n)
+	if n := outcomes(r)[Met]; n != 23 {
+		t.Errorf("%d targets, want 23", n)
 	}
 }
 
@@ -212,7 +217,7 @@ func TestUnfitIsNotCompared(t *testing.T) {
 	r := example()
 	r.Memory = slices.DeleteFunc(r.Memory, func(m wire.Memory) bool { return m.System == wire.Tun && m.Flows > 1000 })
 	r.Unfit = []wire.Unfit{{Family: family.V4, System: wire.Tun, Flows: 100_000}}
-	if n := outcomes(r); n[Met] != 20 || n[NotMeasured] != 0 {
+	if n := outcomes(r); n[Met] != 22 || n[NotMeasured] != 0 {
 		t.Errorf("%v", n)
 	}
 	r.Unfit[0].System = wire.DR
@@ -522,13 +527,14 @@ func TestShape(t *testing.T) {
 			ConnectionsPS *float64 `json:"connections_per_s"`
 			DelayMeanMS   *float64 `json:"delay_mean_ms"`
 		}
+		Moved []wire.Moved
 	}
 	strict := json.NewDecoder(bytes.NewReader(b))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(&got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Kernel == nil || len(got.Cost) == 0 || len(got.Memory) == 0 || len(got.HTTP) != 4 {
+	if got.Kernel == nil || len(got.Cost) == 0 || len(got.Memory) == 0 || len(got.HTTP) != 4 || !slices.Equal(got.Moved, r.Moved) {
 		t.Fatalf("something is missing in %s", b)
 	}
 	seen := map[string]bool{}
@@ -552,7 +558,7 @@ func TestShape(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"flows.svg", "peers.svg", "memory.svg", "http.svg", "established at 1 k flows", "met"} {
+	for _, want := range []string{"flows.svg", "peers.svg", "memory.svg", "http.svg", "established at 1 k flows", "met", "10000 connections at once"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page has no %q", want)
 		}
@@ -571,13 +577,15 @@ func TestFindingsAdd(t *testing.T) {
 		`{"round":2,"cost":{"system":"dpr","op":"syn","flows":5,"peers":3,"cost":7}}`,
 		`{"say":"hello"}`, `{"memory":{"system":"dpr","flows":1,"bytes_per_flow":2}}`,
 		`{"unfit":{"system":"x","flows":1}}`, `{"profile":{"system":"dpr","op":"syn"}}`,
+		`{"moved":{"hosts":2,"connections":9,"found":8,"last_s":1.5}}`,
 	} {
 		if err := f.add([]byte(line), &progress); err != nil {
 			t.Errorf("%s: %v", line, err)
 		}
 	}
 	if len(f.Cost) != 1 || f.Cost[0].Unit != Instructions || f.Cost[0].Round != 2 || len(f.Memory) != 1 ||
-		len(f.Unfit) != 1 || len(f.Profiles) != 1 || !strings.Contains(progress.String(), "hello") {
+		len(f.Unfit) != 1 || len(f.Profiles) != 1 || !strings.Contains(progress.String(), "hello") ||
+		len(f.Moved) != 1 || f.Moved[0].Family != family.V6 || !strings.Contains(progress.String(), "8 of 9 found") {
 		t.Errorf("got %+v", f)
 	}
 	if f.Cost[0].Family != family.V6 || f.Memory[0].Family != family.V6 || f.Unfit[0].Family != family.V6 || f.Profiles[0].Family != family.V6 {
@@ -616,17 +624,65 @@ func TestPlan(t *testing.T) {
 		names string
 	}{
 		{Options{Family: "5"}, "--family 5: want 4, 6, both"},
-		{Options{Parts: []string{"all"}}, "--parts all: want some of count, native, http"},
+		{Options{Parts: []string{"all"}}, "--parts all: want some of count, native, http, moved"},
 		{Options{Flows: []int{0}, Peers: []int{3}}, "--flows 0: want 1 to 8000000"},
 		{Options{Flows: []int{9, 8}, Peers: []int{3}}, "--flows 9,8: want rising"},
 		{Options{Flows: []int{MaxFlows + 1}, Peers: []int{3}}, "--flows 8000001"},
 		{Options{Flows: []int{1}, Peers: []int{-3}}, "--peers -3: want 1 to 4096"},
 		{Options{Flows: []int{1}, Peers: []int{5000}}, "--peers 5000"},
+		{Options{Hosts: []int{1}}, "--hosts 1: want 2 to 4097"},
+		{Options{Hosts: []int{9, 8}}, "--hosts 9,8: want rising"},
+		{Options{Connections: 20_001}, "--connections 20001: want 0 to 20000"},
 		{Options{Flows: []int{1}, Peers: []int{3}, PossibleCPUs: -1}, "--possible-cpus -1: want 0 to 512"},
 		{Options{Flows: []int{1}, Peers: []int{3}, PossibleCPUs: 513}, "--possible-cpus 513"},
 	} {
 		if _, err := tt.o.plan(); err == nil || !strings.Contains(err.Error(), tt.names) {
 			t.Errorf("%+v: error %v does not name %q", tt.o, err, tt.names)
+		}
+	}
+}
+
+// Connections that move are measured by a guest of their own, and only if they are asked for.
+func TestMovedPlan(t *testing.T) {
+	p, err := Options{}.plan()
+	if err != nil || !slices.Equal(p.Moved, DefaultHosts) || p.Connections != DefaultMoved {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	r := &Report{Plan: p}
+	if p := r.planOf(family.V6); len(p.Moved) > 0 || p.Family != family.V6 {
+		t.Errorf("packets and more: %+v", p)
+	}
+	if p := r.movedPlan(family.V6); !slices.Equal(p.Moved, DefaultHosts) || p.Family != family.V6 || p.Host || len(p.Systems) > 0 {
+		t.Errorf("moved and more: %+v", p)
+	}
+	p, err = Options{Hosts: []int{3}, Connections: 5, Parts: []string{PartMoved}}.plan()
+	if err != nil || !slices.Equal(p.Moved, []int{3}) || p.Connections != 5 {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	if p, err := (Options{Parts: []string{PartCount}}).plan(); err != nil || len(p.Moved) > 0 {
+		t.Errorf("nobody asked for them: %+v, %v", p, err)
+	}
+}
+
+// A target is missed if connections were not found, or too late.
+func TestMovedVerdicts(t *testing.T) {
+	for _, tt := range []struct {
+		change  func(*wire.Moved)
+		outcome string
+		detail  string
+	}{
+		{func(*wire.Moved) {}, Met, "half after 0.500, 99 % after 1.000"},
+		{func(m *wire.Moved) { m.Last = 5.001 }, Missed, "half after 0.500"},
+		{func(m *wire.Moved) { m.Found, m.Reset = 9_997, 2 }, Missed, "3 were not found, 2 of them reset"},
+		{func(m *wire.Moved) { m.Hosts = 3 }, NotMeasured, ""},
+		{func(m *wire.Moved) { m.Family = family.V6 }, NotMeasured, ""},
+	} {
+		r := example()
+		tt.change(&r.Moved[0])
+		for _, v := range r.judge() {
+			if strings.HasSuffix(v.Target, "moved are found, 2 hosts") && (v.Outcome != tt.outcome || !strings.Contains(v.Detail, tt.detail)) {
+				t.Errorf("%+v; want %s, %q", v, tt.outcome, tt.detail)
+			}
 		}
 	}
 }
@@ -662,13 +718,17 @@ func TestFamiliesApart(t *testing.T) {
 		h.Family = family.V6
 		r.HTTP = append(r.HTTP, h)
 	}
+	for _, m := range six.Moved {
+		m.Family = family.V6
+		r.Moved = append(r.Moved, m)
+	}
 	r.Families = family.All
 	all := r.judge()
-	if len(all) != 42 {
-		t.Fatalf("%d targets, want 42", len(all))
+	if len(all) != 46 {
+		t.Fatalf("%d targets, want 46", len(all))
 	}
 	for i, v := range all {
-		f := family.All[i/21]
+		f := family.All[i/23]
 		if v.Family != f || v.Outcome != Met {
 			t.Errorf("%s of %s: %s, figure %s (%s)", v.Target, v.Family.Name(), v.Outcome, figure(v.Figure), v.Detail)
 		}
@@ -703,6 +763,13 @@ func TestFamiliesApart(t *testing.T) {
 				}
 			}
 		},
+		"moved": func(r *Report) {
+			for i := range r.Moved {
+				if m := &r.Moved[i]; m.Family == family.V6 {
+					m.Last = 6
+				}
+			}
+		},
 		"memory": func(r *Report) {
 			for i := range r.Memory {
 				if m := &r.Memory[i]; m.Family == family.V6 && m.System == wire.DPR {
@@ -712,7 +779,8 @@ func TestFamiliesApart(t *testing.T) {
 		},
 	} {
 		worse := *r
-		worse.Cost, worse.Variants, worse.HTTP, worse.Memory = slices.Clone(r.Cost), slices.Clone(r.Variants), slices.Clone(r.HTTP), slices.Clone(r.Memory)
+		worse.Cost, worse.Variants, worse.HTTP = slices.Clone(r.Cost), slices.Clone(r.Variants), slices.Clone(r.HTTP)
+		worse.Memory, worse.Moved = slices.Clone(r.Memory), slices.Clone(r.Moved)
 		worsen(&worse)
 		of := map[family.Family]int{}
 		for _, v := range worse.judge() {

@@ -33,6 +33,11 @@ type Options struct {
 	// Family is which families are measured, each in a boot of its own; "": both, or
 	// IPv4 in a short run.
 	Family family.Mix
+	// Hosts are sizes of the clusters whose connections move, 2 to MaxPeers + 1, rising, and
+	// Connections is how many of them move, 1 to MaxMoved. None: DefaultHosts and
+	// DefaultMoved.
+	Hosts       []int
+	Connections int
 	// Serving has the host that redirects take part itself.
 	Serving bool
 	// PossibleCPUs is how many processors the guest's kernel makes room for where
@@ -60,6 +65,8 @@ func (o *Options) Flags() flags.Set {
 	return flags.Set{
 		flags.Numbers(&o.Flows, "flows", flags.From(1, MaxFlows), "sizes of the routing table (`N,N…`, {range})").As(list(DefaultFlows)),
 		flags.Numbers(&o.Peers, "peers", flags.From(1, MaxPeers), "numbers of peers (`N,N…`, {range})").As(list(DefaultPeers)),
+		flags.Numbers(&o.Hosts, "hosts", flags.From(2, MaxPeers+1), "sizes of the clusters whose connections move (`N,N…`, {range})").As(list(DefaultHosts)),
+		flags.Number(&o.Connections, "connections", flags.From(0, MaxMoved), "`N` connections that move at once").As(fmt.Sprint(DefaultMoved)),
 		flags.Word(&o.Family, "family", family.Mixes, "`FAMILY` of clients, hosts and tunnels: {range}").As("both; of a short run 4"),
 		kernel.AnyFlag(&o.Kernel, "`VERSION` of the guests' kernel: a series, such as 6.12, or a release"),
 		possibleFlag(&o.PossibleCPUs),
@@ -81,7 +88,7 @@ func (o *Options) Validate() error {
 	if err := o.Flags().Check(); err != nil {
 		return err
 	}
-	for name, sizes := range map[string][]int{"flows": o.Flows, "peers": o.Peers} {
+	for name, sizes := range map[string][]int{"flows": o.Flows, "peers": o.Peers, "hosts": o.Hosts} {
 		for i := 1; i < len(sizes); i++ {
 			if sizes[i] <= sizes[i-1] {
 				return fmt.Errorf("--%s %s: want rising numbers", name, list(sizes))
@@ -104,6 +111,10 @@ func (o *Options) complete() {
 	if len(o.Peers) == 0 {
 		o.Peers = peers
 	}
+	if len(o.Hosts) == 0 {
+		o.Hosts = DefaultHosts
+	}
+	o.Connections = cmp.Or(o.Connections, DefaultMoved)
 	if len(o.Parts) == 0 {
 		o.Parts = parts
 	}
@@ -125,6 +136,8 @@ var (
 	DefaultPeers = []int{3, 64, 1024}
 	ShortFlows   = []int{1000, 100_000}
 	ShortPeers   = []int{3, 64}
+
+	DefaultHosts = []int{2, 10, 100}
 )
 
 // The parts of a run.
@@ -132,11 +145,12 @@ const (
 	PartCount  = "count"  // packets, in instructions; flows' memory
 	PartNative = "native" // packets, in ns
 	PartHTTP   = "http"   // whole connections
+	PartMoved  = "moved"  // connections that come to another host, until it finds them
 )
 
 // Parts are all parts of a run; ShortParts are those of a short one.
 var (
-	Parts      = []string{PartCount, PartNative, PartHTTP}
+	Parts      = []string{PartCount, PartNative, PartHTTP, PartMoved}
 	ShortParts = []string{PartCount}
 )
 
@@ -144,6 +158,9 @@ var (
 const (
 	MaxFlows = 8_000_000
 	MaxPeers = 4096
+	// A client address has about 28,000 ports for its connections.
+	MaxMoved     = 20_000
+	DefaultMoved = 10_000
 )
 
 const (
@@ -167,6 +184,9 @@ func (o Options) plan() (wire.Plan, error) {
 		Systems: []string{wire.DPR, wire.Tun, wire.DR, wire.NAT, wire.Direct}, PeerSystems: []string{wire.DPR, wire.Tun},
 		Flows: o.Flows, Peers: o.Peers, PeerFlows: nearest(o.Flows, peerFlows), Packets: packets,
 		Host: true, Profile: true, Memory: true,
+	}
+	if slices.Contains(o.Parts, PartMoved) {
+		p.Moved, p.Connections = o.Hosts, o.Connections
 	}
 	if o.Short {
 		p.Systems, p.PeerSystems, p.Packets = p.Systems[:2], p.PeerSystems[:1], shortPackets
@@ -200,7 +220,7 @@ func Run(ctx context.Context, o Options) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *Report, family.Family) error
-	}{{PartCount, o.count}, {PartNative, o.native}, {PartHTTP, o.http}} {
+	}{{PartCount, o.count}, {PartNative, o.native}, {PartHTTP, o.http}, {PartMoved, o.moved}} {
 		if !slices.Contains(o.Parts, part.name) {
 			continue
 		}

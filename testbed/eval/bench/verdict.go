@@ -25,6 +25,7 @@ const (
 	httpOfDirect      = 0.95
 	httpOfIPVS        = 1
 	httpOfHAProxy     = 2.0
+	movedAtMost       = 5 // seconds
 
 	ratioFlows   = 1_000_000 // largest table of the ratios to IPVS-TUN
 	fittingFlows = 4_000_000 // that must fit the guest
@@ -104,6 +105,7 @@ func (r *Report) judgeFamily(f family.Family) []Verdict {
 	j.connections(PathDirect, httpOfDirect)
 	j.connections(PathIPVS, httpOfIPVS)
 	j.connections(PathHAProxy, httpOfHAProxy)
+	j.moved()
 	return j.verdicts
 }
 

@@ -186,3 +186,45 @@ func TestBalancerOf(t *testing.T) {
 		t.Errorf("error %v does not name the system", err)
 	}
 }
+
+func TestParseOverflowed(t *testing.T) {
+	const text = "00000010 0000000a 00000003 00000000\n00000010 00000005 00000003 00000000\n"
+	if got, err := parseOverflowed(text); got != 15 || err != nil {
+		t.Errorf("got %d, %v; want 15", got, err)
+	}
+	for _, bad := range []string{"00000010\n", "0 x 0\n"} {
+		if got, err := parseOverflowed(bad); err == nil {
+			t.Errorf("%q: got %d, want an error", bad, got)
+		}
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	v := []float64{1, 2, 3, 4}
+	for q, want := range map[float64]float64{0: 1, 0.25: 1, 0.26: 2, 0.5: 2, 0.99: 4, 1: 4} {
+		if got := quantile(v, q); got != want {
+			t.Errorf("%g: %g, want %g", q, got, want)
+		}
+	}
+	if quantile(nil, 0.5) != 0 {
+		t.Error("of nothing")
+	}
+}
+
+// The places of a cluster whose connections move do not overlap with each other, nor with
+// what is around them in the same guest.
+func TestMovedPlaces(t *testing.T) {
+	for _, f := range family.All {
+		p, n := movedFamilies[f], networks[f]
+		seen := map[netip.Addr]bool{p.client: true, p.service: true}
+		for link := range p.links {
+			first, second := p.ends(link)
+			for _, a := range []netip.Addr{first, second} {
+				if seen[a] || !p.links[link].Contains(a) || n.outside.Contains(a) || a.Is4() != (f == family.V4) {
+					t.Errorf("%s: %s is there twice, or is none of %s", f.Name(), a, p.links[link])
+				}
+				seen[a] = true
+			}
+		}
+	}
+}

@@ -56,6 +56,9 @@ func (m *meter) all(ctx context.Context) error {
 	if err := insertModule(ctx, "nf_defrag_ipv6"); err != nil {
 		return err
 	}
+	if len(m.plan.Moved) > 0 {
+		return m.moved(ctx)
+	}
 	if err := m.net.build(m.plan.Peers); err != nil {
 		return err
 	}

@@ -46,6 +46,10 @@ type Plan struct {
 	// Rounds is how often everything is measured; below 1 means once. Rounds
 	// matter where times are not numbers of instructions.
 	Rounds int `json:"rounds"`
+	// Moved are numbers of hosts: in a cluster of each, Connections of one host come to
+	// another one at once. If there are any, nothing else is measured.
+	Moved       []int `json:"moved,omitempty"`
+	Connections int   `json:"connections,omitempty"`
 }
 
 // The systems that are measured.
@@ -154,6 +158,41 @@ type Unfit struct {
 	Available int64         `json:"available"` // bytes
 }
 
+// Moved is what became of connections whose packets came to a host that knew none of
+// them, while another one had their sockets.
+type Moved struct {
+	Family      family.Family `json:"family"`
+	Hosts       int           `json:"hosts"`
+	Connections int           `json:"connections"`
+	Found       int           `json:"found"` // the owner's socket got the client's data
+	Reset       int           `json:"reset"` // the client got a RST
+	// Burst is how long the clients took to send, in seconds.
+	Burst float64 `json:"burst_s"`
+	// RTO is after how long half of the clients or more send again, in seconds.
+	RTO float64 `json:"rto_s"`
+	// P50, P90, P99 and Last are how long it took until the owner's socket had the data of
+	// a connection that was found, in seconds since its first segment came to the host.
+	P50  float64 `json:"p50_s"`
+	P90  float64 `json:"p90_s"`
+	P99  float64 `json:"p99_s"`
+	Last float64 `json:"last_s"`
+	// Again is how many segments the clients sent again.
+	Again uint64 `json:"sent_again"`
+	// What the host counted: segments that it asked for, those of them that waited until
+	// they could be sent on, and those that it dropped: because it had asked just before,
+	// because of its limits, or left to its stack because nobody claimed the connection.
+	Asked   uint64 `json:"asked"`
+	Held    uint64 `json:"held"`
+	Waited  uint64 `json:"waited"`
+	Limited uint64 `json:"limited"`
+	Unknown uint64 `json:"unknown"`
+	// Questions and Claims are messages on the wire; Refused are claims that the host did
+	// not take.
+	Questions uint64 `json:"questions"`
+	Claims    uint64 `json:"claims"`
+	Refused   uint64 `json:"refused"`
+}
+
 // Record is one line from the guest: one of its fields is set.
 type Record struct {
 	Round   int      `json:"round,omitempty"`
@@ -162,4 +201,5 @@ type Record struct {
 	Memory  *Memory  `json:"memory,omitempty"`
 	Profile *Profile `json:"profile,omitempty"`
 	Unfit   *Unfit   `json:"unfit,omitempty"`
+	Moved   *Moved   `json:"moved,omitempty"`
 }
