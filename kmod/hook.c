@@ -270,9 +270,9 @@ static bool dpr_hook_group(struct dpr_net *dn, const struct sk_buff *skb,
 
 /*
  * Ignores link-layer broadcasts and multicasts, which the stack discards (RFC 1122,
- * 3.2.1.3 and 3.3.6) if they are not for a group, and the second pass of a packet that came by a device of a
- * VRF: the first was by that device, this one is by the VRF. A packet that a
- * program has accepted (NFQUEUE) comes in process context.
+ * 3.2.1.3 and 3.3.6) if they are not for a group, and the second pass of a packet that
+ * came by a device of a VRF: the first was by that device, this one is by the VRF. A
+ * packet that a program has accepted (NFQUEUE) comes in process context.
  */
 static noinline unsigned int dpr_hook_odd(struct dpr_net *dn,
 					  struct sk_buff *skb, bool wide,
