@@ -324,9 +324,9 @@ func TestOwnerFlood(t *testing.T) {
 }
 
 // A question takes the place of an old one of another connection, but not its tries: it
-// is put as often as any.
+// is put as often as any, whatever the family.
 func TestOwnerAfterFlood(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
+	bothMarkers(t, func(t *testing.T, w way) {
 		k := newTakeover(t, w)
 		k.die(t, dprnl.OrphansAsk)
 		r := k.raw(t, addrR)
