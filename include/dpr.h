@@ -774,7 +774,9 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_MALFORMED: dropped: inner header truncated or invalid.
  * @DPR_STAT_RX_NESTED: dropped: in the inner packet is another one.
  * @DPR_STAT_RX_BAD_ADDRESS: dropped: inner addresses that no client's packet
- *	can have (loopback, multicast, broadcast, zero, this host as source).
+ *	can have (loopback, multicast, broadcast, zero, this host as source); or a
+ *	question to the group (DPR_CONFIG_A_GROUP) from a peer that would not send
+ *	it there.
  * @DPR_STAT_RX_NOT_SERVED: dropped: inner packet is neither TCP nor an ICMP
  *	error about a TCP connection, or it is a RST that no socket wants.
  * @DPR_STAT_RX_ECN: dropped: outer CE on an inner packet that is not

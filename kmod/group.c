@@ -13,36 +13,35 @@
 #include "stats.h"
 
 /**
- * dpr_group_reaches - does a question to the group reach a peer
+ * dpr_group_link - the link that a peer shares with this host
  * @dn: the namespace
  * @cfg: the configuration
  * @peer: the peer
- * @link: the link that the question is sent on; set if it is none yet
  *
- * It does if the peer is on that link, and takes such questions; whether it has joined the
- * group is not known. Called under RCU in softirq.
+ * Called under RCU in softirq.
+ *
+ * Return: the link; NULL if there is none, tunnels are of IPv6, or IPsec protects what goes
+ * to the peer: a question to all would go without.
  */
-bool dpr_group_reaches(struct dpr_net *dn, const struct dpr_config *cfg,
-		       const struct dpr_peer *peer, struct net_device **link)
+const struct net_device *dpr_group_link(struct dpr_net *dn,
+					const struct dpr_config *cfg,
+					const struct dpr_peer *peer)
 {
 	const struct dpr_route *route;
 
-	if (!cfg->group ||
-	    READ_ONCE(peer->protocol) < DPR_PEER_PROTOCOL_GROUP ||
-	    dpr_peer_foreign(peer, cfg))
-		return false;
+	if (dpr_peer_foreign(peer, cfg))
+		return NULL;
 	route = dpr_fwd_route_of(dn, cfg, peer, false);
-	if (!route || route->wide || !route->on_link)
-		return false;
-	if (!*link)
-		*link = route->dst->dev;
-	return *link == route->dst->dev;
+	return route && !route->wide && route->on_link ? route->dst->dev : NULL;
 }
 
-/* The way to the group on a link, a reference taken; NULL if there is none. */
-static struct rtable *dpr_group_way(struct dpr_net *dn,
-				    const struct dpr_config *cfg,
-				    const struct net_device *link)
+/*
+ * The way to the group on a link, a reference taken; NULL if there is none, or this host has
+ * not joined the group there: reports may take another link than redirected packets.
+ */
+static struct rtable *dpr_group_route(struct dpr_net *dn,
+				      const struct dpr_config *cfg,
+				      const struct net_device *link)
 {
 	struct flowi4 fl4 = {
 		.daddr = cfg->group,
@@ -54,10 +53,40 @@ static struct rtable *dpr_group_way(struct dpr_net *dn,
 
 	if (IS_ERR(rt))
 		return NULL;
-	if (rt->rt_type == RTN_MULTICAST)
+	if (rt->rt_type == RTN_MULTICAST && rt->rt_flags & RTCF_LOCAL)
 		return rt;
 	ip_rt_put(rt);
 	return NULL;
+}
+
+/**
+ * dpr_group_reaches - does a question to the group reach a peer
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @peer: the peer
+ * @way: the way of the question; found if there is none yet
+ *
+ * It does if the peer is on that link, and takes such questions; whether it has joined the
+ * group is not known. Called under RCU in softirq.
+ */
+bool dpr_group_reaches(struct dpr_net *dn, const struct dpr_config *cfg,
+		       const struct dpr_peer *peer, struct dpr_group_way *way)
+{
+	const struct net_device *link;
+
+	if (!cfg->group || READ_ONCE(peer->protocol) < DPR_PEER_PROTOCOL_GROUP)
+		return false;
+	link = dpr_group_link(dn, cfg, peer);
+	if (!link || link == way->other)
+		return false;
+	if (!way->rt) {
+		way->rt = dpr_group_route(dn, cfg, link);
+		if (way->rt)
+			way->link = link;
+		else
+			way->other = link;
+	}
+	return link == way->link;
 }
 
 /**
@@ -65,14 +94,14 @@ static struct rtable *dpr_group_way(struct dpr_net *dn,
  * @dn: the namespace
  * @cfg: the configuration
  * @dev: the device that its segment came by
- * @link: the link, by dpr_group_reaches()
+ * @way: the way, by dpr_group_reaches(); consumed
  * @nonce: number of the question
  * @key: the connection
  *
  * Called under RCU in softirq.
  */
 void dpr_group_ask(struct dpr_net *dn, const struct dpr_config *cfg,
-		   struct net_device *dev, struct net_device *link, u32 nonce,
+		   struct net_device *dev, struct dpr_group_way *way, u32 nonce,
 		   const struct dpr_flow_key *key)
 {
 	const struct dpr_owner_msg msg = {
@@ -81,21 +110,15 @@ void dpr_group_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 		.key = *key,
 	};
 	const struct dpr_addr group = dpr_addr_of4(cfg->group);
-	struct rtable *rt = dpr_group_way(dn, cfg, link);
-	struct dpr_route route = {};
+	struct dpr_route route = { .dst = &way->rt->dst };
 	struct sk_buff *skb;
 
 	skb = dpr_owner_msg_encode(&msg, &cfg->address, &group);
-	if (!skb)
-		goto out;
-	skb->dev = dev;
-	dpr_stats_inc(dn, DPR_STAT_TX_OWNER_MESSAGES);
-	if (rt) {
-		route.dst = &rt->dst;
+	if (skb) {
+		skb->dev = dev;
+		dpr_stats_inc(dn, DPR_STAT_TX_OWNER_MESSAGES);
 		dpr_fwd_ipip_prepare(&route, cfg, &group, IPPROTO_IPIP);
+		dpr_fwd_send_by(dn, skb, &route, 0);
 	}
-	dpr_fwd_send_by(dn, skb, rt ? &route : NULL, 0);
-out:
-	if (rt)
-		ip_rt_put(rt);
+	ip_rt_put(way->rt);
 }

@@ -11,6 +11,19 @@ struct dpr_flow_key;
 struct dpr_net;
 struct dpr_peer;
 struct net_device;
+struct rtable;
+
+/**
+ * struct dpr_group_way - how a question gets to the group
+ * @rt: the route to it, a reference taken; NULL if there is none yet
+ * @link: the link that it leads to
+ * @other: a link on which this host is not in the group, so that others are not either
+ */
+struct dpr_group_way {
+	struct rtable *rt;
+	const struct net_device *link;
+	const struct net_device *other;
+};
 
 /**
  * dpr_group_is - is an address that of the group
@@ -24,11 +37,13 @@ static inline bool dpr_group_is(const struct dpr_config *cfg,
 	       address->word[3] == cfg->group;
 }
 
+const struct net_device *dpr_group_link(struct dpr_net *dn,
+					const struct dpr_config *cfg,
+					const struct dpr_peer *peer);
 bool dpr_group_reaches(struct dpr_net *dn, const struct dpr_config *cfg,
-		       const struct dpr_peer *peer,
-		       struct net_device **link);
+		       const struct dpr_peer *peer, struct dpr_group_way *way);
 void dpr_group_ask(struct dpr_net *dn, const struct dpr_config *cfg,
-		   struct net_device *dev, struct net_device *link, u32 nonce,
+		   struct net_device *dev, struct dpr_group_way *way, u32 nonce,
 		   const struct dpr_flow_key *key);
 
 #endif /* _DPR_GROUP_H */

@@ -151,7 +151,7 @@ static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 i, n = table ? table->order.n : 0;
 	u32 at = (ask->tries - 1 - !!first) * DPR_OWNER_PEERS;
-	struct net_device *link = NULL;
+	struct dpr_group_way way = {};
 	u32 messages = 0;
 
 	if (first && ask->tries == 1) {
@@ -163,16 +163,16 @@ static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		struct dpr_peer *peer = table->peer[(at + i) % n];
 
 		if (!dpr_owner_may_have(peer, &ask->seg.key) ||
-		    (!at && dpr_group_reaches(dn, cfg, peer, &link)))
+		    (!at && dpr_group_reaches(dn, cfg, peer, &way)))
 			continue;
 		messages++;
 		if (!dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO,
 				  ask->nonce, &ask->seg.key))
-			return;
+			break;
 	}
-	if (link) {
+	if (way.rt) {
 		messages++;
-		dpr_group_ask(dn, cfg, dev, link, ask->nonce, &ask->seg.key);
+		dpr_group_ask(dn, cfg, dev, &way, ask->nonce, &ask->seg.key);
 	}
 	if (!at)
 		WRITE_ONCE(rcu_dereference(dn->owners)->messages, messages);

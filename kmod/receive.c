@@ -576,12 +576,17 @@ static noinline unsigned int dpr_receive_group(struct dpr_net *dn,
 					       struct sk_buff *skb,
 					       const struct dpr_inner *in)
 {
+	const struct dpr_peer *first;
 	enum dpr_stat why;
 
 	if (in->protocol != DPR_OWNER_MSG_PROTOCOL ||
 	    !dpr_group_is(cfg, &in->local))
 		return NF_ACCEPT;
-	why = dpr_answer_receive(dn, cfg, skb, in, true);
+	first = dpr_peer_find(dn, &in->first);
+	/* Where IPsec protects what peers send, it does not come so. */
+	why = first && dpr_group_link(dn, cfg, first) ?
+	      dpr_answer_receive(dn, cfg, skb, in, true) :
+	      DPR_STAT_RX_BAD_ADDRESS;
 	if (why)
 		dpr_stats_inc(dn, why);
 	return NF_DROP;

@@ -834,7 +834,8 @@ const (
 	// StatRxNested: dropped: in the inner packet is another one.
 	StatRxNested Stat = 34
 	// StatRxBadAddress: dropped: inner addresses that no client's packet can have
-	// (loopback, multicast, broadcast, zero, this host as source).
+	// (loopback, multicast, broadcast, zero, this host as source); or a question
+	// to the group (DPR_CONFIG_A_GROUP) from a peer that would not send it there.
 	StatRxBadAddress Stat = 35
 	// StatRxNotServed: dropped: inner packet is neither TCP nor an ICMP error
 	// about a TCP connection, or it is a RST that no socket wants.
@@ -1029,7 +1030,7 @@ var statTable = [...]statInfo{
 	32: {"rx_stranger", "Marked packets received: dropped: marked, but not from a known peer.", false},
 	33: {"rx_malformed", "Marked packets received: dropped: inner header truncated or invalid.", false},
 	34: {"rx_nested", "Marked packets received: dropped: in the inner packet is another one.", false},
-	35: {"rx_bad_address", "Marked packets received: dropped: inner addresses that no client's packet can have (loopback, multicast, broadcast, zero, this host as source).", false},
+	35: {"rx_bad_address", "Marked packets received: dropped: inner addresses that no client's packet can have (loopback, multicast, broadcast, zero, this host as source); or a question to the group (DPR_CONFIG_A_GROUP) from a peer that would not send it there.", false},
 	36: {"rx_not_served", "Marked packets received: dropped: inner packet is neither TCP nor an ICMP error about a TCP connection, or it is a RST that no socket wants.", false},
 	37: {"rx_ecn", "Marked packets received: dropped: outer CE on an inner packet that is not ECN-capable (RFC 6040).", false},
 	38: {"rx_checksum", "Marked packets received: dropped: no socket wanted it and its TCP checksum was wrong.", false},

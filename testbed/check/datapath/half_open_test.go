@@ -65,26 +65,24 @@ func TestHalfOpenFlowOfOwn(t *testing.T) {
 	})
 }
 
-// The last segment of the handshake says whose answer the client has taken: this host's,
-func TestHalfOpenFlowOfOwnAnswer(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
-		two := newTwoAnswers(t, w)
-		two.ack = two.a
-		a := two.c.a.meter(t)
-		two.say(t, "A", "")
-		two.wantServed(t, "A")
-		two.wantFlows(t, a, 0, 1)
-	})
-}
-
-// or the peer's.
-func TestHalfOpenFlowOfPeersAnswer(t *testing.T) {
-	allWays(t, func(t *testing.T, w way) {
-		two := newTwoAnswers(t, w)
-		two.ack = two.b
-		a := two.c.a.meter(t)
-		two.say(t, "A", "")
-		two.wantServed(t, "B")
-		two.wantFlows(t, a, 1, 0)
-	})
+// The last segment of the handshake says whose answer the client has taken.
+func TestHalfOpenFlow(t *testing.T) {
+	for by, taken := range map[string]struct {
+		ack        func(*twoAnswers) uint32
+		flows, own int
+	}{
+		"A": {func(two *twoAnswers) uint32 { return two.a }, 0, 1},
+		"B": {func(two *twoAnswers) uint32 { return two.b }, 1, 0},
+	} {
+		t.Run(by, func(t *testing.T) {
+			allWays(t, func(t *testing.T, w way) {
+				two := newTwoAnswers(t, w)
+				two.ack = taken.ack(two)
+				a := two.c.a.meter(t)
+				two.say(t, "A", "")
+				two.wantServed(t, by)
+				two.wantFlows(t, a, taken.flows, taken.own)
+			})
+		})
+	}
 }

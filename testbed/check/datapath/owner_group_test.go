@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
 	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
 )
@@ -37,9 +40,25 @@ func newGrouped(t *testing.T, w way, protocol uint32, members ...func(k *takeove
 	check(t, k.d.dpr.SetPeer(t.Context(), report))
 	for _, m := range members {
 		m(k).set(t, dprnl.ConfigUpdate{Group: &theGroup})
+		m(k).join(t)
 	}
 	moved.via = k.d
 	return &grouped{k, moved, k.raw(t, netip.MustParseAddr("10.77.0.55"))}
+}
+
+// join has a host join the group on its link, as dpr-receive does.
+func (s *server) join(t *testing.T) {
+	t.Helper()
+	index, err := s.Index(eth)
+	check(t, err)
+	check(t, s.Do(func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &unix.IPMreqn{Multiaddr: theGroup.As4(), Ifindex: int32(index)})
+	}))
 }
 
 func asking(k *takeover) *server { return k.d }
@@ -95,6 +114,47 @@ func TestOwnerGroupOlder(t *testing.T) {
 		g.moved.wantServed(t, "B")
 		wantChange(t, d, dprnl.StatOwnerFound, 1)
 		wantChange(t, d, dprnl.StatOwnerAsked, 1)
+		silence(t, g.onlooker.Endpoint, toGroup)
+	})
+}
+
+// Where the hosts hear reports by another link than redirected packets take, nobody is in the
+// group on that one: each peer is asked by itself, at once.
+func TestOwnerGroupElsewhere(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		g := newGrouped(t, w, 4)
+		g.d.set(t, dprnl.ConfigUpdate{Group: &theGroup})
+		d := g.d.meter(t)
+		g.moved.wantServed(t, "B")
+		wantChange(t, d, dprnl.StatOwnerFound, 1)
+		wantChange(t, d, dprnl.StatOwnerAsked, 1)
+		silence(t, g.onlooker.Endpoint, toGroup)
+	})
+}
+
+// Where IPsec protects what hosts redirect, they ask nobody without it, and take no such
+// question.
+func TestOwnerGroupIPsec(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		if w.tunnel != 4 {
+			return // no group, as TestOwnerGroup shows
+		}
+		g := newGrouped(t, w, 4, asking, owning)
+		g.moved.r.send(t, g.d, g.moved.segment("A", "").Bytes())
+		ask := ownerMessage(g.onlooker.get(t, toGroup))
+		// Questions are packets of the hosts' own family, whatever the client's is.
+		check(t, g.b.Protect(g.b.addr, g.d.addr, unix.IPPROTO_IPIP, netlink.XFRM_MODE_TRANSPORT))
+		check(t, g.d.Protect(g.d.addr, g.b.addr, unix.IPPROTO_IPIP, netlink.XFRM_MODE_TRANSPORT))
+		b := g.b.meter(t)
+		g.onlooker.send(t, g.b, w.message(addrD, theGroup, ask))
+		changed(t, b, dprnl.StatRxBadAddress, 1)
+		wantChange(t, b, dprnl.StatRxOwnerAsked, 0)
+		stray := g.moved.r.talk(g.d, 4001)
+		stray.remote, stray.ack = g.a.service(), 77
+		d := g.d.meter(t)
+		stray.send(t, stray.segment("A", ""))
+		changed(t, d, dprnl.StatOwnerAsked, 1)
+		changed(t, b, dprnl.StatRxOwnerAsked, 1)
 		silence(t, g.onlooker.Endpoint, toGroup)
 	})
 }
