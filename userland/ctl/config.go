@@ -212,8 +212,9 @@ func writeConfig(w io.Writer, c configView) {
 		millis(c.Timeouts.Established), millis(c.Timeouts.Fin), millis(c.Timeouts.Rst))
 }
 
+// groupWords tells which group is asked about orphans, which tunnels of IPv6 do not have.
 func groupWords(c configView) string {
-	if c.Orphans != dprnl.OrphansAsk || !c.Group.IsValid() {
+	if c.Orphans != dprnl.OrphansAsk || !c.Group.IsValid() || !c.Address.Is4() {
 		return ""
 	}
 	return fmt.Sprintf(", first the group %v", c.Group)

@@ -286,3 +286,20 @@ func TestZoneGoesOn(t *testing.T) {
 		}
 	}
 }
+
+// Whoever looks sees which group is asked about orphans, if one is.
+func TestConfigGroup(t *testing.T) {
+	group := netip.MustParseAddr("239.77.43.1")
+	for want, change := range map[string]func(*dprnl.Config){
+		"orphans         ask, first the group 239.77.43.1\n": func(*dprnl.Config) {},
+		"orphans         ask\n":                              func(c *dprnl.Config) { c.Address = netip.MustParseAddr("2001:db8::1") },
+		"orphans         reset\n":                            func(c *dprnl.Config) { c.Orphans = dprnl.OrphansReset },
+	} {
+		k := healthy()
+		k.config.Orphans, k.config.Group = dprnl.OrphansAsk, group
+		change(&k.config)
+		if r := dprctl(t, k, "config"); r.status != ExitOK || !strings.Contains(r.out, want) {
+			t.Errorf("status %d, %s\n%s\nwant %q", r.status, r.err, r.out, want)
+		}
+	}
+}
