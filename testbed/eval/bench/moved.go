@@ -43,17 +43,25 @@ func (o Options) moved(ctx context.Context, r *Report, family family.Family) (er
 	return nil
 }
 
+// movedCluster names a cluster and how its hosts ask.
+func movedCluster(hosts int, group bool) string {
+	if group {
+		return fmt.Sprintf("%d hosts, all asked at once", hosts)
+	}
+	return fmt.Sprintf("%d hosts, each asked alone", hosts)
+}
+
 // movedLine says what was found.
 func movedLine(m wire.Moved) string {
-	return fmt.Sprintf("%d hosts: %d of %d found, %d reset; after %.3f s half of them, 99 %% after %.3f s, all after %.3f s; "+
+	return fmt.Sprintf("%s: %d of %d found, %d reset; after %.3f s half of them, 99 %% after %.3f s, all after %.3f s; "+
 		"%d segments asked for, %d of them waited and went on, %d dropped (asked just before %d, limits %d), %d sent again; %d questions, %d claims",
-		m.Hosts, m.Found, m.Connections, m.Reset, m.P50, m.P99, m.Last,
+		movedCluster(m.Hosts, m.Group), m.Found, m.Connections, m.Reset, m.P50, m.P99, m.Last,
 		m.Asked, m.Held, m.Waited+m.Limited, m.Waited, m.Limited, m.Again, m.Questions, m.Claims)
 }
 
 // movedOf returns what became of the connections of a cluster.
-func (r *Report) movedOf(f family.Family, hosts int) (wire.Moved, bool) {
-	i := slices.IndexFunc(r.Moved, func(m wire.Moved) bool { return m.Family == f && m.Hosts == hosts })
+func (r *Report) movedOf(f family.Family, hosts int, group bool) (wire.Moved, bool) {
+	i := slices.IndexFunc(r.Moved, func(m wire.Moved) bool { return m.Family == f && m.Hosts == hosts && m.Group == group })
 	if i < 0 {
 		return wire.Moved{}, false
 	}
@@ -63,14 +71,20 @@ func (r *Report) movedOf(f family.Family, hosts int) (wire.Moved, bool) {
 // moved judges how long it takes until all connections are found.
 func (j *judgement) moved() {
 	for _, hosts := range j.Plan.Moved {
-		m, ok := j.movedOf(j.family, hosts)
-		target := fmt.Sprintf("seconds until %s connections that moved are found, %d hosts", count(j.Plan.Connections), hosts)
-		if ok && m.Found < m.Connections {
-			// There is no such time. What was found is a figure of another kind.
-			j.verdicts = append(j.verdicts, Verdict{Family: j.family, Target: target, Limit: movedAtMost, Outcome: Missed,
-				Detail: fmt.Sprintf("%d were not found, %d of them reset", m.Connections-m.Found, m.Reset)})
-			continue
+		for _, group := range wire.AskWays(j.family) {
+			j.movedIn(hosts, group)
 		}
-		j.add(target, orNaN(m.Last, ok), movedAtMost, false, fmt.Sprintf("half after %.3f, 99 %% after %.3f", m.P50, m.P99))
 	}
+}
+
+func (j *judgement) movedIn(hosts int, group bool) {
+	m, ok := j.movedOf(j.family, hosts, group)
+	target := fmt.Sprintf("seconds until %s connections that moved are found, %s", count(j.Plan.Connections), movedCluster(hosts, group))
+	if ok && m.Found < m.Connections {
+		// There is no such time. What was found is a figure of another kind.
+		j.verdicts = append(j.verdicts, Verdict{Family: j.family, Target: target, Limit: movedAtMost, Outcome: Missed,
+			Detail: fmt.Sprintf("%d were not found, %d of them reset", m.Connections-m.Found, m.Reset)})
+		return
+	}
+	j.add(target, orNaN(m.Last, ok), movedAtMost, false, fmt.Sprintf("half after %.3f, 99 %% after %.3f", m.P50, m.P99))
 }

@@ -56,6 +56,9 @@ const (
 // packets without a tunnel.
 const newProtocol = 3
 
+// groupProtocol is that of hosts that take questions to their group besides.
+const groupProtocol = 4
+
 // start has this host drain, or be the one with the highest load, so that every
 // connection is redirected.
 func (d dprBalancer) start(ctx context.Context, peers, flows int) (err error) {

@@ -42,15 +42,17 @@ func (m *meter) moved(ctx context.Context) error {
 		return err
 	}
 	for _, hosts := range m.plan.Moved {
-		if err := m.say("%d connections move in a cluster of %d hosts", m.plan.Connections, hosts); err != nil {
-			return err
-		}
-		r, err := m.moveOnce(ctx, hosts)
-		if err != nil {
-			return fmt.Errorf("%d hosts: %w", hosts, err)
-		}
-		if err := m.write(wire.Record{Moved: r}); err != nil {
-			return err
+		for _, group := range wire.AskWays(m.net.family) {
+			if err := m.say("%d connections move in a cluster of %d hosts; one question to all: %t", m.plan.Connections, hosts, group); err != nil {
+				return err
+			}
+			r, err := m.moveOnce(ctx, hosts, group)
+			if err != nil {
+				return fmt.Errorf("%d hosts: %w", hosts, err)
+			}
+			if err := m.write(wire.Record{Moved: r}); err != nil {
+				return err
+			}
 		}
 	}
 	return removeModule("dpr")
@@ -58,8 +60,8 @@ func (m *meter) moved(ctx context.Context) error {
 
 // moveOnce has the owner serve all connections, then changes the clients' route and has
 // them send.
-func (m *meter) moveOnce(ctx context.Context, hosts int) (_ *wire.Moved, err error) {
-	c, err := newMovedCluster(ctx, m.net, hosts)
+func (m *meter) moveOnce(ctx context.Context, hosts int, group bool) (_ *wire.Moved, err error) {
+	c, err := newMovedCluster(ctx, m.net, hosts, group)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +92,7 @@ func (m *meter) moveOnce(ctx context.Context, hosts int) (_ *wire.Moved, err err
 	if now, err := overflowed(); err != nil || now != lost {
 		return nil, errors.Join(err, fmt.Errorf("the guest's processor dropped %d packets before any host saw them", now-lost))
 	}
-	r := &wire.Moved{Hosts: hosts, Connections: m.plan.Connections, Burst: burst.Seconds(), RTO: rto}
+	r := &wire.Moved{Hosts: hosts, Group: group, Connections: m.plan.Connections, Burst: burst.Seconds(), RTO: rto}
 	k.judge(r)
 	if err := c.count(ctx, r); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"dpr/testbed/lab/family"
 	"dpr/userland/dprnl"
@@ -26,11 +27,17 @@ const (
 	movedQueue = 1 << 17
 )
 
+// movedGroupAddress is the multicast group of the hosts, on their link.
+var movedGroupAddress = netip.MustParseAddr("239.77.0.1")
+
 // movedPlaces are the addresses of a cluster whose connections move.
 type movedPlaces struct {
 	client, service netip.Addr // of all clients and of the service, which all hosts have
 	links           [3]netip.Prefix
 }
+
+// movedEnds is how many addresses of a link its two hosts have.
+const movedEnds = 2
 
 // The links of a cluster whose connections move.
 const (
@@ -76,20 +83,22 @@ func (h *movedHost) stats(ctx context.Context) (s dprnl.Stats, err error) {
 
 // movedCluster is clients behind a router, the host that their packets come to and the one
 // that has their sockets. All hosts have the service's address. What the others get to see
-// goes nowhere: they would not answer.
+// goes nowhere: they would not answer. If peers are asked by the group, the others are on the
+// link of the owner.
 //
 //	clients ── 100 ms ── asker ── out0: the other hosts
 //	   │                   │ 50 µs
 //	   └────── 100 ms ── owner
 type movedCluster struct {
 	places       movedPlaces
+	group        bool
 	clients      *space
 	asker, owner *movedHost
 	closers      []func() error
 }
 
-func newMovedCluster(ctx context.Context, n *network, hosts int) (_ *movedCluster, err error) {
-	c := &movedCluster{places: movedFamilies[n.family]}
+func newMovedCluster(ctx context.Context, n *network, hosts int, group bool) (_ *movedCluster, err error) {
+	c := &movedCluster{places: movedFamilies[n.family], group: group}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())
@@ -108,10 +117,17 @@ func newMovedCluster(ctx context.Context, n *network, hosts int) (_ *movedCluste
 	if err := c.build(); err != nil {
 		return nil, err
 	}
-	if err := c.others(n, hosts-2); err != nil {
+	others := make([]netip.Addr, hosts-2)
+	for i := range others {
+		others[i] = n.peer(i)
+		if group {
+			others[i] = within(c.places.links[askerOwner], 1+movedEnds+i)
+		}
+	}
+	if err := c.others(n, others); err != nil {
 		return nil, err
 	}
-	if err := c.configure(ctx, n, hosts-2); err != nil {
+	if err := c.configure(ctx, others); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -214,7 +230,10 @@ func (c *movedCluster) route(to *movedHost) error {
 
 // others gives the asker neighbours that are no hosts: peers that have no connection say
 // nothing.
-func (c *movedCluster) others(n *network, peers int) error {
+func (c *movedCluster) others(n *network, peers []netip.Addr) error {
+	if c.group {
+		return errors.Join(c.joinGroup(), c.asker.do(func() error { return addNeighbours("owner", peers) }))
+	}
 	return c.asker.do(func() error {
 		if err := netlink.LinkAdd(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: outDev}}); err != nil {
 			return fmt.Errorf("making device %s: %w", outDev, err)
@@ -233,22 +252,48 @@ func (c *movedCluster) others(n *network, peers int) error {
 		if err := addAddress(outDev, n.outside); err != nil {
 			return err
 		}
-		return n.addNeighbours(out, peers)
+		return addNeighbours(outDev, peers)
 	})
 }
 
+// joinGroup has both hosts join the group on their link, as dpr-receive does.
+func (c *movedCluster) joinGroup() error {
+	for _, h := range []*movedHost{c.asker, c.owner} {
+		err := h.do(func() error {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				return fmt.Errorf("making a socket: %w", err)
+			}
+			c.closers = append(c.closers, func() error { return unix.Close(fd) })
+			if err := unix.SetsockoptIPMreq(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP,
+				&unix.IPMreq{Multiaddr: movedGroupAddress.As4(), Interface: h.address.As4()}); err != nil {
+				return fmt.Errorf("joining group %s: %w", movedGroupAddress, err)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // configure has both hosts balance the service. New connections stay where they come.
-func (c *movedCluster) configure(ctx context.Context, n *network, peers int) error {
+func (c *movedCluster) configure(ctx context.Context, peers []netip.Addr) error {
 	for h, other := range map[*movedHost]*movedHost{c.asker: c.owner, c.owner: c.asker} {
 		if err := h.do(func() (err error) { h.dpr, err = dprnl.New(); return err }); err != nil {
 			return err
 		}
 		c.closers = append(c.closers, h.dpr.Close)
 		known := []netip.Addr{other.address}
-		for i := 0; h == c.asker && i < peers; i++ {
-			known = append(known, n.peer(i))
+		if h == c.asker {
+			known = append(known, peers...)
 		}
-		if err := h.do(func() error { return h.configure(ctx, known, c.places.service) }); err != nil {
+		var group *netip.Addr
+		if c.group {
+			group = &movedGroupAddress
+		}
+		if err := h.do(func() error { return h.configure(ctx, known, c.places.service, group) }); err != nil {
 			return err
 		}
 	}
@@ -257,13 +302,17 @@ func (c *movedCluster) configure(ctx context.Context, n *network, peers int) err
 
 // configure has a host know its peers and that they have the service's address, too: packets
 // of IPv6 between them are no tunnel's of its own then.
-func (h *movedHost) configure(ctx context.Context, peers []netip.Addr, shared netip.Addr) error {
+func (h *movedHost) configure(ctx context.Context, peers []netip.Addr, shared netip.Addr, group *netip.Addr) error {
 	policy, orphans, long := dprnl.PolicyOff, dprnl.OrphansAsk, longTime
-	if err := h.dpr.SetConfig(ctx, dprnl.ConfigUpdate{Address: &h.address, Policy: &policy, Orphans: &orphans, ReportMaxAge: &long}); err != nil {
+	if err := h.dpr.SetConfig(ctx, dprnl.ConfigUpdate{Address: &h.address, Policy: &policy, Orphans: &orphans, Group: group, ReportMaxAge: &long}); err != nil {
 		return err
 	}
+	protocol := uint32(newProtocol)
+	if group != nil {
+		protocol = groupProtocol
+	}
 	for _, a := range peers {
-		if err := h.dpr.SetPeer(ctx, dprnl.PeerUpdate{Address: a, Metrics: &dprnl.Metrics{}, Protocol: newProtocol, Others: []netip.Addr{shared}}); err != nil {
+		if err := h.dpr.SetPeer(ctx, dprnl.PeerUpdate{Address: a, Metrics: &dprnl.Metrics{}, Protocol: protocol, Others: []netip.Addr{shared}}); err != nil {
 			return err
 		}
 	}

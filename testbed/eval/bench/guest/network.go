@@ -52,9 +52,14 @@ var networks = map[family.Family]*network{
 
 // peer returns the address of peer i, from 0 on.
 func (n *network) peer(i int) netip.Addr {
-	b := n.outside.Masked().Addr().AsSlice()
-	i += 2 // the first is this host
-	b[len(b)-2], b[len(b)-1] = byte(i>>8), byte(i)
+	return within(n.outside, i+2) // the first is this host
+}
+
+// within returns address i of a network that ends with zero bits, 16 or, if i is below 256, 8.
+func within(network netip.Prefix, i int) netip.Addr {
+	b := network.Masked().Addr().AsSlice()
+	b[len(b)-2] |= byte(i >> 8)
+	b[len(b)-1] = byte(i)
 	a, _ := netip.AddrFromSlice(b) // as long as it was
 	return a
 }
@@ -126,7 +131,11 @@ func (n *network) build(peers []int) error {
 	if n.family == family.V6 {
 		time.Sleep(groupTime)
 	}
-	return n.addNeighbours(out, slices.Max(peers))
+	hosts := make([]netip.Addr, slices.Max(peers))
+	for i := range hosts {
+		hosts[i] = n.peer(i)
+	}
+	return addNeighbours(outDev, hosts)
 }
 
 func linkUp(name string) error {
@@ -170,20 +179,12 @@ func addRoute(name string, p netip.Prefix) error {
 	return nil
 }
 
-// addNeighbours makes the peers reachable.
-func (n *network) addNeighbours(l netlink.Link, peers int) error {
-	for i := range peers {
-		a := n.peer(i)
+// addNeighbours makes peers reachable, each by a hardware address of its own.
+func addNeighbours(device string, peers []netip.Addr) error {
+	for _, a := range peers {
 		b := a.AsSlice()
-		neighbour := &netlink.Neigh{
-			LinkIndex: l.Attrs().Index, Family: unix.AF_INET, State: netlink.NUD_PERMANENT,
-			IP: b, HardwareAddr: net.HardwareAddr{2, 0, 0, 0, b[len(b)-2], b[len(b)-1]},
-		}
-		if a.Is6() {
-			neighbour.Family = unix.AF_INET6
-		}
-		if err := netlink.NeighSet(neighbour); err != nil {
-			return fmt.Errorf("adding neighbour %s: %w", a, err)
+		if err := addNeighbour(device, a, net.HardwareAddr{2, 0, 0, 0, b[len(b)-2], b[len(b)-1]}); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -163,6 +163,7 @@ type Unfit struct {
 type Moved struct {
 	Family      family.Family `json:"family"`
 	Hosts       int           `json:"hosts"`
+	Group       bool          `json:"group"` // one message to the multicast group asks all peers
 	Connections int           `json:"connections"`
 	Found       int           `json:"found"` // the owner's socket got the client's data
 	Reset       int           `json:"reset"` // the client got a RST
@@ -191,6 +192,15 @@ type Moved struct {
 	Questions uint64 `json:"questions"`
 	Claims    uint64 `json:"claims"`
 	Refused   uint64 `json:"refused"`
+}
+
+// AskWays are the ways in which the hosts of a cluster ask: each peer by a message of its own
+// (false), or all by one to the group, which tunnels of IPv6 have not.
+func AskWays(f family.Family) []bool {
+	if f == family.V4 {
+		return []bool{false, true}
+	}
+	return []bool{false}
 }
 
 // Record is one line from the guest: one of its fields is set.
