@@ -26,7 +26,10 @@
 // sequence numbers of then. A new boot id must come with such a time. The time must
 // be within a window around the receiver's clock. (If a host's clock is set back, a
 // report that it sent before and that somebody held back may be accepted late, once
-// and within the window.)
+// and within the window. If the clocks of both hosts were ahead, by more than the window, the
+// receiver takes the next boot's reports as soon as both are right; reports of the boot
+// before it are refused until the time of the last of them has passed, unless the receiver
+// restarts.)
 //
 // A restarted receiver must not accept a report again. Therefore the last report
 // of each host is also stored in a [Memory], a file on a file system that lives

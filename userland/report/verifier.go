@@ -30,6 +30,8 @@ type Verifier struct {
 	hosts   map[netip.Addr]last
 	swept   time.Time
 	started time.Time
+	// elapsed is the time since started by a clock that nobody sets.
+	elapsed func() time.Duration
 }
 
 // last is what a Verifier remembers of a host's last report.
@@ -37,9 +39,14 @@ type last struct {
 	boot     BootID
 	sequence uint64
 	sent     time.Time
-	slot     int    // of the memory, if there is one
-	key      uint32 // id of the key that authenticated it, if signed
+	heard    time.Duration // of Verifier.elapsed; 0 if an earlier process heard it
+	slot     int           // of the memory, if there is one
+	key      uint32        // id of the key that authenticated it, if signed
 	signed   bool
+	// former is a boot whose reports up to formerSent count no more, though their time
+	// may be still to come; zero if there is none.
+	former     BootID
+	formerSent time.Time
 }
 
 // NewVerifier returns a verifier that takes the time from now, or time.Now if nil,
@@ -53,6 +60,8 @@ func NewVerifier(p Policy, now func() time.Time, memory *Memory) *Verifier {
 		p.MaxHosts = dprnl.MaxPeers
 	}
 	v := &Verifier{policy: p, now: now, memory: memory, hosts: make(map[netip.Addr]last), started: now()}
+	begun := time.Now()
+	v.elapsed = func() time.Duration { return time.Since(begun) }
 	if memory != nil {
 		v.hosts = memory.hosts()
 	}
@@ -138,7 +147,10 @@ func (v *Verifier) authenticate(f frame) error {
 // report.
 func (v *Verifier) remember(r *Report, now time.Time) error {
 	old, known := v.hosts[r.Host]
+	newest := v.newest(old, now)
 	switch {
+	case known && r.Boot == old.former && !r.Time.After(old.formerSent):
+		return fmt.Errorf("%w: of the earlier boot %v", ErrReplayed, r.Boot)
 	case !known:
 		// An earlier process may have accepted reports that are not
 		// remembered here. The start is computed back from now, so that it
@@ -155,18 +167,23 @@ func (v *Verifier) remember(r *Report, now time.Time) error {
 		if r.Sequence <= old.sequence && !r.Time.After(old.sent) {
 			return fmt.Errorf("%w: sequence %d, last was %d", ErrReplayed, r.Sequence, old.sequence)
 		}
-	case !r.Time.After(old.sent):
+	case !r.Time.After(newest):
 		return fmt.Errorf("%w: report of boot %v is not newer than the last of boot %v", ErrReplayed, r.Boot, old.boot)
 	}
-	sent := r.Time
-	if known && old.sent.After(sent) {
-		sent = old.sent // the host's clock was set back
+	l := last{
+		boot: r.Boot, sequence: r.Sequence, sent: r.Time, heard: v.elapsed(), slot: old.slot,
+		former: old.former, formerSent: old.formerSent,
 	}
-	sequence := r.Sequence
-	if known && old.boot == r.Boot {
-		sequence = max(sequence, old.sequence)
+	switch {
+	case !known:
+	case old.boot == r.Boot:
+		l.sequence = max(r.Sequence, old.sequence)
+		if old.sent.After(l.sent) {
+			l.sent = old.sent // the host's clock was set back
+		}
+	case newest.Before(old.sent):
+		l.former, l.formerSent = old.boot, old.sent
 	}
-	l := last{boot: r.Boot, sequence: sequence, sent: sent, slot: old.slot}
 	if v.memory != nil {
 		if !known {
 			l.slot = v.memory.take()
@@ -175,6 +192,17 @@ func (v *Verifier) remember(r *Report, now time.Time) error {
 	}
 	v.hosts[r.Host] = l
 	return nil
+}
+
+// newest is the time that the first report of a host's next boot must be later than: that of
+// its last report. If that is beyond the window, this host's clock was ahead then, and the
+// other host's too. By the clock of today the report was sent when it was heard, or at the
+// latest when this process started; otherwise all would refuse the host until that time comes.
+func (v *Verifier) newest(old last, now time.Time) time.Time {
+	if old.sent.Sub(now) <= v.policy.Window {
+		return old.sent
+	}
+	return now.Add(old.heard - v.elapsed())
 }
 
 // makeRoom forgets hosts whose last report is outside the clock window, so that it

@@ -5,6 +5,7 @@ package report
 import (
 	"errors"
 	"net/netip"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -79,6 +80,89 @@ func TestReplay(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Two hosts whose clocks were ahead, and are set right, get on after one reboots: at once,
+// not when the time comes that both had. What was sent then is not accepted again.
+func TestBothClocksSetBack(t *testing.T) {
+	const s = time.Second
+	for name, steps := range map[string][]struct {
+		step
+		ran time.Duration // the receiver's time since its start, whatever its clock says
+	}{
+		"both": {
+			{step{"both are ahead", 60 * s, 60 * s, 1, 100, nil}, 0},
+			{step{"both are right", 5 * s, 5 * s, 1, 105, nil}, 5 * s},
+			{step{"sent before the last one, of the next boot", 20 * s, 4 * s, 2, 1, ErrClock}, 20 * s},
+			{step{"the same, in the window", 10 * s, 4 * s, 2, 1, ErrReplayed}, 10 * s},
+			{step{"next boot", 20 * s, 20 * s, 2, 1, nil}, 20 * s},
+			{step{"again", 20 * s, 20 * s, 2, 1, ErrReplayed}, 20 * s},
+			{step{"goes on", 21 * s, 21 * s, 2, 2, nil}, 21 * s},
+			{step{"of the time ahead, again", 55 * s, 60 * s, 1, 100, ErrReplayed}, 55 * s},
+			{step{"of that boot, and later", 55 * s, 61 * s, 1, 101, nil}, 55 * s},
+		},
+		"one alone": {
+			{step{"ahead, in the window", 0, 9 * s, 1, 100, nil}, 0},
+			{step{"next boot, too early", s, s, 2, 1, ErrReplayed}, s},
+			{step{"next boot", 9 * s, 9*s + 1000, 2, 1, nil}, 9 * s},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, now := verifier()
+			var ran time.Duration
+			v.elapsed = func() time.Duration { return ran }
+			for _, st := range steps {
+				*now, ran = start.Add(st.at), st.ran
+				r := testReport(t)
+				r.Time, r.Boot, r.Sequence = start.Add(st.sent), BootID{st.boot}, st.sequence
+				_, err := v.Verify(mustAppend(t, r, nil), host)
+				if !errors.Is(err, st.want) || (err == nil) != (st.want == nil) {
+					t.Errorf("%s: got %v, want %v", st.name, err, st.want)
+				}
+			}
+		})
+	}
+}
+
+// The same with a memory: a process that was started since knows no better than that the
+// report came before it.
+func TestBothClocksSetBackMemory(t *testing.T) {
+	const s = time.Second
+	path := filepath.Join(t.TempDir(), "reports")
+	now, ran := start.Add(time.Hour), time.Duration(0)
+	open := func() (*Verifier, *Memory) {
+		m, err := OpenMemory(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := NewVerifier(Policy{Window: 10 * s}, func() time.Time { return now }, m)
+		v.elapsed = func() time.Duration { return ran }
+		return v, m
+	}
+	verify := func(v *Verifier, sent time.Time, boot byte) error {
+		r := testReport(t)
+		r.Time, r.Boot, r.Sequence = sent, BootID{boot}, 7
+		_, err := v.Verify(mustAppend(t, r, nil), host)
+		return err
+	}
+	v, m := open()
+	now = now.Add(s)
+	if err := verify(v, now, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	now = start
+	v, m = open()
+	defer m.Close()
+	now, ran = start.Add(5*s), 5*s
+	if err := verify(v, start.Add(-s), 2); !errors.Is(err, ErrReplayed) {
+		t.Errorf("sent before this process started: %v", err)
+	}
+	if err := verify(v, start.Add(5*s), 2); err != nil {
+		t.Error(err)
 	}
 }
 
