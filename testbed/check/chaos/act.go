@@ -28,7 +28,7 @@ func (c *cluster) act(ctx context.Context, e Event) error {
 	case Cut:
 		err = c.cut(ctx, e)
 	case Isolate:
-		err = c.during(Isolated, e.Host, func() error { return c.cut(ctx, e) })
+		err = c.during(Isolated, e.Host, func() error { return c.gone(ctx, e.Host, func() error { return c.cut(ctx, e) }) })
 	case CutOut:
 		err = c.shape(ctx, e, "loss", "100%")
 	case Loss, Delay, Reorder, Duplicate:
@@ -40,17 +40,21 @@ func (c *cluster) act(ctx context.Context, e Event) error {
 	case Clock:
 		err = c.clock(ctx, e)
 	case Reload:
-		err = c.reload(ctx, e)
+		err = c.away(ctx, e.Host, func() error { return c.reload(ctx, e) })
 	case Policy:
 		err = c.change(ctx, e)
 	case Service:
-		err = c.service(ctx, e)
+		err = c.away(ctx, e.Host, func() error { return c.service(ctx, e) })
 	case Drain:
-		err = c.drain(ctx, e)
+		err = c.away(ctx, e.Host, func() error { return c.drain(ctx, e) })
 	case Power:
-		err = c.power(ctx, e)
+		err = c.gone(ctx, e.Host, func() error { return c.power(ctx, e) })
 	case Spare:
-		err = c.replace(ctx, e)
+		err = c.away(ctx, e.Host, func() error { return c.replace(ctx, e) })
+	case Reroute:
+		err = c.away(ctx, e.Host, func() error { c.wait(ctx, e); return nil })
+	case Rehash:
+		err = c.roads.rehash(ctx, e.Args)
 	default:
 		err = errors.New("no such event")
 	}
@@ -58,6 +62,39 @@ func (c *cluster) act(ctx context.Context, e Event) error {
 		return fmt.Errorf("event %v: %w", e, err)
 	}
 	return nil
+}
+
+// away does something to a host while no route leads to it, as operators do and as dprctl
+// ready has routers do for a host that drains or has no service.
+func (c *cluster) away(ctx context.Context, host string, do func() error) error {
+	if c.roads == nil {
+		return do()
+	}
+	announce, err := c.roads.withdraw(ctx, host)
+	if err != nil {
+		return err
+	}
+	err = do()
+	return errors.Join(err, announce(context.WithoutCancel(ctx)))
+}
+
+// gone does something by which a host goes without a word: routers notice later.
+func (c *cluster) gone(ctx context.Context, host string, do func() error) error {
+	if c.roads == nil {
+		return do()
+	}
+	noticed := make(chan error, 1)
+	var announce func(context.Context) error
+	go func() {
+		var err error
+		announce, err = c.roads.lose(ctx, host)
+		noticed <- err
+	}()
+	err := do()
+	if lost := <-noticed; lost != nil {
+		return errors.Join(err, lost)
+	}
+	return errors.Join(err, announce(context.WithoutCancel(ctx)))
 }
 
 // wait lasts as long as an event.
@@ -316,6 +353,11 @@ func (c *cluster) offAndOn(ctx context.Context, e Event, serves func()) error {
 	ctx = context.WithoutCancel(ctx)
 	if err := c.lab.Boot(ctx, e.Host); err != nil {
 		return err
+	}
+	if c.roads != nil {
+		if err := c.roads.address(ctx, e.Host); err != nil {
+			return err
+		}
 	}
 	serves()
 	if err := accounting.Install(ctx, c.lab, e.Host); err != nil {

@@ -65,7 +65,7 @@ func answers(capture io.Reader, c *Conn, asked netip.Addr) (int, error) {
 
 // answers counts the answers to a connection's SYNs.
 func (c *cluster) answers(conn *Conn) (int, error) {
-	h, err := c.lab.Host(conn.Asked)
+	asked, err := c.address(conn)
 	if err != nil {
 		return 0, err
 	}
@@ -74,7 +74,7 @@ func (c *cluster) answers(conn *Conn) (int, error) {
 		return 0, err
 	}
 	defer f.Close()
-	return answers(f, conn, netip.MustParseAddr(h.In(conn.Family)))
+	return answers(f, conn, asked)
 }
 
 // delays says whether an event may have a host answer a SYN a second late, or change

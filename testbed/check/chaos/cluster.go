@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -38,6 +39,7 @@ type cluster struct {
 	older string // the host of another version; "" = none
 	lab   *lab.Lab
 	hosts Cluster
+	roads *roads // to the address of all hosts; nil if clients use those of the hosts
 
 	lookUp chan struct{} // a token for each that is under way
 
@@ -49,6 +51,8 @@ type cluster struct {
 	policy    map[string][]string  // what each host was told last, of dprctl policy set
 	stateless map[string]time.Time // until when each host may have used the stateless policy
 	ledgers   map[string]accounting.Ledger
+	counters  map[string]map[string]uint64 // dpr's on each host, when they were read last
+	counted   map[string]uint64            // by how much they all grew
 	readings  int
 	slack     int64          // the most that a ledger had when it was closed
 	killed    map[string]int // processes, by "HOST NAME"
@@ -58,6 +62,7 @@ func newCluster(l *lab.Lab, hosts Cluster) *cluster {
 	return &cluster{
 		lab: l, hosts: hosts, lookUp: make(chan struct{}, lookUps),
 		operated: map[string]*sync.Mutex{}, policy: map[string][]string{}, stateless: map[string]time.Time{}, ledgers: map[string]accounting.Ledger{},
+		counters: map[string]map[string]uint64{}, counted: map[string]uint64{},
 		killed: map[string]int{}, captures: map[string]string{},
 	}
 }
@@ -100,15 +105,35 @@ func (c *cluster) isOff(host string) bool {
 	return slices.ContainsFunc(c.harmed(), func(h Harm) bool { return h.Kind == Off && h.Host == host && h.End.IsZero() })
 }
 
-func (c *cluster) dial(ctx context.Context, k *Conn, port func(int)) (net.Conn, error) {
+// asked are the hosts that clients ask, by name.
+func (c *cluster) asked() []string {
+	if c.roads != nil {
+		return []string{sharedName}
+	}
+	return c.hosts.Asked
+}
+
+// address is the one that a connection uses.
+func (c *cluster) address(k *Conn) (netip.Addr, error) {
+	if k.Asked == sharedName {
+		return sharedAddress[k.Family], nil
+	}
 	h, err := c.lab.Host(k.Asked)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return netip.ParseAddr(h.In(k.Family))
+}
+
+func (c *cluster) dial(ctx context.Context, k *Conn, port func(int)) (net.Conn, error) {
+	to, err := c.address(k)
 	if err != nil {
 		return nil, err
 	}
 	var conn net.Conn
 	err = c.lab.InNamespace(k.Client, func() (err error) {
 		d := net.Dialer{KeepAlive: -1, Control: withPort(port)}
-		conn, err = d.DialContext(ctx, fmt.Sprintf("tcp%d", k.Family), h.Endpoint(k.Family, 80))
+		conn, err = d.DialContext(ctx, fmt.Sprintf("tcp%d", k.Family), netip.AddrPortFrom(to, 80).String())
 		return err
 	})
 	return conn, err
@@ -121,29 +146,11 @@ func (c *cluster) serves(ctx context.Context, k *Conn) (string, Proof) {
 	}
 	c.lookUp <- struct{}{}
 	defer func() { <-c.lookUp }()
-	if c.isOff(asked) {
-		return "", Unproved
+	if asked == sharedName {
+		return c.servesShared(ctx, k)
 	}
-	h, err := c.lab.Host(k.Client)
-	if err != nil {
-		return "", Unproved
-	}
-	out, err := c.run(ctx, asked, "dprctl", "flows", "--json", "--client", h.In(k.Family), "--client-port", strconv.Itoa(k.Port))
-	if err != nil {
-		return "", Unproved
-	}
-	for _, line := range lines(out) {
-		var flow struct {
-			Peer  string `json:"peer"`
-			State string `json:"state"`
-		}
-		if err := json.Unmarshal([]byte(line), &flow); err != nil {
-			return "", Unproved
-		}
-		// A half-open flow may be placed anew, if its peer is lost before it answers.
-		if name := c.name(flow.Peer); name != "" && flow.State != dprnl.FlowSyn.String() {
-			return name, ByFlow
-		}
+	if server, ok := c.flow(ctx, asked, k); !ok || server != "" {
+		return server, proofOf(server)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,6 +158,53 @@ func (c *cluster) serves(ctx context.Context, k *Conn) (string, Proof) {
 		return "", Unproved
 	}
 	return asked, ByNoFlow
+}
+
+// servesShared looks for a flow on all hosts: the client's packets may have come to any.
+func (c *cluster) servesShared(ctx context.Context, k *Conn) (string, Proof) {
+	for _, host := range c.hosts.Hosts() {
+		if server, _ := c.flow(ctx, host, k); server != "" {
+			return server, ByFlow
+		}
+	}
+	return "", Unproved
+}
+
+func proofOf(server string) Proof {
+	if server == "" {
+		return Unproved
+	}
+	return ByFlow
+}
+
+// flow asks a host where it redirects a connection to: "" if it has no flow of it. It is
+// false if the host does not say.
+func (c *cluster) flow(ctx context.Context, host string, k *Conn) (server string, ok bool) {
+	if c.isOff(host) {
+		return "", false
+	}
+	h, err := c.lab.Host(k.Client)
+	if err != nil {
+		return "", false
+	}
+	out, err := c.run(ctx, host, "dprctl", "flows", "--json", "--client", h.In(k.Family), "--client-port", strconv.Itoa(k.Port))
+	if err != nil {
+		return "", false
+	}
+	for _, line := range lines(out) {
+		var flow struct {
+			Peer  string `json:"peer"`
+			State string `json:"state"`
+		}
+		if err := json.Unmarshal([]byte(line), &flow); err != nil {
+			return "", false
+		}
+		// A half-open flow may be placed anew, if its peer is lost before it answers.
+		if name := c.name(flow.Peer); name != "" && flow.State != dprnl.FlowSyn.String() {
+			return name, true
+		}
+	}
+	return "", true
 }
 
 // name is the server that has an address.
@@ -213,6 +267,7 @@ func (c *cluster) open(host string, l accounting.Ledger) {
 	defer c.mu.Unlock()
 	c.close(host)
 	c.ledgers[host] = l
+	c.counters[host] = map[string]uint64{} // they are 0
 }
 
 // close ends the accounting of a host: its counters go. c.mu is held.
@@ -239,7 +294,29 @@ func (c *cluster) balance(ctx context.Context, host string) error {
 		return fmt.Errorf("%s: %w: first %+v, then %+v; %d redirected, dropped %v", host, err, r.First, r.Last, r.Redirected(), r.Dropped())
 	}
 	c.ledgers[host] = l
+	c.count(host, r.Stats)
 	return nil
+}
+
+// Counters of what happens to connections of an address that all hosts have.
+const (
+	countRedirected = "redirected"      // got a flow when they began
+	countHashed     = "redirected_hash" // follow the stateless policy's hash
+	countAsked      = "owner_asked"     // segments that hosts asked for
+	countFound      = "owner_found"     // connections that a peer claimed
+	countUnknown    = "owner_unknown"   // segments that nobody claimed
+)
+
+// count adds what counters of a host have grown by. What grew before the first reading, or
+// between the last one and the end of its module, is not known. c.mu is held.
+func (c *cluster) count(host string, stats map[string]uint64) {
+	before, known := c.counters[host]
+	for _, name := range []string{countRedirected, countHashed, countAsked, countFound, countUnknown} {
+		if n := stats[name]; known && n > before[name] {
+			c.counted[name] += n - before[name]
+		}
+	}
+	c.counters[host] = stats
 }
 
 // well waits until all hosts are well, and accounts for their packets.

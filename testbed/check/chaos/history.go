@@ -51,8 +51,10 @@ type Conn struct {
 func (c *Conn) Failed() bool { return c.Class != "" }
 
 // Redirected says whether another host than the asked one is known to have
-// served it.
-func (c *Conn) Redirected() bool { return c.Served != "" && c.Served != c.Asked }
+// served it. Of one to the address of all hosts it is not known where it came to.
+func (c *Conn) Redirected() bool {
+	return c.Served != "" && c.Served != c.Asked && c.Asked != sharedName
+}
 
 func (c *Conn) String() string {
 	served := c.Served

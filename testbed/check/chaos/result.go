@@ -51,6 +51,10 @@ type Result struct {
 	Began   time.Time     `json:"-"`
 	Took    time.Duration `json:"-"`
 	Planned int           `json:"planned_events"`
+	// Shared says that clients used one address that all hosts have, and Counted is by how
+	// much dpr's counters grew on all hosts.
+	Shared  bool              `json:"shared_address"`
+	Counted map[string]uint64 `json:"counted"`
 
 	Hosts int `json:"hosts"`
 	// Rounds are those after which the cluster was well, and RoundConnections how
@@ -93,7 +97,7 @@ type Result struct {
 
 func newResult(l *lab.Lab, o Options) *Result {
 	r := &Result{
-		Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Planned: o.Events, Hosts: len(l.Servers()),
+		Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Planned: o.Events, Shared: o.Shared, Hosts: len(l.Servers()),
 		EventKinds: map[EventKind]int{}, Unexpected: []Conn{}, Connections: map[Kind]*Tally{}, Families: map[string]*Tally{}, Allowed: map[Cause]int{},
 		older: older(o),
 	}
@@ -150,7 +154,7 @@ func (r *Result) end(c *cluster, restarts map[string]int) {
 	for host := range c.ledgers {
 		c.close(host)
 	}
-	r.Harms, r.Readings, r.Slack, r.Killed = c.harms, c.readings, c.slack, c.killed
+	r.Harms, r.Readings, r.Slack, r.Killed, r.Counted = c.harms, c.readings, c.slack, c.killed, c.counted
 	r.Restarts = make(map[string]int)
 	for name, n := range restarts {
 		if n -= r.before[name]; n > 0 {
@@ -206,6 +210,12 @@ func (r *Result) Print(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%d\n", cause, r.Allowed[cause])
 	}
 	fmt.Fprintf(t, "\nunexpected failures\t%d\n", len(r.Unexpected))
+	if r.Shared {
+		fmt.Fprintln(t, "\ncounters of all hosts")
+		for _, name := range slices.Sorted(maps.Keys(r.Counted)) {
+			fmt.Fprintf(t, "%s\t%d\n", name, r.Counted[name])
+		}
+	}
 	if err := t.Flush(); err != nil {
 		return err
 	}

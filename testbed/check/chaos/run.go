@@ -45,6 +45,9 @@ type Options struct {
 	// Forwarding is how packets get to peers, a word of dprnl.Forwarding; "" is dpr's
 	// default. A host of another version has no such key.
 	Forwarding string
+	// Shared has clients use one address that all hosts have, by routes that change; hosts
+	// ask for connections that they do not know, whatever Orphans is.
+	Shared bool
 	// Seed determines the schedule, and what the clients do.
 	Seed uint64
 	// Events, 1 or more, and Limit, 1 s or more, bound the run: what is reached first
@@ -79,6 +82,7 @@ func (o *Options) Flags() flags.Set {
 		flags.Number(&o.Users, "users", flags.AtLeast(1), "`N` connections at a time of each of the three clients"),
 		flags.Word(&o.Orphans, "orphans", []string{dprnl.OrphansReset.String(), dprnl.OrphansAsk.String()},
 			"what hosts do with segments of connections that they do not know (`WORD`): {range}"),
+		flags.Bool(&o.Shared, "shared-address", "clients use one address that all hosts have, by routes over several next hops, which change; hosts ask for connections that they do not know"),
 		flags.Word(&o.Forwarding, "forwarding", dprnl.ForwardingWords(), "how packets get to peers (`WORD`): {range}"),
 		drive.SabotageFlag(&o.Sabotage),
 		flags.Bool(&o.Fast, "fast", "no events that take many seconds: no power-off, no long cuts"),
@@ -89,7 +93,12 @@ func (o *Options) Flags() flags.Set {
 }
 
 // Validate says what is wrong with the options, or nil.
-func (o *Options) Validate() error { return o.Flags().Check() }
+func (o *Options) Validate() error {
+	if o.Shared && o.Older != "" {
+		return errors.New("--shared-address and --older: an older host finds no connections that routers have moved")
+	}
+	return o.Flags().Check()
+}
 
 // Main brings a lab up, runs, writes the result and prints it. The error says
 // what went wrong, also if a connection failed that should not have.
@@ -107,8 +116,16 @@ func Main(ctx context.Context, o Options) error {
 func Config(o Options) lab.Config {
 	return lab.Config{
 		Name: o.Lab, Servers: servers, Clients: clients, Kernel: o.Kernel,
-		DPR: lab.DPRConfig{Policy: filePolicy, Orphans: o.Orphans, Forwarding: o.Forwarding}, Older: o.Older, Progress: o.Progress,
+		DPR: lab.DPRConfig{Policy: filePolicy, Orphans: o.orphans(), Forwarding: o.Forwarding}, Older: o.Older, Progress: o.Progress,
 	}
+}
+
+// orphans is what hosts do with segments of connections that they do not know.
+func (o Options) orphans() string {
+	if o.Shared {
+		return dprnl.OrphansAsk.String()
+	}
+	return o.Orphans
 }
 
 // older is the host of another version, "" if there is none.
@@ -169,6 +186,12 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	}
 	c := newCluster(l, ofLab(l))
 	c.older = older(o)
+	if o.Shared {
+		c.roads = newRoads(l)
+		if err := c.roads.install(ctx); err != nil {
+			return nil, err
+		}
+	}
 	r := &runner{cluster: c, o: o, result: newResult(l, o)}
 	if err := drive.Of(l).AwaitPeers(ctx); err != nil {
 		return nil, err
@@ -210,6 +233,9 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 	// Nobody waits longer than one request takes.
 	<-ended
 	err = errors.Join(err, captured())
+	if c.roads != nil {
+		err = errors.Join(err, c.roads.remove(context.WithoutCancel(ctx)))
+	}
 	r.finish(ctx, err, ending{r.quiet, l.Check, l.Restarts})
 	return r.result, nil
 }
@@ -282,7 +308,7 @@ func (r *runner) startUsers(ctx context.Context) (stop chan struct{}, ended <-ch
 	for i, client := range r.cluster.lab.Clients() {
 		for j := range r.o.Users {
 			u := &user{
-				world: r.cluster, name: fmt.Sprintf("%s-%d", client.Name, j), client: client.Name, family: family.Both.Of(j), hosts: r.cluster.hosts.Asked,
+				world: r.cluster, name: fmt.Sprintf("%s-%d", client.Name, j), client: client.Name, family: family.Both.Of(j), hosts: r.cluster.asked(),
 				files: f, random: rand.New(rand.NewPCG(r.o.Seed, uint64(1000+100*i+j))), pause: 400 * time.Millisecond, record: r.record,
 			}
 			all.Go(func() { u.run(ctx, stop) })
@@ -320,7 +346,7 @@ func (r *runner) judge() {
 // rounds does one after the other.
 func (r *runner) rounds(ctx context.Context) error {
 	begin := time.Now()
-	for _, round := range NewSchedule(r.o.Seed, r.o.Events, r.cluster.hosts, !r.o.Fast) {
+	for _, round := range NewSchedule(r.o.Seed, r.o.Events, r.cluster.hosts, Choice{Slow: !r.o.Fast, Shared: r.o.Shared}) {
 		if time.Since(begin) > r.o.Limit || ctx.Err() != nil {
 			break
 		}

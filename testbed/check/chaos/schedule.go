@@ -33,6 +33,8 @@ const (
 	Power     EventKind = "powered off and on"
 	Spare     EventKind = "spare drained, off, on, added"
 	Isolate   EventKind = "cable out for long"
+	Reroute   EventKind = "no next hop"    // of the address of all hosts
+	Rehash    EventKind = "routes changed" // to that address
 )
 
 // resource is what events of one round must not share on one host.
@@ -43,6 +45,7 @@ const (
 	clocks                   // the time of day
 	operator                 // dprctl, the module
 	machine                  // all of it: nothing else happens to the host
+	routes                   // the clients' to the address of all hosts
 	none                     // processes may die at any time
 )
 
@@ -54,25 +57,28 @@ var kinds = []struct {
 	needs       resource
 	least, most time.Duration
 	slow        bool // takes many seconds, whatever it lasts
+	shared      bool // needs an address that all hosts have
 }{
-	{Kill, 180, none, 0, 0, false},
-	{KillAll, 40, none, 0, 0, false},
-	{Cut, 80, network, 300 * time.Millisecond, 2 * time.Second, false},
-	{CutOut, 70, network, 300 * time.Millisecond, 2 * time.Second, false},
-	{CutIn, 70, network, 300 * time.Millisecond, 3 * time.Second, false},
-	{Deaf, 50, network, 300 * time.Millisecond, 3 * time.Second, false},
-	{Loss, 70, network, 500 * time.Millisecond, 3 * time.Second, false},
-	{Delay, 50, network, 500 * time.Millisecond, 3 * time.Second, false},
-	{Reorder, 50, network, 500 * time.Millisecond, 3 * time.Second, false},
-	{Duplicate, 50, network, 500 * time.Millisecond, 3 * time.Second, false},
-	{Clock, 70, clocks, 300 * time.Millisecond, 4 * time.Second, false},
-	{Reload, 60, operator, 0, 0, false},
-	{Policy, 70, operator, 0, 0, false},
-	{Service, 15, operator, 200 * time.Millisecond, time.Second, false},
-	{Drain, 40, operator, 500 * time.Millisecond, 3 * time.Second, false},
-	{Power, 16, machine, 0, 2 * time.Second, true},
-	{Spare, 4, machine, 0, time.Second, true},
-	{Isolate, 3, network, 21 * time.Second, 23 * time.Second, true},
+	{Kill, 180, none, 0, 0, false, false},
+	{KillAll, 40, none, 0, 0, false, false},
+	{Cut, 80, network, 300 * time.Millisecond, 2 * time.Second, false, false},
+	{CutOut, 70, network, 300 * time.Millisecond, 2 * time.Second, false, false},
+	{CutIn, 70, network, 300 * time.Millisecond, 3 * time.Second, false, false},
+	{Deaf, 50, network, 300 * time.Millisecond, 3 * time.Second, false, false},
+	{Loss, 70, network, 500 * time.Millisecond, 3 * time.Second, false, false},
+	{Delay, 50, network, 500 * time.Millisecond, 3 * time.Second, false, false},
+	{Reorder, 50, network, 500 * time.Millisecond, 3 * time.Second, false, false},
+	{Duplicate, 50, network, 500 * time.Millisecond, 3 * time.Second, false, false},
+	{Clock, 70, clocks, 300 * time.Millisecond, 4 * time.Second, false, false},
+	{Reload, 60, operator, 0, 0, false, false},
+	{Policy, 70, operator, 0, 0, false, false},
+	{Service, 15, operator, 200 * time.Millisecond, time.Second, false, false},
+	{Drain, 40, operator, 500 * time.Millisecond, 3 * time.Second, false, false},
+	{Power, 16, machine, 0, 2 * time.Second, true, false},
+	{Spare, 4, machine, 0, time.Second, true, false},
+	{Isolate, 3, network, 21 * time.Second, 23 * time.Second, true, false},
+	{Reroute, 250, routes, 200 * time.Millisecond, 4 * time.Second, false, true},
+	{Rehash, 150, none, 0, 0, false, true},
 }
 
 // EventKinds are all kinds of events.
@@ -122,12 +128,18 @@ func (c Cluster) Hosts() []string { return append(slices.Clone(c.Asked), c.Spare
 // maxOverlap is how many events overlap.
 const maxOverlap = 8
 
+// Choice says which kinds of events there are besides the others.
+type Choice struct {
+	Slow   bool // those that take many seconds
+	Shared bool // those of the routes to an address that all hosts have
+}
+
 // NewSchedule draws a schedule of n events. Every kind is in the first of them
 // once, as far as they go; then they come as often as their weights say.
-func NewSchedule(seed uint64, n int, c Cluster, slow bool) []Round {
+func NewSchedule(seed uint64, n int, c Cluster, with Choice) []Round {
 	s := scheduler{random: rand.New(rand.NewPCG(seed, 1)), cluster: c}
 	for i := range kinds {
-		if slow || !kinds[i].slow {
+		if (with.Slow || !kinds[i].slow) && (with.Shared || !kinds[i].shared) {
 			s.allowed = append(s.allowed, i)
 		}
 	}
@@ -253,6 +265,8 @@ func (s *scheduler) args(e Event) []string {
 		return []string{"duplicate", s.number("%d%%", 2, 30)}
 	case Clock:
 		return []string{s.pick("-3600", "-60", "-12", "-5", "-2", "2", "5", "12", "60", "3600")}
+	case Rehash:
+		return []string{s.number("%d", 1, 8), s.number("%d", 1, 8), s.number("%d", 1, 8), s.number("%d", 1, 8)}
 	case Reload:
 		return []string{s.pick("dprctl apply", "by the processes")}
 	case Policy:

@@ -11,11 +11,11 @@ import (
 var testCluster = Cluster{Asked: []string{"s1", "s2", "s3"}, Spare: "s4"}
 
 func TestScheduleRepeats(t *testing.T) {
-	a, b := NewSchedule(7, 200, testCluster, true), NewSchedule(7, 200, testCluster, true)
+	a, b := NewSchedule(7, 200, testCluster, Choice{Slow: true}), NewSchedule(7, 200, testCluster, Choice{Slow: true})
 	if !reflect.DeepEqual(a, b) {
 		t.Error("one seed made two schedules")
 	}
-	if reflect.DeepEqual(a, NewSchedule(8, 200, testCluster, true)) {
+	if reflect.DeepEqual(a, NewSchedule(8, 200, testCluster, Choice{Slow: true})) {
 		t.Error("two seeds made one schedule")
 	}
 }
@@ -23,10 +23,11 @@ func TestScheduleRepeats(t *testing.T) {
 // Every kind comes early, and a thousand events have each as often as its weight
 // says, about.
 func TestScheduleKinds(t *testing.T) {
-	for _, slow := range []bool{true, false} {
+	for _, with := range []Choice{{true, false}, {false, false}, {true, true}} {
+		unwanted := func(slow, shared bool) bool { return slow && !with.Slow || shared && !with.Shared }
 		count := map[EventKind]int{}
 		n := 0
-		for _, r := range NewSchedule(3, 1000, testCluster, slow) {
+		for _, r := range NewSchedule(3, 1000, testCluster, with) {
 			for _, e := range r {
 				if n++; e.N != n {
 					t.Fatalf("event %d has number %d", n, e.N)
@@ -39,12 +40,14 @@ func TestScheduleKinds(t *testing.T) {
 		}
 		sum := 0
 		for _, k := range kinds {
-			sum += k.weight
+			if !k.shared || with.Shared {
+				sum += k.weight
+			}
 		}
 		for _, k := range kinds {
 			want := k.weight * 1000 / sum
 			switch {
-			case k.slow && !slow:
+			case unwanted(k.slow, k.shared):
 				if count[k.kind] > 0 {
 					t.Errorf("%s is not wanted", k.kind)
 				}
@@ -53,14 +56,14 @@ func TestScheduleKinds(t *testing.T) {
 			}
 		}
 		seen := map[EventKind]bool{}
-		for _, r := range NewSchedule(3, len(kinds)+2, testCluster, slow) {
+		for _, r := range NewSchedule(3, len(kinds)+2, testCluster, with) {
 			for _, e := range r {
 				seen[e.Kind] = true
 			}
 		}
 		for _, k := range kinds {
-			if seen[k.kind] != (slow || !k.slow) {
-				t.Errorf("slow %v: %s among the first: %v", slow, k.kind, seen[k.kind])
+			if seen[k.kind] == unwanted(k.slow, k.shared) {
+				t.Errorf("%+v: %s among the first: %v", with, k.kind, seen[k.kind])
 			}
 		}
 	}
@@ -74,7 +77,7 @@ func TestScheduleOverlaps(t *testing.T) {
 		needs[k.kind] = k.needs
 	}
 	overlaps := 0
-	for _, r := range NewSchedule(11, 3000, testCluster, true) {
+	for _, r := range NewSchedule(11, 3000, testCluster, Choice{Slow: true, Shared: true}) {
 		if len(r) == 0 || len(r) > maxOverlap {
 			t.Fatalf("%d events overlap", len(r))
 		}

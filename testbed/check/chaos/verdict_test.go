@@ -69,6 +69,10 @@ var spoils = map[string][]struct {
 		{func(r *Result) { r.RoundConnections[1] = 0 }, "no connection ended in round 2: the clients stood still"},
 		{func(r *Result) { r.RoundConnections = r.RoundConnections[:1] }, "counted in 1 of 2 rounds"},
 	},
+	"Shared": {{func(r *Result) { r.Shared = true }, "no connection that came to another host was found"}},
+	"Counted": {{func(r *Result) {
+		r.Shared, r.Counted = true, map[string]uint64{countFound: 1, countRedirected: 40, countHashed: 19}
+	}, "59 of 600 connections were redirected"}},
 	"Events":     {{func(r *Result) { r.Events = 3 }, "3 of 4 events took place"}},
 	"EventKinds": {{func(r *Result) { r.EventKinds[Cut] = 2 }, "by the history"}},
 	"Connections": {
@@ -181,6 +185,25 @@ func TestHarmOf(t *testing.T) {
 		if got := harmOf(k); got != want[k] {
 			t.Errorf("%s: %q", k, got)
 		}
+	}
+}
+
+// With an address that all hosts have, dpr's counters say what was redirected.
+func TestSharedRun(t *testing.T) {
+	r := passing()
+	for _, t := range r.Connections {
+		t.Redirected = 0
+	}
+	for _, t := range r.Families {
+		t.Redirected = 0
+	}
+	r.Shared, r.Counted = true, map[string]uint64{countFound: 1, countRedirected: 40, countHashed: 20}
+	if why := r.failures(); len(why) > 0 {
+		t.Error(strings.Join(why, "\n"))
+	}
+	var out strings.Builder
+	if err := r.Print(&out); err != nil || !strings.Contains(out.String(), "owner_found") {
+		t.Errorf("%v: %s", err, out.String())
 	}
 }
 
