@@ -49,6 +49,10 @@
 //
 // All other failures are unexpected: there must be none.
 //
+// With Options.Shared clients use one address that all hosts have. Routes lead to every
+// host, and events change them. What happens to a host then ends connections that it served,
+// and no others: "asked this host" is never so.
+//
 // # Being well
 //
 // Events come in rounds of one to eight that overlap. After each round all is
