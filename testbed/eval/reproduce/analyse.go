@@ -32,6 +32,7 @@ type RunResult struct {
 	// OpenIndex is the same index of the connections that each server has open.
 	OpenIndex  float64 `json:"open_index"`
 	Redirected float64 `json:"redirected_share"` // of all connections, 0 to 1
+	Direct     float64 `json:"direct_share"`     // of packets to peers, without a tunnel, 0 to 1
 	MeanSize   float64 `json:"mean_size"`        // bytes
 	LagMean    float64 `json:"lag_mean_s"`       // of Record.Lag
 	Hosts      []Host  `json:"hosts"`

@@ -30,8 +30,10 @@ func (e *experiment) run(ctx context.Context, p Policy, maxLoad, seed uint64, se
 		return nil, err
 	}
 	for _, s := range e.lab.Servers() {
-		if _, err := e.lab.Output(ctx, s.Name, p.command(maxLoad)...); err != nil {
-			return nil, err
+		for _, command := range p.commands(maxLoad) {
+			if _, err := e.lab.Output(ctx, s.Name, command...); err != nil {
+				return nil, err
+			}
 		}
 	}
 	select {
@@ -128,12 +130,17 @@ func (e *experiment) names() []string {
 
 // count adds what the servers counted.
 func (r *RunResult) count(before, after []drive.Counters) {
-	var served, redirected uint64
+	var served, redirected, sent, direct uint64
 	for i := range after {
+		sent += after[i].Sent - before[i].Sent
+		direct += after[i].Direct - before[i].Direct
 		served += after[i].Served - before[i].Served
 		redirected += after[i].Redirected - before[i].Redirected
 	}
 	if served > 0 {
 		r.Redirected = float64(redirected) / float64(served)
+	}
+	if sent > 0 {
+		r.Direct = float64(direct) / float64(sent)
 	}
 }

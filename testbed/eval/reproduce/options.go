@@ -28,7 +28,7 @@ type Options struct {
 	Policies []string
 	// Seed determines the users of the first repeat; the next has the next.
 	Seed uint64
-	// MaxLoad is that of policies that have none of their own, TCP and TCPSlow,
+	// MaxLoad is that of policies that have none of their own, TCP, TCPDirect and TCPSlow,
 	// in connections. Below 0: for each the best of its sweep.
 	MaxLoad int64
 	// SweepSeconds is how long each MaxLoad of the sweep is measured, up to 600;
@@ -108,8 +108,8 @@ func (o *Options) Validate() error {
 		}
 		seen[name] = true
 	}
-	if o.MaxLoad < 0 && o.SweepSeconds == 0 && (seen[TCP] || seen[TCPSlow]) {
-		errs = append(errs, fmt.Errorf("max-load: without a sweep %s and %s need one", TCP, TCPSlow))
+	if o.MaxLoad < 0 && o.SweepSeconds == 0 && (seen[TCP] || seen[TCPDirect] || seen[TCPSlow]) {
+		errs = append(errs, fmt.Errorf("max-load: without a sweep %s, %s and %s need one", TCP, TCPDirect, TCPSlow))
 	}
 	if o.Simulate && len(sim.ModulePolicies()) == 0 {
 		errs = append(errs, errors.New("simulate: this program was built without C, and so without the module's policies"))

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"dpr/userland/dprnl"
 )
 
 // The policies that the paper compares, by their names here.
@@ -34,6 +36,13 @@ const (
 	OfferSlow = "offer-slow"
 )
 
+// The other two of four variants: with a hash or by loads, packets go in tunnels, or direct
+// to peers on the same link.
+const (
+	RandomDirect = "random-direct"
+	TCPDirect    = "tcp-direct"
+)
+
 // Policy is a way to balance.
 type Policy struct {
 	// Name is what it is called in results.
@@ -47,6 +56,8 @@ type Policy struct {
 	MaxLoad string
 	// Slow has reports every 1/scale seconds instead of every second.
 	Slow bool
+	// Direct has packets go to peers without a tunnel.
+	Direct bool
 }
 
 // noneWarmup is how many times as long None takes to come to rest: where users
@@ -79,11 +90,13 @@ var Policies = []Policy{
 	{Name: Offer, Title: "a host at random is offered the connection, which it may refuse", Set: []string{"offer", "--estimate", "corrected"}, MaxLoad: "auto"},
 	{Name: TCPSlow, Title: "tcp, with reports as stale as the paper's", Set: []string{"lowest", "--estimate", "reported"}, Slow: true},
 	{Name: OfferSlow, Title: "offer, with the same reports", Set: []string{"offer", "--estimate", "corrected"}, MaxLoad: "auto", Slow: true},
+	{Name: RandomDirect, Title: "random, packets go to peers without a tunnel", Set: []string{"stateless"}, MaxLoad: "0", Direct: true},
+	{Name: TCPDirect, Title: "tcp, packets go to peers without a tunnel", Set: []string{"lowest", "--estimate", "reported"}, Direct: true},
 }
 
 // standard are the policies of "make reproduce": of those that the paper does not
 // have, two is left out, which with three hosts is lowest but for its MaxLoad.
-var standard = []string{None, Random, TCP, Corrected, Offer, TCPSlow, OfferSlow}
+var standard = []string{None, Random, TCP, Corrected, Offer, TCPSlow, OfferSlow, RandomDirect, TCPDirect}
 
 // names are the policies' names.
 func names() []string {
@@ -103,7 +116,19 @@ func byName(name string) (Policy, error) {
 	return Policies[i], nil
 }
 
-// command is what sets the policy on a server.
+// forwarding is how packets get to peers.
+func (p Policy) forwarding() string {
+	if p.Direct {
+		return dprnl.ForwardingDirect.String()
+	}
+	return dprnl.ForwardingIpip.String()
+}
+
+// commands are what sets the policy on a server.
+func (p Policy) commands(maxLoad uint64) [][]string {
+	return [][]string{{"dprctl", "config", "set", "--forwarding", p.forwarding()}, p.command(maxLoad)}
+}
+
 func (p Policy) command(maxLoad uint64) []string {
 	load := p.MaxLoad
 	if load == "" {

@@ -118,6 +118,7 @@ type PolicyResult struct {
 	Index         float64 `json:"index"`
 	OpenIndex     float64 `json:"open_index"`
 	Redirected    float64 `json:"redirected_share"`
+	Direct        float64 `json:"direct_share"`
 	DelayMedian   float64 `json:"delay_p50_s"`
 	DelayP90      float64 `json:"delay_p90_s"`
 	DelayP99      float64 `json:"delay_p99_s"`
@@ -174,6 +175,7 @@ func (r *Report) finish() {
 			"index":            {&p.Index, func(r *RunResult) float64 { return r.Index }},
 			"open_index":       {&p.OpenIndex, func(r *RunResult) float64 { return r.OpenIndex }},
 			"redirected_share": {&p.Redirected, func(r *RunResult) float64 { return r.Redirected }},
+			"direct_share":     {&p.Direct, func(r *RunResult) float64 { return r.Direct }},
 			"delay_p50_s":      {&p.DelayMedian, func(r *RunResult) float64 { return r.DelayMedian }},
 			"delay_p90_s":      {&p.DelayP90, func(r *RunResult) float64 { return r.DelayP90 }},
 			"delay_p99_s":      {&p.DelayP99, func(r *RunResult) float64 { return r.DelayP99 }},

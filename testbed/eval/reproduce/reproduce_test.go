@@ -217,6 +217,9 @@ func fake(t *testing.T) *Report {
 				run.PerInterval = append(run.PerInterval, float64(600+n+50*i))
 			}
 			run.Table2 = newTable2(run.PerInterval)
+			if p.Direct {
+				run.Direct = 0.99
+			}
 			for s := range servers {
 				run.Hosts = append(run.Hosts, Host{Name: fmt.Sprintf("s%d", s+1), Served: []int{10, 20, 30 + s}, OpenAt: []int{1, 2, 3}, Rate: 20})
 			}
@@ -381,6 +384,36 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// A variant without tunnels is none if its packets went in tunnels, or the other's went
+// without.
+func TestDirectVariants(t *testing.T) {
+	for _, tt := range []struct {
+		tunnel, direct float64
+		met            bool
+	}{{0, 0.95, true}, {0, 0.94, false}, {0.01, 1, false}} {
+		r := fake(t)
+		r.Policies[TCP].Direct, r.Policies[TCPDirect].Direct = tt.tunnel, tt.direct
+		for _, v := range r.judge() {
+			if strings.HasPrefix(v.What, TCPDirect) && v.Met != tt.met {
+				t.Errorf("%+v: %+v", tt, v)
+			}
+			if strings.HasPrefix(v.What, RandomDirect) && !v.Met {
+				t.Errorf("%+v", v)
+			}
+		}
+	}
+	for _, p := range Policies {
+		if got, want := strings.Join(p.commands(3)[0], " "), map[bool]string{true: "direct", false: "ipip"}[p.Direct]; got != "dprctl config set --forwarding "+want {
+			t.Errorf("%s: %s", p.Name, got)
+		}
+	}
+	r := fake(t)
+	delete(r.Policies, TCPDirect)
+	if s := fmt.Sprint(*r.variants().Table); !strings.Contains(s, "[random-direct hash direct 99 %") || !strings.Contains(s, "[tcp-direct loads direct not measured") {
+		t.Error(s)
+	}
+}
+
 // targets are the names and limits of what the evaluation is to show.
 func targets(r *Report) map[string]float64 {
 	all := map[string]float64{}
@@ -397,6 +430,8 @@ func TestTargets(t *testing.T) {
 		"best of ours (offer): mean delay below tcp's at MaxLoad 0, %, at least":           25,
 		"best of ours (offer-slow): mean delay below tcp-slow's at MaxLoad 0, %, at least": 25,
 		"requests that failed at most":                                                     0,
+		"random-direct: part of packets to peers that went without a tunnel at least":      leastDirect,
+		"tcp-direct: part of packets to peers that went without a tunnel at least":         leastDirect,
 	}
 	for _, better := range []string{TCP, Corrected, Offer} {
 		want["none → "+better+": delay ÷ at least"] = 3.49
@@ -414,7 +449,7 @@ func TestTargets(t *testing.T) {
 // not measured.
 func TestAbsentPolicies(t *testing.T) {
 	all := len(targets(fake(t)))
-	for name, want := range map[string]int{None: 7, Random: 7, TCP: 7, Corrected: 5, Offer: 5, TCPSlow: 1} {
+	for name, want := range map[string]int{None: 7, Random: 8, TCP: 8, Corrected: 5, Offer: 5, TCPSlow: 1, RandomDirect: 1, TCPDirect: 1} {
 		r := fake(t)
 		delete(r.Policies, name)
 		n := 0

@@ -28,7 +28,7 @@ func (r *Report) sections(dir string) ([]section, error) {
 	}
 	summary := r.summary()
 	summary.Figures = []figure{delays}
-	all := []section{summary, r.table1(), r.ratios(), r.table2(), r.targets(),
+	all := []section{summary, r.table1(), r.ratios(), r.variants(), r.table2(), r.targets(),
 		{Title: "Connections per second of each server", Figures: served},
 		{Title: "Distribution of load", Figures: histograms,
 			Text: []string{"As the paper's figures 5, 6 and 9: the narrower the better. First what its Table 2 counts, then what the figures' axis says, open connections."}},
@@ -162,6 +162,10 @@ func (r *Report) comparisons() [][2]string {
 	r.each(func(name string, _ *PolicyResult) {
 		switch name {
 		case None, Random, TCP:
+		case RandomDirect:
+			pairs = append(pairs, [2]string{Random, name})
+		case TCPDirect:
+			pairs = append(pairs, [2]string{TCP, name}, [2]string{RandomDirect, name})
 		case TCPSlow, OfferSlow:
 			pairs = append(pairs, [2]string{None, name}, [2]string{Random, name})
 		default:
@@ -187,6 +191,30 @@ func (r *Report) ratios() section {
 			delay, rate = fmt.Sprintf("%.2f", pa.DelayMean/pb.DelayMean), fmt.Sprintf("%.3f", pb.Rate/pa.Rate)
 		}
 		s.Table.row(pair[0]+" → "+pair[1], delay, fmt.Sprintf("%.2f", a.DelayMean/b.DelayMean), rate, fmt.Sprintf("%.3f", b.Rate/a.Rate))
+	}
+	return s
+}
+
+// variants compares what the paper of 1998 did, as far as it is known: its abstract speaks of
+// four variants.
+func (r *Report) variants() section {
+	s := section{
+		Title: r.of("Four variants"),
+		Text: []string{
+			"The abstract of the first paper on DPR (Bestavros, Crovella, Liu, Martin: “Distributed Packet Rewriting and its Application to Scalable Server Architectures”, 1998) compares four variants. Which they were is in no text that this project has. These four are the two ways to choose a host, by a hash without any state or by loads with a flow for each connection, with the two ways to get a packet there: in a tunnel (IP-IP), or direct, as they are, to another MAC address on the same link.",
+		},
+		Table: &table{Numbers: true, Head: []string{"Variant", "host chosen by", "packets to peers", "without a tunnel", "mean delay, s", "rate, 1/s", "redirected"}},
+		After: []string{"The links of this experiment carry answers, which go straight to the client in all four; what a tunnel adds to requests and acknowledgments hardly shows."},
+	}
+	for _, v := range []struct{ name, by, way string }{
+		{Random, "hash", "IP-IP"}, {RandomDirect, "hash", "direct"}, {TCP, "loads", "IP-IP"}, {TCPDirect, "loads", "direct"},
+	} {
+		p := r.Policies[v.name]
+		if p == nil {
+			s.Table.row(v.name, v.by, v.way, "not measured", "–", "–", "–")
+			continue
+		}
+		s.Table.row(v.name, v.by, v.way, fmt.Sprintf("%.0f %%", 100*p.Direct), p.spread("delay_mean_s", "%.3f", p.DelayMean), p.spread("rate", "%.1f", p.Rate), fmt.Sprintf("%.0f %%", 100*p.Redirected))
 	}
 	return s
 }
@@ -286,7 +314,7 @@ func (r *Report) capacities() section {
 // maxLoad is what a policy ran with.
 func (r *Report) maxLoad(policy string) uint64 {
 	switch policy {
-	case TCP:
+	case TCP, TCPDirect:
 		return r.Config.MaxLoad
 	case TCPSlow:
 		return r.Config.MaxLoadSlow

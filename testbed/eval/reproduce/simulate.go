@@ -66,7 +66,10 @@ func (r *Report) simulate(ctx context.Context) error {
 		}
 	}
 	for _, policy := range append(names(), FreshLowest) {
-		add(policy, r.maxLoad(policy))
+		// How packets get to peers is nothing to the simulator.
+		if _, ok := simulatedPolicies[policy]; ok {
+			add(policy, r.maxLoad(policy))
+		}
 	}
 	for _, s := range r.Sweep {
 		add(s.Policy, s.MaxLoad)

@@ -45,6 +45,7 @@ func (r *Report) judge() []Target {
 	j.order()
 	j.best(TCP, Corrected, Two, Offer)
 	j.best(TCPSlow, OfferSlow)
+	j.direct()
 	failed, runs := 0, 0
 	for _, p := range r.Policies {
 		for _, run := range p.Repeats {
@@ -144,6 +145,28 @@ func (j *judge) whyRate(ratio float64, worse, better *PolicyResult) string {
 	off := j.Config.OffPerTransfer
 	return fmt.Sprintf("a closed system's rate is users ÷ (OFF time + delay): at %.3f s of delay the ratio needs a mean delay of %.3f s of the other, which has %.3f s",
 		better.DelayMean, ratio*(off+better.DelayMean)-off, worse.DelayMean)
+}
+
+// leastDirect is the part of packets to peers that a direct variant sends without a tunnel:
+// all but messages between hosts.
+const leastDirect = 0.95
+
+// direct wants variants without tunnels to have none, and the others nothing else.
+func (j *judge) direct() {
+	for _, v := range []struct{ tunnel, direct string }{{Random, RandomDirect}, {TCP, TCPDirect}} {
+		what := v.direct + ": part of packets to peers that went without a tunnel"
+		t, d := j.Policies[v.tunnel], j.Policies[v.direct]
+		if t == nil || d == nil {
+			j.absent(what+" at least", leastDirect, v.tunnel, v.direct)
+			continue
+		}
+		why := ""
+		figure := d.Direct
+		if t.Direct > 0 {
+			figure, why = 0, fmt.Sprintf("%s sent %.0f %% without one", v.tunnel, 100*t.Direct)
+		}
+		j.atLeast(what, leastDirect, figure, why)
+	}
 }
 
 // order wants each of the paper's policies to be better than the one before.

@@ -32,6 +32,9 @@ type Counters struct {
 	Served uint64
 	// Redirected counts connections that it handed to peers.
 	Redirected uint64
+	// Sent counts packets that it sent to peers, and Direct those of them that went without
+	// a tunnel.
+	Sent, Direct uint64
 }
 
 // ReadCounters asks every server, in order.
@@ -46,31 +49,33 @@ func (l Cluster) ReadCounters(ctx context.Context) ([]Counters, error) {
 		if err != nil {
 			return nil, fmt.Errorf("counters of %s: %w", server.Name, err)
 		}
-		redirected, err := parseRedirected([]byte(out))
+		counters, err := parseCounters([]byte(out))
 		if err != nil {
 			return nil, fmt.Errorf("counters of %s: %w", server.Name, err)
 		}
-		all = append(all, Counters{uint64(served.Connections), redirected})
+		counters.Served = uint64(served.Connections)
+		all = append(all, counters)
 	}
 	return all, nil
 }
 
-// parseRedirected adds up the redirected connections in what "dprctl stats
-// --json" printed: those with a flow, less those that came back and were served
-// after all, and those of the stateless hash.
-func parseRedirected(stats []byte) (uint64, error) {
-	var s struct {
-		Redirected     *uint64 `json:"redirected"`
-		RedirectedHash *uint64 `json:"redirected_hash"`
-		OfferServed    *uint64 `json:"offer_served"`
-	}
+// parseCounters takes what "dprctl stats --json" printed, all but Served. Redirected
+// connections are those with a flow, less those that came back and were served after all,
+// and those of the stateless hash.
+func parseCounters(stats []byte) (Counters, error) {
+	var s map[string]uint64
 	if err := json.Unmarshal(stats, &s); err != nil {
-		return 0, fmt.Errorf("dprctl stats --json: %w", err)
+		return Counters{}, fmt.Errorf("dprctl stats --json: %w", err)
 	}
-	if s.Redirected == nil || s.RedirectedHash == nil || s.OfferServed == nil {
-		return 0, fmt.Errorf("dprctl stats --json: no redirected, redirected_hash or offer_served in %.80q", stats)
+	for _, name := range []string{"redirected", "redirected_hash", "offer_served", "tx_packets", "tx_direct"} {
+		if _, ok := s[name]; !ok {
+			return Counters{}, fmt.Errorf("dprctl stats --json: no %s in %.80q", name, stats)
+		}
 	}
-	return *s.Redirected + *s.RedirectedHash - *s.OfferServed, nil
+	return Counters{
+		Redirected: s["redirected"] + s["redirected_hash"] - s["offer_served"],
+		Sent:       s["tx_packets"], Direct: s["tx_direct"],
+	}, nil
 }
 
 // SetPolicy switches every server's policy while it runs.
