@@ -346,7 +346,7 @@ func (r *runner) judge() {
 // rounds does one after the other.
 func (r *runner) rounds(ctx context.Context) error {
 	begin := time.Now()
-	for _, round := range NewSchedule(r.o.Seed, r.o.Events, r.cluster.hosts, Choice{Slow: !r.o.Fast, Shared: r.o.Shared}) {
+	for _, round := range NewSchedule(r.o.Seed, r.o.Events, r.cluster.hosts, Choice{Slow: !r.o.Fast, Shared: r.o.Shared, Apart: r.o.Older != ""}) {
 		if time.Since(begin) > r.o.Limit || ctx.Err() != nil {
 			break
 		}

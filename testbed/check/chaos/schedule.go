@@ -132,12 +132,15 @@ const maxOverlap = 8
 type Choice struct {
 	Slow   bool // those that take many seconds
 	Shared bool // those of the routes to an address that all hosts have
+	// Apart has the clocks of two hosts never be wrong at a time: version 0.2 refuses the
+	// reports of a host that reboots afterwards until the time comes that both had.
+	Apart bool
 }
 
 // NewSchedule draws a schedule of n events. Every kind is in the first of them
 // once, as far as they go; then they come as often as their weights say.
 func NewSchedule(seed uint64, n int, c Cluster, with Choice) []Round {
-	s := scheduler{random: rand.New(rand.NewPCG(seed, 1)), cluster: c}
+	s := scheduler{random: rand.New(rand.NewPCG(seed, 1)), cluster: c, apart: with.Apart}
 	for i := range kinds {
 		if (with.Slow || !kinds[i].slow) && (with.Shared || !kinds[i].shared) {
 			s.allowed = append(s.allowed, i)
@@ -154,6 +157,7 @@ func NewSchedule(seed uint64, n int, c Cluster, with Choice) []Round {
 
 type scheduler struct {
 	random  *rand.Rand
+	apart   bool
 	cluster Cluster
 	allowed []int // of kinds
 	first   []int // that have not come yet
@@ -172,6 +176,16 @@ func (t taken) free(host string, r resource) bool {
 		return !slices.Contains(has, machine)
 	}
 	return !slices.Contains(has, machine) && !slices.Contains(has, r)
+}
+
+// anywhere says whether an event has a resource of any host.
+func (t taken) anywhere(r resource) bool {
+	for _, has := range t {
+		if slices.Contains(has, r) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *scheduler) round(n int) Round {
@@ -197,6 +211,9 @@ func (s *scheduler) round(n int) Round {
 
 // free draws a host for a kind of event, one that has what it needs.
 func (s *scheduler) free(k EventKind, needs resource, have taken) (string, bool) {
+	if s.apart && needs == clocks && have.anywhere(clocks) {
+		return "", false
+	}
 	for range 10 {
 		if host := s.host(k); have.free(host, needs) {
 			return host, true

@@ -23,7 +23,7 @@ func TestScheduleRepeats(t *testing.T) {
 // Every kind comes early, and a thousand events have each as often as its weight
 // says, about.
 func TestScheduleKinds(t *testing.T) {
-	for _, with := range []Choice{{true, false}, {false, false}, {true, true}} {
+	for _, with := range []Choice{{Slow: true}, {}, {Slow: true, Shared: true}} {
 		unwanted := func(slow, shared bool) bool { return slow && !with.Slow || shared && !with.Shared }
 		count := map[EventKind]int{}
 		n := 0
@@ -101,5 +101,26 @@ func TestScheduleOverlaps(t *testing.T) {
 	}
 	if overlaps < 500 {
 		t.Errorf("only %d rounds have overlapping events", overlaps)
+	}
+}
+
+// Clocks are wrong at one host at a time if that is asked for.
+func TestClocksApart(t *testing.T) {
+	for _, apart := range []bool{true, false} {
+		together := 0
+		for _, r := range NewSchedule(5, 3000, testCluster, Choice{Slow: true, Apart: apart}) {
+			n := 0
+			for _, e := range r {
+				if e.Kind == Clock {
+					n++
+				}
+			}
+			if n > 1 {
+				together++
+			}
+		}
+		if (together == 0) != apart {
+			t.Errorf("apart %v: clocks of %d rounds are wrong together", apart, together)
+		}
 	}
 }
