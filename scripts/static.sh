@@ -16,12 +16,12 @@ trap 'exit 143' TERM
 # units: systemd understands each line of them, and how confined they are.
 units() {
 	mkdir -p "$work/root/usr/lib/systemd/system" "$work/root/usr/sbin" "$work/root/bin"
-	cp "$root"/systemd/* "$root"/contrib/bird/*.service /lib/systemd/system/*.target "/lib/systemd/system/modprobe@.service" "$work/root/usr/lib/systemd/system/"
+	cp "$root"/systemd/* "$root"/contrib/bird/*.service "$root"/contrib/keepalived/*.service /lib/systemd/system/*.target "/lib/systemd/system/modprobe@.service" "$work/root/usr/lib/systemd/system/"
 	for program in usr/sbin/dprctl usr/sbin/dpr-broadcast usr/sbin/dpr-receive usr/sbin/dpr-cleanup usr/sbin/dpr-exporter usr/sbin/birdc bin/kill bin/sh bin/true; do
 		printf '#!/bin/sh\n' >"$work/root/$program"
 		chmod 755 "$work/root/$program"
 	done
-	for unit in "$root"/systemd/* "$root"/contrib/bird/*.service; do
+	for unit in "$root"/systemd/* "$root"/contrib/bird/*.service "$root"/contrib/keepalived/*.service; do
 		systemd-analyze verify --man=no --root="$work/root" "$(basename "$unit")" >"$work/log" 2>&1 || { cat "$work/log" >&2; die "systemd does not accept $unit"; }
 		! grep -F "$(basename "$unit")" "$work/log" || die "systemd complains of $unit"
 	done

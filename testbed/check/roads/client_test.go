@@ -57,6 +57,7 @@ type conn struct {
 // clients are many connections.
 type clients struct {
 	t       *testing.T
+	to      map[bool]string // the address, of IPv6 or not
 	content []byte
 	phase   atomic.Int32
 	phases  int
@@ -68,15 +69,15 @@ type clients struct {
 	cancel  context.CancelFunc
 }
 
-// connect opens n connections that download and n/10 that ask, every fourth by IPv6.
-// They go on until they have ended, or for those that ask, until stop.
-func connect(t *testing.T, n, phases int) *clients {
+// connect opens n connections with an address that download and n/10 that ask, every
+// fourth by IPv6. They go on until they have ended, or for those that ask, until stop.
+func connect(t *testing.T, n, phases int, to4, to6 string) *clients {
 	t.Helper()
 	content, err := io.ReadAll(data.Reader(slowSize(rate())))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &clients{t: t, content: content, phases: phases}
+	c := &clients{t: t, content: content, phases: phases, to: map[bool]string{false: to4, true: to6}}
 	ctx, cancel := context.WithCancel(t.Context())
 	c.cancel = cancel
 	t.Cleanup(c.stop)
@@ -107,11 +108,7 @@ func connect(t *testing.T, n, phases int) *clients {
 
 // dial opens a connection and leaves it to a goroutine.
 func (c *clients) dial(ctx context.Context, one *conn) error {
-	to, network := net.JoinHostPort(virtual4, "80"), "tcp4"
-	if one.wide {
-		to, network = net.JoinHostPort(virtual6, "80"), "tcp6"
-	}
-	tcp, err := net.DialTimeout(network, to, 30*time.Second)
+	tcp, err := net.DialTimeout("tcp", net.JoinHostPort(c.to[one.wide], "80"), 30*time.Second)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func TestMain(m *testing.M) {
 			DPR:        lab.DPRConfig{Forwarding: os.Getenv(forwarding)},
 			AccessRate: strconv.Itoa(rate()),
 			WebFiles:   map[string]int64{slowPath: slowSize(rate())},
-			Programs:   []string{"/usr/sbin/bird", "/usr/sbin/birdc"},
+			Programs:   []string{"/usr/sbin/bird", "/usr/sbin/birdc", "/usr/sbin/keepalived"},
 		}, nil
 	}))
 }

@@ -39,9 +39,10 @@ const (
 	virtual6 = "fd88::80"
 )
 
-// names are the addresses of contrib/bird, and those of the lab in their place.
+// names are the addresses of contrib, and those of the lab in their place.
 var names = strings.NewReplacer(
 	"log syslog all;", "log stderr all;",
+	"192.0.2.80/32", held4+"/32", "2001:db8::80/128", held6+"/128",
 	"198.51.100.80", virtual4, "2001:db8:80::80", virtual6,
 	"192.0.2.0/24", "10.77.0.0/24", "2001:db8::/64", "fd77::/64",
 	"192.0.2.1", "10.77.0.1", "2001:db8::1", "fd77::1",
@@ -90,38 +91,43 @@ func until(t *testing.T, limit time.Duration, what string, ok func() bool) time.
 	return time.Since(begun)
 }
 
-// example returns a file of contrib/bird with the lab's addresses, as a file.
+// example returns a file of contrib with the lab's addresses, as a file.
 func example(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("../../../contrib/bird", name))
+	text, err := os.ReadFile(filepath.Join("../../../contrib", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), name)
+	path := filepath.Join(t.TempDir(), filepath.Base(name))
 	if err := os.WriteFile(path, []byte(names.Replace(string(text))), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-// announceCommand is what dpr-announce.service runs.
-func announceCommand(t *testing.T) string {
+// unitCommand is what a unit of contrib runs.
+func unitCommand(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("../../../contrib/bird/dpr-announce.service")
+	text, err := os.ReadFile(filepath.Join("../../../contrib", name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, command, found := strings.Cut(string(text), "\nExecStart=")
 	command, _, _ = strings.Cut(command, "\n")
 	if !found {
-		t.Fatal("dpr-announce.service starts nothing")
+		t.Fatalf("%s starts nothing", name)
 	}
 	return command
 }
 
-// start makes router and clients, and has the servers named announce the address until
-// the test ends. All servers have it, and can.
-func start(t *testing.T, announcing ...string) {
+// announceCommand is what dpr-announce.service runs.
+func announceCommand(t *testing.T) string {
+	t.Helper()
+	return unitCommand(t, "bird/dpr-announce.service")
+}
+
+// network makes router and clients, until the test ends.
+func network(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	t.Cleanup(func() {
@@ -171,11 +177,19 @@ route add default via fd78::1
 	}
 	here(t, router, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
 		"net.ipv4.fib_multipath_hash_policy=1", "net.ipv6.fib_multipath_hash_policy=1")
+}
+
+// start makes router and clients, and has the servers named announce the address until
+// the test ends. All servers have it, and can.
+func start(t *testing.T, announcing ...string) {
+	t.Helper()
+	ctx := t.Context()
+	network(t)
 	// The router has the hash of a packet from the client's socket, as both are in one
 	// kernel, and the client would choose another with each retransmission.
 	here(t, web, "sysctl", "-qw", "net.core.txrehash=0")
 	dir := t.TempDir()
-	bird := exec.Command("ip", "netns", "exec", router, "/usr/sbin/bird", "-f", "-c", example(t, "router.conf"), "-s", filepath.Join(dir, "ctl"), "-P", filepath.Join(dir, "pid"))
+	bird := exec.Command("ip", "netns", "exec", router, "/usr/sbin/bird", "-f", "-c", example(t, "bird/router.conf"), "-s", filepath.Join(dir, "ctl"), "-P", filepath.Join(dir, "pid"))
 	monitor := exec.Command("ip", "-n", router, "-ts", "monitor", "route")
 	var log, routes bytes.Buffer
 	bird.Stderr, monitor.Stdout = &log, &routes
@@ -209,7 +223,7 @@ func prepare(t *testing.T, server string) {
 	t.Helper()
 	ctx, cancel := stepContext(t)
 	defer cancel()
-	if err := shared.Push(ctx, server, example(t, "host.conf"), "/etc/bird/bird.conf"); err != nil {
+	if err := shared.Push(ctx, server, example(t, "bird/host.conf"), "/etc/bird/bird.conf"); err != nil {
 		t.Fatal(err)
 	}
 	run(t, server, "sh", "-c", `set -e

@@ -86,7 +86,7 @@ func routesChange(t *testing.T, orphans string, n int) int {
 	}
 	phases := []string{"before", "s4 joins", "s1 drains", "s2 dies"}
 	begun := time.Now()
-	c := connect(t, n, len(phases))
+	c := connect(t, n, len(phases), virtual4, virtual6)
 	t.Logf("%d downloads and %d that ask are open after %.1f s", n, len(c.conns)-n, time.Since(begun).Seconds())
 	time.Sleep(10 * time.Second)
 
@@ -125,12 +125,12 @@ func routesChange(t *testing.T, orphans string, n int) int {
 		}
 		t.Logf("%s: %s", s.Name, changes(before[s.Name], after[s.Name]))
 	}
-	return judge(t, c, phases, orphans, off, last)
+	return judge(t, c, phases, orphans, "s2", off, last)
 }
 
 // judge logs what became of the connections and returns how many broke that should not:
-// s2, which went off, has lost its own. The last change was complete at last.
-func judge(t *testing.T, c *clients, phases []string, orphans string, off, last time.Time) int {
+// the dead host, which went off, has lost its own. The last change was complete at last.
+func judge(t *testing.T, c *clients, phases []string, orphans, dead string, off, last time.Time) int {
 	t.Helper()
 	const most = 20 // that are told apart
 	broke, exempt, early := 0, 0, 0
@@ -139,7 +139,7 @@ func judge(t *testing.T, c *clients, phases []string, orphans string, off, last 
 	for _, one := range c.conns {
 		served[one.served]++
 		switch {
-		case one.err != nil && one.served == "s2" && one.ended.After(off):
+		case one.err != nil && one.served == dead && one.ended.After(off):
 			exempt++
 		case one.err != nil:
 			if broke++; broke <= most {
@@ -156,7 +156,7 @@ func judge(t *testing.T, c *clients, phases []string, orphans string, off, last 
 			}
 		}
 	}
-	t.Logf("orphans = %q: of %d connections, served by %v, %d broke %v; %d that s2 served were lost", orphans, len(c.conns), served, broke, reasons, exempt)
+	t.Logf("orphans = %q: of %d connections, served by %v, %d broke %v; %d that %s served were lost", orphans, len(c.conns), served, broke, reasons, exempt, dead)
 	if early > len(c.conns)/20 {
 		t.Errorf("%d downloads ended before the last change", early)
 	}
