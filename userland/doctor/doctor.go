@@ -52,13 +52,14 @@ type Facts struct {
 	Vendor    string // of the machine, as its firmware says
 	Echoes    map[netip.Addr]Echo
 	Answers   map[netip.Addr]Answer
-	Receiving bool                    // dpr-receive answers
-	Refused   map[string]uint64       // datagrams that dpr-receive refused while the facts were read, by reason
-	Refusing  map[string][]netip.Addr // senders of such datagrams, by reason, as far as dpr-receive remembers
-	Heard     uint64                  // reports of other hosts that it accepted meanwhile
-	Waited    time.Duration           // how long that was
-	Name      string                  // a DNS name to look at; empty: none
-	Named     []netip.Addr            // what it stands for
+	Receiving bool                        // dpr-receive answers
+	Refused   map[string]uint64           // datagrams that dpr-receive refused while the facts were read, by reason
+	Refusing  map[string][]netip.Addr     // senders of such datagrams, by reason, as far as dpr-receive remembers
+	Heard     uint64                      // reports of other hosts that it accepted meanwhile
+	Waited    time.Duration               // how long that was
+	Shared    map[netip.Addr][]netip.Addr // addresses of lo and dummy devices that peers report, too, and those peers
+	Name      string                      // a DNS name to look at; empty: none
+	Named     []netip.Addr                // what it stands for
 }
 
 // A Link is a network interface.
@@ -116,7 +117,7 @@ func Examine(f *Facts) []Finding {
 	for _, c := range []check{
 		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
 		checkAnswers, checkThrough, checkConntrack, checkNeighbours, checkSynCookies, checkReversePath, checkReportPaths, checkSourceRules, checkSnooping, checkOffload, checkTunnels,
-		checkVRF, checkVendor, checkName,
+		checkVRF, checkVendor, checkShared, checkForwarding, checkName,
 	} {
 		all = append(all, c(f)...)
 	}

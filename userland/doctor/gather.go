@@ -131,6 +131,7 @@ func (f *Facts) readReports(ctx context.Context, o Options) error {
 			f.Refusing[h.Refused] = append(f.Refusing[h.Refused], h.Address)
 		}
 	}
+	f.Shared = f.shared(after.Hosts)
 	f.Heard = f.Refused[receive.Accepted] + f.Refused[receive.Superseded]
 	return nil
 }
@@ -237,8 +238,13 @@ func (f *Facts) route(p netip.Addr) Route {
 
 func (f *Facts) readSysctls() {
 	names := []string{"net/ipv4/conf/all/rp_filter", "net/netfilter/nf_conntrack_count", "net/netfilter/nf_conntrack_max", "net/ipv4/neigh/default/gc_thresh3", "net/ipv6/neigh/default/gc_thresh3", "net/ipv4/tcp_syncookies"}
+	for _, name := range []string{"arp_ignore", "arp_announce"} {
+		names = append(names, "net/ipv4/conf/all/"+name)
+	}
 	for _, l := range f.Links {
-		names = append(names, "net/ipv4/conf/"+l.Name+"/rp_filter")
+		for _, name := range []string{"rp_filter", "arp_ignore", "arp_announce"} {
+			names = append(names, "net/ipv4/conf/"+l.Name+"/"+name)
+		}
 	}
 	for _, n := range names {
 		if v, err := strconv.Atoi(strings.TrimSpace(readText("/proc/sys/" + n))); err == nil {

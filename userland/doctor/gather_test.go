@@ -48,7 +48,7 @@ func look(how string) gathered {
 	o := Options{File: base.File, Kernel: k, Reports: func(context.Context, string) (receive.Status, error) {
 		calls++
 		return receive.Status{Counts: map[string]uint64{"accepted": 7 * calls, "own": 5, "clock": calls}, Hosts: []receive.HostStatus{
-			{Address: peer, Refused: "clock", RefusedAt: time.Now()},
+			{Address: peer, Refused: "clock", RefusedAt: time.Now(), Addresses: []netip.Addr{near}},
 			{Address: other, Refused: "clock", RefusedAt: time.Now().Add(-time.Minute)},
 			{Address: own, Received: time.Now()},
 		}}, nil

@@ -26,6 +26,8 @@ type HostStatus struct {
 	Hears    int         `json:"hears"`         // how many peers it hears; 0 with protocol 1
 	Period   float64     `json:"period"`        // seconds from report to report
 	Down     []uint16    `json:"down,omitempty"`
+	// Addresses are the others that it has, besides Address; none with protocol 1.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
 	// Barred is why it gets no new connections from this host, and since when.
 	Barred dprnl.Barred `json:"barred,omitempty"`
 	Since  time.Time    `json:"since,omitzero"`
@@ -80,8 +82,9 @@ func (h *hostTable) accepted(rep *report.Report, key string, barred dprnl.Barred
 	}
 	s.Received, s.State, s.Clock, s.Key, s.Period = now, rep.State, rep.Time.Sub(now).Seconds(), key, rep.Period.Seconds()
 	s.Barred, s.Down, s.Protocol, s.Version, s.Hears = barred, down, int(rep.Protocol()), "", 0
+	s.Addresses = nil
 	if d := rep.Details; d != nil {
-		s.Version, s.Hears = d.Software, d.Peers
+		s.Version, s.Hears, s.Addresses = d.Software, d.Peers, d.Addresses
 	}
 }
 

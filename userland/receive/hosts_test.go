@@ -25,9 +25,11 @@ func TestHostStatus(t *testing.T) {
 	}
 	d := deaf(1)
 	d.Software, d.Services = "0.3.0", []report.Service{{Port: 80, State: dprnl.ServiceUp}}
+	d.Addresses = []netip.Addr{netip.MustParseAddr("198.51.100.9")}
 	n.say(t, d)
 	if s := last(); !s.Received.Equal(start) || s.Protocol != 2 || s.Version != "0.3.0" || s.Key == "" || s.Hears != 1 || s.Clock != 0 || s.Period != 1 ||
-		!slices.Equal(s.Down, []uint16{443}) || s.Barred != dprnl.BarredUnheard || !s.Since.Equal(start) || s.Refused != "" {
+		!slices.Equal(s.Down, []uint16{443}) || s.Barred != dprnl.BarredUnheard || !s.Since.Equal(start) || s.Refused != "" ||
+		!slices.Equal(s.Addresses, d.Addresses) {
 		t.Errorf("%+v", s)
 	}
 	// Since when it is barred stays, also while the reason comes again.
@@ -57,7 +59,7 @@ func TestHostStatus(t *testing.T) {
 	if err := n.r.one(t, b, peer); err != nil {
 		t.Fatal(err)
 	}
-	if s := last(); s.Clock != -2 || s.Protocol != 1 || s.Hears != 0 || s.State != dprnl.StateDraining {
+	if s := last(); s.Clock != -2 || s.Protocol != 1 || s.Hears != 0 || s.Addresses != nil || s.State != dprnl.StateDraining {
 		t.Errorf("%+v", s)
 	}
 	// A datagram of it is refused: the rest stays.

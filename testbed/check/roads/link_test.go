@@ -8,6 +8,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 )
 
 // An address of the hosts' own link needs two settings beside lo: without arp_ignore all
@@ -41,11 +42,19 @@ func TestAddressOnLink(t *testing.T) {
 		run(t, "s1", "sh", "-c", "ip neigh flush all; ping -c 1 -W 1 -I "+address+" 10.77.0.101 >/dev/null || true")
 		return strings.Contains(run(t, "c1", "ip", "neigh", "show", address), "lladdr")
 	}
+	// What dprctl check says of it, once the peers have reported that they have it, too.
+	found := func() int {
+		return strings.Count(run(t, "s1", "sh", "-c", "dprctl check || [ $? -eq 5 ]"), "warning: arp: this host has "+address+" on lo")
+	}
 	set("0", "0")
 	if !answered() || !claimed() {
 		t.Error("without the settings no host takes the address for its own: the test shows nothing")
 	}
+	until(t, time.Minute, "dprctl check names two settings", func() bool { return found() == 2 })
 	set("1", "2")
+	if n := found(); n != 0 {
+		t.Errorf("dprctl check names %d settings that are right", n)
+	}
 	if answered() {
 		t.Error("with arp_ignore a host answers who asks for the address")
 	}
