@@ -18,8 +18,9 @@ var allowed = map[string][]string{
 	"testbed/lab":  {"userland", "testbed/lab"},
 	"testbed/eval": {"userland", "testbed/lab", "testbed/eval"},
 	// What breaks clusters never measures, and the other way round.
-	"testbed/check": {"userland", "testbed/lab", "testbed/check"},
+	"testbed/check": {"userland", "testbed/lab", "testbed/check", "contrib"},
 	"userland":      {"userland"},
+	"contrib":       {"contrib"},
 }
 
 // below says whether a package is in a directory or below it.

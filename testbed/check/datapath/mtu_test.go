@@ -38,6 +38,13 @@ func (c *cluster) router(t *testing.T, name, addr string) *vnet.Host {
 //	switch ── q ──(between)── q' ── host
 func (c *cluster) beyond(t *testing.T, q *vnet.Host, qAddr string, between int, name string, addr netip.Addr) *vnet.Host {
 	t.Helper()
+	_, h := c.beyondRouter(t, q, between, name, addr)
+	return h
+}
+
+// beyondRouter is beyond that returns q', too, whose link to the host is y.
+func (c *cluster) beyondRouter(t *testing.T, q *vnet.Host, between int, name string, addr netip.Addr) (router, host *vnet.Host) {
+	t.Helper()
 	q2, err := vnet.NewHost(name + "-router")
 	check(t, err)
 	t.Cleanup(func() { q2.Close() })
@@ -56,7 +63,7 @@ func (c *cluster) beyond(t *testing.T, q *vnet.Host, qAddr string, between int, 
 	route(t, h, "0.0.0.0/0", gw.String())
 	route(t, q2, "0.0.0.0/0", "192.168.9.1")
 	route(t, q, net.String(), "192.168.9.2")
-	return h
+	return q2, h
 }
 
 // All links are of MTU 1500: the client's full segments fit, since it was told

@@ -34,6 +34,7 @@ program() {
 	echo /usr/share/fish/vendor_completions.d/dprctl.fish
 	for name in dpr-announce.service host.conf router.conf; do echo "/usr/share/dpr/bird/$name"; done
 	for name in 80-dpr-holder.conf dpr-holder.service keepalived.conf; do echo "/usr/share/dpr/keepalived/$name"; done
+	for name in conntrack.nft stateless.nft; do echo "/usr/share/dpr/nftables/$name"; done
 	echo /usr/share/dpr/grafana/dpr.json
 	for name in dpr.rules prometheus alertmanager; do echo "/usr/share/dpr/prometheus/$name.yml"; done
 	echo /usr/share/lintian/overrides/dpr
