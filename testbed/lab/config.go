@@ -66,9 +66,9 @@ type Config struct {
 // DPRConfig is what a server's /etc/dpr/dpr.toml says. A zero value leaves the
 // key out, so that dpr's own default holds.
 type DPRConfig struct {
-	Policy, Hash, Estimate, Marker, Orphans, Forwarding string
-	MaxLoad                                             uint64
-	ReportPeriod                                        time.Duration
+	Policy, Hash, Estimate, Marker, Orphans, Forwarding, Answers string
+	MaxLoad                                                      uint64
+	ReportPeriod                                                 time.Duration
 }
 
 // olderMemory is what another version's programs take besides, in MiB: the first file system
@@ -107,6 +107,7 @@ func (c *Config) Flags() flags.Set {
 		flags.String(&c.DPR.Marker, "marker", "dpr's `MARKER`, else its own default"),
 		flags.String(&c.DPR.Orphans, "orphans", "dpr's `ORPHANS`, else its own default"),
 		flags.String(&c.DPR.Forwarding, "forwarding", "dpr's `FORWARDING`, else its own default"),
+		flags.String(&c.DPR.Answers, "answers", "dpr's `ANSWERS`, else its own default"),
 		flags.Number(&c.DPR.MaxLoad, "max-load", flags.Range[uint64]{}, "dpr's MaxLoad"),
 		flags.Pattern(&c.Link, "link", linkRule, "a number with bit, kbit, mbit or gbit", "`RATE` of each server's link, such as 8mbit"),
 		flags.Pattern(&c.AccessRate, "access-rate", rateRule, "bytes per second, or a number with k or m",

@@ -28,7 +28,7 @@ var reportGroups = map[family.Family]string{family.V4: "239.77.0.1", family.V6: 
 func (c Config) dprConfig(h Host) DPRConfig {
 	d := c.DPR
 	if c.Older != "" && h.Name == OlderServer {
-		d.Forwarding = ""
+		d.Forwarding, d.Answers = "", ""
 	}
 	return d
 }
@@ -48,6 +48,7 @@ func dprToml(c DPRConfig, h Host, f family.Family) string {
 	text("marker", c.Marker)
 	text("orphans", c.Orphans)
 	text("forwarding", c.Forwarding)
+	text("answers", c.Answers)
 	switch c.MaxLoad {
 	case 0:
 	case dprnl.MaxLoadAuto:
