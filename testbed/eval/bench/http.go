@@ -48,7 +48,9 @@ type HTTP struct {
 const (
 	PathDirect  = "direct"
 	PathDPR     = "dpr"
+	PathThrough = "dpr-through" // answers go through the first host
 	PathIPVS    = "ipvs-tun"
+	PathNAT     = "ipvs-nat"
 	PathHAProxy = "haproxy"
 )
 
@@ -119,7 +121,7 @@ type httpLab struct {
 
 // measure drives the load on one path and adds up what it saw.
 func (h *httpLab) measure(ctx context.Context, p httpPath, round int) error {
-	if err := h.do(ctx, p.on); err != nil {
+	if err := h.do(ctx, p.on, p.behindOn); err != nil {
 		return err
 	}
 	before, err := drive.Of(h.Lab).ReadCounters(ctx)
@@ -138,13 +140,13 @@ func (h *httpLab) measure(ctx context.Context, p httpPath, round int) error {
 	if err != nil {
 		return err
 	}
-	if err := h.do(ctx, p.off); err != nil {
+	if err := h.do(ctx, p.off, p.behindOff); err != nil {
 		return err
 	}
 	if err := checkWay(p, before, after, r); err != nil {
 		return err
 	}
-	fmt.Fprintf(h.o.progress, "          %s, round %d, %-8s %6.1f connections/s, %5.1f ms\n", h.o.family.Name(), round+1, p.name, r.Throughput(), milliseconds(r.DelayMean()))
+	fmt.Fprintf(h.o.progress, "          %s, round %d, %-11s %6.1f connections/s, %5.1f ms\n", h.o.family.Name(), round+1, p.name, r.Throughput(), milliseconds(r.DelayMean()))
 	h.add(p.name, r)
 	return nil
 }
@@ -165,7 +167,7 @@ func checkWay(p httpPath, before, after []drive.Counters, r *httpload.Result) er
 		return fmt.Errorf("%d connections were served for %d requests", served, r.Requests)
 	}
 	want := uint64(0)
-	if p.name == PathDPR {
+	if p.name == PathDPR || p.name == PathThrough {
 		want = r.Requests
 	}
 	if n := after[0].Redirected - before[0].Redirected; n != want {
