@@ -46,6 +46,9 @@ type Config struct {
 	// Neither is limited when empty.
 	Link       string
 	AccessRate string
+	// AccessChunk is the pieces of it, as nginx words sizes, after each of which a
+	// connection waits as long as the rate asks; default 4k.
+	AccessChunk string
 
 	// WebFiles are files of package data that nginx serves beside the usual
 	// ones: sizes in bytes by path, "/surge/1234".

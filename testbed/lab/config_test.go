@@ -156,13 +156,13 @@ func TestHostAddresses(t *testing.T) {
 }
 
 func TestNginxConfig(t *testing.T) {
-	if c := nginxConfig(""); !strings.Contains(c, "listen 80 ") || !strings.Contains(c, "listen [::]:80 ") {
+	if c := nginxConfig("", "1k"); !strings.Contains(c, "listen 80 ") || !strings.Contains(c, "listen [::]:80 ") {
 		t.Errorf("nginx does not listen to both families:\n%s", c)
 	}
-	if c := nginxConfig("64k"); !strings.Contains(c, "limit_rate 64k;") || strings.Contains(c, "LIMIT") {
+	if c := nginxConfig("64k", ""); !strings.Contains(c, "limit_rate 64k; sendfile_max_chunk 4k;") || strings.Contains(c, "LIMIT") {
 		t.Errorf("no limit in\n%s", c)
 	}
-	if c := nginxConfig(""); strings.Contains(c, "limit_rate") || strings.Contains(c, "LIMIT") {
+	if c := nginxConfig("", "1k"); strings.Contains(c, "limit_rate") || strings.Contains(c, "LIMIT") {
 		t.Errorf("a limit in\n%s", c)
 	}
 }

@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"cmp"
 	"strings"
 
 	"dpr/testbed/lab/guest"
@@ -27,12 +28,12 @@ const accessFormat = `$connection $connection_requests $status $bytes_sent $remo
 // nginxConfig returns the configuration of a server's nginx. Of nginx's own
 // modules only the delay of a refusal keeps a client waiting: /poll refuses all,
 // and says so by a file.
-func nginxConfig(accessRate string) string {
+func nginxConfig(accessRate, chunk string) string {
 	limit := ""
 	if accessRate != "" {
 		// nginx sends a second's worth of bytes at once, and so most answers
 		// whole; in chunks it waits after each as long as the rate asks.
-		limit = "limit_rate " + accessRate + "; sendfile_max_chunk 4k;"
+		limit = "limit_rate " + accessRate + "; sendfile_max_chunk " + cmp.Or(chunk, "4k") + ";"
 	}
 	return strings.NewReplacer("ACCESS_LOG", accessLog, "FORMAT", accessFormat, "LIMIT", limit,
 		"WEB_ROOT", guest.WebRoot).Replace(`daemon off;

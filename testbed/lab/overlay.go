@@ -32,7 +32,7 @@ func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module strin
 	im.Link("/usr/bin/svc", "/init")
 	im.Link("/usr/bin/labdata", "/init")
 	im.Text("/etc/hosts", 0o644, hostsFile(hosts, c.Family))
-	im.Text(nginxConf, 0o644, nginxConfig(c.AccessRate))
+	im.Text(nginxConf, 0o644, nginxConfig(c.AccessRate, c.AccessChunk))
 	gc := guest.Config{
 		Prefix:  network.Bits(),
 		Prefix6: network6.Bits(),

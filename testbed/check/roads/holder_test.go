@@ -152,21 +152,21 @@ func holderChanges(t *testing.T, policy, forwarding string) int {
 		run(t, s.Name, "dprctl", "policy", "set", policy)
 	}
 	hold(t)
-	before := make(map[string]map[string]uint64)
-	for _, s := range shared.Servers() {
-		before[s.Name] = stats(t, s.Name)
-	}
+	counted := newLedger(t)
 	phases := []string{"before", "the holder drains", "and back", "two holders", "the holder dies", "it comes back"}
 	c := connect(t, heldDownloads, len(phases), held4, held6)
 	fresh := askAnew(t, held4, held6)
 	time.Sleep(3 * time.Second)
-	switchOver(t, c, 1)
-	time.Sleep(3 * time.Second)
-	switchOver(t, c, 2)
-	time.Sleep(3 * time.Second)
+	for phase := range int32(2) {
+		counted.close(t)
+		switchOver(t, c, 1+phase)
+		time.Sleep(3 * time.Second)
+	}
+	counted.close(t)
 	twoHolders(t, c, 3)
 
 	dead := holder(t)
+	counted.close(t, dead)
 	c.phase.Store(4)
 	off := time.Now()
 	if err := shared.Poweroff(t.Context(), dead); err != nil {
@@ -185,6 +185,7 @@ func holderChanges(t *testing.T, policy, forwarding string) int {
 	fresh.forgive(off, last)
 
 	time.Sleep(5 * time.Second)
+	counted.close(t)
 	c.phase.Store(5)
 	bootAgain(t, dead)
 	back = true
@@ -199,13 +200,9 @@ func holderChanges(t *testing.T, policy, forwarding string) int {
 	until(t, lasts+2*silence, "all downloads end", func() bool { return c.open.Load() == 0 })
 	c.stop()
 	fresh.stop()
-	for _, s := range shared.Servers() {
-		if s.Name != dead {
-			t.Logf("%s: %s", s.Name, changes(before[s.Name], stats(t, s.Name)))
-		}
-	}
+	counted.close(t)
 	fresh.judge(t)
-	return judge(t, c, phases, "ask", dead, off, last)
+	return judge(t, c, phases, "ask", dead, off, last, counted.phases)
 }
 
 // switchOver has the holder drain until another one has taken over.

@@ -39,13 +39,19 @@ var (
 	downloads = defaultConnections
 )
 
-// rate is how many bytes a second a download gets, in pieces of 4 kB.
-func rate() int {
+// piece is what a download gets at once, in bytes.
+const piece = 1024
+
+// pace is the time from one piece of a download to the next.
+func pace() time.Duration {
 	if downloads >= manyConnections {
-		return 1000
+		return 2 * time.Second
 	}
-	return 4000
+	return 250 * time.Millisecond
 }
+
+// rate is how many bytes a second a download gets.
+func rate() int { return piece * int(time.Second) / int(pace()) }
 
 // pause is the time between two requests of a connection that asks.
 func pause() time.Duration {
@@ -67,9 +73,9 @@ func TestMain(m *testing.M) {
 		return lab.Config{
 			Name: labName, Servers: 4, Clients: 1, Progress: os.Stderr,
 			DPR:        lab.DPRConfig{Forwarding: os.Getenv(forwarding)},
-			AccessRate: strconv.Itoa(rate()),
-			WebFiles:   map[string]int64{slowPath: slowSize(rate())},
-			Programs:   []string{"/usr/sbin/bird", "/usr/sbin/birdc", "/usr/sbin/keepalived"},
+			AccessRate: strconv.Itoa(rate()), AccessChunk: "1k",
+			WebFiles: map[string]int64{slowPath: slowSize(rate())},
+			Programs: []string{"/usr/sbin/bird", "/usr/sbin/birdc", "/usr/sbin/keepalived"},
 		}, nil
 	}))
 }

@@ -8,8 +8,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -294,15 +292,4 @@ func stats(t *testing.T, server string) map[string]uint64 {
 		t.Fatalf("%s: dprctl stats --json: %v", server, err)
 	}
 	return s
-}
-
-// changes are the counters of orphans that changed, as text.
-func changes(before, after map[string]uint64) string {
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(after)) {
-		if d := after[name] - before[name]; d != 0 && (strings.HasPrefix(name, "owner_") || strings.HasPrefix(name, "redirected")) {
-			all = append(all, fmt.Sprintf("%s %d", name, d))
-		}
-	}
-	return strings.Join(all, ", ")
 }

@@ -6,8 +6,6 @@ package roads
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -80,29 +78,28 @@ func TestRoutesChangeReset(t *testing.T) {
 func routesChange(t *testing.T, orphans string, n int) int {
 	active(t, orphans)
 	start(t, "s1", "s2", "s3")
-	before := make(map[string]map[string]uint64)
-	for _, s := range shared.Servers() {
-		before[s.Name] = stats(t, s.Name)
-	}
+	counted := newLedger(t)
 	phases := []string{"before", "s4 joins", "s1 drains", "s2 dies"}
 	begun := time.Now()
 	c := connect(t, n, len(phases), virtual4, virtual6)
 	t.Logf("%d downloads and %d that ask are open after %.1f s", n, len(c.conns)-n, time.Since(begun).Seconds())
 	time.Sleep(10 * time.Second)
 
+	counted.close(t)
 	c.phase.Store(1)
 	announce(t, "s4")
 	took := until(t, 20*time.Second, "s4 is announced", func() bool { return hasNextHops(t, "s1", "s2", "s3", "s4") })
 	t.Logf("s4 joins: a next hop after %.1f s", took.Seconds())
 	time.Sleep(15 * time.Second)
 
+	counted.close(t)
 	c.phase.Store(2)
 	run(t, "s1", "dprctl", "drain")
 	took = until(t, 20*time.Second, "s1 is withdrawn", func() bool { return hasNextHops(t, "s2", "s3", "s4") })
 	t.Logf("s1 drains: no next hop after %.1f s", took.Seconds())
 	time.Sleep(15 * time.Second)
 
-	after := map[string]map[string]uint64{"s2": stats(t, "s2")}
+	counted.close(t, "s2")
 	c.phase.Store(3)
 	off := time.Now()
 	if err := shared.Poweroff(t.Context(), "s2"); err != nil {
@@ -119,67 +116,8 @@ func routesChange(t *testing.T, orphans string, n int) int {
 	c.drop("s2")
 	until(t, lasts+2*silence, "all downloads end", func() bool { return c.open.Load() == 0 })
 	c.stop()
-	for _, s := range shared.Servers() {
-		if s.Name != "s2" {
-			after[s.Name] = stats(t, s.Name)
-		}
-		t.Logf("%s: %s", s.Name, changes(before[s.Name], after[s.Name]))
-	}
-	return judge(t, c, phases, orphans, "s2", off, last)
-}
-
-// judge logs what became of the connections and returns how many broke that should not:
-// the dead host, which went off, has lost its own. The last change was complete at last.
-func judge(t *testing.T, c *clients, phases []string, orphans, dead string, off, last time.Time) int {
-	t.Helper()
-	const most = 20 // that are told apart
-	broke, exempt, early := 0, 0, 0
-	reasons, served := make(map[string]int), make(map[string]int)
-	stalls := map[bool][][]time.Duration{false: make([][]time.Duration, len(phases)), true: make([][]time.Duration, len(phases))}
-	for _, one := range c.conns {
-		served[one.served]++
-		switch {
-		case one.err != nil && one.served == dead && one.ended.After(off):
-			exempt++
-		case one.err != nil:
-			if broke++; broke <= most {
-				t.Logf("%s, asks %v, served by %q: %v, %.1f s after it began (%s), at %s", one.from, one.asks, one.served, one.err,
-					one.ended.Sub(one.begun).Seconds(), phases[one.phase], one.ended.Format("15:04:05.000"))
-			}
-			reasons[why(one.err)]++
-		default:
-			if one.ended.Before(last) {
-				early++
-			}
-			for p, stall := range one.stall {
-				stalls[one.asks][p] = append(stalls[one.asks][p], stall)
-			}
-		}
-	}
-	t.Logf("orphans = %q: of %d connections, served by %v, %d broke %v; %d that %s served were lost", orphans, len(c.conns), served, broke, reasons, exempt, dead)
-	if early > len(c.conns)/20 {
-		t.Errorf("%d downloads ended before the last change", early)
-	}
-	for _, asks := range []bool{false, true} {
-		what := "downloads, longest time without data"
-		if asks {
-			what = "requests, longest time to an answer"
-		}
-		for p, name := range phases {
-			all := stalls[asks][p]
-			slices.Sort(all)
-			t.Logf("%s: %s: p50 %s, p99 %s, max %s of %d", what, name, quantile(all, 0.5), quantile(all, 0.99), quantile(all, 1), len(all))
-		}
-	}
-	return broke
-}
-
-// quantile returns a quantile of sorted times, as text.
-func quantile(sorted []time.Duration, q float64) string {
-	if len(sorted) == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.2f s", sorted[int(q*float64(len(sorted)-1))].Seconds())
+	counted.close(t)
+	return judge(t, c, phases, orphans, "s2", off, last, counted.phases)
 }
 
 // bootAgain starts a server that is off.
