@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func askAnew(t *testing.T, to4, to6 string) *anew {
 
 func (b *anew) ask(ctx context.Context, to string) {
 	one := attempt{begun: time.Now()}
-	one.err = once(to)
+	_, one.err = once(web, to, patient)
 	one.took = time.Since(one.begun)
 	if ctx.Err() != nil && one.err != nil {
 		return // the hosts may go
@@ -76,15 +77,16 @@ func (b *anew) ask(ctx context.Context, to string) {
 	b.all = append(b.all, one)
 }
 
-// once gets one answer on a connection of its own.
-func once(to string) error {
-	return netns.Do(web, func() error {
-		tcp, err := net.DialTimeout("tcp", to, patient)
+// once gets one answer on a connection of its own from a namespace, and returns it: the name
+// of the host that serves.
+func once(ns, to string, patience time.Duration) (name string, err error) {
+	err = netns.Do(ns, func() error {
+		tcp, err := net.DialTimeout("tcp", to, patience)
 		if err != nil {
 			return err
 		}
 		defer tcp.Close()
-		if err := tcp.SetDeadline(time.Now().Add(patient)); err != nil {
+		if err := tcp.SetDeadline(time.Now().Add(patience)); err != nil {
 			return err
 		}
 		if _, err := io.WriteString(tcp, "GET / HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n"); err != nil {
@@ -98,9 +100,11 @@ func once(to string) error {
 		if response.StatusCode != http.StatusOK {
 			return fmt.Errorf("status %d", response.StatusCode)
 		}
-		_, err = io.Copy(io.Discard, response.Body)
+		body, err := io.ReadAll(response.Body)
+		name = strings.TrimSpace(string(body))
 		return err
 	})
+	return name, err
 }
 
 // stop ends it, when all connections have ended.
@@ -109,10 +113,11 @@ func (b *anew) stop() {
 	b.running.Wait()
 }
 
-// A host that died may have been chosen until its peers miss its reports, and what it had
-// begun to serve is lost: forgive says when.
+// missed is how long after its death a host may still be chosen: until its peers miss its
+// reports.
 const missed = 6 * time.Second
 
+// forgive says when connections may fail: those that a host was chosen for which died.
 func (b *anew) forgive(off, last time.Time) {
 	b.from, b.to = off.Add(-time.Second), last.Add(missed)
 }
