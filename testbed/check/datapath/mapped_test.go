@@ -6,9 +6,13 @@ package datapath
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"dpr/contrib/nftables"
 	"dpr/testbed/check/datapath/vnet"
@@ -165,4 +169,19 @@ func TestMappedPathMtu(t *testing.T) {
 			t.Errorf("A counts %v, want an ICMP error that went to B", got)
 		}
 	})
+}
+
+// Rules without state do not translate what an ICMP error quotes, so that B does not hear
+// of the narrower link: large answers are lost there.
+func TestMappedPathMtuStateless(t *testing.T) {
+	m := newMapped(t, fragbit4, nftables.Stateless)
+	check(t, m.router.SetMTU("y", narrow))
+	k := connect(t, m.client, m.at(publicA))
+	k.wantServed(t, "B")
+	check(t, k.SetDeadline(time.Now().Add(3*time.Second)))
+	_, err := fmt.Fprintf(k, "send %d\n", 1<<20)
+	check(t, err)
+	if err := readPattern(k.r, 1<<20); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a download ends with %v, want that it waits for ever", err)
+	}
 }
