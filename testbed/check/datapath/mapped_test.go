@@ -121,7 +121,7 @@ func (m *mapped) all(t *testing.T) {
 
 // mappedWays are the ways that differ for a router: its families, and how packets and
 // answers go.
-var mappedWays = []way{fragbit4, fragbit64, plain6, direct4, direct6, throughTunnels[0], throughTunnels[3]}
+var mappedWays = []way{fragbit4, plain6, direct4, throughTunnels[0]}
 
 // A router that maps addresses by rules without state.
 func TestMappedStateless(t *testing.T) {
@@ -157,7 +157,7 @@ func TestMappedTracked(t *testing.T) {
 // A link of MTU 1400 behind the router that translates: the complaint of the router there
 // is about a packet from A's public address, and gets to B.
 func TestMappedPathMtu(t *testing.T) {
-	eachWay(t, []way{fragbit4, plain6, direct4, throughTunnels[0]}, func(t *testing.T, w way) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
 		m := newMapped(t, w, nftables.Conntrack)
 		// The client does not know, and announces an MSS for its own link.
 		check(t, m.router.SetMTU("y", narrow))
@@ -178,7 +178,7 @@ func TestMappedPathMtuStateless(t *testing.T) {
 	check(t, m.router.SetMTU("y", narrow))
 	k := connect(t, m.client, m.at(publicA))
 	k.wantServed(t, "B")
-	check(t, k.SetDeadline(time.Now().Add(3*time.Second)))
+	check(t, k.SetDeadline(time.Now().Add(2*time.Second)))
 	_, err := fmt.Fprintf(k, "send %d\n", 1<<20)
 	check(t, err)
 	if err := readPattern(k.r, 1<<20); !errors.Is(err, os.ErrDeadlineExceeded) {
