@@ -47,7 +47,7 @@ type Config struct {
 	Link       string
 	AccessRate string
 	// AccessChunk is the pieces of it, as nginx words sizes, after each of which a
-	// connection waits as long as the rate asks; default 4k.
+	// connection waits as long as the rate asks; default 4k, of whole pages and segments.
 	AccessChunk string
 
 	// WebFiles are files of package data that nginx serves beside the usual

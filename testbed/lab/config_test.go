@@ -162,7 +162,10 @@ func TestNginxConfig(t *testing.T) {
 	if c := nginxConfig("64k", ""); !strings.Contains(c, "limit_rate 64k; sendfile_max_chunk 4k;") || strings.Contains(c, "LIMIT") {
 		t.Errorf("no limit in\n%s", c)
 	}
-	if c := nginxConfig("", "1k"); strings.Contains(c, "limit_rate") || strings.Contains(c, "LIMIT") {
+	if c := nginxConfig("4096", "1k"); !strings.Contains(c, "limit_rate 4096; sendfile_max_chunk 1k;") || !strings.Contains(c, "sendfile off;") || strings.Contains(c, "SENDING") {
+		t.Errorf("no pieces in\n%s", c)
+	}
+	if c := nginxConfig("", ""); strings.Contains(c, "limit_rate") || strings.Contains(c, "LIMIT") || !strings.Contains(c, "sendfile on;") {
 		t.Errorf("a limit in\n%s", c)
 	}
 }

@@ -29,13 +29,17 @@ const accessFormat = `$connection $connection_requests $status $bytes_sent $remo
 // modules only the delay of a refusal keeps a client waiting: /poll refuses all,
 // and says so by a file.
 func nginxConfig(accessRate, chunk string) string {
-	limit := ""
+	limit, sending := "", "sendfile on; tcp_nopush on;"
+	if chunk != "" {
+		// sendfile takes whole pages, and the kernel would wait for whole segments.
+		sending = "sendfile off; tcp_nopush off; output_buffers 1 " + chunk + "; postpone_output 0;"
+	}
 	if accessRate != "" {
 		// nginx sends a second's worth of bytes at once, and so most answers
 		// whole; in chunks it waits after each as long as the rate asks.
 		limit = "limit_rate " + accessRate + "; sendfile_max_chunk " + cmp.Or(chunk, "4k") + ";"
 	}
-	return strings.NewReplacer("ACCESS_LOG", accessLog, "FORMAT", accessFormat, "LIMIT", limit,
+	return strings.NewReplacer("ACCESS_LOG", accessLog, "FORMAT", accessFormat, "LIMIT", limit, "SENDING", sending,
 		"WEB_ROOT", guest.WebRoot).Replace(`daemon off;
 worker_processes 1;
 user root;
@@ -48,8 +52,7 @@ http {
 	default_type application/octet-stream;
 	log_format lab 'FORMAT';
 	access_log ACCESS_LOG lab;
-	sendfile on;
-	tcp_nopush on;
+	SENDING
 	keepalive_timeout 65;
 	keepalive_requests 1000000;
 	add_header X-Served-By $hostname;
