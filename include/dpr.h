@@ -33,8 +33,9 @@
  *    BARRED_FAMILY, SERVICE_A_LOAD, PEER_A_SERVICE_CONNECTIONS, PEER_A_SERVICE_LOADS,
  *    CONFIG_A_FORWARDING, SERVICE_A_FORWARDING, PEER_A_FORWARDING
  * 5: PEER_ASK, PEER_A_ANSWERS, CONFIG_A_ANSWERS, CONFIG_A_GROUP, protocol 4 between hosts
+ * 6: RULES_SET, RULES_GET, RULES_TEST
  */
-#define DPR_GENL_VERSION	5
+#define DPR_GENL_VERSION	6
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
 #define DPR_GENL_GROUP_EVENTS	"events"
 
@@ -47,6 +48,13 @@
 #define DPR_MAX_EXPIRE_BUDGET	65536	/* flows one DPR_CMD_EXPIRE looks at */
 #define DPR_MAX_ADDRESSES	16	/* other addresses of a peer */
 #define DPR_MAX_CPU		1000	/* CPU utilisation, in thousandths */
+#define DPR_MAX_RULES		64	/* rules of a service */
+#define DPR_MAX_RULES_BYTES	32768	/* all records of a service's rules */
+#define DPR_MAX_RULES_GROUPS	32	/* groups of a service */
+#define DPR_MAX_RULES_MEMBERS	64	/* hosts of a group */
+#define DPR_MAX_RULES_NAME	32	/* characters of a group's name */
+#define DPR_MAX_RULES_SPILL	1000	/* percent above the mean load of a group */
+#define DPR_RULES_NONE		255	/* no group, no rule */
 /* Answers of a peer to DPR_CMD_PEER_ASK: bits of DPR_PEER_A_ANSWERS. */
 #define DPR_ANSWER_TUNNEL	1	/* through the tunnel */
 #define DPR_ANSWER_OWN		2	/* past the tunnel, from the peer's own address */
@@ -113,6 +121,15 @@
  *	or later (PROTOCOL); EAFNOSUPPORT if its address is of another family than this
  *	host's, EDESTADDRREQ if the host has none; EBUSY if it was asked less than a second
  *	ago; ENOMEM.
+ * @DPR_CMD_RULES_SET: do; PORT, optionally ADDRESS and RECORDS. The service has these
+ *	rules by what is asked for, and no other ones any more; without RECORDS it has
+ *	none. The change is seen as a whole. ENOENT if the service is not there; EINVAL,
+ *	with the mistake and the offset of its record, if RECORDS are wrong.
+ * @DPR_CMD_RULES_GET: do; PORT, optionally ADDRESS. Answers with RECORDS as they were
+ *	set; they are left out if there are none. ENOENT as above.
+ * @DPR_CMD_RULES_TEST: do; PORT, optionally ADDRESS; BYTES, optionally FINAL: decides as
+ *	for a connection whose client sent these bytes so far. Answers with OUTCOME,
+ *	RULE, GROUP, and HASH if there is one. ENOENT as above.
  */
 enum dpr_cmd {
 	DPR_CMD_UNSPEC,
@@ -132,6 +149,9 @@ enum dpr_cmd {
 	DPR_CMD_EVENT,
 	DPR_CMD_SERVICE_SET,
 	DPR_CMD_PEER_ASK,
+	DPR_CMD_RULES_SET,
+	DPR_CMD_RULES_GET,
+	DPR_CMD_RULES_TEST,
 
 	__DPR_CMD_MAX,
 	DPR_CMD_MAX = __DPR_CMD_MAX - 1
@@ -624,6 +644,141 @@ enum dpr_flow_attr {
 
 	__DPR_FLOW_A_MAX,
 	DPR_FLOW_A_MAX = __DPR_FLOW_A_MAX - 1
+};
+
+/**
+ * enum dpr_rules_record - the records of a service's rules by what is asked for
+ *
+ * A record is a byte with its type, a byte with the length of its value, and the value.
+ * First come the groups, each followed by its hosts; then the rules, each followed by
+ * its conditions; then the group of what no rule matches. The first rule whose
+ * conditions all hold decides. A rule has at least one condition, and at most one of
+ * each kind; HOST and HOST_SUFFIX are one kind, and so are SNI and SNI_SUFFIX.
+ *
+ * @DPR_RULES_GROUP: enum dpr_rules_policy (u8); enum dpr_rules_locality (u8); spill (u16,
+ *	host byte order, 0 to DPR_MAX_RULES_SPILL: locality passes by a host whose load is
+ *	so many percent above the mean of the group); and the name, 1 to
+ *	DPR_MAX_RULES_NAME letters, digits, "-", "_" or ".". Groups are counted from 0.
+ * @DPR_RULES_MEMBER: a host's address, 4 or 16 bytes. A group without one has all hosts.
+ * @DPR_RULES_RULE: the group (u8). Rules are counted from 0.
+ * @DPR_RULES_HOST: the host that a request is for, in small letters, without port and
+ *	trailing dot; an IPv6 literal in brackets. The case of letters does not matter.
+ * @DPR_RULES_HOST_SUFFIX: "." and a name: all hosts below that name.
+ * @DPR_RULES_PATH: "/" and more: the path of the target, byte by byte as it was sent. It
+ *	is that path or begins with it, and there a part of the path ends.
+ * @DPR_RULES_METHOD: the method.
+ * @DPR_RULES_COOKIE: a name, "=", and a value: the first cookie of that name has it.
+ * @DPR_RULES_SNI: as HOST, the server's name in a ClientHello.
+ * @DPR_RULES_SNI_SUFFIX: as HOST_SUFFIX.
+ * @DPR_RULES_ALPN: a protocol that a ClientHello offers.
+ * @DPR_RULES_DEFAULT: the group (u8) of what no rule matches, or what is not understood.
+ *	Without it these connections go where the service's policy says.
+ */
+enum dpr_rules_record {
+	DPR_RULES_UNSPEC,
+	DPR_RULES_GROUP,
+	DPR_RULES_MEMBER,
+	DPR_RULES_RULE,
+	DPR_RULES_HOST,
+	DPR_RULES_HOST_SUFFIX,
+	DPR_RULES_PATH,
+	DPR_RULES_METHOD,
+	DPR_RULES_COOKIE,
+	DPR_RULES_SNI,
+	DPR_RULES_SNI_SUFFIX,
+	DPR_RULES_ALPN,
+	DPR_RULES_DEFAULT,
+
+	__DPR_RULES_MAX,
+	DPR_RULES_MAX = __DPR_RULES_MAX - 1
+};
+
+/**
+ * enum dpr_rules_policy - which host of a group gets a connection
+ *
+ * @DPR_RULES_POLICY_LOWEST: this host if its load is below MaxLoad, else the one of
+ *	lowest estimated load.
+ * @DPR_RULES_POLICY_OFFER: this host if its load is below MaxLoad, else one drawn at
+ *	random, in proportion to its weight.
+ * @DPR_RULES_POLICY_STATELESS: a hash of the client's address and port picks it, in
+ *	proportion to weights.
+ * @DPR_RULES_POLICY_LOCALITY: a hash of what is asked for picks it, so that each host
+ *	keeps its part of all files in memory; one whose load is too far above the mean is
+ *	passed by. Requests that name no host and no path are placed as with LOWEST.
+ */
+enum dpr_rules_policy {
+	DPR_RULES_POLICY_LOWEST,
+	DPR_RULES_POLICY_OFFER,
+	DPR_RULES_POLICY_STATELESS,
+	DPR_RULES_POLICY_LOCALITY,
+
+	__DPR_RULES_POLICY_MAX,
+	DPR_RULES_POLICY_MAX = __DPR_RULES_POLICY_MAX - 1
+};
+
+/**
+ * enum dpr_rules_locality - what of a request DPR_RULES_POLICY_LOCALITY hashes
+ *
+ * @DPR_RULES_LOCALITY_HOST: its host, or the server's name in a ClientHello.
+ * @DPR_RULES_LOCALITY_URL: that and its path, without the query.
+ */
+enum dpr_rules_locality {
+	DPR_RULES_LOCALITY_HOST,
+	DPR_RULES_LOCALITY_URL,
+
+	__DPR_RULES_LOCALITY_MAX,
+	DPR_RULES_LOCALITY_MAX = __DPR_RULES_LOCALITY_MAX - 1
+};
+
+/**
+ * enum dpr_rules_outcome - what a service's rules say of a connection
+ *
+ * @DPR_RULES_MORE: more bytes are needed.
+ * @DPR_RULES_MATCH: a rule matches.
+ * @DPR_RULES_NO_MATCH: no rule does.
+ * @DPR_RULES_BAD: what the client sent is not understood.
+ * @DPR_RULES_LATE: it was not enough, and no more will be looked at.
+ */
+enum dpr_rules_outcome {
+	DPR_RULES_MORE,
+	DPR_RULES_MATCH,
+	DPR_RULES_NO_MATCH,
+	DPR_RULES_BAD,
+	DPR_RULES_LATE,
+
+	__DPR_RULES_OUTCOME_MAX,
+	DPR_RULES_OUTCOME_MAX = __DPR_RULES_OUTCOME_MAX - 1
+};
+
+/**
+ * enum dpr_rules_attr - attributes of DPR_CMD_RULES_SET, _GET and _TEST
+ *
+ * @DPR_RULES_A_PORT: u16; the service's, as DPR_SERVICE_A_PORT.
+ * @DPR_RULES_A_ADDRESS: addr; the service's, as DPR_SERVICE_A_ADDRESS.
+ * @DPR_RULES_A_RECORDS: binary, up to DPR_MAX_RULES_BYTES; enum dpr_rules_record.
+ * @DPR_RULES_A_BYTES: binary, up to 16384 bytes.
+ * @DPR_RULES_A_FINAL: flag; no more bytes are waited for.
+ * @DPR_RULES_A_OUTCOME: u32, enum dpr_rules_outcome. Answer.
+ * @DPR_RULES_A_RULE: u32; the rule that matches, or DPR_RULES_NONE. Answer.
+ * @DPR_RULES_A_GROUP: u32; the group, or DPR_RULES_NONE. Answer.
+ * @DPR_RULES_A_HASH: u64; what DPR_RULES_POLICY_LOCALITY goes by. Answer.
+ * @DPR_RULES_A_PAD: no value; aligns.
+ */
+enum dpr_rules_attr {
+	DPR_RULES_A_UNSPEC,
+	DPR_RULES_A_PORT,
+	DPR_RULES_A_ADDRESS,
+	DPR_RULES_A_RECORDS,
+	DPR_RULES_A_BYTES,
+	DPR_RULES_A_FINAL,
+	DPR_RULES_A_OUTCOME,
+	DPR_RULES_A_RULE,
+	DPR_RULES_A_GROUP,
+	DPR_RULES_A_HASH,
+	DPR_RULES_A_PAD,
+
+	__DPR_RULES_A_MAX,
+	DPR_RULES_A_MAX = __DPR_RULES_A_MAX - 1
 };
 
 /**

@@ -18,6 +18,12 @@ order() {
 	core/parse
 	core/policy
 	core/affinity
+	core/choose
+	core/request.h
+	core/http_head
+	core/client_hello
+	core/rule
+	core/rule_check
 	# the kernel, and the state of a namespace
 	compat.h
 	local.h

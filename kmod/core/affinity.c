@@ -65,12 +65,16 @@ u64 dpr_affinity_client(const struct dpr_addr *client, u32 prefix, u32 time,
 		      of;
 }
 
-/*
- * How far a host is from a client; the nearest has it. A number that is distributed
- * exponentially, with the host's weight as its rate, is the least of all with a
- * probability in proportion to the weight.
+/**
+ * dpr_affinity_distance - how far a host is from a client; the nearest has it
+ * @client: the client, or anything else of which there is a hash
+ * @host: the host's address
+ * @weight: its relative capacity, 1 to DPR_MAX_WEIGHT
+ *
+ * A number that is distributed exponentially, with the host's weight as its rate, is the
+ * least of all with a probability in proportion to the weight.
  */
-static u64 dpr_affinity_distance(u64 client, u32 host, u32 weight)
+u64 dpr_affinity_distance(u64 client, u32 host, u32 weight)
 {
 	u32 x = dpr_affinity_mix(client ^ dpr_affinity_mix(host)) >> 32;
 

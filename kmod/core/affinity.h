@@ -17,6 +17,7 @@
 
 u64 dpr_affinity_client(const struct dpr_addr *client, u32 prefix, u32 time,
 			u64 now);
+u64 dpr_affinity_distance(u64 client, u32 host, u32 weight);
 u32 dpr_affinity_host(const struct dpr_policy_args *args,
 		      const struct dpr_order *order, u32 own, u64 client);
 
