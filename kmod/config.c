@@ -263,6 +263,20 @@ int dpr_config_set_service(struct dpr_net *dn,
 }
 
 /**
+ * dpr_config_set_ruleset - give a service other rules by what is asked for
+ * @dn: the namespace; its lock is held
+ * @service: the service
+ * @ruleset: the rules, taken over on success; NULL: none
+ *
+ * Return: 0, -ENOENT or -ENOMEM. On error nothing changed.
+ */
+int dpr_config_set_ruleset(struct dpr_net *dn, const struct dpr_service *service,
+			   struct dpr_ruleset *ruleset)
+{
+	return dpr_config_services(dn, dpr_service_ruled(dn, service, ruleset));
+}
+
+/**
  * dpr_config_del_service - remove a service
  * @dn: the namespace; its lock is held
  * @service: the service

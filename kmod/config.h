@@ -10,6 +10,7 @@
 #include "dpr.h"
 
 struct dpr_net;
+struct dpr_ruleset;
 struct dpr_service;
 
 /**
@@ -166,6 +167,8 @@ int dpr_config_add_service(struct dpr_net *dn,
 			   const struct dpr_service *service);
 int dpr_config_set_service(struct dpr_net *dn,
 			   const struct dpr_service *service);
+int dpr_config_set_ruleset(struct dpr_net *dn, const struct dpr_service *service,
+			   struct dpr_ruleset *ruleset);
 int dpr_config_del_service(struct dpr_net *dn,
 			   const struct dpr_service *service);
 

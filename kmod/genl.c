@@ -104,6 +104,15 @@ static const struct genl_ops dpr_genl_ops[] = {
 		DPR_GENL_OP(SERVICE_GET, dpr_genl_no_policy),
 		.dumpit = dpr_genl_service_dump,
 	}, {
+		DPR_GENL_OP(RULES_SET, dpr_genl_rules_policy),
+		.doit = dpr_genl_rules_set,
+	}, {
+		DPR_GENL_OP(RULES_GET, dpr_genl_rules_get_policy),
+		.doit = dpr_genl_rules_get,
+	}, {
+		DPR_GENL_OP(RULES_TEST, dpr_genl_rules_test_policy),
+		.doit = dpr_genl_rules_test,
+	}, {
 		DPR_GENL_OP(PEER_SET, dpr_genl_peer_policy),
 		.doit = dpr_genl_peer_set,
 	}, {

@@ -8,6 +8,8 @@
 #include "core/policy.h"
 #include "dpr.h"
 
+struct dpr_service;
+
 int dpr_genl_init(void);
 void dpr_genl_exit(void);
 
@@ -18,6 +20,11 @@ int dpr_genl_service_add(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_service_set(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_service_del(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_service_dump(struct sk_buff *skb, struct netlink_callback *cb);
+int dpr_genl_service_key(struct genl_info *info, struct dpr_service *service);
+
+int dpr_genl_rules_set(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_rules_get(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_rules_test(struct sk_buff *skb, struct genl_info *info);
 
 int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_peer_del(struct sk_buff *skb, struct genl_info *info);
@@ -41,6 +48,11 @@ extern const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1];
 extern const struct nla_policy dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1];
 extern const struct nla_policy
 	dpr_genl_service_del_policy[DPR_SERVICE_A_ADDRESS + 1];
+extern const struct nla_policy dpr_genl_rules_policy[DPR_RULES_A_RECORDS + 1];
+extern const struct nla_policy
+	dpr_genl_rules_get_policy[DPR_RULES_A_ADDRESS + 1];
+extern const struct nla_policy
+	dpr_genl_rules_test_policy[DPR_RULES_A_FINAL + 1];
 extern const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1];
 extern const struct nla_policy dpr_genl_flow_policy[DPR_FLOW_A_MAX + 1];
 extern const struct nla_policy dpr_genl_expire_policy[DPR_EXPIRE_A_MAX + 1];

@@ -34,8 +34,14 @@ dpr_genl_service_del_policy[DPR_SERVICE_A_ADDRESS + 1] = {
 	[DPR_SERVICE_A_ADDRESS] = DPR_GENL_MSG_ADDR,
 };
 
-static int dpr_genl_service_key(struct genl_info *info,
-				struct dpr_service *service)
+/**
+ * dpr_genl_service_key - read what tells a service from others
+ * @info: the request
+ * @service: set to that, and nothing else
+ *
+ * Return: 0 or -EINVAL.
+ */
+int dpr_genl_service_key(struct genl_info *info, struct dpr_service *service)
 {
 	int err = dpr_genl_msg_need(info, DPR_SERVICE_A_PORT,
 				    "a service needs a port");

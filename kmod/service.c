@@ -14,6 +14,7 @@
 #include "dpr.h"
 #include "netns.h"
 #include "peer.h"
+#include "ruleset.h"
 #include "service.h"
 #include "socket.h"
 #include "tally.h"
@@ -220,6 +221,48 @@ struct dpr_services *dpr_service_changed(struct dpr_net *dn,
 }
 
 /**
+ * dpr_service_ruled - make the services with other rules by what is asked for of one
+ * @dn: the namespace; its lock is held
+ * @service: the service
+ * @ruleset: its rules, NULL: none; whoever publishes the services gives it away
+ *
+ * Return: as dpr_service_with(); ERR_PTR(-ENOENT).
+ */
+struct dpr_services *dpr_service_ruled(struct dpr_net *dn,
+				       const struct dpr_service *service,
+				       struct dpr_ruleset *ruleset)
+{
+	struct dpr_services *new;
+	bool there;
+	u32 at = dpr_service_place(dpr_service_now(dn), service, &there);
+
+	if (!there)
+		return ERR_PTR(-ENOENT);
+	new = dpr_service_copy(dn);
+	if (!new)
+		return ERR_PTR(-ENOMEM);
+	new->service[at].ruleset = ruleset;
+	return dpr_service_derive(new, dpr_service_defaults(dn));
+}
+
+/**
+ * dpr_service_find - a service of a port and an address
+ * @dn: the namespace; its lock is held
+ * @service: which
+ *
+ * Return: the service, as long as the lock is held; NULL if it is not there.
+ */
+const struct dpr_service *dpr_service_find(struct dpr_net *dn,
+					   const struct dpr_service *service)
+{
+	const struct dpr_services *services = dpr_service_now(dn);
+	bool there;
+	u32 at = dpr_service_place(services, service, &there);
+
+	return there ? &services->service[at] : NULL;
+}
+
+/**
  * dpr_service_configured - make the services for another configuration
  * @dn: the namespace; its lock is held
  * @cfg: the configuration
@@ -279,6 +322,24 @@ static void dpr_service_tally(struct dpr_net *dn,
 	}
 }
 
+/* Frees the rulesets that none of the services has any more. */
+static void dpr_service_drop_rulesets(const struct dpr_services *old,
+				      const struct dpr_services *new)
+{
+	bool there;
+	u32 i, at;
+
+	for (i = 0; old && i < old->n; i++) {
+		const struct dpr_service *service = &old->service[i];
+
+		if (!service->ruleset)
+			continue;
+		at = dpr_service_place(new, service, &there);
+		if (!there || new->service[at].ruleset != service->ruleset)
+			dpr_ruleset_free(service->ruleset);
+	}
+}
+
 /**
  * dpr_service_publish - have others see the services
  * @dn: the namespace, hooked; its lock is held
@@ -299,6 +360,7 @@ void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new)
 				  lockdep_is_held(&dn->lock));
 	dpr_service_tally(dn, new);
 	dpr_peer_services(dn, bits, bits & ~dpr_service_bits(old));
+	dpr_service_drop_rulesets(old, new);
 	if (old)
 		kvfree_rcu(old, rcu);
 }
@@ -480,6 +542,10 @@ bool __dpr_service_translated(struct dpr_net *dn, struct sk_buff *skb,
  */
 void dpr_service_teardown(struct dpr_net *dn)
 {
-	kvfree(rcu_dereference_protected(dn->services, true));
+	struct dpr_services *services =
+		rcu_dereference_protected(dn->services, true);
+
+	dpr_service_drop_rulesets(services, NULL);
+	kvfree(services);
 	kvfree(dn->ports);
 }

@@ -8,6 +8,7 @@
 #include "dpr.h"
 #include "netns.h"
 
+struct dpr_ruleset;
 struct sk_buff;
 
 /* Services of this many ports have a bit of their own; another one is all services'. */
@@ -35,6 +36,8 @@ struct dpr_service_seen {
  * @config: the namespace's configuration with @rules; NULL if it has no rules of its
  *	own
  * @rules: its own rules
+ * @ruleset: its rules by what is asked for, NULL if there are none; goes when it, or the
+ *	service, is no longer among the services published
  */
 struct dpr_service {
 	struct dpr_addr address;
@@ -43,6 +46,7 @@ struct dpr_service {
 	u64 bit;
 	const struct dpr_config *config;
 	struct dpr_rules rules;
+	struct dpr_ruleset *ruleset;
 };
 
 /**
@@ -64,6 +68,11 @@ struct dpr_services *dpr_service_without(struct dpr_net *dn,
 					 const struct dpr_service *service);
 struct dpr_services *dpr_service_changed(struct dpr_net *dn,
 					 const struct dpr_service *service);
+struct dpr_services *dpr_service_ruled(struct dpr_net *dn,
+				       const struct dpr_service *service,
+				       struct dpr_ruleset *ruleset);
+const struct dpr_service *dpr_service_find(struct dpr_net *dn,
+					   const struct dpr_service *service);
 struct dpr_services *dpr_service_configured(struct dpr_net *dn,
 					    const struct dpr_config *cfg);
 int dpr_service_tallies(struct dpr_net *dn, const struct dpr_services *services);

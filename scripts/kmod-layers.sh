@@ -37,6 +37,7 @@ order() {
 	route
 	socket
 	conntrack
+	ruleset
 	service.h
 	tally
 	peer
@@ -72,6 +73,7 @@ order() {
 	deliver
 	through
 	decide.h
+	rules
 	offer
 	refuse
 	icmp_about
@@ -85,6 +87,7 @@ order() {
 	genl.h
 	genl_config
 	genl_service
+	genl_rules
 	genl_peer
 	genl_peer_get
 	genl_peer_ask

@@ -120,15 +120,17 @@ func fullRulesAttrs() []netlink.Attribute {
 	return []netlink.Attribute{u32(serviceAttrPolicy, 0), u32(serviceAttrHash, 1), u64(serviceAttrMaxLoad, MaxLoadAuto), u32(serviceAttrAffinity, 0), u32(serviceAttrAffinityTime, 14000), u32(serviceAttrAffinity6, 128), u32(serviceAttrLoad, 1), u32(serviceAttrForwarding, 1)}
 }
 
-// methods are all methods that send one command, with the message each must
-// send.
-var methods = []struct {
+// A method sends one command: attrs and flags are what it must send.
+type method struct {
 	name  string
 	call  func(context.Context, *Client) error
 	cmd   uint8
 	flags netlink.HeaderFlags
 	attrs []netlink.Attribute
-}{
+}
+
+// methods are all methods that send one command.
+var methods = []method{
 	{"Config", func(ctx context.Context, c *Client) error { _, err := c.Config(ctx); return err },
 		cmdConfigGet, flagsGet, nil},
 	{"SetConfig", func(ctx context.Context, c *Client) error { return c.SetConfig(ctx, fullConfig.Update()) },

@@ -80,6 +80,8 @@ func decodeField(ad *netlink.AttributeDecoder, field any) error {
 		*v = ad.Flag()
 	case *string:
 		*v = ad.String()
+	case *[]byte:
+		*v = ad.Bytes()
 	case *[]uint16:
 		b := ad.Bytes()
 		if len(b)%2 != 0 {

@@ -9,7 +9,7 @@ const (
 	// GenlName: DPR_GENL_NAME in include/dpr.h.
 	GenlName = "dpr"
 	// GenlVersion: DPR_GENL_VERSION in include/dpr.h.
-	GenlVersion = 5
+	GenlVersion = 6
 	// GenlGroupEvents: DPR_GENL_GROUP_EVENTS in include/dpr.h.
 	GenlGroupEvents = "events"
 	// MaxServices: DPR_MAX_SERVICES in include/dpr.h.
@@ -30,6 +30,20 @@ const (
 	MaxAddresses = 16
 	// MaxCPU: DPR_MAX_CPU in include/dpr.h.
 	MaxCPU = 1000
+	// MaxRules: DPR_MAX_RULES in include/dpr.h.
+	MaxRules = 64
+	// MaxRulesBytes: DPR_MAX_RULES_BYTES in include/dpr.h.
+	MaxRulesBytes = 32768
+	// MaxRulesGroups: DPR_MAX_RULES_GROUPS in include/dpr.h.
+	MaxRulesGroups = 32
+	// MaxRulesMembers: DPR_MAX_RULES_MEMBERS in include/dpr.h.
+	MaxRulesMembers = 64
+	// MaxRulesName: DPR_MAX_RULES_NAME in include/dpr.h.
+	MaxRulesName = 32
+	// MaxRulesSpill: DPR_MAX_RULES_SPILL in include/dpr.h.
+	MaxRulesSpill = 1000
+	// RulesNone: DPR_RULES_NONE in include/dpr.h.
+	RulesNone = 255
 	// AnswerTunnel: DPR_ANSWER_TUNNEL in include/dpr.h.
 	AnswerTunnel = 1
 	// AnswerOwn: DPR_ANSWER_OWN in include/dpr.h.
@@ -58,6 +72,9 @@ const (
 	cmdEvent      = 14
 	cmdServiceSet = 15
 	cmdPeerAsk    = 16
+	cmdRulesSet   = 17
+	cmdRulesGet   = 18
+	cmdRulesTest  = 19
 )
 
 // dpr_config_attr: attributes of DPR_CMD_CONFIG_GET and _SET.
@@ -145,6 +162,35 @@ const (
 	flowAttrState      = 6
 	flowAttrIdle       = 7
 	flowAttrExpires    = 8
+)
+
+// dpr_rules_record: the records of a service's rules by what is asked for.
+const (
+	recordGroup      = 1
+	recordMember     = 2
+	recordRule       = 3
+	recordHost       = 4
+	recordHostSuffix = 5
+	recordPath       = 6
+	recordMethod     = 7
+	recordCookie     = 8
+	recordSni        = 9
+	recordSniSuffix  = 10
+	recordAlpn       = 11
+	recordDefault    = 12
+)
+
+// dpr_rules_attr: attributes of DPR_CMD_RULES_SET, _GET and _TEST.
+const (
+	rulesAttrPort    = 1
+	rulesAttrAddress = 2
+	rulesAttrRecords = 3
+	rulesAttrBytes   = 4
+	rulesAttrFinal   = 5
+	rulesAttrOutcome = 6
+	rulesAttrRule    = 7
+	rulesAttrGroup   = 8
+	rulesAttrHash    = 9
 )
 
 // dpr_expire_attr: attributes of DPR_CMD_EXPIRE.
@@ -649,6 +695,138 @@ func (v *Answers) UnmarshalText(text []byte) error {
 
 // AnswersWords returns the words of Answers, in the order of their values.
 func AnswersWords() []string { return namesAnswers.list() }
+
+// GroupPolicy: which host of a group gets a connection.
+type GroupPolicy uint32
+
+// The values of GroupPolicy.
+const (
+	// GroupLowest: this host if its load is below MaxLoad, else the one of lowest
+	// estimated load.
+	GroupLowest GroupPolicy = 0
+	// GroupOffer: this host if its load is below MaxLoad, else one drawn at
+	// random, in proportion to its weight.
+	GroupOffer GroupPolicy = 1
+	// GroupStateless: a hash of the client's address and port picks it, in
+	// proportion to weights.
+	GroupStateless GroupPolicy = 2
+	// GroupLocality: a hash of what is asked for picks it, so that each host
+	// keeps its part of all files in memory; one whose load is too far above the
+	// mean is passed by. Requests that name no host and no path are placed as
+	// with LOWEST.
+	GroupLocality GroupPolicy = 3
+)
+
+var namesGroupPolicy = wordTable{kind: "policy of a group", words: []string{
+	0: "lowest",
+	1: "offer",
+	2: "stateless",
+	3: "locality",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v GroupPolicy) String() string { return namesGroupPolicy.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v GroupPolicy) MarshalText() ([]byte, error) { return namesGroupPolicy.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *GroupPolicy) UnmarshalText(text []byte) error {
+	n, err := namesGroupPolicy.parse(string(text))
+	if err == nil {
+		*v = GroupPolicy(n)
+	}
+	return err
+}
+
+// GroupPolicyWords returns the words of GroupPolicy, in the order of their values.
+func GroupPolicyWords() []string { return namesGroupPolicy.list() }
+
+// Locality: what of a request DPR_RULES_POLICY_LOCALITY hashes.
+type Locality uint32
+
+// The values of Locality.
+const (
+	// LocalityHost: its host, or the server's name in a ClientHello.
+	LocalityHost Locality = 0
+	// LocalityUrl: that and its path, without the query.
+	LocalityUrl Locality = 1
+)
+
+var namesLocality = wordTable{kind: "locality", words: []string{
+	0: "host",
+	1: "url",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v Locality) String() string { return namesLocality.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v Locality) MarshalText() ([]byte, error) { return namesLocality.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *Locality) UnmarshalText(text []byte) error {
+	n, err := namesLocality.parse(string(text))
+	if err == nil {
+		*v = Locality(n)
+	}
+	return err
+}
+
+// LocalityWords returns the words of Locality, in the order of their values.
+func LocalityWords() []string { return namesLocality.list() }
+
+// Outcome: what a service's rules say of a connection.
+type Outcome uint32
+
+// The values of Outcome.
+const (
+	// RulesMore: more bytes are needed.
+	RulesMore Outcome = 0
+	// RulesMatch: a rule matches.
+	RulesMatch Outcome = 1
+	// RulesNoMatch: no rule does.
+	RulesNoMatch Outcome = 2
+	// RulesBad: what the client sent is not understood.
+	RulesBad Outcome = 3
+	// RulesLate: it was not enough, and no more will be looked at.
+	RulesLate Outcome = 4
+)
+
+var namesOutcome = wordTable{kind: "outcome", words: []string{
+	0: "more",
+	1: "match",
+	2: "no-match",
+	3: "bad",
+	4: "late",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v Outcome) String() string { return namesOutcome.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v Outcome) MarshalText() ([]byte, error) { return namesOutcome.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *Outcome) UnmarshalText(text []byte) error {
+	n, err := namesOutcome.parse(string(text))
+	if err == nil {
+		*v = Outcome(n)
+	}
+	return err
+}
+
+// OutcomeWords returns the words of Outcome, in the order of their values.
+func OutcomeWords() []string { return namesOutcome.list() }
 
 // FlowState: a flow's state, from the client's half of it.
 type FlowState uint32

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Rules of services by what is asked for, by netlink. */
+#include <net/genetlink.h>
+#include "config.h"
+#include "dpr.h"
+#include "event.h"
+#include "genl.h"
+#include "genl_msg.h"
+#include "netns.h"
+#include "rules.h"
+#include "ruleset.h"
+#include "service.h"
+
+const struct nla_policy dpr_genl_rules_policy[DPR_RULES_A_RECORDS + 1] = {
+	[DPR_RULES_A_PORT] = { .type = NLA_U16 },
+	[DPR_RULES_A_ADDRESS] = DPR_GENL_MSG_ADDR,
+	[DPR_RULES_A_RECORDS] = { .type = NLA_BINARY, .len = DPR_MAX_RULES_BYTES },
+};
+
+const struct nla_policy dpr_genl_rules_get_policy[DPR_RULES_A_ADDRESS + 1] = {
+	[DPR_RULES_A_PORT] = { .type = NLA_U16 },
+	[DPR_RULES_A_ADDRESS] = DPR_GENL_MSG_ADDR,
+};
+
+const struct nla_policy dpr_genl_rules_test_policy[DPR_RULES_A_FINAL + 1] = {
+	[DPR_RULES_A_PORT] = { .type = NLA_U16 },
+	[DPR_RULES_A_ADDRESS] = DPR_GENL_MSG_ADDR,
+	[DPR_RULES_A_RECORDS] = { .type = NLA_REJECT },
+	[DPR_RULES_A_BYTES] = { .type = NLA_BINARY, .len = DPR_REQUEST_MAX },
+	[DPR_RULES_A_FINAL] = { .type = NLA_FLAG },
+};
+
+/* The service of a request, as those that manage services name it. */
+static int dpr_genl_rules_key(struct genl_info *info, struct dpr_service *key)
+{
+	BUILD_BUG_ON((int)DPR_RULES_A_PORT != DPR_SERVICE_A_PORT ||
+		     (int)DPR_RULES_A_ADDRESS != DPR_SERVICE_A_ADDRESS);
+	return dpr_genl_service_key(info, key);
+}
+
+static int dpr_genl_rules_unknown(struct genl_info *info)
+{
+	return dpr_genl_msg_refuse(info, DPR_RULES_A_PORT, "no such service",
+				   -ENOENT);
+}
+
+/* The rules that a request has; NULL: none. */
+static struct dpr_ruleset *dpr_genl_rules_parse(struct genl_info *info)
+{
+	const struct nlattr *attr = info->attrs[DPR_RULES_A_RECORDS];
+	struct dpr_ruleset *ruleset;
+	const char *why;
+	u32 at;
+
+	if (!attr)
+		return NULL;
+	ruleset = dpr_ruleset_new(nla_data(attr), nla_len(attr), &why, &at);
+	if (PTR_ERR_OR_ZERO(ruleset) != -EINVAL)
+		return ruleset;
+	dpr_genl_msg_refuse(info, DPR_RULES_A_RECORDS, why, -EINVAL);
+	/* The record itself, unless there should be one more. */
+	if (info->extack && at < nla_len(attr))
+		info->extack->bad_attr = nla_data(attr) + at;
+	return ruleset;
+}
+
+/**
+ * dpr_genl_rules_set - DPR_CMD_RULES_SET
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_rules_set(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
+	struct dpr_ruleset *ruleset;
+	struct dpr_service key;
+	int err = dpr_genl_rules_key(info, &key);
+
+	if (err)
+		return err;
+	ruleset = dpr_genl_rules_parse(info);
+	if (IS_ERR(ruleset))
+		return PTR_ERR(ruleset);
+	mutex_lock(&dn->lock);
+	err = dpr_config_set_ruleset(dn, &key, ruleset);
+	mutex_unlock(&dn->lock);
+	if (!err) {
+		dpr_event_notify(dn, DPR_EVENT_CONFIG);
+		return 0;
+	}
+	dpr_ruleset_free(ruleset);
+	return err == -ENOENT ? dpr_genl_rules_unknown(info) : err;
+}
+
+/* Writes the answer; @ruleset: NULL if the service has no rules. */
+static struct sk_buff *dpr_genl_rules_answer(struct genl_info *info,
+					     const struct dpr_ruleset *ruleset)
+{
+	const u32 len = ruleset ? ruleset->set.len : 0;
+	struct sk_buff *msg = genlmsg_new(nla_total_size(len), GFP_KERNEL);
+	void *header;
+
+	if (!msg)
+		return ERR_PTR(-ENOMEM);
+	header = genlmsg_put_reply(msg, info, &dpr_genl_family, 0,
+				   info->genlhdr->cmd);
+	if (!header ||
+	    (ruleset &&
+	     nla_put(msg, DPR_RULES_A_RECORDS, len, ruleset->records))) {
+		nlmsg_free(msg);
+		return ERR_PTR(-EMSGSIZE);
+	}
+	genlmsg_end(msg, header);
+	return msg;
+}
+
+/**
+ * dpr_genl_rules_get - DPR_CMD_RULES_GET
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_rules_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
+	const struct dpr_service *service;
+	struct sk_buff *msg = NULL;
+	struct dpr_service key;
+	int err = dpr_genl_rules_key(info, &key);
+
+	if (err)
+		return err;
+	mutex_lock(&dn->lock);
+	service = dpr_service_find(dn, &key);
+	if (service)
+		msg = dpr_genl_rules_answer(info, service->ruleset);
+	mutex_unlock(&dn->lock);
+	if (!service)
+		return dpr_genl_rules_unknown(info);
+	return IS_ERR(msg) ? PTR_ERR(msg) : genlmsg_reply(msg, info);
+}
+
+static int dpr_genl_rules_result(struct genl_info *info,
+				 const struct dpr_rules_result *result)
+{
+	struct sk_buff *msg;
+	void *header;
+
+	msg = dpr_genl_msg_reply(info, &header);
+	if (!msg)
+		return -ENOMEM;
+	if (nla_put_u32(msg, DPR_RULES_A_OUTCOME, result->outcome) ||
+	    nla_put_u32(msg, DPR_RULES_A_RULE, result->rule) ||
+	    nla_put_u32(msg, DPR_RULES_A_GROUP, result->group) ||
+	    (result->hashed &&
+	     nla_put_u64_64bit(msg, DPR_RULES_A_HASH, result->hash,
+			       DPR_RULES_A_PAD))) {
+		nlmsg_free(msg);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(msg, header);
+	return genlmsg_reply(msg, info);
+}
+
+/**
+ * dpr_genl_rules_test - DPR_CMD_RULES_TEST
+ * @skb: the request
+ * @info: the request, parsed
+ */
+int dpr_genl_rules_test(struct sk_buff *skb, struct genl_info *info)
+{
+	const struct nlattr *bytes = info->attrs[DPR_RULES_A_BYTES];
+	struct dpr_net *dn = dpr_netns(genl_info_net(info));
+	const struct dpr_service *service;
+	struct dpr_rules_result result;
+	struct dpr_service key;
+	int err = dpr_genl_rules_key(info, &key);
+
+	if (!err)
+		err = dpr_genl_msg_need(info, DPR_RULES_A_BYTES,
+					"a test needs a client's bytes");
+	if (err)
+		return err;
+	mutex_lock(&dn->lock);
+	service = dpr_service_find(dn, &key);
+	if (service)
+		dpr_rules_decide(service, nla_data(bytes), nla_len(bytes),
+				 nla_get_flag(info->attrs[DPR_RULES_A_FINAL]),
+				 &result);
+	mutex_unlock(&dn->lock);
+	return service ? dpr_genl_rules_result(info, &result) :
+			 dpr_genl_rules_unknown(info);
+}
