@@ -23,6 +23,8 @@ type Kernel interface {
 	AddService(context.Context, dprnl.Service) error
 	SetService(context.Context, dprnl.Service) error
 	DeleteService(context.Context, dprnl.Service) error
+	Ruleset(context.Context, dprnl.Service) (dprnl.Ruleset, error)
+	SetRuleset(context.Context, dprnl.Service, dprnl.Ruleset) error
 }
 
 // A Result says what Apply changed.
@@ -31,6 +33,7 @@ type Result struct {
 	Added   []dprnl.Service // services that the kernel did not have
 	Removed []dprnl.Service // services that the file does not have
 	Changed []dprnl.Service // services that had other rules
+	Ruled   []dprnl.Service // services that had other rules by what is asked for
 }
 
 // Apply sets the kernel's values and services to those of a file, and removes
@@ -54,12 +57,20 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	if begins(old, c) {
 		u.State = &c.Start
 	}
+	before, err := rulesets(ctx, k, there)
+	if err != nil {
+		return Result{}, err
+	}
 	if err := k.SetConfig(ctx, u); err != nil {
 		return Result{}, err
 	}
 	r := Result{Address: address}
-	if err := r.services(ctx, k, c.Services, there); err != nil {
-		return Result{}, errors.Join(err, restore(ctx, k, old))
+	err = r.services(ctx, k, c.Services, there)
+	if err == nil {
+		err = r.rulesets(ctx, k, c, there, before)
+	}
+	if err != nil {
+		return Result{}, errors.Join(err, r.undo(ctx, k, c, there, before), restore(ctx, k, old))
 	}
 	return r, nil
 }
@@ -129,10 +140,10 @@ func changed(want, there []dprnl.Service) (old, after []dprnl.Service) {
 }
 
 // services removes services before it adds others, so that a full table has
-// room. On an error it undoes its own steps. A step that another process has made
-// meanwhile, applying the same file, counts as done.
+// room. A step that another process has made meanwhile, applying the same file, counts as
+// done.
 func (r *Result) services(ctx context.Context, k Kernel, want, there []dprnl.Service) error {
-	old, after := changed(want, there)
+	_, after := changed(want, there)
 	err := each(ctx, k.DeleteService, missing(there, want), fs.ErrNotExist, &r.Removed)
 	if err == nil {
 		err = each(ctx, k.AddService, missing(want, there), fs.ErrExist, &r.Added)
@@ -140,13 +151,27 @@ func (r *Result) services(ctx context.Context, k Kernel, want, there []dprnl.Ser
 	if err == nil {
 		err = each(ctx, k.SetService, after, nil, &r.Changed)
 	}
-	if err == nil {
-		return nil
-	}
-	return errors.Join(err,
+	return err
+}
+
+// undo undoes the steps that were made, the last ones first.
+func (r *Result) undo(ctx context.Context, k Kernel, c *config.Config, there []dprnl.Service, before []dprnl.Ruleset) error {
+	old, _ := changed(c.Services, there)
+	err := errors.Join(
 		undo(ctx, k.SetService, old[:len(r.Changed)]),
 		undo(ctx, k.DeleteService, r.Added),
 		undo(ctx, k.AddService, r.Removed))
+	for i, s := range there {
+		// A service that was removed has lost its rules, and is back.
+		lost := slices.ContainsFunc(r.Ruled, s.Same) || slices.ContainsFunc(r.Removed, s.Same) && !before[i].None()
+		if !lost {
+			continue
+		}
+		if wrong := k.SetRuleset(ctx, s, before[i]); wrong != nil {
+			err = errors.Join(err, fmt.Errorf("restoring the services: %w", wrong))
+		}
+	}
+	return err
 }
 
 // each makes a step for each service until one fails, and appends those for which it was

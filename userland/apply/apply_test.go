@@ -5,6 +5,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type kernel struct {
 	refuse   func(what string) error
 	fails    map[string]error // of what reads: "config", "services"
 	log      []string
+	rulesets map[uint16]dprnl.Ruleset // by port
 }
 
 func (k *kernel) step(what string) error {
@@ -103,6 +105,28 @@ func (k *kernel) DeleteService(_ context.Context, s dprnl.Service) error {
 		return err
 	}
 	k.services = slices.DeleteFunc(k.services, s.Same)
+	delete(k.rulesets, s.Port)
+	return nil
+}
+
+func (k *kernel) Ruleset(_ context.Context, s dprnl.Service) (dprnl.Ruleset, error) {
+	if !slices.ContainsFunc(k.services, s.Same) {
+		return dprnl.Ruleset{}, fs.ErrNotExist
+	}
+	return k.rulesets[s.Port], k.fails["ruleset "+s.String()]
+}
+
+func (k *kernel) SetRuleset(_ context.Context, s dprnl.Service, r dprnl.Ruleset) error {
+	if err := k.step("ruleset " + s.String()); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(k.services, s.Same) {
+		return fs.ErrNotExist
+	}
+	if k.rulesets == nil {
+		k.rulesets = make(map[uint16]dprnl.Ruleset)
+	}
+	k.rulesets[s.Port] = r
 	return nil
 }
 

@@ -48,7 +48,11 @@ func Plan(ctx context.Context, k Kernel, c *config.Config) ([]Change, error) {
 	for i, s := range wanted {
 		changes = append(changes, compareRules(s, was[i].Rules)...)
 	}
-	return changes, nil
+	before, err := rulesets(ctx, k, there)
+	if err != nil {
+		return nil, err
+	}
+	return append(changes, compareRulesets(c, there, before)...), nil
 }
 
 // compareRules returns the rules of a service that differ.

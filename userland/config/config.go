@@ -39,6 +39,7 @@ type Config struct {
 	Weights      dprnl.Weights
 	Timeouts     dprnl.Timeouts
 	Services     []dprnl.Service
+	Rulesets     []ServiceRules // of the services that have rules by what is asked for
 	Report       Report
 	Cleanup      Cleanup
 	Files        []string // that Load read: the file, and those of DropInDir

@@ -58,7 +58,7 @@ func TestSampleParses(t *testing.T) {
 func TestSampleShowsDefaults(t *testing.T) {
 	text := regexp.MustCompile(`(?m)^#([a-z0-9_]+ = |\[\[)`).ReplaceAllString(sample(t), "$1")
 	text = strings.ReplaceAll(text, "/etc/dpr/previous.key", keyFile(t, "b", 0o600))
-	c, err := Parse("dpr.toml", []byte(text))
+	c, err := parseAll("dpr.toml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +68,13 @@ func TestSampleShowsDefaults(t *testing.T) {
 		Policy: dprnl.Own(want.Policy), Hash: dprnl.Own(want.Hash), MaxLoad: dprnl.Own(want.MaxLoad),
 		Affinity: dprnl.Own(want.Affinity), Affinity6: dprnl.Own(want.Affinity6), AffinityTime: dprnl.Own(want.AffinityTime),
 		Load: dprnl.Own(dprnl.LoadOfHost), Forwarding: dprnl.Own(want.Forwarding),
+	}}}
+	// Rules by what is asked for have no default, but for these of a group.
+	want.Rulesets = []ServiceRules{{dprnl.Service{Port: 80, Address: want.Address}, dprnl.Ruleset{
+		Groups: []dprnl.Group{{Name: "images", Hosts: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")},
+			Policy: dprnl.GroupLowest, Locality: dprnl.LocalityUrl, Spill: dprnl.DefaultSpill}},
+		Matches: []dprnl.Match{{Group: "images", Host: "*.example.org", Path: "/images", Method: "GET", Cookie: "beta=yes", SNI: "www.example.org", ALPN: "h2"}},
+		Default: "images",
 	}}}
 	want.Report.Keys = c.Report.Keys
 	want.Report.Networks = []Network{

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"dpr/userland/dprnl"
+	"dpr/userland/report"
 )
 
 // key is a key of the configuration: values at its limits and beyond them, and what it
@@ -36,6 +37,14 @@ func words(list ...string) []string {
 }
 
 const top, service, network, group = "", "[[service]]", "[[report.network]]", `interface = "lo"` + "\n" + `group = "239.1.1.1"`
+
+// Tables of a service's rules by what is asked for.
+const groups, rules = "[[service.group]]", "[[service.rule]]"
+
+// parseAll is Parse where the kernel can have rules by what is asked for.
+func parseAll(name string, text []byte) (*Config, error) {
+	return parse([]source{{name, text}}, report.ReadKey, true)
+}
 
 func keysOfFile(t *testing.T) []key {
 	unicasts := words("1.0.0.1", "10.0.0.1", "126.255.255.255", "128.0.0.0", "223.255.255.255", "2001:db8::1", "fd00::ffff")
@@ -86,6 +95,19 @@ func keysOfFile(t *testing.T) []key {
 		{service, "affinity_time", words("0s", week, "1ms"), append(words("-1ms", longer), "5"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "load", words("service", "host"), append(words("both", ""), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "forwarding", words("ipip", "auto", "direct"), append(words("tunnel", ""), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
+		{service, "default_group", words("g", "h"), append(words("", "x"), "1"), "port = 80\ngroup = [ { name = \"g\" }, { name = \"h\" } ]\n", rulesetOf},
+		{groups, "name", words("g", "A-z_0.", strings.Repeat("a", dprnl.MaxRulesName)), append(words("", "a b", "z", strings.Repeat("a", dprnl.MaxRulesName+1)), "1"), "", rulesetOf},
+		{groups, "hosts", []string{`[ "192.0.2.1" ]`, `[ "192.0.2.1", "2001:db8::1" ]`}, []string{"[]", "[ 1 ]", `"192.0.2.1"`, `[ "x" ]`, `[ "0.0.0.0" ]`, `[ "192.0.2.1", "192.0.2.1" ]`}, "name = \"g\"\n", rulesetOf},
+		{groups, "policy", words("lowest", "offer", "stateless", "locality"), append(words("off", ""), "1"), "name = \"g\"\n", rulesetOf},
+		{groups, "locality", words("host", "url"), append(words("path", ""), "1"), "name = \"g\"\n", rulesetOf},
+		{groups, "spill", []string{"0", "1000", "25"}, []string{"-1", "1001", "1.5", `"1"`}, "name = \"g\"\n", rulesetOf},
+		{rules, "group", words("z", "y"), append(words("", "x"), "1"), "path = \"/\"\n", rulesetOf},
+		{rules, "host", words("a", "*.a.example", "[2001:db8::1]", "A_b"), append(words("", "a.", "a:80", "*.[::1]", "a b", strings.Repeat("a", 256)), "1"), inZ, rulesetOf},
+		{rules, "path", words("/", "/a/%41"), append(words("", "a", "/a b", "/?", "/#", "/"+strings.Repeat("a", 255)), "1"), inZ, rulesetOf},
+		{rules, "method", words("GET", "x", strings.Repeat("A", 32)), append(words("", "A B", strings.Repeat("A", 33)), "1"), inZ, rulesetOf},
+		{rules, "cookie", words("a=b", "a=", "a=b=c"), append(words("", "a", "=b", "a=b;c=d", "a= b"), "1"), inZ, rulesetOf},
+		{rules, "sni", words("a", "*.a.example"), append(words("", "a.", "*.[::1]"), "1"), inZ, rulesetOf},
+		{rules, "alpn", words("h2", "http/1.1"), append(words("", strings.Repeat("a", 256)), "1"), inZ, rulesetOf},
 		duration("[report]", "period", "10ms", "9ms", "1h", "1h0m0.001s", func(c *Config) any { return c.Report.Period }),
 		number("[report]", "port", 1, 65535, func(c *Config) any { return c.Report.Port }),
 		duration("[report]", "clock_window", "1s", "999ms", "1h", "1h0m0.001s", func(c *Config) any { return c.Report.ClockWindow }),
@@ -109,12 +131,21 @@ func keysOfFile(t *testing.T) []key {
 		if strings.HasPrefix(all[i].table, "[weights]") && all[i].name == "connections" {
 			all[i].with = "cpu = 1\n"
 		}
+		if all[i].table == groups || all[i].table == rules {
+			all[i].table = "[[service]]\nport = 80\ndefault_group = \"z\"\n[[service.group]]\nname = \"y\"\n[[service.group]]\nname = \"z\"\n" + all[i].table
+		}
 		if all[i].table == network {
 			all[i].table = "report.authentication = \"none\"\n" + network
 		}
 	}
 	return all
 }
+
+// inZ is what a rule needs besides a condition.
+const inZ = "group = \"z\"\n"
+
+// rulesetOf is the rules of the one service.
+func rulesetOf(c *Config) any { return fmt.Sprint(c.Rulesets) }
 
 func (k key) text(value string) string {
 	return strings.TrimSpace(k.table+"\n"+k.with+k.name+" = "+value) + "\n"
@@ -126,7 +157,7 @@ func TestEachKey(t *testing.T) {
 	for _, k := range keysOfFile(t) {
 		seen := map[any]bool{}
 		for _, value := range k.good {
-			c, err := Parse("f", []byte(k.text(value)))
+			c, err := parseAll("f", []byte(k.text(value)))
 			if err != nil {
 				t.Errorf("%s%s = %s is refused: %v", k.table, k.name, value, err)
 				continue
@@ -140,7 +171,7 @@ func TestEachKey(t *testing.T) {
 			t.Errorf("%s%s has no effect", k.table, k.name)
 		}
 		for _, value := range k.bad {
-			c, err := Parse("f", []byte(k.text(value)))
+			c, err := parseAll("f", []byte(k.text(value)))
 			var e *Error
 			if !errors.As(err, &e) || c != nil {
 				t.Errorf("%s%s = %s is taken: %+v", k.table, k.name, value, c)
@@ -164,12 +195,17 @@ func TestEachKeyIsTried(t *testing.T) {
 	}
 	list := regexp.MustCompile(`known keys are (.*)`)
 	n := 0
-	for _, table := range []string{top, "[weights]", "[timeouts]", service, "[report]", network, "[cleanup]"} {
+	for _, table := range []string{top, "[weights]", "[timeouts]", service, groups, rules, "[report]", network, "[cleanup]"} {
 		text := table + "\nfrob = 1\n"
-		if table == service {
+		switch table {
+		case service:
 			text += "port = 1\n"
+		case groups:
+			text = "[[service]]\nport = 1\n" + text + "name = \"g\"\n"
+		case rules:
+			text = "[[service]]\nport = 1\n" + text + "group = \"g\"\n"
 		}
-		_, err := Parse("f", []byte(text))
+		_, err := parseAll("f", []byte(text))
 		if err == nil {
 			t.Fatalf("an unknown key of %q is taken", table)
 		}
@@ -179,7 +215,7 @@ func TestEachKeyIsTried(t *testing.T) {
 		}
 		for _, name := range strings.Split(m[1], ", ") {
 			switch {
-			case table == top && slices.Contains([]string{"weights", "timeouts", "service", "report", "cleanup"}, name), table == "[report]" && name == "network":
+			case table == top && slices.Contains([]string{"weights", "timeouts", "service", "report", "cleanup"}, name), table == "[report]" && name == "network", table == service && (name == "group" || name == "rule"):
 				continue
 			case !have[table+name]:
 				t.Errorf("nothing tries %s of %q", name, table)
@@ -214,6 +250,21 @@ timeouts = { syn = "13s", established = "14s", fin = "15s", rst = "16s" }
 [[service]]
 port = 17
 address = "10.0.0.8"
+default_group = "d"
+[[service.group]]
+name = "d"
+hosts = [ "10.0.0.7" ]
+policy = "locality"
+locality = "host"
+spill = 25
+[[service.rule]]
+group = "d"
+host = "a"
+path = "/b"
+method = "C"
+cookie = "d=e"
+sni = "f"
+alpn = "g"
 [[service]]
 port = 18
 [report]
@@ -232,7 +283,7 @@ interval = "22s"
 silent_periods = 23
 dead_after = "46s"
 `
-	c, err := Parse("f", []byte(text))
+	c, err := parseAll("f", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,6 +293,10 @@ dead_after = "46s"
 		Weights:  dprnl.Weights{Connections: 9, CPU: 10, Redirected: 11, Sockets: 12},
 		Timeouts: dprnl.Timeouts{Syn: 13 * time.Second, Established: 14 * time.Second, Fin: 15 * time.Second, Rst: 16 * time.Second},
 		Services: []dprnl.Service{{Port: 17, Address: netip.MustParseAddr("10.0.0.8")}, {Port: 18, Address: netip.IPv4Unspecified()}},
+		Rulesets: []ServiceRules{{dprnl.Service{Port: 17, Address: netip.MustParseAddr("10.0.0.8")}, dprnl.Ruleset{
+			Groups:  []dprnl.Group{{Name: "d", Hosts: []netip.Addr{netip.MustParseAddr("10.0.0.7")}, Policy: dprnl.GroupLocality, Locality: dprnl.LocalityHost, Spill: 25}},
+			Matches: []dprnl.Match{{Group: "d", Host: "a", Path: "/b", Method: "C", Cookie: "d=e", SNI: "f", ALPN: "g"}}, Default: "d",
+		}}},
 		Report: Report{Period: 2 * time.Second, Port: 19, ClockWindow: 20 * time.Second, Networks: []Network{
 			{Interface: "eth7", Group: netip.MustParseAddr("239.0.0.7"), TTL: 21}, {Unicast: netip.MustParseAddrPort("10.0.0.7:19")},
 		}},

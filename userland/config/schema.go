@@ -40,7 +40,7 @@ func (d *decoder) config(t table) *Config {
 	integer(t, "weight", &c.Weight, 1, dprnl.MaxWeight)
 	d.weights(t.table("weights"), &c.Weights)
 	d.timeouts(t.table("timeouts"), &c.Timeouts)
-	c.Services = d.services(t)
+	c.Services, c.Rulesets = d.services(t)
 	d.report(t.table("report"), &c.Report, c.Address)
 	d.cleanup(t.table("cleanup"), &c.Cleanup)
 	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "forwarding", "answers", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "start",
@@ -82,8 +82,7 @@ func (d *decoder) timeouts(t table, o *dprnl.Timeouts) {
 	t.rest("syn", "established", "fin", "rst")
 }
 
-func (d *decoder) services(t table) []dprnl.Service {
-	var services []dprnl.Service
+func (d *decoder) services(t table) (services []dprnl.Service, rulesets []ServiceRules) {
 	type key struct {
 		port    uint16
 		address netip.Addr
@@ -103,7 +102,8 @@ func (d *decoder) services(t table) []dprnl.Service {
 			svc.Address = s.address("address", ParseHost)
 		}
 		s.rules(&svc.Rules)
-		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity6", "affinity_time", "load", "forwarding")
+		ruleset := s.ruleset()
+		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity6", "affinity_time", "load", "forwarding", "group", "rule", "default_group")
 		if svc.Port == 0 || !svc.Address.IsValid() {
 			continue
 		}
@@ -114,8 +114,11 @@ func (d *decoder) services(t table) []dprnl.Service {
 		}
 		seen[k] = s.path
 		services = append(services, svc)
+		if !ruleset.None() {
+			rulesets = append(rulesets, ServiceRules{dprnl.Service{Port: svc.Port, Address: svc.Address}, ruleset})
+		}
 	}
-	return services
+	return services, rulesets
 }
 
 // rules reads the keys that a service may have of its own.

@@ -36,6 +36,7 @@ func newApp(env Environment) *cli.App {
 		Commands: []*cli.Command{
 			p.statusCommand(),
 			p.serviceCommand(),
+			p.rulesCommand(),
 			p.policyCommand(),
 			p.configCommand(),
 			p.peersCommand(),

@@ -422,7 +422,7 @@ func TestApplyAndCheck(t *testing.T) {
 	if r.status != ExitOK || !slices.Equal(k.log, []string{"config", "service del 192.0.2.1:443", "service add 8080"}) {
 		t.Errorf("%+v, %v", r, k.log)
 	}
-	object(t, r.out, `{"address":"192.0.2.1","added":[{"port":8080,"address":"0.0.0.0"}],"removed":[{"port":443,"address":"192.0.2.1"}],"changed":[]}`)
+	object(t, r.out, `{"address":"192.0.2.1","added":[{"port":8080,"address":"0.0.0.0"}],"removed":[{"port":443,"address":"192.0.2.1"}],"changed":[],"rules":[]}`)
 	if r := dprctl(t, k, "check "+path); r.status != ExitOK || !strings.Contains(r.out, "no mistakes") || r.dialled {
 		t.Errorf("%+v", r)
 	}

@@ -31,6 +31,12 @@
 //	service list  array of port, address (0.0.0.0: all), policy, max_load, hash,
 //	              affinity, affinity6, affinity_time_ms, forwarding (absent: the
 //	              configuration's), load (absent: host), state, connections
+//	rules list    array of port, address, groups (array of name, policy, locality,
+//	              spill, hosts (empty: all)), rules (array of group, and the
+//	              conditions there are: host, path, method, cookie, sni, alpn),
+//	              default_group (null: the service's policy)
+//	rules test    outcome, rule (from 1; null: none), group (null: the service's
+//	              policy), hash (absent: the group does not go by it), why (array)
 //	peers         array of address, state, weight, connections, cpu,
 //	              redirected, sockets, load, estimate, age_ms (null: never
 //	              reported), usable, listed, flows, live, redirects, barred, down
@@ -55,6 +61,7 @@
 //	              time the file changes
 //	events        one per line: time, event; peer and state where they apply
 //	expire        scanned, expired, reset, flows, done
-//	apply         address, added, removed, changed (arrays like service list)
+//	apply         address, added, removed, changed, rules (arrays like service list; rules:
+//	              those whose rules by what is asked for changed)
 //	check         file, ok, mistakes (array of line, key, message)
 package ctl

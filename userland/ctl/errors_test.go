@@ -61,6 +61,20 @@ func (f *faulty) DeleteService(ctx context.Context, s dprnl.Service) error {
 	return errors.Join(f.fails["DeleteService"], f.kernel.DeleteService(ctx, s))
 }
 
+func (f *faulty) Ruleset(ctx context.Context, s dprnl.Service) (dprnl.Ruleset, error) {
+	r, _ := f.kernel.Ruleset(ctx, s)
+	return r, f.fails["Ruleset"]
+}
+
+func (f *faulty) SetRuleset(ctx context.Context, s dprnl.Service, r dprnl.Ruleset) error {
+	return errors.Join(f.fails["SetRuleset"], f.kernel.SetRuleset(ctx, s, r))
+}
+
+func (f *faulty) TestRuleset(ctx context.Context, s dprnl.Service, data []byte, final bool) (dprnl.RulesResult, error) {
+	r, _ := f.kernel.TestRuleset(ctx, s, data, final)
+	return r, f.fails["TestRuleset"]
+}
+
 func (f *faulty) SetPeer(ctx context.Context, u dprnl.PeerUpdate) error {
 	return errors.Join(f.fails["SetPeer"], f.kernel.SetPeer(ctx, u))
 }

@@ -16,6 +16,7 @@ import (
 
 	"dpr/userland/doctor"
 	"dpr/userland/dprnl"
+	"dpr/userland/layer7"
 	"dpr/userland/receive"
 	"dpr/userland/sockets"
 )
@@ -28,6 +29,8 @@ type kernel struct {
 	config   dprnl.Config
 	services []dprnl.Service
 	rules    dprnl.Rules // of the service that was added or set last
+	rulesets map[uint16]dprnl.Ruleset
+	result   *dprnl.RulesResult // of a test, if not what this program says itself
 	peers    []dprnl.Peer
 	flows    int
 	load     dprnl.Load
@@ -104,6 +107,34 @@ func (k *kernel) SetService(_ context.Context, s dprnl.Service) error {
 
 func (k *kernel) DeleteService(_ context.Context, s dprnl.Service) error {
 	return k.did("service del %v", s)
+}
+
+func (k *kernel) Ruleset(_ context.Context, s dprnl.Service) (dprnl.Ruleset, error) {
+	return k.rulesets[s.Port], k.readErr
+}
+
+func (k *kernel) SetRuleset(_ context.Context, s dprnl.Service, r dprnl.Ruleset) error {
+	if k.rulesets == nil {
+		k.rulesets = make(map[uint16]dprnl.Ruleset)
+	}
+	k.rulesets[s.Port] = r
+	return k.did("rules %v %d", s, len(r.Matches))
+}
+
+func (k *kernel) TestRuleset(_ context.Context, s dprnl.Service, data []byte, final bool) (dprnl.RulesResult, error) {
+	if k.result != nil {
+		return *k.result, k.err
+	}
+	r := k.rulesets[s.Port]
+	d := layer7.Decide(r, data, final)
+	got := dprnl.RulesResult{Outcome: d.Outcome, Rule: dprnl.RulesNone, Group: dprnl.RulesNone, Hashed: d.Hashed, Hash: d.Hash}
+	if d.Rule >= 0 {
+		got.Rule = uint32(d.Rule)
+	}
+	if i := slices.IndexFunc(r.Groups, func(g dprnl.Group) bool { return g.Name == d.Group }); i >= 0 {
+		got.Group = uint32(i)
+	}
+	return got, k.err
 }
 
 func (k *kernel) SetPeer(_ context.Context, u dprnl.PeerUpdate) error {

@@ -63,12 +63,9 @@ func (p *program) service(do func(context.Context, Kernel, dprnl.Service) error)
 		if err != nil {
 			return err
 		}
-		s := dprnl.Service{Address: netip.IPv4Unspecified()}
-		if s.Port, err = parsePort("PORT", args[0]); err != nil {
+		s, err := namedService(c, args[0])
+		if err != nil {
 			return err
-		}
-		if a, ok := c.Generic("address").(*addrValue); ok && a.IsValid() && !a.IsUnspecified() {
-			s.Address = a.Addr
 		}
 		return p.kernel(c, func(ctx context.Context, k Kernel) error { return do(ctx, k, s) })
 	}

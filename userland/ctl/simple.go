@@ -142,7 +142,7 @@ func (p *program) applyCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
-				v := applyView{r.Address.String(), viewServices(r.Added), viewServices(r.Removed), viewServices(r.Changed)}
+				v := applyView{r.Address.String(), viewServices(r.Added), viewServices(r.Removed), viewServices(r.Changed), viewServices(r.Ruled)}
 				return p.print(c, v, func(w io.Writer) { writeApplied(w, v) })
 			})
 		},
@@ -154,6 +154,7 @@ type applyView struct {
 	Added   []serviceView `json:"added"`
 	Removed []serviceView `json:"removed"`
 	Changed []serviceView `json:"changed"`
+	Rules   []serviceView `json:"rules"`
 }
 
 func writeApplied(w io.Writer, v applyView) {
@@ -166,6 +167,9 @@ func writeApplied(w io.Writer, v applyView) {
 	}
 	for _, s := range v.Changed {
 		fmt.Fprintf(w, "changed\tport %d on %s\n", s.Port, orAll(s.Address))
+	}
+	for _, s := range v.Rules {
+		fmt.Fprintf(w, "rules\tport %d on %s\n", s.Port, orAll(s.Address))
 	}
 }
 

@@ -76,6 +76,14 @@ func (k *kernel) DeleteService(context.Context, dprnl.Service) error {
 	return errors.New("nothing is to be deleted")
 }
 
+func (k *kernel) Ruleset(context.Context, dprnl.Service) (dprnl.Ruleset, error) {
+	return dprnl.Ruleset{}, nil
+}
+
+func (k *kernel) SetRuleset(context.Context, dprnl.Service, dprnl.Ruleset) error {
+	return errors.New("no rules are to be set")
+}
+
 func (k *kernel) SetPeer(_ context.Context, u dprnl.PeerUpdate) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

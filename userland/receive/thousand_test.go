@@ -172,7 +172,11 @@ func (s *sink) Services(context.Context) ([]dprnl.Service, error)   { return nil
 func (s *sink) AddService(context.Context, dprnl.Service) error     { return nil }
 func (s *sink) SetService(context.Context, dprnl.Service) error     { return nil }
 func (s *sink) DeleteService(context.Context, dprnl.Service) error  { return nil }
-func (s *sink) Close() error                                        { return s.conn.Close() }
+func (s *sink) Ruleset(context.Context, dprnl.Service) (dprnl.Ruleset, error) {
+	return dprnl.Ruleset{}, nil
+}
+func (s *sink) SetRuleset(context.Context, dprnl.Service, dprnl.Ruleset) error { return nil }
+func (s *sink) Close() error                                                   { return s.conn.Close() }
 
 // cpu is the time this process, without its children, has used.
 func cpu(b testing.TB) time.Duration {
