@@ -30,7 +30,7 @@ import (
 const (
 	configGet, configSet, serviceAdd, serviceDel, serviceGet, peerSet, peerDel, peerGet = 1, 2, 3, 4, 5, 6, 7, 8
 	flowGet, flowDel, expire, loadGet, statsGet, event                                  = 9, 10, 11, 12, 13, 14
-	peerAsk, last                                                                       = 16, peerAsk
+	peerAsk, rulesSet, rulesGet, rulesTest, last                                        = 16, 17, 18, 19, rulesTest
 )
 
 // badMessage is a wrong message.
@@ -77,6 +77,9 @@ func counts(list ...uint32) (b []byte) {
 
 // ip is an address as an attribute's value.
 func ip(s string) []byte { return netip.MustParseAddr(s).AsSlice() }
+
+// oneRule is a group, and a rule that leads to it: records that are right.
+var oneRule = dprnl.UncheckedRecords(dprnl.Ruleset{Groups: []dprnl.Group{{Name: "g"}}, Matches: []dprnl.Match{{Group: "g", Path: "/"}}})
 
 // all puts attributes together.
 func all(attrs ...[]byte) []byte { return slices.Concat(attrs...) }
@@ -158,6 +161,24 @@ func badMessages(own, peer string) []badMessage {
 		{name: "expire: budget of 2 bytes", command: expire, payload: attr(1, u16(1)...)},
 		{name: "load get: an attribute", command: loadGet, payload: attr(1, u32(1)...)},
 		{name: "stats get: an attribute", command: statsGet, payload: attr(1, u64(1)...)},
+
+		{name: "rules set: no port", command: rulesSet, payload: attr(3, oneRule...)},
+		{name: "rules set: not there", command: rulesSet, payload: all(attr(1, u16(81)...), attr(3, oneRule...)), errno: syscall.ENOENT},
+		{name: "rules set: on another address", command: rulesSet, payload: all(attr(1, u16(80)...), attr(2, ip(own)...), attr(3, oneRule...)), errno: syscall.ENOENT},
+		{name: "rules set: no records", command: rulesSet, payload: all(attr(1, u16(80)...), attr(3))},
+		{name: "rules set: records cut off", command: rulesSet, payload: all(attr(1, u16(80)...), attr(3, oneRule[:len(oneRule)-1]...))},
+		{name: "rules set: a group alone", command: rulesSet, payload: all(attr(1, u16(80)...), attr(3, oneRule[:7]...))},
+		{name: "rules set: unknown record", command: rulesSet, payload: all(attr(1, u16(80)...), attr(3, append(slices.Clone(oneRule), 99, 0)...))},
+		{name: "rules set: too many bytes", command: rulesSet, payload: all(attr(1, u16(80)...), attr(3, make([]byte, dprnl.MaxRulesBytes+1)...))},
+		{name: "rules set: bytes to test", command: rulesSet, payload: all(attr(1, u16(80)...), attr(3, oneRule...), attr(4, 1))},
+		{name: "rules get: not there", command: rulesGet, payload: attr(1, u16(81)...), errno: syscall.ENOENT},
+		{name: "rules get: records", command: rulesGet, payload: all(attr(1, u16(80)...), attr(3, oneRule...))},
+		{name: "rules test: no bytes", command: rulesTest, payload: attr(1, u16(80)...)},
+		{name: "rules test: not there", command: rulesTest, payload: all(attr(1, u16(81)...), attr(4, 1)), errno: syscall.ENOENT},
+		{name: "rules test: too many bytes", command: rulesTest, payload: all(attr(1, u16(80)...), attr(4, make([]byte, 16385)...))},
+		{name: "rules test: records", command: rulesTest, payload: all(attr(1, u16(80)...), attr(3, oneRule...), attr(4, 1))},
+		{name: "rules test: an attribute of answers", command: rulesTest, payload: all(attr(1, u16(80)...), attr(4, 1), attr(6, u32(1)...))},
+		{name: "rules get as a dump", command: rulesGet, dump: true, errno: syscall.EOPNOTSUPP, bare: true},
 
 		{name: "service get without dump", command: serviceGet, errno: syscall.EOPNOTSUPP, bare: true},
 		{name: "config get as a dump", command: configGet, dump: true, errno: syscall.EOPNOTSUPP, bare: true},

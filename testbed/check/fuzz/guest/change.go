@@ -110,7 +110,11 @@ func (l *loaded) service(ctx context.Context) error {
 	if l.IntN(3) == 0 {
 		s.Address = ends(l.IntN(2) == 0)[l.IntN(2)]
 	}
-	switch l.IntN(3) {
+	switch l.IntN(5) {
+	case 3:
+		return l.c.SetRuleset(ctx, s, rulesets[l.IntN(len(rulesets))])
+	case 4:
+		return l.testRules(ctx, s)
 	case 0:
 		return l.c.DeleteService(ctx, s)
 	case 1:

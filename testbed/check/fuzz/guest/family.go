@@ -17,6 +17,8 @@ const (
 	kindAddresses  // of IPv4
 	kindAddresses6 // of IPv6
 	kindCounts     // of connections, by port
+	kindRecords    // of rules by what is asked for
+	kindBytes      // of a client
 )
 
 // attribute is one of the family's, as include/dpr.h has it.
@@ -37,7 +39,7 @@ type command struct {
 const (
 	week       = dprnl.MaxTimeout
 	most32     = 1<<32 - 1
-	commands   = 15 // numbers of commands; 14 is never sent by user space
+	commands   = 19 // numbers of commands; 14 is never sent by user space
 	attributes = 28 // numbers of attributes that some command has, and a few more
 )
 
@@ -58,7 +60,8 @@ var (
 	flowAttributes = []attribute{
 		{1, kindAddress, 0}, {2, kindU16, 65535}, {3, kindAddress, 0}, {4, kindU16, 65535}, {5, kindAddress, 0}, {6, kindU32, 3},
 	}
-	family = []command{
+	rulesAttributes = []attribute{{1, kindU16, 65535}, {2, kindAddress, 0}, {3, kindRecords, 0}}
+	family          = []command{
 		{number: 1},
 		{number: 2, changes: true, takes: []attribute{
 			{1, kindAddress, 0}, {2, kindU32, 5}, {3, kindU32, 1}, {4, kindU32, 1}, {5, kindU32, 1}, {6, kindU32, 2}, {7, kindU64, 0},
@@ -80,5 +83,8 @@ var (
 		{number: 12},
 		{number: 13},
 		{number: 15, changes: true, takes: serviceAttributes},
+		{number: 17, changes: true, takes: rulesAttributes[:3]},
+		{number: 18, takes: rulesAttributes[:2]},
+		{number: 19, takes: []attribute{rulesAttributes[0], rulesAttributes[1], {4, kindBytes, 0}, {5, kindFlag, 0}}},
 	}
 )

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"dpr/userland/dprnl"
 )
 
 // message is one netlink message to the module.
@@ -106,6 +108,10 @@ func (m *maker) value(a attribute) []byte {
 			b = binary.NativeEndian.AppendUint32(b, uint32(m.number(most32)))
 		}
 		return b
+	case kindRecords:
+		return m.scratched(dprnl.UncheckedRecords(rulesets[m.IntN(len(rulesets))]))
+	case kindBytes:
+		return m.scratched(m.request())
 	case kindAddresses, kindAddresses6:
 		var b []byte
 		for range min(m.number(a.most), a.most+10) {

@@ -83,6 +83,18 @@ func commandOperations() []operation {
 		{name: "service set stateless", do: setService(dprnl.PolicyStateless), ready: func(ctx context.Context, c *dprnl.Client) error {
 			return errors.Join(tolerate(addService(ctx, c)), setService(dprnl.PolicyTwo)(ctx, c))
 		}},
+		{name: "rules set", do: setRules(rulesets[0]), ready: setRules(rulesets[1])},
+		{name: "rules removed", do: setRules(dprnl.Ruleset{}), ready: setRules(rulesets[1])},
+		{name: "rules get", do: func(ctx context.Context, c *dprnl.Client) error {
+			_, err := c.Ruleset(ctx, addedService)
+			return err
+		}, ready: setRules(rulesets[1])},
+		{name: "rules test", do: func(ctx context.Context, c *dprnl.Client) error {
+			_, err := c.TestRuleset(ctx, addedService, requests[0], false)
+			return err
+		}, ready: setRules(rulesets[1])},
+		{name: "service del, with rules", do: func(ctx context.Context, c *dprnl.Client) error { return c.DeleteService(ctx, addedService) },
+			ready: setRules(rulesets[1])},
 		{name: "service get", do: func(ctx context.Context, c *dprnl.Client) error { _, err := c.Services(ctx); return err }},
 		{name: "peer set, new", do: addPeer, ready: gone},
 		{name: "peer set, new, stateless", do: addPeer, ready: under(dprnl.PolicyStateless, gone)},

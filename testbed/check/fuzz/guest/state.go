@@ -18,6 +18,7 @@ import (
 type state struct {
 	config   dprnl.Config
 	services []dprnl.Service
+	rulesets []dprnl.Ruleset // of the services
 	peers    []dprnl.Peer
 	flows    uint64
 }
@@ -28,6 +29,13 @@ func readState(ctx context.Context, c *dprnl.Client) (s state, err error) {
 	}
 	if s.services, err = c.Services(ctx); err != nil {
 		return s, err
+	}
+	for _, service := range s.services {
+		r, err := c.Ruleset(ctx, service)
+		if err != nil {
+			return s, err
+		}
+		s.rulesets = append(s.rulesets, r)
 	}
 	if s.peers, err = c.Peers(ctx); err != nil {
 		return s, err
@@ -45,10 +53,11 @@ func readState(ctx context.Context, c *dprnl.Client) (s state, err error) {
 }
 
 func (s state) equal(o state) bool {
-	return s.config == o.config && s.flows == o.flows && slices.Equal(s.services, o.services) && slices.EqualFunc(s.peers, o.peers, func(a, b dprnl.Peer) bool {
-		a.Forwarding, b.Forwarding = 0, 0 // follows routes and neighbours
-		return reflect.DeepEqual(a, b)
-	})
+	return s.config == o.config && s.flows == o.flows && slices.Equal(s.services, o.services) && slices.EqualFunc(s.rulesets, o.rulesets, dprnl.Ruleset.Equal) &&
+		slices.EqualFunc(s.peers, o.peers, func(a, b dprnl.Peer) bool {
+			a.Forwarding, b.Forwarding = 0, 0 // follows routes and neighbours
+			return reflect.DeepEqual(a, b)
+		})
 }
 
 // check returns what is wrong with a state that the kernel says it has.
