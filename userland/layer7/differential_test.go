@@ -31,6 +31,16 @@ var start = sync.OnceValues(func() (*kernel, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
+	// What a test has read, go test knows: it does not repeat an old verdict on other code.
+	sources, err := filepath.Glob("../../kmod/*/*.[ch]")
+	if err != nil || len(sources) == 0 {
+		return nil, fmt.Errorf("no sources of the module: %w", err)
+	}
+	for _, path := range sources {
+		if _, err := os.ReadFile(path); err != nil {
+			return nil, err
+		}
+	}
 	program := filepath.Join(dir, "rule_eval")
 	if out, err := exec.Command("make", "-s", "-C", "../../kmod/tests", "OUT="+dir, program).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
@@ -194,7 +204,7 @@ func TestSameAsTheModule(t *testing.T) {
 	for _, rules := range rulesets() {
 		for _, s := range seeds() {
 			compare(t, k, rules, s)
-			for range 12 {
+			for range 4 {
 				compare(t, k, rules, mutate(r, s))
 			}
 		}
