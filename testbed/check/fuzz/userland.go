@@ -38,18 +38,21 @@ type UserlandResults struct {
 	Calls       map[string]int `json:"calls"`
 }
 
+// modules are the targets of kmod/tests.
+var modules = []string{"policy", "parse", "rule"}
+
 // targets are all of them: by libFuzzer the module's, by Go's fuzzer the rest.
 func (o Options) targets(out string) []target {
 	seconds := strconv.Itoa(o.Seconds)
 	var all []target
-	for _, name := range []string{"policy", "parse"} {
+	for _, name := range modules {
 		program := filepath.Join(out, name+"_fuzz")
 		all = append(all, target{name, []string{
 			program, "-max_total_time=" + seconds, "-print_final_stats=1", "-seed=" + strconv.Itoa(int(o.Seed%(1<<31-1))+1),
 			"-artifact_prefix=" + out + "/" + name + "-", corpus(out, name),
 		}, libFuzzerRan})
 	}
-	for name, pkg := range map[string]string{"FuzzVerify": "./userland/report", "FuzzParse": "./userland/config"} {
+	for name, pkg := range map[string]string{"FuzzVerify": "./userland/report", "FuzzParse": "./userland/config", "FuzzSameAsTheModule": "./userland/layer7"} {
 		all = append(all, target{name, []string{
 			"go", "test", "-run", "^$", "-fuzz", "^" + name + "$", "-fuzztime", seconds + "s", pkg,
 		}, goFuzzerRan})
@@ -68,12 +71,15 @@ func (o Options) userland(ctx context.Context) (p result.Part, err error) {
 	if err != nil {
 		return p, err
 	}
-	for _, name := range []string{"policy", "parse"} {
+	for _, name := range modules {
 		if err := os.MkdirAll(corpus(out, name), 0o755); err != nil {
 			return p, err
 		}
 	}
-	build := exec.CommandContext(ctx, "make", "-s", "-C", "kmod/tests", "OUT="+out, out+"/policy_fuzz", out+"/parse_fuzz")
+	build := exec.CommandContext(ctx, "make", "-s", "-C", "kmod/tests", "OUT="+out)
+	for _, name := range modules {
+		build.Args = append(build.Args, filepath.Join(out, name+"_fuzz"))
+	}
 	build.Dir = o.Source
 	if text, err := build.CombinedOutput(); err != nil {
 		return p, fmt.Errorf("building the targets: %w\n%s", err, text)
