@@ -127,9 +127,10 @@
  *	with the mistake and the offset of its record, if RECORDS are wrong.
  * @DPR_CMD_RULES_GET: do; PORT, optionally ADDRESS. Answers with RECORDS as they were
  *	set; they are left out if there are none. ENOENT as above.
- * @DPR_CMD_RULES_TEST: do; PORT, optionally ADDRESS; BYTES, optionally FINAL: decides as
- *	for a connection whose client sent these bytes so far. Answers with OUTCOME,
- *	RULE, GROUP, and HASH if there is one. ENOENT as above.
+ * @DPR_CMD_RULES_TEST: do; PORT, optionally ADDRESS; BYTES, optionally FINAL, CLIENT,
+ *	CLIENT_PORT: decides as for a connection whose client sent these bytes so far.
+ *	Answers with OUTCOME, RULE, GROUP, HASH if there is one, and for a CLIENT with HOST
+ *	if the group has one. ENOENT as above.
  */
 enum dpr_cmd {
 	DPR_CMD_UNSPEC,
@@ -758,10 +759,14 @@ enum dpr_rules_outcome {
  * @DPR_RULES_A_RECORDS: binary, up to DPR_MAX_RULES_BYTES; enum dpr_rules_record.
  * @DPR_RULES_A_BYTES: binary, up to 16384 bytes.
  * @DPR_RULES_A_FINAL: flag; no more bytes are waited for.
+ * @DPR_RULES_A_CLIENT: addr; the client's.
+ * @DPR_RULES_A_CLIENT_PORT: u16; the client's, default 0.
  * @DPR_RULES_A_OUTCOME: u32, enum dpr_rules_outcome. Answer.
  * @DPR_RULES_A_RULE: u32; the rule that matches, or DPR_RULES_NONE. Answer.
  * @DPR_RULES_A_GROUP: u32; the group, or DPR_RULES_NONE. Answer.
  * @DPR_RULES_A_HASH: u64; what DPR_RULES_POLICY_LOCALITY goes by. Answer.
+ * @DPR_RULES_A_HOST: addr; the host of the group that would get the connection now. Left
+ *	out if the service's policy decides. Answer.
  * @DPR_RULES_A_PAD: no value; aligns.
  */
 enum dpr_rules_attr {
@@ -771,10 +776,13 @@ enum dpr_rules_attr {
 	DPR_RULES_A_RECORDS,
 	DPR_RULES_A_BYTES,
 	DPR_RULES_A_FINAL,
+	DPR_RULES_A_CLIENT,
+	DPR_RULES_A_CLIENT_PORT,
 	DPR_RULES_A_OUTCOME,
 	DPR_RULES_A_RULE,
 	DPR_RULES_A_GROUP,
 	DPR_RULES_A_HASH,
+	DPR_RULES_A_HOST,
 	DPR_RULES_A_PAD,
 
 	__DPR_RULES_A_MAX,

@@ -52,7 +52,7 @@ extern const struct nla_policy dpr_genl_rules_policy[DPR_RULES_A_RECORDS + 1];
 extern const struct nla_policy
 	dpr_genl_rules_get_policy[DPR_RULES_A_ADDRESS + 1];
 extern const struct nla_policy
-	dpr_genl_rules_test_policy[DPR_RULES_A_FINAL + 1];
+	dpr_genl_rules_test_policy[DPR_RULES_A_CLIENT_PORT + 1];
 extern const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1];
 extern const struct nla_policy dpr_genl_flow_policy[DPR_FLOW_A_MAX + 1];
 extern const struct nla_policy dpr_genl_expire_policy[DPR_EXPIRE_A_MAX + 1];

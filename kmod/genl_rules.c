@@ -2,11 +2,14 @@
 /* Rules of services by what is asked for, by netlink. */
 #include <net/genetlink.h>
 #include "config.h"
+#include "core/parse.h"
 #include "dpr.h"
 #include "event.h"
 #include "genl.h"
 #include "genl_msg.h"
+#include "local.h"
 #include "netns.h"
+#include "peer.h"
 #include "rules.h"
 #include "ruleset.h"
 #include "service.h"
@@ -22,12 +25,14 @@ const struct nla_policy dpr_genl_rules_get_policy[DPR_RULES_A_ADDRESS + 1] = {
 	[DPR_RULES_A_ADDRESS] = DPR_GENL_MSG_ADDR,
 };
 
-const struct nla_policy dpr_genl_rules_test_policy[DPR_RULES_A_FINAL + 1] = {
+const struct nla_policy dpr_genl_rules_test_policy[DPR_RULES_A_CLIENT_PORT + 1] = {
 	[DPR_RULES_A_PORT] = { .type = NLA_U16 },
 	[DPR_RULES_A_ADDRESS] = DPR_GENL_MSG_ADDR,
 	[DPR_RULES_A_RECORDS] = { .type = NLA_REJECT },
 	[DPR_RULES_A_BYTES] = { .type = NLA_BINARY, .len = DPR_REQUEST_MAX },
 	[DPR_RULES_A_FINAL] = { .type = NLA_FLAG },
+	[DPR_RULES_A_CLIENT] = DPR_GENL_MSG_ADDR,
+	[DPR_RULES_A_CLIENT_PORT] = { .type = NLA_U16 },
 };
 
 /* The service of a request, as those that manage services name it. */
@@ -139,9 +144,64 @@ int dpr_genl_rules_get(struct sk_buff *skb, struct genl_info *info)
 	return IS_ERR(msg) ? PTR_ERR(msg) : genlmsg_reply(msg, info);
 }
 
-static int dpr_genl_rules_result(struct genl_info *info,
-				 const struct dpr_rules_result *result)
+/* Who asks, as the rules see it; @client: none if it is not given. */
+static int dpr_genl_rules_client(struct genl_info *info, struct dpr_flow_key *key)
 {
+	const struct nlattr *port = info->attrs[DPR_RULES_A_CLIENT_PORT];
+	int err = dpr_genl_msg_addr(info, DPR_RULES_A_CLIENT, &key->client);
+
+	if (!err && info->attrs[DPR_RULES_A_CLIENT] &&
+	    !dpr_local_unicast(&key->client))
+		err = dpr_genl_msg_refuse(info, DPR_RULES_A_CLIENT,
+					  "client must be unicast", -EINVAL);
+	key->client_port = port ? htons(nla_get_u16(port)) : 0;
+	key->wide = !dpr_addr_is4(&key->client);
+	return err;
+}
+
+/**
+ * struct dpr_genl_rules_tested - what a test came to
+ * @result: what the rules say
+ * @host: the host, none if the service's policy decides
+ */
+struct dpr_genl_rules_tested {
+	struct dpr_rules_result result;
+	struct dpr_addr host;
+};
+
+/* Decides as packets would have it; the namespace's lock is held. */
+static void dpr_genl_rules_decide(struct dpr_net *dn, struct genl_info *info,
+				  const struct dpr_service *service,
+				  struct dpr_flow_key *key,
+				  struct dpr_genl_rules_tested *tested)
+{
+	const struct nlattr *bytes = info->attrs[DPR_RULES_A_BYTES];
+	const struct dpr_config *cfg;
+	struct dpr_peer *peer;
+
+	tested->host = (struct dpr_addr){};
+	key->port = htons(service->port);
+	local_bh_disable();
+	rcu_read_lock();
+	cfg = dpr_service_config(service, rcu_dereference(dn->config));
+	key->address = dpr_addr_none(&service->address) ? cfg->address :
+							   service->address;
+	if (dpr_rules_decide(service, nla_data(bytes), nla_len(bytes),
+			     nla_get_flag(info->attrs[DPR_RULES_A_FINAL]),
+			     &tested->result) != DPR_RULES_MORE &&
+	    !dpr_addr_none(&key->client) &&
+	    dpr_rules_host(dn, cfg, service, key, &tested->result,
+			   dpr_service_look(dn, service) == DPR_SERVICE_UP, 0,
+			   &peer))
+		tested->host = peer ? peer->address : cfg->address;
+	rcu_read_unlock();
+	local_bh_enable();
+}
+
+static int dpr_genl_rules_result(struct genl_info *info,
+				 const struct dpr_genl_rules_tested *tested)
+{
+	const struct dpr_rules_result *result = &tested->result;
 	struct sk_buff *msg;
 	void *header;
 
@@ -153,7 +213,9 @@ static int dpr_genl_rules_result(struct genl_info *info,
 	    nla_put_u32(msg, DPR_RULES_A_GROUP, result->group) ||
 	    (result->hashed &&
 	     nla_put_u64_64bit(msg, DPR_RULES_A_HASH, result->hash,
-			       DPR_RULES_A_PAD))) {
+			       DPR_RULES_A_PAD)) ||
+	    (!dpr_addr_none(&tested->host) &&
+	     dpr_genl_msg_put_addr(msg, DPR_RULES_A_HOST, &tested->host))) {
 		nlmsg_free(msg);
 		return -EMSGSIZE;
 	}
@@ -168,25 +230,25 @@ static int dpr_genl_rules_result(struct genl_info *info,
  */
 int dpr_genl_rules_test(struct sk_buff *skb, struct genl_info *info)
 {
-	const struct nlattr *bytes = info->attrs[DPR_RULES_A_BYTES];
 	struct dpr_net *dn = dpr_netns(genl_info_net(info));
+	struct dpr_genl_rules_tested tested;
+	struct dpr_flow_key connection = {};
 	const struct dpr_service *service;
-	struct dpr_rules_result result;
 	struct dpr_service key;
 	int err = dpr_genl_rules_key(info, &key);
 
 	if (!err)
 		err = dpr_genl_msg_need(info, DPR_RULES_A_BYTES,
 					"a test needs a client's bytes");
+	if (!err)
+		err = dpr_genl_rules_client(info, &connection);
 	if (err)
 		return err;
 	mutex_lock(&dn->lock);
 	service = dpr_service_find(dn, &key);
 	if (service)
-		dpr_rules_decide(service, nla_data(bytes), nla_len(bytes),
-				 nla_get_flag(info->attrs[DPR_RULES_A_FINAL]),
-				 &result);
+		dpr_genl_rules_decide(dn, info, service, &connection, &tested);
 	mutex_unlock(&dn->lock);
-	return service ? dpr_genl_rules_result(info, &result) :
+	return service ? dpr_genl_rules_result(info, &tested) :
 			 dpr_genl_rules_unknown(info);
 }

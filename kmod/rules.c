@@ -122,7 +122,8 @@ static u64 dpr_rules_client(const struct dpr_config *cfg,
  * @avoid: dpr_addr_id() of the peer that has just refused it; 0: none
  * @peer: set to the peer; NULL: this host
  *
- * Called under RCU in softirq.
+ * If the rules have changed since they were asked, another of their groups may be chosen.
+ * Called under RCU in softirq, or with bottom halves off.
  *
  * Return: false if there is no group, or none of its hosts can get the connection: then
  * the service's policy decides, as it does where it is DPR_POLICY_OFF.

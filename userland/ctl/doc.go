@@ -36,7 +36,7 @@
 //	              conditions there are: host, path, method, cookie, sni, alpn),
 //	              default_group (null: the service's policy)
 //	rules test    outcome, rule (from 1; null: none), group (null: the service's
-//	              policy), hash (absent: the group does not go by it), why (array)
+//	              policy), host (with --client; absent: the service's policy), hash (absent: the group does not go by it), why (array)
 //	peers         array of address, state, weight, connections, cpu,
 //	              redirected, sockets, load, estimate, age_ms (null: never
 //	              reported), usable, listed, flows, live, redirects, barred, down

@@ -70,8 +70,8 @@ func (f *faulty) SetRuleset(ctx context.Context, s dprnl.Service, r dprnl.Rulese
 	return errors.Join(f.fails["SetRuleset"], f.kernel.SetRuleset(ctx, s, r))
 }
 
-func (f *faulty) TestRuleset(ctx context.Context, s dprnl.Service, data []byte, final bool) (dprnl.RulesResult, error) {
-	r, _ := f.kernel.TestRuleset(ctx, s, data, final)
+func (f *faulty) TestRuleset(ctx context.Context, s dprnl.Service, data []byte, final bool, client netip.AddrPort) (dprnl.RulesResult, error) {
+	r, _ := f.kernel.TestRuleset(ctx, s, data, final, client)
 	return r, f.fails["TestRuleset"]
 }
 

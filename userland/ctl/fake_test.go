@@ -121,13 +121,16 @@ func (k *kernel) SetRuleset(_ context.Context, s dprnl.Service, r dprnl.Ruleset)
 	return k.did("rules %v %d", s, len(r.Matches))
 }
 
-func (k *kernel) TestRuleset(_ context.Context, s dprnl.Service, data []byte, final bool) (dprnl.RulesResult, error) {
+func (k *kernel) TestRuleset(_ context.Context, s dprnl.Service, data []byte, final bool, client netip.AddrPort) (dprnl.RulesResult, error) {
 	if k.result != nil {
 		return *k.result, k.err
 	}
 	r := k.rulesets[s.Port]
 	d := layer7.Decide(r, data, final)
 	got := dprnl.RulesResult{Outcome: d.Outcome, Rule: dprnl.RulesNone, Group: dprnl.RulesNone, Hashed: d.Hashed, Hash: d.Hash}
+	if client.Addr().IsValid() && d.Group != "" {
+		got.Host = netip.MustParseAddr("192.0.2.2")
+	}
 	if d.Rule >= 0 {
 		got.Rule = uint32(d.Rule)
 	}

@@ -128,6 +128,8 @@ func TestRulesSet(t *testing.T) {
 		"rules test GET / --alpn h2":                   "--alpn of a handshake",
 		"rules test --sni a --header a:b":              "--header is of a request",
 		"rules test GET https://a/ --header a:b":       "--header is of a request",
+		"rules test GET / --client 1 --file x":         "is not an IPv4 or IPv6 address",
+		"rules test GET / --client ::1 --file x":       "--client or --file",
 		"rules test GET / --port x":                    "is not a port",
 		"rules test GET http://a:99999/":               "is not a port",
 		"rules test GET / --port 8080":                 "service 8080 has no rules",
@@ -160,6 +162,9 @@ func TestRulesTest(t *testing.T) {
 		{[]string{"GET", "https://a.example/x"}, "outcome no-match; rule none; group (policy of the service); why rule 1 does not hold: alpn is not there, not \"h2\""},
 		{[]string{"GET", "https://192.0.2.1/x", "--port", "443"}, "outcome no-match; rule none; group (policy of the service); why rule 1 does not hold: sni is not there, not \"a.example\""},
 		{[]string{"--alpn", "h2"}, "outcome no-match; rule none; group (policy of the service); why rule 1 does not hold: sni is not there, not \"a.example\""},
+		{[]string{"GET", "/x", "--client", "192.0.2.9", "--header", "cookie:beta=yes"}, "outcome match; rule 2, cookie beta=yes; group beta; host 192.0.2.2; " +
+			"why rule 1 does not hold: path is \"/x\", not \"/images\"; why rule 2 holds: cookie is \"beta=yes\""},
+		{[]string{"--sni", "x", "--client", "192.0.2.9"}, "outcome no-match; rule none; group (policy of the service); why rule 1 does not hold: sni is \"x\", not \"a.example\""},
 		{[]string{"GET", "/x/y", "--file", file}, "outcome match; rule 1, path /x; group g; why rule 1 holds: path is \"/x/y\""},
 		{[]string{"GET", "http://[2001:db8::1]:8080/y", "--file", file}, "outcome no-match; rule none; group g; why rule 1 does not hold: path is \"/y\", not \"/x\""},
 		{[]string{"GET", "http://a/x", "--port", "80", "--address", "192.0.2.9"}, "outcome no-match; rule none; group beta; why rule 1 does not hold: host is \"a\", not \"*.example.org\"; why rule 2 does not hold: cookie is not there, not \"beta=yes\""},

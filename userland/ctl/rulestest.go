@@ -38,6 +38,7 @@ func (p *program) rulesTestCommand() *cli.Command {
 			&cli.StringFlag{Name: "port", Usage: "by the rules of the service on `PORT`, not on that of the URL"},
 			&cli.StringFlag{Name: "file", Usage: "by the rules of `FILE`, not by the kernel's"},
 			&cli.GenericFlag{Name: "header", Usage: "the request has this `LINE`, such as 'Cookie: a=b', too", Value: headers},
+			&cli.GenericFlag{Name: "client", Usage: "say which host a client of this `ADDRESS` would get now, too", Value: &addrValue{}},
 			&cli.StringFlag{Name: "sni", Usage: "a handshake with the server `NAME`; no METHOD and URL"},
 			&cli.GenericFlag{Name: "alpn", Usage: "the handshake offers this `PROTOCOL`, too", Value: protocols},
 			jsonFlag(),
@@ -48,11 +49,14 @@ func (p *program) rulesTestCommand() *cli.Command {
 				return err
 			}
 			if file := c.String("file"); file != "" {
+				if q.client.IsValid() {
+					return usagef("%sonly the kernel knows which host a client would get: give --client or --file", where(c))
+				}
 				r, err := readRules(file)
 				if err != nil {
 					return err
 				}
-				return p.printDecision(c, r, layer7.Decide(r, q.data, false))
+				return p.printDecision(c, r, layer7.Decide(r, q.data, false), netip.Addr{})
 			}
 			return p.kernel(c, func(ctx context.Context, k Kernel) error { return p.askRules(ctx, c, k, q) })
 		},
@@ -63,6 +67,7 @@ func (p *program) rulesTestCommand() *cli.Command {
 type query struct {
 	service dprnl.Service
 	data    []byte
+	client  netip.Addr // or invalid
 }
 
 // question reads the arguments of "rules test". With https, only a handshake can be seen.
@@ -100,6 +105,9 @@ func question(c *cli.Context, headers, protocols []string) (q query, err error) 
 	port := c.String("port")
 	if port == "" {
 		port = u.port
+	}
+	if a, ok := c.Generic("client").(*addrValue); ok {
+		q.client = a.Addr
 	}
 	q.service, err = namedService(c, port)
 	return q, err
@@ -178,7 +186,7 @@ func (p *program) askRules(ctx context.Context, c *cli.Context, k Kernel, q quer
 	if rules.None() {
 		return fmt.Errorf("service %v has no rules", q.service)
 	}
-	got, err := k.TestRuleset(ctx, q.service, q.data, false)
+	got, err := k.TestRuleset(ctx, q.service, q.data, false, netip.AddrPortFrom(q.client, 0))
 	if err != nil {
 		return err
 	}
@@ -186,7 +194,7 @@ func (p *program) askRules(ctx context.Context, c *cli.Context, k Kernel, q quer
 	if err := agree(rules, d, got); err != nil {
 		return err
 	}
-	return p.printDecision(c, rules, d)
+	return p.printDecision(c, rules, d, got.Host)
 }
 
 // agree is an error if the kernel decides otherwise than this program, which says why.
@@ -210,11 +218,12 @@ type decisionView struct {
 	Outcome dprnl.Outcome `json:"outcome"`
 	Rule    *int          `json:"rule"`           // counted from 1; null: no one
 	Group   *string       `json:"group"`          // null: the service's policy
+	Host    *netip.Addr   `json:"host,omitempty"` // of a client; absent: not asked, or the service's policy
 	Hash    string        `json:"hash,omitempty"` // absent: the group does not go by one
 	Why     []string      `json:"why"`
 }
 
-func (p *program) printDecision(c *cli.Context, rules dprnl.Ruleset, d layer7.Decision) error {
+func (p *program) printDecision(c *cli.Context, rules dprnl.Ruleset, d layer7.Decision, host netip.Addr) error {
 	v := decisionView{Outcome: d.Outcome, Why: append([]string{}, d.Why...)}
 	conditions := "none"
 	if d.Rule >= 0 {
@@ -228,6 +237,9 @@ func (p *program) printDecision(c *cli.Context, rules dprnl.Ruleset, d layer7.De
 	if d.Group != "" {
 		v.Group = &d.Group
 	}
+	if host.IsValid() {
+		v.Host = &host
+	}
 	if d.Hashed {
 		v.Hash = fmt.Sprintf("%016x", d.Hash)
 	}
@@ -236,6 +248,9 @@ func (p *program) printDecision(c *cli.Context, rules dprnl.Ruleset, d layer7.De
 	}
 	return p.print(c, v, func(w io.Writer) {
 		fmt.Fprintf(w, "outcome\t%v\nrule\t%s\ngroup\t%s\n", v.Outcome, conditions, groupOf(v.Group))
+		if v.Host != nil {
+			fmt.Fprintf(w, "host\t%v\n", v.Host)
+		}
 		if v.Hash != "" {
 			fmt.Fprintf(w, "hash\t%s\n", v.Hash)
 		}

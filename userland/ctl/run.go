@@ -34,7 +34,7 @@ const (
 type Kernel interface {
 	apply.Kernel
 	ServiceStates(context.Context) ([]dprnl.ServiceStatus, error)
-	TestRuleset(ctx context.Context, s dprnl.Service, data []byte, final bool) (dprnl.RulesResult, error)
+	TestRuleset(ctx context.Context, s dprnl.Service, data []byte, final bool, client netip.AddrPort) (dprnl.RulesResult, error)
 	SetPeer(context.Context, dprnl.PeerUpdate) error
 	DeletePeer(ctx context.Context, address netip.Addr, dead bool) error
 	Peers(context.Context) ([]dprnl.Peer, error)

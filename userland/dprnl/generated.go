@@ -182,15 +182,18 @@ const (
 
 // dpr_rules_attr: attributes of DPR_CMD_RULES_SET, _GET and _TEST.
 const (
-	rulesAttrPort    = 1
-	rulesAttrAddress = 2
-	rulesAttrRecords = 3
-	rulesAttrBytes   = 4
-	rulesAttrFinal   = 5
-	rulesAttrOutcome = 6
-	rulesAttrRule    = 7
-	rulesAttrGroup   = 8
-	rulesAttrHash    = 9
+	rulesAttrPort       = 1
+	rulesAttrAddress    = 2
+	rulesAttrRecords    = 3
+	rulesAttrBytes      = 4
+	rulesAttrFinal      = 5
+	rulesAttrClient     = 6
+	rulesAttrClientPort = 7
+	rulesAttrOutcome    = 8
+	rulesAttrRule       = 9
+	rulesAttrGroup      = 10
+	rulesAttrHash       = 11
+	rulesAttrHost       = 12
 )
 
 // dpr_expire_attr: attributes of DPR_CMD_EXPIRE.

@@ -213,22 +213,28 @@ func (c *Client) SetRuleset(ctx context.Context, s Service, r Ruleset) error {
 // A RulesResult is what a service's rules say of a connection.
 type RulesResult struct {
 	Outcome Outcome
-	Rule    uint32 // of Ruleset.Matches; RulesNone: no one
-	Group   uint32 // of Ruleset.Groups; RulesNone: the service's policy decides
-	Hashed  bool   // there is a Hash
-	Hash    uint64 // what GroupLocality goes by
+	Rule    uint32     // of Ruleset.Matches; RulesNone: no one
+	Group   uint32     // of Ruleset.Groups; RulesNone: the service's policy decides
+	Hashed  bool       // there is a Hash
+	Hash    uint64     // what GroupLocality goes by
+	Host    netip.Addr // that a client would get now; invalid: the service's policy decides
 }
 
 // TestRuleset asks the kernel what it would decide for a connection whose client has sent
-// these bytes; final: and will send no more in time. The error is fs.ErrNotExist if there
-// is no such service.
-func (c *Client) TestRuleset(ctx context.Context, s Service, data []byte, final bool) (RulesResult, error) {
+// these bytes; final: and will send no more in time. For a client that is not the zero value
+// it says which host would get its connection now. The error is fs.ErrNotExist if there is no
+// such service.
+func (c *Client) TestRuleset(ctx context.Context, s Service, data []byte, final bool, client netip.AddrPort) (RulesResult, error) {
 	e := c.rulesOf(s)
 	if c.version() < knowsRuleset {
 		e.fail(fmt.Errorf("%w: it has no rules by what is asked for", errOlder))
 	}
 	e.ae.Bytes(rulesAttrBytes, data)
 	e.ae.Flag(rulesAttrFinal, final)
+	if client.Addr().IsValid() {
+		e.addr(rulesAttrClient, "client address", client.Addr())
+		e.ae.Uint16(rulesAttrClientPort, client.Port())
+	}
 	return one(ctx, c, "testing the rules of service "+s.String(), cmdRulesTest, e, decodeRulesResult)
 }
 
@@ -247,6 +253,7 @@ func decodeRulesResult(data []byte) (RulesResult, error) {
 		rulesAttrRule:    &r.Rule,
 		rulesAttrGroup:   &r.Group,
 		rulesAttrHash:    &r.Hash,
+		rulesAttrHost:    &r.Host,
 	}, rulesAttrOutcome, rulesAttrRule, rulesAttrGroup)
 	r.Hashed = got.has(rulesAttrHash)
 	return r, err

@@ -207,7 +207,7 @@ func TestModuleWithoutRulesets(t *testing.T) {
 	if err := c.SetRuleset(ctx, s, fullRuleset); !errors.Is(err, errOlder) {
 		t.Error(err)
 	}
-	if _, err := c.TestRuleset(ctx, s, nil, false); !errors.Is(err, errOlder) {
+	if _, err := c.TestRuleset(ctx, s, nil, false, netip.AddrPort{}); !errors.Is(err, errOlder) {
 		t.Error(err)
 	}
 }
@@ -226,15 +226,15 @@ func TestRulesetAnswers(t *testing.T) {
 	if _, err := client(binaryAttr(rulesAttrRecords, []byte{1})).Ruleset(ctx, s); err == nil {
 		t.Error("broken records are taken")
 	}
-	got, err := client(u32(rulesAttrOutcome, 1), u32(rulesAttrRule, 2), u32(rulesAttrGroup, 3), u64(rulesAttrHash, 4)).TestRuleset(ctx, s, nil, true)
-	if want := (RulesResult{RulesMatch, 2, 3, true, 4}); err != nil || got != want {
+	got, err := client(u32(rulesAttrOutcome, 1), u32(rulesAttrRule, 2), u32(rulesAttrGroup, 3), u64(rulesAttrHash, 4), ip(rulesAttrHost, 192, 0, 2, 2)).TestRuleset(ctx, s, nil, true, netip.AddrPort{})
+	if want := (RulesResult{RulesMatch, 2, 3, true, 4, addr2}); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
-	got, err = client(u32(rulesAttrOutcome, 3), u32(rulesAttrRule, 255), u32(rulesAttrGroup, 255)).TestRuleset(ctx, s, nil, true)
-	if want := (RulesResult{RulesBad, RulesNone, RulesNone, false, 0}); err != nil || got != want {
+	got, err = client(u32(rulesAttrOutcome, 3), u32(rulesAttrRule, 255), u32(rulesAttrGroup, 255)).TestRuleset(ctx, s, nil, true, netip.AddrPort{})
+	if want := (RulesResult{RulesBad, RulesNone, RulesNone, false, 0, netip.Addr{}}); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := client(u32(rulesAttrOutcome, 3)).TestRuleset(ctx, s, nil, true); err == nil {
+	if _, err := client(u32(rulesAttrOutcome, 3)).TestRuleset(ctx, s, nil, true, netip.AddrPort{}); err == nil {
 		t.Error("half an answer is taken")
 	}
 	wrong := fullRuleset
@@ -258,11 +258,11 @@ func init() {
 			return c.SetRuleset(ctx, Service{Port: 80, Address: netip.IPv4Unspecified()}, Ruleset{})
 		}, cmdRulesSet, flagsSet, []netlink.Attribute{u16(rulesAttrPort, 80)}},
 		{"TestRuleset", func(ctx context.Context, c *Client) error {
-			_, err := c.TestRuleset(ctx, Service{Port: 80}, []byte("GET"), true)
+			_, err := c.TestRuleset(ctx, Service{Port: 80}, []byte("GET"), true, netip.AddrPortFrom(six2, 9))
 			return err
-		}, cmdRulesTest, flagsGet, []netlink.Attribute{u16(rulesAttrPort, 80), binaryAttr(rulesAttrBytes, []byte("GET")), flag(rulesAttrFinal)}},
+		}, cmdRulesTest, flagsGet, []netlink.Attribute{u16(rulesAttrPort, 80), binaryAttr(rulesAttrBytes, []byte("GET")), flag(rulesAttrFinal), ip(rulesAttrClient, six2.AsSlice()...), u16(rulesAttrClientPort, 9)}},
 		{"TestRuleset more", func(ctx context.Context, c *Client) error {
-			_, err := c.TestRuleset(ctx, Service{Port: 80}, nil, false)
+			_, err := c.TestRuleset(ctx, Service{Port: 80}, nil, false, netip.AddrPort{})
 			return err
 		}, cmdRulesTest, flagsGet, []netlink.Attribute{u16(rulesAttrPort, 80), binaryAttr(rulesAttrBytes, nil)}},
 	}...)

@@ -177,7 +177,9 @@ func badMessages(own, peer string) []badMessage {
 		{name: "rules test: not there", command: rulesTest, payload: all(attr(1, u16(81)...), attr(4, 1)), errno: syscall.ENOENT},
 		{name: "rules test: too many bytes", command: rulesTest, payload: all(attr(1, u16(80)...), attr(4, make([]byte, 16385)...))},
 		{name: "rules test: records", command: rulesTest, payload: all(attr(1, u16(80)...), attr(3, oneRule...), attr(4, 1))},
-		{name: "rules test: an attribute of answers", command: rulesTest, payload: all(attr(1, u16(80)...), attr(4, 1), attr(6, u32(1)...))},
+		{name: "rules test: an attribute of answers", command: rulesTest, payload: all(attr(1, u16(80)...), attr(4, 1), attr(8, u32(1)...))},
+		{name: "rules test: a client that is none", command: rulesTest, payload: all(attr(1, u16(80)...), attr(4, 1), attr(6, ip("224.0.0.1")...))},
+		{name: "rules test: a client of 3 bytes", command: rulesTest, payload: all(attr(1, u16(80)...), attr(4, 1), attr(6, 1, 2, 3))},
 		{name: "rules get as a dump", command: rulesGet, dump: true, errno: syscall.EOPNOTSUPP, bare: true},
 
 		{name: "service get without dump", command: serviceGet, errno: syscall.EOPNOTSUPP, bare: true},

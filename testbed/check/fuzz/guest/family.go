@@ -85,6 +85,6 @@ var (
 		{number: 15, changes: true, takes: serviceAttributes},
 		{number: 17, changes: true, takes: rulesAttributes[:3]},
 		{number: 18, takes: rulesAttributes[:2]},
-		{number: 19, takes: []attribute{rulesAttributes[0], rulesAttributes[1], {4, kindBytes, 0}, {5, kindFlag, 0}}},
+		{number: 19, takes: []attribute{rulesAttributes[0], rulesAttributes[1], {4, kindBytes, 0}, {5, kindFlag, 0}, {6, kindAddress, 0}, {7, kindU16, 65535}}},
 	}
 )

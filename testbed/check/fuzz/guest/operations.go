@@ -90,7 +90,7 @@ func commandOperations() []operation {
 			return err
 		}, ready: setRules(rulesets[1])},
 		{name: "rules test", do: func(ctx context.Context, c *dprnl.Client) error {
-			_, err := c.TestRuleset(ctx, addedService, requests[0], false)
+			_, err := c.TestRuleset(ctx, addedService, requests[0], false, netip.MustParseAddrPort("10.0.0.9:1"))
 			return err
 		}, ready: setRules(rulesets[1])},
 		{name: "service del, with rules", do: func(ctx context.Context, c *dprnl.Client) error { return c.DeleteService(ctx, addedService) },

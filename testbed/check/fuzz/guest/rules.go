@@ -51,6 +51,14 @@ func (m *maker) scratched(b []byte) []byte {
 	return b
 }
 
+// addressOf draws a client's address, or none.
+func addressOf(m *maker) netip.Addr {
+	if m.oneIn(3) {
+		return netip.Addr{}
+	}
+	return netip.MustParseAddr([]string{"10.0.0.9", "fd00::9"}[m.IntN(2)])
+}
+
 // setRules gives a service rules, and adds it first if need be.
 func setRules(r dprnl.Ruleset) func(context.Context, *dprnl.Client) error {
 	return func(ctx context.Context, c *dprnl.Client) error {
@@ -69,7 +77,7 @@ func (l *loaded) testRules(ctx context.Context, s dprnl.Service) error {
 	}
 	m := &maker{Rand: l.Rand}
 	data, final := m.scratched(m.request()), l.IntN(2) == 0
-	got, err := l.c.TestRuleset(ctx, s, data, final)
+	got, err := l.c.TestRuleset(ctx, s, data, final, netip.AddrPortFrom(addressOf(m), uint16(l.IntN(3))))
 	if err != nil {
 		return err
 	}
