@@ -39,7 +39,7 @@ type UserlandResults struct {
 }
 
 // modules are the targets of kmod/tests.
-var modules = []string{"policy", "parse", "rule"}
+var modules = []string{"policy", "parse", "rule", "choose"}
 
 // targets are all of them: by libFuzzer the module's, by Go's fuzzer the rest.
 func (o Options) targets(out string) []target {
