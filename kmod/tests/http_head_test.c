@@ -114,6 +114,8 @@ static const struct {
 	{ "OPTIONS of a path", "OPTIONS http://x/ HTTP/1.1\r\n\r\n",
 	  "method=OPTIONS host=x path=/" },
 	{ "GET of *", "GET * HTTP/1.1\r\n\r\n", "bad" },
+	{ "OPTIONS of *a", "OPTIONS *a HTTP/1.1\r\n\r\n", "bad" },
+	{ "OPTIONS of a", "OPTIONS a HTTP/1.1\r\n\r\n", "bad" },
 	{ "a small method", "get / HTTP/1.1\r\n\r\n", "method=get path=/" },
 	{ "a method of 32 characters",
 	  "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345 / HTTP/1.1\r\n\r\n",
