@@ -62,6 +62,8 @@ static const struct {
 	  "method=GET host=x path=/a" },
 	{ "HTTP/1.0 without a host", "GET / HTTP/1.0\r\n\r\n", "method=GET path=/" },
 	{ "an empty host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "method=GET path=/" },
+	{ "a host of blanks", "GET / HTTP/1.1\r\nHost: \t \r\n\r\n",
+	  "method=GET path=/" },
 	{ "a port", "GET / HTTP/1.1\r\nHOST:x:80\r\n\r\n",
 	  "method=GET host=x path=/" },
 	{ "an empty port", "GET / HTTP/1.1\r\nHost: x:\r\n\r\n",
