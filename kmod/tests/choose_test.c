@@ -57,6 +57,12 @@ static void test_lowest(void)
 	choose.n = 1;
 	choose.peer = some + 1;
 	check(host() == 2, "unless there is no other");
+	args.avoid = 105;
+	choose.peer = some;
+	choose.n = 2;
+	check(host() == 2, "nor the first of the group");
+	choose.peer = some + 1;
+	choose.n = 1;
 	args.avoid = 0;
 	args.own_load = 1;
 	check(host() == HOSTS, "this host, if it is as low");
@@ -73,6 +79,12 @@ static void test_lowest(void)
 	args.own_load = 4;
 	args.max_load = 5;
 	check(host() == HOSTS, "below MaxLoad this host serves");
+	choose.own = false;
+	check(host() == 0, "if it is in the group");
+	choose.own = true;
+	args.draining = true;
+	check(host() == 0, "and does not drain");
+	args.draining = false;
 	args.max_load = 4;
 	check(host() == 0, "but not at it");
 	args.max_load = DPR_MAX_LOAD_AUTO;

@@ -86,6 +86,13 @@ static void test_plain(void)
 	put_sni(&none, "x.");
 	h = with(&none);
 	check(is(&h, 16384, "sni=x"), "a dot at the end");
+	none.len = 0;
+	put_sni(&none, ".");
+	put_alpn(&none, "\1x");
+	h = with(&none);
+	check(is(&h, 16384, "sni=. alpn=|x"), "a dot alone, the shortest protocol");
+	check(!strcmp(read_bytes((const u8 *)"\x16\3\1\x40\0\1", 6), "more"),
+	      "the longest record");
 }
 
 static void test_records(void)
@@ -179,6 +186,10 @@ static void test_extensions(void)
 	e = with(&e);
 	check(is(&e, 16384, "sni=y"), "a name of another type");
 	e.len = 0;
+	put_extension(&e, 16, "\0\3\3ab", 5);
+	put_extension(&e, 51, "\0\0\0", 3);
+	check(bad(&e), "a protocol that is longer than the list");
+	e.len = 0;
 	put_extension(&e, 51, "abc", 3);
 	e.byte[3]++;
 	check(bad(&e), "an extension cut off");
@@ -193,6 +204,31 @@ static bool bad_byte(size_t at, u8 byte)
 	h = with(&e);
 	h.byte[at] = byte;
 	return is(&h, 16384, "bad");
+}
+
+/* What is before the extensions, of which there are none. */
+static bool bad_body(const char *bytes, size_t n)
+{
+	struct hello h = { .len = 0 };
+
+	put_number(&h, 1, 1);
+	put_number(&h, 3, 34 + n);
+	put_number(&h, 2, 0x0303);
+	h.len += 32;
+	put(&h, bytes, n);
+	return is(&h, 16384, "bad");
+}
+
+static void test_body(void)
+{
+	char session[40] = { 33 };
+
+	memcpy(session + 34, "\0\2\x13\1\1\0", 6);
+	check(bad_body(session, 40), "a session of 33 bytes");
+	check(bad_body("\0\0\0\1\0", 5), "no cipher");
+	check(bad_body("\0\0\1\x13\1\0", 6), "half a cipher");
+	check(bad_body("\0\0\2\x13\1\0", 6), "no compression");
+	check(!bad_body("\0\0\2\x13\1\1\0", 7), "and one that is right");
 }
 
 static void test_message(void)
@@ -211,6 +247,7 @@ int main(void)
 	test_plain();
 	test_records();
 	test_extensions();
+	test_body();
 	test_message();
 	return verdict();
 }

@@ -132,6 +132,8 @@ static const struct {
 	{ "HTTP/2.0", "GET / HTTP/2.0\r\n\r\n", "bad" },
 	{ "http/1.1", "GET / http/1.1\r\n\r\n", "bad" },
 	{ "the preface of HTTP/2", "PRI * HTTP/2.0\r\n", "nothing" },
+	{ "GET of * of HTTP/2", "GET * HTTP/2.0\r\n", "bad" },
+	{ "a tab behind the target", "GET /\tHTTP/1.1\r\n\r\n", "bad" },
 	{ "PRI of HTTP/1.1", "PRI * HTTP/1.1\r\n", "bad" },
 	{ "LF alone", "GET / HTTP/1.1\nHost: x\n\n", "method=GET host=x path=/" },
 	{ "CR alone", "GET / HTTP/1.1\r\nHost: x\ry\r\n\r\n", "bad" },

@@ -127,6 +127,8 @@ static size_t takes(const char *head)
 
 static void test_hosts(void)
 {
+	char head[400];
+
 	group(0, 0, 0, "g");
 	rule(0);
 	text(DPR_RULES_HOST, "www.example.org");
@@ -147,6 +149,12 @@ static void test_hosts(void)
 	      "a suffix is not the name itself");
 	check(matches("GET / HTTP/1.1\r\nHost: [2001:DB8::1]:8080\r\n\r\n") == 2,
 	      "an IPv6 literal");
+	memcpy(head + sprintf(head, "GET / HTTP/1.1\r\nHost: %0*d", 255 - 12, 0),
+	       ".example.org\r\n", 15);
+	check(matches(head) == 1, "a host of 255 bytes");
+	memcpy(head + sprintf(head, "GET / HTTP/1.1\r\nHost: %0*d", 256 - 12, 0),
+	       ".example.org\r\n", 15);
+	check(matches(head) == -1, "one of 256 is no host");
 	check(matches("GET / HTTP/1.0\r\n\r\n") == -1, "no host");
 	check(matches("GET http://a.example.org/ HTTP/1.1\r\nHost: "
 		      "www.example.org\r\n\r\n") == 1,
@@ -194,6 +202,7 @@ static void test_paths(void)
 	      matches("POST http://a HTTP/1.1\r\n") == 2 &&
 	      matches("post /x HTTP/1.1\r\n") == -1 &&
 	      matches("GET /x HTTP/1.1\r\n") == -1, "a method and all paths");
+	check(matches("GET * HTTP/1.1\r\n") == BAD, "no target");
 	check(matches("OPTIONS * HTTP/1.1\r\n") == -1 &&
 	      matches("CONNECT a:1 HTTP/1.1\r\n") == -1, "no path");
 }
@@ -449,12 +458,19 @@ static void test_values(void)
 	check(is_wrong("name"), "a name with a space");
 	group(0, 0, 0, "abcdefghijklmnopqrstuvwxyz0123456");
 	check(is_wrong("name"), "a name of 33 characters");
+	group(DPR_RULES_POLICY_MAX, DPR_RULES_LOCALITY_MAX, DPR_MAX_RULES_SPILL,
+	      "az09AZ-_.tuvwxyz0123456789012345");
+	otherwise(0);
+	check(!wrong(), "the greatest values of a group");
+	check(!bad_value(DPR_RULES_METHOD, "abcdefghijklmnopqrstuvwxyz012345"),
+	      "the longest method");
 	record(DPR_RULES_GROUP, "\0\0", 2);
 	check(is_wrong("unknown policy"), "a group that is cut off");
 	group(0, 0, 0, "g");
 	text(DPR_RULES_MEMBER, "12345");
 	check(is_wrong("4 or 16"), "an address of five bytes");
 	check(bad_value(DPR_RULES_HOST, "") && bad_value(DPR_RULES_HOST, "A") &&
+	      bad_value(DPR_RULES_HOST, "aA") &&
 	      bad_value(DPR_RULES_HOST, "a.") && bad_value(DPR_RULES_HOST, "a:1") &&
 	      bad_value(DPR_RULES_HOST, "[::1") && bad_value(DPR_RULES_SNI, "a b"),
 	      "hosts");
