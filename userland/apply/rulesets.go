@@ -44,9 +44,6 @@ func ruled(c *config.Config, there []dprnl.Service, before []dprnl.Ruleset) (lis
 // sameRecords says whether two rulesets are the same for the kernel, which has small letters
 // only in hosts' names.
 func sameRecords(a, b dprnl.Ruleset) bool {
-	if a.None() || b.None() {
-		return a.None() == b.None()
-	}
 	return string(dprnl.UncheckedRecords(a)) == string(dprnl.UncheckedRecords(b))
 }
 
