@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT
+// SPDX-License-Identifier: GPL-2.0
 #include "client_hello.h"
 
 #define DPR_CLIENT_HELLO_HEADER		5	/* of a record */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The ClientHello of a TLS connection (RFC 8446, section 4.1.2; RFC 6066, section 3; RFC
  * 7301), in any number of records. Pure, as policy.h.

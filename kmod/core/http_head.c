@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT
+// SPDX-License-Identifier: GPL-2.0
 #include "http_head.h"
 
 static bool dpr_http_head_digit(u8 c)

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The head of an HTTP/1 request (RFC 9112, RFC 9110). Pure, as policy.h.
  *

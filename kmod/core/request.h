@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What a client's first bytes say: a request's head (http_head.h) or a ClientHello
  * (client_hello.h). Pure, as policy.h.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT
+// SPDX-License-Identifier: GPL-2.0
 #include "client_hello.h"
 #include "http_head.h"
 #include "rule.h"

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A service's rules by what is asked for (enum dpr_rules_record of dpr.h): which of its
  * groups of hosts a request goes to. Pure, as policy.h.

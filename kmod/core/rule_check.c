@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT
+// SPDX-License-Identifier: GPL-2.0
 /* Whether records are rules: see rule.h. */
 #include "http_head.h"
 #include "rule.h"
