@@ -68,27 +68,39 @@ func startKernel(t testing.TB) *kernel {
 	return k
 }
 
-// ask returns what the kernel's code says, in the words of rule_eval.c.
-func (k *kernel) ask(t testing.TB, records, data []byte, final bool) string {
+// A question is what the kernel's code is asked.
+type question struct {
+	records, data []byte
+	final         bool
+}
+
+// ask returns what the kernel's code says to each question, in the words of rule_eval.c. Its
+// answers are short: it does not wait for them to be read.
+func (k *kernel) ask(t testing.TB, questions ...question) []string {
 	t.Helper()
-	var head []byte
-	last := uint32(0)
-	if final {
-		last = 1
-	}
-	for _, n := range []uint32{uint32(len(records)), uint32(len(data)), last} {
-		head = binary.NativeEndian.AppendUint32(head, n)
-	}
-	for _, b := range [][]byte{head, records, data} {
-		if _, err := k.in.Write(b); err != nil {
-			t.Fatal(err)
+	var all []byte
+	for _, q := range questions {
+		last := uint32(0)
+		if q.final {
+			last = 1
 		}
+		for _, n := range []uint32{uint32(len(q.records)), uint32(len(q.data)), last} {
+			all = binary.NativeEndian.AppendUint32(all, n)
+		}
+		all = append(append(all, q.records...), q.data...)
 	}
-	line, err := k.out.ReadString('\n')
-	if err != nil {
-		t.Fatalf("the module's code ended: %v", err)
+	if _, err := k.in.Write(all); err != nil {
+		t.Fatal(err)
 	}
-	return strings.TrimSpace(line)
+	answers := make([]string, len(questions))
+	for i := range answers {
+		line, err := k.out.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the module's code ended: %v", err)
+		}
+		answers[i] = strings.TrimSpace(line)
+	}
+	return answers
 }
 
 // words is a decision in the words of rule_eval.c.
@@ -115,16 +127,20 @@ func compare(t testing.TB, k *kernel, rules dprnl.Ruleset, data []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var questions []question
 	step := len(data)/40 + 1
 	for n := len(data) % step; n <= len(data); n += step {
-		for _, final := range []bool{false, true} {
-			got, want := words(rules, Decide(rules, data[:n], final)), k.ask(t, records, data[:n], final)
-			if strings.HasPrefix(want, fmt.Sprint(uint32(dprnl.RulesMore))+" ") && strings.HasPrefix(got, fmt.Sprint(uint32(dprnl.RulesMore))+" ") {
-				continue
-			}
-			if got != want {
-				t.Fatalf("%q, final %v, by %+v: %s, the module says %s", data[:n], final, rules, got, want)
-			}
+		questions = append(questions, question{records, data[:n], false}, question{records, data[:n], true})
+	}
+	more := fmt.Sprint(uint32(dprnl.RulesMore)) + " "
+	for i, want := range k.ask(t, questions...) {
+		q := questions[i]
+		got := words(rules, Decide(rules, q.data, q.final))
+		if strings.HasPrefix(want, more) && strings.HasPrefix(got, more) {
+			continue
+		}
+		if got != want {
+			t.Fatalf("%q, final %v, by %+v: %s, the module says %s", q.data, q.final, rules, got, want)
 		}
 	}
 }
@@ -287,7 +303,7 @@ func TestSameChecks(t *testing.T) {
 			*map[string]*string{"host": &m.Host, "sni": &m.SNI, "path": &m.Path, "method": &m.Method, "cookie": &m.Cookie, "alpn": &m.ALPN}[name] = value
 			rules := dprnl.Ruleset{Groups: []dprnl.Group{{Name: "g"}}, Matches: []dprnl.Match{m}}
 			ours := len(rules.Check()) > 0
-			theirs := strings.HasPrefix(k.ask(t, dprnl.UncheckedRecords(rules), nil, false), "wrong")
+			theirs := strings.HasPrefix(k.ask(t, question{records: dprnl.UncheckedRecords(rules)})[0], "wrong")
 			if ours != theirs {
 				t.Errorf("%s = %q: we say wrong: %v, the module: %v", name, value, ours, theirs)
 			}
