@@ -28,6 +28,7 @@
 #include "socket.h"
 #include "stats.h"
 #include "syn.h"
+#include "way.h"
 
 /*
  * Does this SYN follow a flow? Yes if it is a copy of the SYN that made the flow,
@@ -183,92 +184,6 @@ static __always_inline bool dpr_syn_credible(struct sk_buff *skb)
 }
 
 /*
- * The device by which an address is reached without a gateway; NULL if there is none,
- * or all the world is there (a default route by PPP).
- */
-static const struct net_device *dpr_syn_link6(struct dpr_net *dn,
-					      const struct dpr_addr *address)
-{
-	struct flowi6 fl6 = { .daddr = *dpr_local_in6(address) };
-	struct fib6_result res = {};
-
-	if (!dpr_local_ip6() ||
-	    dpr_compat_fib6_lookup(dn->net, 0, &fl6, &res, 0) ||
-	    IS_ERR_OR_NULL(res.f6i) || res.fib6_type != RTN_UNICAST ||
-	    res.fib6_flags & RTF_REJECT || !res.f6i->fib6_dst.plen ||
-	    res.nh->fib_nh_gw_family)
-		return NULL;
-	return res.nh->fib_nh_dev;
-}
-
-static const struct net_device *dpr_syn_link(struct dpr_net *dn,
-					     const struct dpr_addr *address)
-{
-	struct flowi4 fl4 = { .daddr = address->word[3] };
-	struct fib_result res;
-
-	if (!dpr_addr_is4(address))
-		return dpr_syn_link6(dn, address);
-
-	if (fib_lookup(dn->net, &fl4, &res, 0) || res.type != RTN_UNICAST ||
-	    !res.prefixlen || res.nhc->nhc_gw_family)
-		return NULL;
-	return FIB_RES_DEV(res);
-}
-
-/*
- * Is the client behind this host: on a link of it that the peer, as far as is known
- * of its addresses, is not on? Then the peer cannot answer it. The client came by
- * another device than the one that leads to the peer, so the peer's own address is not
- * asked for; mostly it is the same device, and nothing is.
- */
-static noinline bool dpr_syn_behind(struct dpr_net *dn, const struct sk_buff *skb,
-				    const struct dpr_peer *peer,
-				    const struct dpr_addr *client)
-{
-	const struct dpr_peer_addresses *others = rcu_dereference(peer->others);
-	const struct net_device *link;
-	u32 i;
-
-	if (READ_ONCE(peer->protocol) < 2)
-		return false;
-	link = dpr_syn_link(dn, client);
-	if (link != skb->dev)
-		return false;
-	for (i = 0; others && i < others->n; i++)
-		if (dpr_syn_link(dn, &others->address[i]) == link)
-			return false;
-	return true;
-}
-
-/*
- * The way to the peer; NULL if the peer cannot serve the client, which is counted: there
- * is no way to the peer, or none from the peer to the client.
- */
-static __always_inline const struct dpr_route *
-dpr_syn_way(struct dpr_net *dn, const struct dpr_config *cfg,
-	    const struct sk_buff *skb, const struct dpr_peer *peer,
-	    const struct dpr_addr *client)
-{
-	const struct dpr_route *route = dpr_fwd_route(dn, cfg, peer, skb);
-
-	if (unlikely(!route)) {
-		dpr_stats_inc(dn, DPR_STAT_SERVED_NO_ROUTE);
-		return NULL;
-	}
-	if (unlikely(route->dst->dev != skb->dev) &&
-	    dpr_syn_behind(dn, skb, peer, client)) {
-		dpr_stats_inc(dn, DPR_STAT_SERVED_BEHIND);
-		return NULL;
-	}
-	if (dpr_fwd_direct_off_link(cfg, route)) {
-		dpr_stats_inc(dn, DPR_STAT_SERVED_OFF_LINK);
-		return NULL;
-	}
-	return route;
-}
-
-/*
  * Makes the flow, whose SYN has the number @offer, and sends the SYN; serves the
  * connection here if there is no room or no way to the peer.
  */
@@ -282,7 +197,8 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 
 	if (!dpr_syn_credible(skb))
 		return NF_ACCEPT;
-	route = dpr_syn_way(dn, cfg, skb, peer, &seg->key.client);
+	route = dpr_way(dn, cfg, skb->dev, dpr_local_wide(skb), peer,
+			&seg->key.client);
 	if (unlikely(!route))
 		return NF_ACCEPT;
 	flow = dpr_flow_insert(dn, cfg, seg, peer, offer,
@@ -410,7 +326,8 @@ dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
 					dpr_offer_number(skb, cfg->policy, 1));
 	if (!dpr_syn_credible(skb))
 		return NF_ACCEPT;
-	route = dpr_syn_way(dn, cfg, skb, peer, &key->client);
+	route = dpr_way(dn, cfg, skb->dev, dpr_local_wide(skb), peer,
+			&key->client);
 	if (unlikely(!route))
 		return NF_ACCEPT;
 	if (!READ_ONCE(base->used))

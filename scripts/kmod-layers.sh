@@ -76,6 +76,7 @@ order() {
 	rules
 	offer
 	refuse
+	way
 	icmp_about
 	receive
 	syn
