@@ -34,8 +34,10 @@
  *    CONFIG_A_FORWARDING, SERVICE_A_FORWARDING, PEER_A_FORWARDING
  * 5: PEER_ASK, PEER_A_ANSWERS, CONFIG_A_ANSWERS, CONFIG_A_GROUP, protocol 4 between hosts
  * 6: RULES_SET, RULES_GET, RULES_TEST
+ * 7: SERVICE_A_DISPATCH, CONFIG_A_HANDOVER_KEYS, CONFIG_A_HANDOVER_KEY_IDS, protocol 5
+ *    between hosts
  */
-#define DPR_GENL_VERSION	6
+#define DPR_GENL_VERSION	7
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
 #define DPR_GENL_GROUP_EVENTS	"events"
 
@@ -47,6 +49,8 @@
 #define DPR_MAX_TIMEOUT		(7U * 24 * 3600 * 1000) /* one week, in ms */
 #define DPR_MAX_EXPIRE_BUDGET	65536	/* flows one DPR_CMD_EXPIRE looks at */
 #define DPR_MAX_ADDRESSES	16	/* other addresses of a peer */
+#define DPR_MAX_HANDOVER_KEYS	2	/* of DPR_CONFIG_A_HANDOVER_KEYS */
+#define DPR_HANDOVER_KEY_LEN	16	/* bytes of a key, without its id */
 #define DPR_MAX_CPU		1000	/* CPU utilisation, in thousandths */
 #define DPR_MAX_RULES		64	/* rules of a service */
 #define DPR_MAX_RULES_BYTES	32768	/* all records of a service's rules */
@@ -376,6 +380,26 @@ enum dpr_service_load {
 };
 
 /**
+ * enum dpr_dispatch - when it is decided which host serves a connection of a service
+ *
+ * @DPR_DISPATCH_SYN: when its SYN comes.
+ * @DPR_DISPATCH_CONNECTION: when its first data have come. The first host answers the SYN
+ *	itself, keeps what the client sends, and then hands the connection over to the host
+ *	that is to serve it. It is decided without data when the client has sent its FIN, or
+ *	nothing for a second. As DPR_DISPATCH_SYN while this host has no keys
+ *	(DPR_CONFIG_A_HANDOVER_KEYS) or knows of no peer. The policy stateless is lowest here.
+ * @DPR_DISPATCH_REQUEST: reserved, and refused: anew with each request.
+ */
+enum dpr_dispatch {
+	DPR_DISPATCH_SYN,
+	DPR_DISPATCH_CONNECTION,
+	DPR_DISPATCH_REQUEST,
+
+	__DPR_DISPATCH_MAX,
+	DPR_DISPATCH_MAX = __DPR_DISPATCH_MAX - 1
+};
+
+/**
  * enum dpr_flow_state - a flow's state, from the client's half of it
  *
  * @DPR_FLOW_SYN: only SYNs so far.
@@ -451,6 +475,12 @@ enum dpr_flow_state {
  * @DPR_CONFIG_A_GROUP: 4 bytes: the IPv4 multicast group that the hosts of this host's link
  *	have joined, if they have one: a question who has a connection goes there first. 0, the
  *	default: each peer is asked.
+ * @DPR_CONFIG_A_HANDOVER_KEYS: the keys of handovers, at most DPR_MAX_HANDOVER_KEYS: of each
+ *	its id, u32 in network byte order and not 0, then DPR_HANDOVER_KEY_LEN bytes. The
+ *	first one authenticates what this host sends, each what comes. None, the default:
+ *	nothing is handed over, and no handover accepted. Request: what it sets is not
+ *	answered.
+ * @DPR_CONFIG_A_HANDOVER_KEY_IDS: the ids of these keys, as there. Answer.
  */
 enum dpr_config_attr {
 	DPR_CONFIG_A_UNSPEC,
@@ -481,6 +511,8 @@ enum dpr_config_attr {
 	DPR_CONFIG_A_FORWARDING,
 	DPR_CONFIG_A_ANSWERS,
 	DPR_CONFIG_A_GROUP,
+	DPR_CONFIG_A_HANDOVER_KEYS,
+	DPR_CONFIG_A_HANDOVER_KEY_IDS,
 
 	__DPR_CONFIG_A_MAX,
 	DPR_CONFIG_A_MAX = __DPR_CONFIG_A_MAX - 1
@@ -507,6 +539,7 @@ enum dpr_config_attr {
  *	service, MAX_LOAD is compared to that, too. Affinity and the policy stateless do
  *	not compare loads.
  * @DPR_SERVICE_A_FORWARDING: u32; its own, as DPR_CONFIG_A_FORWARDING.
+ * @DPR_SERVICE_A_DISPATCH: u8, enum dpr_dispatch; default syn.
  */
 enum dpr_service_attr {
 	DPR_SERVICE_A_UNSPEC,
@@ -523,6 +556,7 @@ enum dpr_service_attr {
 	DPR_SERVICE_A_AFFINITY6,
 	DPR_SERVICE_A_LOAD,
 	DPR_SERVICE_A_FORWARDING,
+	DPR_SERVICE_A_DISPATCH,
 
 	__DPR_SERVICE_A_MAX,
 	DPR_SERVICE_A_MAX = __DPR_SERVICE_A_MAX - 1
@@ -1045,6 +1079,43 @@ enum dpr_event_attr {
  *	peer gets an ICMP error.
  * @DPR_STAT_FLOWS_OWN: half-open flows removed: the client has taken this host's answer
  *	to a copy of its SYN, which a peer redirected here.
+ * @DPR_STAT_HANDOVER_SYN: SYNs answered in the place of the host that will serve
+ *	(DPR_DISPATCH_CONNECTION), copies included.
+ * @DPR_STAT_HANDOVER_KEPT: segments of such connections kept until a host has them.
+ * @DPR_STAT_HANDOVER_NOTED: other segments of such connections dropped: acknowledgments,
+ *	copies, a RST.
+ * @DPR_STAT_HANDOVER_STRAY: segments of such connections dropped: outside of what the client
+ *	may send, with a wrong checksum, or not an acknowledgment of the
+ *	answer to the SYN.
+ * @DPR_STAT_HANDOVER_LIMITED: segments of such connections dropped: there are too many, or no
+ *	memory. The client sends them again.
+ * @DPR_STAT_HANDOVER_OFF: SYNs of such services that went the way of DPR_DISPATCH_SYN: this
+ *	host has no keys or knows of no peer, the policy is off, or its listener's
+ *	connections must have their own handshake (MPTCP, MD5, TCP-AO; from Linux 6.9 on
+ *	also if tcp_syncookies is 0).
+ * @DPR_STAT_HANDOVER_FULL: SYNs of such services that went the way of DPR_DISPATCH_SYN: too many
+ *	connections wait already.
+ * @DPR_STAT_HANDOVER_EVICTED: connections that waited for 3 s or more, forgotten for others.
+ * @DPR_STAT_HANDOVER_EXPIRED: connections forgotten: no data came, or nobody could take them.
+ * @DPR_STAT_HANDOVER_LOCAL: connections that this host took from itself.
+ * @DPR_STAT_HANDOVER_TAKEN: connections that peers took.
+ * @DPR_STAT_HANDOVER_REFUSED: refusals by peers accepted; the connection went to another host.
+ * @DPR_STAT_HANDOVER_LATE: answers to handovers dropped: none was open, or another one.
+ * @DPR_STAT_HANDOVER_RESET: connections reset: no host could take them.
+ * @DPR_STAT_TX_HANDOVER: handovers and answers to them sent; each also counts as
+ *	DPR_STAT_TX_PACKETS, or as what became of it.
+ * @DPR_STAT_RX_HANDOVER: of the packets received, segments that came with a handover.
+ * @DPR_STAT_RX_HANDOVER_TAKEN: connections that this host took from peers.
+ * @DPR_STAT_RX_HANDOVER_FORGED: handovers and answers dropped: not made with a key of this host.
+ * @DPR_STAT_RX_HANDOVER_STALE: likewise: made more than 10 s ago, or the clocks differ by that.
+ * @DPR_STAT_RX_HANDOVER_WAITED: handovers dropped: another copy is being taken, or the segment
+ *	cannot begin the connection here. The client sends it again.
+ * @DPR_STAT_RX_HANDOVER_REFUSED: handovers refused: this host drains or cannot serve the service,
+ *	or the connection was refused before.
+ * @DPR_STAT_RX_HANDOVER_FAILED: handovers refused because the socket could not be made: no
+ *	memory, or a firewall.
+ * @DPR_STAT_RX_HANDOVER_FULL: handovers dropped: too many connections came in the last minute to
+ *	remember each.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -1145,6 +1216,29 @@ enum dpr_stat {
 	DPR_STAT_RX_ANSWER_NO_ROUTE,
 	DPR_STAT_RX_ANSWER_TOO_BIG,
 	DPR_STAT_FLOWS_OWN,
+	DPR_STAT_HANDOVER_SYN,
+	DPR_STAT_HANDOVER_KEPT,
+	DPR_STAT_HANDOVER_NOTED,
+	DPR_STAT_HANDOVER_STRAY,
+	DPR_STAT_HANDOVER_LIMITED,
+	DPR_STAT_HANDOVER_OFF,
+	DPR_STAT_HANDOVER_FULL,
+	DPR_STAT_HANDOVER_EVICTED,
+	DPR_STAT_HANDOVER_EXPIRED,
+	DPR_STAT_HANDOVER_LOCAL,
+	DPR_STAT_HANDOVER_TAKEN,
+	DPR_STAT_HANDOVER_REFUSED,
+	DPR_STAT_HANDOVER_LATE,
+	DPR_STAT_HANDOVER_RESET,
+	DPR_STAT_TX_HANDOVER,
+	DPR_STAT_RX_HANDOVER,
+	DPR_STAT_RX_HANDOVER_TAKEN,
+	DPR_STAT_RX_HANDOVER_FORGED,
+	DPR_STAT_RX_HANDOVER_STALE,
+	DPR_STAT_RX_HANDOVER_WAITED,
+	DPR_STAT_RX_HANDOVER_REFUSED,
+	DPR_STAT_RX_HANDOVER_FAILED,
+	DPR_STAT_RX_HANDOVER_FULL,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

@@ -169,6 +169,30 @@ static inline bool dpr_compat_cookie_valid6(const struct ipv6hdr *ip6h,
 }
 
 /*
+ * 6.9: a packet can bring the request for a connection to its listener, which the stack
+ * completes as if it had sent a SYN cookie. Before, the socket is made by hand.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#define DPR_COMPAT_REQUEST_BY_PACKET 1
+#else
+#define DPR_COMPAT_REQUEST_BY_PACKET 0
+#endif
+
+/* Are a listener's segments signed: by MD5, or TCP-AO (6.7)? */
+static inline bool dpr_compat_signed(const struct sock *sk)
+{
+#ifdef CONFIG_TCP_MD5SIG
+	if (rcu_access_pointer(tcp_sk(sk)->md5sig_info))
+		return true;
+#endif
+#ifdef CONFIG_TCP_AO
+	if (rcu_access_pointer(tcp_sk(sk)->ao_info))
+		return true;
+#endif
+	return false;
+}
+
+/*
  * Which devices a socket may be bound to that a packet is for: the one it came
  * by, or the VRF that this is part of, which the stack asks about later.
  */

@@ -4,6 +4,7 @@
 #include "config.h"
 #include "core/policy.h"
 #include "dpr.h"
+#include "handover.h"
 #include "hook.h"
 #include "load.h"
 #include "local.h"
@@ -164,6 +165,19 @@ static void dpr_config_direct(struct dpr_net *dn, const struct dpr_config *cfg,
 		WRITE_ONCE(dn->direct, true);
 }
 
+/* The first service that is placed by its data needs a table, too. */
+static int dpr_config_handovers(struct dpr_net *dn, const struct dpr_config *cfg,
+				const struct dpr_services *services)
+{
+	u32 i;
+
+	for (i = 0; services && i < services->n; i++)
+		if (dpr_service_config(&services->service[i], cfg)->dispatch ==
+		    DPR_DISPATCH_CONNECTION)
+			return dpr_handover_setup(dn);
+	return 0;
+}
+
 /**
  * dpr_config_apply - publish a changed configuration
  * @dn: the namespace; its lock is held
@@ -216,6 +230,8 @@ static int dpr_config_services(struct dpr_net *dn, struct dpr_services *new)
 	if (IS_ERR(new))
 		return PTR_ERR(new);
 	err = dpr_config_owners(dn, cfg, new);
+	if (!err)
+		err = dpr_config_handovers(dn, cfg, new);
 	if (!err)
 		err = dpr_service_tallies(dn, new);
 	if (!err && new)

@@ -4,6 +4,7 @@
 #define _DPR_CONFIG_H
 
 #include <linux/bits.h>
+#include <linux/siphash.h>
 #include <linux/types.h>
 #include "core/addr.h"
 #include "core/policy.h"
@@ -23,6 +24,7 @@ struct dpr_service;
  * @DPR_RULE_AFFINITY6: dpr_rules.affinity6
  * @DPR_RULE_LOAD: dpr_rules.load
  * @DPR_RULE_FORWARDING: dpr_rules.forwarding
+ * @DPR_RULE_DISPATCH: dpr_rules.dispatch
  */
 enum dpr_rule {
 	DPR_RULE_POLICY = BIT(0),
@@ -33,6 +35,7 @@ enum dpr_rule {
 	DPR_RULE_AFFINITY6 = BIT(5),
 	DPR_RULE_LOAD = BIT(6),
 	DPR_RULE_FORWARDING = BIT(7),
+	DPR_RULE_DISPATCH = BIT(8),
 };
 
 /**
@@ -45,6 +48,7 @@ enum dpr_rule {
  * @affinity_time: for how many ms; 0: for ever
  * @load: enum dpr_service_load
  * @forwarding: enum dpr_forwarding
+ * @dispatch: enum dpr_dispatch
  * @max_load: MaxLoad
  */
 struct dpr_rules {
@@ -56,7 +60,18 @@ struct dpr_rules {
 	u32 affinity_time;
 	u32 load;
 	u32 forwarding;
+	u32 dispatch;
 	u64 max_load;
+};
+
+/**
+ * struct dpr_config_key - a key of handovers
+ * @id: names it; not 0
+ * @key: it
+ */
+struct dpr_config_key {
+	u32 id;
+	siphash_key_t key;
 };
 
 /**
@@ -66,6 +81,7 @@ struct dpr_rules {
  * @hash: enum dpr_hash
  * @load: enum dpr_service_load; host, unless it is a service's
  * @forwarding: enum dpr_forwarding
+ * @dispatch: enum dpr_dispatch; syn, unless it is a service's
  * @estimate: enum dpr_estimate
  * @marker: enum dpr_marker
  * @state: enum dpr_state
@@ -80,6 +96,8 @@ struct dpr_rules {
  * @timeout: idle time in ms after which a flow expires, by its state
  * @orphans: enum dpr_orphans
  * @answers: enum dpr_answers
+ * @key: keys of handovers; the first makes what this host sends
+ * @keys: how many
  * @group: IPv4 multicast group of the hosts that share a link with this one; 0: none
  * @slow_start: time in ms in which a peer that comes back gets its share; 0: at once
  * @slow_start_jiffies: the same in jiffies
@@ -97,6 +115,7 @@ struct dpr_config {
 	u32 hash;
 	u32 load;
 	u32 forwarding;
+	u32 dispatch;
 	u32 estimate;
 	u32 marker;
 	u32 state;
@@ -111,6 +130,8 @@ struct dpr_config {
 	u32 timeout[DPR_FLOW_RST + 1];
 	u32 orphans;
 	u32 answers;
+	struct dpr_config_key key[DPR_MAX_HANDOVER_KEYS];
+	u32 keys;
 	__be32 group;
 	u32 slow_start;
 	u32 slow_start_jiffies;
@@ -144,6 +165,8 @@ static inline void dpr_config_apply_rules(struct dpr_config *cfg,
 		cfg->load = rules->load;
 	if (rules->own & DPR_RULE_FORWARDING)
 		cfg->forwarding = rules->forwarding;
+	if (rules->own & DPR_RULE_DISPATCH)
+		cfg->dispatch = rules->dispatch;
 }
 
 /**

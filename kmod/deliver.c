@@ -53,6 +53,27 @@ bool dpr_deliver_prepare(struct dpr_net *dn, struct sk_buff *skb)
 }
 
 /**
+ * dpr_deliver_routed - hand a packet to the stack by the route that it has
+ * @dn: the namespace
+ * @skb: the packet, without an outer header; consumed
+ *
+ * It passes the hooks of its family as if it had just come in. Unless a program holds it
+ * (NFQUEUE), the stack has done with it what it does when this returns. Called under RCU
+ * in softirq.
+ */
+void dpr_deliver_routed(struct dpr_net *dn, struct sk_buff *skb)
+{
+	const bool wide = dpr_local_wide(skb);
+
+	if (wide)
+		IP6CB(skb)->flags |= DPR_DELIVER_FLAG;
+	else
+		IPCB(skb)->flags |= DPR_DELIVER_FLAG;
+	NF_HOOK(wide ? NFPROTO_IPV6 : NFPROTO_IPV4, NF_INET_PRE_ROUTING,
+		dn->net, NULL, skb, skb->dev, NULL, dpr_deliver_finish);
+}
+
+/**
  * dpr_deliver - hand a packet to the stack of its own family
  * @dn: the namespace
  * @skb: the packet, without its outer header; consumed
@@ -64,15 +85,8 @@ bool dpr_deliver_prepare(struct dpr_net *dn, struct sk_buff *skb)
  */
 unsigned int dpr_deliver(struct dpr_net *dn, struct sk_buff *skb)
 {
-	const bool wide = dpr_local_wide(skb);
-
 	if (!dpr_deliver_prepare(dn, skb))
 		return NF_DROP;
-	if (wide)
-		IP6CB(skb)->flags |= DPR_DELIVER_FLAG;
-	else
-		IPCB(skb)->flags |= DPR_DELIVER_FLAG;
-	NF_HOOK(wide ? NFPROTO_IPV6 : NFPROTO_IPV4, NF_INET_PRE_ROUTING,
-		dn->net, NULL, skb, skb->dev, NULL, dpr_deliver_finish);
+	dpr_deliver_routed(dn, skb);
 	return NF_STOLEN;
 }

@@ -18,6 +18,7 @@ struct sk_buff;
 #define DPR_DELIVER_FLAG	BIT(15)
 
 bool dpr_deliver_prepare(struct dpr_net *dn, struct sk_buff *skb);
+void dpr_deliver_routed(struct dpr_net *dn, struct sk_buff *skb);
 unsigned int dpr_deliver(struct dpr_net *dn, struct sk_buff *skb);
 
 #endif /* _DPR_DELIVER_H */

@@ -13,6 +13,12 @@
 #include "netns.h"
 #include "quota.h"
 
+/* A key of DPR_CONFIG_A_HANDOVER_KEYS. */
+struct dpr_genl_key {
+	__be32 id;
+	u8 key[DPR_HANDOVER_KEY_LEN];
+};
+
 const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
 	[DPR_CONFIG_A_ADDRESS] = DPR_GENL_MSG_ADDR,
 	[DPR_CONFIG_A_POLICY] = { .type = NLA_U32 },
@@ -40,6 +46,11 @@ const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
 	[DPR_CONFIG_A_FORWARDING] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_ANSWERS] = { .type = NLA_U32 },
 	[DPR_CONFIG_A_GROUP] = NLA_POLICY_EXACT_LEN(sizeof(__be32)),
+	[DPR_CONFIG_A_HANDOVER_KEYS] = {
+		.type = NLA_BINARY,
+		.len = DPR_MAX_HANDOVER_KEYS * sizeof(struct dpr_genl_key),
+	},
+	[DPR_CONFIG_A_HANDOVER_KEY_IDS] = { .type = NLA_REJECT },
 };
 
 /* A u32 of the configuration: where it is, what it may be, what to say. */
@@ -157,6 +168,38 @@ static int dpr_genl_config_group(struct genl_info *info, struct dpr_config *cfg)
 				   "not a multicast address", -EINVAL);
 }
 
+static int dpr_genl_config_keys(struct genl_info *info, struct dpr_config *cfg)
+{
+	const struct nlattr *attr = info->attrs[DPR_CONFIG_A_HANDOVER_KEYS];
+	const struct dpr_genl_key *key;
+	__le64 half[2];
+	u32 i;
+
+	BUILD_BUG_ON(sizeof(cfg->key[0].key) != sizeof(key->key));
+	if (!attr)
+		return 0;
+	if (nla_len(attr) % sizeof(*key))
+		return dpr_genl_msg_refuse(info, DPR_CONFIG_A_HANDOVER_KEYS,
+					   "a key has an id of 4 bytes and 16 more",
+					   -EINVAL);
+	memset(cfg->key, 0, sizeof(cfg->key));
+	cfg->keys = nla_len(attr) / sizeof(*key);
+	key = nla_data(attr);
+	for (i = 0; i < cfg->keys; i++) {
+		cfg->key[i].id = be32_to_cpu(key[i].id);
+		if (!cfg->key[i].id ||
+		    (i && cfg->key[i].id == cfg->key[0].id))
+			return dpr_genl_msg_refuse(info,
+						   DPR_CONFIG_A_HANDOVER_KEYS,
+						   "ids of keys must differ, and not be 0",
+						   -EINVAL);
+		memcpy(half, key[i].key, sizeof(half));
+		cfg->key[i].key.key[0] = le64_to_cpu(half[0]);
+		cfg->key[i].key.key[1] = le64_to_cpu(half[1]);
+	}
+	return 0;
+}
+
 static int dpr_genl_config_quota(struct dpr_net *dn, struct genl_info *info,
 				 const struct dpr_config *cfg)
 {
@@ -205,6 +248,8 @@ int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info)
 	if (!err)
 		err = dpr_genl_config_group(info, new);
 	if (!err)
+		err = dpr_genl_config_keys(info, new);
+	if (!err)
 		err = dpr_genl_config_quota(dn, info, new);
 	if (!err)
 		err = dpr_genl_config_address(dn, info, new);
@@ -219,6 +264,18 @@ out:
 	return err;
 }
 
+static int dpr_genl_config_put_key_ids(struct sk_buff *msg,
+				       const struct dpr_config *cfg)
+{
+	__be32 id[DPR_MAX_HANDOVER_KEYS];
+	u32 i;
+
+	for (i = 0; i < cfg->keys; i++)
+		id[i] = cpu_to_be32(cfg->key[i].id);
+	return nla_put(msg, DPR_CONFIG_A_HANDOVER_KEY_IDS,
+		       cfg->keys * sizeof(*id), id);
+}
+
 static int dpr_genl_config_put(struct sk_buff *msg, struct dpr_config *cfg)
 {
 	u32 i;
@@ -226,7 +283,8 @@ static int dpr_genl_config_put(struct sk_buff *msg, struct dpr_config *cfg)
 	if (dpr_genl_msg_put_addr(msg, DPR_CONFIG_A_ADDRESS, &cfg->address) ||
 	    nla_put_u64_64bit(msg, DPR_CONFIG_A_MAX_LOAD, cfg->max_load,
 			      DPR_CONFIG_A_PAD) ||
-	    nla_put_be32(msg, DPR_CONFIG_A_GROUP, cfg->group))
+	    nla_put_be32(msg, DPR_CONFIG_A_GROUP, cfg->group) ||
+	    dpr_genl_config_put_key_ids(msg, cfg))
 		return -EMSGSIZE;
 	for (i = 0; i < ARRAY_SIZE(dpr_genl_fields); i++)
 		if (nla_put_u32(msg, dpr_genl_fields[i].attr,

@@ -26,6 +26,7 @@ const struct nla_policy dpr_genl_service_policy[DPR_SERVICE_A_MAX + 1] = {
 	[DPR_SERVICE_A_AFFINITY6] = { .type = NLA_U32 },
 	[DPR_SERVICE_A_LOAD] = { .type = NLA_U32 },
 	[DPR_SERVICE_A_FORWARDING] = { .type = NLA_U32 },
+	[DPR_SERVICE_A_DISPATCH] = { .type = NLA_U8 },
 };
 
 const struct nla_policy
@@ -81,6 +82,25 @@ static int dpr_genl_service_rule(struct genl_info *info, int attr, u32 max,
 	return 0;
 }
 
+static int dpr_genl_service_dispatch(struct genl_info *info,
+				     struct dpr_rules *rules)
+{
+	const struct nlattr *attr = info->attrs[DPR_SERVICE_A_DISPATCH];
+
+	if (!attr)
+		return 0;
+	rules->dispatch = nla_get_u8(attr);
+	if (rules->dispatch > DPR_DISPATCH_MAX)
+		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_DISPATCH,
+					   "unknown dispatch", -EINVAL);
+	if (rules->dispatch == DPR_DISPATCH_REQUEST)
+		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_DISPATCH,
+					   "connections cannot move between requests yet",
+					   -EOPNOTSUPP);
+	rules->own |= DPR_RULE_DISPATCH;
+	return 0;
+}
+
 static int dpr_genl_service_parse(struct genl_info *info,
 				  struct dpr_service *service)
 {
@@ -128,6 +148,8 @@ static int dpr_genl_service_parse(struct genl_info *info,
 					    "unknown forwarding",
 					    DPR_RULE_FORWARDING, rules,
 					    &rules->forwarding);
+	if (!err)
+		err = dpr_genl_service_dispatch(info, rules);
 	if (!err && max_load) {
 		rules->own |= DPR_RULE_MAX_LOAD;
 		rules->max_load = nla_get_u64(max_load);
@@ -249,7 +271,9 @@ static int dpr_genl_service_put_rules(struct sk_buff *skb,
 	    (rules->own & DPR_RULE_LOAD &&
 	     nla_put_u32(skb, DPR_SERVICE_A_LOAD, rules->load)) ||
 	    (rules->own & DPR_RULE_FORWARDING &&
-	     nla_put_u32(skb, DPR_SERVICE_A_FORWARDING, rules->forwarding)))
+	     nla_put_u32(skb, DPR_SERVICE_A_FORWARDING, rules->forwarding)) ||
+	    (rules->own & DPR_RULE_DISPATCH &&
+	     nla_put_u8(skb, DPR_SERVICE_A_DISPATCH, rules->dispatch)))
 		return -EMSGSIZE;
 	return 0;
 }

@@ -105,37 +105,50 @@ bool dpr_listener_ready(struct sock *sk, bool wide)
 }
 
 /**
- * dpr_listener_defer - hold a SYN until its listener is prepared
+ * struct dpr_listener_held - what is known of a packet that is held: its control block
+ * @olen: of what comes before the client's packet
+ */
+struct dpr_listener_held {
+	unsigned int olen;
+};
+
+static struct dpr_listener_held *dpr_listener_held(struct sk_buff *skb)
+{
+	return (struct dpr_listener_held *)skb->cb;
+}
+
+/**
+ * dpr_listener_defer - hold a SYN, or a handover, until its listener is prepared
  * @dn: the namespace
  * @skb: the marked packet, untouched; taken over
+ * @olen: bytes before the client's packet in it, which is one of IPv4
  *
  * Return: false if too many are held already; the packet is the caller's.
  */
-bool dpr_listener_defer(struct dpr_net *dn, struct sk_buff *skb)
+bool dpr_listener_defer(struct dpr_net *dn, struct sk_buff *skb, unsigned int olen)
 {
 	if (skb_queue_len_lockless(&dn->deferred) >= DPR_LISTENER_DEFERRED)
 		return false;
 	skb_dst_drop(skb);
 	/* Outside RCU only a reference keeps the device. */
 	dev_hold(skb->dev);
+	dpr_listener_held(skb)->olen = olen;
 	skb_queue_tail(&dn->deferred, skb);
 	schedule_work(&dn->prepare);
 	return true;
 }
 
-/* Reads a held SYN, which was read before: of IPv4, in a tunnel of either family. */
-static void dpr_listener_read(const struct sk_buff *skb, struct dpr_addr *address,
+/* Reads what is held, which was read before: of IPv4, in a tunnel of either family. */
+static void dpr_listener_read(struct sk_buff *skb, struct dpr_addr *address,
 			      struct dpr_segment *seg)
 {
-	unsigned int olen = sizeof(struct ipv6hdr);
+	const unsigned int olen = dpr_listener_held(skb)->olen;
 	const struct iphdr *iph;
 
-	if (dpr_local_wide(skb)) {
+	if (dpr_local_wide(skb))
 		*address = dpr_addr_of6(&ipv6_hdr(skb)->daddr);
-	} else {
+	else
 		*address = dpr_addr_of4(ip_hdr(skb)->daddr);
-		olen = ip_hdrlen(skb);
-	}
 	iph = (const void *)skb->data + olen;
 	dpr_parse_segment(iph, ntohs(iph->tot_len), olen, seg);
 }

@@ -25,6 +25,6 @@ struct sock *dpr_listener_find(struct net *net, struct sk_buff *skb,
 			       const struct dpr_segment *seg,
 			       const struct dpr_addr *address);
 bool dpr_listener_ready(struct sock *sk, bool wide);
-bool dpr_listener_defer(struct dpr_net *dn, struct sk_buff *skb);
+bool dpr_listener_defer(struct dpr_net *dn, struct sk_buff *skb, unsigned int olen);
 
 #endif /* _DPR_LISTENER_H */

@@ -8,6 +8,7 @@
 #include "expire.h"
 #include "flow.h"
 #include "genl.h"
+#include "handover_table.h"
 #include "hook.h"
 #include "listener.h"
 #include "load.h"
@@ -83,6 +84,7 @@ static void __net_exit dpr_main_net_exit(struct net *net)
 	dpr_listener_teardown(dn);
 	dpr_closing_teardown(dn);
 	dpr_owner_teardown(dn);
+	dpr_handover_table_teardown(dn);
 	dpr_expire_teardown(dn);
 	dpr_flow_teardown(dn);
 	dpr_members_teardown(dn);
@@ -112,9 +114,12 @@ static int __init dpr_main_init(void)
 	err = dpr_flow_init();
 	if (err)
 		goto err_conntrack;
-	err = register_pernet_subsys(&dpr_main_net_ops);
+	err = dpr_handover_table_init();
 	if (err)
 		goto err_flow;
+	err = register_pernet_subsys(&dpr_main_net_ops);
+	if (err)
+		goto err_handover;
 	err = dpr_open_init();
 	if (err)
 		goto err_net;
@@ -129,6 +134,8 @@ err_load:
 	dpr_open_exit();
 err_net:
 	unregister_pernet_subsys(&dpr_main_net_ops);
+err_handover:
+	dpr_handover_table_exit();
 err_flow:
 	dpr_flow_exit();
 err_conntrack:
@@ -142,6 +149,7 @@ static void __exit dpr_main_exit(void)
 	dpr_load_exit();
 	dpr_open_exit();
 	unregister_pernet_subsys(&dpr_main_net_ops);
+	dpr_handover_table_exit();
 	dpr_flow_exit();
 	dpr_conntrack_exit();
 }

@@ -13,6 +13,7 @@
 
 struct dpr_closing_queue;
 struct dpr_config;
+struct dpr_handovers;
 struct dpr_members;
 struct dpr_open;
 struct dpr_owner_table;
@@ -97,6 +98,8 @@ struct dpr_closing {
  * @closing: connections whose sockets may have closed
  * @owners: open questions to peers, under RCU; NULL before the first
  *	configuration that asks them, then it stays
+ * @handovers: connections that wait to be handed over, and those taken, under RCU; NULL
+ *	before the first service of DPR_DISPATCH_CONNECTION. Then it stays
  * @full_notified: jiffies of the last event of a full table
  * @probe: repeats probes of peers
  * @secret: random; nobody else can compute what is derived from it
@@ -143,6 +146,7 @@ struct dpr_net {
 	struct delayed_work sweep;
 	struct dpr_closing closing;
 	struct dpr_owner_table __rcu *owners;
+	struct dpr_handovers __rcu *handovers;
 	unsigned long full_notified;
 	struct delayed_work probe;
 	u32 secret;

@@ -108,13 +108,38 @@ static void dpr_owner_msg_put_header(struct sk_buff *skb, unsigned int len,
 }
 
 /**
+ * dpr_owner_msg_alloc - make a packet between hosts, without what it says
+ * @len: bytes that it will say
+ * @from: this host's address, or another one that it is to come from
+ * @to: the peer's, of the same family
+ *
+ * It is an IP packet as if from this host to the peer, with room for an outer header, and
+ * not to be routed: its TTL is 1. Its device is the caller's to set. Called in softirq.
+ *
+ * Return: the packet, to which @len bytes can be put; NULL if there is no memory.
+ */
+struct sk_buff *dpr_owner_msg_alloc(unsigned int len, const struct dpr_addr *from,
+				    const struct dpr_addr *to)
+{
+	const unsigned int room = LL_MAX_HEADER + sizeof(struct ipv6hdr);
+	struct sk_buff *skb;
+
+	skb = alloc_skb(room + sizeof(struct ipv6hdr) + len,
+			GFP_ATOMIC | __GFP_NOWARN);
+	if (!skb)
+		return NULL;
+	skb_reserve(skb, room);
+	dpr_owner_msg_put_header(skb, len, from, to);
+	return skb;
+}
+
+/**
  * dpr_owner_msg_encode - make the packet of a message
  * @msg: the message
  * @from: this host's address, or another one that it is to come from
  * @to: the peer's, of the same family
  *
- * It is an IP packet as if from this host to the peer, with room for an outer
- * header, and not to be routed: its TTL is 1. Its device is the caller's to set. Called in softirq.
+ * As dpr_owner_msg_alloc().
  *
  * Return: the packet, NULL if there is no memory.
  */
@@ -122,19 +147,15 @@ struct sk_buff *dpr_owner_msg_encode(const struct dpr_owner_msg *msg,
 				     const struct dpr_addr *from,
 				     const struct dpr_addr *to)
 {
-	const unsigned int room = LL_MAX_HEADER + sizeof(struct ipv6hdr);
 	const bool wide = msg->key.wide;
 	const unsigned int len = wide ? DPR_OWNER_MSG_LEN6 : DPR_OWNER_MSG_LEN;
 	struct dpr_owner_msg_wire *wire;
 	struct sk_buff *skb;
 
 	BUILD_BUG_ON(sizeof(*wire) != DPR_OWNER_MSG_LEN6);
-	skb = alloc_skb(room + sizeof(struct ipv6hdr) + sizeof(*wire),
-			GFP_ATOMIC | __GFP_NOWARN);
+	skb = dpr_owner_msg_alloc(len, from, to);
 	if (!skb)
 		return NULL;
-	skb_reserve(skb, room);
-	dpr_owner_msg_put_header(skb, len, from, to);
 	wire = skb_put_zero(skb, len);
 	wire->magic = htonl(wide ? DPR_OWNER_MSG_MAGIC6 : DPR_OWNER_MSG_MAGIC);
 	wire->kind = msg->kind;

@@ -46,6 +46,8 @@ struct dpr_owner_msg {
 	struct dpr_flow_key key;
 };
 
+struct sk_buff *dpr_owner_msg_alloc(unsigned int len, const struct dpr_addr *from,
+				    const struct dpr_addr *to);
 struct sk_buff *dpr_owner_msg_encode(const struct dpr_owner_msg *msg,
 				     const struct dpr_addr *from,
 				     const struct dpr_addr *to);

@@ -21,6 +21,9 @@
 #include "fwd_direct.h"
 #include "fwd_ipip.h"
 #include "group.h"
+#include "handover.h"
+#include "handover_msg.h"
+#include "handover_take.h"
 #include "icmp_about.h"
 #include "inner.h"
 #include "listener.h"
@@ -380,7 +383,7 @@ dpr_receive_segment(struct dpr_net *dn, struct sk_buff *skb,
 		 * It comes in again by its outer header. A SYN has one; what answers a
 		 * cookie without one the client sends again.
 		 */
-		return in->olen && dpr_listener_defer(dn, skb) ? NF_STOLEN :
+		return in->olen && dpr_listener_defer(dn, skb, in->olen) ? NF_STOLEN :
 								 NF_DROP;
 	}
 	verdict = dpr_receive_accept(dn, skb, in);
@@ -567,6 +570,33 @@ static unsigned int dpr_receive_icmp(struct dpr_net *dn, struct sk_buff *skb,
 	return verdict;
 }
 
+/* A connection is handed over to this host, or one that this host has handed over. */
+static noinline unsigned int dpr_receive_handover(struct dpr_net *dn,
+						  const struct dpr_config *cfg,
+						  struct sk_buff *skb,
+						  struct dpr_inner *in)
+{
+	struct dpr_peer *peer = dpr_peer_find(dn, &in->first);
+	struct dpr_handover_msg msg;
+	unsigned int verdict;
+	enum dpr_stat why;
+
+	why = peer ? dpr_handover_msg_decode(cfg, skb, in, &msg) :
+		     DPR_STAT_RX_STRANGER;
+	if (why)
+		return dpr_inner_refuse(dn, skb, in, why);
+	if (msg.kind != DPR_HANDOVER_MSG_TAKE) {
+		dpr_handover_answered(dn, cfg, peer, &msg);
+		return NF_DROP;
+	}
+	if (!dpr_receive_possible(skb, in))
+		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_BAD_ADDRESS);
+	in->marked = true;
+	verdict = dpr_handover_take(dn, cfg, skb, in, &msg, peer);
+	return verdict == DPR_HANDOVER_ORDINARY ?
+	       dpr_receive_tcp(dn, cfg, skb, in) : verdict;
+}
+
 /*
  * What a peer has sent in a tunnel that does not end here: a question to the group that this
  * host belongs to, too.
@@ -623,6 +653,8 @@ dpr_receive_any(struct dpr_net *dn, const struct dpr_config *cfg,
 	case IPPROTO_ICMPV6:
 		return dpr_receive_icmp(dn, skb, in);
 	case DPR_OWNER_MSG_PROTOCOL:
+		if (dpr_handover_msg_is(skb, in))
+			return dpr_receive_handover(dn, cfg, skb, in);
 		why = dpr_answer_receive(dn, cfg, skb, in, false);
 		return why ? dpr_inner_refuse(dn, skb, in, why) : NF_DROP;
 	default:

@@ -121,11 +121,24 @@ static noinline struct dst_entry *dpr_reset_route6(struct dpr_net *dn,
 	return IS_ERR(dst) ? NULL : dst;
 }
 
+/**
+ * dpr_reset_route - the way to a client, with the address that it talks to as source
+ * @dn: the namespace
+ * @key: its connection
+ *
+ * Called under RCU with bottom halves off.
+ *
+ * Return: the route, a reference taken; NULL if there is none.
+ */
+struct dst_entry *dpr_reset_route(struct dpr_net *dn, const struct dpr_flow_key *key)
+{
+	return unlikely(key->wide) ? dpr_reset_route6(dn, key) :
+				     dpr_reset_route4(dn, key);
+}
+
 static bool dpr_reset_send(struct dpr_net *dn, const struct dpr_reset *rst)
 {
-	struct dst_entry *dst = unlikely(rst->key.wide) ?
-				dpr_reset_route6(dn, &rst->key) :
-				dpr_reset_route4(dn, &rst->key);
+	struct dst_entry *dst = dpr_reset_route(dn, &rst->key);
 	struct sk_buff *skb;
 
 	if (!dst)
@@ -208,6 +221,21 @@ void dpr_reset_client(struct dpr_net *dn, const struct dpr_flow *flow)
 		.has_ack = !READ_ONCE(flow->ack),
 		.ack = READ_ONCE(flow->isn) + 1,
 	};
+
+	dpr_reset_send(dn, &rst);
+}
+
+/**
+ * dpr_reset_connection - end a connection that no host has, at its client
+ * @dn: the namespace
+ * @key: the connection
+ * @seq: sequence number that the client expects next
+ *
+ * Called under RCU with bottom halves off.
+ */
+void dpr_reset_connection(struct dpr_net *dn, const struct dpr_flow_key *key, u32 seq)
+{
+	const struct dpr_reset rst = { .key = *key, .seq = seq };
 
 	dpr_reset_send(dn, &rst);
 }

@@ -10,6 +10,7 @@
 #include "fwd.h"
 #include "fwd_direct.h"
 #include "fwd_ipip.h"
+#include "handover.h"
 #include "local.h"
 #include "members.h"
 #include "netns.h"
@@ -166,7 +167,10 @@ dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
 	const bool changing = rcu_access_pointer(dn->members) !=
 			      rcu_access_pointer(dn->base);
 	struct dpr_peer *peer;
+	unsigned int waits;
 
+	if (dpr_handover_segment(dn, cfg, skb, seg, &waits))
+		return waits;
 	if (unlikely(READ_ONCE(dn->direct)) &&
 	    !dpr_addr_equal(&seg->key.address, &cfg->address) &&
 	    dpr_steer_foreign(dn, skb, &seg->key.address))
@@ -212,19 +216,25 @@ dpr_steer_segment(struct dpr_net *dn, struct sk_buff *skb,
 {
 	const struct dpr_config *cfg = rcu_dereference(dn->config);
 	struct dpr_flow *flow = dpr_flow_find(dn, &seg->key);
+	unsigned int waits;
 
 	if (seg->syn)
 		return dpr_syn(dn, cfg, skb, seg, flow);
 	if (!flow)
 		return dpr_steer_flowless(dn, cfg, skb, seg);
 	if (unlikely(dpr_flow_over(flow, cfg))) {
+		if (dpr_handover_segment(dn, cfg, skb, seg, &waits))
+			return waits;
 		/* Without a flow the stack answers with a RST. */
 		dpr_flow_reap(dn, flow);
 		return NF_ACCEPT;
 	}
-	if (unlikely(READ_ONCE(flow->state) == DPR_FLOW_SYN) &&
-	    dpr_steer_own(dn, skb, seg, flow))
-		return NF_ACCEPT;
+	if (unlikely(READ_ONCE(flow->state) == DPR_FLOW_SYN)) {
+		if (dpr_handover_segment(dn, cfg, skb, seg, &waits))
+			return waits;
+		if (dpr_steer_own(dn, skb, seg, flow))
+			return NF_ACCEPT;
+	}
 	dpr_flow_track(dn, flow, seg);
 	if (likely(!(flow->shard & DPR_FLOW_DIRECT)) ||
 	    !dpr_fwd_direct_send(dn, cfg, skb, flow->peer, flow->shard))

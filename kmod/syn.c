@@ -17,6 +17,7 @@
 #include "flow.h"
 #include "fwd.h"
 #include "fwd_direct.h"
+#include "handover.h"
 #include "liveness.h"
 #include "local.h"
 #include "members.h"
@@ -367,6 +368,8 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_syn_ends ends;
 	bool able;
 
+	if (dpr_handover_on() && dpr_handover_again(dn, cfg, seg))
+		return NF_DROP;
 	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow) &&
 	    !dpr_syn_lost(dn, cfg, skb, seg, flow))
 		return dpr_syn_again(dn, cfg, skb, seg, flow);
@@ -393,6 +396,9 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	}
 	cfg = dpr_service_config(service, cfg);
+	if (dpr_handover_on() && cfg->dispatch == DPR_DISPATCH_CONNECTION &&
+	    dpr_syn_credible(skb) && dpr_handover_begin(dn, cfg, skb, seg))
+		return NF_DROP;
 	if (unlikely(cfg->affinity) && cfg->policy != DPR_POLICY_OFF)
 		return dpr_syn_affine(dn, cfg, skb, seg, service, able);
 	if (cfg->policy == DPR_POLICY_STATELESS)

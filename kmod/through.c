@@ -189,6 +189,37 @@ unsigned int dpr_through_hook6(void *priv, struct sk_buff *skb,
 }
 
 /**
+ * dpr_through_mss - the largest segments that fit the tunnel by which answers go
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: a client's packet that was redirected
+ * @in: what is known of it: its addresses are plausible
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: bytes; 0 if answers do not go by a tunnel.
+ */
+unsigned int dpr_through_mss(struct dpr_net *dn, const struct dpr_config *cfg,
+			     const struct sk_buff *skb, const struct dpr_inner *in)
+{
+	const unsigned int headers = sizeof(struct tcphdr) +
+				     (in->wide ? sizeof(struct ipv6hdr) :
+						 sizeof(struct iphdr));
+	const struct dpr_route *route;
+	struct dpr_peer *first;
+	unsigned int mtu;
+
+	first = dpr_through_first(dn, cfg, skb->dev, &in->seg.key.address);
+	if (!first)
+		return 0;
+	route = dpr_fwd_route_of(dn, cfg, first, in->wide);
+	if (!route)
+		return 0;
+	mtu = dpr_fwd_mtu(route);
+	return mtu > headers ? mtu - headers : 0;
+}
+
+/**
  * dpr_through_syn - lower a redirected SYN's MSS, so that answers fit the tunnel
  * @dn: the namespace
  * @cfg: the configuration
@@ -200,22 +231,10 @@ unsigned int dpr_through_hook6(void *priv, struct sk_buff *skb,
 void dpr_through_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct sk_buff *skb, const struct dpr_inner *in)
 {
-	const unsigned int headers = sizeof(struct tcphdr) +
-				     (in->wide ? sizeof(struct ipv6hdr) :
-						 sizeof(struct iphdr));
-	const struct dpr_route *route;
-	struct dpr_peer *first;
-	unsigned int mtu;
+	const unsigned int most = dpr_through_mss(dn, cfg, skb, in);
 
-	first = dpr_through_first(dn, cfg, skb->dev, &in->seg.key.address);
-	if (!first)
-		return;
-	route = dpr_fwd_route_of(dn, cfg, first, in->wide);
-	if (!route)
-		return;
-	mtu = dpr_fwd_mtu(route);
-	if (mtu > headers)
-		dpr_mss_limit(dn, skb, in->offset, mtu - headers);
+	if (most)
+		dpr_mss_limit(dn, skb, in->offset, most);
 }
 
 /* The connection whose answer a segment is, as the client's segments have it. */

@@ -28,6 +28,8 @@ unsigned int dpr_through_hook(void *priv, struct sk_buff *skb,
 			      const struct nf_hook_state *state);
 unsigned int dpr_through_hook6(void *priv, struct sk_buff *skb,
 			       const struct nf_hook_state *state);
+unsigned int dpr_through_mss(struct dpr_net *dn, const struct dpr_config *cfg,
+			     const struct sk_buff *skb, const struct dpr_inner *in);
 void dpr_through_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct sk_buff *skb, const struct dpr_inner *in);
 const struct dpr_peer *dpr_through_peer(struct dpr_net *dn,

@@ -77,6 +77,17 @@ order() {
 	offer
 	refuse
 	way
+	handover_msg
+	handover_seen
+	handover_table
+	handover_synack
+	handover_child
+	handover_send
+	handover_keep
+	handover_here
+	handover_place
+	handover
+	handover_take
 	icmp_about
 	receive
 	syn

@@ -9,7 +9,7 @@ const (
 	// GenlName: DPR_GENL_NAME in include/dpr.h.
 	GenlName = "dpr"
 	// GenlVersion: DPR_GENL_VERSION in include/dpr.h.
-	GenlVersion = 6
+	GenlVersion = 7
 	// GenlGroupEvents: DPR_GENL_GROUP_EVENTS in include/dpr.h.
 	GenlGroupEvents = "events"
 	// MaxServices: DPR_MAX_SERVICES in include/dpr.h.
@@ -28,6 +28,10 @@ const (
 	MaxExpireBudget = 65536
 	// MaxAddresses: DPR_MAX_ADDRESSES in include/dpr.h.
 	MaxAddresses = 16
+	// MaxHandoverKeys: DPR_MAX_HANDOVER_KEYS in include/dpr.h.
+	MaxHandoverKeys = 2
+	// HandoverKeyLen: DPR_HANDOVER_KEY_LEN in include/dpr.h.
+	HandoverKeyLen = 16
 	// MaxCPU: DPR_MAX_CPU in include/dpr.h.
 	MaxCPU = 1000
 	// MaxRules: DPR_MAX_RULES in include/dpr.h.
@@ -105,6 +109,8 @@ const (
 	configAttrForwarding         = 25
 	configAttrAnswers            = 26
 	configAttrGroup              = 27
+	configAttrHandoverKeys       = 28
+	configAttrHandoverKeyIds     = 29
 )
 
 // dpr_service_attr: attributes of a service.
@@ -121,6 +127,7 @@ const (
 	serviceAttrAffinity6    = 11
 	serviceAttrLoad         = 12
 	serviceAttrForwarding   = 13
+	serviceAttrDispatch     = 14
 )
 
 // dpr_peer_attr: attributes of a peer.
@@ -831,6 +838,51 @@ func (v *Outcome) UnmarshalText(text []byte) error {
 // OutcomeWords returns the words of Outcome, in the order of their values.
 func OutcomeWords() []string { return namesOutcome.list() }
 
+// Dispatch: when it is decided which host serves a connection of a service.
+type Dispatch uint32
+
+// The values of Dispatch.
+const (
+	// DispatchSyn: when its SYN comes.
+	DispatchSyn Dispatch = 0
+	// DispatchConnection: when its first data have come. The first host answers
+	// the SYN itself, keeps what the client sends, and then hands the connection
+	// over to the host that is to serve it. It is decided without data when the
+	// client has sent its FIN, or nothing for a second. As DPR_DISPATCH_SYN while
+	// this host has no keys (DPR_CONFIG_A_HANDOVER_KEYS) or knows of no peer. The
+	// policy stateless is lowest here.
+	DispatchConnection Dispatch = 1
+	// DispatchRequest: reserved, and refused: anew with each request.
+	DispatchRequest Dispatch = 2
+)
+
+var namesDispatch = wordTable{kind: "dispatch", words: []string{
+	0: "syn",
+	1: "connection",
+	2: "request",
+}}
+
+// String returns the value's word, or its number if this package does not
+// know it.
+func (v Dispatch) String() string { return namesDispatch.format(uint32(v)) }
+
+// MarshalText implements encoding.TextMarshaler. A value without a word, from
+// a newer module, is its number.
+func (v Dispatch) MarshalText() ([]byte, error) { return namesDispatch.marshal(uint32(v)) }
+
+// UnmarshalText implements encoding.TextUnmarshaler; the error for a wrong
+// word lists the right ones.
+func (v *Dispatch) UnmarshalText(text []byte) error {
+	n, err := namesDispatch.parse(string(text))
+	if err == nil {
+		*v = Dispatch(n)
+	}
+	return err
+}
+
+// DispatchWords returns the words of Dispatch, in the order of their values.
+func DispatchWords() []string { return namesDispatch.list() }
+
 // FlowState: a flow's state, from the client's half of it.
 type FlowState uint32
 
@@ -1174,104 +1226,194 @@ const (
 	// StatFlowsOwn: half-open flows removed: the client has taken this host's
 	// answer to a copy of its SYN, which a peer redirected here.
 	StatFlowsOwn Stat = 97
+	// StatHandoverSyn: SYNs answered in the place of the host that will serve
+	// (DPR_DISPATCH_CONNECTION), copies included.
+	StatHandoverSyn Stat = 98
+	// StatHandoverKept: segments of such connections kept until a host has them.
+	StatHandoverKept Stat = 99
+	// StatHandoverNoted: other segments of such connections dropped:
+	// acknowledgments, copies, a RST.
+	StatHandoverNoted Stat = 100
+	// StatHandoverStray: segments of such connections dropped: outside of what
+	// the client may send, with a wrong checksum, or not an acknowledgment of the
+	// answer to the SYN.
+	StatHandoverStray Stat = 101
+	// StatHandoverLimited: segments of such connections dropped: there are too
+	// many, or no memory. The client sends them again.
+	StatHandoverLimited Stat = 102
+	// StatHandoverOff: SYNs of such services that went the way of
+	// DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is
+	// off, or its listener's connections must have their own handshake (MPTCP,
+	// MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).
+	StatHandoverOff Stat = 103
+	// StatHandoverFull: SYNs of such services that went the way of
+	// DPR_DISPATCH_SYN: too many connections wait already.
+	StatHandoverFull Stat = 104
+	// StatHandoverEvicted: connections that waited for 3 s or more, forgotten for
+	// others.
+	StatHandoverEvicted Stat = 105
+	// StatHandoverExpired: connections forgotten: no data came, or nobody could
+	// take them.
+	StatHandoverExpired Stat = 106
+	// StatHandoverLocal: connections that this host took from itself.
+	StatHandoverLocal Stat = 107
+	// StatHandoverTaken: connections that peers took.
+	StatHandoverTaken Stat = 108
+	// StatHandoverRefused: refusals by peers accepted; the connection went to
+	// another host.
+	StatHandoverRefused Stat = 109
+	// StatHandoverLate: answers to handovers dropped: none was open, or another
+	// one.
+	StatHandoverLate Stat = 110
+	// StatHandoverReset: connections reset: no host could take them.
+	StatHandoverReset Stat = 111
+	// StatTxHandover: handovers and answers to them sent; each also counts as
+	// DPR_STAT_TX_PACKETS, or as what became of it.
+	StatTxHandover Stat = 112
+	// StatRxHandover: of the packets received, segments that came with a
+	// handover.
+	StatRxHandover Stat = 113
+	// StatRxHandoverTaken: connections that this host took from peers.
+	StatRxHandoverTaken Stat = 114
+	// StatRxHandoverForged: handovers and answers dropped: not made with a key of
+	// this host.
+	StatRxHandoverForged Stat = 115
+	// StatRxHandoverStale: likewise: made more than 10 s ago, or the clocks
+	// differ by that.
+	StatRxHandoverStale Stat = 116
+	// StatRxHandoverWaited: handovers dropped: another copy is being taken, or
+	// the segment cannot begin the connection here. The client sends it again.
+	StatRxHandoverWaited Stat = 117
+	// StatRxHandoverRefused: handovers refused: this host drains or cannot serve
+	// the service, or the connection was refused before.
+	StatRxHandoverRefused Stat = 118
+	// StatRxHandoverFailed: handovers refused because the socket could not be
+	// made: no memory, or a firewall.
+	StatRxHandoverFailed Stat = 119
+	// StatRxHandoverFull: handovers dropped: too many connections came in the
+	// last minute to remember each.
+	StatRxHandoverFull Stat = 120
 )
 
 var statTable = [...]statInfo{
-	1:  {"served_off", "The SYN decision: served: the policy is off.", false},
-	2:  {"served_below_max_load", "The SYN decision: served: own load was below MaxLoad.", false},
-	3:  {"served_lowest", "The SYN decision: served: own load was the lowest.", false},
-	4:  {"served_no_peer", "The SYN decision: served: no usable peer.", false},
-	5:  {"served_hash", "The SYN decision: served: the stateless hash picked this host.", false},
-	6:  {"served_local", "The SYN decision: served: came from this host itself.", false},
-	7:  {"served_table_full", "The SYN decision: served: no room in the routing table.", false},
-	8:  {"served_no_memory", "The SYN decision: served: no memory for a flow.", false},
-	9:  {"redirected", "The SYN decision: redirected, a flow was made.", false},
-	10: {"redirected_hash", "The SYN decision: redirected by the stateless hash, no flow.", false},
-	11: {"offered", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: SYNs offered to peers, which may refuse them for their load.", false},
-	12: {"offer_returned", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: SYNs that peers refused, and sent back.", false},
-	13: {"offer_served", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: of the connections redirected, served here in the end: the policy chose this host after a refusal, or no peer was usable.", false},
-	14: {"offer_late", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: refusals dropped: too late. The client had retransmitted its SYN, or the connection was established.", false},
-	15: {"offer_unknown", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: refusals dropped: this peer was not sent that SYN.", false},
-	16: {"refused_load", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: offers from peers refused: own load was not below MaxLoad.", false},
-	17: {"refused_draining", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: redirected SYNs refused: this host drains.", false},
-	18: {"syn_retransmitted", "Other SYNs: a SYN of a flow, sent after the first copy.", false},
-	19: {"syn_owned", "Other SYNs: a SYN of a connection that this host already serves.", false},
-	20: {"tx_packets", "Packets sent to peers: packets redirected (a super-packet counts once).", false},
-	21: {"tx_bytes", "Packets sent to peers: their bytes, without the outer header.", false},
-	22: {"tx_icmp", "Packets sent to peers: of these, ICMP errors about a redirected connection.", false},
-	23: {"tx_fragmented", "Packets sent to peers: packets fragmented before encapsulation.", false},
-	24: {"tx_too_big", "Packets sent to peers: refused with ICMP fragmentation needed.", false},
-	25: {"tx_no_route", "Packets sent to peers: dropped: no usable route to the peer.", false},
-	26: {"tx_no_memory", "Packets sent to peers: dropped: no memory for the outer header.", false},
-	27: {"tx_error", "Packets sent to peers: dropped by the output path (firewall, queue, device).", false},
-	28: {"rx_packets", "Marked packets received: accepted (a super-packet counts once).", false},
-	29: {"rx_bytes", "Marked packets received: their bytes, without the outer header.", false},
-	30: {"rx_syn", "Marked packets received: of these, SYNs.", false},
-	31: {"rx_icmp", "Marked packets received: of these, ICMP errors.", false},
-	32: {"rx_stranger", "Marked packets received: dropped: marked, but not from a known peer.", false},
-	33: {"rx_malformed", "Marked packets received: dropped: inner header truncated or invalid.", false},
-	34: {"rx_nested", "Marked packets received: dropped: in the inner packet is another one.", false},
-	35: {"rx_bad_address", "Marked packets received: dropped: inner addresses that no client's packet can have (loopback, multicast, broadcast, zero, this host as source); or a question to the group (DPR_CONFIG_A_GROUP) from a peer that would not send it there.", false},
-	36: {"rx_not_served", "Marked packets received: dropped: inner packet is neither TCP nor an ICMP error about a TCP connection, or it is a RST that no socket wants.", false},
-	37: {"rx_ecn", "Marked packets received: dropped: outer CE on an inner packet that is not ECN-capable (RFC 6040).", false},
-	38: {"rx_checksum", "Marked packets received: dropped: no socket wanted it and its TCP checksum was wrong.", false},
-	39: {"rx_reset", "Marked packets received: no socket wanted it; answered by a RST.", false},
-	40: {"rx_no_memory", "Marked packets received: dropped: no memory, or no route for its RST.", false},
-	41: {"rx_listener_deferred", "Marked packets received: SYN held while its listener was prepared.", false},
-	42: {"fragments_gathered", "Fragments of clients' packets: packets reassembled before classification.", false},
-	43: {"mss_lowered", "Replies: SYN-ACKs whose MSS was lowered by what the tunnel adds.", false},
-	44: {"flows_expired", "Flows: flows removed by their timeout.", false},
-	45: {"flows_evicted", "Flows: half-open flows evicted for new ones.", false},
-	46: {"flows_replaced", "Flows: closing flows replaced by a new connection.", false},
-	47: {"flows_reset", "Flows: flows ended because their peer is dead.", false},
-	48: {"flows_deleted", "Flows: flows removed by DPR_CMD_FLOW_DEL.", false},
-	49: {"owner_asked", "Orphans (enum dpr_orphans): segments for which the peers were asked: they wait for the answer, or are dropped, as those are that wait in vain.", false},
-	50: {"owner_waited", "Orphans (enum dpr_orphans): segments dropped because they were asked just before.", false},
-	51: {"owner_limited", "Orphans (enum dpr_orphans): segments dropped because too many questions are open.", false},
-	52: {"owner_found", "Orphans (enum dpr_orphans): connections that a peer claimed; each got a flow.", false},
-	53: {"owner_unknown", "Orphans (enum dpr_orphans): segments left to the stack, which answers with a RST: no peer claimed the connection.", false},
-	54: {"owner_claimed", "Orphans (enum dpr_orphans): connections that this host claimed.", false},
-	55: {"tx_owner_messages", "Orphans (enum dpr_orphans): messages for peers: questions, claims, ends. Each also counts as a packet sent to peers, or as the reason why it was not.", false},
-	56: {"rx_owner_asked", "Orphans (enum dpr_orphans): questions from peers received.", false},
-	57: {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, no room for a flow, or the connection already has one.", false},
-	58: {"flows", "Gauges: flows now.", true},
-	59: {"flows_live", "Gauges: flows now that their peers have not reported as ended.", true},
-	60: {"owner_followed", "Added since version 0: segments that followed the stateless policy's hash because too many questions are open.", false},
-	61: {"hash_asked", "Added since version 0: questions whether the host that the stateless policy's hash names serves a connection, while the set of hosts changes.", false},
-	62: {"flows_ended", "Added since version 0: flows removed because the serving host reported that it has no socket of the connection.", false},
-	63: {"flows_asked", "Added since version 0: questions to peers about flows whose clients are silent.", false},
-	64: {"rx_flow_asked", "Added since version 0: such questions from peers received.", false},
-	65: {"rx_flow_answered", "Added since version 0: messages from peers about their connections accepted.", false},
-	66: {"rx_flow_refused", "Added since version 0: messages from peers about the end of a connection refused: no such flow, not that peer's, or not the connection's number.", false},
-	67: {"rx_policy", "Added since version 0: dropped: the host's IPsec policy requires the outer packet to be protected.", false},
-	68: {"rx_fragments", "Added since version 0: fragments of redirected packets that wait for the rest.", false},
-	69: {"served_no_route", "Added since version 0: served: no usable route to the chosen peer.", false},
-	70: {"served_behind", "Added since version 0: served: the client is on a link of this host that the chosen peer is not on, such as a container or a client of a VPN.", false},
-	71: {"refused_no_listener", "Added since version 0: redirected SYNs refused: nothing listens here.", false},
-	72: {"refused_full", "Added since version 0: redirected SYNs refused: the listener's accept queue is full.", false},
-	73: {"refused_own", "Added since version 0: redirected SYNs refused: the client is this host itself.", false},
-	74: {"refused_long", "Added since version 0: redirected SYNs dropped: this host cannot serve them, and they are too long to be sent back.", false},
-	75: {"peers_lost", "Added since version 0: times that packets redirected to a peer were found not to arrive.", false},
-	76: {"flows_lost", "Added since version 0: half-open flows to such a peer removed, and their connections placed anew.", false},
-	77: {"rx_probed", "Added since version 0: probes from peers received, and answered.", false},
-	78: {"rx_echo", "Added since version 0: answers to probes received.", false},
-	79: {"rx_echo_refused", "Added since version 0: answers to probes refused: none was sent.", false},
-	80: {"served_affinity", "Added since version 0: served: the client belongs to this host (DPR_CONFIG_A_AFFINITY).", false},
-	81: {"served_off_link", "Added since version 0: served: the chosen peer is not on a link of this host, and the service's forwarding is DPR_FORWARDING_DIRECT.", false},
-	82: {"tx_direct", "Added since version 0: of the packets sent to peers, those that went direct.", false},
-	83: {"rx_direct", "Added since version 0: packets that came direct, accepted or refused: each counts as what became of it, too.", false},
-	84: {"owner_held", "Orphans (enum dpr_orphans): segments of DPR_STAT_OWNER_ASKED that were sent on when a peer claimed their connection.", false},
-	85: {"rx_source_asked", "Added since version 0: questions from peers whether packets with their addresses as source pass, answered.", false},
-	86: {"rx_source_limited", "Added since version 0: such questions dropped: the same peer asked less than a quarter of a second before.", false},
-	87: {"rx_source_answered", "Added since version 0: answers past the tunnel to such questions of this host (DPR_CMD_PEER_ASK); one in the tunnel counts as DPR_STAT_RX_ECHO.", false},
-	88: {"rx_source_refused", "Added since version 0: such answers dropped: none was due, or not with that number, from that peer or address.", false},
-	89: {"tx_answers", "Added since version 0: of the packets sent to peers, answers to clients (DPR_ANSWERS_THROUGH).", false},
-	90: {"tx_answer_too_big", "Added since version 0: answers dropped: too large for the tunnel. The route to the client got the MTU that fits.", false},
-	91: {"syn_mss_lowered", "Added since version 0: redirected SYNs whose MSS was lowered, so that answers fit the tunnel.", false},
-	92: {"rx_answers", "Added since version 0: of the packets received, answers, sent on to clients.", false},
-	93: {"rx_answer_refused", "Added since version 0: answers dropped: this host or another peer serves the connection, or the answer is from an address that this host does not have.", false},
-	94: {"rx_answer_hops", "Added since version 0: answers dropped: the hop limit is spent.", false},
-	95: {"rx_answer_no_route", "Added since version 0: answers dropped: no route to the client.", false},
-	96: {"rx_answer_too_big", "Added since version 0: answers dropped: too large for the way to the client. The peer gets an ICMP error.", false},
-	97: {"flows_own", "Added since version 0: half-open flows removed: the client has taken this host's answer to a copy of its SYN, which a peer redirected here.", false},
+	1:   {"served_off", "The SYN decision: served: the policy is off.", false},
+	2:   {"served_below_max_load", "The SYN decision: served: own load was below MaxLoad.", false},
+	3:   {"served_lowest", "The SYN decision: served: own load was the lowest.", false},
+	4:   {"served_no_peer", "The SYN decision: served: no usable peer.", false},
+	5:   {"served_hash", "The SYN decision: served: the stateless hash picked this host.", false},
+	6:   {"served_local", "The SYN decision: served: came from this host itself.", false},
+	7:   {"served_table_full", "The SYN decision: served: no room in the routing table.", false},
+	8:   {"served_no_memory", "The SYN decision: served: no memory for a flow.", false},
+	9:   {"redirected", "The SYN decision: redirected, a flow was made.", false},
+	10:  {"redirected_hash", "The SYN decision: redirected by the stateless hash, no flow.", false},
+	11:  {"offered", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: SYNs offered to peers, which may refuse them for their load.", false},
+	12:  {"offer_returned", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: SYNs that peers refused, and sent back.", false},
+	13:  {"offer_served", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: of the connections redirected, served here in the end: the policy chose this host after a refusal, or no peer was usable.", false},
+	14:  {"offer_late", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: refusals dropped: too late. The client had retransmitted its SYN, or the connection was established.", false},
+	15:  {"offer_unknown", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: refusals dropped: this peer was not sent that SYN.", false},
+	16:  {"refused_load", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: offers from peers refused: own load was not below MaxLoad.", false},
+	17:  {"refused_draining", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: redirected SYNs refused: this host drains.", false},
+	18:  {"syn_retransmitted", "Other SYNs: a SYN of a flow, sent after the first copy.", false},
+	19:  {"syn_owned", "Other SYNs: a SYN of a connection that this host already serves.", false},
+	20:  {"tx_packets", "Packets sent to peers: packets redirected (a super-packet counts once).", false},
+	21:  {"tx_bytes", "Packets sent to peers: their bytes, without the outer header.", false},
+	22:  {"tx_icmp", "Packets sent to peers: of these, ICMP errors about a redirected connection.", false},
+	23:  {"tx_fragmented", "Packets sent to peers: packets fragmented before encapsulation.", false},
+	24:  {"tx_too_big", "Packets sent to peers: refused with ICMP fragmentation needed.", false},
+	25:  {"tx_no_route", "Packets sent to peers: dropped: no usable route to the peer.", false},
+	26:  {"tx_no_memory", "Packets sent to peers: dropped: no memory for the outer header.", false},
+	27:  {"tx_error", "Packets sent to peers: dropped by the output path (firewall, queue, device).", false},
+	28:  {"rx_packets", "Marked packets received: accepted (a super-packet counts once).", false},
+	29:  {"rx_bytes", "Marked packets received: their bytes, without the outer header.", false},
+	30:  {"rx_syn", "Marked packets received: of these, SYNs.", false},
+	31:  {"rx_icmp", "Marked packets received: of these, ICMP errors.", false},
+	32:  {"rx_stranger", "Marked packets received: dropped: marked, but not from a known peer.", false},
+	33:  {"rx_malformed", "Marked packets received: dropped: inner header truncated or invalid.", false},
+	34:  {"rx_nested", "Marked packets received: dropped: in the inner packet is another one.", false},
+	35:  {"rx_bad_address", "Marked packets received: dropped: inner addresses that no client's packet can have (loopback, multicast, broadcast, zero, this host as source); or a question to the group (DPR_CONFIG_A_GROUP) from a peer that would not send it there.", false},
+	36:  {"rx_not_served", "Marked packets received: dropped: inner packet is neither TCP nor an ICMP error about a TCP connection, or it is a RST that no socket wants.", false},
+	37:  {"rx_ecn", "Marked packets received: dropped: outer CE on an inner packet that is not ECN-capable (RFC 6040).", false},
+	38:  {"rx_checksum", "Marked packets received: dropped: no socket wanted it and its TCP checksum was wrong.", false},
+	39:  {"rx_reset", "Marked packets received: no socket wanted it; answered by a RST.", false},
+	40:  {"rx_no_memory", "Marked packets received: dropped: no memory, or no route for its RST.", false},
+	41:  {"rx_listener_deferred", "Marked packets received: SYN held while its listener was prepared.", false},
+	42:  {"fragments_gathered", "Fragments of clients' packets: packets reassembled before classification.", false},
+	43:  {"mss_lowered", "Replies: SYN-ACKs whose MSS was lowered by what the tunnel adds.", false},
+	44:  {"flows_expired", "Flows: flows removed by their timeout.", false},
+	45:  {"flows_evicted", "Flows: half-open flows evicted for new ones.", false},
+	46:  {"flows_replaced", "Flows: closing flows replaced by a new connection.", false},
+	47:  {"flows_reset", "Flows: flows ended because their peer is dead.", false},
+	48:  {"flows_deleted", "Flows: flows removed by DPR_CMD_FLOW_DEL.", false},
+	49:  {"owner_asked", "Orphans (enum dpr_orphans): segments for which the peers were asked: they wait for the answer, or are dropped, as those are that wait in vain.", false},
+	50:  {"owner_waited", "Orphans (enum dpr_orphans): segments dropped because they were asked just before.", false},
+	51:  {"owner_limited", "Orphans (enum dpr_orphans): segments dropped because too many questions are open.", false},
+	52:  {"owner_found", "Orphans (enum dpr_orphans): connections that a peer claimed; each got a flow.", false},
+	53:  {"owner_unknown", "Orphans (enum dpr_orphans): segments left to the stack, which answers with a RST: no peer claimed the connection.", false},
+	54:  {"owner_claimed", "Orphans (enum dpr_orphans): connections that this host claimed.", false},
+	55:  {"tx_owner_messages", "Orphans (enum dpr_orphans): messages for peers: questions, claims, ends. Each also counts as a packet sent to peers, or as the reason why it was not.", false},
+	56:  {"rx_owner_asked", "Orphans (enum dpr_orphans): questions from peers received.", false},
+	57:  {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, no room for a flow, or the connection already has one.", false},
+	58:  {"flows", "Gauges: flows now.", true},
+	59:  {"flows_live", "Gauges: flows now that their peers have not reported as ended.", true},
+	60:  {"owner_followed", "Added since version 0: segments that followed the stateless policy's hash because too many questions are open.", false},
+	61:  {"hash_asked", "Added since version 0: questions whether the host that the stateless policy's hash names serves a connection, while the set of hosts changes.", false},
+	62:  {"flows_ended", "Added since version 0: flows removed because the serving host reported that it has no socket of the connection.", false},
+	63:  {"flows_asked", "Added since version 0: questions to peers about flows whose clients are silent.", false},
+	64:  {"rx_flow_asked", "Added since version 0: such questions from peers received.", false},
+	65:  {"rx_flow_answered", "Added since version 0: messages from peers about their connections accepted.", false},
+	66:  {"rx_flow_refused", "Added since version 0: messages from peers about the end of a connection refused: no such flow, not that peer's, or not the connection's number.", false},
+	67:  {"rx_policy", "Added since version 0: dropped: the host's IPsec policy requires the outer packet to be protected.", false},
+	68:  {"rx_fragments", "Added since version 0: fragments of redirected packets that wait for the rest.", false},
+	69:  {"served_no_route", "Added since version 0: served: no usable route to the chosen peer.", false},
+	70:  {"served_behind", "Added since version 0: served: the client is on a link of this host that the chosen peer is not on, such as a container or a client of a VPN.", false},
+	71:  {"refused_no_listener", "Added since version 0: redirected SYNs refused: nothing listens here.", false},
+	72:  {"refused_full", "Added since version 0: redirected SYNs refused: the listener's accept queue is full.", false},
+	73:  {"refused_own", "Added since version 0: redirected SYNs refused: the client is this host itself.", false},
+	74:  {"refused_long", "Added since version 0: redirected SYNs dropped: this host cannot serve them, and they are too long to be sent back.", false},
+	75:  {"peers_lost", "Added since version 0: times that packets redirected to a peer were found not to arrive.", false},
+	76:  {"flows_lost", "Added since version 0: half-open flows to such a peer removed, and their connections placed anew.", false},
+	77:  {"rx_probed", "Added since version 0: probes from peers received, and answered.", false},
+	78:  {"rx_echo", "Added since version 0: answers to probes received.", false},
+	79:  {"rx_echo_refused", "Added since version 0: answers to probes refused: none was sent.", false},
+	80:  {"served_affinity", "Added since version 0: served: the client belongs to this host (DPR_CONFIG_A_AFFINITY).", false},
+	81:  {"served_off_link", "Added since version 0: served: the chosen peer is not on a link of this host, and the service's forwarding is DPR_FORWARDING_DIRECT.", false},
+	82:  {"tx_direct", "Added since version 0: of the packets sent to peers, those that went direct.", false},
+	83:  {"rx_direct", "Added since version 0: packets that came direct, accepted or refused: each counts as what became of it, too.", false},
+	84:  {"owner_held", "Orphans (enum dpr_orphans): segments of DPR_STAT_OWNER_ASKED that were sent on when a peer claimed their connection.", false},
+	85:  {"rx_source_asked", "Added since version 0: questions from peers whether packets with their addresses as source pass, answered.", false},
+	86:  {"rx_source_limited", "Added since version 0: such questions dropped: the same peer asked less than a quarter of a second before.", false},
+	87:  {"rx_source_answered", "Added since version 0: answers past the tunnel to such questions of this host (DPR_CMD_PEER_ASK); one in the tunnel counts as DPR_STAT_RX_ECHO.", false},
+	88:  {"rx_source_refused", "Added since version 0: such answers dropped: none was due, or not with that number, from that peer or address.", false},
+	89:  {"tx_answers", "Added since version 0: of the packets sent to peers, answers to clients (DPR_ANSWERS_THROUGH).", false},
+	90:  {"tx_answer_too_big", "Added since version 0: answers dropped: too large for the tunnel. The route to the client got the MTU that fits.", false},
+	91:  {"syn_mss_lowered", "Added since version 0: redirected SYNs whose MSS was lowered, so that answers fit the tunnel.", false},
+	92:  {"rx_answers", "Added since version 0: of the packets received, answers, sent on to clients.", false},
+	93:  {"rx_answer_refused", "Added since version 0: answers dropped: this host or another peer serves the connection, or the answer is from an address that this host does not have.", false},
+	94:  {"rx_answer_hops", "Added since version 0: answers dropped: the hop limit is spent.", false},
+	95:  {"rx_answer_no_route", "Added since version 0: answers dropped: no route to the client.", false},
+	96:  {"rx_answer_too_big", "Added since version 0: answers dropped: too large for the way to the client. The peer gets an ICMP error.", false},
+	97:  {"flows_own", "Added since version 0: half-open flows removed: the client has taken this host's answer to a copy of its SYN, which a peer redirected here.", false},
+	98:  {"handover_syn", "Added since version 0: SYNs answered in the place of the host that will serve (DPR_DISPATCH_CONNECTION), copies included.", false},
+	99:  {"handover_kept", "Added since version 0: segments of such connections kept until a host has them.", false},
+	100: {"handover_noted", "Added since version 0: other segments of such connections dropped: acknowledgments, copies, a RST.", false},
+	101: {"handover_stray", "Added since version 0: segments of such connections dropped: outside of what the client may send, with a wrong checksum, or not an acknowledgment of the answer to the SYN.", false},
+	102: {"handover_limited", "Added since version 0: segments of such connections dropped: there are too many, or no memory. The client sends them again.", false},
+	103: {"handover_off", "Added since version 0: SYNs of such services that went the way of DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is off, or its listener's connections must have their own handshake (MPTCP, MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).", false},
+	104: {"handover_full", "Added since version 0: SYNs of such services that went the way of DPR_DISPATCH_SYN: too many connections wait already.", false},
+	105: {"handover_evicted", "Added since version 0: connections that waited for 3 s or more, forgotten for others.", false},
+	106: {"handover_expired", "Added since version 0: connections forgotten: no data came, or nobody could take them.", false},
+	107: {"handover_local", "Added since version 0: connections that this host took from itself.", false},
+	108: {"handover_taken", "Added since version 0: connections that peers took.", false},
+	109: {"handover_refused", "Added since version 0: refusals by peers accepted; the connection went to another host.", false},
+	110: {"handover_late", "Added since version 0: answers to handovers dropped: none was open, or another one.", false},
+	111: {"handover_reset", "Added since version 0: connections reset: no host could take them.", false},
+	112: {"tx_handover", "Added since version 0: handovers and answers to them sent; each also counts as DPR_STAT_TX_PACKETS, or as what became of it.", false},
+	113: {"rx_handover", "Added since version 0: of the packets received, segments that came with a handover.", false},
+	114: {"rx_handover_taken", "Added since version 0: connections that this host took from peers.", false},
+	115: {"rx_handover_forged", "Added since version 0: handovers and answers dropped: not made with a key of this host.", false},
+	116: {"rx_handover_stale", "Added since version 0: likewise: made more than 10 s ago, or the clocks differ by that.", false},
+	117: {"rx_handover_waited", "Added since version 0: handovers dropped: another copy is being taken, or the segment cannot begin the connection here. The client sends it again.", false},
+	118: {"rx_handover_refused", "Added since version 0: handovers refused: this host drains or cannot serve the service, or the connection was refused before.", false},
+	119: {"rx_handover_failed", "Added since version 0: handovers refused because the socket could not be made: no memory, or a firewall.", false},
+	120: {"rx_handover_full", "Added since version 0: handovers dropped: too many connections came in the last minute to remember each.", false},
 }

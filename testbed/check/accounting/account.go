@@ -62,6 +62,8 @@ const (
 	held = "owner_held"
 	// answers are packets of this host's own to peers.
 	answers = "tx_answers"
+	// handovers are packets of this host's own, too, though a client's may be in them.
+	handovers = "tx_handover"
 )
 
 // reasons are the counters of packets that went no further, each for its reason, or to
@@ -76,6 +78,9 @@ var reasons = []string{
 	"refused_long", "rx_probed", "rx_echo", "rx_echo_refused",
 	"rx_answers", "rx_answer_refused", "rx_answer_hops", "rx_answer_no_route", "rx_answer_too_big",
 	"rx_source_asked", "rx_source_limited",
+	"handover_syn", "handover_kept", "handover_noted", "handover_stray", "handover_limited",
+	"handover_taken", "handover_refused", "handover_late",
+	"rx_handover_forged", "rx_handover_stale", "rx_handover_waited", "rx_handover_refused", "rx_handover_full",
 }
 
 // Entry is what passed one side of the hook.
@@ -100,7 +105,7 @@ func parse(in io.Reader, older bool) (Reading, error) {
 			return r, err
 		}
 	}
-	for _, name := range append([]string{sent, messages, held, answers}, reasons...) {
+	for _, name := range append([]string{sent, messages, held, answers, handovers}, reasons...) {
 		if _, ok := r.Stats[name]; !ok && !older {
 			return r, fmt.Errorf("dprctl stats has no %s", name)
 		}
@@ -153,7 +158,9 @@ func (s ruleset) entry() (e Entry, err error) {
 }
 
 // Redirected is how many of the packets that came in were handed on.
-func (r Reading) Redirected() uint64 { return r.Stats[sent] - r.Stats[messages] - r.Stats[answers] }
+func (r Reading) Redirected() uint64 {
+	return r.Stats[sent] - r.Stats[messages] - r.Stats[answers] - r.Stats[handovers]
+}
 
 // Dropped are the packets that went no further, by reason.
 func (r Reading) Dropped() map[string]uint64 {
@@ -175,7 +182,7 @@ func (r Reading) bounds() (low, high int64) {
 
 // extra are the packets in out() that are no packet that came in, or one that is there twice.
 func extra(stats map[string]uint64) int64 {
-	return int64(stats[messages] + stats[held] + stats[answers])
+	return int64(stats[messages] + stats[held] + stats[answers] + stats[handovers])
 }
 
 // out is what went to peers, or nowhere.

@@ -63,7 +63,9 @@ func TestBalance(t *testing.T) {
 		offer_late offer_unknown owner_asked owner_waited owner_limited rx_owner_asked owner_found rx_owner_refused
 		rx_flow_asked rx_flow_answered rx_flow_refused rx_policy rx_fragments refused_long rx_probed rx_echo rx_echo_refused
 		rx_answers rx_answer_refused rx_answer_hops rx_answer_no_route rx_answer_too_big
-		rx_source_asked rx_source_limited`)
+		rx_source_asked rx_source_limited
+		handover_syn handover_kept handover_noted handover_stray handover_limited handover_taken handover_refused handover_late
+		rx_handover_forged rx_handover_stale rx_handover_waited rx_handover_refused rx_handover_full`)
 	if !slices.Equal(Reasons(), all) {
 		t.Errorf("reasons %q, want %q", Reasons(), all)
 	}

@@ -22,6 +22,8 @@ var received = []dprnl.Stat{
 	dprnl.StatRxFlowAsked, dprnl.StatRxFlowAnswered, dprnl.StatRxFlowRefused, dprnl.StatRxPolicy, dprnl.StatRxFragments,
 	dprnl.StatRxAnswerRefused, dprnl.StatRxAnswerHops, dprnl.StatRxAnswerNoRoute, dprnl.StatRxAnswerTooBig,
 	dprnl.StatRxSourceAsked, dprnl.StatRxSourceLimited,
+	dprnl.StatRxHandoverForged, dprnl.StatRxHandoverStale, dprnl.StatRxHandoverWaited, dprnl.StatRxHandoverRefused, dprnl.StatRxHandoverFull,
+	dprnl.StatHandoverTaken, dprnl.StatHandoverRefused, dprnl.StatHandoverLate,
 }
 
 // ended are the counters of which one counts each flow that is gone, but those

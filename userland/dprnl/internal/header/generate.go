@@ -52,6 +52,7 @@ func Generate(h *Header) ([]byte, error) {
 			{Enum: Enum{Name: "dpr_rules_policy"}, Type: "GroupPolicy", Kind: "policy of a group", Prefix: "DPR_RULES_POLICY_", Go: "Group"},
 			{Enum: Enum{Name: "dpr_rules_locality"}, Type: "Locality", Kind: "locality", Prefix: "DPR_RULES_LOCALITY_", Go: "Locality"},
 			{Enum: Enum{Name: "dpr_rules_outcome"}, Type: "Outcome", Kind: "outcome", Prefix: "DPR_RULES_", Go: "Rules"},
+			{Enum: Enum{Name: "dpr_dispatch"}, Type: "Dispatch", Kind: "dispatch", Prefix: "DPR_DISPATCH_", Go: "Dispatch"},
 			{Enum: Enum{Name: "dpr_flow_state"}, Type: "FlowState", Kind: "flow state", Prefix: "DPR_FLOW_", Go: "Flow"},
 			{Enum: Enum{Name: "dpr_event"}, Type: "EventType", Kind: "event", Prefix: "DPR_EVENT_", Go: "Event"},
 		},

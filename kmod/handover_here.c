@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/netdevice.h>
+#include <linux/tcp.h>
+#include <net/inet_hashtables.h>
+#include <net/inet_timewait_sock.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include <net/route.h>
+#include <net/tcp.h>
+#include "compat.h"
+#include "deliver.h"
+#include "dpr.h"
+#include "flow.h"
+#include "handover_child.h"
+#include "handover_here.h"
+#include "handover_send.h"
+#include "handover_table.h"
+#include "inner.h"
+#include "local.h"
+#include "netns.h"
+#include "peer.h"
+#include "reset.h"
+#include "socket.h"
+#include "stats.h"
+
+/**
+ * dpr_handover_give_up - forget a connection that no host can have
+ * @dn: the namespace
+ * @all: the table
+ * @one: the connection, busy by the caller; freed
+ * @why: counted
+ *
+ * The client gets a RST. Called under RCU with bottom halves off.
+ */
+void dpr_handover_give_up(struct dpr_net *dn, struct dpr_handovers *all,
+			  struct dpr_handover *one, enum dpr_stat why)
+{
+	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
+	struct dpr_flow *flow = dpr_flow_find(dn, &one->key);
+
+	spin_lock(&shard->lock);
+	dpr_handover_table_unlink(all, one);
+	spin_unlock(&shard->lock);
+	if (flow && one->peer && flow->peer == one->peer &&
+	    READ_ONCE(flow->state) == DPR_FLOW_SYN)
+		dpr_flow_kill(dn, flow);
+	dpr_stats_inc(dn, why);
+	dpr_reset_connection(dn, &one->key, one->options.isn + 1);
+	dpr_handover_table_free(all, one);
+}
+
+/* Gives a packet that was kept the route that it would have got on its way in. */
+static bool dpr_handover_route(struct net_device *dev, struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+
+	skb->dev = dev;
+	if (dpr_local_wide(skb))
+		return dpr_inner_route6(skb);
+	return !ip_route_input_noref(skb, iph->daddr, iph->saddr,
+				     dpr_compat_dscp(iph), dev) &&
+	       skb_rtable(skb)->rt_type == RTN_LOCAL;
+}
+
+/* This host's listener; NULL if there is none. */
+static struct sock *dpr_handover_listener(struct dpr_net *dn,
+					  const struct dpr_handover *one,
+					  struct sk_buff *skb)
+{
+	return dpr_socket_listener(dn->net, NULL, 0, &one->key,
+				   &one->key.address, dpr_compat_dif(skb),
+				   dpr_compat_sdif(skb));
+}
+
+/* Is there a socket of an earlier connection that stands in the way? Ends one that waits. */
+static bool dpr_handover_taken_by_other(struct dpr_net *dn,
+					const struct dpr_handover *one,
+					struct sk_buff *skb)
+{
+	struct sock *sk = dpr_socket_find(dn, &one->key, dpr_compat_dif(skb),
+					  dpr_compat_sdif(skb));
+
+	if (!sk)
+		return false;
+	if (sk->sk_state == TCP_TIME_WAIT) {
+		inet_twsk_deschedule_put(inet_twsk(sk));
+		return false;
+	}
+	sock_gen_put(sk);
+	return true;
+}
+
+/*
+ * Makes the socket here, by @skb, which is consumed. Returns -EAGAIN if that may be possible
+ * later, -ECONNREFUSED if nothing listens.
+ */
+static int dpr_handover_serve(struct dpr_net *dn, const struct dpr_handover *one,
+			      struct net_device *dev, struct sk_buff *skb)
+{
+	struct dpr_handover_options options = one->options;
+	struct sock *lsk;
+	int err = -EAGAIN;
+
+	if (!dpr_handover_route(dev, skb) ||
+	    dpr_handover_taken_by_other(dn, one, skb))
+		goto drop;
+	lsk = dpr_handover_listener(dn, one, skb);
+	if (!lsk)
+		err = -ECONNREFUSED;
+	if (!lsk || sk_acceptq_is_full(lsk) || !dpr_handover_child_possible(dn, lsk))
+		goto drop;
+	options.ts_now = (u32)div_u64(ktime_get_ns(), NSEC_PER_MSEC) + one->ts_off;
+	return dpr_handover_child_deliver(dn, lsk, skb, &one->key, &options) ?
+	       0 : -EAGAIN;
+
+drop:
+	kfree_skb(skb);
+	return err;
+}
+
+/* The packet that makes this host's own socket; NULL if it has not come. */
+static struct sk_buff *dpr_handover_first(struct dpr_handovers *all,
+					  struct dpr_handover *one)
+{
+	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
+	struct sk_buff *skb;
+
+	spin_lock(&shard->lock);
+	skb = skb_peek(&one->kept);
+	if (skb && dpr_handover_part(skb)->seq == dpr_handover_next(one)) {
+		__skb_unlink(skb, &one->kept);
+	} else {
+		skb = one->ack;
+		one->ack = NULL;
+	}
+	spin_unlock(&shard->lock);
+	if (skb)
+		atomic_long_sub(skb->truesize, &all->memory);
+	return skb;
+}
+
+/* The next one for that socket. If there is none, what comes from now on is the stack's. */
+static struct sk_buff *dpr_handover_pop(struct dpr_handovers *all,
+					struct dpr_handover *one)
+{
+	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
+	struct sk_buff *skb;
+
+	spin_lock(&shard->lock);
+	skb = __skb_dequeue(&one->kept);
+	if (!skb)
+		dpr_handover_table_unlink(all, one);
+	spin_unlock(&shard->lock);
+	if (skb)
+		atomic_long_sub(skb->truesize, &all->memory);
+	return skb;
+}
+
+/**
+ * dpr_handover_here - serve a connection on this host
+ * @dn: the namespace
+ * @all: the table
+ * @one: the connection, busy by the caller, who may not touch it afterwards
+ *
+ * If the server cannot take it now, it may a moment later: the client sends its data
+ * again. Called under RCU with bottom halves off, without a lock.
+ */
+void dpr_handover_here(struct dpr_net *dn, struct dpr_handovers *all,
+		       struct dpr_handover *one)
+{
+	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
+	struct net_device *dev = dev_get_by_index_rcu(dn->net, one->iif);
+	struct sk_buff *skb = dev ? dpr_handover_first(all, one) : NULL;
+	int err = skb ? dpr_handover_serve(dn, one, dev, skb) : -EAGAIN;
+
+	if (err) {
+		if (!dev || (u32)jiffies - one->born > DPR_HANDOVER_LIFE ||
+		    one->refusals || err == -ECONNREFUSED) {
+			dpr_handover_give_up(dn, all, one, DPR_STAT_HANDOVER_RESET);
+			return;
+		}
+		spin_lock(&shard->lock);
+		one->state = DPR_HANDOVER_OPEN;
+		one->due = jiffies + HZ;
+		one->busy = false;
+		spin_unlock(&shard->lock);
+		return;
+	}
+	dpr_stats_inc(dn, DPR_STAT_HANDOVER_LOCAL);
+	while ((skb = dpr_handover_pop(all, one))) {
+		if (dpr_handover_route(dev, skb))
+			dpr_deliver_routed(dn, skb);
+		else
+			kfree_skb(skb);
+	}
+	dpr_handover_table_free(all, one);
+}

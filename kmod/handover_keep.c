@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <linux/tcp.h>
+#include <net/ip.h>
+#include <net/tcp.h>
+#include "compat.h"
+#include "config.h"
+#include "core/parse.h"
+#include "dpr.h"
+#include "handover_keep.h"
+#include "handover_send.h"
+#include "handover_table.h"
+#include "local.h"
+#include "netns.h"
+#include "stats.h"
+
+/* What a segment of a connection that waits is. */
+enum dpr_handover_what {
+	DPR_HANDOVER_WHAT_STRAY,	/* it cannot be of this connection now */
+	DPR_HANDOVER_WHAT_ACK,		/* an acknowledgment without data */
+	DPR_HANDOVER_WHAT_DATA,		/* data, or a FIN */
+	DPR_HANDOVER_WHAT_RST,
+};
+
+static enum dpr_handover_what dpr_handover_what(const struct dpr_handover *one,
+						const struct dpr_segment *seg)
+{
+	const u32 first = dpr_handover_next(one);
+
+	if (seg->rst)
+		return seg->seq == first || one->state == DPR_HANDOVER_SENT ?
+		       DPR_HANDOVER_WHAT_RST : DPR_HANDOVER_WHAT_STRAY;
+	/* Once a host has it, it may have answered. */
+	if (!seg->has_ack || (one->state != DPR_HANDOVER_SENT &&
+			      seg->ack != one->options.isn + 1))
+		return DPR_HANDOVER_WHAT_STRAY;
+	if (seg->seq - first > DPR_HANDOVER_WINDOW &&
+	    one->state != DPR_HANDOVER_SENT)
+		return DPR_HANDOVER_WHAT_STRAY;
+	return seg->end != seg->seq ? DPR_HANDOVER_WHAT_DATA :
+				      DPR_HANDOVER_WHAT_ACK;
+}
+
+/* Is its checksum wrong? Else a copy that is right would find the place taken. */
+static bool dpr_handover_corrupt(struct sk_buff *skb, unsigned int offset)
+{
+	return dpr_local_wide(skb) ?
+	       nf_ip6_checksum(skb, NF_INET_PRE_ROUTING, offset, IPPROTO_TCP) :
+	       nf_ip_checksum(skb, NF_INET_PRE_ROUTING, offset, IPPROTO_TCP);
+}
+
+/* Prepares a packet for being kept: nothing that it points to may go meanwhile. */
+static bool dpr_handover_still(struct sk_buff *skb)
+{
+	if (skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_help(skb))
+		return false;
+	skb_orphan(skb);
+	skb_dst_drop(skb);
+	nf_reset_ct(skb);
+	skb->dev = NULL;
+	return true;
+}
+
+/* Reads where a segment is, of which dpr_steer_tcp() knew it as a whole. */
+static bool dpr_handover_read(struct sk_buff *skb, unsigned int offset)
+{
+	struct dpr_handover_part *part = dpr_handover_part(skb);
+	const struct tcphdr *th;
+	unsigned int doff;
+
+	if (!pskb_may_pull(skb, offset + sizeof(*th)))
+		return false;
+	th = (void *)skb->data + offset;
+	doff = th->doff * 4;
+	if (doff < sizeof(*th) || !pskb_may_pull(skb, offset + doff))
+		return false;
+	skb_set_transport_header(skb, offset);
+	th = (void *)skb->data + offset;
+	part->seq = ntohl(th->seq);
+	part->end = part->seq + skb->len - offset - doff + th->fin;
+	return true;
+}
+
+/*
+ * Keeps a segment, and sends it on if the connection is handed over already. Returns what
+ * became of it, to be counted.
+ */
+static enum dpr_stat dpr_handover_keep_one(const struct dpr_config *cfg,
+					   struct dpr_handovers *all,
+					   struct dpr_handover *one,
+					   struct sk_buff *skb, unsigned int offset,
+					   struct sk_buff_head *out)
+{
+	enum dpr_stat what = DPR_STAT_HANDOVER_KEPT;
+	struct sk_buff *wrapped;
+	bool head;
+
+	if (dpr_handover_corrupt(skb, offset)) {
+		kfree_skb(skb);
+		return DPR_STAT_HANDOVER_STRAY;
+	}
+	if (!dpr_handover_still(skb) || !dpr_handover_read(skb, offset)) {
+		kfree_skb(skb);
+		return DPR_STAT_HANDOVER_LIMITED;
+	}
+	head = dpr_handover_part(skb)->seq == dpr_handover_next(one);
+	if (one->state == DPR_HANDOVER_SENT && !one->busy && !head) {
+		wrapped = dpr_handover_wrap(cfg, one, skb);
+		if (wrapped)
+			__skb_queue_tail(out, wrapped);
+	}
+	if (dpr_handover_part(skb)->seq - dpr_handover_next(one) >
+	    DPR_HANDOVER_WINDOW || !dpr_handover_table_keep(all, one, skb)) {
+		what = DPR_STAT_HANDOVER_NOTED;
+		kfree_skb(skb);
+	}
+	/* A first one again: the client has no answer to any. */
+	if (one->state == DPR_HANDOVER_SENT && !one->busy && head)
+		dpr_handover_wrap_all(cfg, one, out);
+	return what;
+}
+
+/* The same of a packet, which may be a super-packet of many segments. */
+static enum dpr_stat dpr_handover_keep_all(const struct dpr_config *cfg,
+					   struct dpr_handovers *all,
+					   struct dpr_handover *one,
+					   struct sk_buff *skb, unsigned int offset,
+					   struct sk_buff_head *out)
+{
+	enum dpr_stat what = DPR_STAT_HANDOVER_NOTED, last;
+	struct sk_buff *segs, *seg, *next;
+
+	if (likely(!skb_is_gso(skb)))
+		return dpr_handover_keep_one(cfg, all, one, skb, offset, out);
+	segs = skb_gso_segment(skb, 0);
+	if (IS_ERR_OR_NULL(segs)) {
+		kfree_skb(skb);
+		return DPR_STAT_HANDOVER_LIMITED;
+	}
+	consume_skb(skb);
+	skb_list_walk_safe(segs, seg, next) {
+		skb_mark_not_on_list(seg);
+		last = dpr_handover_keep_one(cfg, all, one, seg, offset, out);
+		if (last == DPR_STAT_HANDOVER_KEPT)
+			what = last;
+	}
+	return what;
+}
+
+/* Keeps the first acknowledgment of a connection whose server may speak first. */
+static bool dpr_handover_keep_ack(struct dpr_handovers *all, struct dpr_handover *one,
+				  struct sk_buff *skb, const struct dpr_segment *seg)
+{
+	if (one->ack || seg->seq != dpr_handover_next(one) ||
+	    skb->len > 512 || !dpr_handover_still(skb) ||
+	    !dpr_handover_read(skb, seg->offset))
+		return false;
+	if (atomic_long_add_return(skb->truesize, &all->memory) >
+	    DPR_HANDOVER_MEMORY) {
+		atomic_long_sub(skb->truesize, &all->memory);
+		return false;
+	}
+	one->ack = skb;
+	return true;
+}
+
+/*
+ * Takes a segment without data: under the shard's lock. Returns whether the packet is
+ * consumed.
+ */
+static bool dpr_handover_ack(struct dpr_net *dn, const struct dpr_config *cfg,
+			     struct dpr_handovers *all, struct dpr_handover *one,
+			     struct sk_buff *skb, const struct dpr_segment *seg,
+			     struct sk_buff_head *out)
+{
+	struct sk_buff *wrapped;
+
+	dpr_stats_inc(dn, DPR_STAT_HANDOVER_NOTED);
+	if (one->state != DPR_HANDOVER_SENT)
+		return dpr_handover_keep_ack(all, one, skb, seg);
+	if (one->busy || skb_is_gso(skb) ||
+	    (skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_help(skb)))
+		return false;
+	wrapped = dpr_handover_wrap(cfg, one, skb);
+	if (wrapped)
+		__skb_queue_tail(out, wrapped);
+	return false;
+}
+
+/**
+ * dpr_handover_keep - take in a segment of a connection that waits
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @all: the table; the lock of the connection's shard is held
+ * @one: the connection; if the client gives it up it leaves the table (gone)
+ * @skb: the packet
+ * @seg: the segment, no SYN
+ * @out: handovers that the segment is the reason for are added to it
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: true if the packet is consumed.
+ */
+bool dpr_handover_keep(struct dpr_net *dn, const struct dpr_config *cfg,
+		       struct dpr_handovers *all, struct dpr_handover *one,
+		       struct sk_buff *skb, const struct dpr_segment *seg,
+		       struct sk_buff_head *out)
+{
+	const enum dpr_handover_what what = dpr_handover_what(one, seg);
+
+	if (one->state == DPR_HANDOVER_SYN && !one->busy &&
+	    (what == DPR_HANDOVER_WHAT_ACK || what == DPR_HANDOVER_WHAT_DATA)) {
+		one->state = DPR_HANDOVER_OPEN;
+		one->due = jiffies + DPR_HANDOVER_SILENCE;
+	}
+	switch (what) {
+	case DPR_HANDOVER_WHAT_DATA:
+		dpr_stats_inc(dn, dpr_handover_keep_all(cfg, all, one, skb,
+							seg->offset, out));
+		return true;
+	case DPR_HANDOVER_WHAT_RST:
+		if (one->state != DPR_HANDOVER_SENT) {
+			dpr_stats_inc(dn, DPR_STAT_HANDOVER_NOTED);
+			if (!one->busy)
+				dpr_handover_table_unlink(all, one);
+			return false;
+		}
+		fallthrough;
+	case DPR_HANDOVER_WHAT_ACK:
+		return dpr_handover_ack(dn, cfg, all, one, skb, seg, out);
+	default:
+		dpr_stats_inc(dn, DPR_STAT_HANDOVER_STRAY);
+		return false;
+	}
+}

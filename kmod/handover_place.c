@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/netdevice.h>
+#include "compat.h"
+#include "config.h"
+#include "decide.h"
+#include "dpr.h"
+#include "flow.h"
+#include "fwd.h"
+#include "handover_here.h"
+#include "handover_msg.h"
+#include "handover_place.h"
+#include "handover_send.h"
+#include "handover_table.h"
+#include "netns.h"
+#include "peer.h"
+#include "service.h"
+#include "stats.h"
+#include "way.h"
+
+/* How many bytes are there, from the first, without a gap; a FIN counts as one. */
+static u32 dpr_handover_there(const struct dpr_handover *one)
+{
+	u32 next = dpr_handover_next(one);
+	struct sk_buff *skb;
+
+	skb_queue_walk(&one->kept, skb) {
+		const struct dpr_handover_part *part = dpr_handover_part(skb);
+
+		if (after(part->seq, next))
+			break;
+		if (after(part->end, next))
+			next = part->end;
+	}
+	return next - dpr_handover_next(one);
+}
+
+/**
+ * dpr_handover_decide - is there enough of a connection's data to choose its host by
+ * @one: the connection, under its shard's lock
+ * @final: there will not be more
+ *
+ * This is where rules by what the client asks for belong: they read the data that are
+ * there (dpr_handover_there() says how many) and want more, choose, or leave it to the
+ * service's policy. Without them the first data are enough.
+ *
+ * Return: false to wait for more, which must not be if @final.
+ */
+bool dpr_handover_decide(const struct dpr_handover *one, bool final)
+{
+	return final || dpr_handover_there(one);
+}
+
+/* May a peer be handed a connection? */
+static bool dpr_handover_knows(const struct dpr_config *cfg,
+			       const struct dpr_peer *peer)
+{
+	return cfg->keys && READ_ONCE(peer->protocol) >= DPR_PEER_HANDOVER &&
+	       !dpr_peer_foreign(peer, cfg);
+}
+
+/*
+ * The peer that is to serve a connection, by the service's policy; NULL if this host is.
+ * @avoid is the peer that has just refused it.
+ */
+static struct dpr_peer *dpr_handover_choose(struct dpr_net *dn,
+					    const struct dpr_config *cfg,
+					    const struct dpr_handover *one,
+					    const struct dpr_service *service,
+					    const struct dpr_peer *avoid)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+	const u32 policy = cfg->policy == DPR_POLICY_STATELESS ?
+			   DPR_POLICY_LOWEST : cfg->policy;
+	const struct dpr_order *order;
+	struct dpr_policy_args args;
+	struct dpr_decision decision;
+	u32 peer;
+
+	if (!table || !service || one->refusals >= DPR_MAX_OFFERS)
+		return NULL;
+	order = dpr_decide_args(dn, cfg, table, policy, &one->key.client,
+				&one->key, service,
+				dpr_service_look(dn, service) == DPR_SERVICE_UP,
+				&args);
+	if (avoid)
+		args.avoid = dpr_addr_id(&avoid->address);
+	if (cfg->affinity && policy != DPR_POLICY_OFF) {
+		peer = dpr_decide_affine(cfg, &args, &table->order,
+					 &one->key.client);
+		if (peer == table->order.n)
+			dpr_stats_inc(dn, DPR_STAT_SERVED_AFFINITY);
+		return peer == table->order.n ? NULL : table->peer[peer];
+	}
+	decision = dpr_policy_decide(&args, order);
+	if (decision.outcome == DPR_STAT_REDIRECTED)
+		return table->peer[decision.peer];
+	dpr_stats_inc(dn, decision.outcome);
+	return NULL;
+}
+
+/*
+ * Do the packets that are kept fit the tunnel with a handover each? If the way to the peer
+ * is narrower than this host's link to the client, they may not.
+ */
+static bool dpr_handover_fits(struct dpr_net *dn, const struct dpr_config *cfg,
+			      struct dpr_handovers *all, struct dpr_handover *one,
+			      const struct dpr_peer *peer)
+{
+	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
+	const bool wide = !dpr_addr_is4(&cfg->address);
+	const struct dpr_route *route = dpr_fwd_route_of(dn, cfg, peer, wide);
+	struct sk_buff *skb;
+	unsigned int most;
+	bool fits = true;
+
+	if (!route)
+		return false;
+	most = dpr_fwd_mtu(route);
+	spin_lock(&shard->lock);
+	skb_queue_walk(&one->kept, skb)
+		fits &= skb->len + dpr_handover_msg_overhead(wide) <= most;
+	spin_unlock(&shard->lock);
+	return fits;
+}
+
+/* Makes the flow; false if the connection cannot go to the peer, which is counted. */
+static bool dpr_handover_flow(struct dpr_net *dn, const struct dpr_config *cfg,
+			      struct dpr_handovers *all, struct dpr_handover *one,
+			      struct dpr_peer *peer)
+{
+	const struct net_device *dev = dev_get_by_index_rcu(dn->net, one->iif);
+	const struct dpr_segment seg = {
+		.key = one->key,
+		.seq = one->options.client_isn,
+		.syn = true,
+	};
+	struct dpr_flow *flow;
+
+	if (!dev || !dpr_way(dn, cfg, dev, one->key.wide, peer, &one->key.client) ||
+	    !dpr_handover_fits(dn, cfg, all, one, peer))
+		return false;
+	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0, 0);
+	if (IS_ERR(flow)) {
+		dpr_stats_inc(dn, PTR_ERR(flow) == -ENOSPC ?
+				  DPR_STAT_SERVED_TABLE_FULL :
+				  DPR_STAT_SERVED_NO_MEMORY);
+		return false;
+	}
+	if (flow->peer != peer)
+		return false;
+	dpr_stats_inc(dn, DPR_STAT_REDIRECTED);
+	return true;
+}
+
+/* Hands a connection over to a peer. */
+static void dpr_handover_to(struct dpr_net *dn, const struct dpr_config *cfg,
+			    struct dpr_handovers *all, struct dpr_handover *one,
+			    struct dpr_peer *peer)
+{
+	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
+	struct dpr_peer *old = one->peer;
+	struct sk_buff_head out;
+
+	__skb_queue_head_init(&out);
+	spin_lock(&shard->lock);
+	one->peer = peer;
+	one->attempt++;
+	one->state = DPR_HANDOVER_SENT;
+	one->born = jiffies;
+	one->due = jiffies + HZ;
+	dpr_handover_wrap_all(cfg, one, &out);
+	one->busy = false;
+	spin_unlock(&shard->lock);
+	if (old)
+		dpr_peer_put(old);
+	dpr_handover_send(dn, cfg, peer, &out);
+}
+
+/**
+ * dpr_handover_place - choose a connection's host, and give it to that host
+ * @dn: the namespace
+ * @cfg: the namespace's configuration
+ * @all: the table
+ * @one: the connection, busy by the caller, who may not touch it afterwards. If it has a
+ *	peer, that has refused it, or is dead
+ *
+ * Called under RCU with bottom halves off, without a lock.
+ */
+void dpr_handover_place(struct dpr_net *dn, const struct dpr_config *cfg,
+			struct dpr_handovers *all, struct dpr_handover *one)
+{
+	const struct dpr_service *service = dpr_service_match(dn, &one->key);
+	struct dpr_flow *flow = one->peer ? dpr_flow_find(dn, &one->key) : NULL;
+	struct dpr_peer *peer;
+
+	if (flow && flow->peer == one->peer)
+		dpr_flow_kill(dn, flow);
+	if (service)
+		cfg = dpr_service_config(service, cfg);
+	peer = dpr_handover_choose(dn, cfg, one, service, one->peer);
+	if (peer && dpr_handover_knows(cfg, peer) && dpr_peer_get(peer)) {
+		if (dpr_handover_flow(dn, cfg, all, one, peer)) {
+			dpr_handover_to(dn, cfg, all, one, peer);
+			return;
+		}
+		dpr_peer_put(peer);
+	}
+	dpr_handover_here(dn, all, one);
+}
