@@ -87,8 +87,25 @@ func target(address netip.Addr, c *config.Config) dprnl.Config {
 		Address: address, Policy: c.Policy, Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Forwarding: c.Forwarding, Answers: c.Answers, Orphans: c.Orphans,
 		MaxLoad: c.MaxLoad, Weights: c.Weights, Weight: c.Weight, MaxFlows: c.MaxFlows,
 		ReportMaxAge: c.ReportMaxAge, Timeouts: c.Timeouts, SlowStart: c.SlowStart,
-		Affinity: c.Affinity, Affinity6: c.Affinity6, AffinityTime: c.AffinityTime, Group: group(c),
+		Affinity: c.Affinity, Affinity6: c.Affinity6, AffinityTime: c.AffinityTime, Group: group(c), HandoverKeyIDs: handoverKeyIDs(c),
 	}
+}
+
+// handoverKeys are the keys of handovers: they are derived from those of reports, so that a
+// change of keys changes both.
+func handoverKeys(c *config.Config) []dprnl.HandoverKey {
+	var keys []dprnl.HandoverKey
+	for _, k := range c.Report.Keys[:min(len(c.Report.Keys), dprnl.MaxHandoverKeys)] {
+		keys = append(keys, dprnl.HandoverKey{ID: k.ID(), Secret: k.Derive("dpr handover 1")})
+	}
+	return keys
+}
+
+func handoverKeyIDs(c *config.Config) (ids [dprnl.MaxHandoverKeys]uint32) {
+	for i, k := range handoverKeys(c) {
+		ids[i] = k.ID
+	}
+	return ids
 }
 
 // group is the first IPv4 group that reports go to, if there is one. The hosts that hear them
@@ -105,6 +122,8 @@ func group(c *config.Config) netip.Addr {
 // update returns an update of everything that the file determines.
 func update(address netip.Addr, c *config.Config) dprnl.ConfigUpdate {
 	u := target(address, c).Update()
+	keys := handoverKeys(c)
+	u.HandoverKeys = &keys
 	u.State = nil // once it runs, draining is up to the operator, not the file
 	return u
 }
@@ -200,11 +219,15 @@ func undo(ctx context.Context, step func(context.Context, dprnl.Service) error, 
 	return errors.Join(errs...)
 }
 
-// restore restores the old values. An address cannot be unset.
+// restore restores the old values. An address cannot be unset, and keys of handovers that
+// there were cannot be read: the new ones stay.
 func restore(ctx context.Context, k Kernel, old dprnl.Config) error {
 	u := old.Update()
 	if old.Address.IsUnspecified() {
 		u.Address = nil
+	}
+	if old.HandoverKeyIDs == [dprnl.MaxHandoverKeys]uint32{} {
+		u.HandoverKeys = &[]dprnl.HandoverKey{}
 	}
 	if err := k.SetConfig(ctx, u); err != nil {
 		return fmt.Errorf("restoring the configuration: %w", err)

@@ -3,7 +3,10 @@
 package apply
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"net/netip"
@@ -14,6 +17,7 @@ import (
 
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
+	"dpr/userland/report"
 )
 
 // A kernel is a configuration with services; refuse makes a command fail.
@@ -72,6 +76,12 @@ func keep(c *dprnl.Config, u dprnl.ConfigUpdate) {
 	set(&c.Timeouts.Established, u.TimeoutEstablished)
 	set(&c.Timeouts.Fin, u.TimeoutFin)
 	set(&c.Timeouts.Rst, u.TimeoutRst)
+	if u.HandoverKeys != nil {
+		c.HandoverKeyIDs = [dprnl.MaxHandoverKeys]uint32{}
+		for i, k := range *u.HandoverKeys {
+			c.HandoverKeyIDs[i] = k.ID
+		}
+	}
 }
 
 func set[T any](p, v *T) {
@@ -220,6 +230,7 @@ func TestApplyRules(t *testing.T) {
 	c.Services[0].Rules.MaxLoad = dprnl.Own[uint64](0)
 	c.Services[0].Rules.Load = dprnl.Own(dprnl.LoadOfService)
 	c.Services[0].Rules.Forwarding = dprnl.Own(dprnl.ForwardingIpip)
+	c.Services[0].Rules.Dispatch = dprnl.Own(dprnl.DispatchConnection)
 	c.Services[2].Rules, c.Services[3].Rules = own, own
 	r, err := Apply(t.Context(), k, c)
 	if err != nil || ports(r.Changed) != "80 81" || ports(r.Added) != "443" || len(r.Removed) != 0 {
@@ -230,6 +241,27 @@ func TestApplyRules(t *testing.T) {
 	}
 	if r, err := Apply(t.Context(), k, c); err != nil || len(r.Changed) != 0 {
 		t.Errorf("again: %+v (%v)", r, err)
+	}
+}
+
+// The keys of handovers are others than those of reports, as many, and in their order.
+func TestApplyHandoverKeys(t *testing.T) {
+	c := file()
+	one, two := report.NewKey([report.KeyLen]byte{1}), report.NewKey([report.KeyLen]byte{2})
+	c.Report.Keys = []*report.Key{one, two}
+	u := update(netip.MustParseAddr("192.0.2.1"), c)
+	keys := *u.HandoverKeys
+	if len(keys) != 2 || keys[0].ID != one.ID() || keys[1].ID != two.ID() || keys[0].Secret == keys[1].Secret {
+		t.Errorf("keys %v", keys)
+	}
+	// HMAC-SHA-256 of the purpose and the byte 1, its first half.
+	h := hmac.New(sha256.New, append([]byte{1}, make([]byte, report.KeyLen-1)...))
+	h.Write([]byte("dpr handover 1\x01"))
+	if !bytes.Equal(keys[0].Secret[:], h.Sum(nil)[:dprnl.HandoverKeyLen]) {
+		t.Errorf("derived %x", keys[0].Secret)
+	}
+	if _, err := Apply(t.Context(), fresh(), c); err != nil {
+		t.Error(err)
 	}
 }
 

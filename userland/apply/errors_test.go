@@ -14,6 +14,7 @@ import (
 
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
+	"dpr/userland/report"
 )
 
 // faulty fails at one call of an operation, the nth.
@@ -160,6 +161,9 @@ var decided = map[string]struct {
 	"Group": {func(c *config.Config) {
 		c.Report.Networks = []config.Network{{Group: netip.MustParseAddr("ff02::1")}, {Unicast: netip.MustParseAddrPort("192.0.2.9:1")}, {Group: netip.MustParseAddr("239.1.2.3")}}
 	}, func(c dprnl.Config) any { return c.Group }},
+	"HandoverKeys": {func(c *config.Config) {
+		c.Report.Keys = []*report.Key{report.NewKey([report.KeyLen]byte{9})}
+	}, func(c dprnl.Config) any { return c.HandoverKeyIDs }},
 	"Affinity":           {func(c *config.Config) { c.Affinity = 24 }, func(c dprnl.Config) any { return c.Affinity }},
 	"Affinity6":          {func(c *config.Config) { c.Affinity6 = 48 }, func(c dprnl.Config) any { return c.Affinity6 }},
 	"AffinityTime":       {func(c *config.Config) { c.AffinityTime = time.Hour }, func(c dprnl.Config) any { return c.AffinityTime }},

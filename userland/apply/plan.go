@@ -5,10 +5,12 @@ package apply
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
+	"dpr/userland/report"
 )
 
 // A Change is a value that Apply would change.
@@ -70,6 +72,7 @@ func compareRules(s dprnl.Service, old dprnl.Rules) []Change {
 	add("affinity_time", own(old.AffinityTime, time.Duration.String), own(s.Rules.AffinityTime, time.Duration.String))
 	add("load", own(old.Load, dprnl.ServiceLoad.String), own(s.Rules.Load, dprnl.ServiceLoad.String))
 	add("forwarding", own(old.Forwarding, dprnl.Forwarding.String), own(s.Rules.Forwarding, dprnl.Forwarding.String))
+	add("dispatch", own(old.Dispatch, dprnl.Dispatch.String), own(s.Rules.Dispatch, dprnl.Dispatch.String))
 	add("max_load", own(old.MaxLoad, dprnl.FormatMaxLoad), own(s.Rules.MaxLoad, dprnl.FormatMaxLoad))
 	return changes
 }
@@ -82,6 +85,17 @@ func own[T comparable](r dprnl.Rule[T], words func(T) string) string {
 		return ""
 	}
 	return words(r.Value)
+}
+
+// keyIDs are the ids of keys in words.
+func keyIDs(ids [dprnl.MaxHandoverKeys]uint32) string {
+	var words []string
+	for _, id := range ids {
+		if id != 0 {
+			words = append(words, report.FormatID(id))
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // compare returns the values that differ, in the order of the file.
@@ -101,6 +115,7 @@ func compare(old, after dprnl.Config) []Change {
 	add("answers", old.Answers, after.Answers)
 	add("orphans", old.Orphans, after.Orphans)
 	add("group", old.Group, after.Group)
+	add("report.key_file", keyIDs(old.HandoverKeyIDs), keyIDs(after.HandoverKeyIDs))
 	add("max_load", dprnl.FormatMaxLoad(old.MaxLoad), dprnl.FormatMaxLoad(after.MaxLoad))
 	add("max_flows", old.MaxFlows, after.MaxFlows)
 	add("report_max_age", old.ReportMaxAge, after.ReportMaxAge)

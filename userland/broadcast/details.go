@@ -32,11 +32,23 @@ func (b *Broadcaster) details(ctx context.Context, k Kernel, c dprnl.Config) (*r
 		Services:  states(services),
 		Settings:  report.SettingsOf(c),
 		Software:  b.o.Software[:min(len(b.o.Software), report.MaxSoftware)],
-		Protocol:  uint8(k.Protocol()),
+		Protocol:  uint8(known(k, c)),
 		Counts:    counts(services),
 	}
 	d.Peers, d.Heard = b.heard(peers, c.ReportMaxAge)
 	return d, nil
+}
+
+// protocolWithoutKeys is what a host knows that has no keys of handovers: it could not tell
+// those of its peers from forged ones.
+const protocolWithoutKeys = 4
+
+// known is the protocol between hosts that this host knows, as it is configured.
+func known(k Kernel, c dprnl.Config) uint32 {
+	if c.HandoverKeyIDs[0] == 0 {
+		return min(k.Protocol(), protocolWithoutKeys)
+	}
+	return k.Protocol()
 }
 
 // heard returns how many peers this host hears, and the next of them to be named: each

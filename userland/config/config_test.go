@@ -68,6 +68,7 @@ func TestSampleShowsDefaults(t *testing.T) {
 		Policy: dprnl.Own(want.Policy), Hash: dprnl.Own(want.Hash), MaxLoad: dprnl.Own(want.MaxLoad),
 		Affinity: dprnl.Own(want.Affinity), Affinity6: dprnl.Own(want.Affinity6), AffinityTime: dprnl.Own(want.AffinityTime),
 		Load: dprnl.Own(dprnl.LoadOfHost), Forwarding: dprnl.Own(want.Forwarding),
+		Dispatch: dprnl.Own(dprnl.DispatchSyn),
 	}}}
 	// Rules by what is asked for have no default, but for these of a group.
 	want.Rulesets = []ServiceRules{{dprnl.Service{Port: 80, Address: want.Address}, dprnl.Ruleset{

@@ -17,7 +17,7 @@ var effects = map[string][]string{
 		"[timeouts]syn", "[timeouts]established", "[timeouts]fin", "[timeouts]rst"},
 	"apply TestStart":      {"start"},
 	"apply TestApply":      {"[[service]]port", "[[service]]address"},
-	"apply TestApplyRules": {"[[service]]policy", "[[service]]hash", "[[service]]max_load", "[[service]]affinity", "[[service]]affinity6", "[[service]]affinity_time", "[[service]]load", "[[service]]forwarding"},
+	"apply TestApplyRules": {"[[service]]policy", "[[service]]hash", "[[service]]max_load", "[[service]]affinity", "[[service]]affinity6", "[[service]]affinity_time", "[[service]]load", "[[service]]forwarding", "[[service]]dispatch"},
 	"apply TestApplyRulesets": {"[[service]]default_group", "[[service.group]]name", "[[service.group]]hosts", "[[service.group]]policy", "[[service.group]]locality", "[[service.group]]spill",
 		"[[service.rule]]group", "[[service.rule]]host", "[[service.rule]]path", "[[service.rule]]method", "[[service.rule]]cookie", "[[service.rule]]sni", "[[service.rule]]alpn"},
 	"receive TestStatus":              {"runtime_directory"},

@@ -103,7 +103,7 @@ func (d *decoder) services(t table) (services []dprnl.Service, rulesets []Servic
 		}
 		s.rules(&svc.Rules)
 		ruleset := s.ruleset()
-		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity6", "affinity_time", "load", "forwarding", "group", "rule", "default_group")
+		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity6", "affinity_time", "load", "forwarding", "dispatch", "group", "rule", "default_group")
 		if svc.Port == 0 || !svc.Address.IsValid() {
 			continue
 		}
@@ -135,6 +135,11 @@ func (t table) rules(r *dprnl.Rules) {
 	t.word("load", &r.Load.Value)
 	r.Forwarding.Own = t.has("forwarding")
 	t.word("forwarding", &r.Forwarding.Value)
+	r.Dispatch.Own = t.has("dispatch")
+	t.word("dispatch", &r.Dispatch.Value)
+	if r.Dispatch.Value == dprnl.DispatchRequest {
+		t.d.mistake(t.key("dispatch"), "connections cannot move between requests yet; want %v or %v", dprnl.DispatchSyn, dprnl.DispatchConnection)
+	}
 }
 
 // report reads how reports are sent, of a host with the given address or an invalid one.

@@ -81,6 +81,7 @@ type ruleFlags struct {
 
 	load       ruleValue[dprnl.ServiceLoad]
 	forwarding ruleValue[dprnl.Forwarding]
+	dispatch   ruleValue[dprnl.Dispatch]
 }
 
 func newRuleFlags() *ruleFlags {
@@ -95,6 +96,7 @@ func newRuleFlags() *ruleFlags {
 
 		load:       ruleValue[dprnl.ServiceLoad]{parse: parseWord[dprnl.ServiceLoad]},
 		forwarding: ruleValue[dprnl.Forwarding]{parse: parseWord[dprnl.Forwarding]},
+		dispatch:   ruleValue[dprnl.Dispatch]{parse: parseWord[dprnl.Dispatch]},
 	}
 }
 
@@ -109,6 +111,7 @@ func (f *ruleFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "affinity-time", Usage: "its own `TIME` after which a client may get another host, or " + ofConfig, Value: &f.affinityTime},
 		&cli.GenericFlag{Name: "load", Usage: "compare the loads of hosts, or their connections of the service: " + or(dprnl.ServiceLoadWords()), Value: &f.load},
 		&cli.GenericFlag{Name: "forwarding", Usage: "its own forwarding: " + or(dprnl.ForwardingWords()), Value: &f.forwarding},
+		&cli.GenericFlag{Name: "dispatch", Usage: "when its connections are placed: `syn|connection|" + ofConfig + "`", Value: &f.dispatch},
 	}
 }
 
@@ -122,9 +125,10 @@ func (f *ruleFlags) change(r *dprnl.Rules) {
 	f.affinityTime.change(&r.AffinityTime)
 	f.load.change(&r.Load)
 	f.forwarding.change(&r.Forwarding)
+	f.dispatch.change(&r.Dispatch)
 }
 
 // given says whether a flag was given.
 func (f *ruleFlags) given() bool {
-	return f.policy.given+f.hash.given+f.maxLoad.given+f.affinity.given+f.affinity6.given+f.affinityTime.given+f.load.given+f.forwarding.given != ""
+	return f.policy.given+f.hash.given+f.maxLoad.given+f.affinity.given+f.affinity6.given+f.affinityTime.given+f.load.given+f.forwarding.given+f.dispatch.given != ""
 }

@@ -94,17 +94,24 @@ func readServices(ctx context.Context, k Kernel) ([]serviceStateView, error) {
 }
 
 func writeServices(w io.Writer, list []serviceStateView) {
-	// Few services have their own forwarding: without the column, lines fit 80 characters.
+	// Few services have these: without the columns, lines fit 80 characters.
 	forwarding := slices.ContainsFunc(list, func(s serviceStateView) bool { return s.Forwarding != nil })
 	fmt.Fprint(w, "PORT\tADDRESS\tSTATE\tCONNS\tPOLICY\tMAX LOAD\tHASH\tAFFINITY\tLOAD")
 	if forwarding {
 		fmt.Fprint(w, "\tFORWARDING")
+	}
+	dispatch := slices.ContainsFunc(list, func(s serviceStateView) bool { return s.Dispatch != nil })
+	if dispatch {
+		fmt.Fprint(w, "\tDISPATCH")
 	}
 	fmt.Fprintln(w)
 	for _, s := range list {
 		fmt.Fprintf(w, "%d\t%s\t%v\t%d\t%s\t%s\t%s\t%s\t%s", s.Port, orAll(s.Address), s.State, s.Connections, orDefault(s.Policy), orDefault(s.MaxLoad), orDefault(s.Hash), affinityOf(s.serviceView), loadOf(s.serviceView))
 		if forwarding {
 			fmt.Fprintf(w, "\t%s", orDefault(s.Forwarding))
+		}
+		if dispatch {
+			fmt.Fprintf(w, "\t%s", orDefault(s.Dispatch))
 		}
 		fmt.Fprintln(w)
 	}

@@ -97,6 +97,7 @@ type serviceView struct {
 	AffinityTime *int64  `json:"affinity_time_ms,omitempty"`
 
 	Forwarding *dprnl.Forwarding `json:"forwarding,omitempty"`
+	Dispatch   *dprnl.Dispatch   `json:"dispatch,omitempty"` // absent: syn
 
 	Load *dprnl.ServiceLoad `json:"load,omitempty"` // absent: host
 }
@@ -131,6 +132,9 @@ func viewService(s dprnl.Service) serviceView {
 	}
 	if r := s.Rules.Forwarding; r.Own {
 		v.Forwarding = &r.Value
+	}
+	if r := s.Rules.Dispatch; r.Own {
+		v.Dispatch = &r.Value
 	}
 	return v
 }

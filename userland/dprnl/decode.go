@@ -56,6 +56,7 @@ var (
 	errNoAddress = errors.New("not an address of 4 or 16 bytes")
 	errNotPorts  = errors.New("not a list of ports")
 	errNotLoads  = errors.New("not a list of loads of ports")
+	errNotIDs    = errors.New("not a list of ids of keys")
 	errNoField   = errors.New("a field of a type that has no decoder")
 )
 
@@ -107,6 +108,16 @@ func decodeField(ad *netlink.AttributeDecoder, field any) error {
 			}
 			*v = append(*v, l)
 		}
+	case *uint8:
+		*v = ad.Uint8()
+	case *[MaxHandoverKeys]uint32: // ids, in network byte order
+		b := ad.Bytes()
+		if len(b)%4 != 0 || len(b)/4 > len(*v) {
+			return errNotIDs
+		}
+		for i := range len(b) / 4 {
+			v[i] = binary.BigEndian.Uint32(b[4*i:])
+		}
 	case *time.Duration: // milliseconds
 		*v = time.Duration(ad.Uint32()) * time.Millisecond
 	case *netip.Addr:
@@ -151,6 +162,7 @@ func decodeConfig(data []byte) (Config, error) {
 		configAttrAffinity:           &c.Affinity,
 		configAttrAffinityTime:       &c.AffinityTime,
 		configAttrAffinity6:          &c.Affinity6,
+		configAttrHandoverKeyIds:     &c.HandoverKeyIDs,
 	}, configAttrAddress)
 	if c.Group.IsUnspecified() {
 		c.Group = netip.Addr{}
@@ -166,6 +178,7 @@ func decodeService(data []byte) (Service, error) {
 func decodeServiceStatus(data []byte) (ServiceStatus, error) {
 	s := ServiceStatus{Service: Service{Address: netip.IPv4Unspecified()}}
 	rules := &s.Rules
+	var dispatch uint8
 	got, err := decode(data, fields{
 		serviceAttrPort:         &s.Port,
 		serviceAttrAddress:      &s.Address,
@@ -179,7 +192,9 @@ func decodeServiceStatus(data []byte) (ServiceStatus, error) {
 		serviceAttrAffinity6:    &rules.Affinity6.Value,
 		serviceAttrLoad:         (*uint32)(&rules.Load.Value),
 		serviceAttrForwarding:   (*uint32)(&rules.Forwarding.Value),
+		serviceAttrDispatch:     &dispatch,
 	}, serviceAttrPort)
+	rules.Dispatch = Rule[Dispatch]{Own: got.has(serviceAttrDispatch), Value: Dispatch(dispatch)}
 	rules.Policy.Own = got.has(serviceAttrPolicy)
 	rules.Hash.Own = got.has(serviceAttrHash)
 	rules.MaxLoad.Own = got.has(serviceAttrMaxLoad)

@@ -94,6 +94,33 @@ func (e *encoder) group(typ uint16, g *netip.Addr) {
 	e.ae.Bytes(typ, a.AsSlice())
 }
 
+// handoverKeys adds the keys of handovers, if they are given. An older module hands nothing
+// over, and needs none.
+func (e *encoder) handoverKeys(typ uint16, keys *[]HandoverKey) {
+	if keys == nil || e.version < knowsHandover {
+		return
+	}
+	if len(*keys) > MaxHandoverKeys {
+		e.fail(fmt.Errorf("%d keys of handovers, at most %d can be", len(*keys), MaxHandoverKeys))
+		return
+	}
+	var b []byte
+	for _, k := range *keys {
+		b = binary.BigEndian.AppendUint32(b, k.ID)
+		b = append(b, k.Secret[:]...)
+	}
+	e.ae.Bytes(typ, b)
+}
+
+// dispatch adds when a service's connections are placed.
+func (e *encoder) dispatch(typ uint16, d Dispatch) {
+	if e.version >= knowsHandover {
+		e.ae.Uint8(typ, uint8(d))
+	} else if d != DispatchSyn {
+		e.fail(fmt.Errorf("%w: it has no dispatch %v", errOlder, d))
+	}
+}
+
 // optional adds a number that is given.
 func (e *encoder) optional(typ uint16, v *uint32) {
 	if v != nil {
@@ -169,6 +196,7 @@ func (e *encoder) config(u ConfigUpdate) {
 	e.forwarding(configAttrForwarding, u.Forwarding)
 	e.answers(configAttrAnswers, u.Answers)
 	e.group(configAttrGroup, u.Group)
+	e.handoverKeys(configAttrHandoverKeys, u.HandoverKeys)
 	if u == (ConfigUpdate{}) {
 		e.fail(errors.New("there is nothing to change"))
 	}
@@ -199,6 +227,10 @@ const knowsForwarding = 4
 // knowsAnswers is the version of the family from which on answers can go through the first
 // host, and from which on a first host sends them on to the client.
 const knowsAnswers = 5
+
+// knowsHandover is the version of the family from which on hosts hand connections over to
+// each other.
+const knowsHandover = 7
 
 // errOlder says that what is asked for needs another module.
 var errOlder = errors.New("the module in the kernel is older than this program; load the new one")
@@ -233,6 +265,9 @@ func (e *encoder) rules(r Rules) {
 	}
 	if r.Forwarding.Own {
 		e.forwarding(serviceAttrForwarding, &r.Forwarding.Value)
+	}
+	if r.Dispatch.Own {
+		e.dispatch(serviceAttrDispatch, r.Dispatch.Value)
 	}
 }
 

@@ -33,6 +33,14 @@ type Config struct {
 	// What Affinity is for IPv4, for clients with IPv6 addresses; 1 to Affinity6Bits. It
 	// has no effect while Affinity is 0.
 	Affinity6 uint32
+	// Ids of the keys of handovers; 0: there is no such key.
+	HandoverKeyIDs [MaxHandoverKeys]uint32
+}
+
+// A HandoverKey authenticates connections that hosts hand over to each other.
+type HandoverKey struct {
+	ID     uint32 // not 0
+	Secret [HandoverKeyLen]byte
 }
 
 // A client's whole address, and how much of an IPv6 one counts by default: the network of
@@ -87,9 +95,12 @@ type ConfigUpdate struct {
 	Affinity           *uint32        // such a module has none
 	AffinityTime       *time.Duration
 	Affinity6          *uint32 // a module that knows no IPv6 has but the default
+	// Up to MaxHandoverKeys; the first makes what this host sends. An older module has none.
+	HandoverKeys *[]HandoverKey
 }
 
-// Update returns an update that makes a namespace's configuration equal to c.
+// Update returns an update that makes a namespace's configuration equal to c, but for the
+// keys of handovers, which nobody can read.
 func (c Config) Update() ConfigUpdate {
 	return ConfigUpdate{
 		Address: &c.Address, Policy: &c.Policy, Hash: &c.Hash, Estimate: &c.Estimate,
@@ -125,6 +136,8 @@ type Rules struct {
 	Load Rule[ServiceLoad]
 	// Of a module without forwarding, only ForwardingIpip.
 	Forwarding Rule[Forwarding]
+	// The configuration has none, so it is DispatchSyn if not Own, and of an older module.
+	Dispatch Rule[Dispatch]
 }
 
 // A Rule is a value that a service may have of its own.

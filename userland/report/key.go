@@ -39,6 +39,17 @@ func NewKey(secret [KeyLen]byte) *Key {
 // zero.
 func (k *Key) ID() uint32 { return k.id }
 
+// Derive returns a key for another purpose, from which nobody can compute this one: the
+// first 16 bytes of the expansion of HKDF-SHA-256 (RFC 5869, section 2.3) with the purpose
+// as info.
+func (k *Key) Derive(purpose string) (derived [16]byte) {
+	h := hmac.New(sha256.New, k.secret[:])
+	h.Write([]byte(purpose))
+	h.Write([]byte{1})
+	copy(derived[:], h.Sum(nil))
+	return derived
+}
+
 // FormatID returns an id as people see it: eight hexadecimal digits.
 func FormatID(id uint32) string { return fmt.Sprintf("%08x", id) }
 
