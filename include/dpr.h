@@ -1010,7 +1010,8 @@ enum dpr_event_attr {
  * @DPR_STAT_OWNER_CLAIMED: connections that this host claimed.
  * @DPR_STAT_TX_OWNER_MESSAGES: messages for peers: questions, claims, ends. Each also
  *	counts as a packet sent to peers, or as the reason why it was not.
- * @DPR_STAT_RX_OWNER_ASKED: questions from peers received.
+ * @DPR_STAT_RX_OWNER_ASKED: messages of peers received that ask who has connections: one, or
+ *	as many as a message holds.
  * @DPR_STAT_RX_OWNER_REFUSED: claims refused: not asked for, no room for a
  *	flow, or the connection already has one.
  *

@@ -32,8 +32,6 @@ static void dpr_answer_question(struct dpr_net *dn,
 	const bool who = msg->kind == DPR_OWNER_MSG_WHO;
 	enum dpr_owner_msg_kind kind;
 
-	dpr_stats_inc(dn, who ? DPR_STAT_RX_OWNER_ASKED :
-				DPR_STAT_RX_FLOW_ASKED);
 	if (!dpr_service_ours(dn, ntohs(msg->key.port)))
 		return;
 	if (who)
@@ -45,6 +43,19 @@ static void dpr_answer_question(struct dpr_net *dn,
 				 &msg->key) &&
 	    kind == DPR_OWNER_MSG_CLAIM)
 		dpr_stats_inc(dn, DPR_STAT_OWNER_CLAIMED);
+}
+
+/* Several questions of a peer, each as if it came by itself. */
+static void dpr_answer_many(struct dpr_net *dn, const struct dpr_config *cfg,
+			    struct sk_buff *skb, struct dpr_peer *peer,
+			    const struct dpr_owner_many *many)
+{
+	struct dpr_owner_msg msg __uninitialized; /* set as a whole */
+	u32 i;
+
+	for (i = 0; i < many->n; i++)
+		if (dpr_owner_msg_question(skb, many, i, &msg))
+			dpr_answer_question(dn, cfg, skb, peer, &msg);
 }
 
 /* A peer reports on a connection that has a flow to it. */
@@ -110,11 +121,18 @@ enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 				 bool group)
 {
 	struct dpr_owner_msg msg __uninitialized; /* set as a whole */
+	struct dpr_owner_many many;
 	struct dpr_peer *peer;
 
 	peer = dpr_peer_find(dn, &in->first);
 	if (!peer || in->fragment || !dpr_answer_from(skb, in))
 		return DPR_STAT_RX_BAD_ADDRESS;
+	if (dpr_owner_msg_decode_many(skb, in->offset,
+				      in->olen + in->len - in->offset, &many)) {
+		dpr_stats_inc(dn, DPR_STAT_RX_OWNER_ASKED);
+		dpr_answer_many(dn, cfg, skb, peer, &many);
+		return DPR_STAT_UNSPEC;
+	}
 	if (!dpr_owner_msg_decode(skb, in->offset,
 				  in->olen + in->len - in->offset, &msg))
 		return DPR_STAT_RX_MALFORMED;
@@ -123,6 +141,9 @@ enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 	switch (msg.kind) {
 	case DPR_OWNER_MSG_WHO:
 	case DPR_OWNER_MSG_STILL:
+		dpr_stats_inc(dn, msg.kind == DPR_OWNER_MSG_WHO ?
+				  DPR_STAT_RX_OWNER_ASKED :
+				  DPR_STAT_RX_FLOW_ASKED);
 		dpr_answer_question(dn, cfg, skb, peer, &msg);
 		return DPR_STAT_UNSPEC;
 	case DPR_OWNER_MSG_CLAIM:

@@ -15,5 +15,8 @@ bool dpr_ask_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		  struct net_device *dev, struct dpr_peer *peer,
 		  enum dpr_owner_msg_kind kind, u32 nonce,
 		  const struct dpr_flow_key *key);
+bool dpr_ask_send_copy(struct dpr_net *dn, const struct dpr_config *cfg,
+		       struct net_device *dev, struct dpr_peer *peer,
+		       const struct sk_buff *skb);
 
 #endif /* _DPR_ASK_H */

@@ -141,7 +141,7 @@ static int dpr_config_owners(struct dpr_net *dn, const struct dpr_config *cfg,
 		       DPR_POLICY_STATELESS;
 	if (!may || rcu_access_pointer(dn->owners))
 		return 0;
-	table = dpr_owner_alloc();
+	table = dpr_owner_alloc(dn);
 	if (!table)
 		return -ENOMEM;
 	rcu_assign_pointer(dn->owners, table);

@@ -90,6 +90,32 @@ bool dpr_group_reaches(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /**
+ * dpr_group_send - send a message to all hosts of a link
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @dev: a device of the namespace; the packet's until it is routed
+ * @way: the way, by dpr_group_reaches(); consumed
+ * @skb: the message, to the group; consumed. NULL if there is none
+ *
+ * Called under RCU in softirq.
+ */
+void dpr_group_send(struct dpr_net *dn, const struct dpr_config *cfg,
+		    struct net_device *dev, struct dpr_group_way *way,
+		    struct sk_buff *skb)
+{
+	const struct dpr_addr group = dpr_addr_of4(cfg->group);
+	struct dpr_route route = { .dst = &way->rt->dst };
+
+	if (skb) {
+		skb->dev = dev;
+		dpr_stats_inc(dn, DPR_STAT_TX_OWNER_MESSAGES);
+		dpr_fwd_ipip_prepare(&route, cfg, &group, IPPROTO_IPIP);
+		dpr_fwd_send_by(dn, skb, &route, 0);
+	}
+	ip_rt_put(way->rt);
+}
+
+/**
  * dpr_group_ask - ask all hosts of a link who has a connection
  * @dn: the namespace
  * @cfg: the configuration
@@ -110,15 +136,7 @@ void dpr_group_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 		.key = *key,
 	};
 	const struct dpr_addr group = dpr_addr_of4(cfg->group);
-	struct dpr_route route = { .dst = &way->rt->dst };
-	struct sk_buff *skb;
 
-	skb = dpr_owner_msg_encode(&msg, &cfg->address, &group);
-	if (skb) {
-		skb->dev = dev;
-		dpr_stats_inc(dn, DPR_STAT_TX_OWNER_MESSAGES);
-		dpr_fwd_ipip_prepare(&route, cfg, &group, IPPROTO_IPIP);
-		dpr_fwd_send_by(dn, skb, &route, 0);
-	}
-	ip_rt_put(way->rt);
+	dpr_group_send(dn, cfg, dev, way,
+		       dpr_owner_msg_encode(&msg, &cfg->address, &group));
 }

@@ -12,6 +12,7 @@ struct dpr_net;
 struct dpr_peer;
 struct net_device;
 struct rtable;
+struct sk_buff;
 
 /**
  * struct dpr_group_way - how a question gets to the group
@@ -45,5 +46,8 @@ bool dpr_group_reaches(struct dpr_net *dn, const struct dpr_config *cfg,
 void dpr_group_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 		   struct net_device *dev, struct dpr_group_way *way, u32 nonce,
 		   const struct dpr_flow_key *key);
+void dpr_group_send(struct dpr_net *dn, const struct dpr_config *cfg,
+		    struct net_device *dev, struct dpr_group_way *way,
+		    struct sk_buff *skb);
 
 #endif /* _DPR_GROUP_H */

@@ -5,6 +5,7 @@
 #include <linux/tcp.h>
 #include <net/inet_hashtables.h>
 #include "ask.h"
+#include "batch.h"
 #include "compat.h"
 #include "core/parse.h"
 #include "dpr.h"
@@ -28,6 +29,7 @@
 #define DPR_OWNER_TRIES		3	/* times that a question is put */
 #define DPR_OWNER_PEERS		256	/* peers that are asked at a time */
 #define DPR_OWNER_RATE		20000	/* messages a second, and at once */
+#define DPR_OWNER_GATHER	(DPR_OWNER_RATE / 2) /* fewer left: questions are gathered */
 #define DPR_OWNER_AGAIN		(HZ / 10) /* least time between two tries */
 #define DPR_OWNER_LEAST		HZ	/* least time for an answer, to all tries */
 #define DPR_OWNER_HOLD		(HZ / 4) /* longest that a segment waits */
@@ -53,26 +55,45 @@ struct dpr_owner_ask {
 };
 
 /**
+ * struct dpr_owner_try - a question that is to be put now
+ * @ask: a copy of it
+ * @batch: where it waits for others; NULL if it is to be sent by itself
+ * @full: that has no more room
+ */
+struct dpr_owner_try {
+	struct dpr_owner_ask ask;
+	struct dpr_batch *batch;
+	bool full;
+};
+
+/**
  * struct dpr_owner_table - the open questions of a namespace
+ * @dn: the namespace
  * @lock: protects all of it; taken in softirq
  * @seed: of the hash
- * @tokens: messages that may be sent at once
+ * @tokens: messages that may be sent at once; less than 0 if there were too many
  * @filled: jiffies when @tokens were last added to
  * @messages: that the last question to all took, the group asked; 0: not known
  * @held: the segments that wait
  * @drop: drops those that have waited for too long
+ * @batch: questions that wait to be put together: about connections of IPv6 or not, by each
+ *	peer's own message or not
+ * @flush: sends them
  * @ask: the questions
  *
  * Its size is fixed, so that a flood of stray segments cannot exhaust memory.
  */
 struct dpr_owner_table {
+	struct dpr_net *dn;
 	spinlock_t lock;	/* of all that follows */
 	u32 seed;
-	u32 tokens;
+	int tokens;
 	u32 filled;
 	u32 messages;
 	struct dpr_held_queue held;
 	struct delayed_work drop;
+	struct dpr_batch batch[2][2];
+	struct delayed_work flush;
 	struct dpr_owner_ask ask[DPR_OWNER_BUCKETS][DPR_OWNER_WAYS];
 };
 
@@ -90,23 +111,119 @@ static void dpr_owner_drop(struct work_struct *work)
 		queue_delayed_work(system_wq, &table->drop, DPR_OWNER_HOLD);
 }
 
+/*
+ * How many messages a question to all takes, by itself or with others. The first one takes as
+ * many as the last one did.
+ */
+static u32 dpr_owner_cost(const struct dpr_owner_table *table, u32 peers,
+			  bool alone)
+{
+	const u32 messages = READ_ONCE(table->messages);
+
+	return !alone && messages ? messages : clamp(peers, 1U, DPR_OWNER_PEERS);
+}
+
+static u32 dpr_owner_peers(const struct dpr_net *dn)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+
+	return table ? table->order.n : 1;
+}
+
+static void dpr_owner_refill(struct dpr_owner_table *table)
+{
+	u32 now = jiffies, passed = min_t(u32, now - table->filled, HZ);
+
+	table->tokens = min_t(int, DPR_OWNER_RATE,
+			      table->tokens +
+				  (int)(passed * (DPR_OWNER_RATE / HZ)));
+	table->filled = now;
+}
+
+/* Takes the tokens for one try, if there are as many. */
+static bool dpr_owner_take_tokens(struct dpr_owner_table *table, u32 cost)
+{
+	dpr_owner_refill(table);
+	if (table->tokens < (int)cost)
+		return false;
+	table->tokens -= cost;
+	return true;
+}
+
+/* Puts the questions that wait, if the limits allow as many messages now. */
+static void dpr_owner_flush(struct dpr_owner_table *table,
+			    const struct dpr_config *cfg,
+			    struct net_device *dev, struct dpr_batch *batch)
+{
+	const bool alone = batch == &table->batch[0][1] ||
+			   batch == &table->batch[1][1];
+	const u32 cost = dpr_owner_cost(table, dpr_owner_peers(table->dn), alone);
+	struct sk_buff *skb = NULL;
+	bool taken = false;
+	u32 sent;
+
+	spin_lock(&table->lock);
+	if (batch->n && dpr_owner_take_tokens(table, cost)) {
+		skb = dpr_batch_take(batch, cfg);
+		taken = true;
+	}
+	spin_unlock(&table->lock);
+	if (!skb) {
+		if (taken)
+			dpr_stats_inc(table->dn, DPR_STAT_TX_NO_MEMORY);
+		return;
+	}
+	sent = dpr_batch_send(table->dn, cfg, dev, skb, alone);
+	spin_lock(&table->lock);
+	/* Peers of older versions got a message for each question. */
+	table->tokens -= sent - min(sent, cost);
+	spin_unlock(&table->lock);
+}
+
+static void dpr_owner_flush_all(struct work_struct *work)
+{
+	struct dpr_owner_table *table = container_of(to_delayed_work(work),
+						     struct dpr_owner_table,
+						     flush);
+	struct dpr_net *dn = table->dn;
+	bool more = false;
+	u32 i;
+
+	local_bh_disable();
+	rcu_read_lock();
+	for (i = 0; i < ARRAY_SIZE(table->batch) * ARRAY_SIZE(*table->batch); i++) {
+		struct dpr_batch *batch = &table->batch[i / 2][i % 2];
+
+		dpr_owner_flush(table, rcu_dereference(dn->config),
+				dn->net->loopback_dev, batch);
+		more |= READ_ONCE(batch->n);
+	}
+	rcu_read_unlock();
+	local_bh_enable();
+	if (more)
+		queue_delayed_work(system_wq, &table->flush, 1);
+}
+
 /**
  * dpr_owner_alloc - make a namespace's table of questions
+ * @dn: the namespace
  *
  * Return: the table, NULL if there is no memory.
  */
-struct dpr_owner_table *dpr_owner_alloc(void)
+struct dpr_owner_table *dpr_owner_alloc(struct dpr_net *dn)
 {
 	struct dpr_owner_table *table = kvzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
 
 	if (!table)
 		return NULL;
+	table->dn = dn;
 	spin_lock_init(&table->lock);
 	table->seed = get_random_u32();
 	table->tokens = DPR_OWNER_RATE;
 	table->filled = jiffies;
 	dpr_held_setup(&table->held);
 	INIT_DELAYED_WORK(&table->drop, dpr_owner_drop);
+	INIT_DELAYED_WORK(&table->flush, dpr_owner_flush_all);
 	return table;
 }
 
@@ -121,6 +238,7 @@ void dpr_owner_teardown(struct dpr_net *dn)
 
 	if (!table)
 		return;
+	cancel_delayed_work_sync(&table->flush);
 	cancel_delayed_work_sync(&table->drop);
 	dpr_held_expire(&table->held, 0);
 	kvfree(table);
@@ -176,43 +294,6 @@ static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	}
 	if (!at)
 		WRITE_ONCE(rcu_dereference(dn->owners)->messages, messages);
-}
-
-/*
- * How many messages a try takes. The first question to all takes as many as the last one
- * did.
- */
-static u32 dpr_owner_cost(const struct dpr_owner_table *table, u32 peers,
-			  u32 tries, bool first)
-{
-	const u32 messages = READ_ONCE(table->messages);
-
-	if (first && !tries)
-		return 1;
-	if (tries == first && messages)
-		return messages;
-	return clamp(peers, 1U, DPR_OWNER_PEERS);
-}
-
-static u32 dpr_owner_peers(const struct dpr_net *dn)
-{
-	const struct dpr_table *table = rcu_dereference(dn->table);
-
-	return table ? table->order.n : 1;
-}
-
-/* Takes the tokens for one try, if there are as many. */
-static bool dpr_owner_take_tokens(struct dpr_owner_table *table, u32 cost)
-{
-	u32 now = jiffies, passed = min_t(u32, now - table->filled, HZ);
-
-	table->tokens = min_t(u32, DPR_OWNER_RATE,
-			      table->tokens + passed * (DPR_OWNER_RATE / HZ));
-	table->filled = now;
-	if (table->tokens < cost)
-		return false;
-	table->tokens -= cost;
-	return true;
 }
 
 static struct dpr_owner_ask *dpr_owner_bucket(struct dpr_owner_table *table,
@@ -271,6 +352,48 @@ static bool dpr_owner_nobody(const struct dpr_owner_ask *ask, bool first)
 	       (u32)jiffies - ask->begun >= DPR_OWNER_LEAST;
 }
 
+/*
+ * Where a question waits for others, if it is to: messages get scarce, or others wait. In a
+ * cluster of more than DPR_OWNER_PEERS each try asks other peers.
+ */
+static struct dpr_batch *dpr_owner_gather(struct dpr_owner_table *table, u32 peers,
+					  const struct dpr_owner_ask *ask,
+					  bool first, bool wide)
+{
+	/* By each peer's own message if the one to the group was not answered. */
+	struct dpr_batch *batch = &table->batch[wide][ask->tries > first];
+
+	if ((first && !ask->tries) || peers > DPR_OWNER_PEERS)
+		return NULL;
+	dpr_owner_refill(table);
+	return batch->n || table->tokens < DPR_OWNER_GATHER ? batch : NULL;
+}
+
+/* Admits a question: it waits for others, or there are messages for it. */
+static bool dpr_owner_afford(struct dpr_owner_table *table, u32 peers,
+			     const struct dpr_owner_ask *ask, bool first,
+			     const struct dpr_flow_key *key,
+			     struct dpr_owner_try *try)
+{
+	struct dpr_batch *batch = NULL;
+
+	if (peers)
+		batch = dpr_owner_gather(table, peers, ask, first, key->wide);
+	try->batch = batch;
+	try->full = false;
+	if (!batch)
+		return dpr_owner_take_tokens(table, first && !ask->tries ? 1 :
+					     dpr_owner_cost(table, peers,
+							    ask->tries > first));
+	if (dpr_batch_full(batch, key->wide))
+		return false;
+	batch->question[batch->n].nonce = ask->nonce;
+	batch->question[batch->n].key = *key;
+	WRITE_ONCE(batch->n, batch->n + 1);
+	try->full = dpr_batch_full(batch, key->wide);
+	return true;
+}
+
 /* What to do with a segment that belongs to nothing here. */
 enum dpr_owner_verdict {
 	DPR_OWNER_ASK,		/* ask the peers; it is dropped */
@@ -282,14 +405,13 @@ enum dpr_owner_verdict {
 
 /*
  * Decides whether a segment raises a question. Under the table's lock. @peers are how many
- * there are to ask; if @first, one peer is asked before the others. Has @skb
- * wait if there is one, and room. Copies the question to @copy if the caller is to send
- * it.
+ * there are to ask, 0 if only one is; if @first, one peer is asked before the others. Has @skb
+ * wait if there is one, and room. Sets @try if the caller is to put the question.
  */
 static enum dpr_owner_verdict
 dpr_owner_admit(struct dpr_owner_table *table, u32 peers, bool first,
 		const struct dpr_segment *seg, struct sk_buff *skb,
-		struct dpr_owner_ask *copy)
+		struct dpr_owner_try *try)
 {
 	struct dpr_owner_ask *bucket = dpr_owner_bucket(table, &seg->key);
 	struct dpr_owner_ask *ask = dpr_owner_find(bucket, &seg->key);
@@ -304,18 +426,18 @@ dpr_owner_admit(struct dpr_owner_table *table, u32 peers, bool first,
 	}
 	if (!ask)
 		ask = dpr_owner_room(bucket);
-	if (!ask ||
-	    !dpr_owner_take_tokens(table, dpr_owner_cost(table, peers, ask->tries,
-							 first)))
+	if (!ask)
 		return DPR_OWNER_LIMIT;
 	if (!ask->tries) {
 		ask->nonce = get_random_u32();
 		ask->begun = jiffies;
 	}
+	if (!dpr_owner_afford(table, peers, ask, first, &seg->key, try))
+		return DPR_OWNER_LIMIT;
 	ask->seg = *seg;
 	ask->last = jiffies;
 	ask->tries++;
-	*copy = *ask;
+	try->ask = *ask;
 	if (skb && dpr_held_put(&table->held, &ask->held, skb))
 		return DPR_OWNER_HELD;
 	/* What waits there may be of another connection. */
@@ -338,6 +460,21 @@ static bool dpr_owner_is_local(struct dpr_net *dn, struct sk_buff *skb,
 		return false;
 	return seg->key.wide ? dpr_compat_cookie_valid6(ipv6_hdr(skb), th) :
 			       dpr_compat_cookie_valid(ip_hdr(skb), th);
+}
+
+/* Puts a question, or sees to it that it is put with others. */
+static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
+			  struct net_device *dev, struct dpr_peer *first,
+			  struct dpr_owner_table *table,
+			  const struct dpr_owner_try *try)
+{
+	if (!try->batch)
+		dpr_owner_send(dn, cfg, dev, first, &try->ask);
+	else if (try->full)
+		dpr_owner_flush(table, cfg, dev, try->batch);
+	/* What the limits keep back, and what comes before the batch is full. */
+	if (try->batch)
+		queue_delayed_work(system_wq, &table->flush, 1);
 }
 
 /**
@@ -364,7 +501,7 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct net_device *dev = skb->dev;
 	enum dpr_owner_verdict verdict;
 	struct dpr_service *service;
-	struct dpr_owner_ask copy;
+	struct dpr_owner_try try;
 
 	service = dpr_service_match(dn, &seg->key);
 	if (!table || seg->rst || !service ||
@@ -374,7 +511,7 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	spin_lock(&table->lock);
 	verdict = dpr_owner_admit(table, dpr_owner_peers(dn), likely, seg, skb,
-				  &copy);
+				  &try);
 	spin_unlock(&table->lock);
 	/* What waits may be gone by now. */
 	switch (verdict) {
@@ -383,7 +520,7 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 		fallthrough;
 	case DPR_OWNER_ASK:
 		dpr_stats_inc(dn, DPR_STAT_OWNER_ASKED);
-		dpr_owner_send(dn, cfg, dev, likely, &copy);
+		dpr_owner_put(dn, cfg, dev, likely, table, &try);
 		return verdict == DPR_OWNER_HELD ? NF_STOLEN : NF_DROP;
 	case DPR_OWNER_WAIT:
 		dpr_stats_inc(dn, DPR_STAT_OWNER_WAITED);
@@ -418,18 +555,18 @@ void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct dpr_peer *peer)
 {
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
-	struct dpr_owner_ask copy;
 	enum dpr_owner_verdict verdict;
+	struct dpr_owner_try try;
 
 	if (!table || seg->rst)
 		return;
 	spin_lock(&table->lock);
-	verdict = dpr_owner_admit(table, 1, true, seg, NULL, &copy);
+	verdict = dpr_owner_admit(table, 0, true, seg, NULL, &try);
 	spin_unlock(&table->lock);
 	if (verdict != DPR_OWNER_ASK)
 		return;
 	dpr_stats_inc(dn, DPR_STAT_HASH_ASKED);
-	dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO, copy.nonce,
+	dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO, try.ask.nonce,
 		     &seg->key);
 }
 

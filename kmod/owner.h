@@ -18,7 +18,7 @@ struct dpr_segment;
 struct net_device;
 struct sk_buff;
 
-struct dpr_owner_table *dpr_owner_alloc(void);
+struct dpr_owner_table *dpr_owner_alloc(struct dpr_net *dn);
 void dpr_owner_teardown(struct dpr_net *dn);
 unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct sk_buff *skb,

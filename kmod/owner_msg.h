@@ -16,6 +16,10 @@ struct sk_buff;
  */
 #define DPR_OWNER_MSG_PROTOCOL	253
 
+/* Questions that one message may put: it fits 576 bytes, or for IPv6 connections 700. */
+#define DPR_OWNER_MSG_MOST	28
+#define DPR_OWNER_MSG_MOST6	13
+
 /*
  * A host of version 0.1 knows the first two, one of 0.2 the first five; they drop
  * the others. One of 0.1 answers a question by a claim or not at all.
@@ -30,6 +34,7 @@ enum dpr_owner_msg_kind {
 	DPR_OWNER_MSG_ECHO = 7,	/* I do */
 	DPR_OWNER_MSG_SOURCE_PROBE = 8,	/* answer from your address and from mine */
 	DPR_OWNER_MSG_SOURCE_ECHO = 9,	/* this is one of the answers (source.h) */
+	DPR_OWNER_MSG_MANY = 10,	/* who has each of these connections' sockets? */
 };
 
 /**
@@ -46,6 +51,28 @@ struct dpr_owner_msg {
 	struct dpr_flow_key key;
 };
 
+/**
+ * struct dpr_owner_question - who has a connection's socket?
+ * @nonce: repeated by the claim
+ * @key: the connection
+ */
+struct dpr_owner_question {
+	u32 nonce;
+	struct dpr_flow_key key;
+};
+
+/**
+ * struct dpr_owner_many - a message of several questions, its frame decoded
+ * @offset: of the first question from skb->data
+ * @n: how many there are
+ * @wide: about connections of IPv6
+ */
+struct dpr_owner_many {
+	unsigned int offset;
+	u32 n;
+	bool wide;
+};
+
 struct sk_buff *dpr_owner_msg_alloc(unsigned int len, const struct dpr_addr *from,
 				    const struct dpr_addr *to);
 struct sk_buff *dpr_owner_msg_encode(const struct dpr_owner_msg *msg,
@@ -53,5 +80,15 @@ struct sk_buff *dpr_owner_msg_encode(const struct dpr_owner_msg *msg,
 				     const struct dpr_addr *to);
 bool dpr_owner_msg_decode(const struct sk_buff *skb, unsigned int offset,
 			  unsigned int len, struct dpr_owner_msg *msg);
+struct sk_buff *
+dpr_owner_msg_encode_many(const struct dpr_owner_question *question, u32 n,
+			  const struct dpr_addr *from, const struct dpr_addr *to);
+struct sk_buff *dpr_owner_msg_copy(const struct sk_buff *skb,
+				   const struct dpr_addr *to);
+bool dpr_owner_msg_decode_many(const struct sk_buff *skb, unsigned int offset,
+			       unsigned int len, struct dpr_owner_many *many);
+bool dpr_owner_msg_question(const struct sk_buff *skb,
+			    const struct dpr_owner_many *many, u32 i,
+			    struct dpr_owner_msg *msg);
 
 #endif /* _DPR_OWNER_MSG_H */

@@ -24,8 +24,9 @@ struct dpr_tally_peer;
 #define DPR_PEER_SAMPLES	16	/* a power of two */
 #define DPR_PEER_PROTOCOL6	3	/* from which on it knows connections of IPv6 */
 #define DPR_PEER_PROTOCOL_GROUP	4	/* from which on it takes questions to its group */
-#define DPR_PEER_HANDOVER	5	/* from which on it takes connections over */
+#define DPR_PEER_PROTOCOL_MANY	4	/* from which on it takes many questions in a message */
 #define DPR_PEER_THROUGH	4	/* from which on it sends answers on to clients */
+#define DPR_PEER_HANDOVER	5	/* from which on it takes connections over */
 
 /**
  * struct dpr_peer_addresses - a peer's other addresses

@@ -61,6 +61,7 @@ order() {
 	liveness
 	held
 	group
+	batch
 	owner
 	expire
 	sweep

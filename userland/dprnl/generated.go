@@ -1116,7 +1116,8 @@ const (
 	// StatTxOwnerMessages: messages for peers: questions, claims, ends. Each also
 	// counts as a packet sent to peers, or as the reason why it was not.
 	StatTxOwnerMessages Stat = 55
-	// StatRxOwnerAsked: questions from peers received.
+	// StatRxOwnerAsked: messages of peers received that ask who has connections:
+	// one, or as many as a message holds.
 	StatRxOwnerAsked Stat = 56
 	// StatRxOwnerRefused: claims refused: not asked for, no room for a flow, or
 	// the connection already has one.
@@ -1351,7 +1352,7 @@ var statTable = [...]statInfo{
 	53:  {"owner_unknown", "Orphans (enum dpr_orphans): segments left to the stack, which answers with a RST: no peer claimed the connection.", false},
 	54:  {"owner_claimed", "Orphans (enum dpr_orphans): connections that this host claimed.", false},
 	55:  {"tx_owner_messages", "Orphans (enum dpr_orphans): messages for peers: questions, claims, ends. Each also counts as a packet sent to peers, or as the reason why it was not.", false},
-	56:  {"rx_owner_asked", "Orphans (enum dpr_orphans): questions from peers received.", false},
+	56:  {"rx_owner_asked", "Orphans (enum dpr_orphans): messages of peers received that ask who has connections: one, or as many as a message holds.", false},
 	57:  {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, no room for a flow, or the connection already has one.", false},
 	58:  {"flows", "Gauges: flows now.", true},
 	59:  {"flows_live", "Gauges: flows now that their peers have not reported as ended.", true},
