@@ -52,12 +52,9 @@ const (
 	peerCapacity = 100
 )
 
-// newProtocol is that of hosts that serve connections of IPv6 for each other, and take
-// packets without a tunnel.
-const newProtocol = 3
-
-// groupProtocol is that of hosts that take questions to their group besides.
-const groupProtocol = 4
+// newProtocol is that of hosts that serve connections of IPv6 for each other, take packets
+// without a tunnel, and questions to their group and many in a message.
+const newProtocol = 4
 
 // start has this host drain, or be the one with the highest load, so that every
 // connection is redirected.

@@ -307,12 +307,8 @@ func (h *movedHost) configure(ctx context.Context, peers []netip.Addr, shared ne
 	if err := h.dpr.SetConfig(ctx, dprnl.ConfigUpdate{Address: &h.address, Policy: &policy, Orphans: &orphans, Group: group, ReportMaxAge: &long}); err != nil {
 		return err
 	}
-	protocol := uint32(newProtocol)
-	if group != nil {
-		protocol = groupProtocol
-	}
 	for _, a := range peers {
-		if err := h.dpr.SetPeer(ctx, dprnl.PeerUpdate{Address: a, Metrics: &dprnl.Metrics{}, Protocol: protocol, Others: []netip.Addr{shared}}); err != nil {
+		if err := h.dpr.SetPeer(ctx, dprnl.PeerUpdate{Address: a, Metrics: &dprnl.Metrics{}, Protocol: newProtocol, Others: []netip.Addr{shared}}); err != nil {
 			return err
 		}
 	}
