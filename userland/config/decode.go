@@ -24,8 +24,6 @@ type decoder struct {
 	readKey  func(path string) (*report.Key, error) // nil: keys are not read
 	mistakes []Mistake
 
-	handsOver bool // see needsHandover
-
 	overrides []Override
 }
 

@@ -68,7 +68,7 @@ func load(path string, readKey func(string) (*report.Key, error)) (*Config, erro
 	if err != nil {
 		return nil, err
 	}
-	c, err := parse(sources, readKey, handsOver)
+	c, err := parse(sources, readKey)
 	if err != nil {
 		return nil, err
 	}
@@ -124,13 +124,13 @@ func read(path string) ([]byte, error) {
 // Parse parses the text of a file and reads the key files it names. The name is
 // used in errors.
 func Parse(name string, data []byte) (*Config, error) {
-	return parse([]source{{name, data}}, report.ReadKey, handsOver)
+	return parse([]source{{name, data}}, report.ReadKey)
 }
 
 // parse parses files, of which each changes what those before it say. Without readKey it
-// reads no keys. With handsOver the kernel can have services with rules by what is asked for.
-func parse(sources []source, readKey func(string) (*report.Key, error), handsOver bool) (*Config, error) {
-	d := &decoder{sources: sources, places: make(map[string]place), readKey: readKey, handsOver: handsOver}
+// reads no keys.
+func parse(sources []source, readKey func(string) (*report.Key, error)) (*Config, error) {
+	d := &decoder{sources: sources, places: make(map[string]place), readKey: readKey}
 	all := make(map[string]any)
 	for i, s := range sources {
 		tree, err := parseOne(s)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"dpr/userland/dprnl"
-	"dpr/userland/report"
 )
 
 // key is a key of the configuration: values at its limits and beyond them, and what it
@@ -40,11 +39,6 @@ const top, service, network, group = "", "[[service]]", "[[report.network]]", `i
 
 // Tables of a service's rules by what is asked for.
 const groups, rules = "[[service.group]]", "[[service.rule]]"
-
-// parseAll is Parse where the kernel can have rules by what is asked for.
-func parseAll(name string, text []byte) (*Config, error) {
-	return parse([]source{{name, text}}, report.ReadKey, true)
-}
 
 func keysOfFile(t *testing.T) []key {
 	unicasts := words("1.0.0.1", "10.0.0.1", "126.255.255.255", "128.0.0.0", "223.255.255.255", "2001:db8::1", "fd00::ffff")
@@ -96,7 +90,7 @@ func keysOfFile(t *testing.T) []key {
 		{service, "load", words("service", "host"), append(words("both", ""), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "dispatch", words("syn", "connection"), append(words("request", "tunnel", ""), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "forwarding", words("ipip", "auto", "direct"), append(words("tunnel", ""), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
-		{service, "default_group", words("g", "h"), append(words("", "x"), "1"), "port = 80\ngroup = [ { name = \"g\" }, { name = \"h\" } ]\n", rulesetOf},
+		{service, "default_group", words("g", "h"), append(words("", "x"), "1"), "port = 80\ndispatch = \"connection\"\ngroup = [ { name = \"g\" }, { name = \"h\" } ]\n", rulesetOf},
 		{groups, "name", words("g", "A-z_0.", strings.Repeat("a", dprnl.MaxRulesName)), append(words("", "a b", "z", strings.Repeat("a", dprnl.MaxRulesName+1)), "1"), "", rulesetOf},
 		{groups, "hosts", []string{`[ "192.0.2.1" ]`, `[ "192.0.2.1", "2001:db8::1" ]`}, []string{"[]", "[ 1 ]", `"192.0.2.1"`, `[ "x" ]`, `[ "0.0.0.0" ]`, `[ "192.0.2.1", "192.0.2.1" ]`}, "name = \"g\"\n", rulesetOf},
 		{groups, "policy", words("lowest", "offer", "stateless", "locality"), append(words("off", ""), "1"), "name = \"g\"\n", rulesetOf},
@@ -133,7 +127,7 @@ func keysOfFile(t *testing.T) []key {
 			all[i].with = "cpu = 1\n"
 		}
 		if all[i].table == groups || all[i].table == rules {
-			all[i].table = "[[service]]\nport = 80\ndefault_group = \"z\"\n[[service.group]]\nname = \"y\"\n[[service.group]]\nname = \"z\"\n" + all[i].table
+			all[i].table = "[[service]]\nport = 80\ndispatch = \"connection\"\ndefault_group = \"z\"\n[[service.group]]\nname = \"y\"\n[[service.group]]\nname = \"z\"\n" + all[i].table
 		}
 		if all[i].table == network {
 			all[i].table = "report.authentication = \"none\"\n" + network
@@ -158,7 +152,7 @@ func TestEachKey(t *testing.T) {
 	for _, k := range keysOfFile(t) {
 		seen := map[any]bool{}
 		for _, value := range k.good {
-			c, err := parseAll("f", []byte(k.text(value)))
+			c, err := Parse("f", []byte(k.text(value)))
 			if err != nil {
 				t.Errorf("%s%s = %s is refused: %v", k.table, k.name, value, err)
 				continue
@@ -172,7 +166,7 @@ func TestEachKey(t *testing.T) {
 			t.Errorf("%s%s has no effect", k.table, k.name)
 		}
 		for _, value := range k.bad {
-			c, err := parseAll("f", []byte(k.text(value)))
+			c, err := Parse("f", []byte(k.text(value)))
 			var e *Error
 			if !errors.As(err, &e) || c != nil {
 				t.Errorf("%s%s = %s is taken: %+v", k.table, k.name, value, c)
@@ -202,11 +196,11 @@ func TestEachKeyIsTried(t *testing.T) {
 		case service:
 			text += "port = 1\n"
 		case groups:
-			text = "[[service]]\nport = 1\n" + text + "name = \"g\"\n"
+			text = "[[service]]\nport = 1\ndispatch = \"connection\"\n" + text + "name = \"g\"\n"
 		case rules:
-			text = "[[service]]\nport = 1\n" + text + "group = \"g\"\n"
+			text = "[[service]]\nport = 1\ndispatch = \"connection\"\n" + text + "group = \"g\"\n"
 		}
-		_, err := parseAll("f", []byte(text))
+		_, err := Parse("f", []byte(text))
 		if err == nil {
 			t.Fatalf("an unknown key of %q is taken", table)
 		}
@@ -251,6 +245,7 @@ timeouts = { syn = "13s", established = "14s", fin = "15s", rst = "16s" }
 [[service]]
 port = 17
 address = "10.0.0.8"
+dispatch = "connection"
 default_group = "d"
 [[service.group]]
 name = "d"
@@ -284,7 +279,7 @@ interval = "22s"
 silent_periods = 23
 dead_after = "46s"
 `
-	c, err := parseAll("f", []byte(text))
+	c, err := Parse("f", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +288,7 @@ dead_after = "46s"
 		Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Forwarding: dprnl.ForwardingDirect, Answers: dprnl.AnswersThrough, Orphans: c.Orphans, Weight: 8,
 		Weights:  dprnl.Weights{Connections: 9, CPU: 10, Redirected: 11, Sockets: 12},
 		Timeouts: dprnl.Timeouts{Syn: 13 * time.Second, Established: 14 * time.Second, Fin: 15 * time.Second, Rst: 16 * time.Second},
-		Services: []dprnl.Service{{Port: 17, Address: netip.MustParseAddr("10.0.0.8")}, {Port: 18, Address: netip.IPv4Unspecified()}},
+		Services: []dprnl.Service{{Port: 17, Address: netip.MustParseAddr("10.0.0.8"), Rules: dprnl.Rules{Dispatch: dprnl.Own(dprnl.DispatchConnection)}}, {Port: 18, Address: netip.IPv4Unspecified()}},
 		Rulesets: []ServiceRules{{dprnl.Service{Port: 17, Address: netip.MustParseAddr("10.0.0.8")}, dprnl.Ruleset{
 			Groups:  []dprnl.Group{{Name: "d", Hosts: []netip.Addr{netip.MustParseAddr("10.0.0.7")}, Policy: dprnl.GroupLocality, Locality: dprnl.LocalityHost, Spill: 25}},
 			Matches: []dprnl.Match{{Group: "d", Host: "a", Path: "/b", Method: "C", Cookie: "d=e", SNI: "f", ALPN: "g"}}, Default: "d",

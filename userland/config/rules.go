@@ -24,22 +24,14 @@ func (c *Config) Ruleset(s dprnl.Service) dprnl.Ruleset {
 	return dprnl.Ruleset{}
 }
 
-// handsOver says whether the kernel can wait for what a client asks for before it chooses a
-// host. Without that, rules by it would have no effect.
-const handsOver = false
-
-// needsHandover returns why a service cannot have rules by what is asked for; empty: it can.
-func (d *decoder) needsHandover(table) string {
-	if d.handsOver {
-		return ""
-	}
-	return `rules need a service whose connections are handed over when their request is there (dispatch = "connection" or "request"); this version chooses the host when the SYN comes`
-}
+// needsHandover says why a service cannot have rules by what is asked for, whose host is
+// chosen when the SYN comes: they would have no effect.
+const needsHandover = `rules need a service whose host is chosen when its request is there: dispatch = "connection" or "request"`
 
 // ParseRuleset parses the text of a file with the rules of one service: the tables group and
 // rule, and the key default_group. The name is used in errors.
 func ParseRuleset(name string, data []byte) (dprnl.Ruleset, error) {
-	d := &decoder{sources: []source{{name, data}}, places: make(map[string]place), handsOver: true}
+	d := &decoder{sources: []source{{name, data}}, places: make(map[string]place)}
 	tree, mistake := parseOne(d.sources[0])
 	if mistake != nil {
 		return dprnl.Ruleset{}, &Error{[]Mistake{*mistake}}
@@ -48,7 +40,7 @@ func ParseRuleset(name string, data []byte) (dprnl.Ruleset, error) {
 		d.places[key] = place{0, line}
 	}
 	t := table{d: d, values: tree}
-	r := t.ruleset()
+	r := t.ruleset(dprnl.DispatchConnection)
 	t.rest(rulesetKeys...)
 	if len(d.mistakes) > 0 {
 		order(d.mistakes, d.sources)
@@ -60,16 +52,14 @@ func ParseRuleset(name string, data []byte) (dprnl.Ruleset, error) {
 // rulesetKeys are those that ruleset reads.
 var rulesetKeys = []string{"group", "rule", "default_group"}
 
-// ruleset reads a service's rules by what is asked for.
-func (t table) ruleset() dprnl.Ruleset {
+// ruleset reads the rules by what is asked for of a service whose host is chosen then.
+func (t table) ruleset(when dprnl.Dispatch) dprnl.Ruleset {
 	var r dprnl.Ruleset
 	before := len(t.d.mistakes)
 	for _, name := range rulesetKeys {
-		if t.has(name) {
-			if why := t.d.needsHandover(t); why != "" {
-				t.d.mistake(t.key(name), "%s", why)
-				break
-			}
+		if t.has(name) && when == dprnl.DispatchSyn {
+			t.d.mistake(t.key(name), "%s", needsHandover)
+			break
 		}
 	}
 	for _, g := range t.tables("group") {

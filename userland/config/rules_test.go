@@ -14,6 +14,7 @@ import (
 
 const ruled = `[[service]]
 port = 80
+dispatch = "connection"
 default_group = "all"
 [[service.group]]
 name = "all"
@@ -29,6 +30,7 @@ port = 81
 [[service]]
 port = 82
 address = "192.0.2.1"
+dispatch = "connection"
 [[service.group]]
 name = "g"
 [[service.rule]]
@@ -37,7 +39,7 @@ sni = "*.example.org"
 `
 
 func TestServiceRules(t *testing.T) {
-	c, err := parseAll("f", []byte(ruled))
+	c, err := Parse("f", []byte(ruled))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,15 +66,15 @@ func TestServiceRules(t *testing.T) {
 	}
 }
 
-// Without a kernel that hands over, rules would have no effect: they are refused, once for
+// Where the host is chosen by the SYN, rules would have no effect: they are refused, once for
 // each service, with the reason.
 func TestRulesNeedHandover(t *testing.T) {
-	_, err := Parse("f", []byte(ruled))
+	_, err := Parse("f", []byte(strings.ReplaceAll(ruled, "\"connection\"", "\"syn\"")))
 	var e *Error
 	if !errors.As(err, &e) || len(e.Mistakes) != 2 {
 		t.Fatal(err)
 	}
-	for i, line := range []int{4, 18} {
+	for i, line := range []int{5, 20} {
 		if m := e.Mistakes[i]; m.Line != line || !strings.HasSuffix(m.Key, ".group") || !strings.Contains(m.Message, `dispatch = "connection"`) {
 			t.Errorf("%v", m)
 		}

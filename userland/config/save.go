@@ -100,7 +100,7 @@ func changed(path, saved string, keys map[string]any) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", saved, err)
 	}
 	sources[at].text = text.Bytes()
-	if _, err := parse(sources, report.ReadKey, handsOver); err != nil {
+	if _, err := parse(sources, report.ReadKey); err != nil {
 		return nil, err
 	}
 	for _, later := range sources[at+1:] {

@@ -102,7 +102,7 @@ func (d *decoder) services(t table) (services []dprnl.Service, rulesets []Servic
 			svc.Address = s.address("address", ParseHost)
 		}
 		s.rules(&svc.Rules)
-		ruleset := s.ruleset()
+		ruleset := s.ruleset(svc.Rules.Dispatch.Or(dprnl.DispatchSyn))
 		s.rest("port", "address", "policy", "hash", "max_load", "affinity", "affinity6", "affinity_time", "load", "forwarding", "dispatch", "group", "rule", "default_group")
 		if svc.Port == 0 || !svc.Address.IsValid() {
 			continue
