@@ -1117,6 +1117,8 @@ enum dpr_event_attr {
  *	memory, or a firewall.
  * @DPR_STAT_RX_HANDOVER_FULL: handovers dropped: too many connections came in the last minute to
  *	remember each.
+ * @DPR_STAT_SERVED_GROUP: served: rules by what is asked for chose this host, of the
+ *	service's group (DPR_CMD_RULES_SET).
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -1240,6 +1242,7 @@ enum dpr_stat {
 	DPR_STAT_RX_HANDOVER_REFUSED,
 	DPR_STAT_RX_HANDOVER_FAILED,
 	DPR_STAT_RX_HANDOVER_FULL,
+	DPR_STAT_SERVED_GROUP,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

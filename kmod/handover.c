@@ -169,15 +169,16 @@ bool dpr_handover_again(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /* Is it time to choose a host? Then the connection is the caller's. */
-static bool dpr_handover_claim(struct dpr_handover *one)
+static bool dpr_handover_claim(struct dpr_net *dn, struct dpr_handover *one)
 {
 	if (one->busy || one->gone || one->state == DPR_HANDOVER_SYN)
 		return false;
 	if (one->state == DPR_HANDOVER_SENT)
 		one->busy = READ_ONCE(one->peer->dead);
 	else
-		one->busy = dpr_handover_decide(one, skb_queue_len(&one->kept) >=
-						     DPR_HANDOVER_PACKETS);
+		one->busy = dpr_handover_decide(dn, one,
+						skb_queue_len(&one->kept) >=
+						DPR_HANDOVER_PACKETS);
 	return one->busy;
 }
 
@@ -207,7 +208,7 @@ noinline bool __dpr_handover_segment(struct dpr_net *dn, const struct dpr_config
 	*verdict = dpr_handover_keep(dn, cfg, all, one, skb, seg, &out) ?
 		   NF_STOLEN : NF_DROP;
 	gone = one->gone;
-	place = dpr_handover_claim(one);
+	place = dpr_handover_claim(dn, one);
 	/* It is not freed before this RCU section ends. */
 	peer = one->peer;
 	spin_unlock(&shard->lock);

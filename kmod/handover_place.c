@@ -9,6 +9,7 @@
 #include "handover_here.h"
 #include "handover_msg.h"
 #include "handover_place.h"
+#include "handover_rules.h"
 #include "handover_send.h"
 #include "handover_table.h"
 #include "netns.h"
@@ -36,18 +37,25 @@ static u32 dpr_handover_there(const struct dpr_handover *one)
 
 /**
  * dpr_handover_decide - is there enough of a connection's data to choose its host by
+ * @dn: the namespace
  * @one: the connection, under its shard's lock
  * @final: there will not be more
  *
- * This is where rules by what the client asks for belong: they read the data that are
- * there (dpr_handover_there() says how many) and want more, choose, or leave it to the
- * service's policy. Without them the first data are enough.
+ * Without rules by what is asked for the first data are enough. Called under RCU.
  *
  * Return: false to wait for more, which must not be if @final.
  */
-bool dpr_handover_decide(const struct dpr_handover *one, bool final)
+bool dpr_handover_decide(struct dpr_net *dn, const struct dpr_handover *one,
+			 bool final)
 {
-	return final || dpr_handover_there(one);
+	const struct dpr_service *service;
+
+	if (final)
+		return true;
+	if (!dpr_handover_there(one))
+		return false;
+	service = dpr_service_match(dn, &one->key);
+	return !service || !dpr_handover_rules_wait(service, one);
 }
 
 /* May a peer be handed a connection? */
@@ -64,6 +72,7 @@ static bool dpr_handover_knows(const struct dpr_config *cfg,
  */
 static struct dpr_peer *dpr_handover_choose(struct dpr_net *dn,
 					    const struct dpr_config *cfg,
+					    struct dpr_handovers *all,
 					    const struct dpr_handover *one,
 					    const struct dpr_service *service,
 					    const struct dpr_peer *avoid)
@@ -74,14 +83,22 @@ static struct dpr_peer *dpr_handover_choose(struct dpr_net *dn,
 	const struct dpr_order *order;
 	struct dpr_policy_args args;
 	struct dpr_decision decision;
+	struct dpr_peer *member;
+	bool able;
 	u32 peer;
 
 	if (!table || !service || one->refusals >= DPR_MAX_OFFERS)
 		return NULL;
+	able = dpr_service_look(dn, service) == DPR_SERVICE_UP;
+	if (dpr_handover_rules_host(dn, cfg, service, all, one, able,
+				    avoid ? dpr_addr_id(&avoid->address) : 0,
+				    &member)) {
+		if (!member)
+			dpr_stats_inc(dn, DPR_STAT_SERVED_GROUP);
+		return member;
+	}
 	order = dpr_decide_args(dn, cfg, table, policy, &one->key.client,
-				&one->key, service,
-				dpr_service_look(dn, service) == DPR_SERVICE_UP,
-				&args);
+				&one->key, service, able, &args);
 	if (avoid)
 		args.avoid = dpr_addr_id(&avoid->address);
 	if (cfg->affinity && policy != DPR_POLICY_OFF) {
@@ -197,7 +214,7 @@ void dpr_handover_place(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_flow_kill(dn, flow);
 	if (service)
 		cfg = dpr_service_config(service, cfg);
-	peer = dpr_handover_choose(dn, cfg, one, service, one->peer);
+	peer = dpr_handover_choose(dn, cfg, all, one, service, one->peer);
 	if (peer && dpr_handover_knows(cfg, peer) && dpr_peer_get(peer)) {
 		if (dpr_handover_flow(dn, cfg, all, one, peer)) {
 			dpr_handover_to(dn, cfg, all, one, peer);

@@ -85,6 +85,7 @@ order() {
 	handover_child
 	handover_send
 	handover_keep
+	handover_rules
 	handover_here
 	handover_place
 	handover

@@ -137,7 +137,7 @@ type topHost struct {
 func served() []dprnl.Stat {
 	return []dprnl.Stat{dprnl.StatServedOff, dprnl.StatServedBelowMaxLoad, dprnl.StatServedLowest, dprnl.StatServedNoPeer,
 		dprnl.StatServedHash, dprnl.StatServedLocal, dprnl.StatServedTableFull, dprnl.StatServedNoMemory,
-		dprnl.StatServedNoRoute, dprnl.StatServedBehind, dprnl.StatServedAffinity, dprnl.StatServedOffLink}
+		dprnl.StatServedNoRoute, dprnl.StatServedBehind, dprnl.StatServedAffinity, dprnl.StatServedOffLink, dprnl.StatServedGroup}
 }
 
 func viewTop(before, now sample, at time.Time) topView {

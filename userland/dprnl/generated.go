@@ -1294,6 +1294,9 @@ const (
 	// StatRxHandoverFull: handovers dropped: too many connections came in the
 	// last minute to remember each.
 	StatRxHandoverFull Stat = 120
+	// StatServedGroup: served: rules by what is asked for chose this host, of the
+	// service's group (DPR_CMD_RULES_SET).
+	StatServedGroup Stat = 121
 )
 
 var statTable = [...]statInfo{
@@ -1417,4 +1420,5 @@ var statTable = [...]statInfo{
 	118: {"rx_handover_refused", "Added since version 0: handovers refused: this host drains or cannot serve the service, or the connection was refused before.", false},
 	119: {"rx_handover_failed", "Added since version 0: handovers refused because the socket could not be made: no memory, or a firewall.", false},
 	120: {"rx_handover_full", "Added since version 0: handovers dropped: too many connections came in the last minute to remember each.", false},
+	121: {"served_group", "Added since version 0: served: rules by what is asked for chose this host, of the service's group (DPR_CMD_RULES_SET).", false},
 }
