@@ -25,10 +25,13 @@ func TestHandoverByRules(t *testing.T) {
 		h.a.fresh(t, h.d, 0)
 		of := map[string]*server{"A": h.a, "B": h.b, "D": h.d}
 		rules := dprnl.Ruleset{Default: "D"}
-		for name, s := range of {
-			rules.Groups = append(rules.Groups, dprnl.Group{Name: name, Hosts: []netip.Addr{s.addr}})
-			rules.Matches = append(rules.Matches, dprnl.Match{Group: name, Path: "/" + name}, dprnl.Match{Group: name, SNI: name + ".example"}, dprnl.Match{Group: name, Host: name})
+		var sni, hosts []dprnl.Match
+		for _, name := range []string{"A", "B", "D"} {
+			rules.Groups = append(rules.Groups, dprnl.Group{Name: name, Hosts: []netip.Addr{of[name].addr}})
+			rules.Matches = append(rules.Matches, dprnl.Match{Group: name, Path: "/" + name})
+			sni, hosts = append(sni, dprnl.Match{Group: name, SNI: name + ".example"}), append(hosts, dprnl.Match{Group: name, Host: name})
 		}
+		rules.Matches = append(append(rules.Matches, sni...), hosts...)
 		check(t, h.a.dpr.SetRuleset(t.Context(), dprnl.Service{Port: port}, rules))
 		long := "X: " + strings.Repeat("x", 8000) + "\r\n"
 		// To the server a request is its command who.
