@@ -33,8 +33,7 @@ type httpPath struct {
 	name string
 	// on and off are commands for s1 before and after the load.
 	on, off string
-	// behindOn and behindOff are those for the servers behind it, "" for none; CLIENTS in
-	// them are the clients' addresses, S1 is that of s1, and IP is ip(8) of the family.
+	// behindOn and behindOff are those for the servers behind it, "" for none.
 	behindOn, behindOff string
 	// target returns the address and port that client i asks.
 	target func(h *httpLab, i int) string
@@ -42,15 +41,6 @@ type httpPath struct {
 
 func throughFirst(port int) func(*httpLab, int) string {
 	return func(h *httpLab, _ int) string { return h.Servers()[0].Endpoint(h.o.family, port) }
-}
-
-func virtualTarget(h *httpLab, _ int) string { return virtual.Endpoint(h.o.family, 80) }
-
-// forwards makes s1 a router, or not. As one it would tell the servers of a shorter way to
-// the clients, which are on their own link.
-func forwards(value string) string {
-	return "echo 0 >/proc/sys/net/ipv4/conf/all/send_redirects && echo 0 >/proc/sys/net/ipv4/conf/eth0/send_redirects && echo " + value +
-		" >/proc/sys/net/ipv4/ip_forward && echo " + value + " >/proc/sys/net/ipv6/conf/all/forwarding"
 }
 
 // httpPaths are measured in this order. Behind s1 is whatever its path leads to:
@@ -65,10 +55,7 @@ var httpPaths = []httpPath{
 	// got some is seen at the end.
 	{name: PathThrough, on: "dprctl policy set lowest && dprctl drain", off: "dprctl policy set off && dprctl stats --json | grep -q '\"rx_answers\": *[1-9]'",
 		behindOn: "dprctl config set --answers through", behindOff: "dprctl config set --answers direct", target: throughFirst(80)},
-	{name: PathIPVS, on: "ipvsadm -R </root/ipvs.rules", off: "ipvsadm -C", target: virtualTarget},
-	// The servers' way to the clients is s1, which translates the answers.
-	{name: PathNAT, on: "sed s/-i$/-m/ /root/ipvs.rules | ipvsadm -R && " + forwards("1"), off: "ipvsadm -C && " + forwards("0"),
-		behindOn: "for c in CLIENTS; do IP route add $c via S1; done", behindOff: "for c in CLIENTS; do IP route del $c via S1; done", target: virtualTarget},
+	{name: PathIPVS, on: "ipvsadm -R </root/ipvs.rules", off: "ipvsadm -C", target: func(h *httpLab, _ int) string { return virtual.Endpoint(h.o.family, 80) }},
 	{name: PathHAProxy, on: "haproxy -D -q -p /run/haproxy.pid -f /root/haproxy.cfg", off: "kill $(cat /run/haproxy.pid)", target: throughFirst(haproxyPort)},
 }
 
@@ -132,7 +119,7 @@ func (h *httpLab) unlimit(ctx context.Context) error {
 
 // do runs a path's commands on s1 and on the servers behind it.
 func (h *httpLab) do(ctx context.Context, command, behind string) error {
-	servers, f := h.Servers(), h.o.family
+	servers := h.Servers()
 	if command != "" {
 		if err := h.sh(ctx, servers[0].Name, command); err != nil {
 			return err
@@ -141,15 +128,6 @@ func (h *httpLab) do(ctx context.Context, command, behind string) error {
 	if behind == "" {
 		return nil
 	}
-	var clients []string
-	for _, c := range h.Clients() {
-		clients = append(clients, c.In(f))
-	}
-	ip := "ip"
-	if f == family.V6 {
-		ip = "ip -6"
-	}
-	behind = strings.NewReplacer("CLIENTS", strings.Join(clients, " "), "S1", servers[0].In(f), "IP ", ip+" ").Replace(behind)
 	for _, s := range servers[1:] {
 		if err := h.sh(ctx, s.Name, behind); err != nil {
 			return err
