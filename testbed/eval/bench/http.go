@@ -50,6 +50,7 @@ const (
 	PathDPR     = "dpr"
 	PathThrough = "dpr-through" // answers go through the first host
 	PathIPVS    = "ipvs-tun"
+	PathNAT     = "ipvs-nat"
 	PathHAProxy = "haproxy"
 )
 

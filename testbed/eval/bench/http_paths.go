@@ -18,6 +18,7 @@ const (
 	httpClients = 2
 
 	haproxyPort = 81 // where HAProxy listens on s1
+	natPort     = 82 // of IPVS-NAT: at port 80, IPVS would know connections of its tunnels
 )
 
 // virtual is what IPVS balances, on every server.
@@ -33,7 +34,8 @@ type httpPath struct {
 	name string
 	// on and off are commands for s1 before and after the load.
 	on, off string
-	// behindOn and behindOff are those for the servers behind it, "" for none.
+	// behindOn and behindOff are those for the servers behind it, "" for none; CLIENTS in
+	// them are the clients' addresses, S1 is that of s1, and IP is ip(8) of the family.
 	behindOn, behindOff string
 	// target returns the address and port that client i asks.
 	target func(h *httpLab, i int) string
@@ -41,6 +43,13 @@ type httpPath struct {
 
 func throughFirst(port int) func(*httpLab, int) string {
 	return func(h *httpLab, _ int) string { return h.Servers()[0].Endpoint(h.o.family, port) }
+}
+
+// forwards makes s1 a router, or not. As one it would tell the servers of a shorter way to
+// the clients, which are on their own link.
+func forwards(value string) string {
+	return "echo 0 >/proc/sys/net/ipv4/conf/all/send_redirects && echo 0 >/proc/sys/net/ipv4/conf/eth0/send_redirects && echo " + value +
+		" >/proc/sys/net/ipv4/ip_forward && echo " + value + " >/proc/sys/net/ipv6/conf/all/forwarding"
 }
 
 // httpPaths are measured in this order. Behind s1 is whatever its path leads to:
@@ -56,6 +65,9 @@ var httpPaths = []httpPath{
 	{name: PathThrough, on: "dprctl policy set lowest && dprctl drain", off: "dprctl policy set off && dprctl stats --json | grep -q '\"rx_answers\": *[1-9]'",
 		behindOn: "dprctl config set --answers through", behindOff: "dprctl config set --answers direct", target: throughFirst(80)},
 	{name: PathIPVS, on: "ipvsadm -R </root/ipvs.rules", off: "ipvsadm -C", target: func(h *httpLab, _ int) string { return virtual.Endpoint(h.o.family, 80) }},
+	// The servers' way to the clients is s1, which translates the answers.
+	{name: PathNAT, on: "ipvsadm -R </root/nat.rules && " + forwards("1"), off: "ipvsadm -C && " + forwards("0"),
+		behindOn: "for c in CLIENTS; do IP route add $c via S1; done", behindOff: "for c in CLIENTS; do IP route del $c via S1; done", target: func(h *httpLab, _ int) string { return virtual.Endpoint(h.o.family, natPort) }},
 	{name: PathHAProxy, on: "haproxy -D -q -p /run/haproxy.pid -f /root/haproxy.cfg", off: "kill $(cat /run/haproxy.pid)", target: throughFirst(haproxyPort)},
 }
 
@@ -89,10 +101,11 @@ func before(servers []lab.Host, f family.Family) string {
 	}
 	return fmt.Sprintf(`dprctl service del 80 && dprctl service add 80 --address %[1]s &&
 		%[2]s && modprobe -a ip_vs ip_vs_lc %[3]s &&
-		cat >/root/haproxy.cfg <<'END' && cat >/root/ipvs.rules <<'END2'
+		cat >/root/haproxy.cfg <<'END' && cat >/root/ipvs.rules <<'END2' && cat >/root/nat.rules <<'END3'
 %[4]sEND
 %[5]sEND2
-`, servers[0].In(f), address, module, haproxyConfig(servers[1:], f), ipvsRules(servers[1:], f))
+%[6]sEND3
+`, servers[0].In(f), address, module, haproxyConfig(servers[1:], f), ipvsRules(servers[1:], f, 80, "-i"), ipvsRules(servers[1:], f, natPort, "-m"))
 }
 
 // behind returns what makes the other servers ready, as IPVS wants it of real servers:
@@ -119,7 +132,7 @@ func (h *httpLab) unlimit(ctx context.Context) error {
 
 // do runs a path's commands on s1 and on the servers behind it.
 func (h *httpLab) do(ctx context.Context, command, behind string) error {
-	servers := h.Servers()
+	servers, f := h.Servers(), h.o.family
 	if command != "" {
 		if err := h.sh(ctx, servers[0].Name, command); err != nil {
 			return err
@@ -128,6 +141,15 @@ func (h *httpLab) do(ctx context.Context, command, behind string) error {
 	if behind == "" {
 		return nil
 	}
+	var clients []string
+	for _, c := range h.Clients() {
+		clients = append(clients, c.In(f))
+	}
+	ip := "ip"
+	if f == family.V6 {
+		ip = "ip -6"
+	}
+	behind = strings.NewReplacer("CLIENTS", strings.Join(clients, " "), "S1", servers[0].In(f), "IP ", ip+" ").Replace(behind)
 	for _, s := range servers[1:] {
 		if err := h.sh(ctx, s.Name, behind); err != nil {
 			return err
@@ -161,12 +183,13 @@ listen web
 	return b.String()
 }
 
-// ipvsRules returns the rules of IPVS for ipvsadm -R.
-func ipvsRules(servers []lab.Host, f family.Family) string {
+// ipvsRules returns the rules of IPVS for ipvsadm -R, for a port of the virtual address and
+// a way to the servers.
+func ipvsRules(servers []lab.Host, f family.Family, port int, way string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "-A -t %s -s lc\n", virtual.Endpoint(f, 80))
+	fmt.Fprintf(&b, "-A -t %s -s lc\n", virtual.Endpoint(f, port))
 	for _, s := range servers {
-		fmt.Fprintf(&b, "-a -t %s -r %s -i\n", virtual.Endpoint(f, 80), s.Endpoint(f, 80))
+		fmt.Fprintf(&b, "-a -t %s -r %s %s\n", virtual.Endpoint(f, port), s.Endpoint(f, 80), way)
 	}
 	return b.String()
 }

@@ -839,8 +839,12 @@ func TestHTTPPaths(t *testing.T) {
 		family.V4: {"-A -t 10.77.0.99:80 -s lc\n-a -t 10.77.0.99:80 -r 10.0.0.2:80 -i\n", "\tserver s2 10.0.0.2:80\n"},
 		family.V6: {"-A -t [fd77::99]:80 -s lc\n-a -t [fd77::99]:80 -r [fd00::2]:80 -i\n", "\tserver s2 [fd00::2]:80\n"},
 	} {
-		if got := ipvsRules(servers, f); got != want[0] {
+		if got := ipvsRules(servers, f, 80, "-i"); got != want[0] {
 			t.Errorf("got %q, want %q", got, want[0])
+		}
+		nat := strings.NewReplacer("]:80 -s", "]:82 -s", "99:80 ", "99:82 ", "[fd77::99]:80 ", "[fd77::99]:82 ", " -i", " -m").Replace(want[0])
+		if got := ipvsRules(servers, f, 82, "-m"); got != nat {
+			t.Errorf("got %q, want %q", got, nat)
 		}
 		if got := haproxyConfig(servers, f); !strings.Contains(got, want[1]) || !strings.Contains(got, "bind "+map[family.Family]string{family.V4: "0.0.0.0:81", family.V6: "[::]:81"}[f]) {
 			t.Errorf("no %q in\n%s", want[1], got)
