@@ -27,11 +27,10 @@ struct dpr_batch {
 /**
  * dpr_batch_full - is there no room for another question
  * @batch: the questions
- * @wide: whether they are about connections of IPv6
  */
-static inline bool dpr_batch_full(const struct dpr_batch *batch, bool wide)
+static inline bool dpr_batch_full(const struct dpr_batch *batch)
 {
-	return batch->n >= (wide ? DPR_OWNER_MSG_MOST6 : DPR_OWNER_MSG_MOST);
+	return batch->n >= DPR_OWNER_MSG_MOST;
 }
 
 struct sk_buff *dpr_batch_take(struct dpr_batch *batch,

@@ -385,12 +385,12 @@ static bool dpr_owner_afford(struct dpr_owner_table *table, u32 peers,
 		return dpr_owner_take_tokens(table, first && !ask->tries ? 1 :
 					     dpr_owner_cost(table, peers,
 							    ask->tries > first));
-	if (dpr_batch_full(batch, key->wide))
+	if (dpr_batch_full(batch))
 		return false;
 	batch->question[batch->n].nonce = ask->nonce;
 	batch->question[batch->n].key = *key;
 	WRITE_ONCE(batch->n, batch->n + 1);
-	try->full = dpr_batch_full(batch, key->wide);
+	try->full = dpr_batch_full(batch);
 	return true;
 }
 

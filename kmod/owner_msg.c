@@ -219,7 +219,7 @@ bool dpr_owner_msg_decode(const struct sk_buff *skb, unsigned int offset,
 /**
  * dpr_owner_msg_encode_many - make the packet of several questions
  * @question: the questions, all about connections of one family
- * @n: how many, 1 to DPR_OWNER_MSG_MOST, of IPv6 DPR_OWNER_MSG_MOST6
+ * @n: how many, 1 to DPR_OWNER_MSG_MOST
  * @from: this host's address
  * @to: the peer's, of the same family
  *
@@ -308,8 +308,8 @@ bool dpr_owner_msg_decode_many(const struct sk_buff *skb, unsigned int offset,
 	many->n = wire->zero;
 	many->offset = offset + DPR_OWNER_MSG_FRAME;
 	need = dpr_owner_msg_len_many(many->n, many->wide);
-	return many->n <= (many->wide ? DPR_OWNER_MSG_MOST6 : DPR_OWNER_MSG_MOST) &&
-	       len >= need && !csum_fold(skb_checksum(skb, offset, need, 0));
+	return many->n <= DPR_OWNER_MSG_MOST && len >= need &&
+	       !csum_fold(skb_checksum(skb, offset, need, 0));
 }
 
 /**

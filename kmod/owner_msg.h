@@ -16,9 +16,11 @@ struct sk_buff;
  */
 #define DPR_OWNER_MSG_PROTOCOL	253
 
-/* Questions that one message may put: it fits 576 bytes, or for IPv6 connections 700. */
+/*
+ * Questions that one message may put. In its tunnel it fits 576 bytes, or 1,280 if they are
+ * about connections of IPv6, whose packets must fit that, too.
+ */
 #define DPR_OWNER_MSG_MOST	28
-#define DPR_OWNER_MSG_MOST6	13
 
 /*
  * A host of version 0.1 knows the first two, one of 0.2 the first five; they drop

@@ -19,7 +19,7 @@ import (
 const ownerMany = 10
 
 // manyMost is how many questions such a message has at most.
-func (w way) manyMost() int { return map[int]int{4: 28, 6: 13}[w.client] }
+const manyMost = 28
 
 // question is one of them.
 type question struct {
@@ -52,7 +52,7 @@ func (w way) questions(t *testing.T, b []byte) []question {
 	size := map[int]int{4: 4, 6: 16}[w.client]
 	one := 8 + 2*size
 	n := int(b[5])
-	if n < 1 || n > w.manyMost() || len(b) != 8+n*one || string(b[:4]) != map[int]string{4: "DPRo", 6: "DPR6"}[w.client] {
+	if n < 1 || n > manyMost || len(b) != 8+n*one || string(b[:4]) != map[int]string{4: "DPRo", 6: "DPR6"}[w.client] {
 		t.Fatalf("a message of %d questions in %d bytes: %q", n, len(b), b)
 	}
 	sealed := append([]byte(nil), b...)
@@ -199,7 +199,7 @@ func TestOwnerManyOlder(t *testing.T) {
 		}
 		got := d.changes(t)
 		// A message of many that went to older hosts is paid for afterwards.
-		most := 20_000*(1+time.Since(start).Seconds()) + float64(w.manyMost()*(scarcePeers+2))
+		most := 20_000*(1+time.Since(start).Seconds()) + float64(manyMost*(scarcePeers+2))
 		n := float64(got[dprnl.StatTxOwnerMessages])
 		if t.Logf("%.0f messages, at most %.0f may be", n, most); n > most {
 			t.Error("too many messages")
@@ -226,7 +226,7 @@ func TestOwnerManyReceived(t *testing.T) {
 		ask := func(nonce uint32, port uint16) question {
 			return question{nonce, w.addrPort(addrR, port), c.a.service()}
 		}
-		full := make([]question, w.manyMost())
+		full := make([]question, manyMost)
 		for i := range full {
 			full[i] = ask(uint32(100+i), uint16(4000+i))
 		}
