@@ -22,7 +22,7 @@ func TestHandoverRefused(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				h := newHanding(t, w)
-				unchanged(t, h.c, "TcpExtTCPSynRetrans", "TcpRetransSegs")
+				unchanged(t, h.c, "TcpExtTCPSynRetrans")
 				unchanged(t, h.b.Host, "TcpOutRsts")
 				h.a.fresh(t, h.d, 1)
 				unable(h)
