@@ -375,7 +375,8 @@ func TestOwnerRate(t *testing.T) {
 		took := time.Since(start)
 		changes := d.changes(t)
 		asked := changes[dprnl.StatOwnerAsked]
-		most := uint64(20_000 * (1 + took.Seconds()) / peers)
+		// Some wait for messages, and peers of older versions are paid for afterwards.
+		most := uint64(20_000*(1+took.Seconds())/peers) + 2*manyMost
 		t.Logf("%d strays in %v: %d asked for, at most %d may be", strays, took, asked, most)
 		if asked == 0 || asked > most {
 			t.Errorf("%d asked for, want some, and no more than %d", asked, most)
