@@ -30,6 +30,8 @@ const (
 	stepTimeout = 3 * time.Minute
 	// leaksTimeout bounds a search for lost memory, which looks at all there is.
 	leaksTimeout = 10 * time.Minute
+	// reportPeriod is how often hosts report, as in the example configuration.
+	reportPeriod = time.Second
 	// reloads is how often the module comes and goes.
 	reloads = 10
 )
@@ -95,6 +97,12 @@ func TestRedirect(t *testing.T) {
 	for _, marker := range []string{"fragbit", "source"} {
 		run(t, "s1", "dprctl", "policy", "set", "stateless", "--marker", marker)
 		run(t, "s2", "dprctl", "policy", "set", "off", "--marker", marker)
+		// Hosts bar each other while their reports speak of different markers; a report that
+		// was sent between the two commands may still be on its way.
+		time.Sleep(2 * reportPeriod)
+		if err := drive.Of(shared).AwaitPeers(ctx); err != nil {
+			t.Fatal(err)
+		}
 		by := map[string]int{}
 		for range 20 {
 			by[run(t, "c1", "curl", "-sS", "--fail", "--max-time", "30", "http://"+s1.Address+"/")]++
