@@ -50,7 +50,7 @@ demo-recording: deps go ## record "make demo" as docs/images/demo.svg
 	$(GO_PATH) && export PATH && unset MAKEFLAGS MAKELEVEL && go run ./testbed/eval/recording -columns 128 -rows 36 -out docs/images/demo.svg -- make -s demo
 
 .PHONY: reproduce
-reproduce: deps go ## run the paper's evaluation and set its tables and figures beside ours, half an hour; out/reproduce/report.html
+reproduce: deps go ## run the paper's evaluation and set its tables and figures beside ours, 40 minutes; out/reproduce/report.html
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab reproduce $(REPRODUCE_FLAGS)
 
