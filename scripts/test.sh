@@ -41,7 +41,8 @@ stage "units, Vagrantfile, scripts, licences, docs" scripts/static.sh
 stage "lab tests" env CGO_ENABLED=0 scripts/go-test.sh "$logs/lab.log" -tags lab -timeout 20m ./testbed/check/cluster/...
 stage "chaos and soak, short" env CGO_ENABLED=0 scripts/go-test.sh "$logs/chaos.log" -tags lab -timeout 15m -run 'TestSoak|TestChaos|TestAccountingNotices|TestSabotaged' ./testbed/check/chaos
 stage "order of the policies" env CGO_ENABLED=0 scripts/go-test.sh "$logs/order.log" -tags lab -timeout 10m -run TestOrder ./testbed/eval/reproduce
-stage "packet path" env CGO_ENABLED=0 scripts/go-test.sh "$logs/path.log" -tags lab -timeout 25m ./testbed/check/datapath/host
+# Each test with some of the ways of packets; "make test-kernels" runs all.
+stage "packet path" env CGO_ENABLED=0 DPR_PATH_WAYS=few scripts/go-test.sh "$logs/path.log" -tags lab -timeout 25m ./testbed/check/datapath/host
 stage "fuzzing" env CGO_ENABLED=0 scripts/go-test.sh "$logs/fuzz.log" -tags lab -timeout 10m ./testbed/check/fuzz
 stage "enemy" env CGO_ENABLED=0 scripts/go-test.sh "$logs/enemy.log" -tags lab -timeout 10m ./testbed/check/enemy
 

@@ -5,8 +5,10 @@
 package datapath
 
 import (
+	"hash/fnv"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/gopacket/gopacket/layers"
@@ -18,9 +20,9 @@ import (
 )
 
 // A way is how a client's packets come to the host that serves them: the client's family,
-// 4 or 6, that of the hosts' own addresses and so of the tunnel, the marker, and whether
-// what can goes direct, and whether the answers go through the first host. Tests name addresses by their IPv4 ones; each host has the IPv6
-// one, too (vnet.Twin).
+// 4 or 6, that of the hosts' own addresses and so of the tunnel, the marker, whether
+// what can goes direct, and whether the answers go through the first host. Tests name
+// addresses by their IPv4 ones; each host has the IPv6 one, too (vnet.Twin).
 type way struct {
 	client, tunnel int
 	marker         dprnl.Marker
@@ -68,9 +70,10 @@ func (w way) String() string {
 	return text
 }
 
-// waysEnv is a variable; "direct": allWays runs tests with the ways on which packets go
+// waysEnv is a variable. "direct": allWays runs tests with the ways on which packets go
 // direct, "through": with those on which answers go through the first host, in place of
-// the others.
+// the others. "few": each list of ways is one of each family of clients, by the test's
+// name, so that all the tests have all the ways.
 const waysEnv = "DPR_PATH_WAYS"
 
 // allWays runs a test with each way, and fails it if the kernel complains meanwhile.
@@ -81,36 +84,59 @@ func allWays(t *testing.T, f func(t *testing.T, w way)) {
 	case "through":
 		eachWay(t, throughs, f)
 	default:
-		eachWay(t, ways, f)
+		eachWay(t, few(t, ways), f)
 	}
+}
+
+// otherWays says whether a test is run with other ways besides those of allWays.
+func otherWays() bool {
+	w := os.Getenv(waysEnv)
+	return w == "" || w == "few"
+}
+
+// few returns the ways that a test is run with, if it is to be few.
+func few(t *testing.T, ways []way) []way {
+	if os.Getenv(waysEnv) != "few" {
+		return ways
+	}
+	h := fnv.New32a()
+	h.Write([]byte(t.Name()))
+	var some []way
+	for _, client := range []int{4, 6} {
+		of := slices.DeleteFunc(slices.Clone(ways), func(w way) bool { return w.client != client })
+		if len(of) != 0 {
+			some = append(some, of[h.Sum32()/16%uint32(len(of))])
+		}
+	}
+	return some
 }
 
 // anyForwarding is allWays, and those on which packets go direct.
 func anyForwarding(t *testing.T, f func(t *testing.T, w way)) {
 	allWays(t, f)
-	if os.Getenv(waysEnv) == "" {
-		eachWay(t, directs, f)
+	if otherWays() {
+		eachWay(t, few(t, directs), f)
 	}
 }
 
 // anyAnswers is anyForwarding, and those on which answers go through the first host.
 func anyAnswers(t *testing.T, f func(t *testing.T, w way)) {
 	anyForwarding(t, f)
-	if os.Getenv(waysEnv) == "" {
-		eachWay(t, throughs, f)
+	if otherWays() {
+		eachWay(t, few(t, throughs), f)
 	}
 }
 
 // someAnswers is allWays, and two of those on which answers go through the first host.
 func someAnswers(t *testing.T, f func(t *testing.T, w way)) {
 	allWays(t, f)
-	if os.Getenv(waysEnv) == "" {
+	if otherWays() {
 		eachWay(t, []way{throughTunnels[0], throughTunnels[3]}, f)
 	}
 }
 
 // onlyTunnels is allWays for what tunnels alone have.
-func onlyTunnels(t *testing.T, f func(t *testing.T, w way)) { eachWay(t, ways, f) }
+func onlyTunnels(t *testing.T, f func(t *testing.T, w way)) { eachWay(t, few(t, ways), f) }
 
 // bothMarkers is allWays for what IPv4 alone has.
 func bothMarkers(t *testing.T, f func(t *testing.T, w way)) { eachWay(t, ways4, f) }
