@@ -26,12 +26,16 @@ func TestLargeTransfers(t *testing.T) {
 		t.Fatal(err)
 	}
 	dprctl(t, "s1", "drain")
-	for _, host := range []string{"s2", "s3"} {
-		run(t, host, "labdata", "100m")
-		t.Cleanup(func() { run(t, host, "rm", "-f", "/srv/www/100m") })
-	}
 	t.Cleanup(func() { dprctl(t, "s1", "apply") })
+	// A guest has room for one of the files.
+	remove := func() {
+		run(t, "s2", "rm", "-f", "/srv/www/100m")
+		run(t, "s3", "rm", "-f", "/srv/www/100m")
+	}
+	t.Cleanup(remove)
 	for _, forwarding := range []string{"ipip", "auto"} {
+		run(t, "s2", "labdata", "100m")
+		run(t, "s3", "labdata", "100m")
 		dprctl(t, "s1", "config", "set", "--forwarding", forwarding)
 		transfer := func(name string, f func(t *testing.T)) {
 			t.Run(forwarding+"/"+name, func(t *testing.T) {
@@ -50,6 +54,7 @@ func TestLargeTransfers(t *testing.T) {
 			})
 		}
 		transfer("download", func(t *testing.T) { download(t, want) })
+		remove()
 		transfer("upload", func(t *testing.T) { upload(t, want) })
 	}
 }

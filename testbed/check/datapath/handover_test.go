@@ -124,9 +124,12 @@ func TestHandoverSilence(t *testing.T) {
 		a := h.a.meter(t)
 		quiet := connect(t, h.c, h.a.service())
 		changed(t, a, dprnl.StatHandoverTaken, 1)
-		if n := len(h.b.web.accepted()); n != 1 {
-			t.Errorf("B has accepted %d connections, want that of a silent client", n)
-		}
+		eventually(t, func() error {
+			if n := len(h.b.web.accepted()); n != 1 {
+				return fmt.Errorf("B has accepted %d connections, want that of a silent client", n)
+			}
+			return nil
+		})
 		quiet.wantServed(t, "B")
 
 		k := connect(t, h.c, h.a.service())
