@@ -1119,6 +1119,13 @@ enum dpr_event_attr {
  *	remember each.
  * @DPR_STAT_SERVED_GROUP: served: rules by what is asked for chose this host, of the
  *	service's group (DPR_CMD_RULES_SET).
+ * @DPR_STAT_OWNER_DENIED: answers of peers that they do not serve a connection that this host
+ *	asked for.
+ * @DPR_STAT_HASH_MISSED: redirected segments dropped: they followed the stateless policy's
+ *	hash to this host, which does not serve the connection. The host that redirected
+ *	them was told.
+ * @DPR_STAT_RX_HASH_MISSED: connections of which peers have told that: their later segments
+ *	raise questions.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -1243,6 +1250,9 @@ enum dpr_stat {
 	DPR_STAT_RX_HANDOVER_FAILED,
 	DPR_STAT_RX_HANDOVER_FULL,
 	DPR_STAT_SERVED_GROUP,
+	DPR_STAT_OWNER_DENIED,
+	DPR_STAT_HASH_MISSED,
+	DPR_STAT_RX_HASH_MISSED,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

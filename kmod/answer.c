@@ -9,6 +9,7 @@
 #include "inner.h"
 #include "liveness.h"
 #include "local.h"
+#include "miss.h"
 #include "netns.h"
 #include "owner.h"
 #include "owner_msg.h"
@@ -21,8 +22,8 @@
 
 /*
  * A peer asks who has a connection, or whether this host still has it. Reveals
- * nothing about ports that are no service's. A question to all peers is answered
- * only by the host that has the socket.
+ * nothing about ports that are no service's. The question who has it is answered only by
+ * the host that has the socket.
  */
 static void dpr_answer_question(struct dpr_net *dn,
 				const struct dpr_config *cfg,
@@ -33,8 +34,8 @@ static void dpr_answer_question(struct dpr_net *dn,
 	enum dpr_owner_msg_kind kind;
 
 	if (!dpr_service_ours(dn, ntohs(msg->key.port)))
-		return;
-	if (who)
+		kind = who ? 0 : DPR_OWNER_MSG_GONE;
+	else if (who)
 		kind = dpr_socket_exists(dn, &msg->key, skb->skb_iif) ?
 		       DPR_OWNER_MSG_CLAIM : 0;
 	else
@@ -81,8 +82,9 @@ static void dpr_answer_statement(struct dpr_net *dn,
 	if (dpr_liveness_concerns(flow, peer, msg->nonce) &&
 	    (msg->kind == DPR_OWNER_MSG_CLAIM || dpr_liveness_credible(flow)))
 		dpr_answer_flow(dn, flow, msg);
-	else if (msg->kind != DPR_OWNER_MSG_CLAIM)
-		dpr_stats_inc(dn, DPR_STAT_RX_FLOW_REFUSED);
+	else if (msg->kind == DPR_OWNER_MSG_GONE)
+		dpr_stats_inc(dn, dpr_owner_denied(dn, peer, msg->nonce, &msg->key) ?
+				  DPR_STAT_OWNER_DENIED : DPR_STAT_RX_FLOW_REFUSED);
 	else if (dpr_owner_claimed(dn, cfg, peer, msg->nonce, &msg->key,
 				   skb->skb_iif))
 		dpr_stats_inc(dn, DPR_STAT_OWNER_FOUND);
@@ -150,6 +152,11 @@ enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 	case DPR_OWNER_MSG_GONE:
 	case DPR_OWNER_MSG_TIME_WAIT:
 		dpr_answer_statement(dn, cfg, skb, peer, &msg);
+		return DPR_STAT_UNSPEC;
+	case DPR_OWNER_MSG_MISSED:
+		dpr_stats_inc(dn, dpr_miss_told(dn, cfg, skb, peer, &msg.key) ?
+				  DPR_STAT_RX_HASH_MISSED :
+				  DPR_STAT_RX_OWNER_REFUSED);
 		return DPR_STAT_UNSPEC;
 	case DPR_OWNER_MSG_PROBE:
 		dpr_stats_inc(dn, DPR_STAT_RX_PROBED);

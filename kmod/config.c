@@ -11,7 +11,7 @@
 #include "members.h"
 #include "netns.h"
 #include "open.h"
-#include "owner.h"
+#include "owner_table.h"
 #include "peer.h"
 #include "service.h"
 

@@ -82,6 +82,27 @@ bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /**
+ * dpr_liveness_doubt - ask the peer about a flow because it may have no socket
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @flow: the flow
+ *
+ * No more often than other questions about a flow are put. Called under RCU in softirq.
+ */
+void dpr_liveness_doubt(struct dpr_net *dn, const struct dpr_config *cfg,
+			struct dpr_flow *flow)
+{
+	const struct dpr_flow_key key = dpr_flow_key(flow);
+
+	if ((u32)jiffies - READ_ONCE(flow->asked) < DPR_LIVENESS_AGAIN)
+		return;
+	WRITE_ONCE(flow->asked, jiffies);
+	if (dpr_ask_send(dn, cfg, dn->net->loopback_dev, flow->peer,
+			 DPR_OWNER_MSG_STILL, flow->isn, &key))
+		dpr_stats_inc(dn, DPR_STAT_FLOWS_ASKED);
+}
+
+/**
  * dpr_liveness_note_reuse - note that a SYN of another connection passes
  * @flow: the flow of the same 4-tuple
  *

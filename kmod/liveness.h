@@ -21,6 +21,8 @@ bool dpr_liveness_doubtful(const struct dpr_flow *flow,
 bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
 			struct dpr_flow *flow, u8 state, u32 *asked);
 void dpr_liveness_note_reuse(struct dpr_flow *flow);
+void dpr_liveness_doubt(struct dpr_net *dn, const struct dpr_config *cfg,
+			struct dpr_flow *flow);
 void dpr_liveness_confirm(struct dpr_flow *flow);
 void dpr_liveness_end(struct dpr_net *dn, struct dpr_flow *flow, bool linger);
 

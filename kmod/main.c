@@ -15,7 +15,7 @@
 #include "members.h"
 #include "netns.h"
 #include "open.h"
-#include "owner.h"
+#include "owner_table.h"
 #include "peer.h"
 #include "probe.h"
 #include "quota.h"

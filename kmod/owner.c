@@ -1,260 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/mm.h>
 #include <linux/netfilter.h>
-#include <linux/random.h>
 #include <linux/tcp.h>
 #include <net/inet_hashtables.h>
 #include "ask.h"
-#include "batch.h"
 #include "compat.h"
 #include "core/parse.h"
+#include "denial.h"
 #include "dpr.h"
 #include "flow.h"
 #include "fwd.h"
 #include "fwd_direct.h"
 #include "group.h"
-#include "held.h"
 #include "liveness.h"
 #include "local.h"
 #include "netns.h"
 #include "owner.h"
 #include "owner_msg.h"
+#include "owner_table.h"
 #include "peer.h"
 #include "service.h"
 #include "socket.h"
 #include "stats.h"
 
-#define DPR_OWNER_BUCKETS	1024	/* a power of two */
-#define DPR_OWNER_WAYS		4	/* open questions of a bucket */
-#define DPR_OWNER_TRIES		3	/* times that a question is put */
-#define DPR_OWNER_PEERS		256	/* peers that are asked at a time */
-#define DPR_OWNER_RATE		20000	/* messages a second, and at once */
-#define DPR_OWNER_GATHER	(DPR_OWNER_RATE / 2) /* fewer left: questions are gathered */
-#define DPR_OWNER_AGAIN		(HZ / 10) /* least time between two tries */
+#define DPR_OWNER_TRIES		3	/* times that a question is put, at least */
 #define DPR_OWNER_LEAST		HZ	/* least time for an answer, to all tries */
-#define DPR_OWNER_HOLD		(HZ / 4) /* longest that a segment waits */
-#define DPR_OWNER_MEMORY	(5 * HZ) /* how long an answer of nobody holds */
-#define DPR_OWNER_PATIENCE	(120 * HZ) /* longest between copies, as RTO_MAX */
-
-/**
- * struct dpr_owner_ask - a question to the peers
- * @seg: the segment that raised it; its flow is made from that
- * @nonce: proves that who claims has seen the question
- * @begun: jiffies of the first try
- * @last: jiffies of the last try
- * @tries: how often it was put; 0 if this is no question
- * @held: the segment itself may wait there
- */
-struct dpr_owner_ask {
-	struct dpr_segment seg;
-	struct dpr_held held;
-	u32 nonce;
-	u32 begun;
-	u32 last;
-	u32 tries;
-};
+#define DPR_OWNER_LONGEST	(15 * HZ) /* a peer that reports, but denies nothing */
 
 /**
  * struct dpr_owner_try - a question that is to be put now
  * @ask: a copy of it
  * @batch: where it waits for others; NULL if it is to be sent by itself
  * @full: that has no more room
+ * @each: each peer is to say yes or no
  */
 struct dpr_owner_try {
 	struct dpr_owner_ask ask;
 	struct dpr_batch *batch;
 	bool full;
+	bool each;
 };
-
-/**
- * struct dpr_owner_table - the open questions of a namespace
- * @dn: the namespace
- * @lock: protects all of it; taken in softirq
- * @seed: of the hash
- * @tokens: messages that may be sent at once; less than 0 if there were too many
- * @filled: jiffies when @tokens were last added to
- * @messages: that the last question to all took, the group asked; 0: not known
- * @held: the segments that wait
- * @drop: drops those that have waited for too long
- * @batch: questions that wait to be put together: about connections of IPv6 or not, by each
- *	peer's own message or not
- * @flush: sends them
- * @ask: the questions
- *
- * Its size is fixed, so that a flood of stray segments cannot exhaust memory.
- */
-struct dpr_owner_table {
-	struct dpr_net *dn;
-	spinlock_t lock;	/* of all that follows */
-	u32 seed;
-	int tokens;
-	u32 filled;
-	u32 messages;
-	struct dpr_held_queue held;
-	struct delayed_work drop;
-	struct dpr_batch batch[2][2];
-	struct delayed_work flush;
-	struct dpr_owner_ask ask[DPR_OWNER_BUCKETS][DPR_OWNER_WAYS];
-};
-
-static void dpr_owner_drop(struct work_struct *work)
-{
-	struct dpr_owner_table *table = container_of(to_delayed_work(work),
-						     struct dpr_owner_table,
-						     drop);
-	bool more;
-
-	spin_lock_bh(&table->lock);
-	more = dpr_held_expire(&table->held, DPR_OWNER_HOLD);
-	spin_unlock_bh(&table->lock);
-	if (more)
-		queue_delayed_work(system_wq, &table->drop, DPR_OWNER_HOLD);
-}
-
-/*
- * How many messages a question to all takes, by itself or with others. The first one takes as
- * many as the last one did.
- */
-static u32 dpr_owner_cost(const struct dpr_owner_table *table, u32 peers,
-			  bool alone)
-{
-	const u32 messages = READ_ONCE(table->messages);
-
-	return !alone && messages ? messages : clamp(peers, 1U, DPR_OWNER_PEERS);
-}
-
-static u32 dpr_owner_peers(const struct dpr_net *dn)
-{
-	const struct dpr_table *table = rcu_dereference(dn->table);
-
-	return table ? table->order.n : 1;
-}
-
-static void dpr_owner_refill(struct dpr_owner_table *table)
-{
-	u32 now = jiffies, passed = min_t(u32, now - table->filled, HZ);
-
-	table->tokens = min_t(int, DPR_OWNER_RATE,
-			      table->tokens +
-				  (int)(passed * (DPR_OWNER_RATE / HZ)));
-	table->filled = now;
-}
-
-/* Takes the tokens for one try, if there are as many. */
-static bool dpr_owner_take_tokens(struct dpr_owner_table *table, u32 cost)
-{
-	dpr_owner_refill(table);
-	if (table->tokens < (int)cost)
-		return false;
-	table->tokens -= cost;
-	return true;
-}
-
-/* Puts the questions that wait, if the limits allow as many messages now. */
-static void dpr_owner_flush(struct dpr_owner_table *table,
-			    const struct dpr_config *cfg,
-			    struct net_device *dev, struct dpr_batch *batch)
-{
-	const bool alone = batch == &table->batch[0][1] ||
-			   batch == &table->batch[1][1];
-	const u32 cost = dpr_owner_cost(table, dpr_owner_peers(table->dn), alone);
-	struct sk_buff *skb = NULL;
-	bool taken = false;
-	u32 sent;
-
-	spin_lock(&table->lock);
-	if (batch->n && dpr_owner_take_tokens(table, cost)) {
-		skb = dpr_batch_take(batch, cfg);
-		taken = true;
-	}
-	spin_unlock(&table->lock);
-	if (!skb) {
-		if (taken)
-			dpr_stats_inc(table->dn, DPR_STAT_TX_NO_MEMORY);
-		return;
-	}
-	sent = dpr_batch_send(table->dn, cfg, dev, skb, alone);
-	spin_lock(&table->lock);
-	/* Peers of older versions got a message for each question. */
-	table->tokens -= sent - min(sent, cost);
-	spin_unlock(&table->lock);
-}
-
-static void dpr_owner_flush_all(struct work_struct *work)
-{
-	struct dpr_owner_table *table = container_of(to_delayed_work(work),
-						     struct dpr_owner_table,
-						     flush);
-	struct dpr_net *dn = table->dn;
-	bool more = false;
-	u32 i;
-
-	local_bh_disable();
-	rcu_read_lock();
-	for (i = 0; i < ARRAY_SIZE(table->batch) * ARRAY_SIZE(*table->batch); i++) {
-		struct dpr_batch *batch = &table->batch[i / 2][i % 2];
-
-		dpr_owner_flush(table, rcu_dereference(dn->config),
-				dn->net->loopback_dev, batch);
-		more |= READ_ONCE(batch->n);
-	}
-	rcu_read_unlock();
-	local_bh_enable();
-	if (more)
-		queue_delayed_work(system_wq, &table->flush, 1);
-}
-
-/**
- * dpr_owner_alloc - make a namespace's table of questions
- * @dn: the namespace
- *
- * Return: the table, NULL if there is no memory.
- */
-struct dpr_owner_table *dpr_owner_alloc(struct dpr_net *dn)
-{
-	struct dpr_owner_table *table = kvzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
-
-	if (!table)
-		return NULL;
-	table->dn = dn;
-	spin_lock_init(&table->lock);
-	table->seed = get_random_u32();
-	table->tokens = DPR_OWNER_RATE;
-	table->filled = jiffies;
-	dpr_held_setup(&table->held);
-	INIT_DELAYED_WORK(&table->drop, dpr_owner_drop);
-	INIT_DELAYED_WORK(&table->flush, dpr_owner_flush_all);
-	return table;
-}
-
-/**
- * dpr_owner_teardown - forget all questions
- * @dn: the namespace; no hook runs in it any more
- */
-void dpr_owner_teardown(struct dpr_net *dn)
-{
-	struct dpr_owner_table *table = rcu_dereference_protected(dn->owners,
-								  true);
-
-	if (!table)
-		return;
-	cancel_delayed_work_sync(&table->flush);
-	cancel_delayed_work_sync(&table->drop);
-	dpr_held_expire(&table->held, 0);
-	kvfree(table);
-}
-
-/*
- * Not the host that had the address, which cannot answer any more; nor one that does not
- * know connections of IPv6.
- */
-static bool dpr_owner_may_have(const struct dpr_peer *peer,
-			       const struct dpr_flow_key *key)
-{
-	return !dpr_addr_equal(&peer->address, &key->address) &&
-	       (!key->wide ||
-		READ_ONCE(peer->protocol) >= DPR_PEER_PROTOCOL6);
-}
 
 /*
  * Sends a question: first to the peer that most likely has the connection, if
@@ -280,7 +64,7 @@ static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	for (i = 0; i < min_t(u32, n, DPR_OWNER_PEERS); i++) {
 		struct dpr_peer *peer = table->peer[(at + i) % n];
 
-		if (!dpr_owner_may_have(peer, &ask->seg.key) ||
+		if (!dpr_denial_possible(peer, &ask->seg.key) ||
 		    (!at && dpr_group_reaches(dn, cfg, peer, &way)))
 			continue;
 		messages++;
@@ -296,60 +80,23 @@ static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		WRITE_ONCE(rcu_dereference(dn->owners)->messages, messages);
 }
 
-static struct dpr_owner_ask *dpr_owner_bucket(struct dpr_owner_table *table,
-					      const struct dpr_flow_key *key)
-{
-	u32 hash = dpr_parse_hash(key, table->seed);
-
-	return table->ask[hash % DPR_OWNER_BUCKETS];
-}
-
-static struct dpr_owner_ask *dpr_owner_find(struct dpr_owner_ask *bucket,
-					    const struct dpr_flow_key *key)
-{
-	u32 i;
-
-	for (i = 0; i < DPR_OWNER_WAYS; i++)
-		if (bucket[i].tries &&
-		    dpr_parse_key_equal(&bucket[i].seg.key, key))
-			return &bucket[i];
-	return NULL;
-}
-
-/* A place for a new question, without one of its own; NULL if all are open. */
-static struct dpr_owner_ask *dpr_owner_room(struct dpr_owner_ask *bucket)
-{
-	u32 i;
-
-	for (i = 0; i < DPR_OWNER_WAYS; i++) {
-		if (bucket[i].tries &&
-		    (u32)jiffies - bucket[i].last <= DPR_OWNER_MEMORY)
-			continue;
-		bucket[i].tries = 0;
-		return &bucket[i];
-	}
-	return NULL;
-}
-
 /*
- * How long a question's tries count. A client waits longer and longer before it
- * retransmits; if the tries were forgotten meanwhile it would never get the RST
- * that says that nobody has its connection.
+ * Have the peers been asked often and for long enough, and has each of them said no? A
+ * client that sends much asks thrice in no time, while an owner that is busy for a second
+ * has answered nothing. Only one peer is asked if @peers is 0.
  */
-static u32 dpr_owner_life(const struct dpr_owner_ask *ask)
+static bool dpr_owner_nobody(const struct dpr_net *dn,
+			     const struct dpr_config *cfg, u32 peers,
+			     const struct dpr_owner_ask *ask, bool first)
 {
-	return ask->tries < DPR_OWNER_TRIES ? DPR_OWNER_PATIENCE :
-					      DPR_OWNER_MEMORY;
-}
+	const u32 age = (u32)jiffies - ask->begun;
 
-/*
- * Have the peers been asked often and for long enough? A client that sends much asks
- * thrice in no time, while an owner that is busy for a second has answered nothing.
- */
-static bool dpr_owner_nobody(const struct dpr_owner_ask *ask, bool first)
-{
-	return ask->tries >= DPR_OWNER_TRIES + first &&
-	       (u32)jiffies - ask->begun >= DPR_OWNER_LEAST;
+	if (ask->tries < DPR_OWNER_TRIES + first || age < DPR_OWNER_LEAST)
+		return false;
+	if (!peers || age >= DPR_OWNER_LONGEST)
+		return true;
+	return dpr_denials_settled(dn) &&
+	       !dpr_denials_count(dn, cfg, &ask->denials, &ask->seg.key).await;
 }
 
 /*
@@ -369,14 +116,37 @@ static struct dpr_batch *dpr_owner_gather(struct dpr_owner_table *table, u32 pee
 	return batch->n || table->tokens < DPR_OWNER_GATHER ? batch : NULL;
 }
 
+/*
+ * Takes the tokens for asking each peer that has not said no. Questions that may find a host
+ * come before: these are mostly about connections that no host has.
+ */
+static bool dpr_owner_afford_each(struct dpr_owner_table *table,
+				  const struct dpr_config *cfg,
+				  const struct dpr_owner_ask *ask,
+				  const struct dpr_flow_key *key)
+{
+	const u32 cost = dpr_denials_count(table->dn, cfg, &ask->denials, key).ask;
+
+	dpr_owner_refill(table);
+	if (table->tokens < DPR_OWNER_GATHER)
+		return false;
+	table->tokens -= cost;
+	return true;
+}
+
 /* Admits a question: it waits for others, or there are messages for it. */
-static bool dpr_owner_afford(struct dpr_owner_table *table, u32 peers,
+static bool dpr_owner_afford(struct dpr_owner_table *table,
+			     const struct dpr_config *cfg, u32 peers,
 			     const struct dpr_owner_ask *ask, bool first,
 			     const struct dpr_flow_key *key,
 			     struct dpr_owner_try *try)
 {
 	struct dpr_batch *batch = NULL;
 
+	try->batch = NULL;
+	try->each = peers && ask->tries + 1 >= DPR_OWNER_TRIES + first;
+	if (try->each)
+		return dpr_owner_afford_each(table, cfg, ask, key);
 	if (peers)
 		batch = dpr_owner_gather(table, peers, ask, first, key->wide);
 	try->batch = batch;
@@ -409,30 +179,32 @@ enum dpr_owner_verdict {
  * wait if there is one, and room. Sets @try if the caller is to put the question.
  */
 static enum dpr_owner_verdict
-dpr_owner_admit(struct dpr_owner_table *table, u32 peers, bool first,
-		const struct dpr_segment *seg, struct sk_buff *skb,
-		struct dpr_owner_try *try)
+dpr_owner_admit(struct dpr_owner_table *table, const struct dpr_config *cfg,
+		u32 peers, bool first, const struct dpr_segment *seg,
+		struct sk_buff *skb, struct dpr_owner_try *try)
 {
-	struct dpr_owner_ask *bucket = dpr_owner_bucket(table, &seg->key);
-	struct dpr_owner_ask *ask = dpr_owner_find(bucket, &seg->key);
+	struct dpr_owner_ask *ask = dpr_owner_find(table, &seg->key);
 
-	if (ask && (u32)jiffies - ask->last > dpr_owner_life(ask))
+	if (ask && dpr_owner_over(ask))
 		ask->tries = 0;
 	if (ask && ask->tries) {
+		if (ask->nobody)
+			return DPR_OWNER_NOBODY;
 		if ((u32)jiffies - ask->last < DPR_OWNER_AGAIN)
 			return DPR_OWNER_WAIT;
-		if (dpr_owner_nobody(ask, first))
+		if (dpr_owner_nobody(table->dn, cfg, peers, ask, first)) {
+			ask->nobody = true;
+			ask->since = jiffies;
 			return DPR_OWNER_NOBODY;
+		}
 	}
 	if (!ask)
-		ask = dpr_owner_room(bucket);
+		ask = dpr_owner_room(table, &seg->key);
 	if (!ask)
 		return DPR_OWNER_LIMIT;
-	if (!ask->tries) {
-		ask->nonce = get_random_u32();
-		ask->begun = jiffies;
-	}
-	if (!dpr_owner_afford(table, peers, ask, first, &seg->key, try))
+	if (!ask->tries)
+		dpr_owner_begin(ask);
+	if (!dpr_owner_afford(table, cfg, peers, ask, first, &seg->key, try))
 		return DPR_OWNER_LIMIT;
 	ask->seg = *seg;
 	ask->last = jiffies;
@@ -468,7 +240,11 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
 			  struct dpr_owner_table *table,
 			  const struct dpr_owner_try *try)
 {
-	if (!try->batch)
+	if (try->each)
+		dpr_denials_ask(dn, cfg, dev, &try->ask.denials,
+				(try->ask.tries - 1) * DPR_OWNER_PEERS,
+				try->ask.nonce, &try->ask.seg.key);
+	else if (!try->batch)
 		dpr_owner_send(dn, cfg, dev, first, &try->ask);
 	else if (try->full)
 		dpr_owner_flush(table, cfg, dev, try->batch);
@@ -483,7 +259,8 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
  * @cfg: the configuration; its orphans are asked for
  * @skb: a segment of the connection, no SYN, its TCP header in the linear part
  * @seg: the same, parsed
- * @likely: the peer that the stateless policy's hash names, NULL if none
+ * @likely: the peer that the stateless policy's hash names, NULL if none; set to NULL if
+ *	it has not the connection either
  *
  * The segment waits, if there is room, for a peer that claims the connection. One that
  * is dropped is retransmitted; by then a peer may have claimed it. Called under RCU in
@@ -495,9 +272,10 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
 unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct sk_buff *skb,
 			    const struct dpr_segment *seg,
-			    struct dpr_peer *likely)
+			    struct dpr_peer **likely)
 {
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
+	struct dpr_peer *first = *likely;
 	struct net_device *dev = skb->dev;
 	enum dpr_owner_verdict verdict;
 	struct dpr_service *service;
@@ -510,8 +288,8 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 	    dpr_service_translated(dn, skb, service, seg))
 		return NF_ACCEPT;
 	spin_lock(&table->lock);
-	verdict = dpr_owner_admit(table, dpr_owner_peers(dn), likely, seg, skb,
-				  &try);
+	verdict = dpr_owner_admit(table, cfg, dpr_owner_peers(dn), first, seg,
+				  skb, &try);
 	spin_unlock(&table->lock);
 	/* What waits may be gone by now. */
 	switch (verdict) {
@@ -520,22 +298,90 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 		fallthrough;
 	case DPR_OWNER_ASK:
 		dpr_stats_inc(dn, DPR_STAT_OWNER_ASKED);
-		dpr_owner_put(dn, cfg, dev, likely, table, &try);
+		dpr_owner_put(dn, cfg, dev, first, table, &try);
 		return verdict == DPR_OWNER_HELD ? NF_STOLEN : NF_DROP;
 	case DPR_OWNER_WAIT:
 		dpr_stats_inc(dn, DPR_STAT_OWNER_WAITED);
 		return NF_DROP;
 	case DPR_OWNER_LIMIT:
-		if (likely) {
+		if (first) {
 			dpr_stats_inc(dn, DPR_STAT_OWNER_FOLLOWED);
 			return NF_ACCEPT;
 		}
 		dpr_stats_inc(dn, DPR_STAT_OWNER_LIMITED);
 		return NF_DROP;
 	default:
+		/* One of an older version may have it, and not have said so. */
+		if (first && READ_ONCE(first->protocol) >= DPR_PEER_PROTOCOL_DENIES)
+			*likely = NULL;
 		dpr_stats_inc(dn, DPR_STAT_OWNER_UNKNOWN);
 		return NF_ACCEPT;
 	}
+}
+
+/**
+ * dpr_owner_raise - have the next segment of a connection raise a question to all peers
+ * @dn: the namespace
+ * @key: the connection; it has no flow, and the peer that the stateless policy's hash
+ *	names has no socket of it
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: false if no more questions can be open.
+ */
+bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key)
+{
+	struct dpr_owner_table *table = rcu_dereference(dn->owners);
+	struct dpr_owner_ask *ask;
+	struct sk_buff *skb = NULL;
+
+	if (!table)
+		return false;
+	spin_lock(&table->lock);
+	ask = dpr_owner_find(table, key);
+	if (!ask) {
+		ask = dpr_owner_room(table, key);
+		if (ask) {
+			skb = dpr_held_take(&table->held, &ask->held);
+			dpr_owner_begin(ask);
+			ask->seg = (struct dpr_segment){ .key = *key };
+			/* The hash's host has answered. */
+			ask->last = ask->begun - DPR_OWNER_AGAIN;
+			ask->tries = 1;
+		}
+	}
+	if (ask) {
+		table->missed_at = jiffies;
+		WRITE_ONCE(table->missed, true);
+	}
+	spin_unlock(&table->lock);
+	kfree_skb(skb);
+	return ask;
+}
+
+/**
+ * dpr_owner_raised - is a question about a connection open
+ * @dn: the namespace
+ * @key: the connection
+ *
+ * Costs nothing unless a segment has missed its host not long ago. Called under RCU in
+ * softirq.
+ */
+bool dpr_owner_raised(struct dpr_net *dn, const struct dpr_flow_key *key)
+{
+	struct dpr_owner_table *table = rcu_dereference(dn->owners);
+	struct dpr_owner_ask *ask;
+	bool open;
+
+	if (likely(!table || !READ_ONCE(table->missed)))
+		return false;
+	spin_lock(&table->lock);
+	ask = dpr_owner_find(table, key);
+	open = ask && !dpr_owner_over(ask);
+	if ((u32)jiffies - table->missed_at > DPR_OWNER_PATIENCE)
+		WRITE_ONCE(table->missed, false);
+	spin_unlock(&table->lock);
+	return open;
 }
 
 /**
@@ -561,7 +407,7 @@ void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!table || seg->rst)
 		return;
 	spin_lock(&table->lock);
-	verdict = dpr_owner_admit(table, 0, true, seg, NULL, &try);
+	verdict = dpr_owner_admit(table, cfg, 0, true, seg, NULL, &try);
 	spin_unlock(&table->lock);
 	if (verdict != DPR_OWNER_ASK)
 		return;
@@ -578,6 +424,35 @@ static void dpr_owner_resume(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!(flow->shard & DPR_FLOW_DIRECT) ||
 	    !dpr_fwd_direct_send(dn, cfg, skb, flow->peer, flow->shard))
 		dpr_fwd_send(dn, cfg, skb, flow->peer);
+}
+
+/**
+ * dpr_owner_denied - a peer says that it does not serve a connection
+ * @dn: the namespace
+ * @peer: who
+ * @nonce: what it repeats of the question
+ * @key: the connection
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: true if this host asked for it.
+ */
+bool dpr_owner_denied(struct dpr_net *dn, const struct dpr_peer *peer, u32 nonce,
+		      const struct dpr_flow_key *key)
+{
+	struct dpr_owner_table *table = rcu_dereference(dn->owners);
+	struct dpr_owner_ask *ask;
+	bool asked;
+
+	if (!table)
+		return false;
+	spin_lock(&table->lock);
+	ask = dpr_owner_find(table, key);
+	asked = ask && ask->nonce == nonce;
+	if (asked)
+		dpr_denials_note(dn, &ask->denials, peer);
+	spin_unlock(&table->lock);
+	return asked;
 }
 
 /**
@@ -609,7 +484,7 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!table)
 		return false;
 	spin_lock(&table->lock);
-	ask = dpr_owner_find(dpr_owner_bucket(table, key), key);
+	ask = dpr_owner_find(table, key);
 	if (!ask || ask->nonce != nonce) {
 		spin_unlock(&table->lock);
 		return false;

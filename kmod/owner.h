@@ -9,24 +9,27 @@
 #ifndef _DPR_OWNER_H
 #define _DPR_OWNER_H
 
+#include <linux/types.h>
+
 struct dpr_config;
 struct dpr_flow_key;
 struct dpr_net;
-struct dpr_owner_table;
 struct dpr_peer;
 struct dpr_segment;
 struct net_device;
 struct sk_buff;
 
-struct dpr_owner_table *dpr_owner_alloc(struct dpr_net *dn);
-void dpr_owner_teardown(struct dpr_net *dn);
 unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct sk_buff *skb,
 			    const struct dpr_segment *seg,
-			    struct dpr_peer *likely);
+			    struct dpr_peer **likely);
 void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct net_device *dev, const struct dpr_segment *seg,
 		     struct dpr_peer *peer);
+bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key);
+bool dpr_owner_raised(struct dpr_net *dn, const struct dpr_flow_key *key);
+bool dpr_owner_denied(struct dpr_net *dn, const struct dpr_peer *peer, u32 nonce,
+		      const struct dpr_flow_key *key);
 bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct dpr_peer *peer, u32 nonce,
 		       const struct dpr_flow_key *key, int iif);

@@ -343,6 +343,8 @@ static void dpr_peer_publish(struct dpr_net *dn, struct dpr_table *new,
 		dpr_peer_fill(dn, new, new->peer[i]);
 	}
 	dpr_peer_sort(new);
+	new->version = (old ? old->version : 0) + 1 ?: 1;
+	new->changed = jiffies;
 	rcu_assign_pointer(dn->table, new);
 	spin_unlock_bh(&dn->order_lock);
 	/* kvfree_rcu() would gather hundreds of them, which may have 30 MB each. */

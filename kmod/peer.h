@@ -27,6 +27,7 @@ struct dpr_tally_peer;
 #define DPR_PEER_PROTOCOL_MANY	4	/* from which on it takes many questions in a message */
 #define DPR_PEER_THROUGH	4	/* from which on it sends answers on to clients */
 #define DPR_PEER_HANDOVER	5	/* from which on it takes connections over */
+#define DPR_PEER_PROTOCOL_DENIES 5	/* from which on it says that a connection is not its */
 
 /**
  * struct dpr_peer_addresses - a peer's other addresses
@@ -147,6 +148,8 @@ struct dpr_peer {
 /**
  * struct dpr_table - the load table
  * @rcu: frees it
+ * @version: another one for each table of a namespace, not 0
+ * @changed: jiffies when it was published
  * @order: what policies see of the listed peers; changed in place by reports
  *	and by flows
  * @peer: the peers, as in @order.view
@@ -158,6 +161,8 @@ struct dpr_peer {
  */
 struct dpr_table {
 	struct rcu_head rcu;
+	u32 version;
+	u32 changed;
 	struct dpr_order order;
 	struct dpr_peer **peer;
 	u32 tallies;

@@ -28,6 +28,7 @@
 #include "inner.h"
 #include "listener.h"
 #include "local.h"
+#include "miss.h"
 #include "mss.h"
 #include "netns.h"
 #include "offer.h"
@@ -356,8 +357,8 @@ static bool dpr_receive_possible(const struct sk_buff *skb,
 
 /* Gives a segment to its socket, or answers it by a RST if there is none. */
 static __always_inline unsigned int
-dpr_receive_segment(struct dpr_net *dn, struct sk_buff *skb,
-		    struct dpr_inner *in)
+dpr_receive_segment(struct dpr_net *dn, const struct dpr_config *cfg,
+		    struct sk_buff *skb, struct dpr_inner *in)
 {
 	unsigned int verdict;
 
@@ -369,6 +370,10 @@ dpr_receive_segment(struct dpr_net *dn, struct sk_buff *skb,
 			return NF_DROP;
 		}
 		dpr_inner_numbers(skb, in);
+		if (dpr_miss_tell(dn, cfg, skb, in)) {
+			dpr_receive_put(in);
+			return NF_DROP;
+		}
 		if (dpr_inner_unwrap(skb, in))
 			dpr_reset_reply(dn, skb, &in->seg, in->offset - in->olen);
 		else
@@ -465,7 +470,7 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 		if (unlikely(cfg->answers == DPR_ANSWERS_THROUGH))
 			dpr_through_syn(dn, cfg, skb, in);
 	}
-	return dpr_receive_segment(dn, skb, in);
+	return dpr_receive_segment(dn, cfg, skb, in);
 }
 
 /* Among so many peers one is looked for by any of its addresses. */
@@ -539,7 +544,7 @@ unsigned int dpr_receive_direct(struct dpr_net *dn, const struct dpr_config *cfg
 		dpr_stats_inc(dn, DPR_STAT_RX_BAD_ADDRESS);
 		return NF_DROP;
 	}
-	return dpr_receive_segment(dn, skb, &in);
+	return dpr_receive_segment(dn, cfg, skb, &in);
 }
 
 static bool dpr_receive_icmp_about(const struct sk_buff *skb,

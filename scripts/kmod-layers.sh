@@ -62,6 +62,8 @@ order() {
 	held
 	group
 	batch
+	denial
+	owner_table
 	owner
 	expire
 	sweep
@@ -70,6 +72,7 @@ order() {
 	# what becomes of a packet
 	listener
 	inner
+	miss
 	answer
 	deliver
 	through

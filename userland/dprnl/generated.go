@@ -1297,6 +1297,16 @@ const (
 	// StatServedGroup: served: rules by what is asked for chose this host, of the
 	// service's group (DPR_CMD_RULES_SET).
 	StatServedGroup Stat = 121
+	// StatOwnerDenied: answers of peers that they do not serve a connection that
+	// this host asked for.
+	StatOwnerDenied Stat = 122
+	// StatHashMissed: redirected segments dropped: they followed the stateless
+	// policy's hash to this host, which does not serve the connection. The host
+	// that redirected them was told.
+	StatHashMissed Stat = 123
+	// StatRxHashMissed: connections of which peers have told that: their later
+	// segments raise questions.
+	StatRxHashMissed Stat = 124
 )
 
 var statTable = [...]statInfo{
@@ -1421,4 +1431,7 @@ var statTable = [...]statInfo{
 	119: {"rx_handover_failed", "Added since version 0: handovers refused because the socket could not be made: no memory, or a firewall.", false},
 	120: {"rx_handover_full", "Added since version 0: handovers dropped: too many connections came in the last minute to remember each.", false},
 	121: {"served_group", "Added since version 0: served: rules by what is asked for chose this host, of the service's group (DPR_CMD_RULES_SET).", false},
+	122: {"owner_denied", "Added since version 0: answers of peers that they do not serve a connection that this host asked for.", false},
+	123: {"hash_missed", "Added since version 0: redirected segments dropped: they followed the stateless policy's hash to this host, which does not serve the connection. The host that redirected them was told.", false},
+	124: {"rx_hash_missed", "Added since version 0: connections of which peers have told that: their later segments raise questions.", false},
 }

@@ -19,6 +19,7 @@ const (
 	ownerClaimed  = 2
 	ownerStill    = 3
 	ownerGone     = 4
+	ownerMissed   = 11
 )
 
 // hostMessage makes a message between hosts about a connection: of an IPv4 one 24 bytes,

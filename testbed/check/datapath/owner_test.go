@@ -200,6 +200,7 @@ func TestOwnerUnknown(t *testing.T) {
 	allWays(t, func(t *testing.T, w way) {
 		k := newTakeover(t, w)
 		k.die(t, dprnl.OrphansAsk)
+		time.Sleep(settles)
 		r := k.raw(t, addrR)
 		stray := r.talk(k.d, 4000)
 		stray.remote, stray.ack = k.a.service(), 77

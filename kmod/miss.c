@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/skbuff.h>
+#include "ask.h"
+#include "config.h"
+#include "dpr.h"
+#include "flow.h"
+#include "fwd_direct.h"
+#include "inner.h"
+#include "liveness.h"
+#include "miss.h"
+#include "netns.h"
+#include "owner.h"
+#include "owner_msg.h"
+#include "owner_table.h"
+#include "peer.h"
+#include "service.h"
+#include "socket.h"
+#include "stats.h"
+
+/* Do segments of the connection follow a hash where there is no flow? */
+static bool dpr_miss_hashed(struct dpr_net *dn, const struct dpr_config *cfg,
+			    const struct dpr_flow_key *key)
+{
+	const struct dpr_service *service = dpr_service_match(dn, key);
+
+	return service &&
+	       dpr_service_config(service, cfg)->policy == DPR_POLICY_STATELESS;
+}
+
+/* The peer that redirected a packet; of one that came direct its link says who did. */
+static struct dpr_peer *dpr_miss_first(struct dpr_net *dn,
+				       const struct sk_buff *skb,
+				       const struct dpr_inner *in)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+	u32 i;
+
+	if (in->olen)
+		return dpr_peer_find(dn, &in->first);
+	for (i = 0; table && i < table->order.n; i++)
+		if (dpr_fwd_direct_from(dn, skb, table->peer[i]))
+			return table->peer[i];
+	return NULL;
+}
+
+/**
+ * dpr_miss_tell - tell the first host that this host has no socket of a connection
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: a redirected segment, no SYN, for which there is no socket
+ * @in: what is known of it
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: true if the first host sees to the connection, so that the segment is to be
+ * dropped; false if it is to be answered by a RST.
+ */
+bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
+		   struct sk_buff *skb, const struct dpr_inner *in)
+{
+	struct dpr_flow_key here = in->seg.key;
+	struct dpr_peer *first;
+
+	if (cfg->orphans != DPR_ORPHANS_ASK || in->seg.rst || in->seg.syn)
+		return false;
+	/* The service may have an address here that the first host does not have. */
+	here.address = in->local;
+	if (!dpr_miss_hashed(dn, cfg, &in->seg.key) &&
+	    !dpr_miss_hashed(dn, cfg, &here))
+		return false;
+	first = dpr_miss_first(dn, skb, in);
+	if (!first || READ_ONCE(first->protocol) < DPR_PEER_PROTOCOL_DENIES)
+		return false;
+	dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);
+	if (dpr_owner_spend(dn))
+		dpr_ask_send(dn, cfg, skb->dev, first, DPR_OWNER_MSG_MISSED,
+			     in->seg.seq, &in->seg.key);
+	return true;
+}
+
+/**
+ * dpr_miss_told - a peer says that a segment has missed
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: the message
+ * @peer: who says so
+ * @key: the connection
+ *
+ * Later segments raise a question to the peers. A flow is believed until its peer says
+ * that the connection is gone. Called under RCU in softirq.
+ *
+ * Return: false if the message is of no use here.
+ */
+bool dpr_miss_told(struct dpr_net *dn, const struct dpr_config *cfg,
+		   struct sk_buff *skb, struct dpr_peer *peer,
+		   const struct dpr_flow_key *key)
+{
+	struct dpr_flow *flow = dpr_flow_find(dn, key);
+
+	if (cfg->orphans != DPR_ORPHANS_ASK || !dpr_miss_hashed(dn, cfg, key) ||
+	    dpr_socket_exists(dn, key, skb->skb_iif))
+		return false;
+	if (!flow)
+		return dpr_owner_raise(dn, key);
+	if (flow->peer != peer)
+		return false;
+	dpr_liveness_doubt(dn, cfg, flow);
+	return true;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Misses of the stateless policy's hash: segments that followed it to a host that has no
+ * socket of their connection. Hosts do not always agree on the set that is hashed over: one
+ * has just started, or has not heard of another for a while. The host that was missed tells
+ * the one that sent the segment, which asks the others.
+ */
+#ifndef _DPR_MISS_H
+#define _DPR_MISS_H
+
+#include <linux/types.h>
+
+struct dpr_config;
+struct dpr_flow_key;
+struct dpr_inner;
+struct dpr_net;
+struct dpr_peer;
+struct sk_buff;
+
+bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
+		   struct sk_buff *skb, const struct dpr_inner *in);
+bool dpr_miss_told(struct dpr_net *dn, const struct dpr_config *cfg,
+		   struct sk_buff *skb, struct dpr_peer *peer,
+		   const struct dpr_flow_key *key);
+
+#endif /* _DPR_MISS_H */

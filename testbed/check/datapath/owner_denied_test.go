@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"dpr/userland/dprnl"
+)
+
+const (
+	// settles is how long a load table has been as it is before this host believes that all
+	// peers are in it.
+	settles = 2 * time.Second
+	// longest is how long peers are waited for that say neither yes nor no.
+	longest = 15 * time.Second
+)
+
+// unsilence takes a host's firewall away.
+func unsilence(t *testing.T, s *server) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), step)
+	defer cancel()
+	_, err := s.Run(ctx, "nft", "flush", "ruleset")
+	check(t, err)
+}
+
+// asks has a client ask who serves its connection, in the background.
+func asks(c *conn, patience time.Duration) <-chan answered {
+	came := make(chan answered, 1)
+	go func() {
+		who, err := c.askFor(patience, "who")
+		came <- answered{who, err}
+	}()
+	return came
+}
+
+type answered struct {
+	who string
+	err error
+}
+
+func (a answered) want(t *testing.T, who string) {
+	t.Helper()
+	if a.who != who || a.err != nil {
+		t.Errorf("served by %q (%v), want by %s", a.who, a.err, who)
+	}
+}
+
+// The host of a connection hears nothing for seconds, as while its module is reloaded: its
+// clients get no RST, however often they send meanwhile.
+func TestOwnerSilent(t *testing.T) {
+	anyForwarding(t, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		c := connect(t, k.c, k.a.service())
+		c.wantServed(t, "B")
+		k.die(t, dprnl.OrphansAsk)
+		k.d.fresh(t, k.b, 0)
+		k.b.fresh(t, k.d, 0)
+		time.Sleep(settles)
+		firewall(t, k.b.Host, w, swallow)
+		d := k.d.meter(t)
+		came := asks(c, 4*step)
+		time.Sleep(4 * time.Second)
+		if got := d.changes(t); got[dprnl.StatOwnerAsked] < 4 || got[dprnl.StatOwnerUnknown] != 0 {
+			t.Errorf("%v, want more than three questions, and no RST", got)
+		}
+		unsilence(t, k.b)
+		(<-came).want(t, "B")
+		wantChange(t, d, dprnl.StatOwnerFound, 1)
+	})
+}
+
+// A host has just started: it does not know yet that there is a peer, which has the
+// connection.
+func TestOwnerUnsettled(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		c := connect(t, k.c, k.a.service())
+		c.wantServed(t, "B")
+		check(t, k.d.dpr.DeletePeer(t.Context(), k.b.addr, false))
+		k.die(t, dprnl.OrphansAsk)
+		came := asks(c, 4*step)
+		time.Sleep(1500 * time.Millisecond)
+		k.d.fresh(t, k.b, 0)
+		(<-came).want(t, "B")
+	})
+}
+
+// All peers deny a connection: then there is a RST. One that says nothing is waited for, for
+// a time, as long as its reports come.
+func TestOwnerDenied(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		k.die(t, dprnl.OrphansAsk)
+		k.d.fresh(t, k.b, 0)
+		k.b.fresh(t, k.d, 0)
+		time.Sleep(settles)
+		r := k.raw(t, addrR)
+		stray := r.talk(k.d, 4000)
+		stray.remote, stray.ack = k.a.service(), 77
+		b, d := k.b.meter(t), k.d.meter(t)
+		for range 3 {
+			r.send(t, k.d, stray.segment("A", "").Bytes())
+			silence(t, r.Endpoint, stray.mine)
+			time.Sleep(3 * settle)
+		}
+		wantChange(t, d, dprnl.StatOwnerDenied, 1)
+		r.send(t, k.d, stray.segment("A", "").Bytes())
+		stray.hear(t, "R")
+		// The last of three questions is answered in any case.
+		b.want(t, counts{dprnl.StatRxOwnerAsked: 2, dprnl.StatRxFlowAsked: 1, dprnl.StatTxOwnerMessages: 1,
+			dprnl.StatTxPackets: 1, dprnl.StatTxBytes: some})
+		wantChange(t, d, dprnl.StatOwnerUnknown, 1)
+	})
+}
+
+// A peer reports and answers nothing, one has left, one denies twice: two answers of one peer
+// do not count for two.
+func TestOwnerDeniedByOne(t *testing.T) {
+	eachWay(t, []way{fragbit4}, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		k.die(t, dprnl.OrphansAsk)
+		silent := w.reportOf(addrP, 5)
+		check(t, k.d.dpr.SetPeer(t.Context(), silent))
+		k.d.fresh(t, k.b, 0)
+		k.b.fresh(t, k.d, 0)
+		time.Sleep(settles)
+		r := k.raw(t, addrR)
+		stray := r.talk(k.d, 4000)
+		stray.remote, stray.ack = k.a.service(), 77
+		begin := time.Now()
+		d := k.d.meter(t)
+		for time.Since(begin) < longest-time.Second {
+			r.send(t, k.d, stray.segment("A", "").Bytes())
+			time.Sleep(time.Second)
+		}
+		silence(t, r.Endpoint, stray.mine)
+		// Once it has denied it is not asked again.
+		wantChange(t, d, dprnl.StatOwnerDenied, 1)
+		time.Sleep(time.Until(begin.Add(longest + settle)))
+		r.send(t, k.d, stray.segment("A", "").Bytes())
+		stray.hear(t, "R")
+	})
+}
+
+// A peer that leaves the load table is waited for no longer.
+func TestOwnerDeniedAfterDeath(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		k.die(t, dprnl.OrphansAsk)
+		silent := w.reportOf(addrP, 5)
+		check(t, k.d.dpr.SetPeer(t.Context(), silent))
+		k.d.fresh(t, k.b, 0)
+		k.b.fresh(t, k.d, 0)
+		r := k.raw(t, addrR)
+		stray := r.talk(k.d, 4000)
+		stray.remote, stray.ack = k.a.service(), 77
+		for range 5 {
+			r.send(t, k.d, stray.segment("A", "").Bytes())
+			time.Sleep(500 * time.Millisecond)
+		}
+		silence(t, r.Endpoint, stray.mine)
+		check(t, k.d.dpr.DeletePeer(t.Context(), silent.Address, true))
+		time.Sleep(settles)
+		r.send(t, k.d, stray.segment("A", "").Bytes()) // the table is another one: B is asked again
+		silence(t, r.Endpoint, stray.mine)
+		r.send(t, k.d, stray.segment("A", "").Bytes())
+		stray.hear(t, "R")
+	})
+}
+
+// missing is a cluster with the stateless policy whose host A has got its module anew, and
+// now knows D, too: the hash sends connections of B's to D.
+//
+//	C, R ── switch ── A
+//	           ├───── B
+//	           └───── D
+type missing struct {
+	*cluster
+	d    *server
+	ofB  []*conn // that C has at A, served by B
+	ofA  []*conn // likewise, by A
+	told *meter  // D's
+}
+
+func newMissing(t *testing.T, w way) *missing {
+	t.Helper()
+	m := &missing{cluster: newCluster(t, w)}
+	m.d = m.server(t, "D", addrD)
+	m.d.web = serve(t, m.d.Host, "D", port)
+	m.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
+	for range 24 {
+		c := connect(t, m.c, m.a.service())
+		who, err := c.ask("who")
+		check(t, err)
+		if who == "B" {
+			m.ofB = append(m.ofB, c)
+		} else {
+			m.ofA = append(m.ofA, c)
+		}
+	}
+	time.Sleep(settle)
+	reload(t)
+	m.again(t)
+	m.d.set(t, dprnl.ConfigUpdate{Address: &m.d.addr, Marker: &m.marker, Forwarding: ptr(m.forwarding())})
+	check(t, m.d.dpr.AddService(t.Context(), dprnl.Service{Port: port}))
+	all := []*server{m.a, m.b, m.d}
+	for _, s := range all {
+		for _, o := range all {
+			if o != s {
+				s.fresh(t, o, 0)
+			}
+		}
+		s.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless), Orphans: ptr(dprnl.OrphansAsk), ReportMaxAge: ptr(time.Hour)})
+	}
+	time.Sleep(settles)
+	m.told = m.d.meter(t)
+	return m
+}
+
+// Connections that follow the hash to a host that does not serve them go on.
+func TestHashMissed(t *testing.T) {
+	anyForwarding(t, func(t *testing.T, w way) {
+		m := newMissing(t, w)
+		a := m.a.meter(t)
+		for _, c := range m.ofB {
+			c.wantServed(t, "B")
+		}
+		for _, c := range m.ofA {
+			c.wantServed(t, "A")
+		}
+		missed := m.told.changes(t)[dprnl.StatHashMissed]
+		if missed == 0 {
+			t.Errorf("no segment of %d connections went to D", len(m.ofB))
+		}
+		got := a.changes(t)
+		if got[dprnl.StatRxHashMissed] == 0 || got[dprnl.StatOwnerFound] == 0 || got[dprnl.StatOwnerUnknown] != 0 {
+			t.Errorf("%v", got)
+		}
+		// They have flows now.
+		check(t, m.ofB[0].download(300_000))
+		check(t, m.ofB[0].upload(300_000))
+		for _, c := range m.ofB {
+			c.wantServed(t, "B")
+		}
+	})
+}
+
+// What nobody serves gets a RST in the end, of the first host.
+func TestHashMissedByAll(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		m := newMissing(t, w)
+		r := m.raw(t, addrR)
+		var stray *talk
+		for p := uint16(4000); p < 4032 && stray == nil; p++ {
+			k := r.talk(m.a, p)
+			k.ack = 77
+			r.send(t, m.a, k.segment("A", "").Bytes())
+			time.Sleep(settle)
+			if m.told.changes(t)[dprnl.StatHashMissed] != 0 {
+				stray = k
+			}
+		}
+		if stray == nil {
+			t.Fatal("nothing went to D")
+		}
+		for range 3 {
+			r.send(t, m.a, stray.segment("A", "").Bytes())
+			silence(t, r.Endpoint, stray.mine)
+			time.Sleep(3 * settle)
+		}
+		r.send(t, m.a, stray.segment("A", "").Bytes())
+		if p := stray.hear(t, "R"); p.TCP.Seq != 77 {
+			t.Errorf("RST %v, want it to be believed", p)
+		}
+		wantChange(t, m.told, dprnl.StatHashMissed, 1)
+	})
+}
+
+// A host that does not ask for orphans, and one that an older host has redirected to, answer
+// by a RST as ever.
+func TestHashMissedOlder(t *testing.T) {
+	for name, change := range map[string]func(t *testing.T, m *missing){
+		"reset": func(t *testing.T, m *missing) {
+			m.d.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansReset)})
+		},
+		"older": func(t *testing.T, m *missing) { m.d.newest(t, m.a, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+				m := newMissing(t, w)
+				change(t, m)
+				r := m.raw(t, addrR)
+				resets := 0
+				for p := uint16(4000); p < 4032 && resets == 0; p++ {
+					k := r.talk(m.a, p)
+					k.ack = 77
+					r.send(t, m.a, k.segment("A", "").Bytes())
+					time.Sleep(settle)
+					resets = len(r.Take(k.mine))
+				}
+				if resets == 0 {
+					t.Error("no RST")
+				}
+				wantChange(t, m.told, dprnl.StatHashMissed, 0)
+			})
+		})
+	}
+}
+
+// Said of a connection that this host has, or of a service that it does not have, it raises no
+// question.
+func TestHashMissedForged(t *testing.T) {
+	eachWay(t, []way{fragbit4}, func(t *testing.T, w way) {
+		m := newMissing(t, w)
+		r := m.raw(t, addrR)
+		a := m.a.meter(t)
+		if len(m.ofA) == 0 {
+			t.Fatal("A serves no connection")
+		}
+		own := m.ofA[0].LocalAddr().(*net.TCPAddr).AddrPort()
+		r.send(t, m.a, w.message(addrB, addrA, hostMessage(ownerMissed, 1, own, m.a.service())))
+		wantChange(t, a, dprnl.StatRxOwnerRefused, 1)
+		other := netip.AddrPortFrom(m.a.at, 81)
+		r.send(t, m.a, w.message(addrB, addrA, hostMessage(ownerMissed, 1, netip.AddrPortFrom(r.addr, 1), other)))
+		wantChange(t, a, dprnl.StatRxOwnerRefused, 2)
+		wantChange(t, a, dprnl.StatRxHashMissed, 0)
+	})
+}
