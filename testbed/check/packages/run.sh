@@ -11,9 +11,15 @@ root=$(cd "$here/../../.." && pwd)
 [ $# -gt 0 ] || set -- bookworm trixie
 
 work=$(mktemp -d)
+running=
+# timeout(1) has a process group of its own, which a Ctrl-C does not reach.
+stop() {
+	[ -z "$running" ] || { kill "$running" && wait "$running"; } 2>/dev/null || :
+	exit "$1"
+}
 trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'stop 130' INT
+trap 'stop 143' TERM
 
 "$root/scripts/static.sh"
 # released SUITE: the packages of a release, by its own sources and scripts, in
@@ -42,7 +48,10 @@ failed=
 for suite; do
 	# A guest that hangs does not stop everything. A suite takes a quarter of an hour
 	# to a whole one, as fast as the processors are.
-	timeout -k 60 7200 "$here/suite.sh" "$suite" "$work/$suite" "$work/current" || failed="$failed $suite"
+	timeout -k 60 7200 "$here/suite.sh" "$suite" "$work/$suite" "$work/current" &
+	running=$!
+	wait "$running" || failed="$failed $suite"
+	running=
 done
 [ -z "$failed" ] || die "failed on:$failed"
 say "all passed"
