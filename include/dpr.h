@@ -1126,6 +1126,8 @@ enum dpr_event_attr {
  *	them was told.
  * @DPR_STAT_RX_HASH_MISSED: connections of which peers have told that: their later segments
  *	raise questions.
+ * @DPR_STAT_BULK_MISSED: messages to peers that bulk data that they may have redirected
+ *	have no socket here.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -1253,6 +1255,7 @@ enum dpr_stat {
 	DPR_STAT_OWNER_DENIED,
 	DPR_STAT_HASH_MISSED,
 	DPR_STAT_RX_HASH_MISSED,
+	DPR_STAT_BULK_MISSED,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

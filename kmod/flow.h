@@ -84,6 +84,22 @@ struct dpr_flow {
 	__be32 wide[];
 };
 
+/* More than a client sends before it hears of the server's socket: its window unscaled. */
+#define DPR_FLOW_BULK	U16_MAX
+
+/**
+ * dpr_flow_bulk - is a segment bulk data, of a connection whose server must have a socket
+ * @flow: the connection's flow, established
+ * @seg: the segment, no SYN
+ *
+ * A server that answers SYNs by cookies has none before the client's first segment arrives.
+ */
+static inline bool dpr_flow_bulk(const struct dpr_flow *flow,
+				 const struct dpr_segment *seg)
+{
+	return seg->seq - flow->isn > DPR_FLOW_BULK && !seg->fin && !seg->rst;
+}
+
 int dpr_flow_init(void);
 void dpr_flow_exit(void);
 int dpr_flow_setup(struct dpr_net *dn);

@@ -278,7 +278,7 @@ static noinline void dpr_fwd_send_large(struct dpr_net *dn,
 					const struct dpr_route *route,
 					unsigned int mtu, u32 number)
 {
-	number &= DPR_FWD_NUMBERED;
+	number &= DPR_FWD_NUMBERED | DPR_FWD_BULK;
 	if (unlikely(skb_warn_if_lro(skb))) {
 		dpr_fwd_drop(dn, skb, DPR_STAT_TX_ERROR);
 		return;
@@ -346,6 +346,24 @@ void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		  struct sk_buff *skb, struct dpr_peer *peer)
 {
 	__dpr_fwd_send_by(dn, skb, dpr_fwd_route(dn, cfg, peer, skb), 0);
+}
+
+/**
+ * dpr_fwd_send_bulk - as dpr_fwd_send(), for data of a connection whose socket is there
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: the client's segment, as it came to PRE_ROUTING; consumed
+ * @peer: the host that serves it
+ *
+ * Without the mark, which keeps receivers from merging segments (GRO), if the peer takes
+ * that.
+ */
+void dpr_fwd_send_bulk(struct dpr_net *dn, const struct dpr_config *cfg,
+		       struct sk_buff *skb, struct dpr_peer *peer)
+{
+	__dpr_fwd_send_by(dn, skb, dpr_fwd_route(dn, cfg, peer, skb),
+			  READ_ONCE(peer->protocol) >= DPR_PEER_PROTOCOL_BULK ?
+			  DPR_FWD_BULK : 0);
 }
 
 /**

@@ -20,6 +20,8 @@ struct dpr_route *dpr_fwd_find_route(struct dpr_net *dn,
 				     const struct dpr_addr *peer, u8 protocol);
 void dpr_fwd_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		  struct sk_buff *skb, struct dpr_peer *peer);
+void dpr_fwd_send_bulk(struct dpr_net *dn, const struct dpr_config *cfg,
+		       struct sk_buff *skb, struct dpr_peer *peer);
 void dpr_fwd_send_by(struct dpr_net *dn, struct sk_buff *skb,
 		     const struct dpr_route *route, u32 number);
 

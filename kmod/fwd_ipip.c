@@ -103,6 +103,11 @@ static int dpr_fwd_ipip_encapsulate(struct sk_buff *skb,
 			outer->frag_off &= ~htons(IP_DF);
 			check += (__force u16)~htons(IP_DF);
 		}
+		if (number & DPR_FWD_BULK) {
+			check += (__force u16)~(outer->frag_off &
+						htons(DPR_FWD_IPIP_MARK));
+			outer->frag_off &= ~htons(DPR_FWD_IPIP_MARK);
+		}
 	}
 	outer->check = csum_fold((__force __wsum)check);
 	return 0;
@@ -188,7 +193,8 @@ static int dpr_fwd_ipip_xmit(struct net *net, struct sk_buff *skb)
  * @dn: the namespace
  * @skb: the packet, its dst is @route's; consumed
  * @route: the way, with the outer header to send
- * @number: 0, or its identification, and DPR_FWD_OFFER if it shall have no DF
+ * @number: 0, or its identification, and DPR_FWD_OFFER if it shall have no DF; or
+ *	DPR_FWD_BULK if it shall have no mark
  *
  * Called under RCU in softirq.
  */

@@ -22,6 +22,9 @@ struct sk_buff;
 /* Beside a number, which may be 0: the outer header has one. */
 #define DPR_FWD_NUMBERED	BIT(17)
 
+/* The packet is bulk data: it goes without the mark, so that the receiver may merge it. */
+#define DPR_FWD_BULK		BIT(18)
+
 void dpr_fwd_ipip_prepare(struct dpr_route *route,
 			  const struct dpr_config *cfg,
 			  const struct dpr_addr *peer, u8 protocol);

@@ -25,6 +25,7 @@ struct sock;
  * @outer6: the outer header is one of IPv6
  * @wide: the client's is
  * @marked: the outer header has the marker bit
+ * @bulk: it has not, although hosts mark what they redirect: only data for a socket
  * @routed: the outer header is for this host, and the packet has its input route
  * @offer: a SYN in it is an offer
  * @number: its number: a SYN of this number may come back
@@ -47,6 +48,7 @@ struct dpr_inner {
 	bool outer6;
 	bool wide;
 	bool marked;
+	bool bulk;
 	bool routed;
 	bool offer;
 	u16 number;

@@ -73,9 +73,32 @@ bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 		return false;
 	dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);
 	if (dpr_owner_spend(dn))
-		dpr_ask_send(dn, cfg, skb->dev, first, DPR_OWNER_MSG_MISSED,
-			     in->seg.seq, &in->seg.key);
+		dpr_ask_send(dn, cfg, skb->dev, first, DPR_OWNER_MSG_MISSED, 0,
+			     &in->seg.key);
 	return true;
+}
+
+/**
+ * dpr_miss_tell_bulk - likewise, of bulk data without the mark
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: the packet
+ * @in: what is known of it
+ *
+ * It may as well be of a tunnel of this host's own, so nothing else becomes of it here. Of
+ * many such packets one in each jiffy tells. Called under RCU in softirq.
+ */
+void dpr_miss_tell_bulk(struct dpr_net *dn, const struct dpr_config *cfg,
+			struct sk_buff *skb, const struct dpr_inner *in)
+{
+	struct dpr_peer *first = dpr_peer_find(dn, &in->first);
+
+	if (!first || READ_ONCE(dn->missed) == (u32)jiffies)
+		return;
+	WRITE_ONCE(dn->missed, jiffies);
+	dpr_stats_inc(dn, DPR_STAT_BULK_MISSED);
+	dpr_ask_send(dn, cfg, skb->dev, first, DPR_OWNER_MSG_MISSED, 0,
+		     &in->seg.key);
 }
 
 /**
@@ -97,13 +120,12 @@ bool dpr_miss_told(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	struct dpr_flow *flow = dpr_flow_find(dn, key);
 
-	if (cfg->orphans != DPR_ORPHANS_ASK || !dpr_miss_hashed(dn, cfg, key) ||
-	    dpr_socket_exists(dn, key, skb->skb_iif))
-		return false;
-	if (!flow)
-		return dpr_owner_raise(dn, key);
-	if (flow->peer != peer)
-		return false;
-	dpr_liveness_doubt(dn, cfg, flow);
-	return true;
+	if (flow) {
+		if (flow->peer == peer)
+			dpr_liveness_doubt(dn, cfg, flow);
+		return flow->peer == peer;
+	}
+	return cfg->orphans == DPR_ORPHANS_ASK && dpr_miss_hashed(dn, cfg, key) &&
+	       !dpr_socket_exists(dn, key, skb->skb_iif) &&
+	       dpr_owner_raise(dn, key);
 }

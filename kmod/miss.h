@@ -19,6 +19,8 @@ struct sk_buff;
 
 bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 		   struct sk_buff *skb, const struct dpr_inner *in);
+void dpr_miss_tell_bulk(struct dpr_net *dn, const struct dpr_config *cfg,
+			struct sk_buff *skb, const struct dpr_inner *in);
 bool dpr_miss_told(struct dpr_net *dn, const struct dpr_config *cfg,
 		   struct sk_buff *skb, struct dpr_peer *peer,
 		   const struct dpr_flow_key *key);

@@ -100,6 +100,7 @@ struct dpr_closing {
  *	configuration that asks them, then it stays
  * @handovers: connections that wait to be handed over, and those taken, under RCU; NULL
  *	before the first service of DPR_DISPATCH_CONNECTION. Then it stays
+ * @missed: jiffies when a peer was last told that bulk data have no socket
  * @full_notified: jiffies of the last event of a full table
  * @probe: repeats probes of peers
  * @secret: random; nobody else can compute what is derived from it
@@ -147,6 +148,7 @@ struct dpr_net {
 	struct dpr_closing closing;
 	struct dpr_owner_table __rcu *owners;
 	struct dpr_handovers __rcu *handovers;
+	u32 missed;
 	unsigned long full_notified;
 	struct delayed_work probe;
 	u32 secret;

@@ -438,9 +438,13 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	bool syn;
 
 	if (unlikely(in->fragment))
-		return dpr_receive_fragment(dn, cfg, skb, in);
+		return in->bulk ? NF_ACCEPT :
+				  dpr_receive_fragment(dn, cfg, skb, in);
 	if (!dpr_inner_connection(skb, in))
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_MALFORMED);
+	if (unlikely(in->bulk) &&
+	    (in->seg.syn || !dpr_service_ours(dn, ntohs(in->seg.key.port))))
+		return NF_ACCEPT;
 	if (!in->marked && !dpr_service_ours(dn, ntohs(in->seg.key.port)))
 		return dpr_receive_own_source(dn, cfg, skb, in,
 					      DPR_STAT_RX_NOT_SERVED);
@@ -448,6 +452,10 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 	if (syn && !dpr_inner_local(skb, in))
 		return NF_ACCEPT;
 	dpr_receive_lookup(dn, skb, in);
+	if (unlikely(in->bulk && !in->refcounted)) {
+		dpr_miss_tell_bulk(dn, cfg, skb, in);
+		return NF_ACCEPT;
+	}
 	if (!dpr_receive_early(dn, skb, in) && !dpr_inner_local(skb, in)) {
 		dpr_receive_put(in);
 		return NF_ACCEPT;
@@ -646,6 +654,8 @@ dpr_receive_any(struct dpr_net *dn, const struct dpr_config *cfg,
 	ecn = __INET_ECN_decapsulate(otos, dpr_inner_tos(skb, in), &in->ce);
 	if (ecn > 1)
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_ECN);
+	if (unlikely(in->bulk && in->protocol != IPPROTO_TCP))
+		return NF_ACCEPT;
 	if (in->protocol != IPPROTO_TCP && !dpr_inner_local(skb, in))
 		return dpr_receive_group(dn, cfg, skb, in);
 	switch (in->protocol) {
@@ -665,6 +675,19 @@ dpr_receive_any(struct dpr_net *dn, const struct dpr_config *cfg,
 	default:
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_NOT_SERVED);
 	}
+}
+
+/*
+ * May a packet without the mark be bulk data that a peer has redirected? Others are of
+ * tunnels of this host's own.
+ */
+static bool dpr_receive_bulk(struct dpr_net *dn, const struct sk_buff *skb,
+			     const struct dpr_inner *in)
+{
+	const struct dpr_peer *peer = dpr_peer_find(dn, &in->first);
+
+	return peer && READ_ONCE(peer->protocol) >= DPR_PEER_PROTOCOL_BULK &&
+	       !ip_is_fragment(ip_hdr(skb));
 }
 
 /**
@@ -696,7 +719,8 @@ unsigned int dpr_receive(struct dpr_net *dn, const struct dpr_config *cfg,
 	dpr_addr_set4(&in.local, outer->daddr);
 	dpr_addr_set4(&in.first, outer->saddr);
 
-	if (!in.marked && cfg->marker == DPR_MARKER_FRAGBIT)
+	in.bulk = !in.marked && cfg->marker == DPR_MARKER_FRAGBIT;
+	if (in.bulk && !dpr_receive_bulk(dn, skb, &in))
 		return NF_ACCEPT;
 	if (unlikely(ip_is_fragment(outer)))
 		return dpr_inner_refuse(dn, skb, &in, DPR_STAT_RX_MALFORMED);

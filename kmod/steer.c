@@ -237,8 +237,12 @@ dpr_steer_segment(struct dpr_net *dn, struct sk_buff *skb,
 			return NF_ACCEPT;
 	}
 	dpr_flow_track(dn, flow, seg);
-	if (likely(!(flow->shard & DPR_FLOW_DIRECT)) ||
-	    !dpr_fwd_direct_send(dn, cfg, skb, flow->peer, flow->shard))
+	if (unlikely(flow->shard & DPR_FLOW_DIRECT) &&
+	    dpr_fwd_direct_send(dn, cfg, skb, flow->peer, flow->shard))
+		return NF_STOLEN;
+	if (dpr_flow_bulk(flow, seg))
+		dpr_fwd_send_bulk(dn, cfg, skb, flow->peer);
+	else
 		dpr_fwd_send(dn, cfg, skb, flow->peer);
 	return NF_STOLEN;
 }

@@ -1307,6 +1307,9 @@ const (
 	// StatRxHashMissed: connections of which peers have told that: their later
 	// segments raise questions.
 	StatRxHashMissed Stat = 124
+	// StatBulkMissed: messages to peers that bulk data that they may have
+	// redirected have no socket here.
+	StatBulkMissed Stat = 125
 )
 
 var statTable = [...]statInfo{
@@ -1434,4 +1437,5 @@ var statTable = [...]statInfo{
 	122: {"owner_denied", "Added since version 0: answers of peers that they do not serve a connection that this host asked for.", false},
 	123: {"hash_missed", "Added since version 0: redirected segments dropped: they followed the stateless policy's hash to this host, which does not serve the connection. The host that redirected them was told.", false},
 	124: {"rx_hash_missed", "Added since version 0: connections of which peers have told that: their later segments raise questions.", false},
+	125: {"bulk_missed", "Added since version 0: messages to peers that bulk data that they may have redirected have no socket here.", false},
 }
