@@ -75,6 +75,8 @@ func TestBulkMerged(t *testing.T) {
 				offload(t, c.c, false)
 				offload(t, c.a.Host, false)
 				offload(t, c.b.Host, on)
+				// A link does not merge what comes from one that takes super-packets.
+				offloadOf(t, c.sw.Host, c.b.Name, false)
 				a, b := c.a.meter(t), c.b.meter(t)
 				k := connect(t, c.c, c.a.service())
 				check(t, k.upload(4<<20))

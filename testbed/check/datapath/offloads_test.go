@@ -68,9 +68,15 @@ func TestSuperPackets(t *testing.T) {
 // offload turns what a host's link does for the stack on or off.
 func offload(t *testing.T, h *vnet.Host, on bool) {
 	t.Helper()
+	offloadOf(t, h, eth, on)
+}
+
+// offloadOf is offload of a link by its name.
+func offloadOf(t *testing.T, h *vnet.Host, link string, on bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), step)
 	defer cancel()
-	args := []string{"ethtool", "-K", eth}
+	args := []string{"ethtool", "-K", link}
 	for _, feature := range []string{"tx", "sg", "tso", "gso", "gro"} {
 		args = append(args, feature, map[bool]string{true: "on", false: "off"}[on])
 	}
