@@ -170,7 +170,9 @@ func (c *cluster) clock(ctx context.Context, e Event) error {
 func (c *cluster) reload(ctx context.Context, e Event) error {
 	defer c.operate(e.Host)()
 	ctx = context.WithoutCancel(ctx)
-	script := "rmmod dpr; nft -f -; insmod " + guest.ModulePath
+	// A command that asks the module just then keeps it in use for a moment.
+	script := "n=0; until rmmod dpr 2>/dev/null; do n=$((n + 1)); [ $n -lt 20 ] || rmmod dpr; sleep 0.1; done; nft -f -; insmod " +
+		guest.ModulePath
 	if e.Args[0] == "dprctl apply" {
 		script += "; dprctl apply"
 	}
