@@ -129,15 +129,16 @@ enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 	peer = dpr_peer_find(dn, &in->first);
 	if (!peer || in->fragment || !dpr_answer_from(skb, in))
 		return DPR_STAT_RX_BAD_ADDRESS;
-	if (dpr_owner_msg_decode_many(skb, in->offset,
-				      in->olen + in->len - in->offset, &many)) {
+	if (!dpr_owner_msg_decode(skb, in->offset,
+				  in->olen + in->len - in->offset, &msg)) {
+		if (!dpr_owner_msg_decode_many(skb, in->offset,
+					       in->olen + in->len - in->offset,
+					       &many))
+			return DPR_STAT_RX_MALFORMED;
 		dpr_stats_inc(dn, DPR_STAT_RX_OWNER_ASKED);
 		dpr_answer_many(dn, cfg, skb, peer, &many);
 		return DPR_STAT_UNSPEC;
 	}
-	if (!dpr_owner_msg_decode(skb, in->offset,
-				  in->olen + in->len - in->offset, &msg))
-		return DPR_STAT_RX_MALFORMED;
 	if (group && msg.kind != DPR_OWNER_MSG_WHO)
 		return DPR_STAT_RX_MALFORMED;
 	switch (msg.kind) {

@@ -43,6 +43,18 @@ static struct dpr_peer *dpr_miss_first(struct dpr_net *dn,
 	return NULL;
 }
 
+/* The same for a redirected segment: the service may have another address here. */
+static noinline bool dpr_miss_hashed_there(struct dpr_net *dn,
+					   const struct dpr_config *cfg,
+					   const struct dpr_inner *in)
+{
+	struct dpr_flow_key here = in->seg.key;
+
+	here.address = in->local;
+	return dpr_miss_hashed(dn, cfg, &in->seg.key) ||
+	       dpr_miss_hashed(dn, cfg, &here);
+}
+
 /**
  * dpr_miss_tell - tell the first host that this host has no socket of a connection
  * @dn: the namespace
@@ -58,15 +70,10 @@ static struct dpr_peer *dpr_miss_first(struct dpr_net *dn,
 bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 		   struct sk_buff *skb, const struct dpr_inner *in)
 {
-	struct dpr_flow_key here = in->seg.key;
 	struct dpr_peer *first;
 
-	if (cfg->orphans != DPR_ORPHANS_ASK || in->seg.rst || in->seg.syn)
-		return false;
-	/* The service may have an address here that the first host does not have. */
-	here.address = in->local;
-	if (!dpr_miss_hashed(dn, cfg, &in->seg.key) &&
-	    !dpr_miss_hashed(dn, cfg, &here))
+	if (likely(cfg->orphans != DPR_ORPHANS_ASK) || in->seg.rst ||
+	    in->seg.syn || !dpr_miss_hashed_there(dn, cfg, in))
 		return false;
 	first = dpr_miss_first(dn, skb, in);
 	if (!first || READ_ONCE(first->protocol) < DPR_PEER_PROTOCOL_DENIES)

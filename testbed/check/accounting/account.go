@@ -74,6 +74,7 @@ var reasons = []string{
 	"rx_no_memory", "rx_listener_deferred",
 	"offer_late", "offer_unknown",
 	"owner_asked", "owner_waited", "owner_limited", "rx_owner_asked", "owner_found", "rx_owner_refused",
+	"owner_denied", "hash_missed", "rx_hash_missed",
 	"rx_flow_asked", "rx_flow_answered", "rx_flow_refused", "rx_policy", "rx_fragments",
 	"refused_long", "rx_probed", "rx_echo", "rx_echo_refused",
 	"rx_answers", "rx_answer_refused", "rx_answer_hops", "rx_answer_no_route", "rx_answer_too_big",

@@ -61,7 +61,7 @@ func TestBalance(t *testing.T) {
 	all := strings.Fields(`tx_too_big tx_no_route tx_no_memory tx_error
 		rx_stranger rx_malformed rx_nested rx_bad_address rx_not_served rx_ecn rx_checksum rx_reset rx_no_memory rx_listener_deferred
 		offer_late offer_unknown owner_asked owner_waited owner_limited rx_owner_asked owner_found rx_owner_refused
-		rx_flow_asked rx_flow_answered rx_flow_refused rx_policy rx_fragments refused_long rx_probed rx_echo rx_echo_refused
+		owner_denied hash_missed rx_hash_missed rx_flow_asked rx_flow_answered rx_flow_refused rx_policy rx_fragments refused_long rx_probed rx_echo rx_echo_refused
 		rx_answers rx_answer_refused rx_answer_hops rx_answer_no_route rx_answer_too_big
 		rx_source_asked rx_source_limited
 		handover_syn handover_kept handover_noted handover_stray handover_limited handover_taken handover_refused handover_late

@@ -19,6 +19,7 @@ var received = []dprnl.Stat{
 	dprnl.StatRefusedLong, dprnl.StatRxProbed, dprnl.StatRxEcho, dprnl.StatRxEchoRefused,
 	dprnl.StatOfferReturned, dprnl.StatOfferUnknown, dprnl.StatOfferLate,
 	dprnl.StatRxOwnerAsked, dprnl.StatOwnerFound, dprnl.StatRxOwnerRefused,
+	dprnl.StatOwnerDenied, dprnl.StatHashMissed, dprnl.StatRxHashMissed,
 	dprnl.StatRxFlowAsked, dprnl.StatRxFlowAnswered, dprnl.StatRxFlowRefused, dprnl.StatRxPolicy, dprnl.StatRxFragments,
 	dprnl.StatRxAnswerRefused, dprnl.StatRxAnswerHops, dprnl.StatRxAnswerNoRoute, dprnl.StatRxAnswerTooBig,
 	dprnl.StatRxSourceAsked, dprnl.StatRxSourceLimited,
