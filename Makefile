@@ -54,6 +54,11 @@ reproduce: deps go ## run the paper's evaluation and set its tables and figures 
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab reproduce $(REPRODUCE_FLAGS)
 
+.PHONY: reproduce-lard
+reproduce-lard: deps go ## simulate hosts whose memory is too small for all documents, under locality, lowest and stateless; out/lard.json and out/lard.svg
+	@mkdir -p out
+	bin/dprlab reproduce-lard $(LARD_FLAGS)
+
 .PHONY: test
 test: deps-test go ## run the C checks, the Go unit tests and the tests in the lab
 	@scripts/test.sh

@@ -22,7 +22,7 @@ licence() {
 	case $1 in
 	include/*) echo '(GPL-2.0 WITH Linux-syscall-note) OR MIT' ;;
 	# Also part of the simulator, by links.
-	kmod/core/addr.h | kmod/core/affinity.[ch] | kmod/core/choose.[ch] | kmod/core/policy.[ch] | kmod/core/user.h | testbed/eval/sim/module/policy.[ch] | testbed/eval/sim/module/user.h)
+	kmod/core/addr.h | kmod/core/affinity.[ch] | kmod/core/choose.[ch] | kmod/core/policy.[ch] | kmod/core/user.h | testbed/eval/sim/module/addr.h | testbed/eval/sim/module/affinity.[ch] | testbed/eval/sim/module/choose.[ch] | testbed/eval/sim/module/policy.[ch] | testbed/eval/sim/module/user.h)
 		echo 'GPL-2.0 OR MIT'
 		;;
 	testbed/eval/sim/module/dpr.h) licence include/dpr.h ;;

@@ -41,7 +41,7 @@ func tasks() []*task {
 		up(), down(), status(), packages(),
 		execute(), push(), pull(), logs(), capture(), debug(), poweroff(), boot(),
 		compare(), loadUsers(), evaluate(), surgeUsers(), measure(), measureChange(),
-		simulate(), study(), simulateMoved(), breakHosts(), soakCluster(), breakModule(), attack(),
+		simulate(), study(), simulateMoved(), reproduceLARD(), breakHosts(), soakCluster(), breakModule(), attack(),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"dpr/testbed/eval/sim"
+	"dpr/testbed/eval/sim/lard"
 	"dpr/testbed/eval/sim/moved"
 	"dpr/testbed/lab/flags"
 )
@@ -97,6 +98,18 @@ func simulateMoved() *task {
 				return j.Encode(results)
 			}
 			return moved.WriteTable(e.stdout, results)
+		},
+	}
+}
+
+func reproduceLARD() *task {
+	o := lard.OptionDefaults()
+	return &task{
+		name: "reproduce-lard", usage: "simulate hosts whose memory is too small for all documents, under the policies of rules",
+		options: &o,
+		run: func(ctx context.Context, e env) error {
+			o.Stdout = e.stdout
+			return lard.Main(ctx, o)
 		},
 	}
 }

@@ -137,3 +137,25 @@ bool sim_table_refuses(struct sim_table *t, const struct sim_host *host,
 	sim_table_forget(t, host, change);
 	return refuses;
 }
+
+u32 sim_table_choose(struct sim_table *t, const struct sim_host *host,
+		     const struct sim_change *change,
+		     const struct dpr_policy_args *args,
+		     const struct sim_group *group)
+{
+	const struct dpr_choose choose = {
+		.policy = group->policy,
+		.spill = group->spill,
+		.own = true,
+		.id = t->view[host->self].address,
+		.hash = group->hash,
+		.n = t->order.n,
+	};
+	u32 to;
+
+	sim_table_see(t, host, change);
+	sim_table_close_stale(t, args);
+	to = dpr_choose_host(args, &t->order, &choose);
+	sim_table_forget(t, host, change);
+	return to == t->order.n ? host->self : to;
+}

@@ -2,9 +2,10 @@
 
 //go:build cgo
 
-// Package module is the module's own SYN decision, kmod/core/policy.c, for
-// simulations. That file and its headers are links in this directory, so that
-// a change of them is a change of this package.
+// Package module is the module's own SYN decision, kmod/core/policy.c, and its
+// choice within a group of hosts, kmod/core/choose.c, for simulations. These
+// files and their headers are links in this directory, so that a change of them
+// is a change of this package.
 package module
 
 // #cgo CFLAGS: -O2 -Wall -Werror
@@ -93,4 +94,26 @@ func (t *Table) Decide(h *Host) int {
 func (t *Table) Refuses(h *Host) bool {
 	host, change, args := h.c()
 	return bool(C.sim_table_refuses(t.c, &host, change, &args))
+}
+
+// Policies of rules: enum dpr_rules_policy.
+const (
+	RulesLowest    = C.DPR_RULES_POLICY_LOWEST
+	RulesStateless = C.DPR_RULES_POLICY_STATELESS
+	RulesLocality  = C.DPR_RULES_POLICY_LOCALITY
+)
+
+// A Group is how the hosts of a group are chosen.
+type Group struct {
+	Policy uint32 // RulesLowest and the like
+	Spill  uint32 // percent
+	Hash   uint64 // of the client, or of what it asks for
+}
+
+// Choose returns the host that gets a connection which came to the host h, when
+// all hosts are one group. The policy of h does not count.
+func (t *Table) Choose(h *Host, g Group) int {
+	host, change, args := h.c()
+	group := C.struct_sim_group{policy: C.u32(g.Policy), spill: C.u32(g.Spill), hash: C.u64(g.Hash)}
+	return int(C.sim_table_choose(t.c, &host, change, &args, &group))
 }

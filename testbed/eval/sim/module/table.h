@@ -3,7 +3,7 @@
 #ifndef _SIM_TABLE_H
 #define _SIM_TABLE_H
 
-#include "policy.h"
+#include "choose.h"
 
 struct sim_table;
 
@@ -23,6 +23,13 @@ struct sim_host {
 	int64_t since;	/* sum of all its changes, if none are given */
 };
 
+/* How hosts of a group are chosen; see struct dpr_choose. */
+struct sim_group {
+	u32 policy;	/* enum dpr_rules_policy */
+	u32 spill;	/* percent */
+	u64 hash;	/* of the client, or of what it asks for */
+};
+
 /* A table of n hosts, NULL if there is no memory. Peer i has address i + 1. */
 struct sim_table *sim_table_new(u32 n, const u32 *weight);
 void sim_table_free(struct sim_table *table);
@@ -38,5 +45,13 @@ u32 sim_table_decide(struct sim_table *table, const struct sim_host *host,
 bool sim_table_refuses(struct sim_table *table, const struct sim_host *host,
 		       const struct sim_change *change,
 		       const struct dpr_policy_args *args);
+/*
+ * The host that a host of the group gives a connection to by a policy of rules
+ * (enum dpr_rules_policy), when the group is all hosts.
+ */
+u32 sim_table_choose(struct sim_table *table, const struct sim_host *host,
+		     const struct sim_change *change,
+		     const struct dpr_policy_args *args,
+		     const struct sim_group *group);
 
 #endif

@@ -1,0 +1,1 @@
+../../../../kmod/core/choose.h
