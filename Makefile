@@ -45,6 +45,11 @@ demo: deps go ## run three servers and six clients (4:1:1), a minute each under 
 	@mkdir -p out
 	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab demo
 
+.PHONY: demo-l7
+demo-l7: deps go ## serve /images and /api by different servers of three, through any address (experimental); out/demo-l7.json and out/demo-l7.svg
+	@mkdir -p out
+	$(GO_PATH) && export PATH && $(AS_ROOT) bin/dprlab demo-l7
+
 .PHONY: demo-recording
 demo-recording: deps go ## record "make demo" as docs/images/demo.svg
 	$(GO_PATH) && export PATH && unset MAKEFLAGS MAKELEVEL && go run ./testbed/eval/recording -columns 128 -rows 36 -out docs/images/demo.svg -- make -s demo

@@ -40,7 +40,7 @@ func tasks() []*task {
 	return []*task{
 		up(), down(), status(), packages(),
 		execute(), push(), pull(), logs(), capture(), debug(), poweroff(), boot(),
-		compare(), loadUsers(), evaluate(), surgeUsers(), measure(), measureChange(),
+		compare(), showRules(), loadUsers(), evaluate(), surgeUsers(), measure(), measureChange(),
 		simulate(), study(), simulateMoved(), reproduceLARD(), breakHosts(), soakCluster(), breakModule(), attack(),
 	}
 }

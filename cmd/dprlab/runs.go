@@ -12,6 +12,7 @@ import (
 	"dpr/testbed/check/soak"
 	"dpr/testbed/eval/bench"
 	"dpr/testbed/eval/demo"
+	"dpr/testbed/eval/demo/layer7"
 	"dpr/testbed/eval/reproduce"
 	"dpr/testbed/lab/httpload"
 	"dpr/testbed/lab/surge"
@@ -46,6 +47,18 @@ func compare() *task {
 		run: func(ctx context.Context, e env) error {
 			o.LoadCommand, o.Stdout, o.Progress = []string{e.self, loadClient}, e.stdout, e.stderr
 			return demo.Run(ctx, o)
+		},
+	}
+}
+
+func showRules() *task {
+	o := layer7.Defaults()
+	return &task{
+		name: "demo-l7", usage: "serve /images and /api by different servers, whichever one a client reaches",
+		options: &o, lab: &o.Lab,
+		run: func(ctx context.Context, e env) error {
+			o.LoadCommand, o.Stdout, o.Progress = []string{e.self, loadClient}, e.stdout, e.stderr
+			return layer7.Run(ctx, o)
 		},
 	}
 }

@@ -36,7 +36,7 @@ func (o *Options) Flags() flags.Set {
 		flags.Numbers(&o.Sizes, "hosts", flags.From(1, maxHosts), "sizes of the clusters (`N,N…`, {range})"),
 		flags.Number(&o.Zipf, "zipf", flags.From(0.0, 3.0), "`EXPONENT` of the documents' popularity"),
 		flags.Number(&o.Mean, "mean", flags.From(512.0, 1e8), "mean size of a document, `BYTES`"),
-		flags.Number(&o.Memory, "memory", flags.From(int64(1<<20), int64(1<<40)), "`BYTES` of a host's memory for documents"),
+		flags.Number(&o.Memory, "memory", flags.From(int64(1), int64(1<<40)), "`BYTES` of a host's memory for documents"),
 		flags.Number(&o.Spill, "spill", flags.From(0, 1000), "`PERCENT` of load above the mean at which locality passes by a host"),
 		flags.Number(&o.Period, "period", flags.From(0.001, 60.0), "of reports, `SECONDS`"),
 		flags.Number(&o.Requests, "requests", flags.From(1, 1<<30), "`N` requests that each simulation measures"),
