@@ -20,6 +20,7 @@ type Report struct {
 	Memory []wire.Memory `json:"memory"`
 	HTTP   []HTTP        `json:"http"`
 	Moved  []wire.Moved  `json:"moved"`
+	Layer7 []Layer7      `json:"l7"`
 
 	// Variants are the figures of Cost's receive and other in other
 	// circumstances. There, other of dpr is the whole packet's cost with dpr; in
@@ -170,6 +171,7 @@ type Summary struct {
 	Memory []SummaryMemory `json:"memory"`
 	HTTP   []SummaryHTTP   `json:"http"`
 	Moved  []wire.Moved    `json:"moved,omitempty"`
+	Layer7 []Layer7        `json:"l7,omitempty"`
 }
 
 // SummaryCost is what a packet costs.
@@ -212,6 +214,7 @@ func (r *Report) summary() Summary {
 		s.HTTP = append(s.HTTP, SummaryHTTP{h.Family, h.Path, h.ConnectionsPS, h.DelayMeanMS})
 	}
 	s.Moved = append(s.Moved, r.Moved...)
+	s.Layer7 = append(s.Layer7, r.Layer7...)
 	return s
 }
 

@@ -150,7 +150,7 @@ const (
 
 // Parts are all parts of a run; ShortParts are those of a short one.
 var (
-	Parts      = []string{PartCount, PartNative, PartHTTP, PartMoved}
+	Parts      = []string{PartCount, PartNative, PartHTTP, PartMoved, PartLayer7}
 	ShortParts = []string{PartCount}
 )
 
@@ -220,7 +220,7 @@ func Run(ctx context.Context, o Options) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *Report, family.Family) error
-	}{{PartCount, o.count}, {PartNative, o.native}, {PartHTTP, o.http}, {PartMoved, o.moved}} {
+	}{{PartCount, o.count}, {PartNative, o.native}, {PartHTTP, o.http}, {PartMoved, o.moved}, {PartLayer7, o.layer7}} {
 		if !slices.Contains(o.Parts, part.name) {
 			continue
 		}

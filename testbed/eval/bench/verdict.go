@@ -106,6 +106,7 @@ func (r *Report) judgeFamily(f family.Family) []Verdict {
 	j.connections(PathIPVS, httpOfIPVS)
 	j.connections(PathHAProxy, httpOfHAProxy)
 	j.moved()
+	j.layer7()
 	return j.verdicts
 }
 
