@@ -1092,7 +1092,7 @@ enum dpr_event_attr {
  *	memory. The client sends them again.
  * @DPR_STAT_HANDOVER_OFF: SYNs of such services that went the way of DPR_DISPATCH_SYN: this
  *	host has no keys or knows of no peer, the policy is off, or its listener's
- *	connections must have their own handshake (MPTCP, MD5, TCP-AO; from Linux 6.9 on
+ *	connections must have their own handshake (MD5, TCP-AO; from Linux 6.9 on
  *	also if tcp_syncookies is 0).
  * @DPR_STAT_HANDOVER_FULL: SYNs of such services that went the way of DPR_DISPATCH_SYN: too many
  *	connections wait already.

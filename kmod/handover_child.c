@@ -20,12 +20,13 @@
  * @dn: the namespace
  * @lsk: the listener, under RCU
  *
- * Not those of MPTCP, which has a handshake of its own, nor those whose segments are
- * signed. From Linux 6.9 on the stack wants SYN cookies to be allowed.
+ * Not those whose segments are signed. Those of a listener of MPTCP can: they are plain
+ * TCP, as if the client knew of nothing else. From Linux 6.9 on the stack wants SYN cookies
+ * to be allowed.
  */
 bool dpr_handover_child_possible(struct dpr_net *dn, const struct sock *lsk)
 {
-	return !sk_is_mptcp(lsk) && !dpr_compat_signed(lsk) &&
+	return !dpr_compat_signed(lsk) &&
 	       (!DPR_COMPAT_REQUEST_BY_PACKET ||
 		READ_ONCE(dn->net->ipv4.sysctl_tcp_syncookies));
 }
@@ -60,9 +61,29 @@ static void dpr_handover_child_fill(struct request_sock *req,
 
 #if DPR_COMPAT_REQUEST_BY_PACKET
 /*
+ * A request whose memory is of the listener's kind: of one of MPTCP's the stack looks for
+ * what MPTCP keeps behind a TCP request, as it does after its own SYN cookies, and makes a
+ * TCP socket when the segment has no options of MPTCP. Nothing in it is set but its
+ * operations.
+ */
+static struct request_sock *
+dpr_handover_child_alloc(struct sock *lsk, const struct request_sock_ops *ops)
+{
+	struct request_sock *req;
+
+	if (sk_is_mptcp(lsk))
+		return mptcp_subflow_reqsk_alloc(ops, lsk, false);
+	req = kmem_cache_alloc(ops->slab, GFP_ATOMIC | __GFP_NOWARN);
+	if (req)
+		req->rsk_ops = ops;
+	return req;
+}
+
+/*
  * Gives the packet a request as bpf_sk_assign_tcp_reqsk() does. Whoever drops the packet
  * frees it. Readers without a lock may look at what it was made of (SLAB_TYPESAFE_BY_RCU),
- * so what links it to others is not touched.
+ * so what links it to others is not touched. All that follows is cleared: the request may
+ * be freed before the stack has looked at it.
  */
 static bool dpr_handover_child_prepare(struct dpr_net *dn, struct sock *lsk,
 				       struct sk_buff *skb,
@@ -72,9 +93,10 @@ static bool dpr_handover_child_prepare(struct dpr_net *dn, struct sock *lsk,
 	const struct request_sock_ops *ops = dpr_handover_child_ops(lsk, key->wide);
 	struct request_sock *req;
 
-	req = kmem_cache_alloc(ops->slab, GFP_ATOMIC | __GFP_NOWARN);
+	req = dpr_handover_child_alloc(lsk, ops);
 	if (!req)
 		return false;
+	ops = req->rsk_ops;
 	memset((void *)req + sizeof(req->__req_common), 0,
 	       ops->obj_size - sizeof(req->__req_common));
 	req->rsk_ops = ops;

@@ -36,6 +36,8 @@ import (
 type web struct {
 	name string
 	lns  []net.Listener
+	// multipath has it listen for MPTCP.
+	multipath bool
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
@@ -45,6 +47,15 @@ type web struct {
 func serve(t *testing.T, h *vnet.Host, name string, port uint16) *web {
 	t.Helper()
 	w := &web{name: name, conns: map[net.Conn]bool{}}
+	w.listen(t, h, "tcp4", fmt.Sprintf("0.0.0.0:%d", port), nil)
+	w.listen(t, h, "tcp6", fmt.Sprintf("[::]:%d", port), nil)
+	return w
+}
+
+// serveMultipath is serve for MPTCP.
+func serveMultipath(t *testing.T, h *vnet.Host, name string, port uint16) *web {
+	t.Helper()
+	w := &web{name: name, conns: map[net.Conn]bool{}, multipath: true}
 	w.listen(t, h, "tcp4", fmt.Sprintf("0.0.0.0:%d", port), nil)
 	w.listen(t, h, "tcp6", fmt.Sprintf("[::]:%d", port), nil)
 	return w
@@ -80,7 +91,7 @@ func (s *server) serveFor(t *testing.T, control func(fd int) error) *web {
 func (w *web) listen(t *testing.T, h *vnet.Host, network, address string, control func(fd int) error) {
 	t.Helper()
 	lc := net.ListenConfig{KeepAlive: -1}
-	lc.SetMultipathTCP(false)
+	lc.SetMultipathTCP(w.multipath)
 	if control != nil {
 		lc.Control = func(_, _ string, rc syscall.RawConn) error {
 			var err error
