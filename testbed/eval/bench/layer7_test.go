@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,7 +26,7 @@ func layer7Example() *Report {
 	for _, x := range []struct {
 		system      string
 		first, rate float64
-	}{{L7Direct, 1, 300}, {L7Redirect, 1.5, 250}, {L7Handover, 1.3, 250}, {L7HAProxy, 2, 100}, {L7Nginx, 2, 100}} {
+	}{{L7Direct, 2, 300}, {L7Redirect, 3, 250}, {L7Handover, 2.6, 250}, {L7HAProxy, 4, 100}, {L7Nginx, 4, 100}} {
 		for _, mode := range []string{l7Close, l7KeepAlive} {
 			for _, reply := range l7Replies {
 				r.Layer7 = append(r.Layer7, Layer7{System: x.system, ReplyBytes: reply.bytes, TTFBP50MS: x.first, ConnectionsPS: x.rate, Mode: mode, Limit: l7Processors})
@@ -59,9 +60,9 @@ func TestLayer7Verdicts(t *testing.T) {
 		want   string // of the one target that is missed
 	}{
 		{"all is well", func(*Report) {}, ""},
-		{"a handover takes long", set(L7Handover, 1, l7Close, slower(1.36)), "a handover adds"},
-		{"as long as a redirect", set(L7Redirect, 1, l7Close, slower(1.29)), "of a redirected"},
-		{"longer for a large reply", set(L7Handover, 10_000_000, l7Close, slower(1.41)), "a reply of"},
+		{"a handover takes long", set(L7Handover, 1, l7Close, slower(2.72)), "a handover adds"},
+		{"as long as a redirect", set(L7Redirect, 1, l7Close, slower(2.58)), "of a redirected"},
+		{"longer for a large reply", set(L7Handover, 10_000_000, l7Close, slower(2.82)), "a reply of"},
 		{"HAProxy is fast", set(L7HAProxy, 15_000, l7KeepAlive, func(l *Layer7) { l.ConnectionsPS = 101 }), "haproxy's, keepalive"},
 		{"nginx is fast", set(L7Nginx, 15_000, l7Close, func(l *Layer7) { l.ConnectionsPS = 101 }), "nginx's, close"},
 	} {
@@ -83,15 +84,56 @@ func TestLayer7Verdicts(t *testing.T) {
 			}
 		})
 	}
-	r := layer7Example()
-	set(L7Direct, 1, l7Close, func(l *Layer7) { l.System = "" })(r)
-	for _, v := range layer7Verdicts(r)[:1] {
-		if v.Outcome != NotMeasured {
-			t.Errorf("without a direct request: %+v", v)
-		}
-	}
 	if v := layer7Verdicts(&Report{}); len(v) != 0 {
 		t.Errorf("a run without this part has %d of its targets", len(v))
+	}
+	// All verdicts have those of this part.
+	if all := layer7Example().judge(); !slices.ContainsFunc(all, func(v Verdict) bool { return strings.Contains(v.Target, "a handover adds") && v.Outcome == Met }) {
+		t.Error("no verdict on handovers among all")
+	}
+}
+
+// What each target is calculated from; without that it is not measured.
+func TestLayer7Figures(t *testing.T) {
+	type of struct {
+		system string
+		bytes  int64
+		mode   string
+	}
+	first, last := int64(1), int64(10_000_000)
+	r := layer7Example()
+	for i := range r.Layer7 {
+		if l := &r.Layer7[i]; l.System == L7Handover && l.ReplyBytes == last {
+			l.TTFBP50MS = 2.7
+		}
+	}
+	for i, want := range []struct {
+		figure float64
+		of     []of
+	}{
+		{0.3, []of{{L7Direct, first, l7Close}, {L7Handover, first, l7Close}}},
+		{2.6 / 3, []of{{L7Redirect, first, l7Close}, {L7Handover, first, l7Close}}},
+		{0.05, []of{{L7Direct, first, l7Close}, {L7Handover, first, l7Close}, {L7Direct, last, l7Close}, {L7Handover, last, l7Close}}},
+		{2.5, []of{{L7Handover, 15_000, l7Close}, {L7HAProxy, 15_000, l7Close}}},
+		{2.5, []of{{L7Handover, 15_000, l7KeepAlive}, {L7HAProxy, 15_000, l7KeepAlive}}},
+		{2.5, []of{{L7Handover, 15_000, l7Close}, {L7Nginx, 15_000, l7Close}}},
+		{2.5, []of{{L7Handover, 15_000, l7KeepAlive}, {L7Nginx, 15_000, l7KeepAlive}}},
+	} {
+		if v := layer7Verdicts(r)[i]; v.Figure == nil || math.Abs(*v.Figure-want.figure) > 1e-9 {
+			t.Errorf("%+v, want %v", v, want.figure)
+		}
+		for _, missing := range r.Layer7 {
+			less := &Report{Families: r.Families}
+			for _, l := range r.Layer7 {
+				if l != missing {
+					less.Layer7 = append(less.Layer7, l)
+				}
+			}
+			needed := slices.Contains(want.of, of{missing.System, missing.ReplyBytes, missing.Mode})
+			if v := layer7Verdicts(less)[i]; (v.Outcome == NotMeasured) != needed {
+				t.Errorf("without %s, %d bytes, %s: %q is %s", missing.System, missing.ReplyBytes, missing.Mode, v.Target, v.Outcome)
+			}
+		}
 	}
 }
 
@@ -116,7 +158,7 @@ func TestLayer7Shape(t *testing.T) {
 		t.Fatalf("%v, %d entries", err, len(got.L7))
 	}
 	x := got.L7[0]
-	if *x.System != "direct" || *x.ReplyBytes != 1 || *x.TTFBP50 != 1 || *x.TTFBP99 != 0 || *x.ConnectionsPS != 300 || *x.Mode != "close" || *x.Limit != "processors" {
+	if *x.System != "direct" || *x.ReplyBytes != 1 || *x.TTFBP50 != 2 || *x.TTFBP99 != 0 || *x.ConnectionsPS != 300 || *x.Mode != "close" || *x.Limit != "processors" {
 		t.Errorf("%s", data)
 	}
 }
