@@ -72,7 +72,7 @@ made() {
 
 # known FILE PROGRAM: of lines of arguments, the command at the front exists.
 known() {
-	sed -nE 's/^(--name [a-z]+ )?([a-z][a-z-]*)( [a-z]+)?.*/\2\3/p' | sort -u | while read -r command; do
+	sed -nE 's/^(--name [a-z]+ )?([a-z][a-z0-9-]*)( [a-z]+)?.*/\2\3/p' | sort -u | while read -r command; do
 		# A second word is a command's own command, or an argument.
 		# shellcheck disable=SC2086
 		"$root/bin/$2" $command --help >/dev/null 2>&1 || "$root/bin/$2" "${command%% *}" --help >/dev/null 2>&1 ||
@@ -86,8 +86,8 @@ check() {
 		found=$(untold "$file")
 		[ -z "$found" ] || die "commands that no test runs:
 $found"
-		made "$file" "$(blocks source "$file" | sed -n 's/^make \([a-z-]*\).*/\1/p')"
-		made "$file" "$(spans "$file" make | sed -n 's/^\([a-z][a-z-]*\).*/\1/p')"
+		made "$file" "$(blocks source "$file" | sed -n 's/^make \([a-z0-9-]*\).*/\1/p')"
+		made "$file" "$(spans "$file" make | sed -n 's/^\([a-z][a-z0-9-]*\).*/\1/p')"
 		blocks host "$file" | sed -nE 's/^(timeout [0-9]+ )?dprctl //p' | known "$file" dprctl || exit 1
 		spans "$file" dprctl | known "$file" dprctl || exit 1
 		blocks lab "$file" | grep -oE 'bin/dprlab [a-z].*' | sed 's,^bin/dprlab ,,' | known "$file" dprlab || exit 1
