@@ -139,6 +139,11 @@ test-roads: deps-test go ## announce one address on four hosts by BGP, and chang
 	@scripts/deps/install.sh packages-roads
 	$(GO_PATH) && export PATH CGO_ENABLED=0 DPR_ROADS_CONNECTIONS=$(ROADS_CONNECTIONS) && scripts/go-test.sh out/roads.log -tags lab -timeout 40m ./testbed/check/roads
 
+.PHONY: test-layer7
+test-layer7: deps-test go ## place connections of curl, wget, h2load and a browser by what they ask nginx, Apache, HAProxy, mini_httpd and Go for; DPR_KERNEL=6.12
+	@scripts/deps/install.sh packages-layer7
+	$(GO_PATH) && export PATH CGO_ENABLED=0 && scripts/go-test.sh out/layer7.log -tags lab -timeout 40m ./testbed/check/layer7
+
 .PHONY: soak
 soak: deps go ## keep a steady load for an hour and check that memory, flows, delays and accounting stay constant; SOAK_FLAGS="--seconds 600"
 	@mkdir -p out
@@ -195,4 +200,4 @@ deps-bench:
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
