@@ -44,7 +44,7 @@ type Options struct {
 	// instructions are counted, up to maxPossible; 0: one.
 	PossibleCPUs int
 	Short        bool // dpr and IPVS-TUN only
-	// Parts, of the variable Parts, are measured. None: all, or those of a short run.
+	// Parts, of the variable Parts, are measured. None: DefaultParts, or those of a short run.
 	Parts  []string
 	Strict bool   // a target that is missed or not measured is an error
 	Dir    string // where bench.json and the page's directory bench go
@@ -72,7 +72,7 @@ func (o *Options) Flags() flags.Set {
 		possibleFlag(&o.PossibleCPUs),
 		servingFlag(&o.Serving),
 		flags.Bool(&o.Short, "short", "small tables, dpr and IPVS-TUN only, packets in instructions only"),
-		flags.Words(&o.Parts, "parts", Parts, "what is measured (`PART,PART…`): {range}").As("all; of a short run " + strings.Join(ShortParts, ",")),
+		flags.Words(&o.Parts, "parts", Parts, "what is measured (`PART,PART…`): {range}").As("all but " + PartLayer7 + "; of a short run " + strings.Join(ShortParts, ",")),
 		flags.Bool(&o.Strict, "strict", "fail if a target is missed or not measured"),
 		flags.String(&o.Dir, "out", "`DIRECTORY` of bench.json and the page bench/"),
 	}
@@ -100,7 +100,7 @@ func (o *Options) Validate() error {
 
 // complete fills in what a whole run or a short one measures.
 func (o *Options) complete() {
-	flows, peers, parts, mix := DefaultFlows, DefaultPeers, Parts, family.Both
+	flows, peers, parts, mix := DefaultFlows, DefaultPeers, DefaultParts, family.Both
 	if o.Short {
 		flows, peers, parts, mix = ShortFlows, ShortPeers, ShortParts, family.Only4
 	}
@@ -148,10 +148,13 @@ const (
 	PartMoved  = "moved"  // connections that come to another host, until it finds them
 )
 
-// Parts are all parts of a run; ShortParts are those of a short one.
+// Parts are all parts; DefaultParts are those of a whole run, and ShortParts those of a short
+// one. Connections that are placed by what they ask for are experimental, and measured only
+// if they are asked for.
 var (
-	Parts      = []string{PartCount, PartNative, PartHTTP, PartMoved, PartLayer7}
-	ShortParts = []string{PartCount}
+	Parts        = []string{PartCount, PartNative, PartHTTP, PartMoved, PartLayer7}
+	DefaultParts = Parts[:4:4]
+	ShortParts   = []string{PartCount}
 )
 
 // The bounds of Options.
