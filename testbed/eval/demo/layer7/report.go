@@ -106,6 +106,9 @@ func (r *Report) checks() []Check {
 			}
 		}
 		c.Detail = strings.TrimPrefix(c.Detail, ", ")
+		if !c.Passed {
+			c.Detail += "; others: see the table (a client that is silent for a second gets the default group: this machine may be too busy)"
+		}
 		all = append(all, c)
 	}
 	return all
