@@ -30,8 +30,7 @@ static void dpr_owner_drop(struct work_struct *work)
  * @peers: how many peers there are to ask
  * @alone: each is asked by itself; otherwise it takes as many as the last one did
  */
-u32 dpr_owner_cost(const struct dpr_owner_table *table, u32 peers,
-			  bool alone)
+u32 dpr_owner_cost(const struct dpr_owner_table *table, u32 peers, bool alone)
 {
 	const u32 messages = READ_ONCE(table->messages);
 
@@ -89,8 +88,8 @@ bool dpr_owner_take_tokens(struct dpr_owner_table *table, u32 cost)
  * Called under RCU in softirq.
  */
 void dpr_owner_flush(struct dpr_owner_table *table,
-			    const struct dpr_config *cfg,
-			    struct net_device *dev, struct dpr_batch *batch)
+		     const struct dpr_config *cfg, struct net_device *dev,
+		     struct dpr_batch *batch)
 {
 	const bool alone = batch == &table->batch[0][1] ||
 			   batch == &table->batch[1][1];
