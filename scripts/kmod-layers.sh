@@ -21,6 +21,7 @@ order() {
 	core/choose
 	core/request.h
 	core/http_head
+	core/http_frame
 	core/client_hello
 	core/rule
 	core/rule_check
