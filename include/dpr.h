@@ -36,8 +36,9 @@
  * 6: RULES_SET, RULES_GET, RULES_TEST
  * 7: SERVICE_A_DISPATCH, CONFIG_A_HANDOVER_KEYS, CONFIG_A_HANDOVER_KEY_IDS, protocol 5
  *    between hosts
+ * 8: DISPATCH_REQUEST, protocol 6 between hosts
  */
-#define DPR_GENL_VERSION	7
+#define DPR_GENL_VERSION	8
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
 #define DPR_GENL_GROUP_EVENTS	"events"
 
@@ -388,7 +389,10 @@ enum dpr_service_load {
  *	that is to serve it. It is decided without data when the client has sent its FIN, or
  *	nothing for a second. As DPR_DISPATCH_SYN while this host has no keys
  *	(DPR_CONFIG_A_HANDOVER_KEYS) or knows of no peer. The policy stateless is lowest here.
- * @DPR_DISPATCH_REQUEST: reserved, and refused: anew with each request.
+ * @DPR_DISPATCH_REQUEST: likewise, and anew when an HTTP/1.1 request comes on a connection
+ *	whose earlier ones have been answered: if the service's rules choose other hosts than
+ *	the one that serves the connection, or that one drains or has no server any more, the
+ *	connection moves. What cannot move stays (DPR_STAT_MIGRATE_STAYED_BODY and others).
  */
 enum dpr_dispatch {
 	DPR_DISPATCH_SYN,
@@ -1128,6 +1132,30 @@ enum dpr_event_attr {
  *	raise questions.
  * @DPR_STAT_BULK_MISSED: messages to peers that bulk data that they may have redirected
  *	have no socket here.
+ * @DPR_STAT_MIGRATE_HELD: requests held while their connections may leave this host
+ *	(DPR_DISPATCH_REQUEST). Those that stay pass the hooks again.
+ * @DPR_STAT_MIGRATE_AWAY: connections that this host let go, for another one.
+ * @DPR_STAT_MIGRATE_BACK: connections of this first host that peers let go.
+ * @DPR_STAT_MIGRATE_BOUNCED: segments of connections let go, given back to their first host.
+ * @DPR_STAT_MIGRATE_SILENCED: RSTs to clients whose connections were let go, dropped.
+ * @DPR_STAT_MIGRATE_STAYED_UNKNOWN: connections that cannot move any more: they are not
+ *	understood as HTTP/1, have another protocol (CONNECT, Upgrade), or are authenticated as
+ *	a whole (NTLM, Negotiate). Counted if a client's segment shows that.
+ * @DPR_STAT_MIGRATE_STAYED_PIPELINED: connections that cannot move any more: a request came
+ *	before the last one had its answer.
+ * @DPR_STAT_MIGRATE_STAYED_BODY: requests that another host should have served, but that
+ *	may have a body, want more than an answer (Upgrade, Expect) or are not of HTTP/1.1.
+ * @DPR_STAT_MIGRATE_STAYED_BUSY: likewise: the server has not read all that came before,
+ *	or the client has not acknowledged all that was sent.
+ * @DPR_STAT_MIGRATE_STAYED_SOCKET: likewise: the socket is not an ordinary one (kTLS, a sockmap,
+ *	MPTCP, signed segments).
+ * @DPR_STAT_MIGRATE_STAYED_LARGE: likewise: the request does not fit the tunnel, or came as
+ *	several segments at once.
+ * @DPR_STAT_MIGRATE_STAYED_FIRST: likewise: the first host does not take connections back.
+ * @DPR_STAT_MIGRATE_STAYED_FULL: likewise: too many are about to leave, or no memory.
+ * @DPR_STAT_RX_MIGRATE: of the packets received, segments of connections that peers let go.
+ * @DPR_STAT_RX_MIGRATE_REFUSED: likewise, dropped: the peer does not serve the connection, or
+ *	not any more.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -1256,6 +1284,21 @@ enum dpr_stat {
 	DPR_STAT_HASH_MISSED,
 	DPR_STAT_RX_HASH_MISSED,
 	DPR_STAT_BULK_MISSED,
+	DPR_STAT_MIGRATE_HELD,
+	DPR_STAT_MIGRATE_AWAY,
+	DPR_STAT_MIGRATE_BACK,
+	DPR_STAT_MIGRATE_BOUNCED,
+	DPR_STAT_MIGRATE_SILENCED,
+	DPR_STAT_MIGRATE_STAYED_UNKNOWN,
+	DPR_STAT_MIGRATE_STAYED_PIPELINED,
+	DPR_STAT_MIGRATE_STAYED_BODY,
+	DPR_STAT_MIGRATE_STAYED_BUSY,
+	DPR_STAT_MIGRATE_STAYED_SOCKET,
+	DPR_STAT_MIGRATE_STAYED_LARGE,
+	DPR_STAT_MIGRATE_STAYED_FIRST,
+	DPR_STAT_MIGRATE_STAYED_FULL,
+	DPR_STAT_RX_MIGRATE,
+	DPR_STAT_RX_MIGRATE_REFUSED,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

@@ -192,6 +192,25 @@ static inline bool dpr_compat_signed(const struct sock *sk)
 	return false;
 }
 
+/* 6.7: a route can say that timestamps count microseconds. */
+static inline bool dpr_compat_usec_ts(const struct tcp_sock *tp)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	return tp->tcp_usec_ts;
+#else
+	return false;
+#endif
+}
+
+/* Do the ends agree on ECN (RFC 3168), or on accurate ECN (6.18)? */
+#ifdef TCP_ECN_MODE_RFC3168
+#define dpr_compat_ecn(tp)	tcp_ecn_mode_rfc3168(tp)
+#define dpr_compat_accecn(tp)	tcp_ecn_mode_accecn(tp)
+#else
+#define dpr_compat_ecn(tp)	((tp)->ecn_flags & TCP_ECN_OK)
+#define dpr_compat_accecn(tp)	false
+#endif
+
 /*
  * Which devices a socket may be bound to that a packet is for: the one it came
  * by, or the VRF that this is part of, which the stack asks about later.

@@ -9,6 +9,7 @@
 #include "load.h"
 #include "local.h"
 #include "members.h"
+#include "migrate_watch.h"
 #include "netns.h"
 #include "open.h"
 #include "owner_table.h"
@@ -169,13 +170,18 @@ static void dpr_config_direct(struct dpr_net *dn, const struct dpr_config *cfg,
 static int dpr_config_handovers(struct dpr_net *dn, const struct dpr_config *cfg,
 				const struct dpr_services *services)
 {
+	u32 most = DPR_DISPATCH_SYN;
+	int err = 0;
 	u32 i;
 
 	for (i = 0; services && i < services->n; i++)
-		if (dpr_service_config(&services->service[i], cfg)->dispatch ==
-		    DPR_DISPATCH_CONNECTION)
-			return dpr_handover_setup(dn);
-	return 0;
+		most = max(most, dpr_service_config(&services->service[i],
+						    cfg)->dispatch);
+	if (most >= DPR_DISPATCH_CONNECTION)
+		err = dpr_handover_setup(dn);
+	if (!err && most >= DPR_DISPATCH_REQUEST)
+		err = dpr_migrate_watch_setup(dn);
+	return err;
 }
 
 /**
@@ -236,6 +242,8 @@ static int dpr_config_services(struct dpr_net *dn, struct dpr_services *new)
 		err = dpr_service_tallies(dn, new);
 	if (!err && new)
 		err = dpr_hook_start(dn);
+	if (!err && rcu_access_pointer(dn->watch))
+		err = dpr_hook_watch(dn);
 	if (err) {
 		kvfree(new);
 		return err;

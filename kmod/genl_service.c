@@ -93,10 +93,6 @@ static int dpr_genl_service_dispatch(struct genl_info *info,
 	if (rules->dispatch > DPR_DISPATCH_MAX)
 		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_DISPATCH,
 					   "unknown dispatch", -EINVAL);
-	if (rules->dispatch == DPR_DISPATCH_REQUEST)
-		return dpr_genl_msg_refuse(info, DPR_SERVICE_A_DISPATCH,
-					   "connections cannot move between requests yet",
-					   -EOPNOTSUPP);
 	rules->own |= DPR_RULE_DISPATCH;
 	return 0;
 }

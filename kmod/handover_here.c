@@ -17,6 +17,7 @@
 #include "handover_table.h"
 #include "inner.h"
 #include "local.h"
+#include "migrate_watch.h"
 #include "netns.h"
 #include "peer.h"
 #include "reset.h"
@@ -110,6 +111,10 @@ static int dpr_handover_serve(struct dpr_net *dn, const struct dpr_handover *one
 	if (!lsk || sk_acceptq_is_full(lsk) || !dpr_handover_child_possible(dn, lsk))
 		goto drop;
 	options.ts_now = (u32)div_u64(ktime_get_ns(), NSEC_PER_MSEC) + one->ts_off;
+	if (dpr_migrate_on()) {
+		dpr_migrate_watch_begin(dn, &one->key, &options);
+		dpr_migrate_watch_kept(dn, &one->key, skb);
+	}
 	return dpr_handover_child_deliver(dn, lsk, skb, &one->key, &options) ?
 	       0 : -EAGAIN;
 
@@ -188,6 +193,8 @@ void dpr_handover_here(struct dpr_net *dn, struct dpr_handovers *all,
 	}
 	dpr_stats_inc(dn, DPR_STAT_HANDOVER_LOCAL);
 	while ((skb = dpr_handover_pop(all, one))) {
+		if (dpr_migrate_on())
+			dpr_migrate_watch_kept(dn, &one->key, skb);
 		if (dpr_handover_route(dev, skb))
 			dpr_deliver_routed(dn, skb);
 		else

@@ -15,6 +15,7 @@
 #define DPR_HANDOVER_MSG_SACK		BIT(1)
 #define DPR_HANDOVER_MSG_SCALES		BIT(2)
 #define DPR_HANDOVER_MSG_ECN		BIT(3)
+#define DPR_HANDOVER_MSG_MUST		BIT(4)
 
 /**
  * struct dpr_handover_msg_wire - what every message begins with
@@ -126,7 +127,8 @@ static void dpr_handover_msg_fill(struct dpr_handover_msg_wire *wire,
 		.flags = (options->timestamps ? DPR_HANDOVER_MSG_TIMESTAMPS : 0) |
 			 (options->sack ? DPR_HANDOVER_MSG_SACK : 0) |
 			 (options->scales ? DPR_HANDOVER_MSG_SCALES : 0) |
-			 (options->ecn ? DPR_HANDOVER_MSG_ECN : 0),
+			 (options->ecn ? DPR_HANDOVER_MSG_ECN : 0) |
+			 (msg->must ? DPR_HANDOVER_MSG_MUST : 0),
 		.attempt = msg->attempt,
 		.scales = options->client_scale << 4 | options->scale,
 		.stamp = htonl((u32)ktime_get_real_seconds()),
@@ -242,7 +244,8 @@ static bool dpr_handover_msg_read_key(struct sk_buff *skb, struct dpr_inner *in,
 	struct dpr_handover_msg_tuple tuple;
 	const unsigned int at = in->offset + sizeof(struct dpr_handover_msg_wire);
 
-	if (msg->kind == DPR_HANDOVER_MSG_TAKE) {
+	if (msg->kind == DPR_HANDOVER_MSG_TAKE ||
+	    msg->kind == DPR_HANDOVER_MSG_BACK) {
 		if (!dpr_handover_msg_packet(skb, in))
 			return false;
 		msg->key = in->seg.key;
@@ -259,6 +262,7 @@ static void dpr_handover_msg_read(const struct dpr_handover_msg_wire *wire,
 {
 	msg->kind = wire->kind;
 	msg->attempt = wire->attempt;
+	msg->must = wire->flags & DPR_HANDOVER_MSG_MUST;
 	msg->options = (struct dpr_handover_options){
 		.client_isn = ntohl(wire->client_isn),
 		.isn = ntohl(wire->isn),
@@ -278,8 +282,8 @@ static void dpr_handover_msg_read(const struct dpr_handover_msg_wire *wire,
  * dpr_handover_msg_decode - read a message
  * @cfg: the configuration
  * @skb: the packet, from a known peer to this host; pointers into it are stale afterwards
- * @in: what is known of it, as dpr_handover_msg_is() asked; if it is a handover, it is
- *	what is known of the client's packet now, its segment included
+ * @in: what is known of it, as dpr_handover_msg_is() asked; if it has a client's packet, it
+ *	is what is known of that now, its segment included
  * @msg: set to the message
  *
  * Return: DPR_STAT_UNSPEC if it is one; else why it is refused.
@@ -298,7 +302,7 @@ enum dpr_stat dpr_handover_msg_decode(const struct dpr_config *cfg,
 		return DPR_STAT_RX_MALFORMED;
 	dpr_handover_msg_read(&wire, msg);
 	if (msg->kind < DPR_HANDOVER_MSG_TAKE ||
-	    msg->kind > DPR_HANDOVER_MSG_REFUSED ||
+	    msg->kind > DPR_HANDOVER_MSG_BACK ||
 	    !dpr_handover_msg_read_key(skb, in, msg))
 		return DPR_STAT_RX_MALFORMED;
 	secret = dpr_handover_msg_key(cfg, wire.key_id);

@@ -3,10 +3,10 @@
  * What hosts say to each other to hand a connection over: how it looks on the wire.
  *
  * A message is an inner packet of DPR_OWNER_MSG_PROTOCOL in the tunnel, as those of
- * owner_msg.h, with another magic. A handover has the client's packet behind it; its
- * answers have the connection's 4-tuple. All of it but the client's packet is
- * authenticated, and so are the two hosts and the 4-tuple: a handover makes a connection
- * without any of the numbers that a handshake would prove.
+ * owner_msg.h, with another magic. A handover has the client's packet behind it, and so has
+ * a connection that is given back; answers have the connection's 4-tuple. All of it but the
+ * client's packet is authenticated, and so are the two hosts and the 4-tuple: a handover
+ * makes a connection without any of the numbers that a handshake would prove.
  */
 #ifndef _DPR_HANDOVER_MSG_H
 #define _DPR_HANDOVER_MSG_H
@@ -25,6 +25,7 @@ enum dpr_handover_msg_kind {
 	DPR_HANDOVER_MSG_TAKE = 1,	/* this connection is yours; then a segment of it */
 	DPR_HANDOVER_MSG_TAKEN = 2,	/* I have it */
 	DPR_HANDOVER_MSG_REFUSED = 3,	/* I have not, and shall not */
+	DPR_HANDOVER_MSG_BACK = 4,	/* I have it no more, from this segment on */
 };
 
 /**
@@ -59,12 +60,14 @@ struct dpr_handover_options {
  * struct dpr_handover_msg - a message, decoded
  * @kind: enum dpr_handover_msg_kind
  * @attempt: which handover of the connection it is, or answers
+ * @must: the host is to take it even if it drains: nobody else does
  * @key: the connection
  * @options: they; of an answer only the initial sequence numbers
  */
 struct dpr_handover_msg {
 	u8 kind;
 	u8 attempt;
+	bool must;
 	struct dpr_flow_key key;
 	struct dpr_handover_options options;
 };

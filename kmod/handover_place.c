@@ -169,7 +169,27 @@ static bool dpr_handover_flow(struct dpr_net *dn, const struct dpr_config *cfg,
 	return true;
 }
 
-/* Hands a connection over to a peer. */
+/*
+ * The host that had the connection before, if nobody else can have it: too many have refused
+ * it, or it would be this one's, which drains or cannot serve it. It is asked once.
+ */
+static struct dpr_peer *dpr_handover_home(struct dpr_net *dn,
+					  const struct dpr_config *cfg,
+					  const struct dpr_service *service,
+					  struct dpr_handover *one)
+{
+	struct dpr_peer *home = one->home;
+
+	if (!home || READ_ONCE(home->dead) ||
+	    (one->refusals < DPR_MAX_OFFERS && cfg->state == DPR_STATE_ACTIVE &&
+	     service && dpr_service_look(dn, service) == DPR_SERVICE_UP))
+		return NULL;
+	one->home = NULL;
+	one->must = true;
+	return home;
+}
+
+/* Hands a connection over to a peer, whose reference is taken over. */
 static void dpr_handover_to(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct dpr_handovers *all, struct dpr_handover *one,
 			    struct dpr_peer *peer)
@@ -216,6 +236,14 @@ void dpr_handover_place(struct dpr_net *dn, const struct dpr_config *cfg,
 		cfg = dpr_service_config(service, cfg);
 	peer = dpr_handover_choose(dn, cfg, all, one, service, one->peer);
 	if (peer && dpr_handover_knows(cfg, peer) && dpr_peer_get(peer)) {
+		if (dpr_handover_flow(dn, cfg, all, one, peer)) {
+			dpr_handover_to(dn, cfg, all, one, peer);
+			return;
+		}
+		dpr_peer_put(peer);
+	}
+	peer = dpr_handover_home(dn, cfg, service, one);
+	if (peer) {
 		if (dpr_handover_flow(dn, cfg, all, one, peer)) {
 			dpr_handover_to(dn, cfg, all, one, peer);
 			return;

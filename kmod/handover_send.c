@@ -26,6 +26,7 @@ struct sk_buff *dpr_handover_wrap(const struct dpr_config *cfg,
 	struct dpr_handover_msg msg = {
 		.kind = DPR_HANDOVER_MSG_TAKE,
 		.attempt = one->attempt,
+		.must = one->must,
 		.key = one->key,
 		.options = one->options,
 	};

@@ -268,6 +268,8 @@ void dpr_handover_table_free(struct dpr_handovers *all, struct dpr_handover *one
 	dpr_handover_table_drop(all, one->ack);
 	if (one->peer)
 		dpr_peer_put(one->peer);
+	if (one->home)
+		dpr_peer_put(one->home);
 	kmem_cache_free(dpr_handover_cache, one);
 	dpr_quota_give(all->dn);
 }

@@ -54,9 +54,12 @@ enum dpr_handover_state {
  * @tries: SYN-ACKs sent without a SYN
  * @attempt: number of the last handover
  * @refusals: how many were refused
+ * @must: the last one may not be refused because that host drains
  * @born: jiffies of its SYN; since it is handed over, of that
  * @due: jiffies when it is looked at without a packet
  * @peer: whom it was handed to last, a reference is held; NULL
+ * @home: the host that had the connection before, a reference is held; NULL if there is none,
+ *	or it cannot have it again
  * @ack: the client's first acknowledgment, without data; NULL
  * @kept: the client's data, by sequence number
  */
@@ -73,9 +76,11 @@ struct dpr_handover {
 	u8 tries;
 	u8 attempt;
 	u8 refusals;
+	bool must;
 	u32 born;
 	u32 due;
 	struct dpr_peer *peer;
+	struct dpr_peer *home;
 	struct sk_buff *ack;
 	struct sk_buff_head kept;
 };

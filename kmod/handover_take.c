@@ -16,6 +16,7 @@
 #include "handover_take.h"
 #include "inner.h"
 #include "listener.h"
+#include "migrate_watch.h"
 #include "netns.h"
 #include "peer.h"
 #include "service.h"
@@ -104,7 +105,7 @@ static bool dpr_handover_take_refuses(struct dpr_handover_take *take)
 {
 	struct dpr_net *dn = take->dn;
 
-	if (take->cfg->state != DPR_STATE_ACTIVE ||
+	if ((take->cfg->state != DPR_STATE_ACTIVE && !take->msg->must) ||
 	    !dpr_service_ours(dn, ntohs(take->msg->key.port)) ||
 	    dpr_handover_take_socket(take) == DPR_HANDOVER_TAKE_OTHER ||
 	    !dpr_inner_addresses(dn, take->skb, take->in))
@@ -165,6 +166,10 @@ static bool dpr_handover_take_make(const struct dpr_handover_take *take)
 	dpr_stats_inc(dn, DPR_STAT_RX_PACKETS);
 	dpr_stats_add(dn, DPR_STAT_RX_BYTES, skb->len);
 	dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER);
+	if (dpr_migrate_on()) {
+		dpr_migrate_watch_begin(dn, &take->msg->key, &options);
+		dpr_migrate_watch_kept(dn, &take->msg->key, skb);
+	}
 	return dpr_handover_child_deliver(dn, take->lsk, skb, &take->msg->key,
 					  &options);
 }

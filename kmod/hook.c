@@ -16,6 +16,7 @@
 #include "icmp.h"
 #include "inner.h"
 #include "local.h"
+#include "migrate.h"
 #include "mss.h"
 #include "netns.h"
 #include "owner_msg.h"
@@ -409,6 +410,45 @@ static const struct nf_hook_ops dpr_hook_through_ops[] = {
 	},
 };
 
+/* Before the firewall and address translation, as the program has written it. */
+static const struct nf_hook_ops dpr_hook_watch_ops[] = {
+	{
+		.hook = dpr_migrate_hook,
+		.pf = NFPROTO_IPV4,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = NF_IP_PRI_RAW,
+	}, {
+		.hook = dpr_migrate_hook6,
+		.pf = NFPROTO_IPV6,
+		.hooknum = NF_INET_LOCAL_OUT,
+		.priority = NF_IP6_PRI_RAW,
+	},
+};
+
+/**
+ * dpr_hook_watch - look at answers of connections that may move, unless that is so
+ * @dn: the namespace, hooked; its lock is held
+ *
+ * Return: 0 or a negative errno.
+ */
+int dpr_hook_watch(struct dpr_net *dn)
+{
+	u32 i;
+	int err;
+
+	BUILD_BUG_ON(ARRAY_SIZE(dpr_hook_watch_ops) != ARRAY_SIZE(dn->watch_ops));
+	if (dn->watching)
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(dpr_hook_watch_ops); i++) {
+		dn->watch_ops[i] = dpr_hook_watch_ops[i];
+		dn->watch_ops[i].priv = dn;
+	}
+	err = nf_register_net_hooks(dn->net, dn->watch_ops,
+				    ARRAY_SIZE(dn->watch_ops));
+	dn->watching = !err;
+	return err;
+}
+
 /**
  * dpr_hook_through - see answers before they go out, unless that is so
  * @dn: the namespace, with at least one service; its lock is held
@@ -499,6 +539,10 @@ int dpr_hook_start(struct dpr_net *dn)
 void dpr_hook_unregister_in(struct dpr_net *dn)
 {
 	dpr_hook_not_through(dn);
+	if (dn->watching)
+		nf_unregister_net_hooks(dn->net, dn->watch_ops,
+					ARRAY_SIZE(dn->watch_ops));
+	dn->watching = false;
 	nf_unregister_net_hook(dn->net, &dn->hook_ops[0]);
 	nf_unregister_net_hook(dn->net, &dn->hook_ops[2]);
 }

@@ -6,6 +6,7 @@
 struct dpr_net;
 
 int dpr_hook_start(struct dpr_net *dn);
+int dpr_hook_watch(struct dpr_net *dn);
 int dpr_hook_through(struct dpr_net *dn);
 void dpr_hook_not_through(struct dpr_net *dn);
 void dpr_hook_unregister_in(struct dpr_net *dn);

@@ -13,6 +13,8 @@
 #include "listener.h"
 #include "load.h"
 #include "members.h"
+#include "migrate.h"
+#include "migrate_watch.h"
 #include "netns.h"
 #include "open.h"
 #include "owner_table.h"
@@ -37,6 +39,7 @@ static int __net_init dpr_main_net_init(struct net *net)
 	dpr_probe_setup(dn);
 	dpr_closing_setup(dn);
 	dpr_listener_setup(dn);
+	dpr_migrate_setup(dn);
 	err = dpr_config_setup(dn);
 	if (err)
 		return err;
@@ -82,9 +85,11 @@ static void __net_exit dpr_main_net_exit(struct net *net)
 	dpr_sweep_teardown(dn);
 	dpr_probe_teardown(dn);
 	dpr_listener_teardown(dn);
+	dpr_migrate_teardown(dn);
 	dpr_closing_teardown(dn);
 	dpr_owner_teardown(dn);
 	dpr_handover_table_teardown(dn);
+	dpr_migrate_watch_teardown(dn);
 	dpr_expire_teardown(dn);
 	dpr_flow_teardown(dn);
 	dpr_members_teardown(dn);

@@ -67,6 +67,8 @@ struct dpr_closing {
  * @hook_ops: the hooks
  * @through: those of @through_ops are; under @lock
  * @through_ops: hooks that send answers to first hosts
+ * @watching: those of @watch_ops are; under @lock
+ * @watch_ops: hooks that look at answers of connections that may move
  * @started: jiffies when @hook_ops were registered
  * @ports: bitmap of the ports whose packets the hooks look at: of services, and
  *	of former services, which may still have flows. NULL before the first
@@ -99,13 +101,18 @@ struct dpr_closing {
  * @owners: open questions to peers, under RCU; NULL before the first
  *	configuration that asks them, then it stays
  * @handovers: connections that wait to be handed over, and those taken, under RCU; NULL
- *	before the first service of DPR_DISPATCH_CONNECTION. Then it stays
+ *	before the first service of DPR_DISPATCH_CONNECTION or DPR_DISPATCH_REQUEST. Then
+ *	it stays
+ * @watch: connections that may move, and those that did, under RCU; NULL before the first
+ *	service of DPR_DISPATCH_REQUEST. Then it stays
  * @missed: jiffies when a peer was last told that bulk data have no socket
  * @full_notified: jiffies of the last event of a full table
  * @probe: repeats probes of peers
  * @secret: random; nobody else can compute what is derived from it
  * @deferred: SYNs held until their listener is prepared
  * @prepare: prepares listeners
+ * @leaving: requests whose connections are about to be let go
+ * @leave: lets them go
  */
 struct dpr_net {
 	struct net *net;
@@ -118,6 +125,8 @@ struct dpr_net {
 	struct nf_hook_ops hook_ops[4];
 	bool through;
 	struct nf_hook_ops through_ops[2];
+	bool watching;
+	struct nf_hook_ops watch_ops[2];
 	unsigned long started;
 
 	unsigned long *ports;
@@ -148,6 +157,7 @@ struct dpr_net {
 	struct dpr_closing closing;
 	struct dpr_owner_table __rcu *owners;
 	struct dpr_handovers __rcu *handovers;
+	struct dpr_migrate_watch __rcu *watch;
 	u32 missed;
 	unsigned long full_notified;
 	struct delayed_work probe;
@@ -155,6 +165,8 @@ struct dpr_net {
 
 	struct sk_buff_head deferred;
 	struct work_struct prepare;
+	struct sk_buff_head leaving;
+	struct work_struct leave;
 };
 
 extern unsigned int dpr_netns_id;

@@ -29,6 +29,7 @@ struct dpr_tally_peer;
 #define DPR_PEER_HANDOVER	5	/* from which on it takes connections over */
 #define DPR_PEER_PROTOCOL_DENIES 5	/* from which on it says that a connection is not its */
 #define DPR_PEER_PROTOCOL_BULK	5	/* from which on it takes bulk data without the mark */
+#define DPR_PEER_MIGRATE	6	/* from which on it takes connections back */
 
 /**
  * struct dpr_peer_addresses - a peer's other addresses

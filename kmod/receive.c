@@ -22,12 +22,14 @@
 #include "fwd_ipip.h"
 #include "group.h"
 #include "handover.h"
+#include "handover_back.h"
 #include "handover_msg.h"
 #include "handover_take.h"
 #include "icmp_about.h"
 #include "inner.h"
 #include "listener.h"
 #include "local.h"
+#include "migrate.h"
 #include "miss.h"
 #include "mss.h"
 #include "netns.h"
@@ -364,6 +366,8 @@ dpr_receive_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 
 	if (in->refcounted)
 		dpr_receive_socket(dn, skb, in);
+	if (dpr_migrate_on() && dpr_migrate_redirected(dn, skb, in, &verdict))
+		return verdict;
 	if (!in->sk || dpr_receive_stray(skb, in)) {
 		if (!in->sk && dpr_through_astray(dn, in)) {
 			dpr_stats_inc(dn, DPR_STAT_RX_ANSWER_REFUSED);
@@ -453,6 +457,10 @@ static unsigned int dpr_receive_tcp(struct dpr_net *dn,
 		return NF_ACCEPT;
 	dpr_receive_lookup(dn, skb, in);
 	if (unlikely(in->bulk && !in->refcounted)) {
+		/* It may have had a socket until a moment ago. */
+		if (dpr_migrate_on() &&
+		    dpr_migrate_redirected(dn, skb, in, &verdict))
+			return verdict;
 		dpr_miss_tell_bulk(dn, cfg, skb, in);
 		return NF_ACCEPT;
 	}
@@ -598,13 +606,16 @@ static noinline unsigned int dpr_receive_handover(struct dpr_net *dn,
 		     DPR_STAT_RX_STRANGER;
 	if (why)
 		return dpr_inner_refuse(dn, skb, in, why);
-	if (msg.kind != DPR_HANDOVER_MSG_TAKE) {
+	if (msg.kind == DPR_HANDOVER_MSG_TAKEN ||
+	    msg.kind == DPR_HANDOVER_MSG_REFUSED) {
 		dpr_handover_answered(dn, cfg, peer, &msg);
 		return NF_DROP;
 	}
 	if (!dpr_receive_possible(skb, in))
 		return dpr_inner_refuse(dn, skb, in, DPR_STAT_RX_BAD_ADDRESS);
 	in->marked = true;
+	if (msg.kind == DPR_HANDOVER_MSG_BACK)
+		return dpr_handover_back(dn, cfg, skb, in, &msg, peer);
 	verdict = dpr_handover_take(dn, cfg, skb, in, &msg, peer);
 	return verdict == DPR_HANDOVER_ORDINARY ?
 	       dpr_receive_tcp(dn, cfg, skb, in) : verdict;

@@ -48,6 +48,23 @@ enum dpr_rules_outcome dpr_rules_decide(const struct dpr_service *service,
 	return DPR_RULES_NO_MATCH;
 }
 
+/* The address of a member of a group, whose record is at @at; @at is behind it then. */
+static struct dpr_addr dpr_rules_member(const struct dpr_rule_set *set, u32 *at)
+{
+	const u8 *value = set->records + *at + 2;
+	const u8 len = set->records[*at + 1];
+	struct dpr_addr address;
+	__be32 ip;
+
+	*at += 2 + len;
+	if (len == sizeof(address)) {
+		memcpy(&address, value, sizeof(address));
+		return address;
+	}
+	memcpy(&ip, value, sizeof(ip));
+	return dpr_addr_of4(ip);
+}
+
 /* Where the peer of an address is among those that can be chosen; -1: nowhere. */
 static int dpr_rules_slot(struct dpr_net *dn, const struct dpr_table *table,
 			  const struct dpr_addr *address)
@@ -74,19 +91,9 @@ static void dpr_rules_members(struct dpr_net *dn, const struct dpr_config *cfg,
 	choose->own = false;
 	choose->peer = peer;
 	for (i = 0; i < group->hosts; i++) {
-		const u8 *value = set->records + at + 2;
-		struct dpr_addr address;
+		const struct dpr_addr address = dpr_rules_member(set, &at);
 		int slot;
 
-		if (set->records[at + 1] == sizeof(address)) {
-			memcpy(&address, value, sizeof(address));
-		} else {
-			__be32 ip;
-
-			memcpy(&ip, value, sizeof(ip));
-			address = dpr_addr_of4(ip);
-		}
-		at += 2 + set->records[at + 1];
 		if (dpr_addr_equal(&address, &cfg->address)) {
 			choose->own = true;
 			continue;
@@ -95,6 +102,38 @@ static void dpr_rules_members(struct dpr_net *dn, const struct dpr_config *cfg,
 		if (slot >= 0)
 			peer[choose->n++] = slot;
 	}
+}
+
+/**
+ * dpr_rules_keeps - is this host as good as any for the next request of a connection
+ * @cfg: the service's configuration
+ * @service: the service, under RCU
+ * @result: as dpr_rules_decide() set it for the request; its outcome is not DPR_RULES_MORE
+ *
+ * So it is if it is one of the group's, and the group chooses by load alone.
+ */
+bool dpr_rules_keeps(const struct dpr_config *cfg,
+		     const struct dpr_service *service,
+		     const struct dpr_rules_result *result)
+{
+	const struct dpr_ruleset *ruleset = service->ruleset;
+	struct dpr_rule_group group;
+	u32 at, i;
+
+	if (!ruleset || result->group >= ruleset->set.index.groups)
+		return true;
+	group = dpr_rule_group(&ruleset->set, result->group);
+	if (group.policy == DPR_RULES_POLICY_STATELESS ||
+	    (group.policy == DPR_RULES_POLICY_LOCALITY && result->hashed))
+		return false;
+	at = group.members;
+	for (i = 0; i < group.hosts; i++) {
+		const struct dpr_addr member = dpr_rules_member(&ruleset->set, &at);
+
+		if (dpr_addr_equal(&member, &cfg->address))
+			return true;
+	}
+	return !group.hosts;
 }
 
 /* What the stateless policy goes by: it is the same on all hosts. */

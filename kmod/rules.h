@@ -28,6 +28,9 @@ static inline bool dpr_rules_there(const struct dpr_service *service)
 enum dpr_rules_outcome dpr_rules_decide(const struct dpr_service *service,
 					const u8 *buf, size_t len, bool final,
 					struct dpr_rules_result *result);
+bool dpr_rules_keeps(const struct dpr_config *cfg,
+		     const struct dpr_service *service,
+		     const struct dpr_rules_result *result);
 bool dpr_rules_host(struct dpr_net *dn, const struct dpr_config *cfg,
 		    const struct dpr_service *service,
 		    const struct dpr_flow_key *key,

@@ -13,6 +13,7 @@
 #include "handover.h"
 #include "local.h"
 #include "members.h"
+#include "migrate.h"
 #include "netns.h"
 #include "owner.h"
 #include "peer.h"
@@ -185,6 +186,8 @@ dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
 	} else if (peer && changing) {
 		dpr_owner_adopt(dn, cfg, skb->dev, seg, peer);
 	}
+	if (!peer && dpr_migrate_on() && dpr_migrate_own(dn, cfg, skb, seg))
+		return NF_STOLEN;
 	if (!peer)
 		return NF_ACCEPT;
 	if (unlikely(READ_ONCE(dn->direct)) &&

@@ -396,7 +396,7 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	}
 	cfg = dpr_service_config(service, cfg);
-	if (dpr_handover_on() && cfg->dispatch == DPR_DISPATCH_CONNECTION &&
+	if (dpr_handover_on() && cfg->dispatch != DPR_DISPATCH_SYN &&
 	    dpr_syn_credible(skb) && dpr_handover_begin(dn, cfg, skb, seg))
 		return NF_DROP;
 	if (unlikely(cfg->affinity) && cfg->policy != DPR_POLICY_OFF)

@@ -83,6 +83,9 @@ order() {
 	refuse
 	way
 	handover_msg
+	migrate_watch
+	migrate_socket
+	migrate_where
 	handover_seen
 	handover_table
 	handover_synack
@@ -93,7 +96,9 @@ order() {
 	handover_here
 	handover_place
 	handover
+	handover_back
 	handover_take
+	migrate
 	icmp_about
 	receive
 	syn

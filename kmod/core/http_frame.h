@@ -41,7 +41,7 @@ enum dpr_http_frame_flag {
 	DPR_HTTP_FRAME_SAFE = 8,	/* a request of a method that needs no body */
 	DPR_HTTP_FRAME_LENGTH = 16,	/* its length is given */
 	DPR_HTTP_FRAME_CHUNKED = 32,	/* it comes in chunks */
-	DPR_HTTP_FRAME_OTHER = 64,	/* a request that wants more than an answer: Upgrade, Expect */
+	DPR_HTTP_FRAME_OTHER = 64,	/* a request that has Upgrade or Expect */
 	DPR_HTTP_FRAME_TRAILER = 128,	/* fields after the last chunk */
 };
 

@@ -88,7 +88,7 @@ func keysOfFile(t *testing.T) []key {
 		{service, "affinity6", []string{"1", "128", "56"}, []string{"0", "129", `"1"`}, "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "affinity_time", words("0s", week, "1ms"), append(words("-1ms", longer), "5"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "load", words("service", "host"), append(words("both", ""), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
-		{service, "dispatch", words("syn", "connection"), append(words("request", "tunnel", ""), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
+		{service, "dispatch", words("syn", "connection", "request"), append(words("tunnel", ""), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "forwarding", words("ipip", "auto", "direct"), append(words("tunnel", ""), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "default_group", words("g", "h"), append(words("", "x"), "1"), "port = 80\ndispatch = \"connection\"\ngroup = [ { name = \"g\" }, { name = \"h\" } ]\n", rulesetOf},
 		{groups, "name", words("g", "A-z_0.", strings.Repeat("a", dprnl.MaxRulesName)), append(words("", "a b", "z", strings.Repeat("a", dprnl.MaxRulesName+1)), "1"), "", rulesetOf},

@@ -137,9 +137,6 @@ func (t table) rules(r *dprnl.Rules) {
 	t.word("forwarding", &r.Forwarding.Value)
 	r.Dispatch.Own = t.has("dispatch")
 	t.word("dispatch", &r.Dispatch.Value)
-	if r.Dispatch.Value == dprnl.DispatchRequest {
-		t.d.mistake(t.key("dispatch"), "connections cannot move between requests yet; want %v or %v", dprnl.DispatchSyn, dprnl.DispatchConnection)
-	}
 }
 
 // report reads how reports are sent, of a host with the given address or an invalid one.

@@ -111,7 +111,7 @@ func (f *ruleFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "affinity-time", Usage: "its own `TIME` after which a client may get another host, or " + ofConfig, Value: &f.affinityTime},
 		&cli.GenericFlag{Name: "load", Usage: "compare the loads of hosts, or their connections of the service: " + or(dprnl.ServiceLoadWords()), Value: &f.load},
 		&cli.GenericFlag{Name: "forwarding", Usage: "its own forwarding: " + or(dprnl.ForwardingWords()), Value: &f.forwarding},
-		&cli.GenericFlag{Name: "dispatch", Usage: "when its connections are placed: `syn|connection|" + ofConfig + "`", Value: &f.dispatch},
+		&cli.GenericFlag{Name: "dispatch", Usage: "when its connections are placed: `syn|connection|request|" + ofConfig + "`", Value: &f.dispatch},
 	}
 }
 

@@ -154,6 +154,8 @@ func (c *Client) Stats(ctx context.Context) (Stats, error) {
 // Protocol returns the protocol between hosts that the module knows, as in PeerUpdate.
 func (c *Client) Protocol() uint32 {
 	switch {
+	case c.version() >= knowsMigrate:
+		return 6
 	case c.version() >= knowsHandover:
 		return 5
 	case c.version() >= knowsAnswers:

@@ -114,7 +114,7 @@ func (e *encoder) handoverKeys(typ uint16, keys *[]HandoverKey) {
 
 // dispatch adds when a service's connections are placed.
 func (e *encoder) dispatch(typ uint16, d Dispatch) {
-	if e.version >= knowsHandover {
+	if e.version >= knowsMigrate || e.version >= knowsHandover && d != DispatchRequest {
 		e.ae.Uint8(typ, uint8(d))
 	} else if d != DispatchSyn {
 		e.fail(fmt.Errorf("%w: it has no dispatch %v", errOlder, d))
@@ -231,6 +231,10 @@ const knowsAnswers = 5
 // knowsHandover is the version of the family from which on hosts hand connections over to
 // each other.
 const knowsHandover = 7
+
+// knowsMigrate is the version of the family from which on connections can move between two
+// requests.
+const knowsMigrate = 8
 
 // errOlder says that what is asked for needs another module.
 var errOlder = errors.New("the module in the kernel is older than this program; load the new one")

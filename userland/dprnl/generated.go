@@ -9,7 +9,7 @@ const (
 	// GenlName: DPR_GENL_NAME in include/dpr.h.
 	GenlName = "dpr"
 	// GenlVersion: DPR_GENL_VERSION in include/dpr.h.
-	GenlVersion = 7
+	GenlVersion = 8
 	// GenlGroupEvents: DPR_GENL_GROUP_EVENTS in include/dpr.h.
 	GenlGroupEvents = "events"
 	// MaxServices: DPR_MAX_SERVICES in include/dpr.h.
@@ -852,7 +852,11 @@ const (
 	// this host has no keys (DPR_CONFIG_A_HANDOVER_KEYS) or knows of no peer. The
 	// policy stateless is lowest here.
 	DispatchConnection Dispatch = 1
-	// DispatchRequest: reserved, and refused: anew with each request.
+	// DispatchRequest: likewise, and anew when an HTTP/1.1 request comes on a
+	// connection whose earlier ones have been answered: if the service's rules
+	// choose other hosts than the one that serves the connection, or that one
+	// drains or has no server any more, the connection moves. What cannot move
+	// stays (DPR_STAT_MIGRATE_STAYED_BODY and others).
 	DispatchRequest Dispatch = 2
 )
 
@@ -1310,6 +1314,51 @@ const (
 	// StatBulkMissed: messages to peers that bulk data that they may have
 	// redirected have no socket here.
 	StatBulkMissed Stat = 125
+	// StatMigrateHeld: requests held while their connections may leave this host
+	// (DPR_DISPATCH_REQUEST). Those that stay pass the hooks again.
+	StatMigrateHeld Stat = 126
+	// StatMigrateAway: connections that this host let go, for another one.
+	StatMigrateAway Stat = 127
+	// StatMigrateBack: connections of this first host that peers let go.
+	StatMigrateBack Stat = 128
+	// StatMigrateBounced: segments of connections let go, given back to their
+	// first host.
+	StatMigrateBounced Stat = 129
+	// StatMigrateSilenced: RSTs to clients whose connections were let go,
+	// dropped.
+	StatMigrateSilenced Stat = 130
+	// StatMigrateStayedUnknown: connections that cannot move any more: they are
+	// not understood as HTTP/1, have another protocol (CONNECT, Upgrade), or are
+	// authenticated as a whole (NTLM, Negotiate). Counted if a client's segment
+	// shows that.
+	StatMigrateStayedUnknown Stat = 131
+	// StatMigrateStayedPipelined: connections that cannot move any more: a
+	// request came before the last one had its answer.
+	StatMigrateStayedPipelined Stat = 132
+	// StatMigrateStayedBody: requests that another host should have served, but
+	// that may have a body, want more than an answer (Upgrade, Expect) or are not
+	// of HTTP/1.1.
+	StatMigrateStayedBody Stat = 133
+	// StatMigrateStayedBusy: likewise: the server has not read all that came
+	// before, or the client has not acknowledged all that was sent.
+	StatMigrateStayedBusy Stat = 134
+	// StatMigrateStayedSocket: likewise: the socket is not an ordinary one (kTLS,
+	// a sockmap, MPTCP, signed segments).
+	StatMigrateStayedSocket Stat = 135
+	// StatMigrateStayedLarge: likewise: the request does not fit the tunnel, or
+	// came as several segments at once.
+	StatMigrateStayedLarge Stat = 136
+	// StatMigrateStayedFirst: likewise: the first host does not take connections
+	// back.
+	StatMigrateStayedFirst Stat = 137
+	// StatMigrateStayedFull: likewise: too many are about to leave, or no memory.
+	StatMigrateStayedFull Stat = 138
+	// StatRxMigrate: of the packets received, segments of connections that peers
+	// let go.
+	StatRxMigrate Stat = 139
+	// StatRxMigrateRefused: likewise, dropped: the peer does not serve the
+	// connection, or not any more.
+	StatRxMigrateRefused Stat = 140
 )
 
 var statTable = [...]statInfo{
@@ -1438,4 +1487,19 @@ var statTable = [...]statInfo{
 	123: {"hash_missed", "Added since version 0: redirected segments dropped: they followed the stateless policy's hash to this host, which does not serve the connection. The host that redirected them was told.", false},
 	124: {"rx_hash_missed", "Added since version 0: connections of which peers have told that: their later segments raise questions.", false},
 	125: {"bulk_missed", "Added since version 0: messages to peers that bulk data that they may have redirected have no socket here.", false},
+	126: {"migrate_held", "Added since version 0: requests held while their connections may leave this host (DPR_DISPATCH_REQUEST). Those that stay pass the hooks again.", false},
+	127: {"migrate_away", "Added since version 0: connections that this host let go, for another one.", false},
+	128: {"migrate_back", "Added since version 0: connections of this first host that peers let go.", false},
+	129: {"migrate_bounced", "Added since version 0: segments of connections let go, given back to their first host.", false},
+	130: {"migrate_silenced", "Added since version 0: RSTs to clients whose connections were let go, dropped.", false},
+	131: {"migrate_stayed_unknown", "Added since version 0: connections that cannot move any more: they are not understood as HTTP/1, have another protocol (CONNECT, Upgrade), or are authenticated as a whole (NTLM, Negotiate). Counted if a client's segment shows that.", false},
+	132: {"migrate_stayed_pipelined", "Added since version 0: connections that cannot move any more: a request came before the last one had its answer.", false},
+	133: {"migrate_stayed_body", "Added since version 0: requests that another host should have served, but that may have a body, want more than an answer (Upgrade, Expect) or are not of HTTP/1.1.", false},
+	134: {"migrate_stayed_busy", "Added since version 0: likewise: the server has not read all that came before, or the client has not acknowledged all that was sent.", false},
+	135: {"migrate_stayed_socket", "Added since version 0: likewise: the socket is not an ordinary one (kTLS, a sockmap, MPTCP, signed segments).", false},
+	136: {"migrate_stayed_large", "Added since version 0: likewise: the request does not fit the tunnel, or came as several segments at once.", false},
+	137: {"migrate_stayed_first", "Added since version 0: likewise: the first host does not take connections back.", false},
+	138: {"migrate_stayed_full", "Added since version 0: likewise: too many are about to leave, or no memory.", false},
+	139: {"rx_migrate", "Added since version 0: of the packets received, segments of connections that peers let go.", false},
+	140: {"rx_migrate_refused", "Added since version 0: likewise, dropped: the peer does not serve the connection, or not any more.", false},
 }

@@ -29,8 +29,12 @@ func TestModuleWithoutIPv6(t *testing.T) {
 		}
 		return nil, nil
 	}))
-	if p := c.Protocol(); p != 5 {
+	if p := c.Protocol(); p != 6 {
 		t.Errorf("protocol %d", p)
+	}
+	c.family.Version = knowsMigrate - 1
+	if p := c.Protocol(); p != 5 {
+		t.Errorf("protocol %d of a module that moves nothing", p)
 	}
 	c.family.Version = knowsHandover - 1
 	if p := c.Protocol(); p != 4 {

@@ -82,6 +82,7 @@ var reasons = []string{
 	"handover_syn", "handover_kept", "handover_noted", "handover_stray", "handover_limited",
 	"handover_taken", "handover_refused", "handover_late",
 	"rx_handover_forged", "rx_handover_stale", "rx_handover_waited", "rx_handover_refused", "rx_handover_full",
+	"migrate_held", "migrate_bounced", "rx_migrate_refused",
 }
 
 // Entry is what passed one side of the hook.

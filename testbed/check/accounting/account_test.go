@@ -65,7 +65,8 @@ func TestBalance(t *testing.T) {
 		rx_answers rx_answer_refused rx_answer_hops rx_answer_no_route rx_answer_too_big
 		rx_source_asked rx_source_limited
 		handover_syn handover_kept handover_noted handover_stray handover_limited handover_taken handover_refused handover_late
-		rx_handover_forged rx_handover_stale rx_handover_waited rx_handover_refused rx_handover_full`)
+		rx_handover_forged rx_handover_stale rx_handover_waited rx_handover_refused rx_handover_full
+		migrate_held migrate_bounced rx_migrate_refused`)
 	if !slices.Equal(Reasons(), all) {
 		t.Errorf("reasons %q, want %q", Reasons(), all)
 	}

@@ -126,7 +126,6 @@ func badMessages(own, peer string) []badMessage {
 		{name: "service add: load 2", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(12, u32(2)...))},
 		{name: "service add: load of 2 bytes", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(12, u16(1)...))},
 		{name: "service add: forwarding 3", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(13, u32(3)...))},
-		{name: "service add: dispatch request", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(14, 2)), errno: syscall.EOPNOTSUPP},
 		{name: "service add: dispatch 3", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(14, 3))},
 		{name: "service add: dispatch of 4 bytes", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(14, u32(1)...))},
 		{name: "service add: forwarding of 2 bytes", command: serviceAdd, payload: all(attr(1, u16(81)...), attr(13, u16(1)...))},

@@ -24,6 +24,7 @@ var received = []dprnl.Stat{
 	dprnl.StatRxAnswerRefused, dprnl.StatRxAnswerHops, dprnl.StatRxAnswerNoRoute, dprnl.StatRxAnswerTooBig,
 	dprnl.StatRxSourceAsked, dprnl.StatRxSourceLimited,
 	dprnl.StatRxHandoverForged, dprnl.StatRxHandoverStale, dprnl.StatRxHandoverWaited, dprnl.StatRxHandoverRefused, dprnl.StatRxHandoverFull,
+	dprnl.StatRxMigrate, dprnl.StatRxMigrateRefused, dprnl.StatMigrateHeld, dprnl.StatMigrateBounced,
 	dprnl.StatHandoverTaken, dprnl.StatHandoverRefused, dprnl.StatHandoverLate,
 }
 
