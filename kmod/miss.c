@@ -7,24 +7,23 @@
 #include "fwd_direct.h"
 #include "inner.h"
 #include "liveness.h"
+#include "members.h"
 #include "miss.h"
 #include "netns.h"
 #include "owner.h"
 #include "owner_msg.h"
 #include "owner_table.h"
 #include "peer.h"
-#include "service.h"
 #include "socket.h"
 #include "stats.h"
 
-/* Do segments of the connection follow a hash where there is no flow? */
-static bool dpr_miss_hashed(struct dpr_net *dn, const struct dpr_config *cfg,
+/* Do segments of the connection follow the hash to that peer where there is no flow? */
+static bool dpr_miss_hashed(struct dpr_net *dn, const struct dpr_peer *peer,
 			    const struct dpr_flow_key *key)
 {
-	const struct dpr_service *service = dpr_service_match(dn, key);
+	const struct dpr_members *base = rcu_dereference(dn->base);
 
-	return service &&
-	       dpr_service_config(service, cfg)->policy == DPR_POLICY_STATELESS;
+	return base && dpr_members_pick(base, key) == peer;
 }
 
 /* The peer that redirected a packet; of one that came direct its link says who did. */
@@ -43,18 +42,6 @@ static struct dpr_peer *dpr_miss_first(struct dpr_net *dn,
 	return NULL;
 }
 
-/* The same for a redirected segment: the service may have another address here. */
-static noinline bool dpr_miss_hashed_there(struct dpr_net *dn,
-					   const struct dpr_config *cfg,
-					   const struct dpr_inner *in)
-{
-	struct dpr_flow_key here = in->seg.key;
-
-	here.address = in->local;
-	return dpr_miss_hashed(dn, cfg, &in->seg.key) ||
-	       dpr_miss_hashed(dn, cfg, &here);
-}
-
 /**
  * dpr_miss_tell - tell the first host that this host has no socket of a connection
  * @dn: the namespace
@@ -62,7 +49,8 @@ static noinline bool dpr_miss_hashed_there(struct dpr_net *dn,
  * @skb: a redirected segment, no SYN, for which there is no socket
  * @in: what is known of it
  *
- * Called under RCU in softirq.
+ * That host may have followed a hash, whatever this one's policy is, or a flow of another
+ * connection. Called under RCU in softirq.
  *
  * Return: true if the first host sees to the connection, so that the segment is to be
  * dropped; false if it is to be answered by a RST.
@@ -73,7 +61,7 @@ bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_peer *first;
 
 	if (likely(cfg->orphans != DPR_ORPHANS_ASK) || in->seg.rst ||
-	    in->seg.syn || !dpr_miss_hashed_there(dn, cfg, in))
+	    in->seg.syn)
 		return false;
 	first = dpr_miss_first(dn, skb, in);
 	if (!first || READ_ONCE(first->protocol) < DPR_PEER_PROTOCOL_DENIES)
@@ -132,7 +120,7 @@ bool dpr_miss_told(struct dpr_net *dn, const struct dpr_config *cfg,
 			dpr_liveness_doubt(dn, cfg, flow);
 		return flow->peer == peer;
 	}
-	return cfg->orphans == DPR_ORPHANS_ASK && dpr_miss_hashed(dn, cfg, key) &&
+	return cfg->orphans == DPR_ORPHANS_ASK && dpr_miss_hashed(dn, peer, key) &&
 	       !dpr_socket_exists(dn, key, skb->skb_iif) &&
 	       dpr_owner_raise(dn, key);
 }

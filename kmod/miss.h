@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Misses of the stateless policy's hash: segments that followed it to a host that has no
- * socket of their connection. Hosts do not always agree on the set that is hashed over: one
- * has just started, or has not heard of another for a while. The host that was missed tells
- * the one that sent the segment, which asks the others.
+ * Misses: segments that followed the stateless policy's hash, or a flow of another
+ * connection, to a host that has no socket of theirs. Hosts do not always agree on the set
+ * that is hashed over: one has just started, or has not heard of another for a while. The
+ * host that was missed tells the one that sent the segment, which asks the others.
  */
 #ifndef _DPR_MISS_H
 #define _DPR_MISS_H

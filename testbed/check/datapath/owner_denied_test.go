@@ -220,6 +220,7 @@ func newMissing(t *testing.T, w way) *missing {
 		}
 		s.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless), Orphans: ptr(dprnl.OrphansAsk), ReportMaxAge: ptr(time.Hour)})
 	}
+	m.d.keep(t) // whatever its own policy is
 	time.Sleep(settles)
 	m.told = m.d.meter(t)
 	return m
