@@ -36,7 +36,8 @@
  * 6: RULES_SET, RULES_GET, RULES_TEST
  * 7: SERVICE_A_DISPATCH, CONFIG_A_HANDOVER_KEYS, CONFIG_A_HANDOVER_KEY_IDS, protocol 5
  *    between hosts
- * 8: DISPATCH_REQUEST, protocol 6 between hosts
+ * 8: DISPATCH_REQUEST, protocol 6 between hosts; BACKEND_SET, BACKEND_DEL, BACKEND_GET,
+ *    CONFIG_A_SPLICE_FIRST_PORT and what follows it
  */
 #define DPR_GENL_VERSION	8
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
@@ -52,6 +53,10 @@
 #define DPR_MAX_ADDRESSES	16	/* other addresses of a peer */
 #define DPR_MAX_HANDOVER_KEYS	2	/* of DPR_CONFIG_A_HANDOVER_KEYS */
 #define DPR_HANDOVER_KEY_LEN	16	/* bytes of a key, without its id */
+#define DPR_MAX_BACKENDS	64	/* backends of one namespace */
+#define DPR_MAX_BACKEND_NAME	32	/* characters of a backend's name */
+#define DPR_MAX_BACKEND_SERVICES 16	/* ports of services that a backend has */
+#define DPR_MAX_SPLICES		(1U << 22) /* upper limit of DPR_CONFIG_A_MAX_SPLICES */
 #define DPR_MAX_CPU		1000	/* CPU utilisation, in thousandths */
 #define DPR_MAX_RULES		64	/* rules of a service */
 #define DPR_MAX_RULES_BYTES	32768	/* all records of a service's rules */
@@ -136,6 +141,16 @@
  *	CLIENT_PORT: decides as for a connection whose client sent these bytes so far.
  *	Answers with OUTCOME, RULE, GROUP, HASH if there is one, and for a CLIENT with HOST
  *	if the group has one. ENOENT as above.
+ * @DPR_CMD_BACKEND_SET: do; NAME, ADDRESS, SERVICES, optionally PORT, WEIGHT, LIMIT, DOWN.
+ *	Adds the backend of that name, or replaces what was set of it. If ADDRESS or PORT
+ *	change, its connections stay with the old ones, and are counted anew. EDESTADDRREQ
+ *	if the host has no ADDRESS configured yet; EINVAL for an address that is not
+ *	unicast, is this host's own or a peer's, and for wrong values; EADDRINUSE if the
+ *	ports of splices are also those of this host's own connections
+ *	(net.ipv4.ip_local_port_range) and not reserved; ENOSPC beyond DPR_MAX_BACKENDS.
+ * @DPR_CMD_BACKEND_DEL: do; NAME. ENOENT if there is none. Only new connections are
+ *	affected.
+ * @DPR_CMD_BACKEND_GET: dump; one message of DPR_BACKEND_A_* per backend.
  */
 enum dpr_cmd {
 	DPR_CMD_UNSPEC,
@@ -158,6 +173,9 @@ enum dpr_cmd {
 	DPR_CMD_RULES_SET,
 	DPR_CMD_RULES_GET,
 	DPR_CMD_RULES_TEST,
+	DPR_CMD_BACKEND_SET,
+	DPR_CMD_BACKEND_DEL,
+	DPR_CMD_BACKEND_GET,
 
 	__DPR_CMD_MAX,
 	DPR_CMD_MAX = __DPR_CMD_MAX - 1
@@ -485,6 +503,14 @@ enum dpr_flow_state {
  *	nothing is handed over, and no handover accepted. Request: what it sets is not
  *	answered.
  * @DPR_CONFIG_A_HANDOVER_KEY_IDS: the ids of these keys, as there. Answer.
+ * @DPR_CONFIG_A_SPLICE_FIRST_PORT: u32, 1024 to 65535; default 61000. From this port of its
+ *	own address to SPLICE_LAST_PORT the host sends what goes to backends.
+ * @DPR_CONFIG_A_SPLICE_LAST_PORT: u32, likewise; default 65535. Not below
+ *	SPLICE_FIRST_PORT. EADDRINUSE as DPR_CMD_BACKEND_SET, while there are backends.
+ *	Connections that have begun keep their port, but what comes to a port that is no
+ *	longer among these is the stack's.
+ * @DPR_CONFIG_A_MAX_SPLICES: u32, 1 to DPR_MAX_SPLICES; default 65536. So many connections
+ *	to backends can be, those included that have just ended.
  */
 enum dpr_config_attr {
 	DPR_CONFIG_A_UNSPEC,
@@ -517,6 +543,9 @@ enum dpr_config_attr {
 	DPR_CONFIG_A_GROUP,
 	DPR_CONFIG_A_HANDOVER_KEYS,
 	DPR_CONFIG_A_HANDOVER_KEY_IDS,
+	DPR_CONFIG_A_SPLICE_FIRST_PORT,
+	DPR_CONFIG_A_SPLICE_LAST_PORT,
+	DPR_CONFIG_A_MAX_SPLICES,
 
 	__DPR_CONFIG_A_MAX,
 	DPR_CONFIG_A_MAX = __DPR_CONFIG_A_MAX - 1
@@ -656,6 +685,40 @@ enum dpr_peer_attr {
 
 	__DPR_PEER_A_MAX,
 	DPR_PEER_A_MAX = __DPR_PEER_A_MAX - 1
+};
+
+/**
+ * enum dpr_backend_attr - attributes of a backend: a server that runs nothing of ours
+ *
+ * @DPR_BACKEND_A_NAME: string of 1 to DPR_MAX_BACKEND_NAME letters, digits, "-", "_" or ".".
+ * @DPR_BACKEND_A_ADDRESS: addr. Clients of its family get it, others do not.
+ * @DPR_BACKEND_A_PORT: u16; its TCP port. Default 0: the service's.
+ * @DPR_BACKEND_A_WEIGHT: u32, 1 to DPR_MAX_WEIGHT; relative capacity; default 1.
+ * @DPR_BACKEND_A_LIMIT: u32; it gets no new connection while it has so many of this host's.
+ *	Default 0: no limit.
+ * @DPR_BACKEND_A_DOWN: u8, 0 or 1; 1: it gets no new connection. Its connections continue.
+ *	Default 0.
+ * @DPR_BACKEND_A_SERVICES: array of u16, host byte order: the ports of the services that it
+ *	serves, 1 to DPR_MAX_BACKEND_SERVICES, each once.
+ * @DPR_BACKEND_A_CONNECTIONS: u32; connections of this host to it that are not over. Answer.
+ * @DPR_BACKEND_A_SPLICED: u64; connections that it has got since it was added. Answer.
+ * @DPR_BACKEND_A_PAD: no value; aligns.
+ */
+enum dpr_backend_attr {
+	DPR_BACKEND_A_UNSPEC,
+	DPR_BACKEND_A_NAME,
+	DPR_BACKEND_A_ADDRESS,
+	DPR_BACKEND_A_PORT,
+	DPR_BACKEND_A_WEIGHT,
+	DPR_BACKEND_A_LIMIT,
+	DPR_BACKEND_A_DOWN,
+	DPR_BACKEND_A_SERVICES,
+	DPR_BACKEND_A_CONNECTIONS,
+	DPR_BACKEND_A_SPLICED,
+	DPR_BACKEND_A_PAD,
+
+	__DPR_BACKEND_A_MAX,
+	DPR_BACKEND_A_MAX = __DPR_BACKEND_A_MAX - 1
 };
 
 /**
@@ -1156,6 +1219,32 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_MIGRATE: of the packets received, segments of connections that peers let go.
  * @DPR_STAT_RX_MIGRATE_REFUSED: likewise, dropped: the peer does not serve the connection, or
  *	not any more.
+ * @DPR_STAT_SPLICED: connections that backends got (DPR_CMD_BACKEND_SET).
+ * @DPR_STAT_SPLICE_TX_PACKETS: packets of clients sent to backends (a super-packet counts
+ *	once).
+ * @DPR_STAT_SPLICE_TX_BYTES: their bytes.
+ * @DPR_STAT_SPLICE_RX_PACKETS: packets of backends sent to clients.
+ * @DPR_STAT_SPLICE_RX_BYTES: their bytes.
+ * @DPR_STAT_SPLICE_ICMP: ICMP errors about such connections sent to the other end.
+ * @DPR_STAT_SPLICE_LIMITED: connections that no backend got because those that could have
+ *	as many as they may. They go where they would without backends, as those of the
+ *	next five.
+ * @DPR_STAT_SPLICE_FULL: connections that no backend got: there are too many
+ *	(DPR_CONFIG_A_MAX_SPLICES).
+ * @DPR_STAT_SPLICE_NO_PORT: likewise: no port was free, of the last 128 tried.
+ * @DPR_STAT_SPLICE_NO_ROUTE: likewise: no usable route to the backend.
+ * @DPR_STAT_SPLICE_LOOP: likewise: the client is a backend, or the backend has become a
+ *	peer.
+ * @DPR_STAT_SPLICE_NO_MEMORY: likewise: no memory.
+ * @DPR_STAT_SPLICE_HOPS: packets to or from backends dropped: the hop limit is spent.
+ * @DPR_STAT_SPLICE_REFUSED: likewise: with IP options, extension headers or a wrong TCP
+ *	header, or ICMP errors that cannot be translated.
+ * @DPR_STAT_SPLICE_ERROR: likewise: by the output path (firewall, queue, device), or there is
+ *	no usable route any more, or no memory.
+ * @DPR_STAT_SPLICE_EXPIRED: connections to backends forgotten by their timeout.
+ * @DPR_STAT_SPLICE_EVICTED: half-open ones forgotten for new ones.
+ * @DPR_STAT_SPLICES: gauge; connections to backends now, those included that have just
+ *	ended.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -1299,6 +1388,24 @@ enum dpr_stat {
 	DPR_STAT_MIGRATE_STAYED_FULL,
 	DPR_STAT_RX_MIGRATE,
 	DPR_STAT_RX_MIGRATE_REFUSED,
+	DPR_STAT_SPLICED,
+	DPR_STAT_SPLICE_TX_PACKETS,
+	DPR_STAT_SPLICE_TX_BYTES,
+	DPR_STAT_SPLICE_RX_PACKETS,
+	DPR_STAT_SPLICE_RX_BYTES,
+	DPR_STAT_SPLICE_ICMP,
+	DPR_STAT_SPLICE_LIMITED,
+	DPR_STAT_SPLICE_FULL,
+	DPR_STAT_SPLICE_NO_PORT,
+	DPR_STAT_SPLICE_NO_ROUTE,
+	DPR_STAT_SPLICE_LOOP,
+	DPR_STAT_SPLICE_NO_MEMORY,
+	DPR_STAT_SPLICE_HOPS,
+	DPR_STAT_SPLICE_REFUSED,
+	DPR_STAT_SPLICE_ERROR,
+	DPR_STAT_SPLICE_EXPIRED,
+	DPR_STAT_SPLICE_EVICTED,
+	DPR_STAT_SPLICES,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

@@ -99,6 +99,9 @@ struct dpr_config_key {
  * @key: keys of handovers; the first makes what this host sends
  * @keys: how many
  * @group: IPv4 multicast group of the hosts that share a link with this one; 0: none
+ * @splice_first: first port of this host's address from which connections go to backends
+ * @splice_last: the last one
+ * @max_splices: how many connections to backends there can be
  * @slow_start: time in ms in which a peer that comes back gets its share; 0: at once
  * @slow_start_jiffies: the same in jiffies
  * @report_max_age_jiffies: the same in jiffies
@@ -133,6 +136,9 @@ struct dpr_config {
 	struct dpr_config_key key[DPR_MAX_HANDOVER_KEYS];
 	u32 keys;
 	__be32 group;
+	u32 splice_first;
+	u32 splice_last;
+	u32 max_splices;
 	u32 slow_start;
 	u32 slow_start_jiffies;
 	u32 report_max_age_jiffies;

@@ -9,6 +9,7 @@ struct dpr_addr;
 struct dpr_config;
 struct dpr_net;
 struct dpr_route;
+struct net;
 struct sk_buff;
 
 /* The reserved bit of the fragment field: the marker. */
@@ -28,6 +29,7 @@ struct sk_buff;
 void dpr_fwd_ipip_prepare(struct dpr_route *route,
 			  const struct dpr_config *cfg,
 			  const struct dpr_addr *peer, u8 protocol);
+int dpr_fwd_ipip_xmit_on(struct net *net, struct sk_buff *skb);
 void dpr_fwd_ipip_output(struct dpr_net *dn, struct sk_buff *skb,
 			 const struct dpr_route *route, u32 number);
 

@@ -8,6 +8,7 @@
 #include "genl_msg.h"
 #include "load.h"
 #include "netns.h"
+#include "splice_table.h"
 #include "stats.h"
 
 static int dpr_genl_load_get(struct sk_buff *skb, struct genl_info *info)
@@ -47,6 +48,8 @@ static u64 dpr_genl_stat(struct dpr_net *dn, enum dpr_stat stat)
 		return max(atomic_read(&dn->flow_count), 0);
 	case DPR_STAT_FLOWS_LIVE:
 		return max(atomic_read(&dn->live), 0);
+	case DPR_STAT_SPLICES:
+		return dpr_splice_table_count(dn);
 	default:
 		return dpr_stats_sum(dn->stats, stat);
 	}
@@ -112,6 +115,15 @@ static const struct genl_ops dpr_genl_ops[] = {
 	}, {
 		DPR_GENL_OP(RULES_TEST, dpr_genl_rules_test_policy),
 		.doit = dpr_genl_rules_test,
+	}, {
+		DPR_GENL_OP(BACKEND_SET, dpr_genl_backend_policy),
+		.doit = dpr_genl_backend_set,
+	}, {
+		DPR_GENL_OP(BACKEND_DEL, dpr_genl_backend_del_policy),
+		.doit = dpr_genl_backend_del,
+	}, {
+		DPR_GENL_OP(BACKEND_GET, dpr_genl_no_policy),
+		.dumpit = dpr_genl_backend_dump,
 	}, {
 		DPR_GENL_OP(PEER_SET, dpr_genl_peer_policy),
 		.doit = dpr_genl_peer_set,

@@ -8,6 +8,8 @@
 #include "core/policy.h"
 #include "dpr.h"
 
+struct dpr_config;
+struct dpr_net;
 struct dpr_service;
 
 int dpr_genl_init(void);
@@ -25,6 +27,11 @@ int dpr_genl_service_key(struct genl_info *info, struct dpr_service *service);
 int dpr_genl_rules_set(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_rules_get(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_rules_test(struct sk_buff *skb, struct genl_info *info);
+
+int dpr_genl_backend_set(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_backend_del(struct sk_buff *skb, struct genl_info *info);
+int dpr_genl_backend_dump(struct sk_buff *skb, struct netlink_callback *cb);
+bool dpr_genl_backend_ports(struct dpr_net *dn, const struct dpr_config *cfg);
 
 int dpr_genl_peer_set(struct sk_buff *skb, struct genl_info *info);
 int dpr_genl_peer_del(struct sk_buff *skb, struct genl_info *info);
@@ -53,6 +60,10 @@ extern const struct nla_policy
 	dpr_genl_rules_get_policy[DPR_RULES_A_ADDRESS + 1];
 extern const struct nla_policy
 	dpr_genl_rules_test_policy[DPR_RULES_A_CLIENT_PORT + 1];
+extern const struct nla_policy
+	dpr_genl_backend_policy[DPR_BACKEND_A_SERVICES + 1];
+extern const struct nla_policy
+	dpr_genl_backend_del_policy[DPR_BACKEND_A_NAME + 1];
 extern const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1];
 extern const struct nla_policy dpr_genl_flow_policy[DPR_FLOW_A_MAX + 1];
 extern const struct nla_policy dpr_genl_expire_policy[DPR_EXPIRE_A_MAX + 1];

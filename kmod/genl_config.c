@@ -51,6 +51,9 @@ const struct nla_policy dpr_genl_config_policy[DPR_CONFIG_A_MAX + 1] = {
 		.len = DPR_MAX_HANDOVER_KEYS * sizeof(struct dpr_genl_key),
 	},
 	[DPR_CONFIG_A_HANDOVER_KEY_IDS] = { .type = NLA_REJECT },
+	[DPR_CONFIG_A_SPLICE_FIRST_PORT] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_SPLICE_LAST_PORT] = { .type = NLA_U32 },
+	[DPR_CONFIG_A_MAX_SPLICES] = { .type = NLA_U32 },
 };
 
 /* A u32 of the configuration: where it is, what it may be, what to say. */
@@ -118,6 +121,12 @@ static const struct dpr_genl_field dpr_genl_fields[] = {
 		       "unknown forwarding"),
 	DPR_GENL_FIELD(ANSWERS, answers, 0, DPR_ANSWERS_MAX,
 		       "unknown way of answers"),
+	DPR_GENL_FIELD(SPLICE_FIRST_PORT, splice_first, 1024, U16_MAX,
+		       "ports of splices must be 1024 to 65535"),
+	DPR_GENL_FIELD(SPLICE_LAST_PORT, splice_last, 1024, U16_MAX,
+		       "ports of splices must be 1024 to 65535"),
+	DPR_GENL_FIELD(MAX_SPLICES, max_splices, 1, DPR_MAX_SPLICES,
+		       "max splices must be 1 to 4194304"),
 };
 
 static u32 *dpr_genl_field_of(struct dpr_config *cfg,
@@ -200,6 +209,22 @@ static int dpr_genl_config_keys(struct genl_info *info, struct dpr_config *cfg)
 	return 0;
 }
 
+static int dpr_genl_config_splices(struct dpr_net *dn, struct genl_info *info,
+				   const struct dpr_config *cfg)
+{
+	if (cfg->splice_first > cfg->splice_last)
+		return dpr_genl_msg_refuse(info, DPR_CONFIG_A_SPLICE_LAST_PORT,
+					   "the last port of splices is below the first",
+					   -EINVAL);
+	if ((info->attrs[DPR_CONFIG_A_SPLICE_FIRST_PORT] ||
+	     info->attrs[DPR_CONFIG_A_SPLICE_LAST_PORT]) &&
+	    rcu_access_pointer(dn->backends) && dpr_genl_backend_ports(dn, cfg))
+		return dpr_genl_msg_refuse(info, DPR_CONFIG_A_SPLICE_FIRST_PORT,
+					   "the ports of splices are in net.ipv4.ip_local_port_range and not reserved",
+					   -EADDRINUSE);
+	return 0;
+}
+
 static int dpr_genl_config_quota(struct dpr_net *dn, struct genl_info *info,
 				 const struct dpr_config *cfg)
 {
@@ -249,6 +274,8 @@ int dpr_genl_config_set(struct sk_buff *skb, struct genl_info *info)
 		err = dpr_genl_config_group(info, new);
 	if (!err)
 		err = dpr_genl_config_keys(info, new);
+	if (!err)
+		err = dpr_genl_config_splices(dn, info, new);
 	if (!err)
 		err = dpr_genl_config_quota(dn, info, new);
 	if (!err)

@@ -23,6 +23,7 @@
 #include "receive.h"
 #include "service.h"
 #include "source.h"
+#include "splice.h"
 #include "stats.h"
 #include "steer.h"
 #include "sweep.h"
@@ -47,6 +48,13 @@ static int dpr_hook_gather(struct dpr_net *dn, struct sk_buff *skb)
 	return -1;
 }
 
+/* May the packet be a backend's answer? Its port is none of a service. */
+static __always_inline bool dpr_hook_spliced(const struct dpr_net *dn,
+					     const struct tcphdr *th)
+{
+	return dpr_splice_on() && dpr_splice_port(dn, ntohs(th->dest));
+}
+
 /* A fragment, one with the mark, or a packet whose headers are not in its linear part. */
 static noinline unsigned int dpr_hook_partial(struct dpr_net *dn,
 					      struct sk_buff *skb)
@@ -66,7 +74,8 @@ static noinline unsigned int dpr_hook_partial(struct dpr_net *dn,
 		return NF_ACCEPT;
 	if (!dpr_service_ours(dn, ntohs(((struct tcphdr *)
 					 (skb->data + hlen))->dest)))
-		return NF_ACCEPT;
+		return dpr_hook_spliced(dn, (void *)skb->data + hlen) ?
+		       dpr_splice_answer(dn, skb) : NF_ACCEPT;
 	if (ip_hdr(skb)->frag_off & htons(DPR_FWD_IPIP_MARK))
 		return dpr_steer_marked(dn, skb);
 	return dpr_steer_tcp(dn, skb);
@@ -129,7 +138,9 @@ static noinline unsigned int dpr_hook_partial6(struct dpr_net *dn,
 		return NF_ACCEPT;
 	th = (void *)skb->data + offset;
 	if (!dpr_service_ours(dn, ntohs(th->dest)))
-		return NF_ACCEPT;
+		return offset == sizeof(struct ipv6hdr) &&
+		       dpr_hook_spliced(dn, th) ?
+		       dpr_splice_answer6(dn, skb) : NF_ACCEPT;
 	return dpr_steer_tcp6(dn, skb, offset);
 }
 
@@ -321,7 +332,9 @@ static unsigned int dpr_hook_in(void *priv, struct sk_buff *skb,
 			     (u8 *)(th + 1) > skb->data + skb_headlen(skb)))
 			return dpr_hook_call(dn, skb, false, dpr_hook_partial);
 		if (!dpr_service_ours(dn, ntohs(th->dest)))
-			return NF_ACCEPT;
+			return dpr_hook_spliced(dn, th) ?
+			       dpr_hook_call(dn, skb, false, dpr_splice_answer) :
+			       NF_ACCEPT;
 		return dpr_hook_call(dn, skb, false, dpr_steer_tcp);
 	}
 	if (iph->protocol == IPPROTO_IPIP || iph->protocol == IPPROTO_IPV6)
@@ -347,7 +360,9 @@ static unsigned int dpr_hook_in6(void *priv, struct sk_buff *skb,
 		if (unlikely((u8 *)(th + 1) > skb->data + skb_headlen(skb)))
 			return dpr_hook_call(dn, skb, true, dpr_hook_partial6);
 		if (!dpr_service_ours(dn, ntohs(th->dest)))
-			return NF_ACCEPT;
+			return dpr_hook_spliced(dn, th) ?
+			       dpr_hook_call(dn, skb, true, dpr_splice_answer6) :
+			       NF_ACCEPT;
 		return dpr_hook_call(dn, skb, true, dpr_hook_tcp6);
 	case IPPROTO_IPV6:
 	case IPPROTO_IPIP:

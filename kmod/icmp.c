@@ -15,6 +15,8 @@
 #include "icmp_about.h"
 #include "netns.h"
 #include "peer.h"
+#include "splice_icmp.h"
+#include "splice_table.h"
 #include "stats.h"
 #include "steer.h"
 #include "through.h"
@@ -118,14 +120,18 @@ static void dpr_icmp_pmtu(struct dpr_net *dn, const struct dpr_config *cfg,
 	__skb_push(skb, quoted);
 }
 
-/* Sends an error to the host that serves the connection, if that is a peer. */
+/* Sends an error to the host that serves the connection, if that is not this one. */
 static unsigned int dpr_icmp_forward(struct dpr_net *dn,
 				     const struct dpr_config *cfg,
 				     struct sk_buff *skb,
 				     const struct dpr_flow_key *key)
 {
-	struct dpr_peer *peer = dpr_steer_peer(dn, cfg, skb, key);
+	struct dpr_peer *peer;
+	unsigned int verdict;
 
+	if (dpr_splice_on() && dpr_splice_icmp(dn, skb, key, &verdict))
+		return verdict;
+	peer = dpr_steer_peer(dn, cfg, skb, key);
 	if (!peer)
 		return NF_ACCEPT;
 	dpr_stats_inc(dn, DPR_STAT_TX_ICMP);

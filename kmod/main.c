@@ -2,6 +2,7 @@
 /* Distributed Packet Rewriting: the module and its namespaces. */
 #include <linux/module.h>
 #include <linux/random.h>
+#include "backend.h"
 #include "closing.h"
 #include "config.h"
 #include "conntrack.h"
@@ -22,6 +23,7 @@
 #include "probe.h"
 #include "quota.h"
 #include "service.h"
+#include "splice_table.h"
 #include "stats.h"
 #include "steer.h"
 #include "sweep.h"
@@ -90,6 +92,8 @@ static void __net_exit dpr_main_net_exit(struct net *net)
 	dpr_owner_teardown(dn);
 	dpr_handover_table_teardown(dn);
 	dpr_migrate_watch_teardown(dn);
+	dpr_splice_table_teardown(dn);
+	dpr_backend_teardown(dn);
 	dpr_expire_teardown(dn);
 	dpr_flow_teardown(dn);
 	dpr_members_teardown(dn);
@@ -122,9 +126,12 @@ static int __init dpr_main_init(void)
 	err = dpr_handover_table_init();
 	if (err)
 		goto err_flow;
-	err = register_pernet_subsys(&dpr_main_net_ops);
+	err = dpr_splice_table_init();
 	if (err)
 		goto err_handover;
+	err = register_pernet_subsys(&dpr_main_net_ops);
+	if (err)
+		goto err_splice;
 	err = dpr_open_init();
 	if (err)
 		goto err_net;
@@ -139,6 +146,8 @@ err_load:
 	dpr_open_exit();
 err_net:
 	unregister_pernet_subsys(&dpr_main_net_ops);
+err_splice:
+	dpr_splice_table_exit();
 err_handover:
 	dpr_handover_table_exit();
 err_flow:
@@ -154,6 +163,7 @@ static void __exit dpr_main_exit(void)
 	dpr_load_exit();
 	dpr_open_exit();
 	unregister_pernet_subsys(&dpr_main_net_ops);
+	dpr_splice_table_exit();
 	dpr_handover_table_exit();
 	dpr_flow_exit();
 	dpr_conntrack_exit();

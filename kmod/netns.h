@@ -11,6 +11,7 @@
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
 
+struct dpr_backends;
 struct dpr_closing_queue;
 struct dpr_config;
 struct dpr_handovers;
@@ -18,6 +19,7 @@ struct dpr_members;
 struct dpr_open;
 struct dpr_owner_table;
 struct dpr_services;
+struct dpr_splices;
 struct dpr_stats;
 struct dpr_table;
 struct dpr_tallies;
@@ -106,6 +108,9 @@ struct dpr_closing {
  * @watch: connections that may move, and those that did, under RCU; NULL before the first
  *	service of DPR_DISPATCH_REQUEST. Then it stays
  * @missed: jiffies when a peer was last told that bulk data have no socket
+ * @backends: the backends, under RCU; NULL if there are none
+ * @splices: connections to backends, under RCU; NULL before the first backend. Then it
+ *	stays
  * @full_notified: jiffies of the last event of a full table
  * @probe: repeats probes of peers
  * @secret: random; nobody else can compute what is derived from it
@@ -159,6 +164,8 @@ struct dpr_net {
 	struct dpr_handovers __rcu *handovers;
 	struct dpr_migrate_watch __rcu *watch;
 	u32 missed;
+	struct dpr_backends __rcu *backends;
+	struct dpr_splices __rcu *splices;
 	unsigned long full_notified;
 	struct delayed_work probe;
 	u32 secret;

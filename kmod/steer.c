@@ -20,6 +20,7 @@
 #include "receive.h"
 #include "service.h"
 #include "socket.h"
+#include "splice.h"
 #include "stats.h"
 #include "steer.h"
 #include "syn.h"
@@ -219,9 +220,12 @@ dpr_steer_segment(struct dpr_net *dn, struct sk_buff *skb,
 		  const struct dpr_segment *seg)
 {
 	const struct dpr_config *cfg = rcu_dereference(dn->config);
-	struct dpr_flow *flow = dpr_flow_find(dn, &seg->key);
+	struct dpr_flow *flow;
 	unsigned int waits;
 
+	if (dpr_splice_on() && dpr_splice_segment(dn, cfg, skb, seg, &waits))
+		return waits;
+	flow = dpr_flow_find(dn, &seg->key);
 	if (seg->syn)
 		return dpr_syn(dn, cfg, skb, seg, flow);
 	if (!flow)

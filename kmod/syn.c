@@ -19,6 +19,7 @@
 #include "fwd_direct.h"
 #include "handover.h"
 #include "liveness.h"
+#include "load.h"
 #include "local.h"
 #include "members.h"
 #include "netns.h"
@@ -27,6 +28,7 @@
 #include "probe.h"
 #include "service.h"
 #include "socket.h"
+#include "splice.h"
 #include "stats.h"
 #include "syn.h"
 #include "way.h"
@@ -221,6 +223,57 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /*
+ * What a backend's load per capacity must be below to get a connection in place of the
+ * policy's choice. 0: this host serves it whatever others can.
+ */
+static u64 dpr_syn_below(const struct dpr_policy_args *args,
+			 const struct dpr_order *order,
+			 const struct dpr_decision *decision)
+{
+	const struct dpr_view *view;
+
+	switch (decision->outcome) {
+	case DPR_STAT_SERVED_OFF:
+	case DPR_STAT_SERVED_BELOW_MAX_LOAD:
+		return 0;
+	case DPR_STAT_REDIRECTED:
+		view = &order->view[decision->peer];
+		if (READ_ONCE(view->cold) == DPR_POLICY_UNKNOWN)
+			return ~0ULL;
+		return dpr_policy_key(READ_ONCE(view->estimate), view->weight);
+	default:
+		return args->draining ? ~0ULL :
+					dpr_policy_key(args->own_load,
+						       args->own_weight);
+	}
+}
+
+/* Does a backend get it instead? */
+static noinline bool dpr_syn_splice(struct dpr_net *dn,
+				    const struct dpr_config *cfg,
+				    struct sk_buff *skb,
+				    const struct dpr_segment *seg, u64 below,
+				    unsigned int *verdict)
+{
+	return below && dpr_syn_credible(skb) &&
+	       dpr_splice_begin(dn, cfg, skb, seg, below, verdict);
+}
+
+/* The same for what a hash leaves to this host. */
+static noinline bool dpr_syn_splice_own(struct dpr_net *dn,
+					const struct dpr_config *cfg,
+					struct sk_buff *skb,
+					const struct dpr_segment *seg,
+					unsigned int *verdict)
+{
+	const u64 below = cfg->state == DPR_STATE_ACTIVE ?
+			  dpr_policy_key(dpr_load_own(dn, cfg), cfg->weight) :
+			  ~0ULL;
+
+	return dpr_syn_splice(dn, cfg, skb, seg, below, verdict);
+}
+
+/*
  * By load. A host that is not @able to serve redirects what it can. Inlined for what
  * comes straight from dpr_syn().
  */
@@ -235,10 +288,15 @@ __dpr_syn_decide(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_order *order;
 	struct dpr_policy_args args;
 	struct dpr_decision decision;
+	unsigned int verdict;
 
 	order = dpr_decide_args(dn, cfg, table, policy, &seg->key.client,
 				&seg->key, service, able, &args);
 	decision = dpr_policy_decide(&args, order);
+	if (dpr_splice_on() &&
+	    dpr_syn_splice(dn, cfg, skb, seg,
+			   dpr_syn_below(&args, order, &decision), &verdict))
+		return verdict;
 	if (decision.outcome == DPR_STAT_REDIRECTED)
 		return dpr_syn_redirect(dn, cfg, skb, seg,
 					table->peer[decision.peer],
@@ -264,6 +322,7 @@ dpr_syn_affine(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	const struct dpr_order *order = dpr_decide_order(table);
 	struct dpr_policy_args args;
+	unsigned int verdict;
 	u32 peer;
 
 	dpr_decide_args(dn, cfg, table, DPR_POLICY_LOWEST, &seg->key.client,
@@ -273,6 +332,9 @@ dpr_syn_affine(struct dpr_net *dn, const struct dpr_config *cfg,
 		return dpr_syn_redirect(dn, cfg, skb, seg, table->peer[peer],
 					dpr_offer_number(skb, DPR_POLICY_LOWEST,
 							 1));
+	if (dpr_splice_on() && args.draining &&
+	    dpr_syn_splice(dn, cfg, skb, seg, ~0ULL, &verdict))
+		return verdict;
 	dpr_stats_inc(dn, DPR_STAT_SERVED_AFFINITY);
 	return NF_ACCEPT;
 }
@@ -310,6 +372,7 @@ dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_flow_key *key = &seg->key;
 	const struct dpr_route *route;
 	struct dpr_peer *peer;
+	unsigned int verdict;
 	bool usable;
 
 	peer = members ? dpr_members_pick(members, key) : NULL;
@@ -317,6 +380,9 @@ dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!usable && !able)
 		return dpr_syn_decide(dn, cfg, skb, seg, service, able);
 	if (!usable) {
+		if (dpr_splice_on() &&
+		    dpr_syn_splice_own(dn, cfg, skb, seg, &verdict))
+			return verdict;
 		dpr_stats_inc(dn, peer ? DPR_STAT_SERVED_NO_PEER :
 					 DPR_STAT_SERVED_HASH);
 		return NF_ACCEPT;

@@ -101,6 +101,12 @@ order() {
 	migrate
 	icmp_about
 	receive
+	backend
+	splice_table
+	splice_track
+	splice_send
+	splice_icmp
+	splice
 	syn
 	steer
 	icmp
@@ -108,6 +114,7 @@ order() {
 	hook
 	config.c
 	genl.h
+	genl_backend
 	genl_config
 	genl_service
 	genl_rules

@@ -99,7 +99,18 @@ var fullConfig = Config{
 	Marker: MarkerSource, Forwarding: ForwardingDirect, Answers: AnswersThrough, Orphans: OrphansAsk, State: StateDraining, MaxLoad: 1 << 40,
 	Weights: Weights{1, 2, 3, 4}, Weight: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Millisecond,
 	Timeouts: Timeouts{8 * time.Millisecond, 9 * time.Second, 10 * time.Second, 11 * time.Second}, SlowStart: 12 * time.Second, Affinity: 24, AffinityTime: 13 * time.Second, Affinity6: 56,
-	Group: netip.MustParseAddr("239.77.43.1"),
+	Group:           netip.MustParseAddr("239.77.43.1"),
+	SpliceFirstPort: 2000, SpliceLastPort: 3000, MaxSplices: 4,
+}
+
+var (
+	fullBackend      = Backend{Name: "b.1", Address: addr2, Port: 8080, Weight: 3, Limit: 4, Down: true, Services: []uint16{80, 443}}
+	fullBackendAttrs = []netlink.Attribute{text(backendAttrName, "b.1"), ip(backendAttrAddress, 192, 0, 2, 2), u16(backendAttrPort, 8080),
+		u32(backendAttrWeight, 3), u32(backendAttrLimit, 4), {Type: backendAttrDown, Data: []byte{1}}, ports(backendAttrServices, 80, 443)}
+)
+
+func text(typ uint16, s string) netlink.Attribute {
+	return netlink.Attribute{Type: typ, Data: append([]byte(s), 0)}
 }
 
 func fullConfigAttrs() []netlink.Attribute {
@@ -111,6 +122,7 @@ func fullConfigAttrs() []netlink.Attribute {
 		u32(configAttrMaxFlows, 6), u32(configAttrReportMaxAge, 7), u32(configAttrTimeoutSyn, 8),
 		u32(configAttrTimeoutEstablished, 9000), u32(configAttrTimeoutFin, 10000), u32(configAttrTimeoutRst, 11000), u32(configAttrSlowStart, 12000), u32(configAttrAffinity, 24), u32(configAttrAffinityTime, 13000), u32(configAttrAffinity6, 56), u32(configAttrForwarding, 2), u32(configAttrAnswers, 1),
 		ip(configAttrGroup, 239, 77, 43, 1),
+		u32(configAttrSpliceFirstPort, 2000), u32(configAttrSpliceLastPort, 3000), u32(configAttrMaxSplices, 4),
 	}
 }
 
@@ -157,6 +169,16 @@ var methods = []method{
 	{"DeleteService", func(ctx context.Context, c *Client) error {
 		return c.DeleteService(ctx, Service{Port: 81, Address: netip.IPv4Unspecified(), Rules: fullRules})
 	}, cmdServiceDel, flagsSet, []netlink.Attribute{u16(serviceAttrPort, 81)}},
+	{"Backends", func(ctx context.Context, c *Client) error { _, err := c.Backends(ctx); return err },
+		cmdBackendGet, flagsDump, nil},
+	{"SetBackend", func(ctx context.Context, c *Client) error { return c.SetBackend(ctx, fullBackend) },
+		cmdBackendSet, flagsSet, fullBackendAttrs},
+	{"SetBackend defaults", func(ctx context.Context, c *Client) error {
+		return c.SetBackend(ctx, Backend{Name: "b", Address: six1, Services: []uint16{80}})
+	}, cmdBackendSet, flagsSet, []netlink.Attribute{text(backendAttrName, "b"), ip(backendAttrAddress, six1.AsSlice()...), u16(backendAttrPort, 0),
+		u32(backendAttrWeight, 1), u32(backendAttrLimit, 0), {Type: backendAttrDown, Data: []byte{0}}, ports(backendAttrServices, 80)}},
+	{"DeleteBackend", func(ctx context.Context, c *Client) error { return c.DeleteBackend(ctx, "b") },
+		cmdBackendDel, flagsSet, []netlink.Attribute{text(backendAttrName, "b")}},
 	{"SetPeer", func(ctx context.Context, c *Client) error { return c.SetPeer(ctx, PeerUpdate{Address: addr2}) },
 		cmdPeerSet, flagsSet, []netlink.Attribute{ip(peerAttrAddress, 192, 0, 2, 2)}},
 	{"SetPeer report", func(ctx context.Context, c *Client) error {

@@ -163,6 +163,9 @@ func decodeConfig(data []byte) (Config, error) {
 		configAttrAffinityTime:       &c.AffinityTime,
 		configAttrAffinity6:          &c.Affinity6,
 		configAttrHandoverKeyIds:     &c.HandoverKeyIDs,
+		configAttrSpliceFirstPort:    &c.SpliceFirstPort,
+		configAttrSpliceLastPort:     &c.SpliceLastPort,
+		configAttrMaxSplices:         &c.MaxSplices,
 	}, configAttrAddress)
 	if c.Group.IsUnspecified() {
 		c.Group = netip.Addr{}

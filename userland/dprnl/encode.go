@@ -197,6 +197,11 @@ func (e *encoder) config(u ConfigUpdate) {
 	e.answers(configAttrAnswers, u.Answers)
 	e.group(configAttrGroup, u.Group)
 	e.handoverKeys(configAttrHandoverKeys, u.HandoverKeys)
+	if e.version >= knowsBackends {
+		e.optional(configAttrSpliceFirstPort, u.SpliceFirstPort)
+		e.optional(configAttrSpliceLastPort, u.SpliceLastPort)
+		e.optional(configAttrMaxSplices, u.MaxSplices)
+	}
 	if u == (ConfigUpdate{}) {
 		e.fail(errors.New("there is nothing to change"))
 	}

@@ -32,6 +32,14 @@ const (
 	MaxHandoverKeys = 2
 	// HandoverKeyLen: DPR_HANDOVER_KEY_LEN in include/dpr.h.
 	HandoverKeyLen = 16
+	// MaxBackends: DPR_MAX_BACKENDS in include/dpr.h.
+	MaxBackends = 64
+	// MaxBackendName: DPR_MAX_BACKEND_NAME in include/dpr.h.
+	MaxBackendName = 32
+	// MaxBackendServices: DPR_MAX_BACKEND_SERVICES in include/dpr.h.
+	MaxBackendServices = 16
+	// MaxSplices: DPR_MAX_SPLICES in include/dpr.h.
+	MaxSplices = 4194304
 	// MaxCPU: DPR_MAX_CPU in include/dpr.h.
 	MaxCPU = 1000
 	// MaxRules: DPR_MAX_RULES in include/dpr.h.
@@ -79,6 +87,9 @@ const (
 	cmdRulesSet   = 17
 	cmdRulesGet   = 18
 	cmdRulesTest  = 19
+	cmdBackendSet = 20
+	cmdBackendDel = 21
+	cmdBackendGet = 22
 )
 
 // dpr_config_attr: attributes of DPR_CMD_CONFIG_GET and _SET.
@@ -111,6 +122,9 @@ const (
 	configAttrGroup              = 27
 	configAttrHandoverKeys       = 28
 	configAttrHandoverKeyIds     = 29
+	configAttrSpliceFirstPort    = 30
+	configAttrSpliceLastPort     = 31
+	configAttrMaxSplices         = 32
 )
 
 // dpr_service_attr: attributes of a service.
@@ -157,6 +171,19 @@ const (
 	peerAttrServiceLoads       = 24
 	peerAttrForwarding         = 25
 	peerAttrAnswers            = 26
+)
+
+// dpr_backend_attr: attributes of a backend: a server that runs nothing of ours.
+const (
+	backendAttrName        = 1
+	backendAttrAddress     = 2
+	backendAttrPort        = 3
+	backendAttrWeight      = 4
+	backendAttrLimit       = 5
+	backendAttrDown        = 6
+	backendAttrServices    = 7
+	backendAttrConnections = 8
+	backendAttrSpliced     = 9
 )
 
 // dpr_flow_attr: attributes of a flow.
@@ -1359,6 +1386,51 @@ const (
 	// StatRxMigrateRefused: likewise, dropped: the peer does not serve the
 	// connection, or not any more.
 	StatRxMigrateRefused Stat = 140
+	// StatSpliced: connections that backends got (DPR_CMD_BACKEND_SET).
+	StatSpliced Stat = 141
+	// StatSpliceTxPackets: packets of clients sent to backends (a super-packet
+	// counts once).
+	StatSpliceTxPackets Stat = 142
+	// StatSpliceTxBytes: their bytes.
+	StatSpliceTxBytes Stat = 143
+	// StatSpliceRxPackets: packets of backends sent to clients.
+	StatSpliceRxPackets Stat = 144
+	// StatSpliceRxBytes: their bytes.
+	StatSpliceRxBytes Stat = 145
+	// StatSpliceIcmp: ICMP errors about such connections sent to the other end.
+	StatSpliceIcmp Stat = 146
+	// StatSpliceLimited: connections that no backend got because those that could
+	// have as many as they may. They go where they would without backends, as
+	// those of the next five.
+	StatSpliceLimited Stat = 147
+	// StatSpliceFull: connections that no backend got: there are too many
+	// (DPR_CONFIG_A_MAX_SPLICES).
+	StatSpliceFull Stat = 148
+	// StatSpliceNoPort: likewise: no port was free, of the last 128 tried.
+	StatSpliceNoPort Stat = 149
+	// StatSpliceNoRoute: likewise: no usable route to the backend.
+	StatSpliceNoRoute Stat = 150
+	// StatSpliceLoop: likewise: the client is a backend, or the backend has
+	// become a peer.
+	StatSpliceLoop Stat = 151
+	// StatSpliceNoMemory: likewise: no memory.
+	StatSpliceNoMemory Stat = 152
+	// StatSpliceHops: packets to or from backends dropped: the hop limit is
+	// spent.
+	StatSpliceHops Stat = 153
+	// StatSpliceRefused: likewise: with IP options, extension headers or a wrong
+	// TCP header, or ICMP errors that cannot be translated.
+	StatSpliceRefused Stat = 154
+	// StatSpliceError: likewise: by the output path (firewall, queue, device), or
+	// there is no usable route any more, or no memory.
+	StatSpliceError Stat = 155
+	// StatSpliceExpired: connections to backends forgotten by their timeout.
+	StatSpliceExpired Stat = 156
+	// StatSpliceEvicted: half-open ones forgotten for new ones.
+	StatSpliceEvicted Stat = 157
+	// StatSplices: gauge; connections to backends now, those included that have
+	// just ended.
+	StatSplices Stat = 158
 )
 
 var statTable = [...]statInfo{
@@ -1502,4 +1574,22 @@ var statTable = [...]statInfo{
 	138: {"migrate_stayed_full", "Added since version 0: likewise: too many are about to leave, or no memory.", false},
 	139: {"rx_migrate", "Added since version 0: of the packets received, segments of connections that peers let go.", false},
 	140: {"rx_migrate_refused", "Added since version 0: likewise, dropped: the peer does not serve the connection, or not any more.", false},
+	141: {"spliced", "Added since version 0: connections that backends got (DPR_CMD_BACKEND_SET).", false},
+	142: {"splice_tx_packets", "Added since version 0: packets of clients sent to backends (a super-packet counts once).", false},
+	143: {"splice_tx_bytes", "Added since version 0: their bytes.", false},
+	144: {"splice_rx_packets", "Added since version 0: packets of backends sent to clients.", false},
+	145: {"splice_rx_bytes", "Added since version 0: their bytes.", false},
+	146: {"splice_icmp", "Added since version 0: ICMP errors about such connections sent to the other end.", false},
+	147: {"splice_limited", "Added since version 0: connections that no backend got because those that could have as many as they may. They go where they would without backends, as those of the next five.", false},
+	148: {"splice_full", "Added since version 0: connections that no backend got: there are too many (DPR_CONFIG_A_MAX_SPLICES).", false},
+	149: {"splice_no_port", "Added since version 0: likewise: no port was free, of the last 128 tried.", false},
+	150: {"splice_no_route", "Added since version 0: likewise: no usable route to the backend.", false},
+	151: {"splice_loop", "Added since version 0: likewise: the client is a backend, or the backend has become a peer.", false},
+	152: {"splice_no_memory", "Added since version 0: likewise: no memory.", false},
+	153: {"splice_hops", "Added since version 0: packets to or from backends dropped: the hop limit is spent.", false},
+	154: {"splice_refused", "Added since version 0: likewise: with IP options, extension headers or a wrong TCP header, or ICMP errors that cannot be translated.", false},
+	155: {"splice_error", "Added since version 0: likewise: by the output path (firewall, queue, device), or there is no usable route any more, or no memory.", false},
+	156: {"splice_expired", "Added since version 0: connections to backends forgotten by their timeout.", false},
+	157: {"splice_evicted", "Added since version 0: half-open ones forgotten for new ones.", false},
+	158: {"splices", "Added since version 0: connections to backends now, those included that have just ended.", true},
 }

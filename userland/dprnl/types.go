@@ -33,6 +33,11 @@ type Config struct {
 	// What Affinity is for IPv4, for clients with IPv6 addresses; 1 to Affinity6Bits. It
 	// has no effect while Affinity is 0.
 	Affinity6 uint32
+	// The ports of this host from which connections go to backends, and how many of these
+	// there can be; 0 from an older module.
+	SpliceFirstPort uint32
+	SpliceLastPort  uint32
+	MaxSplices      uint32
 	// Ids of the keys of handovers; 0: there is no such key.
 	HandoverKeyIDs [MaxHandoverKeys]uint32
 }
@@ -95,6 +100,10 @@ type ConfigUpdate struct {
 	Affinity           *uint32        // such a module has none
 	AffinityTime       *time.Duration
 	Affinity6          *uint32 // a module that knows no IPv6 has but the default
+	// An older module has no backends, and does not learn these.
+	SpliceFirstPort *uint32
+	SpliceLastPort  *uint32
+	MaxSplices      *uint32
 	// Up to MaxHandoverKeys; the first makes what this host sends. An older module has none.
 	HandoverKeys *[]HandoverKey
 }
@@ -111,6 +120,7 @@ func (c Config) Update() ConfigUpdate {
 		TimeoutSyn: &c.Timeouts.Syn, TimeoutEstablished: &c.Timeouts.Established,
 		TimeoutFin: &c.Timeouts.Fin, TimeoutRst: &c.Timeouts.Rst, SlowStart: &c.SlowStart,
 		Affinity: &c.Affinity, AffinityTime: &c.AffinityTime, Affinity6: &c.Affinity6,
+		SpliceFirstPort: &c.SpliceFirstPort, SpliceLastPort: &c.SpliceLastPort, MaxSplices: &c.MaxSplices,
 	}
 }
 

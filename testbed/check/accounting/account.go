@@ -83,6 +83,7 @@ var reasons = []string{
 	"handover_taken", "handover_refused", "handover_late",
 	"rx_handover_forged", "rx_handover_stale", "rx_handover_waited", "rx_handover_refused", "rx_handover_full",
 	"migrate_held", "migrate_bounced", "rx_migrate_refused",
+	"splice_tx_packets", "splice_icmp", "splice_hops", "splice_refused", "splice_error",
 }
 
 // Entry is what passed one side of the hook.

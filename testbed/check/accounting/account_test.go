@@ -66,7 +66,8 @@ func TestBalance(t *testing.T) {
 		rx_source_asked rx_source_limited
 		handover_syn handover_kept handover_noted handover_stray handover_limited handover_taken handover_refused handover_late
 		rx_handover_forged rx_handover_stale rx_handover_waited rx_handover_refused rx_handover_full
-		migrate_held migrate_bounced rx_migrate_refused`)
+		migrate_held migrate_bounced rx_migrate_refused
+		splice_tx_packets splice_icmp splice_hops splice_refused splice_error`)
 	if !slices.Equal(Reasons(), all) {
 		t.Errorf("reasons %q, want %q", Reasons(), all)
 	}

@@ -61,6 +61,7 @@ func Generate(h *Header) ([]byte, error) {
 			{Enum: Enum{Name: "dpr_config_attr"}, Prefix: "DPR_CONFIG_A_", Go: "configAttr"},
 			{Enum: Enum{Name: "dpr_service_attr"}, Prefix: "DPR_SERVICE_A_", Go: "serviceAttr"},
 			{Enum: Enum{Name: "dpr_peer_attr"}, Prefix: "DPR_PEER_A_", Go: "peerAttr"},
+			{Enum: Enum{Name: "dpr_backend_attr"}, Prefix: "DPR_BACKEND_A_", Go: "backendAttr"},
 			{Enum: Enum{Name: "dpr_flow_attr"}, Prefix: "DPR_FLOW_A_", Go: "flowAttr"},
 			{Enum: Enum{Name: "dpr_rules_record"}, Prefix: "DPR_RULES_", Go: "record"},
 			{Enum: Enum{Name: "dpr_rules_attr"}, Prefix: "DPR_RULES_A_", Go: "rulesAttr"},

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The backends: servers that run nothing of ours, and get connections from this host. */
+#ifndef _DPR_BACKEND_H
+#define _DPR_BACKEND_H
+
+#include <linux/percpu.h>
+#include <linux/refcount.h>
+#include "core/addr.h"
+#include "core/policy.h"
+#include "dpr.h"
+
+struct dpr_flow_key;
+struct dpr_net;
+struct dst_entry;
+
+/**
+ * struct dpr_backend_way - one CPU's way to a backend
+ * @dst: the route, a reference is held; NULL if there is none yet
+ * @cookie: of an IPv6 route, shows whether it still holds
+ * @source: the address of this host from which packets go there
+ */
+struct dpr_backend_way {
+	struct dst_entry *dst;
+	u32 cookie;
+	struct dpr_addr source;
+};
+
+/**
+ * struct dpr_backend - where connections go
+ * @refs: the backend as it is set, and its connections
+ * @address: its address
+ * @port: its port, host byte order; 0: the service's
+ * @live: connections to it that are not over
+ * @spliced: connections that it has got
+ * @ways: each CPU's
+ * @rcu: frees it
+ */
+struct dpr_backend {
+	refcount_t refs;
+	struct dpr_addr address;
+	u16 port;
+	atomic_t live;
+	atomic64_t spliced;
+	struct dpr_backend_way __percpu *ways;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct dpr_backend_set - a backend as it is set; never changed
+ * @name: its name, and 0 after it
+ * @address: its address
+ * @port: its port, 0: the service's
+ * @weight: its relative capacity
+ * @limit: connections that it may have; 0: any number
+ * @down: it gets no new ones
+ * @services: how many
+ * @service: ports of its services, host byte order
+ * @backend: where its connections go; a reference is held
+ */
+struct dpr_backend_set {
+	char name[DPR_MAX_BACKEND_NAME + 1];
+	struct dpr_addr address;
+	u16 port;
+	u32 weight;
+	u32 limit;
+	bool down;
+	u32 services;
+	u16 service[DPR_MAX_BACKEND_SERVICES];
+	struct dpr_backend *backend;
+};
+
+/**
+ * struct dpr_backends - the backends of a namespace; never changed
+ * @rcu: frees it
+ * @n: how many
+ * @set: they, by name
+ */
+struct dpr_backends {
+	struct rcu_head rcu;
+	u32 n;
+	struct dpr_backend_set set[] __counted_by(n);
+};
+
+/**
+ * struct dpr_backend_choice - which backend gets a connection
+ * @backend: it, under RCU; NULL: none
+ * @limited: one has as many connections as it may
+ * @loop: one is a peer by now, or the client itself
+ */
+struct dpr_backend_choice {
+	struct dpr_backend *backend;
+	bool limited;
+	bool loop;
+};
+
+int dpr_backend_set(struct dpr_net *dn, const struct dpr_backend_set *set);
+int dpr_backend_del(struct dpr_net *dn, const char *name);
+struct dpr_backend_choice
+dpr_backend_choose(struct dpr_net *dn, const struct dpr_flow_key *key,
+		   u64 connection_load, u64 below);
+bool dpr_backend_again(struct dpr_net *dn, const struct dpr_backend *backend,
+		       const struct dpr_flow_key *key);
+struct dpr_backend_way *dpr_backend_find_way(struct dpr_net *dn,
+					     struct dpr_backend_way *way,
+					     const struct dpr_backend *backend);
+bool dpr_backend_way_valid(struct dpr_net *dn, const struct dpr_addr *address,
+			   const struct dst_entry *dst, u32 cookie);
+void dpr_backend_put(struct dpr_backend *backend);
+void dpr_backend_teardown(struct dpr_net *dn);
+
+/**
+ * dpr_backend_way - this CPU's way to a backend
+ * @dn: the namespace
+ * @backend: the backend
+ *
+ * Called in softirq; the way is good until that ends.
+ *
+ * Return: the way, NULL if there is none.
+ */
+static inline struct dpr_backend_way *
+dpr_backend_way(struct dpr_net *dn, const struct dpr_backend *backend)
+{
+	struct dpr_backend_way *way = this_cpu_ptr(backend->ways);
+
+	if (likely(dpr_backend_way_valid(dn, &backend->address, way->dst,
+					 way->cookie)))
+		return way;
+	return dpr_backend_find_way(dn, way, backend);
+}
+
+#endif /* _DPR_BACKEND_H */

@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/random.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <net/checksum.h>
+#include <net/dst.h>
+#include <net/sock.h>
+#include "backend.h"
+#include "compat.h"
+#include "config.h"
+#include "core/parse.h"
+#include "dpr.h"
+#include "netns.h"
+#include "quota.h"
+#include "socket.h"
+#include "splice_table.h"
+#include "stats.h"
+
+DEFINE_STATIC_KEY_FALSE(dpr_splice_used);
+
+/* How long a handshake is safe from eviction, as that of a flow is (flow.c). */
+#define DPR_SPLICE_GRACE	(3 * HZ)
+/* Ports that are tried for a connection, from a random one on. */
+#define DPR_SPLICE_TRIES	128
+/* Time between two looks at all splices, and how many are looked at in one go. */
+#define DPR_SPLICE_PERIOD	(5 * HZ)
+#define DPR_SPLICE_BATCH	512
+
+static struct kmem_cache *dpr_splice_cache;
+
+static u32 dpr_splice_hash(const void *data, u32 len, u32 seed)
+{
+	return dpr_parse_hash(data, seed);
+}
+
+static struct dpr_flow_key dpr_splice_key(const struct dpr_splice_end *end)
+{
+	return (struct dpr_flow_key){
+		.client = end->client,
+		.address = end->address,
+		.client_port = end->client_port,
+		.port = end->port,
+		.wide = end->wide,
+	};
+}
+
+static u32 dpr_splice_hash_again(const void *data, u32 len, u32 seed)
+{
+	const struct dpr_flow_key key = dpr_splice_key(data);
+
+	return dpr_parse_hash(&key, seed);
+}
+
+static int dpr_splice_compare(struct rhashtable_compare_arg *arg,
+			      const void *obj)
+{
+	const struct dpr_flow_key *key = arg->key;
+	const struct dpr_splice_end *end = obj;
+
+	return end->client_port != key->client_port || end->port != key->port ||
+	       !dpr_addr_equal(&end->client, &key->client) ||
+	       !dpr_addr_equal(&end->address, &key->address);
+}
+
+static const struct rhashtable_params dpr_splice_params = {
+	.key_len = sizeof(struct dpr_flow_key),
+	.head_offset = offsetof(struct dpr_splice_end, node),
+	.hashfn = dpr_splice_hash,
+	.obj_hashfn = dpr_splice_hash_again,
+	.obj_cmpfn = dpr_splice_compare,
+	.automatic_shrinking = true,
+};
+
+/**
+ * dpr_splice_table_init - make the slab cache
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int __init dpr_splice_table_init(void)
+{
+#if !defined(CONFIG_DEBUG_LOCK_ALLOC)
+	BUILD_BUG_ON(sizeof(struct dpr_splice) > 192);
+#endif
+	dpr_splice_cache = kmem_cache_create("dpr_splice",
+					     sizeof(struct dpr_splice), 0, 0,
+					     NULL);
+	return dpr_splice_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * dpr_splice_table_exit - free the slab cache, once all splices are on their way
+ */
+void dpr_splice_table_exit(void)
+{
+	rcu_barrier();
+	kmem_cache_destroy(dpr_splice_cache);
+}
+
+/**
+ * dpr_splice_table_find - the place of a connection in the table
+ * @dn: the namespace
+ * @key: as a segment names the connection
+ *
+ * Called under RCU. The splice may be expired.
+ *
+ * Return: the place, NULL if there is none.
+ */
+struct dpr_splice_end *dpr_splice_table_find(struct dpr_net *dn,
+					     const struct dpr_flow_key *key)
+{
+	struct dpr_splices *all = rcu_dereference(dn->splices);
+
+	if (unlikely(!all))
+		return NULL;
+	return rhashtable_lookup(&all->table, key, dpr_splice_params);
+}
+
+/**
+ * dpr_splice_table_count - how many splices are there
+ * @dn: the namespace; a netlink operation runs in it
+ */
+u32 dpr_splice_table_count(struct dpr_net *dn)
+{
+	const struct dpr_splices *all = rcu_access_pointer(dn->splices) ?
+					rcu_dereference_raw(dn->splices) : NULL;
+
+	return all ? max(atomic_read(&all->count), 0) : 0;
+}
+
+static void dpr_splice_free(struct dpr_splice *splice)
+{
+	dst_release(rcu_dereference_protected(splice->dst, true));
+	kmem_cache_free(dpr_splice_cache, splice);
+}
+
+static void dpr_splice_free_rcu(struct rcu_head *rcu)
+{
+	dpr_splice_free(container_of(rcu, struct dpr_splice, rcu));
+}
+
+static bool dpr_splice_live(u8 state)
+{
+	return state <= DPR_SPLICE_ESTABLISHED;
+}
+
+static void dpr_splice_unreserve(struct dpr_splices *all)
+{
+	atomic_dec(&all->count);
+	dpr_quota_give(all->dn);
+}
+
+/* Takes it off the table once its state has become DPR_SPLICE_GONE. */
+static void dpr_splice_release(struct dpr_splices *all, struct dpr_splice *splice,
+			       u8 state)
+{
+	int i;
+
+	for (i = 0; i < DPR_SPLICE_ENDS; i++)
+		rhashtable_remove_fast(&all->table, &splice->end[i].node,
+				       dpr_splice_params);
+	if (dpr_splice_live(state))
+		atomic_dec(&splice->backend->live);
+	dpr_backend_put(splice->backend);
+	dpr_splice_unreserve(all);
+	call_rcu(&splice->rcu, dpr_splice_free_rcu);
+}
+
+/* From or to DPR_SPLICE_SYN, which has a list. */
+static bool dpr_splice_leave_listed(struct dpr_splices *all,
+				    struct dpr_splice *splice, u8 state, u8 next)
+{
+	bool moved;
+
+	spin_lock(&all->lock);
+	moved = cmpxchg(&splice->state, state, next) == state;
+	if (moved && state == DPR_SPLICE_SYN)
+		list_del(&splice->half_open);
+	if (moved && next == DPR_SPLICE_SYN)
+		list_add_tail(&splice->half_open, &all->half_open);
+	spin_unlock(&all->lock);
+	return moved;
+}
+
+static bool dpr_splice_leave(struct dpr_splices *all, struct dpr_splice *splice,
+			     u8 state, u8 next)
+{
+	DPR_RACE_WINDOW();
+	if (state == DPR_SPLICE_SYN || next == DPR_SPLICE_SYN)
+		return dpr_splice_leave_listed(all, splice, state, next);
+	return cmpxchg(&splice->state, state, next) == state;
+}
+
+/**
+ * dpr_splice_table_move - move a splice from one state to another
+ * @dn: the namespace
+ * @splice: the splice
+ * @state: its state, not DPR_SPLICE_GONE
+ * @next: the other, likewise
+ *
+ * Called under RCU with bottom halves off.
+ *
+ * Return: false if another CPU moved it first.
+ */
+bool dpr_splice_table_move(struct dpr_net *dn, struct dpr_splice *splice,
+			   u8 state, u8 next)
+{
+	const int n = dpr_splice_live(next) - dpr_splice_live(state);
+
+	if (!dpr_splice_leave(rcu_dereference(dn->splices), splice, state, next))
+		return false;
+	if (n)
+		atomic_add(n, &splice->backend->live);
+	return true;
+}
+
+/**
+ * dpr_splice_table_kill - remove a splice
+ * @dn: the namespace
+ * @splice: the splice; stays readable until the RCU section ends
+ *
+ * Called under RCU with bottom halves off.
+ *
+ * Return: false if somebody else removed it first.
+ */
+bool dpr_splice_table_kill(struct dpr_net *dn, struct dpr_splice *splice)
+{
+	struct dpr_splices *all = rcu_dereference(dn->splices);
+	u8 state;
+
+	do {
+		state = READ_ONCE(splice->state);
+		if (state == DPR_SPLICE_GONE)
+			return false;
+	} while (!dpr_splice_leave(all, splice, state, DPR_SPLICE_GONE));
+	dpr_splice_release(all, splice, state);
+	return true;
+}
+
+/* Forgets the oldest half-open one, unless its handshake may be under way. */
+static bool dpr_splice_evict(struct dpr_splices *all)
+{
+	struct dpr_splice *oldest;
+
+	spin_lock(&all->lock);
+	oldest = list_first_entry_or_null(&all->half_open, struct dpr_splice,
+					  half_open);
+	if (oldest &&
+	    (s32)((u32)jiffies - READ_ONCE(oldest->last)) <= (s32)DPR_SPLICE_GRACE)
+		oldest = NULL;
+	if (oldest) {
+		/* Only its lock's holder moves it out of this state. */
+		list_del(&oldest->half_open);
+		WRITE_ONCE(oldest->state, DPR_SPLICE_GONE);
+	}
+	spin_unlock(&all->lock);
+	if (!oldest)
+		return false;
+	dpr_splice_release(all, oldest, DPR_SPLICE_SYN);
+	dpr_stats_inc(all->dn, DPR_STAT_SPLICE_EVICTED);
+	return true;
+}
+
+/* Takes a place in the table. Says why there is none, DPR_STAT_UNSPEC if there is. */
+static enum dpr_stat dpr_splice_reserve(struct dpr_splices *all,
+					const struct dpr_config *cfg)
+{
+	if (!dpr_quota_take(all->dn))
+		return DPR_STAT_SPLICE_FULL;
+	if (atomic_inc_return(&all->count) <= cfg->max_splices ||
+	    dpr_splice_evict(all))
+		return DPR_STAT_UNSPEC;
+	dpr_splice_unreserve(all);
+	return DPR_STAT_SPLICE_FULL;
+}
+
+/* Has this host a socket that such packets are for? */
+static bool dpr_splice_taken(struct dpr_net *dn, const struct dpr_flow_key *key)
+{
+	struct sock *sk = dpr_socket_find(dn, key, 0, 0);
+
+	if (!sk)
+		return false;
+	sock_gen_put(sk);
+	return true;
+}
+
+/* Puts it into the table as the backend's segments name it, by a free port. */
+static bool dpr_splice_insert_backend(struct dpr_splices *all,
+				      const struct dpr_config *cfg,
+				      struct dpr_splice *splice)
+{
+	struct dpr_splice_end *end = &splice->end[DPR_SPLICE_BACKEND];
+	const u32 ports = cfg->splice_last - cfg->splice_first + 1;
+	struct dpr_flow_key key = dpr_splice_key(end);
+	u32 i, port = reciprocal_scale(get_random_u32(), ports);
+
+	for (i = 0; i < min_t(u32, ports, DPR_SPLICE_TRIES); i++) {
+		end->port = htons(cfg->splice_first + port);
+		key.port = end->port;
+		if (!dpr_splice_taken(all->dn, &key) &&
+		    !rhashtable_lookup_insert_key(&all->table, &key, &end->node,
+						  dpr_splice_params))
+			return true;
+		port = port + 1 < ports ? port + 1 : 0;
+	}
+	return false;
+}
+
+/* As the client's do. Returns the splice that was there already, NULL, or an error. */
+static struct dpr_splice *dpr_splice_insert_client(struct dpr_splices *all,
+						   struct dpr_splice *splice,
+						   const struct dpr_flow_key *key)
+{
+	struct dpr_splice_end *old;
+
+	/* Nobody finds it before it is on its list. */
+	spin_lock(&all->lock);
+	for (;;) {
+		old = rhashtable_lookup_get_insert_key(&all->table, key,
+						       &splice->end[DPR_SPLICE_CLIENT].node,
+						       dpr_splice_params);
+		if (IS_ERR_OR_NULL(old) ||
+		    READ_ONCE(dpr_splice_of(old)->state) != DPR_SPLICE_GONE)
+			break;
+		/* Another CPU is removing it, and is not there yet. */
+		rhashtable_remove_fast(&all->table, &old->node,
+				       dpr_splice_params);
+	}
+	if (!old)
+		list_add_tail(&splice->half_open, &all->half_open);
+	spin_unlock(&all->lock);
+	if (IS_ERR_OR_NULL(old))
+		return ERR_CAST(old);
+	return dpr_splice_of(old);
+}
+
+/* What translating the client's packets adds to their checksums. */
+static void dpr_splice_sum(struct dpr_splice *splice)
+{
+	const struct dpr_splice_end *client = &splice->end[DPR_SPLICE_CLIENT];
+	const struct dpr_splice_end *backend = &splice->end[DPR_SPLICE_BACKEND];
+	const u32 ports = (__force u16)client->client_port +
+			  (u32)(__force u16)client->port;
+	const u32 new_ports = (__force u16)backend->client_port +
+			      (u32)(__force u16)backend->port;
+	const int at = client->wide ? 0 : sizeof(client->client) - sizeof(__be32);
+	const int len = sizeof(client->client) - at;
+	__wsum old, new;
+
+	old = csum_partial(client->client.byte + at, len, 0);
+	old = csum_partial(client->address.byte + at, len, old);
+	new = csum_partial(backend->client.byte + at, len, 0);
+	new = csum_partial(backend->address.byte + at, len, new);
+	splice->addresses = csum_sub(new, old);
+	splice->ports = csum_sub((__force __wsum)new_ports,
+				 (__force __wsum)ports);
+}
+
+/* Sets every member that is not a link, but for the port to the backend. */
+static void dpr_splice_fill(struct dpr_splice *splice,
+			    const struct dpr_segment *seg,
+			    struct dpr_backend *backend,
+			    const struct dpr_backend_way *way)
+{
+	const __be16 port = backend->port ? htons(backend->port) : seg->key.port;
+
+	memset(splice, 0, sizeof(*splice));
+	splice->end[DPR_SPLICE_CLIENT] = (struct dpr_splice_end){
+		.client = seg->key.client,
+		.address = seg->key.address,
+		.client_port = seg->key.client_port,
+		.port = seg->key.port,
+		.wide = seg->key.wide,
+		.from = DPR_SPLICE_CLIENT,
+	};
+	splice->end[DPR_SPLICE_BACKEND] = (struct dpr_splice_end){
+		.client = backend->address,
+		.address = way->source,
+		.client_port = port,
+		.wide = seg->key.wide,
+		.from = DPR_SPLICE_BACKEND,
+	};
+	splice->backend = backend;
+	splice->isn = seg->seq;
+	splice->last = jiffies;
+	splice->state = DPR_SPLICE_SYN;
+}
+
+/**
+ * dpr_splice_table_insert - remember that a connection goes to a backend
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @seg: its SYN
+ * @backend: the backend
+ * @way: this CPU's way there
+ *
+ * Counts why it cannot be. Called under RCU in softirq.
+ *
+ * Return: the splice; if another CPU decided on a copy of the SYN first, that one's; NULL
+ * if there is none.
+ */
+struct dpr_splice *dpr_splice_table_insert(struct dpr_net *dn,
+					   const struct dpr_config *cfg,
+					   const struct dpr_segment *seg,
+					   struct dpr_backend *backend,
+					   const struct dpr_backend_way *way)
+{
+	struct dpr_splices *all = rcu_dereference(dn->splices);
+	struct dpr_splice *splice, *old = ERR_PTR(-ENOMEM);
+	enum dpr_stat why;
+
+	if (!all)
+		return NULL;
+	why = dpr_splice_reserve(all, cfg);
+	if (why)
+		goto refuse;
+	why = DPR_STAT_SPLICE_NO_MEMORY;
+	splice = dpr_quota_alloc(dn, dpr_splice_cache);
+	if (!splice)
+		goto err_unreserve;
+	dpr_splice_fill(splice, seg, backend, way);
+	if (!refcount_inc_not_zero(&backend->refs))
+		goto err_free;
+	atomic_inc(&backend->live);
+	if (!dpr_splice_insert_backend(all, cfg, splice) &&
+	    !(dpr_splice_evict(all) &&
+	      dpr_splice_insert_backend(all, cfg, splice))) {
+		why = DPR_STAT_SPLICE_NO_PORT;
+		goto err_put;
+	}
+	/* Whoever finds it as the client's sees all of it. */
+	dpr_splice_sum(splice);
+	old = dpr_splice_insert_client(all, splice, &seg->key);
+	if (!old) {
+		atomic64_inc(&backend->spliced);
+		dpr_stats_inc(dn, DPR_STAT_SPLICED);
+		return splice;
+	}
+	rhashtable_remove_fast(&all->table,
+			       &splice->end[DPR_SPLICE_BACKEND].node,
+			       dpr_splice_params);
+	atomic_dec(&backend->live);
+	dpr_backend_put(backend);
+	dpr_splice_unreserve(all);
+	/* Somebody may have found it as the backend's. */
+	call_rcu(&splice->rcu, dpr_splice_free_rcu);
+	if (!IS_ERR(old))
+		return old;
+	dpr_stats_inc(dn, why);
+	return NULL;
+err_put:
+	atomic_dec(&backend->live);
+	dpr_backend_put(backend);
+err_free:
+	dpr_splice_free(splice);
+err_unreserve:
+	dpr_splice_unreserve(all);
+refuse:
+	dpr_stats_inc(dn, why);
+	return NULL;
+}
+
+static void dpr_splice_sweep_one(struct dpr_net *dn, struct dpr_splice *splice)
+{
+	local_bh_disable();
+	if (dpr_splice_expired(splice, rcu_dereference(dn->config)) &&
+	    dpr_splice_table_kill(dn, splice))
+		dpr_stats_inc(dn, DPR_STAT_SPLICE_EXPIRED);
+	local_bh_enable();
+}
+
+static void dpr_splice_sweep(struct work_struct *work)
+{
+	struct dpr_splices *all = container_of(to_delayed_work(work),
+					       struct dpr_splices, sweep);
+	struct dpr_splice_end *end;
+	struct rhashtable_iter iter;
+	u32 n = 0;
+
+	rhashtable_walk_enter(&all->table, &iter);
+	rhashtable_walk_start(&iter);
+	while ((end = rhashtable_walk_next(&iter))) {
+		if (IS_ERR(end)) /* resized: the walk starts over */
+			continue;
+		if (end->from == DPR_SPLICE_CLIENT)
+			dpr_splice_sweep_one(all->dn, dpr_splice_of(end));
+		if (++n % DPR_SPLICE_BATCH)
+			continue;
+		rhashtable_walk_stop(&iter);
+		cond_resched();
+		rhashtable_walk_start(&iter);
+	}
+	rhashtable_walk_stop(&iter);
+	rhashtable_walk_exit(&iter);
+	queue_delayed_work(system_unbound_wq, &all->sweep, DPR_SPLICE_PERIOD);
+}
+
+/**
+ * dpr_splice_table_setup - make a namespace's table, unless it has one
+ * @dn: the namespace; its lock is held
+ *
+ * Return: 0 or a negative errno.
+ */
+int dpr_splice_table_setup(struct dpr_net *dn)
+{
+	struct dpr_splices *all;
+	int err;
+
+	if (rcu_access_pointer(dn->splices))
+		return 0;
+	all = kzalloc(sizeof(*all), GFP_KERNEL_ACCOUNT);
+	if (!all)
+		return -ENOMEM;
+	all->dn = dn;
+	spin_lock_init(&all->lock);
+	INIT_LIST_HEAD(&all->half_open);
+	INIT_DELAYED_WORK(&all->sweep, dpr_splice_sweep);
+	err = rhashtable_init(&all->table, &dpr_splice_params);
+	if (err) {
+		kfree(all);
+		return err;
+	}
+	rcu_assign_pointer(dn->splices, all);
+	static_branch_inc(&dpr_splice_used);
+	queue_delayed_work(system_unbound_wq, &all->sweep, DPR_SPLICE_PERIOD);
+	return 0;
+}
+
+/* Each is there twice: freed as the backend's, after it was forgotten as the client's. */
+static void dpr_splice_free_at_exit(void *ptr, void *arg)
+{
+	struct dpr_splice_end *end = ptr;
+	struct dpr_splice *splice = dpr_splice_of(end);
+	struct dpr_splices *all = arg;
+
+	/* Only the state is left to say which of the two comes first. */
+	if (splice->state != DPR_SPLICE_GONE) {
+		splice->state = DPR_SPLICE_GONE;
+		return;
+	}
+	dpr_backend_put(splice->backend);
+	dpr_quota_give(all->dn);
+	dpr_splice_free(splice);
+}
+
+/**
+ * dpr_splice_table_teardown - forget all splices
+ * @dn: the namespace; no hook and no netlink operation runs in it any more
+ */
+void dpr_splice_table_teardown(struct dpr_net *dn)
+{
+	struct dpr_splices *all = rcu_dereference_protected(dn->splices, true);
+
+	if (!all)
+		return;
+	static_branch_dec(&dpr_splice_used);
+	cancel_delayed_work_sync(&all->sweep);
+	rhashtable_free_and_destroy(&all->table, dpr_splice_free_at_exit, all);
+	kfree(all);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The table of splices: connections of clients to backends, translated by this host.
+ *
+ * A splice is in the table twice: as the client's segments name it, and as the backend's
+ * do. Lookup is under RCU. A splice is removed once, by whoever moves its state to
+ * DPR_SPLICE_GONE.
+ */
+#ifndef _DPR_SPLICE_TABLE_H
+#define _DPR_SPLICE_TABLE_H
+
+#include <linux/jump_label.h>
+#include <linux/list.h>
+#include <linux/rhashtable.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include "config.h"
+#include "core/parse.h"
+#include "netns.h"
+
+struct dpr_backend;
+struct dpr_backend_way;
+
+/**
+ * enum dpr_splice_state - a connection's state, as both ends have shown it
+ * @DPR_SPLICE_SYN: the client has not yet acknowledged the backend's SYN
+ * @DPR_SPLICE_ESTABLISHED: it has; one of them may have sent its FIN
+ * @DPR_SPLICE_CLOSED: both have sent theirs
+ * @DPR_SPLICE_RESET: one of them has sent a RST, and nothing came since
+ * @DPR_SPLICE_GONE: removed; on its way to be freed
+ */
+enum dpr_splice_state {
+	DPR_SPLICE_SYN,
+	DPR_SPLICE_ESTABLISHED,
+	DPR_SPLICE_CLOSED,
+	DPR_SPLICE_RESET,
+	DPR_SPLICE_GONE = 0xff,
+};
+
+/* The two ends of a connection: who sends. */
+enum dpr_splice_from {
+	DPR_SPLICE_CLIENT,
+	DPR_SPLICE_BACKEND,
+	DPR_SPLICE_ENDS
+};
+
+/**
+ * struct dpr_splice_end - a place in the table
+ * @node: in dpr_splices.table
+ * @client: source of the packets that are looked for
+ * @address: their destination, an address of this host
+ * @client_port: their source port
+ * @port: their destination port
+ * @wide: they are of IPv6
+ * @from: enum dpr_splice_from
+ */
+struct dpr_splice_end {
+	struct rhash_head node;
+	struct dpr_addr client;
+	struct dpr_addr address;
+	__be16 client_port;
+	__be16 port;
+	u8 wide;
+	u8 from;
+};
+
+/**
+ * struct dpr_splice_seen - what an end has sent so far
+ * @end: sequence number after the last
+ * @ack: highest acknowledgment
+ * @edge: highest sequence number that it allows the other end to send
+ */
+struct dpr_splice_seen {
+	u32 end;
+	u32 ack;
+	u32 edge;
+};
+
+/**
+ * struct dpr_splice - one connection; 192 bytes
+ * @end: its places, by enum dpr_splice_from
+ * @backend: where it goes; a reference is held
+ * @dst: the route to the client, under RCU; a reference is held. NULL at first
+ * @cookie: of an IPv6 one
+ * @addresses: what the translation adds to a checksum of the client's packets
+ * @ports: likewise
+ * @seen: by enum dpr_splice_from
+ * @isn: sequence number of the client's SYN
+ * @last: jiffies of the last packet of either
+ * @state: enum dpr_splice_state. It leaves, and enters, DPR_SPLICE_SYN under the lock of
+ *	the half-open ones
+ * @fin: by enum dpr_splice_from: has it sent a FIN
+ * @scale: by enum dpr_splice_from: shift of its window
+ * @half_open: on dpr_splices.half_open while @state is DPR_SPLICE_SYN
+ * @rcu: frees it
+ */
+struct dpr_splice {
+	struct dpr_splice_end end[DPR_SPLICE_ENDS];
+	struct dpr_backend *backend;
+	struct dst_entry __rcu *dst;
+	u32 cookie;
+	__wsum addresses;
+	__wsum ports;
+	struct dpr_splice_seen seen[DPR_SPLICE_ENDS];
+	u32 isn;
+	u32 last;
+	u8 state;
+	u8 fin[DPR_SPLICE_ENDS];
+	u8 scale[DPR_SPLICE_ENDS];
+	union {
+		struct list_head half_open;
+		struct rcu_head rcu;
+	};
+};
+
+/**
+ * struct dpr_splices - the splices of a namespace
+ * @dn: the namespace
+ * @table: they, twice each
+ * @count: how many
+ * @lock: protects @half_open; taken with bottom halves off
+ * @half_open: those of which only SYNs were seen, oldest first
+ * @sweep: forgets those that are over
+ */
+struct dpr_splices {
+	struct dpr_net *dn;
+	struct rhashtable table;
+	atomic_t count;
+	spinlock_t lock;	/* of half_open */
+	struct list_head half_open;
+	struct delayed_work sweep;
+};
+
+/* Some namespace has a backend, or had one. */
+DECLARE_STATIC_KEY_FALSE(dpr_splice_used);
+
+/** dpr_splice_on - may there be splices at all: costs nothing if not */
+static __always_inline bool dpr_splice_on(void)
+{
+	return static_branch_unlikely(&dpr_splice_used);
+}
+
+int dpr_splice_table_init(void);
+void dpr_splice_table_exit(void);
+int dpr_splice_table_setup(struct dpr_net *dn);
+void dpr_splice_table_teardown(struct dpr_net *dn);
+struct dpr_splice *dpr_splice_table_insert(struct dpr_net *dn,
+					   const struct dpr_config *cfg,
+					   const struct dpr_segment *seg,
+					   struct dpr_backend *backend,
+					   const struct dpr_backend_way *way);
+bool dpr_splice_table_move(struct dpr_net *dn, struct dpr_splice *splice,
+			   u8 state, u8 next);
+bool dpr_splice_table_kill(struct dpr_net *dn, struct dpr_splice *splice);
+u32 dpr_splice_table_count(struct dpr_net *dn);
+struct dpr_splice_end *dpr_splice_table_find(struct dpr_net *dn,
+					     const struct dpr_flow_key *key);
+
+/** dpr_splice_of - the splice of a place in the table */
+static inline struct dpr_splice *dpr_splice_of(struct dpr_splice_end *end)
+{
+	return container_of(end, struct dpr_splice, end[end->from]);
+}
+
+/**
+ * dpr_splice_expired - is a splice over
+ * @splice: the splice
+ * @cfg: the configuration
+ */
+static inline bool dpr_splice_expired(const struct dpr_splice *splice,
+				      const struct dpr_config *cfg)
+{
+	static const u8 of[] = {
+		[DPR_SPLICE_SYN] = DPR_FLOW_SYN,
+		[DPR_SPLICE_ESTABLISHED] = DPR_FLOW_ESTABLISHED,
+		[DPR_SPLICE_CLOSED] = DPR_FLOW_FIN,
+		[DPR_SPLICE_RESET] = DPR_FLOW_RST,
+	};
+	const u8 state = READ_ONCE(splice->state);
+	const s32 idle = (u32)jiffies - READ_ONCE(splice->last);
+
+	return state > DPR_SPLICE_RESET ||
+	       (idle > 0 && (u32)idle > cfg->timeout_jiffies[of[state]]);
+}
+
+#endif /* _DPR_SPLICE_TABLE_H */

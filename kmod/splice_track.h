@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the segments of both ends say of a splice's state.
+ *
+ * All segments are passed on: the ends know best what is right. But anybody can forge one,
+ * so only what an end could have sent changes what is noted here (RFC 5961 is what the ends
+ * do themselves). A FIN or RST that is believed only makes the splice forgotten sooner.
+ */
+#ifndef _DPR_SPLICE_TRACK_H
+#define _DPR_SPLICE_TRACK_H
+
+#include "core/parse.h"
+#include "splice_table.h"
+
+#define DPR_SPLICE_FIN		1	/* of fin: it has sent its FIN */
+#define DPR_SPLICE_RST		2	/* of fin: a RST */
+#define DPR_SPLICE_ANSWERED	0x80	/* of the backend's scale: it has sent its SYN */
+#define DPR_SPLICE_SCALED	0x40	/* of scale: it knows scaled windows */
+#define DPR_SPLICE_SHIFT	0x0f	/* of scale: by so much */
+
+void dpr_splice_track_syn(struct dpr_splice *splice,
+			  const struct dpr_segment *seg, const struct tcphdr *th);
+void dpr_splice_track(struct dpr_net *dn, struct dpr_splice *splice,
+		      enum dpr_splice_from from, const struct dpr_segment *seg,
+		      const struct tcphdr *th);
+
+#endif /* _DPR_SPLICE_TRACK_H */

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT
+
+//go:build lab
+
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"dpr/testbed/check/datapath/vnet"
+	"dpr/testbed/check/datapath/wire"
+	"dpr/userland/dprnl"
+)
+
+// Addresses of backends.
+var (
+	addrX = netip.MustParseAddr("10.77.0.21")
+	addrY = netip.MustParseAddr("10.77.0.22")
+)
+
+const backendPort = 8080
+
+// A spliced cluster has a host A without a server, and a backend X, which has no DPR:
+//
+//	C ── switch ── A
+//	        └───── X
+type spliced struct {
+	*cluster
+	x   *vnet.Host
+	web *web // of X
+}
+
+// eachSplice runs a test with each family.
+func eachSplice(t *testing.T, f func(t *testing.T, w way)) { eachWay(t, []way{fragbit4, plain6}, f) }
+
+// newSpliced makes one whose A gives all connections to X.
+func newSpliced(t *testing.T, w way) *spliced {
+	t.Helper()
+	c := &spliced{cluster: bareCluster(t, w)}
+	c.x = c.host(t, "X", addrX)
+	c.web = serve(t, c.x, "X", backendPort)
+	c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyLowest)})
+	c.set(t, c.backend("x", addrX))
+	return c
+}
+
+// backend is one with the given address.
+func (c *cluster) backend(name string, addr netip.Addr) dprnl.Backend {
+	return dprnl.Backend{Name: name, Address: c.addr(addr), Port: backendPort, Services: []uint16{port}}
+}
+
+func (c *cluster) set(t *testing.T, b dprnl.Backend) {
+	t.Helper()
+	check(t, c.a.dpr.SetBackend(t.Context(), b))
+}
+
+// status returns what A says of a backend.
+func (c *cluster) status(t *testing.T, name string) dprnl.BackendStatus {
+	t.Helper()
+	list, err := c.a.dpr.Backends(t.Context())
+	check(t, err)
+	for _, b := range list {
+		if b.Name == name {
+			return b
+		}
+	}
+	t.Fatalf("no backend %s among %v", name, list)
+	return dprnl.BackendStatus{}
+}
+
+// has waits until A has so many connections to a backend that are not over.
+func (c *cluster) has(t *testing.T, name string, n uint32) {
+	t.Helper()
+	eventually(t, func() error {
+		if b := c.status(t, name); b.Connections != n {
+			return fmt.Errorf("%s has %d connections, want %d", name, b.Connections, n)
+		}
+		return nil
+	})
+}
+
+// becomes waits until a counter has changed by n, and no more.
+func becomes(t *testing.T, m *meter, stat dprnl.Stat, n uint64) {
+	t.Helper()
+	eventually(t, func() error {
+		if got := m.changes(t)[stat]; got != n {
+			return fmt.Errorf("%s: %v changed by %d, want %d", m.s.Name, stat, got, n)
+		}
+		return nil
+	})
+}
+
+// A backend serves a connection: it sees A's address, the client that of the service. Both
+// directions carry data, whatever the links do for the stack, either side closes first, and
+// nothing is left but what waits for late packets. Connection tracking is not needed.
+func TestSplice(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		hosts := []*vnet.Host{c.c, c.a.Host, c.x}
+		for combination := range 1 << len(hosts) {
+			for i, h := range hosts {
+				offload(t, h, combination>>i&1 == 1)
+				unchanged(t, h, "TcpInCsumErrors", "TcpInErrs", "IpInDiscards", "IpInHdrErrors", "IpOutDiscards",
+					"Ip6InDiscards", "Ip6InHdrErrors", "Ip6OutDiscards", "TcpExtTCPSynRetrans")
+			}
+			a := c.a.meter(t)
+			k := connect(t, c.c, c.a.service())
+			k.wantServed(t, "X")
+			c.has(t, "x", 1)
+			peer, err := k.ask("peer")
+			check(t, err)
+			if from, err := netip.ParseAddrPort(peer); err != nil || from.Addr() != c.a.at || from.Port() < 61000 {
+				t.Errorf("X sees %q, want %v and a port from 61000 on", peer, c.a.at)
+			}
+			check(t, k.upload(2<<20))
+			check(t, k.download(2<<20))
+			if combination%2 == 0 {
+				_, err = fmt.Fprintln(k, "close")
+				check(t, err)
+			}
+			check(t, k.Close())
+			c.has(t, "x", 0)
+			a.want(t, counts{dprnl.StatSpliced: 1, dprnl.StatSpliceTxPackets: some, dprnl.StatSpliceTxBytes: some,
+				dprnl.StatSpliceRxPackets: some, dprnl.StatSpliceRxBytes: some, dprnl.StatSpliceExpired: maybe})
+		}
+		if got := c.status(t, "x"); got.Spliced != 8 {
+			t.Errorf("X has got %d connections, want 8", got.Spliced)
+		}
+	})
+}
+
+// A client closes its half and reads on, and a server does.
+func TestSpliceHalfClosed(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		c.a.set(t, dprnl.ConfigUpdate{TimeoutFin: ptr(100 * time.Millisecond)})
+		k := connect(t, c.c, c.a.service())
+		_, err := fmt.Fprintf(k, "eofsend %d\n", 1<<20)
+		check(t, err)
+		time.Sleep(300 * time.Millisecond)
+		check(t, k.CloseWrite())
+		check(t, readPattern(k.r, 1<<20))
+		c.has(t, "x", 0)
+		k = connect(t, c.c, c.a.service())
+		_, err = fmt.Fprintln(k, "shut")
+		check(t, err)
+		check(t, k.SetReadDeadline(time.Now().Add(step)))
+		if _, err := k.r.ReadByte(); err == nil {
+			t.Error("X has not closed its half")
+		}
+		time.Sleep(300 * time.Millisecond)
+		c.has(t, "x", 1)
+		check(t, writePattern(k, 1<<20))
+		check(t, k.CloseWrite())
+		c.has(t, "x", 0)
+	})
+}
+
+// Backends get connections in proportion to their weights, no more than they may have, and
+// none while they are down or once they are deleted; then A serves them, which competes for
+// them by its load, and those that are open continue.
+//
+//	C ── switch ── A
+//	        ├───── X
+//	        └───── Y
+func TestSpliceChoice(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		serve(t, c.host(t, "Y", addrY), "Y", backendPort)
+		x, y := c.backend("x", addrX), c.backend("y", addrY)
+		x.Weight, y.Weight = 1, 3
+		c.set(t, x)
+		c.set(t, y)
+		open := func(n int) (got counts2, conns []*conn) {
+			t.Helper()
+			got = counts2{}
+			for range n {
+				k := connect(t, c.c, c.a.service())
+				who, err := k.ask("who")
+				check(t, err)
+				got[who]++
+				conns = append(conns, k)
+			}
+			return got, conns
+		}
+		shut := func(conns []*conn) {
+			t.Helper()
+			for _, k := range conns {
+				check(t, k.Close())
+			}
+			c.has(t, "x", 0)
+			c.has(t, "y", 0)
+		}
+		got, conns := open(16)
+		if got["X"] != 4 || got["Y"] != 12 {
+			t.Errorf("%v, want 4 for X and 12 for Y", got)
+		}
+		shut(conns)
+		x.Limit, y.Limit = 2, 1
+		c.set(t, x)
+		c.set(t, y)
+		got, conns = open(3)
+		if got["X"] != 2 || got["Y"] != 1 {
+			t.Errorf("%v, want 2 for X and 1 for Y", got)
+		}
+		a := c.a.meter(t)
+		if _, err := dial(c.c, c.a.service()); !refused(err) {
+			t.Errorf("with all limits reached: %v, want refused", err)
+		}
+		becomes(t, a, dprnl.StatSpliceLimited, 1)
+		shut(conns)
+		x.Limit, y.Limit = 0, 0
+		x.Down = true
+		c.set(t, x)
+		c.set(t, y)
+		if got, conns = open(3); got["Y"] != 3 {
+			t.Errorf("%v, want all for Y", got)
+		}
+		// Mixed: A serves too, as long as it has less than Y.
+		serve(t, c.a.Host, "A", port)
+		check(t, c.a.dpr.SetBackend(t.Context(), y))
+		more, others := open(4)
+		if more["A"] == 0 {
+			t.Errorf("%v, want some for A", more)
+		}
+		check(t, c.a.dpr.DeleteBackend(t.Context(), "y"))
+		if more, last := open(2); more["A"] != 2 {
+			t.Errorf("%v, want all for A", more)
+		} else {
+			others = append(others, last...)
+		}
+		for _, k := range conns {
+			k.wantServed(t, "Y")
+		}
+		for _, k := range append(conns, others...) {
+			check(t, k.Close())
+		}
+		if err := c.a.dpr.DeleteBackend(t.Context(), "y"); !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("deleting it again: %v", err)
+		}
+	})
+}
+
+// counts2 says how many connections each server has.
+type counts2 map[string]int
+
+// What cannot be a backend is refused by name, and a client that is one is not passed on.
+func TestSpliceRefuses(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		multicast := map[int]netip.Addr{4: netip.MustParseAddr("224.0.0.1"), 6: netip.MustParseAddr("ff02::1")}
+		for name, tt := range map[string]struct {
+			change func(*dprnl.Backend)
+			want   string
+		}{
+			"this host": {func(b *dprnl.Backend) { b.Address = c.a.at }, "cannot be this host"},
+			"a peer":    {func(b *dprnl.Backend) { b.Address = c.b.addr }, "a peer cannot be a backend"},
+			"multicast": {func(b *dprnl.Backend) { b.Address = multicast[w.client] }, "must be unicast"},
+			"weight":    {func(b *dprnl.Backend) { b.Weight = 65536 }, "weight must be"},
+			"no name":   {func(b *dprnl.Backend) { b.Name = "" }, "name"},
+			"a name":    {func(b *dprnl.Backend) { b.Name = "a b" }, "name"},
+			"none":      {func(b *dprnl.Backend) { b.Services = nil }, "ports of its services"},
+			"port 0":    {func(b *dprnl.Backend) { b.Services = []uint16{0} }, "each once"},
+			"twice":     {func(b *dprnl.Backend) { b.Services = []uint16{80, 80} }, "each once"},
+		} {
+			b := c.backend("y", addrY)
+			tt.change(&b)
+			if err := c.a.dpr.SetBackend(t.Context(), b); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: %v, want %q", name, err, tt.want)
+			}
+		}
+		for _, u := range []dprnl.ConfigUpdate{
+			{SpliceFirstPort: ptr(uint32(40000))}, {SpliceFirstPort: ptr(uint32(65000)), SpliceLastPort: ptr(uint32(64000))},
+			{SpliceFirstPort: ptr(uint32(1023))}, {MaxSplices: ptr(uint32(0))},
+		} {
+			if err := c.a.dpr.SetConfig(t.Context(), u); err == nil {
+				t.Errorf("%+v is accepted", u)
+			}
+		}
+		check(t, c.a.Sysctl("net/ipv4/ip_local_port_range", "1024 65535"))
+		if err := c.a.dpr.SetBackend(t.Context(), c.backend("y", addrY)); !errors.Is(err, unix.EADDRINUSE) {
+			t.Errorf("with ports of this host: %v", err)
+		}
+		check(t, c.a.Sysctl("net/ipv4/ip_local_reserved_ports", "61000-65535"))
+		check(t, c.a.dpr.SetBackend(t.Context(), c.backend("y", addrY)))
+		a := c.a.meter(t)
+		if _, err := dial(c.x, c.a.service()); !refused(err) {
+			t.Errorf("X as a client: %v, want refused", err)
+		}
+		becomes(t, a, dprnl.StatSpliceLoop, 1)
+	})
+}
+
+// A backend that refuses: the client hears of it at once, and the splice is over.
+func TestSpliceBackendRefuses(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		c.web.stop()
+		if _, err := dial(c.c, c.a.service()); !refused(err) {
+			t.Errorf("without a server: %v, want refused", err)
+		}
+		c.has(t, "x", 0)
+	})
+}
+
+// The table, and the ports of one backend, are bounded. Half-open connections give way, but
+// not to each other while their handshakes may be under way.
+func TestSpliceFull(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		check(t, c.x.Down(eth)) // X does not answer
+		r := c.raw(t, addrR)
+		syn := func(p uint16) { t.Helper(); r.talk(c.a, p).say(t, "S", "") }
+		c.a.set(t, dprnl.ConfigUpdate{MaxSplices: ptr(uint32(2)), SpliceFirstPort: ptr(uint32(61000)), SpliceLastPort: ptr(uint32(61003))})
+		a := c.a.meter(t)
+		for p := range uint16(3) {
+			syn(5000 + p)
+		}
+		becomes(t, a, dprnl.StatSpliceFull, 1)
+		c.a.set(t, dprnl.ConfigUpdate{MaxSplices: ptr(uint32(100))})
+		a = c.a.meter(t)
+		for p := range uint16(10) {
+			syn(6000 + p)
+		}
+		eventually(t, func() error {
+			if got := a.changes(t); got[dprnl.StatSpliceNoPort] != 8 || got[dprnl.StatSpliced] != 2 {
+				return fmt.Errorf("%v, want 2, and 8 without port", got)
+			}
+			return nil
+		})
+		time.Sleep(3500 * time.Millisecond)
+		a = c.a.meter(t)
+		syn(7000)
+		eventually(t, func() error {
+			if got := a.changes(t); got[dprnl.StatSpliceEvicted] != 1 || got[dprnl.StatSpliced] != 1 {
+				return fmt.Errorf("%v, want one evicted for another", got)
+			}
+			return nil
+		})
+	})
+}
+
+// The module goes while connections pass it: A's kernel knows nothing of them, and both
+// ends hear of that when they next send. A namespace goes with its splices.
+func TestSpliceReload(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		l := startLoad(t, c.c, c.a.service(), 3)
+		for range 3 {
+			k := connect(t, c.c, c.a.service())
+			k.wantServed(t, "X")
+			l.more(t, 5)
+			reload(t)
+			c.a.connect(t)
+			c.a.set(t, dprnl.ConfigUpdate{Address: &c.a.addr, Policy: ptr(dprnl.PolicyLowest)})
+			check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: port}))
+			c.set(t, c.backend("x", addrX))
+			k.wantReset(t)
+			connect(t, c.c, c.a.service()).wantServed(t, "X")
+		}
+		l.stop()
+	})
+}
+
+// Packets that are only part of a segment, or have something before TCP's header.
+func TestSpliceParts(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		r := c.raw(t, addrR)
+		k := r.talk(c.a, 4000)
+		k.open(t)
+		s := k.segment("PA", "who "+strings.Repeat("x", 1000)+"\n")
+		s.MayFrag = true
+		for _, f := range wire.Fragment(s.Bytes(), 512, 7) {
+			r.send(t, c.a, f)
+		}
+		if p := k.hear(t, "PA"); string(p.Payload) != "X\n" {
+			t.Errorf("answered by %q", p.Payload)
+		}
+	})
+}
