@@ -11,6 +11,7 @@ import (
 	"dpr/userland/config"
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
+	"dpr/userland/health"
 )
 
 func main() {
@@ -27,5 +28,11 @@ func service(c *config.Config, log *slog.Logger) (daemon.Service, error) {
 		Dial:   func() (cleanup.Kernel, error) { return dprnl.New() },
 		Probe:  cleanup.NewProber().Probe,
 		Log:    log,
+		Health: health.New(health.Options{
+			Config: c,
+			Dial:   func() (health.Kernel, error) { return dprnl.New() },
+			Ask:    health.Ask,
+			Log:    log,
+		}),
 	}), nil
 }

@@ -25,6 +25,9 @@ type Kernel interface {
 	DeleteService(context.Context, dprnl.Service) error
 	Ruleset(context.Context, dprnl.Service) (dprnl.Ruleset, error)
 	SetRuleset(context.Context, dprnl.Service, dprnl.Ruleset) error
+	Backends(context.Context) ([]dprnl.BackendStatus, error)
+	SetBackend(context.Context, dprnl.Backend) error
+	DeleteBackend(context.Context, string) error
 }
 
 // A Result says what Apply changed.
@@ -34,6 +37,9 @@ type Result struct {
 	Removed []dprnl.Service // services that the file does not have
 	Changed []dprnl.Service // services that had other rules
 	Ruled   []dprnl.Service // services that had other rules by what is asked for
+
+	BackendsSet     []string // backends that the kernel did not have so
+	BackendsRemoved []string // backends that the file does not have
 }
 
 // Apply sets the kernel's values and services to those of a file, and removes
@@ -61,6 +67,10 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	backends, err := k.Backends(ctx)
+	if err != nil {
+		return Result{}, err
+	}
 	if err := k.SetConfig(ctx, u); err != nil {
 		return Result{}, err
 	}
@@ -69,8 +79,11 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	if err == nil {
 		err = r.rulesets(ctx, k, c, there, before)
 	}
+	if err == nil {
+		err = r.backends(ctx, k, c.Backends, backends)
+	}
 	if err != nil {
-		return Result{}, errors.Join(err, r.undo(ctx, k, c, there, before), restore(ctx, k, old))
+		return Result{}, errors.Join(err, r.undoBackends(ctx, k, backends), r.undo(ctx, k, c, there, before), restore(ctx, k, old))
 	}
 	return r, nil
 }
@@ -88,6 +101,7 @@ func target(address netip.Addr, c *config.Config) dprnl.Config {
 		MaxLoad: c.MaxLoad, Weights: c.Weights, Weight: c.Weight, MaxFlows: c.MaxFlows,
 		ReportMaxAge: c.ReportMaxAge, Timeouts: c.Timeouts, SlowStart: c.SlowStart,
 		Affinity: c.Affinity, Affinity6: c.Affinity6, AffinityTime: c.AffinityTime, Group: group(c), HandoverKeyIDs: handoverKeyIDs(c),
+		SpliceFirstPort: uint32(c.SplicePorts.First), SpliceLastPort: uint32(c.SplicePorts.Last), MaxSplices: c.MaxSplices,
 	}
 }
 

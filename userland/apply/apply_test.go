@@ -28,6 +28,7 @@ type kernel struct {
 	fails    map[string]error // of what reads: "config", "services"
 	log      []string
 	rulesets map[uint16]dprnl.Ruleset // by port
+	backends []dprnl.BackendStatus
 }
 
 func (k *kernel) step(what string) error {
@@ -72,6 +73,9 @@ func keep(c *dprnl.Config, u dprnl.ConfigUpdate) {
 	set(&c.Affinity, u.Affinity)
 	set(&c.AffinityTime, u.AffinityTime)
 	set(&c.Affinity6, u.Affinity6)
+	set(&c.SpliceFirstPort, u.SpliceFirstPort)
+	set(&c.SpliceLastPort, u.SpliceLastPort)
+	set(&c.MaxSplices, u.MaxSplices)
 	set(&c.Timeouts.Syn, u.TimeoutSyn)
 	set(&c.Timeouts.Established, u.TimeoutEstablished)
 	set(&c.Timeouts.Fin, u.TimeoutFin)
@@ -124,6 +128,28 @@ func (k *kernel) Ruleset(_ context.Context, s dprnl.Service) (dprnl.Ruleset, err
 		return dprnl.Ruleset{}, fs.ErrNotExist
 	}
 	return k.rulesets[s.Port], k.fails["ruleset "+s.String()]
+}
+
+func (k *kernel) Backends(context.Context) ([]dprnl.BackendStatus, error) {
+	return slices.Clone(k.backends), k.fails["backends"]
+}
+
+func (k *kernel) SetBackend(_ context.Context, b dprnl.Backend) error {
+	if err := k.step("backend " + b.Name); err != nil {
+		return err
+	}
+	k.backends = slices.DeleteFunc(k.backends, func(o dprnl.BackendStatus) bool { return o.Name == b.Name })
+	k.backends = append(k.backends, dprnl.BackendStatus{Backend: b})
+	slices.SortFunc(k.backends, func(a, b dprnl.BackendStatus) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+func (k *kernel) DeleteBackend(_ context.Context, name string) error {
+	if err := k.step("del backend " + name); err != nil {
+		return err
+	}
+	k.backends = slices.DeleteFunc(k.backends, func(o dprnl.BackendStatus) bool { return o.Name == name })
+	return nil
 }
 
 func (k *kernel) SetRuleset(_ context.Context, s dprnl.Service, r dprnl.Ruleset) error {

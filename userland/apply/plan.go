@@ -54,7 +54,12 @@ func Plan(ctx context.Context, k Kernel, c *config.Config) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(changes, compareRulesets(c, there, before)...), nil
+	backends, err := k.Backends(ctx)
+	if err != nil {
+		return nil, err
+	}
+	changes = append(changes, compareRulesets(c, there, before)...)
+	return append(changes, compareBackends(c.Backends, backends)...), nil
 }
 
 // compareRules returns the rules of a service that differ.
@@ -98,6 +103,11 @@ func keyIDs(ids [dprnl.MaxHandoverKeys]uint32) string {
 	return strings.Join(words, " ")
 }
 
+// splicePorts are the ports of splices, as the file has them.
+func splicePorts(c dprnl.Config) string {
+	return fmt.Sprintf("%d-%d", c.SpliceFirstPort, c.SpliceLastPort)
+}
+
 // compare returns the values that differ, in the order of the file.
 func compare(old, after dprnl.Config) []Change {
 	var changes []Change
@@ -123,6 +133,10 @@ func compare(old, after dprnl.Config) []Change {
 	add("affinity", old.Affinity, after.Affinity)
 	add("affinity6", old.Affinity6, after.Affinity6)
 	add("affinity_time", old.AffinityTime, after.AffinityTime)
+	if old.MaxSplices != 0 { // an older module has none
+		add("splice_ports", splicePorts(old), splicePorts(after))
+		add("max_splices", old.MaxSplices, after.MaxSplices)
+	}
 	add("start", old.State, after.State)
 	add("weight", old.Weight, after.Weight)
 	add("weights.connections", old.Weights.Connections, after.Weights.Connections)

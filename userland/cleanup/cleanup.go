@@ -21,6 +21,7 @@ import (
 	"dpr/userland/config"
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
+	"dpr/userland/health"
 )
 
 // A Kernel is the part of dprnl.Client that a cleaner uses.
@@ -40,6 +41,8 @@ type Options struct {
 	// Probe finds out whether a host is alive; see Prober.
 	Probe func(ctx context.Context, host netip.Addr, ports []uint16) Verdict
 	Log   *slog.Logger
+	// Health checks backends beside, nil: nothing does.
+	Health *health.Checker
 }
 
 const (
@@ -85,12 +88,20 @@ func New(o Options) *Cleaner {
 }
 
 // Reload replaces the configuration from the next interval on.
-func (c *Cleaner) Reload(cfg *config.Config) { c.config.Store(cfg) }
+func (c *Cleaner) Reload(cfg *config.Config) {
+	c.config.Store(cfg)
+	if c.o.Health != nil {
+		c.o.Health.Reload(cfg)
+	}
+}
 
 // Run cleans once an interval until ctx is done. The only error that ends it is
 // dprnl.ErrNoRight.
 func (c *Cleaner) Run(ctx context.Context, ready, alive func()) error {
 	defer c.link.Close()
+	if c.o.Health != nil {
+		go c.o.Health.Run(ctx)
+	}
 	interval := c.config.Load().Cleanup.Interval
 	tick := time.NewTicker(interval)
 	defer tick.Stop()

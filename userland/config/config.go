@@ -38,7 +38,11 @@ type Config struct {
 	Weight       uint32        // relative capacity of this host
 	Weights      dprnl.Weights
 	Timeouts     dprnl.Timeouts
+	SplicePorts  Ports  // of this host, from which connections go to backends
+	MaxSplices   uint32 // connections to backends that there can be
 	Services     []dprnl.Service
+	Backends     []dprnl.Backend
+	Checks       []Check        // of the backends that are checked
 	Rulesets     []ServiceRules // of the services that have rules by what is asked for
 	Report       Report
 	Cleanup      Cleanup
@@ -100,6 +104,8 @@ func Defaults() Config {
 		ReportMaxAge: 3 * time.Second,
 		SlowStart:    10 * time.Second,
 		Affinity6:    dprnl.DefaultAffinity6,
+		SplicePorts:  Ports{61000, 65535},
+		MaxSplices:   1 << 16,
 		Weight:       1,
 		Weights:      dprnl.Weights{Connections: 1},
 		Timeouts: dprnl.Timeouts{

@@ -12,7 +12,7 @@ import (
 // effects are the tests, by package, that see each key take effect when a process is
 // given another configuration while it runs, or when the kernel is.
 var effects = map[string][]string{
-	"apply TestEachValueIsApplied": {"address", "policy", "hash", "estimate", "marker", "forwarding", "answers", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "weight",
+	"apply TestEachValueIsApplied": {"address", "policy", "hash", "estimate", "marker", "forwarding", "answers", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "weight", "splice_ports", "max_splices",
 		"[weights]connections", "[weights]cpu", "[weights]redirected", "[weights]sockets",
 		"[timeouts]syn", "[timeouts]established", "[timeouts]fin", "[timeouts]rst"},
 	"apply TestStart":      {"start"},
@@ -20,6 +20,8 @@ var effects = map[string][]string{
 	"apply TestApplyRules": {"[[service]]policy", "[[service]]hash", "[[service]]max_load", "[[service]]affinity", "[[service]]affinity6", "[[service]]affinity_time", "[[service]]load", "[[service]]forwarding", "[[service]]dispatch"},
 	"apply TestApplyRulesets": {"[[service]]default_group", "[[service.group]]name", "[[service.group]]hosts", "[[service.group]]policy", "[[service.group]]locality", "[[service.group]]spill",
 		"[[service.rule]]group", "[[service.rule]]host", "[[service.rule]]path", "[[service.rule]]method", "[[service.rule]]cookie", "[[service.rule]]sni", "[[service.rule]]alpn"},
+	"apply TestApplyBackends":         {"[[backend]]name", "[[backend]]address", "[[backend]]port", "[[backend]]weight", "[[backend]]limit", "[[backend]]services"},
+	"health TestReload":               {"[[backend]]check", "[[backend]]check_path", "[[backend]]check_interval"},
 	"receive TestStatus":              {"runtime_directory"},
 	"receive TestReopen":              {"[report]clock_window", "[report]key_file", "[report]previous_key_file", "[report]authentication"},
 	"receive TestMaintain":            {"[[report.network]]interface", "[[report.network]]group"},

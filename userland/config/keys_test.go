@@ -35,6 +35,8 @@ func words(list ...string) []string {
 	return list
 }
 
+const backendTable = "[[backend]]"
+
 const top, service, network, group = "", "[[service]]", "[[report.network]]", `interface = "lo"` + "\n" + `group = "239.1.1.1"`
 
 // Tables of a service's rules by what is asked for.
@@ -71,6 +73,17 @@ func keysOfFile(t *testing.T) []key {
 		{top, "report_max_age", words("1001ms", week), words("1s", longer), "", func(c *Config) any { return c.ReportMaxAge }},
 		{top, "start", words("draining"), append(words("leaving", "x", ""), "1"), "", func(c *Config) any { return c.Start }},
 		number(top, "weight", 1, dprnl.MaxWeight, func(c *Config) any { return c.Weight }),
+		{top, "splice_ports", words("1024-65535", "61000-61000", "5000-6000"), append(words("1023-2000", "2000-1999", "61000", "61000-65536", "a-b", "-", ""), "61000"), "", func(c *Config) any { return c.SplicePorts }},
+		number(top, "max_splices", 1, dprnl.MaxSplices, func(c *Config) any { return c.MaxSplices }),
+		{backendTable, "name", words("x", "A-z_0.", strings.Repeat("a", dprnl.MaxBackendName)), append(words("", "a b", "ä", strings.Repeat("a", dprnl.MaxBackendName+1)), "1"), "address = \"192.0.2.1\"\nservices = [ 80 ]\n", backendsOf},
+		{backendTable, "address", unicasts, notUnicast, "name = \"x\"\nservices = [ 80 ]\n", backendsOf},
+		{backendTable, "port", []string{"1", "65535"}, []string{"0", "65536", `"1"`}, inBackend, backendsOf},
+		{backendTable, "weight", []string{"1", "65535"}, []string{"0", "65536", `"1"`}, inBackend, backendsOf},
+		{backendTable, "limit", []string{"0", "4294967295"}, []string{"-1", "4294967296", `"1"`}, inBackend, backendsOf},
+		{backendTable, "services", []string{"[ 80 ]", "[ 443 ]", "[ 80, 443 ]"}, []string{"[]", "80", "[ 0 ]", "[ 65536 ]", `[ "80" ]`, "[ 81 ]", "[ 80, 80 ]", "[ " + strings.Repeat("80, ", dprnl.MaxBackendServices+1) + "]"}, "name = \"x\"\naddress = \"192.0.2.1\"\n", backendsOf},
+		{backendTable, "check", words("tcp", "http", "none"), append(words("udp", ""), "1"), inBackend, checksOf},
+		{backendTable, "check_path", words("/", "/a?b=c"), append(words("", "a", "http://a/", "//a/b", "/ "), "1"), inBackend + "check = \"http\"\n", checksOf},
+		duration(backendTable, "check_interval", "100ms", "99ms", "1h", "1h0m0.001s", checksOf),
 		number("[weights]", "connections", 0, dprnl.MaxWeight, func(c *Config) any { return c.Weights.Connections }),
 		number("[weights]", "cpu", 0, dprnl.MaxWeight, func(c *Config) any { return c.Weights.CPU }),
 		number("[weights]", "redirected", 0, dprnl.MaxWeight, func(c *Config) any { return c.Weights.Redirected }),
@@ -129,6 +142,12 @@ func keysOfFile(t *testing.T) []key {
 		if all[i].table == groups || all[i].table == rules {
 			all[i].table = "[[service]]\nport = 80\ndispatch = \"connection\"\ndefault_group = \"z\"\n[[service.group]]\nname = \"y\"\n[[service.group]]\nname = \"z\"\n" + all[i].table
 		}
+		if all[i].name == "check_interval" {
+			all[i].with = inBackend + "check = \"tcp\"\n"
+		}
+		if all[i].table == backendTable {
+			all[i].table = "[[service]]\nport = 80\n[[service]]\nport = 443\n" + backendTable
+		}
 		if all[i].table == network {
 			all[i].table = "report.authentication = \"none\"\n" + network
 		}
@@ -138,6 +157,15 @@ func keysOfFile(t *testing.T) []key {
 
 // inZ is what a rule needs besides a condition.
 const inZ = "group = \"z\"\n"
+
+// inBackend is what a backend needs.
+const inBackend = "name = \"x\"\naddress = \"192.0.2.1\"\nservices = [ 80 ]\n"
+
+// backendsOf is the backends.
+func backendsOf(c *Config) any { return fmt.Sprint(c.Backends) }
+
+// checksOf is how the backends are checked.
+func checksOf(c *Config) any { return fmt.Sprint(c.Checks) }
 
 // rulesetOf is the rules of the one service.
 func rulesetOf(c *Config) any { return fmt.Sprint(c.Rulesets) }
@@ -190,7 +218,7 @@ func TestEachKeyIsTried(t *testing.T) {
 	}
 	list := regexp.MustCompile(`known keys are (.*)`)
 	n := 0
-	for _, table := range []string{top, "[weights]", "[timeouts]", service, groups, rules, "[report]", network, "[cleanup]"} {
+	for _, table := range []string{top, "[weights]", "[timeouts]", service, groups, rules, backendTable, "[report]", network, "[cleanup]"} {
 		text := table + "\nfrob = 1\n"
 		switch table {
 		case service:
@@ -210,7 +238,7 @@ func TestEachKeyIsTried(t *testing.T) {
 		}
 		for _, name := range strings.Split(m[1], ", ") {
 			switch {
-			case table == top && slices.Contains([]string{"weights", "timeouts", "service", "report", "cleanup"}, name), table == "[report]" && name == "network", table == service && (name == "group" || name == "rule"):
+			case table == top && slices.Contains([]string{"weights", "timeouts", "service", "backend", "report", "cleanup"}, name), table == "[report]" && name == "network", table == service && (name == "group" || name == "rule"):
 				continue
 			case !have[table+name]:
 				t.Errorf("nothing tries %s of %q", name, table)
@@ -239,6 +267,8 @@ max_flows = 6
 report_max_age = "7s"
 slow_start = "24s"
 affinity6 = 56
+splice_ports = "2000-3000"
+max_splices = 26
 weight = 8
 weights = { connections = 9, cpu = 10, redirected = 11, sockets = 12 }
 timeouts = { syn = "13s", established = "14s", fin = "15s", rst = "16s" }
@@ -263,6 +293,16 @@ sni = "f"
 alpn = "g"
 [[service]]
 port = 18
+[[backend]]
+name = "x"
+address = "10.0.0.6"
+port = 27
+weight = 28
+limit = 29
+services = [ 18 ]
+check = "http"
+check_path = "/c"
+check_interval = "30s"
 [report]
 period = "2s"
 port = 19
@@ -285,7 +325,10 @@ dead_after = "46s"
 	}
 	want := Config{
 		Address: netip.MustParseAddr("10.0.0.9"), RuntimeDir: "/b", Policy: dprnl.PolicyTwo, MaxLoad: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Second, SlowStart: 24 * time.Second, Affinity6: 56,
-		Hash: c.Hash, Estimate: c.Estimate, Marker: c.Marker, Forwarding: dprnl.ForwardingDirect, Answers: dprnl.AnswersThrough, Orphans: c.Orphans, Weight: 8,
+		SplicePorts: Ports{2000, 3000}, MaxSplices: 26,
+		Backends: []dprnl.Backend{{Name: "x", Address: netip.MustParseAddr("10.0.0.6"), Port: 27, Weight: 28, Limit: 29, Services: []uint16{18}}},
+		Checks:   []Check{{"x", netip.MustParseAddrPort("10.0.0.6:27"), CheckHTTP, "/c", 30 * time.Second}},
+		Hash:     c.Hash, Estimate: c.Estimate, Marker: c.Marker, Forwarding: dprnl.ForwardingDirect, Answers: dprnl.AnswersThrough, Orphans: c.Orphans, Weight: 8,
 		Weights:  dprnl.Weights{Connections: 9, CPU: 10, Redirected: 11, Sockets: 12},
 		Timeouts: dprnl.Timeouts{Syn: 13 * time.Second, Established: 14 * time.Second, Fin: 15 * time.Second, Rst: 16 * time.Second},
 		Services: []dprnl.Service{{Port: 17, Address: netip.MustParseAddr("10.0.0.8"), Rules: dprnl.Rules{Dispatch: dprnl.Own(dprnl.DispatchConnection)}}, {Port: 18, Address: netip.IPv4Unspecified()}},

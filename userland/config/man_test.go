@@ -32,7 +32,7 @@ func keys(t *testing.T) []string {
 func TestSampleIsComplete(t *testing.T) {
 	have := keys(t)
 	for table, prefix := range map[string]string{"": "", "[weights]\n": "weights.", "[timeouts]\n": "timeouts.", "[[service]]\n": "service.", "[[service]]\n[[service.group]]\nname = \"g\"\n": "service.group.", "[[service]]\n[[service.rule]]\ngroup = \"g\"\n": "service.rule.",
-		"[report]\n": "report.", "[[report.network]]\n": "report.network.", "[cleanup]\n": "cleanup."} {
+		"[[backend]]\n": "backend.", "[report]\n": "report.", "[[report.network]]\n": "report.network.", "[cleanup]\n": "cleanup."} {
 		_, err := Parse("x", []byte(table+"wrong = 1\n"))
 		if err == nil {
 			t.Fatal("no error")

@@ -37,6 +37,7 @@ func newApp(env Environment) *cli.App {
 			p.statusCommand(),
 			p.serviceCommand(),
 			p.rulesCommand(),
+			p.backendsCommand(),
 			p.policyCommand(),
 			p.configCommand(),
 			p.peersCommand(),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"dpr/userland/config"
 	"dpr/userland/dprnl"
 )
 
@@ -249,6 +250,33 @@ func (v *maxLoadValue) pointer() *uint64 {
 		return nil
 	}
 	return &v.value
+}
+
+// rangeValue is the value of a flag that takes a range of ports of splices.
+type rangeValue struct {
+	value config.Ports
+	set   bool
+}
+
+func (v *rangeValue) Set(s string) (err error) {
+	v.value, err = config.ParsePorts(s)
+	v.set = err == nil
+	return err
+}
+
+func (v *rangeValue) String() string {
+	if v == nil || !v.set {
+		return ""
+	}
+	return v.value.String()
+}
+
+func (v *rangeValue) pointers() (first, last *uint32) {
+	if !v.set {
+		return nil, nil
+	}
+	low, high := uint32(v.value.First), uint32(v.value.Last)
+	return &low, &high
 }
 
 // durationValue is the value of a flag that takes a duration of whole

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 func TestComplete(t *testing.T) {
 	app := newApp(Environment{})
 	for line, want := range map[string]string{
-		"":                                   "status service rules policy config peers flows trace load stats reports top events drain leave undrain ready zone expire apply check key completion",
+		"":                                   "status service rules backends policy config peers flows trace load stats reports top events drain leave undrain ready zone expire apply check key completion",
 		"p":                                  "policy peers",
 		"service ":                           "add set del list",
 		"policy set ":                        "off stateless lowest inverse two offer",

@@ -87,6 +87,9 @@ type configFlags struct {
 
 	affinityTime durationValue
 
+	splicePorts rangeValue
+	maxSplices  numberValue[uint32]
+
 	syn         durationValue
 	established durationValue
 	fin         durationValue
@@ -103,6 +106,7 @@ func (f *configFlags) flags() []cli.Flag {
 		d.max = dprnl.MaxTimeout * time.Millisecond
 	}
 	f.slowStart.zero, f.affinityTime.zero = true, true
+	f.maxSplices.min, f.maxSplices.max = 1, dprnl.MaxSplices
 	f.affinity.max = dprnl.AffinityBits
 	f.affinity6.min, f.affinity6.max = 1, dprnl.Affinity6Bits
 	return append(f.policyFlags.flags(),
@@ -123,6 +127,8 @@ func (f *configFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "affinity", Usage: "have `BITS` of a client's address decide its host, 0 to 32; 0: loads do", Value: &f.affinity},
 		&cli.GenericFlag{Name: "affinity6", Usage: "if that is not 0, have `BITS` of an IPv6 client's address decide its host, 1 to 128", Value: &f.affinity6},
 		&cli.GenericFlag{Name: "affinity-time", Usage: "let a client get another host after `TIME`; 0: never", Value: &f.affinityTime},
+		&cli.GenericFlag{Name: "splice-ports", Usage: "send what goes to backends from the ports `FIRST-LAST`", Value: &f.splicePorts},
+		&cli.GenericFlag{Name: "max-splices", Usage: "limit connections to backends to `NUMBER`", Value: &f.maxSplices},
 		&cli.GenericFlag{Name: "timeout-syn", Usage: "keep a silent flow for `TIME` if its client only sent SYNs", Value: &f.syn},
 		&cli.GenericFlag{Name: "timeout-established", Usage: "keep a silent established flow for `TIME`", Value: &f.established},
 		&cli.GenericFlag{Name: "timeout-fin", Usage: "keep a silent flow for `TIME` after the client's FIN", Value: &f.fin},
@@ -142,6 +148,8 @@ func (f *configFlags) update() dprnl.ConfigUpdate {
 	u.MaxFlows, u.ReportMaxAge = f.maxFlows.pointer(), f.maxAge.pointer()
 	u.SlowStart = f.slowStart.pointer()
 	u.Affinity, u.Affinity6, u.AffinityTime = f.affinity.pointer(), f.affinity6.pointer(), f.affinityTime.pointer()
+	u.SpliceFirstPort, u.SpliceLastPort = f.splicePorts.pointers()
+	u.MaxSplices = f.maxSplices.pointer()
 	u.TimeoutSyn, u.TimeoutEstablished = f.syn.pointer(), f.established.pointer()
 	u.TimeoutFin, u.TimeoutRst = f.fin.pointer(), f.rst.pointer()
 	return u
@@ -208,6 +216,9 @@ func writeConfig(w io.Writer, c configView) {
 	fmt.Fprintf(w, "report max age\t%v\n", millis(c.ReportMaxAge))
 	fmt.Fprintf(w, "slow start\t%v\n", millis(c.SlowStart))
 	fmt.Fprintf(w, "affinity\t%s\n", affinityWords(c))
+	if c.MaxSplices != 0 { // an older module has none
+		fmt.Fprintf(w, "splices\tports %d to %d, at most %d\n", c.SplicePorts.First, c.SplicePorts.Last, c.MaxSplices)
+	}
 	fmt.Fprintf(w, "timeouts\tsyn %v, established %v, fin %v, rst %v\n", millis(c.Timeouts.Syn),
 		millis(c.Timeouts.Established), millis(c.Timeouts.Fin), millis(c.Timeouts.Rst))
 }

@@ -260,7 +260,7 @@ func TestConfigSet(t *testing.T) {
 	k := healthy()
 	line := "config set --address 192.0.2.5 --policy inverse --hash port --estimate reported --marker source --forwarding direct --answers through --orphans ask --state leaving" +
 		" --max-load 1 --weight 2 --weight-connections 3 --weight-cpu 4 --weight-redirected 5 --weight-sockets 6 --max-flows 7" +
-		" --report-max-age 8ms --timeout-syn 9s --timeout-established 10m --timeout-fin 11h --timeout-rst 12s --slow-start 0s --affinity 24 --affinity6 48 --affinity-time 14m"
+		" --report-max-age 8ms --timeout-syn 9s --timeout-established 10m --timeout-fin 11h --timeout-rst 12s --slow-start 0s --affinity 24 --affinity6 48 --affinity-time 14m --splice-ports 2000-3000 --max-splices 15"
 	if r := dprctl(t, k, line); r.status != ExitOK {
 		t.Fatalf("%+v", r)
 	}
@@ -268,7 +268,8 @@ func TestConfigSet(t *testing.T) {
 		Address: netip.MustParseAddr("192.0.2.5"), Policy: dprnl.PolicyInverse, Hash: dprnl.HashPort,
 		Estimate: dprnl.EstimateReported, Marker: dprnl.MarkerSource, Forwarding: dprnl.ForwardingDirect, Answers: dprnl.AnswersThrough, Orphans: dprnl.OrphansAsk, State: dprnl.StateLeaving, MaxLoad: 1, Weight: 2,
 		Weights: dprnl.Weights{Connections: 3, CPU: 4, Redirected: 5, Sockets: 6}, MaxFlows: 7, ReportMaxAge: 8 * time.Millisecond, Affinity: 24, Affinity6: 48, AffinityTime: 14 * time.Minute,
-		Timeouts: dprnl.Timeouts{Syn: 9 * time.Second, Established: 10 * time.Minute, Fin: 11 * time.Hour, Rst: 12 * time.Second},
+		Timeouts:        dprnl.Timeouts{Syn: 9 * time.Second, Established: 10 * time.Minute, Fin: 11 * time.Hour, Rst: 12 * time.Second},
+		SpliceFirstPort: 2000, SpliceLastPort: 3000, MaxSplices: 15,
 	}.Update()
 	want.Group = nil // the file's alone
 	if !reflect.DeepEqual(k.update, want) {
@@ -336,7 +337,8 @@ func TestJSON(t *testing.T) {
 		"config --json": `{"configured":true,"address":"192.0.2.1","policy":"lowest","hash":"address-port","estimate":"corrected",
 			"marker":"fragbit","forwarding":"ipip","answers":"direct","state":"active","orphans":"reset","group":"","max_load":9,"weight":2,
 			"weights":{"connections":1,"cpu":0,"redirected":0,"sockets":0},"max_flows":1000,"report_max_age_ms":3000,
-			"timeouts":{"syn_ms":1000,"established_ms":3600000,"fin_ms":60000,"rst_ms":1500},"slow_start_ms":4000,"affinity":0,"affinity6":64,"affinity_time_ms":0}`,
+			"timeouts":{"syn_ms":1000,"established_ms":3600000,"fin_ms":60000,"rst_ms":1500},"slow_start_ms":4000,"affinity":0,"affinity6":64,"affinity_time_ms":0,
+			"splice_ports":{"first":61000,"last":65535},"max_splices":65536}`,
 		"drain --wait --timeout 1ms --json": `{"connections":0,"flows":0,"flows_live":0,"done":false}`,
 		"expire --json":                     `{"scanned":1,"expired":2,"reset":3,"flows":4,"done":true}`,
 	} {
@@ -422,7 +424,7 @@ func TestApplyAndCheck(t *testing.T) {
 	if r.status != ExitOK || !slices.Equal(k.log, []string{"config", "service del 192.0.2.1:443", "service add 8080"}) {
 		t.Errorf("%+v, %v", r, k.log)
 	}
-	object(t, r.out, `{"address":"192.0.2.1","added":[{"port":8080,"address":"0.0.0.0"}],"removed":[{"port":443,"address":"192.0.2.1"}],"changed":[],"rules":[]}`)
+	object(t, r.out, `{"address":"192.0.2.1","added":[{"port":8080,"address":"0.0.0.0"}],"removed":[{"port":443,"address":"192.0.2.1"}],"changed":[],"rules":[],"backends_set":[],"backends_removed":[]}`)
 	if r := dprctl(t, k, "check "+path); r.status != ExitOK || !strings.Contains(r.out, "no mistakes") || r.dialled {
 		t.Errorf("%+v", r)
 	}

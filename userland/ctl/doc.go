@@ -27,7 +27,7 @@
 //	policy        state, orphans, max_load, weight, weights {connections, cpu,
 //	              redirected, sockets}, max_flows, report_max_age_ms, timeouts {syn_ms,
 //	              established_ms, fin_ms, rst_ms}, slow_start_ms, affinity,
-//	              affinity6, affinity_time_ms
+//	              affinity6, affinity_time_ms, splice_ports {first, last}, max_splices
 //	service list  array of port, address (0.0.0.0: all), policy, max_load, hash,
 //	              affinity, affinity6, affinity_time_ms, forwarding (absent: the
 //	              configuration's), load (absent: host), state, connections
@@ -37,6 +37,8 @@
 //	              default_group (null: the service's policy)
 //	rules test    outcome, rule (from 1; null: none), group (null: the service's
 //	              policy), host (with --client; absent: the service's policy), hash (absent: the group does not go by it), why (array)
+//	backends      array of name, address, port (0: the service's), services (ports),
+//	              weight, limit (0: none), down, connections, spliced
 //	peers         array of address, state, weight, connections, cpu,
 //	              redirected, sockets, load, estimate, age_ms (null: never
 //	              reported), usable, listed, flows, live, redirects, barred, down
@@ -62,6 +64,7 @@
 //	events        one per line: time, event; peer and state where they apply
 //	expire        scanned, expired, reset, flows, done
 //	apply         address, added, removed, changed, rules (arrays like service list; rules:
-//	              those whose rules by what is asked for changed)
+//	              those whose rules by what is asked for changed), backends_set,
+//	              backends_removed (names)
 //	check         file, ok, mistakes (array of line, key, message)
 package ctl

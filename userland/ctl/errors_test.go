@@ -66,6 +66,19 @@ func (f *faulty) Ruleset(ctx context.Context, s dprnl.Service) (dprnl.Ruleset, e
 	return r, f.fails["Ruleset"]
 }
 
+func (f *faulty) Backends(ctx context.Context) ([]dprnl.BackendStatus, error) {
+	l, _ := f.kernel.Backends(ctx)
+	return l, f.fails["Backends"]
+}
+
+func (f *faulty) SetBackend(ctx context.Context, b dprnl.Backend) error {
+	return errors.Join(f.fails["SetBackend"], f.kernel.SetBackend(ctx, b))
+}
+
+func (f *faulty) DeleteBackend(ctx context.Context, name string) error {
+	return errors.Join(f.fails["DeleteBackend"], f.kernel.DeleteBackend(ctx, name))
+}
+
 func (f *faulty) SetRuleset(ctx context.Context, s dprnl.Service, r dprnl.Ruleset) error {
 	return errors.Join(f.fails["SetRuleset"], f.kernel.SetRuleset(ctx, s, r))
 }

@@ -30,6 +30,7 @@ type kernel struct {
 	services []dprnl.Service
 	rules    dprnl.Rules // of the service that was added or set last
 	rulesets map[uint16]dprnl.Ruleset
+	backends []dprnl.BackendStatus
 	result   *dprnl.RulesResult // of a test, if not what this program says itself
 	peers    []dprnl.Peer
 	flows    int
@@ -111,6 +112,18 @@ func (k *kernel) DeleteService(_ context.Context, s dprnl.Service) error {
 
 func (k *kernel) Ruleset(_ context.Context, s dprnl.Service) (dprnl.Ruleset, error) {
 	return k.rulesets[s.Port], k.readErr
+}
+
+func (k *kernel) Backends(context.Context) ([]dprnl.BackendStatus, error) {
+	return k.backends, k.readErr
+}
+
+func (k *kernel) SetBackend(_ context.Context, b dprnl.Backend) error {
+	return k.did("backend set %v down %v", b, b.Down)
+}
+
+func (k *kernel) DeleteBackend(_ context.Context, name string) error {
+	return k.did("backend del %s", name)
 }
 
 func (k *kernel) SetRuleset(_ context.Context, s dprnl.Service, r dprnl.Ruleset) error {
@@ -270,7 +283,7 @@ var testEvents = []dprnl.Event{
 func healthy() *kernel {
 	return &kernel{
 		config: dprnl.Config{Address: netip.MustParseAddr("192.0.2.1"), Policy: dprnl.PolicyLowest, MaxLoad: 9, Affinity6: dprnl.DefaultAffinity6,
-			Weights: dprnl.Weights{Connections: 1}, Weight: 2, MaxFlows: 1000, ReportMaxAge: 3 * time.Second, SlowStart: 4 * time.Second,
+			Weights: dprnl.Weights{Connections: 1}, Weight: 2, MaxFlows: 1000, ReportMaxAge: 3 * time.Second, SlowStart: 4 * time.Second, SpliceFirstPort: 61000, SpliceLastPort: 65535, MaxSplices: 65536,
 			Timeouts: dprnl.Timeouts{Syn: time.Second, Established: time.Hour, Fin: time.Minute, Rst: 1500 * time.Millisecond}},
 		services: []dprnl.Service{{Port: 80, Address: netip.IPv4Unspecified()}, {Port: 443, Address: netip.MustParseAddr("192.0.2.1")}},
 		peers: []dprnl.Peer{

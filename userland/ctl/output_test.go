@@ -57,6 +57,7 @@ max flows       1000
 report max age  3s
 slow start      4s
 affinity        none
+splices         ports 61000 to 65535, at most 65536
 timeouts        syn 1s, established 1h0m0s, fin 1m0s, rst 1.5s
 `,
 		"peers": `ADDRESS    STATE   USABLE  ESTIMATE  LOAD  WEIGHT  CONNS  CPU    REDIR  SOCKETS  AGE    FLOWS  LIVE  REDIRECTS      FORWARDING  DOWN

@@ -62,10 +62,13 @@ func keysOf(u dprnl.ConfigUpdate) map[string]any {
 	} else if u.MaxLoad != nil {
 		keys["max_load"] = *u.MaxLoad
 	}
+	if u.SpliceFirstPort != nil && u.SpliceLastPort != nil {
+		keys["splice_ports"] = config.Ports{First: uint16(*u.SpliceFirstPort), Last: uint16(*u.SpliceLastPort)}.String()
+	}
 	for key, n := range map[string]*uint32{
 		"weights.connections": u.WeightConnections, "weights.cpu": u.WeightCPU,
 		"weights.redirected": u.WeightRedirected, "weights.sockets": u.WeightSockets,
-		"weight": u.Weight, "max_flows": u.MaxFlows, "affinity": u.Affinity, "affinity6": u.Affinity6,
+		"weight": u.Weight, "max_flows": u.MaxFlows, "affinity": u.Affinity, "affinity6": u.Affinity6, "max_splices": u.MaxSplices,
 	} {
 		if n != nil {
 			keys[key] = *n

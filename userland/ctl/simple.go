@@ -142,7 +142,7 @@ func (p *program) applyCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
-				v := applyView{r.Address.String(), viewServices(r.Added), viewServices(r.Removed), viewServices(r.Changed), viewServices(r.Ruled)}
+				v := applyView{r.Address.String(), viewServices(r.Added), viewServices(r.Removed), viewServices(r.Changed), viewServices(r.Ruled), names(r.BackendsSet), names(r.BackendsRemoved)}
 				return p.print(c, v, func(w io.Writer) { writeApplied(w, v) })
 			})
 		},
@@ -155,7 +155,13 @@ type applyView struct {
 	Removed []serviceView `json:"removed"`
 	Changed []serviceView `json:"changed"`
 	Rules   []serviceView `json:"rules"`
+
+	BackendsSet     []string `json:"backends_set"`
+	BackendsRemoved []string `json:"backends_removed"`
 }
+
+// names is a list that is no null in JSON.
+func names(list []string) []string { return append([]string{}, list...) }
 
 func writeApplied(w io.Writer, v applyView) {
 	fmt.Fprintf(w, "address\t%s\n", v.Address)
@@ -170,6 +176,12 @@ func writeApplied(w io.Writer, v applyView) {
 	}
 	for _, s := range v.Rules {
 		fmt.Fprintf(w, "rules\tport %d on %s\n", s.Port, orAll(s.Address))
+	}
+	for _, name := range v.BackendsSet {
+		fmt.Fprintf(w, "set\tbackend %s\n", name)
+	}
+	for _, name := range v.BackendsRemoved {
+		fmt.Fprintf(w, "removed\tbackend %s\n", name)
 	}
 }
 

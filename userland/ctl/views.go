@@ -35,6 +35,13 @@ type configView struct {
 	Affinity     uint32           `json:"affinity"`
 	Affinity6    uint32           `json:"affinity6"`
 	AffinityTime int64            `json:"affinity_time_ms"`
+	SplicePorts  portsView        `json:"splice_ports"`
+	MaxSplices   uint32           `json:"max_splices"`
+}
+
+type portsView struct {
+	First uint32 `json:"first"`
+	Last  uint32 `json:"last"`
 }
 
 // maxLoadView is a MaxLoad: a number, or the word "auto".
@@ -75,6 +82,7 @@ func viewConfig(c dprnl.Config) configView {
 		Estimate: c.Estimate, Marker: c.Marker, Forwarding: c.Forwarding, Answers: c.Answers, State: c.State, Orphans: c.Orphans, Group: c.Group, MaxLoad: maxLoadView(c.MaxLoad), Weight: c.Weight,
 		Weights: weightsView(c.Weights), MaxFlows: c.MaxFlows, ReportMaxAge: c.ReportMaxAge.Milliseconds(),
 		SlowStart: c.SlowStart.Milliseconds(), Affinity: c.Affinity, Affinity6: c.Affinity6, AffinityTime: c.AffinityTime.Milliseconds(),
+		SplicePorts: portsView{c.SpliceFirstPort, c.SpliceLastPort}, MaxSplices: c.MaxSplices,
 		Timeouts: timeoutsView{
 			Syn: c.Timeouts.Syn.Milliseconds(), Established: c.Timeouts.Established.Milliseconds(),
 			Fin: c.Timeouts.Fin.Milliseconds(), Rst: c.Timeouts.Rst.Milliseconds(),

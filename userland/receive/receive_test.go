@@ -80,6 +80,16 @@ func (k *kernel) Ruleset(context.Context, dprnl.Service) (dprnl.Ruleset, error) 
 	return dprnl.Ruleset{}, nil
 }
 
+func (k *kernel) Backends(context.Context) ([]dprnl.BackendStatus, error) { return nil, nil }
+
+func (k *kernel) SetBackend(context.Context, dprnl.Backend) error {
+	return errors.New("no backend is to be set")
+}
+
+func (k *kernel) DeleteBackend(context.Context, string) error {
+	return errors.New("no backend is to be deleted")
+}
+
 func (k *kernel) SetRuleset(context.Context, dprnl.Service, dprnl.Ruleset) error {
 	return errors.New("no rules are to be set")
 }

@@ -175,6 +175,12 @@ func (s *sink) DeleteService(context.Context, dprnl.Service) error  { return nil
 func (s *sink) Ruleset(context.Context, dprnl.Service) (dprnl.Ruleset, error) {
 	return dprnl.Ruleset{}, nil
 }
+func (s *sink) Backends(context.Context) ([]dprnl.BackendStatus, error) { return nil, nil }
+
+func (s *sink) SetBackend(context.Context, dprnl.Backend) error { return nil }
+
+func (s *sink) DeleteBackend(context.Context, string) error { return nil }
+
 func (s *sink) SetRuleset(context.Context, dprnl.Service, dprnl.Ruleset) error { return nil }
 func (s *sink) Close() error                                                   { return s.conn.Close() }
 

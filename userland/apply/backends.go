@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"dpr/userland/dprnl"
+)
+
+// sameBackend says whether what is set of two backends is the same. Whether one is down is
+// not up to the file.
+func sameBackend(a, b dprnl.Backend) bool {
+	return a.Name == b.Name && a.Address == b.Address && a.Port == b.Port && a.Weight == b.Weight && a.Limit == b.Limit &&
+		slices.Equal(a.Services, b.Services)
+}
+
+// backend returns the backend of a name, as the kernel has it.
+func backend(list []dprnl.BackendStatus, name string) (dprnl.Backend, bool) {
+	for _, b := range list {
+		if b.Name == name {
+			return b.Backend, true
+		}
+	}
+	return dprnl.Backend{}, false
+}
+
+// otherBackends are the backends of the file that the kernel does not have so, and those that
+// only the kernel has. One that is down stays so.
+func otherBackends(want []dprnl.Backend, there []dprnl.BackendStatus) (set []dprnl.Backend, gone []string) {
+	for _, b := range want {
+		old, _ := backend(there, b.Name)
+		if b.Down = old.Down; !sameBackend(b, old) {
+			set = append(set, b)
+		}
+	}
+	for _, b := range there {
+		if !slices.ContainsFunc(want, func(w dprnl.Backend) bool { return w.Name == b.Name }) {
+			gone = append(gone, b.Name)
+		}
+	}
+	return set, gone
+}
+
+// backends removes backends before it sets others, so that a full table has room.
+func (r *Result) backends(ctx context.Context, k Kernel, want []dprnl.Backend, there []dprnl.BackendStatus) error {
+	set, gone := otherBackends(want, there)
+	for _, name := range gone {
+		if err := k.DeleteBackend(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		r.BackendsRemoved = append(r.BackendsRemoved, name)
+	}
+	for _, b := range set {
+		if err := k.SetBackend(ctx, b); err != nil {
+			return err
+		}
+		r.BackendsSet = append(r.BackendsSet, b.Name)
+	}
+	return nil
+}
+
+// undoBackends gives the kernel the backends that it had.
+func (r *Result) undoBackends(ctx context.Context, k Kernel, there []dprnl.BackendStatus) error {
+	var errs []error
+	for _, name := range slices.Concat(r.BackendsSet, r.BackendsRemoved) {
+		var err error
+		if old, ok := backend(there, name); ok {
+			err = k.SetBackend(ctx, old)
+		} else {
+			err = k.DeleteBackend(ctx, name)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("restoring the backends: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// compareBackends returns the backends that differ.
+func compareBackends(want []dprnl.Backend, there []dprnl.BackendStatus) (changes []Change) {
+	set, gone := otherBackends(want, there)
+	for _, name := range gone {
+		old, _ := backend(there, name)
+		changes = append(changes, Change{Key: "backend", Kernel: old.String()})
+	}
+	for _, b := range set {
+		change := Change{Key: "backend", File: b.String()}
+		if old, ok := backend(there, b.Name); ok {
+			change.Kernel = old.String()
+		}
+		changes = append(changes, change)
+	}
+	return changes
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"dpr/userland/dprnl"
+)
+
+// some is a backend.
+func some(name string, weight uint32) dprnl.Backend {
+	return dprnl.Backend{Name: name, Address: netip.MustParseAddr("192.0.2.50"), Port: 8080, Weight: weight, Services: []uint16{80}}
+}
+
+// Each value of a backend is applied, what the file does not have goes first, what is as it
+// should be is left alone, and one that is down stays so. When something fails all is as it
+// was.
+func TestApplyBackends(t *testing.T) {
+	with := func(list ...dprnl.Backend) *kernel {
+		k := fresh(80)
+		for _, b := range list {
+			k.backends = append(k.backends, dprnl.BackendStatus{Backend: b})
+		}
+		return k
+	}
+	down := some("down", 1)
+	down.Down = true
+	k := with(down, some("gone", 1), some("same", 1))
+	c := file(80)
+	c.Backends = []dprnl.Backend{some("new", 1), some("same", 1), some("down", 2)}
+	plan, err := Plan(t.Context(), k, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var planned []string
+	for _, p := range plan {
+		if p.Key == "backend" {
+			planned = append(planned, p.Kernel+" -> "+p.File)
+		}
+	}
+	if got, want := strings.Join(planned, "; "), "gone at 192.0.2.50:8080 for [80], weight 1 -> ;  -> new at 192.0.2.50:8080 for [80], weight 1; "+
+		"down at 192.0.2.50:8080 for [80], weight 1 -> down at 192.0.2.50:8080 for [80], weight 2"; got != want {
+		t.Errorf("the plan is %q, want %q", got, want)
+	}
+	r, err := Apply(t.Context(), k, c)
+	if err != nil || !slices.Equal(r.BackendsSet, []string{"new", "down"}) || !slices.Equal(r.BackendsRemoved, []string{"gone"}) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if got := strings.Join(k.log, ", "); !strings.HasSuffix(got, "config, del backend gone, backend new, backend down") {
+		t.Errorf("the steps are %s", got)
+	}
+	if len(k.backends) != 3 || !k.backends[0].Down || k.backends[0].Weight != 2 {
+		t.Errorf("%+v", k.backends)
+	}
+	for name, change := range map[string]func(*dprnl.Backend){
+		"address":  func(b *dprnl.Backend) { b.Address = netip.MustParseAddr("192.0.2.51") },
+		"port":     func(b *dprnl.Backend) { b.Port = 0 },
+		"weight":   func(b *dprnl.Backend) { b.Weight = 7 },
+		"limit":    func(b *dprnl.Backend) { b.Limit = 7 },
+		"services": func(b *dprnl.Backend) { b.Services = []uint16{443} },
+	} {
+		k, c := with(some("b", 1)), file(80)
+		b := some("b", 1)
+		change(&b)
+		c.Backends = []dprnl.Backend{b}
+		if _, err := Apply(t.Context(), k, c); err != nil || fmt.Sprint(k.backends[0].Backend) != fmt.Sprint(b) {
+			t.Errorf("%s: %+v, %v", name, k.backends, err)
+		}
+	}
+	k = with(some("a", 1), some("b", 1))
+	before := fmt.Sprint(k.backends)
+	c = file(80)
+	c.Backends = []dprnl.Backend{some("b", 2), some("c", 1)}
+	refused := errors.New("refused")
+	k.refuse = func(what string) error {
+		if what == "backend c" {
+			return refused
+		}
+		return nil
+	}
+	if _, err := Apply(t.Context(), k, c); !errors.Is(err, refused) || fmt.Sprint(k.backends) != before {
+		t.Errorf("%v: %v, want %s", err, k.backends, before)
+	}
+	k.fails = map[string]error{"backends": refused}
+	if _, err := Apply(t.Context(), k, c); !errors.Is(err, refused) {
+		t.Errorf("%v", err)
+	}
+	if _, err := Plan(t.Context(), k, c); !errors.Is(err, refused) {
+		t.Errorf("%v", err)
+	}
+	// What cannot be restored is said.
+	k = with(some("a", 1))
+	k.refuse = func(what string) error {
+		if what == "backend c" || what == "backend a" {
+			return refused
+		}
+		return nil
+	}
+	if _, err := Apply(t.Context(), k, c); err == nil || !strings.Contains(err.Error(), "restoring the backends") {
+		t.Errorf("%v", err)
+	}
+}
