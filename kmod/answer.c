@@ -89,7 +89,9 @@ static void dpr_answer_statement(struct dpr_net *dn,
 				   skb->skb_iif))
 		dpr_stats_inc(dn, DPR_STAT_OWNER_FOUND);
 	else
-		dpr_stats_inc(dn, DPR_STAT_RX_OWNER_REFUSED);
+		dpr_stats_inc(dn, msg->kind == DPR_OWNER_MSG_CLAIM ?
+				  DPR_STAT_RX_OWNER_REFUSED :
+				  DPR_STAT_RX_FLOW_REFUSED);
 }
 
 /* Does the message say that it is from the host that the tunnel is from? */

@@ -174,7 +174,8 @@ const (
 	messageTimeWait = 5
 )
 
-// A question about connections is answered only of services.
+// Of what is no service's a host says nothing: it claims nothing, and denies what it has as it
+// denies what it has not.
 //
 //	R (as A) ── switch ── B
 func TestQuestionAboutOthers(t *testing.T) {
@@ -186,12 +187,19 @@ func TestQuestionAboutOthers(t *testing.T) {
 		k.wantServed(t, "secret")
 		seen := observe(t, c.b.Host)
 		b := c.b.meter(t)
-		for _, kind := range []byte{1, 3} {
-			client := netip.MustParseAddrPort(k.LocalAddr().String())
-			r.send(t, c.b, w.message(addrA, addrB, hostMessage(kind, 0, client, w.addrPort(addrB, 2222))))
+		has := netip.MustParseAddrPort(k.LocalAddr().String())
+		hasNot := w.addrPort(addrR, 4000)
+		answer := func(p *wire.Packet) bool { return ownerMessage(p) != nil && p.Src() == c.b.addr }
+		for _, client := range []netip.AddrPort{has, hasNot} {
+			r.send(t, c.b, w.message(addrA, addrB, hostMessage(1, 0, client, w.addrPort(addrB, 2222))))
+			silence(t, seen, answer)
+			r.send(t, c.b, w.message(addrA, addrB, hostMessage(ownerStill, 7, client, w.addrPort(addrB, 2222))))
+			if got := await(t, seen, answer); ownerMessage(got)[4] != ownerGone {
+				t.Errorf("%v has %v", got, client)
+			}
 		}
-		silence(t, seen, func(p *wire.Packet) bool { return ownerMessage(p) != nil && p.Src() == c.b.addr })
-		b.want(t, counts{dprnl.StatRxOwnerAsked: 1, dprnl.StatRxFlowAsked: 1})
+		b.want(t, counts{dprnl.StatRxOwnerAsked: 2, dprnl.StatRxFlowAsked: 2, dprnl.StatTxOwnerMessages: 2,
+			dprnl.StatTxPackets: 2, dprnl.StatTxBytes: some})
 	})
 }
 
