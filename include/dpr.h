@@ -1188,9 +1188,9 @@ enum dpr_event_attr {
  *	service's group (DPR_CMD_RULES_SET).
  * @DPR_STAT_OWNER_DENIED: answers of peers that they do not serve a connection that this host
  *	asked for.
- * @DPR_STAT_HASH_MISSED: redirected segments dropped: they followed the stateless policy's
- *	hash to this host, which does not serve the connection. The host that redirected
- *	them was told.
+ * @DPR_STAT_HASH_MISSED: redirected segments dropped: this host does not serve the
+ *	connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of
+ *	another set of hosts. The host that redirected them was told.
  * @DPR_STAT_RX_HASH_MISSED: connections of which peers have told that: their later segments
  *	raise questions.
  * @DPR_STAT_BULK_MISSED: messages to peers that bulk data that they may have redirected

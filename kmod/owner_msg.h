@@ -37,7 +37,7 @@ enum dpr_owner_msg_kind {
 	DPR_OWNER_MSG_SOURCE_PROBE = 8,	/* answer from your address and from mine */
 	DPR_OWNER_MSG_SOURCE_ECHO = 9,	/* this is one of the answers (source.h) */
 	DPR_OWNER_MSG_MANY = 10,	/* who has each of these connections' sockets? */
-	DPR_OWNER_MSG_MISSED = 11,	/* a segment of it followed the hash; I have no socket */
+	DPR_OWNER_MSG_MISSED = 11,	/* a segment of it came here; I have no socket */
 };
 
 /**
