@@ -63,13 +63,17 @@ bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (likely(cfg->orphans != DPR_ORPHANS_ASK) || in->seg.rst ||
 	    in->seg.syn)
 		return false;
+	/* Before the search for who sent it: anybody on the link can send those. */
+	if (!dpr_owner_spend(dn)) {
+		dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);
+		return true;
+	}
 	first = dpr_miss_first(dn, skb, in);
 	if (!first || READ_ONCE(first->protocol) < DPR_PEER_PROTOCOL_DENIES)
 		return false;
 	dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);
-	if (dpr_owner_spend(dn))
-		dpr_ask_send(dn, cfg, skb->dev, first, DPR_OWNER_MSG_MISSED, 0,
-			     &in->seg.key);
+	dpr_ask_send(dn, cfg, skb->dev, first, DPR_OWNER_MSG_MISSED, 0,
+		     &in->seg.key);
 	return true;
 }
 
