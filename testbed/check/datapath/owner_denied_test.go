@@ -77,19 +77,24 @@ func TestOwnerSilent(t *testing.T) {
 	})
 }
 
-// A host has just started: it does not know yet that there is a peer, which has the
+// A host has just started: it does not know yet that there is a peer, which may have the
 // connection.
 func TestOwnerUnsettled(t *testing.T) {
 	allWays(t, func(t *testing.T, w way) {
 		k := newTakeover(t, w)
-		c := connect(t, k.c, k.a.service())
-		c.wantServed(t, "B")
-		check(t, k.d.dpr.DeletePeer(t.Context(), k.b.addr, false))
 		k.die(t, dprnl.OrphansAsk)
-		came := asks(c, 4*step)
-		time.Sleep(1500 * time.Millisecond)
-		k.d.fresh(t, k.b, 0)
-		(<-came).want(t, "B")
+		r := k.raw(t, addrR)
+		stray := r.talk(k.d, 4000)
+		stray.remote, stray.ack = k.a.service(), 77
+		check(t, k.d.dpr.DeletePeer(t.Context(), k.b.addr, false))
+		for range 4 {
+			r.send(t, k.d, stray.segment("A", "").Bytes())
+			silence(t, r.Endpoint, stray.mine)
+			time.Sleep(settle * 5 / 2)
+		}
+		time.Sleep(settles)
+		r.send(t, k.d, stray.segment("A", "").Bytes())
+		stray.hear(t, "R")
 	})
 }
 
