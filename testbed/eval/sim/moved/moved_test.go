@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -37,16 +38,27 @@ func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*math.Max(1, math.Abs
 
 // The limits are those of the module's source.
 func TestLimitsAreTheModules(t *testing.T) {
-	values := map[string]float64{}
-	for _, name := range []string{"owner.c", "held.c"} {
-		b, err := os.ReadFile("../../../../kmod/" + name)
+	files, err := filepath.Glob("../../../../kmod/*.[ch]")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the module's sources: %d files, %v", len(files), err)
+	}
+	text := map[string]string{}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range regexp.MustCompile(`(?m)^#define\s+(DPR_\w+)\s+(.*?)\s*(?:/\*.*)?$`).FindAllStringSubmatch(string(b), -1) {
-			if v, ok := constant(m[2]); ok {
-				values[m[1]] = v
-			}
+			text[m[1]] = m[2]
+		}
+	}
+	values := map[string]float64{}
+	for name, is := range text {
+		if of, ok := text[is]; ok { // the name of another limit
+			is = of
+		}
+		if v, ok := constant(is); ok {
+			values[name] = v
 		}
 	}
 	l := ModuleLimits
