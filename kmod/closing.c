@@ -4,6 +4,7 @@
 #include <net/inet_hashtables.h>
 #include "ask.h"
 #include "closing.h"
+#include "compat.h"
 #include "core/parse.h"
 #include "netns.h"
 #include "owner_msg.h"
@@ -80,7 +81,7 @@ static void dpr_closing_wake(struct dpr_closing *closing, u32 due)
 		return;
 	closing->waking = true;
 	closing->wake = due;
-	mod_delayed_work(system_wq, &closing->work,
+	mod_delayed_work(dpr_compat_percpu_wq, &closing->work,
 			 max((s32)(due - (u32)jiffies), 1));
 }
 

@@ -107,6 +107,15 @@ static inline void dpr_compat_set_orphan(struct sock *sk)
 #endif
 
 /* Who made the socket. */
+/* The queues whose work runs on the CPU that queued it, and on any. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+#define dpr_compat_percpu_wq	system_percpu_wq
+#define dpr_compat_any_wq	system_dfl_wq
+#else
+#define dpr_compat_percpu_wq	system_wq
+#define dpr_compat_any_wq	system_unbound_wq
+#endif
+
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 #define dpr_compat_uid(sk)	sk_uid(sk)
 #else

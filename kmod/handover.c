@@ -377,7 +377,7 @@ static void dpr_handover_tick(struct work_struct *work)
 		} while (n == DPR_HANDOVER_BATCH);
 	}
 	if (atomic_read(&all->count))
-		queue_delayed_work(system_wq, &all->tick, DPR_HANDOVER_TICK);
+		queue_delayed_work(dpr_compat_percpu_wq, &all->tick, DPR_HANDOVER_TICK);
 }
 
 /**

@@ -2,6 +2,7 @@
 #include <linux/mm.h>
 #include <linux/random.h>
 #include <linux/slab.h>
+#include "compat.h"
 #include "config.h"
 #include "dpr.h"
 #include "handover_table.h"
@@ -225,7 +226,7 @@ void dpr_handover_table_insert(struct dpr_handovers *all, struct dpr_handover *o
 	hlist_add_head(&one->node, bucket);
 	list_add_tail(&one->age, &shard->age);
 	if (atomic_inc_return(&all->count) == 1)
-		queue_delayed_work(system_wq, &all->tick, DPR_HANDOVER_TICK);
+		queue_delayed_work(dpr_compat_percpu_wq, &all->tick, DPR_HANDOVER_TICK);
 }
 
 /**

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
 #include <linux/random.h>
+#include "compat.h"
 #include "config.h"
 #include "dpr.h"
 #include "netns.h"
@@ -21,7 +22,7 @@ static void dpr_owner_drop(struct work_struct *work)
 	more = dpr_held_expire(&table->held, DPR_OWNER_HOLD);
 	spin_unlock_bh(&table->lock);
 	if (more)
-		queue_delayed_work(system_wq, &table->drop, DPR_OWNER_HOLD);
+		queue_delayed_work(dpr_compat_percpu_wq, &table->drop, DPR_OWNER_HOLD);
 }
 
 /**
@@ -137,7 +138,7 @@ static void dpr_owner_flush_all(struct work_struct *work)
 	rcu_read_unlock();
 	local_bh_enable();
 	if (more)
-		queue_delayed_work(system_wq, &table->flush, 1);
+		queue_delayed_work(dpr_compat_percpu_wq, &table->flush, 1);
 }
 
 /**

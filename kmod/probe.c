@@ -3,6 +3,7 @@
 #include <linux/random.h>
 #include <linux/workqueue.h>
 #include "ask.h"
+#include "compat.h"
 #include "config.h"
 #include "core/parse.h"
 #include "dpr.h"
@@ -69,7 +70,7 @@ void dpr_probe_doubt(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!begin)
 		return;
 	dpr_probe_send(dn, cfg, dev, peer, peer->nonce);
-	queue_delayed_work(system_wq, &dn->probe, DPR_PROBE_WAIT);
+	queue_delayed_work(dpr_compat_percpu_wq, &dn->probe, DPR_PROBE_WAIT);
 }
 
 /**
@@ -192,7 +193,7 @@ static void dpr_probe_work(struct work_struct *work)
 	rcu_read_unlock();
 	local_bh_enable();
 	if (again)
-		queue_delayed_work(system_wq, &dn->probe, DPR_PROBE_WAIT);
+		queue_delayed_work(dpr_compat_percpu_wq, &dn->probe, DPR_PROBE_WAIT);
 }
 
 /**
@@ -204,7 +205,7 @@ static void dpr_probe_work(struct work_struct *work)
  */
 void dpr_probe_resume(struct dpr_net *dn)
 {
-	queue_delayed_work(system_wq, &dn->probe, 0);
+	queue_delayed_work(dpr_compat_percpu_wq, &dn->probe, 0);
 }
 
 /**

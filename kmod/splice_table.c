@@ -492,7 +492,7 @@ static void dpr_splice_sweep(struct work_struct *work)
 	}
 	rhashtable_walk_stop(&iter);
 	rhashtable_walk_exit(&iter);
-	queue_delayed_work(system_unbound_wq, &all->sweep, DPR_SPLICE_PERIOD);
+	queue_delayed_work(dpr_compat_any_wq, &all->sweep, DPR_SPLICE_PERIOD);
 }
 
 /**
@@ -522,7 +522,7 @@ int dpr_splice_table_setup(struct dpr_net *dn)
 	}
 	rcu_assign_pointer(dn->splices, all);
 	static_branch_inc(&dpr_splice_used);
-	queue_delayed_work(system_unbound_wq, &all->sweep, DPR_SPLICE_PERIOD);
+	queue_delayed_work(dpr_compat_any_wq, &all->sweep, DPR_SPLICE_PERIOD);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/sched.h>
 #include <linux/workqueue.h>
+#include "compat.h"
 #include "expire.h"
 #include "netns.h"
 #include "sweep.h"
@@ -23,7 +24,7 @@ static void dpr_sweep_work(struct work_struct *work)
 			cond_resched();
 		} while (!result.done && !result.asked);
 	}
-	queue_delayed_work(system_unbound_wq, &dn->sweep, DPR_SWEEP_PERIOD);
+	queue_delayed_work(dpr_compat_any_wq, &dn->sweep, DPR_SWEEP_PERIOD);
 }
 
 /**
@@ -42,7 +43,7 @@ void dpr_sweep_setup(struct dpr_net *dn)
 void dpr_sweep_start(struct dpr_net *dn)
 {
 	dn->expired_at = jiffies;
-	queue_delayed_work(system_unbound_wq, &dn->sweep, DPR_SWEEP_PERIOD);
+	queue_delayed_work(dpr_compat_any_wq, &dn->sweep, DPR_SWEEP_PERIOD);
 }
 
 /**
