@@ -157,7 +157,7 @@ enum dpr_stat dpr_answer_receive(struct dpr_net *dn,
 		dpr_answer_statement(dn, cfg, skb, peer, &msg);
 		return DPR_STAT_UNSPEC;
 	case DPR_OWNER_MSG_MISSED:
-		dpr_stats_inc(dn, dpr_miss_told(dn, cfg, skb, peer, &msg.key) ?
+		dpr_stats_inc(dn, dpr_miss_told(dn, cfg, skb, peer, &msg) ?
 				  DPR_STAT_RX_HASH_MISSED :
 				  DPR_STAT_RX_OWNER_REFUSED);
 		return DPR_STAT_UNSPEC;

@@ -84,6 +84,30 @@ void dpr_denials_note(const struct dpr_net *dn, struct dpr_denials *denials,
 }
 
 /**
+ * dpr_denials_retract - note that a peer no longer says that it does not serve the connection
+ * @dn: the namespace
+ * @denials: those until now
+ * @peer: the peer
+ *
+ * Called under RCU, and under the lock of @denials.
+ *
+ * Return: true if it has said so.
+ */
+bool dpr_denials_retract(const struct dpr_net *dn, struct dpr_denials *denials,
+			 const struct dpr_peer *peer)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+	u32 i;
+
+	for (i = 0; table && i < min_t(u32, table->order.n, DPR_DENIAL_PEERS); i++)
+		if (table->peer[i] == peer && dpr_denials_have(denials, table, i)) {
+			__clear_bit(i, denials->by);
+			return true;
+		}
+	return false;
+}
+
+/**
  * dpr_denials_count - the peers that have not denied a connection
  * @dn: the namespace
  * @cfg: the configuration

@@ -44,6 +44,8 @@ bool dpr_denial_possible(const struct dpr_peer *peer,
 bool dpr_denials_settled(const struct dpr_net *dn);
 void dpr_denials_note(const struct dpr_net *dn, struct dpr_denials *denials,
 		      const struct dpr_peer *peer);
+bool dpr_denials_retract(const struct dpr_net *dn, struct dpr_denials *denials,
+			 const struct dpr_peer *peer);
 struct dpr_denials_left dpr_denials_count(const struct dpr_net *dn,
 					  const struct dpr_config *cfg,
 					  const struct dpr_denials *denials,

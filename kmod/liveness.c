@@ -42,6 +42,31 @@ bool dpr_liveness_doubtful(const struct dpr_flow *flow,
 	}
 }
 
+/* How many questions have been put since the client last sent something. */
+static u8 dpr_liveness_queries(const struct dpr_flow *flow)
+{
+	const u8 queries = READ_ONCE(flow->queries) & DPR_FLOW_QUERIES;
+
+	return (s32)(READ_ONCE(flow->last) - READ_ONCE(flow->asked)) > 0 ?
+		       0 : queries;
+}
+
+/* Puts a question, the next one after @queries. */
+static void dpr_liveness_ask(struct dpr_net *dn, const struct dpr_config *cfg,
+			     struct dpr_flow *flow, u8 queries,
+			     enum dpr_owner_msg_kind kind)
+{
+	const struct dpr_flow_key key = dpr_flow_key(flow);
+
+	WRITE_ONCE(flow->asked, jiffies);
+	WRITE_ONCE(flow->queries,
+		   min(queries + 1, DPR_FLOW_QUERIES) |
+			   (READ_ONCE(flow->queries) & DPR_FLOW_REUSED));
+	if (dpr_ask_send(dn, cfg, dn->net->loopback_dev, flow->peer, kind,
+			 flow->isn, &key))
+		dpr_stats_inc(dn, DPR_STAT_FLOWS_ASKED);
+}
+
 /**
  * dpr_liveness_query - ask the peer about a flow
  * @dn: the namespace
@@ -59,24 +84,15 @@ bool dpr_liveness_doubtful(const struct dpr_flow *flow,
 bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
 			struct dpr_flow *flow, u8 state, u32 *asked)
 {
-	const u8 reused = READ_ONCE(flow->queries) & DPR_FLOW_REUSED;
-	const struct dpr_flow_key key = dpr_flow_key(flow);
-	u8 queries = READ_ONCE(flow->queries) & DPR_FLOW_QUERIES;
+	const u8 queries = dpr_liveness_queries(flow);
 
-	/* The client has sent something since. */
-	if (queries && (s32)(READ_ONCE(flow->last) - flow->asked) > 0)
-		queries = 0;
-	if (queries && (u32)jiffies - flow->asked < DPR_LIVENESS_AGAIN)
+	if (queries && (u32)jiffies - READ_ONCE(flow->asked) < DPR_LIVENESS_AGAIN)
 		return false;
 	if (queries >= DPR_LIVENESS_QUERIES)
 		/* Silence does not end what the client has not ended. */
 		return state != DPR_FLOW_ESTABLISHED;
-	WRITE_ONCE(flow->asked, jiffies);
-	WRITE_ONCE(flow->queries, (queries + 1) | reused);
-	if (dpr_ask_send(dn, cfg, dn->net->loopback_dev, flow->peer,
-			 queries & 1 ? DPR_OWNER_MSG_WHO : DPR_OWNER_MSG_STILL,
-			 flow->isn, &key))
-		dpr_stats_inc(dn, DPR_STAT_FLOWS_ASKED);
+	dpr_liveness_ask(dn, cfg, flow, queries,
+			 queries & 1 ? DPR_OWNER_MSG_WHO : DPR_OWNER_MSG_STILL);
 	(*asked)++;
 	return false;
 }
@@ -92,14 +108,10 @@ bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
 void dpr_liveness_doubt(struct dpr_net *dn, const struct dpr_config *cfg,
 			struct dpr_flow *flow)
 {
-	const struct dpr_flow_key key = dpr_flow_key(flow);
-
 	if ((u32)jiffies - READ_ONCE(flow->asked) < DPR_LIVENESS_AGAIN)
 		return;
-	WRITE_ONCE(flow->asked, jiffies);
-	if (dpr_ask_send(dn, cfg, dn->net->loopback_dev, flow->peer,
-			 DPR_OWNER_MSG_STILL, flow->isn, &key))
-		dpr_stats_inc(dn, DPR_STAT_FLOWS_ASKED);
+	dpr_liveness_ask(dn, cfg, flow, dpr_liveness_queries(flow),
+			 DPR_OWNER_MSG_STILL);
 }
 
 /**

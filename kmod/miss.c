@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/skbuff.h>
+#include <linux/tcp.h>
+#include <net/request_sock.h>
 #include "ask.h"
 #include "config.h"
 #include "dpr.h"
@@ -47,10 +49,11 @@ static struct dpr_peer *dpr_miss_first(struct dpr_net *dn,
  * @dn: the namespace
  * @cfg: the configuration
  * @skb: a redirected segment, no SYN, for which there is no socket
- * @in: what is known of it
+ * @in: what is known of it; its socket, if it has one, is a request whose answer the
+ *	segment does not acknowledge
  *
  * That host may have followed a hash, whatever this one's policy is, or a flow of another
- * connection. Called under RCU in softirq.
+ * connection, or of another copy of the SYN. Called under RCU in softirq.
  *
  * Return: true if the first host sees to the connection, so that the segment is to be
  * dropped; false if it is to be answered by a RST.
@@ -72,7 +75,8 @@ bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!first || READ_ONCE(first->protocol) < DPR_PEER_PROTOCOL_DENIES)
 		return false;
 	dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);
-	dpr_ask_send(dn, cfg, skb->dev, first, DPR_OWNER_MSG_MISSED, 0,
+	dpr_ask_send(dn, cfg, skb->dev, first, DPR_OWNER_MSG_MISSED,
+		     in->refcounted ? tcp_rsk(inet_reqsk(in->sk))->rcv_isn : 0,
 		     &in->seg.key);
 	return true;
 }
@@ -106,25 +110,35 @@ void dpr_miss_tell_bulk(struct dpr_net *dn, const struct dpr_config *cfg,
  * @cfg: the configuration
  * @skb: the message
  * @peer: who says so
- * @key: the connection
+ * @msg: the message: the connection, and the client's initial sequence number if the peer
+ *	has a request of it
  *
- * Later segments raise a question to the peers. A flow is believed until its peer says
- * that the connection is gone. Called under RCU in softirq.
+ * Later segments raise a question to the peers, also if this host does not ask for orphans:
+ * that peer does, and has not answered by a RST. A flow is believed until its peer says that
+ * the connection is gone. If the client has taken another host's answer to its SYN, the peer
+ * has a request that this cannot be asked about. Called under RCU in softirq.
  *
  * Return: false if the message is of no use here.
  */
 bool dpr_miss_told(struct dpr_net *dn, const struct dpr_config *cfg,
 		   struct sk_buff *skb, struct dpr_peer *peer,
-		   const struct dpr_flow_key *key)
+		   const struct dpr_owner_msg *msg)
 {
-	struct dpr_flow *flow = dpr_flow_find(dn, key);
+	struct dpr_flow *flow = dpr_flow_find(dn, &msg->key);
 
-	if (flow) {
-		if (flow->peer == peer)
-			dpr_liveness_doubt(dn, cfg, flow);
-		return flow->peer == peer;
-	}
-	return cfg->orphans == DPR_ORPHANS_ASK && dpr_miss_hashed(dn, peer, key) &&
-	       !dpr_socket_exists(dn, key, skb->skb_iif) &&
-	       dpr_owner_raise(dn, key);
+	if (!flow)
+		return dpr_miss_hashed(dn, peer, &msg->key) &&
+		       !dpr_socket_open(dn, &msg->key, skb->skb_iif) &&
+		       dpr_owner_raise(dn, &msg->key,
+				       msg->nonce ? peer : NULL);
+	if (flow->peer != peer)
+		return false;
+	if (msg->nonce && dpr_liveness_concerns(flow, peer, msg->nonce) &&
+	    dpr_liveness_credible(flow) &&
+	    cfg->orphans == DPR_ORPHANS_ASK &&
+	    dpr_owner_raise(dn, &msg->key, peer))
+		dpr_liveness_end(dn, flow, false);
+	else
+		dpr_liveness_doubt(dn, cfg, flow);
+	return true;
 }

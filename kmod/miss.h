@@ -11,9 +11,9 @@
 #include <linux/types.h>
 
 struct dpr_config;
-struct dpr_flow_key;
 struct dpr_inner;
 struct dpr_net;
+struct dpr_owner_msg;
 struct dpr_peer;
 struct sk_buff;
 
@@ -23,6 +23,6 @@ void dpr_miss_tell_bulk(struct dpr_net *dn, const struct dpr_config *cfg,
 			struct sk_buff *skb, const struct dpr_inner *in);
 bool dpr_miss_told(struct dpr_net *dn, const struct dpr_config *cfg,
 		   struct sk_buff *skb, struct dpr_peer *peer,
-		   const struct dpr_flow_key *key);
+		   const struct dpr_owner_msg *msg);
 
 #endif /* _DPR_MISS_H */

@@ -226,7 +226,7 @@ static bool dpr_owner_is_local(struct dpr_net *dn, struct sk_buff *skb,
 {
 	const struct tcphdr *th = (void *)skb->data + seg->offset;
 
-	if (dpr_socket_exists(dn, &seg->key, dpr_compat_dif(skb)))
+	if (dpr_socket_keeps(dn, seg, dpr_compat_dif(skb)))
 		return true;
 	if (!th->ack || th->fin)
 		return false;
@@ -250,7 +250,7 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_owner_flush(table, cfg, dev, try->batch);
 	/* What the limits keep back, and what comes before the batch is full. */
 	if (try->batch)
-		queue_delayed_work(system_wq, &table->flush, 1);
+		queue_delayed_work(dpr_compat_percpu_wq, &table->flush, 1);
 }
 
 /**
@@ -294,7 +294,7 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 	/* What waits may be gone by now. */
 	switch (verdict) {
 	case DPR_OWNER_HELD:
-		queue_delayed_work(system_wq, &table->drop, DPR_OWNER_HOLD);
+		queue_delayed_work(dpr_compat_percpu_wq, &table->drop, DPR_OWNER_HOLD);
 		fallthrough;
 	case DPR_OWNER_ASK:
 		dpr_stats_inc(dn, DPR_STAT_OWNER_ASKED);
@@ -322,14 +322,17 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 /**
  * dpr_owner_raise - have the next segment of a connection raise a question to all peers
  * @dn: the namespace
- * @key: the connection; it has no flow, and the peer that the stateless policy's hash
- *	names has no socket of it
+ * @key: the connection; the peer that the stateless policy's hash names has no socket of
+ *	it, or that of its flow
+ * @request: the peer that has only a request of it, of which a segment was not: its next
+ *	claim is not believed, for others may have the connection; NULL if none
  *
  * Called under RCU in softirq.
  *
  * Return: false if no more questions can be open.
  */
-bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key)
+bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
+		     const struct dpr_peer *request)
 {
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
 	struct dpr_owner_ask *ask;
@@ -345,12 +348,14 @@ bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key)
 			skb = dpr_held_take(&table->held, &ask->held);
 			dpr_owner_begin(ask);
 			ask->seg = (struct dpr_segment){ .key = *key };
-			/* The hash's host has answered. */
+			/* That peer has answered. */
 			ask->last = ask->begun - DPR_OWNER_AGAIN;
 			ask->tries = 1;
 		}
 	}
 	if (ask) {
+		if (request)
+			dpr_denials_note(dn, &ask->denials, request);
 		table->missed_at = jiffies;
 		WRITE_ONCE(table->missed, true);
 	}
@@ -485,7 +490,9 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 		return false;
 	spin_lock(&table->lock);
 	ask = dpr_owner_find(table, key);
-	if (!ask || ask->nonce != nonce) {
+	/* It has said that it has only a request, see dpr_owner_raise(). */
+	if (!ask || ask->nonce != nonce ||
+	    dpr_denials_retract(dn, &ask->denials, peer)) {
 		spin_unlock(&table->lock);
 		return false;
 	}
@@ -496,7 +503,7 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	spin_unlock(&table->lock);
 	skb = dpr_held_resume(dn->net, skb, came_by);
 	/* Too late: the client has begun a new connection, which is served. */
-	if (dpr_flow_find(dn, key) || dpr_socket_exists(dn, key, iif))
+	if (dpr_flow_find(dn, key) || dpr_socket_keeps(dn, &seg, iif))
 		goto refuse;
 	service = dpr_service_match(dn, key);
 	route = dpr_fwd_route_of(dn, cfg, peer, key->wide);

@@ -374,9 +374,10 @@ dpr_receive_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 			return NF_DROP;
 		}
 		dpr_inner_numbers(skb, in);
-		/* A request may be of another SYN than the client's connection. */
-		if (!in->refcounted && dpr_miss_tell(dn, cfg, skb, in))
+		if (dpr_miss_tell(dn, cfg, skb, in)) {
+			dpr_receive_put(in);
 			return NF_DROP;
+		}
 		if (dpr_inner_unwrap(skb, in))
 			dpr_reset_reply(dn, skb, &in->seg, in->offset - in->olen);
 		else

@@ -25,6 +25,26 @@ bool dpr_socket_exists(struct dpr_net *dn, const struct dpr_flow_key *key,
 }
 
 /**
+ * dpr_socket_open - does this host have a socket of a connection that is no mere request
+ * @dn: the namespace
+ * @key: the connection
+ * @iif: as in dpr_socket_exists()
+ *
+ * Called under RCU in softirq.
+ */
+bool dpr_socket_open(struct dpr_net *dn, const struct dpr_flow_key *key, int iif)
+{
+	struct sock *sk = dpr_socket_find(dn, key, iif, 0);
+	bool open;
+
+	if (!sk)
+		return false;
+	open = sk->sk_state != TCP_NEW_SYN_RECV;
+	sock_gen_put(sk);
+	return open;
+}
+
+/**
  * dpr_socket_takes - is a segment one of a connection that this host has a socket of
  * @dn: the namespace
  * @skb: the packet
@@ -68,11 +88,11 @@ bool dpr_socket_takes(struct dpr_net *dn, const struct sk_buff *skb,
  *
  * While there is only a request for a connection, another host may have answered
  * another copy of the client's SYN, and its answer may have been the first there.
- * What acknowledges that one is for that host; here it would raise a RST. Called
- * under RCU in softirq.
+ * What acknowledges that one is for that host; here it would raise a RST. What is older than
+ * the request's SYN is of a connection before it. Called under RCU in softirq.
  *
  * Return: true if there is a socket of the connection, past LISTEN, unless it is
- * a request whose answer the segment does not acknowledge.
+ * a request whose answer the segment, which is later than its SYN, does not acknowledge.
  */
 bool dpr_socket_keeps(struct dpr_net *dn, const struct dpr_segment *seg,
 		      int iif)
@@ -83,7 +103,8 @@ bool dpr_socket_keeps(struct dpr_net *dn, const struct dpr_segment *seg,
 	if (!sk)
 		return false;
 	keeps = sk->sk_state != TCP_NEW_SYN_RECV || !seg->has_ack ||
-		seg->ack == tcp_rsk(inet_reqsk(sk))->snt_isn + 1;
+		seg->ack == tcp_rsk(inet_reqsk(sk))->snt_isn + 1 ||
+		!after(seg->seq, tcp_rsk(inet_reqsk(sk))->rcv_isn);
 	sock_gen_put(sk);
 	return keeps;
 }

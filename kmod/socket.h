@@ -76,6 +76,7 @@ struct sock *dpr_socket_listener(struct net *net, struct sk_buff *skb, int doff,
 				 const struct dpr_flow_key *key,
 				 const struct dpr_addr *address, int dif,
 				 int sdif);
+bool dpr_socket_open(struct dpr_net *dn, const struct dpr_flow_key *key, int iif);
 bool dpr_socket_takes(struct dpr_net *dn, const struct sk_buff *skb,
 		      const struct dpr_segment *seg);
 bool dpr_socket_exists(struct dpr_net *dn, const struct dpr_flow_key *key,

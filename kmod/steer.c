@@ -178,8 +178,8 @@ dpr_steer_flowless(struct dpr_net *dn, const struct dpr_config *cfg,
 	    dpr_steer_foreign(dn, skb, &seg->key.address))
 		return dpr_receive_direct(dn, cfg, skb, seg, false);
 	peer = dpr_steer_stateless(dn, skb, &seg->key, seg);
-	if (cfg->orphans == DPR_ORPHANS_ASK &&
-	    (!peer || changing || dpr_owner_raised(dn, &seg->key))) {
+	if ((cfg->orphans == DPR_ORPHANS_ASK && (!peer || changing)) ||
+	    (peer && dpr_owner_raised(dn, &seg->key))) {
 		unsigned int verdict = dpr_owner_seek(dn, cfg, skb, seg, &peer);
 
 		if (verdict != NF_ACCEPT)

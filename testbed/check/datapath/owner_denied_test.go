@@ -259,6 +259,72 @@ func TestHashMissed(t *testing.T) {
 	})
 }
 
+// So they do if the first host asks for no orphans of its own; one that nobody serves gets its
+// RST.
+func TestHashMissedUnasked(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		m := newMissing(t, w)
+		m.a.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansReset)})
+		a := m.a.meter(t)
+		for _, c := range m.ofB {
+			c.wantServed(t, "B")
+		}
+		got := a.changes(t)
+		if got[dprnl.StatRxHashMissed] == 0 || got[dprnl.StatOwnerFound] == 0 || got[dprnl.StatOwnerUnknown] != 0 {
+			t.Errorf("%v", got)
+		}
+		r := m.raw(t, addrR)
+		m.told.changes(t)
+		resets := 0
+		for p := uint16(4000); p < 4032 && resets == 0; p++ {
+			k := r.talk(m.a, p)
+			k.ack = 77
+			r.send(t, m.a, k.segment("A", "").Bytes())
+			time.Sleep(settle)
+			if len(r.Take(k.mine)) != 0 {
+				continue // A's own
+			}
+			if m.told.changes(t)[dprnl.StatHashMissed] == 0 {
+				continue // B's, which is asked likewise
+			}
+			for range 5 {
+				r.send(t, m.a, k.segment("A", "").Bytes())
+				time.Sleep(3 * settle)
+			}
+			resets = len(r.Take(k.mine))
+			if resets == 0 {
+				t.Fatal("no RST")
+			}
+		}
+		if resets == 0 {
+			t.Error("nothing went to D")
+		}
+	})
+}
+
+// A host says so of a flow whose 4-tuple has had another SYN, too, which makes what peers say
+// unasked doubtful.
+func TestHashMissedAfterReuse(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		c.redirect(t, c.b)
+		c.a.fresh(t, c.b, 0)
+		c.b.fresh(t, c.a, 1<<20)
+		c.b.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansAsk)})
+		k := c.raw(t, addrR).talk(c.a, 4000)
+		k.open(t)
+		k.wantServed(t, "B")
+		other := k.segment("S", "")
+		other.Seq += 1 << 30
+		k.r.send(t, c.a, other.Bytes()) // B's socket answers it, by an acknowledgment
+		time.Sleep(settle)
+		c.b.web.vanish(t)
+		a := c.a.meter(t)
+		k.r.send(t, c.a, k.segmentBytes("PA", "who\n"))
+		wantChange(t, a, dprnl.StatFlowsEnded, 1)
+	})
+}
+
 // What nobody serves gets a RST in the end, of the first host.
 func TestHashMissedByAll(t *testing.T) {
 	allWays(t, func(t *testing.T, w way) {
