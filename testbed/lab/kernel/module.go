@@ -42,7 +42,7 @@ func Build(ctx context.Context, t Module, k Kernel) (string, error) {
 	if err != nil || disk.Exists(final) {
 		return final, err
 	}
-	_, err = k.compile(ctx, t, files, final, t.Vars...)
+	_, err = k.compile(ctx, t, files, final, false, t.Vars...)
 	return final, err
 }
 
@@ -81,9 +81,7 @@ func (t Module) source() ([]string, error) {
 			if err != nil {
 				return err
 			}
-			name := d.Name()
-			if ext := filepath.Ext(name); d.Type().IsRegular() && !strings.HasSuffix(name, ".mod.c") &&
-				(ext == ".c" || ext == ".h" || name == "Makefile" || name == "Kbuild") {
+			if isSource(d) {
 				rel, err := filepath.Rel(t.Root, path)
 				files = append(files, rel)
 				return err
@@ -95,6 +93,14 @@ func (t Module) source() ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// isSource tells a file that modules are made of from what is made of it.
+func isSource(d fs.DirEntry) bool {
+	name := d.Name()
+	ext := filepath.Ext(name)
+	return d.Type().IsRegular() && !strings.HasSuffix(name, ".mod.c") &&
+		(ext == ".c" || ext == ".h" || name == "Makefile" || name == "Kbuild")
 }
 
 // Depends returns the names of the modules that a module needs, as its file
@@ -127,8 +133,9 @@ func parseDepends(modinfo string) []string {
 }
 
 // compile builds a module for k from a copy of the given files of its source, and
-// moves it to final. It returns what make printed; arguments are added to make's.
-func (k Kernel) compile(ctx context.Context, t Module, files []string, final string, args ...string) (string, error) {
+// moves it to final. It returns what make printed; arguments are added to make's. What make
+// prints of files that it need not compile again is not there, unless all are compiled afresh.
+func (k Kernel) compile(ctx context.Context, t Module, files []string, final string, afresh bool, args ...string) (out string, err error) {
 	tree := Tree{Root: k.Chroot, Release: k.Release, Chroot: k.Chroot != ""}
 	headers, parent := k.Headers, filepath.Dir(final)
 	if tree.Chroot {
@@ -139,27 +146,34 @@ func (k Kernel) compile(ctx context.Context, t Module, files []string, final str
 		// The chroot is in the cache too: the module can be moved.
 		headers, parent = "/"+rel, filepath.Join(k.Chroot, "tmp")
 	}
-	tmp, err := os.MkdirTemp(parent, "build-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(tmp)
-	for _, name := range files {
-		if err := disk.Copy(filepath.Join(t.Root, name), filepath.Join(tmp, name)); err != nil {
-			return "", err
-		}
-	}
 	// Type information for BPF would take pahole, and nobody here asks for it.
 	args = append([]string{"make", "-j2", "KDIR=" + headers, "CONFIG_DEBUG_INFO_BTF_MODULES="}, args...)
 	if k.Arch != "" {
 		// The user-mode kernel's percpu.h uses what it does not include.
 		args = append(args, "ARCH="+k.Arch, "KCFLAGS=-include linux/irqflags.h")
 	}
-	out, err := tree.Run(ctx, filepath.Join(tmp, t.Dir), args...)
+	w, err := enter(parent, t.Name, k.Release, k.Headers, args)
 	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, w.leave()) }()
+	if afresh {
+		if err := w.empty(); err != nil {
+			return "", err
+		}
+	}
+	if err := w.supply(t.Root, files); err != nil {
+		return "", err
+	}
+	if out, err = w.build(ctx, tree, t.Dir, args...); err != nil {
 		return out, err
 	}
-	return out, os.Rename(filepath.Join(tmp, t.Dir, t.Name+".ko"), final)
+	// make's own stays: it need not be linked again if nothing changes.
+	ko := filepath.Join(w.dir, t.Dir, t.Name+".ko")
+	if err := disk.Copy(ko, ko+".copy"); err != nil {
+		return out, err
+	}
+	return out, os.Rename(ko+".copy", final)
 }
 
 // CheckModule builds dpr.ko for a kernel, by the name of Flag, with all of the
@@ -185,7 +199,7 @@ func CheckModule(ctx context.Context, name, source string, lines io.Writer) (Ker
 	}
 	defer p.Step("building dpr.ko for " + k.Release + ", all warnings on")()
 	// The module is the same with them: the lab need not build it again.
-	out, err := k.compile(ctx, DPR(root), files, final, "W=1")
+	out, err := k.compile(ctx, DPR(root), files, final, true, "W=1")
 	if err != nil {
 		return k, err
 	}
