@@ -12,6 +12,20 @@
 /* Questions about one flow: how many, and the least time between two. */
 #define DPR_LIVENESS_QUERIES	4
 #define DPR_LIVENESS_AGAIN	HZ
+/*
+ * A connection that its peer has confirmed, or whose peer was silent, is asked about again
+ * after so many times as long as one is silent before the first question: what the peer says
+ * when the socket is gone may be lost, and the client may be gone, too.
+ */
+#define DPR_LIVENESS_LATER	5
+
+/* Is it long ago that the peer was asked about a connection that nothing has ended? */
+static bool dpr_liveness_old(const struct dpr_flow *flow,
+			     const struct dpr_config *cfg)
+{
+	return (u32)jiffies - READ_ONCE(flow->asked) >
+	       DPR_LIVENESS_LATER * cfg->timeout_jiffies[DPR_FLOW_SYN];
+}
 
 /**
  * dpr_liveness_doubtful - is it time to ask the peer about a flow
@@ -20,7 +34,7 @@
  * @state: its state
  *
  * That is so when the client has sent a FIN or RST, or nothing since the handshake,
- * which may be forged.
+ * which may be forged; and from time to time while it is silent.
  *
  * Return: true if it is time for dpr_liveness_query().
  */
@@ -29,8 +43,9 @@ bool dpr_liveness_doubtful(const struct dpr_flow *flow,
 {
 	switch (state) {
 	case DPR_FLOW_ESTABLISHED:
-		return !(READ_ONCE(flow->queries) & DPR_FLOW_CONFIRMED) &&
-		       dpr_flow_idle(flow) > cfg->timeout_jiffies[DPR_FLOW_SYN];
+		return dpr_flow_idle(flow) > cfg->timeout_jiffies[DPR_FLOW_SYN] &&
+		       (!(READ_ONCE(flow->queries) & DPR_FLOW_CONFIRMED) ||
+			dpr_liveness_old(flow, cfg));
 	case DPR_FLOW_FIN:
 	case DPR_FLOW_RST:
 		return dpr_flow_idle(flow) > cfg->timeout_jiffies[state] &&
@@ -84,8 +99,10 @@ static void dpr_liveness_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 bool dpr_liveness_query(struct dpr_net *dn, const struct dpr_config *cfg,
 			struct dpr_flow *flow, u8 state, u32 *asked)
 {
-	const u8 queries = dpr_liveness_queries(flow);
+	u8 queries = dpr_liveness_queries(flow);
 
+	if (state == DPR_FLOW_ESTABLISHED && dpr_liveness_old(flow, cfg))
+		queries = 0;
 	if (queries && (u32)jiffies - READ_ONCE(flow->asked) < DPR_LIVENESS_AGAIN)
 		return false;
 	if (queries >= DPR_LIVENESS_QUERIES)

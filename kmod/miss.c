@@ -19,6 +19,18 @@
 #include "socket.h"
 #include "stats.h"
 
+/*
+ * How far a flow may be behind its client's SYN: one that a claim has made began with a later
+ * segment. A request is as old as a minute; who guesses costs the client a retransmission.
+ */
+#define DPR_MISS_BEHIND	(1 << 20)
+
+/* Is a request of this initial sequence number of the flow's connection? */
+static bool dpr_miss_of(const struct dpr_flow *flow, u32 isn)
+{
+	return isn && flow->isn - isn <= DPR_MISS_BEHIND;
+}
+
 /* Do segments of the connection follow the hash to that peer where there is no flow? */
 static bool dpr_miss_hashed(struct dpr_net *dn, const struct dpr_peer *peer,
 			    const struct dpr_flow_key *key)
@@ -133,8 +145,7 @@ bool dpr_miss_told(struct dpr_net *dn, const struct dpr_config *cfg,
 				       msg->nonce ? peer : NULL);
 	if (flow->peer != peer)
 		return false;
-	if (msg->nonce && dpr_liveness_concerns(flow, peer, msg->nonce) &&
-	    dpr_liveness_credible(flow) &&
+	if (dpr_miss_of(flow, msg->nonce) && dpr_liveness_credible(flow) &&
 	    cfg->orphans == DPR_ORPHANS_ASK &&
 	    dpr_owner_raise(dn, &msg->key, peer))
 		dpr_liveness_end(dn, flow, false);

@@ -96,8 +96,6 @@ func (two *twoAnswers) threeAnswers(t *testing.T, w way) (d uint32, sends func(*
 	c := two.c
 	host := c.server(t, "D", addrD)
 	host.web = serve(t, host.Host, "D", port)
-	host.set(t, dprnl.ConfigUpdate{Address: &host.addr, Marker: &c.marker, Forwarding: ptr(c.forwarding())})
-	check(t, host.dpr.AddService(t.Context(), dprnl.Service{Port: port}))
 	p := netip.MustParseAddr("10.77.0.55")
 	report := w.report(p, 1<<20)
 	report.Others = []netip.Addr{c.a.at}

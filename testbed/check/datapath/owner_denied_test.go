@@ -319,8 +319,10 @@ func TestHashMissedAfterReuse(t *testing.T) {
 		k.r.send(t, c.a, other.Bytes()) // B's socket answers it, by an acknowledgment
 		time.Sleep(settle)
 		c.b.web.vanish(t)
+		time.Sleep(time.Second) // no question about a flow comes sooner
 		a := c.a.meter(t)
 		k.r.send(t, c.a, k.segmentBytes("PA", "who\n"))
+		time.Sleep(settle)
 		wantChange(t, a, dprnl.StatFlowsEnded, 1)
 	})
 }

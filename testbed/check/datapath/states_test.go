@@ -165,6 +165,56 @@ func TestTimeoutsByState(t *testing.T) {
 	})
 }
 
+// A connection that its host has confirmed may be gone later, and so may the message that says
+// so: the host is asked again, also after it was silent. If the connection is still there it
+// stays.
+func TestConfirmedIsAskedAgain(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		const soon = 300 * time.Millisecond // before the first question
+		const later = 5 * soon
+		c := newCluster(t, w)
+		r := c.raw(t, addrR)
+		gone, stays := r.talk(c.a, 4000), r.talk(c.a, 4001)
+		for _, k := range []*talk{gone, stays} {
+			k.open(t)
+			k.wantServed(t, "B")
+		}
+		c.a.set(t, dprnl.ConfigUpdate{TimeoutSyn: ptr(soon)})
+		a := c.a.meter(t)
+		expire := func() {
+			_, err := c.a.dpr.Expire(t.Context(), 0)
+			check(t, err)
+			time.Sleep(settle)
+		}
+		time.Sleep(soon + settle)
+		expire()
+		expire()
+		wantChange(t, a, dprnl.StatFlowsAsked, 2)
+		wantChange(t, a, dprnl.StatRxFlowAnswered, 2)
+		c.lose(t, gone)
+		// B does not hear the questions.
+		check(t, c.b.dpr.DeletePeer(t.Context(), c.a.addr, true))
+		time.Sleep(later)
+		for range 5 {
+			expire()
+			time.Sleep(time.Second)
+		}
+		check(t, c.b.dpr.SetPeer(t.Context(), c.known(addrA)))
+		if f := c.a.flows(t); len(f) != 2 {
+			t.Errorf("flows %+v, want both: silence ends nothing that the client has not ended", f)
+		}
+		time.Sleep(later)
+		expire()
+		eventually(t, func() error {
+			if f := c.a.flows(t); len(f) != 1 || f[0].Client != stays.local {
+				return fmt.Errorf("flows %+v, want that of %v", f, stays.local)
+			}
+			return nil
+		})
+		stays.wantServed(t, "B")
+	})
+}
+
 // lose has B lose a connection of a flow without telling A: it does not know A
 // just then.
 func (c *cluster) lose(t *testing.T, k *talk) {
