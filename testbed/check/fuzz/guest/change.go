@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -20,8 +21,8 @@ import (
 func (l *loaded) setUp(ctx context.Context) error {
 	policy, most, orphans := dprnl.PolicyLowest, uint32(200), dprnl.OrphansAsk
 	l.bound = uint64(most)
-	own := ends(l.wide)[0]
-	if err := l.c.SetConfig(ctx, dprnl.ConfigUpdate{Address: &own, Policy: &policy, MaxFlows: &most, Orphans: &orphans}); err != nil {
+	own, keys := ends(l.wide)[0], handoverKeys[:1]
+	if err := l.c.SetConfig(ctx, dprnl.ConfigUpdate{Address: &own, Policy: &policy, MaxFlows: &most, Orphans: &orphans, HandoverKeys: &keys}); err != nil {
 		return err
 	}
 	if err := l.reportAll(ctx); err != nil {
@@ -34,6 +35,10 @@ func (l *loaded) setUp(ctx context.Context) error {
 	}
 	return nil
 }
+
+// handoverKeys are those that all hosts have. What this host hands over comes back as if
+// another one had.
+var handoverKeys = []dprnl.HandoverKey{{ID: 1, Secret: [dprnl.HandoverKeyLen]byte{1}}, {ID: 2, Secret: [dprnl.HandoverKeyLen]byte{2}}}
 
 // reportAll has the peers report. Two more hosts send packets and are strangers, as a
 // rule.
@@ -51,9 +56,9 @@ func (l *loaded) reportAll(ctx context.Context) error {
 func (l *loaded) report(ctx context.Context, peer int) error {
 	m := dprnl.Metrics{Connections: uint32(l.IntN(20)), CPU: uint32(l.IntN(1001)), Sockets: uint32(l.IntN(1000))}
 	wide := l.wide != (l.IntN(4) == 0)
-	u := dprnl.PeerUpdate{Address: peerAddressOf(peer, wide), Metrics: &m, Protocol: 3}
+	u := dprnl.PeerUpdate{Address: peerAddressOf(peer, wide), Metrics: &m, Protocol: newest}
 	if l.IntN(4) == 0 {
-		u.Protocol = uint32(l.IntN(4))
+		u.Protocol = uint32(l.IntN(newest + 1))
 	}
 	if l.IntN(4) > 0 {
 		u.Others = []netip.Addr{peerAddressOf(peer, !wide)}
@@ -69,7 +74,7 @@ func (l *loaded) report(ctx context.Context, peer int) error {
 func (l *loaded) change(ctx context.Context) error {
 	l.r.Changes++
 	var err error
-	switch l.IntN(12) {
+	switch l.IntN(13) {
 	case 0, 1, 2:
 		err = l.configure(ctx)
 	case 3, 4:
@@ -98,6 +103,8 @@ func (l *loaded) change(ctx context.Context) error {
 		}
 	case 11:
 		err = l.surroundings()
+	case 12:
+		err = l.backend(ctx)
 	}
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -126,6 +133,20 @@ func (l *loaded) service(ctx context.Context) error {
 	}
 }
 
+// backend adds, changes or removes a backend.
+func (l *loaded) backend(ctx context.Context) error {
+	i := l.IntN(backends)
+	b := dprnl.Backend{Name: fmt.Sprintf("b%d", i), Address: backendAddress(i, l.IntN(2) == 0), Services: ports[:1+l.IntN(2)]}
+	if l.IntN(3) == 0 {
+		return l.c.DeleteBackend(ctx, b.Name)
+	}
+	if l.IntN(2) == 0 {
+		b.Port = 8080
+	}
+	b.Weight, b.Limit, b.Down = uint32(l.IntN(3)), uint32(l.IntN(2)*l.IntN(20)), l.IntN(8) == 0
+	return l.c.SetBackend(ctx, b)
+}
+
 // rules draws a service's own rules, often none.
 func (l *loaded) rules() (r dprnl.Rules) {
 	if l.IntN(2) == 0 {
@@ -146,6 +167,9 @@ func (l *loaded) rules() (r dprnl.Rules) {
 	}
 	if l.IntN(2) == 0 {
 		r.Forwarding = dprnl.Own(dprnl.Forwarding(l.IntN(3)))
+	}
+	if l.IntN(3) == 0 {
+		r.Dispatch = dprnl.Own(dprnl.Dispatch(l.IntN(3)))
 	}
 	return r
 }
@@ -184,12 +208,13 @@ func (l *loaded) configure(ctx context.Context) error {
 	most, load := uint32(1)<<l.IntN(14), uint64(l.IntN(4))
 	age, timeout := time.Duration(1+l.IntN(60_000))*time.Millisecond, time.Duration(1+l.IntN(20_000))*time.Millisecond
 	mean, wide := uint64(dprnl.MaxLoadAuto), l.wide
+	keys := handoverKeys[l.IntN(2) : 1+l.IntN(2)]
 	for _, set := range []func(){
 		func() { u.Hash = &hash }, func() { u.Estimate = &estimate }, func() { u.Marker = &marker }, func() { u.Orphans = &orphans },
 		func() { u.State = &state }, func() { u.MaxLoad = &load }, func() { u.MaxFlows = &most }, func() { u.ReportMaxAge = &age },
 		func() { u.TimeoutSyn = &timeout }, func() { u.TimeoutEstablished = &timeout }, func() { u.TimeoutFin = &timeout },
 		func() { u.TimeoutRst = &timeout }, func() { u.Address = l.move() }, func() { u.MaxLoad = &mean },
-		func() { u.Forwarding = &forwarding },
+		func() { u.Forwarding = &forwarding }, func() { u.HandoverKeys = &keys },
 	} {
 		if l.IntN(4) == 0 {
 			set()

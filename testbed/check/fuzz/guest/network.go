@@ -46,6 +46,15 @@ var ports = []uint16{80, 81, 82}
 // peers is how many hosts there are that packets come from.
 const peers = 6
 
+// newest is the protocol of hosts of this version.
+const newest = 6
+
+// backends is how many servers there are that run nothing of ours.
+const backends = 3
+
+// backendAddress is a backend's address of one family. It is behind out0, too.
+func backendAddress(i int, wide bool) netip.Addr { return peerAddressOf(peers+i, wide) }
+
 func peerAddress(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 9, 0, byte(2 + i)})
 }
@@ -141,7 +150,7 @@ func knowPeers(name string, wide bool) error {
 	if wide {
 		family = unix.AF_INET6
 	}
-	for i := range peers {
+	for i := range peers + backends {
 		a := peerAddressOf(i, wide)
 		err := netlink.NeighSet(&netlink.Neigh{
 			LinkIndex: l.Attrs().Index, Family: family, State: netlink.NUD_PERMANENT,

@@ -29,6 +29,7 @@
 #define FUZZ_MARK	0x8000		/* the reserved bit */
 #define FUZZ_OFFER	0x10000		/* in a flow label */
 #define FUZZ_ASK	253		/* protocol of questions between hosts */
+#define FUZZ_ASK_MANY	10		/* that kind of them has several questions */
 
 #define FUZZ_ROOM	1024		/* before a packet: headers to come */
 #define FUZZ_SIZE	16384		/* of a packet, headers and all */

@@ -65,30 +65,49 @@ static void fuzz_returned(struct fuzz_packet *p)
 	fuzz_outer(p, peer, &own);
 }
 
-/* What hosts tell each other: see struct dpr_owner_msg_wire. */
-static void fuzz_ask(struct fuzz_packet *p)
+/* A connection that a message is about, after a number. */
+static void fuzz_ask_about(u8 *at, bool wide)
 {
-	const bool wide = fuzz_one_in(2), outer = fuzz_one_in(2);
-	u32 connection = fuzz_below(FUZZ_N_CONNECTIONS), len = wide ? 48 : 24;
-	struct in6_addr peer = fuzz_peer(outer), own = fuzz_own(outer), from;
+	u32 connection = fuzz_below(FUZZ_N_CONNECTIONS), isn = htonl(1000 * connection);
 	struct in6_addr client = fuzz_client(connection, wide);
 	struct in6_addr address = fuzz_one_in(2) ? fuzz_own(wide) :
 						   fuzz_peer(wide);
 	__be16 ports[] = { fuzz_client_port(connection), fuzz_service() };
+
+	if (fuzz_one_in(2))
+		fuzz_fill(at, 4);
+	else if (fuzz_one_in(2))
+		memcpy(at, &isn, 4);
+	if (wide) {
+		memcpy(at + 4, &client, 16);
+		memcpy(at + 20, &address, 16);
+	} else {
+		memcpy(at + 4, &client.s6_addr32[3], 4);
+		memcpy(at + 8, &address.s6_addr32[3], 4);
+	}
+	memcpy(at + (wide ? 36 : 12), ports, 4);
+}
+
+/*
+ * What hosts tell each other: see struct dpr_owner_msg_wire. One kind is about several
+ * connections.
+ */
+static void fuzz_ask(struct fuzz_packet *p)
+{
+	const bool wide = fuzz_one_in(2), outer = fuzz_one_in(2);
+	const u32 each = wide ? 40 : 16;
+	const u8 kind = 1 + fuzz_below(12);
+	u32 n = kind == FUZZ_ASK_MANY ? 1 + fuzz_below(28) : 1, len = 8 + n * each, i;
+	struct in6_addr peer = fuzz_peer(outer), own = fuzz_own(outer), from;
 	u8 *msg = fuzz_push(p, len);
 	__sum16 check;
 
 	memcpy(msg, wide ? "DPR6" : "DPRo", 4);
-	msg[4] = 1 + fuzz_below(8);
-	fuzz_fill(msg + 8, 4);
-	if (wide) {
-		memcpy(msg + 12, &client, 16);
-		memcpy(msg + 28, &address, 16);
-	} else {
-		memcpy(msg + 12, &client.s6_addr32[3], 4);
-		memcpy(msg + 16, &address.s6_addr32[3], 4);
-	}
-	memcpy(msg + len - 4, ports, 4);
+	msg[4] = kind;
+	if (kind == FUZZ_ASK_MANY)
+		msg[5] = fuzz_one_in(8) ? (u8)fuzz_random() : n;
+	for (i = 0; i < n; i++)
+		fuzz_ask_about(msg + 8 + i * each, wide);
 	check = ip_compute_csum(msg, len);
 	memcpy(msg + 6, &check, 2);
 	from = fuzz_one_in(16) ? fuzz_address(outer) : peer;

@@ -106,22 +106,25 @@ static void fuzz_swap(void *ip, bool wide)
 		swap(iph->saddr, iph->daddr);
 }
 
-/* The answer that a client gives to a segment: it has it all. */
+/* The answer that a client gives to a segment: it has it all; or a server to a SYN. */
 static void fuzz_tap_answer(struct fuzz_packet *p, u32 hlen)
 {
 	struct ipv6hdr *ip6h = (void *)fuzz_start(p);
 	struct iphdr *iph = (void *)fuzz_start(p);
 	struct tcphdr *th = (void *)iph + hlen;
 	__wsum sum;
+	bool opens;
 	u32 next;
 
 	if (p->len < hlen + sizeof(*th))
 		return;
 	next = ntohl(th->seq) + th->syn + th->fin + p->len - hlen - th->doff * 4;
 	swap(th->source, th->dest);
-	th->seq = th->ack_seq;
+	opens = th->syn && !th->ack;
+	th->seq = opens ? htonl(fuzz_random()) : th->ack_seq;
 	th->ack_seq = htonl(next);
-	((u8 *)th)[13] = TCPHDR_ACK | (fuzz_one_in(8) ? TCPHDR_FIN : 0);
+	((u8 *)th)[13] = TCPHDR_ACK | (opens ? TCPHDR_SYN :
+				       fuzz_one_in(8) ? TCPHDR_FIN : 0);
 	th->doff = 5;
 	p->len = hlen + sizeof(*th);
 	th->check = 0;
@@ -142,7 +145,7 @@ static u8 fuzz_tap_reply(u8 kind)
 
 	switch (kind) {
 	case 1:
-		return 2;
+		return fuzz_one_in(4) ? 4 : 2;
 	case 3:
 		return states[fuzz_below(ARRAY_SIZE(states))];
 	case 6:
