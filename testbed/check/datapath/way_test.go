@@ -72,8 +72,8 @@ func (w way) String() string {
 
 // waysEnv is a variable. "direct": allWays runs tests with the ways on which packets go
 // direct, "through": with those on which answers go through the first host, in place of
-// the others. "few": each list of ways is one of each family of clients, by the test's
-// name, so that all the tests have all the ways.
+// the others. "few": a test has one way of each family of clients, by the test's name, so that
+// all the tests have all the ways.
 const waysEnv = "DPR_PATH_WAYS"
 
 // allWays runs a test with each way, and fails it if the kernel complains meanwhile.
@@ -86,12 +86,6 @@ func allWays(t *testing.T, f func(t *testing.T, w way)) {
 	default:
 		eachWay(t, few(t, ways), f)
 	}
-}
-
-// otherWays says whether a test is run with other ways besides those of allWays.
-func otherWays() bool {
-	w := os.Getenv(waysEnv)
-	return w == "" || w == "few"
 }
 
 // few returns the ways that a test is run with, if it is to be few.
@@ -112,26 +106,26 @@ func few(t *testing.T, ways []way) []way {
 }
 
 // anyForwarding is allWays, and those on which packets go direct.
-func anyForwarding(t *testing.T, f func(t *testing.T, w way)) {
-	allWays(t, f)
-	if otherWays() {
-		eachWay(t, few(t, directs), f)
-	}
-}
+func anyForwarding(t *testing.T, f func(t *testing.T, w way)) { withMore(t, f, directs) }
 
 // anyAnswers is anyForwarding, and those on which answers go through the first host.
-func anyAnswers(t *testing.T, f func(t *testing.T, w way)) {
-	anyForwarding(t, f)
-	if otherWays() {
-		eachWay(t, few(t, throughs), f)
-	}
-}
+func anyAnswers(t *testing.T, f func(t *testing.T, w way)) { withMore(t, f, directs, throughs) }
 
 // someAnswers is allWays, and two of those on which answers go through the first host.
 func someAnswers(t *testing.T, f func(t *testing.T, w way)) {
-	allWays(t, f)
-	if otherWays() {
-		eachWay(t, []way{throughTunnels[0], throughTunnels[3]}, f)
+	withMore(t, f, []way{throughTunnels[0], throughTunnels[3]})
+}
+
+// withMore is allWays, and those of further lists; of all of them if there are to be few.
+func withMore(t *testing.T, f func(t *testing.T, w way), lists ...[]way) {
+	more := slices.Concat(lists...)
+	switch os.Getenv(waysEnv) {
+	case "few":
+		eachWay(t, few(t, slices.Concat(ways, more)), f)
+	case "":
+		eachWay(t, slices.Concat(ways, more), f)
+	default:
+		allWays(t, f)
 	}
 }
 
