@@ -12,6 +12,8 @@
  * that this host does not know yet, or no longer, are in it by then.
  */
 #define DPR_DENIAL_SETTLE	(2 * HZ)
+/* A host that has just started and knows no peer at all waits so long for a first report. */
+#define DPR_DENIAL_ALONE	(10 * HZ)
 
 /**
  * dpr_denial_possible - may a peer serve a connection
@@ -47,8 +49,11 @@ bool dpr_denials_settled(const struct dpr_net *dn)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 
-	return (u32)(jiffies - dn->started) >= DPR_DENIAL_SETTLE &&
-	       (!table || (u32)jiffies - table->changed >= DPR_DENIAL_SETTLE);
+	if (table && (u32)jiffies - table->changed < DPR_DENIAL_SETTLE)
+		return false;
+	return time_after(jiffies, dn->started + (table && table->order.n ?
+						  DPR_DENIAL_SETTLE :
+						  DPR_DENIAL_ALONE));
 }
 
 static bool dpr_denials_have(const struct dpr_denials *denials,

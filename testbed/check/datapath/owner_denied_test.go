@@ -18,6 +18,8 @@ const (
 	// settles is how long a load table has been as it is before this host believes that all
 	// peers are in it.
 	settles = 2 * time.Second
+	// alone is how long a host that knows no peer waits for one after its start.
+	alone = 10 * time.Second
 	// longest is how long peers are waited for that say neither yes nor no.
 	longest = 15 * time.Second
 )
@@ -78,7 +80,7 @@ func TestOwnerSilent(t *testing.T) {
 }
 
 // A host has just started: it does not know yet that there is a peer, which may have the
-// connection.
+// connection. Its processes may take a while.
 func TestOwnerUnsettled(t *testing.T) {
 	allWays(t, func(t *testing.T, w way) {
 		k := newTakeover(t, w)
@@ -86,13 +88,19 @@ func TestOwnerUnsettled(t *testing.T) {
 		r := k.raw(t, addrR)
 		stray := r.talk(k.d, 4000)
 		stray.remote, stray.ack = k.a.service(), 77
-		check(t, k.d.dpr.DeletePeer(t.Context(), k.b.addr, false))
+		reload(t)
+		k.d.set(t, dprnl.ConfigUpdate{Address: &k.d.addr, Marker: &k.marker, Forwarding: ptr(k.forwarding()), Orphans: ptr(dprnl.OrphansAsk)})
+		check(t, k.d.dpr.AddService(t.Context(), dprnl.Service{Port: port}))
+		begin := time.Now()
 		for range 4 {
 			r.send(t, k.d, stray.segment("A", "").Bytes())
 			silence(t, r.Endpoint, stray.mine)
 			time.Sleep(settle * 5 / 2)
 		}
 		time.Sleep(settles)
+		r.send(t, k.d, stray.segment("A", "").Bytes())
+		silence(t, r.Endpoint, stray.mine)
+		time.Sleep(time.Until(begin.Add(alone + settle)))
 		r.send(t, k.d, stray.segment("A", "").Bytes())
 		stray.hear(t, "R")
 	})
