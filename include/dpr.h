@@ -38,8 +38,9 @@
  *    between hosts
  * 8: DISPATCH_REQUEST, protocol 6 between hosts; BACKEND_SET, BACKEND_DEL, BACKEND_GET,
  *    CONFIG_A_SPLICE_FIRST_PORT and what follows it
+ * 9: BACKEND_A_PROXY
  */
-#define DPR_GENL_VERSION	8
+#define DPR_GENL_VERSION	9
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
 #define DPR_GENL_GROUP_EVENTS	"events"
 
@@ -56,6 +57,7 @@
 #define DPR_MAX_BACKENDS	64	/* backends of one namespace */
 #define DPR_MAX_BACKEND_NAME	32	/* characters of a backend's name */
 #define DPR_MAX_BACKEND_SERVICES 16	/* ports of services that a backend has */
+#define DPR_BACKEND_PROXY	2	/* version of the PROXY protocol that backends can get */
 #define DPR_MAX_SPLICES		(1U << 22) /* upper limit of DPR_CONFIG_A_MAX_SPLICES */
 #define DPR_MAX_CPU		1000	/* CPU utilisation, in thousandths */
 #define DPR_MAX_RULES		64	/* rules of a service */
@@ -141,9 +143,9 @@
  *	CLIENT_PORT: decides as for a connection whose client sent these bytes so far.
  *	Answers with OUTCOME, RULE, GROUP, HASH if there is one, and for a CLIENT with HOST
  *	if the group has one. ENOENT as above.
- * @DPR_CMD_BACKEND_SET: do; NAME, ADDRESS, SERVICES, optionally PORT, WEIGHT, LIMIT, DOWN.
- *	Adds the backend of that name, or replaces what was set of it. If ADDRESS or PORT
- *	change, its connections stay with the old ones, and are counted anew. EDESTADDRREQ
+ * @DPR_CMD_BACKEND_SET: do; NAME, ADDRESS, SERVICES, optionally PORT, WEIGHT, LIMIT, DOWN,
+ *	PROXY. Adds the backend of that name, or replaces what was set of it. If ADDRESS,
+ *	PORT or PROXY change, its connections stay with the old ones, and are counted anew. EDESTADDRREQ
  *	if the host has no ADDRESS configured yet; EINVAL for an address that is not
  *	unicast, is this host's own or a peer's, and for wrong values; EADDRINUSE if the
  *	ports of splices are also those of this host's own connections
@@ -703,6 +705,8 @@ enum dpr_peer_attr {
  * @DPR_BACKEND_A_CONNECTIONS: u32; connections of this host to it that are not over. Answer.
  * @DPR_BACKEND_A_SPLICED: u64; connections that it has got since it was added. Answer.
  * @DPR_BACKEND_A_PAD: no value; aligns.
+ * @DPR_BACKEND_A_PROXY: u8; DPR_BACKEND_PROXY: before a client's first byte it gets a header of
+ *	that version of the PROXY protocol. Default 0: none. A change concerns new connections.
  */
 enum dpr_backend_attr {
 	DPR_BACKEND_A_UNSPEC,
@@ -716,6 +720,7 @@ enum dpr_backend_attr {
 	DPR_BACKEND_A_CONNECTIONS,
 	DPR_BACKEND_A_SPLICED,
 	DPR_BACKEND_A_PAD,
+	DPR_BACKEND_A_PROXY,
 
 	__DPR_BACKEND_A_MAX,
 	DPR_BACKEND_A_MAX = __DPR_BACKEND_A_MAX - 1
@@ -1246,6 +1251,8 @@ enum dpr_event_attr {
  * @DPR_STAT_SPLICE_EVICTED: half-open ones forgotten for new ones.
  * @DPR_STAT_SPLICES: gauge; connections to backends now, those included that have just
  *	ended.
+ * @DPR_STAT_SPLICE_PROXY: headers of the PROXY protocol sent to backends, those included that
+ *	were sent again.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -1407,6 +1414,7 @@ enum dpr_stat {
 	DPR_STAT_SPLICE_EXPIRED,
 	DPR_STAT_SPLICE_EVICTED,
 	DPR_STAT_SPLICES,
+	DPR_STAT_SPLICE_PROXY,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

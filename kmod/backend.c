@@ -57,6 +57,7 @@ static struct dpr_backend *dpr_backend_new(const struct dpr_backend_set *set)
 	refcount_set(&backend->refs, 1);
 	backend->address = set->address;
 	backend->port = set->port;
+	backend->proxy = set->proxy;
 	return backend;
 }
 
@@ -112,6 +113,7 @@ int dpr_backend_set(struct dpr_net *dn, const struct dpr_backend_set *set)
 	if (!there && n >= DPR_MAX_BACKENDS)
 		return -ENOSPC;
 	if (there && old->set[at].port == set->port &&
+	    old->set[at].proxy == set->proxy &&
 	    dpr_addr_equal(&old->set[at].address, &set->address))
 		backend = old->set[at].backend;
 	else if (there)

@@ -30,6 +30,7 @@ struct dpr_backend_way {
  * @refs: the backend as it is set, and its connections
  * @address: its address
  * @port: its port, host byte order; 0: the service's
+ * @proxy: it gets headers of the PROXY protocol
  * @live: connections to it that are not over
  * @spliced: connections that it has got
  * @ways: each CPU's
@@ -39,6 +40,7 @@ struct dpr_backend {
 	refcount_t refs;
 	struct dpr_addr address;
 	u16 port;
+	bool proxy;
 	atomic_t live;
 	atomic64_t spliced;
 	struct dpr_backend_way __percpu *ways;
@@ -50,6 +52,7 @@ struct dpr_backend {
  * @name: its name, and 0 after it
  * @address: its address
  * @port: its port, 0: the service's
+ * @proxy: it gets headers of the PROXY protocol
  * @weight: its relative capacity
  * @limit: connections that it may have; 0: any number
  * @down: it gets no new ones
@@ -61,6 +64,7 @@ struct dpr_backend_set {
 	char name[DPR_MAX_BACKEND_NAME + 1];
 	struct dpr_addr address;
 	u16 port;
+	bool proxy;
 	u32 weight;
 	u32 limit;
 	bool down;

@@ -61,7 +61,7 @@ extern const struct nla_policy
 extern const struct nla_policy
 	dpr_genl_rules_test_policy[DPR_RULES_A_CLIENT_PORT + 1];
 extern const struct nla_policy
-	dpr_genl_backend_policy[DPR_BACKEND_A_SERVICES + 1];
+	dpr_genl_backend_policy[DPR_BACKEND_A_PROXY + 1];
 extern const struct nla_policy
 	dpr_genl_backend_del_policy[DPR_BACKEND_A_NAME + 1];
 extern const struct nla_policy dpr_genl_peer_policy[DPR_PEER_A_MAX + 1];

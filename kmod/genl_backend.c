@@ -14,7 +14,7 @@
 #include "peer.h"
 #include "splice_table.h"
 
-const struct nla_policy dpr_genl_backend_policy[DPR_BACKEND_A_SERVICES + 1] = {
+const struct nla_policy dpr_genl_backend_policy[DPR_BACKEND_A_PROXY + 1] = {
 	[DPR_BACKEND_A_NAME] = {
 		.type = NLA_NUL_STRING, .len = DPR_MAX_BACKEND_NAME,
 	},
@@ -27,6 +27,7 @@ const struct nla_policy dpr_genl_backend_policy[DPR_BACKEND_A_SERVICES + 1] = {
 		.type = NLA_BINARY,
 		.len = DPR_MAX_BACKEND_SERVICES * sizeof(u16),
 	},
+	[DPR_BACKEND_A_PROXY] = { .type = NLA_U8 },
 };
 
 const struct nla_policy dpr_genl_backend_del_policy[DPR_BACKEND_A_NAME + 1] = {
@@ -89,6 +90,7 @@ static int dpr_genl_backend_parse(struct genl_info *info,
 {
 	const struct nlattr *port = info->attrs[DPR_BACKEND_A_PORT];
 	const struct nlattr *down = info->attrs[DPR_BACKEND_A_DOWN];
+	const struct nlattr *proxy = info->attrs[DPR_BACKEND_A_PROXY];
 	int err;
 
 	*set = (struct dpr_backend_set){};
@@ -117,6 +119,11 @@ static int dpr_genl_backend_parse(struct genl_info *info,
 		return dpr_genl_msg_refuse(info, DPR_BACKEND_A_DOWN,
 					   "down must be 0 or 1", -EINVAL);
 	set->down = down && nla_get_u8(down);
+	if (proxy && nla_get_u8(proxy) && nla_get_u8(proxy) != DPR_BACKEND_PROXY)
+		return dpr_genl_msg_refuse(info, DPR_BACKEND_A_PROXY,
+					   "the version of the PROXY protocol must be 0 or 2",
+					   -EINVAL);
+	set->proxy = proxy && nla_get_u8(proxy);
 	return 0;
 }
 
@@ -242,6 +249,8 @@ static int dpr_genl_backend_row(struct sk_buff *skb, struct netlink_callback *cb
 	    nla_put_u32(skb, DPR_BACKEND_A_WEIGHT, set->weight) ||
 	    nla_put_u32(skb, DPR_BACKEND_A_LIMIT, set->limit) ||
 	    nla_put_u8(skb, DPR_BACKEND_A_DOWN, set->down) ||
+	    nla_put_u8(skb, DPR_BACKEND_A_PROXY,
+		       set->proxy ? DPR_BACKEND_PROXY : 0) ||
 	    nla_put(skb, DPR_BACKEND_A_SERVICES,
 		    set->services * sizeof(*set->service), set->service) ||
 	    nla_put_u32(skb, DPR_BACKEND_A_CONNECTIONS,

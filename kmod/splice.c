@@ -11,6 +11,7 @@
 #include "dpr.h"
 #include "netns.h"
 #include "splice.h"
+#include "splice_out.h"
 #include "splice_send.h"
 #include "splice_table.h"
 #include "splice_track.h"

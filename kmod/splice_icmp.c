@@ -15,7 +15,7 @@
 #include "local.h"
 #include "netns.h"
 #include "splice_icmp.h"
-#include "splice_send.h"
+#include "splice_out.h"
 #include "splice_table.h"
 #include "stats.h"
 
@@ -37,11 +37,20 @@ static void dpr_splice_icmp_segment(struct tcphdr *th, unsigned int room,
 				    const struct dpr_splice *splice,
 				    enum dpr_splice_from from)
 {
+	const bool whole = room >= offsetofend(struct tcphdr, check);
 	const struct dpr_splice_end *sender = &splice->end[from];
+	const u32 isn = READ_ONCE(splice->isn);
 
+	/* The SYN, that had another number: nothing is heard of one that was not sent. */
+	if (splice->proxy_len && from == DPR_SPLICE_CLIENT &&
+	    ntohl(th->seq) == isn - splice->proxy_len) {
+		if (whole)
+			csum_replace4(&th->check, th->seq, htonl(isn));
+		th->seq = htonl(isn);
+	}
 	th->source = sender->client_port;
 	th->dest = sender->port;
-	if (room >= offsetofend(struct tcphdr, check))
+	if (whole)
 		csum_replace_by_diff(&th->check,
 				     dpr_splice_icmp_undo(splice, from, true));
 }

@@ -5,165 +5,17 @@
 #include <net/checksum.h>
 #include <net/dst.h>
 #include <net/ip.h>
-#include <net/ip6_route.h>
 #include <net/ipv6.h>
-#include <net/netfilter/nf_conntrack.h>
-#include <net/route.h>
-#include "backend.h"
 #include "dpr.h"
 #include "fwd.h"
-#include "fwd_ipip.h"
 #include "local.h"
 #include "netns.h"
+#include "splice_out.h"
+#include "splice_proxy.h"
 #include "splice_send.h"
 #include "splice_table.h"
 #include "splice_track.h"
 #include "stats.h"
-
-/**
- * dpr_splice_drop - drop a packet of a splice
- * @dn: the namespace
- * @why: what is counted
- *
- * Return: the netfilter verdict.
- */
-unsigned int dpr_splice_drop(struct dpr_net *dn, enum dpr_stat why)
-{
-	dpr_stats_inc(dn, why);
-	return NF_DROP;
-}
-
-static struct dst_entry *dpr_splice_route4(struct dpr_net *dn,
-					   const struct dpr_splice_end *end)
-{
-	struct flowi4 fl4 = {
-		.flowi4_proto = IPPROTO_TCP,
-		.saddr = end->address.word[3],
-		.daddr = end->client.word[3],
-		.fl4_sport = end->port,
-		.fl4_dport = end->client_port,
-	};
-	struct rtable *rt = ip_route_output_flow(dn->net, &fl4, NULL);
-
-	if (IS_ERR(rt))
-		return NULL;
-	if (rt->rt_type == RTN_UNICAST)
-		return &rt->dst;
-	ip_rt_put(rt);
-	return NULL;
-}
-
-static struct dst_entry *dpr_splice_route6(struct dpr_net *dn,
-					   const struct dpr_splice_end *end,
-					   u32 *cookie)
-{
-	struct flowi6 fl6 = {
-		.flowi6_proto = IPPROTO_TCP,
-		.saddr = *dpr_local_in6(&end->address),
-		.daddr = *dpr_local_in6(&end->client),
-		.fl6_sport = end->port,
-		.fl6_dport = end->client_port,
-	};
-	struct dst_entry *dst = ip6_dst_lookup_flow(dn->net, NULL, &fl6, NULL);
-	const struct rt6_info *rt = (const struct rt6_info *)dst;
-
-	if (IS_ERR(dst))
-		return NULL;
-	*cookie = rt6_get_cookie(rt);
-	if (!(rt->rt6i_flags & (RTF_LOCAL | RTF_ANYCAST)))
-		return dst;
-	dst_release(dst);
-	return NULL;
-}
-
-/*
- * Another CPU may do the same: the last one's stays. What was kept before lasts as long as
- * this RCU section.
- */
-static noinline struct dst_entry *
-dpr_splice_find_client(struct dpr_net *dn, struct dpr_splice *splice)
-{
-	const struct dpr_splice_end *end = &splice->end[DPR_SPLICE_CLIENT];
-	struct dst_entry *dst;
-	u32 cookie = 0;
-
-	dst = end->wide ? dpr_splice_route6(dn, end, &cookie) :
-			  dpr_splice_route4(dn, end);
-	if (dst && dst->dev->flags & IFF_LOOPBACK) {
-		dst_release(dst);
-		dst = NULL;
-	}
-	WRITE_ONCE(splice->cookie, cookie);
-	/* A reference for the splice; the caller's lasts as long as that. */
-	dst_release(unrcu_pointer(xchg(&splice->dst, RCU_INITIALIZER(dst))));
-	return dst;
-}
-
-/**
- * dpr_splice_route - the route of what an end sends to the other
- * @dn: the namespace
- * @splice: the splice
- * @from: who has sent it
- *
- * Called under RCU in softirq; the route is good until that ends.
- *
- * Return: the route, NULL if there is none.
- */
-struct dst_entry *dpr_splice_route(struct dpr_net *dn, struct dpr_splice *splice,
-				   enum dpr_splice_from from)
-{
-	const struct dpr_backend_way *way;
-	struct dst_entry *dst;
-
-	if (from == DPR_SPLICE_CLIENT) {
-		way = dpr_backend_way(dn, splice->backend);
-		return way ? way->dst : NULL;
-	}
-	dst = rcu_dereference(splice->dst);
-	if (likely(dpr_backend_way_valid(dn, &splice->end[DPR_SPLICE_CLIENT].client,
-					 dst, READ_ONCE(splice->cookie))))
-		return dst;
-	return dpr_splice_find_client(dn, splice);
-}
-
-/**
- * dpr_splice_output - send a packet that is translated
- * @dn: the namespace
- * @skb: the packet; consumed
- * @dst: its route, under RCU
- * @fits: it, or each segment of a super-packet, fits that
- *
- * It passes POST_ROUTING as what this host routes does, but connection tracking has not
- * seen it, and is not to look for a connection of its own.
- *
- * Return: false if it was dropped, and counted.
- */
-bool dpr_splice_output(struct dpr_net *dn, struct sk_buff *skb,
-		       struct dst_entry *dst, bool fits)
-{
-	int err;
-
-	skb_orphan(skb);
-	skb_dst_drop(skb);
-	skb_dst_set_noref(skb, dst);
-	nf_reset_ct(skb);
-	skb_set_nfct(skb, IP_CT_UNTRACKED);
-	skb_clear_tstamp(skb);
-	if (dpr_local_wide(skb)) {
-		memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
-		err = dst_output(dn->net, NULL, skb);
-	} else {
-		memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-		err = likely(fits && skb_headroom(skb) >=
-				     LL_RESERVED_SPACE(dst->dev)) ?
-		      dpr_fwd_ipip_xmit_on(dn->net, skb) :
-		      dst_output(dn->net, NULL, skb);
-	}
-	if (likely(!net_xmit_eval(err)))
-		return true;
-	dpr_stats_inc(dn, DPR_STAT_SPLICE_ERROR);
-	return false;
-}
 
 static bool dpr_splice_fits(const struct sk_buff *skb, unsigned int mtu)
 {
@@ -226,6 +78,37 @@ static void dpr_splice_count(struct dpr_net *dn, enum dpr_splice_from from,
 	}
 }
 
+/*
+ * What the header of the PROXY protocol changes of a segment. Returns false if it goes no
+ * further; @verdict is set then.
+ */
+static noinline bool dpr_splice_with_proxy(struct dpr_net *dn, struct sk_buff *skb,
+					   const struct dpr_segment *seg,
+					   struct dpr_splice *splice,
+					   enum dpr_splice_from from, bool credible,
+					   struct dst_entry *dst,
+					   unsigned int *verdict)
+{
+	const unsigned int len = skb->len;
+
+	if (from == DPR_SPLICE_BACKEND) {
+		dpr_splice_proxy_backend(dn, skb, seg, splice, credible);
+		return true;
+	}
+	if (!seg->syn) {
+		if (!dpr_splice_proxy_client(dn, skb, seg, splice, credible,
+					     dst, verdict))
+			return true;
+		if (*verdict == NF_STOLEN)
+			dpr_splice_count(dn, from, len);
+		return false;
+	}
+	if (dpr_splice_proxy_syn(skb, seg, splice))
+		return true;
+	*verdict = dpr_splice_drop(dn, DPR_STAT_SPLICE_REFUSED);
+	return false;
+}
+
 /* Is it too large for the way on, and its sender told so? @skb is consumed then. */
 static noinline bool dpr_splice_large(struct dpr_net *dn, struct sk_buff *skb,
 				      unsigned int mtu)
@@ -256,8 +139,8 @@ unsigned int dpr_splice_send(struct dpr_net *dn, struct sk_buff *skb,
 {
 	const unsigned int len = skb->len;
 	struct dst_entry *dst;
-	unsigned int mtu;
-	bool fits;
+	unsigned int mtu, head, verdict;
+	bool fits, credible;
 
 	if (unlikely(!dpr_splice_plain(skb, seg)) ||
 	    unlikely(skb_is_gso(skb) && skb_warn_if_lro(skb)))
@@ -272,10 +155,17 @@ unsigned int dpr_splice_send(struct dpr_net *dn, struct sk_buff *skb,
 	fits = dpr_splice_fits(skb, mtu);
 	if (unlikely(!fits) && dpr_splice_large(dn, skb, mtu))
 		return NF_STOLEN;
-	if (unlikely(skb_ensure_writable(skb, seg->offset +
-					      sizeof(struct tcphdr))))
+	head = splice->proxy_len ?
+	       ((struct tcphdr *)(skb->data + seg->offset))->doff * 4 :
+	       sizeof(struct tcphdr);
+	if (unlikely(skb_ensure_writable(skb, seg->offset + head)))
 		return dpr_splice_drop(dn, DPR_STAT_SPLICE_ERROR);
-	dpr_splice_track(dn, splice, from, seg, (void *)skb->data + seg->offset);
+	credible = dpr_splice_track(dn, splice, from, seg,
+				    (void *)skb->data + seg->offset);
+	if (splice->proxy_len &&
+	    !dpr_splice_with_proxy(dn, skb, seg, splice, from, credible, dst,
+				   &verdict))
+		return verdict;
 	dpr_splice_translate(skb, seg->offset, splice, from);
 	if (likely(dpr_splice_output(dn, skb, dst, fits)))
 		dpr_splice_count(dn, from, len);

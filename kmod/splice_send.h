@@ -10,11 +10,6 @@
 #include "core/parse.h"
 #include "splice_table.h"
 
-struct dst_entry *dpr_splice_route(struct dpr_net *dn, struct dpr_splice *splice,
-				   enum dpr_splice_from from);
-bool dpr_splice_output(struct dpr_net *dn, struct sk_buff *skb,
-		       struct dst_entry *dst, bool fits);
-unsigned int dpr_splice_drop(struct dpr_net *dn, enum dpr_stat why);
 unsigned int dpr_splice_send(struct dpr_net *dn, struct sk_buff *skb,
 			     const struct dpr_segment *seg,
 			     struct dpr_splice *splice,

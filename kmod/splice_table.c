@@ -381,6 +381,9 @@ static void dpr_splice_fill(struct dpr_splice *splice,
 		.from = DPR_SPLICE_BACKEND,
 	};
 	splice->backend = backend;
+	if (backend->proxy)
+		splice->proxy_len = seg->key.wide ? DPR_SPLICE_PROXY_LEN6 :
+						    DPR_SPLICE_PROXY_LEN4;
 	splice->isn = seg->seq;
 	splice->last = jiffies;
 	splice->state = DPR_SPLICE_SYN;

@@ -37,6 +37,23 @@ enum dpr_splice_state {
 	DPR_SPLICE_GONE = 0xff,
 };
 
+/**
+ * enum dpr_splice_proxy - what a backend has of the PROXY header
+ * @DPR_SPLICE_PROXY_DUE: nothing was sent
+ * @DPR_SPLICE_PROXY_SENT: it was sent
+ * @DPR_SPLICE_PROXY_ACKED: the backend has acknowledged it
+ * @DPR_SPLICE_PROXY_PAST: and so much more that nothing is said of it any more
+ */
+enum dpr_splice_proxy {
+	DPR_SPLICE_PROXY_DUE,
+	DPR_SPLICE_PROXY_SENT,
+	DPR_SPLICE_PROXY_ACKED,
+	DPR_SPLICE_PROXY_PAST,
+};
+
+#define DPR_SPLICE_PROXY_LEN4	28	/* bytes of a header with addresses of IPv4 */
+#define DPR_SPLICE_PROXY_LEN6	52	/* of IPv6 */
+
 /* The two ends of a connection: who sends. */
 enum dpr_splice_from {
 	DPR_SPLICE_CLIENT,
@@ -65,7 +82,7 @@ struct dpr_splice_end {
 };
 
 /**
- * struct dpr_splice_seen - what an end has sent so far
+ * struct dpr_splice_seen - what an end has sent so far, in the client's sequence numbers
  * @end: sequence number after the last
  * @ack: highest acknowledgment
  * @edge: highest sequence number that it allows the other end to send
@@ -85,12 +102,16 @@ struct dpr_splice_seen {
  * @addresses: what the translation adds to a checksum of the client's packets
  * @ports: likewise
  * @seen: by enum dpr_splice_from
- * @isn: sequence number of the client's SYN
+ * @isn: sequence number of the client's SYN, as the client has sent it
  * @last: jiffies of the last packet of either
  * @state: enum dpr_splice_state. It leaves, and enters, DPR_SPLICE_SYN under the lock of
  *	the half-open ones
  * @fin: by enum dpr_splice_from: has it sent a FIN
  * @scale: by enum dpr_splice_from: shift of its window
+ * @proxy_len: bytes of the PROXY header that are between the client's SYN and its data at the
+ *	backend; 0 if it gets none
+ * @proxy: enum dpr_splice_proxy
+ * @proxy_sent: jiffies when the header was sent last
  * @half_open: on dpr_splices.half_open while @state is DPR_SPLICE_SYN
  * @rcu: frees it
  */
@@ -104,9 +125,12 @@ struct dpr_splice {
 	struct dpr_splice_seen seen[DPR_SPLICE_ENDS];
 	u32 isn;
 	u32 last;
+	u32 proxy_sent;
 	u8 state;
 	u8 fin[DPR_SPLICE_ENDS];
 	u8 scale[DPR_SPLICE_ENDS];
+	u8 proxy_len;
+	u8 proxy;
 	union {
 		struct list_head half_open;
 		struct rcu_head rcu;

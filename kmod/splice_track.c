@@ -4,28 +4,17 @@
 #include "core/parse.h"
 #include "netns.h"
 #include "splice_table.h"
+#include "splice_tcp.h"
 #include "splice_track.h"
-
-/* What may come again: the largest window without a scale. */
-#define DPR_SPLICE_BACK	65535
 
 /* The shift of the window that a SYN offers, with DPR_SPLICE_SCALED; 0 if it offers none. */
 static u8 dpr_splice_scale(const struct tcphdr *th)
 {
-	const u8 *at = (const u8 *)(th + 1);
-	const u8 *end = (const u8 *)th + th->doff * 4;
+	const u8 *at;
 
-	while (at < end && *at != TCPOPT_EOL) {
-		if (*at == TCPOPT_NOP) {
-			at++;
-			continue;
-		}
-		if (end - at < 2 || at[1] < 2 || at[1] > end - at)
-			break;
+	dpr_splice_tcp_each(at, th)
 		if (*at == TCPOPT_WINDOW && at[1] == TCPOLEN_WINDOW)
 			return DPR_SPLICE_SCALED | min_t(u8, at[2], TCP_MAX_WSCALE);
-		at += at[1];
-	}
 	return 0;
 }
 
@@ -40,12 +29,21 @@ void dpr_splice_track_syn(struct dpr_splice *splice,
 {
 	memset(splice->seen, 0, sizeof(splice->seen));
 	memset(splice->fin, 0, sizeof(splice->fin));
-	splice->isn = seg->seq;
-	splice->seen[DPR_SPLICE_CLIENT].end = seg->end;
+	WRITE_ONCE(splice->isn, seg->seq);
+	WRITE_ONCE(splice->proxy, DPR_SPLICE_PROXY_DUE);
+	/* With a header to come the SYN has no data. */
+	splice->seen[DPR_SPLICE_CLIENT].end = splice->proxy_len ? seg->seq + 1 :
+								  seg->end;
 	/* Not yet from where; see dpr_splice_track_synack(). */
 	splice->seen[DPR_SPLICE_CLIENT].edge = ntohs(th->window);
 	splice->scale[DPR_SPLICE_CLIENT] = dpr_splice_scale(th);
 	splice->scale[DPR_SPLICE_BACKEND] = 0;
+}
+
+/* What the backend acknowledges if it has the client's SYN alone. */
+static u32 dpr_splice_begun(const struct dpr_splice *splice)
+{
+	return splice->isn + 1 - splice->proxy_len;
 }
 
 /* The backend's SYN: only now the sequence numbers of both are known. */
@@ -59,11 +57,14 @@ static void dpr_splice_track_synack(struct dpr_splice *splice,
 
 	if (READ_ONCE(splice->state) != DPR_SPLICE_SYN ||
 	    splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED ||
-	    !between(seg->ack, splice->isn + 1, client->end))
+	    !between(seg->ack, dpr_splice_begun(splice), client->end))
 		return;
 	backend->end = seg->end;
 	backend->ack = seg->ack;
 	backend->edge = seg->ack + ntohs(th->window);
+	/* The header goes out whatever the window: without it nothing would go on. */
+	if (before(backend->edge, splice->isn + 1))
+		backend->edge = splice->isn + 1;
 	client->ack = seg->end;
 	client->edge += seg->end;
 	if (!(scale & DPR_SPLICE_SCALED) ||
@@ -81,7 +82,7 @@ static bool dpr_splice_resets(const struct dpr_splice *splice, u8 state,
 {
 	if (state == DPR_SPLICE_SYN && from == DPR_SPLICE_BACKEND)
 		return seg->has_ack &&
-		       between(seg->ack, splice->isn + 1,
+		       between(seg->ack, dpr_splice_begun(splice),
 			       splice->seen[DPR_SPLICE_CLIENT].end);
 	if (state == DPR_SPLICE_SYN)
 		return between(seg->seq, splice->isn,
@@ -90,15 +91,30 @@ static bool dpr_splice_resets(const struct dpr_splice *splice, u8 state,
 	       seg->seq == READ_ONCE(splice->seen[from].end);
 }
 
-static void dpr_splice_track_rst(struct dpr_net *dn, struct dpr_splice *splice,
+static bool dpr_splice_track_rst(struct dpr_net *dn, struct dpr_splice *splice,
 				 u8 state, enum dpr_splice_from from,
 				 const struct dpr_segment *seg)
 {
-	if (state > DPR_SPLICE_ESTABLISHED ||
-	    !dpr_splice_resets(splice, state, from, seg))
-		return;
+	if (!dpr_splice_resets(splice, state, from, seg))
+		return false;
+	if (state > DPR_SPLICE_ESTABLISHED)
+		return true;
 	splice->fin[from] |= DPR_SPLICE_RST;
 	dpr_splice_table_move(dn, splice, state, DPR_SPLICE_RESET);
+	return true;
+}
+
+/* What a backend acknowledges of the header, and behind it. */
+static void dpr_splice_track_proxy(struct dpr_splice *splice, u32 ack)
+{
+	const u8 proxy = READ_ONCE(splice->proxy);
+	const u32 first = splice->isn + 1;
+
+	if (proxy == DPR_SPLICE_PROXY_SENT && !before(ack, first))
+		cmpxchg(&splice->proxy, proxy, DPR_SPLICE_PROXY_ACKED);
+	else if (proxy == DPR_SPLICE_PROXY_ACKED &&
+		 after(ack, first + DPR_SPLICE_BACK))
+		cmpxchg(&splice->proxy, proxy, DPR_SPLICE_PROXY_PAST);
 }
 
 /* Notes what an end has sent, and what it acknowledges; false if it cannot have sent it. */
@@ -165,8 +181,10 @@ static u8 dpr_splice_next(struct dpr_splice *splice, u8 state,
  * @th: its TCP header, all of it if it has SYN
  *
  * Called under RCU in softirq. Writes only what changes.
+ *
+ * Return: true if the end can have sent it, and it is no SYN.
  */
-void dpr_splice_track(struct dpr_net *dn, struct dpr_splice *splice,
+bool dpr_splice_track(struct dpr_net *dn, struct dpr_splice *splice,
 		      enum dpr_splice_from from, const struct dpr_segment *seg,
 		      const struct tcphdr *th)
 {
@@ -175,21 +193,21 @@ void dpr_splice_track(struct dpr_net *dn, struct dpr_splice *splice,
 	u8 next;
 
 	if (unlikely(state > DPR_SPLICE_RESET))
-		return;
-	if (unlikely(seg->rst)) {
-		dpr_splice_track_rst(dn, splice, state, from, seg);
-		return;
-	}
+		return false;
+	if (unlikely(seg->rst))
+		return dpr_splice_track_rst(dn, splice, state, from, seg);
 	if (unlikely(th->syn)) {
 		if (from == DPR_SPLICE_BACKEND && th->ack)
 			dpr_splice_track_synack(splice, seg, th);
-		return;
+		return false;
 	}
 	if (unlikely(state == DPR_SPLICE_SYN) &&
 	    !(splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED))
-		return;
+		return false;
 	if (!dpr_splice_note(splice, from, seg, th))
-		return;
+		return false;
+	if (splice->proxy_len && from == DPR_SPLICE_BACKEND && seg->has_ack)
+		dpr_splice_track_proxy(splice, seg->ack);
 	next = dpr_splice_next(splice, state, from, seg);
 	/* A handshake has its time from the beginning, so that the oldest stands first. */
 	if ((state != DPR_SPLICE_SYN || next != state) &&
@@ -197,4 +215,5 @@ void dpr_splice_track(struct dpr_net *dn, struct dpr_splice *splice,
 		WRITE_ONCE(splice->last, now);
 	if (unlikely(next != state))
 		dpr_splice_table_move(dn, splice, state, next);
+	return true;
 }

@@ -17,10 +17,12 @@
 #define DPR_SPLICE_ANSWERED	0x80	/* of the backend's scale: it has sent its SYN */
 #define DPR_SPLICE_SCALED	0x40	/* of scale: it knows scaled windows */
 #define DPR_SPLICE_SHIFT	0x0f	/* of scale: by so much */
+/* Of bytes that are so far behind an end says no more: the largest window without a scale. */
+#define DPR_SPLICE_BACK	65535
 
 void dpr_splice_track_syn(struct dpr_splice *splice,
 			  const struct dpr_segment *seg, const struct tcphdr *th);
-void dpr_splice_track(struct dpr_net *dn, struct dpr_splice *splice,
+bool dpr_splice_track(struct dpr_net *dn, struct dpr_splice *splice,
 		      enum dpr_splice_from from, const struct dpr_segment *seg,
 		      const struct tcphdr *th);
 

@@ -103,7 +103,10 @@ order() {
 	receive
 	backend
 	splice_table
+	splice_tcp.h
 	splice_track
+	splice_out
+	splice_proxy
 	splice_send
 	splice_icmp
 	splice

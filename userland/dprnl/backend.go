@@ -12,6 +12,9 @@ import (
 // knowsBackends is the version of the family from which on there are backends.
 const knowsBackends = 8
 
+// knowsProxy is the version from which on backends can get the PROXY protocol.
+const knowsProxy = 9
+
 // A Backend is a server that runs nothing of ours, to which this host passes connections on.
 type Backend struct {
 	Name     string     // 1 to MaxBackendName letters, digits, "-", "_" or "."
@@ -21,6 +24,7 @@ type Backend struct {
 	Limit    uint32     // connections that it may have from this host; 0: any number
 	Down     bool       // it gets no new connections
 	Services []uint16   // ports of its services, 1 to MaxBackendServices
+	Proxy    bool       // it learns the client's address, by the PROXY protocol, version 2
 }
 
 // String says where connections go, and what else is set.
@@ -32,6 +36,9 @@ func (b Backend) String() string {
 	text := fmt.Sprintf("%s at %s for %v, weight %d", b.Name, at, b.Services, max(b.Weight, 1))
 	if b.Limit != 0 {
 		text += fmt.Sprintf(", limit %d", b.Limit)
+	}
+	if b.Proxy {
+		text += ", PROXY protocol"
 	}
 	return text
 }
@@ -62,7 +69,7 @@ func (c *Client) Backends(ctx context.Context) ([]BackendStatus, error) {
 }
 
 // SetBackend adds a backend, or replaces what was set of the one of that name. Its
-// connections continue, if Address or Port change with the old ones. The error is EINVAL
+// connections continue, if Address, Port or Proxy change with the old ones. The error is EINVAL
 // for an address that is this host's or a peer's, EADDRINUSE if this host could use the
 // ports of splices for connections of its own, EDESTADDRREQ if the host has no configured
 // address, ENOSPC beyond MaxBackends.
@@ -109,11 +116,21 @@ func (e *encoder) backend(b Backend) {
 		ports = binary.NativeEndian.AppendUint16(ports, p)
 	}
 	e.ae.Bytes(backendAttrServices, ports)
+	switch {
+	case e.version >= knowsProxy:
+		version := uint8(0)
+		if b.Proxy {
+			version = BackendProxy
+		}
+		e.ae.Uint8(backendAttrProxy, version)
+	case b.Proxy:
+		e.fail(fmt.Errorf("%w: it has no PROXY protocol", errOlder))
+	}
 }
 
 func decodeBackend(data []byte) (BackendStatus, error) {
 	var b BackendStatus
-	var down uint8
+	var down, proxy uint8
 	_, err := decode(data, fields{
 		backendAttrName:        &b.Name,
 		backendAttrAddress:     &b.Address,
@@ -124,7 +141,8 @@ func decodeBackend(data []byte) (BackendStatus, error) {
 		backendAttrServices:    &b.Services,
 		backendAttrConnections: &b.Connections,
 		backendAttrSpliced:     &b.Spliced,
+		backendAttrProxy:       &proxy,
 	}, backendAttrName, backendAttrAddress, backendAttrServices)
-	b.Down = down != 0
+	b.Down, b.Proxy = down != 0, proxy != 0
 	return b, err
 }

@@ -49,9 +49,21 @@ func TestBackendsOfOlder(t *testing.T) {
 	if err := c.DeleteBackend(t.Context(), "b"); !errors.Is(err, errOlder) {
 		t.Errorf("%v", err)
 	}
-	e := newEncoder(knowsBackends - 1)
-	e.config(ConfigUpdate{MaxLoad: ptr(uint64(0)), SpliceFirstPort: ptr(uint32(1)), SpliceLastPort: ptr(uint32(1)), MaxSplices: ptr(uint32(1))})
+	c.family.Version = knowsProxy - 1
+	if err := c.SetBackend(t.Context(), fullBackend); !errors.Is(err, errOlder) {
+		t.Errorf("%v", err)
+	}
+	plain := fullBackend
+	plain.Proxy = false
+	e := newEncoder(knowsProxy - 1)
+	e.backend(plain)
 	data, err := e.encode()
+	if want := marshal(fullBackendAttrs[:len(fullBackendAttrs)-1]...); err != nil || string(data) != string(want) {
+		t.Errorf("% x, %v, want % x", data, err, want)
+	}
+	e = newEncoder(knowsBackends - 1)
+	e.config(ConfigUpdate{MaxLoad: ptr(uint64(0)), SpliceFirstPort: ptr(uint32(1)), SpliceLastPort: ptr(uint32(1)), MaxSplices: ptr(uint32(1))})
+	data, err = e.encode()
 	if want := marshal(u64(configAttrMaxLoad, 0)); err != nil || string(data) != string(want) {
 		t.Errorf("% x, %v, want % x", data, err, want)
 	}
@@ -62,7 +74,7 @@ func TestBackendText(t *testing.T) {
 		b    Backend
 		want string
 	}{
-		{fullBackend, "b.1 at 192.0.2.2:8080 for [80 443], weight 3, limit 4"},
+		{fullBackend, "b.1 at 192.0.2.2:8080 for [80 443], weight 3, limit 4, PROXY protocol"},
 		{Backend{Name: "x", Address: six1, Services: []uint16{80}}, "x at " + six1.String() + " for [80], weight 1"},
 	} {
 		if got := tt.b.String(); got != tt.want {

@@ -104,9 +104,10 @@ var fullConfig = Config{
 }
 
 var (
-	fullBackend      = Backend{Name: "b.1", Address: addr2, Port: 8080, Weight: 3, Limit: 4, Down: true, Services: []uint16{80, 443}}
+	fullBackend      = Backend{Name: "b.1", Address: addr2, Port: 8080, Weight: 3, Limit: 4, Down: true, Services: []uint16{80, 443}, Proxy: true}
 	fullBackendAttrs = []netlink.Attribute{text(backendAttrName, "b.1"), ip(backendAttrAddress, 192, 0, 2, 2), u16(backendAttrPort, 8080),
-		u32(backendAttrWeight, 3), u32(backendAttrLimit, 4), {Type: backendAttrDown, Data: []byte{1}}, ports(backendAttrServices, 80, 443)}
+		u32(backendAttrWeight, 3), u32(backendAttrLimit, 4), {Type: backendAttrDown, Data: []byte{1}}, ports(backendAttrServices, 80, 443),
+		{Type: backendAttrProxy, Data: []byte{BackendProxy}}}
 )
 
 func text(typ uint16, s string) netlink.Attribute {
@@ -176,7 +177,8 @@ var methods = []method{
 	{"SetBackend defaults", func(ctx context.Context, c *Client) error {
 		return c.SetBackend(ctx, Backend{Name: "b", Address: six1, Services: []uint16{80}})
 	}, cmdBackendSet, flagsSet, []netlink.Attribute{text(backendAttrName, "b"), ip(backendAttrAddress, six1.AsSlice()...), u16(backendAttrPort, 0),
-		u32(backendAttrWeight, 1), u32(backendAttrLimit, 0), {Type: backendAttrDown, Data: []byte{0}}, ports(backendAttrServices, 80)}},
+		u32(backendAttrWeight, 1), u32(backendAttrLimit, 0), {Type: backendAttrDown, Data: []byte{0}}, ports(backendAttrServices, 80),
+		{Type: backendAttrProxy, Data: []byte{0}}}},
 	{"DeleteBackend", func(ctx context.Context, c *Client) error { return c.DeleteBackend(ctx, "b") },
 		cmdBackendDel, flagsSet, []netlink.Attribute{text(backendAttrName, "b")}},
 	{"SetPeer", func(ctx context.Context, c *Client) error { return c.SetPeer(ctx, PeerUpdate{Address: addr2}) },

@@ -9,7 +9,7 @@ const (
 	// GenlName: DPR_GENL_NAME in include/dpr.h.
 	GenlName = "dpr"
 	// GenlVersion: DPR_GENL_VERSION in include/dpr.h.
-	GenlVersion = 8
+	GenlVersion = 9
 	// GenlGroupEvents: DPR_GENL_GROUP_EVENTS in include/dpr.h.
 	GenlGroupEvents = "events"
 	// MaxServices: DPR_MAX_SERVICES in include/dpr.h.
@@ -38,6 +38,8 @@ const (
 	MaxBackendName = 32
 	// MaxBackendServices: DPR_MAX_BACKEND_SERVICES in include/dpr.h.
 	MaxBackendServices = 16
+	// BackendProxy: DPR_BACKEND_PROXY in include/dpr.h.
+	BackendProxy = 2
 	// MaxSplices: DPR_MAX_SPLICES in include/dpr.h.
 	MaxSplices = 4194304
 	// MaxCPU: DPR_MAX_CPU in include/dpr.h.
@@ -184,6 +186,7 @@ const (
 	backendAttrServices    = 7
 	backendAttrConnections = 8
 	backendAttrSpliced     = 9
+	backendAttrProxy       = 11
 )
 
 // dpr_flow_attr: attributes of a flow.
@@ -1432,6 +1435,9 @@ const (
 	// StatSplices: gauge; connections to backends now, those included that have
 	// just ended.
 	StatSplices Stat = 158
+	// StatSpliceProxy: headers of the PROXY protocol sent to backends, those
+	// included that were sent again.
+	StatSpliceProxy Stat = 159
 )
 
 var statTable = [...]statInfo{
@@ -1593,4 +1599,5 @@ var statTable = [...]statInfo{
 	156: {"splice_expired", "Added since version 0: connections to backends forgotten by their timeout.", false},
 	157: {"splice_evicted", "Added since version 0: half-open ones forgotten for new ones.", false},
 	158: {"splices", "Added since version 0: connections to backends now, those included that have just ended.", true},
+	159: {"splice_proxy", "Added since version 0: headers of the PROXY protocol sent to backends, those included that were sent again.", false},
 }

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/netfilter.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6.h>
+#include <linux/tcp.h>
+#include <net/dsfield.h>
+#include <net/dst.h>
+#include <net/ip.h>
+#include <net/ip6_checksum.h>
+#include <net/ip6_route.h>
+#include <net/ipv6.h>
+#include <net/route.h>
+#include <net/tcp.h>
+#include "compat.h"
+#include "dpr.h"
+#include "local.h"
+#include "netns.h"
+#include "splice_out.h"
+#include "splice_proxy.h"
+#include "splice_table.h"
+#include "splice_tcp.h"
+#include "splice_track.h"
+#include "stats.h"
+
+/*
+ * The client's data have the header sent again before them after that long: before the
+ * first of them comes again (Linux repeats after 200 ms at the least).
+ */
+#define DPR_SPLICE_PROXY_AGAIN	(HZ / 10)
+
+/**
+ * struct dpr_splice_proxy_header - the header, as it is sent
+ * @signature: says what it is
+ * @command: version 2, PROXY
+ * @family: of addresses, and TCP
+ * @len: of the addresses and ports
+ * @v4: of IPv4
+ * @v6: of IPv6
+ */
+struct dpr_splice_proxy_header {
+	u8 signature[12];
+	u8 command;
+	u8 family;
+	__be16 len;
+	union {
+		struct {
+			__be32 client, address;
+			__be16 client_port, port;
+		} __packed v4;
+		struct {
+			struct in6_addr client, address;
+			__be16 client_port, port;
+		} __packed v6;
+	};
+} __packed;
+
+#define DPR_SPLICE_PROXY_PROXY	0x21
+#define DPR_SPLICE_PROXY_TCP4	0x11
+#define DPR_SPLICE_PROXY_TCP6	0x21
+
+/**
+ * struct dpr_splice_proxy_like - a segment that the one of the header is made like
+ * @skb: the client's packet that it goes before, or in place of; NULL if there is none
+ * @th: acknowledgment, window, flags and length of the options
+ * @options: they
+ */
+struct dpr_splice_proxy_like {
+	const struct sk_buff *skb;
+	struct tcphdr th;
+	u8 options[MAX_TCP_OPTION_SPACE];
+};
+
+static void dpr_splice_proxy_fill(struct dpr_splice_proxy_header *at,
+				  const struct dpr_splice_end *client)
+{
+	BUILD_BUG_ON(offsetofend(typeof(*at), v4) != DPR_SPLICE_PROXY_LEN4);
+	BUILD_BUG_ON(offsetofend(typeof(*at), v6) != DPR_SPLICE_PROXY_LEN6);
+	memcpy(at->signature, "\r\n\r\n\0\r\nQUIT\n", sizeof(at->signature));
+	at->command = DPR_SPLICE_PROXY_PROXY;
+	if (client->wide) {
+		at->family = DPR_SPLICE_PROXY_TCP6;
+		at->len = htons(sizeof(at->v6));
+		at->v6.client = *dpr_local_in6(&client->client);
+		at->v6.address = *dpr_local_in6(&client->address);
+		at->v6.client_port = client->client_port;
+		at->v6.port = client->port;
+		return;
+	}
+	at->family = DPR_SPLICE_PROXY_TCP4;
+	at->len = htons(sizeof(at->v4));
+	at->v4.client = client->client.word[3];
+	at->v4.address = client->address.word[3];
+	at->v4.client_port = client->client_port;
+	at->v4.port = client->port;
+}
+
+static void dpr_splice_proxy_ip4(struct dpr_net *dn, struct sk_buff *skb,
+				 const struct dpr_splice_end *to,
+				 const struct dst_entry *dst,
+				 const struct sk_buff *like, unsigned int len)
+{
+	struct iphdr *iph = skb_put_zero(skb, sizeof(*iph));
+
+	iph->version = 4;
+	iph->ihl = sizeof(*iph) >> 2;
+	iph->tos = like ? ip_hdr(like)->tos & ~INET_ECN_MASK : 0;
+	iph->tot_len = htons(sizeof(*iph) + len);
+	iph->frag_off = htons(IP_DF);
+	iph->ttl = ip4_dst_hoplimit(dst);
+	iph->protocol = IPPROTO_TCP;
+	iph->saddr = to->address.word[3];
+	iph->daddr = to->client.word[3];
+	__ip_select_ident(dn->net, iph, 1);
+	ip_send_check(iph);
+	skb->protocol = htons(ETH_P_IP);
+}
+
+static void dpr_splice_proxy_ip6(struct sk_buff *skb,
+				 const struct dpr_splice_end *to,
+				 struct dst_entry *dst,
+				 const struct sk_buff *like, unsigned int len)
+{
+	struct ipv6hdr *ip6h = skb_put_zero(skb, sizeof(*ip6h));
+
+	/* The label of the client's packets, so that all of them go the same way. */
+	if (like)
+		ip6_flow_hdr(ip6h, ipv6_get_dsfield(ipv6_hdr(like)) & ~INET_ECN_MASK,
+			     ip6_flowlabel(ipv6_hdr(like)));
+	else
+		ip6_flow_hdr(ip6h, 0, 0);
+	ip6h->payload_len = htons(len);
+	ip6h->nexthdr = IPPROTO_TCP;
+	ip6h->hop_limit = ip6_dst_hoplimit(dst);
+	ip6h->saddr = *dpr_local_in6(&to->address);
+	ip6h->daddr = *dpr_local_in6(&to->client);
+	skb->protocol = htons(ETH_P_IPV6);
+}
+
+/* The TCP header and the data; all of @like is right but ports, number and checksum. */
+static void dpr_splice_proxy_tcp(struct sk_buff *skb, const struct dpr_splice *splice,
+				 const struct dpr_splice_proxy_like *like)
+{
+	const struct dpr_splice_end *to = &splice->end[DPR_SPLICE_BACKEND];
+	const unsigned int head = like->th.doff * 4;
+	const unsigned int len = head + splice->proxy_len;
+	struct tcphdr *th = skb_put(skb, head);
+	__wsum sum;
+
+	memcpy(th, &like->th, sizeof(*th));
+	memcpy(th + 1, like->options, head - sizeof(*th));
+	th->source = to->port;
+	th->dest = to->client_port;
+	th->seq = htonl(READ_ONCE(splice->isn) + 1 - splice->proxy_len);
+	th->fin = 0;
+	th->syn = 0;
+	th->rst = 0;
+	th->urg = 0;
+	th->urg_ptr = 0;
+	th->psh = 1;
+	th->ack = 1;
+	th->check = 0;
+	dpr_splice_proxy_fill(skb_put(skb, splice->proxy_len),
+			      &splice->end[DPR_SPLICE_CLIENT]);
+	sum = csum_partial(th, len, 0);
+	th->check = to->wide ?
+		    csum_ipv6_magic(dpr_local_in6(&to->address),
+				    dpr_local_in6(&to->client), len,
+				    IPPROTO_TCP, sum) :
+		    tcp_v4_check(len, to->address.word[3], to->client.word[3],
+				 sum);
+}
+
+/* Sends the header to the backend. Returns false if there is no memory. */
+static bool dpr_splice_proxy_send(struct dpr_net *dn, struct dpr_splice *splice,
+				  struct dst_entry *dst,
+				  const struct dpr_splice_proxy_like *like)
+{
+	const struct dpr_splice_end *to = &splice->end[DPR_SPLICE_BACKEND];
+	const unsigned int len = like->th.doff * 4 + splice->proxy_len;
+	struct sk_buff *skb;
+
+	skb = alloc_skb(LL_RESERVED_SPACE(dst->dev) + sizeof(struct ipv6hdr) + len,
+			GFP_ATOMIC | __GFP_NOWARN);
+	if (!skb) {
+		dpr_stats_inc(dn, DPR_STAT_SPLICE_ERROR);
+		return false;
+	}
+	skb_reserve(skb, LL_RESERVED_SPACE(dst->dev));
+	skb_reset_network_header(skb);
+	if (to->wide)
+		dpr_splice_proxy_ip6(skb, to, dst, like->skb, len);
+	else
+		dpr_splice_proxy_ip4(dn, skb, to, dst, like->skb, len);
+	skb_set_transport_header(skb, skb->len);
+	dpr_splice_proxy_tcp(skb, splice, like);
+	if (like->skb) {
+		/* What goes behind it is to stay behind it. */
+		skb_copy_hash(skb, like->skb);
+		skb_copy_queue_mapping(skb, like->skb);
+		skb->priority = like->skb->priority;
+		skb->mark = like->skb->mark;
+	}
+	WRITE_ONCE(splice->proxy_sent, (u32)jiffies);
+	cmpxchg(&splice->proxy, DPR_SPLICE_PROXY_DUE, DPR_SPLICE_PROXY_SENT);
+	dpr_stats_inc(dn, DPR_STAT_SPLICE_PROXY);
+	dpr_splice_output(dn, skb, dst, skb->len <= dst_mtu(dst));
+	return true;
+}
+
+/* Removes a SYN's data: they would have the header's place. */
+static bool dpr_splice_proxy_trim(struct sk_buff *skb, const struct dpr_segment *seg)
+{
+	const unsigned int offset = seg->offset;
+	const unsigned int len = ((struct tcphdr *)(skb->data + offset))->doff * 4;
+	struct ipv6hdr *ip6h;
+	struct tcphdr *th;
+	struct iphdr *iph;
+
+	/* What is wrong must not become right by a new checksum. */
+	if (skb_is_gso(skb) ||
+	    (seg->key.wide ?
+	     nf_ip6_checksum(skb, NF_INET_PRE_ROUTING, offset, IPPROTO_TCP) :
+	     nf_ip_checksum(skb, NF_INET_PRE_ROUTING, offset, IPPROTO_TCP)) ||
+	    pskb_trim(skb, offset + len))
+		return false;
+	th = (void *)skb->data + offset;
+	th->check = 0;
+	skb->ip_summed = CHECKSUM_NONE;
+	if (seg->key.wide) {
+		ip6h = ipv6_hdr(skb);
+		ip6h->payload_len = htons(len);
+		th->check = csum_ipv6_magic(&ip6h->saddr, &ip6h->daddr, len,
+					    IPPROTO_TCP, csum_partial(th, len, 0));
+		return true;
+	}
+	iph = ip_hdr(skb);
+	iph->tot_len = htons(skb->len);
+	ip_send_check(iph);
+	th->check = tcp_v4_check(len, iph->saddr, iph->daddr,
+				 csum_partial(th, len, 0));
+	return true;
+}
+
+/*
+ * Leaves a SYN the options that concern the ends alone. Others would have the backend wait
+ * for something else first (TCP Fast Open, SMC), or tell where data begin (MPTCP).
+ */
+static void dpr_splice_proxy_options(u8 *at, const u8 *end)
+{
+	u8 len;
+
+	while (at < end) {
+		if (*at == TCPOPT_NOP) {
+			at++;
+			continue;
+		}
+		if (*at == TCPOPT_EOL || end - at < 2 || at[1] < 2 ||
+		    at[1] > end - at) {
+			memset(at, TCPOPT_EOL, end - at);
+			return;
+		}
+		len = at[1];
+		if (*at != TCPOPT_MSS && *at != TCPOPT_WINDOW &&
+		    *at != TCPOPT_SACK_PERM && *at != TCPOPT_TIMESTAMP)
+			memset(at, TCPOPT_NOP, len);
+		at += len;
+	}
+}
+
+/**
+ * dpr_splice_proxy_syn - make room for the header behind a client's SYN
+ * @skb: the packet, its headers writable
+ * @seg: the SYN, all of its TCP header in the linear part
+ * @splice: its splice
+ *
+ * Return: false if it cannot go on. Pointers into the packet are stale.
+ */
+bool dpr_splice_proxy_syn(struct sk_buff *skb, const struct dpr_segment *seg,
+			  const struct dpr_splice *splice)
+{
+	struct tcphdr *th = (void *)skb->data + seg->offset;
+	__wsum sum;
+
+	if (skb->len > seg->offset + th->doff * 4 &&
+	    !dpr_splice_proxy_trim(skb, seg))
+		return false;
+	th = (void *)skb->data + seg->offset;
+	sum = dpr_splice_tcp_begin(th);
+	dpr_splice_proxy_options((u8 *)(th + 1), (u8 *)th + th->doff * 4);
+	th->seq = htonl(seg->seq - splice->proxy_len);
+	dpr_splice_tcp_end(skb, th, sum);
+	return true;
+}
+
+/* A header that goes before a client's segment, or in place of it. */
+static bool dpr_splice_proxy_before(struct dpr_net *dn, const struct sk_buff *skb,
+				    const struct dpr_segment *seg,
+				    struct dpr_splice *splice,
+				    struct dst_entry *dst)
+{
+	const struct tcphdr *th = (const void *)skb->data + seg->offset;
+	struct dpr_splice_proxy_like like = { .skb = skb, .th = *th };
+
+	memcpy(like.options, th + 1, th->doff * 4 - sizeof(*th));
+	if (!seg->has_ack)
+		like.th.ack_seq =
+			htonl(READ_ONCE(splice->seen[DPR_SPLICE_CLIENT].ack));
+	return dpr_splice_proxy_send(dn, splice, dst, &like);
+}
+
+/* A client's RST must find the backend where the client believes that it is. */
+static bool dpr_splice_proxy_reset(struct dpr_net *dn, struct sk_buff *skb,
+				   const struct dpr_segment *seg,
+				   struct dpr_splice *splice, struct dst_entry *dst)
+{
+	struct tcphdr *th = (void *)skb->data + seg->offset;
+	__wsum sum;
+
+	if (READ_ONCE(splice->proxy) == DPR_SPLICE_PROXY_SENT)
+		return dpr_splice_proxy_before(dn, skb, seg, splice, dst);
+	sum = dpr_splice_tcp_begin(th);
+	th->seq = htonl(seg->seq - splice->proxy_len);
+	dpr_splice_tcp_end(skb, th, sum);
+	return true;
+}
+
+/**
+ * dpr_splice_proxy_client - have a client's segment find the header before it
+ * @dn: the namespace
+ * @skb: the packet, its headers writable and in the linear part
+ * @seg: the segment, no SYN
+ * @splice: its splice, with a header
+ * @credible: the client can have sent it
+ * @dst: the way to the backend
+ * @verdict: set to the netfilter verdict if the packet goes no further
+ *
+ * Called under RCU in softirq.
+ *
+ * Return: true if it does not; it is counted if it is dropped.
+ */
+bool dpr_splice_proxy_client(struct dpr_net *dn, struct sk_buff *skb,
+			     const struct dpr_segment *seg,
+			     struct dpr_splice *splice, bool credible,
+			     struct dst_entry *dst, unsigned int *verdict)
+{
+	const u8 state = READ_ONCE(splice->proxy);
+
+	/* What the client cannot have sent establishes nothing at the backend either. */
+	if (state >= DPR_SPLICE_PROXY_ACKED || !credible)
+		return false;
+	*verdict = NF_DROP;
+	if (seg->rst)
+		return !dpr_splice_proxy_reset(dn, skb, seg, splice, dst);
+	if (seg->end != seg->seq) {
+		if (state == DPR_SPLICE_PROXY_SENT &&
+		    (u32)jiffies - READ_ONCE(splice->proxy_sent) <
+		    DPR_SPLICE_PROXY_AGAIN)
+			return false;
+		return !dpr_splice_proxy_before(dn, skb, seg, splice, dst);
+	}
+	if (!dpr_splice_proxy_before(dn, skb, seg, splice, dst))
+		return true;
+	consume_skb(skb);
+	*verdict = NF_STOLEN;
+	return true;
+}
+
+/* The backend has something of the client's, or of its handshake, but not the header. */
+static void dpr_splice_proxy_again(struct dpr_net *dn, const struct tcphdr *th,
+				   struct dpr_splice *splice)
+{
+	const struct dpr_splice_seen *client = &splice->seen[DPR_SPLICE_CLIENT];
+	const u32 ack = READ_ONCE(client->ack);
+	const u32 window = (READ_ONCE(client->edge) - ack) >>
+			   (splice->scale[DPR_SPLICE_CLIENT] & DPR_SPLICE_SHIFT);
+	struct dpr_splice_proxy_like like = {
+		.th = {
+			.ack_seq = htonl(ack),
+			.doff = sizeof(like.th) >> 2,
+			.window = htons(min_t(u32, window, U16_MAX)),
+		},
+	};
+	struct dst_entry *dst = dpr_splice_route(dn, splice, DPR_SPLICE_CLIENT);
+	const u8 *at;
+
+	if (!dst)
+		return;
+	/* The client's last timestamp is what the backend echoes. */
+	dpr_splice_tcp_each(at, th) {
+		if (at[0] != TCPOPT_TIMESTAMP || at[1] != TCPOLEN_TIMESTAMP)
+			continue;
+		like.options[0] = TCPOPT_NOP;
+		like.options[1] = TCPOPT_NOP;
+		like.options[2] = TCPOPT_TIMESTAMP;
+		like.options[3] = TCPOLEN_TIMESTAMP;
+		memcpy(like.options + 4, at + 6, 4);
+		memcpy(like.options + 8, at + 2, 4);
+		like.th.doff += TCPOLEN_TSTAMP_ALIGNED >> 2;
+		break;
+	}
+	dpr_splice_proxy_send(dn, splice, dst, &like);
+}
+
+/* Is something said of bytes before the client's first one (RFC 2883)? */
+static bool dpr_splice_proxy_sacked(const u8 *at, u32 first)
+{
+	int i;
+
+	for (i = TCPOLEN_SACK_BASE; i + TCPOLEN_SACK_PERBLOCK <= at[1];
+	     i += TCPOLEN_SACK_PERBLOCK)
+		if (before(get_unaligned_be32(at + i), first))
+			return true;
+	return false;
+}
+
+/*
+ * Removes a SACK option that the client must not see: one that is about the header, or that
+ * has what is behind the header while the client is to see that this was acknowledged.
+ */
+static void dpr_splice_proxy_sack(const struct sk_buff *skb, struct tcphdr *th,
+				  u32 first, bool all)
+{
+	__wsum sum;
+	u8 *at;
+
+	dpr_splice_tcp_each(at, th) {
+		if (at[0] != TCPOPT_SACK ||
+		    !(all || dpr_splice_proxy_sacked(at, first)))
+			continue;
+		sum = dpr_splice_tcp_begin(th);
+		memset(at, TCPOPT_NOP, at[1]);
+		dpr_splice_tcp_end(skb, th, sum);
+		return;
+	}
+}
+
+/*
+ * Has the client see that nothing was acknowledged, instead of less. The window ends where
+ * it did.
+ */
+static void dpr_splice_proxy_clamp(const struct sk_buff *skb,
+				   const struct dpr_splice *splice,
+				   struct tcphdr *th, u32 missing)
+{
+	const u8 shift = th->syn ? 0 : splice->scale[DPR_SPLICE_BACKEND] &
+				       DPR_SPLICE_SHIFT;
+	const u32 window = (u32)ntohs(th->window) << shift;
+	const __wsum sum = dpr_splice_tcp_begin(th);
+
+	th->ack_seq = htonl(ntohl(th->ack_seq) + missing);
+	th->window = htons(window > missing ? (window - missing) >> shift : 0);
+	dpr_splice_tcp_end(skb, th, sum);
+}
+
+/**
+ * dpr_splice_proxy_backend - have a backend's segment say nothing of the header
+ * @dn: the namespace
+ * @skb: the packet, its headers writable and in the linear part
+ * @seg: the segment
+ * @splice: its splice, with a header
+ * @credible: the backend can have sent it
+ *
+ * Sends the header again if it shows that the backend misses it. Called under RCU in
+ * softirq.
+ */
+void dpr_splice_proxy_backend(struct dpr_net *dn, struct sk_buff *skb,
+			      const struct dpr_segment *seg,
+			      struct dpr_splice *splice, bool credible)
+{
+	const u8 state = READ_ONCE(splice->proxy);
+	const u32 first = READ_ONCE(splice->isn) + 1;
+	struct tcphdr *th = (void *)skb->data + seg->offset;
+	const u32 missing = first - seg->ack;
+	const bool clamped = missing - 1 < splice->proxy_len;
+
+	if (!seg->has_ack || state == DPR_SPLICE_PROXY_PAST)
+		return;
+	if (clamped) {
+		if (credible && state == DPR_SPLICE_PROXY_SENT && !seg->rst)
+			dpr_splice_proxy_again(dn, th, splice);
+		dpr_splice_proxy_clamp(skb, splice, th, missing);
+	}
+	if (!th->syn)
+		dpr_splice_proxy_sack(skb, th, first, clamped);
+}
