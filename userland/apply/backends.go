@@ -16,7 +16,7 @@ import (
 // not up to the file.
 func sameBackend(a, b dprnl.Backend) bool {
 	return a.Name == b.Name && a.Address == b.Address && a.Port == b.Port && a.Weight == b.Weight && a.Limit == b.Limit &&
-		slices.Equal(a.Services, b.Services)
+		a.Proxy == b.Proxy && slices.Equal(a.Services, b.Services)
 }
 
 // backend returns the backend of a name, as the kernel has it.

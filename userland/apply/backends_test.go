@@ -63,6 +63,7 @@ func TestApplyBackends(t *testing.T) {
 		"port":     func(b *dprnl.Backend) { b.Port = 0 },
 		"weight":   func(b *dprnl.Backend) { b.Weight = 7 },
 		"limit":    func(b *dprnl.Backend) { b.Limit = 7 },
+		"proxy":    func(b *dprnl.Backend) { b.Proxy = true },
 		"services": func(b *dprnl.Backend) { b.Services = []uint16{443} },
 	} {
 		k, c := with(some("b", 1)), file(80)

@@ -66,6 +66,7 @@ type Check struct {
 	Target   netip.AddrPort
 	Kind     CheckKind // not CheckNone
 	Path     string    // of the request
+	Proxy    bool      // it expects the PROXY protocol
 	Interval time.Duration
 }
 
@@ -80,7 +81,7 @@ func (d *decoder) backends(t table, services []dprnl.Service) (list []dprnl.Back
 		before := len(d.mistakes)
 		b := s.backend(services)
 		check := s.check(b)
-		s.rest("name", "address", "port", "weight", "limit", "services", "check", "check_path", "check_interval")
+		s.rest("name", "address", "port", "weight", "limit", "services", "proxy_protocol", "check", "check_path", "check_interval")
 		if len(d.mistakes) > before {
 			continue
 		}
@@ -102,7 +103,7 @@ var checkPath = regexp.MustCompile(`^/([!-"$-.0-~][!-"$-~]*)?$`)
 
 // check reads how a backend is checked.
 func (t table) check(b dprnl.Backend) Check {
-	c := Check{Backend: b.Name, Kind: CheckNone, Path: "/", Interval: 2 * time.Second}
+	c := Check{Backend: b.Name, Kind: CheckNone, Path: "/", Proxy: b.Proxy, Interval: 2 * time.Second}
 	if s, ok := t.text("check"); ok {
 		switch kind := CheckKind(s); kind {
 		case CheckNone, CheckTCP, CheckHTTP:
@@ -144,7 +145,24 @@ func (t table) backend(services []dprnl.Service) dprnl.Backend {
 	integer(t, "weight", &b.Weight, 1, dprnl.MaxWeight)
 	integer(t, "limit", &b.Limit, 0, math.MaxUint32)
 	b.Services = t.servicePorts("services", services)
+	b.Proxy = t.proxyProtocol()
 	return b
+}
+
+// proxyProtocol reads whether a backend gets the PROXY protocol, of which there is one version.
+func (t table) proxyProtocol() bool {
+	v, ok := t.take("proxy_protocol")
+	if !ok {
+		return false
+	}
+	if on, ok := v.(bool); ok {
+		return on
+	}
+	if v == "v2" {
+		return true
+	}
+	t.d.mistake(t.key("proxy_protocol"), `%s is not true, false or "v2"`, show(v))
+	return false
 }
 
 // servicePorts reads a list of ports of services that the file has.

@@ -20,7 +20,7 @@ var effects = map[string][]string{
 	"apply TestApplyRules": {"[[service]]policy", "[[service]]hash", "[[service]]max_load", "[[service]]affinity", "[[service]]affinity6", "[[service]]affinity_time", "[[service]]load", "[[service]]forwarding", "[[service]]dispatch"},
 	"apply TestApplyRulesets": {"[[service]]default_group", "[[service.group]]name", "[[service.group]]hosts", "[[service.group]]policy", "[[service.group]]locality", "[[service.group]]spill",
 		"[[service.rule]]group", "[[service.rule]]host", "[[service.rule]]path", "[[service.rule]]method", "[[service.rule]]cookie", "[[service.rule]]sni", "[[service.rule]]alpn"},
-	"apply TestApplyBackends":         {"[[backend]]name", "[[backend]]address", "[[backend]]port", "[[backend]]weight", "[[backend]]limit", "[[backend]]services"},
+	"apply TestApplyBackends":         {"[[backend]]name", "[[backend]]address", "[[backend]]port", "[[backend]]weight", "[[backend]]limit", "[[backend]]services", "[[backend]]proxy_protocol"},
 	"health TestReload":               {"[[backend]]check", "[[backend]]check_path", "[[backend]]check_interval"},
 	"receive TestStatus":              {"runtime_directory"},
 	"receive TestReopen":              {"[report]clock_window", "[report]key_file", "[report]previous_key_file", "[report]authentication"},

@@ -81,6 +81,7 @@ func keysOfFile(t *testing.T) []key {
 		{backendTable, "weight", []string{"1", "65535"}, []string{"0", "65536", `"1"`}, inBackend, backendsOf},
 		{backendTable, "limit", []string{"0", "4294967295"}, []string{"-1", "4294967296", `"1"`}, inBackend, backendsOf},
 		{backendTable, "services", []string{"[ 80 ]", "[ 443 ]", "[ 80, 443 ]"}, []string{"[]", "80", "[ 0 ]", "[ 65536 ]", `[ "80" ]`, "[ 81 ]", "[ 80, 80 ]", "[ " + strings.Repeat("80, ", dprnl.MaxBackendServices+1) + "]"}, "name = \"x\"\naddress = \"192.0.2.1\"\n", backendsOf},
+		{backendTable, "proxy_protocol", []string{"true", "false"}, []string{"2", `"v1"`, `"true"`, `""`, "[]"}, inBackend, backendsOf},
 		{backendTable, "check", words("tcp", "http", "none"), append(words("udp", ""), "1"), inBackend, checksOf},
 		{backendTable, "check_path", words("/", "/a?b=c"), append(words("", "a", "http://a/", "//a/b", "/ "), "1"), inBackend + "check = \"http\"\n", checksOf},
 		duration(backendTable, "check_interval", "100ms", "99ms", "1h", "1h0m0.001s", checksOf),
@@ -299,6 +300,7 @@ address = "10.0.0.6"
 port = 27
 weight = 28
 limit = 29
+proxy_protocol = "v2"
 services = [ 18 ]
 check = "http"
 check_path = "/c"
@@ -326,8 +328,8 @@ dead_after = "46s"
 	want := Config{
 		Address: netip.MustParseAddr("10.0.0.9"), RuntimeDir: "/b", Policy: dprnl.PolicyTwo, MaxLoad: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Second, SlowStart: 24 * time.Second, Affinity6: 56,
 		SplicePorts: Ports{2000, 3000}, MaxSplices: 26,
-		Backends: []dprnl.Backend{{Name: "x", Address: netip.MustParseAddr("10.0.0.6"), Port: 27, Weight: 28, Limit: 29, Services: []uint16{18}}},
-		Checks:   []Check{{"x", netip.MustParseAddrPort("10.0.0.6:27"), CheckHTTP, "/c", 30 * time.Second}},
+		Backends: []dprnl.Backend{{Name: "x", Address: netip.MustParseAddr("10.0.0.6"), Port: 27, Weight: 28, Limit: 29, Services: []uint16{18}, Proxy: true}},
+		Checks:   []Check{{"x", netip.MustParseAddrPort("10.0.0.6:27"), CheckHTTP, "/c", true, 30 * time.Second}},
 		Hash:     c.Hash, Estimate: c.Estimate, Marker: c.Marker, Forwarding: dprnl.ForwardingDirect, Answers: dprnl.AnswersThrough, Orphans: c.Orphans, Weight: 8,
 		Weights:  dprnl.Weights{Connections: 9, CPU: 10, Redirected: 11, Sockets: 12},
 		Timeouts: dprnl.Timeouts{Syn: 13 * time.Second, Established: 14 * time.Second, Fin: 15 * time.Second, Rst: 16 * time.Second},

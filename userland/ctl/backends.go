@@ -56,6 +56,8 @@ func (f *backendFlags) flags() []cli.Flag {
 		&cli.GenericFlag{Name: "port", Usage: "its `PORT`; 0: the service's", Value: &f.port},
 		&cli.GenericFlag{Name: "weight", Usage: "its relative `CAPACITY`", Value: &f.weight},
 		&cli.GenericFlag{Name: "limit", Usage: "let it have `NUMBER` connections; 0: any number", Value: &f.limit},
+		&cli.BoolFlag{Name: "proxy", Usage: "tell it the clients' addresses by the PROXY protocol, version 2"},
+		&cli.BoolFlag{Name: "no-proxy", Usage: "do not tell it"},
 		&cli.BoolFlag{Name: "down", Usage: "let it have no new connections"},
 		&cli.BoolFlag{Name: "up", Usage: "let it have new connections again"},
 	}
@@ -89,6 +91,9 @@ func (p *program) backendsCommand() *cli.Command {
 					}
 					if c.Bool("down") && c.Bool("up") {
 						return usagef("%s--down and --up are opposites", where(c))
+					}
+					if c.Bool("proxy") && c.Bool("no-proxy") {
+						return usagef("%s--proxy and --no-proxy are opposites", where(c))
 					}
 					return p.kernel(c, func(ctx context.Context, k Kernel) error {
 						return setBackend(ctx, k, c, args[0], address, f)
@@ -139,6 +144,7 @@ func setBackend(ctx context.Context, k Kernel, c *cli.Context, name string, addr
 	set(&b.Weight, f.weight.pointer())
 	set(&b.Limit, f.limit.pointer())
 	b.Down = (b.Down || c.Bool("down")) && !c.Bool("up")
+	b.Proxy = (b.Proxy || c.Bool("proxy")) && !c.Bool("no-proxy")
 	return k.SetBackend(ctx, b)
 }
 
@@ -168,6 +174,7 @@ type backendView struct {
 	Weight      uint32     `json:"weight"`
 	Limit       uint32     `json:"limit"` // 0: none
 	Down        bool       `json:"down"`
+	Proxy       bool       `json:"proxy_protocol"`
 	Connections uint32     `json:"connections"`
 	Spliced     uint64     `json:"spliced"`
 }
@@ -176,15 +183,15 @@ func readBackends(ctx context.Context, k Kernel) ([]backendView, error) {
 	list, err := k.Backends(ctx)
 	views := make([]backendView, 0, len(list))
 	for _, b := range list {
-		views = append(views, backendView{b.Name, b.Address, b.Port, b.Services, b.Weight, b.Limit, b.Down, b.Connections, b.Spliced})
+		views = append(views, backendView{b.Name, b.Address, b.Port, b.Services, b.Weight, b.Limit, b.Down, b.Proxy, b.Connections, b.Spliced})
 	}
 	return views, err
 }
 
 func writeBackends(w io.Writer, list []backendView) {
-	fmt.Fprintln(w, "NAME\tADDRESS\tPORT\tSERVICES\tSTATE\tWEIGHT\tLIMIT\tCONNS\tSPLICED")
+	fmt.Fprintln(w, "NAME\tADDRESS\tPORT\tSERVICES\tSTATE\tWEIGHT\tLIMIT\tPROXY\tCONNS\tSPLICED")
 	for _, b := range list {
-		port, limit, state := "-", "-", "up"
+		port, limit, state, proxy := "-", "-", "up", "-"
 		if b.Port != 0 {
 			port = fmt.Sprint(b.Port)
 		}
@@ -194,6 +201,9 @@ func writeBackends(w io.Writer, list []backendView) {
 		if b.Down {
 			state = "down"
 		}
-		fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%s\t%d\t%s\t%d\t%d\n", b.Name, b.Address, port, portList(b.Services), state, b.Weight, limit, b.Connections, b.Spliced)
+		if b.Proxy {
+			proxy = "v2"
+		}
+		fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%d\n", b.Name, b.Address, port, portList(b.Services), state, b.Weight, limit, proxy, b.Connections, b.Spliced)
 	}
 }

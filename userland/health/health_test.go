@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -206,6 +207,7 @@ func TestReload(t *testing.T) {
 		func(k *config.Check) { k.Kind = config.CheckHTTP },
 		func(k *config.Check) { k.Path = "/x" },
 		func(k *config.Check) { k.Interval = time.Hour },
+		func(k *config.Check) { k.Proxy = true },
 	} {
 		other := check("a")
 		change(&other)
@@ -354,5 +356,48 @@ func TestAsk(t *testing.T) {
 	}
 	if err := Ask(ctx, config.Check{Target: netip.MustParseAddrPort(l.Addr().String()), Kind: config.CheckHTTP, Path: "/"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A backend that expects the PROXY protocol gets a header that names no client, before all
+// else; another one gets none.
+func TestAskWithProxy(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	first := make(chan string)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b := make([]byte, 16)
+			n, _ := io.ReadFull(c, b)
+			first <- string(b[:n])
+			_, _ = io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\n")
+			c.Close()
+		}
+	}()
+	const header = "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
+	for _, tt := range []struct {
+		kind  config.CheckKind
+		proxy bool
+		want  string
+	}{
+		{config.CheckTCP, true, header}, {config.CheckHTTP, true, header}, {config.CheckTCP, false, ""}, {config.CheckHTTP, false, "GET / HTTP/1.1\r\n"},
+	} {
+		done := make(chan error, 1)
+		go func() {
+			done <- Ask(t.Context(), config.Check{Target: netip.MustParseAddrPort(l.Addr().String()), Kind: tt.kind, Path: "/", Proxy: tt.proxy})
+		}()
+		if got := <-first; got != tt.want {
+			t.Errorf("%s: it begins with %q, want %q", tt.kind, got, tt.want)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", tt.kind, err)
+		}
 	}
 }
