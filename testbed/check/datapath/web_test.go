@@ -26,6 +26,7 @@ import (
 //
 //	who        NAME
 //	peer       the client's address as the server sees it
+//	told       the addresses of client and service that the PROXY protocol says
 //	recv N     reads N bytes of pattern and answers "ok"
 //	send N     N bytes of pattern
 //	eofsend N  reads to the end, then sends N bytes of pattern and closes
@@ -38,6 +39,8 @@ type web struct {
 	lns  []net.Listener
 	// multipath has it listen for MPTCP.
 	multipath bool
+	// proxied has it expect the PROXY protocol; then it may greet the client.
+	proxied, greets bool
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
@@ -59,6 +62,35 @@ func serveMultipath(t *testing.T, h *vnet.Host, name string, port uint16) *web {
 	w.listen(t, h, "tcp4", fmt.Sprintf("0.0.0.0:%d", port), nil)
 	w.listen(t, h, "tcp6", fmt.Sprintf("[::]:%d", port), nil)
 	return w
+}
+
+// serveProxied is serve for connections that begin with the PROXY protocol.
+func serveProxied(t *testing.T, h *vnet.Host, name string, port uint16) *web {
+	t.Helper()
+	w := &web{name: name, conns: map[net.Conn]bool{}, proxied: true}
+	w.listen(t, h, "tcp4", fmt.Sprintf("0.0.0.0:%d", port), nil)
+	w.listen(t, h, "tcp6", fmt.Sprintf("[::]:%d", port), nil)
+	return w
+}
+
+// readProxy reads the header of the PROXY protocol, version 2.
+func readProxy(r io.Reader) (client, service netip.AddrPort, err error) {
+	b := make([]byte, 16)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return client, service, err
+	}
+	n := map[byte]int{0x11: 4, 0x21: 16}[b[13]]
+	if string(b[:13]) != "\r\n\r\n\x00\r\nQUIT\n\x21" || n == 0 || int(b[14])<<8|int(b[15]) != 2*n+4 {
+		return client, service, fmt.Errorf("% x is no header of the PROXY protocol", b)
+	}
+	b = make([]byte, 2*n+4)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return client, service, err
+	}
+	from, _ := netip.AddrFromSlice(b[:n])
+	to, _ := netip.AddrFromSlice(b[n : 2*n])
+	ports := b[2*n:]
+	return netip.AddrPortFrom(from, uint16(ports[0])<<8|uint16(ports[1])), netip.AddrPortFrom(to, uint16(ports[2])<<8|uint16(ports[3])), nil
 }
 
 // serveOn starts a web on an address: on [::], for both families. control may set options
@@ -175,6 +207,18 @@ func (w *web) run(ln net.Listener) {
 
 func (w *web) talk(c *net.TCPConn) error {
 	r := bufio.NewReaderSize(c, 64<<10)
+	var client, service netip.AddrPort
+	if w.proxied {
+		var err error
+		if client, service, err = readProxy(r); err != nil {
+			return err
+		}
+	}
+	if w.greets {
+		if _, err := fmt.Fprintln(c, "hello", client); err != nil {
+			return err
+		}
+	}
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
@@ -187,6 +231,8 @@ func (w *web) talk(c *net.TCPConn) error {
 			_, err = fmt.Fprintln(c, w.name)
 		case "peer":
 			_, err = fmt.Fprintln(c, c.RemoteAddr())
+		case "told":
+			_, err = fmt.Fprintln(c, client, service)
 		case "wake":
 			time.Sleep(time.Duration(n) * time.Millisecond)
 			_, err = fmt.Fprintln(c, w.name)
