@@ -38,7 +38,7 @@
  *    between hosts
  * 8: DISPATCH_REQUEST, protocol 6 between hosts; BACKEND_SET, BACKEND_DEL, BACKEND_GET,
  *    CONFIG_A_SPLICE_FIRST_PORT and what follows it
- * 9: BACKEND_A_PROXY
+ * 9: BACKEND_A_PROXY, backends of services with DISPATCH_CONNECTION
  */
 #define DPR_GENL_VERSION	9
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
@@ -145,10 +145,10 @@
  *	if the group has one. ENOENT as above.
  * @DPR_CMD_BACKEND_SET: do; NAME, ADDRESS, SERVICES, optionally PORT, WEIGHT, LIMIT, DOWN,
  *	PROXY. Adds the backend of that name, or replaces what was set of it. If ADDRESS,
- *	PORT or PROXY change, its connections stay with the old ones, and are counted anew. EDESTADDRREQ
- *	if the host has no ADDRESS configured yet; EINVAL for an address that is not
- *	unicast, is this host's own or a peer's, and for wrong values; EADDRINUSE if the
- *	ports of splices are also those of this host's own connections
+ *	PORT or PROXY change, its connections stay with the old ones, and are counted anew.
+ *	EDESTADDRREQ if the host has no ADDRESS configured yet; EINVAL for an address that
+ *	is not unicast, is this host's own or a peer's, and for wrong values; EADDRINUSE if
+ *	the ports of splices are also those of this host's own connections
  *	(net.ipv4.ip_local_port_range) and not reserved; ENOSPC beyond DPR_MAX_BACKENDS.
  * @DPR_CMD_BACKEND_DEL: do; NAME. ENOENT if there is none. Only new connections are
  *	affected.
@@ -1253,6 +1253,10 @@ enum dpr_event_attr {
  *	ended.
  * @DPR_STAT_SPLICE_PROXY: headers of the PROXY protocol sent to backends, those included that
  *	were sent again.
+ * @DPR_STAT_HANDOVER_SPLICED: connections that were placed by what their client sends, and
+ *	that a backend got.
+ * @DPR_STAT_SPLICE_UNANSWERED: such that a backend refused, did not answer, or would have had
+ *	other options than its client was told: they were placed again.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -1415,6 +1419,8 @@ enum dpr_stat {
 	DPR_STAT_SPLICE_EVICTED,
 	DPR_STAT_SPLICES,
 	DPR_STAT_SPLICE_PROXY,
+	DPR_STAT_HANDOVER_SPLICED,
+	DPR_STAT_SPLICE_UNANSWERED,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

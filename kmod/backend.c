@@ -13,6 +13,7 @@
 #include "local.h"
 #include "netns.h"
 #include "peer.h"
+#include "rules.h"
 
 static struct dpr_backends *dpr_backend_now(struct dpr_net *dn)
 {
@@ -195,6 +196,14 @@ static bool dpr_backend_takes(const struct dpr_backend_set *set,
 	       dpr_backend_serves(set, ntohs(key->port));
 }
 
+/* Is it one of those that a connection can go to? */
+static bool dpr_backend_is_among(const struct dpr_backend_set *set,
+				 const struct dpr_backend_among *among)
+{
+	return set->backend != among->not &&
+	       dpr_rules_has(among->service, among->group, &set->address);
+}
+
 /* Would its packets come back here, or are they a peer's own business? */
 static bool dpr_backend_loops(struct dpr_net *dn,
 			      const struct dpr_backend_set *set,
@@ -222,12 +231,14 @@ static bool dpr_backend_asks(const struct dpr_backends *backends,
  * @key: the connection
  * @connection_load: load that one connection adds
  * @below: its load per capacity must be below this (dpr_policy_key())
+ * @among: which it can be; NULL: all of the service
  *
  * Of equal ones any. Called under RCU in softirq.
  */
 struct dpr_backend_choice
 dpr_backend_choose(struct dpr_net *dn, const struct dpr_flow_key *key,
-		   u64 connection_load, u64 below)
+		   u64 connection_load, u64 below,
+		   const struct dpr_backend_among *among)
 {
 	const struct dpr_backends *backends = rcu_dereference(dn->backends);
 	struct dpr_backend_choice choice = {};
@@ -243,7 +254,8 @@ dpr_backend_choose(struct dpr_net *dn, const struct dpr_flow_key *key,
 	for (i = 0; i < backends->n; i++, at = at + 1 < backends->n ? at + 1 : 0) {
 		const struct dpr_backend_set *set = &backends->set[at];
 
-		if (!dpr_backend_takes(set, key))
+		if (!dpr_backend_takes(set, key) ||
+		    (among && !dpr_backend_is_among(set, among)))
 			continue;
 		if (dpr_backend_loops(dn, set, key)) {
 			choice.loop = true;
@@ -262,6 +274,24 @@ dpr_backend_choose(struct dpr_net *dn, const struct dpr_flow_key *key,
 		choice.backend = set->backend;
 	}
 	return choice;
+}
+
+/**
+ * dpr_backend_any - can any backend get a connection
+ * @dn: the namespace
+ * @key: the connection
+ *
+ * Called under RCU.
+ */
+bool dpr_backend_any(struct dpr_net *dn, const struct dpr_flow_key *key)
+{
+	const struct dpr_backends *backends = rcu_dereference(dn->backends);
+	u32 i;
+
+	for (i = 0; backends && i < backends->n; i++)
+		if (dpr_backend_takes(&backends->set[i], key))
+			return true;
+	return false;
 }
 
 /**

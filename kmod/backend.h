@@ -11,6 +11,7 @@
 
 struct dpr_flow_key;
 struct dpr_net;
+struct dpr_service;
 struct dst_entry;
 
 /**
@@ -97,11 +98,25 @@ struct dpr_backend_choice {
 	bool loop;
 };
 
+/**
+ * struct dpr_backend_among - which backends a connection can go to
+ * @service: its service, under RCU
+ * @group: the group of the service's rules that has them; none such: all of the service
+ * @not: it has refused the connection; NULL: none has
+ */
+struct dpr_backend_among {
+	const struct dpr_service *service;
+	u32 group;
+	const struct dpr_backend *not;
+};
+
 int dpr_backend_set(struct dpr_net *dn, const struct dpr_backend_set *set);
 int dpr_backend_del(struct dpr_net *dn, const char *name);
 struct dpr_backend_choice
 dpr_backend_choose(struct dpr_net *dn, const struct dpr_flow_key *key,
-		   u64 connection_load, u64 below);
+		   u64 connection_load, u64 below,
+		   const struct dpr_backend_among *among);
+bool dpr_backend_any(struct dpr_net *dn, const struct dpr_flow_key *key);
 bool dpr_backend_again(struct dpr_net *dn, const struct dpr_backend *backend,
 		       const struct dpr_flow_key *key);
 struct dpr_backend_way *dpr_backend_find_way(struct dpr_net *dn,

@@ -101,4 +101,46 @@ static inline u32 dpr_decide_affine(const struct dpr_config *cfg,
 	return dpr_affinity_host(args, order, dpr_addr_id(&cfg->address), of);
 }
 
+/**
+ * dpr_decide_below_host - what a backend's load per capacity must be below to get a
+ *	connection in place of a host
+ * @args: the situation
+ * @order: the peers
+ * @host: the host's index; the number of peers: this host
+ */
+static inline u64 dpr_decide_below_host(const struct dpr_policy_args *args,
+					const struct dpr_order *order, u32 host)
+{
+	const struct dpr_view *view;
+
+	if (host >= order->n)
+		return args->draining ? ~0ULL :
+					dpr_policy_key(args->own_load,
+						       args->own_weight);
+	view = &order->view[host];
+	if (READ_ONCE(view->cold) == DPR_POLICY_UNKNOWN)
+		return ~0ULL;
+	return dpr_policy_key(READ_ONCE(view->estimate), view->weight);
+}
+
+/**
+ * dpr_decide_below - the same, in place of what the policy has decided
+ * @args: the situation
+ * @order: the peers
+ * @decision: the decision
+ *
+ * Return: 0: this host serves it whatever others can.
+ */
+static inline u64 dpr_decide_below(const struct dpr_policy_args *args,
+				   const struct dpr_order *order,
+				   const struct dpr_decision *decision)
+{
+	if (decision->outcome == DPR_STAT_SERVED_OFF ||
+	    decision->outcome == DPR_STAT_SERVED_BELOW_MAX_LOAD)
+		return 0;
+	return dpr_decide_below_host(args, order,
+				     decision->outcome == DPR_STAT_REDIRECTED ?
+				     decision->peer : order->n);
+}
+
 #endif /* _DPR_DECIDE_H */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Rules of services by what is asked for, by netlink. */
 #include <net/genetlink.h>
+#include "backend.h"
 #include "config.h"
 #include "core/parse.h"
 #include "dpr.h"
@@ -13,6 +14,7 @@
 #include "rules.h"
 #include "ruleset.h"
 #include "service.h"
+#include "splice_table.h"
 
 const struct nla_policy dpr_genl_rules_policy[DPR_RULES_A_RECORDS + 1] = {
 	[DPR_RULES_A_PORT] = { .type = NLA_U16 },
@@ -176,8 +178,11 @@ static void dpr_genl_rules_decide(struct dpr_net *dn, struct genl_info *info,
 				  struct dpr_genl_rules_tested *tested)
 {
 	const struct nlattr *bytes = info->attrs[DPR_RULES_A_BYTES];
+	struct dpr_backend_choice choice = {};
+	struct dpr_backend_among among;
 	const struct dpr_config *cfg;
 	struct dpr_peer *peer;
+	u64 below = 0;
 
 	tested->host = (struct dpr_addr){};
 	key->port = htons(service->port);
@@ -189,11 +194,22 @@ static void dpr_genl_rules_decide(struct dpr_net *dn, struct genl_info *info,
 	if (dpr_rules_decide(service, nla_data(bytes), nla_len(bytes),
 			     nla_get_flag(info->attrs[DPR_RULES_A_FINAL]),
 			     &tested->result) != DPR_RULES_MORE &&
-	    !dpr_addr_none(&key->client) &&
-	    dpr_rules_host(dn, cfg, service, key, &tested->result,
-			   dpr_service_look(dn, service) == DPR_SERVICE_UP, 0,
-			   &peer))
-		tested->host = peer ? peer->address : cfg->address;
+	    !dpr_addr_none(&key->client)) {
+		if (dpr_rules_host(dn, cfg, service, key, &tested->result,
+				   dpr_service_look(dn, service) == DPR_SERVICE_UP,
+				   0, &peer, &below))
+			tested->host = peer ? peer->address : cfg->address;
+		among = (struct dpr_backend_among){
+			.service = service,
+			.group = tested->result.group,
+		};
+		if (below && dpr_splice_on())
+			choice = dpr_backend_choose(dn, key,
+						    dpr_config_connection_load(cfg),
+						    below, &among);
+		if (choice.backend)
+			tested->host = choice.backend->address;
+	}
 	rcu_read_unlock();
 	local_bh_enable();
 }

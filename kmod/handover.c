@@ -2,6 +2,7 @@
 #include <linux/netfilter.h>
 #include <linux/workqueue.h>
 #include <net/tcp.h>
+#include "backend.h"
 #include "compat.h"
 #include "config.h"
 #include "dpr.h"
@@ -13,12 +14,14 @@
 #include "handover_msg.h"
 #include "handover_place.h"
 #include "handover_send.h"
+#include "handover_splice.h"
 #include "handover_synack.h"
 #include "handover_table.h"
 #include "netns.h"
 #include "peer.h"
 #include "service.h"
 #include "socket.h"
+#include "splice_table.h"
 #include "stats.h"
 
 /* Answers to a SYN that the client does not acknowledge: 1, 2, 4, 8 s apart. */
@@ -42,8 +45,9 @@ static void dpr_handover_answer(struct dpr_net *dn, const struct dpr_config *cfg
 }
 
 /*
- * Can this host be the first of such a connection? The last resort is its own server, which
- * must be able to take it; but if it has none, others do.
+ * Can this host be the first of such a connection? There must be others to place it at. The
+ * last resort is its own server, which must be able to take it; but if it has none, others
+ * do.
  */
 static bool dpr_handover_able(struct dpr_net *dn, const struct dpr_config *cfg,
 			      struct sk_buff *skb, const struct dpr_segment *seg)
@@ -51,8 +55,9 @@ static bool dpr_handover_able(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	const struct sock *lsk;
 
-	if (!cfg->keys || !table || !table->order.n ||
-	    cfg->policy == DPR_POLICY_OFF)
+	if (cfg->policy == DPR_POLICY_OFF ||
+	    ((!cfg->keys || !table || !table->order.n) &&
+	     !(dpr_splice_on() && dpr_backend_any(dn, &seg->key))))
 		return false;
 	lsk = dpr_socket_listener(dn->net, NULL, 0, &seg->key, &seg->key.address,
 				  dpr_compat_dif(skb), dpr_compat_sdif(skb));
@@ -171,7 +176,8 @@ bool dpr_handover_again(struct dpr_net *dn, const struct dpr_config *cfg,
 /* Is it time to choose a host? Then the connection is the caller's. */
 static bool dpr_handover_claim(struct dpr_net *dn, struct dpr_handover *one)
 {
-	if (one->busy || one->gone || one->state == DPR_HANDOVER_SYN)
+	if (one->busy || one->gone || one->state == DPR_HANDOVER_SYN ||
+	    one->state == DPR_HANDOVER_ASKED)
 		return false;
 	if (one->state == DPR_HANDOVER_SENT)
 		one->busy = READ_ONCE(one->peer->dead);
@@ -316,6 +322,11 @@ static void dpr_handover_due(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_handover_answer(dn, cfg, one);
 		break;
 	case DPR_HANDOVER_OPEN:
+		dpr_handover_place(dn, cfg, all, one);
+		return;
+	case DPR_HANDOVER_ASKED:
+		if (dpr_handover_splice_again(dn, one))
+			break;
 		dpr_handover_place(dn, cfg, all, one);
 		return;
 	default:

@@ -52,6 +52,7 @@ dpr_handover_back_make(struct dpr_handovers *all, const struct dpr_flow_key *key
 	one->ts_off = ts_off;
 	one->iif = iif;
 	one->home = home;
+	one->moved = true;
 	one->state = DPR_HANDOVER_OPEN;
 	one->due = jiffies + DPR_HANDOVER_SILENCE;
 	dpr_handover_table_insert(all, one);

@@ -144,9 +144,15 @@ static struct sk_buff *dpr_handover_first(struct dpr_handovers *all,
 	return skb;
 }
 
-/* The next one for that socket. If there is none, what comes from now on is the stack's. */
-static struct sk_buff *dpr_handover_pop(struct dpr_handovers *all,
-					struct dpr_handover *one)
+/**
+ * dpr_handover_pop - the next segment for whoever has the connection now
+ * @all: the table
+ * @one: the connection, busy by the caller
+ *
+ * Return: it; NULL if there is none: then what comes from now on goes there by itself, and
+ * the connection is in the table no more.
+ */
+struct sk_buff *dpr_handover_pop(struct dpr_handovers *all, struct dpr_handover *one)
 {
 	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
 	struct sk_buff *skb;

@@ -9,6 +9,7 @@ struct dpr_handover;
 struct dpr_handovers;
 struct dpr_net;
 
+struct sk_buff *dpr_handover_pop(struct dpr_handovers *all, struct dpr_handover *one);
 void dpr_handover_here(struct dpr_net *dn, struct dpr_handovers *all,
 		       struct dpr_handover *one);
 void dpr_handover_give_up(struct dpr_net *dn, struct dpr_handovers *all,

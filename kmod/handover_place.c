@@ -11,6 +11,7 @@
 #include "handover_place.h"
 #include "handover_rules.h"
 #include "handover_send.h"
+#include "handover_splice.h"
 #include "handover_table.h"
 #include "netns.h"
 #include "peer.h"
@@ -66,53 +67,106 @@ static bool dpr_handover_knows(const struct dpr_config *cfg,
 	       !dpr_peer_foreign(peer, cfg);
 }
 
-/*
- * The peer that is to serve a connection, by the service's policy; NULL if this host is.
- * @avoid is the peer that has just refused it.
+/**
+ * struct dpr_handover_choice - who is to serve a connection
+ * @peer: the peer; NULL: this host
+ * @group: the group of the service's rules that a backend must be of; none such: any
+ * @below: load per capacity that its load must be below to get it instead; 0: none can
+ * @served: counted if this host serves it
  */
-static struct dpr_peer *dpr_handover_choose(struct dpr_net *dn,
-					    const struct dpr_config *cfg,
-					    struct dpr_handovers *all,
-					    const struct dpr_handover *one,
-					    const struct dpr_service *service,
-					    const struct dpr_peer *avoid)
+struct dpr_handover_choice {
+	struct dpr_peer *peer;
+	u32 group;
+	u64 below;
+	enum dpr_stat served;
+};
+
+/*
+ * By the service's rules. Returns false if no host of a group can. @avoid is the peer that
+ * has just refused it.
+ */
+static bool dpr_handover_choose_group(struct dpr_net *dn, const struct dpr_config *cfg,
+				      struct dpr_handovers *all,
+				      const struct dpr_handover *one,
+				      const struct dpr_service *service,
+				      const struct dpr_peer *avoid,
+				      struct dpr_handover_choice *choice)
+{
+	const bool able = dpr_service_look(dn, service) == DPR_SERVICE_UP;
+
+	choice->served = DPR_STAT_SERVED_GROUP;
+	return dpr_handover_rules_host(dn, cfg, service, all, one, able,
+				       avoid ? dpr_addr_id(&avoid->address) : 0,
+				       &choice->peer, &choice->group,
+				       &choice->below);
+}
+
+/* By the service's policy. */
+static void dpr_handover_choose_any(struct dpr_net *dn, const struct dpr_config *cfg,
+				    const struct dpr_handover *one,
+				    const struct dpr_service *service,
+				    const struct dpr_peer *avoid,
+				    struct dpr_handover_choice *choice)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	const u32 policy = cfg->policy == DPR_POLICY_STATELESS ?
 			   DPR_POLICY_LOWEST : cfg->policy;
+	const bool able = dpr_service_look(dn, service) == DPR_SERVICE_UP;
 	const struct dpr_order *order;
 	struct dpr_policy_args args;
 	struct dpr_decision decision;
-	struct dpr_peer *member;
-	bool able;
-	u32 peer;
+	u32 host;
 
-	if (!table || !service || one->refusals >= DPR_MAX_OFFERS)
-		return NULL;
-	able = dpr_service_look(dn, service) == DPR_SERVICE_UP;
-	if (dpr_handover_rules_host(dn, cfg, service, all, one, able,
-				    avoid ? dpr_addr_id(&avoid->address) : 0,
-				    &member)) {
-		if (!member)
-			dpr_stats_inc(dn, DPR_STAT_SERVED_GROUP);
-		return member;
-	}
+	*choice = (struct dpr_handover_choice){ .group = DPR_RULES_NONE };
 	order = dpr_decide_args(dn, cfg, table, policy, &one->key.client,
 				&one->key, service, able, &args);
 	if (avoid)
 		args.avoid = dpr_addr_id(&avoid->address);
 	if (cfg->affinity && policy != DPR_POLICY_OFF) {
-		peer = dpr_decide_affine(cfg, &args, &table->order,
-					 &one->key.client);
-		if (peer == table->order.n)
-			dpr_stats_inc(dn, DPR_STAT_SERVED_AFFINITY);
-		return peer == table->order.n ? NULL : table->peer[peer];
+		host = dpr_decide_affine(cfg, &args, order, &one->key.client);
+		choice->served = DPR_STAT_SERVED_AFFINITY;
+		choice->below = host == order->n && args.draining ? ~0ULL : 0;
+	} else {
+		decision = dpr_policy_decide(&args, order);
+		host = decision.outcome == DPR_STAT_REDIRECTED ? decision.peer :
+								 order->n;
+		choice->served = decision.outcome;
+		choice->below = dpr_decide_below(&args, order, &decision);
 	}
-	decision = dpr_policy_decide(&args, order);
-	if (decision.outcome == DPR_STAT_REDIRECTED)
-		return table->peer[decision.peer];
-	dpr_stats_inc(dn, decision.outcome);
-	return NULL;
+	if (host < order->n)
+		choice->peer = table->peer[host];
+}
+
+/*
+ * Who is to serve a connection; true if a backend is, which it was given to. The peer that it
+ * has, if any, has just refused it.
+ */
+static bool dpr_handover_choose(struct dpr_net *dn, const struct dpr_config *cfg,
+				struct dpr_handovers *all, struct dpr_handover *one,
+				const struct dpr_service *service,
+				struct dpr_peer **peer)
+{
+	struct dpr_handover_choice choice;
+	bool found;
+
+	*peer = NULL;
+	if (!service || one->refusals >= DPR_MAX_OFFERS)
+		return false;
+	found = dpr_handover_choose_group(dn, cfg, all, one, service, one->peer,
+					  &choice);
+	if (dpr_handover_splice(dn, cfg, all, one, service, choice.group,
+				choice.below))
+		return true;
+	if (!found) {
+		dpr_handover_choose_any(dn, cfg, one, service, one->peer, &choice);
+		if (dpr_handover_splice(dn, cfg, all, one, service, choice.group,
+					choice.below))
+			return true;
+	}
+	*peer = choice.peer;
+	if (!choice.peer)
+		dpr_stats_inc(dn, choice.served);
+	return false;
 }
 
 /*
@@ -214,7 +268,7 @@ static void dpr_handover_to(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /**
- * dpr_handover_place - choose a connection's host, and give it to that host
+ * dpr_handover_place - choose a connection's host or backend, and give it to that
  * @dn: the namespace
  * @cfg: the namespace's configuration
  * @all: the table
@@ -234,7 +288,8 @@ void dpr_handover_place(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_flow_kill(dn, flow);
 	if (service)
 		cfg = dpr_service_config(service, cfg);
-	peer = dpr_handover_choose(dn, cfg, all, one, service, one->peer);
+	if (dpr_handover_choose(dn, cfg, all, one, service, &peer))
+		return;
 	if (peer && dpr_handover_knows(cfg, peer) && dpr_peer_get(peer)) {
 		if (dpr_handover_flow(dn, cfg, all, one, peer)) {
 			dpr_handover_to(dn, cfg, all, one, peer);

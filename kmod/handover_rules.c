@@ -114,6 +114,9 @@ bool dpr_handover_rules_wait(const struct dpr_service *service,
  * @able: this host can serve it
  * @avoid: dpr_addr_id() of the peer that has just refused it; 0: none
  * @peer: set to the peer; NULL: this host
+ * @group: set to the number of the group; DPR_RULES_NONE: none
+ * @below: set to the load per capacity that a backend of the group must be below to get the
+ *	connection instead; 0: none can
  *
  * By what is there: no more is waited for. Called under RCU with bottom halves off.
  *
@@ -123,12 +126,14 @@ bool dpr_handover_rules_host(struct dpr_net *dn, const struct dpr_config *cfg,
 			     const struct dpr_service *service,
 			     struct dpr_handovers *all,
 			     const struct dpr_handover *one, bool able, u32 avoid,
-			     struct dpr_peer **peer)
+			     struct dpr_peer **peer, u32 *group, u64 *below)
 {
 	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
 	struct dpr_handover_bytes bytes;
 	struct dpr_rules_result result;
 
+	*group = DPR_RULES_NONE;
+	*below = 0;
 	if (!dpr_rules_there(service))
 		return false;
 	spin_lock(&shard->lock);
@@ -137,6 +142,7 @@ bool dpr_handover_rules_host(struct dpr_net *dn, const struct dpr_config *cfg,
 	dpr_rules_decide(service, bytes.data, bytes.len, true, &result);
 	spin_unlock(&shard->lock);
 	kfree(bytes.copy);
+	*group = result.group;
 	return dpr_rules_host(dn, cfg, service, &one->key, &result, able, avoid,
-			      peer);
+			      peer, below);
 }

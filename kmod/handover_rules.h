@@ -16,6 +16,6 @@ bool dpr_handover_rules_host(struct dpr_net *dn, const struct dpr_config *cfg,
 			     const struct dpr_service *service,
 			     struct dpr_handovers *all,
 			     const struct dpr_handover *one, bool able, u32 avoid,
-			     struct dpr_peer **peer);
+			     struct dpr_peer **peer, u32 *group, u64 *below);
 
 #endif /* _DPR_HANDOVER_RULES_H */

@@ -21,6 +21,7 @@
 #include "handover_seen.h"
 #include "netns.h"
 
+struct dpr_backend;
 struct dpr_peer;
 
 #define DPR_HANDOVER_SHARDS	16	/* a power of two */
@@ -38,6 +39,7 @@ enum dpr_handover_state {
 	DPR_HANDOVER_SYN,	/* the SYN was answered */
 	DPR_HANDOVER_OPEN,	/* the client has acknowledged that */
 	DPR_HANDOVER_SENT,	/* it was handed over, and the host has not answered */
+	DPR_HANDOVER_ASKED,	/* a backend was asked to take it, and has not answered */
 };
 
 /**
@@ -51,15 +53,17 @@ enum dpr_handover_state {
  * @state: enum dpr_handover_state
  * @busy: somebody is deciding on it, or delivering it
  * @gone: it is in the table no more
- * @tries: SYN-ACKs sent without a SYN
+ * @tries: SYN-ACKs sent without a SYN; or SYNs to the backend
  * @attempt: number of the last handover
  * @refusals: how many were refused
+ * @moved: another host had it before
  * @must: the last one may not be refused because that host drains
  * @born: jiffies of its SYN; since it is handed over, of that
  * @due: jiffies when it is looked at without a packet
  * @peer: whom it was handed to last, a reference is held; NULL
  * @home: the host that had the connection before, a reference is held; NULL if there is none,
  *	or it cannot have it again
+ * @backend: that which was asked last; only compared
  * @ack: the client's first acknowledgment, without data; NULL
  * @kept: the client's data, by sequence number
  */
@@ -76,11 +80,13 @@ struct dpr_handover {
 	u8 tries;
 	u8 attempt;
 	u8 refusals;
+	bool moved;
 	bool must;
 	u32 born;
 	u32 due;
 	struct dpr_peer *peer;
 	struct dpr_peer *home;
+	const struct dpr_backend *backend;
 	struct sk_buff *ack;
 	struct sk_buff_head kept;
 };

@@ -68,7 +68,8 @@ dpr_migrate_where_else(struct dpr_net *dn, const struct dpr_config *cfg,
 			return NULL;
 		if (!drains && dpr_rules_keeps(cfg, service, &result))
 			return NULL;
-		if (dpr_rules_host(dn, cfg, service, key, &result, able, 0, &peer))
+		if (dpr_rules_host(dn, cfg, service, key, &result, able, 0, &peer,
+				   NULL))
 			return peer;
 	}
 	return drains ? dpr_migrate_where_any(dn, cfg, service, key, able) : NULL;

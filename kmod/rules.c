@@ -136,6 +136,50 @@ bool dpr_rules_keeps(const struct dpr_config *cfg,
 	return !group.hosts;
 }
 
+/**
+ * dpr_rules_has - is an address one of a group's
+ * @service: the service, under RCU
+ * @group: the group's number; if there is none such, it has all
+ * @address: the address
+ */
+bool dpr_rules_has(const struct dpr_service *service, u32 group,
+		   const struct dpr_addr *address)
+{
+	const struct dpr_ruleset *ruleset = service->ruleset;
+	struct dpr_rule_group of;
+	u32 at, i;
+
+	if (!ruleset || group >= ruleset->set.index.groups)
+		return true;
+	of = dpr_rule_group(&ruleset->set, group);
+	at = of.members;
+	for (i = 0; i < of.hosts; i++) {
+		const struct dpr_addr member = dpr_rules_member(&ruleset->set, &at);
+
+		if (dpr_addr_equal(&member, address))
+			return true;
+	}
+	return !of.hosts;
+}
+
+/*
+ * What a backend of the group must be below: it competes with hosts that are chosen by their
+ * load, and has what nobody else can.
+ */
+static u64 dpr_rules_below(const struct dpr_policy_args *args,
+			   const struct dpr_order *order,
+			   const struct dpr_choose *choose, u32 host)
+{
+	if (host == DPR_CHOOSE_NOBODY)
+		return ~0ULL;
+	if (choose->policy == DPR_RULES_POLICY_STATELESS ||
+	    choose->policy == DPR_RULES_POLICY_LOCALITY ||
+	    (host == order->n && args->max_load != DPR_MAX_LOAD_AUTO &&
+	     args->own_load < args->max_load))
+		return 0;
+	return dpr_decide_below_host(args, order, host);
+}
+
 /* What the stateless policy goes by: it is the same on all hosts. */
 static u64 dpr_rules_client(const struct dpr_config *cfg,
 			    const struct dpr_flow_key *key)
@@ -160,6 +204,8 @@ static u64 dpr_rules_client(const struct dpr_config *cfg,
  * @able: this host can serve it
  * @avoid: dpr_addr_id() of the peer that has just refused it; 0: none
  * @peer: set to the peer; NULL: this host
+ * @below: if there is a group, set to the load per capacity that a backend of it must be below
+ *	to get the connection instead; 0: none can. May be NULL
  *
  * If the rules have changed since they were asked, another of their groups may be chosen.
  * Called under RCU in softirq, or with bottom halves off.
@@ -171,7 +217,7 @@ bool dpr_rules_host(struct dpr_net *dn, const struct dpr_config *cfg,
 		    const struct dpr_service *service,
 		    const struct dpr_flow_key *key,
 		    const struct dpr_rules_result *result, bool able, u32 avoid,
-		    struct dpr_peer **peer)
+		    struct dpr_peer **peer, u64 *below)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	const struct dpr_ruleset *ruleset = service->ruleset;
@@ -202,6 +248,8 @@ bool dpr_rules_host(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_rules_members(dn, cfg, table, &ruleset->set, &group, members,
 				  &choose);
 	host = dpr_choose_host(&args, order, &choose);
+	if (below)
+		*below = dpr_rules_below(&args, order, &choose, host);
 	if (host == DPR_CHOOSE_NOBODY)
 		return false;
 	*peer = host < order->n ? table->peer[host] : NULL;

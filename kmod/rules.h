@@ -35,6 +35,8 @@ bool dpr_rules_host(struct dpr_net *dn, const struct dpr_config *cfg,
 		    const struct dpr_service *service,
 		    const struct dpr_flow_key *key,
 		    const struct dpr_rules_result *result, bool able, u32 avoid,
-		    struct dpr_peer **peer);
+		    struct dpr_peer **peer, u64 *below);
+bool dpr_rules_has(const struct dpr_service *service, u32 group,
+		   const struct dpr_addr *address);
 
 #endif /* _DPR_RULES_H */

@@ -9,6 +9,8 @@
 #include "config.h"
 #include "core/parse.h"
 #include "dpr.h"
+#include "handover.h"
+#include "handover_opened.h"
 #include "netns.h"
 #include "splice.h"
 #include "splice_out.h"
@@ -65,11 +67,44 @@ static bool dpr_splice_again(struct dpr_net *dn, struct sk_buff *skb,
 		dpr_splice_track_syn(splice, seg, th);
 		return true;
 	}
-	if (state <= DPR_SPLICE_RESET &&
+	/* What the client asks for next may be for somebody else. */
+	if (state <= DPR_SPLICE_RESET && !splice->flags &&
 	    dpr_splice_renew(dn, splice, state, seg, th))
 		return true;
 	dpr_splice_table_kill(dn, splice);
 	return false;
+}
+
+/* A segment of a connection whose client had its handshake before. */
+static noinline bool dpr_splice_placed(struct dpr_net *dn, const struct dpr_config *cfg,
+				       struct sk_buff *skb,
+				       const struct dpr_segment *seg,
+				       struct dpr_splice *splice,
+				       enum dpr_splice_from from, u8 flags,
+				       unsigned int *verdict)
+{
+	struct dpr_segment shifted = *seg;
+
+	if (flags & DPR_SPLICE_FLAG_OPENING && from == DPR_SPLICE_BACKEND) {
+		*verdict = dpr_handover_opened(dn, cfg, skb, seg, splice);
+		return true;
+	}
+	if (flags & DPR_SPLICE_FLAG_OPENING) {
+		/* Nothing is passed on yet: what the client sends is kept (handover.h). */
+		if (seg->syn)
+			return false;
+		if (dpr_handover_segment(dn, cfg, skb, seg, verdict))
+			return true;
+		/* Another CPU has opened it meanwhile, or the client has given up. */
+		if (smp_load_acquire(&splice->flags) & DPR_SPLICE_FLAG_OPENING)
+			return false;
+	}
+	if (from == DPR_SPLICE_BACKEND) {
+		shifted.seq += splice->shift;
+		shifted.end += splice->shift;
+	}
+	*verdict = dpr_splice_send(dn, skb, &shifted, splice, from);
+	return true;
 }
 
 /**
@@ -91,6 +126,7 @@ bool dpr_splice_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_splice_end *end = dpr_splice_table_find(dn, &seg->key);
 	const struct tcphdr *th;
 	struct dpr_splice *splice;
+	u8 flags;
 
 	if (likely(!end))
 		return false;
@@ -105,9 +141,15 @@ bool dpr_splice_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 		*verdict = dpr_splice_drop(dn, DPR_STAT_SPLICE_REFUSED);
 		return true;
 	}
+	/* Pairs with dpr_splice_open_answer(). */
+	flags = smp_load_acquire(&splice->flags);
 	if (unlikely(seg->syn) && end->from == DPR_SPLICE_CLIENT &&
+	    !(flags & DPR_SPLICE_FLAG_OPENING) &&
 	    !dpr_splice_again(dn, skb, seg, splice))
 		return false;
+	if (flags)
+		return dpr_splice_placed(dn, cfg, skb, seg, splice, end->from,
+					 flags, verdict);
 	*verdict = dpr_splice_send(dn, skb, seg, splice, end->from);
 	return true;
 }
@@ -137,7 +179,7 @@ bool dpr_splice_begin(struct dpr_net *dn, const struct dpr_config *cfg,
 	    !dpr_splice_plain(skb, seg) || !dpr_splice_pull(skb, seg))
 		return false;
 	choice = dpr_backend_choose(dn, &seg->key,
-				    dpr_config_connection_load(cfg), below);
+				    dpr_config_connection_load(cfg), below, NULL);
 	if (!choice.backend) {
 		if (choice.loop)
 			dpr_stats_inc(dn, DPR_STAT_SPLICE_LOOP);
@@ -150,7 +192,7 @@ bool dpr_splice_begin(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_stats_inc(dn, DPR_STAT_SPLICE_NO_ROUTE);
 		return false;
 	}
-	splice = dpr_splice_table_insert(dn, cfg, seg, choice.backend, way);
+	splice = dpr_splice_table_insert(dn, cfg, seg, choice.backend, way, 0);
 	if (!splice)
 		return false;
 	/* Unless another CPU has placed a copy of it. */

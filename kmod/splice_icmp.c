@@ -48,6 +48,14 @@ static void dpr_splice_icmp_segment(struct tcphdr *th, unsigned int room,
 			csum_replace4(&th->check, th->seq, htonl(isn));
 		th->seq = htonl(isn);
 	}
+	/* The client knows the backend's segments by other numbers. */
+	if (splice->shift && from == DPR_SPLICE_BACKEND) {
+		const __be32 seq = htonl(ntohl(th->seq) - splice->shift);
+
+		if (whole)
+			csum_replace4(&th->check, th->seq, seq);
+		th->seq = seq;
+	}
 	th->source = sender->client_port;
 	th->dest = sender->port;
 	if (whole)

@@ -3,18 +3,15 @@
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <linux/tcp.h>
-#include <net/dsfield.h>
-#include <net/dst.h>
 #include <net/ip.h>
 #include <net/ip6_checksum.h>
-#include <net/ip6_route.h>
 #include <net/ipv6.h>
-#include <net/route.h>
 #include <net/tcp.h>
 #include "compat.h"
 #include "dpr.h"
 #include "local.h"
 #include "netns.h"
+#include "splice_make.h"
 #include "splice_out.h"
 #include "splice_proxy.h"
 #include "splice_table.h"
@@ -58,18 +55,6 @@ struct dpr_splice_proxy_header {
 #define DPR_SPLICE_PROXY_TCP4	0x11
 #define DPR_SPLICE_PROXY_TCP6	0x21
 
-/**
- * struct dpr_splice_proxy_like - a segment that the one of the header is made like
- * @skb: the client's packet that it goes before, or in place of; NULL if there is none
- * @th: acknowledgment, window, flags and length of the options
- * @options: they
- */
-struct dpr_splice_proxy_like {
-	const struct sk_buff *skb;
-	struct tcphdr th;
-	u8 options[MAX_TCP_OPTION_SPACE];
-};
-
 static void dpr_splice_proxy_fill(struct dpr_splice_proxy_header *at,
 				  const struct dpr_splice_end *client)
 {
@@ -94,62 +79,17 @@ static void dpr_splice_proxy_fill(struct dpr_splice_proxy_header *at,
 	at->v4.port = client->port;
 }
 
-static void dpr_splice_proxy_ip4(struct dpr_net *dn, struct sk_buff *skb,
-				 const struct dpr_splice_end *to,
-				 const struct dst_entry *dst,
-				 const struct sk_buff *like, unsigned int len)
+/*
+ * Sends the header to the backend, in a segment with the acknowledgment, window, flags and
+ * options of @what. Returns false if there is no memory.
+ */
+static bool dpr_splice_proxy_send(struct dpr_net *dn, struct dpr_splice *splice,
+				  struct dst_entry *dst,
+				  struct dpr_splice_make *what)
 {
-	struct iphdr *iph = skb_put_zero(skb, sizeof(*iph));
+	struct tcphdr *th = &what->th;
+	struct sk_buff *skb;
 
-	iph->version = 4;
-	iph->ihl = sizeof(*iph) >> 2;
-	iph->tos = like ? ip_hdr(like)->tos & ~INET_ECN_MASK : 0;
-	iph->tot_len = htons(sizeof(*iph) + len);
-	iph->frag_off = htons(IP_DF);
-	iph->ttl = ip4_dst_hoplimit(dst);
-	iph->protocol = IPPROTO_TCP;
-	iph->saddr = to->address.word[3];
-	iph->daddr = to->client.word[3];
-	__ip_select_ident(dn->net, iph, 1);
-	ip_send_check(iph);
-	skb->protocol = htons(ETH_P_IP);
-}
-
-static void dpr_splice_proxy_ip6(struct sk_buff *skb,
-				 const struct dpr_splice_end *to,
-				 struct dst_entry *dst,
-				 const struct sk_buff *like, unsigned int len)
-{
-	struct ipv6hdr *ip6h = skb_put_zero(skb, sizeof(*ip6h));
-
-	/* The label of the client's packets, so that all of them go the same way. */
-	if (like)
-		ip6_flow_hdr(ip6h, ipv6_get_dsfield(ipv6_hdr(like)) & ~INET_ECN_MASK,
-			     ip6_flowlabel(ipv6_hdr(like)));
-	else
-		ip6_flow_hdr(ip6h, 0, 0);
-	ip6h->payload_len = htons(len);
-	ip6h->nexthdr = IPPROTO_TCP;
-	ip6h->hop_limit = ip6_dst_hoplimit(dst);
-	ip6h->saddr = *dpr_local_in6(&to->address);
-	ip6h->daddr = *dpr_local_in6(&to->client);
-	skb->protocol = htons(ETH_P_IPV6);
-}
-
-/* The TCP header and the data; all of @like is right but ports, number and checksum. */
-static void dpr_splice_proxy_tcp(struct sk_buff *skb, const struct dpr_splice *splice,
-				 const struct dpr_splice_proxy_like *like)
-{
-	const struct dpr_splice_end *to = &splice->end[DPR_SPLICE_BACKEND];
-	const unsigned int head = like->th.doff * 4;
-	const unsigned int len = head + splice->proxy_len;
-	struct tcphdr *th = skb_put(skb, head);
-	__wsum sum;
-
-	memcpy(th, &like->th, sizeof(*th));
-	memcpy(th + 1, like->options, head - sizeof(*th));
-	th->source = to->port;
-	th->dest = to->client_port;
 	th->seq = htonl(READ_ONCE(splice->isn) + 1 - splice->proxy_len);
 	th->fin = 0;
 	th->syn = 0;
@@ -158,52 +98,17 @@ static void dpr_splice_proxy_tcp(struct sk_buff *skb, const struct dpr_splice *s
 	th->urg_ptr = 0;
 	th->psh = 1;
 	th->ack = 1;
-	th->check = 0;
-	dpr_splice_proxy_fill(skb_put(skb, splice->proxy_len),
-			      &splice->end[DPR_SPLICE_CLIENT]);
-	sum = csum_partial(th, len, 0);
-	th->check = to->wide ?
-		    csum_ipv6_magic(dpr_local_in6(&to->address),
-				    dpr_local_in6(&to->client), len,
-				    IPPROTO_TCP, sum) :
-		    tcp_v4_check(len, to->address.word[3], to->client.word[3],
-				 sum);
-}
-
-/* Sends the header to the backend. Returns false if there is no memory. */
-static bool dpr_splice_proxy_send(struct dpr_net *dn, struct dpr_splice *splice,
-				  struct dst_entry *dst,
-				  const struct dpr_splice_proxy_like *like)
-{
-	const struct dpr_splice_end *to = &splice->end[DPR_SPLICE_BACKEND];
-	const unsigned int len = like->th.doff * 4 + splice->proxy_len;
-	struct sk_buff *skb;
-
-	skb = alloc_skb(LL_RESERVED_SPACE(dst->dev) + sizeof(struct ipv6hdr) + len,
-			GFP_ATOMIC | __GFP_NOWARN);
+	skb = dpr_splice_make(dn, splice, dst, what, splice->proxy_len);
 	if (!skb) {
 		dpr_stats_inc(dn, DPR_STAT_SPLICE_ERROR);
 		return false;
 	}
-	skb_reserve(skb, LL_RESERVED_SPACE(dst->dev));
-	skb_reset_network_header(skb);
-	if (to->wide)
-		dpr_splice_proxy_ip6(skb, to, dst, like->skb, len);
-	else
-		dpr_splice_proxy_ip4(dn, skb, to, dst, like->skb, len);
-	skb_set_transport_header(skb, skb->len);
-	dpr_splice_proxy_tcp(skb, splice, like);
-	if (like->skb) {
-		/* What goes behind it is to stay behind it. */
-		skb_copy_hash(skb, like->skb);
-		skb_copy_queue_mapping(skb, like->skb);
-		skb->priority = like->skb->priority;
-		skb->mark = like->skb->mark;
-	}
+	dpr_splice_proxy_fill(skb_put(skb, splice->proxy_len),
+			      &splice->end[DPR_SPLICE_CLIENT]);
 	WRITE_ONCE(splice->proxy_sent, (u32)jiffies);
 	cmpxchg(&splice->proxy, DPR_SPLICE_PROXY_DUE, DPR_SPLICE_PROXY_SENT);
 	dpr_stats_inc(dn, DPR_STAT_SPLICE_PROXY);
-	dpr_splice_output(dn, skb, dst, skb->len <= dst_mtu(dst));
+	dpr_splice_make_send(dn, splice, dst, skb);
 	return true;
 }
 
@@ -299,13 +204,14 @@ static bool dpr_splice_proxy_before(struct dpr_net *dn, const struct sk_buff *sk
 				    struct dst_entry *dst)
 {
 	const struct tcphdr *th = (const void *)skb->data + seg->offset;
-	struct dpr_splice_proxy_like like = { .skb = skb, .th = *th };
+	struct dpr_splice_make what = { .like = skb, .th = *th };
 
-	memcpy(like.options, th + 1, th->doff * 4 - sizeof(*th));
+	memcpy(what.options, th + 1, th->doff * 4 - sizeof(*th));
 	if (!seg->has_ack)
-		like.th.ack_seq =
-			htonl(READ_ONCE(splice->seen[DPR_SPLICE_CLIENT].ack));
-	return dpr_splice_proxy_send(dn, splice, dst, &like);
+		what.th.ack_seq =
+			htonl(READ_ONCE(splice->seen[DPR_SPLICE_CLIENT].ack) -
+			      splice->shift);
+	return dpr_splice_proxy_send(dn, splice, dst, &what);
 }
 
 /* A client's RST must find the backend where the client believes that it is. */
@@ -373,10 +279,10 @@ static void dpr_splice_proxy_again(struct dpr_net *dn, const struct tcphdr *th,
 	const u32 ack = READ_ONCE(client->ack);
 	const u32 window = (READ_ONCE(client->edge) - ack) >>
 			   (splice->scale[DPR_SPLICE_CLIENT] & DPR_SPLICE_SHIFT);
-	struct dpr_splice_proxy_like like = {
+	struct dpr_splice_make what = {
 		.th = {
-			.ack_seq = htonl(ack),
-			.doff = sizeof(like.th) >> 2,
+			.ack_seq = htonl(ack - splice->shift),
+			.doff = sizeof(what.th) >> 2,
 			.window = htons(min_t(u32, window, U16_MAX)),
 		},
 	};
@@ -389,16 +295,16 @@ static void dpr_splice_proxy_again(struct dpr_net *dn, const struct tcphdr *th,
 	dpr_splice_tcp_each(at, th) {
 		if (at[0] != TCPOPT_TIMESTAMP || at[1] != TCPOLEN_TIMESTAMP)
 			continue;
-		like.options[0] = TCPOPT_NOP;
-		like.options[1] = TCPOPT_NOP;
-		like.options[2] = TCPOPT_TIMESTAMP;
-		like.options[3] = TCPOLEN_TIMESTAMP;
-		memcpy(like.options + 4, at + 6, 4);
-		memcpy(like.options + 8, at + 2, 4);
-		like.th.doff += TCPOLEN_TSTAMP_ALIGNED >> 2;
+		what.options[0] = TCPOPT_NOP;
+		what.options[1] = TCPOPT_NOP;
+		what.options[2] = TCPOPT_TIMESTAMP;
+		what.options[3] = TCPOLEN_TIMESTAMP;
+		memcpy(what.options + 4, at + 6, 4);
+		memcpy(what.options + 8, at + 2, 4);
+		what.th.doff += TCPOLEN_TSTAMP_ALIGNED >> 2;
 		break;
 	}
-	dpr_splice_proxy_send(dn, splice, dst, &like);
+	dpr_splice_proxy_send(dn, splice, dst, &what);
 }
 
 /* Is something said of bytes before the client's first one (RFC 2883)? */

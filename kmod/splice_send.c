@@ -13,6 +13,7 @@
 #include "splice_out.h"
 #include "splice_proxy.h"
 #include "splice_send.h"
+#include "splice_shift.h"
 #include "splice_table.h"
 #include "splice_track.h"
 #include "stats.h"
@@ -86,7 +87,7 @@ static noinline bool dpr_splice_with_proxy(struct dpr_net *dn, struct sk_buff *s
 					   const struct dpr_segment *seg,
 					   struct dpr_splice *splice,
 					   enum dpr_splice_from from, bool credible,
-					   struct dst_entry *dst,
+					   struct dst_entry *dst, bool count,
 					   unsigned int *verdict)
 {
 	const unsigned int len = skb->len;
@@ -99,7 +100,7 @@ static noinline bool dpr_splice_with_proxy(struct dpr_net *dn, struct sk_buff *s
 		if (!dpr_splice_proxy_client(dn, skb, seg, splice, credible,
 					     dst, verdict))
 			return true;
-		if (*verdict == NF_STOLEN)
+		if (count && *verdict == NF_STOLEN)
 			dpr_splice_count(dn, from, len);
 		return false;
 	}
@@ -120,22 +121,11 @@ static noinline bool dpr_splice_large(struct dpr_net *dn, struct sk_buff *skb,
 	return false;
 }
 
-/**
- * dpr_splice_send - translate a segment and send it to the other end
- * @dn: the namespace
- * @skb: the packet, as it came to PRE_ROUTING
- * @seg: the segment; if it is a SYN all of its TCP header is in the linear part
- * @splice: its splice
- * @from: who has sent it
- *
- * If it is too large, its sender gets an ICMP error. Called under RCU in softirq.
- *
- * Return: the netfilter verdict.
- */
-unsigned int dpr_splice_send(struct dpr_net *dn, struct sk_buff *skb,
-			     const struct dpr_segment *seg,
-			     struct dpr_splice *splice,
-			     enum dpr_splice_from from)
+/* See dpr_splice_send(). @count: the packet was not counted before. */
+static __always_inline unsigned int
+__dpr_splice_send(struct dpr_net *dn, struct sk_buff *skb,
+		  const struct dpr_segment *seg, struct dpr_splice *splice,
+		  enum dpr_splice_from from, bool count)
 {
 	const unsigned int len = skb->len;
 	struct dst_entry *dst;
@@ -155,19 +145,58 @@ unsigned int dpr_splice_send(struct dpr_net *dn, struct sk_buff *skb,
 	fits = dpr_splice_fits(skb, mtu);
 	if (unlikely(!fits) && dpr_splice_large(dn, skb, mtu))
 		return NF_STOLEN;
-	head = splice->proxy_len ?
+	head = splice->proxy_len || splice->flags ?
 	       ((struct tcphdr *)(skb->data + seg->offset))->doff * 4 :
 	       sizeof(struct tcphdr);
 	if (unlikely(skb_ensure_writable(skb, seg->offset + head)))
 		return dpr_splice_drop(dn, DPR_STAT_SPLICE_ERROR);
 	credible = dpr_splice_track(dn, splice, from, seg,
 				    (void *)skb->data + seg->offset);
+	if (splice->flags && from == DPR_SPLICE_CLIENT)
+		dpr_splice_shift_client(skb, (void *)skb->data + seg->offset, splice);
 	if (splice->proxy_len &&
 	    !dpr_splice_with_proxy(dn, skb, seg, splice, from, credible, dst,
-				   &verdict))
+				   count, &verdict))
 		return verdict;
+	if (splice->flags && from == DPR_SPLICE_BACKEND)
+		dpr_splice_shift_backend(skb, (void *)skb->data + seg->offset, splice);
 	dpr_splice_translate(skb, seg->offset, splice, from);
-	if (likely(dpr_splice_output(dn, skb, dst, fits)))
+	if (likely(dpr_splice_output(dn, skb, dst, fits)) && count)
 		dpr_splice_count(dn, from, len);
 	return NF_STOLEN;
+}
+
+/**
+ * dpr_splice_send - translate a segment and send it to the other end
+ * @dn: the namespace
+ * @skb: the packet, as it came to PRE_ROUTING
+ * @seg: the segment, in the client's sequence numbers; if it is a SYN all of its TCP header
+ *	is in the linear part
+ * @splice: its splice
+ * @from: who has sent it
+ *
+ * If it is too large, its sender gets an ICMP error. Called under RCU in softirq.
+ *
+ * Return: the netfilter verdict.
+ */
+unsigned int dpr_splice_send(struct dpr_net *dn, struct sk_buff *skb,
+			     const struct dpr_segment *seg,
+			     struct dpr_splice *splice,
+			     enum dpr_splice_from from)
+{
+	return __dpr_splice_send(dn, skb, seg, splice, from, true);
+}
+
+/**
+ * dpr_splice_send_kept - the same for a client's segment that was kept, and counted then
+ * @dn: the namespace
+ * @skb: the packet, with the device that it came by
+ * @seg: the segment
+ * @splice: its splice
+ */
+unsigned int dpr_splice_send_kept(struct dpr_net *dn, struct sk_buff *skb,
+				  const struct dpr_segment *seg,
+				  struct dpr_splice *splice)
+{
+	return __dpr_splice_send(dn, skb, seg, splice, DPR_SPLICE_CLIENT, false);
 }

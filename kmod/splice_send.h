@@ -14,6 +14,9 @@ unsigned int dpr_splice_send(struct dpr_net *dn, struct sk_buff *skb,
 			     const struct dpr_segment *seg,
 			     struct dpr_splice *splice,
 			     enum dpr_splice_from from);
+unsigned int dpr_splice_send_kept(struct dpr_net *dn, struct sk_buff *skb,
+				  const struct dpr_segment *seg,
+				  struct dpr_splice *splice);
 
 /**
  * dpr_splice_plain - can a segment be translated

@@ -33,17 +33,6 @@ static u32 dpr_splice_hash(const void *data, u32 len, u32 seed)
 	return dpr_parse_hash(data, seed);
 }
 
-static struct dpr_flow_key dpr_splice_key(const struct dpr_splice_end *end)
-{
-	return (struct dpr_flow_key){
-		.client = end->client,
-		.address = end->address,
-		.client_port = end->client_port,
-		.port = end->port,
-		.wide = end->wide,
-	};
-}
-
 static u32 dpr_splice_hash_again(const void *data, u32 len, u32 seed)
 {
 	const struct dpr_flow_key key = dpr_splice_key(data);
@@ -360,7 +349,7 @@ static void dpr_splice_sum(struct dpr_splice *splice)
 static void dpr_splice_fill(struct dpr_splice *splice,
 			    const struct dpr_segment *seg,
 			    struct dpr_backend *backend,
-			    const struct dpr_backend_way *way)
+			    const struct dpr_backend_way *way, u8 flags)
 {
 	const __be16 port = backend->port ? htons(backend->port) : seg->key.port;
 
@@ -384,6 +373,7 @@ static void dpr_splice_fill(struct dpr_splice *splice,
 	if (backend->proxy)
 		splice->proxy_len = seg->key.wide ? DPR_SPLICE_PROXY_LEN6 :
 						    DPR_SPLICE_PROXY_LEN4;
+	splice->flags = flags;
 	splice->isn = seg->seq;
 	splice->last = jiffies;
 	splice->state = DPR_SPLICE_SYN;
@@ -396,6 +386,7 @@ static void dpr_splice_fill(struct dpr_splice *splice,
  * @seg: its SYN
  * @backend: the backend
  * @way: this CPU's way there
+ * @flags: DPR_SPLICE_FLAG_*
  *
  * Counts why it cannot be. Called under RCU in softirq.
  *
@@ -406,7 +397,8 @@ struct dpr_splice *dpr_splice_table_insert(struct dpr_net *dn,
 					   const struct dpr_config *cfg,
 					   const struct dpr_segment *seg,
 					   struct dpr_backend *backend,
-					   const struct dpr_backend_way *way)
+					   const struct dpr_backend_way *way,
+					   u8 flags)
 {
 	struct dpr_splices *all = rcu_dereference(dn->splices);
 	struct dpr_splice *splice, *old = ERR_PTR(-ENOMEM);
@@ -421,7 +413,7 @@ struct dpr_splice *dpr_splice_table_insert(struct dpr_net *dn,
 	splice = dpr_quota_alloc(dn, dpr_splice_cache);
 	if (!splice)
 		goto err_unreserve;
-	dpr_splice_fill(splice, seg, backend, way);
+	dpr_splice_fill(splice, seg, backend, way, flags);
 	if (!refcount_inc_not_zero(&backend->refs))
 		goto err_free;
 	atomic_inc(&backend->live);

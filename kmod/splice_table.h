@@ -51,6 +51,11 @@ enum dpr_splice_proxy {
 	DPR_SPLICE_PROXY_PAST,
 };
 
+/* Bits of dpr_splice.flags. */
+#define DPR_SPLICE_FLAG_SCALE	0x0f	/* shift of the window that the client was told */
+#define DPR_SPLICE_FLAG_PLACED	0x10	/* its client had its handshake before (handover.h) */
+#define DPR_SPLICE_FLAG_OPENING	0x20	/* and the backend not yet */
+
 #define DPR_SPLICE_PROXY_LEN4	28	/* bytes of a header with addresses of IPv4 */
 #define DPR_SPLICE_PROXY_LEN6	52	/* of IPv6 */
 
@@ -112,6 +117,9 @@ struct dpr_splice_seen {
  *	backend; 0 if it gets none
  * @proxy: enum dpr_splice_proxy
  * @proxy_sent: jiffies when the header was sent last
+ * @shift: from the backend's sequence numbers to those that its client knows
+ * @ts_shift: likewise of timestamps
+ * @flags: DPR_SPLICE_FLAG_*; written before it is no longer being opened, by whoever opened it
  * @half_open: on dpr_splices.half_open while @state is DPR_SPLICE_SYN
  * @rcu: frees it
  */
@@ -126,11 +134,14 @@ struct dpr_splice {
 	u32 isn;
 	u32 last;
 	u32 proxy_sent;
+	u32 shift;
+	u32 ts_shift;
 	u8 state;
 	u8 fin[DPR_SPLICE_ENDS];
 	u8 scale[DPR_SPLICE_ENDS];
 	u8 proxy_len;
 	u8 proxy;
+	u8 flags;
 	union {
 		struct list_head half_open;
 		struct rcu_head rcu;
@@ -172,7 +183,8 @@ struct dpr_splice *dpr_splice_table_insert(struct dpr_net *dn,
 					   const struct dpr_config *cfg,
 					   const struct dpr_segment *seg,
 					   struct dpr_backend *backend,
-					   const struct dpr_backend_way *way);
+					   const struct dpr_backend_way *way,
+					   u8 flags);
 bool dpr_splice_table_move(struct dpr_net *dn, struct dpr_splice *splice,
 			   u8 state, u8 next);
 bool dpr_splice_table_kill(struct dpr_net *dn, struct dpr_splice *splice);
@@ -184,6 +196,18 @@ struct dpr_splice_end *dpr_splice_table_find(struct dpr_net *dn,
 static inline struct dpr_splice *dpr_splice_of(struct dpr_splice_end *end)
 {
 	return container_of(end, struct dpr_splice, end[end->from]);
+}
+
+/** dpr_splice_key - a connection as an end's segments name it */
+static inline struct dpr_flow_key dpr_splice_key(const struct dpr_splice_end *end)
+{
+	return (struct dpr_flow_key){
+		.client = end->client,
+		.address = end->address,
+		.client_port = end->client_port,
+		.port = end->port,
+		.wide = end->wide,
+	};
 }
 
 /**

@@ -222,32 +222,6 @@ dpr_syn_redirect(struct dpr_net *dn, const struct dpr_config *cfg,
 	return dpr_offer_send_syn(dn, skb, flow, route);
 }
 
-/*
- * What a backend's load per capacity must be below to get a connection in place of the
- * policy's choice. 0: this host serves it whatever others can.
- */
-static u64 dpr_syn_below(const struct dpr_policy_args *args,
-			 const struct dpr_order *order,
-			 const struct dpr_decision *decision)
-{
-	const struct dpr_view *view;
-
-	switch (decision->outcome) {
-	case DPR_STAT_SERVED_OFF:
-	case DPR_STAT_SERVED_BELOW_MAX_LOAD:
-		return 0;
-	case DPR_STAT_REDIRECTED:
-		view = &order->view[decision->peer];
-		if (READ_ONCE(view->cold) == DPR_POLICY_UNKNOWN)
-			return ~0ULL;
-		return dpr_policy_key(READ_ONCE(view->estimate), view->weight);
-	default:
-		return args->draining ? ~0ULL :
-					dpr_policy_key(args->own_load,
-						       args->own_weight);
-	}
-}
-
 /* Does a backend get it instead? */
 static noinline bool dpr_syn_splice(struct dpr_net *dn,
 				    const struct dpr_config *cfg,
@@ -295,7 +269,7 @@ __dpr_syn_decide(struct dpr_net *dn, const struct dpr_config *cfg,
 	decision = dpr_policy_decide(&args, order);
 	if (dpr_splice_on() &&
 	    dpr_syn_splice(dn, cfg, skb, seg,
-			   dpr_syn_below(&args, order, &decision), &verdict))
+			   dpr_decide_below(&args, order, &decision), &verdict))
 		return verdict;
 	if (decision.outcome == DPR_STAT_REDIRECTED)
 		return dpr_syn_redirect(dn, cfg, skb, seg,

@@ -83,6 +83,16 @@ order() {
 	refuse
 	way
 	handover_msg
+	backend
+	splice_table
+	splice_tcp.h
+	splice_track
+	splice_shift
+	splice_out
+	splice_make
+	splice_proxy
+	splice_send
+	splice_open
 	migrate_watch
 	migrate_socket
 	migrate_where
@@ -94,20 +104,15 @@ order() {
 	handover_keep
 	handover_rules
 	handover_here
+	handover_splice
 	handover_place
+	handover_opened
 	handover
 	handover_back
 	handover_take
 	migrate
 	icmp_about
 	receive
-	backend
-	splice_table
-	splice_tcp.h
-	splice_track
-	splice_out
-	splice_proxy
-	splice_send
 	splice_icmp
 	splice
 	syn

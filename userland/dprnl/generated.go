@@ -1438,6 +1438,12 @@ const (
 	// StatSpliceProxy: headers of the PROXY protocol sent to backends, those
 	// included that were sent again.
 	StatSpliceProxy Stat = 159
+	// StatHandoverSpliced: connections that were placed by what their client
+	// sends, and that a backend got.
+	StatHandoverSpliced Stat = 160
+	// StatSpliceUnanswered: such that a backend refused, did not answer, or would
+	// have had other options than its client was told: they were placed again.
+	StatSpliceUnanswered Stat = 161
 )
 
 var statTable = [...]statInfo{
@@ -1600,4 +1606,6 @@ var statTable = [...]statInfo{
 	157: {"splice_evicted", "Added since version 0: half-open ones forgotten for new ones.", false},
 	158: {"splices", "Added since version 0: connections to backends now, those included that have just ended.", true},
 	159: {"splice_proxy", "Added since version 0: headers of the PROXY protocol sent to backends, those included that were sent again.", false},
+	160: {"handover_spliced", "Added since version 0: connections that were placed by what their client sends, and that a backend got.", false},
+	161: {"splice_unanswered", "Added since version 0: such that a backend refused, did not answer, or would have had other options than its client was told: they were placed again.", false},
 }
