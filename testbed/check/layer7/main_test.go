@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	labtest.Help(map[string]func(context.Context) error{"go-server": serveGo})
 	os.Exit(labtest.Run(m, labtest.BootTimeout, &shared, func(context.Context) (lab.Config, error) {
 		c := lab.Config{
-			Name: labName, Kernel: os.Getenv("DPR_KERNEL"), Servers: 3, Clients: 1, Memory: memory, Progress: os.Stderr,
+			Name: labName, Kernel: os.Getenv("DPR_KERNEL"), Servers: 3, Clients: 2, Memory: memory, Progress: os.Stderr,
 			Programs: []string{"/usr/sbin/haproxy", "/usr/sbin/mini_httpd", "/usr/sbin/apache2"},
 		}
 		for _, module := range apacheModules {
