@@ -362,8 +362,7 @@ void dpr_fwd_send_bulk(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct sk_buff *skb, struct dpr_peer *peer)
 {
 	__dpr_fwd_send_by(dn, skb, dpr_fwd_route(dn, cfg, peer, skb),
-			  READ_ONCE(peer->protocol) >= DPR_PEER_PROTOCOL_BULK ?
-			  DPR_FWD_BULK : 0);
+			  dpr_fwd_bulk(peer));
 }
 
 /**

@@ -44,6 +44,18 @@ static inline unsigned int dpr_fwd_overhead(bool wide)
 }
 
 /**
+ * dpr_fwd_bulk - what marks bulk data on their way to a peer as such
+ * @peer: the peer
+ *
+ * Return: DPR_FWD_BULK, 0 if the peer does not take that.
+ */
+static inline u32 dpr_fwd_bulk(const struct dpr_peer *peer)
+{
+	return READ_ONCE(peer->protocol) >= DPR_PEER_PROTOCOL_BULK ?
+	       DPR_FWD_BULK : 0;
+}
+
+/**
  * dpr_fwd_route - this CPU's way to a peer
  * @dn: the namespace
  * @cfg: the configuration

@@ -46,12 +46,6 @@ u8 __dpr_fwd_direct_how(const struct dpr_config *cfg,
 	return DPR_FLOW_DIRECT | DPR_FLOW_MARKED;
 }
 
-static unsigned int dpr_fwd_direct_mtu(const struct dpr_route *route)
-{
-	return unlikely(route->wide) ? dst_mtu(route->dst) :
-				       dpr_route_mtu4(route);
-}
-
 static bool dpr_fwd_direct_fits(const struct sk_buff *skb, unsigned int mtu)
 {
 	if (skb_is_gso(skb))
@@ -59,25 +53,14 @@ static bool dpr_fwd_direct_fits(const struct sk_buff *skb, unsigned int mtu)
 	return skb->len <= mtu;
 }
 
-/*
- * One hop less to live, so that a packet that hosts hand round in a circle by a mistake
- * of theirs ends; and the mark. False if it must go in a tunnel.
- */
+/* False if it must go in a tunnel. */
 static __always_inline bool dpr_fwd_direct_prepare4(struct sk_buff *skb,
 						    bool marked)
 {
-	struct iphdr *iph;
-	__be16 old;
-
-	if (ip_hdr(skb)->ttl <= 1 || skb_ensure_writable(skb, sizeof(*iph)))
+	if (ip_hdr(skb)->ttl <= 1 ||
+	    skb_ensure_writable(skb, sizeof(struct iphdr)))
 		return false;
-	iph = ip_hdr(skb);
-	ip_decrease_ttl(iph);
-	if (unlikely(marked)) {
-		old = iph->frag_off;
-		iph->frag_off |= htons(DPR_FWD_IPIP_MARK);
-		csum_replace2(&iph->check, old, iph->frag_off);
-	}
+	dpr_fwd_direct_header(ip_hdr(skb), marked);
 	return true;
 }
 

@@ -15,8 +15,11 @@
 #ifndef _DPR_FWD_DIRECT_H
 #define _DPR_FWD_DIRECT_H
 
+#include <net/checksum.h>
+#include <net/ip.h>
 #include "config.h"
 #include "core/parse.h"
+#include "fwd_ipip.h"
 #include "route.h"
 
 struct dpr_net;
@@ -64,6 +67,36 @@ static inline bool dpr_fwd_direct_off_link(const struct dpr_config *cfg,
 {
 	return unlikely(cfg->forwarding == DPR_FORWARDING_DIRECT) &&
 	       !route->on_link;
+}
+
+/**
+ * dpr_fwd_direct_mtu - the largest packet that can go to a peer as it is
+ * @route: the way to the peer
+ */
+static inline unsigned int dpr_fwd_direct_mtu(const struct dpr_route *route)
+{
+	return unlikely(route->wide) ? dst_mtu(route->dst) :
+				       dpr_route_mtu4(route);
+}
+
+/**
+ * dpr_fwd_direct_header - change the header of a packet of IPv4 that goes to a peer as it is
+ * @iph: the header, writable; the packet has at least two hops to live
+ * @marked: it bears the mark
+ *
+ * One hop less to live, so that a packet that hosts hand round in a circle by a mistake of
+ * theirs ends.
+ */
+static __always_inline void dpr_fwd_direct_header(struct iphdr *iph, bool marked)
+{
+	__be16 old;
+
+	ip_decrease_ttl(iph);
+	if (unlikely(marked)) {
+		old = iph->frag_off;
+		iph->frag_off |= htons(DPR_FWD_IPIP_MARK);
+		csum_replace2(&iph->check, old, iph->frag_off);
+	}
 }
 
 #endif /* _DPR_FWD_DIRECT_H */

@@ -52,12 +52,13 @@ static int dpr_fwd_ip6_encapsulate(struct sk_buff *skb,
 {
 	const bool wide = dpr_local_wide(skb);
 	const __be32 label = dpr_fwd_ip6_label(skb, number);
-	struct ipv6hdr *outer;
+	const unsigned int len = skb->len;
 	int err;
 	u8 tos;
 
 	err = skb_cow_head(skb, LL_RESERVED_SPACE(route->dst->dev) +
-				route->dst->header_len + sizeof(*outer));
+				route->dst->header_len +
+				sizeof(struct ipv6hdr));
 	if (unlikely(err))
 		return err;
 	if (skb_is_gso(skb) || skb->ip_summed == CHECKSUM_PARTIAL) {
@@ -69,7 +70,6 @@ static int dpr_fwd_ip6_encapsulate(struct sk_buff *skb,
 		skb->ip_summed = CHECKSUM_NONE;
 		skb->encapsulation = 0;
 	}
-	/* RFC 6040, normal mode: the outer header starts with the inner's ECN. */
 	tos = wide ? ipv6_get_dsfield(ipv6_hdr(skb)) : ip_hdr(skb)->tos;
 	skb_clear_hash_if_not_l4(skb);
 	skb_clear_tstamp(skb);
@@ -77,12 +77,9 @@ static int dpr_fwd_ip6_encapsulate(struct sk_buff *skb,
 	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
 
 	skb->transport_header = skb->network_header;
-	__skb_push(skb, sizeof(*outer));
+	__skb_push(skb, sizeof(struct ipv6hdr));
 	skb_reset_network_header(skb);
-	outer = ipv6_hdr(skb);
-	*outer = route->ip6;
-	ip6_flow_hdr(outer, tos, label);
-	outer->payload_len = htons(skb->len - sizeof(*outer));
+	dpr_fwd_ip6_header(ipv6_hdr(skb), route, tos, label, len);
 	skb->protocol = htons(ETH_P_IPV6);
 	return 0;
 }

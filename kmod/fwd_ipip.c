@@ -72,15 +72,12 @@ static int dpr_fwd_ipip_make_room(struct sk_buff *skb,
 static int dpr_fwd_ipip_encapsulate(struct sk_buff *skb,
 				    const struct dpr_route *route, u32 number)
 {
-	struct iphdr *outer;
-	u32 check;
 	int err;
 	u8 tos;
 
 	err = dpr_fwd_ipip_make_room(skb, route);
 	if (unlikely(err))
 		return err;
-	/* RFC 6040, normal mode: the outer header starts with the inner's ECN. */
 	tos = dpr_local_wide(skb) ? ipv6_get_dsfield(ipv6_hdr(skb)) : ip_hdr(skb)->tos;
 	skb_clear_hash_if_not_l4(skb);
 	skb_clear_tstamp(skb);
@@ -88,28 +85,9 @@ static int dpr_fwd_ipip_encapsulate(struct sk_buff *skb,
 	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
 
 	skb->transport_header = skb->network_header;
-	__skb_push(skb, sizeof(*outer));
+	__skb_push(skb, sizeof(struct iphdr));
 	skb_reset_network_header(skb);
-	outer = ip_hdr(skb);
-	*outer = route->ip;
-	outer->tos = tos;
-	outer->tot_len = htons(skb->len);
-	check = route->check + (__force u16)htons(tos) +
-		(__force u16)outer->tot_len;
-	if (number) {
-		outer->id = htons((u16)number);
-		check += (__force u16)outer->id;
-		if (unlikely(number & DPR_FWD_OFFER)) {
-			outer->frag_off &= ~htons(IP_DF);
-			check += (__force u16)~htons(IP_DF);
-		}
-		if (number & DPR_FWD_BULK) {
-			check += (__force u16)~(outer->frag_off &
-						htons(DPR_FWD_IPIP_MARK));
-			outer->frag_off &= ~htons(DPR_FWD_IPIP_MARK);
-		}
-	}
-	outer->check = csum_fold((__force __wsum)check);
+	dpr_fwd_ipip_header(ip_hdr(skb), route, tos, skb->len, number);
 	return 0;
 }
 

@@ -4,11 +4,12 @@
 #define _DPR_FWD_IPIP_H
 
 #include <linux/ip.h>
+#include <net/checksum.h>
+#include "route.h"
 
 struct dpr_addr;
 struct dpr_config;
 struct dpr_net;
-struct dpr_route;
 struct net;
 struct sk_buff;
 
@@ -25,6 +26,42 @@ struct sk_buff;
 
 /* The packet is bulk data: it goes without the mark, so that the receiver may merge it. */
 #define DPR_FWD_BULK		BIT(18)
+
+/**
+ * dpr_fwd_ipip_header - write a packet's outer header
+ * @outer: where
+ * @route: the way to the peer, with what all packets there have in common
+ * @tos: the inner packet's; the outer header starts with its ECN (RFC 6040, normal mode)
+ * @len: bytes, the outer header included
+ * @number: as for dpr_fwd_ipip_output()
+ */
+static __always_inline void dpr_fwd_ipip_header(struct iphdr *outer,
+						const struct dpr_route *route,
+						u8 tos, unsigned int len,
+						u32 number)
+{
+	u32 check;
+
+	*outer = route->ip;
+	outer->tos = tos;
+	outer->tot_len = htons(len);
+	check = route->check + (__force u16)htons(tos) +
+		(__force u16)outer->tot_len;
+	if (number) {
+		outer->id = htons((u16)number);
+		check += (__force u16)outer->id;
+		if (unlikely(number & DPR_FWD_OFFER)) {
+			outer->frag_off &= ~htons(IP_DF);
+			check += (__force u16)~htons(IP_DF);
+		}
+		if (number & DPR_FWD_BULK) {
+			check += (__force u16)~(outer->frag_off &
+						htons(DPR_FWD_IPIP_MARK));
+			outer->frag_off &= ~htons(DPR_FWD_IPIP_MARK);
+		}
+	}
+	outer->check = csum_fold((__force __wsum)check);
+}
 
 void dpr_fwd_ipip_prepare(struct dpr_route *route,
 			  const struct dpr_config *cfg,
