@@ -1257,6 +1257,21 @@ enum dpr_event_attr {
  *	that a backend got.
  * @DPR_STAT_SPLICE_UNANSWERED: such that a backend refused, did not answer, or would have had
  *	other options than its client was told: they were placed again.
+ * @DPR_STAT_FAST_TX: of the packets sent to peers, those that the fast path has sent by the
+ *	device that they came by.
+ * @DPR_STAT_FAST_REDIRECT: likewise, by another device.
+ * @DPR_STAT_FAST_PASS_HOOKS: segments to a service that the fast path has left to
+ *	netfilter: a firewall, a traffic control filter or a queueing discipline of a device
+ *	wants to see them.
+ * @DPR_STAT_FAST_PASS_SHAPE: likewise: SYN, FIN or RST is set, or it has IP options, is a
+ *	fragment, marked, or not whole.
+ * @DPR_STAT_FAST_PASS_FLOW: likewise: no established flow to a living peer.
+ * @DPR_STAT_FAST_PASS_WAY: likewise: no route or no link-layer address of the peer is known
+ *	yet, or the way there is no plain one.
+ * @DPR_STAT_FAST_PASS_SIZE: likewise: too large for the way, or too little room before it.
+ * @DPR_STAT_FAST_PASS_DEVICE: likewise: its device is a port of another, or the peer is
+ *	reached by a device that cannot send for the fast path, or to which that is not
+ *	attached.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,
@@ -1421,6 +1436,14 @@ enum dpr_stat {
 	DPR_STAT_SPLICE_PROXY,
 	DPR_STAT_HANDOVER_SPLICED,
 	DPR_STAT_SPLICE_UNANSWERED,
+	DPR_STAT_FAST_TX,
+	DPR_STAT_FAST_REDIRECT,
+	DPR_STAT_FAST_PASS_HOOKS,
+	DPR_STAT_FAST_PASS_SHAPE,
+	DPR_STAT_FAST_PASS_FLOW,
+	DPR_STAT_FAST_PASS_WAY,
+	DPR_STAT_FAST_PASS_SIZE,
+	DPR_STAT_FAST_PASS_DEVICE,
 	DPR_STAT_PAD,
 
 	__DPR_STAT_MAX,

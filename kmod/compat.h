@@ -265,6 +265,17 @@ static inline int dpr_compat_sdif(const struct sk_buff *skb)
 #error "dpr needs a kernel with CONFIG_IPV6"
 #endif
 
+/*
+ * 6.11: a module can bring type information that was made without its kernel's
+ * (xdp_btf.c), so that programs of BPF can call it.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0) && \
+	defined(CONFIG_DEBUG_INFO_BTF_MODULES) && defined(CONFIG_BPF_SYSCALL)
+#define DPR_COMPAT_XDP 1
+#else
+#define DPR_COMPAT_XDP 0
+#endif
+
 /* 6.7: a dump's request became a struct genl_info. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
 #define dpr_compat_dump_attrs(cb)	(genl_info_dump(cb)->attrs)

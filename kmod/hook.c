@@ -383,6 +383,35 @@ static unsigned int dpr_hook_in6(void *priv, struct sk_buff *skb,
 	}
 }
 
+/**
+ * dpr_hook_find - whose packets pass the hooks above
+ * @net: a namespace
+ * @wide: packets of IPv6
+ * @first: set if it is found: nobody else sees them before
+ *
+ * Called under RCU.
+ *
+ * Return: the state of the namespace, NULL if its packets do not pass.
+ */
+struct dpr_net *dpr_hook_find(struct net *net, bool wide, bool *first)
+{
+	nf_hookfn *hook = wide ? dpr_hook_in6 : dpr_hook_in;
+	const struct nf_hook_entries *all;
+	u16 i;
+
+	all = wide ? rcu_dereference(net->nf.hooks_ipv6[NF_INET_PRE_ROUTING]) :
+		     rcu_dereference(net->nf.hooks_ipv4[NF_INET_PRE_ROUTING]);
+	if (unlikely(!all))
+		return NULL;
+	for (i = 0; i < all->num_hook_entries; i++) {
+		if (likely(all->hooks[i].hook == hook)) {
+			*first = !i;
+			return all->hooks[i].priv;
+		}
+	}
+	return NULL;
+}
+
 static const struct nf_hook_ops dpr_hook_ops[] = {
 	{
 		.hook = dpr_hook_in,

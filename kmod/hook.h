@@ -3,8 +3,12 @@
 #ifndef _DPR_HOOK_H
 #define _DPR_HOOK_H
 
-struct dpr_net;
+#include <linux/types.h>
 
+struct dpr_net;
+struct net;
+
+struct dpr_net *dpr_hook_find(struct net *net, bool wide, bool *first);
 int dpr_hook_start(struct dpr_net *dn);
 int dpr_hook_watch(struct dpr_net *dn);
 int dpr_hook_through(struct dpr_net *dn);

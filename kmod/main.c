@@ -27,6 +27,7 @@
 #include "stats.h"
 #include "steer.h"
 #include "sweep.h"
+#include "xdp_btf.h"
 
 static int __net_init dpr_main_net_init(struct net *net)
 {
@@ -139,6 +140,7 @@ static int __init dpr_main_init(void)
 	err = dpr_genl_init();
 	if (err)
 		goto err_load;
+	dpr_xdp_btf_init();
 	return 0;
 
 err_load:

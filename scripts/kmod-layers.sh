@@ -120,6 +120,9 @@ order() {
 	icmp
 	# the ways in: packets and commands
 	hook
+	xdp.h
+	xdp.c
+	xdp_btf
 	config.c
 	genl.h
 	genl_backend

@@ -1444,6 +1444,30 @@ const (
 	// StatSpliceUnanswered: such that a backend refused, did not answer, or would
 	// have had other options than its client was told: they were placed again.
 	StatSpliceUnanswered Stat = 161
+	// StatFastTx: of the packets sent to peers, those that the fast path has sent
+	// by the device that they came by.
+	StatFastTx Stat = 162
+	// StatFastRedirect: likewise, by another device.
+	StatFastRedirect Stat = 163
+	// StatFastPassHooks: segments to a service that the fast path has left to
+	// netfilter: a firewall, a traffic control filter or a queueing discipline of
+	// a device wants to see them.
+	StatFastPassHooks Stat = 164
+	// StatFastPassShape: likewise: SYN, FIN or RST is set, or it has IP options,
+	// is a fragment, marked, or not whole.
+	StatFastPassShape Stat = 165
+	// StatFastPassFlow: likewise: no established flow to a living peer.
+	StatFastPassFlow Stat = 166
+	// StatFastPassWay: likewise: no route or no link-layer address of the peer is
+	// known yet, or the way there is no plain one.
+	StatFastPassWay Stat = 167
+	// StatFastPassSize: likewise: too large for the way, or too little room
+	// before it.
+	StatFastPassSize Stat = 168
+	// StatFastPassDevice: likewise: its device is a port of another, or the peer
+	// is reached by a device that cannot send for the fast path, or to which that
+	// is not attached.
+	StatFastPassDevice Stat = 169
 )
 
 var statTable = [...]statInfo{
@@ -1608,4 +1632,12 @@ var statTable = [...]statInfo{
 	159: {"splice_proxy", "Added since version 0: headers of the PROXY protocol sent to backends, those included that were sent again.", false},
 	160: {"handover_spliced", "Added since version 0: connections that were placed by what their client sends, and that a backend got.", false},
 	161: {"splice_unanswered", "Added since version 0: such that a backend refused, did not answer, or would have had other options than its client was told: they were placed again.", false},
+	162: {"fast_tx", "Added since version 0: of the packets sent to peers, those that the fast path has sent by the device that they came by.", false},
+	163: {"fast_redirect", "Added since version 0: likewise, by another device.", false},
+	164: {"fast_pass_hooks", "Added since version 0: segments to a service that the fast path has left to netfilter: a firewall, a traffic control filter or a queueing discipline of a device wants to see them.", false},
+	165: {"fast_pass_shape", "Added since version 0: likewise: SYN, FIN or RST is set, or it has IP options, is a fragment, marked, or not whole.", false},
+	166: {"fast_pass_flow", "Added since version 0: likewise: no established flow to a living peer.", false},
+	167: {"fast_pass_way", "Added since version 0: likewise: no route or no link-layer address of the peer is known yet, or the way there is no plain one.", false},
+	168: {"fast_pass_size", "Added since version 0: likewise: too large for the way, or too little room before it.", false},
+	169: {"fast_pass_device", "Added since version 0: likewise: its device is a port of another, or the peer is reached by a device that cannot send for the fast path, or to which that is not attached.", false},
 }

@@ -146,7 +146,7 @@ func (k Kernel) compile(ctx context.Context, t Module, files []string, final str
 		// The chroot is in the cache too: the module can be moved.
 		headers, parent = "/"+rel, filepath.Join(k.Chroot, "tmp")
 	}
-	// Type information for BPF would take pahole, and nobody here asks for it.
+	// The module brings its type information itself.
 	args = append([]string{"make", "-j2", "KDIR=" + headers, "CONFIG_DEBUG_INFO_BTF_MODULES="}, args...)
 	if k.Arch != "" {
 		// The user-mode kernel's percpu.h uses what it does not include.

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "compat.h"
+
+#if DPR_COMPAT_XDP
+#include <linux/bpf.h>
+#include <linux/btf.h>
+#include <linux/etherdevice.h>
+#include <linux/if_arp.h>
+#include <linux/netdevice.h>
+#include <net/arp.h>
+#include <net/dsfield.h>
+#include <net/neighbour.h>
+#include <net/sch_generic.h>
+#include <net/xdp.h>
+#include "config.h"
+#include "core/parse.h"
+#include "dpr.h"
+#include "flow.h"
+#include "fwd.h"
+#include "fwd_direct.h"
+#include "fwd_ip6.h"
+#include "fwd_ipip.h"
+#include "hook.h"
+#include "local.h"
+#include "netns.h"
+#include "peer.h"
+#include "route.h"
+#include "service.h"
+#include "splice_table.h"
+#include "stats.h"
+#include "xdp.h"
+
+/**
+ * struct dpr_xdp_packet - a packet on the fast path
+ * @xdp: its buffer
+ * @dev: the device it came by
+ * @dn: that device's namespace
+ * @forced: the hooks of others do not count
+ * @len: bytes, without the link layer's header
+ * @seg: what it says
+ */
+struct dpr_xdp_packet {
+	struct xdp_buff *xdp;
+	struct net_device *dev;
+	struct dpr_net *dn;
+	bool forced;
+	u32 len;
+	struct dpr_segment seg;
+};
+
+/* Leaves a packet to the netfilter path. */
+static int dpr_xdp_pass(const struct dpr_xdp_packet *p, enum dpr_stat why)
+{
+	dpr_stats_inc(p->dn, why);
+	return XDP_PASS;
+}
+
+/* Would anybody but this module see what comes in by a device, before its hooks do? */
+static bool dpr_xdp_watched_in(const struct net_device *dev)
+{
+#ifdef CONFIG_NETFILTER_INGRESS
+	if (rcu_access_pointer(dev->nf_hooks_ingress))
+		return true;
+#endif
+#ifdef CONFIG_NET_XGRESS
+	if (rcu_access_pointer(dev->tcx_ingress))
+		return true;
+#endif
+	return false;
+}
+
+/* The same of what goes out. A queueing discipline that nobody chose has no handle. */
+static bool dpr_xdp_watched_out(const struct net_device *dev)
+{
+#ifdef CONFIG_NETFILTER_EGRESS
+	if (rcu_access_pointer(dev->nf_hooks_egress))
+		return true;
+#endif
+#ifdef CONFIG_NET_XGRESS
+	if (rcu_access_pointer(dev->tcx_egress))
+		return true;
+#endif
+	return rcu_dereference(dev->qdisc)->handle;
+}
+
+/*
+ * Can a device send what came by another one? Only if the program is attached to it, too:
+ * then it was looked at, and its driver is ready.
+ */
+static bool dpr_xdp_sends(struct net_device *dev)
+{
+	return dev->netdev_ops->ndo_xdp_xmit &&
+	       READ_ONCE(dev->xdp_features) & NETDEV_XDP_ACT_NDO_XMIT &&
+	       dev_xdp_prog_count(dev);
+}
+
+/*
+ * The neighbour that a packet goes to, if its link-layer header is known. One that is stale
+ * is probed meanwhile, as the stack does, and can be used.
+ */
+static struct neighbour *dpr_xdp_neighbour(const struct dpr_route *route)
+{
+	struct net_device *dev = route->dst->dev;
+	struct neighbour *neigh;
+
+	if (unlikely(route->wide)) {
+		neigh = ip_neigh_gw6(dev, rt6_nexthop((struct rt6_info *)route->dst,
+						      &route->ip6.daddr));
+		if (IS_ERR(neigh))
+			return NULL;
+	} else {
+		const struct rtable *rt = (const struct rtable *)route->dst;
+
+		if (unlikely(rt->rt_gw_family == AF_INET6))
+			return NULL;
+		neigh = __ipv4_neigh_lookup_noref(dev, (__force u32)
+						  (rt->rt_gw_family ?
+						   rt->rt_gw4 : route->ip.daddr));
+		if (unlikely(!neigh))
+			return NULL;
+	}
+	if (unlikely(READ_ONCE(neigh->hh.hh_len) != ETH_HLEN))
+		return NULL;
+	if (unlikely(!(READ_ONCE(neigh->nud_state) & NUD_CONNECTED)) &&
+	    neigh_event_send(neigh, NULL))
+		return NULL;
+	return neigh;
+}
+
+static void dpr_xdp_link_header(void *data, const struct neighbour *neigh)
+{
+	const struct hh_cache *hh = &neigh->hh;
+	unsigned int seq;
+
+	do {
+		seq = read_seqbegin(&hh->hh_lock);
+		memcpy(data, (const u8 *)hh->hh_data + HH_DATA_OFF(ETH_HLEN),
+		       ETH_HLEN);
+	} while (read_seqretry(&hh->hh_lock, seq));
+}
+
+/* Puts the outer header before the packet, which stays where it is, at @inner. */
+static void dpr_xdp_encapsulate(const struct dpr_xdp_packet *p, void *inner,
+				const struct dpr_route *route, u32 number)
+{
+	const bool wide = p->seg.key.wide;
+	const u8 tos = wide ? ipv6_get_dsfield(inner) :
+			      ((const struct iphdr *)inner)->tos;
+
+	if (unlikely(route->wide))
+		dpr_fwd_ip6_header(inner - DPR_FWD_IP6_OVERHEAD, route, tos,
+				   wide ? ip6_flowlabel(inner) : 0, p->len);
+	else
+		dpr_fwd_ipip_header(inner - DPR_FWD_IPIP_OVERHEAD, route, tos,
+				    p->len + DPR_FWD_IPIP_OVERHEAD, number);
+}
+
+/* Where the frame begins once an outer header is before the packet; NULL: no room. */
+static void *dpr_xdp_room(const struct xdp_buff *xdp, unsigned int overhead)
+{
+	/* The driver keeps what it must know of a packet that it sends there. */
+	if (xdp->data - xdp->data_hard_start <
+	    sizeof(struct xdp_frame) + overhead)
+		return NULL;
+	return xdp->data - overhead;
+}
+
+/* Sends a segment of an established flow to its peer. */
+static int dpr_xdp_send(const struct dpr_xdp_packet *p,
+			const struct dpr_config *cfg, struct dpr_flow *flow)
+{
+	struct xdp_buff *xdp = p->xdp;
+	void *inner = xdp->data + ETH_HLEN, *data;
+	const bool wide = p->seg.key.wide;
+	const struct dpr_route *route;
+	struct neighbour *neigh;
+	struct net_device *out;
+	bool direct;
+
+	route = dpr_fwd_route_of(p->dn, cfg, flow->peer, wide);
+	if (unlikely(!route || dst_xfrm(route->dst) || route->dst->lwtstate))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_WAY);
+	direct = flow->shard & DPR_FLOW_DIRECT;
+	if (unlikely(direct && (!route->on_link || wide != route->wide)))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_WAY);
+	out = route->dst->dev;
+	if (unlikely(!p->forced && dpr_xdp_watched_out(out)))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_HOOKS);
+	if (unlikely(out != p->dev && !dpr_xdp_sends(out)))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_DEVICE);
+	data = dpr_xdp_room(xdp, direct ? 0 : dpr_fwd_overhead(route->wide));
+	if (unlikely(!data || p->len > (direct ? dpr_fwd_direct_mtu(route) :
+						 dpr_fwd_mtu(route))))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_SIZE);
+	/* One that has no hop left goes in a tunnel, by the netfilter path. */
+	if (unlikely(direct && (wide ? ((struct ipv6hdr *)inner)->hop_limit :
+				       ((struct iphdr *)inner)->ttl) <= 1))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_SHAPE);
+	neigh = dpr_xdp_neighbour(route);
+	if (unlikely(!neigh))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_WAY);
+
+	dpr_flow_track(p->dn, flow, &p->seg);
+	if (!direct)
+		dpr_xdp_encapsulate(p, inner, route,
+				    dpr_flow_bulk(flow, &p->seg) ?
+				    dpr_fwd_bulk(flow->peer) : 0);
+	else if (wide)
+		((struct ipv6hdr *)inner)->hop_limit--;
+	else
+		dpr_fwd_direct_header(inner, flow->shard & DPR_FLOW_MARKED);
+	dpr_xdp_link_header(data, neigh);
+	/* Without what the driver has said of it, if it says anything. */
+	if (!xdp_data_meta_unsupported(xdp))
+		xdp->data_meta = data;
+	xdp->data = data;
+	/* And without what made a short frame longer. */
+	xdp->data_end = inner + p->len;
+
+	if (direct)
+		dpr_stats_inc(p->dn, DPR_STAT_TX_DIRECT);
+	dpr_stats_inc(p->dn, DPR_STAT_TX_PACKETS);
+	dpr_stats_add(p->dn, DPR_STAT_TX_BYTES, p->len);
+	if (out == p->dev) {
+		dpr_stats_inc(p->dn, DPR_STAT_FAST_TX);
+		return XDP_TX;
+	}
+	dpr_stats_inc(p->dn, DPR_STAT_FAST_REDIRECT);
+	return XDP_REDIRECT + out->ifindex;
+}
+
+/* Decides about a segment that is whole and of the usual shape. */
+static int dpr_xdp_steer(const struct dpr_xdp_packet *p)
+{
+	const struct dpr_config *cfg = rcu_dereference(p->dn->config);
+	struct dpr_flow *flow;
+
+	if (dpr_splice_on() && dpr_splice_table_find(p->dn, &p->seg.key))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_FLOW);
+	flow = dpr_flow_find(p->dn, &p->seg.key);
+	if (!flow || READ_ONCE(flow->state) != DPR_FLOW_ESTABLISHED ||
+	    unlikely(dpr_flow_over(flow, cfg)))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_FLOW);
+	return dpr_xdp_send(p, cfg, flow);
+}
+
+/*
+ * Finds whose the segment is. False: nobody's here, or it is not for this host. That the
+ * stack says anew, so nothing is counted.
+ */
+static bool dpr_xdp_ours(struct dpr_xdp_packet *p, const struct tcphdr *th,
+			 bool wide, bool *first)
+{
+	const struct ethhdr *eth = p->xdp->data;
+
+	p->dn = dpr_hook_find(dev_net(p->dev), wide, first);
+	return p->dn && dpr_service_ours(p->dn, ntohs(th->dest)) &&
+	       p->dev->type == ARPHRD_ETHER &&
+	       !(p->dev->flags & IFF_LOOPBACK) &&
+	       ether_addr_equal(eth->h_dest, p->dev->dev_addr);
+}
+
+/* Does somebody else get the packet first? Why it is passed then, else DPR_STAT_UNSPEC. */
+static enum dpr_stat dpr_xdp_others(const struct dpr_xdp_packet *p, bool first)
+{
+	/* It may be for a container, or its device a bridge's port: nobody can force that. */
+	if (unlikely(rcu_access_pointer(p->dev->rx_handler)))
+		return DPR_STAT_FAST_PASS_DEVICE;
+	if (unlikely(!p->forced && (!first || dpr_xdp_watched_in(p->dev))))
+		return DPR_STAT_FAST_PASS_HOOKS;
+	return DPR_STAT_UNSPEC;
+}
+
+/* What has to be done by a whole handshake, or by the end of a connection. */
+static bool dpr_xdp_flagged(const struct tcphdr *th)
+{
+	return th->syn | th->fin | th->rst;
+}
+
+/* A frame of IPv4. */
+static __flatten int dpr_xdp_frame4(struct dpr_xdp_packet *p)
+{
+	const struct iphdr *iph = p->xdp->data + ETH_HLEN;
+	const void *end = p->xdp->data_end;
+	const struct tcphdr *th;
+	unsigned int hlen;
+	enum dpr_stat why;
+	bool first;
+
+	if ((const void *)(iph + 1) > end || iph->protocol != IPPROTO_TCP ||
+	    iph->frag_off & htons(IP_OFFSET))
+		return XDP_PASS;
+	hlen = dpr_parse_ip_hlen(iph);
+	th = (const void *)iph + hlen;
+	if (unlikely(!hlen || (const void *)(th + 1) > end) ||
+	    !dpr_xdp_ours(p, th, false, &first))
+		return XDP_PASS;
+	why = dpr_xdp_others(p, first);
+	if (unlikely(why))
+		return dpr_xdp_pass(p, why);
+	p->len = ntohs(iph->tot_len);
+	if (unlikely(hlen != sizeof(*iph) || iph->frag_off & ~htons(IP_DF) ||
+		     p->len < sizeof(*iph) + sizeof(*th) ||
+		     !dpr_parse_ip_whole(iph, end - (const void *)iph) ||
+		     xdp_buff_has_frags(p->xdp) || dpr_xdp_flagged(th)))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_SHAPE);
+	dpr_parse_segment(iph, p->len, 0, &p->seg);
+	return dpr_xdp_steer(p);
+}
+
+/* Likewise, of IPv6. */
+static __flatten int dpr_xdp_frame6(struct dpr_xdp_packet *p)
+{
+	const struct ipv6hdr *ip6h = p->xdp->data + ETH_HLEN;
+	const struct tcphdr *th = (const void *)(ip6h + 1);
+	const void *end = p->xdp->data_end;
+	const struct inet6_dev *idev;
+	enum dpr_stat why;
+	bool first;
+
+	if ((const void *)(th + 1) > end || ip6h->nexthdr != IPPROTO_TCP ||
+	    !dpr_xdp_ours(p, th, true, &first))
+		return XDP_PASS;
+	why = dpr_xdp_others(p, first);
+	if (unlikely(why))
+		return dpr_xdp_pass(p, why);
+	p->len = sizeof(*ip6h) + ntohs(ip6h->payload_len);
+	/* The stack drops all of IPv6 where that is off. */
+	idev = __in6_dev_get(p->dev);
+	if (unlikely(ip6h->version != 6 ||
+		     p->len < sizeof(*ip6h) + sizeof(*th) ||
+		     p->len > end - (const void *)ip6h ||
+		     !idev || READ_ONCE(idev->cnf.disable_ipv6) ||
+		     xdp_buff_has_frags(p->xdp) || dpr_xdp_flagged(th)))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_SHAPE);
+	dpr_parse_segment6(ip6h, th, p->len - sizeof(*ip6h), sizeof(*ip6h),
+			   &p->seg);
+	return dpr_xdp_steer(p);
+}
+
+static int dpr_xdp_frame(struct xdp_buff *xdp, bool forced)
+{
+	const struct ethhdr *eth = xdp->data;
+	struct dpr_xdp_packet p __uninitialized; /* what is read of it is set */
+
+	if (unlikely((void *)(eth + 1) > xdp->data_end))
+		return XDP_PASS;
+	p.xdp = xdp;
+	p.dev = xdp->rxq->dev;
+	p.forced = forced;
+	if (eth->h_proto == htons(ETH_P_IP))
+		return dpr_xdp_frame4(&p);
+	if (eth->h_proto == htons(ETH_P_IPV6))
+		return dpr_xdp_frame6(&p);
+	return XDP_PASS;
+}
+
+__bpf_kfunc_start_defs();
+
+/**
+ * dpr_xdp - send a packet to the peer that serves its connection, if nothing else is to do
+ * @ctx: the packet, as a program of XDP has it; not changed unless it is to be sent
+ * @flags: DPR_XDP_FORCED
+ *
+ * Called by a program of XDP, with bottom halves off.
+ *
+ * Return: XDP_PASS, XDP_TX, or XDP_REDIRECT and the number of the device added to it.
+ */
+__bpf_kfunc int dpr_xdp(struct xdp_md *ctx, int flags)
+{
+	int action;
+
+	/* A test run of the program: routes are this CPU's own. */
+	if (unlikely(!softirq_count()))
+		return XDP_PASS;
+	rcu_read_lock();
+	action = dpr_xdp_frame((struct xdp_buff *)ctx, flags & DPR_XDP_FORCED);
+	rcu_read_unlock();
+	return action;
+}
+
+__bpf_kfunc_end_defs();
+#endif /* DPR_COMPAT_XDP */
