@@ -17,9 +17,10 @@ import (
 // A Hook is a place on a packet's way.
 type Hook string
 
-// The hooks of IPv4 and IPv6, and that of a device.
+// The hooks of IPv4 and IPv6, and those of a device.
 const (
 	Ingress     Hook = "ingress"
+	Egress      Hook = "egress"
 	Prerouting  Hook = "prerouting"
 	Input       Hook = "input"
 	Output      Hook = "output"
@@ -181,6 +182,20 @@ func (r *Ruleset) Drops(hook Hook, low, high int, p *Packet) *Drop {
 		}
 	}
 	return nil
+}
+
+// Seen returns the base chains that see packets at a hook and do anything with them, in
+// those with a priority below high. A chain without rules that accepts all does nothing, and
+// one at another device sees nothing.
+func (r *Ruleset) Seen(hook Hook, device string, high int) []*Chain {
+	var list []*Chain
+	for _, c := range r.chains {
+		ofDevice := hook == Ingress || hook == Egress
+		if c.Hook == hook && c.Priority < high && (len(c.rules) > 0 || c.Drops) && (!ofDevice || slices.Contains(c.Devices, device)) {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // Translates tells which rule surely changes the destination of a packet that

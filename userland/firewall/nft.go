@@ -102,9 +102,9 @@ func newNFTChain(c *nftChain) *Chain {
 }
 
 // words of a chain's line that names its devices: device "a", devices = { a, b }.
-var devicesOf = regexp.MustCompile(`^type filter hook ingress devices? =? ?(.*?) priority`)
+var devicesOf = regexp.MustCompile(`^type filter hook (?:in|e)gress devices? =? ?(.*?) priority`)
 
-// AddDevices reads the devices of ingress chains from the output of "nft list ruleset".
+// AddDevices reads the devices of ingress and egress chains from the output of "nft list ruleset".
 // Older versions of nft leave them out of JSON. A chain without device sees no packets.
 func (r *Ruleset) AddDevices(text string) {
 	table, chain := "", ""
