@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+
+package xdp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"dpr/userland/firewall"
+)
+
+// Obstacles are what keeps the fast path off a device.
+type Obstacles struct {
+	// Hard ones: it would do the wrong thing.
+	Hard []string
+	// Others would have seen packets that pass them by on the fast path. They can be forced.
+	Passed []string
+}
+
+// None tells whether nothing is in the way, or nothing that cannot be forced.
+func (o Obstacles) None(force bool) bool {
+	return len(o.Hard) == 0 && (force || len(o.Passed) == 0)
+}
+
+// why names those that count.
+func (o Obstacles) why(force bool) string {
+	list := slices.Clone(o.Hard)
+	if !force {
+		for _, p := range o.Passed {
+			list = append(list, "packets would pass by "+p)
+		}
+	}
+	return strings.Join(list, "; ")
+}
+
+// hookPriority is the module's own in PREROUTING: chains at or below see packets first.
+const hookPriority = -450
+
+// kinds are those of devices whose packets are the device's own, and no other's.
+var kinds = []string{"device", "veth", "tuntap"}
+
+// shared are the kinds of devices that take packets from the one they are on.
+var shared = []string{"macvlan", "macvtap", "ipvlan", "ipvtap"}
+
+// FindObstacles looks for what is in the way at a device of this thread's network namespace.
+func FindObstacles(ctx context.Context, device string) (Obstacles, error) {
+	var o Obstacles
+	all, err := netlink.LinkList()
+	if err != nil {
+		return o, fmt.Errorf("reading the devices: %w", err)
+	}
+	i := slices.IndexFunc(all, func(l netlink.Link) bool { return l.Attrs().Name == device })
+	if i < 0 {
+		return Obstacles{Hard: []string{"there is no such device"}}, nil
+	}
+	o.Hard = ofLink(all[i], all)
+	qdiscs, err := netlink.QdiscList(all[i])
+	if err != nil {
+		return o, fmt.Errorf("reading the queueing disciplines of %s: %w", device, err)
+	}
+	o.Passed = append(ofQueues(qdiscs), ofPrograms(all[i].Attrs().Index)...)
+	rules, unread := firewall.Read(ctx)
+	for _, why := range unread {
+		o.Passed = append(o.Passed, "firewall rules that cannot be read: "+why)
+	}
+	for _, r := range rules {
+		o.Passed = append(o.Passed, ofFirewall(r, device)...)
+	}
+	return o, nil
+}
+
+// ofLink says what is wrong with a device, of all those that there are.
+func ofLink(l netlink.Link, all []netlink.Link) (list []string) {
+	a := l.Attrs()
+	if a.EncapType != "ether" {
+		list = append(list, "it is not Ethernet")
+	}
+	if !slices.Contains(kinds, l.Type()) {
+		list = append(list, "it is a "+l.Type()+" device")
+	}
+	if a.MasterIndex != 0 {
+		master := "another device"
+		for _, m := range all {
+			if m.Attrs().Index == a.MasterIndex {
+				master = m.Type() + " " + m.Attrs().Name
+			}
+		}
+		list = append(list, "it is a port of "+master)
+	}
+	for _, u := range all {
+		if u.Attrs().ParentIndex == a.Index && slices.Contains(shared, u.Type()) {
+			list = append(list, fmt.Sprintf("%s %s is on it", u.Type(), u.Attrs().Name))
+		}
+	}
+	if a.Xdp != nil && a.Xdp.Attached {
+		list = append(list, ErrBusy.Error())
+	}
+	if stripsTags(a.Name) {
+		list = append(list, fmt.Sprintf("it takes VLAN tags off before a program of XDP sees them (ethtool -K %s rxvlan off)", a.Name))
+	}
+	return list
+}
+
+// ofQueues names queueing disciplines that somebody chose, and places of filters. What the
+// kernel gives a device by itself has no handle.
+func ofQueues(qdiscs []netlink.Qdisc) (list []string) {
+	for _, q := range qdiscs {
+		switch a := q.Attrs(); {
+		case q.Type() == "clsact" || q.Type() == "ingress":
+			list = append(list, "traffic control filters ("+q.Type()+")")
+		case a.Parent == netlink.HANDLE_ROOT && a.Handle != 0:
+			list = append(list, "the queueing discipline "+q.Type())
+		}
+	}
+	return list
+}
+
+// Places of programs for traffic control, of linux/bpf.h.
+const (
+	tcxIngress = 46
+	tcxEgress  = 47
+)
+
+// ofPrograms names places of a device with programs for traffic control.
+func ofPrograms(index int) (list []string) {
+	for _, at := range []struct {
+		place uint32
+		name  string
+	}{{tcxIngress, "ingress"}, {tcxEgress, "egress"}} {
+		query := attrQuery{device: uint32(index), place: at.place}
+		// Older kernels have no such place, and so nothing there.
+		if _, err := bpf(unix.BPF_PROG_QUERY, &query); (err == nil || errors.Is(err, unix.ENOSPC)) && query.count > 0 {
+			list = append(list, "programs of BPF for traffic control (tcx "+at.name+")")
+		}
+	}
+	return list
+}
+
+// ofFirewall names the chains that see packets which come in before the module does, and
+// those that go out.
+func ofFirewall(r *firewall.Ruleset, device string) (list []string) {
+	for _, at := range []struct {
+		hook firewall.Hook
+		high int
+	}{
+		{firewall.Ingress, math.MaxInt}, {firewall.Egress, math.MaxInt}, {firewall.Prerouting, hookPriority + 1},
+		{firewall.Output, math.MaxInt}, {firewall.Postrouting, math.MaxInt},
+	} {
+		for _, c := range r.Seen(at.hook, device, at.high) {
+			list = append(list, fmt.Sprintf("the firewall's chain %s %s (%s)", c.Table, c.Name, at.hook))
+		}
+	}
+	return list
+}
+
+// flagRxVLAN is ETH_FLAG_RXVLAN of linux/ethtool.h.
+const flagRxVLAN = 1 << 8
+
+// stripsTags asks a device whether it takes the tags of VLANs off: a program of XDP would
+// take a VLAN's packet for one without tag.
+func stripsTags(name string) bool {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	value := struct{ cmd, data uint32 }{cmd: unix.ETHTOOL_GFLAGS}
+	var req struct {
+		name [unix.IFNAMSIZ]byte
+		data unsafe.Pointer
+		_    [16]byte
+	}
+	if len(name) >= len(req.name) {
+		return false
+	}
+	copy(req.name[:], name)
+	req.data = unsafe.Pointer(&value)
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req)))
+	return errno == 0 && value.data&flagRxVLAN != 0
+}
