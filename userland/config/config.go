@@ -40,6 +40,7 @@ type Config struct {
 	Timeouts     dprnl.Timeouts
 	SplicePorts  Ports  // of this host, from which connections go to backends
 	MaxSplices   uint32 // connections to backends that there can be
+	FastPath     FastPath
 	Services     []dprnl.Service
 	Backends     []dprnl.Backend
 	Checks       []Check        // of the backends that are checked

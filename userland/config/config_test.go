@@ -79,6 +79,7 @@ func TestSampleShowsDefaults(t *testing.T) {
 		Matches: []dprnl.Match{{Group: "images", Host: "*.example.org", Path: "/images", Method: "GET", Cookie: "beta=yes", SNI: "www.example.org", ALPN: "h2"}},
 		Default: "images",
 	}}}
+	want.FastPath.Devices = []string{"eth0"}
 	want.Backends = []dprnl.Backend{{Name: "printer", Address: netip.MustParseAddr("192.0.2.50"), Port: 8080, Weight: 1, Services: []uint16{80}}}
 	want.Report.Keys = c.Report.Keys
 	want.Report.Networks = []Network{

@@ -53,6 +53,13 @@ func keysOfFile(t *testing.T) []key {
 	duration := func(table, name, least, less, most, more string, get func(*Config) any) key {
 		return key{table, name, words(least, most), append(words(less, more, "1500us", "-1s", "x"), "5", "2.0", "[1]", "{ a = 1 }"), "", get}
 	}
+	list := func(n int) string {
+		names := make([]string, n)
+		for i := range names {
+			names[i] = fmt.Sprintf("%q", fmt.Sprint("e", i))
+		}
+		return "[ " + strings.Join(names, ", ") + " ]"
+	}
 	week, longer := "168h", "168h0m0.001s"
 	all := []key{
 		{top, "address", unicasts, notUnicast, "", func(c *Config) any { return c.Address }},
@@ -99,6 +106,10 @@ func keysOfFile(t *testing.T) []key {
 		{service, "hash", words("port", "address-port"), append(words("x"), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "max_load", append(words("auto"), "0", "1", "9223372036854775807"), append(words("7", "mean"), "-1", "1.5"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "affinity", []string{"0", "32", "24"}, []string{"33", "-1", `"1"`}, "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
+		{top, "fast_path", words("off", "xdp", "xdp-forced"), append(words("on", ""), "1", "true"), "fast_path_devices = [ \"e\" ]\n", func(c *Config) any { return c.FastPath.Mode }},
+		{top, "fast_path_devices", []string{`[ "e" ]`, `[ "abcdefghijklmno", "b.2" ]`, list(MaxFastPathDevices)},
+			[]string{"[]", `"e"`, "[ 1 ]", `[ "" ]`, `[ "a/b" ]`, `[ "a b" ]`, `[ ".." ]`, `[ "abcdefghijklmnop" ]`, `[ "a", "a" ]`, list(MaxFastPathDevices + 1)}, "fast_path = \"xdp\"\n",
+			func(c *Config) any { return fmt.Sprint(c.FastPath.Devices) }},
 		{service, "affinity6", []string{"1", "128", "56"}, []string{"0", "129", `"1"`}, "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "affinity_time", words("0s", week, "1ms"), append(words("-1ms", longer), "5"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
 		{service, "load", words("service", "host"), append(words("both", ""), "1"), "port = 80\n", func(c *Config) any { return c.Services[0].Rules }},
@@ -270,6 +281,8 @@ slow_start = "24s"
 affinity6 = 56
 splice_ports = "2000-3000"
 max_splices = 26
+fast_path = "xdp"
+fast_path_devices = [ "eth8", "eth9" ]
 weight = 8
 weights = { connections = 9, cpu = 10, redirected = 11, sockets = 12 }
 timeouts = { syn = "13s", established = "14s", fin = "15s", rst = "16s" }
@@ -327,7 +340,7 @@ dead_after = "46s"
 	}
 	want := Config{
 		Address: netip.MustParseAddr("10.0.0.9"), RuntimeDir: "/b", Policy: dprnl.PolicyTwo, MaxLoad: 5, MaxFlows: 6, ReportMaxAge: 7 * time.Second, SlowStart: 24 * time.Second, Affinity6: 56,
-		SplicePorts: Ports{2000, 3000}, MaxSplices: 26,
+		SplicePorts: Ports{2000, 3000}, MaxSplices: 26, FastPath: FastPath{FastPathXDP, []string{"eth8", "eth9"}},
 		Backends: []dprnl.Backend{{Name: "x", Address: netip.MustParseAddr("10.0.0.6"), Port: 27, Weight: 28, Limit: 29, Services: []uint16{18}, Proxy: true}},
 		Checks:   []Check{{"x", netip.MustParseAddrPort("10.0.0.6:27"), CheckHTTP, "/c", true, 30 * time.Second}},
 		Hash:     c.Hash, Estimate: c.Estimate, Marker: c.Marker, Forwarding: dprnl.ForwardingDirect, Answers: dprnl.AnswersThrough, Orphans: c.Orphans, Weight: 8,
@@ -377,6 +390,8 @@ func TestMoreMistakes(t *testing.T) {
 		"a table is not a whole number":                                      "weight = { a = 1 }\n",
 		"a list is not a whole number":                                       "weight = [ 1 ]\n",
 		"1.25 is not a whole number":                                         "weight = 1.25\n",
+		`fast_path: "xdp" needs the devices`:                                 "fast_path = \"xdp\"\n",
+		`fast_path_devices: "b" is there twice`:                              "fast_path_devices = [ \"b\", \"a\", \"b\" ]\n",
 		"a: unknown key; known keys are":                                     none + "b = 1\na = 2\n",
 	} {
 		_, err := Parse("f", []byte(text))

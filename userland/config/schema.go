@@ -42,12 +42,13 @@ func (d *decoder) config(t table) *Config {
 	d.timeouts(t.table("timeouts"), &c.Timeouts)
 	t.ports("splice_ports", &c.SplicePorts)
 	integer(t, "max_splices", &c.MaxSplices, 1, dprnl.MaxSplices)
+	t.fastPath(&c.FastPath)
 	c.Services, c.Rulesets = d.services(t)
 	c.Backends, c.Checks = d.backends(t, c.Services)
 	d.report(t.table("report"), &c.Report, c.Address)
 	d.cleanup(t.table("cleanup"), &c.Cleanup)
 	t.rest("address", "runtime_directory", "policy", "hash", "estimate", "marker", "forwarding", "answers", "orphans", "max_load", "max_flows", "report_max_age", "slow_start", "affinity", "affinity6", "affinity_time", "start",
-		"weight", "weights", "timeouts", "service", "splice_ports", "max_splices", "backend", "report", "cleanup")
+		"weight", "weights", "timeouts", "service", "splice_ports", "max_splices", "fast_path", "fast_path_devices", "backend", "report", "cleanup")
 	d.across(&c)
 	return &c
 }

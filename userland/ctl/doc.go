@@ -22,7 +22,8 @@
 // Words are those that the commands' flags accept.
 //
 //	status        module, configured, config, load, services, peers {known,
-//	              listed, usable}, flows, flows_live, healthy, problems
+//	              listed, usable}, flows, flows_live, healthy, problems, fast_path
+//	              (array of device, attached, forced, reason; absent: off)
 //	config,       configured, address, policy, hash, estimate, marker, forwarding, answers,
 //	policy        state, orphans, max_load, weight, weights {connections, cpu,
 //	              redirected, sockets}, max_flows, report_max_age_ms, timeouts {syn_ms,

@@ -19,6 +19,7 @@ import (
 	"dpr/userland/config"
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 )
 
 // fullPercent is the fill level of the routing table at which status warns.
@@ -41,9 +42,11 @@ type statusView struct {
 	Peers      peersSummary `json:"peers"`
 	Flows      uint64       `json:"flows"`
 	FlowsLive  uint64       `json:"flows_live"`
-	Healthy    bool         `json:"healthy"`  // this host; the others may not be
-	Problems   []string     `json:"problems"` // of this host
-	Cluster    []string     `json:"cluster"`  // troubles of other hosts
+	// FastPath has the devices that are to have the fast path; absent if none is.
+	FastPath []fastpath.State `json:"fast_path,omitempty"`
+	Healthy  bool             `json:"healthy"`  // this host; the others may not be
+	Problems []string         `json:"problems"` // of this host
+	Cluster  []string         `json:"cluster"`  // troubles of other hosts
 }
 
 type peersSummary struct {
@@ -140,9 +143,11 @@ func (p *program) hostProblems(ctx context.Context, file string, v *statusView) 
 	if len(cfg.Report.Networks) == 0 {
 		return problems
 	}
-	if _, err := p.Reports(ctx, cfg.CountsPath()); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+	received, err := p.Reports(ctx, cfg.CountsPath())
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		problems = append(problems, "dpr-receive does not run: this host forgets its peers (systemctl status dpr-receive)")
 	}
+	v.FastPath = received.FastPath
 	return problems
 }
 
@@ -290,6 +295,22 @@ func writeHost(w io.Writer, h *ownView) {
 	fmt.Fprintf(w, "clock\t%s\n", clock)
 }
 
+func writeFastPath(w io.Writer, states []fastpath.State) {
+	for i, s := range states {
+		label, how := "", "on"
+		if i == 0 {
+			label = "fast path"
+		}
+		switch {
+		case !s.Attached:
+			how = "off: " + s.Reason
+		case s.Forced:
+			how = "on, forced"
+		}
+		fmt.Fprintf(w, "%s\t%s %s\n", label, s.Device, how)
+	}
+}
+
 func writeStatus(w io.Writer, v statusView) {
 	if v.Module {
 		fmt.Fprintln(w, "module\tloaded"+moduleVersion(v))
@@ -308,6 +329,7 @@ func writeStatus(w io.Writer, v statusView) {
 		fmt.Fprintf(w, "services\t%d\n", v.Services)
 		fmt.Fprintf(w, "peers\t%d usable, %d in the load table, %d known\n", v.Peers.Usable, v.Peers.Listed, v.Peers.Known)
 		fmt.Fprintf(w, "flows\t%d of %d, %d live\n", v.Flows, v.Config.MaxFlows, v.FlowsLive)
+		writeFastPath(w, v.FastPath)
 	} else {
 		fmt.Fprintln(w, "module\tnot loaded")
 	}

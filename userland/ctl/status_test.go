@@ -18,6 +18,7 @@ import (
 
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 	"dpr/userland/report"
 )
 
@@ -303,5 +304,35 @@ func TestMistakesBegin(t *testing.T) {
 		if r := dprctl(t, healthy(), line); !strings.HasPrefix(r.err, want) {
 			t.Errorf("%s: %q", line, r.err)
 		}
+	}
+}
+
+// status says where the fast path is on, where it is not, and why; that is no illness.
+func TestStatusFastPath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dpr.toml")
+	text := "address = \"192.0.2.1\"\n[report]\nauthentication = \"none\"\n[[report.network]]\nunicast = \"192.0.2.2:7743\"\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := healthy()
+	k.host = wellHost()
+	if r := dprctl(t, k, "status --config "+path); strings.Contains(r.out, "fast path") {
+		t.Errorf("off: %s", r.out)
+	}
+	k.reports.FastPath = []fastpath.State{{Device: "eth0", Attached: true}, {Device: "eth1", Attached: true, Forced: true}, {Device: "eth2", Reason: "its driver cannot"}}
+	r := dprctl(t, k, "status --check --config "+path)
+	if r.status != 0 {
+		t.Errorf("%+v", r)
+	}
+	flat := strings.Join(strings.Fields(r.out), " ")
+	if want := "fast path eth0 on eth1 on, forced eth2 off: its driver cannot healthy yes"; !strings.Contains(flat, want) {
+		t.Errorf("%s\nwant %s", r.out, want)
+	}
+	r = dprctl(t, k, "status --json --config "+path)
+	var v struct {
+		FastPath []fastpath.State `json:"fast_path"`
+	}
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil || !slices.Equal(v.FastPath, k.reports.FastPath) {
+		t.Errorf("%v, %s", err, r.out)
 	}
 }

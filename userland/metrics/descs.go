@@ -27,6 +27,7 @@ type descs struct {
 	peer                                   peerDescs
 	reports, reportsRefused, reportsUptime *prometheus.Desc
 	peerClock, peerInfo                    *prometheus.Desc // of dpr-receive
+	fastPath                               *prometheus.Desc // likewise
 }
 
 // peerDescs holds the descriptions of the load table's columns.
@@ -48,6 +49,8 @@ func newDescs() *descs {
 	d.peerClock = d.add("peer_clock_offset_seconds", "How far the peer's clock is ahead of this host's, less the way of the report.", "peer")
 	d.peerInfo = d.add("peer_info", "Always 1; the version of the peer's software (empty: 0.2 or earlier), and the id of the key that it signs with.", "peer", "version", "key")
 	d.reportsUptime = d.add("receive_start_time_seconds", "Unix time at which dpr-receive started.")
+
+	d.fastPath = d.add("fast_path_attached", "Whether the fast path is on at a device that is to have it.", "device")
 
 	d.decisions = d.add("decisions_total", "New client connections to services, by SYN decision and reason.", "decision", "reason")
 	var stats dprnl.Stats

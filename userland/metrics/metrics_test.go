@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 	"dpr/userland/receive"
 	"dpr/userland/report"
 )
@@ -90,6 +91,7 @@ func status() receive.Status {
 		{Address: netip.MustParseAddr("192.0.2.2"), Received: time.Unix(2000, 0), Version: "0.3.0", Key: "0a1b2c3d", Clock: -1.25},
 		{Address: netip.MustParseAddr("192.0.2.9"), Refused: "unknown_key"}, // nothing is known of it
 	}
+	s.FastPath = []fastpath.State{{Device: "eth0", Attached: true}, {Device: "eth1", Reason: "no driver"}}
 	return s
 }
 
@@ -167,6 +169,7 @@ func TestMetrics(t *testing.T) {
 		`dpr_peer_services_down{peer="192.0.2.2"} 2`, `dpr_reports_total{result="superseded"} 4`,
 		`dpr_peer_direct{peer="192.0.2.2"} 1`, `dpr_peer_direct{peer="192.0.2.4"} 0`,
 		`dpr_decisions_total{decision="served",reason="off_link"} 181`, "dpr_tx_direct_total 182", "dpr_rx_direct_total 183",
+		`dpr_fast_path_attached{device="eth0"} 1`, `dpr_fast_path_attached{device="eth1"} 0`,
 		`dpr_peer_clock_offset_seconds{peer="192.0.2.2"} -1.25`, `dpr_peer_info{key="0a1b2c3d",peer="192.0.2.2",version="0.3.0"} 1`,
 		"dpr_report_max_age_seconds 3",
 		`dpr_peers{kind="known"} 3`, `dpr_peers{kind="listed"} 2`, `dpr_peers{kind="usable"} 1`,
@@ -271,7 +274,7 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	allowed := []string{"decision", "reason", "state", "policy", "kind", "peer", "result", "version", "goversion", "key", "address", "port"}
+	allowed := []string{"decision", "reason", "state", "policy", "kind", "peer", "result", "version", "goversion", "key", "address", "port", "device"}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {

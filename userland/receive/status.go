@@ -12,6 +12,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"dpr/userland/fastpath"
 )
 
 const (
@@ -24,6 +26,8 @@ type Status struct {
 	Started time.Time         `json:"started"` // start of the process, when the counts are 0
 	Counts  map[string]uint64 `json:"counts"`  // by the names of Counts.Names
 	Hosts   []HostStatus      `json:"hosts"`   // by address
+	// FastPath has the devices that are to have the fast path, as they are configured.
+	FastPath []fastpath.State `json:"fast_path,omitempty"`
 }
 
 // ReadStatus reads the status of the receiver that listens at path. If there is
@@ -92,7 +96,7 @@ func (r *Receiver) answer(l net.Listener) {
 }
 
 func (r *Receiver) status() Status {
-	s := Status{Started: r.started, Counts: make(map[string]uint64), Hosts: r.hosts.list()}
+	s := Status{Started: r.started, Counts: make(map[string]uint64), Hosts: r.hosts.list(), FastPath: r.o.FastPath.States()}
 	for _, n := range r.counts.Names() {
 		s.Counts[n] = r.counts.Get(n)
 	}
