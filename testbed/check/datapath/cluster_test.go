@@ -58,6 +58,8 @@ type cluster struct {
 	sw   *vnet.Switch
 	a, b *server
 	c    *vnet.Host
+	// fastCable: A's cable is one that programs of XDP can send by.
+	fastCable bool
 }
 
 // newCluster makes a cluster of A, B and the client, taken down after the test.

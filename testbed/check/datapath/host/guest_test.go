@@ -48,8 +48,29 @@ const (
 // skipped are the tests that a kernel cannot run, by its name in kernelVariable;
 // those of "" are of all kernels that have no entry: Debian's.
 var skipped = map[string]map[string]bool{
-	"":      {"TestAllocationFailure": true}, // needs fault injection
-	"debug": {},
+	"":      {faults: true},
+	"6.1":   with(noFastPath, faults),
+	"debug": noFastPath,
+}
+
+// faults needs fault injection.
+const faults = "TestAllocationFailure"
+
+// noFastPath are the tests of the fast path, for kernels before 6.11, or without type
+// information for BPF. That it is refused there TestFastPathRefused sees.
+var noFastPath = with(nil, "TestFastPath", "TestFastPathPadding", "TestFastPathPasses", "TestFastPathForeignFrame", "TestFastPathNoFlow",
+	"TestFastPathNeighbour", "TestFastPathHooks", "TestFastPathTransfer", "TestFastPathOtherLink", "TestFastPathAgain", "TestFastPathUnload")
+
+// with returns a set and what is added to it.
+func with(set map[string]bool, more ...string) map[string]bool {
+	all := map[string]bool{}
+	for name := range set {
+		all[name] = true
+	}
+	for _, name := range more {
+		all[name] = true
+	}
+	return all
 }
 
 // guestEnv is what the tests are told, beside the module: how much to do where
