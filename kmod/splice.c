@@ -131,6 +131,11 @@ bool dpr_splice_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (likely(!end))
 		return false;
 	splice = dpr_splice_of(end);
+	if (unlikely(end->from == DPR_SPLICE_BACKEND &&
+		     !dpr_splice_noted(splice))) {
+		*verdict = dpr_splice_drop(dn, DPR_STAT_SPLICE_REFUSED);
+		return true;
+	}
 	if (unlikely(dpr_splice_expired(splice, cfg))) {
 		if (dpr_splice_table_kill(dn, splice))
 			dpr_stats_inc(dn, DPR_STAT_SPLICE_EXPIRED);
@@ -196,7 +201,7 @@ bool dpr_splice_begin(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!splice)
 		return false;
 	/* Unless another CPU has placed a copy of it. */
-	if (!splice->seen[DPR_SPLICE_CLIENT].end)
+	if (!dpr_splice_noted(splice))
 		dpr_splice_track_syn(splice, seg, (void *)skb->data + seg->offset);
 	*verdict = dpr_splice_send(dn, skb, seg, splice, DPR_SPLICE_CLIENT);
 	return true;

@@ -90,7 +90,7 @@ struct dpr_splice *dpr_splice_open(struct dpr_net *dn, const struct dpr_config *
 					 DPR_SPLICE_FLAG_PLACED |
 					 DPR_SPLICE_FLAG_OPENING);
 	/* Nobody else places this connection; but its ports may have been used for a SYN. */
-	if (!splice || splice->seen[DPR_SPLICE_CLIENT].end)
+	if (!splice || dpr_splice_noted(splice))
 		return NULL;
 	dpr_splice_open_fill(&what, splice, options);
 	dpr_splice_track_syn(splice, &seg, &what.th);

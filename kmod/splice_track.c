@@ -36,8 +36,10 @@ void dpr_splice_track_syn(struct dpr_splice *splice,
 								  seg->end;
 	/* Not yet from where; see dpr_splice_track_synack(). */
 	splice->seen[DPR_SPLICE_CLIENT].edge = ntohs(th->window);
-	splice->scale[DPR_SPLICE_CLIENT] = dpr_splice_scale(th);
 	splice->scale[DPR_SPLICE_BACKEND] = 0;
+	/* Pairs with dpr_splice_noted(). */
+	smp_store_release(&splice->scale[DPR_SPLICE_CLIENT],
+			  dpr_splice_scale(th) | DPR_SPLICE_NOTED);
 }
 
 /* What the backend acknowledges if it has the client's SYN alone. */
@@ -69,7 +71,7 @@ static void dpr_splice_track_synack(struct dpr_splice *splice,
 	client->edge += seg->end;
 	if (!(scale & DPR_SPLICE_SCALED) ||
 	    !(splice->scale[DPR_SPLICE_CLIENT] & DPR_SPLICE_SCALED)) {
-		splice->scale[DPR_SPLICE_CLIENT] = 0;
+		splice->scale[DPR_SPLICE_CLIENT] = DPR_SPLICE_NOTED;
 		scale = 0;
 	}
 	splice->scale[DPR_SPLICE_BACKEND] = scale | DPR_SPLICE_ANSWERED;

@@ -16,9 +16,23 @@
 #define DPR_SPLICE_RST		2	/* of fin: a RST */
 #define DPR_SPLICE_ANSWERED	0x80	/* of the backend's scale: it has sent its SYN */
 #define DPR_SPLICE_SCALED	0x40	/* of scale: it knows scaled windows */
+#define DPR_SPLICE_NOTED	0x20	/* of the client's scale: its SYN has been noted */
 #define DPR_SPLICE_SHIFT	0x0f	/* of scale: by so much */
 /* Of bytes that are so far behind an end says no more: the largest window without a scale. */
 #define DPR_SPLICE_BACK	65535
+
+/**
+ * dpr_splice_noted - has the client's SYN been noted
+ * @splice: the splice
+ *
+ * Not before that is it whole, and on its list: a backend's segment can find it sooner, if
+ * somebody makes such up.
+ */
+static inline bool dpr_splice_noted(const struct dpr_splice *splice)
+{
+	return smp_load_acquire(&splice->scale[DPR_SPLICE_CLIENT]) &
+	       DPR_SPLICE_NOTED;
+}
 
 void dpr_splice_track_syn(struct dpr_splice *splice,
 			  const struct dpr_segment *seg, const struct tcphdr *th);
