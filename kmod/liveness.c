@@ -14,8 +14,9 @@
 #define DPR_LIVENESS_AGAIN	HZ
 /*
  * A connection that its peer has confirmed, or whose peer was silent, is asked about again
- * after so many times as long as one is silent before the first question: what the peer says
- * when the socket is gone may be lost, and the client may be gone, too.
+ * after so many times as long as one is silent before the first question, but not while the
+ * questions are put: what the peer says when the socket is gone may be lost, and the client
+ * may be gone, too.
  */
 #define DPR_LIVENESS_LATER	5
 
@@ -24,7 +25,8 @@ static bool dpr_liveness_old(const struct dpr_flow *flow,
 			     const struct dpr_config *cfg)
 {
 	return (u32)jiffies - READ_ONCE(flow->asked) >
-	       DPR_LIVENESS_LATER * cfg->timeout_jiffies[DPR_FLOW_SYN];
+	       max_t(u32, DPR_LIVENESS_LATER * cfg->timeout_jiffies[DPR_FLOW_SYN],
+		     DPR_LIVENESS_QUERIES * DPR_LIVENESS_AGAIN);
 }
 
 /**

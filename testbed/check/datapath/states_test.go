@@ -170,8 +170,8 @@ func TestTimeoutsByState(t *testing.T) {
 // stays.
 func TestConfirmedIsAskedAgain(t *testing.T) {
 	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
-		const soon = 300 * time.Millisecond // before the first question
-		const later = 5 * soon
+		const soon = 300 * time.Millisecond    // before the first question
+		const later = 4*time.Second + 2*settle // the time of four questions, as five times soon is less
 		c := newCluster(t, w)
 		r := c.raw(t, addrR)
 		gone, stays := r.talk(c.a, 4000), r.talk(c.a, 4001)
