@@ -30,6 +30,7 @@
  */
 static inline bool dpr_splice_noted(const struct dpr_splice *splice)
 {
+	/* Pairs with dpr_splice_track_syn(). */
 	return smp_load_acquire(&splice->scale[DPR_SPLICE_CLIENT]) &
 	       DPR_SPLICE_NOTED;
 }
