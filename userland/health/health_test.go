@@ -3,6 +3,7 @@
 package health
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -377,7 +378,14 @@ func TestAskWithProxy(t *testing.T) {
 			b := make([]byte, 16)
 			n, _ := io.ReadFull(c, b)
 			first <- string(b[:n])
-			_, _ = io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\n")
+			// A client takes no answer that comes before its request.
+			for r := bufio.NewReader(c); err == nil; {
+				var line string
+				if line, err = r.ReadString('\n'); line == "\r\n" {
+					_, err = io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\n")
+					break
+				}
+			}
 			c.Close()
 		}
 	}()
