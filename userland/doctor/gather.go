@@ -17,6 +17,7 @@ import (
 
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
+	"dpr/userland/ethtool"
 	"dpr/userland/receive"
 )
 
@@ -147,7 +148,7 @@ func (f *Facts) readLinks() error {
 	}
 	for _, l := range links {
 		a := l.Attrs()
-		link := Link{Name: a.Name, Index: a.Index, Kind: l.Type(), Master: names[a.MasterIndex], MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, LRO: hasLRO(a.Name)}
+		link := Link{Name: a.Name, Index: a.Index, Kind: l.Type(), Master: names[a.MasterIndex], MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, LRO: ethtool.Has(a.Name, ethtool.LRO)}
 		addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
 		if err != nil {
 			return fmt.Errorf("reading the addresses of %s: %w", a.Name, err)

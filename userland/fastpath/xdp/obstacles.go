@@ -9,11 +9,11 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"dpr/userland/ethtool"
 	"dpr/userland/firewall"
 )
 
@@ -103,7 +103,8 @@ func ofLink(l netlink.Link, all []netlink.Link) (list []string) {
 	if a.Xdp != nil && a.Xdp.Attached {
 		list = append(list, ErrBusy.Error())
 	}
-	if stripsTags(a.Name) {
+	// A VLAN's packet would be taken for one without tag.
+	if ethtool.Has(a.Name, ethtool.RxVLAN) {
 		list = append(list, fmt.Sprintf("it takes VLAN tags off before a program of XDP sees them (ethtool -K %s rxvlan off)", a.Name))
 	}
 	return list
@@ -159,30 +160,4 @@ func ofFirewall(r *firewall.Ruleset, device string) (list []string) {
 		}
 	}
 	return list
-}
-
-// flagRxVLAN is ETH_FLAG_RXVLAN of linux/ethtool.h.
-const flagRxVLAN = 1 << 8
-
-// stripsTags asks a device whether it takes the tags of VLANs off: a program of XDP would
-// take a VLAN's packet for one without tag.
-func stripsTags(name string) bool {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	value := struct{ cmd, data uint32 }{cmd: unix.ETHTOOL_GFLAGS}
-	var req struct {
-		name [unix.IFNAMSIZ]byte
-		data unsafe.Pointer
-		_    [16]byte
-	}
-	if len(name) >= len(req.name) {
-		return false
-	}
-	copy(req.name[:], name)
-	req.data = unsafe.Pointer(&value)
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req)))
-	return errno == 0 && value.data&flagRxVLAN != 0
 }
