@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"dpr/testbed/lab/checkout"
-	"dpr/testbed/lab/guest"
+	"dpr/testbed/lab/disk"
 )
 
 // moduleSections are those of dpr.ko that a debugger must place.
@@ -26,11 +26,7 @@ func (l *Lab) Debugger(ctx context.Context, server string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(workDir(l.state.Name), h.Name+".dpr.ko")
-	if err := l.Pull(ctx, h.Name, guest.ModulePath, file); err != nil {
-		return nil, err
-	}
-	symbols := "add-symbol-file " + file
+	symbols := "add-symbol-file " + l.debugFile(server)
 	for _, section := range moduleSections {
 		address, err := l.Output(ctx, h.Name, "cat", "/sys/module/dpr/sections/"+section)
 		if err != nil {
@@ -46,4 +42,12 @@ func (l *Lab) Debugger(ctx context.Context, server string) ([]string, error) {
 	// gdb would ask whether the addresses are right.
 	return append(args, "-ex", "set confirm off", "-ex", symbols, "-ex", "set confirm on",
 		"-ex", "target remote "+debugPath(l.dir, h.Name)), nil
+}
+
+// debugFile is the server's dpr.ko with what a debugger reads.
+func (l *Lab) debugFile(server string) string {
+	if older := filepath.Join(l.binDir(), olderDir, debugModule); server == OlderServer && disk.Exists(older) {
+		return older
+	}
+	return filepath.Join(l.binDir(), debugModule)
 }

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"dpr/testbed/lab/checkout"
-	"dpr/testbed/lab/disk"
 	"dpr/testbed/lab/guest"
 	"dpr/testbed/lab/initramfs"
 	"dpr/testbed/lab/kernel"
@@ -31,11 +30,8 @@ func buildOlder(ctx context.Context, source string, k kernel.Kernel, dir string)
 	if err := checkout.Build(ctx, source, dir, packages...); err != nil {
 		return err
 	}
-	module, err := kernel.Build(ctx, kernel.DPR(source), k)
-	if err != nil {
-		return err
-	}
-	return disk.Copy(module, filepath.Join(dir, path.Base(guest.ModulePath)))
+	_, err := buildModule(ctx, source, k, dir)
+	return err
 }
 
 // olderItems puts the other version into the image, and returns where its host has it.

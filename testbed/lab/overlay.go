@@ -17,7 +17,8 @@ import (
 )
 
 // overlayImage collects what belongs to one lab: the guests' init, what they are
-// told, and dpr. Programs are in bin; module is dpr.ko, "" without dpr.
+// told, and dpr. Programs and the stripped module are in bin; module is the one that was built,
+// "" without dpr.
 func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module string) (initramfs.Image, error) {
 	im := initramfs.Image{}
 	if err := im.File("/init", filepath.Join(bin, "init")); err != nil {
@@ -98,7 +99,7 @@ func dprItems(im initramfs.Image, gc *guest.Config, bin, module string) error {
 		return err
 	}
 	gc.Modules = append(gc.Modules, depends...)
-	return im.File(guest.ModulePath, module)
+	return im.File(guest.ModulePath, filepath.Join(bin, path.Base(guest.ModulePath)))
 }
 
 // writeInitrd writes a lab's initramfs: the base's archive and the overlay's.

@@ -169,7 +169,7 @@ func build(ctx context.Context, c Config, k kernel.Kernel, bin string, p *progre
 		g.Go(func() error {
 			defer p.Step("building dpr.ko for " + k.Release)()
 			var err error
-			module, err = kernel.Build(ctx, kernel.DPR(c.Source), k)
+			module, err = buildModule(ctx, c.Source, k, bin)
 			return err
 		})
 	}

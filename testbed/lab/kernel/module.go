@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -128,6 +129,15 @@ func parseDepends(modinfo string) []string {
 		if v, ok := strings.CutPrefix(s, "depends="); ok && v != "" {
 			return strings.Split(v, ",")
 		}
+	}
+	return nil
+}
+
+// Strip writes a module without what only a debugger reads, which is most of it: a guest has it
+// in memory when it boots, and again when it is loaded.
+func Strip(ctx context.Context, module, to string) error {
+	if out, err := exec.CommandContext(ctx, "strip", "--strip-debug", "-o", to, module).CombinedOutput(); err != nil {
+		return fmt.Errorf("stripping module %s: %w: %s", module, err, out)
 	}
 	return nil
 }

@@ -51,6 +51,8 @@ func patterns() []string {
 		`unregister_netdevice: waiting for `,
 		`Out of memory: Killed process`,
 		`sysrq: Trigger a crash`,
+		// Its memory is too small for its files: programs are cut off.
+		`Initramfs unpacking failed: `,
 	}
 }
 

@@ -17,6 +17,7 @@ func splats() []string {
 	return []string{
 		"[   12.345678] Kernel panic - not syncing: sysrq triggered crash",
 		"[   12.345678] BUG: kernel NULL pointer dereference, address: 0000000000000000",
+		"[    2.682660] Initramfs unpacking failed: write error",
 		"[   12.3][  T123] BUG: KASAN: slab-out-of-bounds in dpr_flow_find+0x10/0x20 [dpr]",
 		"[   12.345678] kernel BUG at net/core/skbuff.c:116!",
 		"[   12.345678] WARNING: CPU: 0 PID: 123 at net/core/dev.c:3000 skb_warn_bad_offload+0x80/0x110",
