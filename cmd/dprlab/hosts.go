@@ -106,7 +106,7 @@ func debug() *task {
 		return syscall.Exec(program, append(args, behindDashes(e.args[1:])...), os.Environ())
 	})
 	t.name, t.usage = "gdb", "stop a server's kernel and look into it by gdb"
-	t.description = "gdb knows the module's functions and lines; arguments are gdb's own. The server goes on when gdb ends."
+	t.description = "The lab came up with --debug-info; gdb knows the module's functions and lines. Arguments are gdb's own. The server goes on when gdb ends."
 	t.args, t.least, t.most, t.ownSignals = "HOST [-- ARGUMENT…]", 1, -1, true
 	return t
 }

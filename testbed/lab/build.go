@@ -16,7 +16,7 @@ import (
 // The programs of dpr that servers run.
 var dprPrograms = []string{"dprctl", "dpr-broadcast", "dpr-receive", "dpr-cleanup"}
 
-// debugModule is dpr.ko as it was built, with what debuggers read.
+// debugModule is dpr.ko with what gdb reads.
 const debugModule = "dpr.debug.ko"
 
 // labPackages returns the packages of the lab's own programs, and of dpr's if
@@ -31,10 +31,14 @@ func labPackages(withDPR bool) []string {
 	return packages
 }
 
-// buildModule builds dpr.ko, and puts it into a directory twice: stripped for guests, and as it
-// was built for debuggers. It returns the file that was built.
-func buildModule(ctx context.Context, source string, k kernel.Kernel, dir string) (string, error) {
-	module, err := kernel.Build(ctx, kernel.DPR(source), k)
+// buildModule builds dpr.ko into a directory and returns the file that it was built as. With what
+// gdb reads it is there twice: as it was built, and stripped for guests.
+func buildModule(ctx context.Context, source string, k kernel.Kernel, dir string, debugInfo bool) (string, error) {
+	m := kernel.DPR(source)
+	if debugInfo {
+		m.Vars = append(m.Vars, kernel.DebugInfo)
+	}
+	module, err := kernel.Build(ctx, m, k)
 	if err != nil {
 		return "", err
 	}
@@ -42,8 +46,12 @@ func buildModule(ctx context.Context, source string, k kernel.Kernel, dir string
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
+	forGuests := filepath.Join(dir, path.Base(guest.ModulePath))
+	if !debugInfo {
+		return module, disk.Copy(module, forGuests)
+	}
 	if err := disk.Copy(module, filepath.Join(dir, debugModule)); err != nil {
 		return "", err
 	}
-	return module, kernel.Strip(ctx, module, filepath.Join(dir, path.Base(guest.ModulePath)))
+	return module, kernel.Strip(ctx, module, forGuests)
 }

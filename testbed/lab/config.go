@@ -40,6 +40,8 @@ type Config struct {
 	// /etc/dpr/dpr.toml says where there is dpr.
 	NoDPR bool
 	DPR   DPRConfig
+	// DebugInfo has dpr.ko built with what Debugger's gdb reads.
+	DebugInfo bool
 
 	// Link is the rate of each server's link, as tc names it ("8mbit"), and
 	// AccessRate what nginx gives one connection, in bytes per second ("64k").
@@ -104,6 +106,7 @@ func (c *Config) Flags() flags.Set {
 		flags.Number(&c.CPUs, "cpus", flags.From(1, MaxCPUs), "`N` processors of each server, {range}"),
 		family.Flag(&c.Family, "`FAMILY` of the servers' own addresses: {range}"),
 		flags.Bool(&c.NoDPR, "no-dpr", "servers without dpr"),
+		flags.Bool(&c.DebugInfo, "debug-info", "build dpr.ko with what gdb reads"),
 		flags.String(&c.DPR.Policy, "policy", "dpr's `POLICY`, else its own default"),
 		flags.String(&c.DPR.Hash, "hash", "dpr's `HASH`, else its own default"),
 		flags.String(&c.DPR.Estimate, "estimate", "dpr's `ESTIMATE`, else its own default"),

@@ -19,14 +19,18 @@ var moduleSections = []string{".text", ".data", ".bss", ".rodata"}
 // and knows dpr.ko by name and line. The server goes on when gdb leaves it;
 // breakpoints go with gdb. Of the kernel itself it has no symbols.
 //
-// It is an error if the module is not loaded there. Lines are shown if the working
-// directory is in the sources.
+// It is an error if the module is not loaded there, or the lab came up without
+// Config.DebugInfo. Lines are shown if the working directory is in the sources.
 func (l *Lab) Debugger(ctx context.Context, server string) ([]string, error) {
 	h, err := l.hostOf(server, Server)
 	if err != nil {
 		return nil, err
 	}
-	symbols := "add-symbol-file " + l.debugFile(server)
+	file, err := l.debugFile(server)
+	if err != nil {
+		return nil, err
+	}
+	symbols := "add-symbol-file " + file
 	for _, section := range moduleSections {
 		address, err := l.Output(ctx, h.Name, "cat", "/sys/module/dpr/sections/"+section)
 		if err != nil {
@@ -44,10 +48,15 @@ func (l *Lab) Debugger(ctx context.Context, server string) ([]string, error) {
 		"-ex", "target remote "+debugPath(l.dir, h.Name)), nil
 }
 
-// debugFile is the server's dpr.ko with what a debugger reads.
-func (l *Lab) debugFile(server string) string {
-	if older := filepath.Join(l.binDir(), olderDir, debugModule); server == OlderServer && disk.Exists(older) {
-		return older
+// debugFile is the server's dpr.ko with what gdb reads.
+func (l *Lab) debugFile(server string) (string, error) {
+	dir := l.binDir()
+	if older := filepath.Join(dir, olderDir); server == OlderServer && disk.Exists(older) {
+		dir = older
 	}
-	return filepath.Join(l.binDir(), debugModule)
+	file := filepath.Join(dir, debugModule)
+	if !disk.Exists(file) {
+		return "", fmt.Errorf("dpr.ko of lab %s was built without what gdb reads: bring the lab up with --debug-info", l.state.Name)
+	}
+	return file, nil
 }

@@ -22,7 +22,7 @@ const (
 const OlderServer = "s2"
 
 // buildOlder builds another version's module and programs into a directory.
-func buildOlder(ctx context.Context, source string, k kernel.Kernel, dir string) error {
+func buildOlder(ctx context.Context, source string, k kernel.Kernel, dir string, debugInfo bool) error {
 	var packages []string
 	for _, p := range dprPrograms {
 		packages = append(packages, "./cmd/"+p)
@@ -30,7 +30,7 @@ func buildOlder(ctx context.Context, source string, k kernel.Kernel, dir string)
 	if err := checkout.Build(ctx, source, dir, packages...); err != nil {
 		return err
 	}
-	_, err := buildModule(ctx, source, k, dir)
+	_, err := buildModule(ctx, source, k, dir, debugInfo)
 	return err
 }
 

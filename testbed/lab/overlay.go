@@ -17,7 +17,7 @@ import (
 )
 
 // overlayImage collects what belongs to one lab: the guests' init, what they are
-// told, and dpr. Programs and the stripped module are in bin; module is the one that was built,
+// told, and dpr. Programs and the guests' module are in bin; module is what that was built as,
 // "" without dpr.
 func overlayImage(ctx context.Context, c Config, hosts []Host, bin, module string) (initramfs.Image, error) {
 	im := initramfs.Image{}

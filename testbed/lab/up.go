@@ -169,14 +169,14 @@ func build(ctx context.Context, c Config, k kernel.Kernel, bin string, p *progre
 		g.Go(func() error {
 			defer p.Step("building dpr.ko for " + k.Release)()
 			var err error
-			module, err = buildModule(ctx, c.Source, k, bin)
+			module, err = buildModule(ctx, c.Source, k, bin, c.DebugInfo)
 			return err
 		})
 	}
 	if c.Older != "" {
 		g.Go(func() error {
 			defer p.Step("building the other version's module and programs")()
-			return buildOlder(ctx, c.Older, k, filepath.Join(bin, olderDir))
+			return buildOlder(ctx, c.Older, k, filepath.Join(bin, olderDir), c.DebugInfo)
 		})
 	}
 	return module, g.Wait()

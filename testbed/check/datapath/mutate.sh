@@ -41,7 +41,7 @@ mistake() {
 
 # module: dpr.ko with the mistake, instead of the guest's.
 module() {
-	make -s -C "$headers" M="$work/tree/kmod" -j2 CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$work/log" 2>&1 ||
+	make -s -C "$headers" M="$work/tree/kmod" -j2 CONFIG_DEBUG_INFO_BTF_MODULES= CONFIG_DEBUG_INFO= modules >"$work/log" 2>&1 ||
 		{ cat "$work/log" >&2; return 1; }
 	insert >/dev/null 2>&1 || { boot "$1" && insert; }
 }

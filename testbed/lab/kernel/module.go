@@ -31,6 +31,9 @@ type Module struct {
 	Vars []string // variables of make ("NAME=VALUE") that it is built with
 }
 
+// DebugInfo is what to add to Vars for a module with what gdb reads: lines and variables.
+const DebugInfo = "CONFIG_DEBUG_INFO=y"
+
 // DPR returns the source of dpr.ko below a checkout's root.
 func DPR(root string) Module {
 	return Module{Root: root, Dir: "kmod", With: []string{"include"}, Name: "dpr"}
@@ -133,7 +136,7 @@ func parseDepends(modinfo string) []string {
 	return nil
 }
 
-// Strip writes a module without what only a debugger reads, which is most of it: a guest has it
+// Strip writes a module without its DebugInfo, 50 times the rest: a guest would have it
 // in memory when it boots, and again when it is loaded.
 func Strip(ctx context.Context, module, to string) error {
 	if out, err := exec.CommandContext(ctx, "strip", "--strip-debug", "-o", to, module).CombinedOutput(); err != nil {
@@ -156,8 +159,9 @@ func (k Kernel) compile(ctx context.Context, t Module, files []string, final str
 		// The chroot is in the cache too: the module can be moved.
 		headers, parent = "/"+rel, filepath.Join(k.Chroot, "tmp")
 	}
-	// The module brings its type information itself.
-	args = append([]string{"make", "-j2", "KDIR=" + headers, "CONFIG_DEBUG_INFO_BTF_MODULES="}, args...)
+	// The module brings its type information itself; DebugInfo among the arguments counts, as
+	// it comes later.
+	args = append([]string{"make", "-j2", "KDIR=" + headers, "CONFIG_DEBUG_INFO_BTF_MODULES=", "CONFIG_DEBUG_INFO="}, args...)
 	if k.Arch != "" {
 		// The user-mode kernel's percpu.h uses what it does not include.
 		args = append(args, "ARCH="+k.Arch, "KCFLAGS=-include linux/irqflags.h")

@@ -172,11 +172,7 @@ func (s *VM) addBuilt(ctx context.Context, im initramfs.Image, sc Config, module
 			return err
 		}
 		names = append(depends, names...)
-		stripped := filepath.Join(s.dir, sc.Built[i].Name+".ko")
-		if err := kernel.Strip(ctx, file, stripped); err != nil {
-			return err
-		}
-		if err := im.File("/lib/modules/"+sc.Built[i].Name+".ko", stripped); err != nil {
+		if err := im.File("/lib/modules/"+sc.Built[i].Name+".ko", file); err != nil {
 			return err
 		}
 	}
