@@ -52,6 +52,9 @@ func (m *meter) all(ctx context.Context) error {
 	if m.net = networks[m.plan.Family]; m.net == nil {
 		return fmt.Errorf("the plan's family is %d, want one of %v", m.plan.Family, family.All)
 	}
+	if err := seedRandom(); err != nil {
+		return err
+	}
 	// dpr needs it, and is inserted as a file.
 	if err := insertModule(ctx, "nf_defrag_ipv6"); err != nil {
 		return err
