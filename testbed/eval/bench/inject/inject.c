@@ -5,6 +5,9 @@
  * and freeing a frame takes is measured by itself and subtracted. What the
  * packets leave to the softirq, for instance a tunnel device's, is counted.
  *
+ * Answers of servers are built from what the clients' packets have become, which are
+ * sent before each batch of them and not measured.
+ *
  * The measurement runs while the module is inserted; remove it and insert it
  * again for the next. The result is in its parameter cost.
  *
@@ -27,11 +30,15 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/tcp.h>
+#include "answer.h"
 #include "profile.h"
 
 static char *dev = "in0";
 module_param(dev, charp, 0);
 MODULE_PARM_DESC(dev, "device that the frames seem to come from");
+static char *out = "out0";
+module_param(out, charp, 0);
+MODULE_PARM_DESC(out, "device by which clients' packets leave for servers that answer");
 static char *to = "10.0.0.1";
 module_param(to, charp, 0);
 MODULE_PARM_DESC(to, "destination address of the packet");
@@ -51,7 +58,7 @@ module_param(port, ushort, 0);
 MODULE_PARM_DESC(port, "destination port");
 static char *op = "established";
 module_param(op, charp, 0);
-MODULE_PARM_DESC(op, "syn, established, fin, rst, udp or ended: what is sent");
+MODULE_PARM_DESC(op, "syn, established, fin, rst, udp or ended: what clients send; synack or answer: what servers answer");
 static uint flows = 1000;
 module_param(flows, uint, 0);
 MODULE_PARM_DESC(flows, "clients' connections, all gone through in turn");
@@ -67,6 +74,12 @@ MODULE_PARM_DESC(packets, "packets to send");
 static uint payload = 100;
 module_param(payload, uint, 0);
 MODULE_PARM_DESC(payload, "bytes of data in a segment");
+static uint sent;
+module_param(sent, uint, 0);
+MODULE_PARM_DESC(sent, "bytes that the sender has sent on each connection before");
+static bool follow;
+module_param(follow, bool, 0);
+MODULE_PARM_DESC(follow, "each segment of a connection begins where the last one ended");
 static bool quiet;
 module_param(quiet, bool, 0);
 MODULE_PARM_DESC(quiet, "only send, measure nothing");
@@ -89,20 +102,6 @@ MODULE_PARM_DESC(base, "result: what building and freeing took, not in cost");
 #define BATCH	64	/* packets between two looks at the scheduler */
 
 /**
- * struct inject_addr - an address of either family
- * @family: AF_INET or AF_INET6; 0 if there is none
- * @ip: if of IPv4
- * @ip6: if of IPv6
- */
-struct inject_addr {
-	u8 family;
-	union {
-		__be32 ip;
-		struct in6_addr ip6;
-	};
-};
-
-/**
  * struct inject_frame - what all frames of a measurement have in common
  * @daddr: the packet's destination
  * @base: the first client's address
@@ -110,6 +109,9 @@ struct inject_addr {
  * @outer_from: the outer header's source
  * @protocol: TCP, UDP or MESSAGE
  * @flags: the TCP header's flags, as tcp_flag_word() has them
+ * @answer: a server sends them
+ * @payload: bytes of data in a segment
+ * @before: bytes of the sender's before the first of them
  */
 struct inject_frame {
 	struct inject_addr daddr;
@@ -118,12 +120,22 @@ struct inject_frame {
 	struct inject_addr outer_from;
 	u8 protocol;
 	__be32 flags;
+	bool answer;
+	u32 payload;
+	u32 before;
 };
+
+/* How often all connections were gone through. */
+static u32 inject_turn;
+
+/* What the answers of a batch are answers to. */
+static struct inject_asked inject_asked[BATCH];
 
 static const struct {
 	const char *op;
 	u8 protocol;
 	__be32 flags;
+	bool answer;
 } inject_ops[] = {
 	{ "syn", IPPROTO_TCP, TCP_FLAG_SYN },
 	{ "established", IPPROTO_TCP, TCP_FLAG_ACK },
@@ -131,6 +143,8 @@ static const struct {
 	{ "rst", IPPROTO_TCP, TCP_FLAG_ACK | TCP_FLAG_RST },
 	{ "udp", IPPROTO_UDP, 0 },
 	{ "ended", MESSAGE, 0 },
+	{ "synack", IPPROTO_TCP, TCP_FLAG_SYN | TCP_FLAG_ACK, true },
+	{ "answer", IPPROTO_TCP, TCP_FLAG_ACK, true },
 };
 
 /**
@@ -209,6 +223,9 @@ static int inject_frame_init(struct inject_frame *f)
 			continue;
 		f->protocol = inject_ops[i].protocol;
 		f->flags = inject_ops[i].flags;
+		f->answer = inject_ops[i].answer;
+		f->payload = payload;
+		f->before = sent;
 		return 0;
 	}
 	return -EINVAL;
@@ -254,29 +271,42 @@ static void inject_header(struct sk_buff *skb, const struct inject_addr *saddr,
 		inject_ip(h, saddr->ip, daddr->ip, proto, header + len, frag);
 }
 
+/* Bytes of a connection before the next segment. */
+static u32 inject_before(const struct inject_frame *f)
+{
+	return f->before + (follow ? inject_turn * f->payload : 0);
+}
+
+static void inject_segment(struct tcphdr *th, const struct inject_frame *f,
+			   u32 seq, u32 ack)
+{
+	memset(th, 0, sizeof(*th) + f->payload);
+	tcp_flag_word(th) = f->flags;
+	th->seq = htonl(seq);
+	th->ack_seq = htonl(ack);
+	th->doff = sizeof(*th) / 4;
+	th->window = htons(65535);
+}
+
 /* The client's half of a connection: its SYN is number 1. */
 static void inject_tcp(struct tcphdr *th, const struct inject_frame *f, u32 n)
 {
 	bool syn = f->flags & TCP_FLAG_SYN;
 
-	memset(th, 0, sizeof(*th) + payload);
+	inject_segment(th, f, syn ? 1 : 2 + inject_before(f), syn ? 0 : 1);
 	th->source = htons(1024 + n % PORTS);
 	th->dest = htons(port);
-	th->seq = htonl(syn ? 1 : 2);
-	th->ack_seq = htonl(syn ? 0 : 1);
-	tcp_flag_word(th) = f->flags;
-	th->doff = sizeof(*th) / 4;
-	th->window = htons(65535);
 }
 
 /* In IPv6 there is always a checksum; that of the frame is not looked at. */
-static void inject_udp(struct udphdr *uh, bool wide, u32 n)
+static void inject_udp(struct udphdr *uh, const struct inject_frame *f,
+		       bool wide, u32 n)
 {
-	memset(uh, 0, sizeof(*uh) + payload);
+	memset(uh, 0, sizeof(*uh) + f->payload);
 	uh->check = wide ? CSUM_MANGLED_0 : 0;
 	uh->source = htons(1024 + n % PORTS);
 	uh->dest = htons(port);
-	uh->len = htons(sizeof(*uh) + payload);
+	uh->len = htons(sizeof(*uh) + f->payload);
 }
 
 static void inject_message(struct inject_message *msg,
@@ -307,9 +337,9 @@ static u16 inject_length(const struct inject_frame *f)
 {
 	switch (f->protocol) {
 	case IPPROTO_TCP:
-		return sizeof(struct tcphdr) + payload;
+		return sizeof(struct tcphdr) + f->payload;
 	case IPPROTO_UDP:
-		return sizeof(struct udphdr) + payload;
+		return sizeof(struct udphdr) + f->payload;
 	default:
 		return f->daddr.family == AF_INET6 ?
 			       sizeof(struct inject_message6) :
@@ -327,11 +357,59 @@ static void inject_content(struct sk_buff *skb, const struct inject_frame *f,
 	if (f->protocol == IPPROTO_TCP)
 		inject_tcp(content, f, n);
 	else if (f->protocol == IPPROTO_UDP)
-		inject_udp(content, wide, n);
+		inject_udp(content, f, wide, n);
 	else if (wide)
 		inject_message6(content, f, n);
 	else
 		inject_message(content, f, n);
+}
+
+/* A frame of a family without its packet, for which there is room. */
+static struct sk_buff *inject_frame_alloc(struct net_device *d, u8 family,
+					  u16 len)
+{
+	struct sk_buff *skb = netdev_alloc_skb_ip_align(d, ETH_HLEN + len);
+	struct ethhdr *eth;
+
+	if (!skb)
+		return NULL;
+	eth = skb_put(skb, ETH_HLEN);
+	ether_addr_copy(eth->h_dest, d->dev_addr);
+	eth_zero_addr(eth->h_source);
+	eth->h_proto = htons(family == AF_INET6 ? ETH_P_IPV6 : ETH_P_IP);
+	return skb;
+}
+
+/* As a driver hands it on. */
+static struct sk_buff *inject_frame_done(struct net_device *d,
+					 struct sk_buff *skb)
+{
+	skb->protocol = eth_type_trans(skb, d);
+	skb->ip_summed = CHECKSUM_UNNECESSARY;
+	return skb;
+}
+
+/* What a server answers to a client's segment. */
+static struct sk_buff *inject_build_answer(struct net_device *d,
+					   const struct inject_frame *f,
+					   const struct inject_asked *asked)
+{
+	const u8 family = f->daddr.family;
+	const u16 content = inject_length(f);
+	struct sk_buff *skb;
+	struct tcphdr *th;
+
+	skb = inject_frame_alloc(d, family,
+				 inject_header_length(family) + content);
+	if (!skb)
+		return NULL;
+	inject_header(skb, &asked->to, &asked->from, IPPROTO_TCP, content,
+		      htons(IP_DF));
+	th = skb_put(skb, content);
+	inject_segment(th, f, asked->ack + asked->before, asked->end);
+	th->source = asked->dest;
+	th->dest = asked->source;
+	return inject_frame_done(d, skb);
 }
 
 static struct sk_buff *inject_build(struct net_device *d,
@@ -346,16 +424,10 @@ static struct sk_buff *inject_build(struct net_device *d,
 	const u16 content = inject_length(f);
 	const u16 len = inject_header_length(daddr->family) + content;
 	struct sk_buff *skb;
-	struct ethhdr *eth;
 
-	skb = netdev_alloc_skb_ip_align(d, ETH_HLEN + len +
-					   inject_header_length(outer));
+	skb = inject_frame_alloc(d, outer, len + inject_header_length(outer));
 	if (!skb)
 		return NULL;
-	eth = skb_put(skb, ETH_HLEN);
-	ether_addr_copy(eth->h_dest, d->dev_addr);
-	eth_zero_addr(eth->h_source);
-	eth->h_proto = htons(outer == AF_INET6 ? ETH_P_IPV6 : ETH_P_IP);
 	if (f->outer_to.family)
 		inject_header(skb, &f->outer_from, &f->outer_to,
 			      daddr->family == AF_INET6 ? IPPROTO_IPV6 :
@@ -364,33 +436,87 @@ static struct sk_buff *inject_build(struct net_device *d,
 	inject_header(skb, message ? &f->outer_from : &client, daddr,
 		      f->protocol, content, htons(IP_DF));
 	inject_content(skb, f, content, n);
-	skb->protocol = eth_type_trans(skb, d);
-	skb->ip_summed = CHECKSUM_UNNECESSARY;
-	return skb;
+	return inject_frame_done(d, skb);
+}
+
+/* The next packet is of another connection. */
+static void inject_next(u32 *n)
+{
+	*n += stride;
+	if (*n < flows)
+		return;
+	*n -= flows;
+	inject_turn++;
+}
+
+/*
+ * Sends the clients' packets that a batch of answers is for, the SYN or a bare ACK. Each
+ * must leave once.
+ */
+static bool inject_ask(struct net_device *d, const struct inject_frame *f,
+		       u32 size, u32 *n)
+{
+	struct inject_frame ask = *f;
+	struct sk_buff *skb;
+	u32 i;
+
+	ask.flags = f->flags & TCP_FLAG_SYN ? TCP_FLAG_SYN : TCP_FLAG_ACK;
+	ask.payload = 0;
+	ask.before = 0;
+	local_bh_disable();
+	for (i = 0; i < size; i++) {
+		inject_asked[i] = (struct inject_asked){
+			.before = inject_before(f),
+		};
+		skb = inject_build(d, &ask, first + *n);
+		if (!skb)
+			break;
+		inject_answer_note(&inject_asked[i]);
+		netif_receive_skb(skb);
+		inject_answer_note(NULL);
+		if (inject_asked[i].times != 1) {
+			pr_err("dprinject: a packet of connection %u left %u times for a server\n",
+			       first + *n, inject_asked[i].times);
+			break;
+		}
+		inject_next(n);
+	}
+	local_bh_enable();
+	return i == size;
 }
 
 /* One batch of packets, from the n-th connection on. Returns ns, 0 on failure. */
 static u64 inject_batch(struct net_device *d, const struct inject_frame *f,
 			bool send, u32 size, u32 *n)
 {
-	u64 start = ktime_get_ns();
 	struct sk_buff *skb;
+	u64 start;
+	bool asked;
+	u32 i;
 
+	if (f->answer) {
+		inject_profile_pause(true);
+		asked = inject_ask(d, f, size, n);
+		inject_profile_pause(false);
+		if (!asked)
+			return 0;
+	}
+	start = ktime_get_ns();
 	local_bh_disable();
-	for (; size; size--) {
-		skb = inject_build(d, f, first + *n);
+	for (i = 0; i < size; i++) {
+		skb = f->answer ? inject_build_answer(d, f, &inject_asked[i]) :
+				  inject_build(d, f, first + *n);
 		if (!skb)
 			break;
 		if (send)
 			netif_receive_skb(skb);
 		else
 			kfree_skb(skb);
-		*n += stride;
-		if (*n >= flows)
-			*n -= flows;
+		if (!f->answer)
+			inject_next(n);
 	}
 	local_bh_enable();
-	return size ? 0 : ktime_get_ns() - start;
+	return i < size ? 0 : ktime_get_ns() - start;
 }
 
 static int inject_compare(const void *a, const void *b)
@@ -430,6 +556,7 @@ static u64 inject_run(struct net_device *d, const struct inject_frame *f,
 	ns = kvcalloc(batches, sizeof(*ns), GFP_KERNEL);
 	if (!ns)
 		return 0;
+	inject_turn = 0;
 	for (i = 0; i < batches; i++) {
 		ns[i] = inject_batch(d, f, send, min_t(u32, BATCH,
 					packets - i * BATCH), &n);
@@ -462,6 +589,23 @@ static int inject_measure(struct net_device *d, const struct inject_frame *f)
 	return 0;
 }
 
+/* Likewise for answers, with a look at what leaves for servers. */
+static int inject_measure_answers(struct net_device *d,
+				  const struct inject_frame *f)
+{
+	struct net_device *to_servers;
+	int err;
+
+	to_servers = dev_get_by_name(current->nsproxy->net_ns, out);
+	if (!to_servers)
+		return -ENODEV;
+	inject_answer_start(to_servers);
+	err = inject_measure(d, f);
+	inject_answer_stop();
+	dev_put(to_servers);
+	return err;
+}
+
 static int __init inject_init(void)
 {
 	struct inject_frame f;
@@ -475,7 +619,7 @@ static int __init inject_init(void)
 	d = dev_get_by_name(current->nsproxy->net_ns, dev);
 	if (!d)
 		return -ENODEV;
-	err = inject_measure(d, &f);
+	err = f.answer ? inject_measure_answers(d, &f) : inject_measure(d, &f);
 	dev_put(d);
 	return err;
 }

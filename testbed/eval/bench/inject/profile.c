@@ -20,12 +20,13 @@
 static struct hrtimer inject_timer;
 static unsigned long *inject_ip;
 static u32 inject_samples;
+static bool inject_paused;
 
 static enum hrtimer_restart inject_sample(struct hrtimer *timer)
 {
 	struct pt_regs *regs = get_irq_regs();
 
-	if (regs && inject_samples < SAMPLES)
+	if (regs && !inject_paused && inject_samples < SAMPLES)
 		inject_ip[inject_samples++] = instruction_pointer(regs);
 	hrtimer_forward_now(timer, ns_to_ktime(PACE_NS));
 	return HRTIMER_RESTART;
@@ -101,6 +102,12 @@ static void inject_profile_print(void)
 	for (i = 0; i < min_t(u32, n, TOP); i++)
 		pr_info("dprinject-profile: %u %s\n", f[i].samples, f[i].name);
 	kvfree(f);
+}
+
+/* What runs meanwhile is not measured. */
+void inject_profile_pause(bool paused)
+{
+	inject_paused = paused;
 }
 
 void inject_profile_stop(void)
