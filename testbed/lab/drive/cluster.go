@@ -35,33 +35,44 @@ type Counters struct {
 	// Sent counts packets that it sent to peers, and Direct those of them that went without
 	// a tunnel.
 	Sent, Direct uint64
+	// Spliced counts connections that it passed on to backends.
+	Spliced uint64
 }
 
 // ReadCounters asks every server, in order.
 func (l Cluster) ReadCounters(ctx context.Context) ([]Counters, error) {
 	var all []Counters
 	for _, server := range l.Servers() {
-		served, err := l.Served(ctx, server.Name)
+		counters, err := l.CountersOf(ctx, server.Name)
 		if err != nil {
-			return nil, fmt.Errorf("connections served by %s: %w", server.Name, err)
+			return nil, err
 		}
-		out, err := l.Output(ctx, server.Name, "dprctl", "stats", "--json")
-		if err != nil {
-			return nil, fmt.Errorf("counters of %s: %w", server.Name, err)
-		}
-		counters, err := parseCounters([]byte(out))
-		if err != nil {
-			return nil, fmt.Errorf("counters of %s: %w", server.Name, err)
-		}
-		counters.Served = uint64(served.Connections)
 		all = append(all, counters)
 	}
 	return all, nil
 }
 
+// CountersOf asks one server.
+func (l Cluster) CountersOf(ctx context.Context, server string) (Counters, error) {
+	served, err := l.Served(ctx, server)
+	if err != nil {
+		return Counters{}, fmt.Errorf("connections served by %s: %w", server, err)
+	}
+	out, err := l.Output(ctx, server, "dprctl", "stats", "--json")
+	if err != nil {
+		return Counters{}, fmt.Errorf("counters of %s: %w", server, err)
+	}
+	counters, err := parseCounters([]byte(out))
+	if err != nil {
+		return Counters{}, fmt.Errorf("counters of %s: %w", server, err)
+	}
+	counters.Served = uint64(served.Connections)
+	return counters, nil
+}
+
 // parseCounters takes what "dprctl stats --json" printed, all but Served. Redirected
 // connections are those with a flow, less those that came back and were served after all,
-// and those of the stateless hash.
+// and those of the stateless hash. An older dprctl knows no backends.
 func parseCounters(stats []byte) (Counters, error) {
 	var s map[string]uint64
 	if err := json.Unmarshal(stats, &s); err != nil {
@@ -74,7 +85,7 @@ func parseCounters(stats []byte) (Counters, error) {
 	}
 	return Counters{
 		Redirected: s["redirected"] + s["redirected_hash"] - s["offer_served"],
-		Sent:       s["tx_packets"], Direct: s["tx_direct"],
+		Sent:       s["tx_packets"], Direct: s["tx_direct"], Spliced: s["spliced"],
 	}, nil
 }
 

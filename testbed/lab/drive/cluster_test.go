@@ -5,8 +5,8 @@ package drive
 import "testing"
 
 func TestParseCounters(t *testing.T) {
-	got, err := parseCounters([]byte(`{"served_off":9,"redirected":3,"redirected_hash":4,"offer_served":2,"tx_packets":20,"tx_direct":7}`))
-	if want := (Counters{Redirected: 5, Sent: 20, Direct: 7}); err != nil || got != want {
+	got, err := parseCounters([]byte(`{"served_off":9,"redirected":3,"redirected_hash":4,"offer_served":2,"tx_packets":20,"tx_direct":7,"spliced":8}`))
+	if want := (Counters{Redirected: 5, Sent: 20, Direct: 7, Spliced: 8}); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 	// A counter that is not there is an error, not a 0.
