@@ -77,21 +77,19 @@ func measureHTTP(ctx context.Context, r *Report, o httpOptions) error {
 
 func (r *Report) measureHTTP(ctx context.Context, h *httpLab) error {
 	l := h.Lab
-	if err := h.prepare(ctx); err != nil {
-		return errors.Join(l.Check(), err)
+	err := h.prepare(ctx)
+	if err == nil {
+		err = r.measurePaths(ctx, h, httpPaths)
 	}
-	limited, err := h.rounds(ctx, httpRounds)
+	if err == nil {
+		err = h.bare(ctx)
+	}
+	if err == nil {
+		err = r.measurePaths(ctx, h, barePaths)
+	}
 	if err != nil {
 		return errors.Join(l.Check(), err)
 	}
-	if err := h.unlimit(ctx); err != nil {
-		return errors.Join(l.Check(), err)
-	}
-	unlimited, err := h.rounds(ctx, unlimitedRounds)
-	if err != nil {
-		return errors.Join(l.Check(), err)
-	}
-	r.HTTP, r.HTTPUnlimited = append(r.HTTP, limited...), append(r.HTTPUnlimited, unlimited...)
 	r.Lab = l.Accel()
 	if r.Kernel == "" {
 		r.Kernel = l.Kernel().Release
@@ -99,23 +97,44 @@ func (r *Report) measureHTTP(ctx context.Context, h *httpLab) error {
 	return nil
 }
 
-// rounds measures all paths in turn, so often.
-func (h *httpLab) rounds(ctx context.Context, n int) ([]HTTP, error) {
+// measurePaths measures with the limits of links, and without.
+func (r *Report) measurePaths(ctx context.Context, h *httpLab, paths []httpPath) error {
+	if err := h.links(ctx, "replace dev eth0 root tbf rate "+httpLink+" burst 32kb latency 100ms"); err != nil {
+		return err
+	}
+	limited, err := h.rounds(ctx, paths, httpRounds)
+	if err != nil {
+		return err
+	}
+	if err := h.links(ctx, "delete dev eth0 root"); err != nil {
+		return err
+	}
+	unlimited, err := h.rounds(ctx, paths, unlimitedRounds)
+	if err != nil {
+		return err
+	}
+	r.HTTP, r.HTTPUnlimited = append(r.HTTP, limited...), append(r.HTTPUnlimited, unlimited...)
+	return nil
+}
+
+// rounds measures paths in turn, so often.
+func (h *httpLab) rounds(ctx context.Context, paths []httpPath, n int) ([]HTTP, error) {
 	h.results = map[string]*HTTP{}
 	for round := range n {
-		for _, p := range httpPaths {
+		for _, p := range paths {
 			if err := h.measure(ctx, p, round); err != nil {
 				return nil, fmt.Errorf("connections, %s: %w", p.name, err)
 			}
 		}
 	}
-	return h.all(), nil
+	return h.all(paths), nil
 }
 
 // httpLab is the lab while it is measured.
 type httpLab struct {
 	*lab.Lab
 	o       httpOptions
+	isBare  bool // the servers behind s1 run nothing of dpr
 	results map[string]*HTTP
 }
 
@@ -124,7 +143,7 @@ func (h *httpLab) measure(ctx context.Context, p httpPath, round int) error {
 	if err := h.do(ctx, p.on, p.behindOn); err != nil {
 		return err
 	}
-	before, err := drive.Of(h.Lab).ReadCounters(ctx)
+	before, err := h.counters(ctx)
 	if err != nil {
 		return err
 	}
@@ -136,7 +155,7 @@ func (h *httpLab) measure(ctx context.Context, p httpPath, round int) error {
 	if err != nil {
 		return err
 	}
-	after, err := drive.Of(h.Lab).ReadCounters(ctx)
+	after, err := h.counters(ctx)
 	if err != nil {
 		return err
 	}
@@ -146,7 +165,7 @@ func (h *httpLab) measure(ctx context.Context, p httpPath, round int) error {
 	if err := checkWay(p, before, after, r); err != nil {
 		return err
 	}
-	fmt.Fprintf(h.o.progress, "          %s, round %d, %-11s %6.1f connections/s, %5.1f ms\n", h.o.family.Name(), round+1, p.name, r.Throughput(), milliseconds(r.DelayMean()))
+	fmt.Fprintf(h.o.progress, "          %s, round %d, %-14s %6.1f connections/s, %5.1f ms\n", h.o.family.Name(), round+1, p.name, r.Throughput(), milliseconds(r.DelayMean()))
 	h.add(p.name, r)
 	return nil
 }
@@ -166,12 +185,18 @@ func checkWay(p httpPath, before, after []drive.Counters, r *httpload.Result) er
 	if served != r.Requests {
 		return fmt.Errorf("%d connections were served for %d requests", served, r.Requests)
 	}
-	want := uint64(0)
-	if p.name == PathDPR || p.name == PathThrough {
-		want = r.Requests
+	var redirected, spliced uint64
+	switch p.name {
+	case PathDPR, PathThrough:
+		redirected = r.Requests
+	case PathSplice:
+		spliced = r.Requests
 	}
-	if n := after[0].Redirected - before[0].Redirected; n != want {
+	if n := after[0].Redirected - before[0].Redirected; n != redirected {
 		return fmt.Errorf("s1 redirected %d connections of %d", n, r.Requests)
+	}
+	if n := after[0].Spliced - before[0].Spliced; n != spliced {
+		return fmt.Errorf("s1 passed %d connections of %d on to backends", n, r.Requests)
 	}
 	return nil
 }
@@ -211,9 +236,9 @@ func (h *httpLab) add(path string, r *httpload.Result) {
 }
 
 // all returns the results in the order of the paths.
-func (h *httpLab) all() []HTTP {
+func (h *httpLab) all(paths []httpPath) []HTTP {
 	var all []HTTP
-	for _, p := range httpPaths {
+	for _, p := range paths {
 		if r := h.results[p.name]; r != nil {
 			all = append(all, *r)
 		}

@@ -65,13 +65,10 @@ var httpPaths = []httpPath{
 	{name: PathThrough, on: "dprctl policy set lowest && dprctl drain", off: "dprctl policy set off && dprctl stats --json | grep -q '\"rx_answers\": *[1-9]'",
 		behindOn: "dprctl config set --answers through", behindOff: "dprctl config set --answers direct", target: throughFirst(80)},
 	{name: PathIPVS, on: "ipvsadm -R </root/ipvs.rules", off: "ipvsadm -C", target: func(h *httpLab, _ int) string { return virtual.Endpoint(h.o.family, 80) }},
-	// The servers' way to the clients is s1, which translates the answers.
-	{name: PathNAT, on: "ipvsadm -R </root/nat.rules && " + forwards("1"), off: "ipvsadm -C && " + forwards("0"),
-		behindOn: "for c in CLIENTS; do IP route add $c via S1; done", behindOff: "for c in CLIENTS; do IP route del $c via S1; done", target: func(h *httpLab, _ int) string { return virtual.Endpoint(h.o.family, natPort) }},
 	{name: PathHAProxy, on: "haproxy -D -q -p /run/haproxy.pid -f /root/haproxy.cfg", off: "kill $(cat /run/haproxy.pid)", target: throughFirst(haproxyPort)},
 }
 
-// prepare makes the servers ready for all paths.
+// prepare makes the servers ready for all paths but those of bare.
 func (h *httpLab) prepare(ctx context.Context) error {
 	if err := drive.Of(h.Lab).AwaitPeers(ctx); err != nil {
 		return err
@@ -120,10 +117,10 @@ func behind(f family.Family) string {
 		echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore && echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce`
 }
 
-// unlimit takes the limits off the servers' links.
-func (h *httpLab) unlimit(ctx context.Context) error {
+// links sets the limits of the servers' links, or takes them off.
+func (h *httpLab) links(ctx context.Context, limits string) error {
 	for _, s := range h.Servers() {
-		if err := h.sh(ctx, s.Name, "tc qdisc delete dev eth0 root"); err != nil {
+		if err := h.sh(ctx, s.Name, "tc qdisc "+limits); err != nil {
 			return err
 		}
 	}
@@ -163,8 +160,8 @@ func (h *httpLab) sh(ctx context.Context, host, command string) error {
 	return err
 }
 
-// haproxyConfig returns HAProxy's configuration: it passes TCP on.
-func haproxyConfig(servers []lab.Host, f family.Family) string {
+// haproxyConfig returns HAProxy's configuration: it passes TCP on, with so many options.
+func haproxyConfig(servers []lab.Host, f family.Family, options ...string) string {
 	var b strings.Builder
 	b.WriteString(`global
 	maxconn 8192
@@ -177,6 +174,9 @@ listen web
 	bind ` + lab.Host{Address: "0.0.0.0", Address6: "::"}.Endpoint(f, haproxyPort) + `
 	balance leastconn
 `)
+	for _, o := range options {
+		fmt.Fprintf(&b, "\t%s\n", o)
+	}
 	for _, s := range servers {
 		fmt.Fprintf(&b, "\tserver %s %s\n", s.Name, s.Endpoint(f, 80))
 	}

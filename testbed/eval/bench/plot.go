@@ -33,6 +33,9 @@ var colours = map[string]color.Color{
 	PathDirect:  color.Gray{0x60},
 	PathThrough: color.RGBA{0xea, 0xae, 0x7f, 0xff},
 	PathHAProxy: color.RGBA{0xe6, 0x9f, 0x00, 0xff},
+	PathSplice:  color.RGBA{0x56, 0xb4, 0xe9, 0xff},
+
+	PathHAProxySplice: color.RGBA{0xf2, 0xcf, 0x80, 0xff},
 }
 
 // balancers are the systems that redirect, in the order of legends.

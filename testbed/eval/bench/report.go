@@ -155,13 +155,13 @@ func (r *Report) memoryOf(f family.Family, system string, flows int) (wire.Memor
 	return r.Memory[i], true
 }
 
-// http returns what whole connections did on a path.
-func (r *Report) http(f family.Family, path string) (HTTP, bool) {
-	i := slices.IndexFunc(r.HTTP, func(h HTTP) bool { return h.Family == f && h.Path == path })
+// httpOf returns what whole connections did on a path.
+func httpOf(all []HTTP, f family.Family, path string) (HTTP, bool) {
+	i := slices.IndexFunc(all, func(h HTTP) bool { return h.Family == f && h.Path == path })
 	if i < 0 {
 		return HTTP{}, false
 	}
-	return r.HTTP[i], true
+	return all[i], true
 }
 
 // Summary is the form of bench.json: figures, and nothing that explains them.

@@ -249,18 +249,23 @@ func (j *judgement) instructions() []wire.Cost {
 
 // connections judges the median of the rounds' ratios.
 func (j *judgement) connections(path string, limit float64) {
-	ours, ok1 := j.http(j.family, PathDPR)
-	theirs, ok2 := j.http(j.family, path)
+	figure, detail := compareRounds(j.HTTP, j.family, PathDPR, path)
+	j.add("connections/s through a redirect, of those by "+path, figure, limit, true, detail)
+}
+
+// compareRounds returns the median of the rounds' ratios, and how it came about; NaN if one
+// of the paths was not measured.
+func compareRounds(all []HTTP, f family.Family, ourPath, theirPath string) (float64, string) {
+	ours, ok1 := httpOf(all, f, ourPath)
+	theirs, ok2 := httpOf(all, f, theirPath)
 	var v []float64
 	for i := range min(len(ours.RoundsPS), len(theirs.RoundsPS)) {
 		v = append(v, ours.RoundsPS[i]/theirs.RoundsPS[i])
 	}
-	figure, detail := math.NaN(), ""
-	if ok1 && ok2 && len(v) > 0 {
-		figure = median(v)
-		detail = fmt.Sprintf("%.1f to %.1f; rounds %.3f to %.3f", ours.ConnectionsPS, theirs.ConnectionsPS, slices.Min(v), slices.Max(v))
+	if !ok1 || !ok2 || len(v) == 0 {
+		return math.NaN(), ""
 	}
-	j.add("connections/s through a redirect, of those by "+path, figure, limit, true, detail)
+	return median(v), fmt.Sprintf("%.1f to %.1f; rounds %.3f to %.3f", ours.ConnectionsPS, theirs.ConnectionsPS, slices.Min(v), slices.Max(v))
 }
 
 // topFunctions is how many functions a missed target names.
