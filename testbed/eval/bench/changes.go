@@ -24,7 +24,7 @@ func newComparison() *comparison {
 // add takes what a guest found with one of the modules.
 func (t *comparison) add(side int, f *Findings) {
 	for _, c := range f.Cost {
-		if c.System != wire.DPR {
+		if c.System != wire.DPR && c.System != wire.Splice {
 			continue // the same on both sides
 		}
 		name := fmt.Sprintf("%s: %s %s", c.Family.Name(), c.System, c.Op)

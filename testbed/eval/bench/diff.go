@@ -65,7 +65,7 @@ var ErrSlower = errors.New("it got worse")
 
 // comparePlan is what is measured of each module.
 var comparePlan = wire.Plan{
-	Systems: []string{wire.DPR}, PeerSystems: []string{wire.DPR},
+	Systems: []string{wire.DPR, wire.Splice}, PeerSystems: []string{wire.DPR},
 	Flows: ShortFlows, Peers: ShortPeers, PeerFlows: peerFlows, Packets: shortPackets, Host: true, Memory: true,
 }
 
@@ -122,6 +122,9 @@ func (o CompareOptions) measure(ctx context.Context, base string) (_ []change, e
 			f, err := measure(ctx, s, o.Family, qemu.Count, io.Discard)
 			if err != nil {
 				return nil, fmt.Errorf("%s module: %w", sideNames[i], err)
+			}
+			for _, a := range f.Absent {
+				fmt.Fprintf(o.Progress, "          %s module: %s\n", sideNames[i], absentLine(a))
 			}
 			t.add(i, f)
 		}

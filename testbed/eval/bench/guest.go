@@ -79,8 +79,12 @@ type Findings struct {
 	Memory   []wire.Memory
 	Profiles []wire.Profile
 	Unfit    []wire.Unfit
+	Absent   []wire.Absent
 	Moved    []wire.Moved
 }
+
+// absentLine says what is left out.
+func absentLine(a wire.Absent) string { return a.System + " is left out: " + a.Why }
 
 // add takes a line from the guest.
 func (f *Findings) add(line []byte, progress io.Writer) error {
@@ -103,6 +107,10 @@ func (f *Findings) add(line []byte, progress io.Writer) error {
 	case r.Unfit != nil:
 		r.Unfit.Family = f.Family
 		f.Unfit = append(f.Unfit, *r.Unfit)
+	case r.Absent != nil:
+		r.Absent.Family = f.Family
+		f.Absent = append(f.Absent, *r.Absent)
+		fmt.Fprintln(progress, "          "+absentLine(*r.Absent))
 	case r.Moved != nil:
 		r.Moved.Family = f.Family
 		f.Moved = append(f.Moved, *r.Moved)

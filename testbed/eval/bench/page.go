@@ -98,7 +98,7 @@ func figure(v *float64) string {
 func (r *Report) tables() []costTable {
 	var tables []costTable
 	for _, unit := range []string{Instructions, Nanoseconds} {
-		for _, op := range []string{wire.Syn, wire.Established, wire.Fin, wire.Ended, wire.Receive, wire.Other} {
+		for _, op := range []string{wire.Syn, wire.Established, wire.Answer, wire.Fin, wire.Ended, wire.Receive, wire.Other} {
 			for _, f := range r.Families {
 				if t := r.table(f, op, unit); len(t.Rows) > 0 {
 					tables = append(tables, t)

@@ -39,7 +39,7 @@ var colours = map[string]color.Color{
 }
 
 // balancers are the systems that redirect, in the order of legends.
-var balancers = []string{wire.DPR, wire.Tun, wire.DR, wire.NAT, wire.Direct}
+var balancers = []string{wire.DPR, wire.Tun, wire.DR, wire.NAT, wire.Direct, wire.Splice}
 
 // dashes tell operations apart.
 var dashes = map[string][]vg.Length{

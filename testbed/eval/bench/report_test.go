@@ -600,7 +600,7 @@ func TestFindingsAdd(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	p, err := Options{Flows: DefaultFlows, Peers: DefaultPeers}.plan()
-	if err != nil || p.PeerFlows != 100_000 || len(p.Systems) != 5 {
+	if err != nil || p.PeerFlows != 100_000 || len(p.Systems) != 7 {
 		t.Errorf("got %+v, %v", p, err)
 	}
 	p, err = Options{Flows: ShortFlows, Peers: ShortPeers, PossibleCPUs: 512, Serving: true}.plan()

@@ -184,7 +184,7 @@ func (o Options) plan() (wire.Plan, error) {
 	o.complete()
 	p := wire.Plan{
 		Family: o.Family.Families()[0], PossibleCPUs: o.PossibleCPUs, Serving: o.Serving,
-		Systems: []string{wire.DPR, wire.Tun, wire.DR, wire.NAT, wire.Direct}, PeerSystems: []string{wire.DPR, wire.Tun},
+		Systems: []string{wire.DPR, wire.Tun, wire.DR, wire.NAT, wire.Direct, wire.Splice, wire.SpliceProxy}, PeerSystems: []string{wire.DPR, wire.Tun},
 		Flows: o.Flows, Peers: o.Peers, PeerFlows: nearest(o.Flows, peerFlows), Packets: packets,
 		Host: true, Profile: true, Memory: true,
 	}

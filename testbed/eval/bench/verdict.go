@@ -107,6 +107,7 @@ func (r *Report) judgeFamily(f family.Family) []Verdict {
 	j.connections(PathHAProxy, httpOfHAProxy)
 	j.moved()
 	j.layer7()
+	j.splices()
 	return j.verdicts
 }
 
@@ -158,8 +159,11 @@ func (j *judgement) few() int {
 func (j *judgement) ratio(system, ipvs, op string, flows int, limit float64) {
 	ours, theirs := j.at(system, op, flows, j.few()), j.at(ipvs, op, flows, j.few())
 	target := fmt.Sprintf("%s at %s flows, of %s's", op, count(flows), strings.ToUpper(ipvs))
-	if system == wire.Direct {
+	switch system {
+	case wire.Direct:
 		target = "direct: " + target
+	case wire.Splice:
+		target = "splice: " + target
 	}
 	j.add(target, ours/theirs, limit, false, fmt.Sprintf("%.0f of %.0f instructions", ours, theirs), j.top(system, op, "")...)
 }

@@ -154,6 +154,11 @@ func TestInjectionParams(t *testing.T) {
 	if strings.Contains(got, "tunnel") {
 		t.Errorf("%q has a tunnel", got)
 	}
+	in.sent, in.follow = 5, true
+	if got := in.params(); !strings.HasSuffix(got, " sent=5 follow=true") {
+		t.Errorf("got %q", got)
+	}
+	in.sent, in.follow = 0, false
 	in.outer = &tunnel{from: n.peer(0), to: n.address, marked: true}
 	if got := in.params(); !strings.HasSuffix(got, "tunnel_from=10.9.0.2 tunnel_to=10.0.0.1 marked=true") {
 		t.Errorf("got %q", got)
@@ -181,7 +186,63 @@ func TestStride(t *testing.T) {
 	}
 }
 
+// Peers have backends enough that half of the ports are free, while that is possible.
+func TestBackendsOf(t *testing.T) {
+	for _, tt := range []struct{ peers, flows, want int }{
+		{3, 1, 1}, {3, 3 * splicePorts / 2, 1}, {3, 3*splicePorts/2 + 1, 2}, {3, 1_000_000, 11},
+		{3, 4_000_000, 21}, {1, 4_000_000, 64}, {64, 1_000_000, 1}, {100, 1, 1},
+	} {
+		if got := backendsOf(tt.peers, tt.flows); got != tt.want {
+			t.Errorf("%d flows with %d peers: %d backends each, want %d", tt.flows, tt.peers, got, tt.want)
+		}
+	}
+}
+
+// Packets of connections that are followed go on where the last ones ended, each way for
+// itself, and never beyond the window.
+func TestNext(t *testing.T) {
+	tab := &table{way: natBalancer{}}
+	in := injection{op: wire.Established, flows: 1000, packets: 2500, payload: 100}
+	for _, want := range []int{0, 300, 600} {
+		if got := tab.next(in); got.sent != want || !got.follow {
+			t.Errorf("%+v, want %d bytes before", got, want)
+		}
+	}
+	in.op, in.flows, in.stride = wire.Answer, 100_000, 40
+	for _, want := range []int{0, 100} {
+		if got := tab.next(in); got.sent != want || !got.follow {
+			t.Errorf("answers: %+v, want %d bytes before", got, want)
+		}
+	}
+	in.flows, in.stride = 1, 1
+	for range 2 {
+		if got := tab.next(in); got.follow || got.sent != 200 {
+			t.Errorf("a small table: %+v", got)
+		}
+	}
+	in.payload = 0
+	if got := tab.next(in); got.sent != 0 || got.follow {
+		t.Errorf("without data: %+v", got)
+	}
+	if got := (&table{}).next(injection{flows: 1, packets: 1, payload: 100}); got.follow {
+		t.Error("a system that looks at no numbers")
+	}
+	if !answers(wire.Answer) || !answers(synAck) || answers(wire.Established) {
+		t.Error("who sends what")
+	}
+}
+
 func TestBalancerOf(t *testing.T) {
+	for _, name := range []string{wire.DPR, wire.Tun, wire.DR, wire.NAT, wire.Direct, wire.Splice, wire.SpliceProxy} {
+		b, err := networks[family.V4].balancer(name, false)
+		if err != nil || b.name() != name {
+			t.Errorf("%s: %v, %v", name, b, err)
+		}
+		_, ok := b.(twoWay)
+		if want := name == wire.NAT || name == wire.Splice || name == wire.SpliceProxy; ok != want {
+			t.Errorf("answers come back through %s: %t", name, ok)
+		}
+	}
 	if _, err := networks[family.V4].balancer("lvs", false); err == nil || !strings.Contains(err.Error(), "lvs") {
 		t.Errorf("error %v does not name the system", err)
 	}

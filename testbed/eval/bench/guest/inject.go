@@ -20,7 +20,7 @@ import (
 // injection is one run of the module dprinject; see there for what its parameters
 // mean.
 type injection struct {
-	op      string     // of package wire, or "udp", "rst"
+	op      string     // of package wire, or "udp", "rst", synAck
 	from    netip.Addr // of the first client
 	to      netip.Addr
 	port    int
@@ -30,6 +30,8 @@ type injection struct {
 	stride  int // 0: 1
 	packets int
 	payload int
+	sent    int  // bytes that the sender has sent on each connection before
+	follow  bool // each packet of a connection goes on where the last one ended
 	quiet   bool // nothing is measured
 	median  bool // of the batches, instead of the mean
 	profile bool
@@ -52,6 +54,9 @@ func (in injection) params() string {
 		"dev=" + inDev, "op=" + in.op, "to=" + in.to.String(), "from=" + in.from.String(),
 		fmt.Sprintf("port=%d first=%d flows=%d stride=%d packets=%d payload=%d quiet=%t median=%t profile=%t",
 			in.port, in.first, in.flows, max(1, in.stride), in.packets, in.payload, in.quiet, in.median, in.profile),
+	}
+	if in.sent > 0 || in.follow {
+		p = append(p, fmt.Sprintf("sent=%d follow=%t", in.sent, in.follow))
 	}
 	if in.outer != nil {
 		p = append(p, fmt.Sprintf("tunnel_from=%s tunnel_to=%s marked=%t", in.outer.from, in.outer.to, in.outer.marked))

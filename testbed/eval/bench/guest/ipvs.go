@@ -32,7 +32,9 @@ func (n *network) balancer(name string, serving bool) (balancer, error) {
 	case wire.DR:
 		return ipvsBalancer{n, name, "-g"}, nil
 	case wire.NAT:
-		return ipvsBalancer{n, name, "-m"}, nil
+		return natBalancer{ipvsBalancer{n, name, "-m"}}, nil
+	case wire.Splice, wire.SpliceProxy:
+		return &spliceBalancer{net: n, proxy: name == wire.SpliceProxy}, nil
 	}
 	return nil, fmt.Errorf("system %q: unknown", name)
 }

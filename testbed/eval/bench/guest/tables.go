@@ -26,7 +26,11 @@ func (m *meter) tables(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if err := m.balancer(ctx, b, peers, flows); err != nil {
+			err = m.balancer(ctx, b, peers, flows)
+			if errors.Is(err, errNoBackends) {
+				err = m.write(wire.Record{Absent: &wire.Absent{System: name, Why: errNoBackends.Error()}})
+			}
+			if err != nil {
 				return fmt.Errorf("%s, %d peers: %w", name, peers, err)
 			}
 		}
@@ -42,11 +46,22 @@ type table struct {
 	flows int   // connections in it; they are those from 0 on
 	empty int64 // free memory before it was there
 	fixed int64 // what it took of that before the first flow
+	// sent counts what was redirected.
+	sent func() (uint64, error)
+	// way is the balancer, and back counts answers, if these come back through it.
+	way  twoWay
+	back func() (uint64, error)
+	told told
 }
 
 // balancer measures a system with a number of peers.
 func (m *meter) balancer(ctx context.Context, b balancer, peers int, flows []int) (err error) {
-	t := &table{meter: m, balancer: b, peers: peers}
+	t := &table{meter: m, balancer: b, peers: peers, sent: func() (uint64, error) { return transmitted(outDev) }}
+	if way, ok := b.(twoWay); ok {
+		t.way = way
+		t.sent = func() (uint64, error) { return way.toPeers(ctx) }
+		t.back = func() (uint64, error) { return way.toClients(ctx) }
+	}
 	if t.empty, err = freeMemory(); err != nil {
 		return err
 	}
@@ -59,7 +74,7 @@ func (m *meter) balancer(ctx context.Context, b balancer, peers int, flows []int
 		return err
 	}
 	for _, n := range flows {
-		fits, err := t.grow(n)
+		fits, err := t.grow(ctx, n)
 		if err != nil || !fits {
 			return err
 		}
@@ -84,7 +99,7 @@ func (t *table) begin() error {
 
 // grow adds flows to the table until there are n. It does not if they would not
 // fit the guest's memory.
-func (t *table) grow(n int) (fits bool, err error) {
+func (t *table) grow(ctx context.Context, n int) (fits bool, err error) {
 	if n <= t.flows {
 		return true, nil
 	}
@@ -100,11 +115,17 @@ func (t *table) grow(n int) (fits bool, err error) {
 	if err := t.say("%s: %d flows, %d peers", t.name(), n, t.peers); err != nil {
 		return false, err
 	}
-	in := t.injection(wire.Syn, t.flows, n-t.flows, n-t.flows)
-	in.quiet = true
-	_, err = in.checked(t.sent)
+	if t.way != nil {
+		if err := t.way.room(ctx, t.peers, n); err != nil {
+			return false, err
+		}
+	}
+	first, added := t.flows, n-t.flows
 	t.flows = n
-	return true, err
+	if err := t.prepare(t.injection(wire.Syn, first, added, added)); err != nil {
+		return false, err
+	}
+	return true, t.open(first, added)
 }
 
 // reserve is the memory that is left to the kernel and this program.
@@ -112,11 +133,12 @@ const reserve = 48 << 20
 
 // injection returns packets of a range of connections.
 func (t *table) injection(op string, first, flows, packets int) injection {
-	return injection{op: op, from: t.net.clients.Addr(), to: t.net.address, port: service, first: first, flows: flows, packets: packets, payload: payload, median: t.plan.Median}
+	in := injection{op: op, from: t.net.clients.Addr(), to: t.net.address, port: service, first: first, flows: flows, packets: packets, payload: payload, median: t.plan.Median}
+	if t.way != nil && op == wire.Syn {
+		in.payload = 0 // its data would have a place in the connection
+	}
+	return in
 }
-
-// sent counts what was redirected.
-func (t *table) sent() (uint64, error) { return transmitted(outDev) }
 
 // measure measures the table at its size. The connections that this adds stay.
 func (t *table) measure() error {
@@ -126,18 +148,24 @@ func (t *table) measure() error {
 	}
 	later := t.injection(wire.Established, 0, n, t.plan.Packets)
 	later.stride = stride(n, t.plan.Packets)
-	// The first ACK of a connection changes its state, later ones do not.
-	if err := t.prepare(later); err != nil {
-		return err
-	}
-	if err := t.cost(later, n); err != nil {
-		return err
+	for _, op := range t.laterOps() {
+		later.op = op
+		// The first ACK of a connection changes its state, later ones do not.
+		if err := t.prepare(later); err != nil {
+			return err
+		}
+		if err := t.cost(later, n); err != nil {
+			return err
+		}
 	}
 	syn := t.injection(wire.Syn, n, t.plan.Packets, t.plan.Packets)
 	if err := t.cost(syn, n); err != nil {
 		return err
 	}
 	t.flows += t.plan.Packets
+	if err := t.open(n, t.plan.Packets); err != nil {
+		return err
+	}
 	if err := t.prepare(t.injection(wire.Established, n, t.plan.Packets, t.plan.Packets)); err != nil {
 		return err
 	}
@@ -151,6 +179,14 @@ func (t *table) measure() error {
 	return t.profiles(later)
 }
 
+// laterOps are the operations on connections that are there.
+func (t *table) laterOps() []string {
+	if t.way != nil {
+		return []string{wire.Established, wire.Answer}
+	}
+	return []string{wire.Established}
+}
+
 // stride returns steps that spread packets evenly over n connections.
 func stride(n, packets int) int {
 	return max(1, n/packets)
@@ -159,13 +195,13 @@ func stride(n, packets int) int {
 // prepare sends packets that are not measured.
 func (t *table) prepare(in injection) error {
 	in.quiet = true
-	_, err := in.checked(t.sent)
+	_, err := t.checked(t.next(in))
 	return err
 }
 
 // cost measures packets and tells.
 func (t *table) cost(in injection, flows int) error {
-	cost, err := in.checked(t.sent)
+	cost, err := t.checked(t.next(in))
 	if err != nil {
 		return err
 	}
@@ -174,12 +210,15 @@ func (t *table) cost(in injection, flows int) error {
 
 // profiles tells where the time of SYNs and later packets goes.
 func (t *table) profiles(later injection) error {
-	for _, in := range []injection{later, t.injection(wire.Syn, t.flows, t.plan.Packets, t.plan.Packets)} {
-		n := t.flows
+	for _, op := range append(t.laterOps(), wire.Syn) {
+		in, n := later, t.flows
+		if in.op = op; op == wire.Syn {
+			in = t.injection(op, n, t.plan.Packets, t.plan.Packets)
+		}
 		if in.op == wire.Syn {
 			t.flows += t.plan.Packets
 		}
-		cost, err := in.checked(t.sent)
+		cost, err := t.checked(t.next(in))
 		if err != nil {
 			return err
 		}
@@ -187,7 +226,7 @@ func (t *table) profiles(later injection) error {
 			in.first = t.flows
 			t.flows += t.plan.Packets
 		}
-		p, err := in.profiled(cost)
+		p, err := t.next(in).profiled(cost)
 		if err != nil {
 			return err
 		}

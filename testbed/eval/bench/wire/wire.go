@@ -14,7 +14,7 @@ type Plan struct {
 	// Family is that of clients, of the host's own address and of peers: tunnels carry
 	// packets of the family that they are of.
 	Family family.Family `json:"family"`
-	// Systems are measured in this order, of DPR, Tun, DR, NAT.
+	// Systems are measured in this order, of DPR, Tun, DR, NAT, Direct, Splice, SpliceProxy.
 	Systems []string `json:"systems"`
 	// Flows are the sizes of the routing table at which a packet's cost is
 	// measured, in rising order, with the first of Peers.
@@ -60,9 +60,14 @@ const (
 	Tun    = "ipvs-tun"
 	DR     = "ipvs-dr"
 	NAT    = "ipvs-nat"
-	IPIP   = "ipip"
-	TNL6   = "ip6tnl" // what IPIP is for IPv6 in IPv6
-	None   = "none"   // the bare kernel
+	// Splice is dpr whose peers are backends, which run nothing of it; SpliceProxy is the
+	// same with the PROXY protocol, for which the client's SYN has a shifted number.
+	Splice      = "splice"
+	SpliceProxy = "splice-shifted"
+
+	IPIP = "ipip"
+	TNL6 = "ip6tnl" // what IPIP is for IPv6 in IPv6
+	None = "none"   // the bare kernel
 )
 
 // Device returns which of the kernel's own tunnel devices carries a family in itself.
@@ -78,6 +83,7 @@ const (
 	Syn         = "syn"         // a connection's first packet, redirected
 	Established = "established" // a later packet, redirected
 	Fin         = "fin"         // the client's first FIN, redirected
+	Answer      = "answer"      // a later packet of a peer that comes back through this host
 	Ended       = "ended"       // a peer's message that a connection has ended; its flow goes
 	Receive     = "receive"     // a packet from a tunnel up to TCP and a socket
 	Other       = "other"       // a packet of this host that the system has nothing to do with
@@ -158,6 +164,13 @@ type Unfit struct {
 	Available int64         `json:"available"` // bytes
 }
 
+// Absent tells of a system that a module of dpr does not have.
+type Absent struct {
+	Family family.Family `json:"family"`
+	System string        `json:"system"`
+	Why    string        `json:"why"`
+}
+
 // Moved is what became of connections whose packets came to a host that knew none of
 // them, while another one had their sockets.
 type Moved struct {
@@ -211,5 +224,6 @@ type Record struct {
 	Memory  *Memory  `json:"memory,omitempty"`
 	Profile *Profile `json:"profile,omitempty"`
 	Unfit   *Unfit   `json:"unfit,omitempty"`
+	Absent  *Absent  `json:"absent,omitempty"`
 	Moved   *Moved   `json:"moved,omitempty"`
 }
