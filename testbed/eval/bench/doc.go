@@ -25,7 +25,8 @@
 // # Whole connections
 //
 // HTTP in a lab: clients ask the servers behind s1 directly, and through s1 by
-// dpr, IPVS in tunnel mode and HAProxy in TCP mode, in turn.
+// dpr, IPVS in tunnel mode and HAProxy in TCP mode, in turn. Then these servers run
+// nothing of dpr, and clients ask through IPVS-NAT, dpr's splices and HAProxy's.
 //
 // Compare is the second use: the same guest with the modules of two commits.
 package bench
