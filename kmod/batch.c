@@ -72,7 +72,7 @@ u32 dpr_batch_send(struct dpr_net *dn, const struct dpr_config *cfg,
 
 	if (!dpr_owner_msg_decode_many(skb, header, skb->len - header, &many))
 		goto out;
-	for (i = 0; table && i < table->order.n; i++) {
+	for (i = 0; table && i < table->known; i++) {
 		struct dpr_peer *peer = table->peer[i];
 		const u32 protocol = READ_ONCE(peer->protocol);
 

@@ -40,7 +40,7 @@ static bool dpr_denial_comes(const struct dpr_peer *peer,
 }
 
 /**
- * dpr_denials_settled - are all hosts in the load table
+ * dpr_denials_settled - are all hosts known
  * @dn: the namespace
  *
  * After a start, and when peers come and go, it may lack some. Called under RCU.
@@ -51,7 +51,7 @@ bool dpr_denials_settled(const struct dpr_net *dn)
 
 	if (table && (u32)jiffies - table->changed < DPR_DENIAL_SETTLE)
 		return false;
-	return time_after(jiffies, dn->started + (table && table->order.n ?
+	return time_after(jiffies, dn->started + (table && table->known ?
 						  DPR_DENIAL_SETTLE :
 						  DPR_DENIAL_ALONE));
 }
@@ -83,7 +83,7 @@ void dpr_denials_note(const struct dpr_net *dn, struct dpr_denials *denials,
 		bitmap_zero(denials->by, DPR_DENIAL_PEERS);
 		denials->version = table->version;
 	}
-	for (i = 0; i < min_t(u32, table->order.n, DPR_DENIAL_PEERS); i++)
+	for (i = 0; i < min_t(u32, table->known, DPR_DENIAL_PEERS); i++)
 		if (table->peer[i] == peer)
 			__set_bit(i, denials->by);
 }
@@ -104,7 +104,7 @@ bool dpr_denials_retract(const struct dpr_net *dn, struct dpr_denials *denials,
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 i;
 
-	for (i = 0; table && i < min_t(u32, table->order.n, DPR_DENIAL_PEERS); i++)
+	for (i = 0; table && i < min_t(u32, table->known, DPR_DENIAL_PEERS); i++)
 		if (table->peer[i] == peer && dpr_denials_have(denials, table, i)) {
 			__clear_bit(i, denials->by);
 			return true;
@@ -130,7 +130,7 @@ struct dpr_denials_left dpr_denials_count(const struct dpr_net *dn,
 	struct dpr_denials_left left = {};
 	u32 i;
 
-	for (i = 0; table && i < table->order.n; i++) {
+	for (i = 0; table && i < table->known; i++) {
 		if (!dpr_denial_possible(table->peer[i], key) ||
 		    dpr_denials_have(denials, table, i))
 			continue;
@@ -161,8 +161,8 @@ void dpr_denials_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 i, asked = 0;
 
-	for (i = 0; table && i < table->order.n; i++) {
-		const u32 place = (from + i) % table->order.n;
+	for (i = 0; table && i < table->known; i++) {
+		const u32 place = (from + i) % table->known;
 		struct dpr_peer *peer = table->peer[place];
 		const enum dpr_owner_msg_kind kind =
 			dpr_denial_comes(peer, cfg) ? DPR_OWNER_MSG_STILL :

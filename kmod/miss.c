@@ -50,7 +50,7 @@ static struct dpr_peer *dpr_miss_first(struct dpr_net *dn,
 
 	if (in->olen)
 		return dpr_peer_find(dn, &in->first);
-	for (i = 0; table && i < table->order.n; i++)
+	for (i = 0; table && i < table->known; i++)
 		if (dpr_fwd_direct_from(dn, skb, table->peer[i]))
 			return table->peer[i];
 	return NULL;

@@ -42,8 +42,9 @@ struct dpr_owner_try {
 
 /*
  * Sends a question: first to the peer that most likely has the connection, if
- * there is one, then to the peers of the load table: to all of them, or in a
- * large cluster to DPR_OWNER_PEERS more with each try. Those on one link are asked by one
+ * there is one, then to all peers that are not dead, for one that has left the load table
+ * goes on with its connections: at once, or in a large cluster to DPR_OWNER_PEERS more with
+ * each try. Those on one link are asked by one
  * message to the group, once: where multicasts get lost, each is asked afterwards.
  */
 static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
@@ -51,7 +52,7 @@ static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 			   const struct dpr_owner_ask *ask)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
-	u32 i, n = table ? table->order.n : 0;
+	u32 i, n = table ? table->known : 0;
 	u32 at = (ask->tries - 1 - !!first) * DPR_OWNER_PEERS;
 	struct dpr_group_way way = {};
 	u32 messages = 0;

@@ -46,7 +46,7 @@ u32 dpr_owner_peers(const struct dpr_net *dn)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 
-	return table ? max(table->order.n, 1U) : 1;
+	return table ? max(table->known, 1U) : 1;
 }
 
 /**

@@ -154,7 +154,7 @@ static struct dpr_order *dpr_peer_order(struct dpr_table *table, u32 i)
 }
 
 /* Numbers of 8 bytes before those of 4, so that all are aligned. */
-static struct dpr_table *dpr_peer_alloc_table(u32 n, u32 tallies)
+static struct dpr_table *dpr_peer_alloc_table(u32 n, u32 known, u32 tallies)
 {
 	const size_t orders = tallies + 1;
 	struct dpr_table *table;
@@ -162,19 +162,21 @@ static struct dpr_table *dpr_peer_alloc_table(u32 n, u32 tallies)
 	u32 *winner, i;
 	u64 *rank;
 	size_t each = orders * (sizeof(*view) +
-				2 * (sizeof(*rank) + sizeof(*winner))) +
-		      sizeof(*table->peer);
+				2 * (sizeof(*rank) + sizeof(*winner)));
 
 	table = kvzalloc(size_add(sizeof(*table) +
 				  tallies * sizeof(*table->tally),
-				  size_mul(n, each)), GFP_KERNEL_ACCOUNT);
+				  size_add(size_mul(n, each),
+					   size_mul(known, sizeof(*table->peer)))),
+			 GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return NULL;
+	table->known = known;
 	table->tallies = tallies;
 	table->tally = (void *)(table + 1);
 	view = (void *)(table->tally + tallies);
 	table->peer = (void *)(view + orders * n);
-	rank = (void *)(table->peer + n);
+	rank = (void *)(table->peer + known);
 	winner = (void *)(rank + orders * 2 * n);
 	for (i = 0; i < orders; i++) {
 		*dpr_peer_order(table, i) = (struct dpr_order){
@@ -322,26 +324,42 @@ static void dpr_peer_free_table(struct rcu_head *rcu)
 	kvfree(container_of(rcu, struct dpr_table, rcu));
 }
 
+/* An empty load table, with room for more or fewer peers than that of now. */
+static struct dpr_table *dpr_peer_next_table(struct dpr_net *dn, int listed,
+					     int known)
+{
+	const struct dpr_table *old = dpr_peer_table(dn);
+
+	return dpr_peer_alloc_table((old ? old->order.n : 0) + listed,
+				    (old ? old->known : 0) + known,
+				    dpr_tally_places(dn));
+}
+
 /*
- * Publishes the load table @new with the peers of the old one but @without,
- * and with @with (either may be NULL).
+ * Publishes the load table @new with the peers of the old one. @peer, if not NULL, goes where
+ * @new has room for one more: to the end of those that are listed, or of the others, or out.
  */
 static void dpr_peer_publish(struct dpr_net *dn, struct dpr_table *new,
-			     struct dpr_peer *with, struct dpr_peer *without)
+			     struct dpr_peer *peer)
 {
 	struct dpr_table *old = dpr_peer_table(dn);
-	u32 i, n = 0, olds = old ? old->order.n : 0;
+	u32 i, n = 0;
 
 	spin_lock_bh(&dn->order_lock);
-	for (i = 0; i < olds; i++)
-		if (old->peer[i] != without)
+	for (i = 0; old && i < old->order.n; i++)
+		if (old->peer[i] != peer)
 			new->peer[n++] = old->peer[i];
-	if (with)
-		new->peer[n++] = with;
+	if (n < new->order.n)
+		new->peer[n++] = peer;
 	for (i = 0; i < n; i++) {
 		new->peer[i]->slot = i;
 		dpr_peer_fill(dn, new, new->peer[i]);
 	}
+	for (i = old ? old->order.n : 0; old && i < old->known; i++)
+		if (old->peer[i] != peer)
+			new->peer[n++] = old->peer[i];
+	if (n < new->known)
+		new->peer[n++] = peer;
 	dpr_peer_sort(new);
 	new->version = (old ? old->version : 0) + 1 ?: 1;
 	new->changed = jiffies;
@@ -352,30 +370,29 @@ static void dpr_peer_publish(struct dpr_net *dn, struct dpr_table *new,
 		call_rcu(&old->rcu, dpr_peer_free_table);
 }
 
-/* Puts a peer into the load table; it gets nothing until it has reported. */
-static int dpr_peer_list(struct dpr_net *dn, struct dpr_peer *peer)
+/*
+ * Puts a peer into the load table, one that is @new or not; it gets nothing until it has
+ * reported.
+ */
+static int dpr_peer_list(struct dpr_net *dn, struct dpr_peer *peer, bool new)
 {
-	const struct dpr_table *old = dpr_peer_table(dn);
-	struct dpr_table *new;
+	struct dpr_table *table = dpr_peer_next_table(dn, 1, new);
 
-	new = dpr_peer_alloc_table((old ? old->order.n : 0) + 1,
-				   dpr_tally_places(dn));
-	if (!new)
+	if (!table)
 		return -ENOMEM;
-	dpr_peer_publish(dn, new, peer, NULL);
+	dpr_peer_publish(dn, table, peer);
 	peer->listed = true;
 	return 0;
 }
 
-static int dpr_peer_unlist(struct dpr_net *dn, struct dpr_peer *peer)
+/* Gives a peer nothing more; a @dead one is not asked for orphans either. */
+static int dpr_peer_unlist(struct dpr_net *dn, struct dpr_peer *peer, bool dead)
 {
-	struct dpr_table *new;
+	struct dpr_table *table = dpr_peer_next_table(dn, -peer->listed, -dead);
 
-	new = dpr_peer_alloc_table(dpr_peer_table(dn)->order.n - 1,
-				   dpr_tally_places(dn));
-	if (!new)
+	if (!table)
 		return -ENOMEM;
-	dpr_peer_publish(dn, new, NULL, peer);
+	dpr_peer_publish(dn, table, peer);
 	peer->listed = false;
 	return 0;
 }
@@ -558,7 +575,7 @@ int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update)
 		peer = dpr_peer_new(dn, &update->address);
 		if (IS_ERR(peer))
 			return PTR_ERR(peer);
-		err = dpr_peer_list(dn, peer);
+		err = dpr_peer_list(dn, peer, true);
 		if (err) {
 			dpr_peer_free_new(peer);
 			return err;
@@ -568,7 +585,7 @@ int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update)
 		dn->peer_count++;
 		changed = DPR_PEER_LISTED;
 	} else if (!peer->listed) {
-		err = dpr_peer_list(dn, peer);
+		err = dpr_peer_list(dn, peer, false);
 		if (err)
 			return err;
 		changed = DPR_PEER_LISTED;
@@ -592,11 +609,12 @@ int dpr_peer_del(struct dpr_net *dn, const struct dpr_addr *address, bool dead)
 
 	if (!peer)
 		return -ENOENT;
-	if (peer->listed) {
-		err = dpr_peer_unlist(dn, peer);
+	if (peer->listed)
+		changed = DPR_PEER_UNLISTED;
+	if (peer->listed || dead) {
+		err = dpr_peer_unlist(dn, peer, dead);
 		if (err)
 			return err;
-		changed = DPR_PEER_UNLISTED;
 	}
 	if (dead) {
 		WRITE_ONCE(peer->dead, true);
@@ -840,10 +858,10 @@ int dpr_peer_tally_port(struct dpr_net *dn, u16 port)
 		dpr_peer_reweigh(dn);
 		return 0;
 	}
-	new = dpr_peer_alloc_table(table->order.n, dpr_tally_places(dn));
+	new = dpr_peer_next_table(dn, 0, 0);
 	if (!new)
 		return -ENOMEM;
-	dpr_peer_publish(dn, new, NULL, NULL);
+	dpr_peer_publish(dn, new, NULL);
 	return 0;
 }
 

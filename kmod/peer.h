@@ -154,18 +154,21 @@ struct dpr_peer {
  * @changed: jiffies when it was published
  * @order: what policies see of the listed peers; changed in place by reports
  *	and by flows
- * @peer: the peers, as in @order.view
+ * @known: how many peers there are, listed or not
+ * @peer: the peers: those that are listed as in @order.view, then the others, which are
+ *	asked for orphans and get nothing
  * @tallies: how many other orders there are
  * @tally: orders by the connections of services with loads of their own (tally.h), of the
  *	same peers; changed likewise
  *
- * Listing or delisting a peer publishes a new one.
+ * Listing or delisting a peer, or its death, publishes a new one.
  */
 struct dpr_table {
 	struct rcu_head rcu;
 	u32 version;
 	u32 changed;
 	struct dpr_order order;
+	u32 known;
 	struct dpr_peer **peer;
 	u32 tallies;
 	struct dpr_order *tally;

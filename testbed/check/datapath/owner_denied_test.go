@@ -163,7 +163,36 @@ func TestOwnerDeniedByOne(t *testing.T) {
 	})
 }
 
-// A peer that leaves the load table is waited for no longer.
+// A peer that has left the load table, and gets no new connections, is asked: its connections
+// go on. It may come back, and leave again.
+func TestOwnerUnlisted(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		var moved []*conn
+		for range 3 {
+			c := connect(t, k.c, k.a.service())
+			c.wantServed(t, "B")
+			moved = append(moved, c)
+		}
+		k.die(t, dprnl.OrphansAsk)
+		d := k.d.meter(t)
+		for i, c := range moved {
+			k.d.fresh(t, k.b, 0)
+			if i != 1 {
+				check(t, k.d.dpr.DeletePeer(t.Context(), k.b.addr, false))
+			}
+			if p, err := k.d.dpr.Peer(t.Context(), k.b.addr); err != nil || p.Listed != (i == 1) {
+				t.Errorf("B is listed: %v (%v)", p.Listed, err)
+			}
+			time.Sleep(settles)
+			c.wantServed(t, "B")
+		}
+		wantChange(t, d, dprnl.StatOwnerFound, len(moved))
+		wantChange(t, d, dprnl.StatOwnerUnknown, 0)
+	})
+}
+
+// A silent peer that leaves the load table is waited for until it is dead.
 func TestOwnerDeniedAfterDeath(t *testing.T) {
 	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
 		k := newTakeover(t, w)
@@ -180,6 +209,12 @@ func TestOwnerDeniedAfterDeath(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 		}
 		silence(t, r.Endpoint, stray.mine)
+		check(t, k.d.dpr.DeletePeer(t.Context(), silent.Address, false))
+		time.Sleep(settles)
+		for range 2 {
+			r.send(t, k.d, stray.segment("A", "").Bytes())
+			silence(t, r.Endpoint, stray.mine)
+		}
 		check(t, k.d.dpr.DeletePeer(t.Context(), silent.Address, true))
 		time.Sleep(settles)
 		r.send(t, k.d, stray.segment("A", "").Bytes()) // the table is another one: B is asked again
