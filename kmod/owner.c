@@ -328,7 +328,7 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
  * @request: the peer that has only a request of it, of which a segment was not: its next
  *	claim is not believed, for others may have the connection; NULL if none
  *
- * Called under RCU in softirq.
+ * One that is answered, or too old, begins anew. Called under RCU in softirq.
  *
  * Return: false if no more questions can be open.
  */
@@ -338,21 +338,22 @@ bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
 	struct dpr_owner_ask *ask;
 	struct sk_buff *skb = NULL;
+	bool fresh;
 
 	if (!table)
 		return false;
 	spin_lock(&table->lock);
 	ask = dpr_owner_find(table, key);
-	if (!ask) {
+	fresh = !ask || ask->nobody || dpr_owner_over(ask);
+	if (!ask)
 		ask = dpr_owner_room(table, key);
-		if (ask) {
-			skb = dpr_held_take(&table->held, &ask->held);
-			dpr_owner_begin(ask);
-			ask->seg = (struct dpr_segment){ .key = *key };
-			/* That peer has answered. */
-			ask->last = ask->begun - DPR_OWNER_AGAIN;
-			ask->tries = 1;
-		}
+	if (ask && fresh) {
+		skb = dpr_held_take(&table->held, &ask->held);
+		dpr_owner_begin(ask);
+		ask->seg = (struct dpr_segment){ .key = *key };
+		/* That peer has answered. */
+		ask->last = ask->begun - DPR_OWNER_AGAIN;
+		ask->tries = 1;
 	}
 	if (ask) {
 		if (request)

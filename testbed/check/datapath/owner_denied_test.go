@@ -375,19 +375,7 @@ func TestHashMissedByAll(t *testing.T) {
 	allWays(t, func(t *testing.T, w way) {
 		m := newMissing(t, w)
 		r := m.raw(t, addrR)
-		var stray *talk
-		for p := uint16(4000); p < 4032 && stray == nil; p++ {
-			k := r.talk(m.a, p)
-			k.ack = 77
-			r.send(t, m.a, k.segment("A", "").Bytes())
-			time.Sleep(settle)
-			if m.told.changes(t)[dprnl.StatHashMissed] != 0 {
-				stray = k
-			}
-		}
-		if stray == nil {
-			t.Fatal("nothing went to D")
-		}
+		stray := m.stray(t, r)
 		for range 3 {
 			r.send(t, m.a, stray.segment("A", "").Bytes())
 			silence(t, r.Endpoint, stray.mine)
@@ -398,7 +386,34 @@ func TestHashMissedByAll(t *testing.T) {
 			t.Errorf("RST %v, want it to be believed", p)
 		}
 		wantChange(t, m.told, dprnl.StatHashMissed, 1)
+		// So it does long after that, when it is asked for anew.
+		time.Sleep(5500 * time.Millisecond)
+		for range 5 {
+			r.send(t, m.a, stray.segment("A", "").Bytes())
+			time.Sleep(3 * settle)
+		}
+		if p := stray.hear(t, "R"); p.TCP.Seq != 77 {
+			t.Errorf("RST %v, want it to be believed", p)
+		}
+		wantChange(t, m.told, dprnl.StatHashMissed, 2)
 	})
+}
+
+// stray sends segments of connections that nobody has to A until one follows the hash to D, and
+// returns that connection.
+func (m *missing) stray(t *testing.T, r *raw) *talk {
+	t.Helper()
+	for p := uint16(4000); p < 4032; p++ {
+		k := r.talk(m.a, p)
+		k.ack = 77
+		r.send(t, m.a, k.segment("A", "").Bytes())
+		time.Sleep(settle)
+		if m.told.changes(t)[dprnl.StatHashMissed] != 0 {
+			return k
+		}
+	}
+	t.Fatal("nothing went to D")
+	return nil
 }
 
 // A host that does not ask for orphans, and one that an older host has redirected to, answer
