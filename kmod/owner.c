@@ -186,6 +186,7 @@ dpr_owner_admit(struct dpr_owner_table *table, const struct dpr_config *cfg,
 {
 	struct dpr_owner_ask *ask = dpr_owner_find(table, &seg->key);
 
+	WRITE_ONCE(table->used_at, jiffies);
 	if (ask && dpr_owner_over(ask))
 		ask->tries = 0;
 	if (ask && ask->tries) {
@@ -343,6 +344,7 @@ bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
 	if (!table)
 		return false;
 	spin_lock(&table->lock);
+	WRITE_ONCE(table->used_at, jiffies);
 	ask = dpr_owner_find(table, key);
 	fresh = !ask || ask->nobody || dpr_owner_over(ask);
 	if (!ask)
@@ -364,6 +366,33 @@ bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
 	spin_unlock(&table->lock);
 	kfree_skb(skb);
 	return ask;
+}
+
+/**
+ * dpr_owner_forget - forget what is known of a connection: its client begins another one
+ * @dn: the namespace
+ * @key: the connection, whose SYN follows a hash
+ *
+ * Otherwise an answer about segments before it, which anybody can send, would be that of its
+ * own. Costs nothing unless there was a question not long ago. Called under RCU in softirq.
+ */
+void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key)
+{
+	struct dpr_owner_table *table = rcu_dereference(dn->owners);
+	struct sk_buff *skb = NULL;
+	struct dpr_owner_ask *ask;
+
+	if (likely(!table || (u32)jiffies - READ_ONCE(table->used_at) >
+			     DPR_OWNER_PATIENCE))
+		return;
+	spin_lock(&table->lock);
+	ask = dpr_owner_find(table, key);
+	if (ask) {
+		skb = dpr_held_take(&table->held, &ask->held);
+		ask->tries = 0;
+	}
+	spin_unlock(&table->lock);
+	kfree_skb(skb);
 }
 
 /**

@@ -58,6 +58,8 @@ struct dpr_owner_ask {
  * @tokens: messages that may be sent at once; less than 0 if there were too many
  * @filled: jiffies when @tokens were last added to
  * @messages: that the last question to all took, the group asked; 0: not known
+ * @used_at: jiffies when a segment last was, or raised, a question; earlier ones are over
+ *	DPR_OWNER_PATIENCE later
  * @missed: a segment has missed its host (miss.h) not long ago
  * @missed_at: jiffies when one last did
  * @held: the segments that wait
@@ -76,6 +78,7 @@ struct dpr_owner_table {
 	int tokens;
 	u32 filled;
 	u32 messages;
+	u32 used_at;
 	bool missed;
 	u32 missed_at;
 	struct dpr_held_queue held;

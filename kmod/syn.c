@@ -24,6 +24,7 @@
 #include "members.h"
 #include "netns.h"
 #include "offer.h"
+#include "owner.h"
 #include "peer.h"
 #include "probe.h"
 #include "service.h"
@@ -373,6 +374,7 @@ dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	if (!READ_ONCE(base->used))
 		WRITE_ONCE(base->used, true);
+	dpr_owner_forget(dn, key);
 	dpr_stats_inc(dn, DPR_STAT_REDIRECTED_HASH);
 	dpr_offer_send_hash(dn, cfg, skb, seg, peer, route);
 	return NF_STOLEN;

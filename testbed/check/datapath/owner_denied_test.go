@@ -399,6 +399,26 @@ func TestHashMissedByAll(t *testing.T) {
 	})
 }
 
+// Segments that belong to nothing do not harm a connection that begins afterwards: anybody can
+// send them in a client's name.
+func TestHashMissedThenNew(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		m := newMissing(t, w)
+		r := m.raw(t, addrR)
+		stray := m.stray(t, r)
+		for range 3 {
+			time.Sleep(4 * settle)
+			r.send(t, m.a, stray.segment("A", "").Bytes())
+		}
+		silence(t, r.Endpoint, stray.mine)
+		a := m.a.meter(t)
+		stray.open(t)
+		stray.wantServed(t, "D")
+		wantChange(t, a, dprnl.StatRedirectedHash, 1)
+		wantChange(t, a, dprnl.StatOwnerUnknown, 0)
+	})
+}
+
 // stray sends segments of connections that nobody has to A until one follows the hash to D, and
 // returns that connection.
 func (m *missing) stray(t *testing.T, r *raw) *talk {
