@@ -146,10 +146,14 @@ bool dpr_miss_told(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (flow->peer != peer)
 		return false;
 	if (dpr_miss_of(flow, msg->nonce) && dpr_liveness_credible(flow) &&
-	    cfg->orphans == DPR_ORPHANS_ASK &&
-	    dpr_owner_raise(dn, &msg->key, peer))
-		dpr_liveness_end(dn, flow, false);
-	else
-		dpr_liveness_doubt(dn, cfg, flow);
+	    cfg->orphans == DPR_ORPHANS_ASK) {
+		/* An older question is about segments before the flow's SYN. */
+		dpr_owner_forget(dn, &msg->key);
+		if (dpr_owner_raise(dn, &msg->key, peer)) {
+			dpr_liveness_end(dn, flow, false);
+			return true;
+		}
+	}
+	dpr_liveness_doubt(dn, cfg, flow);
 	return true;
 }

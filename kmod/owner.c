@@ -327,7 +327,8 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
  * @key: the connection; the peer that the stateless policy's hash names has no socket of
  *	it, or that of its flow
  * @request: the peer that has only a request of it, of which a segment was not: its next
- *	claim is not believed, for others may have the connection; NULL if none
+ *	claim is not believed if this begins the question, for others may have the
+ *	connection; NULL if none
  *
  * One that is answered, or too old, begins anew. Called under RCU in softirq.
  *
@@ -356,10 +357,11 @@ bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
 		/* That peer has answered. */
 		ask->last = ask->begun - DPR_OWNER_AGAIN;
 		ask->tries = 1;
-	}
-	if (ask) {
+		/* Once: said again and again it would never be believed. */
 		if (request)
 			dpr_denials_note(dn, &ask->denials, request);
+	}
+	if (ask) {
 		table->missed_at = jiffies;
 		WRITE_ONCE(table->missed, true);
 	}
@@ -371,10 +373,11 @@ bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
 /**
  * dpr_owner_forget - forget what is known of a connection: its client begins another one
  * @dn: the namespace
- * @key: the connection, whose SYN follows a hash
+ * @key: the connection
  *
  * Otherwise an answer about segments before it, which anybody can send, would be that of its
- * own. Costs nothing unless there was a question not long ago. Called under RCU in softirq.
+ * own. Not called for a SYN that makes a flow, or is served here: their segments raise no
+ * question. Costs nothing unless there was a question not long ago. Called under RCU in softirq.
  */
 void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key)
 {

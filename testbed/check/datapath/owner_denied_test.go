@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
 )
 
@@ -484,5 +485,82 @@ func TestHashMissedForged(t *testing.T) {
 		r.send(t, m.a, w.message(addrB, addrA, hostMessage(ownerMissed, 1, netip.AddrPortFrom(r.addr, 1), other)))
 		wantChange(t, a, dprnl.StatRxOwnerRefused, 2)
 		wantChange(t, a, dprnl.StatRxHashMissed, 0)
+	})
+}
+
+// Said again and again in the name of the host that has the connection, with the number of a
+// request, it ends nothing.
+func TestHashMissedForgedRequest(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		m := newMissing(t, w)
+		r := m.raw(t, addrR)
+		a := m.a.meter(t)
+		var c *conn
+		var forged []byte
+		for _, c = range m.ofB {
+			client := c.LocalAddr().(*net.TCPAddr).AddrPort()
+			forged = w.message(addrB, addrA, hostMessage(ownerMissed, 1, client, m.a.service()))
+			r.send(t, m.a, forged)
+			time.Sleep(settle)
+			if a.changes(t)[dprnl.StatRxHashMissed] != 0 {
+				break // it follows the hash to B
+			}
+		}
+		came := asks(c, 2*step)
+		for {
+			select {
+			case got := <-came:
+				got.want(t, "B")
+				if n := a.changes(t)[dprnl.StatRxHashMissed]; n < 2 {
+					t.Errorf("%d forged messages of use, want more than one", n)
+				}
+				wantChange(t, a, dprnl.StatOwnerUnknown, 0)
+				return
+			case <-time.After(settle / 2):
+				r.send(t, m.a, forged)
+			}
+		}
+	})
+}
+
+// Nor does it, said once with the right number, of a connection that has a flow, although all
+// hosts have denied segments before its SYN: it is found again.
+func TestHashMissedForgedNumber(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		c.a.fresh(t, c.b, 0)
+		c.b.fresh(t, c.a, 1<<20)
+		c.a.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansAsk)})
+		time.Sleep(settles)
+		r := c.raw(t, addrR)
+		a := c.a.meter(t)
+		stray := r.talk(c.a, 4000)
+		stray.ack = 77
+		for range 3 {
+			r.send(t, c.a, stray.segment("A", "").Bytes())
+			time.Sleep(4 * settle)
+		}
+		silence(t, r.Endpoint, stray.mine)
+		wantChange(t, a, dprnl.StatOwnerDenied, 1)
+		k := r.talk(c.a, 4000)
+		isn := k.seq
+		k.open(t)
+		k.wantServed(t, "B")
+		wantFlow(t, c.a, dprnl.FlowEstablished)
+		r.send(t, c.a, w.message(addrB, addrA, hostMessage(ownerMissed, isn, k.local, k.remote)))
+		changed(t, a, dprnl.StatFlowsEnded, 1)
+		r.Take(k.mine)
+		question := k.segment("PA", "who\n")
+		answered := func(p *wire.Packet) bool { return k.mine(p) && (len(p.Payload) > 0 || p.Has("R")) }
+		var got []*wire.Packet
+		for range 5 {
+			k.send(t, question)
+			time.Sleep(3 * settle)
+			got = append(got, r.Take(answered)...)
+		}
+		if len(got) == 0 || string(got[0].Payload) != "B\n" {
+			t.Errorf("%v, want B's answer", got)
+		}
+		wantChange(t, a, dprnl.StatOwnerUnknown, 0)
 	})
 }
