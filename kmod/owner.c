@@ -84,7 +84,8 @@ static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 /*
  * Have the peers been asked often and for long enough, and has each of them said no? A
  * client that sends much asks thrice in no time, while an owner that is busy for a second
- * has answered nothing. Only one peer is asked if @peers is 0.
+ * has answered nothing. One that sends little asks once more in the end: a peer that was silent
+ * may answer by now. Only one peer is asked if @peers is 0.
  */
 static bool dpr_owner_nobody(const struct dpr_net *dn,
 			     const struct dpr_config *cfg, u32 peers,
@@ -94,7 +95,7 @@ static bool dpr_owner_nobody(const struct dpr_net *dn,
 
 	if (ask->tries < DPR_OWNER_TRIES + first || age < DPR_OWNER_LEAST)
 		return false;
-	if (!peers || age >= DPR_OWNER_LONGEST)
+	if (!peers || ask->last - ask->begun >= DPR_OWNER_LONGEST)
 		return true;
 	return dpr_denials_settled(dn) &&
 	       !dpr_denials_count(dn, cfg, &ask->denials, &ask->seg.key).await;

@@ -80,6 +80,41 @@ func TestOwnerSilent(t *testing.T) {
 	})
 }
 
+// It answers again when its client has sent nothing for long: it is asked once more before the
+// client gets a RST.
+func TestOwnerSilentLong(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		c := k.raw(t, addrR).talk(k.a, 4000)
+		c.open(t)
+		c.wantServed(t, "B")
+		k.die(t, dprnl.OrphansAsk)
+		c.via = k.d
+		k.d.fresh(t, k.b, 0)
+		k.b.fresh(t, k.d, 0)
+		time.Sleep(settles)
+		firewall(t, k.b.Host, w, swallow)
+		begin := time.Now()
+		question := c.segment("PA", "who\n")
+		for _, at := range []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second} {
+			time.Sleep(time.Until(begin.Add(at)))
+			c.send(t, question)
+		}
+		time.Sleep(settle)
+		unsilence(t, k.b)
+		time.Sleep(time.Until(begin.Add(longest + 5*settle)))
+		silence(t, c.r.Endpoint, c.mine)
+		d := k.d.meter(t)
+		c.send(t, question)
+		p := c.r.get(t, func(p *wire.Packet) bool { return c.mine(p) && (len(p.Payload) > 0 || p.Has("R")) })
+		if string(p.Payload) != "B\n" {
+			t.Errorf("%v, want B's answer", p)
+		}
+		wantChange(t, d, dprnl.StatOwnerFound, 1)
+		wantChange(t, d, dprnl.StatOwnerUnknown, 0)
+	})
+}
+
 // A host has just started: it does not know yet that there is a peer, which may have the
 // connection. Its processes may take a while.
 func TestOwnerUnsettled(t *testing.T) {
@@ -135,8 +170,8 @@ func TestOwnerDenied(t *testing.T) {
 	})
 }
 
-// A peer reports and answers nothing, one has left, one denies twice: two answers of one peer
-// do not count for two.
+// A peer reports and answers nothing, one denies twice: two answers of one peer do not count
+// for two.
 func TestOwnerDeniedByOne(t *testing.T) {
 	eachWay(t, []way{fragbit4}, func(t *testing.T, w way) {
 		k := newTakeover(t, w)
@@ -159,6 +194,9 @@ func TestOwnerDeniedByOne(t *testing.T) {
 		// Once it has denied it is not asked again.
 		wantChange(t, d, dprnl.StatOwnerDenied, 1)
 		time.Sleep(time.Until(begin.Add(longest + settle)))
+		r.send(t, k.d, stray.segment("A", "").Bytes()) // it is asked once more
+		silence(t, r.Endpoint, stray.mine)
+		time.Sleep(settle)
 		r.send(t, k.d, stray.segment("A", "").Bytes())
 		stray.hear(t, "R")
 	})
