@@ -6,6 +6,7 @@
 #include "closing.h"
 #include "dpr.h"
 #include "flow.h"
+#include "handover_table.h"
 #include "inner.h"
 #include "liveness.h"
 #include "local.h"
@@ -19,6 +20,24 @@
 #include "socket.h"
 #include "source.h"
 #include "stats.h"
+
+/*
+ * What is left of a connection here; 0 if its handshake is not over, or it waits for the
+ * host that will have its socket, which may have it by now.
+ */
+static enum dpr_owner_msg_kind dpr_answer_state(struct dpr_net *dn,
+						const struct dpr_flow_key *key,
+						int iif)
+{
+	const enum dpr_owner_msg_kind kind = dpr_closing_state(dn, key, iif);
+
+	if (kind != DPR_OWNER_MSG_GONE || !dpr_handover_on())
+		return kind;
+	if (dpr_handover_table_has(dn, key))
+		return 0;
+	/* Its wait may have ended just now, by a socket here. */
+	return dpr_closing_state(dn, key, iif);
+}
 
 /*
  * A peer asks who has a connection, or whether this host still has it. Reveals
@@ -39,7 +58,7 @@ static void dpr_answer_question(struct dpr_net *dn,
 		kind = dpr_socket_exists(dn, &msg->key, skb->skb_iif) ?
 		       DPR_OWNER_MSG_CLAIM : 0;
 	else
-		kind = dpr_closing_state(dn, &msg->key, skb->skb_iif);
+		kind = dpr_answer_state(dn, &msg->key, skb->skb_iif);
 	if (kind && dpr_ask_send(dn, cfg, skb->dev, peer, kind, msg->nonce,
 				 &msg->key) &&
 	    kind == DPR_OWNER_MSG_CLAIM)

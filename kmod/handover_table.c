@@ -159,6 +159,28 @@ struct dpr_handover *dpr_handover_table_find(struct dpr_handovers *all,
 	return NULL;
 }
 
+/**
+ * dpr_handover_table_has - does a connection wait for its host here
+ * @dn: the namespace
+ * @key: the connection
+ *
+ * Called under RCU in softirq, without the lock of a shard.
+ */
+bool dpr_handover_table_has(struct dpr_net *dn, const struct dpr_flow_key *key)
+{
+	struct dpr_handovers *all = rcu_dereference(dn->handovers);
+	struct dpr_handover_shard *shard;
+	bool has;
+
+	if (!all || !atomic_read(&all->count))
+		return false;
+	shard = dpr_handover_table_shard(all, key);
+	spin_lock(&shard->lock);
+	has = dpr_handover_table_find(all, key);
+	spin_unlock(&shard->lock);
+	return has;
+}
+
 /*
  * Makes room in a shard: the oldest connection goes that only a SYN is known of, if it is
  * old enough. Who has had as many SYNs in so short a time is being flooded.

@@ -74,7 +74,6 @@ order() {
 	listener
 	inner
 	miss
-	answer
 	deliver
 	through
 	decide.h
@@ -98,6 +97,7 @@ order() {
 	migrate_where
 	handover_seen
 	handover_table
+	answer
 	handover_synack
 	handover_child
 	handover_send

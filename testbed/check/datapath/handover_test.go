@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,42 @@ func TestHandoverLocal(t *testing.T) {
 		check(t, k.download(1<<20))
 		if f := h.a.flows(t); len(f) != 0 {
 			t.Errorf("flows %v", f)
+		}
+	})
+}
+
+// A connection that waits for its host has no socket anywhere. The host that keeps it does not
+// deny it to another one that asks: it may be about to get one.
+//
+//	R (also as D) ── switch ── A
+func TestHandoverNotDenied(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		h := newHanding(t, w)
+		r := h.raw(t, addrR)
+		k := r.talk(h.a, 4000)
+		k.say(t, "S", "")
+		k.hear(t, "SA")
+		seen := observe(t, h.a.Host)
+		answer := func(p *wire.Packet) bool { return len(ownerMessage(p)) == w.messageLen() && p.Src() == h.a.addr }
+		ask := func(client netip.AddrPort) {
+			t.Helper()
+			r.send(t, h.a, w.message(addrD, addrA, hostMessage(ownerStill, 7, client, h.a.service())))
+		}
+		ask(k.local)
+		silence(t, seen, answer)
+		ask(netip.AddrPortFrom(k.local.Addr(), 4001)) // nobody's
+		if got := ownerMessage(await(t, seen, answer)); got[4] != ownerGone || clientPort(got) != 4001 {
+			t.Errorf("answer % x", got)
+		}
+		// Nor once the client has answered.
+		k.say(t, "A", "")
+		ask(k.local)
+		silence(t, seen, answer)
+		k.wantServed(t, "B")
+		// Its socket is another host's now.
+		ask(k.local)
+		if got := ownerMessage(await(t, seen, answer)); got[4] != ownerGone || clientPort(got) != 4000 {
+			t.Errorf("answer % x", got)
 		}
 	})
 }
