@@ -6,6 +6,7 @@
 #include "config.h"
 #include "dpr.h"
 #include "flow.h"
+#include "fwd.h"
 #include "fwd_direct.h"
 #include "inner.h"
 #include "liveness.h"
@@ -25,6 +26,9 @@
  */
 #define DPR_MISS_BEHIND	(1 << 20)
 
+/* Among so many peers the one that sent a packet direct is looked for. */
+#define DPR_MISS_PEERS	64
+
 /* Is a request of this initial sequence number of the flow's connection? */
 static bool dpr_miss_of(const struct dpr_flow *flow, u32 isn)
 {
@@ -40,18 +44,42 @@ static bool dpr_miss_hashed(struct dpr_net *dn, const struct dpr_peer *peer,
 	return base && dpr_members_pick(base, key) == peer;
 }
 
-/* The peer that redirected a packet; of one that came direct its link says who did. */
+/*
+ * Did a peer put a packet on the link that it came by? Only one that this host reaches there may
+ * have: of another one no link-layer address is asked for on that link.
+ */
+static bool dpr_miss_from(struct dpr_net *dn, const struct dpr_config *cfg,
+			  const struct sk_buff *skb, const struct dpr_inner *in,
+			  const struct dpr_peer *peer)
+{
+	const struct dpr_route *route;
+
+	if (dpr_peer_foreign(peer, cfg))
+		return false;
+	route = dpr_fwd_route_of(dn, cfg, peer, in->wide);
+	return route && route->on_link && route->dst->dev == skb->dev &&
+	       dpr_fwd_direct_from(dn, skb, peer);
+}
+
+/*
+ * The peer that redirected a packet; of one that came direct its link says who did. Anybody on
+ * the link can send those, so among many peers it is only looked for by its own address.
+ */
 static struct dpr_peer *dpr_miss_first(struct dpr_net *dn,
+				       const struct dpr_config *cfg,
 				       const struct sk_buff *skb,
 				       const struct dpr_inner *in)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
+	struct dpr_peer *first = dpr_peer_find(dn, &in->first);
 	u32 i;
 
-	if (in->olen)
-		return dpr_peer_find(dn, &in->first);
-	for (i = 0; table && i < table->known; i++)
-		if (dpr_fwd_direct_from(dn, skb, table->peer[i]))
+	if (in->olen || (first && dpr_miss_from(dn, cfg, skb, in, first)))
+		return first;
+	if (!table || table->known > DPR_MISS_PEERS)
+		return NULL;
+	for (i = 0; i < table->known; i++)
+		if (dpr_miss_from(dn, cfg, skb, in, table->peer[i]))
 			return table->peer[i];
 	return NULL;
 }
@@ -83,7 +111,7 @@ bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);
 		return true;
 	}
-	first = dpr_miss_first(dn, skb, in);
+	first = dpr_miss_first(dn, cfg, skb, in);
 	if (!first || READ_ONCE(first->protocol) < DPR_PEER_PROTOCOL_DENIES)
 		return false;
 	dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -202,6 +203,51 @@ func TestSharedAddress(t *testing.T) {
 		r.send(t, c.b, wire.FixChecksum(packet))
 		r.get(t, func(p *wire.Packet) bool { return p.Has("R") && uint16(p.TCP.DstPort) == 4999 && p.TCP.Seq == 77 })
 		wantChange(t, b, dprnl.StatRxReset, 1)
+	})
+}
+
+// Who sent a marked segment that came direct, and has no socket, is looked for among the peers on
+// its link, if there are not too many: others are no neighbours, and are not asked for.
+//
+//	A, R ── switch ── B
+func TestSharedAddressMissed(t *testing.T) {
+	eachWay(t, []way{direct4}, func(t *testing.T, w way) {
+		shared := netip.MustParseAddr("10.77.0.99")
+		c := newCluster(t, w)
+		check(t, c.b.Address("lo", netip.PrefixFrom(shared, 32)))
+		check(t, c.b.Route(netip.MustParsePrefix("10.78.0.0/24"), netip.MustParseAddr("10.77.0.1")))
+		c.b.fresh(t, c.a, 0)
+		far, near := netip.MustParseAddr("10.78.0.5"), netip.MustParseAddr("10.77.0.120")
+		check(t, c.b.dpr.SetPeer(t.Context(), w.reportOf(far, 5)))
+		check(t, c.b.dpr.SetPeer(t.Context(), w.reportOf(near, 5)))
+		c.b.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansAsk)})
+		r := c.raw(t, addrR)
+		miss := func(from uint16) {
+			t.Helper()
+			stray := wire.Segment{Src: netip.AddrPortFrom(r.addr, from), Dst: netip.AddrPortFrom(shared, port), Flags: "A", Seq: 1, Ack: 77}
+			packet := stray.Bytes()
+			packet[6] |= 0x80
+			r.send(t, c.b, wire.FixChecksum(packet))
+			// R is no peer: it is told nothing, and its segment is answered as ever.
+			r.get(t, func(p *wire.Packet) bool { return p.Has("R") && uint16(p.TCP.DstPort) == from })
+		}
+		neighbours := func() []netip.Addr {
+			all, err := c.b.Neighbours(eth)
+			check(t, err)
+			return all
+		}
+		miss(4000)
+		if all := neighbours(); !slices.Contains(all, near) || slices.Contains(all, far) {
+			t.Errorf("neighbours %v, want %v among them and %v not", all, near, far)
+		}
+		check(t, c.b.Forget(eth))
+		for i := range byte(64) {
+			check(t, c.b.dpr.SetPeer(t.Context(), w.reportOf(netip.AddrFrom4([4]byte{10, 77, 0, 128 + i}), 5)))
+		}
+		miss(4001)
+		if all := neighbours(); slices.Contains(all, near) {
+			t.Errorf("with 67 peers the neighbours are %v", all)
+		}
 	})
 }
 

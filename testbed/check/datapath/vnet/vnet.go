@@ -233,6 +233,21 @@ func (h *Host) Forget(link string) error {
 	})
 }
 
+// Neighbours returns the addresses on a link that the host knows, or wants to know, the
+// link-layer address of.
+func (h *Host) Neighbours(link string) (addrs []netip.Addr, err error) {
+	err = h.change(link, "list neighbours of", func(l netlink.Link) error {
+		all, err := h.nl.NeighList(l.Attrs().Index, netlink.FAMILY_ALL)
+		for _, n := range all {
+			if a, ok := netip.AddrFromSlice(n.IP); ok {
+				addrs = append(addrs, a.Unmap())
+			}
+		}
+		return err
+	})
+	return addrs, err
+}
+
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
