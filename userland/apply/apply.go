@@ -105,6 +105,16 @@ func target(address netip.Addr, c *config.Config) dprnl.Config {
 	}
 }
 
+// HandoverKeys returns an update of the keys of handovers; nil if the kernel has those of the
+// file.
+func HandoverKeys(old dprnl.Config, c *config.Config) *dprnl.ConfigUpdate {
+	if old.HandoverKeyIDs == handoverKeyIDs(c) {
+		return nil
+	}
+	keys := handoverKeys(c)
+	return &dprnl.ConfigUpdate{HandoverKeys: &keys}
+}
+
 // handoverKeys are the keys of handovers: they are derived from those of reports, so that a
 // change of keys changes both.
 func handoverKeys(c *config.Config) []dprnl.HandoverKey {

@@ -396,6 +396,54 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// A change of the report keys by a reload reaches the kernel's keys of handovers, once, and
+// nothing else does. A module that hands nothing over has none.
+func TestAdoptKeys(t *testing.T) {
+	other := report.NewKey([report.KeyLen]byte{2})
+	ids := func(keys ...*report.Key) (list [dprnl.MaxHandoverKeys]uint32) {
+		for i, k := range keys {
+			list[i] = k.ID()
+		}
+		return list
+	}
+	r, k, _, log := faults(t)
+	adopt := func(want [dprnl.MaxHandoverKeys]uint32, changed bool) {
+		t.Helper()
+		k.update = dprnl.ConfigUpdate{}
+		if err := r.adopt(t.Context()); err != nil || r.host != own || k.kernel.config.HandoverKeyIDs != want {
+			t.Errorf("%v, host %v, keys %x, want %x", err, r.host, k.kernel.config.HandoverKeyIDs, want)
+		}
+		if (k.update.HandoverKeys != nil) != changed {
+			t.Errorf("changed %v, want %v: %+v", !changed, changed, k.update)
+		}
+		k.update.HandoverKeys = nil
+		if k.update != (dprnl.ConfigUpdate{}) {
+			t.Errorf("more changed than the keys: %+v", k.update)
+		}
+	}
+	k.kernel.config.HandoverKeyIDs = ids(key)
+	for _, keys := range [][]*report.Key{{key}, {key, other}, {other, key}, {other}, nil} {
+		c := testConfig()
+		c.Report.Keys = keys
+		r.Reload(c)
+		adopt(ids(keys...), !slices.Equal(keys, []*report.Key{key}))
+		adopt(ids(keys...), false)
+	}
+	r.Reload(testConfig())
+	k.fails["SetConfig"] = errors.New("broken")
+	if err := r.adopt(t.Context()); err == nil {
+		t.Error("no error if the kernel does not take the keys")
+	}
+	delete(k.fails, "SetConfig")
+	k.protocol = protocolOfHandovers - 1
+	adopt(ids(), false)
+	k.protocol = protocolOfHandovers
+	adopt(ids(key), true)
+	if n := strings.Count(log.String(), "the kernel has the keys of handovers"); n != 5 {
+		t.Errorf("%d lines, want 5: %s", n, log)
+	}
+}
+
 // A host whose address is gone for some seconds gets its new one, unless the file
 // names it or there is none.
 func TestRenumber(t *testing.T) {

@@ -32,6 +32,7 @@ type Kernel interface {
 	SetPeer(context.Context, dprnl.PeerUpdate) error
 	SetPeers(context.Context, []dprnl.PeerUpdate) []error
 	DeletePeer(ctx context.Context, address netip.Addr, dead bool) error
+	Protocol() uint32
 	Close() error
 }
 
@@ -85,6 +86,8 @@ const (
 	// renumberAfter is how long this host's address must be gone before another
 	// one is taken: an interface may only be configured anew.
 	renumberAfter = 3 * time.Second
+	// protocolOfHandovers is what a module knows at least that has keys of handovers.
+	protocolOfHandovers = 5
 	// gather is how long to let datagrams accumulate after a batch, so that
 	// many hosts do not cause many wake-ups.
 	gather = 20 * time.Millisecond
@@ -229,8 +232,8 @@ func (r *Receiver) reopen(c *config.Config) error {
 	return nil
 }
 
-// adopt reads this host's address from the kernel, and applies the configuration
-// file to an unconfigured kernel.
+// adopt reads this host's address from the kernel, applies the configuration file to an
+// unconfigured kernel, and gives a configured one the keys of handovers if they changed.
 func (r *Receiver) adopt(ctx context.Context) error {
 	k, err := r.link.Get()
 	if err != nil {
@@ -246,6 +249,9 @@ func (r *Receiver) adopt(ctx context.Context) error {
 			return r.link.Note(err)
 		}
 		r.host, r.settings = address, report.SettingsOf(c)
+		if err := r.rekey(ctx, k, c); err != nil {
+			return r.link.Note(err)
+		}
 		r.services, err = k.Services(ctx)
 		return r.link.Note(err)
 	}
@@ -258,6 +264,20 @@ func (r *Receiver) adopt(ctx context.Context) error {
 	r.host = result.Address
 	r.o.Log.Info("kernel was unconfigured; applied the configuration file",
 		"address", result.Address, "services", len(result.Added))
+	return nil
+}
+
+// rekey gives the kernel the keys of handovers that belong to those of reports, once the file
+// has others: both change by the same reload.
+func (r *Receiver) rekey(ctx context.Context, k Kernel, old dprnl.Config) error {
+	u := apply.HandoverKeys(old, r.config.Load())
+	if u == nil || k.Protocol() < protocolOfHandovers {
+		return nil
+	}
+	if err := k.SetConfig(ctx, *u); err != nil {
+		return err
+	}
+	r.o.Log.Info("the kernel has the keys of handovers that belong to the report keys of the file")
 	return nil
 }
 

@@ -34,6 +34,7 @@ type kernel struct {
 	peers    []dprnl.PeerUpdate
 	deleted  []string
 	refused  netip.Addr // a peer that is not taken
+	protocol uint32     // 0: the newest
 	err      error
 }
 
@@ -47,7 +48,15 @@ func (k *kernel) SetConfig(_ context.Context, u dprnl.ConfigUpdate) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.err == nil {
-		k.config.Address = *u.Address
+		if u.Address != nil {
+			k.config.Address = *u.Address
+		}
+		if u.HandoverKeys != nil {
+			k.config.HandoverKeyIDs = [dprnl.MaxHandoverKeys]uint32{}
+			for i, key := range *u.HandoverKeys {
+				k.config.HandoverKeyIDs[i] = key.ID
+			}
+		}
 		if u.Policy != nil {
 			k.config.Policy = *u.Policy
 		}
@@ -125,6 +134,13 @@ func (k *kernel) DeletePeer(_ context.Context, a netip.Addr, dead bool) error {
 	return k.err
 }
 
+func (k *kernel) Protocol() uint32 {
+	if k.protocol != 0 {
+		return k.protocol
+	}
+	return 6
+}
+
 func (k *kernel) Close() error { return nil }
 
 func (k *kernel) set(err error, config dprnl.Config) {
@@ -168,7 +184,7 @@ func testConfig() *config.Config {
 
 func setup(t *testing.T) (*Receiver, *kernel, *source) {
 	t.Helper()
-	k := &kernel{config: dprnl.Config{Address: own}}
+	k := &kernel{config: dprnl.Config{Address: own, HandoverKeyIDs: [dprnl.MaxHandoverKeys]uint32{key.ID()}}}
 	s := &source{in: make(chan Datagram, 100)}
 	r, err := New(Options{
 		Config:   testConfig(),

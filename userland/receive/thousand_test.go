@@ -182,6 +182,7 @@ func (s *sink) SetBackend(context.Context, dprnl.Backend) error { return nil }
 func (s *sink) DeleteBackend(context.Context, string) error { return nil }
 
 func (s *sink) SetRuleset(context.Context, dprnl.Service, dprnl.Ruleset) error { return nil }
+func (s *sink) Protocol() uint32                                               { return 2 }
 func (s *sink) Close() error                                                   { return s.conn.Close() }
 
 // cpu is the time this process, without its children, has used.

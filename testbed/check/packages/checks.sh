@@ -67,6 +67,10 @@ healthy() {
 	on "$1" 'dprctl status --check' </dev/null >/dev/null 2>&1 && peers_usable "$1" 2
 }
 
+# keyed N: its kernel, of this version's module, has the keys of handovers that belong to the
+# file's keys.
+keyed() { on "$1" 'diff=$(dprctl config diff) && ! echo "$diff" | grep -q "^report\.key_file"' </dev/null >/dev/null 2>&1; }
+
 # browse HOST: a browser's twelve connections to a server. On each it follows a
 # redirect of HTTP's, and asks for a picture and for the page again. All of it comes,
 # by one host for each connection, and not by that server alone.

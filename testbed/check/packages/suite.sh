@@ -127,8 +127,10 @@ documented() {
 		on "$n" 'install -m 600 /root/provision/report.key /etc/dpr/report.key && systemctl reload dpr-broadcast dpr-receive dpr-cleanup' </dev/null
 	done
 	servers well
+	retry 60 keyed 1 || die "s1: the kernel has other keys than the file: $(on 1 'dprctl config diff' </dev/null)"
 	operate 2
 	working
+	retry 60 keyed 1 || die "s1: the kernel has other keys than the file: $(on 1 'dprctl config diff' </dev/null)"
 }
 
 # operate PART: the commands of docs/operations.md, up to the key or after it.
