@@ -175,7 +175,7 @@ func TestBeat(t *testing.T) {
 	want := report.Report{Host: host, Boot: boot, Sequence: 100, Time: start, Period: time.Second,
 		State: dprnl.StateDraining, Weight: 4, Metrics: k.load.Metrics, Details: &report.Details{
 			Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.1")}, Settings: report.SettingsOf(k.config), Software: "0.3.0", Protocol: 3,
-			Services: []report.Service{{Port: 80}, {Port: 443}}, Counts: []dprnl.PortCount{{Port: 80, Connections: 7}},
+			Services: []report.Service{{Port: 80}, {Port: 443}}, ServicesSaid: true, Counts: []dprnl.PortCount{{Port: 80, Connections: 7}},
 		}}
 	if len(list) != 2 || !reflect.DeepEqual(list[0], want) || list[1].Sequence != 102 {
 		t.Errorf("got  %+v\nwant %+v", list, want)

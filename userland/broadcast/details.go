@@ -29,11 +29,11 @@ func (b *Broadcaster) details(ctx context.Context, k Kernel, c dprnl.Config) (*r
 	}
 	d := &report.Details{
 		Addresses: further(all, c.Address),
-		Services:  states(services),
-		Settings:  report.SettingsOf(c),
-		Software:  b.o.Software[:min(len(b.o.Software), report.MaxSoftware)],
-		Protocol:  uint8(known(k, c)),
-		Counts:    counts(services),
+		Services:  states(services), ServicesSaid: true,
+		Settings: report.SettingsOf(c),
+		Software: b.o.Software[:min(len(b.o.Software), report.MaxSoftware)],
+		Protocol: uint8(known(k, c)),
+		Counts:   counts(services),
 	}
 	d.Peers, d.Heard = b.heard(peers, c.ReportMaxAge)
 	return d, nil

@@ -84,10 +84,10 @@ func (r *Receiver) logBarred(host netip.Addr, why dprnl.Barred) {
 }
 
 // down returns the ports of services that a host cannot serve: it says so, or does not
-// have them. If it says nothing of services, it refuses what it cannot serve.
+// have them. If it says nothing of services, it may refuse what it cannot serve.
 func down(d *report.Details, services []dprnl.Service) []uint16 {
 	var ports []uint16
-	if len(d.Services) == 0 {
+	if !d.ServicesSaid {
 		return nil
 	}
 	for _, s := range services {

@@ -155,10 +155,11 @@ func TestDown(t *testing.T) {
 		"one full":      {[]report.Service{svc(80, up), svc(443, full)}, []uint16{443}},
 		"a later state": {[]report.Service{svc(80, up), svc(443, 99)}, []uint16{443}},
 		"one is missed": {[]report.Service{svc(443, up)}, []uint16{80}},
+		"said, none":    {[]report.Service{}, []uint16{80, 443}},
 		"nothing said":  {nil, nil},
 		"more than fit": {many, nil},
 	} {
-		if got := down(&report.Details{Services: tt.theirs}, ours); !slices.Equal(got, tt.want) {
+		if got := down(&report.Details{Services: tt.theirs, ServicesSaid: tt.theirs != nil}, ours); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}
@@ -167,6 +168,14 @@ func TestDown(t *testing.T) {
 	d.Services = []report.Service{svc(80, none), svc(443, up)}
 	if u := n.say(t, d); fmt.Sprint(u.Down) != "[80]" {
 		t.Errorf("the kernel gets %v", u.Down)
+	}
+	d = hears(0)
+	d.ServicesSaid = true
+	if u := n.say(t, d); fmt.Sprint(u.Down) != "[80 443]" {
+		t.Errorf("of a host without services the kernel gets %v", u.Down)
+	}
+	if u := n.say(t, hears(0)); len(u.Down) > 0 {
+		t.Errorf("of a host that says nothing of services the kernel gets %v", u.Down)
 	}
 }
 

@@ -28,14 +28,16 @@ const impliedProtocol = 2
 
 // Details are what a report of version 2 says beyond those of version 1.
 type Details struct {
-	Addresses []netip.Addr      // the host's further unicast addresses
-	Services  []Service         // of the host, by port
-	Peers     int               // how many peers the host hears, 0 to dprnl.MaxPeers
-	Heard     []PeerID          // of these, all or some; which ones changes with each report
-	Settings  Digest            // of the settings that must be equal on all hosts; 0: unknown
-	Software  string            // version of the software, printable ASCII
-	Counts    []dprnl.PortCount // open connections of the host's services, by port
-	Protocol  uint8             // between hosts, that the host knows, 2 at least; 0: it does not say, so 2
+	Addresses []netip.Addr // the host's further unicast addresses
+	Services  []Service    // of the host, by port
+	// ServicesSaid is true if the report says of services, even that there are none.
+	ServicesSaid bool
+	Peers        int               // how many peers the host hears, 0 to dprnl.MaxPeers
+	Heard        []PeerID          // of these, all or some; which ones changes with each report
+	Settings     Digest            // of the settings that must be equal on all hosts; 0: unknown
+	Software     string            // version of the software, printable ASCII
+	Counts       []dprnl.PortCount // open connections of the host's services, by port
+	Protocol     uint8             // between hosts, that the host knows, 2 at least; 0: it does not say, so 2
 }
 
 // A Service is the state of a service, as the host itself sees it.

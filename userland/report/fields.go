@@ -82,7 +82,7 @@ func (r *Report) appendVersion2(b []byte) []byte {
 		}
 		add(fieldAddresses, value)
 	}
-	if len(d.Services) > 0 {
+	if d.ServicesSaid || len(d.Services) > 0 {
 		var value []byte
 		for _, s := range d.Services {
 			value = be.AppendUint16(value, s.Port)
@@ -207,6 +207,7 @@ func (r *Report) parseField(f field, b []byte) error {
 		if err := unit(0, 4); err != nil {
 			return err
 		}
+		d.ServicesSaid = true
 		// The last byte is for later versions.
 		for ; len(b) > 0; b = b[4:] {
 			d.Services = append(d.Services, Service{Port: be.Uint16(b), State: dprnl.ServiceState(b[2])})

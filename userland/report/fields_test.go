@@ -28,13 +28,13 @@ func detailed(t testing.TB) Report {
 	r := testReport(t)
 	r.Details = &Details{
 		Addresses: addresses("198.51.100.7", "2001:db8::7"),
-		Services:  []Service{{80, dprnl.ServiceUp}, {443, dprnl.ServiceNoListener}},
-		Peers:     3,
-		Heard:     []PeerID{0x01020304, 0xfffefdfc},
-		Settings:  Digest{1, 2, 3, 4, 5, 6, 7, 8},
-		Software:  "0.3.0",
-		Protocol:  3,
-		Counts:    []dprnl.PortCount{{Port: 80, Connections: 7}, {Port: 443, Connections: 1 << 31}},
+		Services:  []Service{{80, dprnl.ServiceUp}, {443, dprnl.ServiceNoListener}}, ServicesSaid: true,
+		Peers:    3,
+		Heard:    []PeerID{0x01020304, 0xfffefdfc},
+		Settings: Digest{1, 2, 3, 4, 5, 6, 7, 8},
+		Software: "0.3.0",
+		Protocol: 3,
+		Counts:   []dprnl.PortCount{{Port: 80, Connections: 7}, {Port: 443, Connections: 1 << 31}},
 	}
 	return r
 }
@@ -75,13 +75,20 @@ func TestWireFormat2(t *testing.T) {
 	if r, err = v.Verify(got, host); err != nil || !reflect.DeepEqual(r, bare) || len(got) != headLen2+8+8+20+5+8 {
 		t.Errorf("%+v, %v, %d bytes", r, err, len(got))
 	}
+	// That there are no services is known.
+	bare.Sequence++
+	bare.Details.ServicesSaid = true
+	got = mustAppend(t, bare, nil)
+	if r, err = v.Verify(got, host); err != nil || !reflect.DeepEqual(r, bare) || len(got) != headLen2+8+8+20+5+8+4 {
+		t.Errorf("%+v, %v, %d bytes", r, err, len(got))
+	}
 }
 
 // The longest report fits what a link carries.
 func TestLongestReport(t *testing.T) {
 	r := detailed(t)
 	d := r.Details
-	*d = Details{Peers: dprnl.MaxPeers, Settings: d.Settings, Software: strings.Repeat("x", MaxSoftware), Protocol: 255}
+	*d = Details{ServicesSaid: true, Peers: dprnl.MaxPeers, Settings: d.Settings, Software: strings.Repeat("x", MaxSoftware), Protocol: 255}
 	for i := range MaxAddresses {
 		d.Addresses = append(d.Addresses, netip.AddrFrom16([16]byte{0x20, 1, 15: byte(i)}))
 	}
