@@ -45,7 +45,8 @@ type Result struct {
 // Apply sets the kernel's values and services to those of a file, and removes
 // services that are not in the file. It leaves alone the peers, and the state unless
 // the kernel had no configuration. The kernel accepts all values or none; if it
-// refuses a service after that, Apply restores what it changed.
+// refuses a service after that, or ctx is done, Apply restores what it changed. It cannot take
+// back an address: the result of an error has that which a kernel without configuration got.
 func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	address, err := c.HostAddress()
 	if err != nil {
@@ -83,7 +84,13 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 		err = r.backends(ctx, k, c.Backends, backends)
 	}
 	if err != nil {
-		return Result{}, errors.Join(err, r.undoBackends(ctx, k, backends), r.undo(ctx, k, c, there, before), restore(ctx, k, old))
+		// What was interrupted is undone all the same.
+		ctx = context.WithoutCancel(ctx)
+		left := Result{}
+		if old.Address.IsUnspecified() {
+			left.Address = address
+		}
+		return left, errors.Join(err, r.undoBackends(ctx, k, backends), r.undo(ctx, k, c, there, before), restore(ctx, k, old))
 	}
 	return r, nil
 }
@@ -244,11 +251,12 @@ func undo(ctx context.Context, step func(context.Context, dprnl.Service) error, 
 }
 
 // restore restores the old values. An address cannot be unset, and keys of handovers that
-// there were cannot be read: the new ones stay.
+// there were cannot be read: the new ones stay. So does the state in which a host without
+// configuration begins, for whoever applies the file again: that host has begun.
 func restore(ctx context.Context, k Kernel, old dprnl.Config) error {
 	u := old.Update()
 	if old.Address.IsUnspecified() {
-		u.Address = nil
+		u.Address, u.State = nil, nil
 	}
 	if old.HandoverKeyIDs == [dprnl.MaxHandoverKeys]uint32{} {
 		u.HandoverKeys = &[]dprnl.HandoverKey{}

@@ -138,6 +138,91 @@ func TestRestoreLeavesTheAddress(t *testing.T) {
 	}
 }
 
+// interrupted is a kernel to which no command goes once ctx is done; it is done with the nth
+// service.
+type interrupted struct {
+	*kernel
+	nth    int
+	cancel func()
+}
+
+func (i *interrupted) AddService(ctx context.Context, s dprnl.Service) error {
+	if i.nth--; i.nth == 0 {
+		i.cancel()
+	}
+	return errors.Join(ctx.Err(), i.kernel.AddService(ctx, s))
+}
+
+func (i *interrupted) DeleteService(ctx context.Context, s dprnl.Service) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return i.kernel.DeleteService(ctx, s)
+}
+
+func (i *interrupted) SetConfig(ctx context.Context, u dprnl.ConfigUpdate) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return i.kernel.SetConfig(ctx, u)
+}
+
+// Who is interrupted undoes what was done, and says so to whoever goes on with an address that
+// stays.
+func TestInterrupted(t *testing.T) {
+	for _, configured := range []bool{true, false} {
+		ctx, cancel := context.WithCancel(t.Context())
+		k := &interrupted{fresh(80), 2, cancel}
+		k.refuse = func(what string) error {
+			if what == "add 444" {
+				return errors.New("it ends")
+			}
+			return nil
+		}
+		if configured {
+			k.config.Address = netip.MustParseAddr("192.0.2.9")
+		}
+		before := k.config
+		c := file(80, 443, 444)
+		c.MaxFlows = before.MaxFlows + 1
+		r, err := Apply(ctx, k, c)
+		if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "restoring") {
+			t.Errorf("configured %v: %v", configured, err)
+		}
+		if ports(k.services) != "80" || k.config.MaxFlows != before.MaxFlows {
+			t.Errorf("configured %v: services %s, configuration %+v", configured, ports(k.services), k.config)
+		}
+		want := netip.MustParseAddr("192.0.2.1")
+		if configured {
+			want = netip.Addr{}
+		}
+		if !reflect.DeepEqual(r, Result{Address: want}) {
+			t.Errorf("configured %v: %+v", configured, r)
+		}
+	}
+}
+
+// A host that begins draining does so when the file is applied again, too.
+func TestRestoreLeavesTheState(t *testing.T) {
+	k := fresh()
+	k.config.State = dprnl.StateActive
+	c := file(443)
+	c.Start = dprnl.StateDraining
+	k.refuse = func(what string) error {
+		if what == "add 443" {
+			return errors.New("refused")
+		}
+		return nil
+	}
+	if _, err := Apply(t.Context(), k, c); err == nil {
+		t.Fatal("no error")
+	}
+	k.refuse = nil
+	if _, err := Apply(t.Context(), k, c); err != nil || k.config.State != dprnl.StateDraining {
+		t.Errorf("%v, state %v", err, k.config.State)
+	}
+}
+
 // decided are the fields of the kernel's configuration that a file decides, each with
 // another value than the default and what it is called in the file.
 var decided = map[string]struct {

@@ -43,6 +43,13 @@ func (f *faulty) SetConfig(ctx context.Context, u dprnl.ConfigUpdate) error {
 	return f.kernel.SetConfig(ctx, u)
 }
 
+func (f *faulty) AddService(ctx context.Context, s dprnl.Service) error {
+	if err := f.fails["AddService"]; err != nil {
+		return err
+	}
+	return f.kernel.AddService(ctx, s)
+}
+
 func (f *faulty) SetPeer(ctx context.Context, u dprnl.PeerUpdate) error {
 	if err := f.fails["SetPeer"]; err != nil {
 		return err
@@ -393,6 +400,46 @@ func TestAdopt(t *testing.T) {
 	k.fails["SetConfig"] = errors.New("broken")
 	if err := r.adopt(t.Context()); err == nil || r.host.IsValid() {
 		t.Errorf("%v, host %v", err, r.host)
+	}
+}
+
+// A file that was applied in part, when the kernel already has the address, is applied again,
+// until that succeeds; meanwhile the host takes part as the kernel has it.
+func TestAdoptAgain(t *testing.T) {
+	r, k, _, _ := faults(t)
+	k.kernel.config = dprnl.Config{Address: netip.IPv4Unspecified()}
+	k.fails["AddService"] = errors.New("broken")
+	for range 3 {
+		if err := r.adopt(t.Context()); err == nil || !strings.Contains(err.Error(), "broken") {
+			t.Errorf("error %v", err)
+		}
+		if k.kernel.config.Address != own || len(k.services) != 0 {
+			t.Errorf("address %v, services %v", k.kernel.config.Address, k.services)
+		}
+	}
+	if r.host != own {
+		t.Errorf("host %v", r.host)
+	}
+	delete(k.fails, "AddService")
+	k.update = dprnl.ConfigUpdate{}
+	if err := r.adopt(t.Context()); err != nil || len(k.services) != 1 || k.update.MaxFlows == nil || r.host != own {
+		t.Errorf("%v, services %v, host %v", err, k.services, r.host)
+	}
+	k.update = dprnl.ConfigUpdate{}
+	if err := r.adopt(t.Context()); err != nil || k.update != (dprnl.ConfigUpdate{}) {
+		t.Errorf("%v, it is applied once more: %+v", err, k.update)
+	}
+	// What another process configured after a failure without effect is left alone.
+	r, k, _, _ = faults(t)
+	k.kernel.config = dprnl.Config{Address: netip.IPv4Unspecified()}
+	k.fails["SetConfig"] = errors.New("broken")
+	if err := r.adopt(t.Context()); err == nil {
+		t.Error("no error")
+	}
+	delete(k.fails, "SetConfig")
+	k.kernel.config = dprnl.Config{Address: own, HandoverKeyIDs: [dprnl.MaxHandoverKeys]uint32{key.ID()}}
+	if err := r.adopt(t.Context()); err != nil || k.update != (dprnl.ConfigUpdate{}) || r.host != own {
+		t.Errorf("%v, update %+v, host %v", err, k.update, r.host)
 	}
 }
 

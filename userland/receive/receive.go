@@ -103,11 +103,13 @@ type Receiver struct {
 	config   atomic.Pointer[config.Config]
 	current  *config.Config // the configuration of source
 	source   Source
-	host     netip.Addr          // this host's address in the kernel; invalid: none
-	gone     time.Time           // since when no interface has it; zero: one has
-	left     map[netip.Addr]bool // leaving hosts that have been removed from the load table
-	services []dprnl.Service     // of this host, in the kernel
-	settings report.Digest       // of this host
+	host     netip.Addr // this host's address in the kernel; invalid: none
+	// unfinished: the kernel has this host's address, but not all of the file.
+	unfinished bool
+	gone       time.Time           // since when no interface has it; zero: one has
+	left       map[netip.Addr]bool // leaving hosts that have been removed from the load table
+	services   []dprnl.Service     // of this host, in the kernel
+	settings   report.Digest       // of this host
 	// neighbours are the hosts whose reports are of version 2.
 	neighbours map[netip.Addr]*neighbour
 	hosts      hostTable
@@ -233,7 +235,8 @@ func (r *Receiver) reopen(c *config.Config) error {
 }
 
 // adopt reads this host's address from the kernel, applies the configuration file to an
-// unconfigured kernel, and gives a configured one the keys of handovers if they changed.
+// unconfigured kernel, and gives a configured one the keys of handovers if they changed. What
+// was applied in part is applied again, until that succeeds.
 func (r *Receiver) adopt(ctx context.Context) error {
 	k, err := r.link.Get()
 	if err != nil {
@@ -243,25 +246,38 @@ func (r *Receiver) adopt(ctx context.Context) error {
 	if err != nil {
 		return r.link.Note(err)
 	}
-	if c.Address.IsValid() && !c.Address.IsUnspecified() {
-		address, err := r.renumber(ctx, k, c.Address)
-		if err != nil {
-			return r.link.Note(err)
-		}
-		r.host, r.settings = address, report.SettingsOf(c)
-		if err := r.rekey(ctx, k, c); err != nil {
-			return r.link.Note(err)
-		}
-		r.services, err = k.Services(ctx)
-		return r.link.Note(err)
+	if !c.Address.IsValid() || c.Address.IsUnspecified() {
+		r.host = netip.Addr{}
+		clear(r.left) // the kernel no longer knows any peers
+		return r.link.Note(r.apply(ctx, k))
 	}
-	r.host = netip.Addr{}
-	clear(r.left) // the kernel no longer knows any peers
-	result, err := apply.Apply(ctx, k, r.config.Load())
+	var failed error
+	if r.unfinished {
+		if failed = r.apply(ctx, k); failed == nil {
+			return nil
+		}
+	}
+	address, err := r.renumber(ctx, k, c.Address)
 	if err != nil {
 		return r.link.Note(err)
 	}
-	r.host = result.Address
+	r.host, r.settings = address, report.SettingsOf(c)
+	if err := r.rekey(ctx, k, c); err != nil {
+		return r.link.Note(err)
+	}
+	r.services, err = k.Services(ctx)
+	return r.link.Note(errors.Join(failed, err))
+}
+
+// apply applies the configuration file. If it fails after the kernel got an address, which
+// cannot be taken back, the kernel looks configured, and has not got everything.
+func (r *Receiver) apply(ctx context.Context, k Kernel) error {
+	result, err := apply.Apply(ctx, k, r.config.Load())
+	if err != nil {
+		r.unfinished = r.unfinished || result.Address.IsValid()
+		return err
+	}
+	r.host, r.unfinished = result.Address, false
 	r.o.Log.Info("kernel was unconfigured; applied the configuration file",
 		"address", result.Address, "services", len(result.Added))
 	return nil
