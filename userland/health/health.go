@@ -7,8 +7,10 @@
 // has answered Rise times, so that one lost packet moves no connection. Checks of different
 // hosts and backends drift apart: each interval is up to a quarter longer or shorter.
 //
-// Only a change of what is found changes what the kernel has. A backend that an operator has
-// set down stays so until it fails and comes back, or this process starts again.
+// A backend that does not answer is kept down: the kernel forgets it with the module, and an
+// operator cannot set it up. Otherwise only a change of what is found changes what the kernel
+// has. A backend that an operator has set down stays so until it fails and comes back, or this
+// process starts again.
 package health
 
 import (
@@ -60,7 +62,7 @@ type backend struct {
 	streak int
 	judged bool // the streak was long enough once
 	up     bool // what that said
-	told   bool // the kernel has that
+	told   bool // the kernel has, or had, that
 }
 
 // A result is what came of asking a backend.
@@ -170,7 +172,7 @@ func (c *Checker) note(ctx context.Context, r result) {
 			c.o.Log.Warn("the backend does not answer", "backend", r.check.Backend, "address", r.check.Target, "error", r.err)
 		}
 	}
-	if b.judged && !b.told {
+	if b.judged && (!b.told || !b.up) {
 		b.told = c.tell(ctx, r.check.Backend, !b.up)
 	}
 }

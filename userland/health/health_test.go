@@ -159,6 +159,44 @@ func TestOperator(t *testing.T) {
 	}
 }
 
+// A kernel that has lost that a backend is down hears it again: the module was loaded anew, and
+// the file adds the backend as up. It may be absent for a while. So an operator sets up none
+// that does not answer.
+func TestKernelForgets(t *testing.T) {
+	c, k := setup("a")
+	c.look(t.Context(), time.Now())
+	c.answers(t, "a", "---")
+	fresh := dprnl.BackendStatus{Backend: dprnl.Backend{Name: "a", Weight: 7}}
+	for _, list := range []string{"-", "+-"} {
+		k.list = nil
+		c.answers(t, "a", "-")
+		k.list = []dprnl.BackendStatus{fresh}
+		c.answers(t, "a", list)
+		if !k.list[0].Down {
+			t.Errorf("%s: a backend that does not answer is up", list)
+		}
+		k.list = []dprnl.BackendStatus{fresh} // unseen
+		c.answers(t, "a", list)
+		if !k.list[0].Down {
+			t.Errorf("%s: a backend that does not answer is up", list)
+		}
+	}
+	c.answers(t, "a", "++")
+	if k.list[0].Down {
+		t.Error("it came back, and is down")
+	}
+	// It was down before it was in the kernel.
+	c, k = setup("a")
+	k.list = nil
+	c.look(t.Context(), time.Now())
+	c.answers(t, "a", "---")
+	k.list = []dprnl.BackendStatus{fresh}
+	c.answers(t, "a", "-")
+	if !k.list[0].Down {
+		t.Error("a backend that was added late is up")
+	}
+}
+
 // What the kernel did not take is said again with the next answer.
 func TestKernelFails(t *testing.T) {
 	refused := errors.New("refused")
