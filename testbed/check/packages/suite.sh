@@ -150,6 +150,8 @@ upgrade() {
 	on "$1" 'apt-get -q -y install /root/current/*.deb' </dev/null >"$work/upgrade.$1.log" 2>&1 ||
 		{ tail -n 40 "$work/upgrade.$1.log" >&2; die "the upgrade failed on s$1"; }
 	renewed "$1"
+	# The version before may not have had it.
+	[ "$(on "$1" 'systemctl is-active dpr-leave' </dev/null)" = active ] || die "s$1: dpr-leave does not run after the upgrade"
 }
 
 # upgraded: under downloads, some of which are redirected. The second server keeps
