@@ -39,40 +39,58 @@ type HostStatus struct {
 // forgetAfter is how long a host that is silent is still told of.
 const forgetAfter = time.Hour
 
+// maxStrangers is how many hosts are told of that never sent a report that was accepted.
+// Anybody can send datagrams from any address where they are not filtered, and must neither
+// fill the table of the others nor make the status too long to be read.
+const maxStrangers = 256
+
 // A hostTable is what is known of hosts, for other goroutines to read.
 type hostTable struct {
-	mu  sync.Mutex
-	all map[netip.Addr]*HostStatus
+	mu        sync.Mutex
+	all       map[netip.Addr]*HostStatus // of which a report was accepted
+	strangers map[netip.Addr]*HostStatus // of which none was
 }
 
-// of returns the entry of a host; nil if there are too many. Anybody can send datagrams
-// from any address where they are not filtered.
-func (h *hostTable) of(a netip.Addr, now time.Time) *HostStatus {
-	if s := h.all[a]; s != nil {
+func newHostTable() hostTable {
+	return hostTable{all: make(map[netip.Addr]*HostStatus), strangers: make(map[netip.Addr]*HostStatus)}
+}
+
+// of returns the entry of a host in a table; nil if that would be more than most.
+func of(table map[netip.Addr]*HostStatus, most int, a netip.Addr, now time.Time) *HostStatus {
+	if s := table[a]; s != nil {
 		return s
 	}
-	if len(h.all) >= dprnl.MaxPeers {
-		for a, s := range h.all {
-			if now.Sub(s.Received) > forgetAfter && now.Sub(s.RefusedAt) > forgetAfter {
-				delete(h.all, a)
-			}
-		}
-		if len(h.all) >= dprnl.MaxPeers {
+	if len(table) >= most {
+		forget(table, now)
+		if len(table) >= most {
 			return nil
 		}
 	}
 	s := &HostStatus{Address: a}
-	h.all[a] = s
+	table[a] = s
 	return s
+}
+
+// forget deletes hosts that have been silent for long.
+func forget(table map[netip.Addr]*HostStatus, now time.Time) {
+	for a, s := range table {
+		if now.Sub(s.Received) > forgetAfter && now.Sub(s.RefusedAt) > forgetAfter {
+			delete(table, a)
+		}
+	}
 }
 
 // accepted notes a report, and what follows from it.
 func (h *hostTable) accepted(rep *report.Report, key string, barred dprnl.Barred, down []uint16, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.of(rep.Host, now)
+	s := of(h.all, dprnl.MaxPeers, rep.Host, now)
 	if s == nil {
 		return
+	}
+	if was := h.strangers[rep.Host]; was != nil {
+		s.Refused, s.RefusedAt = was.Refused, was.RefusedAt
+		delete(h.strangers, rep.Host)
 	}
 	if barred != s.Barred || s.Received.IsZero() {
 		s.Since = now
@@ -92,7 +110,11 @@ func (h *hostTable) accepted(rep *report.Report, key string, barred dprnl.Barred
 func (h *hostTable) refused(sender netip.Addr, reason string, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s := h.of(sender, now); s != nil {
+	s := h.all[sender]
+	if s == nil {
+		s = of(h.strangers, maxStrangers, sender, now)
+	}
+	if s != nil {
 		s.Refused, s.RefusedAt = reason, now
 	}
 }
@@ -101,9 +123,11 @@ func (h *hostTable) refused(sender netip.Addr, reason string, now time.Time) {
 func (h *hostTable) list() []HostStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := make([]HostStatus, 0, len(h.all))
-	for _, s := range h.all {
-		list = append(list, *s)
+	list := make([]HostStatus, 0, len(h.all)+len(h.strangers))
+	for _, table := range []map[netip.Addr]*HostStatus{h.all, h.strangers} {
+		for _, s := range table {
+			list = append(list, *s)
+		}
 	}
 	slices.SortFunc(list, func(a, b HostStatus) int { return a.Address.Compare(b.Address) })
 	return list

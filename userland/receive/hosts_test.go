@@ -71,27 +71,56 @@ func TestHostStatus(t *testing.T) {
 	}
 }
 
-// Datagrams from made-up addresses are bounded, and make room for others after an hour.
+// made is one of many addresses.
+func made(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+}
+
+// Datagrams from made-up addresses are bounded, leave room for hosts, and make room for others
+// after an hour.
 func TestHostStatusIsBounded(t *testing.T) {
-	h := hostTable{all: map[netip.Addr]*HostStatus{}}
-	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+	h := newHostTable()
 	for i := range dprnl.MaxPeers + 10 {
-		h.refused(address(i), "truncated", start)
+		h.refused(made(i), "truncated", start)
 	}
-	if len(h.list()) != dprnl.MaxPeers {
+	if len(h.list()) != maxStrangers {
 		t.Errorf("%d hosts", len(h.list()))
 	}
 	h.refused(peer, "truncated", start.Add(forgetAfter))
-	if h.all[peer] != nil {
+	if h.strangers[peer] != nil {
 		t.Error("there was no room")
 	}
-	h.refused(peer, "truncated", start.Add(forgetAfter+time.Second))
-	if list := h.list(); len(list) != 1 || list[0].Address != peer {
-		t.Errorf("%d hosts", len(list))
+	h.accepted(&report.Report{Host: peer, Time: start}, "", dprnl.BarredNo, nil, start)
+	h.refused(peer, "replayed", start)
+	if s := h.all[peer]; s == nil || s.Refused != "replayed" || len(h.strangers) != maxStrangers {
+		t.Errorf("%+v, %d strangers", s, len(h.strangers))
 	}
-	h.accepted(&report.Report{Host: address(7), Time: start}, "", dprnl.BarredNo, nil, start)
-	if list := h.list(); len(list) != 2 || list[0].Address != address(7) || list[0].Key != "" {
+	later := start.Add(forgetAfter + time.Second)
+	h.refused(made(dprnl.MaxPeers), "unknown_key", later)
+	if len(h.strangers) != 1 {
+		t.Errorf("%d strangers", len(h.strangers))
+	}
+	// One whose report is accepted is no stranger any more.
+	h.accepted(&report.Report{Host: made(dprnl.MaxPeers), Time: start}, "", dprnl.BarredNo, nil, later)
+	list := h.list()
+	if len(list) != 2 || list[0].Address != made(dprnl.MaxPeers) || list[0].Refused != "unknown_key" || !list[0].Received.Equal(later) ||
+		list[1].Address != peer || list[1].Key != "" {
 		t.Errorf("%+v, want them by address", list)
+	}
+}
+
+// Hosts, too, are bounded, and make room after an hour.
+func TestHostsAreBounded(t *testing.T) {
+	h := newHostTable()
+	for i := range dprnl.MaxPeers + 10 {
+		h.accepted(&report.Report{Host: made(i), Time: start}, "", dprnl.BarredNo, nil, start)
+	}
+	if len(h.all) != dprnl.MaxPeers {
+		t.Errorf("%d hosts", len(h.all))
+	}
+	h.accepted(&report.Report{Host: peer, Time: start}, "", dprnl.BarredNo, nil, start.Add(forgetAfter+time.Second))
+	if len(h.all) != 1 || h.all[peer] == nil {
+		t.Errorf("%d hosts", len(h.all))
 	}
 }
 

@@ -133,7 +133,7 @@ func New(o Options) (*Receiver, error) {
 		left:     make(map[netip.Addr]bool),
 
 		neighbours: make(map[netip.Addr]*neighbour),
-		hosts:      hostTable{all: make(map[netip.Addr]*HostStatus)},
+		hosts:      newHostTable(),
 		counts:     newCounts(),
 		started:    o.Now(),
 	}

@@ -216,12 +216,12 @@ func TestReadStatusFails(t *testing.T) {
 	if _, err := ReadStatus(t.Context(), path); err == nil || !strings.Contains(err.Error(), "asking dpr-receive at "+path) {
 		t.Errorf("error %v", err)
 	}
-	large, err := json.Marshal(map[string]string{"x": strings.Repeat("x", statusMax)})
+	large, err := json.Marshal(map[string]string{"x": strings.Repeat("x", 1<<16)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	answer <- string(large)
-	if _, err := ReadStatus(t.Context(), path); err == nil {
+	if _, err := readStatus(t.Context(), path, 1<<16); err == nil {
 		t.Error("an answer without end was read")
 	}
 	answer <- ""

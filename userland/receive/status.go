@@ -3,6 +3,8 @@
 package receive
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,12 +15,15 @@ import (
 	"os"
 	"time"
 
+	"dpr/userland/dprnl"
 	"dpr/userland/fastpath"
 )
 
 const (
-	statusTimeout = 2 * time.Second // to send or receive a status
-	statusMax     = 1 << 20         // maximum size of a status in bytes
+	statusTimeout = 2 * time.Second // in which some of a status must pass
+	// statusMax is the maximum size of a status in bytes: of all hosts, and all that there
+	// can be to say of each.
+	statusMax = (dprnl.MaxPeers + maxStrangers) * 4096
 )
 
 // A Status is the state of a receiver that it serves on its socket.
@@ -34,9 +39,12 @@ type Status struct {
 // none, the error satisfies errors.Is(err, fs.ErrNotExist) or
 // errors.Is(err, syscall.ECONNREFUSED).
 func ReadStatus(ctx context.Context, path string) (Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	var d net.Dialer
+	return readStatus(ctx, path, statusMax)
+}
+
+// readStatus is ReadStatus of a status of at most so many bytes.
+func readStatus(ctx context.Context, path string, most int64) (Status, error) {
+	d := net.Dialer{Timeout: statusTimeout}
 	conn, err := d.DialContext(ctx, "unix", path)
 	if err != nil {
 		return Status{}, fmt.Errorf("asking dpr-receive: %w", err)
@@ -44,10 +52,28 @@ func ReadStatus(ctx context.Context, path string) (Status, error) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	var s Status
-	if err := json.NewDecoder(io.LimitReader(conn, statusMax)).Decode(&s); err != nil {
+	if err := json.NewDecoder(io.LimitReader(patient{conn}, most)).Decode(&s); err != nil {
 		return Status{}, fmt.Errorf("asking dpr-receive at %s: %w", path, err)
 	}
 	return s, nil
+}
+
+// patient is a connection on which reads and writes fail once nothing has passed for
+// statusTimeout: the status of many hosts takes longer than that in all.
+type patient struct{ net.Conn }
+
+func (p patient) Read(b []byte) (int, error) {
+	if err := p.SetReadDeadline(time.Now().Add(statusTimeout)); err != nil {
+		return 0, err
+	}
+	return p.Conn.Read(b)
+}
+
+func (p patient) Write(b []byte) (int, error) {
+	if err := p.SetWriteDeadline(time.Now().Add(statusTimeout)); err != nil {
+		return 0, err
+	}
+	return p.Conn.Write(b)
 }
 
 // serve writes the status to every connection to the socket, until stop is
@@ -89,10 +115,37 @@ func (r *Receiver) answer(l net.Listener) {
 			continue
 		}
 		// Ignore errors: a client that has gone needs no answer.
-		_ = conn.SetDeadline(time.Now().Add(statusTimeout))
-		_ = json.NewEncoder(conn).Encode(r.status())
+		_ = r.status().write(patient{conn})
 		conn.Close()
 	}
+}
+
+// write writes a status host by host, so that the first comes soon, and all of them need not be
+// in memory twice.
+func (s Status) write(to io.Writer) error {
+	hosts := s.Hosts
+	s.Hosts = nil
+	head, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	before, after, _ := bytes.Cut(head, []byte(`"hosts":null`))
+	w := bufio.NewWriterSize(to, 1<<16)
+	w.Write(before) // the writer remembers an error
+	w.WriteString(`"hosts":[`)
+	for i := range hosts {
+		host, err := json.Marshal(&hosts[i])
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			w.WriteByte(',')
+		}
+		w.Write(host)
+	}
+	w.WriteByte(']')
+	w.Write(after)
+	return w.Flush()
 }
 
 func (r *Receiver) status() Status {

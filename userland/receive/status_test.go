@@ -3,13 +3,19 @@
 package receive
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"dpr/userland/dprnl"
 	"dpr/userland/report"
@@ -57,6 +63,47 @@ func TestStatus(t *testing.T) {
 	end()
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the socket stays: %v", err)
+	}
+}
+
+// As many hosts as there can be fit the answer, and each with all that can be said of it.
+// Datagrams that anybody can send do not add to that without bound.
+func TestStatusOfAll(t *testing.T) {
+	r, _, _ := setup(t)
+	for i := range 2 * dprnl.MaxPeers {
+		r.hosts.refused(made(i), "unknown_key", start)
+	}
+	// A report of a host that is far from its limits.
+	say := func(a netip.Addr, d *report.Details, down []uint16) {
+		r.hosts.accepted(&report.Report{Host: a, Time: start, Period: time.Second, Details: d}, "0a1b2c3d", dprnl.BarredFamily, down, start)
+		r.hosts.refused(a, "unauthenticated", start)
+	}
+	for i := range dprnl.MaxPeers - 1 {
+		say(netip.AddrFrom4([4]byte{11, 0, byte(i >> 8), byte(i)}), &report.Details{Software: "0.3.0", Peers: 7}, nil)
+	}
+	// One that has reached them.
+	last := netip.MustParseAddr("2001:db8:1111:2222:3333:4444:5555:6666")
+	var down []uint16
+	for i := range dprnl.MaxServices {
+		down = append(down, uint16(65535-i))
+	}
+	say(last, &report.Details{Software: strings.Repeat("<", report.MaxSoftware), Peers: dprnl.MaxPeers, Addresses: slices.Repeat([]netip.Addr{last}, report.MaxAddresses)}, down)
+	if b, err := json.Marshal(r.hosts.all[last]); err != nil || len(b) < 2500 || len(b) > statusMax/(dprnl.MaxPeers+maxStrangers) {
+		t.Errorf("%v, of one host %d bytes", err, len(b))
+	}
+	r.o.Socket = filepath.Join(t.TempDir(), "receive.sock")
+	stop, err := r.serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	got, err := ReadStatus(t.Context(), r.o.Socket)
+	if err != nil || len(got.Hosts) != dprnl.MaxPeers+maxStrangers || !reflect.DeepEqual(got.Counts, r.status().Counts) || !got.Started.Equal(start) {
+		t.Fatalf("%v, %d hosts", err, len(got.Hosts))
+	}
+	i := slices.IndexFunc(got.Hosts, func(h HostStatus) bool { return h.Address == last })
+	if i < 0 || !slices.Equal(got.Hosts[i].Down, down) {
+		t.Errorf("host %d of %d", i, len(got.Hosts))
 	}
 }
 
