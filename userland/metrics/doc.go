@@ -35,7 +35,7 @@
 //	dpr_fast_path_attached      {device}: of those that are to have the fast path
 //	dpr_reports_total           {result}: accepted, own, superseded, refused
 //	dpr_reports_refused_total   {reason}
-//	dpr_peer_clock_offset_seconds  {peer}: by its reports
+//	dpr_peer_clock_offset_seconds  {peer}: by its reports; absent if it is silent
 //	dpr_peer_info               {peer, version, key}: 1
 //	dpr_receive_start_time_seconds  Unix time
 //	dpr_build_info              {version, goversion}: 1

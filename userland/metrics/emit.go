@@ -5,11 +5,19 @@ package metrics
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
+)
+
+// The clock and the key of a host are those of its last report, if that came within lately, or
+// no more than so many have been missed since.
+const (
+	lately = time.Minute
+	missed = 3
 )
 
 // An emitter writes const metrics.
@@ -175,7 +183,8 @@ func (e *emitter) reports(s receive.Status) {
 	e.counter(e.d.reports, s.Counts[receive.Superseded], "superseded")
 	e.counter(e.d.reports, refused, "refused")
 	for _, h := range s.Hosts {
-		if !h.Received.IsZero() {
+		// What a host said long ago may not be so any more.
+		if time.Since(h.Received) <= max(lately, missed*time.Duration(h.Period*float64(time.Second))) {
 			e.gauge(e.d.peerClock, h.Clock, h.Address.String())
 			e.gauge(e.d.peerInfo, 1, h.Address.String(), h.Version, h.Key)
 		}

@@ -88,7 +88,9 @@ func status() receive.Status {
 		s.Counts[name] = uint64(i)
 	}
 	s.Hosts = []receive.HostStatus{
-		{Address: netip.MustParseAddr("192.0.2.2"), Received: time.Unix(2000, 0), Version: "0.3.0", Key: "0a1b2c3d", Clock: -1.25},
+		{Address: netip.MustParseAddr("192.0.2.2"), Received: time.Now(), Version: "0.3.0", Key: "0a1b2c3d", Clock: -1.25, Period: 1},
+		{Address: netip.MustParseAddr("192.0.2.3"), Received: time.Now().Add(-lately - time.Second), Version: "0.3.0", Key: "0a1b2c3d", Period: 1},
+		{Address: netip.MustParseAddr("192.0.2.4"), Received: time.Now().Add(-lately - time.Second), Version: "0.3.0", Key: "0a1b2c3d", Period: 60},
 		{Address: netip.MustParseAddr("192.0.2.9"), Refused: "unknown_key"}, // nothing is known of it
 	}
 	s.FastPath = []fastpath.State{{Device: "eth0", Attached: true}, {Device: "eth1", Reason: "no driver"}}
@@ -202,6 +204,11 @@ func TestMetrics(t *testing.T) {
 	}
 	if strings.Count(body, "\ndpr_peer_service_load_estimate") != 1 || strings.Count(body, "\ndpr_service_redirected_connections") != 2 {
 		t.Error("loads of services that are not known, or of services without")
+	}
+	// What a host said before it fell silent is not what it has now; 192.0.2.4 reports seldom.
+	if strings.Count(body, "\ndpr_peer_info{") != 2 || strings.Count(body, "\ndpr_peer_clock_offset_seconds{") != 2 ||
+		!strings.Contains(body, `dpr_peer_info{key="0a1b2c3d",peer="192.0.2.4"`) {
+		t.Error("a host that is silent has a clock and a key, or one that reports seldom has none")
 	}
 	for _, reason := range append(report.Reasons(), "own_address", "kernel", "other") {
 		if !strings.Contains(body, `dpr_reports_refused_total{reason="`+reason+`"}`) {

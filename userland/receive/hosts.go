@@ -119,10 +119,12 @@ func (h *hostTable) refused(sender netip.Addr, reason string, now time.Time) {
 	}
 }
 
-// list returns a copy, by address.
-func (h *hostTable) list() []HostStatus {
+// list forgets who has been silent for long, and returns a copy, by address.
+func (h *hostTable) list(now time.Time) []HostStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	forget(h.all, now)
+	forget(h.strangers, now)
 	list := make([]HostStatus, 0, len(h.all)+len(h.strangers))
 	for _, table := range []map[netip.Addr]*HostStatus{h.all, h.strangers} {
 		for _, s := range table {

@@ -83,8 +83,8 @@ func TestHostStatusIsBounded(t *testing.T) {
 	for i := range dprnl.MaxPeers + 10 {
 		h.refused(made(i), "truncated", start)
 	}
-	if len(h.list()) != maxStrangers {
-		t.Errorf("%d hosts", len(h.list()))
+	if len(h.list(start)) != maxStrangers {
+		t.Errorf("%d hosts", len(h.list(start)))
 	}
 	h.refused(peer, "truncated", start.Add(forgetAfter))
 	if h.strangers[peer] != nil {
@@ -102,10 +102,28 @@ func TestHostStatusIsBounded(t *testing.T) {
 	}
 	// One whose report is accepted is no stranger any more.
 	h.accepted(&report.Report{Host: made(dprnl.MaxPeers), Time: start}, "", dprnl.BarredNo, nil, later)
-	list := h.list()
+	list := h.list(start)
 	if len(list) != 2 || list[0].Address != made(dprnl.MaxPeers) || list[0].Refused != "unknown_key" || !list[0].Received.Equal(later) ||
 		list[1].Address != peer || list[1].Key != "" {
 		t.Errorf("%+v, want them by address", list)
+	}
+}
+
+// A host that has been silent for an hour, and of which nothing was refused, is told of no more.
+func TestSilentHostsAreForgotten(t *testing.T) {
+	h := newHostTable()
+	silent, stranger, refused := made(1), made(2), made(3)
+	for _, a := range []netip.Addr{silent, refused} {
+		h.accepted(&report.Report{Host: a, Time: start}, "", dprnl.BarredNo, nil, start)
+	}
+	h.refused(stranger, "unknown_key", start)
+	if n := len(h.list(start.Add(forgetAfter))); n != 3 {
+		t.Errorf("after an hour %d hosts", n)
+	}
+	later := start.Add(forgetAfter + time.Second)
+	h.refused(refused, "clock", later)
+	if list := h.list(later); len(list) != 1 || list[0].Address != refused || len(h.all) != 1 || len(h.strangers) != 0 {
+		t.Errorf("%+v", list)
 	}
 }
 

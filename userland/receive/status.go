@@ -149,7 +149,7 @@ func (s Status) write(to io.Writer) error {
 }
 
 func (r *Receiver) status() Status {
-	s := Status{Started: r.started, Counts: make(map[string]uint64), Hosts: r.hosts.list(), FastPath: r.o.FastPath.States()}
+	s := Status{Started: r.started, Counts: make(map[string]uint64), Hosts: r.hosts.list(r.o.Now()), FastPath: r.o.FastPath.States()}
 	for _, n := range r.counts.Names() {
 		s.Counts[n] = r.counts.Get(n)
 	}
