@@ -5,6 +5,7 @@ package dprnl
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -96,5 +97,23 @@ func TestStats(t *testing.T) {
 	var m map[string]uint64
 	if err := json.Unmarshal(data, &m); err != nil || len(m) != n || m["redirected"] != 1<<64-1 {
 		t.Errorf("%d counters in %s, %v", n, data, err)
+	}
+}
+
+// The documentation names this version of the family, and the protocol that goes with it.
+func TestDocumentedVersions(t *testing.T) {
+	text, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Client
+	c.family.Version = GenlVersion
+	for _, want := range []string{
+		fmt.Sprintf("The family is `%s`, version %d, with the multicast group `%s`.", GenlName, GenlVersion, GenlGroupEvents),
+		fmt.Sprintf("| 10 | the protocol of redirected packets that the host knows (1): %d;", c.Protocol()),
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("docs/protocol.md does not say %q", want)
+		}
 	}
 }
