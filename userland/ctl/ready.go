@@ -19,7 +19,7 @@ import (
 // errNotReady is the result of ready, which has already printed the reason.
 var errNotReady = errors.New("this host is not ready")
 
-// commandLimit bounds one command of ready. A command that hangs may not keep the
+// commandLimit bounds one command of ready or zone. A command that hangs may not keep the
 // host from being withdrawn later.
 const commandLimit = 10 * time.Second
 

@@ -73,7 +73,7 @@ func (p *program) zoneCommand() *cli.Command {
 			if c.String("output") == "" && (c.String("reload-command") != "" || f.every.set) {
 				return usagef("%s--reload-command and --every need --output", where(c))
 			}
-			w := &zoneWriter{program: p, c: c, path: c.String("output"), command: c.String("reload-command")}
+			w := &zoneWriter{program: p, c: c, path: c.String("output"), command: c.String("reload-command"), limit: commandLimit}
 			if w.zone, err = f.zone(c, args[0]); err != nil {
 				return usagef("%s%w", where(c), err)
 			}
@@ -147,7 +147,8 @@ type zoneWriter struct {
 	zone    *zone.Zone
 	path    string // empty: write to Out
 	command string
-	pending bool // the command has not succeeded since the file changed
+	limit   time.Duration // of the command
+	pending bool          // the command has not succeeded since the file changed
 }
 
 type zoneView struct {
@@ -221,6 +222,8 @@ func (w *zoneWriter) reload(ctx context.Context) error {
 	if w.command == "" || !w.pending {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, w.limit)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", w.command)
 	cmd.Stdout, cmd.Stderr = w.Err, w.Err
 	cmd.WaitDelay = time.Second

@@ -88,6 +88,23 @@ func TestZoneFile(t *testing.T) {
 	}
 }
 
+// A command that hangs ends, so that the zone is written again and the command run again.
+func TestZoneCommandHangs(t *testing.T) {
+	var errs testlog.Buffer
+	w := &zoneWriter{program: &program{Environment: Environment{Err: &errs}}, command: "sleep 60", limit: 50 * time.Millisecond, pending: true}
+	begin := time.Now()
+	if err := w.reload(t.Context()); err == nil || !strings.Contains(err.Error(), `running "sleep 60"`) || !w.pending {
+		t.Errorf("%v, pending %v", err, w.pending)
+	}
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	w.command, w.limit = "echo done >&2", commandLimit
+	if err := w.reload(t.Context()); err != nil || w.pending || errs.String() != "done\n" {
+		t.Errorf("%v, pending %v, %q", err, w.pending, errs.String())
+	}
+}
+
 // Again and again, the file follows the load table; while the kernel does not
 // answer it stays; a command that fails is run again.
 func TestZoneEvery(t *testing.T) {
