@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +24,7 @@ import (
 type HostFacts struct {
 	Links     map[string]string // of interfaces: LinkUp, or what is wrong with them
 	Addresses []netip.Addr      // of all interfaces
-	Processes []string          // the names of all that run, as /proc/PID/comm has them
+	Processes []string          // the names of all that root runs, as /proc/PID/comm has them
 	Synced    bool              // a program keeps the clock right
 }
 
@@ -32,7 +33,7 @@ const LinkUp = "up"
 
 // LookAtHost reads the facts, those of links for the named interfaces.
 func LookAtHost(interfaces []string) HostFacts {
-	f := HostFacts{Links: make(map[string]string), Processes: processes("/proc")}
+	f := HostFacts{Links: make(map[string]string), Processes: processes("/proc", 0)}
 	for _, name := range interfaces {
 		f.Links[name] = linkState("/sys/class/net", name)
 	}
@@ -64,16 +65,33 @@ func linkState(below, name string) string {
 	return LinkUp
 }
 
-// processes returns the names of all processes.
-func processes(proc string) []string {
-	files, _ := filepath.Glob(filepath.Join(proc, "[0-9]*", "comm"))
+// processes returns the names of all processes that a user runs: others can give theirs any
+// name.
+func processes(proc string, uid int) []string {
+	dirs, _ := filepath.Glob(filepath.Join(proc, "[0-9]*"))
 	var names []string
-	for _, file := range files {
-		if name, err := os.ReadFile(file); err == nil { // it may have ended
+	for _, dir := range dirs {
+		status, err := os.ReadFile(filepath.Join(dir, "status"))
+		if err != nil || !runBy(string(status), uid) { // it may have ended
+			continue
+		}
+		if name, err := os.ReadFile(filepath.Join(dir, "comm")); err == nil {
 			names = append(names, strings.TrimSpace(string(name)))
 		}
 	}
 	return names
+}
+
+// runBy says whether a process is a user's, by its /proc/PID/status: whoever began it, not
+// whose rights it has.
+func runBy(status string, uid int) bool {
+	for line := range strings.Lines(status) {
+		if ids, ok := strings.CutPrefix(line, "Uid:"); ok {
+			fields := strings.Fields(ids)
+			return len(fields) > 0 && fields[0] == strconv.Itoa(uid)
+		}
+	}
+	return false
 }
 
 // interfacesOf returns the interfaces that a file names for reports.
@@ -94,6 +112,27 @@ type ownView struct {
 	Synced bool              `json:"clock_synchronised"`
 }
 
+// A process is one that runs on every host, with what happens without it.
+type process struct{ name, without string }
+
+// daemons are the processes of a host that reports. The last one answers, too.
+var daemons = []process{
+	{"dpr-broadcast", "the other hosts forget this one"},
+	{"dpr-cleanup", "connections to dead hosts hang"},
+	{"dpr-receive", "this host forgets its peers"},
+}
+
+// missing returns the problems of those processes that do not run.
+func (f HostFacts) missing(list []process) []string {
+	var problems []string
+	for _, p := range list {
+		if !slices.Contains(f.Processes, p.name) {
+			problems = append(problems, fmt.Sprintf("%s does not run: %s (systemctl status %s)", p.name, p.without, p.name))
+		}
+	}
+	return problems
+}
+
 // view returns what status shows, and the problems. A host that reports nothing needs no
 // processes.
 func (f HostFacts) view(c *config.Config, address netip.Addr) (ownView, []string) {
@@ -104,15 +143,7 @@ func (f HostFacts) view(c *config.Config, address netip.Addr) (ownView, []string
 	if len(c.Report.Networks) == 0 {
 		return v, nil
 	}
-	var list []string
-	for _, p := range []struct{ name, without string }{
-		{"dpr-broadcast", "the other hosts forget this one"},
-		{"dpr-cleanup", "connections to dead hosts hang"},
-	} {
-		if !slices.Contains(f.Processes, p.name) {
-			list = append(list, fmt.Sprintf("%s does not run: %s (systemctl status %s)", p.name, p.without, p.name))
-		}
-	}
+	list := f.missing(daemons[:2])
 	for _, name := range interfacesOf(c) {
 		if state := f.Links[name]; state != LinkUp {
 			list = append(list, fmt.Sprintf("interface %s, which reports leave by: %s", name, state))

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -132,11 +133,16 @@ func (p *program) readStatus(ctx context.Context, file string) (statusView, erro
 }
 
 // hostProblems looks at what the file says that this host should have, and asks
-// dpr-receive. A file that cannot be read says of nothing that it should be there.
+// dpr-receive. Without a file nothing need be there; with one that is wrong, all processes
+// have to be: those that run go on with what they read before.
 func (p *program) hostProblems(ctx context.Context, file string, v *statusView) []string {
 	cfg, err := config.Load(file)
-	if err != nil {
+	if _, serr := os.Stat(file); err != nil && errors.Is(serr, fs.ErrNotExist) {
 		return nil
+	}
+	if err != nil {
+		mistake, _, _ := strings.Cut(err.Error(), "\n")
+		return append([]string{"the configuration is wrong, and no process starts with it: " + mistake + " (dprctl check)"}, p.Host(nil).missing(daemons)...)
 	}
 	host, problems := p.Host(interfacesOf(cfg)).view(cfg, v.Config.Address)
 	v.Host = &host

@@ -136,7 +136,6 @@ func TestStatusAsksTheReceiver(t *testing.T) {
 		{text + network, syscall.ECONNREFUSED, true},
 		{text + network, syscall.EACCES, false}, // not for this user
 		{text, fs.ErrNotExist, false},
-		{"wieght = 1\n", fs.ErrNotExist, false},
 	} {
 		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
 			t.Fatal(err)
@@ -206,6 +205,61 @@ func TestStatusLooksAtTheHost(t *testing.T) {
 	}
 }
 
+// With a file that is wrong nobody knows what should be there: that is a problem, and all
+// processes are looked for.
+func TestStatusWithAWrongFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "dpr.toml")
+	if r := dprctl(t, healthy(), "status --check --config "+path); r.status != ExitOK {
+		t.Errorf("without a file: %+v", r)
+	}
+	for name, text := range map[string]string{
+		"syntax": "policy\n", "value": "weight = 0\nmax_flows = 0\n",
+		"key": "[report]\nkey_file = \"" + filepath.Join(dir, "none") + "\"\n[[report.network]]\nunicast = \"192.0.2.9\"\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, processes := range [][]string{{"dpr-broadcast", "dpr-cleanup", "dpr-receive"}, {"dpr-broadcast"}} {
+			k := healthy()
+			k.host = HostFacts{Processes: processes}
+			r := dprctl(t, k, "status --check --config "+path)
+			if r.status != ExitUnhealthy || strings.Count(r.out, "the configuration is wrong, and no process starts with it: "+path+": ") != 1 {
+				t.Errorf("%s: %+v", name, r)
+			}
+			if n, want := strings.Count(r.out, "does not run: "), 3-len(processes); n != want {
+				t.Errorf("%s: %d processes are missing, want %d: %s", name, n, want, r.out)
+			}
+		}
+	}
+}
+
+// Only a user's own processes count, and who began them: anybody can name his own as he likes.
+func TestProcesses(t *testing.T) {
+	proc := t.TempDir()
+	for pid, p := range map[string]struct{ comm, ids string }{
+		"1": {"init\n", "0\t0\t0\t0"}, "20": {"dpr-broadcast\n", "0\t0\t0\t0"},
+		"300": {"dpr-cleanup\n", "1000\t0\t0\t0"}, "301": {"dpr-receive\n", "1000\t1000\t1000\t1000"}, "302": {"dpr-exporter\n", ""},
+	} {
+		if err := os.Mkdir(filepath.Join(proc, pid), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for file, text := range map[string]string{"comm": p.comm, "status": "Name:\t" + p.comm + "Uid:\t" + p.ids + "\nGid:\t0\t0\t0\t0\n"} {
+			if err := os.WriteFile(filepath.Join(proc, pid, file), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for uid, want := range map[int][]string{0: {"init", "dpr-broadcast"}, 1000: {"dpr-cleanup", "dpr-receive"}, 7: nil} {
+		got := processes(proc, uid)
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("of user %d: %q, want %q", uid, got, want)
+		}
+	}
+}
+
 // What this machine has is found.
 func TestLookAtHost(t *testing.T) {
 	f := LookAtHost([]string{"lo", "none0"})
@@ -214,7 +268,7 @@ func TestLookAtHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f.Links["none0"] != "there is no such interface" || f.Links["lo"] == f.Links["none0"] || !slices.Contains(f.Addresses, netip.MustParseAddr("127.0.0.1")) ||
-		!slices.Contains(f.Processes, strings.TrimSpace(string(self))) {
+		slices.Contains(f.Processes, strings.TrimSpace(string(self))) != (os.Getuid() == 0) {
 		t.Errorf("%+v, this is %s", f, self)
 	}
 	dir := t.TempDir()
