@@ -4,6 +4,7 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 	"golang.org/x/sys/unix"
@@ -31,17 +33,18 @@ const savedHeader = `# Written by dprctl set --save, which keeps the keys of thi
 type Saving struct {
 	Path string // of the file
 	temp string
-	lock *os.File // of the directory: one at a time saves
+	lock *os.File // in the directory: one at a time saves
 }
 
 // Prepare writes keys to the drop-in file of a configuration file beside the one that is
 // there, with what it has besides. Keys are those of the file, with dots between tables.
 // It is an error, and nothing is written, if the configuration would then have a mistake,
-// or if another file would change what was saved.
-func Prepare(path string, keys map[string]any) (*Saving, error) {
+// or if another file would change what was saved. Meanwhile nobody else can save; Prepare waits
+// for somebody who does, but not for long.
+func Prepare(ctx context.Context, path string, keys map[string]any) (*Saving, error) {
 	dir := filepath.Join(filepath.Dir(path), DropInDir)
 	saved := filepath.Join(dir, savedName)
-	lock, err := locked(dir)
+	lock, err := locked(ctx, dir, lockWait)
 	if err != nil {
 		return nil, fmt.Errorf("saving the configuration: %w", err)
 	}
@@ -56,19 +59,42 @@ func Prepare(path string, keys map[string]any) (*Saving, error) {
 	return &Saving{saved, temp, lock}, nil
 }
 
-// locked makes a directory if it is not there, and waits until nobody else has it locked.
-func locked(dir string) (*os.File, error) {
+// lockName is the file in the directory that whoever saves has locked. Only its owner can open
+// it: the directory itself anybody can lock.
+const lockName = ".lock"
+
+// How long to wait for somebody else who saves, and how often to look.
+const (
+	lockWait  = 10 * time.Second
+	lockEvery = 20 * time.Millisecond
+)
+
+// locked makes a directory if it is not there, and waits until nobody else has it locked, for
+// so long at most.
+func locked(ctx context.Context, dir string, wait time.Duration) (*os.File, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	d, err := os.Open(dir)
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX); err != nil {
-		return nil, errors.Join(err, d.Close())
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("another process has had %s locked for %v", f.Name(), wait))
+	defer cancel()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(fmt.Errorf("locking %s: %w", f.Name(), err), f.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("waiting for %s: %w", f.Name(), context.Cause(ctx)), f.Close())
+		case <-time.After(lockEvery):
+		}
 	}
-	return d, nil
 }
 
 // changed returns the text of the file for saved keys with more keys.
@@ -148,10 +174,19 @@ func (s *Saving) Commit() error {
 	if err := os.Rename(s.temp, s.Path); err != nil {
 		return fmt.Errorf("saving the configuration: %w", err)
 	}
-	if err := s.lock.Sync(); err != nil {
+	if err := syncDir(filepath.Dir(s.Path)); err != nil {
 		return fmt.Errorf("saving the configuration: %w", err)
 	}
 	return nil
+}
+
+// syncDir has the names in a directory survive a crash.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Abort removes what Prepare wrote.

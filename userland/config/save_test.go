@@ -3,11 +3,16 @@
 package config
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"dpr/userland/dprnl"
 )
@@ -15,7 +20,7 @@ import (
 // save saves keys as dprctl does.
 func save(t *testing.T, path string, keys map[string]any) *Config {
 	t.Helper()
-	s, err := Prepare(path, keys)
+	s, err := Prepare(t.Context(), path, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,9 +59,89 @@ func TestSave(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(text), savedHeader) {
 		t.Errorf("%q, %v", text, err)
 	}
-	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), DropInDir, ".*"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("left: %q, %v", left, err)
+	if left := leftBeside(t, path); !slices.Equal(left, []string{lockName, savedName}) {
+		t.Errorf("left: %q", left)
+	}
+}
+
+// leftBeside returns the names in the directory of drop-in files.
+func leftBeside(t *testing.T, path string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(filepath.Dir(path), DropInDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// Who saves waits for another who does, but not for ever, and says for what; nobody else can
+// have them wait.
+func TestSaveWaits(t *testing.T) {
+	path := files(t, map[string]string{"dpr.toml": "", "conf.d/10-host.toml": "weight = 3\n"})
+	dir := filepath.Join(filepath.Dir(path), DropInDir)
+	lock := filepath.Join(dir, lockName)
+	// Anybody can lock what he can read.
+	d, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	var s *Saving
+	go func() {
+		var err error
+		s, err = Prepare(t.Context(), path, map[string]any{"policy": "off"})
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("it waits for a lock of the directory")
+	}
+	if info, err := os.Stat(lock); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	// Another who saves.
+	if f, err := locked(t.Context(), dir, 50*time.Millisecond); err == nil || !strings.Contains(err.Error(), "another process has had "+lock+" locked for 50ms") {
+		t.Errorf("%v, %v", f, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if again, err := Prepare(ctx, path, map[string]any{"policy": "off"}); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), lock) {
+		t.Errorf("%v, %v", again, err)
+	}
+	go func() {
+		f, err := locked(t.Context(), dir, time.Minute)
+		if err == nil {
+			err = f.Close()
+		}
+		done <- err
+	}()
+	time.Sleep(2 * lockEvery)
+	if err := s.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("after the other: %v", err)
+	}
+	if c, err := Load(path); err != nil || c.Policy != dprnl.PolicyOff || len(c.Files) != 3 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	// It does not follow where somebody else's lock would be.
+	if err := errors.Join(os.Remove(lock), os.Symlink(path, lock)); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := locked(t.Context(), dir, time.Second); err == nil {
+		t.Errorf("it locked %s", f.Name())
 	}
 }
 
@@ -75,12 +160,12 @@ func TestSaveRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := files(t, tt.texts)
-			if s, err := Prepare(path, tt.keys); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if s, err := Prepare(t.Context(), path, tt.keys); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("%v, %v", s, err)
 			}
-			entries, err := os.ReadDir(filepath.Join(filepath.Dir(path), DropInDir))
-			if err != nil || len(entries) != len(tt.texts)-1 {
-				t.Errorf("%v, %v", entries, err)
+			// The lock, and what was there.
+			if left := leftBeside(t, path); len(left) != len(tt.texts) || left[0] != lockName {
+				t.Errorf("left: %q", left)
 			}
 		})
 	}
@@ -88,15 +173,15 @@ func TestSaveRefuses(t *testing.T) {
 
 func TestSaveAborted(t *testing.T) {
 	path := files(t, map[string]string{"dpr.toml": ""})
-	s, err := Prepare(path, map[string]any{"policy": "off"})
+	s, err := Prepare(t.Context(), path, map[string]any{"policy": "off"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Abort(); err != nil {
 		t.Fatal(err)
 	}
-	if entries, err := os.ReadDir(filepath.Dir(s.Path)); err != nil || len(entries) > 0 {
-		t.Errorf("%v, %v", entries, err)
+	if left := leftBeside(t, path); !slices.Equal(left, []string{lockName}) {
+		t.Errorf("left: %q", left)
 	}
 	// Who comes next need not wait.
 	save(t, path, map[string]any{"policy": "off"})

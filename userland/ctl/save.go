@@ -31,7 +31,7 @@ func (p *program) set(c *cli.Context, u dprnl.ConfigUpdate) error {
 		return usagef("%s--state is not saved: the key start says how this host begins", where(c))
 	}
 	return p.kernel(c, func(ctx context.Context, k Kernel) error {
-		saving, err := config.Prepare(c.String("config"), keysOf(u))
+		saving, err := config.Prepare(ctx, c.String("config"), keysOf(u))
 		if err != nil {
 			return err
 		}
