@@ -4,6 +4,7 @@ package scripts
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,6 +32,75 @@ func TestUnitsAddressFamilies(t *testing.T) {
 		slices.Sort(families)
 		if want := []string{"AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX"}; !slices.Equal(families, want) {
 			t.Errorf("%s may have sockets of %v, want %v", unit, families, want)
+		}
+	}
+}
+
+// commands returns the commands of a unit's setting, as systemd hands them to the shell.
+func commands(t *testing.T, unit, setting string) (list []string) {
+	t.Helper()
+	text, err := os.ReadFile(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if c, ok := strings.CutPrefix(line, setting+"=-/bin/sh -c '"); ok {
+			list = append(list, strings.ReplaceAll(strings.TrimSuffix(c, "'\n"), "$$", "$"))
+		}
+	}
+	if len(list) == 0 {
+		t.Fatalf("%s has no %s", unit, setting)
+	}
+	return list
+}
+
+// A host that leaves at a soft reboot, which keeps kernel and /run, has its former state
+// afterwards, once; an unfinished start or a restart of the unit changes nothing.
+func TestLeaveIsUndoneAfterASoftReboot(t *testing.T) {
+	const unit = "../systemd/dpr-leave.service"
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"dprctl":    "echo \"$*\" >>" + dir + "/log; [ \"$*\" != config ] || printf 'address  192.0.2.1\\nstate    %s\\nstart    no\\n' \"$(cat " + dir + "/state)\"",
+		"systemctl": "cat " + dir + "/system",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(setting, system, state string) string {
+		t.Helper()
+		for name, text := range map[string]string{"log": "", "system": system + "\n", "state": state} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, command := range commands(t, unit, setting) {
+			command = strings.NewReplacer("/usr/sbin/dprctl", dir+"/dprctl", "/run/dpr/left", dir+"/left").Replace(command)
+			cmd := exec.Command("/bin/sh", "-c", command)
+			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+			if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+				t.Errorf("%s: %v, %s", command, err, out)
+			}
+		}
+		log, err := os.ReadFile(filepath.Join(dir, "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(log)
+	}
+	const leave = "config\nleave --wait --timeout 10s\n"
+	for _, step := range []struct{ setting, system, state, want string }{
+		{"ExecStart", "starting", "active", ""},
+		{"ExecStop", "running", "active", ""},
+		{"ExecStart", "running", "active", ""},
+		{"ExecStop", "stopping", "active", leave},
+		{"ExecStart", "starting", "leaving", "config set --state active\n"},
+		{"ExecStart", "running", "active", ""},
+		{"ExecStop", "stopping", "draining", leave},
+		{"ExecStart", "starting", "leaving", "config set --state draining\n"},
+	} {
+		if got := run(step.setting, step.system, step.state); got != step.want {
+			t.Errorf("%+v: %q", step, got)
 		}
 	}
 }

@@ -211,6 +211,30 @@ shut_down() {
 	browse s2
 }
 
+# soft_rebooted: the first server's user space starts anew, the kernel and its module stay
+# (systemd 254 and later): the host leaves, and comes back.
+soft_rebooted() {
+	[ "$suite" != bookworm ] || return 0
+	step "a soft reboot"
+	before=$(on 1 'systemctl show -P ActiveEnterTimestampMonotonic multi-user.target; cat /proc/sys/kernel/random/boot_id' </dev/null)
+	on 1 'systemctl soft-reboot' </dev/null || :
+	on_exit 1
+	retry 300 soft_rebooted_since "$before" || die "s1 does not soft-reboot"
+	await 1
+	address6 1 fd78::11/64
+	[ "$(on 1 'journalctl -b -u dpr-leave -o cat' </dev/null | grep -c "connections served here")" -gt 0 ] || die "s1 did not leave"
+	well 1
+	on 1 'dprctl config | grep -q "^state *active$" && [ ! -e /run/dpr/left ]' </dev/null || die "s1 is still out of the cluster: $(on 1 'dprctl status' </dev/null)"
+	servers well
+	browse s1
+}
+
+# soft_rebooted_since TIME: user space is another one, of the same boot.
+soft_rebooted_since() {
+	now=$(on 1 'systemctl show -P ActiveEnterTimestampMonotonic multi-user.target; cat /proc/sys/kernel/random/boot_id' </dev/null) || return 1
+	[ "${now%%[!0-9]*}" != 0 ] && [ "${now%%[!0-9]*}" != "${1%%[!0-9]*}" ] && [ "${now#*-}" = "${1#*-}" ]
+}
+
 # configured: by the Ansible role, one host after the other; the third gets this version's
 # programs by it. Run again, it finds nothing to change.
 configured() {
@@ -330,6 +354,7 @@ rebooted_all
 upgraded
 mixed
 shut_down
+soft_rebooted
 documented
 configured
 traced
