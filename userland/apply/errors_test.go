@@ -202,6 +202,52 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// The kernel gets the keys of handovers if it has others, in the file's order, which says
+// which one signs; and one that had some keeps the new ones if it restores the rest.
+func TestHandoverKeys(t *testing.T) {
+	a, b := report.NewKey([report.KeyLen]byte{1}), report.NewKey([report.KeyLen]byte{2})
+	c := file(80)
+	for _, keys := range [][]*report.Key{nil, {a}, {a, b}, {b, a}} {
+		c.Report.Keys = keys
+		var ids [dprnl.MaxHandoverKeys]uint32
+		var want []dprnl.HandoverKey
+		for i, k := range keys {
+			ids[i] = k.ID()
+			want = append(want, dprnl.HandoverKey{ID: k.ID(), Secret: k.Derive("dpr handover 1")})
+		}
+		if u := HandoverKeys(dprnl.Config{HandoverKeyIDs: ids}, c); u != nil {
+			t.Errorf("%x: %+v", ids, u)
+		}
+		u := HandoverKeys(dprnl.Config{HandoverKeyIDs: [dprnl.MaxHandoverKeys]uint32{7}}, c)
+		if u == nil || !slices.Equal(*u.HandoverKeys, want) {
+			t.Errorf("%x: %+v", ids, u)
+			continue
+		}
+		if u.HandoverKeys = nil; *u != (dprnl.ConfigUpdate{}) {
+			t.Errorf("%x: it changes more: %+v", ids, u)
+		}
+	}
+	for _, before := range [][dprnl.MaxHandoverKeys]uint32{{}, {7}} {
+		k := fresh(80)
+		k.config.Address, k.config.HandoverKeyIDs = netip.MustParseAddr("192.0.2.9"), before
+		k.refuse = func(what string) error {
+			if what == "add 443" {
+				return errors.New("refused")
+			}
+			return nil
+		}
+		c := file(443)
+		c.Report.Keys = []*report.Key{a}
+		want := before
+		if before[0] != 0 {
+			want[0] = a.ID()
+		}
+		if _, err := Apply(t.Context(), k, c); err == nil || k.config.HandoverKeyIDs != want {
+			t.Errorf("%v, keys %x, want %x", err, k.config.HandoverKeyIDs, want)
+		}
+	}
+}
+
 // A host that begins draining does so when the file is applied again, too.
 func TestRestoreLeavesTheState(t *testing.T) {
 	k := fresh()
