@@ -247,14 +247,18 @@ static void dpr_handover_taken(struct dpr_net *dn, const struct dpr_config *cfg,
 	dpr_stats_inc(dn, DPR_STAT_HANDOVER_TAKEN);
 }
 
-/* A peer has refused it. Another one is chosen; @one is busy by the caller. */
+/*
+ * A peer has refused it. Another one is chosen; @one is busy by the caller. If the peer just
+ * could not make this connection, it gets others all the same: that may be its client's doing.
+ */
 static void dpr_handover_refused(struct dpr_net *dn, const struct dpr_config *cfg,
-				 struct dpr_handovers *all, struct dpr_handover *one)
+				 struct dpr_handovers *all, struct dpr_handover *one,
+				 bool failed)
 {
 	const struct dpr_service *service = dpr_service_match(dn, &one->key);
 
 	dpr_stats_inc(dn, DPR_STAT_HANDOVER_REFUSED);
-	if (service)
+	if (service && !failed)
 		dpr_peer_refused(dn, one->peer, one->key.wide, service->bit);
 	one->refusals++;
 	dpr_handover_place(dn, cfg, all, one);
@@ -298,7 +302,7 @@ void dpr_handover_answered(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_handover_taken(dn, cfg, all, one);
 		dpr_handover_table_free(all, one);
 	} else {
-		dpr_handover_refused(dn, cfg, all, one);
+		dpr_handover_refused(dn, cfg, all, one, msg->failed);
 	}
 }
 

@@ -16,6 +16,7 @@
 #define DPR_HANDOVER_MSG_SCALES		BIT(2)
 #define DPR_HANDOVER_MSG_ECN		BIT(3)
 #define DPR_HANDOVER_MSG_MUST		BIT(4)
+#define DPR_HANDOVER_MSG_FAILED		BIT(5)
 
 /**
  * struct dpr_handover_msg_wire - what every message begins with
@@ -128,7 +129,8 @@ static void dpr_handover_msg_fill(struct dpr_handover_msg_wire *wire,
 			 (options->sack ? DPR_HANDOVER_MSG_SACK : 0) |
 			 (options->scales ? DPR_HANDOVER_MSG_SCALES : 0) |
 			 (options->ecn ? DPR_HANDOVER_MSG_ECN : 0) |
-			 (msg->must ? DPR_HANDOVER_MSG_MUST : 0),
+			 (msg->must ? DPR_HANDOVER_MSG_MUST : 0) |
+			 (msg->failed ? DPR_HANDOVER_MSG_FAILED : 0),
 		.attempt = msg->attempt,
 		.scales = options->client_scale << 4 | options->scale,
 		.stamp = htonl((u32)ktime_get_real_seconds()),
@@ -263,6 +265,7 @@ static void dpr_handover_msg_read(const struct dpr_handover_msg_wire *wire,
 	msg->kind = wire->kind;
 	msg->attempt = wire->attempt;
 	msg->must = wire->flags & DPR_HANDOVER_MSG_MUST;
+	msg->failed = wire->flags & DPR_HANDOVER_MSG_FAILED;
 	msg->options = (struct dpr_handover_options){
 		.client_isn = ntohl(wire->client_isn),
 		.isn = ntohl(wire->isn),

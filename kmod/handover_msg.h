@@ -61,6 +61,7 @@ struct dpr_handover_options {
  * @kind: enum dpr_handover_msg_kind
  * @attempt: which handover of the connection it is, or answers
  * @must: the host is to take it even if it drains: nobody else does
+ * @failed: refused only because this one connection could not be made: others are taken
  * @key: the connection
  * @options: they; of an answer only the initial sequence numbers
  */
@@ -68,6 +69,7 @@ struct dpr_handover_msg {
 	u8 kind;
 	u8 attempt;
 	bool must;
+	bool failed;
 	struct dpr_flow_key key;
 	struct dpr_handover_options options;
 };

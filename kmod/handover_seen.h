@@ -21,6 +21,7 @@ enum dpr_handover_seen_as {
 	DPR_HANDOVER_SEEN_OPEN,		/* another copy is being looked at */
 	DPR_HANDOVER_SEEN_TAKEN,
 	DPR_HANDOVER_SEEN_REFUSED,
+	DPR_HANDOVER_SEEN_FAILED,	/* likewise, for what is this connection's alone */
 	DPR_HANDOVER_SEEN_FULL,		/* it cannot be remembered */
 };
 

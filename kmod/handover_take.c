@@ -49,12 +49,14 @@ struct dpr_handover_take {
 
 static void dpr_handover_take_answer(const struct dpr_handover_take *take,
 				     struct net_device *dev,
-				     enum dpr_handover_msg_kind kind)
+				     enum dpr_handover_seen_as as)
 {
 	struct dpr_handover_msg msg = *take->msg;
 	struct sk_buff *skb;
 
-	msg.kind = kind;
+	msg.kind = as == DPR_HANDOVER_SEEN_TAKEN ? DPR_HANDOVER_MSG_TAKEN :
+						   DPR_HANDOVER_MSG_REFUSED;
+	msg.failed = as == DPR_HANDOVER_SEEN_FAILED;
 	skb = dpr_handover_msg_encode(take->cfg, &msg, NULL, &take->peer->address);
 	if (!skb)
 		return;
@@ -184,7 +186,7 @@ static unsigned int dpr_handover_take_new(struct dpr_handover_take *take,
 	if (dpr_handover_take_refuses(take)) {
 		dpr_handover_seen_end(seen, tag, DPR_HANDOVER_SEEN_REFUSED);
 		dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER_REFUSED);
-		dpr_handover_take_answer(take, dev, DPR_HANDOVER_MSG_REFUSED);
+		dpr_handover_take_answer(take, dev, DPR_HANDOVER_SEEN_REFUSED);
 		return NF_DROP;
 	}
 	if (!dpr_handover_take_begins(take)) {
@@ -199,15 +201,16 @@ static unsigned int dpr_handover_take_new(struct dpr_handover_take *take,
 		       NF_STOLEN : NF_DROP;
 	}
 	if (!dpr_handover_take_make(take)) {
-		dpr_handover_seen_end(seen, tag, DPR_HANDOVER_SEEN_REFUSED);
+		/* For all that is known the client's segment is at fault. */
+		dpr_handover_seen_end(seen, tag, DPR_HANDOVER_SEEN_FAILED);
 		dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER_FAILED);
-		dpr_handover_take_answer(take, dev, DPR_HANDOVER_MSG_REFUSED);
+		dpr_handover_take_answer(take, dev, DPR_HANDOVER_SEEN_FAILED);
 		return NF_STOLEN;
 	}
 	dpr_handover_seen_end(seen, tag, DPR_HANDOVER_SEEN_TAKEN);
 	dpr_closing_expect(dn);
 	dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER_TAKEN);
-	dpr_handover_take_answer(take, dev, DPR_HANDOVER_MSG_TAKEN);
+	dpr_handover_take_answer(take, dev, DPR_HANDOVER_SEEN_TAKEN);
 	return NF_STOLEN;
 }
 
@@ -236,29 +239,32 @@ unsigned int dpr_handover_take(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_handover_take take = {
 		.dn = dn, .cfg = cfg, .skb = skb, .in = in, .msg = msg, .peer = peer,
 	};
+	enum dpr_handover_seen_as as;
 	u64 tag;
 
 	if (dpr_handover_take_socket(&take) == DPR_HANDOVER_TAKE_OURS) {
-		dpr_handover_take_answer(&take, skb->dev, DPR_HANDOVER_MSG_TAKEN);
+		dpr_handover_take_answer(&take, skb->dev, DPR_HANDOVER_SEEN_TAKEN);
 		dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER);
 		return DPR_HANDOVER_ORDINARY;
 	}
 	if (!all) {
 		dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER_REFUSED);
-		dpr_handover_take_answer(&take, skb->dev, DPR_HANDOVER_MSG_REFUSED);
+		dpr_handover_take_answer(&take, skb->dev, DPR_HANDOVER_SEEN_REFUSED);
 		return NF_DROP;
 	}
 	tag = dpr_handover_seen_tag(&all->seen, msg, &peer->address);
-	switch (dpr_handover_seen_begin(&all->seen, tag)) {
+	as = dpr_handover_seen_begin(&all->seen, tag);
+	switch (as) {
 	case DPR_HANDOVER_SEEN_NEW:
 		return dpr_handover_take_new(&take, &all->seen, tag);
 	case DPR_HANDOVER_SEEN_TAKEN:
-		dpr_handover_take_answer(&take, skb->dev, DPR_HANDOVER_MSG_TAKEN);
+		dpr_handover_take_answer(&take, skb->dev, DPR_HANDOVER_SEEN_TAKEN);
 		dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER);
 		return DPR_HANDOVER_ORDINARY;
 	case DPR_HANDOVER_SEEN_REFUSED:
+	case DPR_HANDOVER_SEEN_FAILED:
 		dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER_REFUSED);
-		dpr_handover_take_answer(&take, skb->dev, DPR_HANDOVER_MSG_REFUSED);
+		dpr_handover_take_answer(&take, skb->dev, as);
 		return NF_DROP;
 	case DPR_HANDOVER_SEEN_FULL:
 		dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER_FULL);

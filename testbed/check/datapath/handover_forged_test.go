@@ -22,6 +22,7 @@ const (
 	handoverTake    = 1
 	handoverTaken   = 2
 	handoverRefused = 3
+	handoverFailed  = 32 // a bit of byte 5
 	handoverLen     = 48
 )
 

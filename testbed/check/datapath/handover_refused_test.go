@@ -5,6 +5,8 @@
 package datapath
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -35,6 +37,70 @@ func TestHandoverRefused(t *testing.T) {
 				changed(t, b, dprnl.StatRxHandoverRefused, 1)
 			})
 		}
+	})
+}
+
+// A connection that B cannot make, which its client can bring about, keeps no other from B. The
+// first host takes P's word that it is so, and leaves P alone otherwise.
+//
+//	C, R ── switch ── A (hands all over)
+//	           ├───── B (drops what R sends)
+//	           └───── P (the test)
+func TestHandoverFailed(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		h := newHanding(t, w)
+		ctx, cancel := context.WithTimeout(t.Context(), step)
+		defer cancel()
+		family := map[bool]string{false: "ip", true: "ip6"}[w.six()]
+		_, err := h.b.RunInput(ctx, fmt.Sprintf(`table inet drops {
+	chain in {
+		type filter hook input priority 0;
+		%s saddr %v drop
+	}
+}`, family, w.addr(addrR)), "nft", "-f", "-")
+		check(t, err)
+		a, b := h.a.meter(t), h.b.meter(t)
+		r := h.raw(t, addrR)
+		k := r.talk(h.a, 4000)
+		k.open(t)
+		k.say(t, "PA", "who\n")
+		// Before Linux 6.9 the socket is there before the segment is dropped.
+		eventually(t, func() error {
+			got := b.changes(t)
+			if got[dprnl.StatRxHandoverTaken]+got[dprnl.StatRxHandoverFailed] == 0 {
+				return errors.New("B has not answered")
+			}
+			return nil
+		})
+		failed := b.changes(t)[dprnl.StatRxHandoverFailed]
+		changed(t, a, dprnl.StatHandoverRefused, failed)
+		t.Logf("B has failed to make %d connections", failed)
+		connect(t, h.c, h.a.service()).wantServed(t, "B")
+
+		p := h.silentPeer(t)
+		refuse := func(port uint16, flags byte) {
+			t.Helper()
+			k := r.talk(h.a, port)
+			k.open(t)
+			k.say(t, "PA", "who\n")
+			take := ownerMessage(p.get(t, isHandover))
+			m := w.handoverAnswer(take, handoverRefused, addrP, addrA, k.local, k.remote)
+			m[5] |= flags
+			w.handoverSeal(m, addrP, addrA, k.local, k.remote)
+			p.send(t, h.a, w.message(addrP, addrA, m))
+			if got := k.hear(t, "PA"); string(got.Payload) != "A\n" {
+				t.Errorf("answer %q", got.Payload)
+			}
+		}
+		refuse(4001, handoverFailed)
+		refuse(4002, 0)
+		k = r.talk(h.a, 4003)
+		k.open(t)
+		k.say(t, "PA", "who\n")
+		if got := k.hear(t, "PA"); string(got.Payload) != "A\n" {
+			t.Errorf("answer %q", got.Payload)
+		}
+		silence(t, p.Endpoint, isHandover)
 	})
 }
 
