@@ -1187,7 +1187,7 @@ enum dpr_event_attr {
  *	or the connection was refused before.
  * @DPR_STAT_RX_HANDOVER_FAILED: handovers refused because the socket could not be made: no
  *	memory, or a firewall.
- * @DPR_STAT_RX_HANDOVER_FULL: handovers dropped: too many connections came in the last minute to
+ * @DPR_STAT_RX_HANDOVER_FULL: handovers refused: too many connections came in the last 21 s to
  *	remember each.
  * @DPR_STAT_SERVED_GROUP: served: rules by what is asked for chose this host, of the
  *	service's group (DPR_CMD_RULES_SET).

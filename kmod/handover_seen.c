@@ -57,31 +57,70 @@ static spinlock_t *dpr_handover_seen_lock(struct dpr_handover_seen *seen, u64 ta
 	return &seen->lock[tag % DPR_HANDOVER_SEEN_LOCKS];
 }
 
-static struct dpr_handover_seen_one *
-dpr_handover_seen_find(struct dpr_handover_seen *seen, u64 tag)
+static struct dpr_handover_seen_set *
+dpr_handover_seen_set(struct dpr_handover_seen *seen, u64 tag)
 {
-	struct dpr_handover_seen_one *set = seen->set[tag % DPR_HANDOVER_SEEN_SETS];
+	return &seen->set[tag % DPR_HANDOVER_SEEN_SETS];
+}
+
+static struct dpr_handover_seen_one *
+dpr_handover_seen_find(struct dpr_handover_seen_set *set, u64 tag)
+{
 	u32 i;
 
 	for (i = 0; i < DPR_HANDOVER_SEEN_WAYS; i++)
-		if (set[i].as != DPR_HANDOVER_SEEN_NEW && set[i].tag == tag)
-			return &set[i];
+		if (set->one[i].as != DPR_HANDOVER_SEEN_NEW &&
+		    set->one[i].tag == tag)
+			return &set->one[i];
 	return NULL;
 }
 
-/* A place for another one; NULL if there is none. What is being looked at stays. */
-static struct dpr_handover_seen_one *
-dpr_handover_seen_room(struct dpr_handover_seen *seen, u64 tag)
+/* Is it so long ago that no message made before counts any more? */
+static bool dpr_handover_seen_over(u32 at)
 {
-	struct dpr_handover_seen_one *set = seen->set[tag % DPR_HANDOVER_SEEN_SETS];
-	u32 i;
+	return (u32)jiffies - at > DPR_HANDOVER_SEEN_LIFE;
+}
 
-	for (i = 0; i < DPR_HANDOVER_SEEN_WAYS; i++)
-		if (set[i].as == DPR_HANDOVER_SEEN_NEW ||
-		    (set[i].as != DPR_HANDOVER_SEEN_OPEN &&
-		     (u32)jiffies - set[i].at > DPR_HANDOVER_SEEN_LIFE))
-			return &set[i];
-	return NULL;
+/*
+ * A place for another one: a free one, or that of the handover that was not heard of for
+ * longest. NULL if there is none. What is being looked at stays.
+ */
+static struct dpr_handover_seen_one *
+dpr_handover_seen_room(struct dpr_handover_seen_set *set)
+{
+	struct dpr_handover_seen_one *one, *oldest = NULL;
+
+	for (one = set->one; one < set->one + DPR_HANDOVER_SEEN_WAYS; one++) {
+		if (one->as == DPR_HANDOVER_SEEN_NEW)
+			return one;
+		if (one->as != DPR_HANDOVER_SEEN_OPEN &&
+		    dpr_handover_seen_over(one->at) &&
+		    (!oldest || (s32)(one->at - oldest->at) < 0))
+			oldest = one;
+	}
+	return oldest;
+}
+
+/* The first copy, as far as is known. A set that was full may have refused one. */
+static enum dpr_handover_seen_as
+dpr_handover_seen_first(struct dpr_handover_seen_set *set, u64 tag)
+{
+	struct dpr_handover_seen_one *one = dpr_handover_seen_room(set);
+
+	if (!one) {
+		set->full = true;
+		set->full_at = jiffies;
+		return DPR_HANDOVER_SEEN_FULL;
+	}
+	if (set->full && dpr_handover_seen_over(set->full_at))
+		set->full = false;
+	*one = (struct dpr_handover_seen_one){
+		.tag = tag,
+		.at = jiffies,
+		.as = set->full ? DPR_HANDOVER_SEEN_FAILED :
+				  DPR_HANDOVER_SEEN_OPEN,
+	};
+	return set->full ? DPR_HANDOVER_SEEN_FULL : DPR_HANDOVER_SEEN_NEW;
 }
 
 /**
@@ -97,24 +136,18 @@ dpr_handover_seen_room(struct dpr_handover_seen *seen, u64 tag)
 enum dpr_handover_seen_as dpr_handover_seen_begin(struct dpr_handover_seen *seen,
 						  u64 tag)
 {
-	enum dpr_handover_seen_as as = DPR_HANDOVER_SEEN_NEW;
+	struct dpr_handover_seen_set *set = dpr_handover_seen_set(seen, tag);
 	spinlock_t *lock = dpr_handover_seen_lock(seen, tag);
 	struct dpr_handover_seen_one *one;
+	enum dpr_handover_seen_as as;
 
 	spin_lock(lock);
-	one = dpr_handover_seen_find(seen, tag);
+	one = dpr_handover_seen_find(set, tag);
 	if (one) {
+		one->at = jiffies;
 		as = one->as;
 	} else {
-		one = dpr_handover_seen_room(seen, tag);
-		if (one)
-			*one = (struct dpr_handover_seen_one){
-				.tag = tag,
-				.at = jiffies,
-				.as = DPR_HANDOVER_SEEN_OPEN,
-			};
-		else
-			as = DPR_HANDOVER_SEEN_FULL;
+		as = dpr_handover_seen_first(set, tag);
 	}
 	spin_unlock(lock);
 	return as;
@@ -135,7 +168,7 @@ void dpr_handover_seen_end(struct dpr_handover_seen *seen, u64 tag,
 	struct dpr_handover_seen_one *one;
 
 	spin_lock(lock);
-	one = dpr_handover_seen_find(seen, tag);
+	one = dpr_handover_seen_find(dpr_handover_seen_set(seen, tag), tag);
 	if (one)
 		one->as = as;
 	spin_unlock(lock);

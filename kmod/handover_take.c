@@ -56,7 +56,7 @@ static void dpr_handover_take_answer(const struct dpr_handover_take *take,
 
 	msg.kind = as == DPR_HANDOVER_SEEN_TAKEN ? DPR_HANDOVER_MSG_TAKEN :
 						   DPR_HANDOVER_MSG_REFUSED;
-	msg.failed = as == DPR_HANDOVER_SEEN_FAILED;
+	msg.failed = as == DPR_HANDOVER_SEEN_FAILED || as == DPR_HANDOVER_SEEN_FULL;
 	skb = dpr_handover_msg_encode(take->cfg, &msg, NULL, &take->peer->address);
 	if (!skb)
 		return;
@@ -268,6 +268,7 @@ unsigned int dpr_handover_take(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_DROP;
 	case DPR_HANDOVER_SEEN_FULL:
 		dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER_FULL);
+		dpr_handover_take_answer(&take, skb->dev, as);
 		return NF_DROP;
 	default:
 		dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER_WAITED);

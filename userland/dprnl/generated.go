@@ -1325,8 +1325,8 @@ const (
 	// StatRxHandoverFailed: handovers refused because the socket could not be
 	// made: no memory, or a firewall.
 	StatRxHandoverFailed Stat = 119
-	// StatRxHandoverFull: handovers dropped: too many connections came in the
-	// last minute to remember each.
+	// StatRxHandoverFull: handovers refused: too many connections came in the
+	// last 21 s to remember each.
 	StatRxHandoverFull Stat = 120
 	// StatServedGroup: served: rules by what is asked for chose this host, of the
 	// service's group (DPR_CMD_RULES_SET).
@@ -1590,7 +1590,7 @@ var statTable = [...]statInfo{
 	117: {"rx_handover_waited", "Added since version 0: handovers dropped: another copy is being taken, or the segment cannot begin the connection here. The client sends it again.", false},
 	118: {"rx_handover_refused", "Added since version 0: handovers refused: this host drains or cannot serve the service, or the connection was refused before.", false},
 	119: {"rx_handover_failed", "Added since version 0: handovers refused because the socket could not be made: no memory, or a firewall.", false},
-	120: {"rx_handover_full", "Added since version 0: handovers dropped: too many connections came in the last minute to remember each.", false},
+	120: {"rx_handover_full", "Added since version 0: handovers refused: too many connections came in the last 21 s to remember each.", false},
 	121: {"served_group", "Added since version 0: served: rules by what is asked for chose this host, of the service's group (DPR_CMD_RULES_SET).", false},
 	122: {"owner_denied", "Added since version 0: answers of peers that they do not serve a connection that this host asked for.", false},
 	123: {"hash_missed", "Added since version 0: redirected segments dropped: this host does not serve the connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of another set of hosts. The host that redirected them was told, unless too many messages were sent already.", false},
