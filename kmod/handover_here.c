@@ -131,9 +131,8 @@ static struct sk_buff *dpr_handover_first(struct dpr_handovers *all,
 	struct sk_buff *skb;
 
 	spin_lock(&shard->lock);
-	skb = skb_peek(&one->kept);
-	if (skb && dpr_handover_part(skb)->seq == dpr_handover_next(one)) {
-		__skb_unlink(skb, &one->kept);
+	if (dpr_handover_headed(one)) {
+		skb = __skb_dequeue(&one->kept);
 	} else {
 		skb = one->ack;
 		one->ack = NULL;

@@ -16,6 +16,9 @@
 #include "netns.h"
 #include "stats.h"
 
+/* What is kept is not sent again sooner: a client repeats its data after 200 ms, or later. */
+#define DPR_HANDOVER_KEEP_AGAIN	(HZ / 8)
+
 /* What a segment of a connection that waits is. */
 enum dpr_handover_what {
 	DPR_HANDOVER_WHAT_STRAY,	/* it cannot be of this connection now */
@@ -25,10 +28,15 @@ enum dpr_handover_what {
 };
 
 static enum dpr_handover_what dpr_handover_what(const struct dpr_handover *one,
+						const struct sk_buff *skb,
 						const struct dpr_segment *seg)
 {
+	const struct tcphdr *th = (const void *)skb->data + seg->offset;
 	const u32 first = dpr_handover_next(one);
 
+	/* No socket can begin with a SYN and an acknowledgment, whatever else there is. */
+	if (th->syn)
+		return DPR_HANDOVER_WHAT_STRAY;
 	if (seg->rst)
 		return seg->seq == first || one->state == DPR_HANDOVER_SENT ?
 		       DPR_HANDOVER_WHAT_RST : DPR_HANDOVER_WHAT_STRAY;
@@ -83,6 +91,17 @@ static bool dpr_handover_read(struct sk_buff *skb, unsigned int offset)
 	return true;
 }
 
+/* Makes a handover of a segment. */
+static void dpr_handover_keep_wrap(const struct dpr_config *cfg,
+				   struct dpr_handover *one, struct sk_buff *skb,
+				   struct sk_buff_head *out)
+{
+	struct sk_buff *wrapped = dpr_handover_wrap(cfg, one, skb);
+
+	if (wrapped)
+		__skb_queue_tail(out, wrapped);
+}
+
 /*
  * Keeps a segment, and sends it on if the connection is handed over already. Returns what
  * became of it, to be counted.
@@ -93,9 +112,9 @@ static enum dpr_stat dpr_handover_keep_one(const struct dpr_config *cfg,
 					   struct sk_buff *skb, unsigned int offset,
 					   struct sk_buff_head *out)
 {
+	const bool sent = one->state == DPR_HANDOVER_SENT && !one->busy;
 	enum dpr_stat what = DPR_STAT_HANDOVER_KEPT;
-	struct sk_buff *wrapped;
-	bool head;
+	bool again;
 
 	if (dpr_handover_corrupt(skb, offset)) {
 		kfree_skb(skb);
@@ -105,19 +124,20 @@ static enum dpr_stat dpr_handover_keep_one(const struct dpr_config *cfg,
 		kfree_skb(skb);
 		return DPR_STAT_HANDOVER_LIMITED;
 	}
-	head = dpr_handover_part(skb)->seq == dpr_handover_next(one);
-	if (one->state == DPR_HANDOVER_SENT && !one->busy && !head) {
-		wrapped = dpr_handover_wrap(cfg, one, skb);
-		if (wrapped)
-			__skb_queue_tail(out, wrapped);
-	}
+	/* A first one again: the client has no answer to any. */
+	again = sent && dpr_handover_part(skb)->seq == dpr_handover_next(one) &&
+		(u32)jiffies - one->wrapped >= DPR_HANDOVER_KEEP_AGAIN;
+	if (sent && !again)
+		dpr_handover_keep_wrap(cfg, one, skb, out);
 	if (dpr_handover_part(skb)->seq - dpr_handover_next(one) >
 	    DPR_HANDOVER_WINDOW || !dpr_handover_table_keep(all, one, skb)) {
 		what = DPR_STAT_HANDOVER_NOTED;
+		/* There was no room for a first one. */
+		if (again && !dpr_handover_headed(one))
+			dpr_handover_keep_wrap(cfg, one, skb, out);
 		kfree_skb(skb);
 	}
-	/* A first one again: the client has no answer to any. */
-	if (one->state == DPR_HANDOVER_SENT && !one->busy && head)
+	if (again)
 		dpr_handover_wrap_all(cfg, one, out);
 	return what;
 }
@@ -175,17 +195,13 @@ static bool dpr_handover_ack(struct dpr_net *dn, const struct dpr_config *cfg,
 			     struct sk_buff *skb, const struct dpr_segment *seg,
 			     struct sk_buff_head *out)
 {
-	struct sk_buff *wrapped;
-
 	dpr_stats_inc(dn, DPR_STAT_HANDOVER_NOTED);
 	if (one->state != DPR_HANDOVER_SENT)
 		return dpr_handover_keep_ack(all, one, skb, seg);
 	if (one->busy || skb_is_gso(skb) ||
 	    (skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_help(skb)))
 		return false;
-	wrapped = dpr_handover_wrap(cfg, one, skb);
-	if (wrapped)
-		__skb_queue_tail(out, wrapped);
+	dpr_handover_keep_wrap(cfg, one, skb, out);
 	return false;
 }
 
@@ -208,7 +224,7 @@ bool dpr_handover_keep(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct sk_buff *skb, const struct dpr_segment *seg,
 		       struct sk_buff_head *out)
 {
-	const enum dpr_handover_what what = dpr_handover_what(one, seg);
+	const enum dpr_handover_what what = dpr_handover_what(one, skb, seg);
 
 	if (one->state == DPR_HANDOVER_SYN && !one->busy &&
 	    (what == DPR_HANDOVER_WHAT_ACK || what == DPR_HANDOVER_WHAT_DATA)) {

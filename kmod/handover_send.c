@@ -51,9 +51,8 @@ void dpr_handover_wrap_all(const struct dpr_config *cfg, struct dpr_handover *on
 {
 	struct sk_buff *skb, *wrapped;
 
-	skb = skb_peek(&one->kept);
-	if (one->ack &&
-	    (!skb || dpr_handover_part(skb)->seq != dpr_handover_next(one))) {
+	one->wrapped = jiffies;
+	if (one->ack && !dpr_handover_headed(one)) {
 		wrapped = dpr_handover_wrap(cfg, one, one->ack);
 		if (wrapped)
 			__skb_queue_tail(out, wrapped);

@@ -60,6 +60,7 @@ enum dpr_handover_state {
  * @must: the last one may not be refused because that host drains
  * @born: jiffies of its SYN; since it is handed over, of that
  * @due: jiffies when it is looked at without a packet
+ * @wrapped: jiffies when all that is kept was sent last
  * @peer: whom it was handed to last, a reference is held; NULL
  * @home: the host that had the connection before, a reference is held; NULL if there is none,
  *	or it cannot have it again
@@ -84,6 +85,7 @@ struct dpr_handover {
 	bool must;
 	u32 born;
 	u32 due;
+	u32 wrapped;
 	struct dpr_peer *peer;
 	struct dpr_peer *home;
 	const struct dpr_backend *backend;
