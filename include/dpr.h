@@ -1217,7 +1217,7 @@ enum dpr_event_attr {
  * @DPR_STAT_MIGRATE_STAYED_BUSY: likewise: the server has not read all that came before,
  *	or the client has not acknowledged all that was sent.
  * @DPR_STAT_MIGRATE_STAYED_SOCKET: likewise: the socket is not an ordinary one (kTLS, a sockmap,
- *	MPTCP, signed segments).
+ *	MPTCP, signed segments), or has got 2 GiB from its client.
  * @DPR_STAT_MIGRATE_STAYED_LARGE: likewise: the request does not fit the tunnel, or came as
  *	several segments at once.
  * @DPR_STAT_MIGRATE_STAYED_FIRST: likewise: the first host does not take connections back.

@@ -84,6 +84,12 @@ struct dpr_flow {
 	__be32 wide[];
 };
 
+/*
+ * How far a flow that a claim makes begins before the segment that was asked about, which may be
+ * a keep-alive probe: whoever has the connection has it from before that (handover_back.c).
+ */
+#define DPR_FLOW_CLAIMED	2
+
 /* More than a client sends before it hears of the server's socket: its window unscaled. */
 #define DPR_FLOW_BULK	U16_MAX
 

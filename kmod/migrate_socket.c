@@ -24,6 +24,12 @@ static bool dpr_migrate_socket_plain(const struct sock *sk)
 	       !dpr_compat_accecn(tcp_sk(sk));
 }
 
+/*
+ * After so many bytes of the client its first host could not say any more that where the
+ * connection leaves is behind where it came (handover_back.c).
+ */
+#define DPR_MIGRATE_SOCKET_MOST	(S32_MAX - U16_MAX)
+
 /**
  * dpr_migrate_socket_stays - must a connection stay where it is
  * @sk: its socket, owned by the caller (lock_sock())
@@ -39,7 +45,8 @@ enum dpr_stat dpr_migrate_socket_stays(const struct sock *sk,
 {
 	const struct tcp_sock *tp = tcp_sk(sk);
 
-	if (!dpr_migrate_socket_plain(sk))
+	if (!dpr_migrate_socket_plain(sk) ||
+	    tp->bytes_received > DPR_MIGRATE_SOCKET_MOST)
 		return DPR_STAT_MIGRATE_STAYED_SOCKET;
 	if (sk->sk_state != TCP_ESTABLISHED || sk->sk_shutdown ||
 	    !sk->sk_socket || sock_flag(sk, SOCK_DEAD) || sk->sk_err)

@@ -29,10 +29,13 @@
 /* Among so many peers the one that sent a packet direct is looked for. */
 #define DPR_MISS_PEERS	64
 
-/* Is a request of this initial sequence number of the flow's connection? */
+/*
+ * Is a request of this initial sequence number of the flow's connection? That is before the
+ * segment that a claim was about, if not before where the flow begins.
+ */
 static bool dpr_miss_of(const struct dpr_flow *flow, u32 isn)
 {
-	return isn && flow->isn - isn <= DPR_MISS_BEHIND;
+	return isn && flow->isn + DPR_FLOW_CLAIMED - isn <= DPR_MISS_BEHIND;
 }
 
 /* Do segments of the connection follow the hash to that peer where there is no flow? */

@@ -516,7 +516,7 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_service *service;
 	const struct dpr_route *route;
 	struct dpr_owner_ask *ask;
-	struct dpr_segment seg;
+	struct dpr_segment seg, begin;
 	struct dpr_flow *flow;
 	struct sk_buff *skb;
 	int came_by;
@@ -542,7 +542,9 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 		goto refuse;
 	service = dpr_service_match(dn, key);
 	route = dpr_fwd_route_of(dn, cfg, peer, key->wide);
-	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0,
+	begin = seg;
+	begin.seq -= DPR_FLOW_CLAIMED;
+	flow = dpr_flow_insert(dn, cfg, &begin, peer, 0,
 			       service ? dpr_fwd_direct_how(dpr_service_config(service, cfg),
 							    peer, key, route) : 0);
 	if (IS_ERR(flow) || flow->peer != peer)

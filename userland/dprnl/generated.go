@@ -1374,7 +1374,7 @@ const (
 	// before, or the client has not acknowledged all that was sent.
 	StatMigrateStayedBusy Stat = 134
 	// StatMigrateStayedSocket: likewise: the socket is not an ordinary one (kTLS,
-	// a sockmap, MPTCP, signed segments).
+	// a sockmap, MPTCP, signed segments), or has got 2 GiB from its client.
 	StatMigrateStayedSocket Stat = 135
 	// StatMigrateStayedLarge: likewise: the request does not fit the tunnel, or
 	// came as several segments at once.
@@ -1605,7 +1605,7 @@ var statTable = [...]statInfo{
 	132: {"migrate_stayed_pipelined", "Added since version 0: connections that cannot move any more: a request came before the last one had its answer.", false},
 	133: {"migrate_stayed_body", "Added since version 0: requests that another host should have served, but that may have a body, want more than an answer (Upgrade, Expect) or are not of HTTP/1.1.", false},
 	134: {"migrate_stayed_busy", "Added since version 0: likewise: the server has not read all that came before, or the client has not acknowledged all that was sent.", false},
-	135: {"migrate_stayed_socket", "Added since version 0: likewise: the socket is not an ordinary one (kTLS, a sockmap, MPTCP, signed segments).", false},
+	135: {"migrate_stayed_socket", "Added since version 0: likewise: the socket is not an ordinary one (kTLS, a sockmap, MPTCP, signed segments), or has got 2 GiB from its client.", false},
 	136: {"migrate_stayed_large", "Added since version 0: likewise: the request does not fit the tunnel, or came as several segments at once.", false},
 	137: {"migrate_stayed_first", "Added since version 0: likewise: the first host does not take connections back.", false},
 	138: {"migrate_stayed_full", "Added since version 0: likewise: too many are about to leave, or no memory.", false},

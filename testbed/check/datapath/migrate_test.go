@@ -6,6 +6,7 @@ package datapath
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -203,6 +204,41 @@ func TestMigrateRefused(t *testing.T) {
 		check(t, m.sites["A"].server.Close())
 		k.wantFrom(t, "B", "/D")
 		changed(t, a, dprnl.StatHandoverRefused, 2)
+	})
+}
+
+// A first host that has lost its flows asks who has the connection, and believes that host when
+// it gives the connection back with the very request that was asked about, or that follows a
+// keep-alive probe.
+func TestMigrateOrphan(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		for _, probe := range []bool{false, true} {
+			m := newMoving(t, w)
+			unchanged(t, m.c, "TcpEstabResets")
+			m.a.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansAsk)})
+			k := m.visit(t)
+			k.wantFrom(t, "B", "/B")
+			for _, f := range m.a.flows(t) {
+				check(t, m.a.dpr.DeleteFlow(t.Context(), f.FlowKey))
+			}
+			if f := m.a.flows(t); len(f) != 0 {
+				t.Fatalf("flows %v", f)
+			}
+			if probe {
+				check(t, k.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second}))
+				eventually(t, func() error {
+					if f := m.a.flows(t); len(f) != 1 {
+						return fmt.Errorf("flows %v", f)
+					}
+					return nil
+				})
+			}
+			a := m.a.meter(t)
+			m.b.set(t, dprnl.ConfigUpdate{State: ptr(dprnl.StateDraining)})
+			k.wantFrom(t, "D", "/D")
+			changed(t, a, dprnl.StatRxMigrateRefused, 0)
+			changed(t, a, dprnl.StatMigrateBack, 1)
+		}
 	})
 }
 
