@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/workqueue.h>
 #include <net/tcp.h>
@@ -45,9 +46,9 @@ static void dpr_handover_answer(struct dpr_net *dn, const struct dpr_config *cfg
 }
 
 /*
- * Can this host be the first of such a connection? There must be others to place it at. The
- * last resort is its own server, which must be able to take it; but if it has none, others
- * do.
+ * Can this host be the first of such a connection? Not if its link is in a VRF, whose routes
+ * the answer to the SYN does not take. There must be others to place it at. The last resort is
+ * its own server, which must be able to take it; but if it has none, others do.
  */
 static bool dpr_handover_able(struct dpr_net *dn, const struct dpr_config *cfg,
 			      struct sk_buff *skb, const struct dpr_segment *seg)
@@ -55,7 +56,8 @@ static bool dpr_handover_able(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	const struct sock *lsk;
 
-	if (cfg->policy == DPR_POLICY_OFF ||
+	if (cfg->policy == DPR_POLICY_OFF || netif_is_l3_slave(skb->dev) ||
+	    netif_is_l3_master(skb->dev) ||
 	    ((!cfg->keys || !table || !table->order.n) &&
 	     !(dpr_splice_on() && dpr_backend_any(dn, &seg->key))))
 		return false;

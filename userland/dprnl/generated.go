@@ -1278,8 +1278,8 @@ const (
 	StatHandoverLimited Stat = 102
 	// StatHandoverOff: SYNs of such services that went the way of
 	// DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is
-	// off, or its listener's connections must have their own handshake (MD5,
-	// TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).
+	// off, its link is in a VRF, or its listener's connections must have their
+	// own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).
 	StatHandoverOff Stat = 103
 	// StatHandoverFull: SYNs of such services that went the way of
 	// DPR_DISPATCH_SYN: too many connections wait already.
@@ -1573,7 +1573,7 @@ var statTable = [...]statInfo{
 	100: {"handover_noted", "Added since version 0: other segments of such connections dropped: acknowledgments, copies, a RST.", false},
 	101: {"handover_stray", "Added since version 0: segments of such connections dropped: outside of what the client may send, with a wrong checksum, or not an acknowledgment of the answer to the SYN.", false},
 	102: {"handover_limited", "Added since version 0: segments of such connections dropped: there are too many, or no memory. The client sends them again.", false},
-	103: {"handover_off", "Added since version 0: SYNs of such services that went the way of DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is off, or its listener's connections must have their own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).", false},
+	103: {"handover_off", "Added since version 0: SYNs of such services that went the way of DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is off, its link is in a VRF, or its listener's connections must have their own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).", false},
 	104: {"handover_full", "Added since version 0: SYNs of such services that went the way of DPR_DISPATCH_SYN: too many connections wait already.", false},
 	105: {"handover_evicted", "Added since version 0: connections that waited for 3 s or more, forgotten for others.", false},
 	106: {"handover_expired", "Added since version 0: connections forgotten: no data came, or nobody could take them.", false},

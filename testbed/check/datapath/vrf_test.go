@@ -55,4 +55,19 @@ func testVRF(t *testing.T, w way) {
 	wantChange(t, a, dprnl.StatRedirected, 1)
 	wantChange(t, b, dprnl.StatRedirected, 0)
 	wantChange(t, b, dprnl.StatRxSyn, 1)
+
+	// A host whose link is in a VRF does no handshake for another one.
+	for s, peer := range map[*server]*server{c.a: c.b, c.b: c.a} {
+		s.takeOver(t)
+		peer.others = append(peer.others, w.addr(shared)) // bulk data have no mark
+		s.fresh(t, peer, 0)
+	}
+	k = connect(t, c.c, w.addrPort(shared, port))
+	k.wantServed(t, "B")
+	check(t, k.upload(100_000))
+	c.a.set(t, dprnl.ConfigUpdate{State: ptr(dprnl.StateActive), MaxLoad: ptr(uint64(1 << 40))})
+	connect(t, c.c, w.addrPort(shared, port)).wantServed(t, "A")
+	if got := a.changes(t); got[dprnl.StatHandoverOff] == 0 || got[dprnl.StatHandoverSyn] != 0 {
+		t.Errorf("handshakes in a VRF: %v", got)
+	}
 }
