@@ -139,7 +139,7 @@ static struct sk_buff *dpr_handover_first(struct dpr_handovers *all,
 	}
 	spin_unlock(&shard->lock);
 	if (skb)
-		atomic_long_sub(skb->truesize, &all->memory);
+		dpr_handover_table_uncharge(all, skb);
 	return skb;
 }
 
@@ -162,7 +162,7 @@ struct sk_buff *dpr_handover_pop(struct dpr_handovers *all, struct dpr_handover 
 		dpr_handover_table_unlink(all, one);
 	spin_unlock(&shard->lock);
 	if (skb)
-		atomic_long_sub(skb->truesize, &all->memory);
+		dpr_handover_table_uncharge(all, skb);
 	return skb;
 }
 

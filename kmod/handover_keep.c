@@ -175,13 +175,9 @@ static bool dpr_handover_keep_ack(struct dpr_handovers *all, struct dpr_handover
 {
 	if (one->ack || seg->seq != dpr_handover_next(one) ||
 	    skb->len > 512 || !dpr_handover_still(skb) ||
-	    !dpr_handover_read(skb, seg->offset))
+	    !dpr_handover_read(skb, seg->offset) ||
+	    !dpr_handover_table_charge(all, skb))
 		return false;
-	if (atomic_long_add_return(skb->truesize, &all->memory) >
-	    DPR_HANDOVER_MEMORY) {
-		atomic_long_sub(skb->truesize, &all->memory);
-		return false;
-	}
 	one->ack = skb;
 	return true;
 }

@@ -86,7 +86,7 @@ static struct sk_buff *dpr_handover_opened_ack(struct dpr_handovers *all,
 	}
 	spin_unlock(&shard->lock);
 	if (ack)
-		atomic_long_sub(ack->truesize, &all->memory);
+		dpr_handover_table_uncharge(all, ack);
 	return ack;
 }
 

@@ -15,6 +15,12 @@ DEFINE_STATIC_KEY_FALSE(dpr_handover_used);
 
 static struct kmem_cache *dpr_handover_cache;
 
+/*
+ * Bytes that the packets have of all namespaces that there is a quota for. No control group
+ * pays for packets, so all of them together get as much as one other namespace.
+ */
+static atomic_long_t dpr_handover_guests;
+
 /**
  * dpr_handover_table_init - make the slab cache
  *
@@ -264,6 +270,36 @@ void dpr_handover_table_unlink(struct dpr_handovers *all, struct dpr_handover *o
 	atomic_dec(&all->count);
 }
 
+static atomic_long_t *dpr_handover_table_memory(struct dpr_handovers *all)
+{
+	return unlikely(all->dn->guest) ? &dpr_handover_guests : &all->memory;
+}
+
+/**
+ * dpr_handover_table_charge - is there memory to keep a packet
+ * @all: the table
+ * @skb: the packet; if so its size must not change until dpr_handover_table_uncharge()
+ */
+bool dpr_handover_table_charge(struct dpr_handovers *all, const struct sk_buff *skb)
+{
+	atomic_long_t *memory = dpr_handover_table_memory(all);
+
+	if (atomic_long_add_return(skb->truesize, memory) <= DPR_HANDOVER_MEMORY)
+		return true;
+	atomic_long_sub(skb->truesize, memory);
+	return false;
+}
+
+/**
+ * dpr_handover_table_uncharge - a packet is kept no more
+ * @all: the table
+ * @skb: the packet
+ */
+void dpr_handover_table_uncharge(struct dpr_handovers *all, const struct sk_buff *skb)
+{
+	atomic_long_sub(skb->truesize, dpr_handover_table_memory(all));
+}
+
 /**
  * dpr_handover_table_drop - forget a packet that was kept, and was taken off its list
  * @all: the table
@@ -273,7 +309,7 @@ void dpr_handover_table_drop(struct dpr_handovers *all, struct sk_buff *skb)
 {
 	if (!skb)
 		return;
-	atomic_long_sub(skb->truesize, &all->memory);
+	dpr_handover_table_uncharge(all, skb);
 	kfree_skb(skb);
 }
 
@@ -326,13 +362,9 @@ bool dpr_handover_table_keep(struct dpr_handovers *all, struct dpr_handover *one
 	if (at && !after(part->end, dpr_handover_part(at)->end) &&
 	    dpr_handover_part(at)->seq == part->seq)
 		return false;
-	if (skb_queue_len(&one->kept) >= DPR_HANDOVER_PACKETS)
+	if (skb_queue_len(&one->kept) >= DPR_HANDOVER_PACKETS ||
+	    !dpr_handover_table_charge(all, skb))
 		return false;
-	if (atomic_long_add_return(skb->truesize, &all->memory) >
-	    DPR_HANDOVER_MEMORY) {
-		atomic_long_sub(skb->truesize, &all->memory);
-		return false;
-	}
 	if (at)
 		__skb_queue_after(&one->kept, at, skb);
 	else

@@ -29,7 +29,7 @@ struct dpr_peer;
 #define DPR_HANDOVER_MAX	16384	/* connections of a namespace */
 #define DPR_HANDOVER_PACKETS	64	/* kept of one connection */
 #define DPR_HANDOVER_WINDOW	29200	/* bytes that its client may send before an answer */
-#define DPR_HANDOVER_MEMORY	(32 << 20) /* bytes that the packets of all have */
+#define DPR_HANDOVER_MEMORY	(32 << 20) /* bytes that their packets have; see quota.h */
 #define DPR_HANDOVER_GRACE	(3 * HZ) /* one that is younger is not forgotten for others */
 #define DPR_HANDOVER_SILENCE	HZ	/* after the handshake; then it is decided without data */
 #define DPR_HANDOVER_LIFE	(30 * HZ) /* until a host has it; see handover_seen.h */
@@ -132,7 +132,7 @@ struct dpr_handover_shard {
  * @dn: the namespace
  * @secret: of sequence numbers, timestamps and hashes
  * @count: connections
- * @memory: bytes that their packets have
+ * @memory: bytes that their packets have, unless a quota counts those (quota.h)
  * @tick: looks at those that are due
  * @shard: they
  * @seen: handovers that came
@@ -172,6 +172,8 @@ struct dpr_handover *dpr_handover_table_alloc(struct dpr_handovers *all,
 void dpr_handover_table_insert(struct dpr_handovers *all, struct dpr_handover *one);
 void dpr_handover_table_unlink(struct dpr_handovers *all, struct dpr_handover *one);
 void dpr_handover_table_free(struct dpr_handovers *all, struct dpr_handover *one);
+bool dpr_handover_table_charge(struct dpr_handovers *all, const struct sk_buff *skb);
+void dpr_handover_table_uncharge(struct dpr_handovers *all, const struct sk_buff *skb);
 bool dpr_handover_table_keep(struct dpr_handovers *all, struct dpr_handover *one,
 			     struct sk_buff *skb);
 void dpr_handover_table_drop(struct dpr_handovers *all, struct sk_buff *skb);

@@ -4,7 +4,8 @@
  * initial one. Anybody can create such a namespace and be root in it, so all of
  * them together get no more flows than the initial network namespace may have,
  * and the memory of their flows is charged to the control group whose process
- * configured the namespace. For other namespaces this costs one test.
+ * configured the namespace. Packets that wait for a host, which no group pays for, have a
+ * limit of their own (handover_table.h). For other namespaces this costs one test.
  */
 #ifndef _DPR_QUOTA_H
 #define _DPR_QUOTA_H
