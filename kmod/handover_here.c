@@ -91,6 +91,16 @@ static bool dpr_handover_taken_by_other(struct dpr_net *dn,
 	return true;
 }
 
+/* Reads a packet that was kept, and makes it what the stack expects. */
+static void dpr_handover_release(struct dpr_net *dn, const struct dpr_handover *one,
+				 struct sk_buff *skb)
+{
+	if (dpr_migrate_on())
+		dpr_migrate_watch_kept(dn, &one->key, skb);
+	if (one->key.wide)
+		dpr_inner_transport6(skb);
+}
+
 /*
  * Makes the socket here, by @skb, which is consumed. Returns -EAGAIN if that may be possible
  * later, -ECONNREFUSED if nothing listens.
@@ -111,10 +121,9 @@ static int dpr_handover_serve(struct dpr_net *dn, const struct dpr_handover *one
 	if (!lsk || sk_acceptq_is_full(lsk) || !dpr_handover_child_possible(dn, lsk))
 		goto drop;
 	options.ts_now = (u32)div_u64(ktime_get_ns(), NSEC_PER_MSEC) + one->ts_off;
-	if (dpr_migrate_on()) {
+	if (dpr_migrate_on())
 		dpr_migrate_watch_begin(dn, &one->key, &options);
-		dpr_migrate_watch_kept(dn, &one->key, skb);
-	}
+	dpr_handover_release(dn, one, skb);
 	return dpr_handover_child_deliver(dn, lsk, skb, &one->key, &options) ?
 	       0 : -EAGAIN;
 
@@ -198,8 +207,7 @@ void dpr_handover_here(struct dpr_net *dn, struct dpr_handovers *all,
 	}
 	dpr_stats_inc(dn, DPR_STAT_HANDOVER_LOCAL);
 	while ((skb = dpr_handover_pop(all, one))) {
-		if (dpr_migrate_on())
-			dpr_migrate_watch_kept(dn, &one->key, skb);
+		dpr_handover_release(dn, one, skb);
 		if (dpr_handover_route(dev, skb))
 			dpr_deliver_routed(dn, skb);
 		else

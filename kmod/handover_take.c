@@ -170,7 +170,10 @@ static bool dpr_handover_take_make(const struct dpr_handover_take *take)
 	dpr_stats_inc(dn, DPR_STAT_RX_HANDOVER);
 	if (dpr_migrate_on()) {
 		dpr_migrate_watch_begin(dn, &take->msg->key, &options);
+		skb_set_transport_header(skb, in->offset - in->olen);
 		dpr_migrate_watch_kept(dn, &take->msg->key, skb);
+		if (in->wide)
+			dpr_inner_transport6(skb);
 	}
 	return dpr_handover_child_deliver(dn, take->lsk, skb, &take->msg->key,
 					  &options);

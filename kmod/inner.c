@@ -329,26 +329,37 @@ static bool dpr_inner_set_ce(struct sk_buff *skb, const struct dpr_inner *in)
 	return true;
 }
 
+/**
+ * dpr_inner_transport6 - set the transport header of a packet of IPv6 to where the stack goes on
+ * @skb: the packet, its network header at skb->data, its extension headers linear
+ *
+ * That is behind the hop-by-hop options, at further extension headers if there are any.
+ */
+void dpr_inner_transport6(struct sk_buff *skb)
+{
+	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
+	const struct ipv6_opt_hdr *hop = (const void *)(ip6h + 1);
+	unsigned int hlen = sizeof(*ip6h);
+
+	if (ip6h->nexthdr == NEXTHDR_HOP)
+		hlen += ipv6_optlen(hop);
+	skb_set_transport_header(skb, hlen);
+}
+
 /*
  * What the stack notes when a packet of IPv6 comes in. It reads extension headers by
  * itself, but for hop-by-hop options, which the first host has read.
  */
 static void dpr_inner_control6(struct sk_buff *skb)
 {
-	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
-	const struct ipv6_opt_hdr *hop = (const void *)(ip6h + 1);
-	unsigned int hlen = sizeof(*ip6h);
-
 	skb->protocol = htons(ETH_P_IPV6);
 	memset(IP6CB(skb), 0, sizeof(*IP6CB(skb)));
 	IP6CB(skb)->iif = skb->skb_iif;
 	IP6CB(skb)->flags = DPR_COMPAT_NO_HINT6;
 	IP6CB(skb)->nhoff = offsetof(struct ipv6hdr, nexthdr);
-	if (ip6h->nexthdr == NEXTHDR_HOP) {
-		IP6CB(skb)->nhoff = sizeof(*ip6h);
-		hlen += ipv6_optlen(hop);
-	}
-	skb_set_transport_header(skb, hlen);
+	if (ipv6_hdr(skb)->nexthdr == NEXTHDR_HOP)
+		IP6CB(skb)->nhoff = sizeof(struct ipv6hdr);
+	dpr_inner_transport6(skb);
 }
 
 /**

@@ -107,6 +107,7 @@ bool dpr_inner_addresses(struct dpr_net *dn, const struct sk_buff *skb,
 bool dpr_inner_own(struct dpr_net *dn, const struct sk_buff *skb,
 		   const struct dpr_inner *in);
 bool dpr_inner_gather6(struct sk_buff *skb);
+void dpr_inner_transport6(struct sk_buff *skb);
 bool dpr_inner_unwrap(struct sk_buff *skb, const struct dpr_inner *in);
 unsigned int dpr_inner_refuse(struct dpr_net *dn, struct sk_buff *skb,
 			      struct dpr_inner *in, enum dpr_stat why);

@@ -154,6 +154,38 @@ func TestHandoverNotDenied(t *testing.T) {
 	})
 }
 
+// A client of IPv6 with destination options in its packets is served by the chosen host, which
+// may be the one that did the handshake, and whichever of its packets comes first.
+func TestHandoverExtensions(t *testing.T) {
+	ways6(t, func(t *testing.T, w way) {
+		h := newHanding(t, w)
+		r := h.raw(t, addrR)
+		for i, want := range []string{"B", "A"} {
+			if want == "A" {
+				h.a.set(t, dprnl.ConfigUpdate{MaxLoad: ptr(uint64(1 << 40))})
+			}
+			k := r.talk(h.a, uint16(4000+2*i))
+			k.open(t)
+			s := k.segment("PA", "who\n")
+			s.Extensions = []wire.Extension{wire.Destination()}
+			k.send(t, s)
+			if got := k.hear(t, "PA"); string(got.Payload) != want+"\n" {
+				t.Errorf("answer %q, want %s", got.Payload, want)
+			}
+			k = r.talk(h.a, uint16(4001+2*i))
+			k.open(t)
+			one, two := k.segment("PA", "wh"), k.segment("PA", "o\n")
+			two.Seq += 2
+			one.Extensions, two.Extensions = s.Extensions, []wire.Extension{wire.HopByHop(), wire.Destination()}
+			r.send(t, h.a, two.Bytes())
+			r.send(t, h.a, one.Bytes())
+			if got := k.hear(t, "PA"); string(got.Payload) != want+"\n" {
+				t.Errorf("answer %q, want %s", got.Payload, want)
+			}
+		}
+	})
+}
+
 // A client that says nothing, one that closes at once, and one that goes away.
 func TestHandoverSilence(t *testing.T) {
 	allWays(t, func(t *testing.T, w way) {
