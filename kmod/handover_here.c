@@ -142,6 +142,7 @@ static struct sk_buff *dpr_handover_first(struct dpr_handovers *all,
 	spin_lock(&shard->lock);
 	if (dpr_handover_headed(one)) {
 		skb = __skb_dequeue(&one->kept);
+		one->looked = 0;
 	} else {
 		skb = one->ack;
 		one->ack = NULL;

@@ -42,21 +42,24 @@ static u32 dpr_handover_there(const struct dpr_handover *one)
  * @one: the connection, under its shard's lock
  * @final: there will not be more
  *
- * Without rules by what is asked for the first data are enough. Called under RCU.
+ * Without rules by what is asked for the first data are enough. Packets that bring nothing new
+ * do not have the rules look again. Called under RCU.
  *
  * Return: false to wait for more, which must not be if @final.
  */
-bool dpr_handover_decide(struct dpr_net *dn, const struct dpr_handover *one,
+bool dpr_handover_decide(struct dpr_net *dn, struct dpr_handover *one,
 			 bool final)
 {
 	const struct dpr_service *service;
+	u32 there;
 
 	if (final)
 		return true;
-	if (!dpr_handover_there(one))
+	there = dpr_handover_there(one);
+	if (there <= one->looked)
 		return false;
 	service = dpr_service_match(dn, &one->key);
-	return !service || !dpr_handover_rules_wait(service, one);
+	return !service || !dpr_handover_rules_wait(service, one, there);
 }
 
 /* May a peer be handed a connection? */

@@ -8,7 +8,7 @@
 struct dpr_config;
 struct dpr_net;
 
-bool dpr_handover_decide(struct dpr_net *dn, const struct dpr_handover *one,
+bool dpr_handover_decide(struct dpr_net *dn, struct dpr_handover *one,
 			 bool final);
 void dpr_handover_place(struct dpr_net *dn, const struct dpr_config *cfg,
 			struct dpr_handovers *all, struct dpr_handover *one);

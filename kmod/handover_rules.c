@@ -85,9 +85,10 @@ static bool dpr_handover_rules_bytes(const struct dpr_handover *one,
  * dpr_handover_rules_wait - do a service's rules need more of the client's data
  * @service: the service, under RCU
  * @one: the connection, under its shard's lock
+ * @there: how many bytes are there; noted if the rules need more
  */
 bool dpr_handover_rules_wait(const struct dpr_service *service,
-			     const struct dpr_handover *one)
+			     struct dpr_handover *one, u32 there)
 {
 	struct dpr_handover_bytes bytes;
 	struct dpr_rules_result result;
@@ -101,6 +102,8 @@ bool dpr_handover_rules_wait(const struct dpr_service *service,
 	outcome = dpr_rules_decide(service, bytes.data, bytes.len, bytes.ended,
 				   &result);
 	kfree(bytes.copy);
+	if (outcome == DPR_RULES_MORE)
+		one->looked = there;
 	return outcome == DPR_RULES_MORE;
 }
 

@@ -11,7 +11,7 @@ struct dpr_peer;
 struct dpr_service;
 
 bool dpr_handover_rules_wait(const struct dpr_service *service,
-			     const struct dpr_handover *one);
+			     struct dpr_handover *one, u32 there);
 bool dpr_handover_rules_host(struct dpr_net *dn, const struct dpr_config *cfg,
 			     const struct dpr_service *service,
 			     struct dpr_handovers *all,

@@ -65,6 +65,7 @@ enum dpr_handover_state {
  * @home: the host that had the connection before, a reference is held; NULL if there is none,
  *	or it cannot have it again
  * @backend: that which was asked last; only compared
+ * @looked: bytes that were there when rules found that they need more
  * @ack: the client's first acknowledgment, without data; NULL
  * @kept: the client's data, by sequence number
  */
@@ -89,6 +90,7 @@ struct dpr_handover {
 	struct dpr_peer *peer;
 	struct dpr_peer *home;
 	const struct dpr_backend *backend;
+	u32 looked;
 	struct sk_buff *ack;
 	struct sk_buff_head kept;
 };

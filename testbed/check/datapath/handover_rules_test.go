@@ -87,3 +87,48 @@ func (h *handing) accepts(of map[string]*server, want string, k *conn) error {
 	}
 	return nil
 }
+
+// What a waiting request costs that is long and not yet decided does not depend on its length,
+// for packets that bring nothing new.
+func TestHandoverRulesOnce(t *testing.T) {
+	eachWay(t, []way{fragbit4}, func(t *testing.T, w way) {
+		const strays, tries = 400, 4
+		h := newHanding(t, w)
+		check(t, h.a.dpr.SetRuleset(t.Context(), dprnl.Service{Port: port}, dprnl.Ruleset{
+			Default: "B", Groups: []dprnl.Group{{Name: "B", Hosts: []netip.Addr{h.b.addr}}},
+			Matches: []dprnl.Match{{Group: "B", Host: "b"}},
+		}))
+		r := h.raw(t, addrR)
+		next := uint16(4000)
+		cost := func(bytes int) time.Duration {
+			least := time.Hour
+			for range tries {
+				k := r.talk(h.a, next)
+				next++
+				k.open(t)
+				text := ("GET / HTTP/1.1\r\n" + strings.Repeat("a: b\r\n", bytes/6))[:bytes]
+				first := k.segment("A", "")
+				stray := first
+				stray.Ack -= 100
+				a := h.a.meter(t)
+				for at := 0; at < len(text); at += 1000 {
+					s := first
+					s.Seq, s.Payload = first.Seq+uint32(at), []byte(text[at:min(at+1000, len(text))])
+					r.send(t, h.a, s.Bytes())
+				}
+				begun := time.Now()
+				for range strays {
+					r.send(t, h.a, stray.Bytes())
+				}
+				eventually(t, func() error { return atLeast(a.changes(t), dprnl.StatHandoverStray, strays) })
+				least = min(least, time.Since(begun))
+			}
+			return least
+		}
+		short, long := cost(20), cost(15_000)
+		t.Logf("%d packets took %v while 20 bytes waited, %v while 15,000 did", strays, short, long)
+		if long > 3*short {
+			t.Errorf("%v, with a short request %v", long, short)
+		}
+	})
+}
