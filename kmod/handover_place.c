@@ -104,7 +104,32 @@ static bool dpr_handover_choose_group(struct dpr_net *dn, const struct dpr_confi
 				       &choice->below);
 }
 
-/* By the service's policy. */
+/* The host that the service's policy chooses; the number of peers: this one. */
+static u32 dpr_handover_policy(const struct dpr_config *cfg,
+			       const struct dpr_policy_args *args,
+			       const struct dpr_order *order,
+			       const struct dpr_addr *client,
+			       struct dpr_handover_choice *choice)
+{
+	struct dpr_decision decision;
+	u32 host;
+
+	if (cfg->affinity && args->policy != DPR_POLICY_OFF) {
+		host = dpr_decide_affine(cfg, args, order, client);
+		choice->served = DPR_STAT_SERVED_AFFINITY;
+		choice->below = host == order->n && args->draining ? ~0ULL : 0;
+		return host;
+	}
+	decision = dpr_policy_decide(args, order);
+	choice->served = decision.outcome;
+	choice->below = dpr_decide_below(args, order, &decision);
+	return decision.outcome == DPR_STAT_REDIRECTED ? decision.peer : order->n;
+}
+
+/*
+ * By the service's policy. The peer that has just refused it gets it again only if it could not
+ * make the connection (dpr_handover_refused()), and neither another one nor this host can.
+ */
 static void dpr_handover_choose_any(struct dpr_net *dn, const struct dpr_config *cfg,
 				    const struct dpr_handover *one,
 				    const struct dpr_service *service,
@@ -115,26 +140,28 @@ static void dpr_handover_choose_any(struct dpr_net *dn, const struct dpr_config 
 	const u32 policy = cfg->policy == DPR_POLICY_STATELESS ?
 			   DPR_POLICY_LOWEST : cfg->policy;
 	const bool able = dpr_service_look(dn, service) == DPR_SERVICE_UP;
+	const struct dpr_addr *client = &one->key.client;
+	struct dpr_handover_choice same;
 	const struct dpr_order *order;
 	struct dpr_policy_args args;
-	struct dpr_decision decision;
-	u32 host;
+	u32 host, other;
 
 	*choice = (struct dpr_handover_choice){ .group = DPR_RULES_NONE };
-	order = dpr_decide_args(dn, cfg, table, policy, &one->key.client,
-				&one->key, service, able, &args);
+	order = dpr_decide_args(dn, cfg, table, policy, client, &one->key,
+				service, able, &args);
 	if (avoid)
 		args.avoid = dpr_addr_id(&avoid->address);
-	if (cfg->affinity && policy != DPR_POLICY_OFF) {
-		host = dpr_decide_affine(cfg, &args, order, &one->key.client);
-		choice->served = DPR_STAT_SERVED_AFFINITY;
-		choice->below = host == order->n && args.draining ? ~0ULL : 0;
-	} else {
-		decision = dpr_policy_decide(&args, order);
-		host = decision.outcome == DPR_STAT_REDIRECTED ? decision.peer :
-								 order->n;
-		choice->served = decision.outcome;
-		choice->below = dpr_decide_below(&args, order, &decision);
+	host = dpr_handover_policy(cfg, &args, order, client, choice);
+	if (avoid && host < order->n && order->view[host].address == args.avoid) {
+		same = *choice;
+		/* In the place of the client's host, which must not get it either. */
+		args.client = args.avoid;
+		other = dpr_handover_policy(cfg, &args, order, client, choice);
+		if (other == order->n ? !able :
+		    order->view[other].address == dpr_addr_id(client))
+			*choice = same;
+		else
+			host = other;
 	}
 	if (host < order->n)
 		choice->peer = table->peer[host];

@@ -78,7 +78,7 @@ func TestHandoverFailed(t *testing.T) {
 		connect(t, h.c, h.a.service()).wantServed(t, "B")
 
 		p := h.silentPeer(t)
-		refuse := func(port uint16, flags byte) {
+		refuse := func(port uint16, flags byte, by string) {
 			t.Helper()
 			k := r.talk(h.a, port)
 			k.open(t)
@@ -88,12 +88,15 @@ func TestHandoverFailed(t *testing.T) {
 			m[5] |= flags
 			w.handoverSeal(m, addrP, addrA, k.local, k.remote)
 			p.send(t, h.a, w.message(addrP, addrA, m))
-			if got := k.hear(t, "PA"); string(got.Payload) != "A\n" {
-				t.Errorf("answer %q", got.Payload)
+			if got := k.hear(t, "PA"); string(got.Payload) != by+"\n" {
+				t.Errorf("answer %q, want %s", got.Payload, by)
 			}
 		}
-		refuse(4001, handoverFailed)
-		refuse(4002, 0)
+		refuse(4001, handoverFailed, "A")
+		h.a.fresh(t, h.d, 1)
+		refuse(4004, handoverFailed, "D")
+		check(t, h.a.dpr.DeletePeer(t.Context(), h.d.addr, false))
+		refuse(4002, 0, "A")
 		k = r.talk(h.a, 4003)
 		k.open(t)
 		k.say(t, "PA", "who\n")
