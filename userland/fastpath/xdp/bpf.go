@@ -38,7 +38,7 @@ const (
 // maxBTF bounds the type information of the module.
 const maxBTF = 16 << 20
 
-// bpf calls bpf(2). What attr points to is kept by the caller.
+// bpf calls bpf(2). What attr points to is pinned by the caller.
 func bpf[T any](command int, attr *T) (int, error) {
 	r, _, errno := unix.Syscall(unix.SYS_BPF, uintptr(command), uintptr(unsafe.Pointer(attr)), unsafe.Sizeof(*attr))
 	if errno != 0 {
@@ -47,8 +47,12 @@ func bpf[T any](command int, attr *T) (int, error) {
 	return int(r), nil
 }
 
-// address is a pointer as attributes have it.
-func address[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
+// address is a pointer as attributes have it. What it points to is pinned: on a stack it could
+// move before the kernel reads it.
+func address[T any](pins *runtime.Pinner, p *T) uint64 {
+	pins.Pin(p)
+	return uint64(uintptr(unsafe.Pointer(p)))
+}
 
 // The attributes of bpf(2), union bpf_attr of linux/bpf.h.
 type (
@@ -141,12 +145,13 @@ func release() string {
 
 // contents reads type information if it is the module's; else it returns nil.
 func contents(fd int) ([]byte, error) {
+	var pins runtime.Pinner
+	defer pins.Unpin()
 	name := make([]byte, 64)
-	info := btfInfo{name: address(&name[0]), nameSize: uint32(len(name))}
+	info := btfInfo{name: address(&pins, &name[0]), nameSize: uint32(len(name))}
 	if err := ask(fd, &info); err != nil {
 		return nil, err
 	}
-	runtime.KeepAlive(name)
 	text, _, _ := bytes.Cut(name, []byte{0})
 	if info.kernel == 0 || string(text) != module {
 		return nil, nil
@@ -155,7 +160,7 @@ func contents(fd int) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %d bytes", errBTF, info.dataSize)
 	}
 	data := make([]byte, info.dataSize)
-	info = btfInfo{data: address(&data[0]), dataSize: uint32(len(data))}
+	info = btfInfo{data: address(&pins, &data[0]), dataSize: uint32(len(data))}
 	if err := ask(fd, &info); err != nil {
 		return nil, err
 	}
@@ -166,10 +171,10 @@ func contents(fd int) ([]byte, error) {
 }
 
 func ask(fd int, info *btfInfo) error {
-	attr := attrInfo{fd: uint32(fd), size: uint32(unsafe.Sizeof(*info)), info: address(info)}
-	_, err := bpf(unix.BPF_OBJ_GET_INFO_BY_FD, &attr)
-	runtime.KeepAlive(info)
-	if err != nil {
+	var pins runtime.Pinner
+	defer pins.Unpin()
+	attr := attrInfo{fd: uint32(fd), size: uint32(unsafe.Sizeof(*info)), info: address(&pins, info)}
+	if _, err := bpf(unix.BPF_OBJ_GET_INFO_BY_FD, &attr); err != nil {
 		return refused(err, "reading type information")
 	}
 	return nil
@@ -208,28 +213,26 @@ func load(flags int32) (int, error) {
 const logSize = 64 << 10
 
 func loadProgram(text []byte, fds []int32) (int, error) {
+	var pins runtime.Pinner
+	defer pins.Unpin()
 	license := []byte("GPL\x00")
 	attr := attrProgram{
-		kind: unix.BPF_PROG_TYPE_XDP, count: uint32(len(text) / sizeOfInstr), instructions: address(&text[0]),
-		license: address(&license[0]), attachType: unix.BPF_XDP, fds: address(&fds[0]),
+		kind: unix.BPF_PROG_TYPE_XDP, count: uint32(len(text) / sizeOfInstr), instructions: address(&pins, &text[0]),
+		license: address(&pins, &license[0]), attachType: unix.BPF_XDP, fds: address(&pins, &fds[0]),
 	}
 	copy(attr.name[:], kfunc)
 	fd, err := bpf(unix.BPF_PROG_LOAD, &attr)
 	if err != nil && !errors.Is(err, unix.EPERM) {
 		// Again, to hear why.
 		log := make([]byte, logSize)
-		attr.logLevel, attr.logSize, attr.log = 1, uint32(len(log)), address(&log[0])
+		attr.logLevel, attr.logSize, attr.log = 1, uint32(len(log)), address(&pins, &log[0])
 		if again, e := bpf(unix.BPF_PROG_LOAD, &attr); e == nil {
 			fd, err = again, nil
 		} else {
 			said, _, _ := bytes.Cut(log, []byte{0})
 			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(said)))
 		}
-		runtime.KeepAlive(log)
 	}
-	runtime.KeepAlive(text)
-	runtime.KeepAlive(license)
-	runtime.KeepAlive(fds)
 	if err != nil {
 		return -1, refused(err, "loading the program of XDP")
 	}
