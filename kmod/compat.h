@@ -29,6 +29,12 @@
 #endif
 
 /*
+ * Drops a namespace's packets that wait for programs (NFQUEUE), as netfilter does when a hook
+ * goes. Exported by all kernels for modules that go, but declared in none of their headers.
+ */
+void nf_queue_nf_hook_drop(struct net *net);
+
+/*
  * snmp_fold_field(), which 7.3 no longer exports: the sum over all CPUs of a
  * counter of struct net's mib.
  */

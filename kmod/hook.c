@@ -8,6 +8,7 @@
 #include <linux/tcp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include "compat.h"
 #include "config.h"
 #include "deliver.h"
 #include "dpr.h"
@@ -595,13 +596,25 @@ void dpr_hook_unregister_in(struct dpr_net *dn)
  * dpr_hook_unregister_out - stop seeing packets that go out
  * @dn: the namespace; since the above an RCU grace period has ended
  *
- * This also drops packets that this module has sent and that wait for a program
- * (NFQUEUE in POST_ROUTING), as netfilter does when a hook goes: they would
- * continue in this module's code. None is added after the grace period.
+ * What this module's own work sends may still wait for a program: dpr_hook_drop().
  */
 void dpr_hook_unregister_out(struct dpr_net *dn)
 {
 	nf_unregister_net_hook(dn->net, &dn->hook_ops[1]);
 	nf_unregister_net_hook(dn->net, &dn->hook_ops[3]);
+	synchronize_net();
+}
+
+/**
+ * dpr_hook_drop - drop what this module has sent and what waits for a program
+ * @dn: the namespace, no longer hooked; nothing is sent in it any more
+ *
+ * A program may have such packets for as long as it likes (NFQUEUE in POST_ROUTING or
+ * PRE_ROUTING). They would continue in this module's code, which is about to go. One that a
+ * program lets pass just now is through when this returns.
+ */
+void dpr_hook_drop(struct dpr_net *dn)
+{
+	nf_queue_nf_hook_drop(dn->net);
 	synchronize_net();
 }

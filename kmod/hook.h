@@ -15,5 +15,6 @@ int dpr_hook_through(struct dpr_net *dn);
 void dpr_hook_not_through(struct dpr_net *dn);
 void dpr_hook_unregister_in(struct dpr_net *dn);
 void dpr_hook_unregister_out(struct dpr_net *dn);
+void dpr_hook_drop(struct dpr_net *dn);
 
 #endif /* _DPR_HOOK_H */

@@ -95,6 +95,9 @@ static void __net_exit dpr_main_net_exit(struct net *net)
 	dpr_migrate_watch_teardown(dn);
 	dpr_splice_table_teardown(dn);
 	dpr_backend_teardown(dn);
+	/* From here on nothing is sent. */
+	if (dn->hooked)
+		dpr_hook_drop(dn);
 	dpr_expire_teardown(dn);
 	dpr_flow_teardown(dn);
 	dpr_members_teardown(dn);

@@ -64,6 +64,59 @@ func TestQueueBehindAndReload(t *testing.T) {
 	})
 }
 
+// Connections end on B while the module goes, so that B's notices to A come at any moment of that.
+// All that wait for a program are dropped before the module's code is gone.
+//
+//	R ── switch ── A
+//	        └───── B (program)
+func TestQueueBehindAndNotices(t *testing.T) {
+	eachWay(t, bulk, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		const n = 200
+		held := make(chan uint32, 8*n)
+		q := judgeOnly(t, c.b.Host, w, "postrouting", 0, "4, 41", func(_ *queue, id uint32) error { held <- id; return nil })
+		r := c.raw(t, addrR)
+		var all []*talk
+		for i := range uint16(n) {
+			k := r.talk(c.a, 4000+i)
+			k.open(t)
+			all = append(all, k)
+		}
+		// B looks after a connection that it has closed, ever more rarely.
+		for _, k := range all {
+			k.say(t, "PA", "close\n")
+			k.hear(t, "FA")
+			k.say(t, "A", "")
+		}
+		for _, k := range all {
+			k.say(t, "R", "")
+		}
+		reload(t)
+		if waiting := queued(t, c.b.Host); waiting != 0 {
+			t.Errorf("%d packets of a module that has gone wait", waiting)
+		}
+		if len(held) == 0 {
+			t.Error("the program got no notice")
+		}
+		for len(held) > 0 {
+			check(t, q.accept(<-held))
+		}
+		time.Sleep(settle)
+	})
+}
+
+// queued returns how many packets of a host wait for a program.
+func queued(t *testing.T, h *vnet.Host) (n int) {
+	t.Helper()
+	text, err := h.Read("/proc/thread-self/net/netfilter/nfnetlink_queue")
+	check(t, err)
+	var queue, program int
+	if _, err := fmt.Sscan(text, &queue, &program, &n); err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return n
+}
+
 // A queue is a program's end of an NFQUEUE.
 type queue struct{ c *netlink.Conn }
 
@@ -76,12 +129,20 @@ const (
 // judge has a program called for each packet of a host that passes a hook.
 func judge(t *testing.T, h *vnet.Host, w way, hook string, priority int, packet func(*queue, uint32) error) *queue {
 	t.Helper()
+	return judgeOnly(t, h, w, hook, priority, "tcp, 4, 41", packet)
+}
+
+// judgeOnly is judge of some protocols, as nft names them.
+func judgeOnly(t *testing.T, h *vnet.Host, w way, hook string, priority int, protocols string, packet func(*queue, uint32) error) *queue {
+	t.Helper()
 	q := &queue{}
 	check(t, h.Do(func() (err error) {
 		q.c, err = netlink.Dial(unix.NETLINK_NETFILTER, nil)
 		return err
 	}))
 	t.Cleanup(func() { q.c.Close() })
+	// What a super-packet is made of comes at once.
+	check(t, q.c.SetReadBuffer(16<<20))
 	// Bind to queue 0, and have whole packets copied.
 	check(t, q.send(queueConfig, 1, []byte{1, 0, 0, 0}))
 	check(t, q.send(queueConfig, 2, []byte{0, 0, 0xff, 0xff, 2}))
@@ -104,15 +165,15 @@ func judge(t *testing.T, h *vnet.Host, w way, hook string, priority int, packet 
 table ip judge {
 	chain c {
 		type filter hook %[1]s priority %[2]d
-		meta l4proto { tcp, 4, 41 } queue num 0
+		meta l4proto { %[3]s } queue num 0
 	}
 }
 table ip6 judge {
 	chain c {
 		type filter hook %[1]s priority %[2]d
-		meta l4proto { tcp, 4, 41 } queue num 0
+		meta l4proto { %[3]s } queue num 0
 	}
-}`, hook, priority))
+}`, hook, priority, protocols))
 	return q
 }
 
