@@ -99,11 +99,13 @@ struct dpr_flow {
  * @seg: the segment, no SYN
  *
  * A server that answers SYNs by cookies has none before the client's first segment arrives.
+ * After a SYN of another number nothing says where the connection began.
  */
 static inline bool dpr_flow_bulk(const struct dpr_flow *flow,
 				 const struct dpr_segment *seg)
 {
-	return seg->seq - flow->isn > DPR_FLOW_BULK && !seg->fin && !seg->rst;
+	return seg->seq - flow->isn > DPR_FLOW_BULK && !seg->fin && !seg->rst &&
+	       !(READ_ONCE(flow->queries) & DPR_FLOW_REUSED);
 }
 
 int dpr_flow_init(void);

@@ -68,6 +68,16 @@ static u8 dpr_liveness_queries(const struct dpr_flow *flow)
 		       0 : queries;
 }
 
+/* Sets what is known of the questions. A SYN that another CPU notes meanwhile stays noted. */
+static void dpr_liveness_set(struct dpr_flow *flow, u8 queries)
+{
+	u8 was = READ_ONCE(flow->queries);
+
+	while (!try_cmpxchg(&flow->queries, &was,
+			    queries | (was & DPR_FLOW_REUSED)))
+		;
+}
+
 /* Puts a question, the next one after @queries. */
 static void dpr_liveness_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 			     struct dpr_flow *flow, u8 queries,
@@ -76,9 +86,7 @@ static void dpr_liveness_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_flow_key key = dpr_flow_key(flow);
 
 	WRITE_ONCE(flow->asked, jiffies);
-	WRITE_ONCE(flow->queries,
-		   min(queries + 1, DPR_FLOW_QUERIES) |
-			   (READ_ONCE(flow->queries) & DPR_FLOW_REUSED));
+	dpr_liveness_set(flow, min(queries + 1, DPR_FLOW_QUERIES));
 	if (dpr_ask_send(dn, cfg, dn->net->loopback_dev, flow->peer, kind,
 			 flow->isn, &key))
 		dpr_stats_inc(dn, DPR_STAT_FLOWS_ASKED);
@@ -138,7 +146,7 @@ void dpr_liveness_doubt(struct dpr_net *dn, const struct dpr_config *cfg,
  * @flow: the flow of the same 4-tuple
  *
  * If it begins a new connection, the peer's message that the old one is gone may
- * be on its way already.
+ * be on its way already, and bulk data cannot be told from a handshake (flow.h).
  */
 void dpr_liveness_note_reuse(struct dpr_flow *flow)
 {
@@ -157,8 +165,7 @@ void dpr_liveness_note_reuse(struct dpr_flow *flow)
  */
 void dpr_liveness_confirm(struct dpr_flow *flow)
 {
-	WRITE_ONCE(flow->queries, DPR_FLOW_CONFIRMED |
-				  (READ_ONCE(flow->queries) & DPR_FLOW_REUSED));
+	dpr_liveness_set(flow, DPR_FLOW_CONFIRMED);
 }
 
 /**

@@ -63,6 +63,46 @@ func TestBulkUnmarked(t *testing.T) {
 	}
 }
 
+// A client begins another connection on a 4-tuple, or somebody has forged a SYN of it before:
+// nothing tells then what is bulk data. A server that answers SYNs by cookies has no socket before
+// the handshake is over, and must see its last segment.
+//
+//	R ── switch ── A
+//	        └───── B (tcp_syncookies=2)
+func TestBulkReused(t *testing.T) {
+	eachWay(t, bulk, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		c.a.fresh(t, c.b, 0)
+		c.b.fresh(t, c.a, 1<<20)
+		check(t, c.b.Sysctl("net/ipv4/tcp_syncookies", "2"))
+		r := c.raw(t, addrR)
+		t.Run("forgotten by the client", func(t *testing.T) {
+			k := r.talk(c.a, 4000)
+			k.open(t)
+			k.wantServed(t, "B")
+			k.seq += 200_000
+			k.say(t, "S", "")
+			challenge := k.hear(t, "A")
+			rst := wire.Segment{Src: k.local, Dst: k.remote, Flags: "R", Seq: challenge.TCP.Ack}
+			r.send(t, c.a, rst.Bytes())
+			a := c.a.meter(t)
+			k.seq += 200_000
+			k.reopen(t)
+			k.wantServed(t, "B")
+			wantChange(t, a, dprnl.StatRedirected, 0)
+		})
+		t.Run("forged", func(t *testing.T) {
+			k := r.talk(c.a, 4001)
+			forged := k.segment("S", "")
+			forged.Seq += 1 << 30
+			r.send(t, c.a, forged.Bytes())
+			k.hear(t, "SA")
+			k.open(t)
+			k.wantServed(t, "B")
+		})
+	})
+}
+
 // B merges what A redirects, and an upload arrives intact. Without GRO it does, too.
 func TestBulkMerged(t *testing.T) {
 	eachWay(t, bulk, func(t *testing.T, w way) {
