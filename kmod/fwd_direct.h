@@ -10,7 +10,7 @@
  * Only packets of the family of the hosts' own addresses go direct: for the other one no
  * neighbour of the peer is known. SYNs still go in a tunnel: they may come back, and their
  * outer header says who sent them and which copy they are. It also says that what follows
- * comes direct (DPR_OFFER_DIRECT).
+ * comes direct (DPR_OFFER_DIRECT). Before the first such SYN a peer gets nothing direct.
  */
 #ifndef _DPR_FWD_DIRECT_H
 #define _DPR_FWD_DIRECT_H
@@ -20,10 +20,10 @@
 #include "config.h"
 #include "core/parse.h"
 #include "fwd_ipip.h"
+#include "peer.h"
 #include "route.h"
 
 struct dpr_net;
-struct dpr_peer;
 struct sk_buff;
 
 u8 __dpr_fwd_direct_how(const struct dpr_config *cfg,
@@ -55,6 +55,28 @@ static inline u8 dpr_fwd_direct_how(const struct dpr_config *cfg,
 	    !route->on_link || key->wide != route->wide)
 		return 0;
 	return __dpr_fwd_direct_how(cfg, peer, key);
+}
+
+/**
+ * dpr_fwd_direct_how_later - as dpr_fwd_direct_how(), of a connection whose SYN may not have
+ *	gone to the peer from here
+ * @cfg: the service's configuration
+ * @peer: the peer
+ * @key: the connection
+ * @route: the way to the peer; NULL if there is none
+ *
+ * A peer that does not send direct itself accepts such packets only once they were announced.
+ * Called under RCU.
+ *
+ * Return: likewise.
+ */
+static inline u8 dpr_fwd_direct_how_later(const struct dpr_config *cfg,
+					  const struct dpr_peer *peer,
+					  const struct dpr_flow_key *key,
+					  const struct dpr_route *route)
+{
+	return likely(!READ_ONCE(peer->knows_direct)) ?
+		       0 : dpr_fwd_direct_how(cfg, peer, key, route);
 }
 
 /**

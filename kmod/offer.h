@@ -79,6 +79,14 @@ static inline u8 dpr_offer_number(const struct sk_buff *skb, u32 policy, u8 n)
 	       dpr_offer_fits(skb, 0) ? number | DPR_FLOW_OFFER : number;
 }
 
+/* Announces to a peer that what follows a SYN comes direct; returns what the SYN's number says. */
+static inline u32 dpr_offer_announce(struct dpr_peer *peer)
+{
+	if (unlikely(!READ_ONCE(peer->knows_direct)))
+		WRITE_ONCE(peer->knows_direct, true);
+	return DPR_OFFER_DIRECT;
+}
+
 /**
  * dpr_offer_send_syn - send a SYN to its flow's peer
  * @dn: the namespace
@@ -105,7 +113,7 @@ static inline unsigned int dpr_offer_send_syn(struct dpr_net *dn,
 		number |= DPR_FWD_OFFER;
 	}
 	if (unlikely(flow->shard & DPR_FLOW_DIRECT))
-		number |= DPR_OFFER_DIRECT;
+		number |= dpr_offer_announce(flow->peer);
 	dpr_fwd_send_by(dn, skb, route, number);
 	return NF_STOLEN;
 }

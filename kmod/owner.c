@@ -545,8 +545,8 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	begin = seg;
 	begin.seq -= DPR_FLOW_CLAIMED;
 	flow = dpr_flow_insert(dn, cfg, &begin, peer, 0,
-			       service ? dpr_fwd_direct_how(dpr_service_config(service, cfg),
-							    peer, key, route) : 0);
+			       service ? dpr_fwd_direct_how_later(dpr_service_config(service, cfg),
+								  peer, key, route) : 0);
 	if (IS_ERR(flow) || flow->peer != peer)
 		goto refuse;
 	/*

@@ -85,6 +85,7 @@ struct dpr_peer_source {
  *	dpr_net.order_lock
  * @protocol: between hosts, that it knows
  * @sends_direct: after its last SYN it sends direct
+ * @knows_direct: a SYN has announced to it that this host does
  * @open: it could get new connections when its view was last filled; under
  *	dpr_net.order_lock, as what follows
  * @cold: it gets its share step by step
@@ -121,6 +122,7 @@ struct dpr_peer {
 	bool dead;
 	u8 protocol;
 	bool sends_direct;
+	bool knows_direct;
 	bool open;
 	bool cold;
 	u32 opened;

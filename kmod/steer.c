@@ -144,8 +144,8 @@ static bool dpr_steer_direct(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!service)
 		return false;
 	cfg = dpr_service_config(service, cfg);
-	how = dpr_fwd_direct_how(cfg, peer, &seg->key,
-				 dpr_fwd_route(dn, cfg, peer, skb));
+	how = dpr_fwd_direct_how_later(cfg, peer, &seg->key,
+				       dpr_fwd_route(dn, cfg, peer, skb));
 	return how && dpr_fwd_direct_send(dn, cfg, skb, peer, how);
 }
 

@@ -89,6 +89,43 @@ func TestOwnerFound(t *testing.T) {
 	})
 }
 
+// D sends direct, B does not, and no SYN of D's has said so to B, which would not take such
+// packets: what B claims goes to it in tunnels. After a SYN it goes direct.
+func TestOwnerFoundUnannounced(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		// By a route that the socket has cached B's stack might take them all the same.
+		check(t, k.b.Sysctl("net/ipv4/tcp_early_demux", "0"))
+		var moved []*conn
+		for range 2 {
+			c := connect(t, k.c, k.a.service())
+			c.wantServed(t, "B")
+			moved = append(moved, c)
+		}
+		k.d.set(t, dprnl.ConfigUpdate{
+			Forwarding: ptr(dprnl.ForwardingAuto), ReportMaxAge: ptr(time.Hour),
+			Policy: ptr(dprnl.PolicyLowest), Estimate: ptr(dprnl.EstimateReported),
+			WeightSockets: ptr(uint32(1)), WeightConnections: ptr(uint32(0)), MaxLoad: ptr(uint64(0)),
+		})
+		k.d.fresh(t, k.b, 0)
+		k.b.fresh(t, k.d, 1<<20)
+		k.die(t, dprnl.OrphansAsk)
+		d := k.d.meter(t)
+		moved[0].wantServed(t, "B")
+		check(t, moved[0].upload(100_000))
+		wantChange(t, d, dprnl.StatOwnerFound, 1)
+		wantChange(t, d, dprnl.StatTxDirect, 0)
+		connect(t, k.c, k.a.service()).wantServed(t, "B")
+		d = k.d.meter(t)
+		moved[1].wantServed(t, "B")
+		check(t, moved[1].upload(100_000))
+		wantChange(t, d, dprnl.StatOwnerFound, 1)
+		if d.changes(t)[dprnl.StatTxDirect] == 0 {
+			t.Error("nothing went direct after a SYN")
+		}
+	})
+}
+
 // A connection that a peer claims is known to live: in a full table it takes the
 // place of one that has shown no more than a SYN.
 func TestOwnerInFullTable(t *testing.T) {

@@ -6,6 +6,7 @@ package datapath
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"testing"
@@ -73,6 +74,49 @@ func TestReloadKeepsStateless(t *testing.T) {
 		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
 		for k, want := range by {
 			k.wantServed(t, want)
+		}
+	})
+}
+
+// A host whose module is new sends direct, its peer does not: what follows the hash goes in
+// tunnels until a SYN has said that packets come direct.
+//
+//	C ── switch ── A
+//	        └───── B (ipip)
+func TestReloadStatelessUnannounced(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		// By a route that the socket has cached B's stack might take them all the same.
+		check(t, c.b.Sysctl("net/ipv4/tcp_early_demux", "0"))
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
+		var k *conn
+		eventually(t, func() error {
+			k = connect(t, c.c, c.a.service())
+			if got, err := k.ask("who"); err != nil || got != "B" {
+				return fmt.Errorf("served by %q (%v)", got, err)
+			}
+			return nil
+		})
+		time.Sleep(settle)
+		reload(t)
+		c.again(t)
+		c.a.fresh(t, c.b, 0)
+		c.b.fresh(t, c.a, 1<<20)
+		c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless), Forwarding: ptr(dprnl.ForwardingAuto)})
+		a := c.a.meter(t)
+		k.wantServed(t, "B")
+		wantChange(t, a, dprnl.StatTxDirect, 0)
+		eventually(t, func() error {
+			next := connect(t, c.c, c.a.service())
+			if got, err := next.ask("who"); err != nil || got != "B" {
+				return fmt.Errorf("served by %q (%v)", got, err)
+			}
+			return nil
+		})
+		a = c.a.meter(t)
+		k.wantServed(t, "B")
+		if a.changes(t)[dprnl.StatTxDirect] == 0 {
+			t.Error("nothing went direct after a SYN")
 		}
 	})
 }
