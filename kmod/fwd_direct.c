@@ -19,17 +19,6 @@
 #include "route.h"
 #include "stats.h"
 
-/* Does the peer have this address, too, as far as is known of its addresses? */
-static bool dpr_fwd_direct_shared(const struct dpr_peer *peer,
-				  const struct dpr_addr *address)
-{
-	const struct dpr_peer_addresses *others = rcu_dereference(peer->others);
-
-	/* There may be more than it has named. */
-	return (others && others->n >= DPR_MAX_ADDRESSES) ||
-	       dpr_peer_has(peer, address);
-}
-
 /* See dpr_fwd_direct_how(). */
 u8 __dpr_fwd_direct_how(const struct dpr_config *cfg,
 			const struct dpr_peer *peer,
@@ -38,7 +27,7 @@ u8 __dpr_fwd_direct_how(const struct dpr_config *cfg,
 	if (READ_ONCE(peer->protocol) < DPR_PEER_PROTOCOL6)
 		return 0;
 	if (dpr_addr_equal(&key->address, &cfg->address) ||
-	    !dpr_fwd_direct_shared(peer, &key->address))
+	    !dpr_peer_may_have(peer, &key->address))
 		return DPR_FLOW_DIRECT;
 	/* Nothing else in the packet would tell that it was redirected. */
 	if (key->wide || cfg->marker != DPR_MARKER_FRAGBIT)

@@ -121,6 +121,22 @@ bool dpr_peer_has(const struct dpr_peer *peer, const struct dpr_addr *address)
 }
 
 /**
+ * dpr_peer_may_have - can a peer have an address besides its own, as far as is known
+ * @peer: the peer
+ * @address: the address
+ *
+ * There may be more than it has named, if it has named as many as it can. Called under RCU.
+ */
+bool dpr_peer_may_have(const struct dpr_peer *peer,
+		       const struct dpr_addr *address)
+{
+	const struct dpr_peer_addresses *others = rcu_dereference(peer->others);
+
+	return (others && others->n >= DPR_MAX_ADDRESSES) ||
+	       dpr_peer_has(peer, address);
+}
+
+/**
  * dpr_peer_by_any - the peer that has an address, its own or another one
  * @dn: the namespace
  * @address: the address

@@ -233,6 +233,8 @@ struct dpr_peer *dpr_peer_find(struct dpr_net *dn,
 struct dpr_peer *dpr_peer_by_any(struct dpr_net *dn,
 				 const struct dpr_addr *address);
 bool dpr_peer_has(const struct dpr_peer *peer, const struct dpr_addr *address);
+bool dpr_peer_may_have(const struct dpr_peer *peer,
+		       const struct dpr_addr *address);
 int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update);
 int dpr_peer_del(struct dpr_net *dn, const struct dpr_addr *address, bool dead);
 void dpr_peer_reweigh(struct dpr_net *dn);

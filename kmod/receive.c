@@ -292,6 +292,24 @@ static bool dpr_receive_gather(struct dpr_net *dn, struct sk_buff *skb,
 }
 
 /*
+ * May a client have sent a fragment to the first host? One that has no mark may as well be
+ * of a tunnel of the hosts' own, and says nothing of a service.
+ */
+static bool dpr_receive_for_first(struct dpr_net *dn, const struct sk_buff *skb,
+				  const struct dpr_inner *in)
+{
+	const struct dpr_addr to =
+		in->wide ? dpr_addr_of6(&dpr_inner_header6(skb, in)->daddr) :
+			   dpr_addr_of4(dpr_inner_header(skb, in)->daddr);
+	const struct dpr_peer *first;
+
+	if (in->marked || dpr_addr_equal(&to, &in->first))
+		return true;
+	first = dpr_peer_find(dn, &in->first);
+	return first && dpr_peer_may_have(first, &to);
+}
+
+/*
  * A fragment does not say which service it is for, so fragments are reassembled
  * first. The result is a client's packet without an outer header.
  */
@@ -303,7 +321,9 @@ static unsigned int dpr_receive_fragment(struct dpr_net *dn,
 	if (!dpr_inner_local(skb, in))
 		return NF_ACCEPT;
 	/* One with this host's own source may be of an answer. */
-	if (!dpr_inner_addresses(dn, skb, in) && !dpr_inner_own(dn, skb, in))
+	if (!dpr_inner_own(dn, skb, in) &&
+	    (!dpr_inner_addresses(dn, skb, in) ||
+	     !dpr_receive_for_first(dn, skb, in)))
 		return dpr_inner_refuse(dn, skb, in,
 					DPR_STAT_RX_BAD_ADDRESS);
 	if (!dpr_inner_unwrap(skb, in)) {

@@ -50,6 +50,26 @@ func TestOtherTunnels(t *testing.T) {
 				b.want(t, counts{dprnl.StatServedOff: maybe})
 			})
 		}
+		t.Run("fragments", func(t *testing.T) {
+			before, err := c.b.Received("t0")
+			check(t, err)
+			b, at := c.b.meter(t), observe(t, e)
+			s := wire.Segment{Src: w.addrPort(netip.MustParseAddr("172.16.0.1"), 5000),
+				Dst: w.addrPort(netip.MustParseAddr("172.16.1.2"), other), Flags: "A", Payload: pattern[:1200], MayFrag: true}
+			// As A's tunnel would send them, but without the option of Linux's IPv6 tunnels.
+			r, outer, all := c.raw(t, addrR), w.outer(addrA, addrB), wire.Fragment(s.Bytes(), 512, 99)
+			outer.Marked = false
+			for _, f := range all {
+				r.send(t, c.b, outer.Wrap(f))
+			}
+			for range all {
+				await(t, at, func(p *wire.Packet) bool { return p.Dst() == s.Dst.Addr() && p.IP[0].Fragment() })
+			}
+			if after, err := c.b.Received("t0"); err != nil || after-before < uint64(len(all)) { // and the end of an earlier connection
+				t.Errorf("%d of %d fragments came through the tunnel (%v)", after-before, len(all), err)
+			}
+			b.want(t, counts{})
+		})
 		t.Run("redirected meanwhile", func(t *testing.T) {
 			before, err := c.b.Received("t0")
 			check(t, err)
