@@ -66,14 +66,17 @@ static bool dpr_fwd_direct_prepare6(struct sk_buff *skb)
  * struct dpr_fwd_direct_cb - what a packet says while it passes the POST_ROUTING hooks
  * @ip: what IPv4 says there
  * @ip6: what IPv6 does
- * @peer: the peer's address, which is nowhere else in the packet
+ * @peer: dpr_addr_id() of the peer, of which nothing else in the packet says anything
+ *
+ * A queue that wants no super-packets makes segments of one (NFQUEUE), which have of this
+ * what is before %SKB_GSO_CB_OFFSET.
  */
 struct dpr_fwd_direct_cb {
 	union {
 		struct inet_skb_parm ip;
 		struct inet6_skb_parm ip6;
 	};
-	struct dpr_addr peer;
+	u32 peer;
 };
 
 /* The neighbour that has an address; made if there is none. */
@@ -109,16 +112,38 @@ static __always_inline int dpr_fwd_direct_output(struct sk_buff *skb,
 	return neigh_output(neigh, skb, false);
 }
 
+/* The peer's address again. False if it is not known any more. Called under RCU. */
+static bool dpr_fwd_direct_peer(struct net *net, const struct sk_buff *skb,
+				struct dpr_addr *addr)
+{
+	const struct dpr_fwd_direct_cb *cb = (const void *)skb->cb;
+	const struct dpr_peer *peer;
+
+	if (!dpr_local_wide(skb)) {
+		*addr = dpr_addr_of4((__force __be32)cb->peer);
+		return true;
+	}
+	peer = dpr_peer_by_id6(dpr_netns(net), cb->peer);
+	if (!peer)
+		return false;
+	*addr = peer->address;
+	return true;
+}
+
 /* The last step of a packet that a program has accepted (NFQUEUE in POST_ROUTING). */
 static int dpr_fwd_direct_finish(struct net *net, struct sock *sk,
 				 struct sk_buff *skb)
 {
-	const struct dpr_fwd_direct_cb *cb = (void *)skb->cb;
-	const struct dpr_addr peer = cb->peer;
+	struct dpr_addr peer;
 	int err;
 
 	rcu_read_lock();
-	err = dpr_fwd_direct_output(skb, &peer);
+	if (dpr_fwd_direct_peer(net, skb, &peer)) {
+		err = dpr_fwd_direct_output(skb, &peer);
+	} else {
+		kfree_skb(skb);
+		err = -EHOSTUNREACH;
+	}
 	rcu_read_unlock();
 	return err;
 }
@@ -131,8 +156,9 @@ static noinline int dpr_fwd_direct_hooks(struct net *net, struct sk_buff *skb,
 	struct dpr_fwd_direct_cb *cb = (void *)skb->cb;
 	struct nf_hook_state state;
 
-	BUILD_BUG_ON(sizeof(*cb) > sizeof(skb->cb));
-	cb->peer = *peer;
+	BUILD_BUG_ON(offsetofend(struct dpr_fwd_direct_cb, peer) >
+		     SKB_GSO_CB_OFFSET);
+	cb->peer = dpr_addr_id(peer);
 	nf_hook_state_init(&state, NF_INET_POST_ROUTING,
 			   dpr_local_wide(skb) ? NFPROTO_IPV6 : NFPROTO_IPV4,
 			   NULL, skb->dev, NULL, net, dpr_fwd_direct_finish);

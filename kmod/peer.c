@@ -74,11 +74,10 @@ void dpr_peer_teardown(struct dpr_net *dn)
 	dpr_tally_teardown(dn);
 }
 
-static struct hlist_head *dpr_peer_bucket(struct dpr_net *dn,
-					  const struct dpr_addr *address)
+static struct hlist_head *dpr_peer_bucket(struct dpr_net *dn, u32 id)
 {
 	BUILD_BUG_ON(DPR_PEER_BUCKETS != 1 << 10);
-	return &dn->peers[hash_32(dpr_addr_id(address), 10)];
+	return &dn->peers[hash_32(id, 10)];
 }
 
 /**
@@ -95,9 +94,29 @@ struct dpr_peer *dpr_peer_find(struct dpr_net *dn,
 {
 	struct dpr_peer *peer;
 
-	hlist_for_each_entry_rcu(peer, dpr_peer_bucket(dn, address), node,
-				 dpr_peer_locked(dn))
+	hlist_for_each_entry_rcu(peer, dpr_peer_bucket(dn, dpr_addr_id(address)),
+				 node, dpr_peer_locked(dn))
 		if (dpr_addr_equal(&peer->address, address))
+			return peer;
+	return NULL;
+}
+
+/**
+ * dpr_peer_by_id6 - a known peer whose address is of IPv6
+ * @dn: the namespace
+ * @id: dpr_addr_id() of its address
+ *
+ * Called under RCU.
+ *
+ * Return: the peer, NULL if unknown.
+ */
+struct dpr_peer *dpr_peer_by_id6(struct dpr_net *dn, u32 id)
+{
+	struct dpr_peer *peer;
+
+	hlist_for_each_entry_rcu(peer, dpr_peer_bucket(dn, id), node)
+		if (dpr_addr_id(&peer->address) == id &&
+		    !dpr_addr_is4(&peer->address))
 			return peer;
 	return NULL;
 }
@@ -597,7 +616,7 @@ int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update)
 			return err;
 		}
 		hlist_add_head_rcu(&peer->node,
-				   dpr_peer_bucket(dn, &peer->address));
+				   dpr_peer_bucket(dn, dpr_addr_id(&peer->address)));
 		dn->peer_count++;
 		changed = DPR_PEER_LISTED;
 	} else if (!peer->listed) {

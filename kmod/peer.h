@@ -230,6 +230,7 @@ int dpr_peer_setup(struct dpr_net *dn);
 void dpr_peer_teardown(struct dpr_net *dn);
 struct dpr_peer *dpr_peer_find(struct dpr_net *dn,
 			       const struct dpr_addr *address);
+struct dpr_peer *dpr_peer_by_id6(struct dpr_net *dn, u32 id);
 struct dpr_peer *dpr_peer_by_any(struct dpr_net *dn,
 				 const struct dpr_addr *address);
 bool dpr_peer_has(const struct dpr_peer *peer, const struct dpr_addr *address);

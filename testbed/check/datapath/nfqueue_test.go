@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"dpr/testbed/check/datapath/vnet"
+	"dpr/userland/dprnl"
 )
 
 // A program judges packets before dpr does (NFQUEUE): they come to dpr in process
@@ -115,6 +116,31 @@ func queued(t *testing.T, h *vnet.Host) (n int) {
 		t.Fatalf("%q: %v", text, err)
 	}
 	return n
+}
+
+// A program judges packets that go direct and wants no super-packets: of each the kernel makes
+// segments, which go to B like any other.
+//
+//	C ── switch ── A (program)
+//	        └───── B
+func TestQueueBehindDirect(t *testing.T) {
+	bothDirect(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		offload(t, c.c, true)
+		judge(t, c.a.Host, w, "postrouting", 0, func(q *queue, id uint32) error { return q.accept(id) })
+		a := c.a.meter(t)
+		const n = 1 << 20
+		k := connect(t, c.c, c.a.service())
+		check(t, k.upload(n))
+		k.wantServed(t, "B")
+		got := a.changes(t)
+		if got[dprnl.StatTxDirect] == 0 || got[dprnl.StatTxDirect] > n/1460*3/4 {
+			t.Errorf("%d packets went direct, want super-packets", got[dprnl.StatTxDirect])
+		}
+		if got[dprnl.StatTxError] != 0 {
+			t.Errorf("%d packets could not be sent", got[dprnl.StatTxError])
+		}
+	})
 }
 
 // A queue is a program's end of an NFQUEUE.
