@@ -187,6 +187,36 @@ bool dpr_handover_table_has(struct dpr_net *dn, const struct dpr_flow_key *key)
 	return has;
 }
 
+/**
+ * dpr_handover_table_bars - may a host not answer a client
+ * @dn: the namespace
+ * @key: the client's connection
+ * @host: the host
+ *
+ * It may if the connection was handed to it: its answers may overtake what it says of that.
+ * Called under RCU in softirq, if dpr_handover_on().
+ *
+ * Return: true if the connection waits here for a host, and it was not handed to this one.
+ */
+bool dpr_handover_table_bars(struct dpr_net *dn, const struct dpr_flow_key *key,
+			     const struct dpr_addr *host)
+{
+	struct dpr_handovers *all = rcu_dereference(dn->handovers);
+	struct dpr_handover_shard *shard;
+	const struct dpr_handover *one;
+	bool bars;
+
+	if (!all || !atomic_read(&all->count))
+		return false;
+	shard = dpr_handover_table_shard(all, key);
+	spin_lock(&shard->lock);
+	one = dpr_handover_table_find(all, key);
+	bars = one && (one->state != DPR_HANDOVER_SENT ||
+		       !dpr_addr_equal(&one->peer->address, host));
+	spin_unlock(&shard->lock);
+	return bars;
+}
+
 /*
  * Makes room in a shard: the oldest connection goes that only a SYN is known of, if it is
  * old enough. Who has had as many SYNs in so short a time is being flooded.

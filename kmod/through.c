@@ -17,6 +17,7 @@
 #include "dpr.h"
 #include "flow.h"
 #include "fwd.h"
+#include "handover_table.h"
 #include "inner.h"
 #include "local.h"
 #include "mss.h"
@@ -24,6 +25,7 @@
 #include "peer.h"
 #include "service.h"
 #include "socket.h"
+#include "splice_table.h"
 #include "stats.h"
 #include "through.h"
 
@@ -274,11 +276,19 @@ const struct dpr_peer *dpr_through_peer(struct dpr_net *dn,
 	return dpr_through_first(dn, cfg, skb->dev, &connection.address);
 }
 
+/* Does this host see to a connection itself that has neither a flow nor a socket? */
+static bool dpr_through_held(struct dpr_net *dn, const struct dpr_flow_key *key,
+			     const struct dpr_addr *host)
+{
+	return (dpr_splice_on() && dpr_splice_table_find(dn, key)) ||
+	       (dpr_handover_on() && dpr_handover_table_bars(dn, key, host));
+}
+
 /*
  * Why a peer's answer is not sent on, DPR_STAT_UNSPEC if it is. Without a flow here the peer
  * may have the connection all the same: the policy keeps none, the table was lost, or the
- * address came here while the connection lives. But what this host or another peer serves
- * no peer can meddle with.
+ * address came here while the connection lives. But with what this host or another peer serves,
+ * a backend has, or waits for its host, no peer can meddle.
  */
 static enum dpr_stat dpr_through_refuses(struct dpr_net *dn,
 					 const struct dpr_config *cfg,
@@ -296,7 +306,8 @@ static enum dpr_stat dpr_through_refuses(struct dpr_net *dn,
 	if (flow && !dpr_flow_over(flow, cfg))
 		return dpr_addr_equal(&flow->peer->address, &in->first) ?
 		       DPR_STAT_UNSPEC : DPR_STAT_RX_ANSWER_REFUSED;
-	return dpr_socket_state(dn, skb, &key) == DPR_SOCKET_OPEN ?
+	return dpr_socket_state(dn, skb, &key) == DPR_SOCKET_OPEN ||
+	       dpr_through_held(dn, &key, &in->first) ?
 	       DPR_STAT_RX_ANSWER_REFUSED : DPR_STAT_UNSPEC;
 }
 

@@ -75,7 +75,6 @@ order() {
 	inner
 	miss
 	deliver
-	through
 	decide.h
 	rules
 	offer
@@ -98,6 +97,7 @@ order() {
 	handover_seen
 	handover_table
 	answer
+	through
 	handover_synack
 	handover_child
 	handover_send

@@ -407,6 +407,52 @@ func TestThroughForged(t *testing.T) {
 	})
 }
 
+// Nor does a client hear of a peer's answer if its connection has neither a flow nor a socket
+// on A because a backend has it, or it waits for its host. The host that it was handed to may
+// answer before it has said that it takes it.
+//
+//	R (any peer, and the client) ── switch ── A ── X (a backend)
+//	                                    ├──── B, D
+//	                                    └──── P (the test)
+func TestThroughForgedHeld(t *testing.T) {
+	answer := func(r *raw, k *talk, w way, from netip.Addr, n int) {
+		s := wire.Segment{Src: k.remote, Dst: k.local, Flags: "A", Seq: k.ack, Ack: k.seq, Payload: pattern[:n]}
+		r.send(t, k.via, w.outer(from, addrA).Wrap(s.Bytes()))
+	}
+	refused := func(t *testing.T, r *raw, k *talk, w way, from netip.Addr) {
+		t.Helper()
+		a := k.via.meter(t)
+		answer(r, k, w, from, 100)
+		becomes(t, a, dprnl.StatRxAnswerRefused, 1)
+		silence(t, r.Endpoint, func(p *wire.Packet) bool { return k.mine(p) && len(p.Payload) == 100 })
+		wantChange(t, a, dprnl.StatRxAnswers, 0)
+	}
+	t.Run("spliced", func(t *testing.T) {
+		eachWay(t, bulk, func(t *testing.T, w way) {
+			c := newSpliced(t, w)
+			r := c.raw(t, addrR)
+			k := r.talk(c.a, 4000)
+			k.open(t)
+			refused(t, r, k, w, addrB)
+			k.wantServed(t, "X")
+		})
+	})
+	t.Run("waiting", func(t *testing.T) {
+		eachWay(t, bulk, func(t *testing.T, w way) {
+			h := newHanding(t, w)
+			p, r := h.silentPeer(t), h.raw(t, addrR)
+			k := r.talk(h.a, 4000)
+			k.open(t)
+			refused(t, r, k, w, addrD)
+			k.say(t, "PA", "who\n")
+			p.get(t, isHandover)
+			refused(t, r, k, w, addrD)
+			answer(r, k, w, addrP, 99)
+			r.get(t, func(q *wire.Packet) bool { return k.mine(q) && len(q.Payload) == 99 })
+		})
+	})
+}
+
 // An answer that came in fragments is put together, and sent on.
 //
 //	R (B's tunnel, and the client) ── switch ── A
