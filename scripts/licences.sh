@@ -26,7 +26,7 @@ licence() {
 		echo 'GPL-2.0 OR MIT'
 		;;
 	testbed/eval/sim/module/dpr.h) licence include/dpr.h ;;
-	kmod/* | testbed/eval/bench/inject/* | testbed/check/fuzz/packets/*) echo 'GPL-2.0' ;;
+	kmod/* | testbed/eval/bench/inject/* | testbed/eval/bench/nic/* | testbed/check/fuzz/packets/*) echo 'GPL-2.0' ;;
 	*) echo 'MIT' ;;
 	esac
 }
