@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,12 +98,13 @@ func (f *Findings) add(line []byte, progress io.Writer) error {
 		fmt.Fprintln(progress, "          "+r.Say)
 	case r.Cost != nil:
 		r.Cost.Unit, r.Cost.Family, r.Cost.Round = f.Unit, f.Family, r.Round
+		r.Cost.Device = cmp.Or(r.Cost.Device, wire.Inject)
 		f.Cost = append(f.Cost, *r.Cost)
 	case r.Memory != nil:
 		r.Memory.Family = f.Family
 		f.Memory = append(f.Memory, *r.Memory)
 	case r.Profile != nil:
-		r.Profile.Family = f.Family
+		r.Profile.Family, r.Profile.Device = f.Family, cmp.Or(r.Profile.Device, wire.Inject)
 		f.Profiles = append(f.Profiles, *r.Profile)
 	case r.Unfit != nil:
 		r.Unfit.Family = f.Family

@@ -28,9 +28,10 @@ type pageData struct {
 	Met    int       // of the targets
 }
 
-// costTable is the page's table of one operation in one unit.
+// costTable is the page's table of one operation in one unit, by one device.
 type costTable struct {
 	Family   family.Family
+	Device   string // "" if packets are injected, as most are
 	Op, Unit string
 	Columns  []string // "1 k flows, 3 peers"
 	Rows     []costRow
@@ -94,14 +95,16 @@ func figure(v *float64) string {
 	return fmt.Sprintf("%.1f", *v)
 }
 
-// tables arranges the costs: a table an operation, family and unit, a column a size.
+// tables arranges the costs: a table an operation, family, device and unit, a column a size.
 func (r *Report) tables() []costTable {
 	var tables []costTable
 	for _, unit := range []string{Instructions, Nanoseconds} {
 		for _, op := range []string{wire.Syn, wire.Established, wire.Answer, wire.Fin, wire.Ended, wire.Receive, wire.Other} {
 			for _, f := range r.Families {
-				if t := r.table(f, op, unit); len(t.Rows) > 0 {
-					tables = append(tables, t)
+				for _, device := range []string{wire.Inject} {
+					if t := r.table(f, device, op, unit); len(t.Rows) > 0 {
+						tables = append(tables, t)
+					}
 				}
 			}
 		}
@@ -109,13 +112,20 @@ func (r *Report) tables() []costTable {
 	return tables
 }
 
-func (r *Report) table(f family.Family, op, unit string) costTable {
+func (r *Report) table(f family.Family, device, op, unit string) costTable {
 	t := costTable{Family: f, Op: op, Unit: unit}
+	if device != wire.Inject {
+		t.Device = device
+	}
 	column := func(c wire.Cost) string {
-		if c.Variant != "" {
-			return c.Variant
+		name := c.Variant
+		if name == "" {
+			name = fmt.Sprintf("%s flows, %d peers", count(c.Flows), c.Peers)
 		}
-		return fmt.Sprintf("%s flows, %d peers", count(c.Flows), c.Peers)
+		if c.GRO {
+			name += ", GRO"
+		}
+		return name
 	}
 	cells := map[[2]string]string{}
 	var systems []string
@@ -125,7 +135,7 @@ func (r *Report) table(f family.Family, op, unit string) costTable {
 		source = r.Variants
 	}
 	for _, c := range source {
-		if c.Family != f || c.Op != op || c.Unit != unit {
+		if c.Family != f || c.Device != device || c.Op != op || c.Unit != unit {
 			continue
 		}
 		if !slices.Contains(t.Columns, column(c)) {

@@ -124,7 +124,7 @@ func (r *Report) costPlot(f family.Family, title, label string, sizes []int, x f
 			var points plotter.XYs
 			for _, c := range r.Cost {
 				at, ok := x(c)
-				if ok && c.Family == f && c.System == system && c.Op == op && c.Unit == Instructions {
+				if ok && c.Family == f && c.Device == wire.Inject && c.System == system && c.Op == op && c.Unit == Instructions {
 					points = append(points, plotter.XY{X: float64(at), Y: c.Cost})
 				}
 			}

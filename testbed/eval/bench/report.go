@@ -82,7 +82,7 @@ func (r *Report) take(f *Findings) {
 			continue
 		}
 		if c.Op == wire.Other && c.System != wire.None {
-			bare, ok := find(costs, c.Family, wire.None, c.Op, c.Variant)
+			bare, ok := find(costs, c.Family, c.Device, wire.None, c.Op, c.Variant)
 			if !ok {
 				continue
 			}
@@ -121,9 +121,9 @@ func median(values []float64) float64 {
 }
 
 // find returns a figure of receive or other.
-func find(costs []wire.Cost, f family.Family, system, op, variant string) (wire.Cost, bool) {
+func find(costs []wire.Cost, f family.Family, device, system, op, variant string) (wire.Cost, bool) {
 	i := slices.IndexFunc(costs, func(c wire.Cost) bool {
-		return c.Family == f && c.System == system && c.Op == op && c.Variant == variant
+		return c.Family == f && c.Device == device && c.System == system && c.Op == op && c.Variant == variant
 	})
 	if i < 0 {
 		return wire.Cost{}, false
@@ -131,19 +131,21 @@ func find(costs []wire.Cost, f family.Family, system, op, variant string) (wire.
 	return costs[i], true
 }
 
-// cost returns a figure in instructions.
+// cost returns a figure of injected packets in instructions.
 func (r *Report) cost(f family.Family, system, op string, flows, peers int) (float64, bool) {
-	return costIn(r.Cost, Instructions, f, system, op, flows, peers)
+	return r.costOn(f, wire.Inject, false, system, op, flows, peers)
 }
 
-func costIn(costs []wire.Cost, unit string, f family.Family, system, op string, flows, peers int) (float64, bool) {
-	i := slices.IndexFunc(costs, func(c wire.Cost) bool {
-		return c.Unit == unit && c.Family == f && c.System == system && c.Op == op && c.Flows == flows && c.Peers == peers
+// costOn is cost for packets that come by a device.
+func (r *Report) costOn(f family.Family, device string, gro bool, system, op string, flows, peers int) (float64, bool) {
+	i := slices.IndexFunc(r.Cost, func(c wire.Cost) bool {
+		return c.Unit == Instructions && c.Family == f && c.Device == device && c.GRO == gro &&
+			c.System == system && c.Op == op && c.Flows == flows && c.Peers == peers
 	})
 	if i < 0 {
 		return 0, false
 	}
-	return costs[i].Cost, true
+	return r.Cost[i].Cost, true
 }
 
 // memoryOf returns what a number of flows takes of a system.
@@ -182,6 +184,8 @@ type SummaryCost struct {
 	Flows  int           `json:"flows"`
 	Peers  int           `json:"peers"`
 	Unit   string        `json:"unit"`
+	Device string        `json:"device"`
+	GRO    bool          `json:"gro"`
 	Cost   float64       `json:"cost"`
 }
 
@@ -205,7 +209,7 @@ type SummaryHTTP struct {
 func (r *Report) summary() Summary {
 	s := Summary{Kernel: r.Kernel, Cost: []SummaryCost{}, Memory: []SummaryMemory{}, HTTP: []SummaryHTTP{}}
 	for _, c := range r.Cost {
-		s.Cost = append(s.Cost, SummaryCost{c.Family, c.System, c.Op, c.Flows, c.Peers, c.Unit, c.Cost})
+		s.Cost = append(s.Cost, SummaryCost{c.Family, c.System, c.Op, c.Flows, c.Peers, c.Unit, c.Device, c.GRO, c.Cost})
 	}
 	for _, m := range r.Memory {
 		s.Memory = append(s.Memory, SummaryMemory{m.Family, m.System, m.Flows, m.BytesPerFlow})

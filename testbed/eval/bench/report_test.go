@@ -23,12 +23,12 @@ import (
 
 // redirect returns figures of redirecting.
 func redirect(system, op string, flows, peers int, cost float64) wire.Cost {
-	return wire.Cost{Family: family.V4, System: system, Op: op, Flows: flows, Peers: peers, Unit: Instructions, Cost: cost}
+	return wire.Cost{Family: family.V4, System: system, Op: op, Flows: flows, Peers: peers, Unit: Instructions, Device: wire.Inject, Cost: cost}
 }
 
 // variant returns a figure of receive or other.
 func variant(system, op, variant string, cost float64) wire.Cost {
-	return wire.Cost{Family: family.V4, System: system, Op: op, Peers: 3, Unit: Instructions, Cost: cost, Variant: variant}
+	return wire.Cost{Family: family.V4, System: system, Op: op, Peers: 3, Unit: Instructions, Device: wire.Inject, Cost: cost, Variant: variant}
 }
 
 // example is a report in which every target is met.
@@ -371,8 +371,8 @@ func TestConnectionsByRounds(t *testing.T) {
 // A profile is that of its operation alone.
 func TestSpentIsOfOneOperation(t *testing.T) {
 	r := &Report{}
-	for i := range 32 {
-		p := wire.Profile{Family: family.V4, System: "a", Op: "b", Variant: "c", Peers: 1, Packet: 100, Functions: []wire.Function{{Name: fmt.Sprint("f", i), Share: 0.5}}}
+	for i := range 64 {
+		p := wire.Profile{Family: family.V4, Device: "d", System: "a", Op: "b", Variant: "c", Peers: 1, Packet: 100, Functions: []wire.Function{{Name: fmt.Sprint("f", i), Share: 0.5}}}
 		if i&1 > 0 {
 			p.System = "x"
 		}
@@ -388,10 +388,13 @@ func TestSpentIsOfOneOperation(t *testing.T) {
 		if i&16 > 0 {
 			p.Family = family.V6
 		}
+		if i&32 > 0 {
+			p.Device = "x"
+		}
 		r.Profiles = append(r.Profiles, p)
 	}
 	j := &judgement{Report: r, family: family.V4}
-	if got := j.spent("a", "b", "c", 1); len(got) != 1 || got["f0"] != 50 {
+	if got := j.spent("d", "a", "b", "c", 1); len(got) != 1 || got["f0"] != 50 {
 		t.Errorf("%v", got)
 	}
 	all := map[string]float64{}
@@ -421,7 +424,7 @@ func TestNoTargets(t *testing.T) {
 
 func TestMissedTargetHasProfile(t *testing.T) {
 	r := example()
-	r.Profiles = []wire.Profile{{Family: family.V4, System: wire.DPR, Op: wire.Syn, Peers: 3, Functions: []wire.Function{{Name: "f", Share: 1}}}}
+	r.Profiles = []wire.Profile{{Family: family.V4, Device: wire.Inject, System: wire.DPR, Op: wire.Syn, Peers: 3, Functions: []wire.Function{{Name: "f", Share: 1}}}}
 	r.Cost[2].Cost = 1000
 	for _, v := range r.judge() {
 		if got, want := len(v.Profile) > 0, v.Outcome == Missed; got != want {
@@ -445,13 +448,13 @@ func TestOtherIsWhatDPRAdds(t *testing.T) {
 func TestAddedProfile(t *testing.T) {
 	r := example()
 	profile := func(system string, packet float64, f ...wire.Function) wire.Profile {
-		return wire.Profile{Family: family.V4, System: system, Op: wire.Other, Variant: wire.TCPAlone, Peers: 3, Packet: packet, Functions: f}
+		return wire.Profile{Family: family.V4, Device: wire.Inject, System: system, Op: wire.Other, Variant: wire.TCPAlone, Peers: 3, Packet: packet, Functions: f}
 	}
 	r.Profiles = []wire.Profile{
 		profile(wire.None, 1000, wire.Function{Name: "stack", Share: 0.5}, wire.Function{Name: "gone", Share: 0.1}),
 		profile(wire.DPR, 1100, wire.Function{Name: "stack", Share: 0.5}, wire.Function{Name: "hook", Share: 0.1}),
 	}
-	got := (&judgement{Report: r, family: family.V4}).added(wire.Other, wire.TCPAlone)
+	got := (&judgement{Report: r, family: family.V4}).added(wire.Inject, wire.DPR, wire.None, wire.Other, wire.TCPAlone)
 	if len(got) != 2 || got[0].Name != "hook" || math.Abs(got[0].Instructions-110) > 0.01 || got[1].Name != "stack" || math.Abs(got[1].Instructions-50) > 0.01 {
 		t.Errorf("got %v, want hook 110 and stack 50", got)
 	}
@@ -512,10 +515,11 @@ func TestShape(t *testing.T) {
 	var got struct {
 		Kernel *string
 		Cost   []struct {
-			System, Op, Unit *string
-			Flows, Peers     *int
-			Family           *int
-			Cost             *float64
+			System, Op, Unit, Device *string
+			Flows, Peers             *int
+			Family                   *int
+			GRO                      *bool
+			Cost                     *float64
 		}
 		Memory []struct {
 			System       *string
@@ -541,7 +545,8 @@ func TestShape(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, c := range got.Cost {
-		if c.System == nil || c.Family == nil || *c.Family != 4 || c.Op == nil || c.Unit == nil || c.Flows == nil || c.Peers == nil || c.Cost == nil {
+		if c.System == nil || c.Family == nil || *c.Family != 4 || c.Op == nil || c.Unit == nil || c.Flows == nil || c.Peers == nil || c.Cost == nil ||
+			c.Device == nil || *c.Device != wire.Inject || c.GRO == nil || *c.GRO {
 			t.Fatalf("a cost lacks something: %s", b)
 		}
 		key, err := json.Marshal([]any{c.Family, c.System, c.Op, c.Unit, c.Flows, c.Peers})
@@ -585,12 +590,12 @@ func TestFindingsAdd(t *testing.T) {
 			t.Errorf("%s: %v", line, err)
 		}
 	}
-	if len(f.Cost) != 1 || f.Cost[0].Unit != Instructions || f.Cost[0].Round != 2 || len(f.Memory) != 1 ||
+	if len(f.Cost) != 1 || f.Cost[0].Unit != Instructions || f.Cost[0].Round != 2 || f.Cost[0].Device != wire.Inject || len(f.Memory) != 1 ||
 		len(f.Unfit) != 1 || len(f.Profiles) != 1 || !strings.Contains(progress.String(), "hello") ||
 		len(f.Moved) != 1 || f.Moved[0].Family != family.V6 || !strings.Contains(progress.String(), "8 of 9 found") {
 		t.Errorf("got %+v", f)
 	}
-	if f.Cost[0].Family != family.V6 || f.Memory[0].Family != family.V6 || f.Unfit[0].Family != family.V6 || f.Profiles[0].Family != family.V6 {
+	if f.Cost[0].Family != family.V6 || f.Memory[0].Family != family.V6 || f.Unfit[0].Family != family.V6 || f.Profiles[0].Family != family.V6 || f.Profiles[0].Device != wire.Inject {
 		t.Errorf("of another family: %+v", f)
 	}
 	if err := f.add([]byte(`{"cost":"much"}`), &progress); err == nil {
@@ -743,7 +748,7 @@ func TestFamiliesApart(t *testing.T) {
 		}
 	}
 	for f, want := range map[family.Family]string{family.V4: "400", family.V6: "800"} {
-		if table := r.table(f, wire.Established, Instructions); table.Rows[0].System != wire.DPR || table.Rows[0].Cells[0] != want {
+		if table := r.table(f, wire.Inject, wire.Established, Instructions); table.Rows[0].System != wire.DPR || table.Rows[0].Cells[0] != want {
 			t.Errorf("%s: %+v, want %s first", f.Name(), table, want)
 		}
 	}

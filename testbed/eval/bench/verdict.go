@@ -221,10 +221,10 @@ func (j *judgement) fits(system string, flows int) bool {
 // port costs is mostly the RST; the tables have it.
 func (j *judgement) receive() {
 	device := wire.Device(j.family)
-	ours, ok1 := find(j.instructions(), j.family, wire.DPR, wire.Receive, wire.ToEstablished)
-	theirs, ok2 := find(j.instructions(), j.family, device, wire.Receive, wire.ToEstablished)
+	ours, ok1 := find(j.instructions(), j.family, wire.Inject, wire.DPR, wire.Receive, wire.ToEstablished)
+	theirs, ok2 := find(j.instructions(), j.family, wire.Inject, device, wire.Receive, wire.ToEstablished)
 	detail := fmt.Sprintf("%.0f of %.0f instructions", ours.Cost, theirs.Cost)
-	if bare, ok := find(j.instructions(), j.family, wire.None, wire.Receive, wire.ToEstablished); ok {
+	if bare, ok := find(j.instructions(), j.family, wire.Inject, wire.None, wire.Receive, wire.ToEstablished); ok {
 		detail += fmt.Sprintf("; %.0f without a tunnel, so the tunnels alone are %.2f", bare.Cost, (ours.Cost-bare.Cost)/(theirs.Cost-bare.Cost))
 	}
 	j.add("receive up to an established socket, of the "+device+" device's", orNaN(ours.Cost/theirs.Cost, ok1 && ok2), receiveAtMost, false,
@@ -234,10 +234,10 @@ func (j *judgement) receive() {
 // other judges what dpr adds to a number of packets that are none of its own, each
 // of which passes one of its hooks.
 func (j *judgement) other(variant string, packets int) {
-	with, ok1 := find(j.instructions(), j.family, wire.DPR, wire.Other, variant)
-	without, ok2 := find(j.instructions(), j.family, wire.None, wire.Other, variant)
+	with, ok1 := find(j.instructions(), j.family, wire.Inject, wire.DPR, wire.Other, variant)
+	without, ok2 := find(j.instructions(), j.family, wire.Inject, wire.None, wire.Other, variant)
 	j.add("instructions added to others' packets: "+variant, orNaN(with.Cost-without.Cost, ok1 && ok2), float64(packets*otherAtMost), false,
-		fmt.Sprintf("%.0f to %.0f", without.Cost, with.Cost), j.added(wire.Other, variant)...)
+		fmt.Sprintf("%.0f to %.0f", without.Cost, with.Cost), j.added(wire.Inject, wire.DPR, wire.None, wire.Other, variant)...)
 }
 
 // instructions returns the variants in instructions.
@@ -281,12 +281,12 @@ func (j *judgement) top(system, op, variant string) []Spent {
 }
 
 func (j *judgement) topAt(system, op, variant string, peers int) []Spent {
-	return most(j.spent(system, op, variant, peers))
+	return most(j.spent(wire.Inject, system, op, variant, peers))
 }
 
-// added returns the functions that dpr adds most to.
-func (j *judgement) added(op, variant string) []Spent {
-	with, without := j.spent(wire.DPR, op, variant, j.few()), j.spent(wire.None, op, variant, j.few())
+// added returns the functions that a system adds most to, beyond what they take with another one.
+func (j *judgement) added(device, system, beyond, op, variant string) []Spent {
+	with, without := j.spent(device, system, op, variant, j.few()), j.spent(device, beyond, op, variant, j.few())
 	for name, n := range without {
 		if _, ok := with[name]; ok {
 			with[name] -= n
@@ -296,10 +296,10 @@ func (j *judgement) added(op, variant string) []Spent {
 }
 
 // spent returns what each function takes of a packet.
-func (j *judgement) spent(system, op, variant string, peers int) map[string]float64 {
+func (j *judgement) spent(device, system, op, variant string, peers int) map[string]float64 {
 	all := map[string]float64{}
 	for _, p := range j.Profiles {
-		if p.Family == j.family && p.System == system && p.Op == op && p.Variant == variant && p.Peers == peers {
+		if p.Family == j.family && p.Device == device && p.System == system && p.Op == op && p.Variant == variant && p.Peers == peers {
 			for _, f := range p.Functions {
 				all[f.Name] += f.Share * p.Packet
 			}

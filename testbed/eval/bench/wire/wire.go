@@ -70,6 +70,9 @@ const (
 	None = "none"   // the bare kernel
 )
 
+// Inject is the device by which packets come that are given to netif_receive_skb().
+const Inject = "inject"
+
 // Device returns which of the kernel's own tunnel devices carries a family in itself.
 func Device(f family.Family) string {
 	if f == family.V6 {
@@ -98,6 +101,8 @@ type Cost struct {
 	Flows  int           `json:"flows"` // in the routing table before the packets came
 	Peers  int           `json:"peers"`
 	Unit   string        `json:"unit"` // "instructions" or "ns"; the guest leaves it to the bench
+	Device string        `json:"device"`
+	GRO    bool          `json:"gro"` // the device's packets are merged, if they can be
 	Cost   float64       `json:"cost"`
 	// Variant tells figures of the same operation apart.
 	Variant string `json:"variant,omitempty"`
@@ -141,6 +146,7 @@ type Profile struct {
 	System  string        `json:"system"`
 	Op      string        `json:"op"`
 	Variant string        `json:"variant,omitempty"`
+	Device  string        `json:"device"`
 	Flows   int           `json:"flows"`
 	Peers   int           `json:"peers"`
 	// Packet is what a packet takes with building and freeing it, in instructions:
