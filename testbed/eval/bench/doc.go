@@ -14,6 +14,13 @@
 // where it must. All systems are measured in the same boot. Each family has a boot of its
 // own, in which clients, hosts and tunnels are of it.
 //
+// # The fast path
+//
+// In a guest of its own, whose kernel has the fast path, packets come by an ideal network
+// card: the module dprnic has pages, NAPI and XDP in its driver, and no hardware. There dpr
+// is measured with the fast path and without, beside IPVS, a program of XDP that does what
+// Katran does, and one that only sends packets back.
+//
 // # Memory
 //
 // A table's memory is what was free before the system was there (pages of all

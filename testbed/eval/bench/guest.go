@@ -32,6 +32,10 @@ func guestConfig(name, source string, plan wire.Plan, progress io.Writer) (singl
 	if plan.PossibleCPUs > 0 {
 		params = fmt.Sprintf("possible_cpus=%d", plan.PossibleCPUs)
 	}
+	packets := kernel.Module{Dir: "testbed/eval/bench/inject", Name: "dprinject"}
+	if plan.FastPath {
+		packets = kernel.Module{Dir: "testbed/eval/bench/nic", With: []string{packets.Dir}, Name: "dprnic"}
+	}
 	return singlevm.Config{
 		Kernel: name, Params: params, Memory: guestMemory, Init: "./testbed/eval/bench/guest",
 		Programs: []string{"/usr/sbin/ipvsadm", "/usr/sbin/nft"},
@@ -41,7 +45,7 @@ func guestConfig(name, source string, plan wire.Plan, progress io.Writer) (singl
 		},
 		Built: []kernel.Module{
 			{Root: source, Dir: "kmod", With: []string{"include"}, Name: "dpr"},
-			{Dir: "testbed/eval/bench/inject", Name: "dprinject"},
+			packets,
 		},
 		Files:    map[string][]byte{wire.PlanPath: b},
 		Progress: progress,

@@ -101,7 +101,7 @@ func (r *Report) tables() []costTable {
 	for _, unit := range []string{Instructions, Nanoseconds} {
 		for _, op := range []string{wire.Syn, wire.Established, wire.Answer, wire.Fin, wire.Ended, wire.Receive, wire.Other} {
 			for _, f := range r.Families {
-				for _, device := range []string{wire.Inject} {
+				for _, device := range []string{wire.Inject, wire.Ideal} {
 					if t := r.table(f, device, op, unit); len(t.Rows) > 0 {
 						tables = append(tables, t)
 					}

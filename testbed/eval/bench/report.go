@@ -32,6 +32,7 @@ type Report struct {
 	// HTTPUnlimited is HTTP without limits of the servers' links.
 	HTTPUnlimited []HTTP    `json:"http_unlimited"`
 	Lab           string    `json:"lab,omitempty"` // accelerator of the lab of whole connections
+	FastPath      FastPath  `json:"fast_path"`
 	Verdicts      []Verdict `json:"verdicts"`
 	// Plan is that of the first family; those of the others differ in it alone.
 	Plan     wire.Plan       `json:"plan"`
@@ -46,6 +47,12 @@ type Native struct {
 	Why      string `json:"why,omitempty"` // why they were not measured
 	// Ratios compare dpr with what it is measured beside, round by round.
 	Ratios []Ratio `json:"ratios,omitempty"`
+}
+
+// FastPath says on which kernel costs on the ideal card were measured, or why they were not.
+type FastPath struct {
+	Kernel string `json:"kernel,omitempty"`
+	Why    string `json:"why,omitempty"`
 }
 
 // Ratio is a cost of dpr's in that of another system.
@@ -64,7 +71,7 @@ type Ratio struct {
 func (r *Report) planOf(f family.Family) wire.Plan {
 	p := r.Plan
 	p.Family = f
-	p.Moved, p.Connections = nil, 0 // a guest of its own measures them
+	p.Moved, p.Connections, p.FastPath = nil, 0, false // guests of their own measure them
 	return p
 }
 
@@ -174,6 +181,8 @@ type Summary struct {
 	HTTP   []SummaryHTTP   `json:"http"`
 	Moved  []wire.Moved    `json:"moved,omitempty"`
 	Layer7 []Layer7        `json:"l7,omitempty"`
+	// FastPathKernel is that of costs on the ideal card.
+	FastPathKernel string `json:"fast_path_kernel,omitempty"`
 }
 
 // SummaryCost is what a packet costs.
@@ -219,6 +228,9 @@ func (r *Report) summary() Summary {
 	}
 	s.Moved = append(s.Moved, r.Moved...)
 	s.Layer7 = append(s.Layer7, r.Layer7...)
+	if r.FastPath.Why == "" {
+		s.FastPathKernel = r.FastPath.Kernel
+	}
 	return s
 }
 

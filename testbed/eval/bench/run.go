@@ -25,7 +25,9 @@ import (
 
 // Options says what the bench measures.
 type Options struct {
-	Kernel string // of the guests, as in lab.Config; default 6.1
+	// Kernel is that of the guests, as in lab.Config; "": 6.1, or what the fast path needs
+	// where that is measured.
+	Kernel string
 	// Flows are sizes of the routing table, 1 to MaxFlows, and Peers numbers of peers,
 	// 1 to MaxPeers, both rising. None: DefaultFlows and DefaultPeers, or those of a
 	// short run.
@@ -53,11 +55,13 @@ type Options struct {
 	LoadCommand []string // program that calls load.Serve
 	Stdout      io.Writer
 	Progress    io.Writer
+
+	fastKernel string // Kernel where the fast path is measured
 }
 
 // Defaults returns the options of a whole run.
 func Defaults() Options {
-	return Options{Kernel: kernel.Default, Dir: "out", Lab: "bench", Stdout: io.Discard, Progress: io.Discard}
+	return Options{Dir: "out", Lab: "bench", Stdout: io.Discard, Progress: io.Discard}
 }
 
 // Flags describes the fields that a command line sets.
@@ -68,7 +72,7 @@ func (o *Options) Flags() flags.Set {
 		flags.Numbers(&o.Hosts, "hosts", flags.From(2, MaxPeers+1), "sizes of the clusters whose connections move (`N,N…`, {range})").As(list(DefaultHosts)),
 		flags.Number(&o.Connections, "connections", flags.From(0, MaxMoved), "`N` connections that move at once").As(fmt.Sprint(DefaultMoved)),
 		flags.Word(&o.Family, "family", family.Mixes, "`FAMILY` of clients, hosts and tunnels: {range}").As("both; of a short run 4"),
-		kernel.AnyFlag(&o.Kernel, "`VERSION` of the guests' kernel: a series, such as 6.12, or a release"),
+		kernel.AnyFlag(&o.Kernel, "`VERSION` of the guests' kernel: a series, such as 6.12, or a release").As(kernel.Default + "; of the part " + PartFastPath + " " + fastPathKernel),
 		possibleFlag(&o.PossibleCPUs),
 		servingFlag(&o.Serving),
 		flags.Bool(&o.Short, "short", "small tables, dpr and IPVS-TUN only, packets in instructions only"),
@@ -105,6 +109,8 @@ func (o *Options) complete() {
 		flows, peers, parts, mix = ShortFlows, ShortPeers, ShortParts, family.Only4
 	}
 	o.Family = cmp.Or(o.Family, mix)
+	o.fastKernel = cmp.Or(o.fastKernel, o.Kernel, fastPathKernel)
+	o.Kernel = cmp.Or(o.Kernel, kernel.Default)
 	if len(o.Flows) == 0 {
 		o.Flows = flows
 	}
@@ -152,8 +158,8 @@ const (
 // one. Connections that are placed by what they ask for are experimental, and measured only
 // if they are asked for.
 var (
-	Parts        = []string{PartCount, PartNative, PartHTTP, PartMoved, PartLayer7}
-	DefaultParts = Parts[:4:4]
+	Parts        = []string{PartCount, PartNative, PartHTTP, PartMoved, PartFastPath, PartLayer7}
+	DefaultParts = Parts[:5:5]
 	ShortParts   = []string{PartCount}
 )
 
@@ -191,6 +197,7 @@ func (o Options) plan() (wire.Plan, error) {
 	if slices.Contains(o.Parts, PartMoved) {
 		p.Moved, p.Connections = o.Hosts, o.Connections
 	}
+	p.FastPath = slices.Contains(o.Parts, PartFastPath)
 	if o.Short {
 		p.Systems, p.PeerSystems, p.Packets = p.Systems[:2], p.PeerSystems[:1], shortPackets
 	}
@@ -223,7 +230,7 @@ func Run(ctx context.Context, o Options) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *Report, family.Family) error
-	}{{PartCount, o.count}, {PartNative, o.native}, {PartHTTP, o.http}, {PartMoved, o.moved}, {PartLayer7, o.layer7}} {
+	}{{PartCount, o.count}, {PartNative, o.native}, {PartHTTP, o.http}, {PartMoved, o.moved}, {PartFastPath, o.fastPath}, {PartLayer7, o.layer7}} {
 		if !slices.Contains(o.Parts, part.name) {
 			continue
 		}
@@ -314,6 +321,9 @@ func (r *Report) writeTable(w io.Writer) error {
 		for _, f := range v.Profile {
 			fmt.Fprintf(w, "  %5.0f  %s\n", f.Instructions, f.Name)
 		}
+	}
+	if r.FastPath.Why != "" {
+		fmt.Fprintf(w, "\nThe fast path was not measured: %s.\n", r.FastPath.Why)
 	}
 	if !r.Native.Measured {
 		fmt.Fprintf(w, "\nNative speed was not measured: %s.\n", r.Native.Why)

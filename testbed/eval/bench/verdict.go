@@ -106,6 +106,7 @@ func (r *Report) judgeFamily(f family.Family) []Verdict {
 	j.connections(PathIPVS, httpOfIPVS)
 	j.connections(PathHAProxy, httpOfHAProxy)
 	j.moved()
+	j.fastPath()
 	j.layer7()
 	j.splices()
 	return j.verdicts

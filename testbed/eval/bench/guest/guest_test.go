@@ -16,6 +16,7 @@ func TestParseProfile(t *testing.T) {
 something else
 dprinject-profile: 150 dpr_hook_in [dpr]
 dprinject-profile: 60 inject_run [dprinject]
+dprinject-profile: 60 nic_poll [dprnic]
 dprinject-profile: 50 __memset
 `
 	got, err := parseProfile(log)

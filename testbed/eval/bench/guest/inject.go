@@ -78,17 +78,24 @@ func (in injection) runBoth() (cost, base float64, err error) {
 	}
 	defer func() { err = errors.Join(err, removeModule(injectModule)) }()
 	for name, value := range map[string]*float64{"cost": &cost, "base": &base} {
-		b, err := os.ReadFile(injectResult + name)
-		if err != nil {
-			return 0, 0, fmt.Errorf("reading the cost of %s: %w", params, err)
+		if *value, err = readCost(injectResult + name); err != nil {
+			return 0, 0, fmt.Errorf("%s: %w", params, err)
 		}
-		milli, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-		if err != nil {
-			return 0, 0, fmt.Errorf("reading the cost of %s: %w", params, err)
-		}
-		*value = float64(milli) / 1000
 	}
 	return cost, base, nil
+}
+
+// readCost reads a result of a module, in thousandths.
+func readCost(path string) (float64, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0, fmt.Errorf("reading a cost: %w", err)
+	}
+	milli, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("reading the cost %s: %w", path, err)
+	}
+	return float64(milli) / 1000, nil
 }
 
 // deferred is what the kernel gets to end what it left to ksoftirqd.
@@ -146,21 +153,9 @@ func removeModule(name string) error {
 // profiled runs the packets once more, and returns where the time of one goes that
 // was measured to cost so much.
 func (in injection) profiled(cost float64) (p wire.Profile, err error) {
-	log, err := openKernelLog()
-	if err != nil {
-		return p, err
-	}
-	defer log.Close()
 	in.profile = true
-	_, base, err := in.runBoth()
-	if err != nil {
-		return p, err
-	}
-	text, err := log.rest()
-	if err != nil {
-		return p, err
-	}
-	p.Packet = cost + base
-	p.Functions, err = parseProfile(text)
-	return p, err
+	return profileOf(cost, func() (base float64, err error) {
+		_, base, err = in.runBoth()
+		return base, err
+	})
 }

@@ -62,6 +62,9 @@ func (m *meter) all(ctx context.Context) error {
 	if len(m.plan.Moved) > 0 {
 		return m.moved(ctx)
 	}
+	if m.plan.FastPath {
+		return m.fastPath(ctx)
+	}
 	if err := m.net.build(m.plan.Peers); err != nil {
 		return err
 	}

@@ -131,11 +131,16 @@ func (n *network) build(peers []int) error {
 	if n.family == family.V6 {
 		time.Sleep(groupTime)
 	}
-	hosts := make([]netip.Addr, slices.Max(peers))
+	return n.addPeers(outDev, slices.Max(peers))
+}
+
+// addPeers puts peers behind a device.
+func (n *network) addPeers(device string, peers int) error {
+	hosts := make([]netip.Addr, peers)
 	for i := range hosts {
 		hosts[i] = n.peer(i)
 	}
-	return addNeighbours(outDev, hosts)
+	return addNeighbours(device, hosts)
 }
 
 func linkUp(name string) error {
@@ -182,10 +187,15 @@ func addRoute(name string, p netip.Prefix) error {
 // addNeighbours makes peers reachable, each by a hardware address of its own.
 func addNeighbours(device string, peers []netip.Addr) error {
 	for _, a := range peers {
-		b := a.AsSlice()
-		if err := addNeighbour(device, a, net.HardwareAddr{2, 0, 0, 0, b[len(b)-2], b[len(b)-1]}); err != nil {
+		if err := addNeighbour(device, a, hardware(a)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hardware returns the hardware address of a host outside.
+func hardware(a netip.Addr) net.HardwareAddr {
+	b := a.AsSlice()
+	return net.HardwareAddr{2, 0, 0, 0, b[len(b)-2], b[len(b)-1]}
 }

@@ -55,6 +55,27 @@ func (l *kernelLog) Close() error { return unix.Close(l.fd) }
 // the function, with its module, or "all" for the sum.
 const profilePrefix = "dprinject-profile:"
 
+// profileOf returns where the time of a packet goes that costs so much. What is run has the
+// module print it, and returns what building a packet takes besides.
+func profileOf(cost float64, run func() (base float64, err error)) (p wire.Profile, err error) {
+	log, err := openKernelLog()
+	if err != nil {
+		return p, err
+	}
+	defer log.Close()
+	base, err := run()
+	if err != nil {
+		return p, err
+	}
+	text, err := log.rest()
+	if err != nil {
+		return p, err
+	}
+	p.Packet = cost + base
+	p.Functions, err = parseProfile(text)
+	return p, err
+}
+
 // parseProfile finds a profile in the kernel's log.
 func parseProfile(log string) ([]wire.Function, error) {
 	var functions []wire.Function
@@ -76,7 +97,7 @@ func parseProfile(log string) ([]wire.Function, error) {
 			total = samples
 			continue
 		}
-		if f[len(f)-1] == "[dprinject]" {
+		if module := f[len(f)-1]; module == "["+injectModule+"]" || module == "["+nicModule+"]" {
 			continue // it is not what is asked for
 		}
 		functions = append(functions, wire.Function{Name: strings.Join(f[1:], " "), Share: samples})

@@ -50,6 +50,9 @@ type Plan struct {
 	// another one at once. If there are any, nothing else is measured.
 	Moved       []int `json:"moved,omitempty"`
 	Connections int   `json:"connections,omitempty"`
+	// FastPath has the fast path measured on an ideal network card, and what it is compared
+	// with, at PeerFlows flows with the first of Peers. Then nothing else is measured.
+	FastPath bool `json:"fast_path,omitempty"`
 }
 
 // The systems that are measured.
@@ -68,10 +71,19 @@ const (
 	IPIP = "ipip"
 	TNL6 = "ip6tnl" // what IPIP is for IPv6 in IPv6
 	None = "none"   // the bare kernel
+	// XDP is dpr with the fast path.
+	XDP = "dpr-xdp"
+	// Katran is a program of XDP that does for a packet what Katran does.
+	Katran = "katran-like"
+	// Bounce is a program of XDP that sends each packet back: nothing costs less.
+	Bounce = "xdp-tx"
 )
 
-// Inject is the device by which packets come that are given to netif_receive_skb().
-const Inject = "inject"
+// The devices by which packets come.
+const (
+	Inject = "inject" // none: they are given to netif_receive_skb()
+	Ideal  = "ideal"  // a network card of which nothing costs anything
+)
 
 // Device returns which of the kernel's own tunnel devices carries a family in itself.
 func Device(f family.Family) string {
