@@ -39,7 +39,7 @@ static bool dpr_splice_renew(struct dpr_net *dn, struct dpr_splice *splice,
 	if (!dpr_backend_again(dn, splice->backend, &seg->key) ||
 	    !dpr_splice_table_move(dn, splice, state, DPR_SPLICE_SYN))
 		return false;
-	dpr_splice_track_syn(splice, seg, th);
+	dpr_splice_track_syn(dn, splice, seg, th);
 	WRITE_ONCE(splice->last, (u32)jiffies);
 	atomic64_inc(&splice->backend->spliced);
 	dpr_stats_inc(dn, DPR_STAT_SPLICED);
@@ -64,7 +64,7 @@ static bool dpr_splice_again(struct dpr_net *dn, struct sk_buff *skb,
 	 */
 	if (state == DPR_SPLICE_SYN) {
 		dpr_stats_inc(dn, DPR_STAT_SYN_RETRANSMITTED);
-		dpr_splice_track_syn(splice, seg, th);
+		dpr_splice_track_syn_again(dn, splice, seg, th);
 		return true;
 	}
 	/* What the client asks for next may be for somebody else. */
@@ -202,7 +202,8 @@ bool dpr_splice_begin(struct dpr_net *dn, const struct dpr_config *cfg,
 		return false;
 	/* Unless another CPU has placed a copy of it. */
 	if (!dpr_splice_noted(splice))
-		dpr_splice_track_syn(splice, seg, (void *)skb->data + seg->offset);
+		dpr_splice_track_syn(dn, splice, seg,
+				     (void *)skb->data + seg->offset);
 	*verdict = dpr_splice_send(dn, skb, seg, splice, DPR_SPLICE_CLIENT);
 	return true;
 }

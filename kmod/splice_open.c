@@ -93,7 +93,7 @@ struct dpr_splice *dpr_splice_open(struct dpr_net *dn, const struct dpr_config *
 	if (!splice || dpr_splice_noted(splice))
 		return NULL;
 	dpr_splice_open_fill(&what, splice, options);
-	dpr_splice_track_syn(splice, &seg, &what.th);
+	dpr_splice_track_syn(dn, splice, &seg, &what.th);
 	return splice;
 }
 

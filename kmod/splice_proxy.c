@@ -230,6 +230,18 @@ static bool dpr_splice_proxy_reset(struct dpr_net *dn, struct sk_buff *skb,
 	return true;
 }
 
+/*
+ * What the client cannot have sent establishes nothing at the backend either. It could begin
+ * another connection there, with a header of the client's own. If the header is there, a
+ * segment may be older than what is noted, but acknowledges nothing that was not sent.
+ */
+static bool dpr_splice_proxy_foreign(const struct dpr_splice *splice, u8 state,
+				     const struct dpr_segment *seg)
+{
+	return state < DPR_SPLICE_PROXY_ACKED || !seg->has_ack ||
+	       after(seg->ack, READ_ONCE(splice->seen[DPR_SPLICE_BACKEND].end));
+}
+
 /**
  * dpr_splice_proxy_client - have a client's segment find the header before it
  * @dn: the namespace
@@ -249,15 +261,20 @@ bool dpr_splice_proxy_client(struct dpr_net *dn, struct sk_buff *skb,
 			     struct dpr_splice *splice, bool credible,
 			     struct dst_entry *dst, unsigned int *verdict)
 {
+	const u32 first = READ_ONCE(splice->isn) + 1;
 	const u8 state = READ_ONCE(splice->proxy);
 
-	/* What the client cannot have sent establishes nothing at the backend either. */
+	if (!credible && !seg->rst && dpr_splice_proxy_foreign(splice, state, seg)) {
+		*verdict = dpr_splice_drop(dn, DPR_STAT_SPLICE_REFUSED);
+		return true;
+	}
 	if (state >= DPR_SPLICE_PROXY_ACKED || !credible)
 		return false;
 	*verdict = NF_DROP;
 	if (seg->rst)
 		return !dpr_splice_proxy_reset(dn, skb, seg, splice, dst);
-	if (seg->end != seg->seq) {
+	/* What begins before the client's first byte would have the header's place. */
+	if (seg->end != seg->seq && !before(seg->seq, first)) {
 		if (state == DPR_SPLICE_PROXY_SENT &&
 		    (u32)jiffies - READ_ONCE(splice->proxy_sent) <
 		    DPR_SPLICE_PROXY_AGAIN)
@@ -278,7 +295,7 @@ static void dpr_splice_proxy_again(struct dpr_net *dn, const struct tcphdr *th,
 	const struct dpr_splice_seen *client = &splice->seen[DPR_SPLICE_CLIENT];
 	const u32 ack = READ_ONCE(client->ack);
 	const u32 window = (READ_ONCE(client->edge) - ack) >>
-			   (splice->scale[DPR_SPLICE_CLIENT] & DPR_SPLICE_SHIFT);
+			   dpr_splice_window_scale(splice, DPR_SPLICE_CLIENT);
 	struct dpr_splice_make what = {
 		.th = {
 			.ack_seq = htonl(ack - splice->shift),
@@ -368,8 +385,11 @@ static void dpr_splice_proxy_clamp(const struct sk_buff *skb,
  *
  * Sends the header again if it shows that the backend misses it. Called under RCU in
  * softirq.
+ *
+ * Return: false if the backend begins a connection that the header is not for. The client
+ * could write one itself, as the last connection's is acknowledged, or has another place.
  */
-void dpr_splice_proxy_backend(struct dpr_net *dn, struct sk_buff *skb,
+bool dpr_splice_proxy_backend(struct dpr_net *dn, struct sk_buff *skb,
 			      const struct dpr_segment *seg,
 			      struct dpr_splice *splice, bool credible)
 {
@@ -379,8 +399,11 @@ void dpr_splice_proxy_backend(struct dpr_net *dn, struct sk_buff *skb,
 	const u32 missing = first - seg->ack;
 	const bool clamped = missing - 1 < splice->proxy_len;
 
+	if (th->syn && (state >= DPR_SPLICE_PROXY_ACKED ||
+			!dpr_splice_answers(splice, seg)))
+		return false;
 	if (!seg->has_ack || state == DPR_SPLICE_PROXY_PAST)
-		return;
+		return true;
 	if (clamped) {
 		if (credible && state == DPR_SPLICE_PROXY_SENT && !seg->rst)
 			dpr_splice_proxy_again(dn, th, splice);
@@ -388,4 +411,5 @@ void dpr_splice_proxy_backend(struct dpr_net *dn, struct sk_buff *skb,
 	}
 	if (!th->syn)
 		dpr_splice_proxy_sack(skb, th, first, clamped);
+	return true;
 }

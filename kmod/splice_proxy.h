@@ -30,7 +30,7 @@ bool dpr_splice_proxy_client(struct dpr_net *dn, struct sk_buff *skb,
 			     const struct dpr_segment *seg,
 			     struct dpr_splice *splice, bool credible,
 			     struct dst_entry *dst, unsigned int *verdict);
-void dpr_splice_proxy_backend(struct dpr_net *dn, struct sk_buff *skb,
+bool dpr_splice_proxy_backend(struct dpr_net *dn, struct sk_buff *skb,
 			      const struct dpr_segment *seg,
 			      struct dpr_splice *splice, bool credible);
 

@@ -93,8 +93,12 @@ static noinline bool dpr_splice_with_proxy(struct dpr_net *dn, struct sk_buff *s
 	const unsigned int len = skb->len;
 
 	if (from == DPR_SPLICE_BACKEND) {
-		dpr_splice_proxy_backend(dn, skb, seg, splice, credible);
-		return true;
+		if (dpr_splice_proxy_backend(dn, skb, seg, splice, credible))
+			return true;
+		/* This host's stack answers by a RST. */
+		dpr_stats_inc(dn, DPR_STAT_SPLICE_REFUSED);
+		*verdict = NF_ACCEPT;
+		return false;
 	}
 	if (!seg->syn) {
 		if (!dpr_splice_proxy_client(dn, skb, seg, splice, credible,

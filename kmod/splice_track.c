@@ -18,14 +18,10 @@ static u8 dpr_splice_scale(const struct tcphdr *th)
 	return 0;
 }
 
-/**
- * dpr_splice_track_syn - note a client's SYN that begins a connection
- * @splice: the splice, new or in DPR_SPLICE_SYN
- * @seg: the SYN
- * @th: its TCP header, all of it
- */
-void dpr_splice_track_syn(struct dpr_splice *splice,
-			  const struct dpr_segment *seg, const struct tcphdr *th)
+/* Under the lock of the half-open ones. */
+static void dpr_splice_note_syn(struct dpr_splice *splice,
+				const struct dpr_segment *seg,
+				const struct tcphdr *th)
 {
 	memset(splice->seen, 0, sizeof(splice->seen));
 	memset(splice->fin, 0, sizeof(splice->fin));
@@ -42,25 +38,64 @@ void dpr_splice_track_syn(struct dpr_splice *splice,
 			  dpr_splice_scale(th) | DPR_SPLICE_NOTED);
 }
 
-/* What the backend acknowledges if it has the client's SYN alone. */
-static u32 dpr_splice_begun(const struct dpr_splice *splice)
+/**
+ * dpr_splice_track_syn - note a client's SYN that begins a connection
+ * @dn: the namespace
+ * @splice: the splice, new or just moved to DPR_SPLICE_SYN
+ * @seg: the SYN
+ * @th: its TCP header, all of it
+ *
+ * Called under RCU with bottom halves off.
+ */
+void dpr_splice_track_syn(struct dpr_net *dn, struct dpr_splice *splice,
+			  const struct dpr_segment *seg, const struct tcphdr *th)
 {
-	return splice->isn + 1 - splice->proxy_len;
+	struct dpr_splices *all = rcu_dereference(dn->splices);
+
+	spin_lock(&all->lock);
+	dpr_splice_note_syn(splice, seg, th);
+	spin_unlock(&all->lock);
 }
 
-/* The backend's SYN: only now the sequence numbers of both are known. */
-static void dpr_splice_track_synack(struct dpr_splice *splice,
-				    const struct dpr_segment *seg,
-				    const struct tcphdr *th)
+/**
+ * dpr_splice_track_syn_again - note a SYN of another number, of a half-open connection
+ * @dn: the namespace
+ * @splice: the splice
+ * @seg: the SYN
+ * @th: its TCP header, all of it
+ *
+ * It changes nothing once the backend has answered the last one: anybody can have made it
+ * up. What is between the two numbers would be the client's, instead of a header. Called
+ * under RCU with bottom halves off.
+ */
+void dpr_splice_track_syn_again(struct dpr_net *dn, struct dpr_splice *splice,
+				const struct dpr_segment *seg,
+				const struct tcphdr *th)
+{
+	struct dpr_splices *all = rcu_dereference(dn->splices);
+
+	spin_lock(&all->lock);
+	if (READ_ONCE(splice->state) == DPR_SPLICE_SYN &&
+	    !(splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED))
+		dpr_splice_note_syn(splice, seg, th);
+	spin_unlock(&all->lock);
+}
+
+/* Under the lock of the half-open ones. */
+static void dpr_splice_note_synack(struct dpr_splice *splice,
+				   const struct dpr_segment *seg,
+				   const struct tcphdr *th)
 {
 	struct dpr_splice_seen *client = &splice->seen[DPR_SPLICE_CLIENT];
 	struct dpr_splice_seen *backend = &splice->seen[DPR_SPLICE_BACKEND];
+	const u8 answered = splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED;
+	/* Before the first answer it is not known from where. */
+	const u32 window = client->edge - (answered ? client->ack : 0);
 	u8 scale = dpr_splice_scale(th);
 
-	if (READ_ONCE(splice->state) != DPR_SPLICE_SYN ||
-	    splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED ||
-	    !between(seg->ack, dpr_splice_begun(splice), client->end))
-		return;
+	if (!(splice->scale[DPR_SPLICE_CLIENT] & DPR_SPLICE_SCALED) ||
+	    !(scale & DPR_SPLICE_SCALED))
+		scale = 0;
 	backend->end = seg->end;
 	backend->ack = seg->ack;
 	backend->edge = seg->ack + ntohs(th->window);
@@ -68,13 +103,25 @@ static void dpr_splice_track_synack(struct dpr_splice *splice,
 	if (before(backend->edge, splice->isn + 1))
 		backend->edge = splice->isn + 1;
 	client->ack = seg->end;
-	client->edge += seg->end;
-	if (!(scale & DPR_SPLICE_SCALED) ||
-	    !(splice->scale[DPR_SPLICE_CLIENT] & DPR_SPLICE_SCALED)) {
-		splice->scale[DPR_SPLICE_CLIENT] = DPR_SPLICE_NOTED;
-		scale = 0;
-	}
+	client->edge = seg->end + window;
 	splice->scale[DPR_SPLICE_BACKEND] = scale | DPR_SPLICE_ANSWERED;
+}
+
+/*
+ * The backend's SYN: only now the sequence numbers of both are known. The last one counts:
+ * a backend that sends SYN cookies, or starts anew, answers by another number.
+ */
+static void dpr_splice_track_synack(struct dpr_net *dn, struct dpr_splice *splice,
+				    const struct dpr_segment *seg,
+				    const struct tcphdr *th)
+{
+	struct dpr_splices *all = rcu_dereference(dn->splices);
+
+	spin_lock(&all->lock);
+	if (READ_ONCE(splice->state) == DPR_SPLICE_SYN &&
+	    dpr_splice_answers(splice, seg))
+		dpr_splice_note_synack(splice, seg, th);
+	spin_unlock(&all->lock);
 }
 
 /* Is it exactly the RST that the other end accepts, or would once it has all that was sent? */
@@ -83,9 +130,7 @@ static bool dpr_splice_resets(const struct dpr_splice *splice, u8 state,
 			      const struct dpr_segment *seg)
 {
 	if (state == DPR_SPLICE_SYN && from == DPR_SPLICE_BACKEND)
-		return seg->has_ack &&
-		       between(seg->ack, dpr_splice_begun(splice),
-			       splice->seen[DPR_SPLICE_CLIENT].end);
+		return seg->has_ack && dpr_splice_answers(splice, seg);
 	if (state == DPR_SPLICE_SYN)
 		return between(seg->seq, splice->isn,
 			       splice->seen[DPR_SPLICE_CLIENT].end);
@@ -129,21 +174,22 @@ static bool dpr_splice_note(struct dpr_splice *splice,
 	struct dpr_splice_seen *other = &splice->seen[!from];
 	u32 edge;
 
+	/* An end does not look at it either: it could be sent blindly. */
+	if (!seg->has_ack)
+		return false;
 	if (after(seg->seq, READ_ONCE(other->edge)) ||
 	    before(seg->end, READ_ONCE(other->ack) - DPR_SPLICE_BACK))
 		return false;
-	if (seg->has_ack) {
-		/* It acknowledges what the other has not sent, or is from long ago. */
-		if (after(seg->ack, READ_ONCE(other->end)) ||
-		    before(seg->ack, READ_ONCE(own->ack) - DPR_SPLICE_BACK))
-			return false;
-		if (after(seg->ack, READ_ONCE(own->ack)))
-			WRITE_ONCE(own->ack, seg->ack);
-		edge = seg->ack + ((u32)ntohs(th->window) <<
-				   (splice->scale[from] & DPR_SPLICE_SHIFT));
-		if (after(edge, READ_ONCE(own->edge)))
-			WRITE_ONCE(own->edge, edge);
-	}
+	/* It acknowledges what the other has not sent, or is from long ago. */
+	if (after(seg->ack, READ_ONCE(other->end)) ||
+	    before(seg->ack, READ_ONCE(own->ack) - DPR_SPLICE_BACK))
+		return false;
+	if (after(seg->ack, READ_ONCE(own->ack)))
+		WRITE_ONCE(own->ack, seg->ack);
+	edge = seg->ack + ((u32)ntohs(th->window) <<
+			   dpr_splice_window_scale(splice, from));
+	if (after(edge, READ_ONCE(own->edge)))
+		WRITE_ONCE(own->edge, edge);
 	if (after(seg->end, READ_ONCE(own->end)))
 		WRITE_ONCE(own->end, seg->end);
 	return true;
@@ -155,12 +201,8 @@ static u8 dpr_splice_next(struct dpr_splice *splice, u8 state,
 {
 	if (seg->fin && !(splice->fin[from] & DPR_SPLICE_FIN))
 		splice->fin[from] |= DPR_SPLICE_FIN;
-	if (unlikely(state == DPR_SPLICE_SYN)) {
-		if (from != DPR_SPLICE_CLIENT || !seg->has_ack ||
-		    before(seg->ack, splice->seen[DPR_SPLICE_CLIENT].ack))
-			return state;
-		return DPR_SPLICE_ESTABLISHED;
-	}
+	if (unlikely(state == DPR_SPLICE_SYN))
+		return from == DPR_SPLICE_CLIENT ? DPR_SPLICE_ESTABLISHED : state;
 	/* Who has sent a RST sends nothing else: it was forged. */
 	if (unlikely(state == DPR_SPLICE_RESET)) {
 		if (!(splice->fin[from] & DPR_SPLICE_RST))
@@ -172,6 +214,16 @@ static u8 dpr_splice_next(struct dpr_splice *splice, u8 state,
 		     splice->fin[DPR_SPLICE_BACKEND] & DPR_SPLICE_FIN))
 		return DPR_SPLICE_CLOSED;
 	return state;
+}
+
+/* Has the backend answered; and does what the client sends acknowledge that? */
+static bool dpr_splice_answered(const struct dpr_splice *splice,
+				enum dpr_splice_from from,
+				const struct dpr_segment *seg)
+{
+	return splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED &&
+	       (from != DPR_SPLICE_CLIENT ||
+		!before(seg->ack, READ_ONCE(splice->seen[DPR_SPLICE_CLIENT].ack)));
 }
 
 /**
@@ -200,15 +252,15 @@ bool dpr_splice_track(struct dpr_net *dn, struct dpr_splice *splice,
 		return dpr_splice_track_rst(dn, splice, state, from, seg);
 	if (unlikely(th->syn)) {
 		if (from == DPR_SPLICE_BACKEND && th->ack)
-			dpr_splice_track_synack(splice, seg, th);
+			dpr_splice_track_synack(dn, splice, seg, th);
 		return false;
 	}
 	if (unlikely(state == DPR_SPLICE_SYN) &&
-	    !(splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED))
+	    !dpr_splice_answered(splice, from, seg))
 		return false;
 	if (!dpr_splice_note(splice, from, seg, th))
 		return false;
-	if (splice->proxy_len && from == DPR_SPLICE_BACKEND && seg->has_ack)
+	if (splice->proxy_len && from == DPR_SPLICE_BACKEND)
 		dpr_splice_track_proxy(splice, seg->ack);
 	next = dpr_splice_next(splice, state, from, seg);
 	/* A handshake has its time from the beginning, so that the oldest stands first. */

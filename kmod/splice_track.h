@@ -9,6 +9,7 @@
 #ifndef _DPR_SPLICE_TRACK_H
 #define _DPR_SPLICE_TRACK_H
 
+#include <net/tcp.h>
 #include "core/parse.h"
 #include "splice_table.h"
 
@@ -35,8 +36,43 @@ static inline bool dpr_splice_noted(const struct dpr_splice *splice)
 	       DPR_SPLICE_NOTED;
 }
 
-void dpr_splice_track_syn(struct dpr_splice *splice,
+/**
+ * dpr_splice_window_scale - by how much an end's windows are scaled
+ * @splice: the splice
+ * @from: the end
+ *
+ * Not at all unless both ends know scaled windows. The backend's scale says so; the client's
+ * stays what it was, as another SYN of the backend may.
+ */
+static inline u8 dpr_splice_window_scale(const struct dpr_splice *splice,
+					 enum dpr_splice_from from)
+{
+	return splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_SCALED ?
+	       splice->scale[from] & DPR_SPLICE_SHIFT : 0;
+}
+
+/**
+ * dpr_splice_answers - can a backend's segment be the answer to the client's SYN
+ * @splice: the splice
+ * @seg: the segment, with an acknowledgment
+ *
+ * A SYN goes without data if a header is to come.
+ */
+static inline bool dpr_splice_answers(const struct dpr_splice *splice,
+				      const struct dpr_segment *seg)
+{
+	const u32 begun = READ_ONCE(splice->isn) + 1 - splice->proxy_len;
+
+	return splice->proxy_len ?
+	       seg->ack == begun :
+	       between(seg->ack, begun, splice->seen[DPR_SPLICE_CLIENT].end);
+}
+
+void dpr_splice_track_syn(struct dpr_net *dn, struct dpr_splice *splice,
 			  const struct dpr_segment *seg, const struct tcphdr *th);
+void dpr_splice_track_syn_again(struct dpr_net *dn, struct dpr_splice *splice,
+				const struct dpr_segment *seg,
+				const struct tcphdr *th);
 bool dpr_splice_track(struct dpr_net *dn, struct dpr_splice *splice,
 		      enum dpr_splice_from from, const struct dpr_segment *seg,
 		      const struct tcphdr *th);

@@ -588,6 +588,16 @@ func TestSpliceProxyBlind(t *testing.T) {
 		}
 		silence(t, p.x.Endpoint, header)
 		p.answered(t, wire.Segment{})
+		for _, flags := range []string{"", "P", "F"} {
+			for _, payload := range []string{"", "x"} {
+				s := p.k.segment(flags, payload)
+				s.Seq = p.isn + 1
+				p.k.r.send(t, p.a, s.Bytes())
+			}
+		}
+		silence(t, p.x.Endpoint, header)
+		p.knock(t, p.isn+1<<30)
+		p.x.get(t, func(q *wire.Packet) bool { return p.atX(q) && q.TCP.SYN })
 		p.x.Take(p.atX)
 		p.k.say(t, "A", "")
 		p.wantHeader(t, backendISN+1)
@@ -595,6 +605,8 @@ func TestSpliceProxyBlind(t *testing.T) {
 		for i := range uint32(8) {
 			s := p.k.segment("PA", "x")
 			s.Seq, s.Ack = p.isn+1+i<<29, backendISN+1+(i+1)<<28
+			p.k.r.send(t, p.a, s.Bytes())
+			s.Flags, s.Seq, s.Payload = "R", p.isn+5+i<<28, nil
 			p.k.r.send(t, p.a, s.Bytes())
 			p.say(t, wire.Segment{Flags: "A", Seq: backendISN + 1 + (i+1)<<28, Ack: p.isn + 1, Window: 100})
 			p.say(t, wire.Segment{Flags: "A", Seq: backendISN + 1 + (i+1)<<28, Ack: p.isn - p.n + 1, Window: 100})
@@ -604,5 +616,138 @@ func TestSpliceProxyBlind(t *testing.T) {
 		p.x.Take(p.atX)
 		p.k.say(t, "A", "")
 		p.wantHeader(t, backendISN+1)
+	})
+}
+
+// place fails the test if X has got anything but the header's bytes in the header's place: the
+// first bytes behind the number of a SYN that X has answered.
+func (p *proxied) place(t *testing.T, way string, syn uint32) {
+	t.Helper()
+	time.Sleep(settle)
+	for _, q := range p.x.Take(p.atX) {
+		begin := q.TCP.Seq
+		if q.TCP.SYN {
+			begin++
+		}
+		for i, b := range q.Payload {
+			if at := begin + uint32(i) - syn - 1; at < p.n && b != p.bytes[at] {
+				t.Errorf("%s: X gets %v with %q", way, q, q.Payload)
+				break
+			}
+		}
+	}
+}
+
+// forge has the client send what would be the header of somebody else.
+func (p *proxied) forge(t *testing.T, seq, ack uint32) {
+	t.Helper()
+	for _, flags := range []string{"PA", "FPA", "P", "SA"} {
+		s := p.k.segment(flags, string(proxyHeader(netip.AddrPortFrom(p.k.local.Addr(), 1), p.k.remote))+"hello\n")
+		s.Seq, s.Ack = seq, ack
+		switch flags {
+		case "P":
+			s.Ack = 0
+		case "SA":
+			s.Seq--
+		}
+		p.k.r.send(t, p.a, s.Bytes())
+	}
+}
+
+// knock has the client send a SYN of another number.
+func (p *proxied) knock(t *testing.T, seq uint32) {
+	t.Helper()
+	s := p.k.segment("S", "")
+	s.Seq = seq
+	p.k.r.send(t, p.a, s.Bytes())
+}
+
+// wantRefused fails the test unless A ends a connection that X begins to accept, and the
+// client learns nothing of it.
+func (p *proxied) wantRefused(t *testing.T, seq, ack uint32) {
+	t.Helper()
+	p.k.r.Take(p.k.mine)
+	p.say(t, wire.Segment{Flags: "SA", Seq: seq, Ack: ack})
+	p.x.get(t, func(q *wire.Packet) bool { return p.atX(q) && q.TCP.RST && q.TCP.Seq == ack })
+	silence(t, p.k.r.Endpoint, p.k.mine)
+}
+
+// A client that writes the header itself: X gets nothing of it in the header's place, whatever
+// the client has made of its handshake, and of the connection before.
+func TestSpliceProxyForged(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		p := rawProxied(t, w, wire.Segment{})
+		p.answered(t, wire.Segment{})
+		p.knock(t, p.isn+1000)
+		p.forge(t, p.isn-p.n+1, backendISN+1)
+		p.place(t, "another SYN", p.isn-p.n)
+
+		p = rawProxied(t, w, wire.Segment{})
+		p.answered(t, wire.Segment{})
+		s := p.k.segment("A", "")
+		s.Ack = backendISN + 1 - 100
+		p.k.r.send(t, p.a, s.Bytes())
+		silence(t, p.x.Endpoint, p.atX)
+		p.forge(t, p.isn-p.n+1, backendISN+1)
+		p.place(t, "a wrong acknowledgment", p.isn-p.n)
+
+		p = rawProxied(t, w, wire.Segment{})
+		p.answered(t, wire.Segment{})
+		p.k.say(t, "A", "")
+		p.forge(t, p.isn-p.n+1, backendISN+1)
+		p.place(t, "after the header", p.isn-p.n)
+
+		p = rawProxied(t, w, wire.Segment{})
+		p.knock(t, p.isn-p.n)
+		p.wantRefused(t, backendISN, p.isn-p.n+1)
+		p.forge(t, p.isn-p.n+1, backendISN+1)
+		p.place(t, "a SYN before the answer", p.isn-p.n)
+
+		// X has closed, and would accept another connection.
+		for _, isn := range []uint32{0, 1000} {
+			p = rawProxied(t, w, wire.Segment{})
+			isn += p.isn
+			p.answered(t, wire.Segment{})
+			p.k.say(t, "A", "")
+			p.wantHeader(t, backendISN+1)
+			p.say(t, wire.Segment{Flags: "A", Seq: backendISN + 1, Ack: p.isn + 1, Window: 5000})
+			p.k.hear(t, "A")
+			p.k.say(t, "R", "")
+			p.k.say(t, "A", "")
+			p.knock(t, isn)
+			p.wantRefused(t, 9_000_000, isn-p.n+1)
+			p.forge(t, isn-p.n+1, 9_000_001)
+			p.place(t, "a connection that X has closed", isn-p.n)
+		}
+	})
+}
+
+// The same, where this host does the handshake.
+func TestSpliceProxyForgedPlaced(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		for _, knock := range []bool{false, true} {
+			p := rawPlaced(t, w, true, "hello\n")
+			if knock {
+				p.knock(t, p.isn-p.n)
+			}
+			p.accept(t)
+			p.forge(t, p.isn-p.n+1, p.ours+1)
+			p.place(t, "a placed connection", p.isn-p.n)
+			p.knock(t, p.isn-p.n)
+			p.forge(t, p.isn-p.n+1, p.ours+1)
+			p.place(t, "another SYN", p.isn-p.n)
+		}
+	})
+}
+
+// A backend that sends SYN cookies, or starts anew, has another number when it answers again.
+func TestSpliceProxyAnew(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		p := rawProxied(t, w, wire.Segment{})
+		p.answered(t, wire.Segment{})
+		p.say(t, wire.Segment{Flags: "SA", Seq: 9_000_000, Ack: p.isn - p.n + 1})
+		p.k.hear(t, "SA")
+		p.k.say(t, "A", "")
+		p.wantHeader(t, 9_000_001)
 	})
 }

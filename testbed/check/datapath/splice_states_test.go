@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
 
 	"dpr/testbed/check/datapath/wire"
@@ -172,6 +173,82 @@ func TestSpliceBlind(t *testing.T) {
 		}
 		check(t, k.upload(1<<20))
 		check(t, k.download(1<<20))
+		// Without an acknowledgment nothing needs to be guessed but where a window is.
+		j := r.talk(c.a, 4000)
+		j.open(t)
+		in := netip.AddrPortFrom(c.a.at, j.peerPort(t))
+		for _, s := range []wire.Segment{{Src: j.local, Dst: j.remote, Seq: j.seq}, {Src: w.addrPort(addrX, backendPort), Dst: in, Seq: j.ack}} {
+			s.Flags = "F"
+			r.send(t, c.a, s.Bytes())
+		}
+		time.Sleep(2 * soon)
+		if got := c.status(t, "x"); got.Connections != 2 {
+			t.Errorf("X has %d connections, want 2", got.Connections)
+		}
+		j.wantServed(t, "X")
+		// A SYN during the handshake.
+		c.a.set(t, dprnl.ConfigUpdate{TimeoutSyn: ptr(soon)})
+		i := r.talk(c.a, 4001)
+		i.say(t, "S", "")
+		i.hear(t, "SA")
+		r.send(t, c.a, wire.Segment{Src: i.local, Dst: i.remote, Flags: "S", Seq: i.seq + 1<<30}.Bytes())
+		i.say(t, "A", "")
+		i.wantServed(t, "X")
+		time.Sleep(5 * soon)
+		i.wantServed(t, "X")
+	})
+}
+
+// X answers again, by another number: it sends SYN cookies, or has started anew. That is what
+// counts, and what it says of windows.
+func TestSpliceAnew(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		for _, tt := range []struct {
+			scale uint8 // of the client's window
+			past  uint32
+			want  uint32 // connections of X after its FIN, so far behind its SYN
+		}{{3, 5000, 0}, {3, 8001, 1}, {0, 1000, 0}, {0, 1001, 1}} {
+			c, x := bareCluster(t, w), (*raw)(nil)
+			c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyLowest), TimeoutSyn: ptr(200 * time.Millisecond)})
+			c.set(t, c.backend("x", addrX))
+			x = c.raw(t, addrX)
+			k := c.raw(t, addrR).talk(c.a, 4000)
+			s := k.segment("S", "")
+			s.Window = 1000
+			answer := wire.Segment{}
+			if tt.scale > 0 {
+				s.Options = []layers.TCPOption{option(layers.TCPOptionKindWindowScale, tt.scale)}
+				answer.Options = []layers.TCPOption{option(layers.TCPOptionKindWindowScale, 2)}
+			}
+			k.send(t, s)
+			atX := func(p *wire.Packet) bool { return p.TCP != nil && p.Dst() == x.addr }
+			syn := x.get(t, atX)
+			for i, seq := range []uint32{7000, 9_000_000} {
+				s := x.segment(syn, "SA", seq, syn.TCP.Seq+1, nil)
+				if i > 0 { // the first is a cookie
+					s.Options = answer.Options
+				}
+				x.send(t, c.a, s.Bytes())
+				k.hear(t, "SA")
+			}
+			say := func(flags, payload string) {
+				t.Helper()
+				s := k.segment(flags, payload)
+				s.Window = 1000
+				k.send(t, s)
+				x.get(t, atX)
+			}
+			say("A", "")
+			time.Sleep(time.Second)
+			say("PA", "hello\n")
+			say("FA", "")
+			s = x.segment(syn, "FA", 9_000_001+tt.past, k.seq, nil)
+			x.send(t, c.a, s.Bytes())
+			k.hear(t, "FA")
+			if got := c.status(t, "x"); got.Connections != tt.want {
+				t.Errorf("scale %d: after a FIN %d behind its SYN X has %d connections, want %d", tt.scale, tt.past, got.Connections, tt.want)
+			}
+		}
 	})
 }
 
