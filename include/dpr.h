@@ -38,7 +38,7 @@
  *    between hosts
  * 8: DISPATCH_REQUEST, protocol 6 between hosts; BACKEND_SET, BACKEND_DEL, BACKEND_GET,
  *    CONFIG_A_SPLICE_FIRST_PORT and what follows it
- * 9: BACKEND_A_PROXY, backends of services with DISPATCH_CONNECTION
+ * 9: BACKEND_A_PROXY, backends of services with DISPATCH_CONNECTION; BACKEND_SET of DOWN alone
  */
 #define DPR_GENL_VERSION	9
 /* Multicast group of enum dpr_event messages (DPR_CMD_EVENT). */
@@ -150,6 +150,7 @@
  *	is not unicast, is this host's own or a peer's, and for wrong values; EADDRINUSE if
  *	the ports of splices are also those of this host's own connections
  *	(net.ipv4.ip_local_port_range) and not reserved; ENOSPC beyond DPR_MAX_BACKENDS.
+ *	With NAME and DOWN alone only DOWN changes: ENOENT if there is none of that name.
  * @DPR_CMD_BACKEND_DEL: do; NAME. ENOENT if there is none. Only new connections are
  *	affected.
  * @DPR_CMD_BACKEND_GET: dump; one message of DPR_BACKEND_A_* per backend.

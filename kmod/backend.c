@@ -142,6 +142,28 @@ int dpr_backend_set(struct dpr_net *dn, const struct dpr_backend_set *set)
 }
 
 /**
+ * dpr_backend_set_down - let a backend get no new connections, or some again
+ * @dn: the namespace; its lock is held
+ * @name: the name
+ * @down: it gets none
+ *
+ * Return: 0, -ENOENT, -ENOMEM. On error nothing changed.
+ */
+int dpr_backend_set_down(struct dpr_net *dn, const char *name, bool down)
+{
+	const struct dpr_backends *old = dpr_backend_now(dn);
+	struct dpr_backend_set set;
+	bool there;
+	u32 at = dpr_backend_place(old, name, &there);
+
+	if (!there)
+		return -ENOENT;
+	set = old->set[at];
+	set.down = down;
+	return dpr_backend_set(dn, &set);
+}
+
+/**
  * dpr_backend_del - let a backend get no new connections, and forget its name
  * @dn: the namespace; its lock is held
  * @name: the name

@@ -111,6 +111,7 @@ struct dpr_backend_among {
 };
 
 int dpr_backend_set(struct dpr_net *dn, const struct dpr_backend_set *set);
+int dpr_backend_set_down(struct dpr_net *dn, const char *name, bool down);
 int dpr_backend_del(struct dpr_net *dn, const char *name);
 struct dpr_backend_choice
 dpr_backend_choose(struct dpr_net *dn, const struct dpr_flow_key *key,

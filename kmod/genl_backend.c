@@ -85,11 +85,21 @@ static u32 dpr_genl_backend_u32(struct genl_info *info, int attr, u32 otherwise)
 	return info->attrs[attr] ? nla_get_u32(info->attrs[attr]) : otherwise;
 }
 
+static int dpr_genl_backend_down(struct genl_info *info, bool *down)
+{
+	const struct nlattr *attr = info->attrs[DPR_BACKEND_A_DOWN];
+
+	if (attr && nla_get_u8(attr) > 1)
+		return dpr_genl_msg_refuse(info, DPR_BACKEND_A_DOWN,
+					   "down must be 0 or 1", -EINVAL);
+	*down = attr && nla_get_u8(attr);
+	return 0;
+}
+
 static int dpr_genl_backend_parse(struct genl_info *info,
 				  struct dpr_backend_set *set)
 {
 	const struct nlattr *port = info->attrs[DPR_BACKEND_A_PORT];
-	const struct nlattr *down = info->attrs[DPR_BACKEND_A_DOWN];
 	const struct nlattr *proxy = info->attrs[DPR_BACKEND_A_PROXY];
 	int err;
 
@@ -107,6 +117,8 @@ static int dpr_genl_backend_parse(struct genl_info *info,
 					  -EINVAL);
 	if (!err)
 		err = dpr_genl_backend_services(info, set);
+	if (!err)
+		err = dpr_genl_backend_down(info, &set->down);
 	if (err)
 		return err;
 	set->port = port ? nla_get_u16(port) : 0;
@@ -115,10 +127,6 @@ static int dpr_genl_backend_parse(struct genl_info *info,
 	if (!set->weight || set->weight > DPR_MAX_WEIGHT)
 		return dpr_genl_msg_refuse(info, DPR_BACKEND_A_WEIGHT,
 					   "weight must be 1 to 65535", -EINVAL);
-	if (down && nla_get_u8(down) > 1)
-		return dpr_genl_msg_refuse(info, DPR_BACKEND_A_DOWN,
-					   "down must be 0 or 1", -EINVAL);
-	set->down = down && nla_get_u8(down);
 	if (proxy && nla_get_u8(proxy) && nla_get_u8(proxy) != DPR_BACKEND_PROXY)
 		return dpr_genl_msg_refuse(info, DPR_BACKEND_A_PROXY,
 					   "the version of the PROXY protocol must be 0 or 2",
@@ -180,6 +188,44 @@ static int dpr_genl_backend_allowed(struct dpr_net *dn, struct genl_info *info,
 	return 0;
 }
 
+static int dpr_genl_backend_none(struct genl_info *info)
+{
+	return dpr_genl_msg_refuse(info, DPR_BACKEND_A_NAME, "no such backend",
+				   -ENOENT);
+}
+
+/* Does a request say nothing of a backend but whether it is down? */
+static bool dpr_genl_backend_only_down(const struct genl_info *info)
+{
+	int attr;
+
+	for (attr = DPR_BACKEND_A_NAME + 1; attr <= DPR_BACKEND_A_PROXY; attr++)
+		if (attr != DPR_BACKEND_A_DOWN && info->attrs[attr])
+			return false;
+	return info->attrs[DPR_BACKEND_A_DOWN];
+}
+
+/* Whoever checks backends does not know what else somebody may be changing. */
+static int dpr_genl_backend_set_down(struct dpr_net *dn, struct genl_info *info)
+{
+	char name[DPR_MAX_BACKEND_NAME + 1];
+	int err = dpr_genl_backend_name(info, name);
+	bool down;
+
+	if (!err)
+		err = dpr_genl_backend_down(info, &down);
+	if (err)
+		return err;
+	mutex_lock(&dn->lock);
+	err = dpr_backend_set_down(dn, name, down);
+	mutex_unlock(&dn->lock);
+	if (err == -ENOENT)
+		return dpr_genl_backend_none(info);
+	if (!err)
+		dpr_event_notify(dn, DPR_EVENT_CONFIG);
+	return err;
+}
+
 /**
  * dpr_genl_backend_set - DPR_CMD_BACKEND_SET
  * @skb: the request
@@ -189,8 +235,11 @@ int dpr_genl_backend_set(struct sk_buff *skb, struct genl_info *info)
 {
 	struct dpr_net *dn = dpr_netns(genl_info_net(info));
 	struct dpr_backend_set set;
-	int err = dpr_genl_backend_parse(info, &set);
+	int err;
 
+	if (dpr_genl_backend_only_down(info))
+		return dpr_genl_backend_set_down(dn, info);
+	err = dpr_genl_backend_parse(info, &set);
 	if (err)
 		return err;
 	mutex_lock(&dn->lock);
@@ -225,8 +274,7 @@ int dpr_genl_backend_del(struct sk_buff *skb, struct genl_info *info)
 	err = dpr_backend_del(dn, name);
 	mutex_unlock(&dn->lock);
 	if (err == -ENOENT)
-		return dpr_genl_msg_refuse(info, DPR_BACKEND_A_NAME,
-					   "no such backend", err);
+		return dpr_genl_backend_none(info);
 	if (!err)
 		dpr_event_notify(dn, DPR_EVENT_CONFIG);
 	return err;

@@ -12,8 +12,12 @@ import (
 // knowsBackends is the version of the family from which on there are backends.
 const knowsBackends = 8
 
-// knowsProxy is the version from which on backends can get the PROXY protocol.
-const knowsProxy = 9
+// knowsProxy is the version from which on backends can get the PROXY protocol, and knowsDown
+// that from which on they can be set down by name.
+const (
+	knowsProxy = 9
+	knowsDown  = 9
+)
 
 // A Backend is a server that runs nothing of ours, to which this host passes connections on.
 type Backend struct {
@@ -79,6 +83,20 @@ func (c *Client) SetBackend(ctx context.Context, b Backend) error {
 	return c.do(ctx, "setting backend "+b.Name, cmdBackendSet, e)
 }
 
+// SetBackendDown has a backend get no new connections, or some again. Nothing else of it
+// changes, whoever else is changing it. The error is fs.ErrNotExist if there is none of that
+// name.
+func (c *Client) SetBackendDown(ctx context.Context, name string, down bool) error {
+	e := newEncoder(c.version())
+	e.backends()
+	if e.version < knowsDown {
+		e.fail(fmt.Errorf("%w: a backend is set as a whole", errOlder))
+	}
+	e.ae.String(backendAttrName, name)
+	e.down(down)
+	return c.do(ctx, "setting backend "+name, cmdBackendSet, e)
+}
+
 // DeleteBackend removes a backend: its connections continue. The error is fs.ErrNotExist if
 // there is none of that name.
 func (c *Client) DeleteBackend(ctx context.Context, name string) error {
@@ -95,6 +113,14 @@ func (e *encoder) backends() {
 	}
 }
 
+func (e *encoder) down(down bool) {
+	value := uint8(0)
+	if down {
+		value = 1
+	}
+	e.ae.Uint8(backendAttrDown, value)
+}
+
 func (e *encoder) backend(b Backend) {
 	e.backends()
 	e.ae.String(backendAttrName, b.Name)
@@ -102,11 +128,7 @@ func (e *encoder) backend(b Backend) {
 	e.ae.Uint16(backendAttrPort, b.Port)
 	e.ae.Uint32(backendAttrWeight, max(b.Weight, 1))
 	e.ae.Uint32(backendAttrLimit, b.Limit)
-	down := uint8(0)
-	if b.Down {
-		down = 1
-	}
-	e.ae.Uint8(backendAttrDown, down)
+	e.down(b.Down)
 	if len(b.Services) > MaxBackendServices {
 		e.fail(fmt.Errorf("%d services, a backend has at most %d", len(b.Services), MaxBackendServices))
 		return

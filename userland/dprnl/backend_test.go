@@ -49,6 +49,10 @@ func TestBackendsOfOlder(t *testing.T) {
 	if err := c.DeleteBackend(t.Context(), "b"); !errors.Is(err, errOlder) {
 		t.Errorf("%v", err)
 	}
+	c.family.Version = knowsDown - 1
+	if err := c.SetBackendDown(t.Context(), "b", true); !errors.Is(err, errOlder) {
+		t.Errorf("%v", err)
+	}
 	c.family.Version = knowsProxy - 1
 	if err := c.SetBackend(t.Context(), fullBackend); !errors.Is(err, errOlder) {
 		t.Errorf("%v", err)

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
 	"net/netip"
 	"os"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -257,6 +259,44 @@ func TestSpliceChoice(t *testing.T) {
 		}
 		if err := c.a.dpr.DeleteBackend(t.Context(), "y"); !errors.Is(err, syscall.ENOENT) {
 			t.Errorf("deleting it again: %v", err)
+		}
+	})
+}
+
+// A backend is set down by its name alone: nothing else of it changes, what was set meanwhile
+// stays, and none comes back that was deleted.
+func TestSpliceDown(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		x := c.backend("x", addrX)
+		x.Weight, x.Limit, x.Services = 7, 9, []uint16{port, 81}
+		c.set(t, x)
+		k := connect(t, c.c, c.a.service())
+		k.wantServed(t, "X")
+		for _, down := range []bool{true, true, false} {
+			check(t, c.a.dpr.SetBackendDown(t.Context(), "x", down))
+			x.Down = down
+			if got := c.status(t, "x"); !reflect.DeepEqual(got.Backend, x) || got.Connections != 1 || got.Spliced != 1 {
+				t.Errorf("X is %+v, want %+v with its connection", got, x)
+			}
+			j, err := dial(c.c, c.a.service())
+			if down && !refused(err) {
+				t.Errorf("a connection while X is down: %v, want refused", err)
+			}
+			if !down {
+				check(t, err)
+				j.wantServed(t, "X")
+			}
+			k.wantServed(t, "X")
+		}
+		check(t, c.a.dpr.DeleteBackend(t.Context(), "x"))
+		for _, name := range []string{"x", "w", "y"} {
+			if err := c.a.dpr.SetBackendDown(t.Context(), name, true); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s is set down: %v", name, err)
+			}
+		}
+		if list, err := c.a.dpr.Backends(t.Context()); err != nil || len(list) != 0 {
+			t.Errorf("%v (%v), want none", list, err)
 		}
 	})
 }
