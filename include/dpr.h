@@ -697,8 +697,8 @@ enum dpr_peer_attr {
  * @DPR_BACKEND_A_ADDRESS: addr. Clients of its family get it, others do not.
  * @DPR_BACKEND_A_PORT: u16; its TCP port. Default 0: the service's.
  * @DPR_BACKEND_A_WEIGHT: u32, 1 to DPR_MAX_WEIGHT; relative capacity; default 1.
- * @DPR_BACKEND_A_LIMIT: u32; it gets no new connection while it has so many of this host's.
- *	Default 0: no limit.
+ * @DPR_BACKEND_A_LIMIT: u32; it gets no new connection while it has so many of this host's,
+ *	those not counted whose handshake is not over. Default 0: no limit.
  * @DPR_BACKEND_A_DOWN: u8, 0 or 1; 1: it gets no new connection. Its connections continue.
  *	Default 0.
  * @DPR_BACKEND_A_SERVICES: array of u16, host byte order: the ports of the services that it

@@ -56,6 +56,7 @@ static struct dpr_backend *dpr_backend_new(const struct dpr_backend_set *set)
 		return NULL;
 	}
 	refcount_set(&backend->refs, 1);
+	INIT_LIST_HEAD(&backend->half_open);
 	backend->address = set->address;
 	backend->port = set->port;
 	backend->proxy = set->proxy;
@@ -204,10 +205,14 @@ static bool dpr_backend_serves(const struct dpr_backend_set *set, u16 port)
 	return false;
 }
 
+/* Half-open connections, which anybody can make up, keep nobody away. */
 static bool dpr_backend_full(const struct dpr_backend_set *set)
 {
+	const struct dpr_backend *backend = set->backend;
+
 	return set->limit &&
-	       (u32)max(atomic_read(&set->backend->live), 0) >= set->limit;
+	       (s64)atomic_read(&backend->live) - READ_ONCE(backend->half) >=
+	       set->limit;
 }
 
 /* May a backend get a new connection of that family and service? */

@@ -3,6 +3,7 @@
 #ifndef _DPR_BACKEND_H
 #define _DPR_BACKEND_H
 
+#include <linux/list.h>
 #include <linux/percpu.h>
 #include <linux/refcount.h>
 #include "core/addr.h"
@@ -33,6 +34,9 @@ struct dpr_backend_way {
  * @port: its port, host byte order; 0: the service's
  * @proxy: it gets headers of the PROXY protocol
  * @live: connections to it that are not over
+ * @half: those of @live whose handshake is not over
+ * @half_open: they, oldest first; it and @half are protected by the lock of splice_table.h
+ * @waiting: on the list of those that have any, likewise
  * @spliced: connections that it has got
  * @ways: each CPU's
  * @rcu: frees it
@@ -43,6 +47,9 @@ struct dpr_backend {
 	u16 port;
 	bool proxy;
 	atomic_t live;
+	u32 half;
+	struct list_head half_open;
+	struct list_head waiting;
 	atomic64_t spliced;
 	struct dpr_backend_way __percpu *ways;
 	struct rcu_head rcu;
@@ -55,7 +62,7 @@ struct dpr_backend {
  * @port: its port, 0: the service's
  * @proxy: it gets headers of the PROXY protocol
  * @weight: its relative capacity
- * @limit: connections that it may have; 0: any number
+ * @limit: connections that it may have, without half-open ones; 0: any number
  * @down: it gets no new ones
  * @services: how many
  * @service: ports of its services, host byte order

@@ -20,8 +20,12 @@ DEFINE_STATIC_KEY_FALSE(dpr_splice_used);
 
 /* How long a handshake is safe from eviction, as that of a flow is (flow.c). */
 #define DPR_SPLICE_GRACE	(3 * HZ)
-/* Ports that are tried for a connection, from a random one on. */
+/*
+ * Ports that are tried for a connection, from a random one on; and if the backend has as many
+ * connections as there are ports. Not all of these need to have the same two addresses.
+ */
 #define DPR_SPLICE_TRIES	128
+#define DPR_SPLICE_TRIES_FULL	8
 /* Time between two looks at all splices, and how many are looked at in one go. */
 #define DPR_SPLICE_PERIOD	(5 * HZ)
 #define DPR_SPLICE_BATCH	512
@@ -154,6 +158,28 @@ static void dpr_splice_release(struct dpr_splices *all, struct dpr_splice *splic
 	call_rcu(&splice->rcu, dpr_splice_free_rcu);
 }
 
+/* Has it on its backend's list of half-open ones. Under the lock. */
+static void dpr_splice_list(struct dpr_splices *all, struct dpr_splice *splice)
+{
+	struct dpr_backend *backend = splice->backend;
+
+	if (list_empty(&backend->half_open))
+		list_add_tail(&backend->waiting, &all->waiting);
+	list_add_tail(&splice->half_open, &backend->half_open);
+	WRITE_ONCE(backend->half, backend->half + 1);
+}
+
+/* Takes it off that. Under the lock. */
+static void dpr_splice_unlist(struct dpr_splice *splice)
+{
+	struct dpr_backend *backend = splice->backend;
+
+	list_del(&splice->half_open);
+	if (list_empty(&backend->half_open))
+		list_del(&backend->waiting);
+	WRITE_ONCE(backend->half, backend->half - 1);
+}
+
 /* From or to DPR_SPLICE_SYN, which has a list. */
 static bool dpr_splice_leave_listed(struct dpr_splices *all,
 				    struct dpr_splice *splice, u8 state, u8 next)
@@ -163,9 +189,9 @@ static bool dpr_splice_leave_listed(struct dpr_splices *all,
 	spin_lock(&all->lock);
 	moved = cmpxchg(&splice->state, state, next) == state;
 	if (moved && state == DPR_SPLICE_SYN)
-		list_del(&splice->half_open);
+		dpr_splice_unlist(splice);
 	if (moved && next == DPR_SPLICE_SYN)
-		list_add_tail(&splice->half_open, &all->half_open);
+		dpr_splice_list(all, splice);
 	spin_unlock(&all->lock);
 	return moved;
 }
@@ -225,28 +251,56 @@ bool dpr_splice_table_kill(struct dpr_net *dn, struct dpr_splice *splice)
 	return true;
 }
 
-/* Forgets the oldest half-open one, unless its handshake may be under way. */
-static bool dpr_splice_evict(struct dpr_splices *all)
+static u32 dpr_splice_idle(const struct dpr_splice *splice)
+{
+	return max((s32)((u32)jiffies - READ_ONCE(splice->last)), 0);
+}
+
+/* The oldest half-open one of a backend, NULL if it has none. Under the lock. */
+static struct dpr_splice *dpr_splice_oldest_of(struct dpr_backend *backend)
+{
+	return list_first_entry_or_null(&backend->half_open, struct dpr_splice,
+					half_open);
+}
+
+/* That of all backends. Under the lock. */
+static struct dpr_splice *dpr_splice_oldest(struct dpr_splices *all)
+{
+	struct dpr_splice *splice, *oldest = NULL;
+	struct dpr_backend *backend;
+
+	list_for_each_entry(backend, &all->waiting, waiting) {
+		splice = dpr_splice_oldest_of(backend);
+		if (!oldest || dpr_splice_idle(splice) > dpr_splice_idle(oldest))
+			oldest = splice;
+	}
+	return oldest;
+}
+
+/*
+ * Forgets the oldest half-open one, of a backend if there is one, unless its handshake may be
+ * under way. Returns it, which is readable until the RCU section ends, or NULL.
+ */
+static struct dpr_splice *dpr_splice_evict(struct dpr_splices *all,
+					   struct dpr_backend *backend)
 {
 	struct dpr_splice *oldest;
 
 	spin_lock(&all->lock);
-	oldest = list_first_entry_or_null(&all->half_open, struct dpr_splice,
-					  half_open);
-	if (oldest &&
-	    (s32)((u32)jiffies - READ_ONCE(oldest->last)) <= (s32)DPR_SPLICE_GRACE)
+	oldest = backend ? dpr_splice_oldest_of(backend) : dpr_splice_oldest(all);
+	if (oldest && dpr_splice_idle(oldest) <= DPR_SPLICE_GRACE)
 		oldest = NULL;
 	if (oldest) {
 		/* Only its lock's holder moves it out of this state. */
-		list_del(&oldest->half_open);
+		dpr_splice_unlist(oldest);
 		WRITE_ONCE(oldest->state, DPR_SPLICE_GONE);
 	}
 	spin_unlock(&all->lock);
 	if (!oldest)
-		return false;
+		return NULL;
 	dpr_splice_release(all, oldest, DPR_SPLICE_SYN);
 	dpr_stats_inc(all->dn, DPR_STAT_SPLICE_EVICTED);
-	return true;
+	return oldest;
 }
 
 /* Takes a place in the table. Says why there is none, DPR_STAT_UNSPEC if there is. */
@@ -256,7 +310,7 @@ static enum dpr_stat dpr_splice_reserve(struct dpr_splices *all,
 	if (!dpr_quota_take(all->dn))
 		return DPR_STAT_SPLICE_FULL;
 	if (atomic_inc_return(&all->count) <= cfg->max_splices ||
-	    dpr_splice_evict(all))
+	    dpr_splice_evict(all, NULL))
 		return DPR_STAT_UNSPEC;
 	dpr_splice_unreserve(all);
 	return DPR_STAT_SPLICE_FULL;
@@ -273,26 +327,55 @@ static bool dpr_splice_taken(struct dpr_net *dn, const struct dpr_flow_key *key)
 	return true;
 }
 
-/* Puts it into the table as the backend's segments name it, by a free port. */
+/* Puts it into the table as the backend's segments name it, if the port is free. */
+static bool dpr_splice_insert_port(struct dpr_splices *all,
+				   struct dpr_splice *splice, __be16 port)
+{
+	struct dpr_splice_end *end = &splice->end[DPR_SPLICE_BACKEND];
+	struct dpr_flow_key key;
+
+	end->port = port;
+	key = dpr_splice_key(end);
+	return !dpr_splice_taken(all->dn, &key) &&
+	       !rhashtable_lookup_insert_key(&all->table, &key, &end->node,
+					     dpr_splice_params);
+}
+
+/* Likewise by a free port. */
 static bool dpr_splice_insert_backend(struct dpr_splices *all,
 				      const struct dpr_config *cfg,
 				      struct dpr_splice *splice)
 {
-	struct dpr_splice_end *end = &splice->end[DPR_SPLICE_BACKEND];
 	const u32 ports = cfg->splice_last - cfg->splice_first + 1;
-	struct dpr_flow_key key = dpr_splice_key(end);
+	/* But for what is set, and this one. */
+	const bool full = refcount_read(&splice->backend->refs) >= ports + 2;
+	const u32 tries = full ? DPR_SPLICE_TRIES_FULL : DPR_SPLICE_TRIES;
 	u32 i, port = reciprocal_scale(get_random_u32(), ports);
 
-	for (i = 0; i < min_t(u32, ports, DPR_SPLICE_TRIES); i++) {
-		end->port = htons(cfg->splice_first + port);
-		key.port = end->port;
-		if (!dpr_splice_taken(all->dn, &key) &&
-		    !rhashtable_lookup_insert_key(&all->table, &key, &end->node,
-						  dpr_splice_params))
+	for (i = 0; i < min(ports, tries); i++) {
+		if (dpr_splice_insert_port(all, splice,
+					   htons(cfg->splice_first + port)))
 			return true;
 		port = port + 1 < ports ? port + 1 : 0;
 	}
 	return false;
+}
+
+/* Likewise, in place of the backend's oldest half-open one. */
+static bool dpr_splice_insert_instead(struct dpr_splices *all,
+				      const struct dpr_config *cfg,
+				      struct dpr_splice *splice)
+{
+	const struct dpr_splice *old = dpr_splice_evict(all, splice->backend);
+	u16 port;
+
+	if (!old)
+		return false;
+	/* Since then the ports may have become others. */
+	port = ntohs(old->end[DPR_SPLICE_BACKEND].port);
+	return (port >= cfg->splice_first && port <= cfg->splice_last &&
+		dpr_splice_insert_port(all, splice, htons(port))) ||
+	       dpr_splice_insert_backend(all, cfg, splice);
 }
 
 /* As the client's do. Returns the splice that was there already, NULL, or an error. */
@@ -316,7 +399,7 @@ static struct dpr_splice *dpr_splice_insert_client(struct dpr_splices *all,
 				       dpr_splice_params);
 	}
 	if (!old)
-		list_add_tail(&splice->half_open, &all->half_open);
+		dpr_splice_list(all, splice);
 	spin_unlock(&all->lock);
 	if (IS_ERR_OR_NULL(old))
 		return ERR_CAST(old);
@@ -418,8 +501,7 @@ struct dpr_splice *dpr_splice_table_insert(struct dpr_net *dn,
 		goto err_free;
 	atomic_inc(&backend->live);
 	if (!dpr_splice_insert_backend(all, cfg, splice) &&
-	    !(dpr_splice_evict(all) &&
-	      dpr_splice_insert_backend(all, cfg, splice))) {
+	    !dpr_splice_insert_instead(all, cfg, splice)) {
 		why = DPR_STAT_SPLICE_NO_PORT;
 		goto err_put;
 	}
@@ -508,7 +590,7 @@ int dpr_splice_table_setup(struct dpr_net *dn)
 		return -ENOMEM;
 	all->dn = dn;
 	spin_lock_init(&all->lock);
-	INIT_LIST_HEAD(&all->half_open);
+	INIT_LIST_HEAD(&all->waiting);
 	INIT_DELAYED_WORK(&all->sweep, dpr_splice_sweep);
 	err = rhashtable_init(&all->table, &dpr_splice_params);
 	if (err) {

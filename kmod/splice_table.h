@@ -120,7 +120,7 @@ struct dpr_splice_seen {
  * @shift: from the backend's sequence numbers to those that its client knows
  * @ts_shift: likewise of timestamps
  * @flags: DPR_SPLICE_FLAG_*; written before it is no longer being opened, by whoever opened it
- * @half_open: on dpr_splices.half_open while @state is DPR_SPLICE_SYN
+ * @half_open: on its backend's list while @state is DPR_SPLICE_SYN
  * @rcu: frees it
  */
 struct dpr_splice {
@@ -153,16 +153,16 @@ struct dpr_splice {
  * @dn: the namespace
  * @table: they, twice each
  * @count: how many
- * @lock: protects @half_open; taken with bottom halves off
- * @half_open: those of which only SYNs were seen, oldest first
+ * @lock: protects @waiting, and the lists of half-open ones; taken with bottom halves off
+ * @waiting: the backends that have connections of which only SYNs were seen
  * @sweep: forgets those that are over
  */
 struct dpr_splices {
 	struct dpr_net *dn;
 	struct rhashtable table;
 	atomic_t count;
-	spinlock_t lock;	/* of half_open */
-	struct list_head half_open;
+	spinlock_t lock;	/* of waiting, and of half-open ones */
+	struct list_head waiting;
 	struct delayed_work sweep;
 };
 

@@ -5,6 +5,7 @@
 package datapath
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -398,6 +399,88 @@ func TestSpliceFull(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// Half-open connections, which anybody can make up, do not count to a backend's limit, and
+// make way for others of that backend: one has the port of another at once, and none of
+// another backend goes.
+func TestSpliceHalfOpen(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		r := c.raw(t, addrR)
+		syn := func(p uint16) { t.Helper(); r.talk(c.a, p).say(t, "S", "") }
+		c.a.set(t, dprnl.ConfigUpdate{SpliceFirstPort: ptr(uint32(62000)), SpliceLastPort: ptr(uint32(62999))})
+		mute(t, c.x, true)
+		x := c.backend("x", addrX)
+		x.Limit = 4
+		c.set(t, x)
+		for p := range uint16(4) {
+			syn(4000 + p)
+		}
+		c.has(t, "x", 4)
+		mute(t, c.x, false)
+		var open []*conn
+		for range x.Limit {
+			k := connect(t, c.c, c.a.service())
+			k.wantServed(t, "X")
+			open = append(open, k)
+		}
+		a := c.a.meter(t)
+		if _, err := dial(c.c, c.a.service()); !refused(err) {
+			t.Errorf("beyond the limit: %v, want refused", err)
+		}
+		becomes(t, a, dprnl.StatSpliceLimited, 1)
+		for _, k := range open {
+			check(t, k.Close())
+		}
+
+		x.Limit, x.Down = 0, true
+		c.set(t, x)
+		c.set(t, c.backend("y", addrY)) // nobody is there
+		a = c.a.meter(t)
+		for p := range uint16(3) {
+			syn(5000 + p)
+		}
+		becomes(t, a, dprnl.StatSpliced, 3)
+		check(t, c.a.dpr.SetBackendDown(t.Context(), "y", true))
+		check(t, c.a.dpr.SetBackendDown(t.Context(), "x", false))
+		mute(t, c.x, true)
+		for p := range uint16(3000) {
+			syn(10000 + p)
+		}
+		time.Sleep(3500 * time.Millisecond)
+		a = c.a.meter(t)
+		for p := range uint16(20) {
+			syn(20000 + p)
+		}
+		eventually(t, func() error {
+			if got := a.changes(t); got[dprnl.StatSpliced] != 20 || got[dprnl.StatSpliceEvicted] < 15 {
+				return fmt.Errorf("%v, want 20 in place of others", got)
+			}
+			return nil
+		})
+		if got := c.status(t, "y"); got.Connections != 3 {
+			t.Errorf("y has %d connections left, want 3", got.Connections)
+		}
+	})
+}
+
+// mute has a backend get no SYN, or some again.
+func mute(t *testing.T, h *vnet.Host, on bool) {
+	t.Helper()
+	rules := "delete table netdev mute\n"
+	if on {
+		rules = fmt.Sprintf(`table netdev mute {
+	chain in {
+		type filter hook ingress device "%s" priority 0;
+		tcp dport %d tcp flags & syn != 0 drop
+	}
+}`, eth, backendPort)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), step)
+	defer cancel()
+	_, err := h.RunInput(ctx, rules, "nft", "-f", "-")
+	check(t, err)
 }
 
 // The module goes while connections pass it: A's kernel knows nothing of them, and both
