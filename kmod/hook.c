@@ -139,9 +139,8 @@ static noinline unsigned int dpr_hook_partial6(struct dpr_net *dn,
 		return NF_ACCEPT;
 	th = (void *)skb->data + offset;
 	if (!dpr_service_ours(dn, ntohs(th->dest)))
-		return offset == sizeof(struct ipv6hdr) &&
-		       dpr_hook_spliced(dn, th) ?
-		       dpr_splice_answer6(dn, skb) : NF_ACCEPT;
+		return dpr_hook_spliced(dn, th) ?
+		       dpr_splice_answer6_at(dn, skb, offset) : NF_ACCEPT;
 	return dpr_steer_tcp6(dn, skb, offset);
 }
 

@@ -244,7 +244,18 @@ unsigned int dpr_splice_answer(struct dpr_net *dn, struct sk_buff *skb)
 /** dpr_splice_answer6 - the same for IPv6, without extension headers before TCP's */
 unsigned int dpr_splice_answer6(struct dpr_net *dn, struct sk_buff *skb)
 {
-	const unsigned int offset = sizeof(struct ipv6hdr);
+	return dpr_splice_answer6_at(dn, skb, sizeof(struct ipv6hdr));
+}
+
+/**
+ * dpr_splice_answer6_at - the same for IPv6
+ * @dn: the namespace
+ * @skb: a whole segment, its headers in the linear part
+ * @offset: where TCP's header is
+ */
+unsigned int dpr_splice_answer6_at(struct dpr_net *dn, struct sk_buff *skb,
+				   unsigned int offset)
+{
 	struct dpr_segment seg __uninitialized; /* all of it is set */
 
 	if (unlikely(skb->dev->flags & IFF_LOOPBACK))

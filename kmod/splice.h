@@ -21,6 +21,8 @@ bool dpr_splice_begin(struct dpr_net *dn, const struct dpr_config *cfg,
 		      u64 below, unsigned int *verdict);
 unsigned int dpr_splice_answer(struct dpr_net *dn, struct sk_buff *skb);
 unsigned int dpr_splice_answer6(struct dpr_net *dn, struct sk_buff *skb);
+unsigned int dpr_splice_answer6_at(struct dpr_net *dn, struct sk_buff *skb,
+				   unsigned int offset);
 
 /**
  * dpr_splice_port - may a packet to this port be an answer of a backend

@@ -375,6 +375,30 @@ func hopsOf(p *wire.Packet) int {
 	return int(b[8])
 }
 
+// A backend's segments with extension headers, which routers act on, are dropped: this host
+// answers none of them, and the connection goes on.
+func TestSpliceExtensions(t *testing.T) {
+	eachWay(t, []way{plain6}, func(t *testing.T, w way) {
+		c, k, x, syn := rawSpliced(t, w)
+		x.send(t, c.a, x.segment(syn, "SA", 7000, syn.TCP.Seq+1, nil).Bytes())
+		k.hear(t, "SA")
+		k.say(t, "A", "")
+		x.get(t, func(p *wire.Packet) bool { return p.Has("A") })
+		for i, h := range []wire.Extension{wire.HopByHop(), wire.Destination(), wire.Atomic(77)} {
+			a := c.a.meter(t)
+			s := x.segment(syn, "PA", 7001, syn.TCP.Seq+1, []byte("lost"))
+			s.Extensions = []wire.Extension{h}
+			x.send(t, c.a, s.Bytes())
+			becomes(t, a, dprnl.StatSpliceRefused, 1)
+			silence(t, x.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil })
+			silence(t, k.r.Endpoint, k.mine)
+			s = x.segment(syn, "PA", 7001+uint32(i), syn.TCP.Seq+1, []byte("x"))
+			x.send(t, c.a, s.Bytes())
+			k.hear(t, "PA")
+		}
+	})
+}
+
 // A link of MTU 1400 that neither end can see: on the backend's side, on the client's side.
 //
 //	C ── switch ── A
