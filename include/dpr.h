@@ -1245,7 +1245,8 @@ enum dpr_event_attr {
  * @DPR_STAT_SPLICE_NO_MEMORY: likewise: no memory.
  * @DPR_STAT_SPLICE_HOPS: packets to or from backends dropped: the hop limit is spent.
  * @DPR_STAT_SPLICE_REFUSED: likewise: with IP options, extension headers or a wrong TCP
- *	header, or ICMP errors that cannot be translated.
+ *	header, without the protection that IPsec's policy asks for, what could take the place
+ *	of a PROXY header, or ICMP errors that cannot be translated.
  * @DPR_STAT_SPLICE_ERROR: likewise: by the output path (firewall, queue, device), or there is
  *	no usable route any more, or no memory.
  * @DPR_STAT_SPLICE_EXPIRED: connections to backends forgotten by their timeout.

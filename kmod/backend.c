@@ -376,6 +376,7 @@ static struct dst_entry *dpr_backend_route4(struct dpr_net *dn,
 	struct flowi4 fl4 = {
 		.daddr = backend->address.word[3],
 		.flowi4_proto = IPPROTO_TCP,
+		.fl4_dport = htons(backend->port),
 	};
 	struct rtable *rt = ip_route_output_key(dn->net, &fl4);
 
@@ -395,6 +396,7 @@ static struct dst_entry *dpr_backend_route6(struct dpr_net *dn,
 	struct flowi6 fl6 = {
 		.daddr = *dpr_local_in6(&backend->address),
 		.flowi6_proto = IPPROTO_TCP,
+		.fl6_dport = htons(backend->port),
 	};
 	struct dst_entry *dst = ip6_dst_lookup_flow(dn->net, NULL, &fl6, NULL);
 	const struct rt6_info *rt;

@@ -1423,7 +1423,8 @@ const (
 	// spent.
 	StatSpliceHops Stat = 153
 	// StatSpliceRefused: likewise: with IP options, extension headers or a wrong
-	// TCP header, or ICMP errors that cannot be translated.
+	// TCP header, without the protection that IPsec's policy asks for, what could
+	// take the place of a PROXY header, or ICMP errors that cannot be translated.
 	StatSpliceRefused Stat = 154
 	// StatSpliceError: likewise: by the output path (firewall, queue, device), or
 	// there is no usable route any more, or no memory.
@@ -1624,7 +1625,7 @@ var statTable = [...]statInfo{
 	151: {"splice_loop", "Added since version 0: likewise: the client is a backend, or the backend has become a peer.", false},
 	152: {"splice_no_memory", "Added since version 0: likewise: no memory.", false},
 	153: {"splice_hops", "Added since version 0: packets to or from backends dropped: the hop limit is spent.", false},
-	154: {"splice_refused", "Added since version 0: likewise: with IP options, extension headers or a wrong TCP header, or ICMP errors that cannot be translated.", false},
+	154: {"splice_refused", "Added since version 0: likewise: with IP options, extension headers or a wrong TCP header, without the protection that IPsec's policy asks for, what could take the place of a PROXY header, or ICMP errors that cannot be translated.", false},
 	155: {"splice_error", "Added since version 0: likewise: by the output path (firewall, queue, device), or there is no usable route any more, or no memory.", false},
 	156: {"splice_expired", "Added since version 0: connections to backends forgotten by their timeout.", false},
 	157: {"splice_evicted", "Added since version 0: half-open ones forgotten for new ones.", false},

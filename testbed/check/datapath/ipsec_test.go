@@ -7,6 +7,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
@@ -114,6 +116,46 @@ func TestIPsecDeviceWithoutPolicy(t *testing.T) {
 		await(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.TCP.SYN && p.TCP.ACK && p.TCP.DstPort == 4001 })
 		b.want(t, counts{dprnl.StatRxPackets: 1, dprnl.StatRxBytes: some, dprnl.StatRxSyn: 1, dprnl.StatMssLowered: maybe,
 			dprnl.StatRxListenerDeferred: maybe})
+	})
+}
+
+// IPsec to a backend: what this host passes on is protected, and what comes plain in the
+// backend's name is dropped.
+//
+//	C, R (as X) ── switch ── A
+//	                  └───── X
+func TestSpliceIPsec(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		at := w.addr(addrX)
+		check(t, c.a.Protect(c.a.at, at, unix.IPPROTO_TCP, netlink.XFRM_MODE_TRANSPORT))
+		check(t, c.x.Protect(at, c.a.at, unix.IPPROTO_TCP, netlink.XFRM_MODE_TRANSPORT))
+		seen := observe(t, c.x)
+		j := c.raw(t, addrR).talk(c.a, 4000)
+		j.open(t)
+		in := netip.AddrPortFrom(c.a.at, j.peerPort(t))
+		k := connect(t, c.c, c.a.service())
+		k.wantServed(t, "X")
+		check(t, k.upload(512<<10))
+		check(t, k.download(512<<10))
+		for _, p := range seen.Take(func(p *wire.Packet) bool { return p.Dst() == at && p.TCP != nil && len(p.IP) > 0 }) {
+			if p.IP[0].Protocol != layers.IPProtocolESP {
+				t.Errorf("X gets %v plain", p)
+				break
+			}
+		}
+		a := c.a.meter(t)
+		s := wire.Segment{Src: w.addrPort(addrX, backendPort), Dst: in, Flags: "PA", Seq: j.ack, Ack: j.seq, Payload: []byte("forged\n")}
+		j.r.Take(j.mine)
+		j.r.send(t, c.a, s.Bytes())
+		becomes(t, a, dprnl.StatSpliceRefused, 1)
+		silence(t, j.r.Endpoint, j.mine)
+		// Of a device without policy it is taken.
+		stack := map[int]string{4: "net/ipv4/", 6: "net/ipv6/"}[w.client]
+		check(t, c.a.Sysctl(stack+"conf/"+eth+"/disable_policy", "1"))
+		check(t, c.a.Sysctl(stack+"route/flush", "1"))
+		j.r.send(t, c.a, s.Bytes())
+		j.hear(t, "PA")
 	})
 }
 

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Protect has a host protect its packets of a protocol, 4 or 41, to another host by ESP,
+// Protect has a host protect its packets of a protocol, such as 4, to another host by ESP,
 // and take such packets of that host only if they are protected. The other host does
 // the same. Mode is transport or tunnel. The cipher is none: only who signs counts.
 func (h *Host) Protect(own, other netip.Addr, protocol uint8, mode netlink.Mode) error {
