@@ -5,6 +5,7 @@ package config
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -185,4 +186,56 @@ func TestSaveAborted(t *testing.T) {
 	}
 	// Who comes next need not wait.
 	save(t, path, map[string]any{"policy": "off"})
+}
+
+// What cannot be saved is said, at whatever step that is.
+func TestSaveFails(t *testing.T) {
+	keys := map[string]any{"policy": "off"}
+	isNot := func(what string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), "saving the configuration: ") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err := Prepare(t.Context(), filepath.Join(t.TempDir(), "none", "dpr.toml"), keys)
+	isNot("no directory", err)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), lockName) {
+		t.Errorf("no directory: %v", err)
+	}
+	path := files(t, map[string]string{"dpr.toml": ""})
+	dir := filepath.Join(filepath.Dir(path), DropInDir)
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Prepare(t.Context(), path, keys)
+	isNot("a file in its place", err)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // nobody has it locked after either
+		s, err := Prepare(t.Context(), path, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		isNot("it is gone meanwhile", s.Commit())
+		s, err = Prepare(t.Context(), path, keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(s.temp); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Abort(); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("there is nothing to remove: %v", err)
+		}
+	}
+	if err := syncDir(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a directory that is not there: %v", err)
+	}
 }
