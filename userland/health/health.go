@@ -15,6 +15,8 @@ package health
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
@@ -28,7 +30,7 @@ import (
 // A Kernel is the part of dprnl.Client that a checker uses.
 type Kernel interface {
 	Backends(context.Context) ([]dprnl.BackendStatus, error)
-	SetBackend(context.Context, dprnl.Backend) error
+	SetBackendDown(ctx context.Context, name string, down bool) error
 	Close() error
 }
 
@@ -128,8 +130,9 @@ func (c *Checker) look(ctx context.Context, now time.Time) {
 		b.next = now.Add(spread(check.Interval))
 		go c.ask(ctx, check)
 	}
-	for name := range c.known {
-		if !names[name] {
+	for name, b := range c.known {
+		// Nobody else would give it connections again.
+		if !names[name] && (!b.judged || b.up || c.tell(ctx, name, false)) {
 			delete(c.known, name)
 		}
 	}
@@ -198,9 +201,11 @@ func set(ctx context.Context, k Kernel, name string, down bool) error {
 	}
 	for _, b := range list {
 		if b.Name == name && b.Down != down {
-			b.Down = down
-			return k.SetBackend(ctx, b.Backend)
+			err = k.SetBackendDown(ctx, name, down)
 		}
 	}
-	return nil
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }

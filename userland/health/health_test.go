@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,6 +33,8 @@ type kernel struct {
 	log  []string
 	errs []error // of the next commands
 	gone bool    // it is closed
+
+	vanish bool // somebody removes the backends once they were listed
 }
 
 func (k *kernel) fail() error {
@@ -46,19 +49,24 @@ func (k *kernel) fail() error {
 func (k *kernel) Backends(context.Context) ([]dprnl.BackendStatus, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return slices.Clone(k.list), k.fail()
+	list := slices.Clone(k.list)
+	if k.vanish {
+		k.list = nil
+	}
+	return list, k.fail()
 }
 
-func (k *kernel) SetBackend(_ context.Context, b dprnl.Backend) error {
+func (k *kernel) SetBackendDown(_ context.Context, name string, down bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.log = append(k.log, fmt.Sprintf("%s %v", b.Name, b.Down))
+	k.log = append(k.log, fmt.Sprintf("%s %v", name, down))
 	for i := range k.list {
-		if k.list[i].Name == b.Name {
-			k.list[i].Backend = b
+		if k.list[i].Name == name {
+			k.list[i].Down = down
+			return k.fail()
 		}
 	}
-	return k.fail()
+	return errors.Join(k.fail(), fs.ErrNotExist)
 }
 
 func (k *kernel) Close() error {
@@ -194,6 +202,35 @@ func TestKernelForgets(t *testing.T) {
 	c.answers(t, "a", "-")
 	if !k.list[0].Down {
 		t.Error("a backend that was added late is up")
+	}
+}
+
+// A backend that is checked no more is up again: nobody else would say so.
+func TestCheckIsRemoved(t *testing.T) {
+	c, k := setup("a", "b")
+	c.look(t.Context(), time.Now())
+	c.answers(t, "a", "---")
+	c.Reload(&config.Config{Checks: []config.Check{check("b")}})
+	k.errs = []error{errors.New("refused")}
+	c.look(t.Context(), time.Now())
+	if !k.list[0].Down {
+		t.Fatal("it is up, though the kernel refused that")
+	}
+	c.look(t.Context(), time.Now())
+	c.look(t.Context(), time.Now())
+	if got := strings.Join(k.log, ", "); k.list[0].Down || got != "a true, a false" {
+		t.Errorf("down %v; the kernel was told %s", k.list[0].Down, got)
+	}
+}
+
+// A backend that is removed while its check is noted stays removed.
+func TestBackendIsRemovedMeanwhile(t *testing.T) {
+	c, k := setup("a")
+	c.look(t.Context(), time.Now())
+	k.vanish = true
+	c.answers(t, "a", "---")
+	if len(k.list) != 0 {
+		t.Errorf("the kernel has %v", k.list)
 	}
 }
 
