@@ -32,12 +32,8 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	if what := os.Getenv(guestOfUser); what != "" {
-		run := userKeeps
-		if most, err := strconv.Atoi(what); err == nil {
-			run = func() error { return userProcess(most) }
-		}
-		if err := run(); err != nil {
+	if most, err := strconv.Atoi(os.Getenv(guestOfUser)); err == nil {
+		if err := userProcess(most); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -28,9 +28,6 @@ import (
 // user namespace, and what for.
 const guestOfUser = "DPR_PATH_GUEST"
 
-// keepsOfUser is for packets that wait; else it is how many flows.
-const keepsOfUser = "keeps"
-
 // Root of a user namespace, which anybody can be, configures dpr in network
 // namespaces of its own: together they get no more flows than the initial namespace
 // may have, none may keep them for longer, and their memory is that of the control
@@ -50,10 +47,35 @@ func TestUserNamespace(t *testing.T) {
 	defer func() { check(t, initial.SetConfig(t.Context(), dprnl.ConfigUpdate{MaxFlows: &before.MaxFlows})) }()
 	group := newGroup(t)
 	memory := group.slab(t)
-	line := asUser(t, strconv.Itoa(most), group.fd)
+	program, err := os.Executable()
+	check(t, err)
+	cmd := exec.CommandContext(t.Context(), program)
+	cmd.Env = append(os.Environ(), guestOfUser+"="+strconv.Itoa(most))
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 65534, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 65534, Size: 1}},
+		Credential:  &syscall.Credential{NoSetGroups: true},
+		UseCgroupFD: group.fd >= 0, CgroupFD: group.fd,
+	}
+	stop, err := cmd.StdinPipe()
+	check(t, err)
+	var said strings.Builder
+	out, err := cmd.StdoutPipe()
+	check(t, err)
+	cmd.Stderr = &said
+	check(t, cmd.Start())
+	defer func() { stop.Close(); _ = cmd.Wait() }()
+	line := make([]byte, 100)
+	n, err := out.Read(line)
+	if err != nil {
+		stop.Close()
+		_ = cmd.Wait()
+		t.Fatalf("the user's program: %v: %s", err, &said)
+	}
 	var flows, refusals int
-	if _, err := fmt.Sscanf(line, "%d flows, %d refusals", &flows, &refusals); err != nil {
-		t.Fatalf("the user's program says %q", line)
+	if _, err := fmt.Sscanf(string(line[:n]), "%d flows, %d refusals", &flows, &refusals); err != nil {
+		t.Fatalf("the user's program says %q", line[:n])
 	}
 	if flows != most || refusals != 2 {
 		t.Errorf("the user got %d flows, and was refused %d times; want %d and 2", flows, refusals, most)
@@ -63,56 +85,6 @@ func TestUserNamespace(t *testing.T) {
 			t.Errorf("the user's group pays for %d bytes of %d flows", got, flows)
 		}
 	}
-}
-
-// The packets of connections that wait for their host, which no control group pays for, have
-// 32 MiB of all namespaces of such users together (kmod/handover_table.h).
-//
-//	user namespace: R ── A, R ── A (hand all over to a host that is not there)
-func TestUserNamespaceHandover(t *testing.T) {
-	watchKernel(t)
-	line := asUser(t, keepsOfUser, -1)
-	var first, second int
-	if _, err := fmt.Sscanf(line, "%d and %d kept", &first, &second); err != nil {
-		t.Fatalf("the user's program says %q", line)
-	}
-	const page = 4096 // that each of them has, and more
-	if first < 4000 || second == 0 || (first+second)*page > 32<<20 {
-		t.Errorf("%d and %d packets are kept, of a page each, want 32 MiB at most", first, second)
-	}
-}
-
-// asUser runs the tests' program as root of a user namespace, in a control group if there is
-// one, until the test ends. It returns what the program says.
-func asUser(t *testing.T, what string, group int) string {
-	t.Helper()
-	program, err := os.Executable()
-	check(t, err)
-	cmd := exec.CommandContext(t.Context(), program)
-	cmd.Env = append(os.Environ(), guestOfUser+"="+what)
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 65534, Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 65534, Size: 1}},
-		Credential:  &syscall.Credential{NoSetGroups: true},
-		UseCgroupFD: group >= 0, CgroupFD: group,
-	}
-	stop, err := cmd.StdinPipe()
-	check(t, err)
-	var said strings.Builder
-	out, err := cmd.StdoutPipe()
-	check(t, err)
-	cmd.Stderr = &said
-	check(t, cmd.Start())
-	t.Cleanup(func() { stop.Close(); _ = cmd.Wait() })
-	line := make([]byte, 100)
-	n, err := out.Read(line)
-	if err != nil {
-		stop.Close()
-		_ = cmd.Wait()
-		t.Fatalf("the user's program: %v: %s", err, &said)
-	}
-	return string(line[:n])
 }
 
 // A group is a control group.
@@ -170,8 +142,15 @@ func (g group) slab(t *testing.T) int {
 func userProcess(most int) error {
 	var flows, refusals int
 	for range 2 {
-		a, r, err := userPair()
+		a, err := vnet.NewHost("A")
 		if err != nil {
+			return err
+		}
+		r, err := vnet.NewHost("R")
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(vnet.Connect(a, eth, r, eth, mtu), a.Address(eth, netip.PrefixFrom(addrA, network.Bits()))); err != nil {
 			return err
 		}
 		n, refused, err := fillTable(a, r, most)
@@ -183,86 +162,6 @@ func userProcess(most int) error {
 	fmt.Printf("%d flows, %d refusals\n", flows, refusals)
 	_, err := os.Stdin.Read(make([]byte, 1))
 	return err
-}
-
-// userPair makes two hosts with a link, of which A has an address.
-func userPair() (a, r *vnet.Host, err error) {
-	if a, err = vnet.NewHost("A"); err != nil {
-		return nil, nil, err
-	}
-	if r, err = vnet.NewHost("R"); err != nil {
-		return nil, nil, err
-	}
-	err = errors.Join(vnet.Connect(a, eth, r, eth, mtu), a.Address(eth, netip.PrefixFrom(addrA, network.Bits())))
-	return a, r, err
-}
-
-// userKeeps is the process in the user namespace that has as many packets kept as it can.
-func userKeeps() error {
-	var kept []uint64
-	for range 2 {
-		a, r, err := userPair()
-		if err != nil {
-			return err
-		}
-		n, err := fillKept(a, r)
-		if err != nil {
-			return err
-		}
-		kept = append(kept, n)
-	}
-	fmt.Printf("%d and %d kept\n", kept[0], kept[1])
-	_, err := os.Stdin.Read(make([]byte, 1))
-	return err
-}
-
-// fillKept has a host keep requests of 28,000 bytes each for a peer that is not there, and
-// returns how many packets it keeps.
-func fillKept(a, r *vnet.Host) (uint64, error) {
-	var c *dprnl.Client
-	if err := a.Do(func() (err error) { c, err = dprnl.New(); return err }); err != nil {
-		return 0, err
-	}
-	ctx := context.Background()
-	policy, state, own, age := dprnl.PolicyLowest, dprnl.StateDraining, addrA, time.Minute
-	e, err := wire.Open(r, eth)
-	if err != nil {
-		return 0, err
-	}
-	defer e.Close()
-	e.Own(addrR)
-	mac, err := a.MAC(eth)
-	err = errors.Join(err,
-		c.SetConfig(ctx, dprnl.ConfigUpdate{Address: &own, Policy: &policy, State: &state, ReportMaxAge: &age,
-			HandoverKeys: &[]dprnl.HandoverKey{handoverKey}}),
-		c.SetPeer(ctx, fragbit4.reportOf(addrB, 5)),
-		c.AddService(ctx, dprnl.Service{Port: port, Rules: dprnl.Rules{Dispatch: dprnl.Own(dprnl.DispatchConnection)}}))
-	if err != nil {
-		return 0, err
-	}
-	data := make([]byte, 1400)
-	for i := range 250 {
-		s := wire.Segment{Src: fragbit4.addrPort(addrR, uint16(1000+i)), Dst: fragbit4.addrPort(own, port), Flags: "S", Seq: 1}
-		if err := e.Send(mac, s.Bytes()); err != nil {
-			return 0, err
-		}
-		limit, cancel := context.WithTimeout(ctx, step)
-		answer, err := e.Wait(limit, func(p *wire.Packet) bool { return p.Has("SA") && uint16(p.TCP.DstPort) == s.Src.Port() })
-		cancel()
-		if err != nil {
-			return 0, err
-		}
-		s.Flags, s.Ack, s.Payload = "A", answer.TCP.Seq+1, data
-		for n := range 20 {
-			s.Seq = 2 + uint32(n*len(data))
-			if err := e.Send(mac, s.Bytes()); err != nil {
-				return 0, err
-			}
-		}
-	}
-	time.Sleep(settle)
-	st, err := c.Stats(ctx)
-	return st.Get(dprnl.StatHandoverKept), err
 }
 
 // fillTable has a host redirect more connections than it may, and returns how many
