@@ -6,39 +6,24 @@
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
-PATH="$(scripts/deps/go-dir.sh):$PATH" || exit 1
-export PATH
-logs=out/test
+. scripts/stages.sh
 rm -rf "$logs" && mkdir -p "$logs" || exit 1
-failed=0
 
-# stage NAME COMMAND...
-stage() {
-	name=$1
-	shift
-	printf '\n=== %s\n' "$name"
-	start=$(date +%s)
-	if "$@"; then
-		verdict=passed
-	else
-		verdict=FAILED
-		failed=1
-	fi
-	printf '=== %s: %s in %d s\n' "$name" "$verdict" $(($(date +%s) - start)) | tee -a "$logs/stages"
-}
+# The lab tests wait for seconds to pass more than they use the processors. In a session
+# of its own, so that all of it can be ended.
+setsid scripts/test-checks.sh >"$logs/checks" 2>&1 &
+checks=$!
+trap 'kill -- "-$checks" 2>/dev/null' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
-stage "C checks" scripts/check-c.sh
-stage "Go format and vet" scripts/go-vet.sh
-# A simulation is one goroutine, and seven times as slow with the race detector,
-# which therefore sees of the simulator what runs several of them.
-# shellcheck disable=SC2046 # an argument a package
-stage "Go unit tests" scripts/go-test.sh "$logs/unit.log" -race $(go list ./... | grep -v '/testbed/eval/sim$')
-stage "mistakes in what changed" scripts/mutants.sh
-stage "simulator" scripts/go-test.sh "$logs/sim.log" ./testbed/eval/sim
-stage "simulations side by side" scripts/go-test.sh "$logs/race.log" -race -run '^TestRunAll$' ./testbed/eval/sim
-stage "units, Vagrantfile, scripts, licences, docs" scripts/static.sh
 # Without C, the tests' program runs in guests too.
 stage "lab tests" env CGO_ENABLED=0 scripts/go-test.sh "$logs/lab.log" -tags lab -timeout 20m ./testbed/check/cluster/...
+wait "$checks" || failed=1
+trap - EXIT
+cat "$logs/checks"
+stage "mistakes in what changed" scripts/mutants.sh
 stage "chaos and soak, short" env CGO_ENABLED=0 scripts/go-test.sh "$logs/chaos.log" -tags lab -timeout 15m -run 'TestSoak|TestChaos|TestAccountingNotices|TestSabotaged' ./testbed/check/chaos
 stage "order of the policies" env CGO_ENABLED=0 scripts/go-test.sh "$logs/order.log" -tags lab -timeout 10m -run TestOrder ./testbed/eval/reproduce
 # Each test with some of the ways of packets; "make test-kernels" runs all.

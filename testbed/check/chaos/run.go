@@ -224,7 +224,8 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 		return nil, errors.Join(err, captured())
 	}
 	stopOnce := sync.OnceFunc(func() { close(stop) })
-	undo, err := r.sabotage(ctx, stopOnce)
+	// A connection that ended after the first round would hide that the clients stand still.
+	undo, err := r.sabotage(ctx, func() { stopOnce(); <-ended })
 	if err == nil {
 		err = r.rounds(ctx)
 	}
@@ -265,8 +266,8 @@ func (r *runner) finish(ctx context.Context, err error, e ending) {
 	r.result.end(r.cluster, restarts)
 }
 
-// sabotage spoils a run in the ways that were asked for; stop stops the users. The
-// returned function undoes it.
+// sabotage spoils a run in the ways that were asked for; stop stops the users, and returns
+// when their last connection has ended. The returned function undoes it.
 func (r *runner) sabotage(ctx context.Context, stop func()) (undo func() error, err error) {
 	server := r.cluster.hosts.Asked[0]
 	undo = func() error { return nil }

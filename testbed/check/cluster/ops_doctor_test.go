@@ -5,11 +5,18 @@
 package cluster
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dpr/testbed/lab"
 )
 
 // A breakage is one way to break a host, how to mend it, and what "dprctl check" says,
@@ -59,21 +66,60 @@ type finding struct {
 
 // findings are what dprctl check finds on a host, but for notes and the clock: the
 // lab's hosts run no NTP.
-func findings(t *testing.T, host string) (list []finding, status int) {
+func findings(t *testing.T, host string) []finding {
 	t.Helper()
-	r := try(t, host, "dprctl", "check", "--json")
+	list, _, err := findingsOf(t, host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// findingsOf is findings, with the exit status, for several hosts at a time.
+func findingsOf(t *testing.T, host string) (list []finding, status int, err error) {
+	ctx, cancel := stepContext(t)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	if status, err = shared.Exec(ctx, host, lab.Cmd{Args: []string{"dprctl", "check", "--json"}, Stdout: &stdout, Stderr: &stderr}); err != nil {
+		return nil, 0, fmt.Errorf("%s: %w", host, err)
+	}
 	var v struct {
 		Findings []finding `json:"findings"`
 	}
-	if err := json.Unmarshal([]byte(r.stdout), &v); err != nil {
-		t.Fatalf("%s: %v in %q, %s", host, err, r.stdout, r.stderr)
+	if err := json.Unmarshal(stdout.Bytes(), &v); err != nil {
+		return nil, 0, fmt.Errorf("%s: %w in %q, %s", host, err, stdout.String(), stderr.String())
 	}
 	for _, f := range v.Findings {
 		if f.Severity != "note" && f.Check != "clock" {
 			list = append(list, f)
 		}
 	}
-	return list, r.status
+	return list, status, nil
+}
+
+// allWell says whether nothing is found on any host. The hosts are asked side by side.
+func allWell(t *testing.T, hosts []lab.Host) bool {
+	t.Helper()
+	var well atomic.Int32
+	var g errgroup.Group
+	for _, h := range hosts {
+		g.Go(func() error {
+			found, status, err := findingsOf(t, h.Name)
+			switch {
+			case err != nil:
+				return err
+			case len(found) > 0 || status != 0:
+				t.Logf("%s: %+v", h.Name, found)
+			default:
+				well.Add(1)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return int(well.Load()) == len(hosts)
 }
 
 // A host is broken in one way after the other, in random order. Each time dprctl check
@@ -86,21 +132,11 @@ func TestDoctor(t *testing.T) {
 	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(breakages), func(i, j int) { breakages[i], breakages[j] = breakages[j], breakages[i] })
 	for _, b := range breakages {
 		t.Run(b.name, func(t *testing.T) {
-			until(t, 40*time.Second, "nothing is found", func() bool {
-				for _, s := range l.Servers() {
-					if found, status := findings(t, s.Name); len(found) > 0 || status != 0 {
-						t.Logf("%s: %+v", s.Name, found)
-						return false
-					}
-				}
-				return true
-			})
+			until(t, 40*time.Second, "nothing is found", func() bool { return allWell(t, l.Servers()) })
 			t.Cleanup(func() { run(t, "s2", "sh", "-c", strings.Join(b.fix, "; ")) })
 			run(t, "s2", "sh", "-c", strings.Join(b.harm, " && "))
-			var found []finding
 			until(t, 40*time.Second, "the cause is named", func() bool {
-				found, _ = findings(t, b.asked)
-				for _, f := range found {
+				for _, f := range findings(t, b.asked) {
 					if f.Check == b.check && strings.Contains(f.What, b.want) {
 						t.Logf("%s: %s (%s)", f.Severity, f.What, f.Remedy)
 						return true

@@ -116,8 +116,8 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 		return nil, err
 	}
 	interval := min(max(o.Time/intervals, leastInterval), mostInterval).Round(time.Second)
-	for n := uint64(0); n < leastIntervals || time.Since(s.result.Began) < o.Time; n++ {
-		if err := s.interval(ctx, interval, o.Seed+1000*n); err != nil {
+	for n := 0; n < o.least() || time.Since(s.result.Began) < o.Time; n++ {
+		if err := s.interval(ctx, interval, o.Seed+1000*uint64(n)); err != nil {
 			return nil, err
 		}
 	}
@@ -130,6 +130,15 @@ func Run(ctx context.Context, l *lab.Lab, o Options) (*Result, error) {
 		s.result.Trouble = append(s.result.Trouble, err.Error())
 	}
 	return s.result, nil
+}
+
+// least is how many intervals there are whatever the time. A sabotaged soak fails anyway: it
+// has those that are spoilt, one before and one after.
+func (o *Options) least() int {
+	if len(o.Sabotage) > 0 {
+		return len(o.Sabotage) + 2
+	}
+	return leastIntervals
 }
 
 // prepare gives the cluster a steady state that comes soon: a flow that closes is
