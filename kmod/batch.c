@@ -6,6 +6,7 @@
 #include "dpr.h"
 #include "fwd.h"
 #include "group.h"
+#include "load_table.h"
 #include "netns.h"
 #include "peer.h"
 #include "stats.h"

@@ -7,6 +7,7 @@
 #include "handover.h"
 #include "hook.h"
 #include "load.h"
+#include "load_table.h"
 #include "local.h"
 #include "members.h"
 #include "migrate_watch.h"
@@ -223,7 +224,7 @@ int dpr_config_apply(struct dpr_net *dn, struct dpr_config *cfg)
 	if (services)
 		dpr_service_publish(dn, services);
 	dpr_load_changed(dn);
-	dpr_peer_reweigh(dn);
+	dpr_table_reweigh(dn);
 	dpr_members_update(dn);
 	return 0;
 }

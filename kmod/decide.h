@@ -9,6 +9,7 @@
 #include "core/policy.h"
 #include "dpr.h"
 #include "load.h"
+#include "load_table.h"
 #include "netns.h"
 #include "peer.h"
 #include "service.h"
@@ -74,7 +75,7 @@ dpr_decide_args(struct dpr_net *dn, const struct dpr_config *cfg,
 		order = dpr_load_order(dn, table, ntohs(key->port), args) ?:
 			order;
 	if (table && unlikely(dpr_policy_stale(args, order)))
-		dpr_peer_close_stale(dn, args);
+		dpr_table_close_stale(dn, args);
 	return order;
 }
 

@@ -3,6 +3,7 @@
 #include "ask.h"
 #include "config.h"
 #include "denial.h"
+#include "load_table.h"
 #include "netns.h"
 #include "owner_msg.h"
 #include "peer.h"

@@ -6,6 +6,7 @@
 #include "dpr.h"
 #include "flow.h"
 #include "half_open.h"
+#include "load_table.h"
 #include "netns.h"
 #include "peer.h"
 #include "quota.h"
@@ -115,9 +116,9 @@ dpr_flow_count_live(struct dpr_net *dn, struct dpr_flow *flow, int n)
 {
 	atomic_add(n, &dn->live);
 	atomic_add(n, &flow->peer->live);
-	dpr_peer_recount(dn, rcu_dereference(dn->config), flow->peer);
+	dpr_table_recount(dn, rcu_dereference(dn->config), flow->peer);
 	if (unlikely(flow->shard & DPR_FLOW_TALLIED))
-		dpr_peer_tally(dn, rcu_dereference(dn->config), flow->peer,
+		dpr_table_tally(dn, rcu_dereference(dn->config), flow->peer,
 			       ntohs(flow->port), n);
 }
 

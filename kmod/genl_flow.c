@@ -12,6 +12,7 @@
 #include "flow.h"
 #include "genl.h"
 #include "genl_msg.h"
+#include "load_table.h"
 #include "members.h"
 #include "netns.h"
 #include "peer.h"
@@ -292,7 +293,7 @@ int dpr_genl_expire(struct sk_buff *skb, struct genl_info *info)
 		return -ENOMEM;
 	dpr_expire_step(dn, budget, &result);
 	mutex_lock(&dn->lock);
-	while ((peer = dpr_peer_next_stale(dn, &at)))
+	while ((peer = dpr_table_next_stale(dn, &at)))
 		dpr_event_notify_peer(dn, DPR_EVENT_PEER_STALE,
 				      &peer->address, 0);
 	dpr_members_age(dn);

@@ -9,6 +9,7 @@
 #include "dpr.h"
 #include "genl.h"
 #include "genl_msg.h"
+#include "load_table.h"
 #include "netns.h"
 #include "peer.h"
 #include "route.h"

@@ -18,6 +18,7 @@
 #include "handover_splice.h"
 #include "handover_synack.h"
 #include "handover_table.h"
+#include "load_table.h"
 #include "netns.h"
 #include "peer.h"
 #include "service.h"
@@ -261,7 +262,7 @@ static void dpr_handover_refused(struct dpr_net *dn, const struct dpr_config *cf
 
 	dpr_stats_inc(dn, DPR_STAT_HANDOVER_REFUSED);
 	if (service && !failed)
-		dpr_peer_refused(dn, one->peer, one->key.wide, service->bit);
+		dpr_table_refused(dn, one->peer, one->key.wide, service->bit);
 	one->refusals++;
 	dpr_handover_place(dn, cfg, all, one);
 }

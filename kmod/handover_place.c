@@ -13,6 +13,7 @@
 #include "handover_send.h"
 #include "handover_splice.h"
 #include "handover_table.h"
+#include "load_table.h"
 #include "netns.h"
 #include "peer.h"
 #include "service.h"

@@ -12,6 +12,7 @@
 #include "core/policy.h"
 #include "dpr.h"
 #include "load.h"
+#include "load_table.h"
 #include "netns.h"
 #include "open.h"
 #include "peer.h"

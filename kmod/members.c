@@ -4,6 +4,7 @@
 #include <linux/sort.h>
 #include "config.h"
 #include "dpr.h"
+#include "load_table.h"
 #include "members.h"
 #include "netns.h"
 #include "peer.h"

@@ -9,6 +9,7 @@
 #include "dpr.h"
 #include "fwd.h"
 #include "handover_msg.h"
+#include "load_table.h"
 #include "migrate_watch.h"
 #include "migrate_where.h"
 #include "netns.h"

@@ -10,6 +10,7 @@
 #include "fwd_direct.h"
 #include "inner.h"
 #include "liveness.h"
+#include "load_table.h"
 #include "members.h"
 #include "miss.h"
 #include "netns.h"

@@ -13,6 +13,7 @@
 #include "fwd.h"
 #include "fwd_direct.h"
 #include "inner.h"
+#include "load_table.h"
 #include "local.h"
 #include "members.h"
 #include "netns.h"
@@ -155,7 +156,7 @@ static void dpr_offer_unable(struct dpr_net *dn,
 	struct dpr_peer *peer = dpr_peer_find(dn, address);
 
 	if (service && peer)
-		dpr_peer_refused(dn, peer, wide, service->bit);
+		dpr_table_refused(dn, peer, wide, service->bit);
 }
 
 /*

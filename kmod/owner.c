@@ -12,6 +12,7 @@
 #include "fwd_direct.h"
 #include "group.h"
 #include "liveness.h"
+#include "load_table.h"
 #include "local.h"
 #include "netns.h"
 #include "owner.h"

@@ -4,6 +4,7 @@
 #include "compat.h"
 #include "config.h"
 #include "dpr.h"
+#include "load_table.h"
 #include "netns.h"
 #include "owner_table.h"
 #include "peer.h"

@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The peers, and the load table: those of them that new connections may be
- * redirected to.
+ * The peers.
  *
  * A peer is known, and its marked packets are accepted, from its first report
- * until it is declared dead. It is listed (in the load table) while its reports
- * come. After its death it exists as long as a flow refers to it.
+ * until it is declared dead. It is listed (in the load table, load_table.h) while its
+ * reports come. After its death it exists as long as a flow refers to it.
  */
 #ifndef _DPR_PEER_H
 #define _DPR_PEER_H
 
 #include "compat.h"
+#include "config.h"
 #include "core/addr.h"
 #include "core/policy.h"
 
-struct dpr_config;
 struct dpr_net;
 struct dpr_route;
 struct dpr_tally_count;
@@ -97,7 +96,7 @@ struct dpr_peer_source {
  * @nonce: what the answer must repeat
  * @sample: some of the SYNs without a flow that went to it; no lock
  * @listed: in the load table; under dpr_net.lock, as what follows
- * @stale_seen: dpr_peer_next_stale() has found that its report is too old
+ * @stale_seen: dpr_table_next_stale() has found that its report is too old
  * @reported: a report came
  * @reported_at: jiffies when the last one came
  * @live_reported: @live then
@@ -147,33 +146,6 @@ struct dpr_peer {
 	struct dpr_routes __percpu *routes;
 	struct dpr_peer_source source;
 	struct rcu_head rcu;
-};
-
-/**
- * struct dpr_table - the load table
- * @rcu: frees it
- * @version: another one for each table of a namespace, not 0
- * @changed: jiffies when it was published
- * @order: what policies see of the listed peers; changed in place by reports
- *	and by flows
- * @known: how many peers there are, listed or not
- * @peer: the peers: those that are listed as in @order.view, then the others, which are
- *	asked for orphans and get nothing
- * @tallies: how many other orders there are
- * @tally: orders by the connections of services with loads of their own (tally.h), of the
- *	same peers; changed likewise
- *
- * Listing or delisting a peer, or its death, publishes a new one.
- */
-struct dpr_table {
-	struct rcu_head rcu;
-	u32 version;
-	u32 changed;
-	struct dpr_order order;
-	u32 known;
-	struct dpr_peer **peer;
-	u32 tallies;
-	struct dpr_order *tally;
 };
 
 /**
@@ -238,20 +210,8 @@ bool dpr_peer_may_have(const struct dpr_peer *peer,
 		       const struct dpr_addr *address);
 int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update);
 int dpr_peer_del(struct dpr_net *dn, const struct dpr_addr *address, bool dead);
-void dpr_peer_reweigh(struct dpr_net *dn);
 void dpr_peer_services(struct dpr_net *dn, u64 bits, u64 new);
-void dpr_peer_set_lost(struct dpr_net *dn, struct dpr_peer *peer, bool lost);
-void dpr_peer_refused(struct dpr_net *dn, struct dpr_peer *peer, bool wide,
-		      u64 service);
-bool dpr_peer_foreign(const struct dpr_peer *peer, const struct dpr_config *cfg);
-void dpr_peer_recount(struct dpr_net *dn, const struct dpr_config *cfg,
-		      struct dpr_peer *peer);
 int dpr_peer_tally_port(struct dpr_net *dn, u16 port);
-void dpr_peer_tally(struct dpr_net *dn, const struct dpr_config *cfg,
-		    struct dpr_peer *peer, u16 port, int n);
-void dpr_peer_close_stale(struct dpr_net *dn,
-			  const struct dpr_policy_args *args);
-const struct dpr_peer *dpr_peer_next_stale(struct dpr_net *dn, u32 *at);
 void dpr_peer_put(struct dpr_peer *peer);
 
 /**
@@ -263,6 +223,19 @@ void dpr_peer_put(struct dpr_peer *peer);
 static inline bool dpr_peer_get(struct dpr_peer *peer)
 {
 	return refcount_inc_not_zero(&peer->refs);
+}
+
+/**
+ * dpr_peer_foreign - is there no tunnel to a peer
+ * @peer: the peer
+ * @cfg: the configuration
+ *
+ * Return: true if its address is of another family than this host's.
+ */
+static inline bool dpr_peer_foreign(const struct dpr_peer *peer,
+				    const struct dpr_config *cfg)
+{
+	return dpr_addr_is4(&peer->address) != dpr_addr_is4(&cfg->address);
 }
 
 #endif /* _DPR_PEER_H */

@@ -8,6 +8,7 @@
 #include "core/parse.h"
 #include "dpr.h"
 #include "event.h"
+#include "load_table.h"
 #include "netns.h"
 #include "owner_msg.h"
 #include "peer.h"
@@ -118,7 +119,7 @@ bool dpr_probe_answered(struct dpr_net *dn, struct dpr_peer *peer, u32 nonce)
 	if (ours) {
 		WRITE_ONCE(peer->probing, 0);
 		found = peer->lost;
-		dpr_peer_set_lost(dn, peer, false);
+		dpr_table_set_lost(dn, peer, false);
 	}
 	spin_unlock(&dn->order_lock);
 	if (found)
@@ -147,7 +148,7 @@ static enum dpr_probe_step dpr_probe_step(struct dpr_net *dn,
 	WRITE_ONCE(peer->probed, jiffies);
 	lost = !peer->lost && peer->probing >= DPR_PROBE_TRIES;
 	if (lost)
-		dpr_peer_set_lost(dn, peer, true);
+		dpr_table_set_lost(dn, peer, true);
 	else if (!peer->lost)
 		WRITE_ONCE(peer->probing, peer->probing + 1);
 	return lost ? DPR_PROBE_LOST : DPR_PROBE_REPEATED;

@@ -28,6 +28,7 @@
 #include "icmp_about.h"
 #include "inner.h"
 #include "listener.h"
+#include "load_table.h"
 #include "local.h"
 #include "migrate.h"
 #include "miss.h"

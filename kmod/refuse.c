@@ -8,6 +8,7 @@
 #include "dpr.h"
 #include "fwd.h"
 #include "inner.h"
+#include "load_table.h"
 #include "netns.h"
 #include "offer.h"
 #include "peer.h"

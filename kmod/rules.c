@@ -8,6 +8,7 @@
 #include "core/rule.h"
 #include "decide.h"
 #include "dpr.h"
+#include "load_table.h"
 #include "netns.h"
 #include "peer.h"
 #include "rules.h"

@@ -20,6 +20,7 @@
 #include "handover.h"
 #include "liveness.h"
 #include "load.h"
+#include "load_table.h"
 #include "local.h"
 #include "members.h"
 #include "netns.h"

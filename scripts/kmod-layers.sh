@@ -41,7 +41,9 @@ order() {
 	ruleset
 	service.h
 	tally
-	peer
+	peer.h
+	load_table
+	peer.c
 	service.c
 	open
 	load
