@@ -86,7 +86,7 @@ struct dpr_genl_peers {
 };
 
 /* What it cannot serve to clients of any family that it knows. */
-static u64 dpr_genl_peer_down(const struct dpr_peer *peer)
+static u64 dpr_genl_peer_get_down(const struct dpr_peer *peer)
 {
 	u64 down = 0;
 	int wide;
@@ -181,7 +181,7 @@ static void dpr_genl_peer_read(struct dpr_net *dn, const struct dpr_peer *peer,
 		.answers = READ_ONCE(peer->source.came),
 	};
 	memcpy(row->metric, peer->metric, sizeof(row->metric));
-	row->down = dpr_genl_peer_down(peer);
+	row->down = dpr_genl_peer_get_down(peer);
 	row->barred = dpr_genl_peer_barred(peer, cfg);
 	if (!peer->listed)
 		return;

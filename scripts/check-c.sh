@@ -3,6 +3,7 @@
 # Checks of the module: gcc with W=1 and sparse against the guests' kernel,
 # neither with a warning; the order of its files (kmod-layers.sh), and that it needs
 # no other module; checkpatch; the unit tests that run in user space.
+# Each file is compiled alone, as none may depend on what another one includes.
 # The module is built in a copy, so that the tree keeps what was built there.
 # usage: c.sh [clang]: clang must be content with the module too, and its fuzzer,
 # in FUZZ_SECONDS for each target, find nothing in the pure code.
@@ -34,7 +35,7 @@ build() {
 	name=$1
 	shift
 	echo "c: $name"
-	if ! make -s -C "$kernel" M="$work/src/kmod" -j"$jobs" CONFIG_DEBUG_INFO_BTF_MODULES= CONFIG_DEBUG_INFO= "$@" modules >"$work/log" 2>&1 ||
+	if ! make -s -C "$kernel" M="$work/src/kmod" -j"$jobs" CONFIG_DEBUG_INFO_BTF_MODULES= CONFIG_DEBUG_INFO= DPR_UNITS=no "$@" modules >"$work/log" 2>&1 ||
 		grep -qE '(kmod|include)/[a-z_/]+\.[ch]:[0-9:]+ *(warning|error)|^WARNING|modpost: ' "$work/log"; then
 		cat "$work/log" >&2
 		echo "c: $name: warnings or errors" >&2

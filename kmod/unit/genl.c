@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Netlink, compiled together (Kbuild). */
+#include "../genl_msg.c"
+#include "../event.c"
+#include "../quota.c"
+#include "../config.c"
+#include "../genl_backend.c"
+#include "../genl_config.c"
+#include "../genl_service.c"
+#include "../genl_rules.c"
+#include "../genl_peer.c"
+#include "../genl_peer_get.c"
+#include "../genl_peer_ask.c"
+#include "../genl_flow.c"
+#include "../genl.c"

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Connections that a peer may have, compiled together (Kbuild). */
+#include "../owner_msg.c"
+#include "../ask.c"
+#include "../source.c"
+#include "../probe.c"
+#include "../liveness.c"
+#include "../held.c"
+#include "../group.c"
+#include "../batch.c"
+#include "../denial.c"
+#include "../owner_table.c"
+#include "../owner.c"
+#include "../expire.c"
+#include "../sweep.c"
+#include "../closing.c"
+#include "../miss.c"
