@@ -355,6 +355,23 @@ static int dpr_xdp_frame(struct xdp_buff *xdp, bool forced)
 	return XDP_PASS;
 }
 
+/*
+ * With bottom halves off nothing goes that RCU protects, as in the program that calls this:
+ * grace periods wait for that, too, and on PREEMPT_RT it is a section of RCU. To say so
+ * anew is for kernels that check that it was said.
+ */
+static __always_inline void dpr_xdp_lock(void)
+{
+	if (IS_ENABLED(CONFIG_PROVE_RCU))
+		rcu_read_lock();
+}
+
+static __always_inline void dpr_xdp_unlock(void)
+{
+	if (IS_ENABLED(CONFIG_PROVE_RCU))
+		rcu_read_unlock();
+}
+
 __bpf_kfunc_start_defs();
 
 /**
@@ -373,9 +390,9 @@ __bpf_kfunc int dpr_xdp(struct xdp_md *ctx, int flags)
 	/* A test run of the program: routes are this CPU's own. */
 	if (unlikely(!softirq_count()))
 		return XDP_PASS;
-	rcu_read_lock();
+	dpr_xdp_lock();
 	action = dpr_xdp_frame((struct xdp_buff *)ctx, flags & DPR_XDP_FORCED);
-	rcu_read_unlock();
+	dpr_xdp_unlock();
 	return action;
 }
 
