@@ -313,14 +313,19 @@ static __always_inline unsigned int dpr_hook_call(struct dpr_net *dn,
 					     fn(dn, skb);
 }
 
-/*
- * netfilter PRE_ROUTING, before connection tracking and defragmentation.
+/**
+ * dpr_hook_in - netfilter PRE_ROUTING, before connection tracking and defragmentation
+ * @priv: the state of the namespace
+ * @skb: a packet of IPv4
+ * @state: not used
  *
  * Every packet passes here, so packets that are not ours must cost no more than a
  * few loads, and no call.
+ *
+ * Return: the verdict.
  */
-static unsigned int dpr_hook_in(void *priv, struct sk_buff *skb,
-				const struct nf_hook_state *state)
+unsigned int dpr_hook_in(void *priv, struct sk_buff *skb,
+			 const struct nf_hook_state *state)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	struct dpr_net *dn = priv;
@@ -346,9 +351,16 @@ static unsigned int dpr_hook_in(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
-/* The same for IPv6. */
-static unsigned int dpr_hook_in6(void *priv, struct sk_buff *skb,
-				 const struct nf_hook_state *state)
+/**
+ * dpr_hook_in6 - the same for IPv6
+ * @priv: the state of the namespace
+ * @skb: a packet of IPv6
+ * @state: not used
+ *
+ * Return: the verdict.
+ */
+unsigned int dpr_hook_in6(void *priv, struct sk_buff *skb,
+			  const struct nf_hook_state *state)
 {
 	const struct ipv6hdr *ip6h = ipv6_hdr(skb);
 	struct dpr_net *dn = priv;
@@ -387,13 +399,12 @@ static unsigned int dpr_hook_in6(void *priv, struct sk_buff *skb,
  * dpr_hook_find - whose packets pass the hooks above
  * @net: a namespace
  * @wide: packets of IPv6
- * @first: set if it is found: nobody else sees them before
  *
- * Called under RCU.
+ * Called under RCU. See dpr_hook_first(), which is quicker.
  *
  * Return: the state of the namespace, NULL if its packets do not pass.
  */
-struct dpr_net *dpr_hook_find(struct net *net, bool wide, bool *first)
+struct dpr_net *dpr_hook_find(struct net *net, bool wide)
 {
 	nf_hookfn *hook = wide ? dpr_hook_in6 : dpr_hook_in;
 	const struct nf_hook_entries *all;
@@ -403,12 +414,9 @@ struct dpr_net *dpr_hook_find(struct net *net, bool wide, bool *first)
 		     rcu_dereference(net->nf.hooks_ipv4[NF_INET_PRE_ROUTING]);
 	if (unlikely(!all))
 		return NULL;
-	for (i = 0; i < all->num_hook_entries; i++) {
-		if (likely(all->hooks[i].hook == hook)) {
-			*first = !i;
+	for (i = 0; i < all->num_hook_entries; i++)
+		if (all->hooks[i].hook == hook)
 			return all->hooks[i].priv;
-		}
-	}
 	return NULL;
 }
 

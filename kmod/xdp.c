@@ -252,8 +252,12 @@ static bool dpr_xdp_ours(struct dpr_xdp_packet *p, const struct tcphdr *th,
 			 bool wide, bool *first)
 {
 	const struct ethhdr *eth = p->xdp->data;
+	struct net *net = dev_net(p->dev);
 
-	p->dn = dpr_hook_find(dev_net(p->dev), wide, first);
+	p->dn = dpr_hook_first(net, wide);
+	*first = p->dn;
+	if (unlikely(!p->dn))
+		p->dn = dpr_hook_find(net, wide);
 	return p->dn && dpr_service_ours(p->dn, ntohs(th->dest)) &&
 	       p->dev->type == ARPHRD_ETHER &&
 	       !(p->dev->flags & IFF_LOOPBACK) &&
