@@ -49,35 +49,36 @@ struct dpr_xdp_packet {
 };
 
 /* Leaves a packet to the netfilter path. */
-static int dpr_xdp_pass(const struct dpr_xdp_packet *p, enum dpr_stat why)
+static __always_inline int dpr_xdp_pass(const struct dpr_xdp_packet *p,
+					enum dpr_stat why)
 {
 	dpr_stats_inc(p->dn, why);
 	return XDP_PASS;
 }
 
 /* Would anybody but this module see what comes in by a device, before its hooks do? */
-static bool dpr_xdp_watched_in(const struct net_device *dev)
+static __always_inline bool dpr_xdp_watched_in(const struct net_device *dev)
 {
 #ifdef CONFIG_NETFILTER_INGRESS
-	if (rcu_access_pointer(dev->nf_hooks_ingress))
+	if (unlikely(rcu_access_pointer(dev->nf_hooks_ingress)))
 		return true;
 #endif
 #ifdef CONFIG_NET_XGRESS
-	if (rcu_access_pointer(dev->tcx_ingress))
+	if (unlikely(rcu_access_pointer(dev->tcx_ingress)))
 		return true;
 #endif
 	return false;
 }
 
 /* The same of what goes out. A queueing discipline that nobody chose has no handle. */
-static bool dpr_xdp_watched_out(const struct net_device *dev)
+static __always_inline bool dpr_xdp_watched_out(const struct net_device *dev)
 {
 #ifdef CONFIG_NETFILTER_EGRESS
-	if (rcu_access_pointer(dev->nf_hooks_egress))
+	if (unlikely(rcu_access_pointer(dev->nf_hooks_egress)))
 		return true;
 #endif
 #ifdef CONFIG_NET_XGRESS
-	if (rcu_access_pointer(dev->tcx_egress))
+	if (unlikely(rcu_access_pointer(dev->tcx_egress)))
 		return true;
 #endif
 	return rcu_dereference(dev->qdisc)->handle;
@@ -87,7 +88,7 @@ static bool dpr_xdp_watched_out(const struct net_device *dev)
  * Can a device send what came by another one? Only if the program is attached to it, too:
  * then it was looked at, and its driver is ready.
  */
-static bool dpr_xdp_sends(struct net_device *dev)
+static noinline bool dpr_xdp_sends(struct net_device *dev)
 {
 	return dev->netdev_ops->ndo_xdp_xmit &&
 	       READ_ONCE(dev->xdp_features) & NETDEV_XDP_ACT_NDO_XMIT &&
@@ -98,12 +99,13 @@ static bool dpr_xdp_sends(struct net_device *dev)
  * The neighbour that a packet goes to, if its link-layer header is known. One that is stale
  * is probed meanwhile, as the stack does, and can be used.
  */
-static struct neighbour *dpr_xdp_neighbour(const struct dpr_route *route)
+static __always_inline struct neighbour *
+dpr_xdp_neighbour(const struct dpr_route *route, const bool wide)
 {
 	struct net_device *dev = route->dst->dev;
 	struct neighbour *neigh;
 
-	if (unlikely(route->wide)) {
+	if (wide) {
 		neigh = ip_neigh_gw6(dev, rt6_nexthop((struct rt6_info *)route->dst,
 						      &route->ip6.daddr));
 		if (IS_ERR(neigh))
@@ -127,7 +129,8 @@ static struct neighbour *dpr_xdp_neighbour(const struct dpr_route *route)
 	return neigh;
 }
 
-static void dpr_xdp_link_header(void *data, const struct neighbour *neigh)
+static __always_inline void dpr_xdp_link_header(void *data,
+						const struct neighbour *neigh)
 {
 	const struct hh_cache *hh = &neigh->hh;
 	unsigned int seq;
@@ -140,14 +143,17 @@ static void dpr_xdp_link_header(void *data, const struct neighbour *neigh)
 }
 
 /* Puts the outer header before the packet, which stays where it is, at @inner. */
-static void dpr_xdp_encapsulate(const struct dpr_xdp_packet *p, void *inner,
-				const struct dpr_route *route, u32 number)
+static __always_inline void dpr_xdp_encapsulate(const struct dpr_xdp_packet *p,
+						void *inner,
+						const struct dpr_route *route,
+						const bool wide,
+						const bool outer_wide,
+						u32 number)
 {
-	const bool wide = p->seg.key.wide;
 	const u8 tos = wide ? ipv6_get_dsfield(inner) :
 			      ((const struct iphdr *)inner)->tos;
 
-	if (unlikely(route->wide))
+	if (outer_wide)
 		dpr_fwd_ip6_header(inner - DPR_FWD_IP6_OVERHEAD, route, tos,
 				   wide ? ip6_flowlabel(inner) : 0, p->len);
 	else
@@ -155,54 +161,66 @@ static void dpr_xdp_encapsulate(const struct dpr_xdp_packet *p, void *inner,
 				    p->len + DPR_FWD_IPIP_OVERHEAD, number);
 }
 
-/* Where the frame begins once an outer header is before the packet; NULL: no room. */
-static void *dpr_xdp_room(const struct xdp_buff *xdp, unsigned int overhead)
+/* Is there room in the driver's buffer to put @overhead bytes before the packet? */
+static __always_inline bool dpr_xdp_room(const struct xdp_buff *xdp,
+					 unsigned int overhead)
 {
 	/* The driver keeps what it must know of a packet that it sends there. */
-	if (xdp->data - xdp->data_hard_start <
-	    sizeof(struct xdp_frame) + overhead)
-		return NULL;
-	return xdp->data - overhead;
+	return xdp->data - xdp->data_hard_start >=
+	       sizeof(struct xdp_frame) + overhead;
 }
 
-/* Sends a segment of an established flow to its peer. */
-static int dpr_xdp_send(const struct dpr_xdp_packet *p,
-			const struct dpr_config *cfg, struct dpr_flow *flow)
+/* The largest packet that fits the way. */
+static __always_inline unsigned int dpr_xdp_mtu(const struct dpr_route *route,
+						const bool outer_wide,
+						unsigned int overhead)
 {
+	return (outer_wide ? dst_mtu(route->dst) : dpr_route_mtu4(route)) -
+	       overhead;
+}
+
+/*
+ * Sends a segment of an established flow to its peer by a way. For the usual kind of packet,
+ * peer and way, which the caller knows, the compiler makes code without what others need.
+ */
+static __always_inline int dpr_xdp_send_by(const struct dpr_xdp_packet *p,
+					   struct dpr_flow *flow,
+					   const struct dpr_route *route,
+					   const bool wide,
+					   const bool outer_wide,
+					   const bool direct)
+{
+	const unsigned int overhead = direct ? 0 : outer_wide ?
+				      DPR_FWD_IP6_OVERHEAD :
+				      DPR_FWD_IPIP_OVERHEAD;
 	struct xdp_buff *xdp = p->xdp;
-	void *inner = xdp->data + ETH_HLEN, *data;
-	const bool wide = p->seg.key.wide;
-	const struct dpr_route *route;
+	void *inner = xdp->data + ETH_HLEN, *data = xdp->data - overhead;
 	struct neighbour *neigh;
 	struct net_device *out;
-	bool direct;
 
-	route = dpr_fwd_route_of(p->dn, cfg, flow->peer, wide);
-	if (unlikely(!route || dst_xfrm(route->dst) || route->dst->lwtstate))
+	if (unlikely(dst_xfrm(route->dst)) || unlikely(route->dst->lwtstate))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_WAY);
-	direct = flow->shard & DPR_FLOW_DIRECT;
-	if (unlikely(direct && (!route->on_link || wide != route->wide)))
+	if (direct && unlikely(!route->on_link || wide != outer_wide))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_WAY);
 	out = route->dst->dev;
-	if (unlikely(!p->forced && dpr_xdp_watched_out(out)))
+	if (likely(!p->forced) && unlikely(dpr_xdp_watched_out(out)))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_HOOKS);
-	if (unlikely(out != p->dev && !dpr_xdp_sends(out)))
+	if (unlikely(out != p->dev) && !dpr_xdp_sends(out))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_DEVICE);
-	data = dpr_xdp_room(xdp, direct ? 0 : dpr_fwd_overhead(route->wide));
-	if (unlikely(!data || p->len > (direct ? dpr_fwd_direct_mtu(route) :
-						 dpr_fwd_mtu(route))))
+	if (unlikely(!dpr_xdp_room(xdp, overhead)) ||
+	    unlikely(p->len > dpr_xdp_mtu(route, outer_wide, overhead)))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_SIZE);
 	/* One that has no hop left goes in a tunnel, by the netfilter path. */
-	if (unlikely(direct && (wide ? ((struct ipv6hdr *)inner)->hop_limit :
+	if (direct && unlikely((wide ? ((struct ipv6hdr *)inner)->hop_limit :
 				       ((struct iphdr *)inner)->ttl) <= 1))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_SHAPE);
-	neigh = dpr_xdp_neighbour(route);
+	neigh = dpr_xdp_neighbour(route, outer_wide);
 	if (unlikely(!neigh))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_WAY);
 
 	dpr_flow_track(p->dn, flow, &p->seg);
 	if (!direct)
-		dpr_xdp_encapsulate(p, inner, route,
+		dpr_xdp_encapsulate(p, inner, route, wide, outer_wide,
 				    dpr_flow_bulk(flow, &p->seg) ?
 				    dpr_fwd_bulk(flow->peer) : 0);
 	else if (wide)
@@ -221,7 +239,7 @@ static int dpr_xdp_send(const struct dpr_xdp_packet *p,
 		dpr_stats_inc(p->dn, DPR_STAT_TX_DIRECT);
 	dpr_stats_inc(p->dn, DPR_STAT_TX_PACKETS);
 	dpr_stats_add(p->dn, DPR_STAT_TX_BYTES, p->len);
-	if (out == p->dev) {
+	if (likely(out == p->dev)) {
 		dpr_stats_inc(p->dn, DPR_STAT_FAST_TX);
 		return XDP_TX;
 	}
@@ -229,8 +247,33 @@ static int dpr_xdp_send(const struct dpr_xdp_packet *p,
 	return XDP_REDIRECT + out->ifindex;
 }
 
+/* The same, of any kind: direct, or to a peer that is known by an IPv6 address. */
+static noinline __flatten int dpr_xdp_send_any(const struct dpr_xdp_packet *p,
+					       struct dpr_flow *flow,
+					       const struct dpr_route *route)
+{
+	return dpr_xdp_send_by(p, flow, route, p->seg.key.wide, route->wide,
+			       flow->shard & DPR_FLOW_DIRECT);
+}
+
+/* Sends a segment of an established flow to its peer. */
+static __always_inline int dpr_xdp_send(const struct dpr_xdp_packet *p,
+					const struct dpr_config *cfg,
+					struct dpr_flow *flow, const bool wide)
+{
+	const struct dpr_route *route;
+
+	route = dpr_fwd_route_of(p->dn, cfg, flow->peer, wide);
+	if (unlikely(!route))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_WAY);
+	if (unlikely(route->wide) || unlikely(flow->shard & DPR_FLOW_DIRECT))
+		return dpr_xdp_send_any(p, flow, route);
+	return dpr_xdp_send_by(p, flow, route, wide, false, false);
+}
+
 /* Decides about a segment that is whole and of the usual shape. */
-static int dpr_xdp_steer(const struct dpr_xdp_packet *p)
+static __always_inline int dpr_xdp_steer(const struct dpr_xdp_packet *p,
+					 const bool wide)
 {
 	const struct dpr_config *cfg = rcu_dereference(p->dn->config);
 	struct dpr_flow *flow;
@@ -238,18 +281,20 @@ static int dpr_xdp_steer(const struct dpr_xdp_packet *p)
 	if (dpr_splice_on() && dpr_splice_table_find(p->dn, &p->seg.key))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_FLOW);
 	flow = dpr_flow_find(p->dn, &p->seg.key);
-	if (!flow || READ_ONCE(flow->state) != DPR_FLOW_ESTABLISHED ||
+	if (unlikely(!flow) ||
+	    unlikely(READ_ONCE(flow->state) != DPR_FLOW_ESTABLISHED) ||
 	    unlikely(dpr_flow_over(flow, cfg)))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_FLOW);
-	return dpr_xdp_send(p, cfg, flow);
+	return dpr_xdp_send(p, cfg, flow, wide);
 }
 
 /*
  * Finds whose the segment is. False: nobody's here, or it is not for this host. That the
  * stack says anew, so nothing is counted.
  */
-static bool dpr_xdp_ours(struct dpr_xdp_packet *p, const struct tcphdr *th,
-			 bool wide, bool *first)
+static __always_inline bool dpr_xdp_ours(struct dpr_xdp_packet *p,
+					 const struct tcphdr *th,
+					 const bool wide, bool *first)
 {
 	const struct ethhdr *eth = p->xdp->data;
 	struct net *net = dev_net(p->dev);
@@ -258,31 +303,34 @@ static bool dpr_xdp_ours(struct dpr_xdp_packet *p, const struct tcphdr *th,
 	*first = p->dn;
 	if (unlikely(!p->dn))
 		p->dn = dpr_hook_find(net, wide);
-	return p->dn && dpr_service_ours(p->dn, ntohs(th->dest)) &&
-	       p->dev->type == ARPHRD_ETHER &&
-	       !(p->dev->flags & IFF_LOOPBACK) &&
-	       ether_addr_equal(eth->h_dest, p->dev->dev_addr);
+	return likely(p->dn) &&
+	       likely(dpr_service_ours(p->dn, ntohs(th->dest))) &&
+	       likely(p->dev->type == ARPHRD_ETHER) &&
+	       likely(!(p->dev->flags & IFF_LOOPBACK)) &&
+	       likely(ether_addr_equal(eth->h_dest, p->dev->dev_addr));
 }
 
 /* Does somebody else get the packet first? Why it is passed then, else DPR_STAT_UNSPEC. */
-static enum dpr_stat dpr_xdp_others(const struct dpr_xdp_packet *p, bool first)
+static __always_inline enum dpr_stat
+dpr_xdp_others(const struct dpr_xdp_packet *p, bool first)
 {
 	/* It may be for a container, or its device a bridge's port: nobody can force that. */
 	if (unlikely(rcu_access_pointer(p->dev->rx_handler)))
 		return DPR_STAT_FAST_PASS_DEVICE;
-	if (unlikely(!p->forced && (!first || dpr_xdp_watched_in(p->dev))))
+	if (likely(!p->forced) &&
+	    (unlikely(!first) || unlikely(dpr_xdp_watched_in(p->dev))))
 		return DPR_STAT_FAST_PASS_HOOKS;
 	return DPR_STAT_UNSPEC;
 }
 
 /* What has to be done by a whole handshake, or by the end of a connection. */
-static bool dpr_xdp_flagged(const struct tcphdr *th)
+static __always_inline bool dpr_xdp_flagged(const struct tcphdr *th)
 {
 	return th->syn | th->fin | th->rst;
 }
 
 /* A frame of IPv4. */
-static __flatten int dpr_xdp_frame4(struct dpr_xdp_packet *p)
+static __always_inline int dpr_xdp_frame4(struct dpr_xdp_packet *p)
 {
 	const struct iphdr *iph = p->xdp->data + ETH_HLEN;
 	const void *end = p->xdp->data_end;
@@ -291,13 +339,14 @@ static __flatten int dpr_xdp_frame4(struct dpr_xdp_packet *p)
 	enum dpr_stat why;
 	bool first;
 
-	if ((const void *)(iph + 1) > end || iph->protocol != IPPROTO_TCP ||
-	    iph->frag_off & htons(IP_OFFSET))
+	if (unlikely((const void *)(iph + 1) > end) ||
+	    unlikely(iph->protocol != IPPROTO_TCP) ||
+	    unlikely(iph->frag_off & htons(IP_OFFSET)))
 		return XDP_PASS;
 	hlen = dpr_parse_ip_hlen(iph);
 	th = (const void *)iph + hlen;
 	if (unlikely(!hlen || (const void *)(th + 1) > end) ||
-	    !dpr_xdp_ours(p, th, false, &first))
+	    unlikely(!dpr_xdp_ours(p, th, false, &first)))
 		return XDP_PASS;
 	why = dpr_xdp_others(p, first);
 	if (unlikely(why))
@@ -309,11 +358,11 @@ static __flatten int dpr_xdp_frame4(struct dpr_xdp_packet *p)
 		     xdp_buff_has_frags(p->xdp) || dpr_xdp_flagged(th)))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_SHAPE);
 	dpr_parse_segment(iph, p->len, 0, &p->seg);
-	return dpr_xdp_steer(p);
+	return dpr_xdp_steer(p, false);
 }
 
-/* Likewise, of IPv6. */
-static __flatten int dpr_xdp_frame6(struct dpr_xdp_packet *p)
+/* Likewise, of IPv6: apart, so that each has the registers for itself. */
+static noinline __flatten int dpr_xdp_frame6(struct dpr_xdp_packet *p)
 {
 	const struct ipv6hdr *ip6h = p->xdp->data + ETH_HLEN;
 	const struct tcphdr *th = (const void *)(ip6h + 1);
@@ -322,8 +371,9 @@ static __flatten int dpr_xdp_frame6(struct dpr_xdp_packet *p)
 	enum dpr_stat why;
 	bool first;
 
-	if ((const void *)(th + 1) > end || ip6h->nexthdr != IPPROTO_TCP ||
-	    !dpr_xdp_ours(p, th, true, &first))
+	if (unlikely((const void *)(th + 1) > end) ||
+	    unlikely(ip6h->nexthdr != IPPROTO_TCP) ||
+	    unlikely(!dpr_xdp_ours(p, th, true, &first)))
 		return XDP_PASS;
 	why = dpr_xdp_others(p, first);
 	if (unlikely(why))
@@ -339,10 +389,10 @@ static __flatten int dpr_xdp_frame6(struct dpr_xdp_packet *p)
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_SHAPE);
 	dpr_parse_segment6(ip6h, th, p->len - sizeof(*ip6h), sizeof(*ip6h),
 			   &p->seg);
-	return dpr_xdp_steer(p);
+	return dpr_xdp_steer(p, true);
 }
 
-static int dpr_xdp_frame(struct xdp_buff *xdp, bool forced)
+static __always_inline int dpr_xdp_frame(struct xdp_buff *xdp, bool forced)
 {
 	const struct ethhdr *eth = xdp->data;
 	struct dpr_xdp_packet p __uninitialized; /* what is read of it is set */
@@ -352,7 +402,7 @@ static int dpr_xdp_frame(struct xdp_buff *xdp, bool forced)
 	p.xdp = xdp;
 	p.dev = xdp->rxq->dev;
 	p.forced = forced;
-	if (eth->h_proto == htons(ETH_P_IP))
+	if (likely(eth->h_proto == htons(ETH_P_IP)))
 		return dpr_xdp_frame4(&p);
 	if (eth->h_proto == htons(ETH_P_IPV6))
 		return dpr_xdp_frame6(&p);
@@ -387,7 +437,7 @@ __bpf_kfunc_start_defs();
  *
  * Return: XDP_PASS, XDP_TX, or XDP_REDIRECT and the number of the device added to it.
  */
-__bpf_kfunc int dpr_xdp(struct xdp_md *ctx, int flags)
+__bpf_kfunc __flatten int dpr_xdp(struct xdp_md *ctx, int flags)
 {
 	int action;
 
