@@ -108,6 +108,17 @@ static inline bool dpr_flow_bulk(const struct dpr_flow *flow,
 	       !(READ_ONCE(flow->queries) & DPR_FLOW_REUSED);
 }
 
+/**
+ * dpr_flow_bulk_at - the same of a segment that is known to be neither FIN nor RST
+ * @flow: the connection's flow, established
+ * @seq: the segment's sequence number
+ */
+static inline bool dpr_flow_bulk_at(const struct dpr_flow *flow, u32 seq)
+{
+	return seq - flow->isn > DPR_FLOW_BULK &&
+	       !(READ_ONCE(flow->queries) & DPR_FLOW_REUSED);
+}
+
 int dpr_flow_init(void);
 void dpr_flow_exit(void);
 int dpr_flow_setup(struct dpr_net *dn);
@@ -220,6 +231,56 @@ static inline struct dpr_flow *dpr_flow_find(struct dpr_net *dn,
 }
 
 /**
+ * dpr_flow_find4 - likewise, of a connection of IPv4, without a key
+ * @dn: the namespace
+ * @iph: the IP header of a client's packet
+ * @th: its TCP header
+ *
+ * What rhashtable_lookup() does, with what it would ask its parameters for. For where all is
+ * inlined and each packet passes.
+ *
+ * Return: the flow, NULL if there is none.
+ */
+static __always_inline struct dpr_flow *
+dpr_flow_find4(struct dpr_net *dn, const struct iphdr *iph,
+	       const struct tcphdr *th)
+{
+	const __be32 client = iph->saddr, address = iph->daddr;
+	const __be16 client_port = th->source, port = th->dest;
+	struct rhash_lock_head __rcu *const *bucket;
+	struct bucket_table *table;
+	struct dpr_flow *flow;
+	struct rhash_head *at;
+	u32 hash;
+
+	table = rht_dereference_rcu(dn->flows.tbl, &dn->flows);
+	do {
+		hash = rht_bucket_index(table,
+					dpr_parse_hash4(client, client_port,
+							address, port,
+							table->hash_rnd));
+		bucket = rht_bucket(table, hash);
+		do {
+			rht_for_each_rcu_from(at, rht_ptr_rcu(bucket), table,
+					      hash) {
+				flow = container_of(at, struct dpr_flow, node);
+				if (likely(flow->client == (__force u32)client &&
+					   flow->address == (__force u32)address &&
+					   flow->client_port == client_port &&
+					   flow->port == port &&
+					   !(flow->shard & DPR_FLOW_WIDE)))
+					return flow;
+			}
+			/* If it was moved to another chain meanwhile, anew. */
+		} while (at != RHT_NULLS_MARKER(bucket));
+		/* Sees a table that is new. */
+		smp_rmb();
+		table = rht_dereference_rcu(table->future_tbl, &dn->flows);
+	} while (unlikely(table));
+	return NULL;
+}
+
+/**
  * dpr_flow_idle - time since the client's last packet
  * @flow: the flow
  *
@@ -261,6 +322,43 @@ static inline bool dpr_flow_over(const struct dpr_flow *flow,
 				 const struct dpr_config *cfg)
 {
 	return dpr_flow_expired(flow, cfg) || READ_ONCE(flow->peer->dead);
+}
+
+/**
+ * dpr_flow_steady - is a flow established, and not over: dpr_flow_over() of such a one
+ * @flow: the flow, under RCU
+ * @cfg: the configuration
+ * @now: jiffies
+ */
+static __always_inline bool dpr_flow_steady(const struct dpr_flow *flow,
+					    const struct dpr_config *cfg,
+					    u32 now)
+{
+	const s32 idle = now - READ_ONCE(flow->last);
+
+	return likely(READ_ONCE(flow->state) == DPR_FLOW_ESTABLISHED) &&
+	       likely(idle <= 0 ||
+		      (u32)idle <= cfg->life_jiffies[DPR_FLOW_ESTABLISHED]) &&
+	       likely(!READ_ONCE(flow->peer->dead));
+}
+
+/**
+ * dpr_flow_note - note a segment with neither SYN, FIN nor RST
+ * @flow: its flow, steady
+ * @th: its TCP header
+ * @now: jiffies
+ *
+ * All that dpr_flow_track() does with such a segment: it changes no state of an established
+ * flow. If another CPU has changed that meanwhile, this segment came before that. Called
+ * under RCU in softirq.
+ */
+static __always_inline void dpr_flow_note(struct dpr_flow *flow,
+					  const struct tcphdr *th, u32 now)
+{
+	if (READ_ONCE(flow->last) != now)
+		WRITE_ONCE(flow->last, now);
+	if (likely(th->ack))
+		WRITE_ONCE(flow->ack, ntohl(th->ack_seq));
 }
 
 /**

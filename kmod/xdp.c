@@ -37,7 +37,10 @@
  * @dn: that device's namespace
  * @forced: the hooks of others do not count
  * @len: bytes, without the link layer's header
- * @seg: what it says
+ * @th: its TCP header
+ * @now: jiffies
+ *
+ * All who get a pointer to it are inlined, so that what is in it stays in registers.
  */
 struct dpr_xdp_packet {
 	struct xdp_buff *xdp;
@@ -45,7 +48,8 @@ struct dpr_xdp_packet {
 	struct dpr_net *dn;
 	bool forced;
 	u32 len;
-	struct dpr_segment seg;
+	const struct tcphdr *th;
+	u32 now;
 };
 
 /* Leaves a packet to the netfilter path. */
@@ -142,6 +146,16 @@ static __always_inline void dpr_xdp_link_header(void *data,
 	} while (read_seqretry(&hh->hh_lock, seq));
 }
 
+static __always_inline u32 dpr_xdp_len4(const struct iphdr *iph)
+{
+	return ntohs(iph->tot_len);
+}
+
+static __always_inline u32 dpr_xdp_len6(const struct ipv6hdr *ip6h)
+{
+	return sizeof(*ip6h) + ntohs(ip6h->payload_len);
+}
+
 /* Puts the outer header before the packet, which stays where it is, at @inner. */
 static __always_inline void dpr_xdp_encapsulate(const struct dpr_xdp_packet *p,
 						void *inner,
@@ -218,10 +232,10 @@ static __always_inline int dpr_xdp_send_by(const struct dpr_xdp_packet *p,
 	if (unlikely(!neigh))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_WAY);
 
-	dpr_flow_track(p->dn, flow, &p->seg);
+	dpr_flow_note(flow, p->th, p->now);
 	if (!direct)
 		dpr_xdp_encapsulate(p, inner, route, wide, outer_wide,
-				    dpr_flow_bulk(flow, &p->seg) ?
+				    dpr_flow_bulk_at(flow, ntohl(p->th->seq)) ?
 				    dpr_fwd_bulk(flow->peer) : 0);
 	else if (wide)
 		((struct ipv6hdr *)inner)->hop_limit--;
@@ -248,11 +262,25 @@ static __always_inline int dpr_xdp_send_by(const struct dpr_xdp_packet *p,
 }
 
 /* The same, of any kind: direct, or to a peer that is known by an IPv6 address. */
-static noinline __flatten int dpr_xdp_send_any(const struct dpr_xdp_packet *p,
+static noinline __flatten int dpr_xdp_send_any(struct xdp_buff *xdp,
+					       struct dpr_net *dn, bool forced,
 					       struct dpr_flow *flow,
 					       const struct dpr_route *route)
 {
-	return dpr_xdp_send_by(p, flow, route, p->seg.key.wide, route->wide,
+	const bool wide = flow->shard & DPR_FLOW_WIDE;
+	const void *inner = xdp->data + ETH_HLEN;
+	const struct dpr_xdp_packet p = {
+		.xdp = xdp,
+		.dev = xdp->rxq->dev,
+		.dn = dn,
+		.forced = forced,
+		.len = wide ? dpr_xdp_len6(inner) : dpr_xdp_len4(inner),
+		.th = inner + (wide ? sizeof(struct ipv6hdr) :
+				      sizeof(struct iphdr)),
+		.now = jiffies,
+	};
+
+	return dpr_xdp_send_by(&p, flow, route, wide, route->wide,
 			       flow->shard & DPR_FLOW_DIRECT);
 }
 
@@ -267,25 +295,54 @@ static __always_inline int dpr_xdp_send(const struct dpr_xdp_packet *p,
 	if (unlikely(!route))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_WAY);
 	if (unlikely(route->wide) || unlikely(flow->shard & DPR_FLOW_DIRECT))
-		return dpr_xdp_send_any(p, flow, route);
+		return dpr_xdp_send_any(p->xdp, p->dn, p->forced, flow, route);
 	return dpr_xdp_send_by(p, flow, route, wide, false, false);
 }
 
-/* Decides about a segment that is whole and of the usual shape. */
-static __always_inline int dpr_xdp_steer(const struct dpr_xdp_packet *p,
-					 const bool wide)
+/* Is it a connection to a backend? Out of line: most hosts have none. */
+static noinline bool dpr_xdp_spliced4(struct dpr_net *dn,
+				      const struct iphdr *iph,
+				      const struct tcphdr *th)
+{
+	const struct dpr_flow_key key = dpr_parse_key4(iph->saddr, th->source,
+						       iph->daddr, th->dest);
+
+	return dpr_splice_table_find(dn, &key);
+}
+
+/* Sends a segment if its flow is one about which there is nothing to decide. */
+static __always_inline int dpr_xdp_steer(struct dpr_xdp_packet *p,
+					 struct dpr_flow *flow, const bool wide)
 {
 	const struct dpr_config *cfg = rcu_dereference(p->dn->config);
-	struct dpr_flow *flow;
 
-	if (dpr_splice_on() && dpr_splice_table_find(p->dn, &p->seg.key))
-		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_FLOW);
-	flow = dpr_flow_find(p->dn, &p->seg.key);
-	if (unlikely(!flow) ||
-	    unlikely(READ_ONCE(flow->state) != DPR_FLOW_ESTABLISHED) ||
-	    unlikely(dpr_flow_over(flow, cfg)))
+	p->now = jiffies;
+	if (unlikely(!flow) || unlikely(!dpr_flow_steady(flow, cfg, p->now)))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_FLOW);
 	return dpr_xdp_send(p, cfg, flow, wide);
+}
+
+/* Decides about a segment of IPv4 that is whole and of the usual shape. */
+static __always_inline int dpr_xdp_steer4(struct dpr_xdp_packet *p,
+					  const struct iphdr *iph)
+{
+	if (dpr_splice_on() && dpr_xdp_spliced4(p->dn, iph, p->th))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_FLOW);
+	return dpr_xdp_steer(p, dpr_flow_find4(p->dn, iph, p->th), false);
+}
+
+/* Likewise, of IPv6. */
+static __always_inline int dpr_xdp_steer6(struct dpr_xdp_packet *p,
+					  const struct ipv6hdr *ip6h)
+{
+	const struct dpr_flow_key key = dpr_parse_key6(&ip6h->saddr,
+						       p->th->source,
+						       &ip6h->daddr,
+						       p->th->dest);
+
+	if (dpr_splice_on() && dpr_splice_table_find(p->dn, &key))
+		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_FLOW);
+	return dpr_xdp_steer(p, dpr_flow_find(p->dn, &key), true);
 }
 
 /*
@@ -351,61 +408,66 @@ static __always_inline int dpr_xdp_frame4(struct dpr_xdp_packet *p)
 	why = dpr_xdp_others(p, first);
 	if (unlikely(why))
 		return dpr_xdp_pass(p, why);
-	p->len = ntohs(iph->tot_len);
+	p->th = th;
+	p->len = dpr_xdp_len4(iph);
 	if (unlikely(hlen != sizeof(*iph) || iph->frag_off & ~htons(IP_DF) ||
 		     p->len < sizeof(*iph) + sizeof(*th) ||
 		     !dpr_parse_ip_whole(iph, end - (const void *)iph) ||
 		     xdp_buff_has_frags(p->xdp) || dpr_xdp_flagged(th)))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_SHAPE);
-	dpr_parse_segment(iph, p->len, 0, &p->seg);
-	return dpr_xdp_steer(p, false);
+	return dpr_xdp_steer4(p, iph);
 }
 
 /* Likewise, of IPv6: apart, so that each has the registers for itself. */
-static noinline __flatten int dpr_xdp_frame6(struct dpr_xdp_packet *p)
+static noinline __flatten int dpr_xdp_frame6(struct xdp_buff *xdp, bool forced)
 {
-	const struct ipv6hdr *ip6h = p->xdp->data + ETH_HLEN;
+	const struct ipv6hdr *ip6h = xdp->data + ETH_HLEN;
 	const struct tcphdr *th = (const void *)(ip6h + 1);
-	const void *end = p->xdp->data_end;
+	const void *end = xdp->data_end;
+	struct dpr_xdp_packet p = {
+		.xdp = xdp,
+		.dev = xdp->rxq->dev,
+		.forced = forced,
+		.th = th,
+	};
 	const struct inet6_dev *idev;
 	enum dpr_stat why;
 	bool first;
 
 	if (unlikely((const void *)(th + 1) > end) ||
 	    unlikely(ip6h->nexthdr != IPPROTO_TCP) ||
-	    unlikely(!dpr_xdp_ours(p, th, true, &first)))
+	    unlikely(!dpr_xdp_ours(&p, th, true, &first)))
 		return XDP_PASS;
-	why = dpr_xdp_others(p, first);
+	why = dpr_xdp_others(&p, first);
 	if (unlikely(why))
-		return dpr_xdp_pass(p, why);
-	p->len = sizeof(*ip6h) + ntohs(ip6h->payload_len);
+		return dpr_xdp_pass(&p, why);
+	p.len = dpr_xdp_len6(ip6h);
 	/* The stack drops all of IPv6 where that is off. */
-	idev = __in6_dev_get(p->dev);
+	idev = __in6_dev_get(p.dev);
 	if (unlikely(ip6h->version != 6 ||
-		     p->len < sizeof(*ip6h) + sizeof(*th) ||
-		     p->len > end - (const void *)ip6h ||
+		     p.len < sizeof(*ip6h) + sizeof(*th) ||
+		     p.len > end - (const void *)ip6h ||
 		     !idev || READ_ONCE(idev->cnf.disable_ipv6) ||
-		     xdp_buff_has_frags(p->xdp) || dpr_xdp_flagged(th)))
-		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_SHAPE);
-	dpr_parse_segment6(ip6h, th, p->len - sizeof(*ip6h), sizeof(*ip6h),
-			   &p->seg);
-	return dpr_xdp_steer(p, true);
+		     xdp_buff_has_frags(p.xdp) || dpr_xdp_flagged(th)))
+		return dpr_xdp_pass(&p, DPR_STAT_FAST_PASS_SHAPE);
+	return dpr_xdp_steer6(&p, ip6h);
 }
 
 static __always_inline int dpr_xdp_frame(struct xdp_buff *xdp, bool forced)
 {
 	const struct ethhdr *eth = xdp->data;
-	struct dpr_xdp_packet p __uninitialized; /* what is read of it is set */
+	struct dpr_xdp_packet p = {
+		.xdp = xdp,
+		.dev = xdp->rxq->dev,
+		.forced = forced,
+	};
 
 	if (unlikely((void *)(eth + 1) > xdp->data_end))
 		return XDP_PASS;
-	p.xdp = xdp;
-	p.dev = xdp->rxq->dev;
-	p.forced = forced;
 	if (likely(eth->h_proto == htons(ETH_P_IP)))
 		return dpr_xdp_frame4(&p);
 	if (eth->h_proto == htons(ETH_P_IPV6))
-		return dpr_xdp_frame6(&p);
+		return dpr_xdp_frame6(xdp, forced);
 	return XDP_PASS;
 }
 
