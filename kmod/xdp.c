@@ -30,6 +30,13 @@
 #include "stats.h"
 #include "xdp.h"
 
+/* The first byte of a header of IPv4 without options. */
+#define DPR_XDP_IP_PLAIN	0x45
+
+/* The shortest frame that can be taken. */
+#define DPR_XDP_SHORTEST	(ETH_HLEN + sizeof(struct iphdr) + \
+				 sizeof(struct tcphdr))
+
 /**
  * struct dpr_xdp_packet - a packet on the fast path
  * @xdp: its buffer
@@ -364,7 +371,9 @@ static __always_inline bool dpr_xdp_ours(struct dpr_xdp_packet *p,
 	       likely(dpr_service_ours(p->dn, ntohs(th->dest))) &&
 	       likely(p->dev->type == ARPHRD_ETHER) &&
 	       likely(!(p->dev->flags & IFF_LOOPBACK)) &&
-	       likely(ether_addr_equal(eth->h_dest, p->dev->dev_addr));
+	       /* As eth_type_trans() does: both have two bytes more. */
+	       likely(ether_addr_equal_64bits(eth->h_dest,
+					      p->dev->dev_addr));
 }
 
 /* Does somebody else get the packet first? Why it is passed then, else DPR_STAT_UNSPEC. */
@@ -383,37 +392,57 @@ dpr_xdp_others(const struct dpr_xdp_packet *p, bool first)
 /* What has to be done by a whole handshake, or by the end of a connection. */
 static __always_inline bool dpr_xdp_flagged(const struct tcphdr *th)
 {
-	return th->syn | th->fin | th->rst;
+	return tcp_flag_word(th) & (TCP_FLAG_SYN | TCP_FLAG_FIN | TCP_FLAG_RST);
 }
 
-/* A frame of IPv4. */
-static __always_inline int dpr_xdp_frame4(struct dpr_xdp_packet *p)
+/* A segment with options of IP, or a fragment: it is passed. Only whose it is remains. */
+static noinline int dpr_xdp_odd4(struct xdp_buff *xdp, bool forced)
 {
-	const struct iphdr *iph = p->xdp->data + ETH_HLEN;
-	const void *end = p->xdp->data_end;
-	const struct tcphdr *th;
-	unsigned int hlen;
+	const struct iphdr *iph = xdp->data + ETH_HLEN;
+	const unsigned int hlen = dpr_parse_ip_hlen(iph);
+	const struct tcphdr *th = (const void *)iph + hlen;
+	struct dpr_xdp_packet p = {
+		.xdp = xdp,
+		.dev = xdp->rxq->dev,
+		.forced = forced,
+	};
 	enum dpr_stat why;
 	bool first;
 
-	if (unlikely((const void *)(iph + 1) > end) ||
-	    unlikely(iph->protocol != IPPROTO_TCP) ||
-	    unlikely(iph->frag_off & htons(IP_OFFSET)))
+	if (!hlen || iph->frag_off & htons(IP_OFFSET) ||
+	    (const void *)(th + 1) > xdp->data_end ||
+	    !dpr_xdp_ours(&p, th, false, &first))
 		return XDP_PASS;
-	hlen = dpr_parse_ip_hlen(iph);
-	th = (const void *)iph + hlen;
-	if (unlikely(!hlen || (const void *)(th + 1) > end) ||
-	    unlikely(!dpr_xdp_ours(p, th, false, &first)))
+	why = dpr_xdp_others(&p, first);
+	return dpr_xdp_pass(&p, why ? why : DPR_STAT_FAST_PASS_SHAPE);
+}
+
+/* A frame of IPv4, not too short for a segment. */
+static __always_inline int dpr_xdp_frame4(struct dpr_xdp_packet *p)
+{
+	const struct iphdr *iph = p->xdp->data + ETH_HLEN;
+	const struct tcphdr *th = (const void *)(iph + 1);
+	const void *end = p->xdp->data_end;
+	enum dpr_stat why;
+	bool first;
+
+	if (unlikely(iph->protocol != IPPROTO_TCP))
+		return XDP_PASS;
+	if (unlikely(*(const u8 *)iph != DPR_XDP_IP_PLAIN) ||
+	    unlikely(iph->frag_off & ~htons(IP_DF)))
+		return dpr_xdp_odd4(p->xdp, p->forced);
+	if (unlikely(!dpr_xdp_ours(p, th, false, &first)))
 		return XDP_PASS;
 	why = dpr_xdp_others(p, first);
 	if (unlikely(why))
 		return dpr_xdp_pass(p, why);
 	p->th = th;
 	p->len = dpr_xdp_len4(iph);
-	if (unlikely(hlen != sizeof(*iph) || iph->frag_off & ~htons(IP_DF) ||
-		     p->len < sizeof(*iph) + sizeof(*th) ||
-		     !dpr_parse_ip_whole(iph, end - (const void *)iph) ||
-		     xdp_buff_has_frags(p->xdp) || dpr_xdp_flagged(th)))
+	if (unlikely(p->len < sizeof(*iph) + sizeof(*th)) ||
+	    unlikely(p->len > end - (const void *)iph) ||
+	    unlikely(ip_fast_csum(iph, sizeof(*iph) / 4)) ||
+	    unlikely(xdp_buff_has_frags(p->xdp)) ||
+	    unlikely(dpr_xdp_flagged(th)))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_SHAPE);
 	return dpr_xdp_steer4(p, iph);
 }
@@ -462,7 +491,7 @@ static __always_inline int dpr_xdp_frame(struct xdp_buff *xdp, bool forced)
 		.forced = forced,
 	};
 
-	if (unlikely((void *)(eth + 1) > xdp->data_end))
+	if (unlikely(xdp->data + DPR_XDP_SHORTEST > xdp->data_end))
 		return XDP_PASS;
 	if (likely(eth->h_proto == htons(ETH_P_IP)))
 		return dpr_xdp_frame4(&p);
