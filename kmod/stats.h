@@ -16,6 +16,10 @@ struct dpr_stats {
 	u64 random;
 };
 
+/* Of @counters, dpr_net.stats, which who counts more than once has looked up once. */
+#define dpr_stats_add_to(counters, stat, n) \
+	this_cpu_add((counters)->count[stat], n)
+
 #define dpr_stats_add(dn, stat, n)	this_cpu_add((dn)->stats->count[stat], n)
 #define dpr_stats_inc(dn, stat)		this_cpu_inc((dn)->stats->count[stat])
 

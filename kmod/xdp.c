@@ -214,6 +214,7 @@ static __always_inline int dpr_xdp_send_by(const struct dpr_xdp_packet *p,
 	const unsigned int overhead = direct ? 0 : outer_wide ?
 				      DPR_FWD_IP6_OVERHEAD :
 				      DPR_FWD_IPIP_OVERHEAD;
+	struct dpr_stats __percpu *stats = p->dn->stats;
 	struct xdp_buff *xdp = p->xdp;
 	void *inner = xdp->data + ETH_HLEN, *data = xdp->data - overhead;
 	struct neighbour *neigh;
@@ -250,21 +251,20 @@ static __always_inline int dpr_xdp_send_by(const struct dpr_xdp_packet *p,
 		dpr_fwd_direct_header(inner, flow->shard & DPR_FLOW_MARKED);
 	dpr_xdp_link_header(data, neigh);
 	/* Without what the driver has said of it, if it says anything. */
-	if (!xdp_data_meta_unsupported(xdp))
-		xdp->data_meta = data;
+	xdp->data_meta = data;
 	xdp->data = data;
 	/* And without what made a short frame longer. */
 	xdp->data_end = inner + p->len;
 
 	if (direct)
-		dpr_stats_inc(p->dn, DPR_STAT_TX_DIRECT);
-	dpr_stats_inc(p->dn, DPR_STAT_TX_PACKETS);
-	dpr_stats_add(p->dn, DPR_STAT_TX_BYTES, p->len);
+		dpr_stats_add_to(stats, DPR_STAT_TX_DIRECT, 1);
+	dpr_stats_add_to(stats, DPR_STAT_TX_PACKETS, 1);
+	dpr_stats_add_to(stats, DPR_STAT_TX_BYTES, p->len);
 	if (likely(out == p->dev)) {
-		dpr_stats_inc(p->dn, DPR_STAT_FAST_TX);
+		dpr_stats_add_to(stats, DPR_STAT_FAST_TX, 1);
 		return XDP_TX;
 	}
-	dpr_stats_inc(p->dn, DPR_STAT_FAST_REDIRECT);
+	dpr_stats_add_to(stats, DPR_STAT_FAST_REDIRECT, 1);
 	return XDP_REDIRECT + out->ifindex;
 }
 
