@@ -353,6 +353,29 @@ func TestFastPathNoFlow(t *testing.T) {
 	}
 }
 
+// A segment on the fast path keeps its flow alive, as any does.
+func TestFastPathKeepsFlow(t *testing.T) {
+	eachFast(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		at, r := observe(t, c.b.Host), c.raw(t, addrR)
+		k := r.talk(c.a, 4000)
+		k.open(t)
+		k.wantServed(t, "B")
+		c.fast(t, false)
+		time.Sleep(3 * time.Second)
+		a, begin := c.a.meter(t), time.Now()
+		k.fastAt(t, at, k.fastSegments(w)[1])
+		wantChange(t, a, dprnl.StatFastTx, 1)
+		flows := c.a.flows(t)
+		if len(flows) != 1 {
+			t.Fatalf("there are %d flows: %v", len(flows), flows)
+		}
+		if longest := time.Since(begin) + 50*time.Millisecond; flows[0].Idle > longest {
+			t.Errorf("the flow has been idle for %v, its last segment came %v ago at most", flows[0].Idle, longest)
+		}
+	})
+}
+
 // While the peer's link-layer address is not known the netfilter path finds it.
 func TestFastPathNeighbour(t *testing.T) {
 	eachFast(t, func(t *testing.T, w way) {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Shows that the tests of the packet path find mistakes: makes each mistake of the
 # file mutations in a copy of the module, and runs the test that must fail with it
-# in a guest with Debian 12's kernel. Ends with how many were found.
+# in a guest with Debian 12's kernel, or with the one that the line names. Ends with how many were found.
 # usage: mutate.sh [REGEX]: only lines of mutations that match.
 set -eu
 
@@ -82,10 +82,11 @@ cp -r kmod "$work/right"
 found=0 all=0 booted=
 grep -v '^#' testbed/check/datapath/mutations | grep . | grep -e "${1:-.}" >"$work/list" || { echo "mutate: no line matches" >&2; exit 2; }
 # By kernel, so that each is booted once.
-for kernel in 6.1 debug races; do
+for kernel in 6.1 6.12 debug races; do
 	while read -r test file sed; do
 		case $test in
 		debug:*) of=debug ;;
+		6.12:*) of=6.12 ;;
 		races) of=races ;;
 		*) of=6.1 ;;
 		esac
@@ -96,7 +97,7 @@ for kernel in 6.1 debug races; do
 			boot $of
 			booted=$of
 		fi
-		if if [ $of = races ]; then found_by_races; else found_by_path $of "${test#debug:}"; fi; then
+		if if [ $of = races ]; then found_by_races; else found_by_path $of "${test#*:}"; fi; then
 			found=$((found + 1))
 			printf 'found by %s: %s: %s\n%s\n' "$test" "$file" "$sed" "$why"
 		else
