@@ -156,9 +156,10 @@ bool dpr_peer_may_have(const struct dpr_peer *peer,
  * @dn: the namespace
  * @address: the address
  *
- * Looks at all peers if it is not one's own. Called under RCU.
+ * Looks at all peers if it is not one's own, at those that are listed first: what has left the
+ * load table goes on with its connections. Called under RCU.
  *
- * Return: the peer, NULL if no listed one says that it has the address.
+ * Return: the peer, NULL if none says that it has the address.
  */
 struct dpr_peer *dpr_peer_by_any(struct dpr_net *dn,
 				 const struct dpr_addr *address)
@@ -167,7 +168,7 @@ struct dpr_peer *dpr_peer_by_any(struct dpr_net *dn,
 	struct dpr_peer *peer = dpr_peer_find(dn, address);
 	u32 i;
 
-	for (i = 0; !peer && table && i < table->order.n; i++)
+	for (i = 0; !peer && table && i < table->known; i++)
 		if (dpr_peer_has(table->peer[i], address))
 			peer = table->peer[i];
 	return peer;

@@ -523,7 +523,7 @@ static const struct dpr_peer *dpr_receive_first(struct dpr_net *dn,
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 
-	return table && table->order.n <= DPR_RECEIVE_ANY ?
+	return table && table->known <= DPR_RECEIVE_ANY ?
 	       dpr_peer_by_any(dn, address) : dpr_peer_find(dn, address);
 }
 

@@ -398,6 +398,41 @@ func TestDirectStrangers(t *testing.T) {
 	})
 }
 
+// A host that has left B's load table goes on with its connections, also those to another of its
+// addresses: it hears of their end, and what it sends of one that B does not have any more is
+// answered.
+//
+//	R ── switch ── A (and another address)
+//	        └───── B
+func TestDirectUnlisted(t *testing.T) {
+	bothDirect(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		r := c.another(t)
+		var k [2]*talk
+		for i := range k {
+			k[i] = r.talk(c.a, uint16(4000+i))
+			k[i].remote = w.addrPort(addrOther, port)
+			k[i].open(t)
+			k[i].wantServed(t, "B")
+		}
+		check(t, c.b.dpr.DeletePeer(t.Context(), c.a.addr, false))
+		k[0].say(t, "FA", "")
+		k[0].hear(t, "F")
+		k[0].say(t, "A", "")
+		eventually(t, func() error {
+			for _, f := range c.a.flows(t) {
+				if f.Client == k[0].local && f.State != dprnl.FlowEnded {
+					return fmt.Errorf("flow %v", f)
+				}
+			}
+			return nil
+		})
+		c.b.web.vanish(t)
+		k[1].say(t, "PA", "who\n")
+		k[1].hear(t, "R")
+	})
+}
+
 // A host that forwards nothing direct, and has been sent nothing so, takes no notice of the
 // mark in a client's packet, and routes what is for others.
 func TestDirectOff(t *testing.T) {

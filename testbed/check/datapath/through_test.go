@@ -529,6 +529,43 @@ func TestThroughOrDirect(t *testing.T) {
 	})
 }
 
+// A host that has left B's load table goes on with its connections: answers from each of its
+// addresses go through it.
+//
+//	R ── switch ── A (and another address)
+//	        └───── B
+func TestThroughUnlisted(t *testing.T) {
+	eachThrough(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		offload(t, c.b.Host, false) // checksums are whole
+		at, k := observe(t, c.a.Host), c.another(t).talk(c.a, 4000)
+		k.remote = w.addrPort(addrOther, port)
+		check(t, c.b.dpr.DeletePeer(t.Context(), c.a.addr, false))
+		k.say(t, "S", "")
+		c.fromA(t, at, k.hear(t, "SA"))
+		k.say(t, "A", "")
+		k.say(t, "PA", "who\n")
+		p := k.hear(t, "PA")
+		c.fromA(t, at, p)
+		if string(p.Payload) != "B\n" {
+			t.Errorf("answered by %q", p.Payload)
+		}
+	})
+}
+
+// addrOther is an address of A's beside its own.
+var addrOther = netip.MustParseAddr("10.77.0.98")
+
+// another gives A another address, which B knows of, and returns a client.
+func (c *cluster) another(t *testing.T) *raw {
+	t.Helper()
+	check(t, c.a.Address("lo", netip.PrefixFrom(addrOther, 32)))
+	check(t, c.a.Address("lo", netip.PrefixFrom(vnet.Twin(addrOther), 128)))
+	c.a.others = append(c.a.others, c.addr(addrOther))
+	c.b.report(t, c.a, 1<<20)
+	return c.raw(t, addrR)
+}
+
 // Connections live on while the answers' way changes, and none fails.
 //
 //	C ── switch ── A
