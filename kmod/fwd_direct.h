@@ -19,6 +19,7 @@
 #include <net/ip.h>
 #include "config.h"
 #include "core/parse.h"
+#include "flow.h"
 #include "fwd_ipip.h"
 #include "peer.h"
 #include "route.h"
@@ -58,8 +59,22 @@ static inline u8 dpr_fwd_direct_how(const struct dpr_config *cfg,
 }
 
 /**
- * dpr_fwd_direct_how_later - as dpr_fwd_direct_how(), of a connection whose SYN may not have
- *	gone to the peer from here
+ * dpr_fwd_direct_flow - does a flow's packet go to its peer as it is, if it can
+ * @flow: the flow
+ *
+ * One that a claim has made is older than the first SYN that announces such packets, and
+ * gets them from that on. Its own SYN may have announced them, too: then the MSS of its
+ * connection is that of the link, and full segments fit no tunnel.
+ */
+static inline bool dpr_fwd_direct_flow(const struct dpr_flow *flow)
+{
+	return flow->shard & DPR_FLOW_DIRECT &&
+	       likely(READ_ONCE(flow->peer->knows_direct));
+}
+
+/**
+ * dpr_fwd_direct_how_later - as dpr_fwd_direct_how(), of a connection without a flow, whose SYN
+ *	may not have gone to the peer from here
  * @cfg: the service's configuration
  * @peer: the peer
  * @key: the connection

@@ -462,7 +462,7 @@ static void dpr_owner_resume(struct dpr_net *dn, const struct dpr_config *cfg,
 			     const struct dpr_flow *flow, struct sk_buff *skb)
 {
 	dpr_stats_inc(dn, DPR_STAT_OWNER_HELD);
-	if (!(flow->shard & DPR_FLOW_DIRECT) ||
+	if (!dpr_fwd_direct_flow(flow) ||
 	    !dpr_fwd_direct_send(dn, cfg, skb, flow->peer, flow->shard))
 		dpr_fwd_send(dn, cfg, skb, flow->peer);
 }
@@ -546,8 +546,8 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	begin = seg;
 	begin.seq -= DPR_FLOW_CLAIMED;
 	flow = dpr_flow_insert(dn, cfg, &begin, peer, 0,
-			       service ? dpr_fwd_direct_how_later(dpr_service_config(service, cfg),
-								  peer, key, route) : 0);
+			       service ? dpr_fwd_direct_how(dpr_service_config(service, cfg),
+							    peer, key, route) : 0);
 	if (IS_ERR(flow) || flow->peer != peer)
 		goto refuse;
 	/*

@@ -244,7 +244,7 @@ dpr_steer_segment(struct dpr_net *dn, struct sk_buff *skb,
 			return NF_ACCEPT;
 	}
 	dpr_flow_track(dn, flow, seg);
-	if (unlikely(flow->shard & DPR_FLOW_DIRECT) &&
+	if (unlikely(dpr_fwd_direct_flow(flow)) &&
 	    dpr_fwd_direct_send(dn, cfg, skb, flow->peer, flow->shard))
 		return NF_STOLEN;
 	if (dpr_flow_bulk(flow, seg))

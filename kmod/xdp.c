@@ -288,7 +288,7 @@ static noinline __flatten int dpr_xdp_send_any(struct xdp_buff *xdp,
 	};
 
 	return dpr_xdp_send_by(&p, flow, route, wide, route->wide,
-			       flow->shard & DPR_FLOW_DIRECT);
+			       dpr_fwd_direct_flow(flow));
 }
 
 /* Sends a segment of an established flow to its peer. */

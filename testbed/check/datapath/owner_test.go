@@ -123,6 +123,12 @@ func TestOwnerFoundUnannounced(t *testing.T) {
 		if d.changes(t)[dprnl.StatTxDirect] == 0 {
 			t.Error("nothing went direct after a SYN")
 		}
+		// Nor is it too late for a connection that was claimed before: its MSS may be that of the link.
+		d = k.d.meter(t)
+		check(t, moved[0].upload(100_000))
+		if d.changes(t)[dprnl.StatTxDirect] == 0 {
+			t.Error("nothing of a connection that was claimed before went direct after a SYN")
+		}
 	})
 }
 
