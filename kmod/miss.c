@@ -174,17 +174,15 @@ bool dpr_miss_told(struct dpr_net *dn, const struct dpr_config *cfg,
 		return dpr_miss_hashed(dn, peer, &msg->key) &&
 		       !dpr_socket_open(dn, &msg->key, skb->skb_iif) &&
 		       dpr_owner_raise(dn, &msg->key,
-				       msg->nonce ? peer : NULL);
+				       msg->nonce ? peer : NULL, false);
 	if (flow->peer != peer)
 		return false;
+	/* An older question is about segments before the flow's SYN. */
 	if (dpr_miss_of(flow, msg->nonce) && dpr_liveness_credible(flow) &&
-	    cfg->orphans == DPR_ORPHANS_ASK) {
-		/* An older question is about segments before the flow's SYN. */
-		dpr_owner_forget(dn, &msg->key);
-		if (dpr_owner_raise(dn, &msg->key, peer)) {
-			dpr_liveness_end(dn, flow, false);
-			return true;
-		}
+	    cfg->orphans == DPR_ORPHANS_ASK &&
+	    dpr_owner_raise(dn, &msg->key, peer, true)) {
+		dpr_liveness_end(dn, flow, false);
+		return true;
 	}
 	dpr_liveness_doubt(dn, cfg, flow);
 	return true;

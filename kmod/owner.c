@@ -323,6 +323,23 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 	}
 }
 
+/*
+ * Has the next segment of a connection put a question anew, to all peers: that which the hash
+ * names, or the flow, has answered. Returns what has waited, for the caller to free.
+ */
+static struct sk_buff *dpr_owner_restart(struct dpr_owner_table *table,
+					 struct dpr_owner_ask *ask,
+					 const struct dpr_flow_key *key)
+{
+	struct sk_buff *skb = dpr_held_take(&table->held, &ask->held);
+
+	dpr_owner_begin(ask);
+	ask->seg = (struct dpr_segment){ .key = *key };
+	ask->last = ask->begun - DPR_OWNER_AGAIN;
+	ask->tries = 1;
+	return skb;
+}
+
 /**
  * dpr_owner_raise - have the next segment of a connection raise a question to all peers
  * @dn: the namespace
@@ -331,13 +348,14 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
  * @request: the peer that has only a request of it, of which a segment was not: its next
  *	claim is not believed if this begins the question, for others may have the
  *	connection; NULL if none
+ * @anew: it begins anew in any case: an older one is about another connection
  *
  * One that is answered, or too old, begins anew. Called under RCU in softirq.
  *
  * Return: false if no more questions can be open.
  */
 bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
-		     const struct dpr_peer *request)
+		     const struct dpr_peer *request, bool anew)
 {
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
 	struct dpr_owner_ask *ask;
@@ -349,16 +367,11 @@ bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
 	spin_lock(&table->lock);
 	WRITE_ONCE(table->used_at, jiffies);
 	ask = dpr_owner_find(table, key);
-	fresh = !ask || ask->nobody || dpr_owner_over(ask);
+	fresh = anew || !ask || ask->nobody || dpr_owner_over(ask);
 	if (!ask)
 		ask = dpr_owner_room(table, key);
 	if (ask && fresh) {
-		skb = dpr_held_take(&table->held, &ask->held);
-		dpr_owner_begin(ask);
-		ask->seg = (struct dpr_segment){ .key = *key };
-		/* That peer has answered. */
-		ask->last = ask->begun - DPR_OWNER_AGAIN;
-		ask->tries = 1;
+		skb = dpr_owner_restart(table, ask, key);
 		/* Once: said again and again it would never be believed. */
 		if (request)
 			dpr_denials_note(dn, &ask->denials, request);
@@ -373,13 +386,15 @@ bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
 }
 
 /**
- * dpr_owner_forget - forget what is known of a connection: its client begins another one
+ * dpr_owner_forget - forget what peers have said of a connection: its client begins another one
  * @dn: the namespace
  * @key: the connection
  *
  * Otherwise an answer about segments before it, which anybody can send, would be that of its
- * own. Not called for a SYN that makes a flow, or is served here: their segments raise no
- * question. Costs nothing unless there was a question not long ago. Called under RCU in softirq.
+ * own. Anybody can send the SYN, too: an open question stays open, and is put to all peers anew
+ * by the next segment. Not called for a SYN that makes a flow, or is served here: their segments
+ * raise no question. Costs nothing unless there was a question not long ago. Called under RCU in
+ * softirq.
  */
 void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key)
 {
@@ -392,9 +407,11 @@ void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key)
 		return;
 	spin_lock(&table->lock);
 	ask = dpr_owner_find(table, key);
-	if (ask) {
+	if (ask && (ask->nobody || dpr_owner_over(ask))) {
 		skb = dpr_held_take(&table->held, &ask->held);
 		ask->tries = 0;
+	} else if (ask) {
+		skb = dpr_owner_restart(table, ask, key);
 	}
 	spin_unlock(&table->lock);
 	kfree_skb(skb);

@@ -27,7 +27,7 @@ void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct net_device *dev, const struct dpr_segment *seg,
 		     struct dpr_peer *peer);
 bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
-		     const struct dpr_peer *request);
+		     const struct dpr_peer *request, bool anew);
 void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key);
 bool dpr_owner_raised(struct dpr_net *dn, const struct dpr_flow_key *key);
 bool dpr_owner_denied(struct dpr_net *dn, const struct dpr_peer *peer, u32 nonce,

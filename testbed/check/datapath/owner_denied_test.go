@@ -452,7 +452,11 @@ func TestHashMissedThenNew(t *testing.T) {
 		silence(t, r.Endpoint, stray.mine)
 		a := m.a.meter(t)
 		stray.open(t)
-		stray.wantServed(t, "D")
+		// The question is put anew, and may cost a segment.
+		p := stray.answer(t, "PA", "who\n", func(p *wire.Packet) bool { return len(p.Payload) > 0 || p.Has("R") })
+		if string(p.Payload) != "D\n" {
+			t.Errorf("%v, want D's answer", p)
+		}
 		wantChange(t, a, dprnl.StatRedirectedHash, 1)
 		wantChange(t, a, dprnl.StatOwnerUnknown, 0)
 	})
@@ -557,6 +561,33 @@ func TestHashMissedForgedRequest(t *testing.T) {
 			case <-time.After(settle / 2):
 				r.send(t, m.a, forged)
 			}
+		}
+	})
+}
+
+// SYNs in the client's name, of other connections, do not keep its connection from being found.
+func TestHashMissedForgedSyn(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		m := newMissing(t, w)
+		r := m.raw(t, addrR)
+		a := m.a.meter(t)
+		for _, c := range m.ofB {
+			forged := wire.Segment{Src: c.LocalAddr().(*net.TCPAddr).AddrPort(), Dst: m.a.service(), Flags: "S", Seq: 1 << 30}
+			for came := asks(c, step); came != nil; {
+				select {
+				case got := <-came:
+					got.want(t, "B")
+					came = nil
+				case <-time.After(settle / 2):
+					r.send(t, m.a, forged.Bytes())
+				}
+			}
+			if t.Failed() {
+				break
+			}
+		}
+		if got := a.changes(t); got[dprnl.StatRxHashMissed] == 0 || got[dprnl.StatRedirectedHash] == 0 || got[dprnl.StatOwnerUnknown] != 0 {
+			t.Errorf("%v", got)
 		}
 	})
 }
