@@ -393,8 +393,8 @@ bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
  * Otherwise an answer about segments before it, which anybody can send, would be that of its
  * own. Anybody can send the SYN, too: an open question stays open, and is put to all peers anew
  * by the next segment. Not called for a SYN that makes a flow, or is served here: their segments
- * raise no question. Costs nothing unless there was a question not long ago. Called under RCU in
- * softirq.
+ * raise no question. Costs nothing unless there was a question not long ago, and takes no lock
+ * unless it was about this connection. Called under RCU in softirq.
  */
 void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key)
 {
@@ -403,7 +403,8 @@ void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key)
 	struct dpr_owner_ask *ask;
 
 	if (likely(!table || (u32)jiffies - READ_ONCE(table->used_at) >
-			     DPR_OWNER_PATIENCE))
+			     DPR_OWNER_PATIENCE ||
+		   !dpr_owner_maybe(table, key)))
 		return;
 	spin_lock(&table->lock);
 	ask = dpr_owner_find(table, key);

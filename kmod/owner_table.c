@@ -211,6 +211,29 @@ struct dpr_owner_ask *dpr_owner_find(struct dpr_owner_table *table,
 }
 
 /**
+ * dpr_owner_maybe - may there be a question about a connection
+ * @table: the questions
+ * @key: the connection
+ *
+ * Looks without the lock, which all processors share: a place that changes meanwhile is mistaken
+ * for one of the connection, or for none. The question is then as if it had begun later.
+ *
+ * Return: false if there is none, but for one that begins now.
+ */
+bool dpr_owner_maybe(struct dpr_owner_table *table, const struct dpr_flow_key *key)
+{
+	const struct dpr_owner_ask *bucket = dpr_owner_bucket(table, key);
+	u32 i;
+
+	for (i = 0; i < DPR_OWNER_WAYS; i++)
+		/* Either answer will do while it changes. */
+		if (data_race(bucket[i].tries &&
+			      dpr_parse_key_equal(&bucket[i].seg.key, key)))
+			return true;
+	return false;
+}
+
+/**
  * dpr_owner_room - a place for a question about a connection that has none
  * @table: the questions, locked
  * @key: the connection

@@ -99,6 +99,7 @@ void dpr_owner_flush(struct dpr_owner_table *table,
 		     struct dpr_batch *batch);
 struct dpr_owner_ask *dpr_owner_find(struct dpr_owner_table *table,
 				     const struct dpr_flow_key *key);
+bool dpr_owner_maybe(struct dpr_owner_table *table, const struct dpr_flow_key *key);
 struct dpr_owner_ask *dpr_owner_room(struct dpr_owner_table *table,
 				     const struct dpr_flow_key *key);
 void dpr_owner_begin(struct dpr_owner_ask *ask);

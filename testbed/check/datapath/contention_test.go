@@ -32,11 +32,42 @@ import (
 //	             └───── B
 func TestSynsOfTwoProcessors(t *testing.T) {
 	watchKernel(t)
+	twoProcessors(t, silentB(t), dprnl.StatRedirected)
+}
+
+// Nor do those that follow the stateless policy's hash, although segments that belong to nothing
+// have raised questions.
+func TestHashedSynsOfTwoProcessors(t *testing.T) {
+	watchKernel(t)
+	c := silentB(t)
+	c.a.fresh(t, c.b, 0)
+	c.a.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansAsk)})
+	r := c.raw(t, addrR)
+	a := c.a.meter(t)
+	for i := range 8 {
+		r.send(t, c.a, r.talk(c.a, uint16(4000+i)).segmentBytes("A", ""))
+	}
+	if a.changes(t)[dprnl.StatOwnerAsked] == 0 {
+		t.Fatal("no question")
+	}
+	c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless)})
+	twoProcessors(t, c, dprnl.StatRedirectedHash)
+}
+
+// silentB makes a cluster whose host B, which has no server, says nothing, and where A drains.
+func silentB(t *testing.T) *cluster {
+	t.Helper()
 	c := bareCluster(t, fragbit4)
 	c.redirect(t, c.b)
-	// B, which has no server, must say nothing.
 	check(t, c.b.dpr.DeletePeer(t.Context(), c.a.addr, true))
 	c.a.set(t, dprnl.ConfigUpdate{State: ptr(dprnl.StateDraining)})
+	return c
+}
+
+// twoProcessors fails the test if SYNs that two processors receive at once, and A redirects as a
+// counter says, wait for each other.
+func twoProcessors(t *testing.T, c *cluster, redirected dprnl.Stat) {
+	t.Helper()
 	hosts := []*vnet.Host{c.host(t, "R1", netip.Addr{}), c.host(t, "R2", netip.Addr{})}
 	mac, err := c.a.MAC(eth)
 	check(t, err)
@@ -55,7 +86,7 @@ func TestSynsOfTwoProcessors(t *testing.T) {
 	}
 	check(t, senders.Wait())
 	waits := stop()
-	if n := a.changes(t)[dprnl.StatRedirected]; n < uint64(syns*len(hosts)*9/10) {
+	if n := a.changes(t)[redirected]; n < uint64(syns*len(hosts)*9/10) {
 		t.Fatalf("%d SYNs were redirected, want about %d", n, syns*len(hosts))
 	}
 	waited := 0
