@@ -70,7 +70,7 @@ void dpr_offer_send_hash(struct dpr_net *dn, const struct dpr_config *cfg,
 	u32 number = dpr_offer_hash_number(hash);
 
 	if (unlikely(dpr_fwd_direct_how(cfg, peer, &seg->key, route)))
-		number |= dpr_offer_announce(peer);
+		number |= dpr_offer_announce(skb, peer, route);
 	dpr_fwd_send_by(dn, skb, route, number);
 	/* May look the way up anew, so not before. */
 	dpr_probe_sample(dn, cfg, dev, peer, hash);

@@ -79,10 +79,16 @@ static inline u8 dpr_offer_number(const struct sk_buff *skb, u32 policy, u8 n)
 	       dpr_offer_fits(skb, 0) ? number | DPR_FLOW_OFFER : number;
 }
 
-/* Announces to a peer that what follows a SYN comes direct; returns what the SYN's number says. */
-static inline u32 dpr_offer_announce(struct dpr_peer *peer)
+/*
+ * Announces to a peer that what follows a SYN comes direct; returns what the SYN's number says.
+ * One that is too large has no number (dpr_fwd_send_by()), and so announces nothing.
+ */
+static inline u32 dpr_offer_announce(const struct sk_buff *skb,
+				     struct dpr_peer *peer,
+				     const struct dpr_route *route)
 {
-	if (unlikely(!READ_ONCE(peer->knows_direct)))
+	if (unlikely(!READ_ONCE(peer->knows_direct)) && route &&
+	    !skb_is_gso(skb) && skb->len <= dpr_fwd_mtu(route))
 		WRITE_ONCE(peer->knows_direct, true);
 	return DPR_OFFER_DIRECT;
 }
@@ -113,7 +119,7 @@ static inline unsigned int dpr_offer_send_syn(struct dpr_net *dn,
 		number |= DPR_FWD_OFFER;
 	}
 	if (unlikely(flow->shard & DPR_FLOW_DIRECT))
-		number |= dpr_offer_announce(flow->peer);
+		number |= dpr_offer_announce(skb, flow->peer, route);
 	dpr_fwd_send_by(dn, skb, route, number);
 	return NF_STOLEN;
 }

@@ -362,6 +362,12 @@ int dpr_peer_set(struct dpr_net *dn, const struct dpr_peer_update *update)
 		err = dpr_table_list(dn, peer, false);
 		if (err)
 			return err;
+		/*
+		 * Its module may be new. One that sends direct by its own configuration takes
+		 * that without a SYN, too.
+		 */
+		if (!READ_ONCE(peer->sends_direct))
+			WRITE_ONCE(peer->knows_direct, false);
 		changed = DPR_PEER_LISTED;
 	}
 	return changed | dpr_peer_apply(dn, peer, update);

@@ -84,7 +84,8 @@ struct dpr_peer_source {
  *	dpr_net.order_lock
  * @protocol: between hosts, that it knows
  * @sends_direct: after its last SYN it sends direct
- * @knows_direct: a SYN has announced to it that this host does
+ * @knows_direct: a SYN has announced to it that this host does, since it came to the load table
+ *	if it does not send direct itself
  * @open: it could get new connections when its view was last filled; under
  *	dpr_net.order_lock, as what follows
  * @cold: it gets its share step by step

@@ -364,6 +364,85 @@ func TestDirectLearnt(t *testing.T) {
 	})
 }
 
+// A SYN whose outer header could not say that what follows comes direct has announced nothing:
+// that comes in tunnels until another one has.
+//
+//	R ── switch ── A
+//	        └───── B (ipip)
+func TestDirectUnannounced(t *testing.T) {
+	eachWay(t, []way{fragbit4}, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		// By a route that the socket has cached B's stack might take direct packets all the same.
+		check(t, c.b.Sysctl("net/ipv4/tcp_early_demux", "0"))
+		c.a.fresh(t, c.b, 0)
+		c.b.fresh(t, c.a, 1<<20)
+		// A listener that is not ready yet drops a SYN that comes in fragments.
+		connect(t, c.c, c.a.service()).wantServed(t, "B")
+		c.a.set(t, dprnl.ConfigUpdate{Forwarding: ptr(dprnl.ForwardingAuto)})
+		r := c.raw(t, addrR)
+		a := c.a.meter(t)
+		k := r.talk(c.a, 4000)
+		syn := k.segment("S", string(pattern[:1460])) // it does not fit the tunnel
+		syn.MayFrag = true
+		r.send(t, c.a, syn.Bytes())
+		k.seq++ // B has not taken the data
+		k.hear(t, "SA")
+		k.say(t, "A", "")
+		k.wantServed(t, "B")
+		wantChange(t, a, dprnl.StatTxFragmented, 1)
+		wantChange(t, a, dprnl.StatTxDirect, 0)
+		r.talk(c.a, 4001).open(t)
+		k.wantServed(t, "B")
+		if a.changes(t)[dprnl.StatTxDirect] < 3 {
+			t.Error("after a SYN of another connection nothing went direct")
+		}
+	})
+}
+
+// A peer that has left the load table and comes back may have its module anew, which then takes
+// direct packets only once a SYN has announced them, unless it sends such packets itself.
+//
+//	C ── switch ── A
+//	        └───── B (ipip, or auto)
+func TestDirectRelisted(t *testing.T) {
+	for name, sends := range map[string]bool{"ipip": false, "auto": true} {
+		t.Run(name, func(t *testing.T) {
+			eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+				c := newCluster(t, w)
+				c.a.fresh(t, c.b, 0)
+				c.b.fresh(t, c.a, 1<<20)
+				c.a.set(t, dprnl.ConfigUpdate{Forwarding: ptr(dprnl.ForwardingAuto)})
+				if sends {
+					c.b.set(t, dprnl.ConfigUpdate{
+						Forwarding: ptr(dprnl.ForwardingAuto), Policy: ptr(dprnl.PolicyLowest), Estimate: ptr(dprnl.EstimateReported),
+						ReportMaxAge: ptr(time.Hour), WeightSockets: ptr(uint32(1)), WeightConnections: ptr(uint32(0)), MaxLoad: ptr(uint64(0)),
+					})
+					c.b.fresh(t, c.a, 0)
+					connect(t, c.c, c.b.service()).wantServed(t, "A")
+				}
+				k := connect(t, c.c, c.a.service())
+				goes := func(when string, direct bool) {
+					t.Helper()
+					time.Sleep(settle) // what it has left to say is over
+					a := c.a.meter(t)
+					k.wantServed(t, "B")
+					check(t, k.upload(20_000))
+					if got := a.changes(t)[dprnl.StatTxDirect] > 0; got != direct {
+						t.Errorf("%s: direct: %v, want %v", when, got, direct)
+					}
+				}
+				goes("after its SYN", true)
+				check(t, c.a.dpr.DeletePeer(t.Context(), c.b.addr, false))
+				goes("once B has left the load table", true)
+				c.a.fresh(t, c.b, 0)
+				goes("once B has come back", sends)
+				connect(t, c.c, c.a.service()).wantServed(t, "B")
+				goes("after another SYN", true)
+			})
+		})
+	}
+}
+
 // Whoever has no socket here is answered only if the packet is from the host whose address
 // it is for: others are for somebody whom this host routes for. Nobody who does not forward
 // so changes what becomes of a mark.
