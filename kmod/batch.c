@@ -57,6 +57,8 @@ static u32 dpr_batch_send_each(struct dpr_net *dn, const struct dpr_config *cfg,
  * @skb: the message, by dpr_batch_take(); consumed
  * @alone: ask each by itself, also where the group reaches it: it was not answered
  *
+ * Those that have left the load table are asked by themselves in any case.
+ *
  * Called under RCU in softirq.
  *
  * Return: how many messages it took.
@@ -78,7 +80,8 @@ u32 dpr_batch_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		const u32 protocol = READ_ONCE(peer->protocol);
 
 		if ((many.wide && protocol < DPR_PEER_PROTOCOL6) ||
-		    (!alone && dpr_group_reaches(dn, cfg, peer, &way)))
+		    (!alone && i < table->order.n &&
+		     dpr_group_reaches(dn, cfg, peer, &way)))
 			continue;
 		if (protocol < DPR_PEER_PROTOCOL_MANY)
 			messages += dpr_batch_send_each(dn, cfg, dev, peer, skb,

@@ -46,7 +46,8 @@ struct dpr_owner_try {
  * there is one, then to all peers that are not dead, for one that has left the load table
  * goes on with its connections: at once, or in a large cluster to DPR_OWNER_PEERS more with
  * each try. Those on one link are asked by one
- * message to the group, once: where multicasts get lost, each is asked afterwards.
+ * message to the group, once: where multicasts get lost, each is asked afterwards. One that has
+ * left the load table has mostly left the group, too: its processes have ended.
  */
 static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 			   struct net_device *dev, struct dpr_peer *first,
@@ -64,10 +65,12 @@ static void dpr_owner_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		return;
 	}
 	for (i = 0; i < min_t(u32, n, DPR_OWNER_PEERS); i++) {
-		struct dpr_peer *peer = table->peer[(at + i) % n];
+		const u32 place = (at + i) % n;
+		struct dpr_peer *peer = table->peer[place];
 
 		if (!dpr_denial_possible(peer, &ask->seg.key) ||
-		    (!at && dpr_group_reaches(dn, cfg, peer, &way)))
+		    (!at && place < table->order.n &&
+		     dpr_group_reaches(dn, cfg, peer, &way)))
 			continue;
 		messages++;
 		if (!dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO,

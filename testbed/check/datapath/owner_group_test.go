@@ -106,6 +106,21 @@ func TestOwnerGroupLost(t *testing.T) {
 	})
 }
 
+// A host that has left the load table has mostly left the group, too: it is asked by itself, at
+// once.
+func TestOwnerGroupUnlisted(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		g := newGrouped(t, w, 4, asking)
+		check(t, g.d.dpr.DeletePeer(t.Context(), g.b.addr, false))
+		d := g.d.meter(t)
+		g.moved.wantServed(t, "B")
+		wantChange(t, d, dprnl.StatOwnerFound, 1)
+		wantChange(t, d, dprnl.StatOwnerAsked, 1)
+		wantChange(t, d, dprnl.StatOwnerHeld, 1)
+		silence(t, g.onlooker.Endpoint, toGroup)
+	})
+}
+
 // A host that does not know such questions is asked by itself, at once.
 func TestOwnerGroupOlder(t *testing.T) {
 	allWays(t, func(t *testing.T, w way) {
