@@ -90,7 +90,10 @@ static void dpr_answer_flow(struct dpr_net *dn, struct dpr_flow *flow,
 	dpr_stats_inc(dn, DPR_STAT_RX_FLOW_ANSWERED);
 }
 
-/* A peer says that it has a connection, or no longer has it. */
+/*
+ * A peer says that it has a connection, or no longer has it. It has not the one that waits here
+ * for its host: the client has begun that from the same port since.
+ */
 static void dpr_answer_statement(struct dpr_net *dn,
 				 const struct dpr_config *cfg,
 				 struct sk_buff *skb, struct dpr_peer *peer,
@@ -104,7 +107,8 @@ static void dpr_answer_statement(struct dpr_net *dn,
 	else if (msg->kind == DPR_OWNER_MSG_GONE)
 		dpr_stats_inc(dn, dpr_owner_denied(dn, peer, msg->nonce, &msg->key) ?
 				  DPR_STAT_OWNER_DENIED : DPR_STAT_RX_FLOW_REFUSED);
-	else if (dpr_owner_claimed(dn, cfg, peer, msg->nonce, &msg->key,
+	else if (!(dpr_handover_on() && dpr_handover_table_has(dn, &msg->key)) &&
+		 dpr_owner_claimed(dn, cfg, peer, msg->nonce, &msg->key,
 				   skb->skb_iif))
 		dpr_stats_inc(dn, DPR_STAT_OWNER_FOUND);
 	else

@@ -154,6 +154,33 @@ func TestHandoverNotDenied(t *testing.T) {
 	})
 }
 
+// Nor is it any more another host's, whose claim comes too late: its client has begun anew.
+//
+//	R ── switch ── A
+//	        ├───── B
+//	        └───── P, which the test plays
+func TestHandoverClaimTooLate(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		h := newHanding(t, w)
+		h.a.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansAsk)})
+		p, r := h.silentPeer(t), h.raw(t, addrR)
+		old := r.talk(h.a, 4000)
+		old.ack = 77
+		old.say(t, "A", "")
+		ask := ownerMessage(p.get(t, func(q *wire.Packet) bool { return len(ownerMessage(q)) == w.messageLen() }))
+		k := r.talk(h.a, 4000)
+		k.seq = 5_000_000
+		k.open(t)
+		a := h.a.meter(t)
+		p.send(t, h.a, w.message(addrP, addrA, ownerClaim(ask)))
+		changed(t, a, dprnl.StatRxOwnerRefused, 1)
+		wantChange(t, a, dprnl.StatOwnerFound, 0)
+		check(t, h.a.dpr.DeletePeer(t.Context(), w.own(addrP), false))
+		h.a.fresh(t, h.b, 0)
+		k.wantServed(t, "B")
+	})
+}
+
 // A client of IPv6 with destination options in its packets is served by the chosen host, which
 // may be the one that did the handshake, and whichever of its packets comes first.
 func TestHandoverExtensions(t *testing.T) {
