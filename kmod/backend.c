@@ -26,8 +26,10 @@ static void dpr_backend_free_rcu(struct rcu_head *rcu)
 	struct dpr_backend *backend = container_of(rcu, struct dpr_backend, rcu);
 	int cpu;
 
-	for_each_possible_cpu(cpu)
+	for_each_possible_cpu(cpu) {
 		dst_release(per_cpu_ptr(backend->ways, cpu)->dst);
+		dst_release(per_cpu_ptr(backend->ways, cpu)->last);
+	}
 	free_percpu(backend->ways);
 	kfree(backend);
 }

@@ -20,11 +20,13 @@ struct dst_entry;
  * @dst: the route, a reference is held; NULL if there is none yet
  * @cookie: of an IPv6 route, shows whether it still holds
  * @source: the address of this host from which packets go there
+ * @last: the route that this CPU last sent by as policies of IPsec had it, likewise
  */
 struct dpr_backend_way {
 	struct dst_entry *dst;
 	u32 cookie;
 	struct dpr_addr source;
+	struct dst_entry *last;
 };
 
 /**

@@ -48,6 +48,16 @@ static inline unsigned long dpr_compat_snmp_fold(void __percpu *mib, int item)
 	return sum;
 }
 
+/* Has a namespace policies of IPsec about what it sends? */
+static inline bool dpr_compat_protects(const struct net *net)
+{
+#ifdef CONFIG_XFRM
+	return READ_ONCE(net->xfrm.policy_count[XFRM_POLICY_OUT]);
+#else
+	return false;
+#endif
+}
+
 /* 6.13: the type of service became a dscp_t. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
 #include <net/inet_dscp.h>

@@ -8,6 +8,7 @@
 #include <net/netfilter/nf_conntrack.h>
 #include <net/route.h>
 #include "backend.h"
+#include "compat.h"
 #include "dpr.h"
 #include "fwd_ipip.h"
 #include "local.h"
@@ -72,6 +73,24 @@ static struct dst_entry *dpr_splice_route6(struct dpr_net *dn,
 	return NULL;
 }
 
+/* The route to an end, a reference is held; NULL if there is none. */
+static struct dst_entry *dpr_splice_find(struct dpr_net *dn,
+					 const struct dpr_splice_end *end,
+					 u32 *cookie)
+{
+	struct dst_entry *dst;
+
+	dst = end->wide ? dpr_splice_route6(dn, end, cookie) :
+			  dpr_splice_route4(dn, end);
+	/* What waits for keys of IPsec would not wait in dpr_fwd_ipip_xmit_on(). */
+	if (dst && (dst->dev->flags & IFF_LOOPBACK ||
+		    dst->flags & DST_XFRM_QUEUE)) {
+		dst_release(dst);
+		return NULL;
+	}
+	return dst;
+}
+
 /*
  * Another CPU may do the same: the last one's stays. What was kept before lasts as long as
  * this RCU section.
@@ -79,19 +98,30 @@ static struct dst_entry *dpr_splice_route6(struct dpr_net *dn,
 static noinline struct dst_entry *
 dpr_splice_find_client(struct dpr_net *dn, struct dpr_splice *splice)
 {
-	const struct dpr_splice_end *end = &splice->end[DPR_SPLICE_CLIENT];
 	struct dst_entry *dst;
 	u32 cookie = 0;
 
-	dst = end->wide ? dpr_splice_route6(dn, end, &cookie) :
-			  dpr_splice_route4(dn, end);
-	if (dst && dst->dev->flags & IFF_LOOPBACK) {
-		dst_release(dst);
-		dst = NULL;
-	}
+	dst = dpr_splice_find(dn, &splice->end[DPR_SPLICE_CLIENT], &cookie);
 	WRITE_ONCE(splice->cookie, cookie);
 	/* A reference for the splice; the caller's lasts as long as that. */
 	dst_release(unrcu_pointer(xchg(&splice->dst, RCU_INITIALIZER(dst))));
+	return dst;
+}
+
+/*
+ * A policy may be about ports, and the backend's way knows none of this host's, nor any if
+ * those of the services count. The stack sends nothing by a route that nobody holds.
+ */
+static noinline struct dst_entry *
+dpr_splice_find_backend(struct dpr_net *dn, struct dpr_splice *splice)
+{
+	struct dpr_backend_way *way = this_cpu_ptr(splice->backend->ways);
+	struct dst_entry *dst;
+	u32 cookie;
+
+	dst = dpr_splice_find(dn, &splice->end[DPR_SPLICE_BACKEND], &cookie);
+	dst_release(way->last);
+	way->last = dst;
 	return dst;
 }
 
@@ -112,6 +142,8 @@ struct dst_entry *dpr_splice_route(struct dpr_net *dn, struct dpr_splice *splice
 	struct dst_entry *dst;
 
 	if (from == DPR_SPLICE_CLIENT) {
+		if (unlikely(dpr_compat_protects(dn->net)))
+			return dpr_splice_find_backend(dn, splice);
 		way = dpr_backend_way(dn, splice->backend);
 		return way ? way->dst : NULL;
 	}

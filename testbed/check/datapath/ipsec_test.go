@@ -12,11 +12,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"dpr/testbed/check/datapath/vnet"
 	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
 )
@@ -66,21 +68,33 @@ func TestIPsec(t *testing.T) {
 				silence(t, r.Endpoint, func(p *wire.Packet) bool { return p.TCP != nil && p.Dst() == r.addr })
 				b.want(t, want)
 
-				// Whoever holds the device makes this wait for ever.
-				done := make(chan error, 1)
-				go func() { done <- errors.Join(c.a.Delete(eth), c.b.Delete(eth)) }()
-				eventually(t, func() error {
-					select {
-					case err := <-done:
-						check(t, err)
-						return nil
-					default:
-						return errors.New("the devices do not go")
-					}
-				})
+				deletable(t, c.a.Host, c.b.Host)
 			})
 		})
 	}
+}
+
+// deletable fails the test if anything holds on to hosts' devices, which deletes them.
+func deletable(t *testing.T, hosts ...*vnet.Host) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for _, h := range hosts {
+			err = errors.Join(err, h.Delete(eth))
+		}
+		done <- err
+	}()
+	// Whoever holds one makes this wait for ever.
+	eventually(t, func() error {
+		select {
+		case err := <-done:
+			check(t, err)
+			return nil
+		default:
+			return errors.New("the devices do not go")
+		}
+	})
 }
 
 // A device that asks for no policy (disable_policy) is not asked about: what comes
@@ -138,12 +152,7 @@ func TestSpliceIPsec(t *testing.T) {
 		k.wantServed(t, "X")
 		check(t, k.upload(512<<10))
 		check(t, k.download(512<<10))
-		for _, p := range seen.Take(func(p *wire.Packet) bool { return p.Dst() == at && p.TCP != nil && len(p.IP) > 0 }) {
-			if p.IP[0].Protocol != layers.IPProtocolESP {
-				t.Errorf("X gets %v plain", p)
-				break
-			}
-		}
+		wantProtected(t, seen, c.a.at)
 		a := c.a.meter(t)
 		s := wire.Segment{Src: w.addrPort(addrX, backendPort), Dst: in, Flags: "PA", Seq: j.ack, Ack: j.seq, Payload: []byte("forged\n")}
 		j.r.Take(j.mine)
@@ -156,6 +165,103 @@ func TestSpliceIPsec(t *testing.T) {
 		check(t, c.a.Sysctl(stack+"route/flush", "1"))
 		j.r.send(t, c.a, s.Bytes())
 		j.hear(t, "PA")
+	})
+}
+
+// wantProtected fails the test if a host has got a segment from somebody that was not protected.
+func wantProtected(t *testing.T, seen *wire.Endpoint, from netip.Addr) {
+	t.Helper()
+	protected := 0
+	for _, p := range seen.Take(func(p *wire.Packet) bool { return len(p.IP) > 0 && p.Src() == from }) {
+		switch p.IP[0].Protocol {
+		case layers.IPProtocolESP:
+			protected++
+		case layers.IPProtocolTCP:
+			t.Fatalf("%v is plain", p)
+		}
+	}
+	if protected == 0 {
+		t.Error("no protected packets were seen")
+	}
+}
+
+// Policies of IPsec by ports: that of the service, which a backend without a port of its own
+// has, and those of this host's splices. They come and go under a connection, and so do the
+// keys; nothing holds on to the device.
+//
+//	C ── switch ── A
+//	        └───── X
+func TestSpliceIPsecPorts(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		const own = 62001
+		for name, tt := range map[string]struct{ backend, own, other uint16 }{
+			"service's": {0, 0, port},
+			"own":       {backendPort, own, 0},
+		} {
+			t.Run(name, func(t *testing.T) {
+				c := newSpliced(t, w)
+				serve(t, c.x, "X", port)
+				x := c.backend("x", addrX)
+				x.Port = tt.backend
+				c.set(t, x)
+				c.a.set(t, dprnl.ConfigUpdate{SpliceFirstPort: ptr(uint32(own)), SpliceLastPort: ptr(uint32(own))})
+				at := w.addr(addrX)
+				protect := func() {
+					t.Helper()
+					check(t, c.a.ProtectPorts(netip.AddrPortFrom(c.a.at, tt.own), netip.AddrPortFrom(at, tt.other), unix.IPPROTO_TCP, netlink.XFRM_MODE_TRANSPORT))
+					check(t, c.x.ProtectPorts(netip.AddrPortFrom(at, tt.other), netip.AddrPortFrom(c.a.at, tt.own), unix.IPPROTO_TCP, netlink.XFRM_MODE_TRANSPORT))
+				}
+				protect()
+				seen := observe(t, c.x)
+				k := connect(t, c.c, c.a.service())
+				k.wantServed(t, "X")
+				check(t, k.upload(64<<10))
+				check(t, k.download(64<<10))
+				wantProtected(t, seen, c.a.at)
+				for _, h := range []*vnet.Host{c.a.Host, c.x} {
+					check(t, h.Unkey())
+				}
+				check(t, c.a.Key(c.a.at, at, netlink.XFRM_MODE_TRANSPORT, 1))
+				check(t, c.x.Key(at, c.a.at, netlink.XFRM_MODE_TRANSPORT, 1))
+				check(t, k.upload(64<<10))
+				wantProtected(t, seen, c.a.at)
+				for _, h := range []*vnet.Host{c.a.Host, c.x} {
+					check(t, h.Unprotect())
+					check(t, h.Unkey())
+				}
+				check(t, k.upload(64<<10))
+				protect()
+				time.Sleep(settle)
+				seen.Take(func(*wire.Packet) bool { return true })
+				check(t, k.upload(64<<10))
+				wantProtected(t, seen, c.a.at)
+				deletable(t, c.a.Host)
+			})
+		}
+	})
+}
+
+// IPsec to a client: its keys change under the connection.
+//
+//	C ── switch ── A
+//	        └───── X
+func TestSpliceIPsecClient(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		at := w.addr(addrC)
+		check(t, c.a.Protect(c.a.at, at, unix.IPPROTO_TCP, netlink.XFRM_MODE_TRANSPORT))
+		check(t, c.c.Protect(at, c.a.at, unix.IPPROTO_TCP, netlink.XFRM_MODE_TRANSPORT))
+		seen := observe(t, c.c)
+		k := connect(t, c.c, c.a.service())
+		k.wantServed(t, "X")
+		check(t, k.upload(64<<10))
+		for _, h := range []*vnet.Host{c.a.Host, c.c} {
+			check(t, h.Unkey())
+		}
+		check(t, c.a.Key(c.a.at, at, netlink.XFRM_MODE_TRANSPORT, 1))
+		check(t, c.c.Key(at, c.a.at, netlink.XFRM_MODE_TRANSPORT, 1))
+		check(t, k.download(64<<10))
+		wantProtected(t, seen, c.a.at)
 	})
 }
 
