@@ -1159,14 +1159,14 @@ enum dpr_event_attr {
  * @DPR_STAT_HANDOVER_NOTED: other segments of such connections dropped: acknowledgments,
  *	copies, a RST.
  * @DPR_STAT_HANDOVER_STRAY: segments of such connections dropped: outside of what the client
- *	may send, with a wrong checksum, or not an acknowledgment of the
- *	answer to the SYN.
+ *	may send, with a wrong checksum, without the protection that IPsec's policy asks
+ *	for, or not an acknowledgment of the answer to the SYN.
  * @DPR_STAT_HANDOVER_LIMITED: segments of such connections dropped: there are too many, or no
  *	memory. The client sends them again.
  * @DPR_STAT_HANDOVER_OFF: SYNs of such services that went the way of DPR_DISPATCH_SYN: this
  *	host has no keys or knows of no peer, the policy is off, its link is in a VRF,
- *	or its listener's connections must have their own handshake (MD5, TCP-AO; from
- *	Linux 6.9 on also if tcp_syncookies is 0).
+ *	IPsec's policy does not take the SYN, or its listener's connections must have
+ *	their own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).
  * @DPR_STAT_HANDOVER_FULL: SYNs of such services that went the way of DPR_DISPATCH_SYN: too many
  *	connections wait already.
  * @DPR_STAT_HANDOVER_EVICTED: connections that waited for 3 s or more, forgotten for others.

@@ -21,6 +21,7 @@
 #include "load_table.h"
 #include "netns.h"
 #include "peer.h"
+#include "protected.h"
 #include "service.h"
 #include "socket.h"
 #include "splice_table.h"
@@ -122,6 +123,7 @@ bool dpr_handover_begin(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_handover copy;
 
 	if (!all || !dpr_handover_able(dn, cfg, skb, seg) ||
+	    !dpr_protected(skb, seg->key.wide) ||
 	    !dpr_handover_synack_agree(dn, skb, seg, &options)) {
 		dpr_stats_inc(dn, DPR_STAT_HANDOVER_OFF);
 		return false;
@@ -194,7 +196,7 @@ static bool dpr_handover_claim(struct dpr_net *dn, struct dpr_handover *one)
 /* See dpr_handover_segment(). */
 noinline bool __dpr_handover_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 				     struct sk_buff *skb,
-				     const struct dpr_segment *seg,
+				     const struct dpr_segment *seg, bool came,
 				     unsigned int *verdict)
 {
 	struct dpr_handovers *all = rcu_dereference(dn->handovers);
@@ -213,6 +215,13 @@ noinline bool __dpr_handover_segment(struct dpr_net *dn, const struct dpr_config
 	if (!one) {
 		spin_unlock(&shard->lock);
 		return false;
+	}
+	/* Who gets the connection takes what is kept without asking. */
+	if (came && !dpr_protected(skb, seg->key.wide)) {
+		spin_unlock(&shard->lock);
+		dpr_stats_inc(dn, DPR_STAT_HANDOVER_STRAY);
+		*verdict = NF_DROP;
+		return true;
 	}
 	*verdict = dpr_handover_keep(dn, cfg, all, one, skb, seg, &out) ?
 		   NF_STOLEN : NF_DROP;

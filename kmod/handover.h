@@ -29,7 +29,7 @@ bool dpr_handover_again(struct dpr_net *dn, const struct dpr_config *cfg,
 			const struct dpr_segment *seg);
 bool __dpr_handover_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct sk_buff *skb, const struct dpr_segment *seg,
-			    unsigned int *verdict);
+			    bool came, unsigned int *verdict);
 void dpr_handover_answered(struct dpr_net *dn, const struct dpr_config *cfg,
 			   struct dpr_peer *peer, const struct dpr_handover_msg *msg);
 
@@ -41,7 +41,8 @@ void dpr_handover_answered(struct dpr_net *dn, const struct dpr_config *cfg,
  * @seg: the segment, no SYN
  * @verdict: set to the netfilter verdict if so
  *
- * Called under RCU in softirq.
+ * It came from the client just now, so that IPsec's policy is asked. Called under RCU in
+ * softirq.
  */
 static __always_inline bool
 dpr_handover_segment(struct dpr_net *dn, const struct dpr_config *cfg,
@@ -49,7 +50,17 @@ dpr_handover_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 		     unsigned int *verdict)
 {
 	return dpr_handover_on() &&
-	       __dpr_handover_segment(dn, cfg, skb, seg, verdict);
+	       __dpr_handover_segment(dn, cfg, skb, seg, true, verdict);
+}
+
+/** dpr_handover_segment_kept - the same for one that a host has kept, or has sent here */
+static inline bool
+dpr_handover_segment_kept(struct dpr_net *dn, const struct dpr_config *cfg,
+			  struct sk_buff *skb, const struct dpr_segment *seg,
+			  unsigned int *verdict)
+{
+	return dpr_handover_on() &&
+	       __dpr_handover_segment(dn, cfg, skb, seg, false, verdict);
 }
 
 #endif /* _DPR_HANDOVER_H */

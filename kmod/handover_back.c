@@ -190,7 +190,7 @@ unsigned int dpr_handover_back(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_DROP;
 	}
 	seg.offset = in->offset - in->olen;
-	if (seg.syn || !dpr_handover_segment(dn, cfg, skb, &seg, &verdict)) {
+	if (seg.syn || !dpr_handover_segment_kept(dn, cfg, skb, &seg, &verdict)) {
 		/* It has got its host meanwhile. */
 		dpr_stats_inc(dn, DPR_STAT_HANDOVER_NOTED);
 		return NF_DROP;

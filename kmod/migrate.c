@@ -182,7 +182,7 @@ static void dpr_migrate_go(struct dpr_net *dn, struct sk_buff *skb,
 	if (first) {
 		dpr_migrate_send(dn, cfg, back, first);
 		consume_skb(skb);
-	} else if (!dpr_handover_segment(dn, cfg, skb, seg, &verdict) ||
+	} else if (!dpr_handover_segment_kept(dn, cfg, skb, seg, &verdict) ||
 		   verdict != NF_STOLEN) {
 		kfree_skb(skb);
 	}

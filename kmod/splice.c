@@ -5,17 +5,14 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/l3mdev.h>
-#include <net/route.h>
-#include <net/xfrm.h>
 #include "backend.h"
-#include "compat.h"
 #include "config.h"
 #include "core/parse.h"
 #include "dpr.h"
 #include "handover.h"
 #include "handover_opened.h"
-#include "inner.h"
 #include "netns.h"
+#include "protected.h"
 #include "splice.h"
 #include "splice_out.h"
 #include "splice_send.h"
@@ -30,30 +27,6 @@ static bool dpr_splice_pull(struct sk_buff *skb, const struct dpr_segment *seg)
 
 	return pskb_may_pull(skb, seg->offset + max_t(unsigned int, sizeof(*th),
 						      th->doff * 4));
-}
-
-/* Gives a packet its input route, which knows the device's disable_policy. */
-static bool dpr_splice_routed(struct sk_buff *skb, bool wide)
-{
-	const struct iphdr *iph = ip_hdr(skb);
-
-	skb_dst_drop(skb);
-	return wide ? dpr_inner_route6(skb) :
-		      !ip_route_input_noref(skb, iph->daddr, iph->saddr,
-					    dpr_compat_dscp(iph), skb->dev);
-}
-
-/*
- * Does the policy of IPsec take a packet, protected as it was? This host's sockets ask the
- * same.
- */
-static __always_inline bool dpr_splice_protected(struct sk_buff *skb, bool wide)
-{
-	const u16 family = wide ? AF_INET6 : AF_INET;
-
-	return likely(xfrm_policy_check(NULL, XFRM_POLICY_IN, skb, family)) ||
-	       (dpr_splice_routed(skb, wide) &&
-		xfrm_policy_check(NULL, XFRM_POLICY_IN, skb, family));
 }
 
 /*
@@ -161,7 +134,7 @@ bool dpr_splice_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 	splice = dpr_splice_of(end);
 	if (unlikely(end->from == DPR_SPLICE_BACKEND &&
 		     !dpr_splice_noted(splice)) ||
-	    !dpr_splice_protected(skb, seg->key.wide)) {
+	    !dpr_protected(skb, seg->key.wide)) {
 		*verdict = dpr_splice_drop(dn, DPR_STAT_SPLICE_REFUSED);
 		return true;
 	}
@@ -211,7 +184,7 @@ bool dpr_splice_begin(struct dpr_net *dn, const struct dpr_config *cfg,
 
 	if (!rcu_access_pointer(dn->splices) || netif_is_l3_slave(skb->dev) ||
 	    !dpr_splice_plain(skb, seg) || !dpr_splice_pull(skb, seg) ||
-	    !dpr_splice_protected(skb, seg->key.wide))
+	    !dpr_protected(skb, seg->key.wide))
 		return false;
 	choice = dpr_backend_choose(dn, &seg->key,
 				    dpr_config_connection_load(cfg), below, NULL);

@@ -75,6 +75,7 @@ order() {
 	# what becomes of a packet
 	listener
 	inner
+	protected
 	miss
 	deliver
 	decide.h

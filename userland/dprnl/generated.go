@@ -1270,16 +1270,17 @@ const (
 	// acknowledgments, copies, a RST.
 	StatHandoverNoted Stat = 100
 	// StatHandoverStray: segments of such connections dropped: outside of what
-	// the client may send, with a wrong checksum, or not an acknowledgment of the
-	// answer to the SYN.
+	// the client may send, with a wrong checksum, without the protection that
+	// IPsec's policy asks for, or not an acknowledgment of the answer to the SYN.
 	StatHandoverStray Stat = 101
 	// StatHandoverLimited: segments of such connections dropped: there are too
 	// many, or no memory. The client sends them again.
 	StatHandoverLimited Stat = 102
 	// StatHandoverOff: SYNs of such services that went the way of
 	// DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is
-	// off, its link is in a VRF, or its listener's connections must have their
-	// own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).
+	// off, its link is in a VRF, IPsec's policy does not take the SYN, or its
+	// listener's connections must have their own handshake (MD5, TCP-AO; from
+	// Linux 6.9 on also if tcp_syncookies is 0).
 	StatHandoverOff Stat = 103
 	// StatHandoverFull: SYNs of such services that went the way of
 	// DPR_DISPATCH_SYN: too many connections wait already.
@@ -1572,9 +1573,9 @@ var statTable = [...]statInfo{
 	98:  {"handover_syn", "Added since version 0: SYNs answered in the place of the host that will serve (DPR_DISPATCH_CONNECTION), copies included.", false},
 	99:  {"handover_kept", "Added since version 0: segments of such connections kept until a host has them.", false},
 	100: {"handover_noted", "Added since version 0: other segments of such connections dropped: acknowledgments, copies, a RST.", false},
-	101: {"handover_stray", "Added since version 0: segments of such connections dropped: outside of what the client may send, with a wrong checksum, or not an acknowledgment of the answer to the SYN.", false},
+	101: {"handover_stray", "Added since version 0: segments of such connections dropped: outside of what the client may send, with a wrong checksum, without the protection that IPsec's policy asks for, or not an acknowledgment of the answer to the SYN.", false},
 	102: {"handover_limited", "Added since version 0: segments of such connections dropped: there are too many, or no memory. The client sends them again.", false},
-	103: {"handover_off", "Added since version 0: SYNs of such services that went the way of DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is off, its link is in a VRF, or its listener's connections must have their own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).", false},
+	103: {"handover_off", "Added since version 0: SYNs of such services that went the way of DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is off, its link is in a VRF, IPsec's policy does not take the SYN, or its listener's connections must have their own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).", false},
 	104: {"handover_full", "Added since version 0: SYNs of such services that went the way of DPR_DISPATCH_SYN: too many connections wait already.", false},
 	105: {"handover_evicted", "Added since version 0: connections that waited for 3 s or more, forgotten for others.", false},
 	106: {"handover_expired", "Added since version 0: connections forgotten: no data came, or nobody could take them.", false},

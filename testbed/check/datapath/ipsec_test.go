@@ -265,6 +265,43 @@ func TestSpliceIPsecClient(t *testing.T) {
 	})
 }
 
+// A does handshakes only with clients that IPsec's policy takes, and keeps nothing else of
+// theirs for X.
+//
+//	R ── switch ── A
+//	        └───── X (raw)
+func TestSpliceIPsecPlaced(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		demand := func(p *placed) {
+			t.Helper()
+			check(t, p.a.Protect(p.a.at, w.addr(addrR), unix.IPPROTO_TCP, netlink.XFRM_MODE_TRANSPORT))
+		}
+		p := rawPlacing(t, w, false)
+		demand(p)
+		a := p.a.meter(t)
+		p.k.send(t, p.begin())
+		becomes(t, a, dprnl.StatHandoverOff, 1)
+		silence(t, p.k.r.Endpoint, func(q *wire.Packet) bool { return q.Src() == p.a.at && q.TCP != nil })
+		silence(t, p.x.Endpoint, p.atX)
+
+		p = rawPlacing(t, w, false)
+		p.greet(t)
+		a = p.a.meter(t)
+		demand(p)
+		p.client(t, "PA", "hello\n", timestamps(102, p.clock))
+		becomes(t, a, dprnl.StatHandoverStray, 1)
+		check(t, p.a.Unprotect())
+		p.k.seq = p.isn + 1
+		p.client(t, "PA", "hello\n", timestamps(103, p.clock))
+		p.syn = p.x.get(t, p.atX)
+		p.accept(t)
+		p.wantStamped(t, p.isn+1, backendISN+1, "hello\n", 103, 900)
+		if got := a.changes(t)[dprnl.StatSpliced]; got != 1 {
+			t.Errorf("%d connections to X, want 1", got)
+		}
+	})
+}
+
 // protect has a host protect what it redirects to another.
 func (c *cluster) protect(t *testing.T, s, other *server, mode netlink.Mode) {
 	t.Helper()

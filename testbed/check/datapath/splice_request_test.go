@@ -244,6 +244,22 @@ type placed struct {
 // rawPlaced is rawProxied with a handshake by A, which the client ends with a request.
 func rawPlaced(t *testing.T, w way, proxy bool, request string) *placed {
 	t.Helper()
+	p := rawPlacing(t, w, proxy)
+	p.greet(t)
+	if request != "" {
+		p.client(t, "PA", request, timestamps(102, p.clock))
+	}
+	p.syn = p.x.get(t, func(q *wire.Packet) bool { return q.TCP != nil && q.TCP.SYN })
+	if p.syn.TCP.Seq != p.isn-p.n || len(p.syn.Payload) != 0 || !p.syn.ChecksumsRight() || p.syn.MSS() != 1380 || kinds(p.syn) != "2,4,8,3" ||
+		data(p.syn, layers.TCPOptionKindWindowScale)[0] != 3 || p.syn.TCP.ACK {
+		t.Fatalf("X gets %v, options %s, want number %d", p.syn, kinds(p.syn), p.isn-p.n)
+	}
+	return p
+}
+
+// rawPlacing is the same before the handshake.
+func rawPlacing(t *testing.T, w way, proxy bool) *placed {
+	t.Helper()
 	p := &placed{proxied: proxied{cluster: bareCluster(t, w)}}
 	p.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyLowest)})
 	check(t, p.a.dpr.SetService(t.Context(), dprnl.Service{Port: port, Rules: dprnl.Rules{Dispatch: dprnl.Own(dprnl.DispatchConnection)}}))
@@ -256,22 +272,24 @@ func rawPlaced(t *testing.T, w way, proxy bool, request string) *placed {
 		p.bytes = proxyHeader(p.k.local, p.k.remote)
 	}
 	p.n, p.isn = uint32(len(p.bytes)), p.k.seq
+	return p
+}
+
+// begin returns the client's SYN.
+func (p *placed) begin() wire.Segment {
 	s := p.k.segment("S", "")
 	s.Options = []layers.TCPOption{option(layers.TCPOptionKindMSS, 5, 100), option(layers.TCPOptionKindSACKPermitted),
 		option(layers.TCPOptionKindWindowScale, 3), timestamps(100, 0)}
-	p.k.send(t, s)
+	return s
+}
+
+// greet makes the client's handshake with A.
+func (p *placed) greet(t *testing.T) {
+	t.Helper()
+	p.k.send(t, p.begin())
 	q := p.k.hear(t, "SA")
 	p.ours, p.clock, p.told = q.TCP.Seq, binary.BigEndian.Uint32(data(q, layers.TCPOptionKindTimestamps)), data(q, layers.TCPOptionKindWindowScale)[0]
 	p.client(t, "A", "", timestamps(101, p.clock))
-	if request != "" {
-		p.client(t, "PA", request, timestamps(102, p.clock))
-	}
-	p.syn = p.x.get(t, func(q *wire.Packet) bool { return q.TCP != nil && q.TCP.SYN })
-	if p.syn.TCP.Seq != p.isn-p.n || len(p.syn.Payload) != 0 || !p.syn.ChecksumsRight() || p.syn.MSS() != 1380 || kinds(p.syn) != "2,4,8,3" ||
-		data(p.syn, layers.TCPOptionKindWindowScale)[0] != 3 || p.syn.TCP.ACK {
-		t.Fatalf("X gets %v, options %s, want number %d", p.syn, kinds(p.syn), p.isn-p.n)
-	}
-	return p
 }
 
 // client has the client send a segment.
