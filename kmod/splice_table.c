@@ -347,8 +347,9 @@ static bool dpr_splice_insert_backend(struct dpr_splices *all,
 				      struct dpr_splice *splice)
 {
 	const u32 ports = cfg->splice_last - cfg->splice_first + 1;
-	/* But for what is set, and this one. */
-	const bool full = refcount_read(&splice->backend->refs) >= ports + 2;
+	/* But for what is set, and this one. Each service has its own ports without one. */
+	const bool full = splice->backend->port &&
+			  refcount_read(&splice->backend->refs) >= ports + 2;
 	const u32 tries = full ? DPR_SPLICE_TRIES_FULL : DPR_SPLICE_TRIES;
 	u32 i, port = reciprocal_scale(get_random_u32(), ports);
 

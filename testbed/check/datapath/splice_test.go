@@ -465,6 +465,41 @@ func TestSpliceHalfOpen(t *testing.T) {
 	})
 }
 
+// A backend without a port of its own has as many connections of each service as there are
+// ports. Those of one do not make the ports of another look taken.
+func TestSpliceServices(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		const other = 81
+		check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: other}))
+		x := c.backend("x", addrX)
+		x.Port, x.Services = 0, []uint16{port, other}
+		c.set(t, x)
+		check(t, c.x.Down(eth)) // X does not answer
+		r := c.raw(t, addrR)
+		flood := func(first uint16, n uint64, service, last uint16) {
+			t.Helper()
+			c.a.set(t, dprnl.ConfigUpdate{SpliceFirstPort: ptr(uint32(62000)), SpliceLastPort: ptr(uint32(last))})
+			a := c.a.meter(t)
+			for i := range uint16(n) {
+				k := r.talk(c.a, first+i)
+				k.remote = netip.AddrPortFrom(k.remote.Addr(), service)
+				k.say(t, "S", "")
+			}
+			eventually(t, func() error {
+				if got := a.changes(t); got[dprnl.StatSpliced] != n || got[dprnl.StatSpliceNoPort] != 0 || got[dprnl.StatSpliceEvicted] != 0 {
+					return fmt.Errorf("%v, want %d to X", got, n)
+				}
+				return nil
+			})
+		}
+		// Half of the ports, side by side, are taken for the one service, and as many for the other.
+		flood(4000, 100, port, 62099)
+		flood(5000, 100, other, 62199)
+		flood(6000, 20, port, 62199)
+	})
+}
+
 // mute has a backend get no SYN, or some again.
 func mute(t *testing.T, h *vnet.Host, on bool) {
 	t.Helper()
