@@ -76,6 +76,18 @@ static bool dpr_splice_again(struct dpr_net *dn, struct sk_buff *skb,
 	return false;
 }
 
+/*
+ * The backend answers a SYN of the client's that is not the one that is known here. The client
+ * repeats it, for a splice of its own; this host's stack ends it at the backend by a RST.
+ */
+static noinline unsigned int dpr_splice_anew(struct dpr_net *dn,
+					     struct dpr_splice *splice)
+{
+	dpr_splice_table_kill(dn, splice);
+	dpr_stats_inc(dn, DPR_STAT_SPLICE_REFUSED);
+	return NF_ACCEPT;
+}
+
 /* A segment of a connection whose client had its handshake before. */
 static noinline bool dpr_splice_placed(struct dpr_net *dn, const struct dpr_config *cfg,
 				       struct sk_buff *skb,
@@ -144,9 +156,16 @@ bool dpr_splice_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 		return false;
 	}
 	th = (const void *)skb->data + seg->offset;
-	if (unlikely(th->syn) && !dpr_splice_pull(skb, seg)) {
-		*verdict = dpr_splice_drop(dn, DPR_STAT_SPLICE_REFUSED);
-		return true;
+	if (unlikely(th->syn)) {
+		if (!dpr_splice_pull(skb, seg)) {
+			*verdict = dpr_splice_drop(dn, DPR_STAT_SPLICE_REFUSED);
+			return true;
+		}
+		if (end->from == DPR_SPLICE_BACKEND &&
+		    dpr_splice_answers_other(dn, splice, seg)) {
+			*verdict = dpr_splice_anew(dn, splice);
+			return true;
+		}
 	}
 	/* Pairs with dpr_splice_open_answer(). */
 	flags = smp_load_acquire(&splice->flags);

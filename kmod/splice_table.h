@@ -119,6 +119,8 @@ struct dpr_splice_seen {
  * @proxy_sent: jiffies when the header was sent last
  * @shift: from the backend's sequence numbers to those that its client knows
  * @ts_shift: likewise of timestamps
+ * @other: of one that is not shifted: the client's SYN had this number, after the backend has
+ *	answered another. Under the lock of the half-open ones, as the flag that says so
  * @flags: DPR_SPLICE_FLAG_*; written before it is no longer being opened, by whoever opened it
  * @half_open: on its backend's list while @state is DPR_SPLICE_SYN
  * @rcu: frees it
@@ -135,7 +137,10 @@ struct dpr_splice {
 	u32 last;
 	u32 proxy_sent;
 	u32 shift;
-	u32 ts_shift;
+	union {
+		u32 ts_shift;
+		u32 other;
+	};
 	u8 state;
 	u8 fin[DPR_SPLICE_ENDS];
 	u8 scale[DPR_SPLICE_ENDS];

@@ -64,9 +64,9 @@ void dpr_splice_track_syn(struct dpr_net *dn, struct dpr_splice *splice,
  * @seg: the SYN
  * @th: its TCP header, all of it
  *
- * It changes nothing once the backend has answered the last one: anybody can have made it
- * up. What is between the two numbers would be the client's, instead of a header. Called
- * under RCU with bottom halves off.
+ * Once the backend has answered the last one, nothing changes before it answers this, too
+ * (dpr_splice_answers_other()): anybody can have made it up. What is between the two numbers
+ * would be the client's, instead of a header. Called under RCU with bottom halves off.
  */
 void dpr_splice_track_syn_again(struct dpr_net *dn, struct dpr_splice *splice,
 				const struct dpr_segment *seg,
@@ -75,10 +75,40 @@ void dpr_splice_track_syn_again(struct dpr_net *dn, struct dpr_splice *splice,
 	struct dpr_splices *all = rcu_dereference(dn->splices);
 
 	spin_lock(&all->lock);
-	if (READ_ONCE(splice->state) == DPR_SPLICE_SYN &&
-	    !(splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED))
-		dpr_splice_note_syn(splice, seg, th);
+	if (READ_ONCE(splice->state) == DPR_SPLICE_SYN) {
+		if (splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED) {
+			splice->other = seg->seq;
+			splice->scale[DPR_SPLICE_CLIENT] |= DPR_SPLICE_OTHER;
+		} else {
+			dpr_splice_note_syn(splice, seg, th);
+		}
+	}
 	spin_unlock(&all->lock);
+}
+
+/**
+ * dpr_splice_answers_other - does a backend answer a SYN that is not the one that was noted
+ * @dn: the namespace
+ * @splice: the splice
+ * @seg: a segment of the backend's, with SYN
+ *
+ * It knows nothing of the one that it answered before: that was by a SYN cookie, or it has
+ * started anew. Called under RCU with bottom halves off.
+ *
+ * Return: true if so, and the client has not acknowledged another answer.
+ */
+bool dpr_splice_answers_other(struct dpr_net *dn, const struct dpr_splice *splice,
+			      const struct dpr_segment *seg)
+{
+	struct dpr_splices *all = rcu_dereference(dn->splices);
+	bool other;
+
+	spin_lock(&all->lock);
+	other = READ_ONCE(splice->state) == DPR_SPLICE_SYN &&
+		splice->scale[DPR_SPLICE_CLIENT] & DPR_SPLICE_OTHER &&
+		seg->has_ack && seg->ack == splice->other + 1 - splice->proxy_len;
+	spin_unlock(&all->lock);
+	return other;
 }
 
 /* Under the lock of the half-open ones. */

@@ -18,6 +18,7 @@
 #define DPR_SPLICE_ANSWERED	0x80	/* of the backend's scale: it has sent its SYN */
 #define DPR_SPLICE_SCALED	0x40	/* of scale: it knows scaled windows */
 #define DPR_SPLICE_NOTED	0x20	/* of the client's scale: its SYN has been noted */
+#define DPR_SPLICE_OTHER	0x10	/* of the client's scale: it has sent another SYN since */
 #define DPR_SPLICE_SHIFT	0x0f	/* of scale: by so much */
 /* Of bytes that are so far behind an end says no more: the largest window without a scale. */
 #define DPR_SPLICE_BACK	65535
@@ -73,6 +74,8 @@ void dpr_splice_track_syn(struct dpr_net *dn, struct dpr_splice *splice,
 void dpr_splice_track_syn_again(struct dpr_net *dn, struct dpr_splice *splice,
 				const struct dpr_segment *seg,
 				const struct tcphdr *th);
+bool dpr_splice_answers_other(struct dpr_net *dn, const struct dpr_splice *splice,
+			      const struct dpr_segment *seg);
 bool dpr_splice_track(struct dpr_net *dn, struct dpr_splice *splice,
 		      enum dpr_splice_from from, const struct dpr_segment *seg,
 		      const struct tcphdr *th);

@@ -252,6 +252,79 @@ func TestSpliceAnew(t *testing.T) {
 	})
 }
 
+// rawAnswered is a connection that X has answered, with the PROXY protocol or without.
+func rawAnswered(t *testing.T, w way, proxy bool) *proxied {
+	t.Helper()
+	var p *proxied
+	if proxy {
+		p = rawProxied(t, w, wire.Segment{})
+	} else {
+		c, k, x, syn := rawSpliced(t, w)
+		p = &proxied{cluster: c, k: k, x: x, syn: syn, isn: k.seq - 1}
+	}
+	p.answered(t, wire.Segment{})
+	return p
+}
+
+// The client does not get X's answer and begins anew, by another number, which X answers: it
+// knows nothing of the first. The client gets another connection once it repeats its SYN.
+func TestSpliceAnewOther(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		for _, proxy := range []bool{false, true} {
+			const soon, later = time.Second, 1 << 20
+			p := rawAnswered(t, w, proxy)
+			p.a.set(t, dprnl.ConfigUpdate{TimeoutSyn: ptr(soon)})
+			p.isn += later
+			p.k.seq = p.isn
+			anew := p.k.segment("S", "")
+			p.k.send(t, anew)
+			isSYN := func(q *wire.Packet) bool { return p.atX(q) && q.TCP.SYN && q.TCP.Seq == p.isn-p.n }
+			p.x.get(t, isSYN)
+			a := p.a.meter(t)
+			p.say(t, wire.Segment{Flags: "SA", Seq: 9_000_000, Ack: p.isn - p.n + 1})
+			becomes(t, a, dprnl.StatSpliceRefused, 1)
+			p.x.get(t, func(q *wire.Packet) bool { return p.atX(q) && q.TCP.RST })
+			silence(t, p.k.r.Endpoint, p.k.mine)
+			p.k.send(t, anew)
+			p.syn = p.x.get(t, isSYN)
+			p.answered(t, wire.Segment{})
+			p.k.say(t, "A", "")
+			p.x.get(t, func(q *wire.Packet) bool { return p.atX(q) && !q.TCP.SYN })
+			time.Sleep(2 * soon)
+			p.k.say(t, "PA", "hello\n")
+			p.x.get(t, func(q *wire.Packet) bool { return p.atX(q) && string(q.Payload) == "hello\n" })
+			if got := p.status(t, "x"); got.Connections != 1 || got.Spliced != 2 {
+				t.Errorf("X has %d connections and got %d, want 1 of 2", got.Connections, got.Spliced)
+			}
+		}
+	})
+}
+
+// Somebody makes up SYNs of the client and answers of X during a handshake: only an answer to
+// such a SYN ends it.
+func TestSpliceAnewForged(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		for _, proxy := range []bool{false, true} {
+			p := rawAnswered(t, w, proxy)
+			s := p.k.segment("S", "")
+			s.Seq = p.isn + 1<<30
+			p.k.r.send(t, p.a, s.Bytes())
+			p.x.get(t, func(q *wire.Packet) bool { return p.atX(q) && q.TCP.SYN })
+			for _, ack := range []uint32{s.Seq - p.n, s.Seq - p.n + 2, s.Seq + 1000, 0} {
+				p.say(t, wire.Segment{Flags: "SA", Seq: 9_000_000, Ack: ack})
+			}
+			p.say(t, wire.Segment{Flags: "S", Seq: 9_000_000})
+			time.Sleep(settle)
+			if got := p.status(t, "x"); got.Connections != 1 {
+				t.Errorf("X has %d connections, want 1", got.Connections)
+			}
+			p.k.say(t, "A", "")
+			p.k.say(t, "PA", "hello\n")
+			p.x.get(t, func(q *wire.Packet) bool { return p.atX(q) && string(q.Payload) == "hello\n" })
+		}
+	})
+}
+
 // A raw backend: the test speaks for the client and for X.
 //
 //	R ── switch ── A
