@@ -37,11 +37,13 @@ static bool dpr_splice_renew(struct dpr_net *dn, struct dpr_splice *splice,
 			     u8 state, const struct dpr_segment *seg,
 			     const struct tcphdr *th)
 {
-	if (!dpr_backend_again(dn, splice->backend, &seg->key) ||
-	    !dpr_splice_table_move(dn, splice, state, DPR_SPLICE_SYN))
+	if (!dpr_backend_again(dn, splice->backend, &seg->key))
+		return false;
+	/* Nobody may find it half-open, and as old as it was. */
+	WRITE_ONCE(splice->last, (u32)jiffies);
+	if (!dpr_splice_table_move(dn, splice, state, DPR_SPLICE_SYN))
 		return false;
 	dpr_splice_track_syn(dn, splice, seg, th);
-	WRITE_ONCE(splice->last, (u32)jiffies);
 	atomic64_inc(&splice->backend->spliced);
 	dpr_stats_inc(dn, DPR_STAT_SPLICED);
 	return true;
