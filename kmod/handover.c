@@ -29,6 +29,8 @@
 
 /* Answers to a SYN that the client does not acknowledge: 1, 2, 4, 8 s apart. */
 #define DPR_HANDOVER_TRIES	4
+/* So many connections in a row that a peer cannot make are not the doing of one client. */
+#define DPR_HANDOVER_FAILING	16
 /* Connections that are looked at together. */
 #define DPR_HANDOVER_BATCH	16
 
@@ -256,7 +258,18 @@ static void dpr_handover_taken(struct dpr_net *dn, const struct dpr_config *cfg,
 		flow = dpr_flow_insert(dn, cfg, &seg, one->peer, 0, 0);
 	if (!IS_ERR(flow) && flow->peer == one->peer)
 		dpr_flow_track(dn, flow, &seg);
+	if (READ_ONCE(one->peer->failed))
+		WRITE_ONCE(one->peer->failed, 0);
 	dpr_stats_inc(dn, DPR_STAT_HANDOVER_TAKEN);
+}
+
+/* Can a peer make no connection at all, as far as one can tell? It has just failed again. */
+static bool dpr_handover_failing(struct dpr_peer *peer)
+{
+	const u8 failed = READ_ONCE(peer->failed) + 1;
+
+	WRITE_ONCE(peer->failed, failed < DPR_HANDOVER_FAILING ? failed : 0);
+	return failed >= DPR_HANDOVER_FAILING;
 }
 
 /*
@@ -270,7 +283,7 @@ static void dpr_handover_refused(struct dpr_net *dn, const struct dpr_config *cf
 	const struct dpr_service *service = dpr_service_match(dn, &one->key);
 
 	dpr_stats_inc(dn, DPR_STAT_HANDOVER_REFUSED);
-	if (service && !failed)
+	if (service && (!failed || dpr_handover_failing(one->peer)))
 		dpr_table_refused(dn, one->peer, one->key.wide, service->bit);
 	one->refusals++;
 	dpr_handover_place(dn, cfg, all, one);

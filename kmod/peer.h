@@ -84,6 +84,7 @@ struct dpr_peer_source {
  *	dpr_net.order_lock
  * @protocol: between hosts, that it knows
  * @sends_direct: after its last SYN it sends direct
+ * @failed: connections in a row that were handed to it, and that it could not make; no lock
  * @knows_direct: a SYN has announced to it that this host does, since it came to the load table
  *	if it does not send direct itself
  * @open: it could get new connections when its view was last filled; under
@@ -123,6 +124,7 @@ struct dpr_peer {
 	u8 protocol;
 	bool sends_direct;
 	bool knows_direct;
+	u8 failed;
 	bool open;
 	bool cold;
 	u32 opened;

@@ -107,6 +107,55 @@ func TestHandoverFailed(t *testing.T) {
 	})
 }
 
+// A host that can make no connection at all is left alone until its next report, however low its
+// load is. One that it makes shows that it can.
+func TestHandoverFailing(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		h := newHanding(t, w)
+		p, r := h.silentPeer(t), h.raw(t, addrR)
+		next := uint16(4000)
+		ask := func() *talk {
+			t.Helper()
+			k := r.talk(h.a, next)
+			next++
+			k.open(t)
+			k.say(t, "PA", "who\n")
+			return k
+		}
+		answer := func(kind, flags byte) *talk {
+			t.Helper()
+			check(t, h.a.dpr.SetPeer(t.Context(), w.reportOf(addrP, 5)))
+			k := ask()
+			m := w.handoverAnswer(ownerMessage(p.get(t, isHandover)), kind, addrP, addrA, k.local, k.remote)
+			m[5] |= flags
+			w.handoverSeal(m, addrP, addrA, k.local, k.remote)
+			p.send(t, h.a, w.message(addrP, addrA, m))
+			return k
+		}
+		byA := func(k *talk) {
+			t.Helper()
+			if got := k.hear(t, "PA"); string(got.Payload) != "A\n" {
+				t.Errorf("answer %q, want A", got.Payload)
+			}
+		}
+		const row = 16
+		fail := func(n int) {
+			t.Helper()
+			for range n {
+				byA(answer(handoverRefused, handoverFailed))
+			}
+		}
+		fail(row - 1)
+		a := h.a.meter(t)
+		answer(handoverTaken, 0)
+		becomes(t, a, dprnl.StatHandoverTaken, 1)
+		fail(row)
+		byA(ask())
+		silence(t, p.Endpoint, isHandover)
+		fail(1)
+	})
+}
+
 // All refuse: the host that did the handshake serves, or, if it cannot, resets.
 func TestHandoverRefusedByAll(t *testing.T) {
 	allWays(t, func(t *testing.T, w way) {
