@@ -18,6 +18,7 @@
 #include "handover_splice.h"
 #include "handover_synack.h"
 #include "handover_table.h"
+#include "inner.h"
 #include "load_table.h"
 #include "netns.h"
 #include "peer.h"
@@ -131,6 +132,9 @@ bool dpr_handover_begin(struct dpr_net *dn, const struct dpr_config *cfg,
 		return false;
 	}
 	if (!dpr_handover_add(all, seg, &options, skb->skb_iif, &copy)) {
+		/* The stack may get it. */
+		if (seg->key.wide)
+			dpr_inner_transport6(skb);
 		dpr_stats_inc(dn, DPR_STAT_HANDOVER_FULL);
 		return false;
 	}

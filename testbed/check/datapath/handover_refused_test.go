@@ -176,19 +176,45 @@ func TestHandoverRefusedByAll(t *testing.T) {
 	})
 }
 
+// flood has A keep as many connections waiting as it may.
+func (h *handing) flood(t *testing.T, r *raw, limit uint32) *meter {
+	t.Helper()
+	const flood = 60
+	h.a.set(t, dprnl.ConfigUpdate{MaxFlows: &limit})
+	a := h.a.meter(t)
+	for i := range flood {
+		s := wire.Segment{Src: h.addrPort(addrR, uint16(1024+i)), Dst: h.a.service(), Flags: "S", Seq: uint32(i)}
+		r.send(t, h.a, s.Bytes())
+	}
+	eventually(t, func() error { return atLeast(a.changes(t), dprnl.StatHandoverFull, flood-uint64(limit)) })
+	return a
+}
+
+// With no room left a SYN of IPv6 with extension headers is the stack's, as it came.
+func TestHandoverFloodExtensions(t *testing.T) {
+	ways6(t, func(t *testing.T, w way) {
+		h := newHanding(t, w)
+		h.a.set(t, dprnl.ConfigUpdate{MaxLoad: ptr(uint64(1 << 40))})
+		r := h.raw(t, addrR)
+		h.flood(t, r, 16)
+		a := h.a.meter(t)
+		for i, e := range [][]wire.Extension{{wire.Destination()}, {wire.HopByHop()}, {wire.HopByHop(), wire.Destination()}} {
+			k := r.talk(h.a, uint16(4000+i))
+			s := k.segment("S", "")
+			s.Extensions = e
+			k.send(t, s)
+			k.hear(t, "SA")
+		}
+		changed(t, a, dprnl.StatHandoverFull, 3)
+	})
+}
+
 // In a flood of SYNs what waits is bounded, and honest clients are served.
 func TestHandoverFlood(t *testing.T) {
 	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
 		h := newHanding(t, w)
-		const limit, flood = 16, 60
-		h.a.set(t, dprnl.ConfigUpdate{MaxFlows: ptr(uint32(limit))})
-		r := h.raw(t, addrR)
-		a := h.a.meter(t)
-		for i := range flood {
-			s := wire.Segment{Src: w.addrPort(addrR, uint16(1024+i)), Dst: h.a.service(), Flags: "S", Seq: uint32(i)}
-			r.send(t, h.a, s.Bytes())
-		}
-		eventually(t, func() error { return atLeast(a.changes(t), dprnl.StatHandoverFull, flood-limit) })
+		const limit = 16
+		a := h.flood(t, h.raw(t, addrR), limit)
 		if got := a.changes(t)[dprnl.StatHandoverSyn]; got != limit {
 			t.Errorf("%d SYNs were answered, want %d", got, limit)
 		}
