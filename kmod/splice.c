@@ -224,10 +224,8 @@ bool dpr_splice_begin(struct dpr_net *dn, const struct dpr_config *cfg,
 	splice = dpr_splice_table_insert(dn, cfg, seg, choice.backend, way, 0);
 	if (!splice)
 		return false;
-	/* Unless another CPU has placed a copy of it. */
-	if (!dpr_splice_noted(splice))
-		dpr_splice_track_syn(dn, splice, seg,
-				     (void *)skb->data + seg->offset);
+	dpr_splice_track_syn_first(dn, splice, seg,
+				   (void *)skb->data + seg->offset);
 	*verdict = dpr_splice_send(dn, skb, seg, splice, DPR_SPLICE_CLIENT);
 	return true;
 }

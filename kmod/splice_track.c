@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/tcp.h>
 #include <net/tcp.h>
+#include "compat.h"
 #include "core/parse.h"
 #include "netns.h"
 #include "splice_table.h"
@@ -54,6 +55,31 @@ void dpr_splice_track_syn(struct dpr_net *dn, struct dpr_splice *splice,
 
 	spin_lock(&all->lock);
 	dpr_splice_note_syn(splice, seg, th);
+	spin_unlock(&all->lock);
+}
+
+/**
+ * dpr_splice_track_syn_first - the same for one that was inserted, unless a copy was noted
+ * @dn: the namespace
+ * @splice: the splice
+ * @seg: the SYN
+ * @th: its TCP header, all of it
+ *
+ * Another CPU may have placed a copy, and heard the backend's answer since. Called under RCU
+ * with bottom halves off.
+ */
+void dpr_splice_track_syn_first(struct dpr_net *dn, struct dpr_splice *splice,
+				const struct dpr_segment *seg,
+				const struct tcphdr *th)
+{
+	struct dpr_splices *all = rcu_dereference(dn->splices);
+
+	if (dpr_splice_noted(splice))
+		return;
+	DPR_RACE_WINDOW();
+	spin_lock(&all->lock);
+	if (!dpr_splice_noted(splice))
+		dpr_splice_note_syn(splice, seg, th);
 	spin_unlock(&all->lock);
 }
 
@@ -194,6 +220,26 @@ static void dpr_splice_track_proxy(struct dpr_splice *splice, u32 ack)
 		cmpxchg(&splice->proxy, proxy, DPR_SPLICE_PROXY_PAST);
 }
 
+/*
+ * Notes where an end is by now. With a header, what acknowledges more than the backend has sent
+ * is dropped, so that another CPU must not set it back (dpr_splice_proxy_foreign()).
+ */
+static void dpr_splice_note_end(const struct dpr_splice *splice, u32 *at, u32 end)
+{
+	u32 was = READ_ONCE(*at), old;
+
+	if (!splice->proxy_len) {
+		WRITE_ONCE(*at, end);
+		return;
+	}
+	while (after(end, was)) {
+		old = cmpxchg(at, was, end);
+		if (old == was)
+			return;
+		was = old;
+	}
+}
+
 /* Notes what an end has sent, and what it acknowledges; false if it cannot have sent it. */
 static bool dpr_splice_note(struct dpr_splice *splice,
 			    enum dpr_splice_from from,
@@ -221,7 +267,7 @@ static bool dpr_splice_note(struct dpr_splice *splice,
 	if (after(edge, READ_ONCE(own->edge)))
 		WRITE_ONCE(own->edge, edge);
 	if (after(seg->end, READ_ONCE(own->end)))
-		WRITE_ONCE(own->end, seg->end);
+		dpr_splice_note_end(splice, &own->end, seg->end);
 	return true;
 }
 

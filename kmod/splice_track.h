@@ -71,6 +71,9 @@ static inline bool dpr_splice_answers(const struct dpr_splice *splice,
 
 void dpr_splice_track_syn(struct dpr_net *dn, struct dpr_splice *splice,
 			  const struct dpr_segment *seg, const struct tcphdr *th);
+void dpr_splice_track_syn_first(struct dpr_net *dn, struct dpr_splice *splice,
+				const struct dpr_segment *seg,
+				const struct tcphdr *th);
 void dpr_splice_track_syn_again(struct dpr_net *dn, struct dpr_splice *splice,
 				const struct dpr_segment *seg,
 				const struct tcphdr *th);
