@@ -172,8 +172,8 @@ func configuration(t *testing.T) string {
 // uses are the operations that each command needs.
 func uses(file string) map[string][]string {
 	return map[string][]string{
-		"status":                          {"dial", "Config", "ServiceStates", "Load", "Peers", "Stats"},
-		"status --json":                   {"dial", "Config", "ServiceStates", "Load", "Peers", "Stats"},
+		"status":                          {"dial", "Config", "ServiceStates", "Load", "Peers", "Stats", "Backends"},
+		"status --json":                   {"dial", "Config", "ServiceStates", "Load", "Peers", "Stats", "Backends"},
 		"service list":                    {"dial", "ServiceStates"},
 		"service add 80":                  {"dial", "AddService"},
 		"service set 80 --policy off":     {"dial", "Services", "SetService"},

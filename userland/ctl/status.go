@@ -47,7 +47,7 @@ type statusView struct {
 	FastPath []fastpath.State `json:"fast_path,omitempty"`
 	Healthy  bool             `json:"healthy"`  // this host; the others may not be
 	Problems []string         `json:"problems"` // of this host
-	Cluster  []string         `json:"cluster"`  // troubles of other hosts
+	Cluster  []string         `json:"cluster"`  // troubles of other hosts, and of backends
 }
 
 type peersSummary struct {
@@ -121,13 +121,17 @@ func (p *program) readStatus(ctx context.Context, file string) (statusView, erro
 	if err != nil {
 		return statusView{}, err
 	}
+	backends, err := k.Backends(ctx)
+	if err != nil {
+		return statusView{}, err
+	}
 	cv, lv := viewConfig(config), viewLoad(load)
 	v := statusView{
 		Format: format, Module: true, Version: p.Module(), Tools: daemon.Version(), Configured: cv.Configured, Config: &cv, Load: &lv, Services: len(services),
 		Peers: summarize(peers), Flows: stats.Get(dprnl.StatFlows), FlowsLive: stats.Get(dprnl.StatFlowsLive),
 	}
 	v.Problems = append(problems(config, v, services), p.hostProblems(ctx, file, &v)...)
-	v.Cluster = troubles(config, services, peers)
+	v.Cluster = append(troubles(config, services, peers), downBackends(backends)...)
 	v.Healthy = len(v.Problems) == 0
 	return v, nil
 }
@@ -223,6 +227,29 @@ func troubles(c dprnl.Config, services []dprnl.ServiceStatus, peers []dprnl.Peer
 		add("silent peers: %s", silent)
 	}
 	return list
+}
+
+// downBackends names the backends that are down, up to five: nothing sets up one that is not
+// checked.
+func downBackends(list []dprnl.BackendStatus) []string {
+	const most = 5
+	var names []string
+	n := 0
+	for _, b := range list {
+		if !b.Down {
+			continue
+		}
+		if n++; n <= most {
+			names = append(names, b.Name)
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	if n > most {
+		names = append(names, fmt.Sprintf("and %d more", n-most))
+	}
+	return []string{"backend is down: " + strings.Join(names, ", ") + ": no new connections for it (dprctl backends set NAME --up, unless it is checked)"}
 }
 
 // some says which peers have a trouble, up to five by name; "" if none has.

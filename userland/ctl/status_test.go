@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -107,6 +108,12 @@ func TestStatusTroubles(t *testing.T) {
 		},
 		"peer has another marker: 192.0.2.2: no new": func(k *kernel) { k.peers[0].Barred = dprnl.BarredSettings },
 		"peer cannot serve port 443: 192.0.2.2\n":    func(k *kernel) { k.peers[0].Down = []uint16{443, 8080} },
+		"cluster   backend is down: b: no new":       func(k *kernel) { k.backends = withBackend().backends },
+		"backend is down: b0, b1, b2, b3, b4, and 2 more: no new": func(k *kernel) {
+			for n := range 7 {
+				k.backends = append(k.backends, dprnl.BackendStatus{Backend: dprnl.Backend{Name: fmt.Sprintf("b%d", n), Down: true}})
+			}
+		},
 	} {
 		k := healthy()
 		change(k)

@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -113,14 +114,13 @@ func (c *Checker) Run(ctx context.Context) {
 
 // look asks the backends that are due.
 func (c *Checker) look(ctx context.Context, now time.Time) {
-	checks := c.config.Load().Checks
+	cfg := c.config.Load()
 	names := make(map[string]bool)
-	for _, check := range checks {
+	for _, check := range cfg.Checks {
 		names[check.Backend] = true
 		b := c.known[check.Backend]
 		if b == nil || b.check != check {
-			// What was found of another address says nothing about this one.
-			b = &backend{check: check, next: now}
+			b = anew(b, check, now)
 			c.known[check.Backend] = b
 		}
 		if b.asking || now.Before(b.next) {
@@ -131,11 +131,27 @@ func (c *Checker) look(ctx context.Context, now time.Time) {
 		go c.ask(ctx, check)
 	}
 	for name, b := range c.known {
-		// Nobody else would give it connections again.
-		if !names[name] && (!b.judged || b.up || c.tell(ctx, name, false)) {
+		if names[name] {
+			continue
+		}
+		// Nobody else would give it connections again. One that is in the file no more does
+		// not answer either: the kernel may have it for a while.
+		unchecked := b.judged && !b.up && slices.ContainsFunc(cfg.Backends, func(o dprnl.Backend) bool { return o.Name == name })
+		if !unchecked || c.tell(ctx, name, false) {
 			delete(c.known, name)
 		}
 	}
+}
+
+// anew is a backend that is checked otherwise than before, or was not checked (nil). What was
+// found of another address says nothing about this one, but one that was down is so in the
+// kernel until it is found to answer.
+func anew(old *backend, check config.Check, now time.Time) *backend {
+	b := &backend{check: check, next: now}
+	if old != nil && old.judged && !old.up {
+		b.judged, b.told = true, old.told
+	}
+	return b
 }
 
 // ask asks a backend once.

@@ -210,7 +210,7 @@ func TestCheckIsRemoved(t *testing.T) {
 	c, k := setup("a", "b")
 	c.look(t.Context(), time.Now())
 	c.answers(t, "a", "---")
-	c.Reload(&config.Config{Checks: []config.Check{check("b")}})
+	c.Reload(file("b"))
 	k.errs = []error{errors.New("refused")}
 	c.look(t.Context(), time.Now())
 	if !k.list[0].Down {
@@ -220,6 +220,60 @@ func TestCheckIsRemoved(t *testing.T) {
 	c.look(t.Context(), time.Now())
 	if got := strings.Join(k.log, ", "); k.list[0].Down || got != "a true, a false" {
 		t.Errorf("down %v; the kernel was told %s", k.list[0].Down, got)
+	}
+}
+
+// file is a configuration with the backends a and b, of which some are checked.
+func file(checked ...string) *config.Config {
+	c := &config.Config{Backends: []dprnl.Backend{{Name: "a"}, {Name: "b"}}}
+	for _, name := range checked {
+		c.Checks = append(c.Checks, check(name))
+	}
+	return c
+}
+
+// So is one whose check changed before, and was not judged since. It is down until it answers,
+// or is checked no more.
+func TestChangedCheckIsRemoved(t *testing.T) {
+	for answers, want := range map[string]string{"": "a true, a false", "-+-": "a true, a false", "++": "a true, a false", "++---": "a true, a false, a true, a false"} {
+		c, k := setup("a")
+		c.look(t.Context(), time.Now())
+		c.answers(t, "a", "---")
+		changed := file("a")
+		changed.Checks[0].Interval = time.Hour
+		c.Reload(changed)
+		c.look(t.Context(), time.Now())
+		if !k.list[0].Down {
+			t.Errorf("%s: it is up before it answers", answers)
+		}
+		c.answers(t, "a", answers)
+		c.Reload(file())
+		c.look(t.Context(), time.Now())
+		c.look(t.Context(), time.Now())
+		if got := strings.Join(k.log, ", "); k.list[0].Down || got != want {
+			t.Errorf("%s: down %v; the kernel was told %s, want %s", answers, k.list[0].Down, got, want)
+		}
+	}
+}
+
+// A backend that the file has no more, but the kernel has, gets no connections if it does not
+// answer.
+func TestBackendLeavesTheFile(t *testing.T) {
+	c, k := setup("a", "b")
+	c.look(t.Context(), time.Now())
+	c.answers(t, "a", "---")
+	left := file("b")
+	left.Backends = left.Backends[1:]
+	c.Reload(left)
+	c.look(t.Context(), time.Now())
+	if got := strings.Join(k.log, ", "); !k.list[0].Down || got != "a true" || len(c.known) != 1 {
+		t.Errorf("down %v; the kernel was told %s; %d are known", k.list[0].Down, got, len(c.known))
+	}
+	// It is back in the file.
+	c.Reload(file("a", "b"))
+	c.look(t.Context(), time.Now())
+	if c.answers(t, "a", "++"); k.list[0].Down {
+		t.Error("it answers, and is down")
 	}
 }
 
