@@ -187,20 +187,20 @@ func (a *announcer) complain(err error) {
 	}
 }
 
-// step looks once, and runs a command if something changed or it is time.
+// step looks once, and runs a command if something changed or it is time. That it cannot be
+// said, as on a full disk, keeps no command from running.
 func (a *announcer) step(ctx context.Context) error {
 	v := a.look(ctx)
 	if ctx.Err() != nil {
 		return nil
 	}
 	change := v.Ready != a.announced || !a.said
+	var unsaid error
 	if change || v.Reason != a.reason {
-		if err := a.notify(v); err != nil {
-			return err
-		}
+		unsaid = a.notify(v)
 	}
 	if !change && a.told && a.Now().Sub(a.ran) < a.again {
-		return nil
+		return unsaid
 	}
 	a.announced = v.Ready
 	command := a.down
@@ -212,7 +212,7 @@ func (a *announcer) step(ctx context.Context) error {
 	if err == nil {
 		a.failed = ""
 	}
-	return err
+	return errors.Join(unsaid, err)
 }
 
 // look returns whether the host should be announced. One that knows no peer yet

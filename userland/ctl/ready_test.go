@@ -3,7 +3,6 @@
 package ctl
 
 import (
-	"bytes"
 	"context"
 	"net/netip"
 	"os"
@@ -189,14 +188,25 @@ func TestReadyAlone(t *testing.T) {
 	<-a.done
 }
 
+// A full disk keeps no host announced, and none out: the commands run though nobody can be told.
 func TestReadyCannotWrite(t *testing.T) {
-	var errs bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	Run(ctx, []string{"dprctl", "ready", "--up", "true", "--down", "true", "--every", "1ms"}, Environment{
-		Out: new(brokenWriter), Err: &errs, Now: time.Now, Dial: func() (Kernel, error) { return healthy(), nil },
-	})
-	if !strings.Contains(errs.String(), "writing: ") {
-		t.Errorf("%q", errs.String())
-	}
+	var host atomic.Pointer[kernel]
+	draining := healthy()
+	draining.config.State = dprnl.StateDraining
+	host.Store(healthy())
+	a := &announcing{ran: filepath.Join(t.TempDir(), "ran"), done: make(chan int, 1)}
+	var ctx context.Context
+	ctx, a.stop = context.WithCancel(t.Context())
+	defer a.stop()
+	go func() {
+		a.done <- Run(ctx, []string{"dprctl", "ready", "--up", "printf u >>" + a.ran, "--down", "printf d >>" + a.ran, "--every", "1ms", "--again", "1h"}, Environment{
+			Out: new(brokenWriter), Err: &a.errs, Now: time.Now, Dial: func() (Kernel, error) { return host.Load(), nil },
+		})
+	}()
+	a.wait(t, "announced", func() bool { return a.log() == "u" })
+	host.Store(draining)
+	a.wait(t, "withdrawn", func() bool { return a.log() == "ud" })
+	a.wait(t, "a complaint", func() bool { return strings.Contains(a.errs.String(), "writing: ") })
+	a.stop()
+	<-a.done
 }

@@ -5,6 +5,7 @@ package ctl
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -188,12 +189,11 @@ func (w *zoneWriter) once(ctx context.Context, k Kernel) error {
 		return err
 	}
 	w.pending = w.pending || changed
+	var unsaid error
 	if changed {
-		if err := w.notify(zoneView{z.Name, serial, hosts}); err != nil {
-			return err
-		}
+		unsaid = w.notify(zoneView{z.Name, serial, hosts})
 	}
-	return w.reload(ctx)
+	return errors.Join(unsaid, w.reload(ctx))
 }
 
 // notify writes a line about a file that changed.

@@ -88,6 +88,18 @@ func TestZoneFile(t *testing.T) {
 	}
 }
 
+// A file that changed is read though nobody can be told of it.
+func TestZoneCannotWrite(t *testing.T) {
+	dir := t.TempDir()
+	ran := filepath.Join(dir, "ran")
+	var errs bytes.Buffer
+	status := Run(t.Context(), []string{"dprctl", "zone", "example.org", "--output", filepath.Join(dir, "zone"), "--reload-command", "echo x >" + ran},
+		Environment{Out: new(brokenWriter), Err: &errs, Now: time.Now, Dial: func() (Kernel, error) { return healthy(), nil }})
+	if _, err := os.Stat(ran); err != nil || status != ExitFailure || !strings.Contains(errs.String(), "writing: ") {
+		t.Errorf("%v, status %d, %q", err, status, errs.String())
+	}
+}
+
 // A command that hangs ends, so that the zone is written again and the command run again.
 func TestZoneCommandHangs(t *testing.T) {
 	var errs testlog.Buffer
