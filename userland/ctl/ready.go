@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -19,8 +18,8 @@ import (
 // errNotReady is the result of ready, which has already printed the reason.
 var errNotReady = errors.New("this host is not ready")
 
-// commandLimit bounds one command of ready or zone. A command that hangs may not keep the
-// host from being withdrawn later.
+// commandLimit bounds one command of ready. A command that hangs may not keep the host from
+// being withdrawn later.
 const commandLimit = 10 * time.Second
 
 // readyView is whether routers should send clients to this host.
@@ -260,11 +259,5 @@ func (a *announcer) notify(v readyView) error {
 func (a *announcer) run(ctx context.Context, command string) error {
 	ctx, cancel := context.WithTimeout(ctx, commandLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
-	cmd.Stdout, cmd.Stderr = a.Out, a.Err
-	cmd.WaitDelay = time.Second
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("running %q: %w", command, err)
-	}
-	return nil
+	return shell(ctx, command, a.Out, a.Err)
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +38,10 @@ func (v *choiceValue) String() string {
 	}
 	return v.value
 }
+
+// reloadLimit bounds one command of zone with --every: while it runs, the file does not follow
+// the load table.
+const reloadLimit = time.Minute
 
 // zoneFlags are the flags of the command zone.
 type zoneFlags struct {
@@ -74,13 +77,14 @@ func (p *program) zoneCommand() *cli.Command {
 			if c.String("output") == "" && (c.String("reload-command") != "" || f.every.set) {
 				return usagef("%s--reload-command and --every need --output", where(c))
 			}
-			w := &zoneWriter{program: p, c: c, path: c.String("output"), command: c.String("reload-command"), limit: commandLimit}
+			w := &zoneWriter{program: p, c: c, path: c.String("output"), command: c.String("reload-command")}
 			if w.zone, err = f.zone(c, args[0]); err != nil {
 				return usagef("%s%w", where(c), err)
 			}
 			if !f.every.set {
 				return p.kernel(c, w.once)
 			}
+			w.limit = reloadLimit
 			return w.loop(c.Context, f.every.value)
 		},
 	}
@@ -148,7 +152,7 @@ type zoneWriter struct {
 	zone    *zone.Zone
 	path    string // empty: write to Out
 	command string
-	limit   time.Duration // of the command
+	limit   time.Duration // of the command; 0: none
 	pending bool          // the command has not succeeded since the file changed
 }
 
@@ -222,13 +226,13 @@ func (w *zoneWriter) reload(ctx context.Context) error {
 	if w.command == "" || !w.pending {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.limit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", w.command)
-	cmd.Stdout, cmd.Stderr = w.Err, w.Err
-	cmd.WaitDelay = time.Second
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("running %q: %w", w.command, err)
+	if w.limit > 0 {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, w.limit)
+		defer cancel()
+	}
+	if err := shell(ctx, w.command, w.Err, w.Err); err != nil {
+		return err
 	}
 	w.pending = false
 	return nil
