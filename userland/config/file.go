@@ -63,6 +63,18 @@ func Load(path string) (*Config, error) { return load(path, report.ReadKey) }
 // LoadWithoutKeys is Load for programs that need no keys, and read none.
 func LoadWithoutKeys(path string) (*Config, error) { return load(path, nil) }
 
+// LoadReadable is Load for programs that can do without the keys: the configuration lacks those
+// that this user may not read.
+func LoadReadable(path string) (*Config, error) {
+	return load(path, func(path string) (*report.Key, error) {
+		key, err := report.ReadKey(path)
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, nil
+		}
+		return key, err
+	})
+}
+
 func load(path string, readKey func(string) (*report.Key, error)) (*Config, error) {
 	sources, err := open(path)
 	if err != nil {

@@ -149,7 +149,7 @@ func (d *decoder) report(t table, r *Report, host netip.Addr) {
 	integer(t, "port", &r.Port, 1, math.MaxUint16)
 	t.duration("clock_window", &r.ClockWindow, time.Second, time.Hour)
 	before := len(d.mistakes)
-	open := d.keys(t, r)
+	mayLack := d.keys(t, r)
 	seen := make(map[Network]string)
 	family := family{"this host's address, " + host.String() + ",", host}
 	for _, n := range t.tables("network") {
@@ -168,15 +168,15 @@ func (d *decoder) report(t table, r *Report, host netip.Addr) {
 		r.Networks = append(r.Networks, network)
 	}
 	r.IPv6 = family.of.Is6()
-	if len(r.Networks) > 0 && len(r.Keys) == 0 && !open && d.readKey != nil && len(d.mistakes) == before {
+	if len(r.Networks) > 0 && len(r.Keys) == 0 && !mayLack && d.readKey != nil && len(d.mistakes) == before {
 		d.mistake(t.key("key_file"), `missing key file; to disable authentication, set authentication = "none"`)
 	}
 	t.rest("period", "port", "clock_window", "authentication", "key_file", "previous_key_file", "network")
 }
 
-// keys reads the keys and reports whether the file explicitly disables
-// authentication.
-func (d *decoder) keys(t table, r *Report) (open bool) {
+// keys reads the keys and reports whether there may be none: the file explicitly disables
+// authentication, or has one that this user may not read (readKey returns nil).
+func (d *decoder) keys(t table, r *Report) (mayLack bool) {
 	mode, given := t.text("authentication")
 	if !given {
 		mode = "hmac"
@@ -203,6 +203,10 @@ func (d *decoder) keys(t table, r *Report) (open bool) {
 			d.mistake(t.key(name), "%v", err)
 			continue
 		}
+		if key == nil {
+			mayLack = true
+			continue
+		}
 		if name == "previous_key_file" && len(keys) == 1 && keys[0].ID() == key.ID() {
 			d.mistake(t.key(name), "holds the same key as key_file")
 			continue
@@ -210,7 +214,7 @@ func (d *decoder) keys(t table, r *Report) (open bool) {
 		keys = append(keys, key)
 	}
 	r.Keys = keys
-	return mode == "none"
+	return mayLack || mode == "none"
 }
 
 func (d *decoder) network(t table, port uint16) (Network, bool) {

@@ -138,9 +138,10 @@ func (p *program) readStatus(ctx context.Context, file string) (statusView, erro
 
 // hostProblems looks at what the file says that this host should have, and asks
 // dpr-receive. Without a file nothing need be there; with one that is wrong, all processes
-// have to be: those that run go on with what they read before.
+// have to be: those that run go on with what they read before. A key that only others may
+// read is not wrong.
 func (p *program) hostProblems(ctx context.Context, file string, v *statusView) []string {
-	cfg, err := config.Load(file)
+	cfg, err := config.LoadReadable(file)
 	if _, serr := os.Stat(file); err != nil && errors.Is(serr, fs.ErrNotExist) {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -165,6 +166,60 @@ func wellHost() HostFacts {
 	return HostFacts{
 		Links: map[string]string{"eth0": LinkUp, "eth1": LinkUp}, Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
 		Processes: []string{"init", "dpr-broadcast", "dpr-cleanup"}, Synced: true,
+	}
+}
+
+// Who may not read the key can say whether the host is healthy all the same: a program that
+// watches needs no more than CAP_NET_ADMIN.
+func TestStatusWithoutRightToTheKey(t *testing.T) {
+	dir := t.TempDir()
+	path, key := filepath.Join(dir, "dpr.toml"), filepath.Join(dir, "key")
+	if _, err := report.WriteKey(key); err != nil {
+		t.Fatal(err)
+	}
+	write := func(file, text string, mode os.FileMode) {
+		t.Helper()
+		if err := errors.Join(os.WriteFile(file, []byte(text), 0o600), os.Chmod(file, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := "[report]\nkey_file = \"" + key + "\"\n[[report.network]]\ninterface = \"eth0\"\ngroup = \"239.1.1.1\"\n"
+	write(path, text, 0o644)
+	if err := errors.Join(os.Chmod(key, 0), os.Chmod(dir, 0o755), os.Chmod(filepath.Dir(dir), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	k := healthy()
+	k.host = wellHost()
+	status := func() result {
+		// Root may read anything, unless it reads as somebody else.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if os.Getuid() == 0 {
+			if err := syscall.Setfsuid(65534); err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := syscall.Setfsuid(0); err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+		if _, err := os.Open(key); !errors.Is(err, fs.ErrPermission) {
+			t.Fatalf("the key can be read: %v", err)
+		}
+		return dprctl(t, k, "status --check --json --config "+path)
+	}
+	var v statusView
+	r := status()
+	if err := json.Unmarshal([]byte(r.out), &v); err != nil || r.status != ExitOK || v.Host == nil || len(v.Host.Keys) != 0 {
+		t.Errorf("%v, %+v", err, r)
+	}
+	// Other mistakes are no less wrong.
+	for _, wrong := range []string{"frob = 1\n" + text, strings.Replace(text, key, filepath.Join(dir, "none"), 1), strings.Replace(text, "key_file = \""+key+"\"\n", "", 1)} {
+		write(path, wrong, 0o644)
+		if r := status(); r.status != ExitUnhealthy || !strings.Contains(r.out, "the configuration is wrong") {
+			t.Errorf("%s: %+v", wrong, r)
+		}
 	}
 }
 
