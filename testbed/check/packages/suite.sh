@@ -235,38 +235,75 @@ soft_rebooted_since() {
 	[ "${now%%[!0-9]*}" != 0 ] && [ "${now%%[!0-9]*}" != "${1%%[!0-9]*}" ] && [ "${now#*-}" = "${1#*-}" ]
 }
 
-# configured: by the Ansible role, one host after the other; the third gets this version's
-# programs by it. Run again, it finds nothing to change.
+# configured: by the Ansible role, one host after the other, from hosts that know no peer; the
+# third gets this version's programs by it. A file that is wrong changes nothing, and neither
+# does the same play once more. Then the key changes, and all hosts stay in the cluster.
 configured() {
 	step "the Ansible role"
+	servers unconfigured
+	inventory 1
+	play first
+	! grep -q 'changed=0 ' "$work/play.first" || die "the role changed nothing on a host: $(cat "$work/play.first")"
+	inventory 0
+	if try_play wrong || ! grep -q 'weight: 0 is not' "$work/play.wrong"; then
+		die "the role takes a weight of 0: $(cat "$work/play.wrong")"
+	fi
+	inventory 1
+	play again
+	[ "$(grep -c 'changed=0 ' "$work/play.again")" -eq 3 ] || die "the role run again changes something: $(cat "$work/play.again")"
+	versions "$current" 3 5
+	on 3 'dprctl config | grep -q "^weight *2$"' </dev/null || die "s3 is not configured by the role"
+	working
+	rekeyed
+	working
+}
+
+# unconfigured N: as a host that is to be one of a new cluster.
+unconfigured() {
+	on "$1" 'systemctl stop dpr.target dpr-exporter && rm -rf /etc/dpr/conf.d /etc/dpr/*.key' </dev/null
+	retry 60 peers_usable "$1" 0 || die "s$1 keeps its peers"
+}
+
+# inventory WEIGHT [PREVIOUS-KEY]: of three hosts, the first of this weight.
+inventory() {
 	cat >"$work/inventory.yml" <<EOF
 dpr:
   hosts:
-    s1: {ansible_host: 10.78.0.11, dpr_address: 10.78.0.11}
+    s1: {ansible_host: 10.78.0.11, dpr_address: 10.78.0.11, dpr_weight: $1}
     s2: {ansible_host: 10.78.0.12}
     s3: {ansible_host: 10.78.0.13, dpr_weight: 2}
   vars:
     ansible_user: root
     ansible_ssh_private_key_file: $image/key
     dpr_key: "$(cat "$work/report.key")"
+    dpr_previous_key: "${2-}"
     dpr_debs: ["$(ls "$current"/dpr_*.deb)"]
 EOF
-	play first
-	! grep -q 'changed=0 ' "$work/play.first" || die "the role changed nothing on a host: $(cat "$work/play.first")"
-	play again
-	[ "$(grep -c 'changed=0 ' "$work/play.again")" -eq 3 ] || die "the role run again changes something: $(cat "$work/play.again")"
-	versions "$current" 3 5
-	on 3 'dprctl config | grep -q "^weight *2$"' </dev/null || die "s3 is not configured by the role"
-	working
+}
+
+# rekeyed: the steps of contrib/ansible/README.md. A play ends where a host that was healthy is
+# not so afterwards.
+rekeyed() {
+	old=$(cat "$work/report.key") new=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+	inventory 1 "$new"
+	play accepted
+	printf %s "$new" >"$work/report.key"
+	inventory 1 "$old"
+	play signed
+	inventory 1
+	play rekeyed
+	on 1 '[ ! -e /etc/dpr/previous.key ]' </dev/null || die "s1 keeps the old key"
 }
 
 # play NAME: runs the playbook.
-play() {
+play() { try_play "$1" || { tail -n 40 "$work/play.$1" >&2; die "the playbook failed"; }; }
+
+# try_play NAME: runs it, to succeed or not.
+try_play() {
 	: >"$work/ansible.cfg"
 	ip netns exec "$ns" env ANSIBLE_HOST_KEY_CHECKING=False ANSIBLE_PIPELINING=True ANSIBLE_NOCOLOR=1 ANSIBLE_TIMEOUT=60 \
 		ANSIBLE_LOCAL_TEMP="$work/ansible" ANSIBLE_SSH_CONTROL_PATH_DIR="$work/ansible-ssh" ANSIBLE_CONFIG="$work/ansible.cfg" \
-		ansible-playbook -i "$work/inventory.yml" "$root/contrib/ansible/playbook.yml" </dev/null >"$work/play.$1" 2>&1 ||
-		{ tail -n 40 "$work/play.$1" >&2; die "the playbook failed"; }
+		ansible-playbook -i "$work/inventory.yml" "$root/contrib/ansible/playbook.yml" </dev/null >"$work/play.$1" 2>&1
 }
 
 # traced: dprctl trace asks the other hosts by ssh, and finds every download of the client,
