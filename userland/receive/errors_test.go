@@ -35,6 +35,11 @@ func (f *faulty) Config(ctx context.Context) (dprnl.Config, error) {
 	return c, f.fails["Config"]
 }
 
+func (f *faulty) Services(ctx context.Context) ([]dprnl.Service, error) {
+	l, _ := f.kernel.Services(ctx)
+	return l, f.fails["Services"]
+}
+
 func (f *faulty) SetConfig(ctx context.Context, u dprnl.ConfigUpdate) error {
 	if err := f.fails["SetConfig"]; err != nil {
 		return err
@@ -403,29 +408,42 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-// A file that was applied in part, when the kernel already has the address, is applied again,
-// until that succeeds; meanwhile the host takes part as the kernel has it.
+// A file that was applied in part, when the kernel already has the address, is applied again
+// after 10 s or a reload, until that succeeds; meanwhile the host takes part as the kernel has
+// it.
 func TestAdoptAgain(t *testing.T) {
-	r, k, _, _ := faults(t)
-	k.kernel.config = dprnl.Config{Address: netip.IPv4Unspecified()}
+	r, k, _, log := faults(t)
+	now := start
+	r.o.Now = func() time.Time { return now }
+	k.kernel.config, k.services = dprnl.Config{Address: netip.IPv4Unspecified()}, nil
 	k.fails["AddService"] = errors.New("broken")
-	for range 3 {
+	for _, after := range []time.Duration{0, 10, 20, 31} {
+		now = start.Add(after * time.Second)
 		if err := r.adopt(t.Context()); err == nil || !strings.Contains(err.Error(), "broken") {
-			t.Errorf("error %v", err)
+			t.Errorf("after %d s: error %v", after, err)
 		}
 		if k.kernel.config.Address != own || len(k.services) != 0 {
 			t.Errorf("address %v, services %v", k.kernel.config.Address, k.services)
 		}
 	}
+	k.kernel.config.State = dprnl.StateDraining // an operator does that, and the file is applied
+	now = start.Add(40 * time.Second)
+	if k.update = (dprnl.ConfigUpdate{}); r.adopt(t.Context()) != nil || k.update.Policy != nil {
+		t.Errorf("it is applied again too early: %+v", k.update)
+	}
 	if r.host != own {
 		t.Errorf("host %v", r.host)
 	}
-	delete(k.fails, "AddService")
-	k.update = dprnl.ConfigUpdate{}
-	if err := r.adopt(t.Context()); err != nil || len(k.services) != 1 || k.update.MaxFlows == nil || r.host != own {
-		t.Errorf("%v, services %v, host %v", err, k.services, r.host)
+	r.Reload(testConfig())
+	if err := r.adopt(t.Context()); err == nil {
+		t.Error("a file that was reloaded is not applied")
 	}
-	k.update = dprnl.ConfigUpdate{}
+	delete(k.fails, "AddService")
+	now = now.Add(10 * time.Second)
+	if err := r.adopt(t.Context()); err != nil || len(k.services) != 1 || k.update.MaxFlows == nil || r.host != own || !strings.Contains(log.String(), "configured in part") {
+		t.Errorf("%v, services %v, host %v, log %s", err, k.services, r.host, log)
+	}
+	k.update, now = dprnl.ConfigUpdate{}, now.Add(time.Hour)
 	if err := r.adopt(t.Context()); err != nil || k.update != (dprnl.ConfigUpdate{}) {
 		t.Errorf("%v, it is applied once more: %+v", err, k.update)
 	}
@@ -440,6 +458,69 @@ func TestAdoptAgain(t *testing.T) {
 	k.kernel.config = dprnl.Config{Address: own, HandoverKeyIDs: [dprnl.MaxHandoverKeys]uint32{key.ID()}}
 	if err := r.adopt(t.Context()); err != nil || k.update != (dprnl.ConfigUpdate{}) || r.host != own {
 		t.Errorf("%v, update %+v, host %v", err, k.update, r.host)
+	}
+}
+
+// Once another process has configured what a failure left, that stays, even after a reload.
+func TestAdoptLeavesOthersAlone(t *testing.T) {
+	for what, change := range map[string]func(*kernel){
+		"a policy": func(k *kernel) { k.config.Policy = dprnl.PolicyTwo },
+		"a service": func(k *kernel) {
+			k.services = append(k.services, dprnl.Service{Port: 8080, Address: netip.IPv4Unspecified()})
+		},
+	} {
+		r, k, _, _ := faults(t)
+		now := start
+		r.o.Now = func() time.Time { return now }
+		k.kernel.config, k.services = dprnl.Config{Address: netip.IPv4Unspecified()}, nil
+		k.fails["AddService"] = errors.New("broken")
+		for range 3 {
+			if err := r.adopt(t.Context()); err != nil && !strings.Contains(err.Error(), "broken") {
+				t.Errorf("%s: %v", what, err)
+			}
+			now = now.Add(time.Second)
+		}
+		delete(k.fails, "AddService")
+		change(k.kernel)
+		config, services := k.kernel.config, slices.Clone(k.services)
+		for range 2 {
+			if err := r.adopt(t.Context()); err != nil || k.kernel.config != config || !slices.Equal(k.services, services) {
+				t.Errorf("%s: %v, %+v, services %v", what, err, k.kernel.config, k.services)
+			}
+			now = now.Add(time.Minute)
+			r.Reload(testConfig())
+		}
+	}
+}
+
+// A process that starts anew finds what the one before left: a kernel with an address, and
+// nothing to redirect though the file has services. What is removed later by hand stays so.
+func TestAdoptAfterRestart(t *testing.T) {
+	r, k, _, _ := faults(t)
+	k.services = nil
+	k.fails["Services"] = errors.New("broken")
+	if err := r.adopt(t.Context()); err == nil || len(k.services) != 0 {
+		t.Errorf("%v, services %v", err, k.services)
+	}
+	delete(k.fails, "Services")
+	if err := r.adopt(t.Context()); err != nil || len(k.services) != 1 || k.update.Policy == nil {
+		t.Errorf("%v, services %v", err, k.services)
+	}
+	k.services = nil
+	if err := r.adopt(t.Context()); err != nil || len(k.services) != 0 {
+		t.Errorf("%v, services %v", err, k.services)
+	}
+	// There is nothing to be missed, or all is there.
+	for _, services := range [][]dprnl.Service{nil, testConfig().Services} {
+		r, k, _, _ = faults(t)
+		if k.services = services; len(services) == 0 {
+			c := testConfig()
+			c.Services = nil
+			r.Reload(c)
+		}
+		if err := r.adopt(t.Context()); err != nil || k.update != (dprnl.ConfigUpdate{}) {
+			t.Errorf("%v, %+v", err, k.update)
+		}
 	}
 }
 

@@ -103,13 +103,13 @@ type Receiver struct {
 	config   atomic.Pointer[config.Config]
 	current  *config.Config // the configuration of source
 	source   Source
-	host     netip.Addr // this host's address in the kernel; invalid: none
-	// unfinished: the kernel has this host's address, but not all of the file.
-	unfinished bool
-	gone       time.Time           // since when no interface has it; zero: one has
-	left       map[netip.Addr]bool // leaving hosts that have been removed from the load table
-	services   []dprnl.Service     // of this host, in the kernel
-	settings   report.Digest       // of this host
+	host     netip.Addr          // this host's address in the kernel; invalid: none
+	adopted  bool                // a kernel was looked at
+	leftover *leftover           // nil: no file was applied in part
+	gone     time.Time           // since when no interface has it; zero: one has
+	left     map[netip.Addr]bool // leaving hosts that have been removed from the load table
+	services []dprnl.Service     // of this host, in the kernel
+	settings report.Digest       // of this host
 	// neighbours are the hosts whose reports are of version 2.
 	neighbours map[netip.Addr]*neighbour
 	hosts      hostTable
@@ -236,7 +236,8 @@ func (r *Receiver) reopen(c *config.Config) error {
 
 // adopt reads this host's address from the kernel, applies the configuration file to an
 // unconfigured kernel, and gives a configured one the keys of handovers if they changed. What
-// was applied in part is applied again, until that succeeds.
+// was applied in part is applied again, until that succeeds or somebody else configures the
+// kernel.
 func (r *Receiver) adopt(ctx context.Context) error {
 	k, err := r.link.Get()
 	if err != nil {
@@ -249,10 +250,14 @@ func (r *Receiver) adopt(ctx context.Context) error {
 	if !c.Address.IsValid() || c.Address.IsUnspecified() {
 		r.host = netip.Addr{}
 		clear(r.left) // the kernel no longer knows any peers
+		r.adopted, r.leftover = true, nil
 		return r.link.Note(r.apply(ctx, k))
 	}
+	if err := r.findLeftover(ctx, k, c); err != nil {
+		return r.link.Note(err)
+	}
 	var failed error
-	if r.unfinished {
+	if r.leftover.due(r.config.Load(), r.o.Now()) {
 		if failed = r.apply(ctx, k); failed == nil {
 			return nil
 		}
@@ -270,15 +275,21 @@ func (r *Receiver) adopt(ctx context.Context) error {
 }
 
 // apply applies the configuration file. If it fails after the kernel got an address, which
-// cannot be taken back, the kernel looks configured, and has not got everything.
+// cannot be taken back, the kernel looks configured, and has not got everything: see leftover.
 func (r *Receiver) apply(ctx context.Context, k Kernel) error {
 	result, err := apply.Apply(ctx, k, r.config.Load())
 	if err != nil {
-		r.unfinished = r.unfinished || result.Address.IsValid()
+		if r.leftover != nil || result.Address.IsValid() {
+			err = errors.Join(err, r.keepLeftover(ctx, k))
+		}
 		return err
 	}
-	r.host, r.unfinished = result.Address, false
-	r.o.Log.Info("kernel was unconfigured; applied the configuration file",
+	found := "kernel was unconfigured"
+	if r.leftover != nil {
+		found = "kernel was configured in part"
+	}
+	r.host, r.leftover = result.Address, nil
+	r.o.Log.Info(found+"; applied the configuration file",
 		"address", result.Address, "services", len(result.Added))
 	return nil
 }

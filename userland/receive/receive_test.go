@@ -184,7 +184,7 @@ func testConfig() *config.Config {
 
 func setup(t *testing.T) (*Receiver, *kernel, *source) {
 	t.Helper()
-	k := &kernel{config: dprnl.Config{Address: own, HandoverKeyIDs: [dprnl.MaxHandoverKeys]uint32{key.ID()}}}
+	k := &kernel{config: dprnl.Config{Address: own, HandoverKeyIDs: [dprnl.MaxHandoverKeys]uint32{key.ID()}}, services: testConfig().Services}
 	s := &source{in: make(chan Datagram, 100)}
 	r, err := New(Options{
 		Config:   testConfig(),
@@ -377,7 +377,7 @@ func TestModuleReload(t *testing.T) {
 	end := run(t, r)
 	s.in <- Datagram{sent(t, peer, 2, 1, 0, key), peer}
 	eventually(t, "a peer", func() bool { _, _, n := k.get(); return n == 1 })
-	if _, n, _ := k.get(); n != 0 {
+	if _, n, _ := k.get(); n != 1 {
 		t.Error("a configured kernel was configured")
 	}
 	k.set(dprnl.ErrNotLoaded, dprnl.Config{})
