@@ -72,27 +72,46 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := k.SetConfig(ctx, u); err != nil {
-		return Result{}, err
-	}
+	leaveOutPorts(&u, old)
 	r := Result{Address: address}
-	err = r.services(ctx, k, c.Services, there)
+	set := false
+	err = r.removeBackends(ctx, k, c.Backends, backends)
+	if err == nil {
+		err = k.SetConfig(ctx, u)
+		set = err == nil
+	}
+	if err == nil {
+		err = r.services(ctx, k, c.Services, there)
+	}
 	if err == nil {
 		err = r.rulesets(ctx, k, c, there, before)
 	}
 	if err == nil {
 		err = r.backends(ctx, k, c.Backends, backends)
 	}
-	if err != nil {
-		// What was interrupted is undone all the same.
-		ctx = context.WithoutCancel(ctx)
-		left := Result{}
+	if err == nil {
+		return r, nil
+	}
+	// What was interrupted is undone all the same.
+	ctx = context.WithoutCancel(ctx)
+	left := Result{}
+	err = errors.Join(err, undoBackends(ctx, k, r.BackendsSet, backends), r.undo(ctx, k, c, there, before))
+	if set {
 		if old.Address.IsUnspecified() {
 			left.Address = address
 		}
-		return left, errors.Join(err, r.undoBackends(ctx, k, backends), r.undo(ctx, k, c, there, before), restore(ctx, k, old))
+		err = errors.Join(err, restore(ctx, k, old, u))
 	}
-	return r, nil
+	return left, errors.Join(err, undoBackends(ctx, k, r.BackendsRemoved, backends))
+}
+
+// leaveOutPorts leaves the ports of splices out of an update that does not change them. The
+// kernel looks at them again where there are backends, and refuses all of the update if they are
+// this host's own by now (net.ipv4.ip_local_port_range).
+func leaveOutPorts(u *dprnl.ConfigUpdate, old dprnl.Config) {
+	if *u.SpliceFirstPort == old.SpliceFirstPort && *u.SpliceLastPort == old.SpliceLastPort {
+		u.SpliceFirstPort, u.SpliceLastPort = nil, nil
+	}
 }
 
 // begins says whether the kernel was without configuration and begins in another state
@@ -252,16 +271,24 @@ func undo(ctx context.Context, step func(context.Context, dprnl.Service) error, 
 
 // restore restores the old values. An address cannot be unset, and keys of handovers that
 // there were cannot be read: the new ones stay. So does the state in which a host without
-// configuration begins, for whoever applies the file again: that host has begun.
-func restore(ctx context.Context, k Kernel, old dprnl.Config) error {
+// configuration begins, for whoever applies the file again: that host has begun. Ports of
+// splices that the kernel does not take again, as they are this host's own by now, keep nothing
+// else from being restored.
+func restore(ctx context.Context, k Kernel, old dprnl.Config, applied dprnl.ConfigUpdate) error {
 	u := old.Update()
+	ports := dprnl.ConfigUpdate{SpliceFirstPort: u.SpliceFirstPort, SpliceLastPort: u.SpliceLastPort}
+	u.SpliceFirstPort, u.SpliceLastPort = nil, nil
 	if old.Address.IsUnspecified() {
 		u.Address, u.State = nil, nil
 	}
 	if old.HandoverKeyIDs == [dprnl.MaxHandoverKeys]uint32{} {
 		u.HandoverKeys = &[]dprnl.HandoverKey{}
 	}
-	if err := k.SetConfig(ctx, u); err != nil {
+	err := k.SetConfig(ctx, u)
+	if applied.SpliceFirstPort != nil {
+		err = errors.Join(err, k.SetConfig(ctx, ports))
+	}
+	if err != nil {
 		return fmt.Errorf("restoring the configuration: %w", err)
 	}
 	return nil

@@ -46,15 +46,22 @@ func otherBackends(want []dprnl.Backend, there []dprnl.BackendStatus) (set []dpr
 	return set, gone
 }
 
-// backends removes backends before it sets others, so that a full table has room.
-func (r *Result) backends(ctx context.Context, k Kernel, want []dprnl.Backend, there []dprnl.BackendStatus) error {
-	set, gone := otherBackends(want, there)
+// removeBackends removes backends before others are set, so that a full table has room, and
+// before the ports of splices: without backends the kernel takes any.
+func (r *Result) removeBackends(ctx context.Context, k Kernel, want []dprnl.Backend, there []dprnl.BackendStatus) error {
+	_, gone := otherBackends(want, there)
 	for _, name := range gone {
 		if err := k.DeleteBackend(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		r.BackendsRemoved = append(r.BackendsRemoved, name)
 	}
+	return nil
+}
+
+// backends sets backends.
+func (r *Result) backends(ctx context.Context, k Kernel, want []dprnl.Backend, there []dprnl.BackendStatus) error {
+	set, _ := otherBackends(want, there)
 	for _, b := range set {
 		if err := k.SetBackend(ctx, b); err != nil {
 			return err
@@ -64,10 +71,10 @@ func (r *Result) backends(ctx context.Context, k Kernel, want []dprnl.Backend, t
 	return nil
 }
 
-// undoBackends gives the kernel the backends that it had.
-func (r *Result) undoBackends(ctx context.Context, k Kernel, there []dprnl.BackendStatus) error {
+// undoBackends gives the kernel backends as it had them.
+func undoBackends(ctx context.Context, k Kernel, names []string, there []dprnl.BackendStatus) error {
 	var errs []error
-	for _, name := range slices.Concat(r.BackendsSet, r.BackendsRemoved) {
+	for _, name := range names {
 		var err error
 		if old, ok := backend(there, name); ok {
 			err = k.SetBackend(ctx, old)

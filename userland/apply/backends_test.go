@@ -3,13 +3,16 @@
 package apply
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
+	"dpr/userland/config"
 	"dpr/userland/dprnl"
 )
 
@@ -52,7 +55,7 @@ func TestApplyBackends(t *testing.T) {
 	if err != nil || !slices.Equal(r.BackendsSet, []string{"new", "down"}) || !slices.Equal(r.BackendsRemoved, []string{"gone"}) {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if got := strings.Join(k.log, ", "); !strings.HasSuffix(got, "config, del backend gone, backend new, backend down") {
+	if got := strings.Join(k.log, ", "); !strings.HasSuffix(got, "del backend gone, config, backend new, backend down") {
 		t.Errorf("the steps are %s", got)
 	}
 	if len(k.backends) != 3 || !k.backends[0].Down || k.backends[0].Weight != 2 {
@@ -105,5 +108,81 @@ func TestApplyBackends(t *testing.T) {
 	}
 	if _, err := Apply(t.Context(), k, c); err == nil || !strings.Contains(err.Error(), "restoring the backends") {
 		t.Errorf("%v", err)
+	}
+}
+
+// picky is a kernel that refuses an update of the ports of splices while it has backends, if
+// the first port is one of this host's own.
+type picky struct {
+	*kernel
+	own uint32
+}
+
+func (p *picky) SetConfig(ctx context.Context, u dprnl.ConfigUpdate) error {
+	first := p.config.SpliceFirstPort
+	set(&first, u.SpliceFirstPort)
+	if (u.SpliceFirstPort != nil || u.SpliceLastPort != nil) && len(p.backends) > 0 && first == p.own {
+		return &dprnl.Error{Op: "setting", Errno: syscall.EADDRINUSE}
+	}
+	return p.kernel.SetConfig(ctx, u)
+}
+
+// Somebody has let this host have the ports of splices for its own connections, while there are
+// backends: the file can be applied and taken back, as long as it does not change the ports;
+// with others that are free, or without backends, also then.
+func TestApplyWithPortsTaken(t *testing.T) {
+	taken := func(list ...string) *picky {
+		k := fresh(80)
+		c := file(80)
+		for _, name := range list {
+			c.Backends = append(c.Backends, some(name, 1))
+		}
+		if _, err := Apply(t.Context(), k, c); err != nil {
+			t.Fatal(err)
+		}
+		k.log = nil
+		return &picky{k, k.config.SpliceFirstPort}
+	}
+	c := file(80, 443)
+	c.MaxFlows++
+	c.Backends = []dprnl.Backend{some("a", 1)}
+	k := taken("a", "b")
+	if _, err := Apply(t.Context(), k, c); err != nil || ports(k.services) != "443 80" || len(k.backends) != 1 || k.config.MaxFlows != c.MaxFlows {
+		t.Errorf("%v, services %v, backends %v", err, ports(k.services), k.backends)
+	}
+	for _, change := range []func(){func() { c.SplicePorts.First++ }, func() { c.SplicePorts.First--; c.SplicePorts.Last--; c.Backends = nil }} {
+		change()
+		if k = taken("a"); true {
+			_, err := Apply(t.Context(), k, c)
+			if err != nil || k.config.SpliceLastPort != uint32(c.SplicePorts.Last) || k.config.SpliceFirstPort != uint32(c.SplicePorts.First) {
+				t.Errorf("%v: %v, the kernel has %d", c.SplicePorts, err, k.config.SpliceFirstPort)
+			}
+		}
+	}
+	// It fails, and all that can be is as before.
+	refuse := func(what string) error {
+		if what == "add 443" {
+			return errors.New("refused")
+		}
+		return nil
+	}
+	for what, change := range map[string]func(*config.Config){
+		"the same ports":      func(c *config.Config) { c.Backends = []dprnl.Backend{some("b", 1)} },
+		"no backends":         func(c *config.Config) { c.SplicePorts.Last-- },
+		"ports that are free": func(c *config.Config) { c.SplicePorts.First++; c.Backends = []dprnl.Backend{some("a", 2)} },
+	} {
+		c := file(80, 443)
+		c.MaxFlows++
+		change(c)
+		k := taken("a")
+		k.refuse = refuse
+		before, backends := k.config, fmt.Sprint(k.backends)
+		_, err := Apply(t.Context(), k, c)
+		if k.config.SpliceFirstPort = before.SpliceFirstPort; err == nil || k.config != before || fmt.Sprint(k.backends) != backends || ports(k.services) != "80" {
+			t.Errorf("%s: %v, configuration %+v, backends %v, services %v", what, err, k.config, k.backends, ports(k.services))
+		}
+		if said := strings.Contains(err.Error(), "restoring the configuration"); said != (what == "ports that are free") {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
