@@ -104,3 +104,42 @@ func TestLeaveIsUndoneAfterASoftReboot(t *testing.T) {
 		}
 	}
 }
+
+// An upgrade waits for no unit that waits for multi-user.target, and is not left unfinished
+// because systemd is busy.
+func TestUpgradeWaitsForNobody(t *testing.T) {
+	text, err := os.ReadFile("../debian/dpr.postinst")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	script := strings.ReplaceAll(string(text), "/run/systemd/system", dir)
+	if script == string(text) {
+		t.Fatal("it does not ask whether systemd runs")
+	}
+	for file, text := range map[string]string{"postinst": script, "systemctl": "#!/bin/sh\necho \"$*\" >>" + dir + "/log; case \"$*\" in *$FAILS*) exit 1; esac\n"} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const active, reload, start = "-q is-active dpr.target\n", "--system daemon-reload\n", "--no-block start dpr-leave.service\n"
+	for _, step := range []struct{ version, fails, want string }{
+		{"0.2.0", "nothing", active + reload + start},
+		{"0.2.0", "daemon-reload", active + reload + start},
+		{"0.2.0", "start", active + reload + start},
+		{"0.2.0", "is-active", active},
+		{"", "nothing", ""},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "log"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("/bin/sh", filepath.Join(dir, "postinst"), "configure", step.version)
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "FAILS="+step.fails)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%+v: %v, %s", step, err, out)
+		}
+		if log, err := os.ReadFile(filepath.Join(dir, "log")); err != nil || string(log) != step.want {
+			t.Errorf("%+v: %v, it ran\n%s", step, err, log)
+		}
+	}
+}

@@ -151,8 +151,11 @@ upgrade() {
 		{ tail -n 40 "$work/upgrade.$1.log" >&2; die "the upgrade failed on s$1"; }
 	renewed "$1"
 	# The version before may not have had it.
-	[ "$(on "$1" 'systemctl is-active dpr-leave' </dev/null)" = active ] || die "s$1: dpr-leave does not run after the upgrade"
+	retry 60 leaves "$1" || die "s$1: dpr-leave does not run after the upgrade"
 }
+
+# leaves N: it will leave the cluster at shutdown.
+leaves() { [ "$(on "$1" 'systemctl is-active dpr-leave' </dev/null)" = active ]; }
 
 # upgraded: under downloads, some of which are redirected. The second server keeps
 # its module.
@@ -195,12 +198,36 @@ mixed() {
 	done
 }
 
+# upgraded_at_boot: the second server, which has this version's programs, installs them again
+# while it boots, by a unit that multi-user.target waits for, as a first boot's may be.
+upgraded_at_boot() {
+	step "an upgrade while a server boots"
+	on 2 'cat >/etc/systemd/system/upgrade-at-boot.service && systemctl enable upgrade-at-boot' <<'EOF'
+[Unit]
+Wants=network-online.target
+After=network-online.target dpr.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'systemctl -q is-active dpr.target && apt-get -q -y --reinstall install /root/current/dpr_*.deb'
+TimeoutStartSec=10min
+[Install]
+WantedBy=multi-user.target
+EOF
+	restart 2
+	on 2 '[ "$(systemctl show -P ExecMainStatus upgrade-at-boot)" = 0 ] && journalctl -b -u upgrade-at-boot | grep "Setting up dpr "' </dev/null >&2 ||
+		die "s2 is not upgraded at boot: $(on 2 'journalctl -b -u upgrade-at-boot' </dev/null)"
+	renewed 2
+	retry 60 leaves 2 || die "s2: dpr-leave does not run after the upgrade at boot"
+	on 2 'systemctl disable upgrade-at-boot && rm /etc/systemd/system/upgrade-at-boot.service && systemctl daemon-reload' </dev/null
+	servers well
+}
+
 # shut_down: the first server, which has this version, reboots as an operator would
 # have it, while connections begin at both others. It served some; none fails.
 shut_down() {
 	step "a server reboots under load"
 	units_active 1 || die "s1: not all units are active"
-	[ "$(on 1 'systemctl is-active dpr-leave' </dev/null)" = active ] || die "s1: dpr-leave is not active"
+	leaves 1 || die "s1: dpr-leave is not active"
 	connections_start s2 s3
 	retry 60 connections_served s1 || die "s1 serves no connection: $(connections)"
 	restart 1
@@ -390,6 +417,7 @@ sandboxed 1
 rebooted_all
 upgraded
 mixed
+upgraded_at_boot
 shut_down
 soft_rebooted
 documented
