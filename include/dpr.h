@@ -700,7 +700,7 @@ enum dpr_peer_attr {
  * @DPR_BACKEND_A_LIMIT: u32; it gets no new connection while it has so many of this host's,
  *	those not counted whose handshake is not over. Default 0: no limit.
  * @DPR_BACKEND_A_DOWN: u8, 0 or 1; 1: it gets no new connection. Its connections continue.
- *	Default 0.
+ *	Default: as it is; 0 for a new one.
  * @DPR_BACKEND_A_SERVICES: array of u16, host byte order: the ports of the services that it
  *	serves, 1 to DPR_MAX_BACKEND_SERVICES, each once.
  * @DPR_BACKEND_A_CONNECTIONS: u32; connections of this host to it that are not over. Answer.

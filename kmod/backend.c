@@ -145,6 +145,22 @@ int dpr_backend_set(struct dpr_net *dn, const struct dpr_backend_set *set)
 }
 
 /**
+ * dpr_backend_is_down - is a backend set down
+ * @dn: the namespace; its lock is held
+ * @name: the name
+ *
+ * Return: false also if there is none.
+ */
+bool dpr_backend_is_down(struct dpr_net *dn, const char *name)
+{
+	const struct dpr_backends *old = dpr_backend_now(dn);
+	bool there;
+	u32 at = dpr_backend_place(old, name, &there);
+
+	return there && old->set[at].down;
+}
+
+/**
  * dpr_backend_set_down - let a backend get no new connections, or some again
  * @dn: the namespace; its lock is held
  * @name: the name

@@ -243,6 +243,9 @@ int dpr_genl_backend_set(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	mutex_lock(&dn->lock);
+	/* Whoever checks backends may have changed it since the sender asked. */
+	if (!info->attrs[DPR_BACKEND_A_DOWN])
+		set.down = dpr_backend_is_down(dn, set.name);
 	err = dpr_genl_backend_allowed(dn, info, &set);
 	if (!err)
 		err = dpr_splice_table_setup(dn);

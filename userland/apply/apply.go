@@ -95,14 +95,14 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	// What was interrupted is undone all the same.
 	ctx = context.WithoutCancel(ctx)
 	left := Result{}
-	err = errors.Join(err, undoBackends(ctx, k, r.BackendsSet, backends), r.undo(ctx, k, c, there, before))
+	err = errors.Join(err, undoBackends(ctx, k, r.BackendsSet, backends, false), r.undo(ctx, k, c, there, before))
 	if set {
 		if old.Address.IsUnspecified() {
 			left.Address = address
 		}
 		err = errors.Join(err, restore(ctx, k, old, u))
 	}
-	return left, errors.Join(err, undoBackends(ctx, k, r.BackendsRemoved, backends))
+	return left, errors.Join(err, undoBackends(ctx, k, r.BackendsRemoved, backends, true))
 }
 
 // leaveOutPorts leaves the ports of splices out of an update that does not change them. The

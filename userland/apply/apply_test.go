@@ -138,6 +138,8 @@ func (k *kernel) SetBackend(_ context.Context, b dprnl.Backend) error {
 	if err := k.step("backend " + b.Name); err != nil {
 		return err
 	}
+	old, _ := backend(k.backends, b.Name)
+	b.Down = b.Down || old.Down
 	k.backends = slices.DeleteFunc(k.backends, func(o dprnl.BackendStatus) bool { return o.Name == b.Name })
 	k.backends = append(k.backends, dprnl.BackendStatus{Backend: b})
 	slices.SortFunc(k.backends, func(a, b dprnl.BackendStatus) int { return strings.Compare(a.Name, b.Name) })

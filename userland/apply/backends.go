@@ -30,11 +30,10 @@ func backend(list []dprnl.BackendStatus, name string) (dprnl.Backend, bool) {
 }
 
 // otherBackends are the backends of the file that the kernel does not have so, and those that
-// only the kernel has. One that is down stays so.
+// only the kernel has.
 func otherBackends(want []dprnl.Backend, there []dprnl.BackendStatus) (set []dprnl.Backend, gone []string) {
 	for _, b := range want {
-		old, _ := backend(there, b.Name)
-		if b.Down = old.Down; !sameBackend(b, old) {
+		if old, _ := backend(there, b.Name); !sameBackend(b, old) {
 			set = append(set, b)
 		}
 	}
@@ -71,12 +70,14 @@ func (r *Result) backends(ctx context.Context, k Kernel, want []dprnl.Backend, t
 	return nil
 }
 
-// undoBackends gives the kernel backends as it had them.
-func undoBackends(ctx context.Context, k Kernel, names []string, there []dprnl.BackendStatus) error {
+// undoBackends gives the kernel backends as it had them. Whether one is down did not change,
+// unless it is gone.
+func undoBackends(ctx context.Context, k Kernel, names []string, there []dprnl.BackendStatus, gone bool) error {
 	var errs []error
 	for _, name := range names {
 		var err error
 		if old, ok := backend(there, name); ok {
+			old.Down = old.Down && gone
 			err = k.SetBackend(ctx, old)
 		} else {
 			err = k.DeleteBackend(ctx, name)

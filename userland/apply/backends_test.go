@@ -186,3 +186,29 @@ func TestApplyWithPortsTaken(t *testing.T) {
 		}
 	}
 }
+
+// Whoever checks backends may find one up, or down, while the file is applied or taken back: that
+// stays.
+func TestApplyWhileBackendsChange(t *testing.T) {
+	for _, down := range []bool{true, false} {
+		for _, fails := range []bool{true, false} {
+			k := fresh(80)
+			k.backends = []dprnl.BackendStatus{{Backend: some("a", 1)}}
+			k.backends[0].Down = !down
+			k.refuse = func(what string) error {
+				switch what {
+				case "config":
+					k.backends[0].Down = down
+				case "backend b":
+					return map[bool]error{true: errors.New("refused")}[fails]
+				}
+				return nil
+			}
+			c := file(80)
+			c.Backends = []dprnl.Backend{some("a", 2), some("b", 1)}
+			if _, err := Apply(t.Context(), k, c); (err != nil) != fails || k.backends[0].Down != down || fails != (k.backends[0].Weight == 1) {
+				t.Errorf("down %v, fails %v: %v, %+v", down, fails, err, k.backends)
+			}
+		}
+	}
+}

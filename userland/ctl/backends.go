@@ -124,6 +124,7 @@ func setBackend(ctx context.Context, k Kernel, c *cli.Context, name string, addr
 	for _, there := range list {
 		if there.Name == name {
 			b = there.Backend
+			b.Down = false // as it is then
 		}
 	}
 	if address.IsValid() {
@@ -143,9 +144,12 @@ func setBackend(ctx context.Context, k Kernel, c *cli.Context, name string, addr
 	set(&b.Port, f.port.pointer())
 	set(&b.Weight, f.weight.pointer())
 	set(&b.Limit, f.limit.pointer())
-	b.Down = (b.Down || c.Bool("down")) && !c.Bool("up")
+	b.Down = c.Bool("down")
 	b.Proxy = (b.Proxy || c.Bool("proxy")) && !c.Bool("no-proxy")
-	return k.SetBackend(ctx, b)
+	if err := k.SetBackend(ctx, b); err != nil || !c.Bool("up") {
+		return err
+	}
+	return k.SetBackendDown(ctx, name, false)
 }
 
 func set[T any](p, v *T) {

@@ -32,10 +32,12 @@ six   2001:db8::5  -     80,443    up     1       -      -      0      0
 		{"name":"b","address":"192.0.2.50","port":8080,"services":[80],"weight":2,"limit":5,"down":true,"proxy_protocol":true,"connections":3,"spliced":9},
 		{"name":"six","address":"2001:db8::5","port":0,"services":[80,443],"weight":1,"limit":0,"down":false,"proxy_protocol":false,"connections":0,"spliced":0}]`)
 	for line, want := range map[string]string{
-		"backends set b --up": "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down false",
-		"backends set b":      "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down true",
-		"backends set b 192.0.2.51 --port 0 --limit 0":           "backend set b at 192.0.2.51 for [80], weight 2, PROXY protocol down true",
-		"backends set b --no-proxy":                              "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5 down true",
+		// Whether it is down is left out, unless it is to be.
+		"backends set b --up":                                    "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down false;backend b down false",
+		"backends set b --down":                                  "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down true",
+		"backends set b":                                         "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down false",
+		"backends set b 192.0.2.51 --port 0 --limit 0":           "backend set b at 192.0.2.51 for [80], weight 2, PROXY protocol down false",
+		"backends set b --no-proxy":                              "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5 down false",
 		"backends set six --proxy":                               "backend set six at 2001:db8::5 for [80 443], weight 1, PROXY protocol down false",
 		"backends set six --down --weight 7 --services 443,8443": "backend set six at 2001:db8::5 for [443 8443], weight 7 down true",
 		"backends set new 192.0.2.52 --limit 1":                  "backend set new at 192.0.2.52 for [80 443], weight 1, limit 1 down false",

@@ -75,6 +75,10 @@ func (f *faulty) SetBackend(ctx context.Context, b dprnl.Backend) error {
 	return errors.Join(f.fails["SetBackend"], f.kernel.SetBackend(ctx, b))
 }
 
+func (f *faulty) SetBackendDown(ctx context.Context, name string, down bool) error {
+	return errors.Join(f.fails["SetBackendDown"], f.kernel.SetBackendDown(ctx, name, down))
+}
+
 func (f *faulty) DeleteBackend(ctx context.Context, name string) error {
 	return errors.Join(f.fails["DeleteBackend"], f.kernel.DeleteBackend(ctx, name))
 }

@@ -122,6 +122,10 @@ func (k *kernel) SetBackend(_ context.Context, b dprnl.Backend) error {
 	return k.did("backend set %v down %v", b, b.Down)
 }
 
+func (k *kernel) SetBackendDown(_ context.Context, name string, down bool) error {
+	return k.did("backend %s down %v", name, down)
+}
+
 func (k *kernel) DeleteBackend(_ context.Context, name string) error {
 	return k.did("backend del %s", name)
 }

@@ -33,6 +33,7 @@ const (
 // A Kernel is the part of dprnl.Client that the commands use.
 type Kernel interface {
 	apply.Kernel
+	SetBackendDown(ctx context.Context, name string, down bool) error
 	ServiceStates(context.Context) ([]dprnl.ServiceStatus, error)
 	TestRuleset(ctx context.Context, s dprnl.Service, data []byte, final bool, client netip.AddrPort) (dprnl.RulesResult, error)
 	SetPeer(context.Context, dprnl.PeerUpdate) error

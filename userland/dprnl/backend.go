@@ -26,7 +26,7 @@ type Backend struct {
 	Port     uint16     // 0: the service's
 	Weight   uint32     // relative capacity, 1 to MaxWeight; 0 stands for 1
 	Limit    uint32     // connections that it may have from this host; 0: any number
-	Down     bool       // it gets no new connections
+	Down     bool       // it gets no new connections; see SetBackend
 	Services []uint16   // ports of its services, 1 to MaxBackendServices
 	Proxy    bool       // it learns the client's address, by the PROXY protocol, version 2
 }
@@ -72,7 +72,8 @@ func (c *Client) Backends(ctx context.Context) ([]BackendStatus, error) {
 	return dump(ctx, c, "listing backends", cmdBackendGet, newEncoder(c.version()), decodeBackend)
 }
 
-// SetBackend adds a backend, or replaces what was set of the one of that name. Its
+// SetBackend adds a backend, or replaces what was set of the one of that name, but not Down
+// unless that is true: whoever checks backends may be changing it (SetBackendDown). Its
 // connections continue, if Address, Port or Proxy change with the old ones. The error is EINVAL
 // for an address that is this host's or a peer's, EADDRINUSE if this host could use the
 // ports of splices for connections of its own, EDESTADDRREQ if the host has no configured
@@ -128,7 +129,9 @@ func (e *encoder) backend(b Backend) {
 	e.ae.Uint16(backendAttrPort, b.Port)
 	e.ae.Uint32(backendAttrWeight, max(b.Weight, 1))
 	e.ae.Uint32(backendAttrLimit, b.Limit)
-	e.down(b.Down)
+	if b.Down {
+		e.down(true)
+	}
 	if len(b.Services) > MaxBackendServices {
 		e.fail(fmt.Errorf("%d services, a backend has at most %d", len(b.Services), MaxBackendServices))
 		return

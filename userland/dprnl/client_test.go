@@ -177,7 +177,7 @@ var methods = []method{
 	{"SetBackend defaults", func(ctx context.Context, c *Client) error {
 		return c.SetBackend(ctx, Backend{Name: "b", Address: six1, Services: []uint16{80}})
 	}, cmdBackendSet, flagsSet, []netlink.Attribute{text(backendAttrName, "b"), ip(backendAttrAddress, six1.AsSlice()...), u16(backendAttrPort, 0),
-		u32(backendAttrWeight, 1), u32(backendAttrLimit, 0), {Type: backendAttrDown, Data: []byte{0}}, ports(backendAttrServices, 80),
+		u32(backendAttrWeight, 1), u32(backendAttrLimit, 0), ports(backendAttrServices, 80),
 		{Type: backendAttrProxy, Data: []byte{0}}}},
 	{"SetBackendDown", func(ctx context.Context, c *Client) error { return c.SetBackendDown(ctx, "b", true) },
 		cmdBackendSet, flagsSet, []netlink.Attribute{text(backendAttrName, "b"), {Type: backendAttrDown, Data: []byte{1}}}},

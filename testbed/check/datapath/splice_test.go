@@ -265,7 +265,7 @@ func TestSpliceChoice(t *testing.T) {
 }
 
 // A backend is set down by its name alone: nothing else of it changes, what was set meanwhile
-// stays, and none comes back that was deleted.
+// stays, and none comes back that was deleted. Whoever sets all else leaves it down or up.
 func TestSpliceDown(t *testing.T) {
 	eachSplice(t, func(t *testing.T, w way) {
 		c := newSpliced(t, w)
@@ -276,6 +276,8 @@ func TestSpliceDown(t *testing.T) {
 		k.wantServed(t, "X")
 		for _, down := range []bool{true, true, false} {
 			check(t, c.a.dpr.SetBackendDown(t.Context(), "x", down))
+			x.Down, x.Weight = false, x.Weight+1
+			c.set(t, x)
 			x.Down = down
 			if got := c.status(t, "x"); !reflect.DeepEqual(got.Backend, x) || got.Connections != 1 || got.Spliced != 1 {
 				t.Errorf("X is %+v, want %+v with its connection", got, x)

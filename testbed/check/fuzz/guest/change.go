@@ -137,8 +137,11 @@ func (l *loaded) service(ctx context.Context) error {
 func (l *loaded) backend(ctx context.Context) error {
 	i := l.IntN(backends)
 	b := dprnl.Backend{Name: fmt.Sprintf("b%d", i), Address: backendAddress(i, l.IntN(2) == 0), Services: ports[:1+l.IntN(2)]}
-	if l.IntN(3) == 0 {
+	switch l.IntN(6) {
+	case 0, 1:
 		return l.c.DeleteBackend(ctx, b.Name)
+	case 2:
+		return l.c.SetBackendDown(ctx, b.Name, l.IntN(4) == 0)
 	}
 	if l.IntN(2) == 0 {
 		b.Port = 8080
