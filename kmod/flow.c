@@ -119,7 +119,7 @@ dpr_flow_count_live(struct dpr_net *dn, struct dpr_flow *flow, int n)
 	dpr_table_recount(dn, rcu_dereference(dn->config), flow->peer);
 	if (unlikely(flow->shard & DPR_FLOW_TALLIED))
 		dpr_table_tally(dn, rcu_dereference(dn->config), flow->peer,
-			       ntohs(flow->port), n);
+				ntohs(flow->port), n);
 }
 
 /*

@@ -108,7 +108,7 @@ bool dpr_table_fresh(const struct dpr_config *cfg, const struct dpr_peer *peer)
  * step by step; but not if this host itself has just begun.
  */
 static void dpr_table_note_open(struct dpr_net *dn, const struct dpr_config *cfg,
-			       struct dpr_peer *peer)
+				struct dpr_peer *peer)
 {
 	const bool open = dpr_table_fresh(cfg, peer) &&
 			  peer->state == DPR_STATE_ACTIVE && !peer->barred &&
@@ -140,7 +140,7 @@ static u32 dpr_table_cold(const struct dpr_config *cfg, struct dpr_peer *peer)
  * Fills a peer's view; the caller sorts the order. Under dpr_net.order_lock.
  */
 static void dpr_table_fill_view(struct dpr_net *dn, struct dpr_peer *peer,
-			       struct dpr_view *view)
+				struct dpr_view *view)
 {
 	const struct dpr_config *cfg =
 		rcu_dereference_protected(dn->config, lockdep_is_held(&dn->lock));
@@ -164,7 +164,7 @@ static void dpr_table_fill_view(struct dpr_net *dn, struct dpr_peer *peer,
 
 /* The same in all orders of a table. */
 static void dpr_table_fill(struct dpr_net *dn, struct dpr_table *table,
-			  struct dpr_peer *peer)
+			   struct dpr_peer *peer)
 {
 	const struct dpr_config *cfg =
 		rcu_dereference_protected(dn->config, lockdep_is_held(&dn->lock));
@@ -184,7 +184,7 @@ static void dpr_table_free_rcu(struct rcu_head *rcu)
 
 /* An empty load table, with room for more or fewer peers than that of now. */
 static struct dpr_table *dpr_table_next(struct dpr_net *dn, int listed,
-					     int known)
+					int known)
 {
 	const struct dpr_table *old = dpr_table_locked(dn);
 
@@ -198,7 +198,7 @@ static struct dpr_table *dpr_table_next(struct dpr_net *dn, int listed,
  * @new has room for one more: to the end of those that are listed, or of the others, or out.
  */
 static void dpr_table_publish(struct dpr_net *dn, struct dpr_table *new,
-			     struct dpr_peer *peer)
+			      struct dpr_peer *peer)
 {
 	struct dpr_table *old = dpr_table_locked(dn);
 	u32 i, n = 0;
@@ -308,7 +308,7 @@ void dpr_table_reweigh(struct dpr_net *dn)
  * RCU in softirq.
  */
 void dpr_table_refused(struct dpr_net *dn, struct dpr_peer *peer, bool wide,
-		      u64 service)
+		       u64 service)
 {
 	struct dpr_table *table;
 	struct dpr_view *view;
@@ -363,7 +363,7 @@ void dpr_table_set_lost(struct dpr_net *dn, struct dpr_peer *peer, bool lost)
  * the estimate from the same counts. Called under RCU with bottom halves off.
  */
 void dpr_table_recount(struct dpr_net *dn, const struct dpr_config *cfg,
-		      struct dpr_peer *peer)
+		       struct dpr_peer *peer)
 {
 	struct dpr_table *table;
 	u64 estimate;
@@ -386,8 +386,8 @@ void dpr_table_recount(struct dpr_net *dn, const struct dpr_config *cfg,
 
 /* As dpr_table_recount(), by the connections of one port. */
 static void dpr_table_recount_tally(struct dpr_net *dn,
-				   const struct dpr_config *cfg,
-				   struct dpr_peer *peer, u32 place)
+				    const struct dpr_config *cfg,
+				    struct dpr_peer *peer, u32 place)
 {
 	struct dpr_order *order;
 	struct dpr_table *table;
@@ -422,7 +422,7 @@ static void dpr_table_recount_tally(struct dpr_net *dn,
  * Called under RCU with bottom halves off.
  */
 void dpr_table_tally(struct dpr_net *dn, const struct dpr_config *cfg,
-		    struct dpr_peer *peer, u16 port, int n)
+		     struct dpr_peer *peer, u16 port, int n)
 {
 	const int place = dpr_tally_find(dn, port);
 
@@ -471,7 +471,7 @@ int dpr_table_tally_place(struct dpr_net *dn, u32 place)
  * they get there. The next report includes a peer again. Called under RCU in softirq.
  */
 void dpr_table_close_stale(struct dpr_net *dn,
-			  const struct dpr_policy_args *args)
+			   const struct dpr_policy_args *args)
 {
 	struct dpr_policy_args now = { .max_age = args->max_age };
 	struct dpr_order *order;

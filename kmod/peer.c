@@ -305,8 +305,8 @@ static int dpr_peer_apply(struct dpr_net *dn, struct dpr_peer *peer,
 {
 	const bool was_fresh =
 		dpr_table_fresh(rcu_dereference_protected(dn->config,
-							 dpr_peer_locked(dn)),
-			       peer);
+							  dpr_peer_locked(dn)),
+				peer);
 	int changed = 0;
 
 	if (update->has_weight)
