@@ -18,7 +18,7 @@ func TestReportFlood(t *testing.T) {
 	const (
 		volley = 100 // datagrams, every volleyEvery
 		// Some thousands a second: what an emulated host takes besides its work.
-		volleyEvery = 25 * time.Millisecond
+		volleyEvery = 40 * time.Millisecond
 		duration    = 12 * time.Second
 		roomKB      = 8192 // a Go heap grows by 4 MB before it is collected first, and then to twice what is in use
 	)
