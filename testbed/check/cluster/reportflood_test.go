@@ -17,8 +17,8 @@ import (
 func TestReportFlood(t *testing.T) {
 	const (
 		volley = 100 // datagrams, every volleyEvery
-		// Some thousands a second: what an emulated host takes besides its work.
-		volleyEvery = 40 * time.Millisecond
+		// 2,000 a second: what an emulated host takes besides its work.
+		volleyEvery = 50 * time.Millisecond
 		duration    = 12 * time.Second
 		roomKB      = 8192 // a Go heap grows by 4 MB before it is collected first, and then to twice what is in use
 	)
