@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"testing"
+	"time"
 
 	"dpr/userland/dprnl"
 )
@@ -76,6 +78,56 @@ func TestPlanOfServicesAndState(t *testing.T) {
 		k.fails = map[string]error{what: errors.New("broken")}
 		if _, err := Plan(t.Context(), k, c); err == nil {
 			t.Errorf("%s cannot be read, and there is a plan", what)
+		}
+	}
+}
+
+// Each rule of a service is planned by itself, with its name and both values, when the file sets,
+// changes or takes it away.
+func TestPlanOfRules(t *testing.T) {
+	rules := map[string]struct {
+		old, new      func(*dprnl.Rules)
+		before, after string
+	}{
+		"policy":        {func(r *dprnl.Rules) { r.Policy = dprnl.Own(dprnl.PolicyTwo) }, func(r *dprnl.Rules) { r.Policy = dprnl.Own(dprnl.PolicyOffer) }, "two", "offer"},
+		"hash":          {func(r *dprnl.Rules) { r.Hash = dprnl.Own(dprnl.HashPort) }, func(r *dprnl.Rules) { r.Hash = dprnl.Own(dprnl.HashAddressPort) }, "port", "address-port"},
+		"affinity":      {func(r *dprnl.Rules) { r.Affinity = dprnl.Own(uint32(24)) }, func(r *dprnl.Rules) { r.Affinity = dprnl.Own(uint32(16)) }, "24", "16"},
+		"affinity6":     {func(r *dprnl.Rules) { r.Affinity6 = dprnl.Own(uint32(64)) }, func(r *dprnl.Rules) { r.Affinity6 = dprnl.Own(uint32(48)) }, "64", "48"},
+		"affinity_time": {func(r *dprnl.Rules) { r.AffinityTime = dprnl.Own(time.Hour) }, func(r *dprnl.Rules) { r.AffinityTime = dprnl.Own(time.Minute) }, "1h0m0s", "1m0s"},
+		"load":          {func(r *dprnl.Rules) { r.Load = dprnl.Own(dprnl.LoadOfHost) }, func(r *dprnl.Rules) { r.Load = dprnl.Own(dprnl.LoadOfService) }, "host", "service"},
+		"forwarding":    {func(r *dprnl.Rules) { r.Forwarding = dprnl.Own(dprnl.ForwardingIpip) }, func(r *dprnl.Rules) { r.Forwarding = dprnl.Own(dprnl.ForwardingDirect) }, "ipip", "direct"},
+		"dispatch":      {func(r *dprnl.Rules) { r.Dispatch = dprnl.Own(dprnl.DispatchSyn) }, func(r *dprnl.Rules) { r.Dispatch = dprnl.Own(dprnl.DispatchRequest) }, "syn", "request"},
+		"max_load":      {func(r *dprnl.Rules) { r.MaxLoad = dprnl.Own(uint64(7)) }, func(r *dprnl.Rules) { r.MaxLoad = dprnl.Own(uint64(dprnl.MaxLoadAuto)) }, "7", "auto"},
+	}
+	if n := reflect.TypeFor[dprnl.Rules]().NumField(); n != len(rules) {
+		t.Errorf("%d rules are planned of %d", len(rules), n)
+	}
+	for key, r := range rules {
+		for _, step := range []struct {
+			old, new func(*dprnl.Rules)
+			want     Change
+		}{
+			{nil, r.old, Change{"service 80 " + key, "", r.before}},
+			{r.old, r.new, Change{"service 80 " + key, r.before, r.after}},
+			{r.new, nil, Change{"service 80 " + key, r.after, ""}},
+			{r.new, r.new, Change{}},
+		} {
+			k, c := fresh(80), file(80)
+			k.config = target(c.Address, c)
+			if step.old != nil {
+				step.old(&k.services[0].Rules)
+			}
+			if step.new != nil {
+				step.new(&c.Services[0].Rules)
+			}
+			changes, err := Plan(t.Context(), k, c)
+			if err != nil || len(changes) > 1 {
+				t.Errorf("%s: %v (%v), want %v", key, changes, err, step.want)
+				continue
+			}
+			if got := append(changes, Change{})[0]; got != step.want {
+				t.Errorf("%s: %v, want %v", key, got, step.want)
+			}
 		}
 	}
 }
