@@ -243,7 +243,7 @@ int dpr_table_list(struct dpr_net *dn, struct dpr_peer *peer, bool new)
 	if (!table)
 		return -ENOMEM;
 	dpr_table_publish(dn, table, peer);
-	peer->listed = true;
+	WRITE_ONCE(peer->listed, true);
 	return 0;
 }
 
@@ -262,7 +262,7 @@ int dpr_table_unlist(struct dpr_net *dn, struct dpr_peer *peer, bool dead)
 	if (!table)
 		return -ENOMEM;
 	dpr_table_publish(dn, table, peer);
-	peer->listed = false;
+	WRITE_ONCE(peer->listed, false);
 	return 0;
 }
 

@@ -97,7 +97,7 @@ struct dpr_peer_source {
  * @probed: jiffies of the last one
  * @nonce: what the answer must repeat
  * @sample: some of the SYNs without a flow that went to it; no lock
- * @listed: in the load table; under dpr_net.lock, as what follows
+ * @listed: in the load table; changes under dpr_net.lock, as what follows
  * @stale_seen: dpr_table_next_stale() has found that its report is too old
  * @reported: a report came
  * @reported_at: jiffies when the last one came

@@ -29,15 +29,32 @@
 #include "stats.h"
 #include "through.h"
 
-/* A peer's address that is not its own, and its own. */
+/**
+ * struct dpr_through_seen - whose an address is that is no peer's own
+ * @address: the address
+ * @peer: the peer's own
+ * @at: jiffies when it was found
+ */
 struct dpr_through_seen {
 	struct dpr_addr address;
 	struct dpr_addr peer;
+	u32 at;
 };
 
 #define DPR_THROUGH_SEEN	16	/* a power of two */
 
 static DEFINE_PER_CPU(struct dpr_through_seen, dpr_through_seen[DPR_THROUGH_SEEN]);
+
+/*
+ * Does what was found still hold? What a peer said that has left the load table does not
+ * change any more, though another host may have its address by now: it holds for a second.
+ */
+static bool dpr_through_holds(const struct dpr_through_seen *seen,
+			      const struct dpr_peer *peer)
+{
+	return dpr_peer_has(peer, &seen->address) &&
+	       (likely(READ_ONCE(peer->listed)) || (u32)jiffies - seen->at < HZ);
+}
 
 /*
  * The peer that has an address. Answers ask that for each packet, and to look at all peers
@@ -55,13 +72,14 @@ static struct dpr_peer *dpr_through_by_address(struct dpr_net *dn,
 		return peer;
 	if (likely(dpr_addr_equal(&seen->address, address))) {
 		peer = dpr_peer_find(dn, &seen->peer);
-		if (peer && dpr_peer_has(peer, address))
+		if (peer && dpr_through_holds(seen, peer))
 			return peer;
 	}
 	peer = dpr_peer_by_any(dn, address);
 	if (peer)
 		*seen = (struct dpr_through_seen){
 			.address = *address, .peer = peer->address,
+			.at = jiffies,
 		};
 	return peer;
 }

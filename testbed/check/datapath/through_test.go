@@ -553,6 +553,41 @@ func TestThroughUnlisted(t *testing.T) {
 	})
 }
 
+// Another host takes over the address of one that has left, which B has found there: answers go
+// through the new one.
+//
+//	R ── switch ── A (another address, at first)
+//	        ├───── B
+//	        └───── D (that address, later)
+func TestThroughMoved(t *testing.T) {
+	eachThrough(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		at := netip.MustParseAddr("10.77.0.55")
+		r := c.another(t)
+		d := c.raw(t, at)
+		check(t, c.b.dpr.DeletePeer(t.Context(), c.a.addr, false))
+		k := r.talk(c.a, 4000)
+		k.remote = w.addrPort(addrOther, port)
+		k.say(t, "S", "")
+		k.hear(t, "SA") // through A, which B remembers
+		report := w.report(at, 1<<20)
+		report.Others = append(report.Others, c.addr(addrOther))
+		check(t, c.b.dpr.SetPeer(t.Context(), report))
+		time.Sleep(1100 * time.Millisecond)
+		for p := uint16(4001); p < 4009; p++ { // on each of B's CPUs
+			k := r.talk(c.a, p)
+			k.remote = w.addrPort(addrOther, port)
+			d.send(t, c.b, w.outer(at, addrB).Wrap(k.segment("S", "").Bytes()))
+			answer := d.get(t, func(p *wire.Packet) bool {
+				return p.Has("SA") && uint16(p.TCP.DstPort) == k.local.Port()
+			})
+			if !answer.Tunnelled() || answer.IP[0].Dst != w.own(at) {
+				t.Errorf("%v, want it in a tunnel to D", answer)
+			}
+		}
+	})
+}
+
 // addrOther is an address of A's beside its own.
 var addrOther = netip.MustParseAddr("10.77.0.98")
 
