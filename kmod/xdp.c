@@ -268,11 +268,15 @@ static __always_inline int dpr_xdp_send_by(const struct dpr_xdp_packet *p,
 	return XDP_REDIRECT + out->ifindex;
 }
 
-/* The same, of any kind: direct, or to a peer that is known by an IPv6 address. */
+/*
+ * The same, of any kind: direct, or to a peer that is known by an IPv6 address. @len was
+ * checked; the packet may say something else by now, if others can write its buffer.
+ */
 static noinline __flatten int dpr_xdp_send_any(struct xdp_buff *xdp,
 					       struct dpr_net *dn, bool forced,
 					       struct dpr_flow *flow,
-					       const struct dpr_route *route)
+					       const struct dpr_route *route,
+					       u32 len)
 {
 	const bool wide = flow->shard & DPR_FLOW_WIDE;
 	const void *inner = xdp->data + ETH_HLEN;
@@ -281,7 +285,7 @@ static noinline __flatten int dpr_xdp_send_any(struct xdp_buff *xdp,
 		.dev = xdp->rxq->dev,
 		.dn = dn,
 		.forced = forced,
-		.len = wide ? dpr_xdp_len6(inner) : dpr_xdp_len4(inner),
+		.len = len,
 		.th = inner + (wide ? sizeof(struct ipv6hdr) :
 				      sizeof(struct iphdr)),
 		.now = jiffies,
@@ -302,7 +306,8 @@ static __always_inline int dpr_xdp_send(const struct dpr_xdp_packet *p,
 	if (unlikely(!route))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_WAY);
 	if (unlikely(route->wide) || unlikely(flow->shard & DPR_FLOW_DIRECT))
-		return dpr_xdp_send_any(p->xdp, p->dn, p->forced, flow, route);
+		return dpr_xdp_send_any(p->xdp, p->dn, p->forced, flow, route,
+					p->len);
 	return dpr_xdp_send_by(p, flow, route, wide, false, false);
 }
 
