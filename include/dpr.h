@@ -1196,7 +1196,8 @@ enum dpr_event_attr {
  *	asked for.
  * @DPR_STAT_HASH_MISSED: redirected segments dropped: this host does not serve the
  *	connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of
- *	another set of hosts. The host that redirected them was told, unless
+ *	another set of hosts. Also SYNs that followed the flow of an older connection to where
+ *	nothing listens any more. The host that redirected them was told, unless
  *	too many messages were sent already.
  * @DPR_STAT_RX_HASH_MISSED: connections of which peers have told that: their later segments
  *	raise questions.

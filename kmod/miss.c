@@ -88,11 +88,40 @@ static struct dpr_peer *dpr_miss_first(struct dpr_net *dn,
 	return NULL;
 }
 
+/* Of what nothing else limits one message is sent in a jiffy. */
+static bool dpr_miss_spend(struct dpr_net *dn)
+{
+	if (READ_ONCE(dn->missed) == (u32)jiffies)
+		return false;
+	WRITE_ONCE(dn->missed, jiffies);
+	return true;
+}
+
+/*
+ * As dpr_miss_tell(), of a SYN that nothing here listens for. One without a number follows the
+ * flow of an older connection and cannot come back. Once the first host has asked about that the
+ * flow ends, and the client's next SYN is placed anew.
+ */
+static bool dpr_miss_tell_syn(struct dpr_net *dn, const struct dpr_config *cfg,
+			      struct sk_buff *skb, const struct dpr_inner *in)
+{
+	struct dpr_peer *first = dpr_peer_find(dn, &in->first);
+
+	if (in->number || in->sk || !first ||
+	    READ_ONCE(first->protocol) < DPR_PEER_PROTOCOL_DENIES)
+		return false;
+	dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);
+	if (dpr_miss_spend(dn))
+		dpr_ask_send(dn, cfg, skb->dev, first, DPR_OWNER_MSG_MISSED, 0,
+			     &in->seg.key);
+	return true;
+}
+
 /**
  * dpr_miss_tell - tell the first host that this host has no socket of a connection
  * @dn: the namespace
  * @cfg: the configuration
- * @skb: a redirected segment, no SYN, for which there is no socket
+ * @skb: a redirected segment for which there is no socket
  * @in: what is known of it; its socket, if it has one, is a request whose answer the
  *	segment does not acknowledge
  *
@@ -107,8 +136,11 @@ bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	struct dpr_peer *first;
 
-	if (likely(cfg->orphans != DPR_ORPHANS_ASK) || in->seg.rst ||
-	    in->seg.syn)
+	if (in->seg.rst)
+		return false;
+	if (in->seg.syn)
+		return dpr_miss_tell_syn(dn, cfg, skb, in);
+	if (likely(cfg->orphans != DPR_ORPHANS_ASK))
 		return false;
 	/* Before the search for who sent it: anybody on the link can send those. */
 	if (!dpr_owner_spend(dn)) {
@@ -140,9 +172,8 @@ void dpr_miss_tell_bulk(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	struct dpr_peer *first = dpr_peer_find(dn, &in->first);
 
-	if (!first || READ_ONCE(dn->missed) == (u32)jiffies)
+	if (!first || !dpr_miss_spend(dn))
 		return;
-	WRITE_ONCE(dn->missed, jiffies);
 	dpr_stats_inc(dn, DPR_STAT_BULK_MISSED);
 	dpr_ask_send(dn, cfg, skb->dev, first, DPR_OWNER_MSG_MISSED, 0,
 		     &in->seg.key);

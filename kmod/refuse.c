@@ -61,7 +61,7 @@ enum dpr_stat dpr_refuse_why(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (in->number) {
 		if (cfg->state != DPR_STATE_ACTIVE)
 			return DPR_STAT_REFUSED_DRAINING;
-		if (!in->sk)
+		if (!in->listener)
 			return DPR_STAT_REFUSED_NO_LISTENER;
 		if (in->sk == in->listener && sk_acceptq_is_full(in->sk))
 			return DPR_STAT_REFUSED_FULL;

@@ -1337,8 +1337,9 @@ const (
 	StatOwnerDenied Stat = 122
 	// StatHashMissed: redirected segments dropped: this host does not serve the
 	// connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's
-	// hash of another set of hosts. The host that redirected them was told,
-	// unless too many messages were sent already.
+	// hash of another set of hosts. Also SYNs that followed the flow of an older
+	// connection to where nothing listens any more. The host that redirected them
+	// was told, unless too many messages were sent already.
 	StatHashMissed Stat = 123
 	// StatRxHashMissed: connections of which peers have told that: their later
 	// segments raise questions.
@@ -1595,7 +1596,7 @@ var statTable = [...]statInfo{
 	120: {"rx_handover_full", "Added since version 0: handovers refused: too many connections came in the last 21 s to remember each.", false},
 	121: {"served_group", "Added since version 0: served: rules by what is asked for chose this host, of the service's group (DPR_CMD_RULES_SET).", false},
 	122: {"owner_denied", "Added since version 0: answers of peers that they do not serve a connection that this host asked for.", false},
-	123: {"hash_missed", "Added since version 0: redirected segments dropped: this host does not serve the connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of another set of hosts. The host that redirected them was told, unless too many messages were sent already.", false},
+	123: {"hash_missed", "Added since version 0: redirected segments dropped: this host does not serve the connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of another set of hosts. Also SYNs that followed the flow of an older connection to where nothing listens any more. The host that redirected them was told, unless too many messages were sent already.", false},
 	124: {"rx_hash_missed", "Added since version 0: connections of which peers have told that: their later segments raise questions.", false},
 	125: {"bulk_missed", "Added since version 0: messages to peers that bulk data that they may have redirected have no socket here.", false},
 	126: {"migrate_held", "Added since version 0: requests held while their connections may leave this host (DPR_DISPATCH_REQUEST). Those that stay pass the hooks again.", false},

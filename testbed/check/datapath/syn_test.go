@@ -153,3 +153,71 @@ func TestSynOnFlow(t *testing.T) {
 		})
 	})
 }
+
+// A client begins anew on a 4-tuple whose flow leads to where nothing listens any more, or only
+// a socket in TIME_WAIT is left: another host serves it.
+//
+//	R ── switch ── A
+//	        └───── B
+func TestSynOnFlowUnserved(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		c.redirect(t, c.b)
+		c.a.fresh(t, c.b, 0)
+		c.b.fresh(t, c.a, 1<<20)
+		r := c.raw(t, addrR)
+		gone, waits := r.talk(c.a, 4000), r.talk(c.a, 4001)
+		for _, k := range []*talk{gone, waits} {
+			k.open(t)
+			k.wantServed(t, "B")
+		}
+		waits.say(t, "PA", "close\n")
+		waits.hear(t, "FA")
+		waits.say(t, "FA", "")
+		eventually(t, func() error {
+			if flows := c.a.flows(t); !hasFlow(flows, waits, dprnl.FlowEnded) {
+				return fmt.Errorf("flows %v, want one that ended", flows)
+			}
+			return nil
+		})
+		c.b.web.vanish(t)
+		c.b.web.stop()
+		time.Sleep(time.Second) // no question about a flow comes sooner
+		a, b := c.a.meter(t), c.b.meter(t)
+		waits.seq += 200_000
+		waits.open(t)
+		waits.wantServed(t, "A")
+		wantChange(t, b, dprnl.StatRefusedNoListener, 1)
+		wantChange(t, b, dprnl.StatHashMissed, 0)
+
+		gone.seq += 200_000
+		syn := gone.segment("S", "")
+		r.send(t, c.a, syn.Bytes())
+		silence(t, r.Endpoint, gone.mine)
+		wantChange(t, b, dprnl.StatHashMissed, 1)
+		wantChange(t, a, dprnl.StatFlowsEnded, 1)
+		r.send(t, c.a, syn.Bytes())
+		gone.seq++
+		gone.hear(t, "SA")
+		gone.say(t, "A", "")
+		gone.wantServed(t, "A")
+	})
+}
+
+// Who redirects the SYN of a host of an older version cannot be told: its client gets a RST.
+func TestSynOnFlowUnservedOlder(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		c.redirect(t, c.b)
+		k := c.raw(t, addrR).talk(c.a, 4000)
+		k.open(t)
+		k.wantServed(t, "B")
+		c.b.web.vanish(t)
+		c.b.web.stop()
+		b := c.b.meter(t)
+		k.seq += 200_000
+		k.say(t, "S", "")
+		k.hear(t, "RA")
+		wantChange(t, b, dprnl.StatRxReset, 1)
+	})
+}
