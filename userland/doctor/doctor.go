@@ -116,7 +116,7 @@ func Examine(f *Facts) []Finding {
 	var all []Finding
 	for _, c := range []check{
 		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
-		checkAnswers, checkThrough, checkConntrack, checkNeighbours, checkSynCookies, checkReversePath, checkReportPaths, checkSourceRules, checkSnooping, checkOffload, checkTunnels,
+		checkAnswers, checkThrough, checkConntrack, checkNeighbours, checkLinkLocal, checkSynCookies, checkReversePath, checkReportPaths, checkSourceRules, checkSnooping, checkOffload, checkTunnels,
 		checkVRF, checkVendor, checkShared, checkForwarding, checkName,
 	} {
 		all = append(all, c(f)...)

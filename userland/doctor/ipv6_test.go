@@ -16,6 +16,9 @@ import (
 
 var own6, peer6 = netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
 
+// local6 is an address of the link.
+var local6 = netip.MustParsePrefix("fe80::1/64")
+
 // wellSix is a host of IPv6 that nothing is wrong with.
 func wellSix() *Facts {
 	f := well()
@@ -23,7 +26,7 @@ func wellSix() *Facts {
 	f.File.Report.Networks[0].Group = netip.MustParseAddr("ff12::7743")
 	f.Config.Address = own6
 	f.Peers = []dprnl.Peer{{Address: peer6, Listed: true}}
-	f.Links[0].Addresses = append(f.Links[0].Addresses, netip.PrefixFrom(own6, 64))
+	f.Links[0].Addresses = append(f.Links[0].Addresses, netip.PrefixFrom(own6, 64), local6)
 	f.Routes = map[netip.Addr]Route{peer6: {Device: "br0", MTU: 1500}}
 	f.Echoes = map[netip.Addr]Echo{peer6: {Small: true, Large: true, Size: 1500}}
 	return f
@@ -56,11 +59,20 @@ func TestTroublesOfIPv6(t *testing.T) {
 		"rules of v4": {func(f *Facts) {
 			f.Firewall = []*firewall.Ruleset{rules(t, "*filter\n:INPUT DROP [0:0]\n:OUTPUT DROP [0:0]\nCOMMIT\n")}
 		}, "", ""},
-		"reports":      {func(f *Facts) { f.Firewall = []*firewall.Ruleset{six("-A INPUT -d ff12::7743 -j DROP")} }, "the firewall drops the other hosts' reports", "accept UDP to port 7743"},
-		"service":      {func(f *Facts) { f.Firewall = []*firewall.Ruleset{six("-A INPUT -d 2001:db8::2 -p tcp -j DROP")} }, "the firewall drops redirected connections to port 80", "accept TCP to port 80"},
-		"neighbours":   {func(f *Facts) { f.Sysctls["net/ipv6/neigh/default/gc_thresh3"] = 1 }, "the kernel remembers 1 neighbours at most", "sysctl net.ipv6.neigh.default.gc_thresh3=4096"},
-		"of IPv4":      {func(f *Facts) { f.Sysctls["net/ipv4/neigh/default/gc_thresh3"] = 1 }, "", ""},
-		"tunnel":       {func(f *Facts) { f.Links = append(f.Links, Link{Name: "tun6", Kind: "ip6tnl", Remote: peer6, Up: true}) }, "the tunnel tun6 to peer 2001:db8::2 and dpr share protocols 4 and 41: between IPv6 addresses dpr takes all", "another kind"},
+		"reports":               {func(f *Facts) { f.Firewall = []*firewall.Ruleset{six("-A INPUT -d ff12::7743 -j DROP")} }, "the firewall drops the other hosts' reports", "accept UDP to port 7743"},
+		"service":               {func(f *Facts) { f.Firewall = []*firewall.Ruleset{six("-A INPUT -d 2001:db8::2 -p tcp -j DROP")} }, "the firewall drops redirected connections to port 80", "accept TCP to port 80"},
+		"neighbours":            {func(f *Facts) { f.Sysctls["net/ipv6/neigh/default/gc_thresh3"] = 1 }, "the kernel remembers 1 neighbours at most", "sysctl net.ipv6.neigh.default.gc_thresh3=4096"},
+		"of IPv4":               {func(f *Facts) { f.Sysctls["net/ipv4/neigh/default/gc_thresh3"] = 1 }, "", ""},
+		"tunnel":                {func(f *Facts) { f.Links = append(f.Links, Link{Name: "tun6", Kind: "ip6tnl", Remote: peer6, Up: true}) }, "the tunnel tun6 to peer 2001:db8::2 and dpr share protocols 4 and 41: between IPv6 addresses dpr takes all", "another kind"},
+		"no link-local address": {func(f *Facts) { f.Links[0].Addresses = f.Links[0].Addresses[:2] }, "br0 has IPv6 addresses, but none of the link", "LinkLocalAddressing=ipv6"},
+		"link-local address elsewhere": {func(f *Facts) {
+			f.Links = append(f.Links, Link{Name: "eth9", Kind: "device", Up: true, Addresses: []netip.Prefix{netip.PrefixFrom(peer6, 64)}})
+		}, "eth9 has IPv6 addresses, but none of the link", "net.ipv6.conf.eth9.addr_gen_mode=0"},
+		"no neighbours": {func(f *Facts) {
+			alone := []netip.Prefix{netip.MustParsePrefix("2001:db8::9/128")}
+			f.Links = append(f.Links, Link{Name: "lo", Up: true, Addresses: alone}, Link{Name: "dummy0", Kind: "dummy", Up: true, Addresses: alone},
+				Link{Name: "eth9", Addresses: alone})
+		}, "", ""},
 		"other tunnel": {func(f *Facts) { f.Links = append(f.Links, Link{Name: "gre6", Kind: "ip6gre", Remote: peer6, Up: true}) }, "", ""},
 		"rp_filter": {func(f *Facts) {
 			f.Sysctls["net/ipv4/conf/all/rp_filter"] = 1
@@ -85,12 +97,12 @@ func TestTroublesOfIPv6(t *testing.T) {
 	}
 	// A host of IPv4 with clients of IPv6.
 	f := well()
-	f.Links[0].Addresses = append(f.Links[0].Addresses, netip.PrefixFrom(own6, 64))
+	f.Links[0].Addresses = append(f.Links[0].Addresses, netip.PrefixFrom(own6, 64), local6)
 	f.Firewall = []*firewall.Ruleset{rules(t, "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p ipv6 -j DROP\nCOMMIT\n")}
 	if got := Examine(f); len(got) != 1 || !strings.Contains(got[0].What, "redirects (protocol 41): iptables filter OUTPUT") {
 		t.Errorf("%+v", got)
 	}
-	f.Links[0].Addresses[1] = netip.MustParsePrefix("fe80::1/64")
+	f.Links[0].Addresses = append(f.Links[0].Addresses[:1], local6)
 	if got := Examine(f); len(got) != 0 {
 		t.Errorf("without such clients: %+v", got)
 	}

@@ -5,6 +5,7 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"dpr/userland/dprnl"
 )
@@ -111,6 +112,29 @@ func checkNeighbours(f *Facts) []Finding {
 	}
 	return []Finding{{"neighbours", Warning, fmt.Sprintf("the kernel remembers %d neighbours at most, and there are %d peers", limit, len(f.peers())),
 		"sysctl net." + family + ".neigh.default.gc_thresh3=4096, and gc_thresh2 to half of it"}}
+}
+
+// asking are the kinds of interfaces on which neighbours are asked for.
+var asking = []string{"", "device", "bridge", "bond", "ipvlan", "macvlan", "team", "veth", "vlan"}
+
+// checkLinkLocal finds interfaces with IPv6 addresses and without one of the link. An answer to
+// another host's client has that host's address as source, which the kernel does not ask
+// neighbours from: it takes the one of the link, or does not ask at all.
+func checkLinkLocal(f *Facts) []Finding {
+	var list []Finding
+	for _, l := range f.Links {
+		six, local := false, false
+		for _, p := range l.Addresses {
+			six = six || p.Addr().Is6() && p.Addr().IsGlobalUnicast()
+			local = local || p.Addr().Is6() && p.Addr().IsLinkLocalUnicast()
+		}
+		if six && !local && l.Up && l.Name != "lo" && slices.Contains(asking, l.Kind) {
+			list = append(list, Finding{"link_local", Warning,
+				l.Name + " has IPv6 addresses, but none of the link (fe80::/10): from it this host does not find IPv6 clients that other hosts redirect here, and they get no answer",
+				"LinkLocalAddressing=ipv6 in the .network file of systemd-networkd, or sysctl net.ipv6.conf." + l.Name + ".addr_gen_mode=0 before the interface comes up"})
+		}
+	}
+	return list
 }
 
 // checkSynCookies warns of a host that a flood of SYNs closes: dpr's routing table, when

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
@@ -46,6 +47,29 @@ func TestLinkLocalClient(t *testing.T) {
 				t.Errorf("%v: redirected: %v", policy, got)
 			}
 		}
+		connect(t, c.c, c.a.service()).wantServed(t, "B")
+	})
+}
+
+// A host whose link has no link-local address finds no client to answer for another host, unless
+// it has found it before: the kernel has no address to ask from. `dprctl check` warns of that.
+//
+//	C ── switch ── A
+//	        └───── B
+func TestLinkLocalMissing(t *testing.T) {
+	ways6(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		c.redirect(t, c.b)
+		local, err := c.b.LinkLocal(eth)
+		check(t, err)
+		p := netip.PrefixFrom(local.WithZone(""), 64)
+		check(t, c.b.RemoveAddress(eth, p))
+		check(t, c.b.Forget(eth))
+		if k, err := dialFor(c.c, c.a.service(), 2*time.Second); err == nil {
+			k.Close()
+			t.Error("connected: then nobody needs to be warned")
+		}
+		check(t, c.b.Address(eth, p))
 		connect(t, c.c, c.a.service()).wantServed(t, "B")
 	})
 }
