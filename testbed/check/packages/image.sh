@@ -28,7 +28,7 @@ network() {
 MACAddress=02:64:70:72:00:0$n
 [Network]
 Address=10.78.0.1$n/24
-LinkLocalAddressing=no
+LinkLocalAddressing=ipv6
 IPv6AcceptRA=no
 EOF
 	done
