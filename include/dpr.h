@@ -149,7 +149,8 @@
  *	EDESTADDRREQ if the host has no ADDRESS configured yet; EINVAL for an address that
  *	is not unicast, is this host's own or a peer's, and for wrong values; EADDRINUSE if
  *	the ports of splices are also those of this host's own connections
- *	(net.ipv4.ip_local_port_range) and not reserved; ENOSPC beyond DPR_MAX_BACKENDS.
+ *	(net.ipv4.ip_local_port_range) and not reserved, for one that is new or whose ADDRESS
+ *	or PORT changes; after all these ENOSPC beyond DPR_MAX_BACKENDS.
  *	With NAME and DOWN alone only DOWN changes: ENOENT if there is none of that name.
  * @DPR_CMD_BACKEND_DEL: do; NAME. ENOENT if there is none. Only new connections are
  *	affected.

@@ -89,6 +89,13 @@ static u32 dpr_backend_place(const struct dpr_backends *backends,
 	return i;
 }
 
+/* Do connections go where they went? */
+static bool dpr_backend_same_place(const struct dpr_backend_set *a,
+				   const struct dpr_backend_set *b)
+{
+	return a->port == b->port && dpr_addr_equal(&a->address, &b->address);
+}
+
 static void dpr_backend_publish(struct dpr_net *dn, struct dpr_backends *new)
 {
 	struct dpr_backends *old = rcu_replace_pointer(dn->backends, new,
@@ -116,9 +123,8 @@ int dpr_backend_set(struct dpr_net *dn, const struct dpr_backend_set *set)
 
 	if (!there && n >= DPR_MAX_BACKENDS)
 		return -ENOSPC;
-	if (there && old->set[at].port == set->port &&
-	    old->set[at].proxy == set->proxy &&
-	    dpr_addr_equal(&old->set[at].address, &set->address))
+	if (there && old->set[at].proxy == set->proxy &&
+	    dpr_backend_same_place(&old->set[at], set))
 		backend = old->set[at].backend;
 	else if (there)
 		gone = old->set[at].backend;
@@ -158,6 +164,22 @@ bool dpr_backend_is_down(struct dpr_net *dn, const char *name)
 	u32 at = dpr_backend_place(old, name, &there);
 
 	return there && old->set[at].down;
+}
+
+/**
+ * dpr_backend_stays - does a backend that is set anew stay where it is
+ * @dn: the namespace; its lock is held
+ * @set: the backend
+ *
+ * Return: false also if there is none of that name.
+ */
+bool dpr_backend_stays(struct dpr_net *dn, const struct dpr_backend_set *set)
+{
+	const struct dpr_backends *old = dpr_backend_now(dn);
+	bool there;
+	u32 at = dpr_backend_place(old, set->name, &there);
+
+	return there && dpr_backend_same_place(&old->set[at], set);
 }
 
 /**

@@ -121,6 +121,7 @@ struct dpr_backend_among {
 
 int dpr_backend_set(struct dpr_net *dn, const struct dpr_backend_set *set);
 bool dpr_backend_is_down(struct dpr_net *dn, const char *name);
+bool dpr_backend_stays(struct dpr_net *dn, const struct dpr_backend_set *set);
 int dpr_backend_set_down(struct dpr_net *dn, const char *name, bool down);
 int dpr_backend_del(struct dpr_net *dn, const char *name);
 struct dpr_backend_choice

@@ -181,7 +181,8 @@ static int dpr_genl_backend_allowed(struct dpr_net *dn, struct genl_info *info,
 	if (peer)
 		return dpr_genl_msg_refuse(info, DPR_BACKEND_A_ADDRESS,
 					   "a peer cannot be a backend", -EINVAL);
-	if (dpr_genl_backend_ports(dn, cfg))
+	/* One that is there has its ports, and must be able to change. */
+	if (!dpr_backend_stays(dn, set) && dpr_genl_backend_ports(dn, cfg))
 		return dpr_genl_msg_refuse(info, 0,
 					   "the ports of splices are in net.ipv4.ip_local_port_range and not reserved",
 					   -EADDRINUSE);

@@ -75,9 +75,10 @@ func (c *Client) Backends(ctx context.Context) ([]BackendStatus, error) {
 // SetBackend adds a backend, or replaces what was set of the one of that name, but not Down
 // unless that is true: whoever checks backends may be changing it (SetBackendDown). Its
 // connections continue, if Address, Port or Proxy change with the old ones. The error is EINVAL
-// for an address that is this host's or a peer's, EADDRINUSE if this host could use the
-// ports of splices for connections of its own, EDESTADDRREQ if the host has no configured
-// address, ENOSPC beyond MaxBackends.
+// for an address that is this host's or a peer's, EDESTADDRREQ if the host has no configured
+// address, EADDRINUSE if this host could use the ports of splices for connections of its own:
+// then a backend that is there keeps its Address and Port, and all else of it can change. The
+// error is ENOSPC beyond MaxBackends, if nothing else is wrong.
 func (c *Client) SetBackend(ctx context.Context, b Backend) error {
 	e := newEncoder(c.version())
 	e.backend(b)

@@ -344,6 +344,29 @@ func TestSpliceRefuses(t *testing.T) {
 		if err := c.a.dpr.SetBackend(t.Context(), c.backend("y", addrY)); !errors.Is(err, unix.EADDRINUSE) {
 			t.Errorf("with ports of this host: %v", err)
 		}
+		// A backend that is there has its ports already: all else of it can change.
+		x := c.backend("x", addrX)
+		x.Weight, x.Limit, x.Services = 7, 9, []uint16{port, 81}
+		for _, proxy := range []bool{true, false} {
+			x.Proxy = proxy
+			c.set(t, x)
+		}
+		for name, change := range map[string]func(*dprnl.Backend){
+			"address": func(b *dprnl.Backend) { b.Address = c.addr(addrY) },
+			"port":    func(b *dprnl.Backend) { b.Port++ },
+		} {
+			b := x
+			change(&b)
+			if err := c.a.dpr.SetBackend(t.Context(), b); !errors.Is(err, unix.EADDRINUSE) {
+				t.Errorf("with ports of this host X gets another %s: %v", name, err)
+			}
+		}
+		for _, down := range []bool{true, false} {
+			check(t, c.a.dpr.SetBackendDown(t.Context(), "x", down))
+		}
+		if got := c.status(t, "x"); !reflect.DeepEqual(got.Backend, x) {
+			t.Errorf("X is %+v, want %+v", got, x)
+		}
 		check(t, c.a.Sysctl("net/ipv4/ip_local_reserved_ports", "61000-65535"))
 		check(t, c.a.dpr.SetBackend(t.Context(), c.backend("y", addrY)))
 		a := c.a.meter(t)
