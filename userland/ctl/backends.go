@@ -114,6 +114,15 @@ func (p *program) backendsCommand() *cli.Command {
 	}
 }
 
+// onlyDown says whether nothing is given of a backend but whether it is down. That can be set
+// whatever else the kernel would refuse by now.
+func onlyDown(c *cli.Context, address netip.Addr, f *backendFlags) bool {
+	if address.IsValid() || len(f.services) > 0 || c.Bool("proxy") || c.Bool("no-proxy") {
+		return false
+	}
+	return (c.Bool("down") || c.Bool("up")) && f.port.pointer() == nil && f.weight.pointer() == nil && f.limit.pointer() == nil
+}
+
 // setBackend changes what is given of a backend that is there, or adds it.
 func setBackend(ctx context.Context, k Kernel, c *cli.Context, name string, address netip.Addr, f *backendFlags) error {
 	list, err := k.Backends(ctx)
@@ -122,10 +131,14 @@ func setBackend(ctx context.Context, k Kernel, c *cli.Context, name string, addr
 	}
 	b := dprnl.Backend{Name: name, Weight: 1}
 	for _, there := range list {
-		if there.Name == name {
-			b = there.Backend
-			b.Down = false // as it is then
+		if there.Name != name {
+			continue
 		}
+		if onlyDown(c, address, f) {
+			return k.SetBackendDown(ctx, name, c.Bool("down"))
+		}
+		b = there.Backend
+		b.Down = false // as it is then
 	}
 	if address.IsValid() {
 		b.Address = address

@@ -32,9 +32,17 @@ six   2001:db8::5  -     80,443    up     1       -      -      0      0
 		{"name":"b","address":"192.0.2.50","port":8080,"services":[80],"weight":2,"limit":5,"down":true,"proxy_protocol":true,"connections":3,"spliced":9},
 		{"name":"six","address":"2001:db8::5","port":0,"services":[80,443],"weight":1,"limit":0,"down":false,"proxy_protocol":false,"connections":0,"spliced":0}]`)
 	for line, want := range map[string]string{
+		// Alone it is set alone, so that the kernel asks for nothing else.
+		"backends set b --up":   "backend b down false",
+		"backends set b --down": "backend b down true",
 		// Whether it is down is left out, unless it is to be.
-		"backends set b --up":                                    "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down false;backend b down false",
-		"backends set b --down":                                  "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down true",
+		"backends set b --up --no-proxy":                         "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5 down false;backend b down false",
+		"backends set b --up --port 8080":                        "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down false;backend b down false",
+		"backends set b --down --limit 6":                        "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 6, PROXY protocol down true",
+		"backends set b --down --services 80":                    "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down true",
+		"backends set b 192.0.2.50 --down":                       "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down true",
+		"backends set b --up --weight 2":                         "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down false;backend b down false",
+		"backends set b --down --proxy":                          "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down true",
 		"backends set b":                                         "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5, PROXY protocol down false",
 		"backends set b 192.0.2.51 --port 0 --limit 0":           "backend set b at 192.0.2.51 for [80], weight 2, PROXY protocol down false",
 		"backends set b --no-proxy":                              "backend set b at 192.0.2.50:8080 for [80], weight 2, limit 5 down false",
@@ -52,6 +60,7 @@ six   2001:db8::5  -     80,443    up     1       -      -      0      0
 		"backends set":                       "missing argument NAME",
 		"backends set a/b 192.0.2.1":         "is not 1 to 32 letters",
 		"backends set x":                     "give its address",
+		"backends set x --down":              "give its address",
 		"backends set x 192.0.2":             "is not an IPv4 or IPv6 address",
 		"backends set b --up --down":         "opposites",
 		"backends set b --proxy --no-proxy":  "opposites",
