@@ -73,13 +73,10 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 		return Result{}, err
 	}
 	leaveOutPorts(&u, old)
+	last := splitPorts(&u, c, backends)
 	r := Result{Address: address}
-	set := false
-	err = r.removeBackends(ctx, k, c.Backends, backends)
-	if err == nil {
-		err = k.SetConfig(ctx, u)
-		set = err == nil
-	}
+	err = k.SetConfig(ctx, u)
+	set := err == nil
 	if err == nil {
 		err = r.services(ctx, k, c.Services, there)
 	}
@@ -89,20 +86,24 @@ func Apply(ctx context.Context, k Kernel, c *config.Config) (Result, error) {
 	if err == nil {
 		err = r.backends(ctx, k, c.Backends, backends)
 	}
+	if err == nil && last != nil {
+		err = k.SetConfig(ctx, *last)
+	}
 	if err == nil {
 		return r, nil
 	}
 	// What was interrupted is undone all the same.
 	ctx = context.WithoutCancel(ctx)
 	left := Result{}
-	err = errors.Join(err, undoBackends(ctx, k, r.BackendsSet, backends, false), r.undo(ctx, k, c, there, before))
+	err = errors.Join(err, undoBackends(ctx, k, r.BackendsSet, backends, false), undoBackends(ctx, k, r.BackendsRemoved, backends, true),
+		r.undo(ctx, k, c, there, before))
 	if set {
 		if old.Address.IsUnspecified() {
 			left.Address = address
 		}
 		err = errors.Join(err, restore(ctx, k, old, u))
 	}
-	return left, errors.Join(err, undoBackends(ctx, k, r.BackendsRemoved, backends, true))
+	return left, err
 }
 
 // leaveOutPorts leaves the ports of splices out of an update that does not change them. The
@@ -112,6 +113,17 @@ func leaveOutPorts(u *dprnl.ConfigUpdate, old dprnl.Config) {
 	if *u.SpliceFirstPort == old.SpliceFirstPort && *u.SpliceLastPort == old.SpliceLastPort {
 		u.SpliceFirstPort, u.SpliceLastPort = nil, nil
 	}
+}
+
+// splitPorts takes the ports of splices out of an update if the file has no backends and the
+// kernel has some: they are set last, as the kernel takes any ports once it has no backends.
+func splitPorts(u *dprnl.ConfigUpdate, c *config.Config, backends []dprnl.BackendStatus) *dprnl.ConfigUpdate {
+	if u.SpliceFirstPort == nil || len(c.Backends) > 0 || len(backends) == 0 {
+		return nil
+	}
+	last := &dprnl.ConfigUpdate{SpliceFirstPort: u.SpliceFirstPort, SpliceLastPort: u.SpliceLastPort}
+	u.SpliceFirstPort, u.SpliceLastPort = nil, nil
+	return last
 }
 
 // begins says whether the kernel was without configuration and begins in another state

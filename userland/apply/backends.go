@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"syscall"
 
 	"dpr/userland/dprnl"
 )
@@ -45,10 +46,7 @@ func otherBackends(want []dprnl.Backend, there []dprnl.BackendStatus) (set []dpr
 	return set, gone
 }
 
-// removeBackends removes backends before others are set, so that a full table has room, and
-// before the ports of splices: without backends the kernel takes any.
-func (r *Result) removeBackends(ctx context.Context, k Kernel, want []dprnl.Backend, there []dprnl.BackendStatus) error {
-	_, gone := otherBackends(want, there)
+func (r *Result) removeBackends(ctx context.Context, k Kernel, gone []string) error {
 	for _, name := range gone {
 		if err := k.DeleteBackend(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -58,16 +56,25 @@ func (r *Result) removeBackends(ctx context.Context, k Kernel, want []dprnl.Back
 	return nil
 }
 
-// backends sets backends.
+// backends sets backends, then removes those that the file does not have: one that is removed
+// and added again is another to the kernel, without connections, and it may refuse it. So they
+// make room only in a full table, which the kernel looks at last.
 func (r *Result) backends(ctx context.Context, k Kernel, want []dprnl.Backend, there []dprnl.BackendStatus) error {
-	set, _ := otherBackends(want, there)
+	set, gone := otherBackends(want, there)
 	for _, b := range set {
-		if err := k.SetBackend(ctx, b); err != nil {
+		err := k.SetBackend(ctx, b)
+		if errors.Is(err, syscall.ENOSPC) && len(gone) > 0 {
+			err, gone = r.removeBackends(ctx, k, gone), nil
+			if err == nil {
+				err = k.SetBackend(ctx, b)
+			}
+		}
+		if err != nil {
 			return err
 		}
 		r.BackendsSet = append(r.BackendsSet, b.Name)
 	}
-	return nil
+	return r.removeBackends(ctx, k, gone)
 }
 
 // undoBackends gives the kernel backends as it had them. Whether one is down did not change,

@@ -21,7 +21,7 @@ func some(name string, weight uint32) dprnl.Backend {
 	return dprnl.Backend{Name: name, Address: netip.MustParseAddr("192.0.2.50"), Port: 8080, Weight: weight, Services: []uint16{80}}
 }
 
-// Each value of a backend is applied, what the file does not have goes first, what is as it
+// Each value of a backend is applied, what the file does not have goes last, what is as it
 // should be is left alone, and one that is down stays so. When something fails all is as it
 // was.
 func TestApplyBackends(t *testing.T) {
@@ -55,7 +55,7 @@ func TestApplyBackends(t *testing.T) {
 	if err != nil || !slices.Equal(r.BackendsSet, []string{"new", "down"}) || !slices.Equal(r.BackendsRemoved, []string{"gone"}) {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if got := strings.Join(k.log, ", "); !strings.HasSuffix(got, "del backend gone, config, backend new, backend down") {
+	if got := strings.Join(k.log, ", "); !strings.HasSuffix(got, "config, backend new, backend down, del backend gone") {
 		t.Errorf("the steps are %s", got)
 	}
 	if len(k.backends) != 3 || !k.backends[0].Down || k.backends[0].Weight != 2 {
@@ -98,21 +98,91 @@ func TestApplyBackends(t *testing.T) {
 	if _, err := Plan(t.Context(), k, c); !errors.Is(err, refused) {
 		t.Errorf("%v", err)
 	}
+	// What is refused has removed nothing.
+	for _, what := range []string{"config", "add 443", "backend c"} {
+		k := with(some("a", 1), some("b", 1))
+		k.refuse = func(step string) error { return map[string]error{what: refused}[step] }
+		c := file(80, 443)
+		c.Backends = []dprnl.Backend{some("b", 2), some("c", 1)}
+		if _, err := Apply(t.Context(), k, c); !errors.Is(err, refused) || fmt.Sprint(k.backends) != before || slices.Contains(k.log, "del backend a") {
+			t.Errorf("%s: %v, the steps are %v", what, err, k.log)
+		}
+	}
 	// What cannot be restored is said.
-	k = with(some("a", 1))
+	k = with(some("a", 1), some("b", 1))
 	k.refuse = func(what string) error {
-		if what == "backend c" || what == "backend a" {
+		if what == "del backend b" || what == "del backend c" {
 			return refused
 		}
 		return nil
 	}
+	c.Backends = []dprnl.Backend{some("c", 1)}
 	if _, err := Apply(t.Context(), k, c); err == nil || !strings.Contains(err.Error(), "restoring the backends") {
 		t.Errorf("%v", err)
 	}
+	if len(k.backends) != 3 || k.backends[0].Name != "a" {
+		t.Errorf("a is not restored: %v", k.backends)
+	}
 }
 
-// picky is a kernel that refuses an update of the ports of splices while it has backends, if
-// the first port is one of this host's own.
+// A file without backends sets other ports of splices last. If the kernel refuses these, all is as
+// it was.
+func TestApplyPortsLast(t *testing.T) {
+	for _, refuses := range []bool{false, true} {
+		k, c := fresh(80), file(80)
+		k.config.SpliceFirstPort, k.config.SpliceLastPort = 50000, 50001
+		k.backends = []dprnl.BackendStatus{{Backend: some("a", 1)}}
+		k.refuse = func(what string) error {
+			if refuses && what == "config" && len(k.backends) == 0 {
+				return errors.New("refused")
+			}
+			return nil
+		}
+		_, err := Apply(t.Context(), k, c)
+		if refuses && (err == nil || len(k.backends) != 1 || k.config.SpliceFirstPort != 50000 || k.config.MaxLoad != 0) {
+			t.Errorf("refused: %v, %+v, %v", err, k.config, k.backends)
+		}
+		if !refuses && (err != nil || len(k.backends) != 0 || k.config.SpliceFirstPort != 61000 || k.config.SpliceLastPort != 65535) {
+			t.Errorf("%v, %+v, %v", err, k.config, k.backends)
+		}
+	}
+}
+
+// full is a kernel that has room for so many backends.
+type full struct {
+	*kernel
+	room int
+}
+
+func (f *full) SetBackend(ctx context.Context, b dprnl.Backend) error {
+	if _, ok := backend(f.backends, b.Name); !ok && len(f.backends) >= f.room {
+		return &dprnl.Error{Op: "setting", Errno: syscall.ENOSPC}
+	}
+	return f.kernel.SetBackend(ctx, b)
+}
+
+// A full table gets room by what goes, and what went is back if the room does not do.
+func TestApplyFullTable(t *testing.T) {
+	for _, room := range []int{2, 3} {
+		k := &full{fresh(80), room}
+		down := some("a", 1)
+		down.Down = true
+		k.backends = []dprnl.BackendStatus{{Backend: down}, {Backend: some("b", 1)}}
+		c := file(80)
+		c.Backends = []dprnl.Backend{some("b", 2), some("c", 1), some("d", 1)}
+		before := fmt.Sprint(k.backends)
+		_, err := Apply(t.Context(), k, c)
+		if room == 2 && (!errors.Is(err, syscall.ENOSPC) || fmt.Sprint(k.backends) != before) {
+			t.Errorf("too many: %v, %v, want %s", err, k.backends, before)
+		}
+		if room == 3 && (err != nil || len(k.backends) != 3 || k.backends[0].Name != "b") {
+			t.Errorf("%v, %v", err, k.backends)
+		}
+	}
+}
+
+// picky is a kernel that refuses an update of the ports of splices while it has backends, and new
+// backends, if the first port is one of this host's own.
 type picky struct {
 	*kernel
 	own uint32
@@ -127,9 +197,17 @@ func (p *picky) SetConfig(ctx context.Context, u dprnl.ConfigUpdate) error {
 	return p.kernel.SetConfig(ctx, u)
 }
 
+func (p *picky) SetBackend(ctx context.Context, b dprnl.Backend) error {
+	old, _ := backend(p.backends, b.Name)
+	if (old.Address != b.Address || old.Port != b.Port) && p.config.SpliceFirstPort == p.own {
+		return &dprnl.Error{Op: "setting backend", Errno: syscall.EADDRINUSE}
+	}
+	return p.kernel.SetBackend(ctx, b)
+}
+
 // Somebody has let this host have the ports of splices for its own connections, while there are
-// backends: the file can be applied and taken back, as long as it does not change the ports;
-// with others that are free, or without backends, also then.
+// backends: the file can be applied and taken back, as long as it does not change the ports or add
+// backends; with others that are free, or without backends, also then. Nothing is lost otherwise.
 func TestApplyWithPortsTaken(t *testing.T) {
 	taken := func(list ...string) *picky {
 		k := fresh(80)
@@ -145,11 +223,21 @@ func TestApplyWithPortsTaken(t *testing.T) {
 	}
 	c := file(80, 443)
 	c.MaxFlows++
-	c.Backends = []dprnl.Backend{some("a", 1)}
+	c.Backends = []dprnl.Backend{some("a", 7)}
 	k := taken("a", "b")
-	if _, err := Apply(t.Context(), k, c); err != nil || ports(k.services) != "443 80" || len(k.backends) != 1 || k.config.MaxFlows != c.MaxFlows {
+	if _, err := Apply(t.Context(), k, c); err != nil || ports(k.services) != "443 80" || len(k.backends) != 1 || k.backends[0].Weight != 7 || k.config.MaxFlows != c.MaxFlows {
 		t.Errorf("%v, services %v, backends %v", err, ports(k.services), k.backends)
 	}
+	k = taken("a")
+	was, has := k.config, fmt.Sprint(k.backends)
+	c.Backends = []dprnl.Backend{some("b", 1)}
+	if _, err := Apply(t.Context(), k, c); !errors.Is(err, syscall.EADDRINUSE) || fmt.Sprint(k.backends) != has || k.config != was || ports(k.services) != "80" {
+		t.Errorf("another backend: %v, services %v, backends %v", err, ports(k.services), k.backends)
+	}
+	if strings.Contains(strings.Join(k.log, ";"), "del backend") {
+		t.Errorf("another backend: %v", k.log)
+	}
+	c.Backends = []dprnl.Backend{some("a", 1)}
 	for _, change := range []func(){func() { c.SplicePorts.First++ }, func() { c.SplicePorts.First--; c.SplicePorts.Last--; c.Backends = nil }} {
 		change()
 		if k = taken("a"); true {
