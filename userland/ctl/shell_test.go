@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -18,6 +19,29 @@ import (
 func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
+// A command without a limit is of the same process group: an operator at the terminal can answer
+// what it asks, as ssh does for a password. One with a limit leads its own, which ends with it.
+func TestCommandsGroup(t *testing.T) {
+	group := func(ctx context.Context) (shellPid, group int) {
+		var out bytes.Buffer
+		if err := shell(ctx, "echo $$ $(cut -d' ' -f5 /proc/$$/stat)", &out, &out); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Sscan(out.String(), &shellPid, &group); err != nil {
+			t.Fatalf("%q: %v", out.String(), err)
+		}
+		return shellPid, group
+	}
+	if _, got := group(t.Context()); got != syscall.Getpgrp() {
+		t.Errorf("by hand its group is %d, want %d", got, syscall.Getpgrp())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if pid, got := group(ctx); got != pid {
+		t.Errorf("with a limit its group is %d, want %d", got, pid)
+	}
 }
 
 // A command that is cut off leaves nothing that it waited for.
