@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -85,7 +86,11 @@ func (p *program) examine(ctx context.Context, path string, file *config.Config,
 	var list []doctor.Finding
 	if v, err := p.readStatus(ctx, path); err == nil && v.Configured {
 		for _, problem := range slices.Concat(v.Problems, v.Cluster) {
-			list = append(list, doctor.Finding{Check: "status", Severity: doctor.Problem, What: problem})
+			severity := doctor.Problem
+			if strings.HasPrefix(problem, "backend is down: ") {
+				severity = doctor.Warning // it may be so for maintenance
+			}
+			list = append(list, doctor.Finding{Check: "status", Severity: severity, What: problem})
 		}
 	}
 	return append(list, doctor.Examine(facts)...), nil

@@ -67,6 +67,21 @@ func TestCheckHost(t *testing.T) {
 	}
 }
 
+// A backend that is down, as an operator may want it, is no problem of this host.
+func TestCheckDownBackend(t *testing.T) {
+	k := withBackend()
+	k.facts = doctor.Facts{Loaded: true, Config: k.config, Services: k.services, Links: []doctor.Link{{Name: "eth0", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}}
+	r := dprctl(t, k, "check --config "+goodFile(t))
+	if r.status != ExitOK || !strings.Contains(r.out, "warning: status: backend is down: b: no new connections") {
+		t.Errorf("%+v", r)
+	}
+	k.peers[0].Barred = dprnl.BarredUnheard
+	r = dprctl(t, k, "check --config "+goodFile(t))
+	if r.status != ExitUnhealthy || !strings.Contains(r.out, "problem: status: peer does not hear this host") || !strings.Contains(r.out, "warning: status: backend is down") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A host without the module is looked at as far as it goes.
 func TestCheckWithoutModule(t *testing.T) {
 	file := goodFile(t)
