@@ -56,6 +56,7 @@ type Report struct {
 	Period      time.Duration
 	Port        uint16
 	Keys        []*report.Key // the sender uses the first; empty: no authentication
+	SameKey     bool          // the previous one is the same, and not among them
 	ClockWindow time.Duration
 	Networks    []Network
 	IPv6        bool // this host's address, and so reports, are of IPv6

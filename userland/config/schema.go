@@ -208,7 +208,7 @@ func (d *decoder) keys(t table, r *Report) (mayLack bool) {
 			continue
 		}
 		if name == "previous_key_file" && len(keys) == 1 && keys[0].ID() == key.ID() {
-			d.mistake(t.key(name), "holds the same key as key_file")
+			r.SameKey = true
 			continue
 		}
 		keys = append(keys, key)

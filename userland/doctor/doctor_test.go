@@ -98,6 +98,7 @@ func TestTroubles(t *testing.T) {
 		"unicast without address": {func(f *Facts) { unicast(f); f.File.Address = netip.Addr{} }, Warning, "file: the file has no address and no report.network with an interface", "key address"},
 		"unicast with address":    {unicast, "", "", ""},
 		"address by interface":    {func(f *Facts) { f.File.Address = netip.Addr{} }, "", "", ""},
+		"one key twice":           {func(f *Facts) { f.File.Report.SameKey = true }, Warning, "file: report.previous_key_file holds the same key as report.key_file", "the other key"},
 		"no such interface": {func(f *Facts) { f.File.Report.Networks[0].Interface = "eth9" }, Problem,
 			"file: there is no interface eth9, which report.network names", "ip link"},
 		"service twice": {func(f *Facts) {

@@ -35,6 +35,9 @@ func ExamineFile(c *config.Config) []Finding {
 				fmt.Sprintf("set orphans = %q, or leave out the affinity", dprnl.OrphansAsk))
 		}
 	}
+	if c.Report.SameKey {
+		add("report.previous_key_file holds the same key as report.key_file: no other key is accepted", "write the other key of the change there, or leave it out after the change")
+	}
 	if len(c.Report.Networks) == 0 {
 		add("the file has no report.network: this host neither hears others nor is heard", "add a [[report.network]]")
 	} else if !c.Address.IsValid() && !hasInterface(c) {
