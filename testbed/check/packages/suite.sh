@@ -309,7 +309,7 @@ EOF
 }
 
 # rekeyed: the steps of contrib/ansible/README.md. A play ends where a host that was healthy is
-# not so afterwards.
+# not so afterwards. A key that another file names stays.
 rekeyed() {
 	old=$(cat "$work/report.key") new=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
 	inventory 1 "$new"
@@ -317,9 +317,13 @@ rekeyed() {
 	printf %s "$new" >"$work/report.key"
 	inventory 1 "$old"
 	play signed
+	on 1 "umask 077; echo $old >/etc/dpr/previous.key" </dev/null
+	on 1 'printf "[report]\nprevious_key_file = \"/etc/dpr/previous.key\"\n" >/etc/dpr/conf.d/keys.toml' </dev/null
 	inventory 1
 	play rekeyed
-	on 1 '[ ! -e /etc/dpr/previous.key ]' </dev/null || die "s1 keeps the old key"
+	on 1 '[ ! -e /etc/dpr/ansible-previous.key ]' </dev/null || die "s1 keeps the old key"
+	on 1 'dprctl check /etc/dpr/dpr.toml' </dev/null >"$work/check" 2>&1 || die "the role took a key that a file names: $(cat "$work/check")"
+	on 1 'rm /etc/dpr/conf.d/keys.toml /etc/dpr/previous.key && systemctl reload dpr-broadcast dpr-receive dpr-cleanup' </dev/null
 }
 
 # play NAME: runs the playbook.
