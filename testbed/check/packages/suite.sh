@@ -264,7 +264,8 @@ soft_rebooted_since() {
 
 # configured: by the Ansible role, one host after the other, from hosts that know no peer; the
 # third gets this version's programs by it. A file that is wrong changes nothing, and neither
-# does the same play once more. Then the key changes, and all hosts stay in the cluster.
+# does the same play once more. What was not loaded is at the next play, and the key changes while
+# all hosts stay in the cluster.
 configured() {
 	step "the Ansible role"
 	servers unconfigured
@@ -281,6 +282,7 @@ configured() {
 	versions "$current" 3 5
 	on 3 'dprctl config | grep -q "^weight *2$"' </dev/null || die "s3 is not configured by the role"
 	working
+	unloaded
 	rekeyed
 	working
 }
@@ -289,6 +291,20 @@ configured() {
 unconfigured() {
 	on "$1" 'systemctl stop dpr.target dpr-exporter && rm -rf /etc/dpr/conf.d /etc/dpr/*.key' </dev/null
 	retry 60 peers_usable "$1" 0 || die "s$1 keeps its peers"
+}
+
+# unloaded: the kernel of the first host refuses a file, as the ports of splices are its own. Once
+# they are not, a play loads the file, although it writes nothing.
+unloaded() {
+	on 1 'cat /proc/sys/net/ipv4/ip_local_port_range >/root/ports && echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range &&
+		printf "[[backend]]\nname = \"later\"\naddress = \"10.78.0.99\"\n" >/etc/dpr/conf.d/backend.toml' </dev/null
+	inventory 1
+	! try_play refused || die "the play does not say that a reload fails: $(cat "$work/play.refused")"
+	on 1 'cat /root/ports >/proc/sys/net/ipv4/ip_local_port_range && rm /root/ports && dprctl config diff | grep -q "^backend "' </dev/null ||
+		die "s1 has loaded what its kernel refuses: $(on 1 'dprctl config diff' </dev/null)"
+	play loaded
+	on 1 'dprctl config diff | grep -q "^the kernel has what"' </dev/null || die "s1 has not loaded its files: $(on 1 'dprctl config diff' </dev/null)"
+	on 1 'rm /etc/dpr/conf.d/backend.toml && systemctl reload dpr-setup' </dev/null
 }
 
 # inventory WEIGHT [PREVIOUS-KEY]: of three hosts, the first of this weight.
