@@ -264,8 +264,8 @@ soft_rebooted_since() {
 
 # configured: by the Ansible role, one host after the other, from hosts that know no peer; the
 # third gets this version's programs by it. A file that is wrong changes nothing, and neither
-# does the same play once more. What was not loaded is at the next play, and the key changes while
-# all hosts stay in the cluster.
+# does the same play once more. A mistake reaches one host, what was not loaded is at the next play,
+# and the key changes while all hosts stay in the cluster.
 configured() {
 	step "the Ansible role"
 	servers unconfigured
@@ -282,15 +282,30 @@ configured() {
 	versions "$current" 3 5
 	on 3 'dprctl config | grep -q "^weight *2$"' </dev/null || die "s3 is not configured by the role"
 	working
+	cut_off
 	unloaded
 	rekeyed
 	working
 }
 
-# unconfigured N: as a host that is to be one of a new cluster.
+# unconfigured N: as a host that is to be one of a new cluster, whose module knows no other.
 unconfigured() {
-	on "$1" 'systemctl stop dpr.target dpr-exporter && rm -rf /etc/dpr/conf.d /etc/dpr/*.key' </dev/null
-	retry 60 peers_usable "$1" 0 || die "s$1 keeps its peers"
+	on "$1" 'systemctl stop dpr.target dpr-exporter && rmmod dpr && rm -rf /etc/dpr/conf.d /etc/dpr/*.key' </dev/null ||
+		die "s$1 cannot begin anew"
+}
+
+# cut_off: a play with another key alone has cut the first host off. The same play once more ends
+# there, too: the host knew others.
+cut_off() {
+	key=$(cat "$work/report.key")
+	od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$work/report.key"
+	put 1 /root/provision "$work/report.key"
+	on 1 'install -m 600 /root/provision/report.key /etc/dpr/report.key && systemctl reload dpr-broadcast dpr-receive' </dev/null
+	retry 60 peers_usable 1 0 || die "s1 has another key, and peers"
+	inventory 1
+	! try_play cut-off || die "the play goes on after a host that is cut off: $(cat "$work/play.cut-off")"
+	printf %s "$key" >"$work/report.key"
+	[ "$(on 2 'cat /etc/dpr/report.key' </dev/null)" = "$key" ] || die "the play goes on after a host that is cut off: $(cat "$work/play.cut-off")"
 }
 
 # unloaded: the kernel of the first host refuses a file, as the ports of splices are its own. Once
@@ -324,8 +339,8 @@ dpr:
 EOF
 }
 
-# rekeyed: the steps of contrib/ansible/README.md. A play ends where a host that was healthy is
-# not so afterwards. A key that another file names stays.
+# rekeyed: the steps of contrib/ansible/README.md. A play ends where a host that knows others is
+# not healthy afterwards. A key that another file names stays.
 rekeyed() {
 	old=$(cat "$work/report.key") new=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
 	inventory 1 "$new"
