@@ -317,7 +317,7 @@ unloaded() {
 	! try_play refused || die "the play does not say that a reload fails: $(cat "$work/play.refused")"
 	on 1 'cat /root/ports >/proc/sys/net/ipv4/ip_local_port_range && rm /root/ports && dprctl config diff | grep -q "^backend "' </dev/null ||
 		die "s1 has loaded what its kernel refuses: $(on 1 'dprctl config diff' </dev/null)"
-	play loaded
+	play loaded --limit s1
 	on 1 'dprctl config diff | grep -q "^the kernel has what"' </dev/null || die "s1 has not loaded its files: $(on 1 'dprctl config diff' </dev/null)"
 	on 1 'rm /etc/dpr/conf.d/backend.toml && systemctl reload dpr-setup' </dev/null
 }
@@ -357,15 +357,17 @@ rekeyed() {
 	on 1 'rm /etc/dpr/conf.d/keys.toml /etc/dpr/previous.key && systemctl reload dpr-broadcast dpr-receive dpr-cleanup' </dev/null
 }
 
-# play NAME: runs the playbook.
-play() { try_play "$1" || { tail -n 40 "$work/play.$1" >&2; die "the playbook failed"; }; }
+# play NAME [OPTION...]: runs the playbook.
+play() { try_play "$@" || { tail -n 40 "$work/play.$1" >&2; die "the playbook failed"; }; }
 
-# try_play NAME: runs it, to succeed or not.
+# try_play NAME [OPTION...]: runs it, to succeed or not.
 try_play() {
+	log_=$work/play.$1
+	shift
 	: >"$work/ansible.cfg"
 	ip netns exec "$ns" env ANSIBLE_HOST_KEY_CHECKING=False ANSIBLE_PIPELINING=True ANSIBLE_NOCOLOR=1 ANSIBLE_TIMEOUT=60 \
 		ANSIBLE_LOCAL_TEMP="$work/ansible" ANSIBLE_SSH_CONTROL_PATH_DIR="$work/ansible-ssh" ANSIBLE_CONFIG="$work/ansible.cfg" \
-		ansible-playbook -i "$work/inventory.yml" "$root/contrib/ansible/playbook.yml" </dev/null >"$work/play.$1" 2>&1
+		ansible-playbook -i "$work/inventory.yml" "$@" "$root/contrib/ansible/playbook.yml" </dev/null >"$log_" 2>&1
 }
 
 # traced: dprctl trace asks the other hosts by ssh, and finds every download of the client,
