@@ -1095,7 +1095,7 @@ enum dpr_event_attr {
  *
  * Added since version 0.1, whatever they belong to:
  * @DPR_STAT_OWNER_FOLLOWED: segments that followed the stateless policy's hash
- *	because too many questions are open.
+ *	because too many questions are open, or a SYN had done so meanwhile.
  * @DPR_STAT_HASH_ASKED: questions whether the host that the stateless policy's
  *	hash names serves a connection, while the set of hosts changes.
  * @DPR_STAT_FLOWS_ENDED: flows removed because the serving host reported that it

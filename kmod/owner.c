@@ -33,12 +33,14 @@
  * @batch: where it waits for others; NULL if it is to be sent by itself
  * @full: that has no more room
  * @each: each peer is to say yes or no
+ * @follows: segments follow the hash meanwhile; set in any case
  */
 struct dpr_owner_try {
 	struct dpr_owner_ask ask;
 	struct dpr_batch *batch;
 	bool full;
 	bool each;
+	bool follows;
 };
 
 /*
@@ -181,19 +183,22 @@ enum dpr_owner_verdict {
 
 /*
  * Decides whether a segment raises a question. Under the table's lock. @peers are how many
- * there are to ask, 0 if only one is; if @first, one peer is asked before the others. Has @skb
+ * there are to ask, 0 if only one is; @first is asked before the others, unless NULL. Has @skb
  * wait if there is one, and room. Sets @try if the caller is to put the question.
  */
 static enum dpr_owner_verdict
 dpr_owner_admit(struct dpr_owner_table *table, const struct dpr_config *cfg,
-		u32 peers, bool first, const struct dpr_segment *seg,
-		struct sk_buff *skb, struct dpr_owner_try *try)
+		u32 peers, const struct dpr_peer *first,
+		const struct dpr_segment *seg, struct sk_buff *skb,
+		struct dpr_owner_try *try)
 {
 	struct dpr_owner_ask *ask = dpr_owner_find(table, &seg->key);
 
 	WRITE_ONCE(table->used_at, jiffies);
 	if (ask && dpr_owner_over(ask))
 		ask->tries = 0;
+	try->follows = ask && ask->tries && first &&
+		       ask->syn == dpr_addr_id(&first->address);
 	if (ask && ask->tries) {
 		if (ask->nobody)
 			return DPR_OWNER_NOBODY;
@@ -217,7 +222,7 @@ dpr_owner_admit(struct dpr_owner_table *table, const struct dpr_config *cfg,
 	ask->last = jiffies;
 	ask->tries++;
 	try->ask = *ask;
-	if (skb && dpr_held_put(&table->held, &ask->held, skb))
+	if (skb && !try->follows && dpr_held_put(&table->held, &ask->held, skb))
 		return DPR_OWNER_HELD;
 	/* What waits there may be of another connection. */
 	kfree_skb(dpr_held_take(&table->held, &ask->held));
@@ -270,8 +275,9 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
  *	it has not the connection either
  *
  * The segment waits, if there is room, for a peer that claims the connection. One that
- * is dropped is retransmitted; by then a peer may have claimed it. Called under RCU in
- * softirq.
+ * is dropped is retransmitted; by then a peer may have claimed it. After a SYN that has gone to
+ * @likely it goes there, too: it may be of the connection that began with that
+ * (dpr_owner_forget()). Called under RCU in softirq.
  *
  * Return: NF_ACCEPT if it is the stack's, or @likely's if there is one; else
  * NF_DROP, or NF_STOLEN if it waits.
@@ -298,6 +304,14 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 	verdict = dpr_owner_admit(table, cfg, dpr_owner_peers(dn), first, seg,
 				  skb, &try);
 	spin_unlock(&table->lock);
+	if (unlikely(try.follows)) {
+		if (verdict == DPR_OWNER_ASK) {
+			dpr_stats_inc(dn, DPR_STAT_OWNER_ASKED);
+			dpr_owner_put(dn, cfg, dev, first, table, &try);
+		}
+		dpr_stats_inc(dn, DPR_STAT_OWNER_FOLLOWED);
+		return NF_ACCEPT;
+	}
 	/* What waits may be gone by now. */
 	switch (verdict) {
 	case DPR_OWNER_HELD:
@@ -392,14 +406,18 @@ bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
  * dpr_owner_forget - forget what peers have said of a connection: its client begins another one
  * @dn: the namespace
  * @key: the connection
+ * @peer: who gets the SYN
  *
  * Otherwise an answer about segments before it, which anybody can send, would be that of its
  * own. Anybody can send the SYN, too: an open question stays open, and is put to all peers anew
- * by the next segment. Not called for a SYN that makes a flow, or is served here: their segments
- * raise no question. Costs nothing unless there was a question not long ago, and takes no lock
- * unless it was about this connection. Called under RCU in softirq.
+ * by the next segment. What @peer claims counts no more, for it may have no more than a request
+ * of the SYN; segments follow the hash to it, until another peer claims the connection, or @peer
+ * says that one has missed when all others have denied it. Not called for a SYN that makes a flow,
+ * or is served here: their segments raise no question. Costs nothing unless there was a question
+ * not long ago, and takes no lock unless it was about this connection. Called under RCU in softirq.
  */
-void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key)
+void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key,
+		      const struct dpr_peer *peer)
 {
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
 	struct sk_buff *skb = NULL;
@@ -416,6 +434,7 @@ void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key)
 		ask->tries = 0;
 	} else if (ask) {
 		skb = dpr_owner_restart(table, ask, key);
+		ask->syn = dpr_addr_id(&peer->address);
 	}
 	spin_unlock(&table->lock);
 	kfree_skb(skb);
@@ -469,7 +488,7 @@ void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!table || seg->rst)
 		return;
 	spin_lock(&table->lock);
-	verdict = dpr_owner_admit(table, cfg, 0, true, seg, NULL, &try);
+	verdict = dpr_owner_admit(table, cfg, 0, peer, seg, NULL, &try);
 	spin_unlock(&table->lock);
 	if (verdict != DPR_OWNER_ASK)
 		return;
@@ -517,6 +536,18 @@ bool dpr_owner_denied(struct dpr_net *dn, const struct dpr_peer *peer, u32 nonce
 	return asked;
 }
 
+/* Is a claim not to be believed, as the peer may have only a request? Under the table's lock. */
+static bool dpr_owner_doubtful(struct dpr_net *dn, struct dpr_owner_ask *ask,
+			       const struct dpr_peer *peer)
+{
+	/* It has said so, see dpr_owner_raise(). */
+	if (ask->syn != dpr_addr_id(&peer->address))
+		return dpr_denials_retract(dn, &ask->denials, peer);
+	/* See dpr_owner_forget(). It is not to be waited for: segments go there. */
+	dpr_denials_note(dn, &ask->denials, peer);
+	return true;
+}
+
 /**
  * dpr_owner_claimed - a peer claims a connection
  * @dn: the namespace
@@ -547,9 +578,7 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 		return false;
 	spin_lock(&table->lock);
 	ask = dpr_owner_find(table, key);
-	/* It has said that it has only a request, see dpr_owner_raise(). */
-	if (!ask || ask->nonce != nonce ||
-	    dpr_denials_retract(dn, &ask->denials, peer)) {
+	if (!ask || ask->nonce != nonce || dpr_owner_doubtful(dn, ask, peer)) {
 		spin_unlock(&table->lock);
 		return false;
 	}

@@ -28,7 +28,8 @@ void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct dpr_peer *peer);
 bool dpr_owner_raise(struct dpr_net *dn, const struct dpr_flow_key *key,
 		     const struct dpr_peer *request, bool anew);
-void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key);
+void dpr_owner_forget(struct dpr_net *dn, const struct dpr_flow_key *key,
+		      const struct dpr_peer *peer);
 bool dpr_owner_raised(struct dpr_net *dn, const struct dpr_flow_key *key);
 bool dpr_owner_denied(struct dpr_net *dn, const struct dpr_peer *peer, u32 nonce,
 		      const struct dpr_flow_key *key);

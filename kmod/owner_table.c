@@ -265,6 +265,7 @@ void dpr_owner_begin(struct dpr_owner_ask *ask)
 	ask->nonce = get_random_u32();
 	ask->begun = jiffies;
 	ask->nobody = false;
+	ask->syn = 0;
 	ask->denials.version = 0;
 }
 

@@ -35,6 +35,8 @@ struct net_device;
  * @tries: how often it was put; 0 if this is no question
  * @nobody: it is answered: no host has the connection
  * @since: jiffies when that was so first
+ * @syn: dpr_addr_id() of the peer that a SYN has gone to since the question was open, by the
+ *	stateless policy's hash; 0: none
  * @denials: who has said so
  * @held: the segment itself may wait there
  */
@@ -47,6 +49,7 @@ struct dpr_owner_ask {
 	u32 tries;
 	bool nobody;
 	u32 since;
+	u32 syn;
 	struct dpr_denials denials;
 };
 

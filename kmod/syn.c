@@ -375,7 +375,7 @@ dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	if (!READ_ONCE(base->used))
 		WRITE_ONCE(base->used, true);
-	dpr_owner_forget(dn, key);
+	dpr_owner_forget(dn, key, peer);
 	dpr_stats_inc(dn, DPR_STAT_REDIRECTED_HASH);
 	dpr_offer_send_hash(dn, cfg, skb, seg, peer, route);
 	return NF_STOLEN;

@@ -1162,7 +1162,7 @@ const (
 	// ended.
 	StatFlowsLive Stat = 59
 	// StatOwnerFollowed: segments that followed the stateless policy's hash
-	// because too many questions are open.
+	// because too many questions are open, or a SYN had done so meanwhile.
 	StatOwnerFollowed Stat = 60
 	// StatHashAsked: questions whether the host that the stateless policy's hash
 	// names serves a connection, while the set of hosts changes.
@@ -1533,7 +1533,7 @@ var statTable = [...]statInfo{
 	57:  {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, no room for a flow, or the connection already has one.", false},
 	58:  {"flows", "Gauges: flows now.", true},
 	59:  {"flows_live", "Gauges: flows now that their peers have not reported as ended.", true},
-	60:  {"owner_followed", "Added since version 0: segments that followed the stateless policy's hash because too many questions are open.", false},
+	60:  {"owner_followed", "Added since version 0: segments that followed the stateless policy's hash because too many questions are open, or a SYN had done so meanwhile.", false},
 	61:  {"hash_asked", "Added since version 0: questions whether the host that the stateless policy's hash names serves a connection, while the set of hosts changes.", false},
 	62:  {"flows_ended", "Added since version 0: flows removed because the serving host reported that it has no socket of the connection.", false},
 	63:  {"flows_asked", "Added since version 0: questions to peers about flows whose clients are silent.", false},

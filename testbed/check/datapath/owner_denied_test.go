@@ -439,27 +439,49 @@ func TestHashMissedByAll(t *testing.T) {
 }
 
 // Segments that belong to nothing do not harm a connection that begins afterwards: anybody can
-// send them in a client's name.
+// send them in a client's name. It costs no segment, also if its host knows nothing of it before
+// its client has repeated a SYN cookie; and peers are not asked for long. (The hosts of a test have
+// one secret for cookies, so that A takes D's for its own, and passes on what repeats it. That A
+// resets such a connection, where it asks for it instead, shows only between machines.)
 func TestHashMissedThenNew(t *testing.T) {
-	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
-		m := newMissing(t, w)
-		r := m.raw(t, addrR)
-		stray := m.stray(t, r)
-		for range 3 {
-			time.Sleep(4 * settle)
-			r.send(t, m.a, stray.segment("A", "").Bytes())
-		}
-		silence(t, r.Endpoint, stray.mine)
-		a := m.a.meter(t)
-		stray.open(t)
-		// The question is put anew, and may cost a segment.
-		p := stray.answer(t, "PA", "who\n", func(p *wire.Packet) bool { return len(p.Payload) > 0 || p.Has("R") })
-		if string(p.Payload) != "D\n" {
-			t.Errorf("%v, want D's answer", p)
-		}
-		wantChange(t, a, dprnl.StatRedirectedHash, 1)
-		wantChange(t, a, dprnl.StatOwnerUnknown, 0)
-	})
+	for name, cookies := range map[string]string{"requests": "1", "cookies": "2"} {
+		t.Run(name, func(t *testing.T) {
+			eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+				m := newMissing(t, w)
+				check(t, m.d.Sysctl("net/ipv4/tcp_syncookies", cookies))
+				r := m.raw(t, addrR)
+				stray := m.stray(t, r)
+				for range 3 {
+					time.Sleep(4 * settle)
+					r.send(t, m.a, stray.segment("A", "").Bytes())
+				}
+				silence(t, r.Endpoint, stray.mine)
+				a := m.a.meter(t)
+				stray.open(t)
+				var asked uint64
+				for i := range 12 {
+					if i == 9 {
+						asked = a.changes(t)[dprnl.StatOwnerAsked]
+					}
+					stray.say(t, "PA", "who\n")
+					p := r.get(t, func(p *wire.Packet) bool { return stray.mine(p) && (len(p.Payload) > 0 || p.Has("R")) })
+					if string(p.Payload) != "D\n" {
+						t.Fatalf("%v, want D's answer", p)
+					}
+					stray.ack += uint32(len(p.Payload))
+					time.Sleep(2 * settle)
+				}
+				wantChange(t, a, dprnl.StatRedirectedHash, 1)
+				wantChange(t, a, dprnl.StatOwnerUnknown, 0)
+				if n := a.changes(t)[dprnl.StatOwnerAsked]; asked < 3 || n != asked {
+					t.Errorf("%d questions, then %d more", asked, n-asked)
+				}
+				if f := m.a.flows(t); len(f) != 0 {
+					t.Errorf("flows %v", f)
+				}
+			})
+		})
+	}
 }
 
 // stray sends segments of connections that nobody has to A until one follows the hash to D, and
@@ -588,6 +610,37 @@ func TestHashMissedForgedSyn(t *testing.T) {
 		}
 		if got := a.changes(t); got[dprnl.StatRxHashMissed] == 0 || got[dprnl.StatRedirectedHash] == 0 || got[dprnl.StatOwnerUnknown] != 0 {
 			t.Errorf("%v", got)
+		}
+	})
+}
+
+// Nor do they give it to the host that they follow the hash to, which then has a request, and is
+// asked before the host that has the connection.
+func TestHashMissedStolen(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		m := newMissing(t, w)
+		check(t, m.a.dpr.DeletePeer(t.Context(), m.b.addr, false))
+		m.a.fresh(t, m.b, 0) // B is the last one now
+		r := m.raw(t, addrR)
+		k := m.stray(t, r) // the client's segment that misses its host
+		outer := w.outer(addrA, addrB)
+		syn := k.segment("S", "")
+		r.send(t, m.b, outer.Wrap(syn.Bytes()))
+		k.seq++
+		k.hear(t, "SA")
+		r.send(t, m.b, outer.Wrap(k.segmentBytes("A", "")))
+		a := m.a.meter(t)
+		syn.Seq = 1 << 30
+		r.send(t, m.a, syn.Bytes())
+		r.get(t, func(p *wire.Packet) bool { return k.mine(p) && p.Has("SA") && p.TCP.Ack == syn.Seq+1 })
+		wantChange(t, a, dprnl.StatRedirectedHash, 1)
+		p := k.answer(t, "PA", "who\n", func(p *wire.Packet) bool { return len(p.Payload) > 0 || p.Has("R") })
+		if string(p.Payload) != "B\n" {
+			t.Errorf("%v, want B's answer", p)
+		}
+		flows := m.a.flows(t)
+		if len(flows) != 1 || flows[0].Peer != m.b.addr {
+			t.Errorf("flows %+v, want one to B", flows)
 		}
 	})
 }
