@@ -245,6 +245,18 @@ noinline bool __dpr_handover_segment(struct dpr_net *dn, const struct dpr_config
 	return true;
 }
 
+/*
+ * How many connections in a row a peer could not make of what it can be left alone for; NULL if it
+ * cannot be. Its firewall may drop one service, or one family, and nothing else.
+ */
+static u8 *dpr_handover_failed(struct dpr_net *dn, const struct dpr_handover *one)
+{
+	const struct dpr_service *service = dpr_service_match(dn, &one->key);
+
+	return service && service->bit ?
+	       &one->peer->failed[one->key.wide][__ffs64(service->bit)] : NULL;
+}
+
 /* A peer has the connection: it is like any that was redirected now. */
 static void dpr_handover_taken(struct dpr_net *dn, const struct dpr_config *cfg,
 			       struct dpr_handovers *all, struct dpr_handover *one)
@@ -257,23 +269,28 @@ static void dpr_handover_taken(struct dpr_net *dn, const struct dpr_config *cfg,
 		.has_ack = true,
 	};
 	struct dpr_flow *flow = dpr_flow_find(dn, &one->key);
+	u8 *failed = dpr_handover_failed(dn, one);
 
 	if (!flow)
 		flow = dpr_flow_insert(dn, cfg, &seg, one->peer, 0, 0);
 	if (!IS_ERR(flow) && flow->peer == one->peer)
 		dpr_flow_track(dn, flow, &seg);
-	if (READ_ONCE(one->peer->failed))
-		WRITE_ONCE(one->peer->failed, 0);
+	if (failed && READ_ONCE(*failed))
+		WRITE_ONCE(*failed, 0);
 	dpr_stats_inc(dn, DPR_STAT_HANDOVER_TAKEN);
 }
 
-/* Can a peer make no connection at all, as far as one can tell? It has just failed again. */
-static bool dpr_handover_failing(struct dpr_peer *peer)
+/* Can a peer make no such connection at all, as far as one can tell? It has just failed again. */
+static bool dpr_handover_failing(struct dpr_net *dn, const struct dpr_handover *one)
 {
-	const u8 failed = READ_ONCE(peer->failed) + 1;
+	u8 *failed = dpr_handover_failed(dn, one);
+	u8 n;
 
-	WRITE_ONCE(peer->failed, failed < DPR_HANDOVER_FAILING ? failed : 0);
-	return failed >= DPR_HANDOVER_FAILING;
+	if (!failed)
+		return false;
+	n = READ_ONCE(*failed) + 1;
+	WRITE_ONCE(*failed, n < DPR_HANDOVER_FAILING ? n : 0);
+	return n >= DPR_HANDOVER_FAILING;
 }
 
 /*
@@ -287,7 +304,7 @@ static void dpr_handover_refused(struct dpr_net *dn, const struct dpr_config *cf
 	const struct dpr_service *service = dpr_service_match(dn, &one->key);
 
 	dpr_stats_inc(dn, DPR_STAT_HANDOVER_REFUSED);
-	if (service && (!failed || dpr_handover_failing(one->peer)))
+	if (service && (!failed || dpr_handover_failing(dn, one)))
 		dpr_table_refused(dn, one->peer, one->key.wide, service->bit);
 	one->refusals++;
 	dpr_handover_place(dn, cfg, all, one);

@@ -13,6 +13,7 @@
 #include "config.h"
 #include "core/addr.h"
 #include "core/policy.h"
+#include "service.h"
 
 struct dpr_net;
 struct dpr_route;
@@ -84,7 +85,8 @@ struct dpr_peer_source {
  *	dpr_net.order_lock
  * @protocol: between hosts, that it knows
  * @sends_direct: after its last SYN it sends direct
- * @failed: connections in a row that were handed to it, and that it could not make; no lock
+ * @failed: connections in a row that were handed to it, and that it could not make, of clients of
+ *	IPv4 and of IPv6, by the place of their service's bit; no lock
  * @knows_direct: a SYN has announced to it that this host does, since it came to the load table
  *	if it does not send direct itself
  * @open: it could get new connections when its view was last filled; under
@@ -124,7 +126,7 @@ struct dpr_peer {
 	u8 protocol;
 	bool sends_direct;
 	bool knows_direct;
-	u8 failed;
+	u8 failed[2][DPR_SERVICE_BITS];
 	bool open;
 	bool cold;
 	u32 opened;

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"dpr/testbed/check/datapath/wire"
@@ -108,24 +109,27 @@ func TestHandoverFailed(t *testing.T) {
 }
 
 // A host that can make no connection at all is left alone until its next report, however low its
-// load is. One that it makes shows that it can.
+// load is. One that it makes shows that it can, but not one of another service.
 func TestHandoverFailing(t *testing.T) {
 	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
 		h := newHanding(t, w)
 		p, r := h.silentPeer(t), h.raw(t, addrR)
+		other := netip.AddrPortFrom(h.a.at, webPort)
+		check(t, h.a.dpr.AddService(t.Context(), dprnl.Service{Port: webPort, Rules: dprnl.Rules{Dispatch: dprnl.Own(dprnl.DispatchConnection)}}))
 		next := uint16(4000)
-		ask := func() *talk {
+		ask := func(service netip.AddrPort) *talk {
 			t.Helper()
 			k := r.talk(h.a, next)
+			k.remote = service
 			next++
 			k.open(t)
 			k.say(t, "PA", "who\n")
 			return k
 		}
-		answer := func(kind, flags byte) *talk {
+		answer := func(service netip.AddrPort, kind, flags byte) *talk {
 			t.Helper()
 			check(t, h.a.dpr.SetPeer(t.Context(), w.reportOf(addrP, 5)))
-			k := ask()
+			k := ask(service)
 			m := w.handoverAnswer(ownerMessage(p.get(t, isHandover)), kind, addrP, addrA, k.local, k.remote)
 			m[5] |= flags
 			w.handoverSeal(m, addrP, addrA, k.local, k.remote)
@@ -142,17 +146,33 @@ func TestHandoverFailing(t *testing.T) {
 		fail := func(n int) {
 			t.Helper()
 			for range n {
-				byA(answer(handoverRefused, handoverFailed))
+				byA(answer(h.a.service(), handoverRefused, handoverFailed))
 			}
 		}
-		fail(row - 1)
 		a := h.a.meter(t)
-		answer(handoverTaken, 0)
-		becomes(t, a, dprnl.StatHandoverTaken, 1)
+		taken := uint64(0)
+		take := func(service netip.AddrPort) {
+			t.Helper()
+			answer(service, handoverTaken, 0)
+			taken++
+			becomes(t, a, dprnl.StatHandoverTaken, taken)
+		}
+		left := func() {
+			t.Helper()
+			byA(ask(h.a.service()))
+			silence(t, p.Endpoint, isHandover)
+		}
+		fail(row - 1)
+		take(h.a.service())
 		fail(row)
-		byA(ask())
-		silence(t, p.Endpoint, isHandover)
+		left()
 		fail(1)
+		for range row - 1 {
+			take(other)
+			fail(1)
+		}
+		left()
+		take(other)
 	})
 }
 
