@@ -21,6 +21,7 @@
 #include "migrate_where.h"
 #include "netns.h"
 #include "peer.h"
+#include "protected.h"
 #include "service.h"
 #include "socket.h"
 #include "stats.h"
@@ -355,9 +356,10 @@ bool dpr_migrate_own(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	struct sock *sk;
 
+	/* No socket will ask for the policy: that of the next host gets the request from here. */
 	if (!dpr_migrate_simple(seg, seg->offset) ||
 	    !dpr_migrate_where(dn, skb, seg, skb->len, NULL) ||
-	    !dpr_migrate_room(dn, NULL))
+	    !dpr_protected(skb, seg->key.wide) || !dpr_migrate_room(dn, NULL))
 		return false;
 	sk = dpr_socket_find(dn, &seg->key, dpr_compat_dif(skb),
 			     dpr_compat_sdif(skb));

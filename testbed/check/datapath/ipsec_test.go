@@ -302,6 +302,40 @@ func TestSpliceIPsecPlaced(t *testing.T) {
 	})
 }
 
+// A request that comes plain, although IPsec's policy wants the client's segments protected, does
+// not move a connection: the socket here drops it.
+//
+//	R ── switch ── A (serves /A)
+//	        └───── B (serves /B)
+func TestMigrateIPsec(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		m := newMoving(t, w)
+		k := m.raw(t, addrR).talk(m.a, 4000)
+		k.remote = netip.AddrPortFrom(m.a.at, webPort)
+		k.open(t)
+		get := func(path string) wire.Segment { return k.segment("PA", "GET "+path+" HTTP/1.1\r\nHost: a\r\n\r\n") }
+		served := func(request wire.Segment, by string) {
+			t.Helper()
+			k.send(t, request)
+			if p := k.hear(t, "PA"); !strings.Contains(string(p.Payload), "\r\nServer: "+by+"\r\n") {
+				t.Errorf("answer %q, want %s's", p.Payload, by)
+			}
+			k.say(t, "A", "")
+		}
+		served(get("/A"), "A")
+		a := m.a.meter(t)
+		check(t, m.a.Protect(m.a.at, w.addr(addrR), unix.IPPROTO_TCP, netlink.XFRM_MODE_TRANSPORT))
+		plain := get("/B")
+		k.r.send(t, m.a, plain.Bytes())
+		silence(t, k.r.Endpoint, k.mine)
+		wantChange(t, a, dprnl.StatMigrateHeld, 0)
+		check(t, m.a.Unprotect())
+		served(plain, "A") // as it was seen before
+		served(get("/B"), "B")
+		wantChange(t, a, dprnl.StatMigrateAway, 1)
+	})
+}
+
 // protect has a host protect what it redirects to another.
 func (c *cluster) protect(t *testing.T, s, other *server, mode netlink.Mode) {
 	t.Helper()
