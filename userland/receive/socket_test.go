@@ -3,13 +3,10 @@
 package receive
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -148,107 +145,8 @@ func TestMaintain(t *testing.T) {
 	}
 }
 
-// Who asks and does not listen does not keep others from their answer for long.
-func TestStatusHasADeadline(t *testing.T) {
-	r, _, _ := setup(t)
-	here, there := net.Pipe()
-	defer there.Close()
-	l := &listener{conns: make(chan net.Conn, 1), closed: make(chan bool)}
-	l.conns <- here
-	done := make(chan bool)
-	go func() { defer close(done); r.answer(l) }()
-	// Nobody reads from there: the answer ends by its deadline, and then the connection.
-	begin := time.Now()
-	if err := there.SetReadDeadline(begin.Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(statusTimeout + 200*time.Millisecond)
-	if n, err := there.Read(make([]byte, 10)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("after the deadline: %d bytes, %v", n, err)
-	}
-	close(l.closed)
-	<-done
-}
-
-// listener hands out connections; one that fails is asked again.
-type listener struct {
-	net.Listener
-	conns  chan net.Conn
-	closed chan bool
-	failed bool
-}
-
-func (l *listener) Accept() (net.Conn, error) {
-	if !l.failed {
-		l.failed = true
-		return nil, errors.New("too many open files")
-	}
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// A receiver that does not answer, or answers nonsense, is an error.
-func TestReadStatusFails(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.sock")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	answer := make(chan string, 1)
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			if text := <-answer; text != "" {
-				c.Write([]byte(text))
-				c.Close()
-			}
-		}
-	}()
-	answer <- "nonsense"
-	if _, err := ReadStatus(t.Context(), path); err == nil || !strings.Contains(err.Error(), "asking dpr-receive at "+path) {
-		t.Errorf("error %v", err)
-	}
-	large, err := json.Marshal(map[string]string{"x": strings.Repeat("x", 1<<16)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer <- string(large)
-	if _, err := readStatus(t.Context(), path, 1<<16); err == nil {
-		t.Error("an answer without end was read")
-	}
-	answer <- ""
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	begin := time.Now()
-	if _, err := ReadStatus(ctx, path); err == nil || time.Since(begin) > time.Second {
-		t.Errorf("%v after %v", err, time.Since(begin))
-	}
-}
-
-// A socket that cannot be created is an error.
-func TestServeFails(t *testing.T) {
-	dir := t.TempDir()
-	full := filepath.Join(dir, "full")
-	if err := os.MkdirAll(filepath.Join(full, "x"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]string{full: "replacing the status socket", filepath.Join(dir, "none", "x"): "opening the status socket"} {
-		r, _, _ := setup(t)
-		r.o.Socket = path
-		stop, err := r.serve()
-		if err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%s: %v", path, err)
-		}
-		stop()
-	}
+// What a count means is said.
+func TestExplain(t *testing.T) {
 	if Explain("x") != "" || Explain(Accepted) != "accepted and passed to the kernel" || Explain("clock") != report.Explain("clock") {
 		t.Error("explanations are of others")
 	}

@@ -7,24 +7,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"net"
-	"os"
 	"time"
 
+	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
 	"dpr/userland/fastpath"
 )
 
-const (
-	statusTimeout = 2 * time.Second // in which some of a status must pass
-	// statusMax is the maximum size of a status in bytes: of all hosts, and all that there
-	// can be to say of each.
-	statusMax = (dprnl.MaxPeers + maxStrangers) * 4096
-)
+// statusMax is the maximum size of a status in bytes: of all hosts, and all that there can be
+// to say of each.
+const statusMax = (dprnl.MaxPeers + maxStrangers) * 4096
 
 // A Status is the state of a receiver that it serves on its socket.
 type Status struct {
@@ -39,85 +32,19 @@ type Status struct {
 // none, the error satisfies errors.Is(err, fs.ErrNotExist) or
 // errors.Is(err, syscall.ECONNREFUSED).
 func ReadStatus(ctx context.Context, path string) (Status, error) {
-	return readStatus(ctx, path, statusMax)
-}
-
-// readStatus is ReadStatus of a status of at most so many bytes.
-func readStatus(ctx context.Context, path string, most int64) (Status, error) {
-	d := net.Dialer{Timeout: statusTimeout}
-	conn, err := d.DialContext(ctx, "unix", path)
-	if err != nil {
-		return Status{}, fmt.Errorf("asking dpr-receive: %w", err)
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	var s Status
-	if err := json.NewDecoder(io.LimitReader(patient{conn}, most)).Decode(&s); err != nil {
-		return Status{}, fmt.Errorf("asking dpr-receive at %s: %w", path, err)
+	if err := daemon.ReadStatus(ctx, "dpr-receive", path, statusMax, &s); err != nil {
+		return Status{}, err
 	}
 	return s, nil
 }
 
-// patient is a connection on which reads and writes fail once nothing has passed for
-// statusTimeout: the status of many hosts takes longer than that in all.
-type patient struct{ net.Conn }
-
-func (p patient) Read(b []byte) (int, error) {
-	if err := p.SetReadDeadline(time.Now().Add(statusTimeout)); err != nil {
-		return 0, err
-	}
-	return p.Conn.Read(b)
-}
-
-func (p patient) Write(b []byte) (int, error) {
-	if err := p.SetWriteDeadline(time.Now().Add(statusTimeout)); err != nil {
-		return 0, err
-	}
-	return p.Conn.Write(b)
-}
-
-// serve writes the status to every connection to the socket, until stop is
-// called. It replaces a socket that a killed process left.
+// serve serves the status until stop is called.
 func (r *Receiver) serve() (stop func(), err error) {
 	if r.o.Socket == "" {
 		return func() {}, nil
 	}
-	if err := os.Remove(r.o.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return func() {}, fmt.Errorf("replacing the status socket: %w", err)
-	}
-	l, err := net.Listen("unix", r.o.Socket)
-	if err != nil {
-		return func() {}, fmt.Errorf("opening the status socket: %w", err)
-	}
-	if err := os.Chmod(r.o.Socket, 0o600); err != nil {
-		return func() {}, errors.Join(fmt.Errorf("opening the status socket: %w", err), l.Close())
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.answer(l)
-	}()
-	return func() {
-		l.Close() // this also removes the socket
-		<-done
-	}, nil
-}
-
-// answer serves one connection after another until the listener is closed.
-func (r *Receiver) answer(l net.Listener) {
-	for {
-		conn, err := l.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			time.Sleep(100 * time.Millisecond) // perhaps out of file descriptors
-			continue
-		}
-		// Ignore errors: a client that has gone needs no answer.
-		_ = r.status().write(patient{conn})
-		conn.Close()
-	}
+	return daemon.ServeStatus(r.o.Socket, func(w io.Writer) error { return r.status().write(w) })
 }
 
 // write writes a status host by host, so that the first comes soon, and all of them need not be
