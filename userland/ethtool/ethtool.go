@@ -18,9 +18,10 @@ const (
 )
 
 // Has asks a device of the calling thread's network namespace whether an offload is on. It is
-// not if the device cannot be asked.
+// not if the device cannot be asked. Any socket will do; one of AF_UNIX may be had by processes
+// that may not talk to the network.
 func Has(name string, flag Flag) bool {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
