@@ -10,7 +10,7 @@ release=$(uname -r)
 cd "$root"
 
 [ -x bin/dprctl ] || { echo 'install: nothing is built: "make" first' >&2; exit 1; }
-for program in dprctl dpr-broadcast dpr-receive dpr-cleanup dpr-exporter; do
+for program in dprctl dpr-broadcast dpr-receive dpr-cleanup dpr-fastpath dpr-exporter; do
 	install -D -t "$dest/usr/local/sbin" "bin/$program"
 done
 for unit in systemd/*; do

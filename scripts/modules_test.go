@@ -18,8 +18,9 @@ var everywhere = []string{
 // also is what some are built from besides. docs/design/0012-dependencies.md has the reasons.
 var also = map[string][]string{
 	"dpr-broadcast": nil,
-	"dpr-receive":   {"github.com/vishvananda/netlink", "github.com/vishvananda/netns"},
+	"dpr-receive":   nil,
 	"dpr-cleanup":   {"github.com/vishvananda/netlink", "github.com/vishvananda/netns"},
+	"dpr-fastpath":  {"github.com/vishvananda/netlink", "github.com/vishvananda/netns"},
 	"dpr-exporter": {
 		"github.com/beorn7/perks", "github.com/cespare/xxhash/v2", "github.com/jpillora/backoff", "github.com/mdlayher/vsock", "github.com/munnerz/goautoneg",
 		"github.com/mwitkow/go-conntrack", "github.com/prometheus/client_golang", "github.com/prometheus/client_model", "github.com/prometheus/common",

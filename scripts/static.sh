@@ -17,7 +17,7 @@ trap 'exit 143' TERM
 units() {
 	mkdir -p "$work/root/usr/lib/systemd/system" "$work/root/usr/sbin" "$work/root/bin"
 	cp "$root"/systemd/* "$root"/contrib/bird/*.service "$root"/contrib/keepalived/*.service /lib/systemd/system/*.target "/lib/systemd/system/modprobe@.service" "$work/root/usr/lib/systemd/system/"
-	for program in usr/sbin/dprctl usr/sbin/dpr-broadcast usr/sbin/dpr-receive usr/sbin/dpr-cleanup usr/sbin/dpr-exporter usr/sbin/birdc bin/kill bin/sh bin/true; do
+	for program in usr/sbin/dprctl usr/sbin/dpr-broadcast usr/sbin/dpr-receive usr/sbin/dpr-cleanup usr/sbin/dpr-fastpath usr/sbin/dpr-exporter usr/sbin/birdc bin/kill bin/sh bin/true; do
 		printf '#!/bin/sh\n' >"$work/root/$program"
 		chmod 755 "$work/root/$program"
 	done

@@ -12,6 +12,7 @@ import (
 	"dpr/userland/config"
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 	"dpr/userland/metrics"
 	"dpr/userland/receive"
 )
@@ -37,10 +38,18 @@ func main() {
 			return metrics.NewServer(listen, web, metrics.Options{
 				Dial:       func() (metrics.Kernel, error) { return dprnl.New() },
 				Reports:    func(ctx context.Context) (receive.Status, error) { return receive.ReadStatus(ctx, c.CountsPath()) },
+				Config:     c,
+				FastPath:   fastPath,
 				FlowsLimit: limit,
 				BriefPeers: brief,
 				Log:        log,
 			})
 		},
 	}, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// fastPath returns the states of the devices that a configuration wants to have the fast path.
+func fastPath(ctx context.Context, c *config.Config) []fastpath.State {
+	s, err := fastpath.ReadStatus(ctx, c.FastPathSocket())
+	return fastpath.States(c, s, err)
 }

@@ -13,7 +13,6 @@ import (
 	"dpr/userland/config"
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
-	"dpr/userland/fastpath/xdp"
 	"dpr/userland/receive"
 	"dpr/userland/report"
 )
@@ -32,13 +31,12 @@ func service(c *config.Config, log *slog.Logger) (daemon.Service, error) {
 		return nil, err
 	}
 	o := receive.Options{
-		Config:   c,
-		Dial:     func() (receive.Kernel, error) { return dprnl.New() },
-		Open:     receive.Open,
-		Boot:     boot,
-		FastPath: xdp.NewKeeper(log),
-		Now:      time.Now,
-		Log:      log,
+		Config: c,
+		Dial:   func() (receive.Kernel, error) { return dprnl.New() },
+		Open:   receive.Open,
+		Boot:   boot,
+		Now:    time.Now,
+		Log:    log,
 	}
 	// The process that owns the memory also owns the socket.
 	if o.Memory, err = report.OpenMemory(c.MemoryPath()); err != nil {

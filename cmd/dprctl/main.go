@@ -18,6 +18,7 @@ import (
 	"dpr/userland/ctl"
 	"dpr/userland/doctor"
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 	"dpr/userland/receive"
 	"dpr/userland/sockets"
 )
@@ -34,6 +35,7 @@ func main() {
 
 		Connections: sockets.Count,
 		Reports:     receive.ReadStatus,
+		FastPath:    fastpath.ReadStatus,
 		Host:        ctl.LookAtHost,
 		Gather:      doctor.Gather,
 		Sockets:     sockets.Of,

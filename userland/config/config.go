@@ -79,6 +79,12 @@ func (c *Config) MemoryPath() string { return filepath.Join(c.RuntimeDir, "repor
 // CountsPath is the socket on which dpr-receive serves its counts.
 func (c *Config) CountsPath() string { return filepath.Join(c.RuntimeDir, "receive.sock") }
 
+// FastPathSocket is the socket on which dpr-fastpath serves its states. It is in a directory of
+// its own: that process has more rights than the others.
+func (c *Config) FastPathSocket() string {
+	return filepath.Join(filepath.Clean(c.RuntimeDir)+"-fastpath", "socket")
+}
+
 // String names the network in messages.
 func (n Network) String() string {
 	if n.Unicast.IsValid() {

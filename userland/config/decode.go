@@ -199,8 +199,8 @@ func (t table) word(name string, p encoding.TextUnmarshaler) {
 	}
 }
 
-// maxDirectory leaves room for a file name in the path of a socket, which may
-// have at most 107 bytes.
+// maxDirectory leaves room for the rest of the path of a socket, which may have at most 107
+// bytes: see CountsPath and FastPathSocket.
 const maxDirectory = 90
 
 // directory reads the absolute path of a directory. Without the key, it leaves

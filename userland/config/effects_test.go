@@ -22,7 +22,7 @@ var effects = map[string][]string{
 		"[[service.rule]]group", "[[service.rule]]host", "[[service.rule]]path", "[[service.rule]]method", "[[service.rule]]cookie", "[[service.rule]]sni", "[[service.rule]]alpn"},
 	"apply TestApplyBackends":         {"[[backend]]name", "[[backend]]address", "[[backend]]port", "[[backend]]weight", "[[backend]]limit", "[[backend]]services", "[[backend]]proxy_protocol"},
 	"health TestReload":               {"[[backend]]check", "[[backend]]check_path", "[[backend]]check_interval"},
-	"receive TestFastPath":            {"fast_path", "fast_path_devices"},
+	"fastpath TestService":            {"fast_path", "fast_path_devices"},
 	"receive TestStatus":              {"runtime_directory"},
 	"receive TestReopen":              {"[report]clock_window", "[report]key_file", "[report]previous_key_file", "[report]authentication"},
 	"receive TestMaintain":            {"[[report.network]]interface", "[[report.network]]group"},

@@ -71,7 +71,7 @@ func (p *program) checkCommand() *cli.Command {
 
 // examine looks at this host: what status says, and what the doctor finds.
 func (p *program) examine(ctx context.Context, path string, file *config.Config, name string) ([]doctor.Finding, error) {
-	o := doctor.Options{File: file, Reports: p.Reports, Name: name}
+	o := doctor.Options{File: file, Reports: p.Reports, FastPath: p.FastPath, Name: name}
 	k, err := p.Dial()
 	if err == nil {
 		defer k.Close()

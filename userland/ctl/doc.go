@@ -23,7 +23,8 @@
 //
 //	status        module, configured, config, load, services, peers {known,
 //	              listed, usable}, flows, flows_live, healthy, problems, fast_path
-//	              (array of device, attached, forced, reason; absent: off)
+//	              (array of device, attached, forced, reason; absent: off, or
+//	              this user may not ask)
 //	config,       configured, address, policy, hash, estimate, marker, forwarding, answers,
 //	policy        state, orphans, max_load, weight, weights {connections, cpu,
 //	              redirected, sockets}, max_flows, report_max_age_ms, timeouts {syn_ms,

@@ -20,6 +20,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 	"dpr/userland/receive"
 )
 
@@ -159,6 +160,9 @@ func world(f *faulty) (Environment, *bytes.Buffer, *bytes.Buffer) {
 			return f.kernel.connections(), f.fails["connections"]
 		},
 		Reports: func(context.Context, string) (receive.Status, error) { return f.kernel.reports, f.fails["reports"] },
+		FastPath: func(context.Context, string) (fastpath.Status, error) {
+			return f.kernel.fastPath, f.kernel.fastErr
+		},
 	}, &out, &errs
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"dpr/userland/doctor"
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 	"dpr/userland/layer7"
 	"dpr/userland/receive"
 	"dpr/userland/sockets"
@@ -47,8 +48,11 @@ type kernel struct {
 	ports    []uint16
 	reports  receive.Status
 	path     string
-	err      error // of what changes something
-	readErr  error // of what reads
+	fastPath fastpath.Status
+	fastErr  error  // of asking for that
+	fastAt   string // where that was
+	err      error  // of what changes something
+	readErr  error  // of what reads
 
 	reportsErr error
 	module     string // its version
@@ -251,6 +255,10 @@ func dprctl(t *testing.T, k *kernel, line string) result {
 		Reports: func(_ context.Context, path string) (receive.Status, error) {
 			k.path = path
 			return k.reports, k.reportsErr
+		},
+		FastPath: func(_ context.Context, path string) (fastpath.Status, error) {
+			k.fastAt = path
+			return k.fastPath, k.fastErr
 		},
 		Host: func(interfaces []string) HostFacts {
 			k.interfaces = interfaces

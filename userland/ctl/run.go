@@ -15,6 +15,7 @@ import (
 	"dpr/userland/config"
 	"dpr/userland/doctor"
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 	"dpr/userland/receive"
 	"dpr/userland/sockets"
 )
@@ -66,6 +67,8 @@ type Environment struct {
 	Connections func(ctx context.Context, ports []uint16) (int, error)
 	// Reports asks the dpr-receive that listens at path.
 	Reports func(ctx context.Context, path string) (receive.Status, error)
+	// FastPath asks the dpr-fastpath that listens at path.
+	FastPath func(ctx context.Context, path string) (fastpath.Status, error)
 	// Host reads what status shows of this host, of the named interfaces.
 	Host func(interfaces []string) HostFacts
 	// Sockets returns the TCP connections of a client with this host.

@@ -93,8 +93,8 @@ func (p *program) statusCommand() *cli.Command {
 }
 
 // readStatus reads everything that status shows from the kernel, and asks dpr-receive if
-// the file says that there should be one. Without the module it returns a view as well
-// as the error.
+// the file says that there should be one, and dpr-fastpath. Without the module it returns a
+// view as well as the error.
 func (p *program) readStatus(ctx context.Context, file string) (statusView, error) {
 	k, err := p.Dial()
 	if err != nil {
@@ -137,7 +137,8 @@ func (p *program) readStatus(ctx context.Context, file string) (statusView, erro
 }
 
 // hostProblems looks at what the file says that this host should have, and asks
-// dpr-receive. Without a file nothing need be there; with one that is wrong, all processes
+// dpr-receive and dpr-fastpath. A device without the fast path is no problem: its packets go
+// the usual way. Without a file nothing need be there; with one that is wrong, all processes
 // have to be: those that run go on with what they read before. A key that only others may
 // read is not wrong.
 func (p *program) hostProblems(ctx context.Context, file string, v *statusView) []string {
@@ -151,14 +152,15 @@ func (p *program) hostProblems(ctx context.Context, file string, v *statusView) 
 	}
 	host, problems := p.Host(interfacesOf(cfg)).view(cfg, v.Config.Address)
 	v.Host = &host
+	devices, err := p.FastPath(ctx, cfg.FastPathSocket())
+	v.FastPath = fastpath.States(cfg, devices, err)
 	if len(cfg.Report.Networks) == 0 {
 		return problems
 	}
-	received, err := p.Reports(ctx, cfg.CountsPath())
+	_, err = p.Reports(ctx, cfg.CountsPath())
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		problems = append(problems, "dpr-receive does not run: this host forgets its peers (systemctl status dpr-receive)")
 	}
-	v.FastPath = received.FastPath
 	return problems
 }
 

@@ -423,32 +423,54 @@ func TestMistakesBegin(t *testing.T) {
 	}
 }
 
-// status says where the fast path is on, where it is not, and why; that is no illness.
+// status says where the fast path is on, where it is not, and why; that is no illness, and
+// neither is that dpr-fastpath does not run.
 func TestStatusFastPath(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dpr.toml")
-	text := "address = \"192.0.2.1\"\n[report]\nauthentication = \"none\"\n[[report.network]]\nunicast = \"192.0.2.2:7743\"\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	text := "address = \"192.0.2.1\"\nruntime_directory = \"/run/elsewhere\"\n"
+	on := "fast_path = \"xdp-forced\"\nfast_path_devices = [ \"eth0\", \"eth1\" ]\n"
+	end := "[report]\nauthentication = \"none\"\n"
+	network := "[[report.network]]\nunicast = \"192.0.2.2:7743\"\n"
+	three := []fastpath.State{{Device: "eth0", Attached: true}, {Device: "eth1", Attached: true, Forced: true}, {Device: "eth2", Reason: "its driver cannot"}}
+	off := func(why string) []fastpath.State {
+		return []fastpath.State{{Device: "eth0", Forced: true, Reason: why}, {Device: "eth1", Forced: true, Reason: why}}
 	}
-	k := healthy()
-	k.host = wellHost()
-	if r := dprctl(t, k, "status --config "+path); strings.Contains(r.out, "fast path") {
-		t.Errorf("off: %s", r.out)
-	}
-	k.reports.FastPath = []fastpath.State{{Device: "eth0", Attached: true}, {Device: "eth1", Attached: true, Forced: true}, {Device: "eth2", Reason: "its driver cannot"}}
-	r := dprctl(t, k, "status --check --config "+path)
-	if r.status != 0 {
-		t.Errorf("%+v", r)
-	}
-	flat := strings.Join(strings.Fields(r.out), " ")
-	if want := "fast path eth0 on eth1 on, forced eth2 off: its driver cannot healthy yes"; !strings.Contains(flat, want) {
-		t.Errorf("%s\nwant %s", r.out, want)
-	}
-	r = dprctl(t, k, "status --json --config "+path)
-	var v struct {
-		FastPath []fastpath.State `json:"fast_path"`
-	}
-	if err := json.Unmarshal([]byte(r.out), &v); err != nil || !slices.Equal(v.FastPath, k.reports.FastPath) {
-		t.Errorf("%v, %s", err, r.out)
+	for name, tt := range map[string]struct {
+		file   string
+		states []fastpath.State
+		err    error
+		want   string // of the text; empty: nothing
+		json   []fastpath.State
+	}{
+		"off":                      {text + end + network, nil, fs.ErrNotExist, "", nil},
+		"it runs and has none":     {text + end + network, nil, nil, "", nil},
+		"on":                       {text + on + end + network, three, nil, "fast path eth0 on eth1 on, forced eth2 off: its driver cannot healthy yes", three},
+		"without networks":         {text + on + end, three, nil, "fast path eth0 on eth1 on, forced eth2 off: its driver cannot healthy yes", three},
+		"on, as it was before":     {text + end + network, three, nil, "fast path eth0 on eth1 on, forced eth2 off: its driver cannot healthy yes", three},
+		"it does not run":          {text + on + end + network, nil, fs.ErrNotExist, "fast path eth0 off: " + fastpath.NotRunning + " eth1 off: " + fastpath.NotRunning + " healthy yes", off(fastpath.NotRunning)},
+		"it was killed":            {text + on + end + network, nil, syscall.ECONNREFUSED, "fast path eth0 off: " + fastpath.NotRunning + " eth1 off: " + fastpath.NotRunning + " healthy yes", off(fastpath.NotRunning)},
+		"it was not reloaded":      {text + on + end + network, []fastpath.State{}, nil, "fast path eth0 off: " + fastpath.NotAsked + " eth1 off: " + fastpath.NotAsked + " healthy yes", off(fastpath.NotAsked)},
+		"this user may not ask it": {text + on + end + network, nil, syscall.EACCES, "", nil},
+	} {
+		if err := os.WriteFile(path, []byte(tt.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		k := healthy()
+		k.host, k.fastPath.Devices, k.fastErr = wellHost(), tt.states, tt.err
+		r := dprctl(t, k, "status --check --config "+path)
+		flat := strings.Join(strings.Fields(r.out), " ")
+		if r.status != ExitOK || !strings.Contains(flat, tt.want) || strings.Contains(flat, "fast path") != (tt.want != "") {
+			t.Errorf("%s: %+v\nwant %s", name, r, tt.want)
+		}
+		if k.fastAt != "/run/elsewhere-fastpath/socket" {
+			t.Errorf("%s: asked at %s", name, k.fastAt)
+		}
+		r = dprctl(t, k, "status --json --config "+path)
+		var v struct {
+			FastPath []fastpath.State `json:"fast_path"`
+		}
+		if err := json.Unmarshal([]byte(r.out), &v); err != nil || !slices.Equal(v.FastPath, tt.json) || strings.Contains(r.out, "fast_path") != (tt.json != nil) {
+			t.Errorf("%s: %v, %s", name, err, r.out)
+		}
 	}
 }

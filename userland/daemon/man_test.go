@@ -18,7 +18,7 @@ var flagName = regexp.MustCompile(`(?m)^  -([a-z-]+)`)
 // The manual of each process has the flags that --help lists, and no others, and
 // the exit statuses of this package.
 func TestManuals(t *testing.T) {
-	for _, name := range []string{"dpr-broadcast", "dpr-receive", "dpr-cleanup", "dpr-exporter"} {
+	for _, name := range []string{"dpr-broadcast", "dpr-receive", "dpr-cleanup", "dpr-fastpath", "dpr-exporter"} {
 		t.Run(name, func(t *testing.T) {
 			program := filepath.Join(t.TempDir(), name)
 			if out, err := exec.Command("go", "build", "-o", program, "dpr/cmd/"+name).CombinedOutput(); err != nil {
@@ -62,7 +62,7 @@ func matches(re *regexp.Regexp, text string) []string {
 // closed.
 func TestManualsAreWellFormed(t *testing.T) {
 	pages, err := filepath.Glob("../../man/*.[578]")
-	if err != nil || len(pages) != 7 {
+	if err != nil || len(pages) != 8 {
 		t.Fatalf("pages %q, %v", pages, err)
 	}
 	for _, p := range pages {

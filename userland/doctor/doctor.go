@@ -12,6 +12,7 @@ import (
 
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 	"dpr/userland/firewall"
 )
 
@@ -60,6 +61,7 @@ type Facts struct {
 	Shared    map[netip.Addr][]netip.Addr // addresses of lo and dummy devices that peers report, too, and those peers
 	Name      string                      // a DNS name to look at; empty: none
 	Named     []netip.Addr                // what it stands for
+	FastPath  []fastpath.State            // of devices that are to have the fast path
 }
 
 // A Link is a network interface.
@@ -117,7 +119,7 @@ func Examine(f *Facts) []Finding {
 	for _, c := range []check{
 		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
 		checkAnswers, checkThrough, checkConntrack, checkNeighbours, checkLinkLocal, checkSynCookies, checkReversePath, checkReportPaths, checkSourceRules, checkSnooping, checkOffload, checkTunnels,
-		checkVRF, checkVendor, checkShared, checkForwarding, checkName,
+		checkVRF, checkVendor, checkShared, checkForwarding, checkFastPath, checkName,
 	} {
 		all = append(all, c(f)...)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 	"dpr/userland/firewall"
 	"dpr/userland/report"
 )
@@ -152,6 +153,16 @@ func TestTroubles(t *testing.T) {
 			f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -p tcp -m addrtype ! --dst-type LOCAL -j DROP"))}
 		}, Problem,
 			"firewall: the firewall drops redirected connections to port 80, whose destination is a peer's address: iptables filter INPUT: -A INPUT -p tcp -m addrtype ! --dst-type LOCAL -j DROP", "accept TCP to port 80 and the other hosts' addresses"},
+		"fast path on": {func(f *Facts) { f.FastPath = []fastpath.State{{Device: "eth0", Attached: true}} }, "", "", ""},
+		"fast path off": {func(f *Facts) {
+			f.FastPath = []fastpath.State{{Device: "eth0", Attached: true}, {Device: "eth1", Reason: "its driver cannot"}}
+		}, Warning, "fast path: no fast path at eth1: its driver cannot", "remove what is in the way"},
+		"fast path not kept": {func(f *Facts) { f.FastPath = []fastpath.State{{Device: "eth0", Reason: fastpath.NotRunning}} }, Warning,
+			"fast path: no fast path at eth0: dpr-fastpath does not run (systemctl enable --now dpr-fastpath)", ""},
+		"fast path of an unconfigured host": {func(f *Facts) {
+			f.Config, f.Receiving = dprnl.Config{Address: netip.IPv4Unspecified()}, false
+			f.FastPath = []fastpath.State{{Device: "eth0", Reason: fastpath.NotRunning}}
+		}, Note, "module: the kernel has no configuration", "dprctl apply"},
 		"own address": {func(f *Facts) {
 			f.Firewall = []*firewall.Ruleset{rules(t, input("-A INPUT -d 192.0.2.1/32 -p tcp -m tcp --dport 80 -j ACCEPT\n-A INPUT -p tcp -j REJECT"))}
 		}, Problem,

@@ -18,6 +18,7 @@ import (
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
 	"dpr/userland/ethtool"
+	"dpr/userland/fastpath"
 	"dpr/userland/receive"
 )
 
@@ -36,7 +37,9 @@ type Options struct {
 	Kernel Kernel
 	// Reports asks dpr-receive.
 	Reports func(ctx context.Context, path string) (receive.Status, error)
-	Name    string // a DNS name; empty: none
+	// FastPath asks dpr-fastpath.
+	FastPath func(ctx context.Context, path string) (fastpath.Status, error)
+	Name     string // a DNS name; empty: none
 }
 
 // listen is how many periods Gather listens for reports, and longest at most.
@@ -60,6 +63,7 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- f.readReports(ctx, o) }()
+	f.readFastPath(ctx, o)
 	f.readRoutes()
 	answered := make(chan map[netip.Addr]Answer, 1)
 	go func() { answered <- f.askPeers(ctx, o.Kernel) }()
@@ -135,6 +139,15 @@ func (f *Facts) readReports(ctx context.Context, o Options) error {
 	f.Shared = f.shared(after.Hosts)
 	f.Heard = f.Refused[receive.Accepted] + f.Refused[receive.Superseded]
 	return nil
+}
+
+// readFastPath asks for the states of the devices that are to have the fast path.
+func (f *Facts) readFastPath(ctx context.Context, o Options) {
+	if o.File == nil {
+		return
+	}
+	s, err := o.FastPath(ctx, o.File.FastPathSocket())
+	f.FastPath = fastpath.States(o.File, s, err)
 }
 
 func (f *Facts) readLinks() error {

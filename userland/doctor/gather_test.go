@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"dpr/userland/config"
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 	"dpr/userland/receive"
 	"dpr/userland/testnetns"
 )
@@ -53,6 +55,10 @@ func look(how string) gathered {
 			{Address: own, Received: time.Now()},
 		}}, nil
 	}}
+	o.File.FastPath = config.FastPath{Mode: config.FastPathXDP, Devices: []string{"v0", "v1"}}
+	o.FastPath = func(_ context.Context, path string) (fastpath.Status, error) {
+		return fastpath.Status{Devices: []fastpath.State{{Device: "v0", Attached: true, Reason: path}}}, nil
+	}
 	o.File.Report.Period = 100 * time.Millisecond
 	switch how {
 	case "deaf":
@@ -151,6 +157,9 @@ func TestGather(t *testing.T) {
 	}
 	if !f.Receiving || f.Heard != 7 || f.Refused["clock"] != 1 || f.Refused["own"] != 0 || f.Waited < 200*time.Millisecond {
 		t.Errorf("reports: %v, %d heard, %v in %v", f.Receiving, f.Heard, f.Refused, f.Waited)
+	}
+	if want := []fastpath.State{{Device: "v0", Attached: true, Reason: "/run/dpr-fastpath/socket"}, {Device: "v1", Reason: fastpath.NotAsked}}; !slices.Equal(f.FastPath, want) {
+		t.Errorf("fast path: %+v, want %+v", f.FastPath, want)
 	}
 	if len(f.Refusing) != 1 || !slices.Equal(f.Refusing["clock"], []netip.Addr{peer}) {
 		t.Errorf("refused datagrams are from %v", f.Refusing)

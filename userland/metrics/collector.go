@@ -9,12 +9,15 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"dpr/userland/config"
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
+	"dpr/userland/fastpath"
 	"dpr/userland/receive"
 )
 
@@ -37,6 +40,10 @@ type Options struct {
 	Dial func() (Kernel, error)
 	// Reports reads the counts of dpr-receive.
 	Reports func(context.Context) (receive.Status, error)
+	// Config says which devices are to have the fast path, until it is replaced.
+	Config *config.Config
+	// FastPath returns their states.
+	FastPath func(context.Context, *config.Config) []fastpath.State
 	// FlowsLimit is the largest number of flows at which a collection reads the
 	// whole table to count flows by state; 0: never.
 	FlowsLimit uint64
@@ -48,9 +55,10 @@ type Options struct {
 
 // A Collector implements prometheus.Collector.
 type Collector struct {
-	o     Options
-	log   *daemon.Limited
-	descs *descs
+	o      Options
+	log    *daemon.Limited
+	descs  *descs
+	config atomic.Pointer[config.Config]
 
 	mu   sync.Mutex
 	link *daemon.Link[Kernel]
@@ -58,7 +66,17 @@ type Collector struct {
 
 // NewCollector returns a collector.
 func NewCollector(o Options) *Collector {
-	return &Collector{o: o, log: daemon.NewLimited(o.Log, time.Minute), descs: newDescs(), link: daemon.NewLink(o.Dial)}
+	c := &Collector{o: o, log: daemon.NewLimited(o.Log, time.Minute), descs: newDescs(), link: daemon.NewLink(o.Dial)}
+	c.config.Store(o.Config)
+	return c
+}
+
+// reload has the collector know which devices are to have the fast path. Where the processes
+// serve what they know is read at the start, as they do.
+func (c *Collector) reload(now *config.Config) {
+	old := *c.config.Load()
+	old.FastPath = now.FastPath
+	c.config.Store(&old)
 }
 
 // Describe implements prometheus.Collector.
@@ -91,6 +109,9 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 		c.log.Log(slog.LevelWarn, "kernel", "cannot read from the kernel", "error", err)
 	} else {
 		e.view(v)
+	}
+	for _, s := range c.o.FastPath(ctx, c.config.Load()) {
+		e.gauge(c.descs.fastPath, truth(s.Attached), s.Device)
 	}
 	s, err := c.o.Reports(ctx)
 	e.gauge(c.descs.receiveUp, truth(err == nil))

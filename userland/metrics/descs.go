@@ -27,7 +27,7 @@ type descs struct {
 	peer                                   peerDescs
 	reports, reportsRefused, reportsUptime *prometheus.Desc
 	peerClock, peerInfo                    *prometheus.Desc // of dpr-receive
-	fastPath                               *prometheus.Desc // likewise
+	fastPath                               *prometheus.Desc // of dpr-fastpath
 }
 
 // peerDescs holds the descriptions of the load table's columns.

@@ -8,7 +8,7 @@
 // names and help texts of counters come from include/dpr.h:
 //
 //	dpr_up                      whether the kernel answered; if not, only
-//	                            the last six are present
+//	                            the last eight are present
 //	dpr_host_info               {address}: 1; how peers know this host
 //	dpr_decisions_total         {decision, reason}: one per new connection
 //	dpr_<counter>_total         every other counter of the kernel
@@ -32,7 +32,8 @@
 //	dpr_peer_*                  {peer}: the load table
 //	dpr_peer_service_load_estimate {peer,port}: of services with a load of their own
 //	dpr_receive_up              whether dpr-receive answered
-//	dpr_fast_path_attached      {device}: of those that are to have the fast path
+//	dpr_fast_path_attached      {device}: of those that are to have the fast path; 0
+//	                            for all if dpr-fastpath does not run
 //	dpr_reports_total           {result}: accepted, own, superseded, refused
 //	dpr_reports_refused_total   {reason}
 //	dpr_peer_clock_offset_seconds  {peer}: by its reports; absent if it is silent

@@ -189,9 +189,6 @@ func (e *emitter) reports(s receive.Status) {
 			e.gauge(e.d.peerInfo, 1, h.Address.String(), h.Version, h.Key)
 		}
 	}
-	for _, s := range s.FastPath {
-		e.gauge(e.d.fastPath, truth(s.Attached), s.Device)
-	}
 	e.gauge(e.d.reportsUptime, float64(s.Started.UnixMilli())/1000)
 }
 

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"dpr/userland/config"
 	"dpr/userland/dprnl"
 	"dpr/userland/fastpath"
 	"dpr/userland/receive"
@@ -93,7 +96,6 @@ func status() receive.Status {
 		{Address: netip.MustParseAddr("192.0.2.4"), Received: time.Now().Add(-lately - time.Second), Version: "0.3.0", Key: "0a1b2c3d", Period: 60},
 		{Address: netip.MustParseAddr("192.0.2.9"), Refused: "unknown_key"}, // nothing is known of it
 	}
-	s.FastPath = []fastpath.State{{Device: "eth0", Attached: true}, {Device: "eth1", Reason: "no driver"}}
 	return s
 }
 
@@ -143,7 +145,11 @@ func options(k *kernel) Options {
 			k.dials++
 			return k, nil
 		},
-		Reports:    func(context.Context) (receive.Status, error) { return status(), nil },
+		Reports: func(context.Context) (receive.Status, error) { return status(), nil },
+		Config:  &config.Config{RuntimeDir: "/run/there"},
+		FastPath: func(_ context.Context, c *config.Config) []fastpath.State {
+			return fastpath.States(c, fastpath.Status{Devices: []fastpath.State{{Device: "eth0", Attached: true}, {Device: "eth1", Reason: "no driver"}}}, nil)
+		},
 		FlowsLimit: 10,
 		Log:        slog.New(slog.DiscardHandler),
 	}
@@ -240,6 +246,7 @@ func TestWhatDoesNotAnswer(t *testing.T) {
 	o := options(nil)
 	o.Dial = func() (Kernel, error) { return nil, dprnl.ErrNotLoaded }
 	o.Reports = func(context.Context) (receive.Status, error) { return receive.Status{}, errors.New("dead") }
+	o.FastPath = func(context.Context, *config.Config) []fastpath.State { return nil }
 	body := scrape(t, o)
 	var names []string
 	for line := range strings.Lines(body) {
@@ -289,6 +296,39 @@ func TestNames(t *testing.T) {
 					t.Errorf("%s has a label %s", f.GetName(), l.GetName())
 				}
 			}
+		}
+	}
+}
+
+// Which devices are to have the fast path is taken from a file that is loaded again, where to
+// ask for it is not; all are without it if nobody answers.
+func TestFastPath(t *testing.T) {
+	o := options(&kernel{})
+	o.FastPath = func(_ context.Context, c *config.Config) []fastpath.State {
+		if c.RuntimeDir != "/run/there" {
+			t.Errorf("asked at %s", c.RuntimeDir)
+		}
+		return fastpath.States(c, fastpath.Status{}, fs.ErrNotExist)
+	}
+	s, err := NewServer("127.0.0.1:0", "", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	off := map[string]float64{}
+	for _, mode := range []config.FastPathMode{config.FastPathOff, config.FastPathXDP, config.FastPathForced, config.FastPathOff} {
+		s.Reload(&config.Config{RuntimeDir: "/run/elsewhere", FastPath: config.FastPath{Mode: mode, Devices: []string{"eth0", "eth1"}}})
+		got := map[string]float64{}
+		for name, v := range values(t, s.collector) {
+			if strings.HasPrefix(name, "dpr_fast_path_attached") {
+				got[name] = v
+			}
+		}
+		want := off
+		if mode != config.FastPathOff {
+			want = map[string]float64{"dpr_fast_path_attached eth0": 0, "dpr_fast_path_attached eth1": 0}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%v: %v, want %v", mode, got, want)
 		}
 	}
 }

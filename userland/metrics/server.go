@@ -54,9 +54,9 @@ func NewServer(listen, webConfig string, o Options) (*Server, error) {
 	return &Server{listen: listen, web: webConfig, collector: NewCollector(o), log: o.Log, started: func(net.Addr) {}}, nil
 }
 
-// Reload does nothing: the exporter takes its settings from flags, and the
-// configuration from the kernel.
-func (s *Server) Reload(*config.Config) {}
+// Reload takes from the file which devices are to have the fast path, and nothing else: the
+// exporter takes its settings from flags, and the configuration from the kernel.
+func (s *Server) Reload(c *config.Config) { s.collector.reload(c) }
 
 // Run serves until ctx is done. It returns an error if it cannot use the address.
 func (s *Server) Run(ctx context.Context, ready, alive func()) error {

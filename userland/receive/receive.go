@@ -22,7 +22,6 @@ import (
 	"dpr/userland/config"
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
-	"dpr/userland/fastpath"
 	"dpr/userland/report"
 )
 
@@ -34,13 +33,6 @@ type Kernel interface {
 	DeletePeer(ctx context.Context, address netip.Addr, dead bool) error
 	Protocol() uint32
 	Close() error
-}
-
-// A FastPath is the part of fastpath.Keeper that a receiver uses.
-type FastPath interface {
-	Set(fastpath.Want)
-	States() []fastpath.State
-	Run(context.Context)
 }
 
 // A Source delivers datagrams.
@@ -73,10 +65,8 @@ type Options struct {
 	Boot   report.BootID
 	Memory *report.Memory // nil: see report.NewVerifier
 	Socket string         // path of the status socket; empty: none
-	// FastPath follows the configuration while the receiver runs.
-	FastPath FastPath
-	Now      func() time.Time
-	Log      *slog.Logger
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 const (
@@ -156,7 +146,6 @@ func (r *Receiver) Counts() *Counts { return r.counts }
 // opened at the start, or for dprnl.ErrNoRight.
 func (r *Receiver) Run(ctx context.Context, ready, alive func()) error {
 	defer r.link.Close()
-	defer r.keepFastPath(ctx)()
 	if err := r.reopen(r.config.Load()); err != nil {
 		return err
 	}
@@ -229,7 +218,6 @@ func (r *Receiver) reopen(c *config.Config) error {
 		r.source.Close()
 	}
 	r.source, r.current = s, c
-	r.o.FastPath.Set(fastPath(c))
 	r.verifier.SetPolicy(policy(c))
 	return nil
 }
@@ -346,28 +334,6 @@ func (r *Receiver) summarize() {
 		r.logged = total
 		r.o.Log.Info("reports", r.counts.attrs()...)
 	}
-}
-
-// keepFastPath keeps the fast path on its devices until end returns.
-func (r *Receiver) keepFastPath(ctx context.Context) (end func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.o.FastPath.Run(ctx)
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
-}
-
-// fastPath is what a configuration wants of the fast path.
-func fastPath(c *config.Config) fastpath.Want {
-	if c.FastPath.Mode == config.FastPathOff {
-		return fastpath.Want{}
-	}
-	return fastpath.Want{Devices: c.FastPath.Devices, Force: c.FastPath.Mode == config.FastPathForced}
 }
 
 func sleep(ctx context.Context, d time.Duration) {

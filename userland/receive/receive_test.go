@@ -187,13 +187,12 @@ func setup(t *testing.T) (*Receiver, *kernel, *source) {
 	k := &kernel{config: dprnl.Config{Address: own, HandoverKeyIDs: [dprnl.MaxHandoverKeys]uint32{key.ID()}}, services: testConfig().Services}
 	s := &source{in: make(chan Datagram, 100)}
 	r, err := New(Options{
-		Config:   testConfig(),
-		Dial:     func() (Kernel, error) { return k, nil },
-		Open:     func(config.Report) (Source, error) { return s, nil },
-		Boot:     report.BootID{1},
-		FastPath: &fakePath{},
-		Now:      func() time.Time { return start },
-		Log:      slog.New(slog.DiscardHandler),
+		Config: testConfig(),
+		Dial:   func() (Kernel, error) { return k, nil },
+		Open:   func(config.Report) (Source, error) { return s, nil },
+		Boot:   report.BootID{1},
+		Now:    func() time.Time { return start },
+		Log:    slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

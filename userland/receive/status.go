@@ -12,7 +12,6 @@ import (
 
 	"dpr/userland/daemon"
 	"dpr/userland/dprnl"
-	"dpr/userland/fastpath"
 )
 
 // statusMax is the maximum size of a status in bytes: of all hosts, and all that there can be
@@ -24,8 +23,6 @@ type Status struct {
 	Started time.Time         `json:"started"` // start of the process, when the counts are 0
 	Counts  map[string]uint64 `json:"counts"`  // by the names of Counts.Names
 	Hosts   []HostStatus      `json:"hosts"`   // by address
-	// FastPath has the devices that are to have the fast path, as they are configured.
-	FastPath []fastpath.State `json:"fast_path,omitempty"`
 }
 
 // ReadStatus reads the status of the receiver that listens at path. If there is
@@ -76,7 +73,7 @@ func (s Status) write(to io.Writer) error {
 }
 
 func (r *Receiver) status() Status {
-	s := Status{Started: r.started, Counts: make(map[string]uint64), Hosts: r.hosts.list(r.o.Now()), FastPath: r.o.FastPath.States()}
+	s := Status{Started: r.started, Counts: make(map[string]uint64), Hosts: r.hosts.list(r.o.Now())}
 	for _, n := range r.counts.Names() {
 		s.Counts[n] = r.counts.Get(n)
 	}

@@ -274,13 +274,12 @@ func thousand(b *testing.B) (*Receiver, *sink, testnetns.Namespace) {
 	c := config.Defaults()
 	c.Report = networks
 	r, err := New(Options{
-		Config:   &c,
-		Dial:     func() (Kernel, error) { return table, nil },
-		Open:     func(config.Report) (Source, error) { return source, nil },
-		Memory:   memory,
-		FastPath: &fakePath{},
-		Now:      time.Now,
-		Log:      slog.New(slog.DiscardHandler),
+		Config: &c,
+		Dial:   func() (Kernel, error) { return table, nil },
+		Open:   func(config.Report) (Source, error) { return source, nil },
+		Memory: memory,
+		Now:    time.Now,
+		Log:    slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)

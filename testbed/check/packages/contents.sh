@@ -18,7 +18,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-programs="dpr-broadcast dpr-receive dpr-cleanup dpr-exporter dprctl"
+programs="dpr-broadcast dpr-receive dpr-cleanup dpr-fastpath dpr-exporter dprctl"
 
 # program: the files of the package dpr.
 program() {

@@ -21,10 +21,11 @@ const lookEvery = 20 * time.Second
 type attachment interface{ Close() error }
 
 // A Keeper keeps the fast path attached to the devices that are configured, unless something
-// is in the way.
+// is in the way. It is a fastpath.Keeper.
 type Keeper struct {
-	log  *slog.Logger
-	kick chan struct{}
+	log     *slog.Logger
+	kick    chan struct{}
+	settled chan struct{} // closed once Run has looked at all devices
 
 	// For tests.
 	attach    func(device string, force bool) (attachment, error)
@@ -34,6 +35,7 @@ type Keeper struct {
 	mu     sync.Mutex
 	want   fastpath.Want
 	states []fastpath.State
+	begun  time.Time // of the look at a device; zero: there is none
 
 	held map[string]*holding // by device; Run's own
 }
@@ -48,7 +50,7 @@ type holding struct {
 // NewKeeper returns a keeper that wants nothing yet.
 func NewKeeper(log *slog.Logger) *Keeper {
 	return &Keeper{
-		log: log, kick: make(chan struct{}, 1), held: map[string]*holding{},
+		log: log, kick: make(chan struct{}, 1), settled: make(chan struct{}), held: map[string]*holding{},
 		attach:    func(device string, force bool) (attachment, error) { return Attach(device, force) },
 		obstacles: FindObstacles,
 		index: func(device string) int {
@@ -79,16 +81,39 @@ func (k *Keeper) States() []fastpath.State {
 	return slices.Clone(k.states)
 }
 
-// Run keeps it so until ctx is done, and then detaches from all devices.
+// Settled is closed once all devices have been looked at.
+func (k *Keeper) Settled() <-chan struct{} { return k.settled }
+
+// Busy is for how long the look at one device has gone on; 0: there is none.
+func (k *Keeper) Busy() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.begun.IsZero() {
+		return 0
+	}
+	return time.Since(k.begun)
+}
+
+// look notes that the look at a device begins, or that of the last one has ended.
+func (k *Keeper) look(begun time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.begun = begun
+}
+
+// Run keeps it so until ctx is done, and then detaches from all devices. It is called once.
 func (k *Keeper) Run(ctx context.Context) {
 	defer k.settle(context.WithoutCancel(ctx), fastpath.Want{})
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for {
+	for first := true; ; first = false {
 		k.mu.Lock()
 		w := k.want
 		k.mu.Unlock()
 		k.settle(ctx, w)
+		if first {
+			close(k.settled)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -107,7 +132,9 @@ func (k *Keeper) settle(ctx context.Context, w fastpath.Want) {
 	}
 	before := k.States()
 	var states []fastpath.State
+	defer k.look(time.Time{})
 	for _, device := range w.Devices {
+		k.look(time.Now())
 		s := k.device(ctx, device, w.Force)
 		if !s.Attached && !slices.Contains(before, s) {
 			k.log.Warn("no fast path", "device", device, "reason", s.Reason)

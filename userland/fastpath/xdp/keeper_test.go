@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"dpr/userland/fastpath"
 	"dpr/userland/testlog"
@@ -125,18 +126,39 @@ func TestKeeperRun(t *testing.T) {
 	find := b.Keeper.obstacles
 	b.Keeper.obstacles = func(ctx context.Context, device string) (Obstacles, error) {
 		defer func() { looked <- true }()
+		select {
+		case <-b.Settled():
+			if device == "e0" && len(b.attached) == 0 {
+				t.Error("it is settled before it has looked")
+			}
+		default:
+			time.Sleep(20 * time.Millisecond)
+		}
+		if b.Busy() <= 0 || b.Busy() > 10*time.Second {
+			t.Errorf("it looks, and is busy for %v", b.Busy())
+		}
 		return find(ctx, device)
+	}
+	if b.Busy() != 0 {
+		t.Errorf("nothing runs, and it is busy for %v", b.Busy())
 	}
 	go func() {
 		defer close(done)
 		b.Run(ctx)
 	}()
 	<-looked
+	<-b.Settled()
+	if s := b.States(); len(s) != 1 || !s[0].Attached {
+		t.Errorf("it is settled, and not on: %+v", s)
+	}
 	b.Set(fastpath.Want{Devices: []string{"e0", "e1"}})
 	<-looked
 	<-looked
 	cancel()
 	<-done
+	if b.Busy() != 0 {
+		t.Errorf("it has ended, and is busy for %v", b.Busy())
+	}
 	if len(b.attached) != 0 || !slices.Contains(b.did, "+e1") || !slices.Contains(b.did, "-e0") || len(b.States()) != 0 {
 		t.Errorf("did %v, attached %v, states %v", b.did, b.attached, b.States())
 	}
