@@ -262,6 +262,37 @@ soft_rebooted_since() {
 	[ "${now%%[!0-9]*}" != 0 ] && [ "${now%%[!0-9]*}" != "${1%%[!0-9]*}" ] && [ "${now#*-}" = "${1#*-}" ]
 }
 
+# fast_path: on the first server, by dpr-fastpath with the rights of its unit and no others:
+# packets of redirected downloads take it. On Debian 12, whose kernel has it not, the reason is
+# said. dpr.target stops it, so that the module can be removed, and starts it again.
+fast_path() {
+	step "the fast path"
+	on 1 'mkdir -p /etc/dpr/conf.d && printf "fast_path = \"xdp-forced\"\nfast_path_devices = [ \"eth0\" ]\n" >/etc/dpr/conf.d/60-fast.toml' </dev/null
+	fast_path_is 'off: dpr-fastpath does not run' || die "s1 does not say that dpr-fastpath is missing: $(on 1 'dprctl status' </dev/null)"
+	on 1 'systemctl enable --now dpr-fastpath' </dev/null
+	want='on, forced'
+	[ "$suite" != bookworm ] || want='off: not on Linux 6\.1'
+	retry 60 fast_path_is "$want" || die "s1: no fast path: $(on 1 'dprctl status; journalctl -b -u dpr-fastpath --no-pager -n 20' </dev/null)"
+	[ "$(on 1 'readlink /proc/$(systemctl show -P MainPID dpr-fastpath)/exe' </dev/null)" = /usr/sbin/dpr-fastpath ] || die "s1: another program is dpr-fastpath"
+	on 1 'systemd-analyze security --threshold=25 --no-pager dpr-fastpath.service' </dev/null >"$work/security" 2>&1 ||
+		die "dpr-fastpath is not as confined as it should be: $(grep -v '✓' "$work/security")"
+	downloads_start s1
+	downloads_end
+	[ "$suite" = bookworm ] || say "packets that took it: $(fast_packets)"
+	[ "$suite" = bookworm ] || [ "$(fast_packets)" -gt 0 ] || die "s1: no packet took the fast path: $(on 1 'dprctl stats' </dev/null)"
+	on 1 'systemctl stop dpr.target && ! systemctl -q is-active dpr-fastpath && sleep 1 && modprobe -r dpr && systemctl start dpr.target' </dev/null ||
+		die "s1: the module cannot be removed: $(on 1 'systemctl status --no-pager "dpr*"' </dev/null)"
+	retry 60 fast_path_is "$want" || die "s1: the fast path does not come back: $(on 1 'dprctl status; journalctl -b -u dpr-fastpath --no-pager -n 20' </dev/null)"
+	on 1 'systemctl disable --now dpr-fastpath && rm /etc/dpr/conf.d/60-fast.toml' </dev/null
+	servers well
+}
+
+# fast_path_is HOW: the first server says so of its device, by a pattern.
+fast_path_is() { on 1 'dprctl status' </dev/null 2>/dev/null | grep -q "^fast path  *eth0 $1"; }
+
+# fast_packets: how many packets took the fast path on the first server.
+fast_packets() { on 1 'dprctl stats --json' </dev/null | grep -o '"fast_tx": *[0-9]*' | grep -o '[0-9]*$'; }
+
 # configured: by the Ansible role, one host after the other, from hosts that know no peer; the
 # third gets this version's programs by it. A file that is wrong changes nothing, and neither
 # does the same play once more. A mistake reaches one host, what was not loaded is at the next play,
@@ -457,6 +488,7 @@ mixed
 upgraded_at_boot
 shut_down
 soft_rebooted
+fast_path
 documented
 configured
 traced
