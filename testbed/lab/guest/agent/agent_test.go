@@ -75,7 +75,7 @@ func TestExec(t *testing.T) {
 		{name: "signal", args: []string{"sh", "-c", "kill -TERM $$"}, status: 128 + 15},
 		{name: "unknown", args: []string{"no-such-command"}, env: []string{"PATH=/bin"}, stderr: "no-such-command: no such command in /bin\n", status: 127},
 		{name: "unknown path", args: []string{"/no/such"}, stderr: "/no/such: no such file or directory\n", status: 127},
-		{name: "left in the background", args: []string{"sh", "-c", "sleep 3 & echo done"}, stdout: "done\n"},
+		{name: "left in the background", args: []string{"sh", "-c", "sleep 20 & echo done"}, stdout: "done\n"},
 		{name: "large output", args: []string{"sh", "-c", "yes | head -c 3000000"}, stdout: strings.Repeat("y\n", 1500000)},
 	}
 	for _, tt := range tests {
@@ -89,7 +89,8 @@ func TestExec(t *testing.T) {
 			if stdout != tt.stdout || stderr != tt.stderr || status != tt.status {
 				t.Errorf("got %d bytes %.40q, %q, %d; want %d bytes %.40q, %q, %d", len(stdout), stdout, stderr, status, len(tt.stdout), tt.stdout, tt.stderr, tt.status)
 			}
-			if d := time.Since(begin); d > 2*time.Second {
+			// What was left in the background is not waited for.
+			if d := time.Since(begin); d > 15*time.Second {
 				t.Errorf("took %v", d)
 			}
 		})
