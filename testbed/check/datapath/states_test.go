@@ -98,15 +98,7 @@ func TestTimeoutsByState(t *testing.T) {
 			k.open(t)
 			k.wantServed(t, "B")
 		}
-		ended.say(t, "PA", "close\n")
-		ended.hear(t, "FA")
-		ended.say(t, "FA", "")
-		eventually(t, func() error {
-			if flows := c.a.flows(t); !hasFlow(flows, ended, dprnl.FlowEnded) {
-				return fmt.Errorf("flows %v, want one that ended", flows)
-			}
-			return nil
-		})
+		c.endByServer(t, ended)
 		syn.say(t, "S", "")
 		// B loses these, and A does not hear of it.
 		for _, k := range []*talk{fin, rst} {
@@ -224,4 +216,19 @@ func (c *cluster) lose(t *testing.T, k *talk) {
 	k.hear(t, "R")
 	time.Sleep(settle) // B would tell A in this time
 	check(t, c.b.dpr.SetPeer(t.Context(), c.known(addrA)))
+}
+
+// endByServer has the server close a connection, which is then in TIME_WAIT there, and waits until
+// A knows that.
+func (c *cluster) endByServer(t *testing.T, k *talk) {
+	t.Helper()
+	k.say(t, "PA", "close\n")
+	k.hear(t, "FA")
+	k.say(t, "FA", "")
+	eventually(t, func() error {
+		if flows := c.a.flows(t); !hasFlow(flows, k, dprnl.FlowEnded) {
+			return fmt.Errorf("flows %v, want one that ended", flows)
+		}
+		return nil
+	})
 }

@@ -5,7 +5,6 @@
 package datapath
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -112,15 +111,7 @@ func TestSynOnFlow(t *testing.T) {
 		t.Run("TIME_WAIT", func(t *testing.T) {
 			k := r.talk(c.a, 4004)
 			k.open(t)
-			k.say(t, "PA", "close\n")
-			k.hear(t, "FA")
-			k.say(t, "FA", "")
-			eventually(t, func() error {
-				if flows := c.a.flows(t); !hasFlow(flows, k, dprnl.FlowEnded) {
-					return fmt.Errorf("flows %v, want one that ended", flows)
-				}
-				return nil
-			})
+			c.endByServer(t, k)
 			a := c.a.meter(t)
 			anew(t, k)
 			a.want(t, counts{dprnl.StatFlowsReplaced: 1, dprnl.StatRedirected: 1, dprnl.StatTxPackets: some, dprnl.StatTxBytes: some})
@@ -171,15 +162,7 @@ func TestSynOnFlowUnserved(t *testing.T) {
 			k.open(t)
 			k.wantServed(t, "B")
 		}
-		waits.say(t, "PA", "close\n")
-		waits.hear(t, "FA")
-		waits.say(t, "FA", "")
-		eventually(t, func() error {
-			if flows := c.a.flows(t); !hasFlow(flows, waits, dprnl.FlowEnded) {
-				return fmt.Errorf("flows %v, want one that ended", flows)
-			}
-			return nil
-		})
+		c.endByServer(t, waits)
 		c.b.web.vanish(t)
 		c.b.web.stop()
 		time.Sleep(time.Second) // no question about a flow comes sooner
