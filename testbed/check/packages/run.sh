@@ -1,14 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # make test-install: the packages, on their own and on machines that run them.
-# usage: run.sh [SUITE]...: Debian's releases, bookworm and trixie if none is named.
+# usage: run.sh [SUITE]...: Debian's releases, and the Ansible role: bookworm, trixie and ansible
+# if none is named.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 . "$root/scripts/lib.sh"
 [ "$(id -u)" -eq 0 ] || die "this needs root"
-[ $# -gt 0 ] || set -- bookworm trixie
+[ $# -gt 0 ] || set -- bookworm trixie ansible
 
 work=$(mktemp -d)
 running=
@@ -40,7 +41,7 @@ EOF
 say "building the packages, and those that are upgraded"
 "$root/debian/make-deb.sh" "$work/current" >&2
 for suite; do
-	released "$suite"
+	[ "$suite" = ansible ] || released "$suite"
 done
 "$here/contents.sh" "$work/current"
 "$here/reproducible.sh" "$work/current"
@@ -48,7 +49,10 @@ failed=
 for suite; do
 	# A guest that hangs does not stop everything. A suite takes a quarter of an hour
 	# to a whole one, as fast as the processors are.
-	timeout -k 60 7200 "$here/suite.sh" "$suite" "$work/$suite" "$work/current" &
+	case $suite in
+	ansible) timeout -k 60 7200 "$here/ansible.sh" bookworm "$work/current" & ;;
+	*) timeout -k 60 7200 "$here/suite.sh" "$suite" "$work/$suite" "$work/current" & ;;
+	esac
 	running=$!
 	wait "$running" || failed="$failed $suite"
 	running=

@@ -10,6 +10,7 @@ root=$(cd "$here/../../.." && pwd)
 . "$root/scripts/lib.sh"
 . "$here/guests.sh"
 . "$here/checks.sh"
+. "$here/cluster.sh"
 suite=$1 previous=$2 current=$3
 
 work=$(mktemp -d)
@@ -17,93 +18,6 @@ trap 'guests_down; rm -rf "$work"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
-
-# disk NAME BACKING FORMAT: a disk on top of another, which stays as it is.
-disk() {
-	qemu-img create -q -f qcow2 -F "$3" -b "$2" "$work/$1.qcow2"
-}
-
-# installed: the previous version is installed on a disk that is then that of all
-# servers, see prepare.sh. That is done in the disk's file system, at this
-# machine's own speed: an emulated processor takes many minutes for what DKMS
-# compiles, and does it once in this test, in the upgrade.
-installed() {
-	step "the previous version is installed; DKMS builds the module, also for a new kernel"
-	cp --sparse=always "$image/disk.raw" "$work/golden.raw"
-	mkdir "$work/golden"
-	unshare --mount --pid --fork "$here/prepare.sh" "$work/golden" "$previous" "$current" </dev/null >"$work/install.log" 2>&1 ||
-		{ tail -n 40 "$work/install.log" >&2; die "the packages cannot be installed"; }
-	grep '^prepare: ' "$work/install.log" >&2
-	qemu-img convert -f raw -O qcow2 "$work/golden.raw" "$work/golden.qcow2"
-	rm "$work/golden.raw"
-}
-
-# address6 N ADDRESS: guest N has an IPv6 address, too.
-address6() {
-	put "$1" /root/provision "$root/testbed/lab/vagrant/address6.sh"
-	on "$1" "sh /root/provision/address6.sh eth0 $2" </dev/null >&2
-}
-
-# restart N: the server reboots, and is given its IPv6 address as at each boot.
-restart() {
-	reboot "$1"
-	address6 "$1" "fd78::1$1/64"
-}
-
-# served N: guest N becomes a server of the cluster.
-served() {
-	await "$1"
-	# Installed, but not enabled: it takes no part.
-	refuse_active "$1"
-	put "$1" /root/provision "$work/report.key" "$root/testbed/lab/vagrant/server.sh"
-	address6 "$1" "fd78::1$1/64"
-	on "$1" 'sh /root/provision/server.sh eth0 /root/provision/report.key' </dev/null >"$work/server.$1.log" 2>&1 ||
-		{ tail -n 40 "$work/server.$1.log" >&2; die "server.sh failed on s$1"; }
-}
-
-# servers COMMAND: a function, for all servers at once.
-servers() {
-	"$1" 1 & job1=$!
-	"$1" 2 & job2=$!
-	"$1" 3 & job3=$!
-	failed=
-	for job in $job1 $job2 $job3; do wait "$job" || failed=yes; done
-	[ -z "$failed" ] || die "$1 failed on a server"
-}
-
-# started: three servers and a client, set up by the scripts of the Vagrantfile.
-started() {
-	step "three servers and a client start"
-	for n in 1 2 3; do
-		disk "s$n" "$work/golden.qcow2" qcow2
-		# DKMS builds on the first, with all processors.
-		boot "$n" "s$n" "$work/s$n.qcow2" $((n == 1 ? 2 : 1)) "$work/golden.plain"
-	done
-	disk c1 "$image/disk.raw" raw
-	boot 4 c1 "$work/c1.qcow2" 1 "$work/golden.plain"
-	od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$work/report.key"
-	servers served
-	versions "$previous" 1
-	await 4
-	put 4 /root/provision "$root/testbed/lab/vagrant/client.sh"
-	address6 4 fd78::101/64
-	on 4 'sh /root/provision/client.sh 10.78.0.11 s1 10.78.0.12 s2 10.78.0.13 s3' </dev/null >&2
-	working
-}
-
-# working: all servers know each other, and a browser's connections are shared.
-working() {
-	servers well
-	browse s1
-	by=$(on 4 'curl -sS -m 180 "http://[fd78::11]/"' </dev/null) || die "s1 does not serve by IPv6: $by"
-	case $by in s[123]) ;; *) die "by IPv6 came $by" ;; esac
-}
-
-# well N: its units run, and it knows both others.
-well() {
-	retry 300 units_active "$1" || { on "$1" 'systemctl status --no-pager "dpr*"' </dev/null >&2; die "s$1: not all units are active"; }
-	retry 300 healthy "$1" || { on "$1" 'dprctl status; dprctl peers' </dev/null >&2; die "s$1 is not healthy"; }
-}
 
 # documented: the commands for a host of README.md, then of docs/operations.md, on the
 # first server, which has this version. Both make a key, and none is overwritten.
@@ -270,9 +184,9 @@ fast_path() {
 	on 1 'mkdir -p /etc/dpr/conf.d && printf "fast_path = \"xdp-forced\"\nfast_path_devices = [ \"eth0\" ]\n" >/etc/dpr/conf.d/60-fast.toml' </dev/null
 	fast_path_is 'off: dpr-fastpath does not run' || die "s1 does not say that dpr-fastpath is missing: $(on 1 'dprctl status' </dev/null)"
 	on 1 'systemctl enable --now dpr-fastpath' </dev/null
-	want='on, forced'
-	[ "$suite" != bookworm ] || want='off: not on Linux 6\.1'
-	retry 60 fast_path_is "$want" || die "s1: no fast path: $(on 1 'dprctl status; journalctl -b -u dpr-fastpath --no-pager -n 20' </dev/null)"
+	path='on, forced'
+	[ "$suite" != bookworm ] || path='off: not on Linux 6\.1'
+	retry 60 fast_path_is "$path" || die "s1: no fast path: $(on 1 'dprctl status; journalctl -b -u dpr-fastpath --no-pager -n 20' </dev/null)"
 	[ "$(on 1 'readlink /proc/$(systemctl show -P MainPID dpr-fastpath)/exe' </dev/null)" = /usr/sbin/dpr-fastpath ] || die "s1: another program is dpr-fastpath"
 	on 1 'systemd-analyze security --threshold=25 --no-pager dpr-fastpath.service' </dev/null >"$work/security" 2>&1 ||
 		die "dpr-fastpath is not as confined as it should be: $(grep -v '✓' "$work/security")"
@@ -282,7 +196,7 @@ fast_path() {
 	[ "$suite" = bookworm ] || [ "$(fast_packets)" -gt 0 ] || die "s1: no packet took the fast path: $(on 1 'dprctl stats' </dev/null)"
 	on 1 'systemctl stop dpr.target && ! systemctl -q is-active dpr-fastpath && sleep 1 && modprobe -r dpr && systemctl start dpr.target' </dev/null ||
 		die "s1: the module cannot be removed: $(on 1 'systemctl status --no-pager "dpr*"' </dev/null)"
-	retry 60 fast_path_is "$want" || die "s1: the fast path does not come back: $(on 1 'dprctl status; journalctl -b -u dpr-fastpath --no-pager -n 20' </dev/null)"
+	retry 60 fast_path_is "$path" || die "s1: the fast path does not come back: $(on 1 'dprctl status; journalctl -b -u dpr-fastpath --no-pager -n 20' </dev/null)"
 	on 1 'systemctl disable --now dpr-fastpath && rm /etc/dpr/conf.d/60-fast.toml' </dev/null
 	servers well
 }
@@ -292,114 +206,6 @@ fast_path_is() { on 1 'dprctl status' </dev/null 2>/dev/null | grep -q "^fast pa
 
 # fast_packets: how many packets took the fast path on the first server.
 fast_packets() { on 1 'dprctl stats --json' </dev/null | grep -o '"fast_tx": *[0-9]*' | grep -o '[0-9]*$'; }
-
-# configured: by the Ansible role, one host after the other, from hosts that know no peer; the
-# third gets this version's programs by it. A file that is wrong changes nothing, and neither
-# does the same play once more. A mistake reaches one host, what was not loaded is at the next play,
-# and the key changes while all hosts stay in the cluster.
-configured() {
-	step "the Ansible role"
-	servers unconfigured
-	inventory 1
-	play first
-	! grep -q 'changed=0 ' "$work/play.first" || die "the role changed nothing on a host: $(cat "$work/play.first")"
-	inventory 0
-	if try_play wrong || ! grep -q 'weight: 0 is not' "$work/play.wrong"; then
-		die "the role takes a weight of 0: $(cat "$work/play.wrong")"
-	fi
-	inventory 1
-	play again
-	[ "$(grep -c 'changed=0 ' "$work/play.again")" -eq 3 ] || die "the role run again changes something: $(cat "$work/play.again")"
-	versions "$current" 3 5
-	on 3 'dprctl config | grep -q "^weight *2$"' </dev/null || die "s3 is not configured by the role"
-	working
-	cut_off
-	unloaded
-	rekeyed
-	working
-}
-
-# unconfigured N: as a host that is to be one of a new cluster, whose module knows no other.
-unconfigured() {
-	on "$1" 'systemctl stop dpr.target dpr-exporter && rmmod dpr && rm -rf /etc/dpr/conf.d /etc/dpr/*.key' </dev/null ||
-		die "s$1 cannot begin anew"
-}
-
-# cut_off: a play with another key alone has cut the first host off. The same play once more ends
-# there, too: the host knew others.
-cut_off() {
-	key=$(cat "$work/report.key")
-	od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$work/report.key"
-	put 1 /root/provision "$work/report.key"
-	on 1 'install -m 600 /root/provision/report.key /etc/dpr/report.key && systemctl reload dpr-broadcast dpr-receive' </dev/null
-	retry 60 peers_usable 1 0 || die "s1 has another key, and peers"
-	inventory 1
-	! try_play cut-off || die "the play goes on after a host that is cut off: $(cat "$work/play.cut-off")"
-	printf %s "$key" >"$work/report.key"
-	[ "$(on 2 'cat /etc/dpr/report.key' </dev/null)" = "$key" ] || die "the play goes on after a host that is cut off: $(cat "$work/play.cut-off")"
-}
-
-# unloaded: the kernel of the first host refuses a file, as the ports of splices are its own. Once
-# they are not, a play loads the file, although it writes nothing.
-unloaded() {
-	on 1 'cat /proc/sys/net/ipv4/ip_local_port_range >/root/ports && echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range &&
-		printf "[[backend]]\nname = \"later\"\naddress = \"10.78.0.99\"\n" >/etc/dpr/conf.d/backend.toml' </dev/null
-	inventory 1
-	! try_play refused || die "the play does not say that a reload fails: $(cat "$work/play.refused")"
-	on 1 'cat /root/ports >/proc/sys/net/ipv4/ip_local_port_range && rm /root/ports && dprctl config diff | grep -q "^backend "' </dev/null ||
-		die "s1 has loaded what its kernel refuses: $(on 1 'dprctl config diff' </dev/null)"
-	play loaded --limit s1
-	on 1 'dprctl config diff | grep -q "^the kernel has what"' </dev/null || die "s1 has not loaded its files: $(on 1 'dprctl config diff' </dev/null)"
-	on 1 'rm /etc/dpr/conf.d/backend.toml && systemctl reload dpr-setup' </dev/null
-}
-
-# inventory WEIGHT [PREVIOUS-KEY]: of three hosts, the first of this weight.
-inventory() {
-	cat >"$work/inventory.yml" <<EOF
-dpr:
-  hosts:
-    s1: {ansible_host: 10.78.0.11, dpr_address: 10.78.0.11, dpr_weight: $1}
-    s2: {ansible_host: 10.78.0.12}
-    s3: {ansible_host: 10.78.0.13, dpr_weight: 2}
-  vars:
-    ansible_user: root
-    ansible_ssh_private_key_file: $image/key
-    dpr_key: "$(cat "$work/report.key")"
-    dpr_previous_key: "${2-}"
-    dpr_debs: ["$(ls "$current"/dpr_*.deb)"]
-EOF
-}
-
-# rekeyed: the steps of contrib/ansible/README.md. A play ends where a host that knows others is
-# not healthy afterwards. A key that another file names stays.
-rekeyed() {
-	old=$(cat "$work/report.key") new=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
-	inventory 1 "$new"
-	play accepted
-	printf %s "$new" >"$work/report.key"
-	inventory 1 "$old"
-	play signed
-	on 1 "umask 077; echo $old >/etc/dpr/previous.key" </dev/null
-	on 1 'printf "[report]\nprevious_key_file = \"/etc/dpr/previous.key\"\n" >/etc/dpr/conf.d/keys.toml' </dev/null
-	inventory 1
-	play rekeyed
-	on 1 '[ ! -e /etc/dpr/ansible-previous.key ]' </dev/null || die "s1 keeps the old key"
-	on 1 'dprctl check /etc/dpr/dpr.toml' </dev/null >"$work/check" 2>&1 || die "the role took a key that a file names: $(cat "$work/check")"
-	on 1 'rm /etc/dpr/conf.d/keys.toml /etc/dpr/previous.key && systemctl reload dpr-broadcast dpr-receive dpr-cleanup' </dev/null
-}
-
-# play NAME [OPTION...]: runs the playbook.
-play() { try_play "$@" || { tail -n 40 "$work/play.$1" >&2; die "the playbook failed"; }; }
-
-# try_play NAME [OPTION...]: runs it, to succeed or not.
-try_play() {
-	log_=$work/play.$1
-	shift
-	: >"$work/ansible.cfg"
-	ip netns exec "$ns" env ANSIBLE_HOST_KEY_CHECKING=False ANSIBLE_PIPELINING=True ANSIBLE_NOCOLOR=1 ANSIBLE_TIMEOUT=60 \
-		ANSIBLE_LOCAL_TEMP="$work/ansible" ANSIBLE_SSH_CONTROL_PATH_DIR="$work/ansible-ssh" ANSIBLE_CONFIG="$work/ansible.cfg" \
-		ansible-playbook -i "$work/inventory.yml" "$@" "$root/contrib/ansible/playbook.yml" </dev/null >"$log_" 2>&1
-}
 
 # traced: dprctl trace asks the other hosts by ssh, and finds every download of the client,
 # at the host that redirects it and at the one that serves it.
@@ -479,8 +285,8 @@ plain() {
 
 image=$("$here/image.sh" "$suite")
 guests_up
-installed
-started
+installed "$previous"
+started "$previous"
 sandboxed 1
 rebooted_all
 upgraded
@@ -490,7 +296,6 @@ shut_down
 soft_rebooted
 fast_path
 documented
-configured
 traced
 ipv6
 removed
