@@ -140,7 +140,7 @@ func TestReadStatusFails(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
-	if err := ReadStatus(ctx, "x", path, 1<<16, &got); err == nil || time.Since(begin) > time.Second {
+	if err := ReadStatus(ctx, "x", path, 1<<16, &got); err == nil || time.Since(begin) > time.Minute {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }

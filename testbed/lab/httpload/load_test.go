@@ -222,7 +222,7 @@ func TestRunEndsWithinDurationAndTimeout(t *testing.T) {
 	if _, err := Run(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
-	if took, limit := time.Since(start), plan.Duration+plan.Timeout+time.Second; took > limit {
+	if took, limit := time.Since(start), plan.Duration+plan.Timeout+time.Minute; took > limit {
 		t.Errorf("took %v, want at most %v", took, limit)
 	}
 }
