@@ -142,7 +142,7 @@ test-roads: deps-test go ## announce one address on four hosts by BGP, and chang
 .PHONY: test-layer7
 test-layer7: deps-test go ## place connections of curl, wget, h2load and a browser by what they ask nginx, Apache, HAProxy, mini_httpd and Go for; DPR_KERNEL=6.12
 	@scripts/deps/install.sh packages-layer7
-	$(GO_PATH) && export PATH CGO_ENABLED=0 && scripts/go-test.sh out/layer7.log -tags lab -timeout 40m ./testbed/check/layer7
+	$(GO_PATH) && export PATH CGO_ENABLED=0 && scripts/go-test.sh out/layer7.log -tags lab -timeout 120m ./testbed/check/layer7
 
 .PHONY: soak
 soak: deps go ## keep a steady load for an hour and check that memory, flows, delays and accounting stay constant; SOAK_FLAGS="--seconds 600"

@@ -97,7 +97,7 @@ func wantWho(t *testing.T, host string, command []string) error {
 
 // wantFile wants a file to be as it should.
 func wantFile(path, name string) error {
-	want, err := data.Sum(sizes[name])
+	want, err := data.Sum(sizeOf(name))
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func wantFile(path, name string) error {
 		return err
 	}
 	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != want {
-		return fmt.Errorf("%s: %d bytes, not the right %d", name, len(content), sizes[name])
+		return fmt.Errorf("%s: %d bytes, not the right %d", name, len(content), sizeOf(name))
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func upload(t *testing.T, s server, e entry, size string) error {
 	if _, err := ask(t, curlCommand(s, "-H", "Expect: 100-continue", "-T", file, e.url(s, name))...); err != nil {
 		return err
 	}
-	want, err := data.Sum(sizes[size])
+	want, err := data.Sum(sizeOf(size))
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func fileOf(t *testing.T, size string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = f.ReadFrom(data.Reader(sizes[size]))
+	_, err = f.ReadFrom(data.Reader(sizeOf(size)))
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,7 @@ func TestContents(t *testing.T) {
 	start(t)
 	for _, s := range servers {
 		for i, e := range entries() {
-			for name := range sizes {
+			for _, name := range sizes {
 				path := []string{"/", "/images/", "/api/"}[i%3]
 				judge(t, s, "curl files", download(t, name, append(curlCommand(s, e.url(s, path+name)), "-o")...))
 				i++

@@ -85,7 +85,13 @@ func everywhere(t *testing.T, command string) {
 // ask runs a program of this machine as the client, and returns what it prints.
 func ask(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), stepTimeout)
+	return askFor(t, stepTimeout, args...)
+}
+
+// askFor is the same of what may take another time.
+func askFor(t *testing.T, limit time.Duration, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd, err := shared.Command(ctx, client, args...)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"dpr/testbed/lab/guest/data"
 )
 
 // A server is a program that serves the files of root at a port, on all hosts.
@@ -52,8 +54,17 @@ const (
 	root = dir + "/www"
 )
 
-// sizes of the files, by name.
-var sizes = map[string]int64{"15k": 15_000, "200k": 200_000, "1m": 1_000_000}
+// sizes are the files' names.
+var sizes = []string{"15k", "200k", "1m"}
+
+// sizeOf is a file's size, bytes.
+func sizeOf(name string) int64 {
+	n, err := data.ParseSize(name)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
 
 // filesCommand makes the files.
 const filesCommand = "mkdir -p " + dir + " && for d in " + root + " " + root + "/images " + root + "/api; do " +
