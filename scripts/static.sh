@@ -37,7 +37,7 @@ vagrantfile() {
 	scripts=$(sed -n 's/.*path: "\([^"]*\)".*/\1/p' "$root/Vagrantfile")
 	[ -n "$scripts" ] || die "the Vagrantfile runs no scripts"
 	for script in $scripts; do
-		grep -qF "\$root/$script" "$root"/testbed/check/packages/suite.sh "$root"/testbed/check/packages/prepare.sh || die "the Vagrantfile runs $script, but no test does"
+		grep -qF "\$root/$script" "$root"/testbed/check/packages/*.sh || die "the Vagrantfile runs $script, but no test does"
 	done
 	(cd "$root" && VAGRANT_HOME="$work/vagrant" VAGRANT_DOTFILE_PATH="$work/dot" vagrant validate --ignore-provider) >&2
 }
