@@ -85,8 +85,6 @@ struct dpr_peer_source {
  *	dpr_net.order_lock
  * @protocol: between hosts, that it knows
  * @sends_direct: after its last SYN it sends direct
- * @failed: connections in a row that were handed to it, and that it could not make, of clients of
- *	IPv4 and of IPv6, by the place of their service's bit; no lock
  * @knows_direct: a SYN has announced to it that this host does, since it came to the load table
  *	if it does not send direct itself
  * @open: it could get new connections when its view was last filled; under
@@ -114,6 +112,8 @@ struct dpr_peer_source {
  * @routes: each CPU's ways to it
  * @source: do its answers to clients of this host arrive?
  * @rcu: frees it
+ * @failed: connections in a row that were handed to it, and that it could not make, of clients of
+ *	IPv4 and of IPv6, by the place of their service's bit; no lock
  */
 struct dpr_peer {
 	struct hlist_node node;
@@ -126,7 +126,6 @@ struct dpr_peer {
 	u8 protocol;
 	bool sends_direct;
 	bool knows_direct;
-	u8 failed[2][DPR_SERVICE_BITS];
 	bool open;
 	bool cold;
 	u32 opened;
@@ -151,6 +150,7 @@ struct dpr_peer {
 	struct dpr_routes __percpu *routes;
 	struct dpr_peer_source source;
 	struct rcu_head rcu;
+	u8 failed[2][DPR_SERVICE_BITS];
 };
 
 /**
