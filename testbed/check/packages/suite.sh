@@ -227,7 +227,7 @@ traced() {
 # which "make" built for all servers (prepare.sh), is loaded and configured by the units.
 anew() {
 	on "$1" "systemctl stop dpr.target dpr-exporter && rmmod dpr && mkdir -p /root/dpr && mount -o ro /dev/vdb /root/dpr &&
-		insmod /root/dpr/kmod/dpr.ko && umount /root/dpr && { $2; } && systemctl start dpr.target dpr-exporter" </dev/null >"$work/anew.$1" 2>&1 ||
+		insmod /root/dpr/kmod/dpr.ko && umount /root/dpr && rmdir /root/dpr && { $2; } && systemctl start dpr.target dpr-exporter" </dev/null >"$work/anew.$1" 2>&1 ||
 		{ tail -n 40 "$work/anew.$1" >&2; die "s$1 does not begin anew"; }
 }
 
