@@ -207,6 +207,14 @@ fast_path_is() { on 1 'dprctl status' </dev/null 2>/dev/null | grep -q "^fast pa
 # fast_packets: how many packets took the fast path on the first server.
 fast_packets() { on 1 'dprctl stats --json' </dev/null | grep -o '"fast_tx": *[0-9]*' | grep -o '[0-9]*$'; }
 
+# rest_upgraded: the third server is as the second, and the second's module stays in memory.
+rest_upgraded() {
+	step "the third server's programs are upgraded"
+	put 3 /root/current "$current"/dpr_*.deb
+	upgrade 3
+	servers well
+}
+
 # traced: dprctl trace asks the other hosts by ssh, and finds every download of the client,
 # at the host that redirects it and at the one that serves it.
 traced() {
@@ -296,6 +304,7 @@ shut_down
 soft_rebooted
 fast_path
 documented
+rest_upgraded
 traced
 ipv6
 removed
