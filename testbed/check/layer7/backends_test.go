@@ -95,8 +95,8 @@ const backendWho = `<!--#echo var="REMOTE_ADDR" --> <!--#echo var="REMOTE_PORT" 
 // backendModules are those of that Apache.
 var backendModules = []string{"mpm_event", "authz_core", "remoteip", "include", "dav", "dav_fs"}
 
-// serveBackends starts nginx, HAProxy, Apache and nc on a client, where there is no dpr. The directory has
-// the files of data.
+// serveBackends starts nginx, HAProxy, Apache and nc on a client, where there is no dpr. The
+// directory has the files of data.
 func serveBackends(t *testing.T) string {
 	t.Helper()
 	at := t.TempDir()
@@ -125,12 +125,8 @@ func serveBackends(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	var modules strings.Builder
-	for _, m := range backendModules {
-		fmt.Fprintf(&modules, "LoadModule %s_module %s\n", m, apacheModule(m))
-	}
 	for name, text := range map[string]string{"nginx.conf": backendNginxText, "haproxy.cfg": backendHAProxyText,
-		"apache.conf": modules.String() + backendApacheText, "who": backendWho} {
+		"apache.conf": loadModules(backendModules) + backendApacheText, "who": backendWho} {
 		if err := os.WriteFile(filepath.Join(at, name), []byte(strings.ReplaceAll(text, "DIR", at)), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +160,7 @@ func TestBackends(t *testing.T) {
 var backends = map[string]int{"nginx": nginxPort, "haproxy": haproxyPort, "apache": apachePort, "nc": ncPort}
 
 // everyBackend has s1 use one server after the other, of each family, for both services.
-func everyBackend(t *testing.T, backends map[string]int, use func(t *testing.T, port int, url string)) {
+func everyBackend(t *testing.T, servers map[string]int, use func(t *testing.T, port int, url string)) {
 	t.Helper()
 	t.Cleanup(func() {
 		if err := shared.Check(); err != nil {
@@ -176,7 +172,7 @@ func everyBackend(t *testing.T, backends map[string]int, use func(t *testing.T, 
 	t.Cleanup(func() {
 		sh(t, "s1", fmt.Sprintf("dprctl service del %d && dprctl service del %d", synPort, requestPort))
 	})
-	for name, port := range backends {
+	for name, port := range servers {
 		for _, address := range []string{c2.Address, c2.Address6} {
 			url := "http://" + s1.Address
 			if strings.Contains(address, ":") {
@@ -254,8 +250,15 @@ func useNC(t *testing.T, url, at string) {
 		}
 		out, err := ask(t, "sh", "-c", fmt.Sprintf("nc -N %s %s <%s/1m | sha256sum", u.Hostname(), u.Port(), at))
 		sums, _ := os.ReadFile(came)
-		if err == nil && strings.HasPrefix(out, want) && strings.Contains(string(sums), want) {
-			return
+		if err == nil && strings.HasPrefix(out, want) {
+			// The server says what came a moment later.
+			for i := 0; i < 100 && !strings.Contains(string(sums), want); i++ {
+				time.Sleep(100 * time.Millisecond)
+				sums, _ = os.ReadFile(came)
+			}
+			if strings.Contains(string(sums), want) {
+				return
+			}
 		}
 		if tries == 20 || err == nil && out != emptySum {
 			t.Fatalf("the client got %q, the server %q, want %s: %v", out, sums, want, err)

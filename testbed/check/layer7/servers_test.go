@@ -125,12 +125,17 @@ var apacheModules = []string{"mpm_event", "authz_core", "http2"}
 
 func apacheModule(name string) string { return "/usr/lib/apache2/modules/mod_" + name + ".so" }
 
-func apacheText() string {
+// loadModules is Apache's configuration that loads some.
+func loadModules(names []string) string {
 	var b strings.Builder
-	for _, m := range apacheModules {
+	for _, m := range names {
 		fmt.Fprintf(&b, "LoadModule %s_module %s\n", m, apacheModule(m))
 	}
-	return b.String() + `ServerRoot DIR
+	return b.String()
+}
+
+func apacheText() string {
+	return loadModules(apacheModules) + `ServerRoot DIR
 PidFile DIR/apache.pid
 ErrorLog DIR/apache.log
 Mutex sem
