@@ -15,7 +15,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
 
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
@@ -189,25 +193,29 @@ func TestSignals(t *testing.T) {
 	expect(t, conn, "STOPPING=1")
 }
 
-// pings are the watchdog's that come within a time.
-func pings(t *testing.T, conn *net.UnixConn, within time.Duration) int {
+// pings returns how many of the watchdog's have come.
+func pings(t *testing.T, conn *net.UnixConn) (n int) {
 	t.Helper()
-	buf, n := make([]byte, 1024), 0
-	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
+	raw, err := conn.SyscallConn()
+	if err != nil {
 		t.Fatal(err)
 	}
-	for {
-		got, err := conn.Read(buf)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return n
+	buf := make([]byte, 1024)
+	err = raw.Read(func(fd uintptr) bool {
+		for {
+			got, _, err := unix.Recvfrom(int(fd), buf, unix.MSG_DONTWAIT)
+			if err != nil {
+				return true
+			}
+			if string(buf[:got]) == sd.SdNotifyWatchdog {
+				n++
+			}
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if string(buf[:got]) == "WATCHDOG=1" {
-			n++
-		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return n
 }
 
 // A main loop that hangs gets no more pings; one that beats gets two an interval.
@@ -215,43 +223,47 @@ func TestWatchdogNeedsHeartbeat(t *testing.T) {
 	conn := manager(t)
 	t.Setenv("WATCHDOG_USEC", "400000")
 	t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
-	var log testlog.Buffer
-	n := newNotifier(slog.New(slog.NewTextHandler(&log, nil)))
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan bool)
-	n.alive()
-	go func() { n.watchdog(ctx); done <- true }()
-	beating := make(chan bool)
-	go func() {
-		for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	synctest.Test(t, func(t *testing.T) {
+		var log testlog.Buffer
+		n := newNotifier(slog.New(slog.NewTextHandler(&log, nil)))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := false
+		go func() { n.watchdog(ctx); ended = true }()
+		passes := func(d time.Duration) int {
+			time.Sleep(d)
+			synctest.Wait()
+			return pings(t, conn)
+		}
+
+		for range 101 {
+			time.Sleep(10 * time.Millisecond)
 			n.alive()
 		}
-		close(beating)
-	}()
-	if got := pings(t, conn, time.Second); got < 3 || got > 5 {
-		t.Errorf("%d pings in two and a half intervals", got)
-	}
-	<-beating
-	if strings.Contains(log.String(), "hangs") {
-		t.Errorf("it beats: %s", log.String())
-	}
-	pings(t, conn, 600*time.Millisecond) // the last beat counts for an interval
-	if got := pings(t, conn, 800*time.Millisecond); got != 0 {
-		t.Errorf("%d pings of a loop that hangs", got)
-	}
-	if !strings.Contains(log.String(), "main loop is stuck") {
-		t.Error("it is not noticed")
-	}
-	n.alive()
-	if got := pings(t, conn, 300*time.Millisecond); got == 0 {
-		t.Error("a loop that goes on gets no pings")
-	}
-	cancel()
-	select {
-	case <-done:
-	case <-time.After(5 * time.Second):
-		t.Error("it does not end")
-	}
+		if got := passes(0); got != 5 {
+			t.Errorf("%d pings in two and a half intervals, want 5", got)
+		}
+		if got := passes(400 * time.Millisecond); got != 2 {
+			t.Errorf("%d pings in the interval after the last beat, want 2", got)
+		}
+		if log.String() != "" {
+			t.Errorf("it beats: %s", log.String())
+		}
+		if got := passes(800 * time.Millisecond); got != 0 {
+			t.Errorf("%d pings of a loop that hangs", got)
+		}
+		if !strings.Contains(log.String(), "main loop is stuck") {
+			t.Error("it is not noticed")
+		}
+		n.alive()
+		if got := passes(200 * time.Millisecond); got != 1 {
+			t.Errorf("%d pings in half an interval of a loop that goes on, want 1", got)
+		}
+		cancel()
+		if synctest.Wait(); !ended {
+			t.Error("it does not end")
+		}
+	})
 }
 
 // Without an interval there is nothing to do, and one that cannot be read is logged.
