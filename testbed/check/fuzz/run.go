@@ -106,7 +106,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		verdict := "passed"
 		if !p.Passed() {
 			verdict = "FAILED"
-			failed = append(failed, part)
+			failed = append(failed, fmt.Sprintf("%s, seed %d: %d failures; the first: %.1000s", part, o.Seed, len(p.Failures), p.Failures[0]))
 		}
 		results, err := json.Marshal(p.Results)
 		if err != nil {
@@ -118,7 +118,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 	}
 	if len(failed) > 0 {
-		return fmt.Errorf("fuzz: failed: %s", strings.Join(failed, ", "))
+		return fmt.Errorf("fuzz: failed: %s", strings.Join(failed, "\n"))
 	}
 	return nil
 }
