@@ -63,7 +63,7 @@ func (f *fuzzer) all(ctx context.Context) error {
 	}
 	// Kmemleak follows each allocation, which takes as long as the rest.
 	if f.plan.NoLeaks {
-		if err := os.WriteFile(kmemleak, []byte("off"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := tell(kmemleak, "off"); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("switching kmemleak off: %w", err)
 		}
 	}
