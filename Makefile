@@ -159,6 +159,11 @@ test-install: deps go ## install, reboot, upgrade and remove the packages on vir
 	@scripts/deps/install.sh packages packages-test packages-deb packages-install
 	@$(AS_ROOT) testbed/check/packages/run.sh $(SUITES)
 
+.PHONY: test-ansible
+test-ansible: deps go ## make a cluster of three virtual machines by the Ansible role, spoil it and change its keys
+	@scripts/deps/install.sh packages packages-test packages-deb packages-install
+	@$(AS_ROOT) testbed/check/packages/run.sh ansible
+
 .PHONY: test-alerts
 test-alerts: deps-test go ## break a cluster in eleven ways and ask a real Prometheus and Alertmanager what fires
 	@scripts/deps/install.sh packages-alerts
