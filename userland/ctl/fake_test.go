@@ -4,6 +4,7 @@ package ctl
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,7 @@ type kernel struct {
 	traced  netip.AddrPort
 	ran     []string
 	answers map[string]string // of other hosts, by their address
+	runErr  error             // of other hosts that have no answer
 }
 
 func (k *kernel) connections() int {
@@ -275,7 +277,7 @@ func dprctl(t *testing.T, k *kernel, line string) result {
 					return []byte(text), nil
 				}
 			}
-			return nil, errors.New("no such host")
+			return nil, cmp.Or(k.runErr, errors.New("no such host"))
 		},
 		Gather: func(_ context.Context, o doctor.Options) (*doctor.Facts, error) {
 			k.gathered = o

@@ -163,6 +163,10 @@ func (t *tracer) ask(ctx context.Context, host netip.Addr) traceView {
 			err = errors.New("no answer of one host")
 		}
 	}
+	// So says version 0.1.
+	if err != nil && strings.Contains(err.Error(), undefined+"here") {
+		err = errors.New("its dprctl is of a version that cannot be asked; upgrade it")
+	}
 	if err != nil {
 		return traceView{Host: host, Error: err.Error(), Flows: []flowView{}, Connections: []connectionView{}}
 	}

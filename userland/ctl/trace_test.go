@@ -3,6 +3,7 @@
 package ctl
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -41,6 +42,11 @@ func TestTrace(t *testing.T) {
 	if !slices.Equal(k.ran, []string{"rsh 192.0.2.2 dprctl trace --here --json 10.0.0.0"}) || k.traced.Port() != 0 {
 		t.Errorf("ran %q", k.ran)
 	}
+	k.runErr = errors.New("exit status 2: dprctl: flag provided but not defined: -here")
+	if r := dprctl(t, k, "trace 10.0.0.0"); r.status != ExitFailure || !strings.Contains(r.err, "asking 192.0.2.2: its dprctl is of a version that cannot be asked") {
+		t.Errorf("an older version: %+v", r)
+	}
+	k.runErr = nil
 	for answer, want := range map[string]string{"[]": "no answer of one host", "x": "invalid character"} {
 		k.answers = map[string]string{"192.0.2.2": answer}
 		if r := dprctl(t, k, "trace 10.0.0.0"); r.status != ExitFailure || !strings.Contains(r.err, want) {
