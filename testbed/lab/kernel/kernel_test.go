@@ -123,6 +123,9 @@ func TestMakeProgress(t *testing.T) {
 	for i := range 2 * keptLines {
 		fmt.Fprintf(m, "line %d\n", i)
 	}
+	for i := range 2 * keptLines {
+		fmt.Fprintf(m, "  CC [M]  f%d.o\n", i)
+	}
 	fmt.Fprint(m, "no end")
 	lines := strings.Split(m.end(), "\n")
 	if len(lines) != keptLines+1 || lines[0] != fmt.Sprint("line ", keptLines) || lines[keptLines] != "no end" {

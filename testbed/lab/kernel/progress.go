@@ -11,7 +11,7 @@ import (
 const (
 	// tellEvery is the time between two lines about a long build.
 	tellEvery = 20 * time.Second
-	// keptLines is how much of make's output an error shows.
+	// keptLines is how many lines of make's complaints an error shows.
 	keptLines = 40
 )
 
@@ -23,7 +23,7 @@ type makeProgress struct {
 	compiled int
 	objects  int      // about what will be compiled
 	partial  []byte   // a line without its end
-	last     []string // the last lines
+	last     []string // the last lines, without those that say what is being made
 }
 
 func (m *makeProgress) Write(p []byte) (int, error) {
@@ -39,10 +39,13 @@ func (m *makeProgress) Write(p []byte) (int, error) {
 }
 
 func (m *makeProgress) line(line string) {
-	if m.last = append(m.last, line); len(m.last) > keptLines {
-		m.last = m.last[1:]
+	// Other files are still made after the one that fails.
+	verb, ok := step(line)
+	if !ok {
+		if m.last = append(m.last, line); len(m.last) > keptLines {
+			m.last = m.last[1:]
+		}
 	}
-	verb, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 	if verb != "CC" && verb != "AS" {
 		return
 	}
@@ -55,7 +58,15 @@ func (m *makeProgress) line(line string) {
 	}
 }
 
-// end returns the last lines of the output.
+// step returns what the kernel's make says that it does with a file ("  CC [M]  a.o"), and
+// whether the line says such a thing.
+func step(line string) (verb string, ok bool) {
+	indented, ok := strings.CutPrefix(line, "  ")
+	verb, _, _ = strings.Cut(indented, " ")
+	return verb, ok && verb != "" && strings.Trim(verb, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
+}
+
+// end returns the last complaints.
 func (m *makeProgress) end() string {
 	return strings.Join(append(m.last, string(m.partial)), "\n")
 }
