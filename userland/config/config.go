@@ -76,6 +76,10 @@ type Network struct {
 // MemoryPath is the file in which dpr-receive stores the last reports.
 func (c *Config) MemoryPath() string { return filepath.Join(c.RuntimeDir, "reports") }
 
+// ApplyingPath is the file that exists while dpr-receive applies the configuration file, and
+// until all of that is in the kernel.
+func (c *Config) ApplyingPath() string { return filepath.Join(c.RuntimeDir, "applying") }
+
 // CountsPath is the socket on which dpr-receive serves its counts.
 func (c *Config) CountsPath() string { return filepath.Join(c.RuntimeDir, "receive.sock") }
 

@@ -362,8 +362,8 @@ dead_after = "46s"
 	if c.Hash.String() != "port" || c.Estimate.String() != "reported" || c.Marker.String() != "source" || c.Orphans.String() != "ask" {
 		t.Errorf("%v %v %v %v", c.Hash, c.Estimate, c.Marker, c.Orphans)
 	}
-	if c.MemoryPath() != "/b/reports" || c.CountsPath() != "/b/receive.sock" || c.FastPathSocket() != "/b-fastpath/socket" {
-		t.Errorf("%s, %s, %s", c.MemoryPath(), c.CountsPath(), c.FastPathSocket())
+	if c.MemoryPath() != "/b/reports" || c.ApplyingPath() != "/b/applying" || c.CountsPath() != "/b/receive.sock" || c.FastPathSocket() != "/b-fastpath/socket" {
+		t.Errorf("%s, %s, %s, %s", c.MemoryPath(), c.ApplyingPath(), c.CountsPath(), c.FastPathSocket())
 	}
 	if a, b := c.Report.Networks[0].String(), c.Report.Networks[1].String(); a != "239.0.0.7%eth7" || b != "10.0.0.7:19" {
 		t.Errorf("%s, %s", a, b)

@@ -4,7 +4,10 @@ package receive
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 
@@ -22,6 +25,33 @@ type leftover struct {
 	services []dprnl.Service
 	file     *config.Config // that was applied
 	until    time.Time      // it is applied again
+}
+
+// mark notes that a file is being applied, for the process after this one.
+func (r *Receiver) mark() {
+	if r.o.Mark == "" {
+		return
+	}
+	if err := os.WriteFile(r.o.Mark, nil, 0o600); err != nil {
+		r.log.Log(slog.LevelWarn, "mark", "cannot note that the file is being applied: a restart meanwhile leaves it applied in part", "error", err)
+	}
+}
+
+// marked says whether a process before this one ended while it applied a file.
+func (r *Receiver) marked() bool {
+	_, err := os.Stat(r.o.Mark)
+	return r.o.Mark != "" && err == nil
+}
+
+// forgetLeftover: the kernel has all of a file, or nothing of it, or somebody else goes on.
+func (r *Receiver) forgetLeftover() {
+	r.leftover = nil
+	if r.o.Mark == "" {
+		return
+	}
+	if err := os.Remove(r.o.Mark); err != nil && !errors.Is(err, os.ErrNotExist) {
+		r.log.Log(slog.LevelWarn, "mark", "cannot remove a note: after a restart the file is applied if the kernel has no service", "error", err)
+	}
 }
 
 // lasting is a configuration without the address, which may be renumbered, the keys, which
@@ -53,6 +83,7 @@ func (r *Receiver) keepLeftover(ctx context.Context, k Kernel) error {
 
 // findLeftover forgets what was left once somebody else has gone on with it. What a process
 // before this one left is found, too: a kernel with an address, but none of the file's services.
+// Without its mark somebody has taken them away.
 func (r *Receiver) findLeftover(ctx context.Context, k Kernel, c dprnl.Config) error {
 	if r.adopted && r.leftover == nil {
 		return nil
@@ -63,7 +94,7 @@ func (r *Receiver) findLeftover(ctx context.Context, k Kernel, c dprnl.Config) e
 	}
 	if r.leftover != nil {
 		if lasting(c) != r.leftover.config || !slices.Equal(services, r.leftover.services) {
-			r.leftover = nil
+			r.forgetLeftover()
 		}
 		return nil
 	}
@@ -72,8 +103,10 @@ func (r *Receiver) findLeftover(ctx context.Context, k Kernel, c dprnl.Config) e
 		return err
 	}
 	r.adopted = true
-	if len(services)+len(backends) == 0 && len(r.config.Load().Services) > 0 {
+	if r.marked() && len(services)+len(backends) == 0 && len(r.config.Load().Services) > 0 {
 		r.leftover = &leftover{config: lasting(c)}
+		return nil
 	}
+	r.forgetLeftover()
 	return nil
 }

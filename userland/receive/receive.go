@@ -65,6 +65,7 @@ type Options struct {
 	Boot   report.BootID
 	Memory *report.Memory // nil: see report.NewVerifier
 	Socket string         // path of the status socket; empty: none
+	Mark   string         // path of the file that exists while a file is applied in part; empty: none
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -238,7 +239,8 @@ func (r *Receiver) adopt(ctx context.Context) error {
 	if !c.Address.IsValid() || c.Address.IsUnspecified() {
 		r.host = netip.Addr{}
 		clear(r.left) // the kernel no longer knows any peers
-		r.adopted, r.leftover = true, nil
+		r.adopted = true
+		r.forgetLeftover()
 		return r.link.Note(r.apply(ctx, k))
 	}
 	if err := r.findLeftover(ctx, k, c); err != nil {
@@ -265,18 +267,21 @@ func (r *Receiver) adopt(ctx context.Context) error {
 // apply applies the configuration file. If it fails after the kernel got an address, which
 // cannot be taken back, the kernel looks configured, and has not got everything: see leftover.
 func (r *Receiver) apply(ctx context.Context, k Kernel) error {
+	r.mark()
 	result, err := apply.Apply(ctx, k, r.config.Load())
 	if err != nil {
 		if r.leftover != nil || result.Address.IsValid() {
-			err = errors.Join(err, r.keepLeftover(ctx, k))
+			return errors.Join(err, r.keepLeftover(ctx, k))
 		}
+		r.forgetLeftover()
 		return err
 	}
 	found := "kernel was unconfigured"
 	if r.leftover != nil {
 		found = "kernel was configured in part"
 	}
-	r.host, r.leftover = result.Address, nil
+	r.host = result.Address
+	r.forgetLeftover()
 	r.o.Log.Info(found+"; applied the configuration file",
 		"address", result.Address, "services", len(result.Added))
 	return nil
