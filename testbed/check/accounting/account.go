@@ -32,8 +32,8 @@ import (
 // counters start at the same packet: a guest has one processor, and changes the
 // rules between two packets.
 //
-// A client's packet of IPv6 in a tunnel of IPv4 passes the hooks of both. The first gives
-// it a mark, by which the second knows that it has been counted.
+// A packet of IPv6 in a tunnel of IPv4, a client's or an ICMP error about one, passes the hooks
+// of both. The first gives it a mark, by which the second knows that it has been counted.
 const Rules = `table inet account
 delete table inet account
 table inet account {
@@ -41,7 +41,7 @@ table inet account {
 		type filter hook prerouting priority -500;
 		iifname "eth0" meta mark != 0x64707200 tcp dport 80 counter
 		iifname "eth0" ip protocol { 4, 41 } meta mark set 0x64707200 counter
-		iifname "eth0" meta l4proto { icmp, icmpv6 } counter
+		iifname "eth0" meta mark != 0x64707200 meta l4proto { icmp, icmpv6 } counter
 	}
 	chain after {
 		type filter hook prerouting priority -440;

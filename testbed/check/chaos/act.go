@@ -176,7 +176,7 @@ func (c *cluster) reload(ctx context.Context, e Event) error {
 	if e.Args[0] == "dprctl apply" {
 		script += "; dprctl apply"
 	}
-	running, cancel := context.WithTimeout(ctx, stepTimeout)
+	running, cancel := context.WithTimeout(ctx, stepsTimeout)
 	defer cancel()
 	err := c.during(Reloaded, e.Host, func() error {
 		var said strings.Builder
@@ -241,7 +241,7 @@ func (c *cluster) part(ctx context.Context, host string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	ctx, cancel := context.WithTimeout(ctx, stepsTimeout)
 	defer cancel()
 	for _, other := range c.hosts.Hosts() {
 		for other != host && !c.isOff(other) {

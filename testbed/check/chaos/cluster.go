@@ -27,6 +27,8 @@ import (
 const (
 	// stepTimeout bounds one command on a host.
 	stepTimeout = 30 * time.Second
+	// stepsTimeout bounds several commands on hosts, and what they wait for.
+	stepsTimeout = 2 * time.Minute
 	// wellTimeout bounds the time that the cluster has to be well again.
 	wellTimeout = time.Minute
 	// lookUps is how many questions about connections guests are asked at a time.
@@ -281,7 +283,7 @@ func (c *cluster) close(host string) {
 
 // balance accounts for a host's packets.
 func (c *cluster) balance(ctx context.Context, host string) error {
-	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	ctx, cancel := context.WithTimeout(ctx, stepsTimeout)
 	defer cancel()
 	r, err := accounting.Read(ctx, c.lab, host, host == c.older)
 	if err != nil {

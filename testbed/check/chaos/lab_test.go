@@ -67,7 +67,7 @@ func TestSoak(t *testing.T) {
 func TestChaos(t *testing.T) {
 	seed := uint64(time.Now().Unix())
 	t.Logf("seed %d", seed)
-	o := Options{Seed: seed, Events: len(kinds), Limit: 5 * time.Minute, Fast: true, Users: 8, Progress: os.Stderr}
+	o := Options{Seed: seed, Events: len(kinds), Limit: 10 * time.Minute, Fast: true, Users: 8, Progress: os.Stderr}
 	r, err := Run(t.Context(), shared, o)
 	if err != nil {
 		t.Fatal(err)

@@ -140,7 +140,7 @@ type Choice struct {
 // NewSchedule draws a schedule of n events. Every kind is in the first of them
 // once, as far as they go; then they come as often as their weights say.
 func NewSchedule(seed uint64, n int, c Cluster, with Choice) []Round {
-	s := scheduler{random: rand.New(rand.NewPCG(seed, 1)), cluster: c, apart: with.Apart}
+	s := scheduler{random: rand.New(rand.NewPCG(seed, 1)), cluster: c, with: with}
 	for i := range kinds {
 		if (with.Slow || !kinds[i].slow) && (with.Shared || !kinds[i].shared) {
 			s.allowed = append(s.allowed, i)
@@ -157,7 +157,7 @@ func NewSchedule(seed uint64, n int, c Cluster, with Choice) []Round {
 
 type scheduler struct {
 	random  *rand.Rand
-	apart   bool
+	with    Choice
 	cluster Cluster
 	allowed []int // of kinds
 	first   []int // that have not come yet
@@ -211,7 +211,7 @@ func (s *scheduler) round(n int) Round {
 
 // free draws a host for a kind of event, one that has what it needs.
 func (s *scheduler) free(k EventKind, needs resource, have taken) (string, bool) {
-	if s.apart && needs == clocks && have.anywhere(clocks) {
+	if s.with.Apart && needs == clocks && have.anywhere(clocks) {
 		return "", false
 	}
 	for range 10 {
@@ -299,6 +299,9 @@ func (s *scheduler) policy() []string {
 		"stateless", "stateless --hash port", "off", "lowest --max-load 3",
 	}
 	args := append([]string{s.pick("all", "all", "all", "one")}, strings.Fields(s.pick(policies...))...)
+	if args[1] == "off" && !s.with.Slow {
+		args[0] = "one" // in a short run, nothing would be left to judge
+	}
 	// What an earlier one said does not stay.
 	for _, flag := range []string{"--max-load=0", "--hash=address-port", "--estimate=corrected"} {
 		name, _, _ := strings.Cut(flag, "=")

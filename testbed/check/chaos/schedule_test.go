@@ -69,6 +69,25 @@ func TestScheduleKinds(t *testing.T) {
 	}
 }
 
+// In a short run some hosts redirect whatever policies are drawn.
+func TestPolicyOff(t *testing.T) {
+	all := func(with Choice) (n int) {
+		for seed := range uint64(200) {
+			for _, r := range NewSchedule(seed, 20, testCluster, with) {
+				for _, e := range r {
+					if e.Kind == Policy && e.Args[0] == "all" && e.Args[1] == "off" {
+						n++
+					}
+				}
+			}
+		}
+		return n
+	}
+	if short, long := all(Choice{}), all(Choice{Slow: true}); short != 0 || long == 0 {
+		t.Errorf("no host redirects any more: %d times in short runs, %d in long ones", short, long)
+	}
+}
+
 // What overlaps can overlap: a host that is off suffers nothing else, and no two
 // events use its network, its clock or its module.
 func TestScheduleOverlaps(t *testing.T) {
