@@ -9,9 +9,19 @@
 #include "peer.h"
 #include "stats.h"
 
-static void dpr_ask_send_to(struct dpr_net *dn, const struct dpr_config *cfg,
-			    struct net_device *dev, struct dpr_peer *peer,
-			    struct sk_buff *skb)
+/**
+ * dpr_ask_send_made - send a message that is made already to a peer
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @dev: a device of the namespace; the packet's until it is routed
+ * @peer: the peer, of this host's family
+ * @skb: the message; consumed
+ *
+ * Called under RCU in softirq.
+ */
+void dpr_ask_send_made(struct dpr_net *dn, const struct dpr_config *cfg,
+		       struct net_device *dev, struct dpr_peer *peer,
+		       struct sk_buff *skb)
 {
 	skb->dev = dev;
 	dpr_stats_inc(dn, DPR_STAT_TX_OWNER_MESSAGES);
@@ -49,12 +59,12 @@ bool dpr_ask_send(struct dpr_net *dn, const struct dpr_config *cfg,
 	skb = dpr_owner_msg_encode(&msg, &cfg->address, &peer->address);
 	if (!skb)
 		return false;
-	dpr_ask_send_to(dn, cfg, dev, peer, skb);
+	dpr_ask_send_made(dn, cfg, dev, peer, skb);
 	return true;
 }
 
 /**
- * dpr_ask_send_copy - send a message that is made already to a peer
+ * dpr_ask_send_copy - send a copy of a message to a peer
  * @dn: the namespace
  * @cfg: the configuration
  * @dev: a device of the namespace; the packet's until it is routed
@@ -77,6 +87,6 @@ bool dpr_ask_send_copy(struct dpr_net *dn, const struct dpr_config *cfg,
 	copy = dpr_owner_msg_copy(skb, &peer->address);
 	if (!copy)
 		return false;
-	dpr_ask_send_to(dn, cfg, dev, peer, copy);
+	dpr_ask_send_made(dn, cfg, dev, peer, copy);
 	return true;
 }

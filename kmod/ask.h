@@ -15,6 +15,9 @@ bool dpr_ask_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		  struct net_device *dev, struct dpr_peer *peer,
 		  enum dpr_owner_msg_kind kind, u32 nonce,
 		  const struct dpr_flow_key *key);
+void dpr_ask_send_made(struct dpr_net *dn, const struct dpr_config *cfg,
+		       struct net_device *dev, struct dpr_peer *peer,
+		       struct sk_buff *skb);
 bool dpr_ask_send_copy(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct net_device *dev, struct dpr_peer *peer,
 		       const struct sk_buff *skb);

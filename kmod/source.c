@@ -64,10 +64,12 @@ static bool dpr_source_begin(struct dpr_net *dn, struct dpr_peer *peer,
  */
 int dpr_source_ask(struct dpr_net *dn, struct dpr_peer *peer)
 {
-	static const struct dpr_flow_key none;
-	const u32 nonce = get_random_u32();
+	struct dpr_owner_msg msg = {
+		.kind = DPR_OWNER_MSG_SOURCE_PROBE,
+		.nonce = get_random_u32(),
+	};
 	const struct dpr_config *cfg;
-	bool sent;
+	struct sk_buff *skb;
 
 	cfg = rcu_dereference_protected(dn->config, lockdep_is_held(&dn->lock));
 	if (dpr_addr_none(&cfg->address))
@@ -76,15 +78,19 @@ int dpr_source_ask(struct dpr_net *dn, struct dpr_peer *peer)
 		return -EAFNOSUPPORT;
 	if (peer->protocol < DPR_SOURCE_PROTOCOL)
 		return -EOPNOTSUPP;
-	if (!dpr_source_begin(dn, peer, nonce))
+	skb = dpr_owner_msg_encode(&msg, &cfg->address, &peer->address);
+	if (!skb)
+		return -ENOMEM;
+	if (!dpr_source_begin(dn, peer, msg.nonce)) {
+		kfree_skb(skb);
 		return -EBUSY;
+	}
 	local_bh_disable();
 	rcu_read_lock();
-	sent = dpr_ask_send(dn, cfg, dn->net->loopback_dev, peer,
-			    DPR_OWNER_MSG_SOURCE_PROBE, nonce, &none);
+	dpr_ask_send_made(dn, cfg, dn->net->loopback_dev, peer, skb);
 	rcu_read_unlock();
 	local_bh_enable();
-	return sent ? 0 : -ENOMEM;
+	return 0;
 }
 
 /* Sends an answer past the tunnel, as the answer of a socket goes to a client. */

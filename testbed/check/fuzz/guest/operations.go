@@ -50,6 +50,9 @@ func commandOperations() []operation {
 	delPeer := func(dead bool) doing {
 		return func(ctx context.Context, c *dprnl.Client) error { return c.DeletePeer(ctx, added, dead) }
 	}
+	unasked := func(ctx context.Context, c *dprnl.Client) error {
+		return errors.Join(tolerate(c.DeletePeer(ctx, added, true)), c.SetPeer(ctx, dprnl.PeerUpdate{Address: added, Metrics: &dprnl.Metrics{}, Protocol: newest}))
+	}
 	gone := func(ctx context.Context, c *dprnl.Client) error { return tolerate(c.DeletePeer(ctx, added, true)) }
 	under := func(p dprnl.Policy, then doing) doing {
 		return func(ctx context.Context, c *dprnl.Client) error {
@@ -102,6 +105,7 @@ func commandOperations() []operation {
 		{name: "peer del", do: delPeer(false), ready: addPeer},
 		{name: "peer del, stateless", do: delPeer(false), ready: under(dprnl.PolicyStateless, addPeer)},
 		{name: "peer del, dead", do: delPeer(true), ready: addPeer},
+		{name: "peer ask", do: func(ctx context.Context, c *dprnl.Client) error { return c.AskPeer(ctx, added) }, ready: unasked},
 		{name: "peer get", do: func(ctx context.Context, c *dprnl.Client) error { _, err := c.Peer(ctx, added); return err }, ready: addPeer},
 		{name: "peers", do: func(ctx context.Context, c *dprnl.Client) error { _, err := c.Peers(ctx); return err }},
 		{name: "flows", do: func(ctx context.Context, c *dprnl.Client) error {
