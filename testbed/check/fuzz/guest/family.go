@@ -19,6 +19,11 @@ const (
 	kindCounts     // of connections, by port
 	kindRecords    // of rules by what is asked for
 	kindBytes      // of a client
+	kindU8
+	kindName  // of a backend
+	kindGroup // a multicast group of IPv4
+	kindKeys  // of handovers
+	kinds     // how many there are
 )
 
 // attribute is one of the family's, as include/dpr.h has it.
@@ -38,9 +43,9 @@ type command struct {
 
 const (
 	week       = dprnl.MaxTimeout
+	most16     = 1<<16 - 1
 	most32     = 1<<32 - 1
-	commands   = 19 // numbers of commands; 14 is never sent by user space
-	attributes = 28 // numbers of attributes that some command has, and a few more
+	attributes = 34 // numbers of attributes that some command has, and a few more
 )
 
 // The family, spelled out by number: what is sent here no client of ours would
@@ -49,7 +54,7 @@ var (
 	serviceAttributes = []attribute{
 		{1, kindU16, 65535}, {2, kindAddress, 0},
 		{5, kindU32, 5}, {6, kindU32, 1}, {7, kindU64, 0}, {9, kindU32, dprnl.AffinityBits}, {10, kindU32, week},
-		{11, kindU32, dprnl.Affinity6Bits}, {12, kindU32, 1}, {13, kindU32, 2},
+		{11, kindU32, dprnl.Affinity6Bits}, {12, kindU32, 1}, {13, kindU32, 2}, {14, kindU32, 2},
 	}
 	peerAttributes = []attribute{
 		{1, kindAddress, 0}, {2, kindU32, most32}, {3, kindU32, dprnl.MaxCPU}, {4, kindU32, most32}, {5, kindU32, most32},
@@ -60,6 +65,10 @@ var (
 	flowAttributes = []attribute{
 		{1, kindAddress, 0}, {2, kindU16, 65535}, {3, kindAddress, 0}, {4, kindU16, 65535}, {5, kindAddress, 0}, {6, kindU32, 3},
 	}
+	backendAttributes = []attribute{
+		{1, kindName, 0}, {2, kindAddress, 0}, {7, kindPorts, dprnl.MaxBackendServices}, {3, kindU16, 65535}, {4, kindU32, dprnl.MaxWeight},
+		{5, kindU32, most32}, {6, kindU8, 1}, {11, kindU8, 2},
+	}
 	rulesAttributes = []attribute{{1, kindU16, 65535}, {2, kindAddress, 0}, {3, kindRecords, 0}}
 	family          = []command{
 		{number: 1},
@@ -69,7 +78,8 @@ var (
 			{12, kindU32, dprnl.MaxFlows}, {13, kindU32, week}, {14, kindU32, week}, {15, kindU32, week}, {16, kindU32, week},
 			{17, kindU32, week}, {18, kindU32, dprnl.MaxWeight}, {19, kindU32, 1},
 			{21, kindU32, week}, {22, kindU32, dprnl.AffinityBits}, {23, kindU32, week}, {24, kindU32, dprnl.Affinity6Bits},
-			{25, kindU32, 2},
+			{25, kindU32, 2}, {26, kindU32, 1}, {27, kindGroup, 0}, {28, kindKeys, dprnl.MaxHandoverKeys},
+			{30, kindU32, most16}, {31, kindU32, most16}, {32, kindU32, dprnl.MaxSplices},
 		}},
 		{number: 3, changes: true, takes: serviceAttributes},
 		{number: 4, changes: true, takes: serviceAttributes[:2]},
@@ -83,8 +93,12 @@ var (
 		{number: 12},
 		{number: 13},
 		{number: 15, changes: true, takes: serviceAttributes},
+		{number: 16, changes: true, takes: []attribute{{1, kindAddress, 0}}},
 		{number: 17, changes: true, takes: rulesAttributes[:3]},
 		{number: 18, takes: rulesAttributes[:2]},
 		{number: 19, takes: []attribute{rulesAttributes[0], rulesAttributes[1], {4, kindBytes, 0}, {5, kindFlag, 0}, {6, kindAddress, 0}, {7, kindU16, 65535}}},
+		{number: 20, changes: true, takes: backendAttributes},
+		{number: 21, changes: true, takes: backendAttributes[:1]},
+		{number: 22, dump: true},
 	}
 )

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -39,6 +40,14 @@ var addresses = []string{
 	"10.128.0.1", "0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.9.255.255", "240.0.0.1",
 	"fd00::1", "fd00::1", "fd00::9", "fd09::1", "fd09::2", "fd09::3", "fd09::4", "fd09::5",
 	"fd80::1", "::", "::1", "ff0e::1", "fe80::1", "::ffff:10.9.0.2",
+}
+
+// names are what a backend is called, rightly and wrongly.
+var names = []string{"a", "a", "b", "b.example", "c-_9", "", "x y", strings.Repeat("n", dprnl.MaxBackendName), strings.Repeat("n", dprnl.MaxBackendName+1)}
+
+// groups are what hosts may have joined, none, and what no group is.
+var groups = []netip.Addr{
+	netip.MustParseAddr("239.1.1.1"), netip.MustParseAddr("224.0.0.9"), netip.IPv4Unspecified(), netip.MustParseAddr("10.9.0.1"), netip.IPv6Unspecified(),
 }
 
 // address draws one of them, or any.
@@ -106,6 +115,22 @@ func (m *maker) value(a attribute) []byte {
 			port += uint32(max(m.IntN(20)-1, 0))
 			b = binary.NativeEndian.AppendUint32(b, port)
 			b = binary.NativeEndian.AppendUint32(b, uint32(m.number(most32)))
+		}
+		return b
+	case kindU8:
+		return []byte{byte(m.number(a.most))}
+	case kindName:
+		name := []byte(names[m.IntN(len(names))] + "\x00")
+		if m.oneIn(8) {
+			name = m.scratched(name)
+		}
+		return name
+	case kindGroup:
+		return groups[m.IntN(len(groups))].AsSlice()
+	case kindKeys:
+		var b []byte
+		for range min(m.number(a.most), a.most+3) {
+			b = append(append(b, 0, 0, 0, byte(m.IntN(4))), m.bytes(dprnl.HandoverKeyLen)...)
 		}
 		return b
 	case kindRecords:
@@ -182,8 +207,11 @@ func (m *maker) payload(c command, damage bool) []byte {
 	if c.number == 6 && m.oneIn(2) {
 		b = m.report()
 	}
+	if c.number == 20 && m.oneIn(3) {
+		b = m.backend()
+	}
 	if damage && m.oneIn(6) {
-		b = m.attribute(b, attribute{uint16(m.IntN(attributes)), kind(m.IntN(8)), 1}, true)
+		b = m.attribute(b, attribute{uint16(m.IntN(attributes)), kind(m.IntN(int(kinds))), 1}, true)
 	}
 	if damage && m.oneIn(8) {
 		b = append(b, make([]byte, 1+m.IntN(7))...)
@@ -192,6 +220,13 @@ func (m *maker) payload(c command, damage bool) []byte {
 		b = b[:m.IntN(len(b)+1)]
 	}
 	return b
+}
+
+// backend is one that is accepted, so that there are some.
+func (m *maker) backend() []byte {
+	b := appendAttribute(nil, 1, []byte(names[m.IntN(4)]+"\x00"))
+	b = appendAttribute(b, 2, backendAddress(m.IntN(backends), m.oneIn(3)).AsSlice())
+	return appendAttribute(b, 7, binary.NativeEndian.AppendUint16(nil, ports[m.IntN(len(ports))]))
 }
 
 // report is one that is accepted, so that there are peers.

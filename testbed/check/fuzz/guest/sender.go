@@ -213,7 +213,8 @@ func (m *messenger) answered(a answer) error {
 // wordy are the errors that the module has to explain.
 var wordy = map[unix.Errno]bool{
 	unix.EINVAL: true, unix.ERANGE: true, unix.EEXIST: true, unix.ENOENT: true, unix.ENOSPC: true,
-	unix.EDESTADDRREQ: true, unix.EADDRNOTAVAIL: true, unix.EDQUOT: true,
+	unix.EDESTADDRREQ: true, unix.EADDRNOTAVAIL: true, unix.EDQUOT: true, unix.E2BIG: true,
+	unix.EAFNOSUPPORT: true, unix.EADDRINUSE: true,
 }
 
 func (m *messenger) refused(o message, a answer) {

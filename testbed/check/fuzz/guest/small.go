@@ -35,27 +35,30 @@ func newSmallNetwork() (*smallNetwork, error) {
 		return nil, fmt.Errorf("making a wire: %w", err)
 	}
 	n := &smallNetwork{}
-	given := map[string][]netip.Prefix{
-		"lo": {
+	for _, d := range []struct {
+		name      string
+		addresses []netip.Prefix
+	}{
+		{"lo", []netip.Prefix{
 			netip.PrefixFrom(address, 32), netip.PrefixFrom(other, 32),
 			netip.PrefixFrom(address6, 128), netip.PrefixFrom(other6, 128),
-		},
-		"v0": {outside, outside6}, "v1": nil,
-	}
-	for name, addresses := range given {
-		l, err := netlink.LinkByName(name)
+		}},
+		{"v0", []netip.Prefix{outside, outside6}},
+		{"v1", nil}, // last: what is sent from it vanishes until the other end is up
+	} {
+		l, err := netlink.LinkByName(d.name)
 		if err != nil {
-			return nil, fmt.Errorf("device %s: %w", name, err)
+			return nil, fmt.Errorf("device %s: %w", d.name, err)
 		}
-		for _, a := range addresses {
+		for _, a := range d.addresses {
 			if err := addAddress(l, a); err != nil {
-				return nil, fmt.Errorf("device %s: %w", name, err)
+				return nil, fmt.Errorf("device %s: %w", d.name, err)
 			}
 		}
 		if err := netlink.LinkSetUp(l); err != nil {
-			return nil, fmt.Errorf("device %s: %w", name, err)
+			return nil, fmt.Errorf("device %s: %w", d.name, err)
 		}
-		switch name {
+		switch d.name {
 		case "v0":
 			n.near = l.Attrs().HardwareAddr
 		case "v1":

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -20,6 +21,7 @@ type state struct {
 	services []dprnl.Service
 	rulesets []dprnl.Ruleset // of the services
 	peers    []dprnl.Peer
+	backends []dprnl.Backend
 	flows    uint64
 }
 
@@ -40,6 +42,13 @@ func readState(ctx context.Context, c *dprnl.Client) (s state, err error) {
 	if s.peers, err = c.Peers(ctx); err != nil {
 		return s, err
 	}
+	backends, err := c.Backends(ctx)
+	if err != nil {
+		return s, err
+	}
+	for _, b := range backends {
+		s.backends = append(s.backends, b.Backend) // how many connections it has changes by time
+	}
 	stats, err := c.Stats(ctx)
 	if err != nil {
 		return s, err
@@ -54,6 +63,7 @@ func readState(ctx context.Context, c *dprnl.Client) (s state, err error) {
 
 func (s state) equal(o state) bool {
 	return s.config == o.config && s.flows == o.flows && slices.Equal(s.services, o.services) && slices.EqualFunc(s.rulesets, o.rulesets, dprnl.Ruleset.Equal) &&
+		reflect.DeepEqual(s.backends, o.backends) &&
 		slices.EqualFunc(s.peers, o.peers, func(a, b dprnl.Peer) bool {
 			a.Forwarding, b.Forwarding = 0, 0 // follows routes and neighbours
 			return reflect.DeepEqual(a, b)
@@ -86,7 +96,31 @@ func (s state) check(local []netip.Addr) error {
 			return fmt.Errorf("a time is %s", d)
 		}
 	}
-	return s.checkRows(local)
+	if c.Answers > dprnl.AnswersThrough || c.SpliceFirstPort < 1024 || c.SpliceLastPort < c.SpliceFirstPort || c.MaxSplices == 0 || c.MaxSplices > dprnl.MaxSplices {
+		return fmt.Errorf("it is configured to %+v", c)
+	}
+	if c.Group.IsValid() && !c.Group.IsUnspecified() && !c.Group.IsMulticast() {
+		return fmt.Errorf("its group is %s", c.Group)
+	}
+	return errors.Join(s.checkRows(local), s.checkBackends(local))
+}
+
+func (s state) checkBackends(local []netip.Addr) error {
+	if len(s.backends) > dprnl.MaxBackends {
+		return fmt.Errorf("it has %d backends", len(s.backends))
+	}
+	for i, b := range s.backends {
+		a, same := b.Address, func(o dprnl.Backend) bool { return o.Name == b.Name }
+		switch {
+		case b.Name == "" || len(b.Name) > dprnl.MaxBackendName || slices.ContainsFunc(s.backends[:i], same):
+			return fmt.Errorf("it has the backend %q, of %d", b.Name, len(s.backends))
+		case !a.IsValid() || a.Is4In6() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || slices.Contains(local, a):
+			return fmt.Errorf("backend %s is at %s", b.Name, a)
+		case b.Weight == 0 || b.Weight > dprnl.MaxWeight || len(b.Services) == 0 || len(b.Services) > dprnl.MaxBackendServices || slices.Contains(b.Services, 0):
+			return fmt.Errorf("it has the backend %+v", b)
+		}
+	}
+	return nil
 }
 
 func (s state) checkRows(local []netip.Addr) error {
