@@ -247,8 +247,10 @@ func (s *VM) args(accel string) []string {
 	m := s.machine.Accelerated(accel)
 	if s.Kernel.Arch == "" {
 		// Caches of one size are kept apart: what a flow takes is asked for. A guest
-		// that hangs ends, and says where.
-		return append(m.Args("dprlab-single", "slab_nomerge sysctl.kernel.panic_on_rcu_stall=1 sysctl.kernel.hung_task_panic=1"),
+		// that hangs ends, and says where; one that gets no processor for half a minute
+		// does not hang.
+		return append(m.Args("dprlab-single", "slab_nomerge rcupdate.rcu_cpu_stall_timeout=60 sysctl.kernel.watchdog_thresh=30 "+
+			"sysctl.kernel.panic_on_rcu_stall=1 sysctl.kernel.hung_task_panic=1"),
 			"-chardev", "file,id=console,path=/dev/stderr", "-serial", "chardev:console", "-serial", "stdio")
 	}
 	return []string{
