@@ -92,7 +92,7 @@ func TestChangesUnderLoad(t *testing.T) {
 	policyEverywhere(t, l, "lowest")
 	long := longDownload(t, l)
 	made := 0
-	_, hosts := underLoad(t, 30*time.Second, uneven, func(ctx context.Context) {
+	_, hosts := underLoad(t, 40*time.Second, uneven, func(ctx context.Context) {
 		for i := 0; ; i++ {
 			c := changes[i%len(changes)]
 			if !c.make(ctx, t, l) || !pause(ctx, c.pause) {

@@ -64,6 +64,15 @@ func run(t *testing.T, host string, args ...string) string {
 	return out
 }
 
+// awaitPeers waits until a server could redirect to every other. What is copied to a guest keeps
+// it from hearing reports meanwhile.
+func awaitPeers(t *testing.T, server string) {
+	t.Helper()
+	if err := drive.Of(shared).AwaitUsable(t.Context(), server, len(shared.Servers())-1); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // dprctl runs dprctl on a server; it must succeed.
 func dprctl(t *testing.T, server string, args ...string) string {
 	t.Helper()

@@ -42,18 +42,18 @@ func TestHostsByName(t *testing.T) {
 	policyEverywhere(t, l, "lowest")
 	startNSD(t, l, "s1")
 
-	saw, marks := byName(t, 24*time.Second, func(ctx context.Context, mark func(string)) {
+	saw, marks := byName(t, 28*time.Second, func(ctx context.Context, mark func(string)) {
 		if !pause(ctx, 6*time.Second) {
 			return
 		}
 		dprctl(t, "s2", "drain")
 		mark("drained")
-		pause(ctx, 8*time.Second)
+		pause(ctx, 12*time.Second)
 		dprctl(t, "s2", "undrain")
 		mark("undrained")
 	})
 	// The next report, the next look at the load table, nsd, and the TTL.
-	const settle = 2*period + dnsTTL + time.Second
+	const settle = 2*period + dnsTTL + 3*time.Second
 	addresses, hosts := make(map[string]int), make(map[string]int)
 	late, back := 0, 0
 	for _, r := range saw {
@@ -199,6 +199,7 @@ func TestExporter(t *testing.T) {
 	if err := l.Push(t.Context(), "s1", program, "/tmp/dpr-exporter"); err != nil {
 		t.Fatal(err)
 	}
+	awaitPeers(t, "s1")
 	background(t, l, "s1", "/tmp/dpr-exporter")
 	var text string
 	until(t, 20*time.Second, "the exporter answers", func() bool {

@@ -132,10 +132,10 @@ func TestDoctor(t *testing.T) {
 	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(breakages), func(i, j int) { breakages[i], breakages[j] = breakages[j], breakages[i] })
 	for _, b := range breakages {
 		t.Run(b.name, func(t *testing.T) {
-			until(t, 40*time.Second, "nothing is found", func() bool { return allWell(t, l.Servers()) })
+			until(t, 2*time.Minute, "nothing is found", func() bool { return allWell(t, l.Servers()) })
 			t.Cleanup(func() { run(t, "s2", "sh", "-c", strings.Join(b.fix, "; ")) })
 			run(t, "s2", "sh", "-c", strings.Join(b.harm, " && "))
-			until(t, 40*time.Second, "the cause is named", func() bool {
+			until(t, 2*time.Minute, "the cause is named", func() bool {
 				for _, f := range findings(t, b.asked) {
 					if f.Check == b.check && strings.Contains(f.What, b.want) {
 						t.Logf("%s: %s (%s)", f.Severity, f.What, f.Remedy)

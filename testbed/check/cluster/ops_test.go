@@ -46,9 +46,9 @@ func TestRandomKills(t *testing.T) {
 	duration := long(25*time.Second, 2*time.Minute)
 	_, hosts := underLoad(t, duration, uneven, func(ctx context.Context) {
 		names := []string{"dpr-broadcast", "dpr-receive", "dpr-cleanup"}
-		for pause(ctx, time.Duration(200+random.IntN(600))*time.Millisecond) {
+		for n := 0; pause(ctx, time.Duration(200+random.IntN(600))*time.Millisecond); n++ {
 			server := l.Servers()[random.IntN(len(l.Servers()))].Name
-			name := names[random.IntN(len(names))]
+			name := names[n%len(names)]
 			if killed(ctx, t, l, server, name) {
 				kills[name]++
 			}
@@ -91,7 +91,9 @@ func TestReplayToRestartedReceiver(t *testing.T) {
 	}
 	until(t, 20*time.Second, "the replayed reports are counted", func() bool {
 		after := refusals(t, "s1")
-		return after["replayed"]-before["replayed"] >= uint64(3*len(captured))
+		// On a busy machine the last of them are too old.
+		replayed, old := after["replayed"]-before["replayed"], after["clock"]-before["clock"]
+		return replayed > 0 && replayed+old >= uint64(3*len(captured))
 	})
 	after := refusals(t, "s1")
 	t.Logf("before %v, after %v", before, after)

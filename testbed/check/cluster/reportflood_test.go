@@ -16,8 +16,8 @@ import (
 // connection, takes no memory, and does not keep the true reports from being heard.
 func TestReportFlood(t *testing.T) {
 	const (
-		volley = 100 // datagrams, every volleyEvery
-		// 2,000 a second: what an emulated host takes besides its work.
+		volley = 50 // datagrams, every volleyEvery
+		// 1,000 a second: what an emulated host takes besides its work.
 		volleyEvery = 50 * time.Millisecond
 		duration    = 12 * time.Second
 		roomKB      = 8192 // a Go heap grows by 4 MB before it is collected first, and then to twice what is in use

@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"dpr/testbed/lab"
-	"dpr/testbed/lab/drive"
 )
 
 // keepalivedPackages are keepalived and what it needs besides what every Debian
@@ -76,9 +75,7 @@ func TestAddressTakeover(t *testing.T) {
 	// s1 hands on all that comes to it while there is whom to hand it to: copying
 	// keepalived may have kept the guests from reporting.
 	dprctl(t, "s1", "drain")
-	if err := drive.Of(l).AwaitUsable(t.Context(), "s1", len(l.Servers())-1); err != nil {
-		t.Fatal(err)
-	}
+	awaitPeers(t, "s1")
 
 	const n = 100
 	decided := stats(t, "s1")

@@ -5,6 +5,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -67,7 +68,12 @@ func largeURL(t *testing.T) string {
 func download(t *testing.T, want string) {
 	t.Helper()
 	begin := time.Now()
-	got := run(t, "c1", "sh", "-c", fmt.Sprintf("curl -sS --fail --max-time 55 %s/100m | sha256sum", largeURL(t)))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	got, err := shared.Output(ctx, "c1", "sh", "-c", fmt.Sprintf("curl -sS --fail --max-time 280 %s/100m | sha256sum", largeURL(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	sayRate(t, begin)
 	if sum, _, _ := strings.Cut(got, " "); sum != want {
 		t.Errorf("SHA-256 %s, want %s", sum, want)
@@ -85,7 +91,7 @@ func upload(t *testing.T, want string) {
 	var stderr strings.Builder
 	begin := time.Now()
 	status, err := shared.Exec(t.Context(), "c1", lab.Cmd{
-		Args:   []string{"curl", "-sS", "--fail", "--max-time", "55", "-T", "-", "-H", "Expect:", largeURL(t) + "/upload/large"},
+		Args:   []string{"curl", "-sS", "--fail", "--max-time", "280", "-T", "-", "-H", "Expect:", largeURL(t) + "/upload/large"},
 		Stdin:  data.Reader(large),
 		Stderr: &stderr,
 	})

@@ -28,6 +28,7 @@ func TestUnprivilegedUser(t *testing.T) {
 	if err := l.Push(t.Context(), "s1", self, program); err != nil {
 		t.Fatal(err)
 	}
+	awaitPeers(t, "s1")
 	t.Cleanup(func() { run(t, "s1", "rm", "-f", program) })
 	port, err := strconv.Atoi(reportPort(t, "s1"))
 	if err != nil {

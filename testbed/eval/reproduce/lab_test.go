@@ -8,6 +8,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -28,14 +29,31 @@ func TestMain(m *testing.M) {
 
 // A short evaluation has the paper's order: the more a policy knows the better it
 // does. The margins are wide, for it is small and short; the machine must have
-// nothing else to do.
+// nothing else to do. What chance spoils of one run is right in the next.
 func TestOrder(t *testing.T) {
+	failed := disorder(t, Defaults().Seed)
+	if len(failed) == 0 {
+		return
+	}
+	t.Logf("once more, for %q", failed)
+	again := disorder(t, Defaults().Seed+1)
+	for _, what := range failed {
+		if slices.Contains(again, what) {
+			t.Errorf("%s: not as it should be, twice", what)
+		}
+	}
+}
+
+// disorder runs an evaluation, and returns what of it is not as it should be, by chance or not.
+func disorder(t *testing.T, seed uint64) (failed []string) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := Defaults()
 	o.Lab, o.LoadCommand, o.Dir = "rtest", []string{self, surgeClient}, t.TempDir()
+	o.Seed = seed
 	o.Scale, o.Seconds, o.Warmup, o.Repeat = 0.15, 25, 10, 1
 	o.Policies, o.SweepSeconds, o.Files.Files = []string{None, Random, Corrected}, 0, 400
 	o.Files.MaxSize = 200_000
@@ -69,9 +87,14 @@ func TestOrder(t *testing.T) {
 		{"none: s1's rate ÷ capacity", none.Repeats[0].Hosts[0].Rate / r.Config.Capacity, 0.6, 1.5},
 		{"none: s2's rate ÷ capacity", none.Repeats[0].Hosts[1].Rate / r.Config.Capacity, 0.2, 0.75},
 	} {
-		t.Logf("%s %.3f", c.what, c.value)
-		if c.value < c.least || c.value > c.most {
-			t.Errorf("%s %.3f: want %.2f to %.2f", c.what, c.value, c.least, c.most)
+		t.Logf("%s %.3f: want %.2f to %.2f", c.what, c.value, c.least, c.most)
+		switch {
+		case c.value >= c.least && c.value <= c.most:
+		case c.least == c.most: // nothing that chance decides
+			t.Errorf("%s %.0f: want %.0f", c.what, c.value, c.least)
+		default:
+			failed = append(failed, c.what)
 		}
 	}
+	return failed
 }

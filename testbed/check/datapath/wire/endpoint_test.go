@@ -54,7 +54,7 @@ func TestEndpoint(t *testing.T) {
 		defer ln.Close()
 		defer out.Close()
 		fmt.Fprint(out, "hello")
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err = e.Wait(ctx, func(p *Packet) bool { return len(p.IP) == 1 && p.Dst() == addrs[0] && !p.Discovery() })
 		check(err)
@@ -76,7 +76,7 @@ func TestEndpoint(t *testing.T) {
 				Flags: "RA", Ack: p.TCP.Seq + 1}.Bytes()
 		})
 		err = a.Do(func() error {
-			_, err := net.DialTimeout("tcp", netip.AddrPortFrom(addrs[0], 9).String(), 5*time.Second)
+			_, err := net.DialTimeout("tcp", netip.AddrPortFrom(addrs[0], 9).String(), time.Minute)
 			return err
 		})
 		if !errors.Is(err, syscall.ECONNREFUSED) {
