@@ -28,6 +28,9 @@ var added = netip.MustParseAddr("10.9.0.40")
 // addedService is a service that only operations add.
 var addedService = dprnl.Service{Port: 90}
 
+// addedBackend is a backend that only operations add, and to which no client comes.
+var addedBackend = dprnl.Backend{Name: "added", Address: backendAddress(0, false), Services: []uint16{addedService.Port}}
+
 // tolerate makes errors that say how things stand none.
 func tolerate(err error) error {
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
@@ -63,6 +66,10 @@ func commandOperations() []operation {
 		}
 	}
 	addService := func(ctx context.Context, c *dprnl.Client) error { return c.AddService(ctx, addedService) }
+	setBackend := func(ctx context.Context, c *dprnl.Client) error { return c.SetBackend(ctx, addedBackend) }
+	noBackend := func(ctx context.Context, c *dprnl.Client) error {
+		return tolerate(c.DeleteBackend(ctx, addedBackend.Name))
+	}
 	setService := func(p dprnl.Policy) func(context.Context, *dprnl.Client) error {
 		s := addedService
 		s.Rules.Policy = dprnl.Own(p)
@@ -108,6 +115,21 @@ func commandOperations() []operation {
 		{name: "peer ask", do: func(ctx context.Context, c *dprnl.Client) error { return c.AskPeer(ctx, added) }, ready: unasked},
 		{name: "peer get", do: func(ctx context.Context, c *dprnl.Client) error { _, err := c.Peer(ctx, added); return err }, ready: addPeer},
 		{name: "peers", do: func(ctx context.Context, c *dprnl.Client) error { _, err := c.Peers(ctx); return err }},
+		{name: "backend set, new", do: setBackend, ready: noBackend},
+		{name: "backend set, known", do: func(ctx context.Context, c *dprnl.Client) error {
+			b := addedBackend
+			b.Port, b.Weight, b.Services = 8080, 7, []uint16{addedService.Port, 91}
+			return c.SetBackend(ctx, b)
+		}, ready: setBackend},
+		{name: "backend down", do: func(ctx context.Context, c *dprnl.Client) error {
+			return c.SetBackendDown(ctx, addedBackend.Name, true)
+		},
+			ready: func(ctx context.Context, c *dprnl.Client) error {
+				return errors.Join(noBackend(ctx, c), setBackend(ctx, c))
+			}},
+		{name: "backend del", do: func(ctx context.Context, c *dprnl.Client) error { return c.DeleteBackend(ctx, addedBackend.Name) },
+			ready: setBackend},
+		{name: "backends", do: func(ctx context.Context, c *dprnl.Client) error { _, err := c.Backends(ctx); return err }, ready: setBackend},
 		{name: "flows", do: func(ctx context.Context, c *dprnl.Client) error {
 			for _, err := range c.Flows(ctx, dprnl.FlowFilter{}) {
 				if err != nil {

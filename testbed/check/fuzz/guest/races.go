@@ -134,6 +134,7 @@ func (o operation) repeat(ctx context.Context, c *dprnl.Client, times int) (err 
 func serious(err error) error {
 	for _, e := range []error{
 		syscall.ENOENT, syscall.EEXIST, syscall.EDESTADDRREQ, syscall.EBUSY, syscall.EAGAIN, syscall.EINTR, dprnl.ErrNotLoaded,
+		syscall.EOPNOTSUPP, // a report that another operation makes says less of the peer
 	} {
 		if errors.Is(err, e) {
 			return nil
