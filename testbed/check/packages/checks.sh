@@ -160,6 +160,6 @@ sandboxed() {
 
 # consoles_clean: no kernel complained.
 consoles_clean() {
-	! grep -lE 'WARNING: CPU|BUG: |Kernel panic|Call Trace' "$work"/*.console ||
+	! grep -E -B 5 -A 30 'WARNING: CPU|BUG: |Kernel panic|Call Trace' "$work"/*.console >&2 ||
 		die "a guest's kernel complained"
 }
