@@ -90,7 +90,7 @@ dpr:
     ansible_ssh_private_key_file: $image/key
     dpr_key: "$(cat "$work/report.key")"
     dpr_previous_key: "${2-}"
-    dpr_debs: ["$(ls "$current"/dpr_*.deb)"]
+    dpr_debs: ["$(ls "$current"/dpr-dkms_*.deb)", "$(ls "$current"/dpr_*.deb)"]
 EOF
 }
 
