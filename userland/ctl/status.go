@@ -190,7 +190,9 @@ func problems(c dprnl.Config, v statusView, services []dprnl.ServiceStatus) []st
 	for _, s := range services {
 		switch s.State {
 		case dprnl.ServiceNoListener:
-			add("nothing listens on port %v of this host: its connections go to peers", s.Service)
+			if !servedByOthers(services, v.Peers.Usable > 0) {
+				add("nothing listens on port %v of this host: its connections go to peers", s.Service)
+			}
 		case dprnl.ServiceFull:
 			add("the accept queue of port %v of this host is full: its connections go to peers", s.Service)
 		}
@@ -207,10 +209,23 @@ func problems(c dprnl.Config, v statusView, services []dprnl.ServiceStatus) []st
 	return list
 }
 
-// troubles lists what is wrong with other hosts, as far as this one sees it.
+// servedByOthers says whether a service without a server here is as it should be: not every host
+// has to serve every service.
+func servedByOthers(services []dprnl.ServiceStatus, usable bool) bool {
+	served := func(s dprnl.ServiceStatus) bool { return s.State != dprnl.ServiceNoListener }
+	return usable && slices.ContainsFunc(services, served)
+}
+
+// troubles lists what is wrong with other hosts, as far as this one sees it, and what this host
+// leaves to them.
 func troubles(c dprnl.Config, services []dprnl.ServiceStatus, peers []dprnl.Peer) []string {
 	list := []string{}
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	for _, s := range services {
+		if s.State == dprnl.ServiceNoListener && servedByOthers(services, summarize(peers).Usable > 0) {
+			add("port %v is left to other hosts: nothing listens on it here", s.Service)
+		}
+	}
 	for _, text := range []string{
 		some(peers, "does not hear this host", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredUnheard }),
 		some(peers, "does not get what is redirected to it", func(p dprnl.Peer) bool { return p.Listed && p.Barred == dprnl.BarredLost }),

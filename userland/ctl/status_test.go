@@ -71,7 +71,11 @@ func TestStatusProblems(t *testing.T) {
 		"this host is draining":    func(k *kernel) { k.config.State = dprnl.StateDraining },
 		"no peer is usable":        func(k *kernel) { k.peers[0].Usable = false },
 		"nothing listens on port 80 of this host": func(k *kernel) {
-			k.states = map[uint16]dprnl.ServiceState{80: dprnl.ServiceNoListener}
+			k.states = map[uint16]dprnl.ServiceState{80: dprnl.ServiceNoListener, 443: dprnl.ServiceNoListener}
+		},
+		"nothing listens on port 192.0.2.1:443 of this host": func(k *kernel) {
+			k.states = map[uint16]dprnl.ServiceState{443: dprnl.ServiceNoListener}
+			k.peers[0].Usable = false
 		},
 		"the accept queue of port 192.0.2.1:443 of this host is full": func(k *kernel) {
 			k.states = map[uint16]dprnl.ServiceState{443: dprnl.ServiceFull}
@@ -106,6 +110,9 @@ func TestStatusTroubles(t *testing.T) {
 		"cluster   peer does not hear this host: 192.0.2.2: no new": func(k *kernel) { k.peers[0].Barred = dprnl.BarredUnheard },
 		"peer does not get what is redirected to it: 192.0.2.2: no new": func(k *kernel) {
 			k.peers[0].Barred = dprnl.BarredLost
+		},
+		"cluster   port 80 is left to other hosts: nothing listens on it here": func(k *kernel) {
+			k.states = map[uint16]dprnl.ServiceState{80: dprnl.ServiceNoListener}
 		},
 		"peer has another marker: 192.0.2.2: no new": func(k *kernel) { k.peers[0].Barred = dprnl.BarredSettings },
 		"peer cannot serve port 443: 192.0.2.2\n":    func(k *kernel) { k.peers[0].Down = []uint16{443, 8080} },
