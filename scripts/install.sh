@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # make install: what "make" built, without packages. A configuration that is
-# there stays as it is. usage: plain.sh [DESTDIR]
+# there stays as it is. usage: install.sh [DESTDIR]
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -15,7 +15,7 @@ for program in dprctl dpr-broadcast dpr-receive dpr-cleanup dpr-fastpath dpr-exp
 done
 for unit in systemd/*; do
 	mkdir -p "$dest/etc/systemd/system"
-	sed 's,/usr/sbin/,/usr/local/sbin/,' "$unit" >"$dest/etc/systemd/system/$(basename "$unit")"
+	sed 's,/usr/sbin/,/usr/local/sbin/,g' "$unit" >"$dest/etc/systemd/system/$(basename "$unit")"
 done
 for page in man/*.[1-8]; do
 	install -D -m 644 -t "$dest/usr/local/share/man/man${page##*.}" "$page"

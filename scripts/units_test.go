@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A cluster of hosts with IPv6 addresses, backends, name servers and an exporter on [::] need
@@ -93,7 +94,7 @@ esac
 		for _, command := range commands(t, unit, setting) {
 			command = strings.NewReplacer("/usr/sbin/dprctl", dir+"/dprctl", "/run/dpr/left", dir+"/left").Replace(command)
 			cmd := exec.Command("/bin/sh", "-c", command)
-			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "LEAVE_TIMEOUT="+leaveTimeout(t, unit))
 			fails := state == "fails" || state == "unset" // dprctl does
 			if out, err := cmd.CombinedOutput(); err != nil && !fails || len(out) > 0 {
 				t.Errorf("%s: %v, %s", command, err, out)
@@ -105,7 +106,7 @@ esac
 		}
 		return string(log)
 	}
-	const leave = "config\nleave --wait --timeout 10s\n"
+	const leave = "config\nleave --wait --timeout 10s\n" // as the unit's environment says
 	for _, step := range []struct{ setting, system, state, want string }{
 		{"ExecStart", "starting", "active", ""},
 		{"ExecStop", "running", "active", ""},
@@ -128,6 +129,112 @@ esac
 		if got := run(step.setting, step.system, step.state); got != step.want {
 			t.Errorf("%+v: %q", step, got)
 		}
+	}
+}
+
+// settings returns the values of a unit's setting.
+func settings(t *testing.T, unit, setting string) (list []string) {
+	t.Helper()
+	text, err := os.ReadFile(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, setting+"="); ok {
+			list = append(list, strings.TrimSuffix(value, "\n"))
+		}
+	}
+	return list
+}
+
+// leaveTimeout is how long dpr-leave.service lets connections go on.
+func leaveTimeout(t *testing.T, unit string) string {
+	t.Helper()
+	for _, value := range settings(t, unit, "Environment") {
+		if timeout, ok := strings.CutPrefix(value, "LEAVE_TIMEOUT="); ok {
+			return timeout
+		}
+	}
+	t.Fatalf("%s sets no LEAVE_TIMEOUT", unit)
+	return ""
+}
+
+// Systemd ends a command of a unit that takes longer than the unit says; the connections have
+// less.
+func TestLeaveHasTime(t *testing.T) {
+	const unit = "../systemd/dpr-leave.service"
+	leave, err := time.ParseDuration(leaveTimeout(t, unit))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := settings(t, unit, "TimeoutStopSec")
+	if len(stop) != 1 {
+		t.Fatalf("TimeoutStopSec=%q", stop)
+	}
+	if most, err := time.ParseDuration(stop[0]); err != nil || leave >= most {
+		t.Errorf("connections have %v, the command %v: %v", leave, most, err)
+	}
+}
+
+// What "make install" installs, and what is copied from contrib, runs the programs of
+// /usr/local/sbin.
+func TestUnitsOfMakeInstall(t *testing.T) {
+	script, err := os.ReadFile("install.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(script), "\tsed '")
+	edit, _, closed := strings.Cut(rest, "'")
+	if !ok || !closed {
+		t.Fatal("install.sh edits no unit")
+	}
+	units, err := filepath.Glob("../systemd/*")
+	if err != nil || len(units) < 7 {
+		t.Fatalf("units %v, %v", units, err)
+	}
+	for _, unit := range units {
+		out, err := exec.Command("sed", edit, unit).Output()
+		if err != nil || strings.Contains(string(out), "/usr/sbin/") {
+			t.Errorf("%s: %v, runs programs of packages:\n%s", unit, err, out)
+		}
+	}
+	copied, err := filepath.Glob("../contrib/*/*.service")
+	if err != nil || len(copied) < 2 {
+		t.Fatalf("units %v, %v", copied, err)
+	}
+	for _, unit := range copied {
+		for _, command := range settings(t, unit, "ExecStart") {
+			if !strings.HasPrefix(command, "dprctl ") {
+				t.Errorf("%s runs %s, which may be elsewhere", unit, command)
+			}
+		}
+	}
+}
+
+// What the pages say to reload can be reloaded.
+func TestReloadedUnits(t *testing.T) {
+	found := 0
+	for _, page := range []string{"../man/dpr.toml.5", "../userland/config/dpr.toml", "../docs/operations.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			_, units, ok := strings.Cut(line, "systemctl reload ")
+			units, _, _ = strings.Cut(strings.NewReplacer(")", "`", "\n", "`").Replace(units), "`")
+			for _, unit := range strings.Fields(units) {
+				found++
+				if len(settings(t, "../systemd/"+unit+".service", "ExecReload")) == 0 {
+					t.Errorf("%s: %s cannot be reloaded", page, unit)
+				}
+			}
+			if ok && units == "" {
+				t.Errorf("%s: %s", page, line)
+			}
+		}
+	}
+	if found < 9 {
+		t.Errorf("%d units", found)
 	}
 }
 
