@@ -14,15 +14,32 @@ import (
 // patience is how long a tool may take.
 const patience = 10 * time.Second
 
+// The kernel's own word that it may have rules.
+const (
+	nfTables  = "/sys/module/nf_tables"
+	ipTables  = "/proc/net/ip_tables_names"
+	ip6Tables = "/proc/net/ip6_tables_names"
+)
+
 // Read reads all rules of this host: of nftables, and those that iptables made, which only
-// its own tools can read. It also returns why it could not read some. A tool that is not
-// installed has made no rules.
+// its own tools can read. It also returns why it could not read some.
 func Read(ctx context.Context) (all []*Ruleset, unread []string) {
-	run := func(name string, args ...string) (string, bool) {
+	_, err := os.Stat(nfTables)
+	return read(ctx, err == nil, has(ipTables), has(ip6Tables))
+}
+
+// read reads all rules of a kernel that has had nftables or not, and has tables of the older
+// interface or not. Others than the tools that are installed may have made them: firewalld, or a
+// container.
+func read(ctx context.Context, nft, legacy, legacy6 bool) (all []*Ruleset, unread []string) {
+	run := func(there bool, name string, args ...string) (string, bool) {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		out, err := exec.CommandContext(ctx, name, args...).Output()
 		if errors.Is(err, exec.ErrNotFound) {
+			if there {
+				unread = append(unread, name+" is not installed, and the kernel may have rules that it shows")
+			}
 			return "", false
 		}
 		if err != nil {
@@ -38,27 +55,27 @@ func Read(ctx context.Context) (all []*Ruleset, unread []string) {
 		}
 		all = append(all, r)
 	}
-	if out, ok := run("nft", "-j", "list", "ruleset"); ok {
+	if out, ok := run(nft, "nft", "-j", "list", "ruleset"); ok {
 		r, err := ParseNFT([]byte(out))
-		if text, ok := run("nft", "list", "ruleset"); ok && err == nil {
+		if text, ok := run(nft, "nft", "list", "ruleset"); ok && err == nil {
 			r.AddDevices(text)
 		}
 		add(r, err)
 	}
-	if out, ok := run("iptables-save"); ok {
+	if out, ok := run(false, "iptables-save"); ok {
 		add(ParseIPTables(out))
 	}
-	if out, ok := run("ip6tables-save"); ok {
+	if out, ok := run(false, "ip6tables-save"); ok {
 		add(ParseIP6Tables(out))
 	}
 	// Rules of the older interface, while iptables-save reads those of nftables.
-	if has("/proc/net/ip_tables_names") {
-		if out, ok := run("iptables-legacy-save"); ok {
+	if legacy {
+		if out, ok := run(true, "iptables-legacy-save"); ok {
 			add(ParseIPTables(out))
 		}
 	}
-	if has("/proc/net/ip6_tables_names") {
-		if out, ok := run("ip6tables-legacy-save"); ok {
+	if legacy6 {
+		if out, ok := run(true, "ip6tables-legacy-save"); ok {
 			add(ParseIP6Tables(out))
 		}
 	}
