@@ -179,6 +179,10 @@ test-docs: deps-test go ## run the commands of README.md and docs/ in labs of th
 install: ## install what "make" built, for the running kernel and below $(DESTDIR)/usr/local, with the systemd units
 	@scripts/install.sh "$(DESTDIR)"
 
+.PHONY: uninstall
+uninstall: ## stop and remove what "make install" installed; the configuration stays
+	@scripts/uninstall.sh "$(DESTDIR)"
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin out

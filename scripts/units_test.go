@@ -3,6 +3,8 @@
 package scripts
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -313,6 +315,49 @@ func TestRemovalWaitsForTheFastPath(t *testing.T) {
 		}
 		if said := strings.Contains(string(out), "still in use"); said != (busy == 3) {
 			t.Errorf("in use %d times: %q", busy, out)
+		}
+	}
+}
+
+// "make uninstall" removes all that "make install" has installed, but for the configuration.
+func TestUninstall(t *testing.T) {
+	root, dest := t.TempDir(), t.TempDir()
+	for _, dir := range []string{"scripts", "systemd", "man", "userland/config"} {
+		if err := os.CopyFS(filepath.Join(root, dir), os.DirFS(filepath.Join("..", dir))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, program := range []string{"bin/dprctl", "bin/dpr-broadcast", "bin/dpr-receive", "bin/dpr-cleanup", "bin/dpr-fastpath", "bin/dpr-exporter", "kmod/dpr.ko"} {
+		path := filepath.Join(root, program)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := func() (list []string) {
+		err := filepath.WalkDir(dest, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				list = append(list, strings.TrimPrefix(path, dest))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	for _, step := range []struct {
+		script string
+		ok     func([]string) bool
+	}{
+		{"install.sh", func(list []string) bool { return len(list) > 20 }},
+		{"uninstall.sh", func(list []string) bool { return slices.Equal(list, []string{"/etc/dpr/dpr.toml"}) }},
+		{"uninstall.sh", func(list []string) bool { return slices.Equal(list, []string{"/etc/dpr/dpr.toml"}) }},
+	} {
+		if out, err := exec.Command("/bin/sh", filepath.Join(root, "scripts", step.script), dest).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v, %s", step.script, err, out)
+		}
+		if list := files(); !step.ok(list) {
+			t.Errorf("after %s: %q", step.script, list)
 		}
 	}
 }

@@ -291,6 +291,15 @@ plain() {
 	working
 }
 
+# unplain: the way back, but for the configuration.
+unplain() {
+	step "make uninstall"
+	on 1 'cd /root/dpr && make -s uninstall' </dev/null >"$work/unplain.log" 2>&1 ||
+		{ tail -n 40 "$work/unplain.log" >&2; die "what \"make install\" installed cannot be removed"; }
+	leftovers=$(on 1 "find / -xdev | grep '[^a-z]dpr' | grep -v '^/etc/dpr\|^/root/' || :; lsmod | grep '^dpr ' || :; systemctl list-units --all --no-legend 'dpr*'" </dev/null)
+	[ -z "$leftovers" ] || die "make uninstall leaves on s1: $leftovers"
+}
+
 image=$("$here/image.sh" "$suite")
 guests_up
 installed "$previous"
@@ -309,5 +318,6 @@ traced
 ipv6
 removed
 plain
+unplain
 consoles_clean
 step "passed"

@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# make uninstall: the way back from "make install". What runs is stopped, and the module removed;
+# /etc/dpr stays. usage: uninstall.sh [DESTDIR]
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+dest=${1:-}
+release=$(uname -r)
+cd "$root"
+
+booted() { [ -z "$dest" ] && [ -d /run/systemd/system ]; }
+
+if booted; then
+	for unit in dpr.target dpr-exporter.service dpr-fastpath.service; do
+		[ ! -e "/etc/systemd/system/$unit" ] || systemctl -q disable --now "$unit"
+	done
+fi
+if [ -z "$dest" ] && [ -e /sys/module/dpr ]; then
+	modprobe -r dpr || { echo 'uninstall: the module is in use: stop what has the fast path on, and try again' >&2; exit 1; }
+fi
+for program in dprctl dpr-broadcast dpr-receive dpr-cleanup dpr-fastpath dpr-exporter; do
+	rm -f "$dest/usr/local/sbin/$program"
+done
+for unit in systemd/*; do
+	rm -f "$dest/etc/systemd/system/$(basename "$unit")"
+done
+for page in man/*.[1-8]; do
+	rm -f "$dest/usr/local/share/man/man${page##*.}/$(basename "$page")"
+done
+rm -f "$dest/lib/modules/$release/extra/dpr.ko"
+[ -n "$dest" ] || depmod "$release"
+! booted || systemctl daemon-reload
