@@ -180,7 +180,8 @@ static void test_extensions(void)
 	put_extension(&e, 16, list, 1026);
 	e = with(&e);
 	put_records(&bytes, &e, 16384);
-	check(strcmp(read_bytes(bytes.byte, bytes.len), "bad"), "a KiB of them");
+	check(!strncmp(read_bytes(bytes.byte, bytes.len), "alpn=", 5),
+	      "a KiB of them");
 	e.len = 0;
 	put_extension(&e, 0, "\0\10\7\0\1?\0\0\1y", 10);
 	e = with(&e);

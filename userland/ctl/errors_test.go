@@ -227,7 +227,7 @@ func TestEveryOperationFails(t *testing.T) {
 			if status != want || operation != "" && !strings.Contains(errs.String(), operation+" is broken") {
 				t.Errorf("%s, %s fails: status %d, %s", line, operation, status, errs)
 			}
-			if strings.Contains(errs.String(), "Try dprctl --help") {
+			if strings.Contains(errs.String(), "Try 'dprctl --help'") {
 				t.Errorf("%s: %s", line, errs)
 			}
 			dials := 0

@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"golang.org/x/net/ipv4"
 
 	"dpr/testbed/lab"
+	"dpr/userland/report"
 )
 
 // settings are what bad input must not change on a server: its configuration,
@@ -189,10 +192,30 @@ func push(t *testing.T, l *lab.Lab, server, content, path string) {
 }
 
 // Datagrams that are no reports of a host of this cluster are refused, each
-// with a reason in the log, and change nothing.
+// with a reason in the log and in the counts, and change nothing. Only authentication stands in
+// the way of some.
 func TestWrongReports(t *testing.T) {
 	l := start(t)
 	before := settings(t, "s1")
+	file := capture(t, l, "s1", "udp and dst port "+reportPort(t, "s1")+" and src host "+address(t, "s2"))
+	time.Sleep(2 * period)
+	captured := payloads(t, file())
+	if len(captured) == 0 {
+		t.Fatal("no report was captured")
+	}
+	stranger := report.Report{
+		Host: netip.MustParseAddr(address(t, "c1")), Boot: report.BootID{1}, Sequence: 1, Time: time.Now(), Period: period, Weight: 1,
+	}
+	plain, err := stranger.Append(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := stranger.Append(nil, report.NewKey([report.KeyLen]byte{1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := slices.Clone(foreign)
+	copy(forged[8:12], captured[0][8:12]) // the id of the cluster's key
 	head := func(version, authentication byte, length uint16) []byte {
 		b := make([]byte, max(8, length))
 		copy(b, "DPRr")
@@ -206,9 +229,8 @@ func TestWrongReports(t *testing.T) {
 		make([]byte, 76),
 		make([]byte, 108),
 		make([]byte, 1400),
-		head(1, 1, 108),            // right but for its HMAC
-		head(1, 0, 76),             // not authenticated
-		head(2, 1, 108),            // another version
+		plain, foreign, forged,
+		head(9, 1, 108),            // another version
 		head(1, 9, 108),            // an unknown authentication
 		head(1, 1, 76),             // too short for its HMAC
 		append(head(1, 1, 108), 0), // longer than it says
@@ -216,7 +238,7 @@ func TestWrongReports(t *testing.T) {
 		append(head(1, 1, 108)[:8:8], // says more than there is
 			make([]byte, 4)...),
 	}
-	port := reportPort(t, "s1")
+	port, counted := reportPort(t, "s1"), refusals(t, "s1")
 	send := func(target string) error {
 		conn, err := net.ListenPacket("udp4", ":0")
 		if err != nil {
@@ -249,8 +271,21 @@ func TestWrongReports(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	until(t, 20*time.Second, "all are counted by their reason", func() bool {
+		now := refusals(t, "s1")
+		for _, why := range []string{"truncated", "magic", "version", "authentication", "length", "unauthenticated", "unknown_key", "bad_hmac"} {
+			if now[why] == counted[why] {
+				t.Logf("not yet %s", why)
+				return false
+			}
+		}
+		return true
+	})
 	// A known stranger would show within a period.
 	time.Sleep(1500 * time.Millisecond)
+	if p, known := peerOf(t, "s1", "c1"); known {
+		t.Errorf("a stranger is a peer: %+v", p)
+	}
 	if after := settings(t, "s1"); after != before {
 		t.Errorf("settings were\n%s\nand are\n%s", before, after)
 	}

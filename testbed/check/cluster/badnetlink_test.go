@@ -5,6 +5,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -30,7 +31,8 @@ import (
 const (
 	configGet, configSet, serviceAdd, serviceDel, serviceGet, peerSet, peerDel, peerGet = 1, 2, 3, 4, 5, 6, 7, 8
 	flowGet, flowDel, expire, loadGet, statsGet, event                                  = 9, 10, 11, 12, 13, 14
-	peerAsk, rulesSet, rulesGet, rulesTest, last                                        = 16, 17, 18, 19, rulesTest
+	serviceSet, peerAsk, rulesSet, rulesGet, rulesTest                                  = 15, 16, 17, 18, 19
+	backendSet, backendDel, backendGet, last                                            = 20, 21, 22, backendGet
 )
 
 // badMessage is a wrong message.
@@ -88,6 +90,7 @@ func all(attrs ...[]byte) []byte { return slices.Concat(attrs...) }
 // that it knows.
 func badMessages(own, peer string) []badMessage {
 	const stranger = "10.77.0.250"
+	backendName := attr(1, 'b', 0)
 	bad := []badMessage{
 		{name: "config: unknown attribute", command: configSet, payload: attr(200, u32(1)...)},
 		{name: "config: unknown attribute beside a valid one", command: configSet, payload: all(attr(2, u32(2)...), attr(200, u32(1)...))},
@@ -106,6 +109,9 @@ func badMessages(own, peer string) []badMessage {
 		{name: "config: address of another host", command: configSet, payload: attr(1, ip(stranger)...), errno: syscall.EADDRNOTAVAIL},
 		{name: "config: MaxLoad of 4 bytes", command: configSet, payload: attr(7, u32(1)...)},
 		{name: "config: forwarding of 2 bytes", command: configSet, payload: attr(25, u16(1)...)},
+		{name: "config: group of 16 bytes", command: configSet, payload: attr(27, ip("ff02::1")...)},
+		{name: "config: a group that is none", command: configSet, payload: attr(27, ip(stranger)...)},
+		{name: "config: last port of splices before the first", command: configSet, payload: all(attr(30, u32(62000)...), attr(31, u32(61000)...))},
 		{name: "config: keys of 19 bytes", command: configSet, payload: attr(28, append([]byte{1}, make([]byte, 18)...)...)},
 		{name: "config: a key of id 0", command: configSet, payload: attr(28, make([]byte, 20)...)},
 		{name: "config: two keys of one id", command: configSet, payload: attr(28, append(append([]byte{1}, make([]byte, 19)...), append([]byte{1}, make([]byte, 19)...)...)...)},
@@ -189,6 +195,36 @@ func badMessages(own, peer string) []badMessage {
 		{name: "rules test: a client of 3 bytes", command: rulesTest, payload: all(attr(1, u16(80)...), attr(4, 1), attr(6, 1, 2, 3))},
 		{name: "rules get as a dump", command: rulesGet, dump: true, errno: syscall.EOPNOTSUPP, bare: true},
 
+		{name: "service set: no port", command: serviceSet, payload: attr(5, u32(1)...)},
+		{name: "service set: not there", command: serviceSet, payload: all(attr(1, u16(81)...), attr(5, u32(1)...)), errno: syscall.ENOENT},
+		{name: "service set: policy out of range", command: serviceSet, payload: all(attr(1, u16(80)...), attr(5, u32(99)...))},
+
+		{name: "backend set: no name", command: backendSet, payload: all(attr(2, ip(stranger)...), attr(7, u16(80)...))},
+		{name: "backend set: an empty name", command: backendSet, payload: all(attr(1, 0), attr(2, ip(stranger)...), attr(7, u16(80)...))},
+		{name: "backend set: a name with a space", command: backendSet, payload: all(attr(1, 'a', ' ', 'b', 0), attr(2, ip(stranger)...), attr(7, u16(80)...))},
+		{name: "backend set: a name without its end", command: backendSet, payload: all(attr(1, 'a'), attr(2, ip(stranger)...), attr(7, u16(80)...))},
+		{name: "backend set: a long name", command: backendSet, payload: all(attr(1, append(bytes.Repeat([]byte("n"), dprnl.MaxBackendName+1), 0)...), attr(2, ip(stranger)...), attr(7, u16(80)...))},
+		{name: "backend set: no address", command: backendSet, payload: all(backendName, attr(7, u16(80)...))},
+		{name: "backend set: address of 3 bytes", command: backendSet, payload: all(backendName, attr(2, 10, 77, 0), attr(7, u16(80)...))},
+		{name: "backend set: own address", command: backendSet, payload: all(backendName, attr(2, ip(own)...), attr(7, u16(80)...))},
+		{name: "backend set: a peer's address", command: backendSet, payload: all(backendName, attr(2, ip(peer)...), attr(7, u16(80)...))},
+		{name: "backend set: multicast address", command: backendSet, payload: all(backendName, attr(2, ip("224.0.0.1")...), attr(7, u16(80)...))},
+		{name: "backend set: no services", command: backendSet, payload: all(backendName, attr(2, ip(stranger)...))},
+		{name: "backend set: services of 3 bytes", command: backendSet, payload: all(backendName, attr(2, ip(stranger)...), attr(7, 80, 0, 0))},
+		{name: "backend set: service 0", command: backendSet, payload: all(backendName, attr(2, ip(stranger)...), attr(7, u16(0)...))},
+		{name: "backend set: a service twice", command: backendSet, payload: all(backendName, attr(2, ip(stranger)...), attr(7, append(u16(80), u16(80)...)...))},
+		{name: "backend set: too many services", command: backendSet, payload: all(backendName, attr(2, ip(stranger)...), attr(7, make([]byte, 2*dprnl.MaxBackendServices+2)...))},
+		{name: "backend set: port of 4 bytes", command: backendSet, payload: all(backendName, attr(2, ip(stranger)...), attr(7, u16(80)...), attr(3, u32(81)...))},
+		{name: "backend set: weight 0", command: backendSet, payload: all(backendName, attr(2, ip(stranger)...), attr(7, u16(80)...), attr(4, u32(0)...))},
+		{name: "backend set: weight 65536", command: backendSet, payload: all(backendName, attr(2, ip(stranger)...), attr(7, u16(80)...), attr(4, u32(65536)...))},
+		{name: "backend set: down 2", command: backendSet, payload: all(backendName, attr(2, ip(stranger)...), attr(7, u16(80)...), attr(6, 2))},
+		{name: "backend set: version 1 of the PROXY protocol", command: backendSet, payload: all(backendName, attr(2, ip(stranger)...), attr(7, u16(80)...), attr(11, 1))},
+		{name: "backend set: an attribute of answers", command: backendSet, payload: all(backendName, attr(2, ip(stranger)...), attr(7, u16(80)...), attr(8, u32(1)...))},
+		{name: "backend set: down alone, and not there", command: backendSet, payload: all(backendName, attr(6, 1)), errno: syscall.ENOENT},
+		{name: "backend del: no name", command: backendDel},
+		{name: "backend del: not there", command: backendDel, payload: backendName, errno: syscall.ENOENT},
+		{name: "backend get without dump", command: backendGet, errno: syscall.EOPNOTSUPP, bare: true},
+
 		{name: "service get without dump", command: serviceGet, errno: syscall.EOPNOTSUPP, bare: true},
 		{name: "config get as a dump", command: configGet, dump: true, errno: syscall.EOPNOTSUPP, bare: true},
 		{name: "event as a command", command: event, errno: syscall.EOPNOTSUPP, bare: true},
@@ -223,7 +259,9 @@ func badMessages(own, peer string) []badMessage {
 		{"SYN timeout", 14, []uint32{0, 604800001}}, {"established timeout", 15, []uint32{0, 604800001}},
 		{"FIN timeout", 16, []uint32{0, 604800001}}, {"RST timeout", 17, []uint32{0, 604800001}},
 		{"weight", 18, []uint32{0, 65536}}, {"orphans", 19, []uint32{2}},
-		{"forwarding", 25, []uint32{3, 1 << 31}},
+		{"forwarding", 25, []uint32{3, 1 << 31}}, {"answers", 26, []uint32{2}},
+		{"first port of splices", 30, []uint32{1023, 65536}}, {"last port of splices", 31, []uint32{1023, 65536}},
+		{"splices", 32, []uint32{0, dprnl.MaxSplices + 1}},
 	} {
 		for _, v := range r.values {
 			bad = append(bad, badMessage{name: fmt.Sprintf("config: %s %d", r.what, v), command: configSet, payload: attr(r.kind, u32(v)...)})
@@ -244,6 +282,7 @@ type state struct {
 	Config   dprnl.Config
 	Services []dprnl.Service
 	Peers    map[string]string
+	Backends []dprnl.BackendStatus
 }
 
 func readState(ctx context.Context, c *dprnl.Client) (state, error) {
@@ -253,6 +292,9 @@ func readState(ctx context.Context, c *dprnl.Client) (state, error) {
 		return s, err
 	}
 	if s.Services, err = c.Services(ctx); err != nil {
+		return s, err
+	}
+	if s.Backends, err = c.Backends(ctx); err != nil {
 		return s, err
 	}
 	peers, err := c.Peers(ctx)

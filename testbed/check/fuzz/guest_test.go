@@ -4,6 +4,7 @@ package fuzz
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 )
 
@@ -27,7 +28,9 @@ func TestFound(t *testing.T) {
 }
 
 func TestUnknownPart(t *testing.T) {
-	if err := Run(t.Context(), Options{Parts: []string{"nonsense"}}); err == nil {
-		t.Error("done")
+	o := Defaults()
+	o.Parts = []string{"nonsense"}
+	if err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "nonsense") {
+		t.Errorf("error %v", err)
 	}
 }
