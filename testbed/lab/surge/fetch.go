@@ -23,7 +23,7 @@ const HostHeader = "X-Served-By"
 type fetcher struct {
 	target  string
 	content []byte // what every file is the beginning of
-	dialer  net.Dialer
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // newFetcher returns a fetcher of files of at most so many bytes.
@@ -32,13 +32,13 @@ func newFetcher(target string, most int64) (*fetcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the files' content: %w", err)
 	}
-	return &fetcher{target: target, content: content, dialer: net.Dialer{KeepAlive: -1}}, nil
+	return &fetcher{target: target, content: content, dial: (&net.Dialer{KeepAlive: -1}).DialContext}, nil
 }
 
 // fetch requests a file and reads until the server closes, as HTTP/1.0 has it.
 // It returns the host that answered; an error if the answer is not the file.
 func (f *fetcher) fetch(ctx context.Context, size int64) (host string, err error) {
-	conn, err := f.dialer.DialContext(ctx, "tcp", f.target)
+	conn, err := f.dial(ctx, "tcp", f.target)
 	if err != nil {
 		return "", err
 	}

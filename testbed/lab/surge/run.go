@@ -28,17 +28,22 @@ func Run(ctx context.Context, plan Plan) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("surge: %w", err)
 	}
+	return run(ctx, plan, files, f)
+}
+
+// run is Run of a plan that is right, of its files and with what fetches them.
+func run(ctx context.Context, plan Plan, files *FileSet, f *fetcher) (*Result, error) {
 	p := &process{plan: &plan, files: files, fetcher: f, result: &Result{}}
 	p.rng = newRand(&plan)
 	if plan.Start.IsZero() {
 		plan.Start = time.Now()
 	}
-	run, cancel := context.WithDeadline(ctx, plan.Start.Add(plan.Duration))
+	until, cancel := context.WithDeadline(ctx, plan.Start.Add(plan.Duration))
 	defer cancel()
 	var users sync.WaitGroup
 	for i := range plan.Users {
 		u := &user{process: p, rng: rand.New(rand.NewPCG(plan.Seed, uint64(plan.Process)<<32|uint64(i)|1<<63))}
-		users.Go(func() { u.run(run) })
+		users.Go(func() { u.run(until) })
 	}
 	users.Wait()
 	if ctx.Err() != nil {
