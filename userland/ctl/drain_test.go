@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dpr/userland/dprnl"
@@ -30,35 +31,37 @@ func flows(all, live uint64) dprnl.Stats {
 // drain --wait ends when neither connections nor flows are left, and not
 // before a peer that missed the report has given this host up.
 func TestDrainWait(t *testing.T) {
-	k := healthy()
-	k.config.ReportMaxAge = 50 * time.Millisecond
-	steps := []struct {
-		served    int
-		all, live uint64
-	}{{2, 3, 1}, {0, 3, 0}, {1, 0, 0}, {0, 0, 0}}
-	i := 0
-	k.tick = func(k *kernel) {
-		s := steps[min(i, len(steps)-1)]
-		k.served, k.stats = s.served, flows(s.all, s.live)
-		i++
-	}
-	begin := time.Now()
-	r := dprctl(t, k, "drain --wait --json")
-	if d := time.Since(begin); r.status != ExitOK || r.err != "" || d < k.config.ReportMaxAge {
-		t.Fatalf("%+v after %v", r, d)
-	}
-	if !slices.Equal(k.ports, []uint16{80, 443}) || *k.update.State != dprnl.StateDraining {
-		t.Errorf("ports %v, state %v", k.ports, *k.update.State)
-	}
-	lines := strings.Split(strings.TrimSpace(r.out), "\n")
-	want := []string{
-		`{"connections":2,"flows":3,"flows_live":1,"done":false}`, `{"connections":0,"flows":3,"flows_live":0,"done":false}`,
-		`{"connections":1,"flows":0,"flows_live":0,"done":false}`, `{"connections":0,"flows":0,"flows_live":0,"done":false}`,
-		`{"connections":0,"flows":0,"flows_live":0,"done":true}`,
-	}
-	if !slices.Equal(lines, want) {
-		t.Errorf("got %q", lines)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		k := healthy()
+		k.config.ReportMaxAge = 50 * time.Millisecond
+		steps := []struct {
+			served    int
+			all, live uint64
+		}{{2, 3, 1}, {0, 3, 0}, {1, 0, 0}, {0, 0, 0}}
+		i := 0
+		k.tick = func(k *kernel) {
+			s := steps[min(i, len(steps)-1)]
+			k.served, k.stats = s.served, flows(s.all, s.live)
+			i++
+		}
+		begin := time.Now()
+		r := dprctl(t, k, "drain --wait --json")
+		if d := time.Since(begin); r.status != ExitOK || r.err != "" || d != k.config.ReportMaxAge {
+			t.Fatalf("%+v after %v", r, d)
+		}
+		if !slices.Equal(k.ports, []uint16{80, 443}) || *k.update.State != dprnl.StateDraining {
+			t.Errorf("ports %v, state %v", k.ports, *k.update.State)
+		}
+		lines := strings.Split(strings.TrimSpace(r.out), "\n")
+		want := []string{
+			`{"connections":2,"flows":3,"flows_live":1,"done":false}`, `{"connections":0,"flows":3,"flows_live":0,"done":false}`,
+			`{"connections":1,"flows":0,"flows_live":0,"done":false}`, `{"connections":0,"flows":0,"flows_live":0,"done":false}`,
+			`{"connections":0,"flows":0,"flows_live":0,"done":true}`,
+		}
+		if !slices.Equal(lines, want) {
+			t.Errorf("got %q", lines)
+		}
+	})
 }
 
 func TestDrainWaitTimeout(t *testing.T) {
