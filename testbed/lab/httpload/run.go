@@ -23,12 +23,16 @@ func Run(ctx context.Context, plan Plan) (*Result, error) {
 	if err := plan.Validate(); err != nil {
 		return nil, err
 	}
+	client := newClient()
+	defer client.CloseIdleConnections()
+	return run(ctx, plan, client)
+}
+
+// run is Run of a plan that is right, with what its users ask by.
+func run(ctx context.Context, plan Plan, client *http.Client) (*Result, error) {
 	if plan.Start.IsZero() {
 		plan.Start = time.Now()
 	}
-	client := newClient()
-	defer client.CloseIdleConnections()
-
 	total := recorder{result: NewResult(plan.Duration)}
 	errs := make([]error, plan.Users)
 	var users sync.WaitGroup
