@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -62,23 +63,27 @@ func TestStatus(t *testing.T) {
 
 // Who asks and does not listen does not keep others from their answer for long.
 func TestStatusHasADeadline(t *testing.T) {
-	here, there := net.Pipe()
-	defer there.Close()
-	l := &listener{conns: make(chan net.Conn, 1), closed: make(chan bool)}
-	l.conns <- here
-	done := make(chan bool)
-	go func() { defer close(done); answer(l, say("hello")) }()
-	// Nobody reads from there: the answer ends by its deadline, and then the connection.
-	begin := time.Now()
-	if err := there.SetReadDeadline(begin.Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(statusTimeout + 200*time.Millisecond)
-	if n, err := there.Read(make([]byte, 10)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("after the deadline: %d bytes, %v", n, err)
-	}
-	close(l.closed)
-	<-done
+	synctest.Test(t, func(t *testing.T) {
+		l := &listener{conns: make(chan net.Conn, 2), closed: make(chan bool)}
+		done := make(chan bool)
+		go func() { defer close(done); answer(l, say("hello")) }()
+		deaf, first := net.Pipe()
+		next, second := net.Pipe()
+		l.conns <- first
+		l.conns <- second
+		time.Sleep(100 * time.Millisecond) // after an error of Accept
+		synctest.Wait()
+		begin := time.Now()
+		var got said
+		if err := json.NewDecoder(next).Decode(&got); err != nil || got.Word != "hello" || time.Since(begin) != statusTimeout {
+			t.Errorf("the next hears %+v, %v after %v", got, err, time.Since(begin))
+		}
+		if n, err := deaf.Read(make([]byte, 10)); n != 0 || err != io.EOF {
+			t.Errorf("after the deadline: %d bytes, %v", n, err)
+		}
+		close(l.closed)
+		<-done
+	})
 }
 
 // listener hands out connections; one that fails is asked again.
