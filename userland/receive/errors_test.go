@@ -686,37 +686,39 @@ func TestRenumber(t *testing.T) {
 
 // The counts are logged once a minute, if they changed.
 func TestSummary(t *testing.T) {
-	r, _, _, log := faults(t)
-	lines := func(want int) {
-		t.Helper()
-		if n := strings.Count(log.String(), "msg=reports"); n != want {
-			t.Errorf("%d lines, want %d: %s", n, want, log)
+	synctest.Test(t, func(t *testing.T) {
+		r, _, _, log := faults(t)
+		lines := func(want int) {
+			t.Helper()
+			if n := strings.Count(log.String(), "msg=reports"); n != want {
+				t.Errorf("%d lines, want %d: %s", n, want, log)
+			}
 		}
-	}
-	r.counts.add(Accepted)
-	r.summarize()
-	lines(0) // the first says nothing
-	if until := time.Until(r.summary); until < 59*time.Second || until > time.Minute {
-		t.Errorf("the next in %v", until)
-	}
-	r.summarize()
-	lines(0) // too early
-	r.summary = time.Now()
-	r.summarize()
-	lines(1)
-	if !strings.Contains(log.String(), "accepted=1") || strings.Contains(log.String(), "replayed") {
-		t.Errorf("log %s", log)
-	}
-	r.summary = time.Now()
-	r.summarize()
-	lines(1) // nothing changed
-	r.counts.add("nonsense")
-	r.summary = time.Now()
-	r.summarize()
-	lines(2)
-	if r.counts.Get(reasonOther) != 1 || r.counts.Get("nonsense") != 0 || r.counts.total() != 2 {
-		t.Errorf("counts %v", r.counts.attrs())
-	}
+		r.counts.add(Accepted)
+		r.summarize()
+		lines(0) // the first says nothing
+		if until := time.Until(r.summary); until != time.Minute {
+			t.Errorf("the next in %v", until)
+		}
+		r.summarize()
+		lines(0) // too early
+		r.summary = time.Now()
+		r.summarize()
+		lines(1)
+		if !strings.Contains(log.String(), "accepted=1") || strings.Contains(log.String(), "replayed") {
+			t.Errorf("log %s", log)
+		}
+		r.summary = time.Now()
+		r.summarize()
+		lines(1) // nothing changed
+		r.counts.add("nonsense")
+		r.summary = time.Now()
+		r.summarize()
+		lines(2)
+		if r.counts.Get(reasonOther) != 1 || r.counts.Get("nonsense") != 0 || r.counts.total() != 2 {
+			t.Errorf("counts %v", r.counts.attrs())
+		}
+	})
 }
 
 // Run says what it works without, and ends with everything closed.
@@ -755,7 +757,7 @@ func TestRunSays(t *testing.T) {
 		r, k, s, _ = faults(t)
 		k.fails[operation] = &dprnl.Error{Op: "x", Errno: syscall.EPERM}
 		s.reads = []any{[]Datagram{{sent(t, peer, 2, 1, 0, key), peer}}, os.ErrDeadlineExceeded}
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		if err := r.Run(ctx, func() {}, func() {}); !errors.Is(err, dprnl.ErrNoRight) || s.closed == 0 {
 			t.Errorf("%s: %v, closed %d", operation, err, s.closed)
 		}
