@@ -224,7 +224,9 @@ func TestLock(t *testing.T) {
 	case <-time.After(100 * time.Millisecond):
 	}
 	// A command that outlives the process holds the lock.
-	cmd := exec.Command("sleep", "0.3")
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	cmd := exec.CommandContext(ctx, "sleep", "60")
 	cmd.ExtraFiles = []*os.File{first}
 	if err := errors.Join(cmd.Start(), first.Close()); err != nil {
 		t.Fatal(err)
@@ -234,8 +236,9 @@ func TestLock(t *testing.T) {
 		t.Fatalf("locked while a command holds the lock: %v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
+	end()
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.Exited() {
+		t.Fatalf("the command ended too early: %v", err)
 	}
 	if err := <-taken; err != nil || len(*said) != 1 {
 		t.Errorf("second lock: %v, said %q", err, *said)
