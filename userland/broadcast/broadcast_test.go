@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dpr/userland/config"
@@ -254,29 +255,29 @@ func TestChanges(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	b, _, n := setup(t)
-	c := testConfig()
-	c.Report.Period = 20 * time.Millisecond
-	b.config.Store(c)
-	ctx, cancel := context.WithCancel(t.Context())
-	ready := make(chan bool, 1)
-	done := make(chan error)
-	go func() { done <- b.Run(ctx, func() { ready <- true }, func() {}) }()
-	<-ready
-	if n.count(netA) == 0 {
-		t.Error("it is ready before the first report")
-	}
-	began := time.Now()
-	for n.count(netA) < 20 && time.Since(began) < 10*time.Second {
-		time.Sleep(time.Millisecond)
-	}
-	if took := time.Since(began); took < 300*time.Millisecond {
-		t.Errorf("20 reports took %v", took)
-	}
-	cancel()
-	if err := <-done; err != nil || n.open != 0 {
-		t.Errorf("ended with %v, %d sockets open", err, n.open)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b, _, n := setup(t)
+		c := testConfig()
+		c.Report.Period = 20 * time.Millisecond
+		b.config.Store(c)
+		ctx, cancel := context.WithCancel(t.Context())
+		ready := make(chan bool, 1)
+		done := make(chan error, 1)
+		go func() { done <- b.Run(ctx, func() { ready <- true }, func() {}) }()
+		<-ready
+		if n.count(netA) == 0 {
+			t.Error("it is ready before the first report")
+		}
+		time.Sleep(19 * c.Report.Period)
+		synctest.Wait()
+		if sent := n.count(netA); sent != 20 {
+			t.Errorf("%d reports at once and in 19 periods", sent)
+		}
+		cancel()
+		if err := <-done; err != nil || n.open != 0 {
+			t.Errorf("ended with %v, %d sockets open", err, n.open)
+		}
+	})
 }
 
 func TestRunEndsWithoutTheRight(t *testing.T) {
