@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"dpr/userland/testlog"
@@ -91,18 +92,20 @@ func TestManager(t *testing.T) {
 }
 
 func TestStopWhileRestarting(t *testing.T) {
-	m := NewManager(&testlog.Buffer{}, Spec{"absent", []string{"/no/such/program"}})
-	if err := m.Start("absent"); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(50 * time.Millisecond)
-	if s, _ := m.Get("absent"); s.State != "restarting" {
-		t.Errorf("state %+v, want restarting", s)
-	}
-	begin := time.Now()
-	if err := m.Stop("absent"); err != nil || time.Since(begin) > restartDelay/2 {
-		t.Errorf("Stop took %v, %v", time.Since(begin), err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		m := NewManager(&testlog.Buffer{}, Spec{"absent", []string{"/no/such/program"}})
+		if err := m.Start("absent"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if s, _ := m.Get("absent"); s.State != "restarting" {
+			t.Errorf("state %+v, want restarting", s)
+		}
+		begin := time.Now()
+		if err := m.Stop("absent"); err != nil || time.Since(begin) != 0 {
+			t.Errorf("Stop took %v, %v", time.Since(begin), err)
+		}
+	})
 }
 
 func TestCommand(t *testing.T) {
