@@ -166,8 +166,8 @@ func TestService(t *testing.T) {
 // The service manager is not kept waiting by a firewall that takes long to read, but hears
 // nothing any more from a process that is stuck.
 func TestHeartbeat(t *testing.T) {
-	b := start(t, configured(t.TempDir(), config.FastPathOff), func(b *bench) { b.readyAfter = 100 * time.Millisecond })
 	begin := time.Now()
+	b := start(t, configured(t.TempDir(), config.FastPathOff), func(b *bench) { b.readyAfter = 100 * time.Millisecond })
 	eventually(t, "it is ready", func() bool { return b.ready.Load() == 1 })
 	if took := time.Since(begin); took < 80*time.Millisecond {
 		t.Errorf("ready after %v, before anything was looked at", took)
