@@ -14,7 +14,7 @@ stage "Go format and vet" scripts/go-vet.sh
 # A simulation is one goroutine, and seven times as slow with the race detector,
 # which therefore sees of the simulator what runs several of them.
 # shellcheck disable=SC2046 # an argument a package
-stage "Go unit tests" scripts/go-test.sh "$logs/unit.log" -race $(go list ./... | grep -v '/testbed/eval/sim$')
+stage "Go unit tests" scripts/go-test.sh "$logs/unit.log" -race -timeout 30m $(go list ./... | grep -v '/testbed/eval/sim$')
 stage "simulator" scripts/go-test.sh "$logs/sim.log" ./testbed/eval/sim
 stage "simulations side by side" scripts/go-test.sh "$logs/race.log" -race -run '^TestRunAll$' ./testbed/eval/sim
 stage "units, Vagrantfile, scripts, licences, docs" scripts/static.sh
