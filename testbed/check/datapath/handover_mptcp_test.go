@@ -57,7 +57,7 @@ func TestHandoverMultipathDropped(t *testing.T) {
 		_, err := h.b.RunInput(ctx, `table inet refuse {
 	chain in {
 		type filter hook input priority 0
-		tcp dport 80 limit rate 1/day burst 3 packets drop
+		tcp dport 80 limit rate 1/day burst 3 packets counter drop
 	}
 }`, "nft", "-f", "-")
 		check(t, err)
@@ -67,5 +67,6 @@ func TestHandoverMultipathDropped(t *testing.T) {
 			check(t, k.download(10_000))
 			k.Close()
 		}
+		wantDropped(t, h.b.Host)
 	})
 }

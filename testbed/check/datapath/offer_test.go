@@ -371,12 +371,14 @@ func TestOfferOwner(t *testing.T) {
 		k := newTakeover(t, w)
 		k.redirect(t, k.b)
 		k.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyOffer), MaxLoad: ptr(uint64(1))})
+		a := k.a.meter(t)
 		var moved []*conn
 		for range 6 {
 			c := connect(t, k.c, k.a.service())
 			c.wantServed(t, "B")
 			moved = append(moved, c)
 		}
+		changed(t, a, dprnl.StatOffered, uint64(len(moved)))
 		k.die(t, dprnl.OrphansAsk)
 		d := k.d.meter(t)
 		for _, c := range moved {

@@ -356,17 +356,17 @@ func TestHashMissedUnasked(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		r := m.raw(t, addrR)
-		m.told.changes(t)
 		resets := 0
 		for p := uint16(4000); p < 4032 && resets == 0; p++ {
 			k := r.talk(m.a, p)
 			k.ack = 77
+			told := m.d.meter(t)
 			r.send(t, m.a, k.segment("A", "").Bytes())
 			time.Sleep(settle)
 			if len(r.Take(k.mine)) != 0 {
 				continue // A's own
 			}
-			if m.told.changes(t)[dprnl.StatHashMissed] == 0 {
+			if told.changes(t)[dprnl.StatHashMissed] == 0 {
 				continue // B's, which is asked likewise
 			}
 			for range 5 {

@@ -161,6 +161,7 @@ func TestSpliceProxyLost(t *testing.T) {
 			k.wantTold(t)
 			check(t, k.upload(100_000))
 			check(t, k.download(100_000))
+			wantDropped(t, c.x)
 		}
 		// The backend's acknowledgments.
 		for n := range 3 {
@@ -172,8 +173,21 @@ func TestSpliceProxyLost(t *testing.T) {
 			k := connect(t, c.c, c.a.service())
 			k.wantTold(t)
 			check(t, k.upload(100_000))
+			wantDropped(t, c.a.Host)
 		}
 	})
+}
+
+// wantDropped looks whether a host's rules have dropped something.
+func wantDropped(t *testing.T, h *vnet.Host) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), step)
+	defer cancel()
+	text, err := h.Run(ctx, "nft", "list", "ruleset")
+	check(t, err)
+	if !strings.Contains(text, " counter packets ") || strings.Contains(text, " counter packets 0 ") {
+		t.Errorf("nothing was dropped:\n%s", text)
+	}
 }
 
 // drops makes a host drop the first n segments from or to the backend's port that are no SYN.
@@ -182,7 +196,7 @@ func drops(t *testing.T, h *vnet.Host, w way, end string, n int) {
 	rules := fmt.Sprintf(`table netdev lossy {
 	chain in {
 		type filter hook ingress device "%s" priority 0;
-		tcp %s %d tcp flags & syn == 0 limit rate 1/day burst %d packets drop
+		tcp %s %d tcp flags & syn == 0 limit rate 1/day burst %d packets counter drop
 	}
 }`, eth, end, backendPort, n)
 	ctx, cancel := context.WithTimeout(t.Context(), step)
