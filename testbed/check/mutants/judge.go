@@ -206,6 +206,7 @@ func (j *judge) print(dir string, of int, all []judged) {
 
 // end says what of the list is out of date, and whether the scores are high enough.
 func (j *judge) end(packages int) error {
+	stale := 0
 	for _, k := range j.known {
 		for _, id := range k.found {
 			if !strings.Contains(k.pattern, "*") {
@@ -214,6 +215,10 @@ func (j *judge) end(packages int) error {
 		}
 		if !k.matched && len(k.found) > 0 && strings.Contains(k.pattern, "*") {
 			fmt.Fprintf(j.out, "survivors:%d: all found, so it can be deleted: %s\n", k.line, k.pattern)
+		}
+		if j.o.whole() && !k.matched && len(k.found) == 0 {
+			stale++
+			fmt.Fprintf(j.out, "survivors:%d: there is no such mistake any more: %s\n", k.line, k.pattern)
 		}
 	}
 	// What changed may be comments and constants alone; all that is listed is not.
@@ -225,6 +230,10 @@ func (j *judge) end(packages int) error {
 	}
 	if len(j.low) > 0 {
 		return fmt.Errorf("below %.0f %%: %s", j.o.least, strings.Join(j.low, ", "))
+	}
+	if stale > 0 {
+		// It could hide another one later.
+		return fmt.Errorf("%d lines of the list of survivors are about nothing", stale)
 	}
 	return nil
 }

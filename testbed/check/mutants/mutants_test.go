@@ -196,3 +196,25 @@ func TestNothingTried(t *testing.T) {
 		}
 	}
 }
+
+// A line about a mistake that cannot be made any more is an error, if all were tried.
+func TestStaleSurvivors(t *testing.T) {
+	for _, c := range []struct {
+		o     options
+		known known
+		fails bool
+	}{
+		{options{}, known{pattern: "a.go F x"}, true},
+		{options{}, known{pattern: "a.go F x", matched: true}, false},
+		{options{}, known{pattern: "a.go F x", found: []string{"a.go F x"}}, false},
+		{options{since: "HEAD"}, known{pattern: "a.go F x"}, false},
+		{options{sample: 3}, known{pattern: "a.go F x"}, false},
+		{options{time: 1}, known{pattern: "a.go F x"}, false},
+		{options{only: []string{"p"}}, known{pattern: "a.go F x"}, false},
+	} {
+		j := &judge{o: c.o, known: []*known{&c.known}, out: io.Discard, tried: 1}
+		if err := j.end(1); (err != nil) != c.fails {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
