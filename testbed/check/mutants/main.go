@@ -36,7 +36,9 @@ type options struct {
 }
 
 // whole says whether every mistake is tried.
-func (o options) whole() bool { return o.since == "" && o.sample == 0 && o.time == 0 && len(o.only) == 0 }
+func (o options) whole() bool {
+	return o.since == "" && o.sample == 0 && o.time == 0 && len(o.only) == 0
+}
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var o options
