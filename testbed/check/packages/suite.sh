@@ -61,7 +61,7 @@ rebooted_all() {
 
 # upgrade N: to the packages that were put there.
 upgrade() {
-	on "$1" 'apt-get -q -y install /root/current/*.deb' </dev/null >"$work/upgrade.$1.log" 2>&1 ||
+	on "$1" 'apt-get -q -y -o Dpkg::Options::=--force-confold install /root/current/*.deb' </dev/null >"$work/upgrade.$1.log" 2>&1 ||
 		{ tail -n 40 "$work/upgrade.$1.log" >&2; die "the upgrade failed on s$1"; }
 	renewed "$1"
 	# The version before may not have had it.
@@ -78,9 +78,12 @@ upgraded() {
 	downloads_start s1
 	put 1 /root/current "$current"/dpr_*.deb "$current"/dpr-dkms_*.deb
 	put 2 /root/current "$current"/dpr_*.deb
+	on 1 'echo "# ours" >>/etc/dpr/dpr.toml' </dev/null
 	upgrade 2 & other=$!
 	upgrade 1
 	wait "$other" || die "the upgrade failed on a server"
+	on 1 'grep -q "^# ours" /etc/dpr/dpr.toml && dprctl check /etc/dpr/dpr.toml' </dev/null >"$work/kept" 2>&1 ||
+		die "the upgrade does not keep the configuration: $(cat "$work/kept")"
 	dkms_has 1 "$current"
 	signed 1
 	versions "$current" 1
