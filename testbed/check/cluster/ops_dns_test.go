@@ -34,9 +34,8 @@ type lookup struct {
 }
 
 // Clients find the hosts by a name that a DNS server of Debian publishes, from
-// the zone that dprctl writes. A host that drains is no longer found, one that
-// is powered off neither; both come back. No request fails but those that were
-// under way to a host when it lost its power.
+// the zone that dprctl writes. A host that drains is no longer found, and comes back. No
+// request fails. (TestPowerOff looks at the zone without a host that has lost its power.)
 func TestHostsByName(t *testing.T) {
 	l := start(t)
 	policyEverywhere(t, l, "lowest")
