@@ -99,7 +99,7 @@ func TestTunnelDropped(t *testing.T) {
 		time.Sleep(time.Until(begin.Add(2 * time.Second)))
 		run(t, "s3", "nft", noTunnel(t, "s1", "s2"))
 		broken := time.Now()
-		serving := serves(t, "s3")
+		serving, then := serves(t, "s3"), sockets(t, "s3")
 		awaitNotice(t, broken)
 		later, err := driven(t.Context(), shared, plans(t, everywhere, time.Now().Add(100*time.Millisecond), 6*time.Second))
 		if err != nil {
@@ -115,11 +115,18 @@ func TestTunnelDropped(t *testing.T) {
 			t.Errorf("%d of %d requests failed later: %v %q", later.Failed, later.Requests, later.Failures, later.Examples)
 		}
 		if first.result.Failed > serving {
-			t.Errorf("%d requests failed, but s3 was serving only %d: %v %q", first.result.Failed, serving, first.result.Failures, first.result.Examples)
+			t.Errorf("%d requests failed, but s3 was serving only %d: %v %q; its sockets then:\n%s\nand now:\n%s", first.result.Failed, serving,
+				first.result.Failures, first.result.Examples, then, sockets(t, "s3"))
 		}
 		run(t, "s3", "nft", "delete", "table", "ip", "notunnel")
 		until(t, 20*time.Second, "s3 is used again", func() bool { return usable(t, "s1", address(t, "s3")) && usable(t, "s2", address(t, "s3")) })
 	})
+}
+
+// sockets are those of a server's service.
+func sockets(t *testing.T, server string) string {
+	t.Helper()
+	return run(t, server, "ss", "-Htano", "sport", "=", ":80")
 }
 
 // serves returns how many connections a server has. Half-open ones count: their clients have
