@@ -38,11 +38,11 @@ func service(c *config.Config, log *slog.Logger) (daemon.Service, error) {
 		Now:    time.Now,
 		Log:    log,
 	}
-	// The process that owns the memory also owns the socket, and the mark.
+	// The process that owns the memory also owns the socket, and the note.
 	if o.Memory, err = report.OpenMemory(c.MemoryPath()); err != nil {
 		log.Warn("cannot store accepted reports: after a restart, only reports sent since then are accepted", "error", err)
 	} else {
-		o.Socket, o.Mark = c.CountsPath(), c.ApplyingPath()
+		o.Socket, o.Applying = c.CountsPath(), c.ApplyingPath()
 	}
 	return receive.New(o)
 }

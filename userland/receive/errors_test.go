@@ -505,20 +505,20 @@ func TestAdoptAfterRestart(t *testing.T) {
 		t.Errorf("services that were removed are back: %v, %+v", k.services, k.update)
 	}
 
-	r, k, _, _ = marked(t)
+	r, k, _, _ = interrupted(t)
 	k.services = nil
 	k.fails["Services"] = errors.New("broken")
-	if err := r.adopt(t.Context()); err == nil || len(k.services) != 0 || !r.marked() {
+	if err := r.adopt(t.Context()); err == nil || len(k.services) != 0 || !r.wasApplying() {
 		t.Errorf("%v, services %v", err, k.services)
 	}
 	delete(k.fails, "Services")
 	k.fails["AddService"] = errors.New("broken")
-	if err := r.adopt(t.Context()); err == nil || !r.marked() {
-		t.Errorf("%v, marked %v", err, r.marked())
+	if err := r.adopt(t.Context()); err == nil || !r.wasApplying() {
+		t.Errorf("%v, noted %v", err, r.wasApplying())
 	}
 	delete(k.fails, "AddService")
 	r.Reload(testConfig())
-	if err := r.adopt(t.Context()); err != nil || len(k.services) != 1 || k.update.Policy == nil || r.marked() {
+	if err := r.adopt(t.Context()); err != nil || len(k.services) != 1 || k.update.Policy == nil || r.wasApplying() {
 		t.Errorf("%v, services %v", err, k.services)
 	}
 	k.services = nil
@@ -527,64 +527,64 @@ func TestAdoptAfterRestart(t *testing.T) {
 	}
 	// There is nothing to be missed, or all is there.
 	for _, services := range [][]dprnl.Service{nil, testConfig().Services} {
-		r, k, _, _ = marked(t)
+		r, k, _, _ = interrupted(t)
 		if k.services = services; len(services) == 0 {
 			c := testConfig()
 			c.Services = nil
 			r.Reload(c)
 		}
-		if err := r.adopt(t.Context()); err != nil || k.update != (dprnl.ConfigUpdate{}) || r.marked() {
+		if err := r.adopt(t.Context()); err != nil || k.update != (dprnl.ConfigUpdate{}) || r.wasApplying() {
 			t.Errorf("%v, %+v", err, k.update)
 		}
 	}
 }
 
-// marked is a process whose forerunner ended while it applied a file.
-func marked(t *testing.T) (*Receiver, *faulty, *spring, *testlog.Buffer) {
+// interrupted is a process whose forerunner ended while it applied a file.
+func interrupted(t *testing.T) (*Receiver, *faulty, *spring, *testlog.Buffer) {
 	t.Helper()
 	r, k, s, log := faults(t)
-	r.o.Mark = filepath.Join(t.TempDir(), "applying")
-	r.mark()
+	r.o.Applying = filepath.Join(t.TempDir(), "applying")
+	r.noteApplying()
 	return r, k, s, log
 }
 
-// The mark is there while a file is applied and until the kernel has all of it, none of it, or
+// The note is there while a file is applied and until the kernel has all of it, none of it, or
 // what somebody else has configured.
-func TestMark(t *testing.T) {
+func TestApplyingIsNoted(t *testing.T) {
 	unconfigured := dprnl.Config{Address: netip.IPv4Unspecified()}
-	r, k, _, _ := marked(t)
+	r, k, _, _ := interrupted(t)
 	k.kernel.config, k.services = unconfigured, nil
 	k.fails["AddService"] = errors.New("broken")
-	if err := r.adopt(t.Context()); err == nil || !r.marked() {
-		t.Errorf("%v, in part, and marked %v", err, r.marked())
+	if err := r.adopt(t.Context()); err == nil || !r.wasApplying() {
+		t.Errorf("%v, in part, and noted %v", err, r.wasApplying())
 	}
 	k.kernel.config.Policy = dprnl.PolicyTwo
-	if err := r.adopt(t.Context()); err != nil || r.marked() {
-		t.Errorf("%v, somebody goes on, and marked %v", err, r.marked())
+	if err := r.adopt(t.Context()); err != nil || r.wasApplying() {
+		t.Errorf("%v, somebody goes on, and noted %v", err, r.wasApplying())
 	}
 
 	k.kernel.config = unconfigured
 	delete(k.fails, "AddService")
 	k.fails["SetConfig"] = errors.New("broken")
-	if err := r.adopt(t.Context()); err == nil || r.marked() {
-		t.Errorf("%v, nothing of it, and marked %v", err, r.marked())
+	if err := r.adopt(t.Context()); err == nil || r.wasApplying() {
+		t.Errorf("%v, nothing of it, and noted %v", err, r.wasApplying())
 	}
 	delete(k.fails, "SetConfig")
-	if err := r.adopt(t.Context()); err != nil || r.marked() {
-		t.Errorf("%v, all of it, and marked %v", err, r.marked())
+	if err := r.adopt(t.Context()); err != nil || r.wasApplying() {
+		t.Errorf("%v, all of it, and noted %v", err, r.wasApplying())
 	}
 
 	// A directory that is missing is said, and the file is applied all the same.
-	r, k, _, log := marked(t)
-	r.o.Mark = filepath.Join(t.TempDir(), "none", "applying")
+	r, k, _, log := interrupted(t)
+	r.o.Applying = filepath.Join(t.TempDir(), "none", "applying")
 	k.kernel.config, k.services = unconfigured, nil
 	if err := r.adopt(t.Context()); err != nil || len(k.services) != 1 || !strings.Contains(log.String(), "cannot note that the file is being applied") {
 		t.Errorf("%v, services %v, log %s", err, k.services, log)
 	}
 	// One that cannot be removed, too.
-	r, _, _, log = marked(t)
-	r.o.Mark = t.TempDir()
-	if err := os.WriteFile(filepath.Join(r.o.Mark, "full"), nil, 0o600); err != nil {
+	r, _, _, log = interrupted(t)
+	r.o.Applying = t.TempDir()
+	if err := os.WriteFile(filepath.Join(r.o.Applying, "full"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if r.forgetLeftover(); !strings.Contains(log.String(), "cannot remove a note") {

@@ -27,30 +27,30 @@ type leftover struct {
 	until    time.Time      // it is applied again
 }
 
-// mark notes that a file is being applied, for the process after this one.
-func (r *Receiver) mark() {
-	if r.o.Mark == "" {
+// noteApplying notes that a file is being applied, for the process after this one.
+func (r *Receiver) noteApplying() {
+	if r.o.Applying == "" {
 		return
 	}
-	if err := os.WriteFile(r.o.Mark, nil, 0o600); err != nil {
-		r.log.Log(slog.LevelWarn, "mark", "cannot note that the file is being applied: a restart meanwhile leaves it applied in part", "error", err)
+	if err := os.WriteFile(r.o.Applying, nil, 0o600); err != nil {
+		r.log.Log(slog.LevelWarn, "applying", "cannot note that the file is being applied: a restart meanwhile leaves it applied in part", "error", err)
 	}
 }
 
-// marked says whether a process before this one ended while it applied a file.
-func (r *Receiver) marked() bool {
-	_, err := os.Stat(r.o.Mark)
-	return r.o.Mark != "" && err == nil
+// wasApplying says whether a process before this one ended while it applied a file.
+func (r *Receiver) wasApplying() bool {
+	_, err := os.Stat(r.o.Applying)
+	return r.o.Applying != "" && err == nil
 }
 
 // forgetLeftover: the kernel has all of a file, or nothing of it, or somebody else goes on.
 func (r *Receiver) forgetLeftover() {
 	r.leftover = nil
-	if r.o.Mark == "" {
+	if r.o.Applying == "" {
 		return
 	}
-	if err := os.Remove(r.o.Mark); err != nil && !errors.Is(err, os.ErrNotExist) {
-		r.log.Log(slog.LevelWarn, "mark", "cannot remove a note: after a restart the file is applied if the kernel has no service", "error", err)
+	if err := os.Remove(r.o.Applying); err != nil && !errors.Is(err, os.ErrNotExist) {
+		r.log.Log(slog.LevelWarn, "applying", "cannot remove a note: after a restart the file is applied if the kernel has no service", "error", err)
 	}
 }
 
@@ -83,7 +83,7 @@ func (r *Receiver) keepLeftover(ctx context.Context, k Kernel) error {
 
 // findLeftover forgets what was left once somebody else has gone on with it. What a process
 // before this one left is found, too: a kernel with an address, but none of the file's services.
-// Without its mark somebody has taken them away.
+// Without its note somebody has taken them away.
 func (r *Receiver) findLeftover(ctx context.Context, k Kernel, c dprnl.Config) error {
 	if r.adopted && r.leftover == nil {
 		return nil
@@ -103,7 +103,7 @@ func (r *Receiver) findLeftover(ctx context.Context, k Kernel, c dprnl.Config) e
 		return err
 	}
 	r.adopted = true
-	if r.marked() && len(services)+len(backends) == 0 && len(r.config.Load().Services) > 0 {
+	if r.wasApplying() && len(services)+len(backends) == 0 && len(r.config.Load().Services) > 0 {
 		r.leftover = &leftover{config: lasting(c)}
 		return nil
 	}

@@ -59,15 +59,15 @@ const MaxBatch = 64
 
 // Options configure a receiver.
 type Options struct {
-	Config *config.Config
-	Dial   func() (Kernel, error)
-	Open   func(config.Report) (Source, error)
-	Boot   report.BootID
-	Memory *report.Memory // nil: see report.NewVerifier
-	Socket string         // path of the status socket; empty: none
-	Mark   string         // path of the file that exists while a file is applied in part; empty: none
-	Now    func() time.Time
-	Log    *slog.Logger
+	Config   *config.Config
+	Dial     func() (Kernel, error)
+	Open     func(config.Report) (Source, error)
+	Boot     report.BootID
+	Memory   *report.Memory // nil: see report.NewVerifier
+	Socket   string         // path of the status socket; empty: none
+	Applying string         // path of the file that exists while a file is applied in part; empty: none
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 const (
@@ -267,7 +267,7 @@ func (r *Receiver) adopt(ctx context.Context) error {
 // apply applies the configuration file. If it fails after the kernel got an address, which
 // cannot be taken back, the kernel looks configured, and has not got everything: see leftover.
 func (r *Receiver) apply(ctx context.Context, k Kernel) error {
-	r.mark()
+	r.noteApplying()
 	result, err := apply.Apply(ctx, k, r.config.Load())
 	if err != nil {
 		if r.leftover != nil || result.Address.IsValid() {
