@@ -17,7 +17,7 @@ if booted; then
 	done
 fi
 if [ -z "$dest" ] && [ -e /sys/module/dpr ]; then
-	modprobe -r dpr || { echo 'uninstall: the module is in use: stop what has the fast path on, and try again' >&2; exit 1; }
+	rmmod dpr || { echo 'uninstall: the module is in use: stop what has the fast path on, and try again' >&2; exit 1; }
 fi
 for program in dprctl dpr-broadcast dpr-receive dpr-cleanup dpr-fastpath dpr-exporter; do
 	rm -f "$dest/usr/local/sbin/$program"

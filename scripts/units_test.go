@@ -48,13 +48,9 @@ func TestUnitsAddressFamilies(t *testing.T) {
 // commands returns the commands of a unit's setting, as systemd hands them to the shell.
 func commands(t *testing.T, unit, setting string) (list []string) {
 	t.Helper()
-	text, err := os.ReadFile(unit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if c, ok := strings.CutPrefix(line, setting+"=-/bin/sh -c '"); ok {
-			list = append(list, strings.ReplaceAll(strings.TrimSuffix(c, "'\n"), "$$", "$"))
+	for _, value := range settings(t, unit, setting) {
+		if c, ok := strings.CutPrefix(value, "-/bin/sh -c '"); ok {
+			list = append(list, strings.ReplaceAll(strings.TrimSuffix(c, "'"), "$$", "$"))
 		}
 	}
 	if len(list) == 0 {
