@@ -14,9 +14,8 @@ import (
 // patience is how long a tool may take.
 const patience = 10 * time.Second
 
-// The kernel's own word that it may have rules.
+// The kernel's own word that it has rules of the older interface.
 const (
-	nfTables  = "/sys/module/nf_tables"
 	ipTables  = "/proc/net/ip_tables_names"
 	ip6Tables = "/proc/net/ip6_tables_names"
 )
@@ -24,21 +23,21 @@ const (
 // Read reads all rules of this host: of nftables, and those that iptables made, which only
 // its own tools can read. It also returns why it could not read some.
 func Read(ctx context.Context) (all []*Ruleset, unread []string) {
-	_, err := os.Stat(nfTables)
-	return read(ctx, err == nil, has(ipTables), has(ip6Tables))
+	return read(ctx, countTables, has(ipTables), has(ip6Tables))
 }
 
-// read reads all rules of a kernel that has had nftables or not, and has tables of the older
+// read reads all rules of a kernel that counts its tables of nftables, and has tables of the older
 // interface or not. Others than the tools that are installed may have made them: firewalld, or a
 // container.
-func read(ctx context.Context, nft, legacy, legacy6 bool) (all []*Ruleset, unread []string) {
-	run := func(there bool, name string, args ...string) (string, bool) {
+func read(ctx context.Context, tables func() (int, error), legacy, legacy6 bool) (all []*Ruleset, unread []string) {
+	// run returns what a tool says. Without the tool, missing says what is not read, if anything.
+	run := func(missing func() string, name string, args ...string) (string, bool) {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		out, err := exec.CommandContext(ctx, name, args...).Output()
 		if errors.Is(err, exec.ErrNotFound) {
-			if there {
-				unread = append(unread, name+" is not installed, and the kernel may have rules that it shows")
+			if why := missing(); why != "" {
+				unread = append(unread, name+" is not installed, and "+why)
 			}
 			return "", false
 		}
@@ -48,6 +47,18 @@ func read(ctx context.Context, nft, legacy, legacy6 bool) (all []*Ruleset, unrea
 		}
 		return string(out), true
 	}
+	nothing := func() string { return "" }
+	older := func() string { return "the kernel has tables that it shows" }
+	newer := func() string {
+		n, err := tables()
+		switch {
+		case err != nil:
+			return err.Error()
+		case n > 0:
+			return older()
+		}
+		return ""
+	}
 	add := func(r *Ruleset, err error) {
 		if err != nil {
 			unread = append(unread, err.Error())
@@ -55,27 +66,27 @@ func read(ctx context.Context, nft, legacy, legacy6 bool) (all []*Ruleset, unrea
 		}
 		all = append(all, r)
 	}
-	if out, ok := run(nft, "nft", "-j", "list", "ruleset"); ok {
+	if out, ok := run(newer, "nft", "-j", "list", "ruleset"); ok {
 		r, err := ParseNFT([]byte(out))
-		if text, ok := run(nft, "nft", "list", "ruleset"); ok && err == nil {
+		if text, ok := run(newer, "nft", "list", "ruleset"); ok && err == nil {
 			r.AddDevices(text)
 		}
 		add(r, err)
 	}
-	if out, ok := run(false, "iptables-save"); ok {
+	if out, ok := run(nothing, "iptables-save"); ok {
 		add(ParseIPTables(out))
 	}
-	if out, ok := run(false, "ip6tables-save"); ok {
+	if out, ok := run(nothing, "ip6tables-save"); ok {
 		add(ParseIP6Tables(out))
 	}
 	// Rules of the older interface, while iptables-save reads those of nftables.
 	if legacy {
-		if out, ok := run(true, "iptables-legacy-save"); ok {
+		if out, ok := run(older, "iptables-legacy-save"); ok {
 			add(ParseIPTables(out))
 		}
 	}
 	if legacy6 {
-		if out, ok := run(true, "ip6tables-legacy-save"); ok {
+		if out, ok := run(older, "ip6tables-legacy-save"); ok {
 			add(ParseIP6Tables(out))
 		}
 	}
