@@ -130,6 +130,26 @@ esac
 	}
 }
 
+// No unit starts again for ever because of a mistake in the configuration file.
+func TestUnitsStopAtMistakes(t *testing.T) {
+	units, err := filepath.Glob("../systemd/*.service")
+	if err != nil || len(units) < 6 {
+		t.Fatalf("units %v, %v", units, err)
+	}
+	for _, unit := range units {
+		if len(settings(t, unit, "Restart")) == 0 {
+			continue
+		}
+		want := "78" // the daemons' for it, and below dprctl's: EXIT STATUS of their manual pages
+		if strings.Contains(strings.Join(settings(t, unit, "ExecStart"), " "), "/dprctl ") {
+			want = "2"
+		}
+		if got := settings(t, unit, "RestartPreventExitStatus"); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s is not started again after exit status %v; the program's is %s", unit, got, want)
+		}
+	}
+}
+
 // settings returns the values of a unit's setting.
 func settings(t *testing.T, unit, setting string) (list []string) {
 	t.Helper()
