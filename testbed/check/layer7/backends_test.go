@@ -136,7 +136,28 @@ func serveBackends(t *testing.T) string {
 	background("apache2", "-D", "FOREGROUND", "-f", at+"/apache.conf")
 	// One connection after the other, to which it sends a file, and of which it tells what came.
 	background("sh", "-c", fmt.Sprintf("cd %s; while nc -6 -N -l %d <1m | sha256sum >>came; do :; done", at, ncPort))
+	awaitListeners(t)
 	return at
+}
+
+// awaitListeners returns once all backends listen: nothing later excuses one that does not answer.
+func awaitListeners(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		listeners := sh(t, backendHost, "ss -Hltn")
+		missing := ""
+		for name, port := range backends {
+			if !strings.Contains(listeners, fmt.Sprintf(":%d ", port)) {
+				missing += " " + name
+			}
+		}
+		if missing == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("these do not listen:%s", missing)
+		}
+	}
 }
 
 // nginx, HAProxy, Apache and nc as backends of s1, of services that place connections by their SYN
@@ -197,17 +218,9 @@ func everyBackend(t *testing.T, servers map[string]int, use func(t *testing.T, p
 func useBackend(t *testing.T, url, at string) {
 	t.Helper()
 	curl := []string{"curl", "-sS", "--fail", "--max-time", "100"}
-	var out string
-	for tries := 0; ; tries++ {
-		var err error
-		// The first one may be too early for the servers.
-		if out, err = ask(t, append(curl, "-w", "%{local_ip} %{local_port}\n", url+"/who")...); err == nil {
-			break
-		}
-		if tries == 20 {
-			t.Fatal(err)
-		}
-		time.Sleep(500 * time.Millisecond)
+	out, err := ask(t, append(curl, "-w", "%{local_ip} %{local_port}\n", url+"/who")...)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if told, is, _ := strings.Cut(out, "\n"); told == "" || told+"\n" != is {
 		t.Errorf("the server names the client %q, it is %q", told, is)
