@@ -996,8 +996,8 @@ enum dpr_event_attr {
  *
  * Counters start at 0 when the namespace does and only grow.
  *
- * The SYN decision. Each first SYN of a connection to a service adds to
- * exactly one of these:
+ * The SYN decision. Each first SYN of a connection to a service adds to exactly one of
+ * these:
  * @DPR_STAT_SERVED_OFF: served: the policy is off.
  * @DPR_STAT_SERVED_BELOW_MAX_LOAD: served: own load was below MaxLoad.
  * @DPR_STAT_SERVED_LOWEST: served: own load was the lowest.
@@ -1008,19 +1008,32 @@ enum dpr_event_attr {
  * @DPR_STAT_SERVED_NO_MEMORY: served: no memory for a flow.
  * @DPR_STAT_REDIRECTED: redirected, a flow was made.
  * @DPR_STAT_REDIRECTED_HASH: redirected by the stateless hash, no flow.
+ * @DPR_STAT_SERVED_NO_ROUTE: served: no usable route to the chosen peer.
+ * @DPR_STAT_SERVED_BEHIND: served: the client is on a link of this host that the chosen
+ *	peer is not on, such as a container or a client of a VPN.
+ * @DPR_STAT_SERVED_AFFINITY: served: the client belongs to this host
+ *	(DPR_CONFIG_A_AFFINITY).
+ * @DPR_STAT_SERVED_OFF_LINK: served: the chosen peer is not on a link of this host, and the
+ *	service's forwarding is DPR_FORWARDING_DIRECT.
+ * @DPR_STAT_SERVED_GROUP: served: rules by what is asked for chose this host, of the
+ *	service's group (DPR_CMD_RULES_SET).
  *
  * Offers (DPR_POLICY_OFFER), and SYNs that peers refuse. Each connection counts as
  * redirected once, however often it was placed:
  * @DPR_STAT_OFFERED: SYNs offered to peers, which may refuse them for their load.
  * @DPR_STAT_OFFER_RETURNED: SYNs that peers refused, and sent back.
- * @DPR_STAT_OFFER_SERVED: of the connections redirected, served here in
- *	the end: the policy chose this host after a refusal, or no peer was usable.
- * @DPR_STAT_OFFER_LATE: refusals dropped: too late. The client had retransmitted
- *	its SYN, or the connection was established.
+ * @DPR_STAT_OFFER_SERVED: of the connections redirected, served here in the end: the policy
+ *	chose this host after a refusal, or no peer was usable.
+ * @DPR_STAT_OFFER_LATE: refusals dropped: too late. The client had retransmitted its SYN,
+ *	or the connection was established.
  * @DPR_STAT_OFFER_UNKNOWN: refusals dropped: this peer was not sent that SYN.
- * @DPR_STAT_REFUSED_LOAD: offers from peers refused: own load was not below
- *	MaxLoad.
+ * @DPR_STAT_REFUSED_LOAD: offers from peers refused: own load was not below MaxLoad.
  * @DPR_STAT_REFUSED_DRAINING: redirected SYNs refused: this host drains.
+ * @DPR_STAT_REFUSED_NO_LISTENER: redirected SYNs refused: nothing listens here.
+ * @DPR_STAT_REFUSED_FULL: redirected SYNs refused: the listener's accept queue is full.
+ * @DPR_STAT_REFUSED_OWN: redirected SYNs refused: the client is this host itself.
+ * @DPR_STAT_REFUSED_LONG: redirected SYNs dropped: this host cannot serve them, and they
+ *	are too long to be sent back.
  *
  * Other SYNs:
  * @DPR_STAT_SYN_RETRANSMITTED: a SYN of a flow, sent after the first copy.
@@ -1035,6 +1048,7 @@ enum dpr_event_attr {
  * @DPR_STAT_TX_NO_ROUTE: dropped: no usable route to the peer.
  * @DPR_STAT_TX_NO_MEMORY: dropped: no memory for the outer header.
  * @DPR_STAT_TX_ERROR: dropped by the output path (firewall, queue, device).
+ * @DPR_STAT_TX_DIRECT: of the packets sent to peers, those that went direct.
  *
  * Marked packets received:
  * @DPR_STAT_RX_PACKETS: accepted (a super-packet counts once).
@@ -1044,19 +1058,22 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_STRANGER: dropped: marked, but not from a known peer.
  * @DPR_STAT_RX_MALFORMED: dropped: inner header truncated or invalid.
  * @DPR_STAT_RX_NESTED: dropped: in the inner packet is another one.
- * @DPR_STAT_RX_BAD_ADDRESS: dropped: inner addresses that no client's packet
- *	can have (loopback, multicast, broadcast, zero, this host as source); or a
- *	question to the group (DPR_CONFIG_A_GROUP) from a peer that would not send
- *	it there.
- * @DPR_STAT_RX_NOT_SERVED: dropped: inner packet is neither TCP nor an ICMP
- *	error about a TCP connection, or it is a RST that no socket wants.
- * @DPR_STAT_RX_ECN: dropped: outer CE on an inner packet that is not
- *	ECN-capable (RFC 6040).
- * @DPR_STAT_RX_CHECKSUM: dropped: no socket wanted it and its TCP checksum was
- *	wrong.
+ * @DPR_STAT_RX_BAD_ADDRESS: dropped: inner addresses that no client's packet can have
+ *	(loopback, multicast, broadcast, zero, this host as source); or a question to the group
+ *	(DPR_CONFIG_A_GROUP) from a peer that would not send it there.
+ * @DPR_STAT_RX_NOT_SERVED: dropped: inner packet is neither TCP nor an ICMP error about a
+ *	TCP connection, or it is a RST that no socket wants.
+ * @DPR_STAT_RX_ECN: dropped: outer CE on an inner packet that is not ECN-capable (RFC
+ *	6040).
+ * @DPR_STAT_RX_CHECKSUM: dropped: no socket wanted it and its TCP checksum was wrong.
  * @DPR_STAT_RX_RESET: no socket wanted it; answered by a RST.
  * @DPR_STAT_RX_NO_MEMORY: dropped: no memory, or no route for its RST.
  * @DPR_STAT_RX_LISTENER_DEFERRED: SYN held while its listener was prepared.
+ * @DPR_STAT_RX_POLICY: dropped: the host's IPsec policy requires the outer packet to be
+ *	protected.
+ * @DPR_STAT_RX_FRAGMENTS: fragments of redirected packets that wait for the rest.
+ * @DPR_STAT_RX_DIRECT: packets that came direct, accepted or refused: each counts as what
+ *	became of it, too.
  *
  * Fragments of clients' packets:
  * @DPR_STAT_FRAGMENTS_GATHERED: packets reassembled before classification.
@@ -1070,6 +1087,18 @@ enum dpr_event_attr {
  * @DPR_STAT_FLOWS_REPLACED: closing flows replaced by a new connection.
  * @DPR_STAT_FLOWS_RESET: flows ended because their peer is dead.
  * @DPR_STAT_FLOWS_DELETED: flows removed by DPR_CMD_FLOW_DEL.
+ * @DPR_STAT_FLOWS_ENDED: flows removed because the serving host reported that it has no
+ *	socket of the connection.
+ * @DPR_STAT_FLOWS_ASKED: questions to peers about flows whose clients are silent.
+ * @DPR_STAT_RX_FLOW_ASKED: questions of peers received, about flows whose clients are
+ *	silent.
+ * @DPR_STAT_RX_FLOW_ANSWERED: messages from peers about their connections accepted.
+ * @DPR_STAT_RX_FLOW_REFUSED: messages from peers about the end of a connection refused: no
+ *	such flow, not that peer's, or not the connection's number.
+ * @DPR_STAT_FLOWS_LOST: half-open flows removed, and their connections placed anew: packets
+ *	to their peer do not arrive.
+ * @DPR_STAT_FLOWS_OWN: half-open flows removed: the client has taken this host's answer to
+ *	a copy of its SYN, which a peer redirected here.
  *
  * Orphans (enum dpr_orphans):
  * @DPR_STAT_OWNER_ASKED: segments for which the peers were asked: they wait for the answer,
@@ -1079,203 +1108,193 @@ enum dpr_event_attr {
  * @DPR_STAT_OWNER_WAITED: segments dropped because they were asked just before.
  * @DPR_STAT_OWNER_LIMITED: segments dropped because too many questions are open.
  * @DPR_STAT_OWNER_FOUND: connections that a peer claimed; each got a flow.
- * @DPR_STAT_OWNER_UNKNOWN: segments left to the stack, which answers with a RST:
- *	no peer claimed the connection.
+ * @DPR_STAT_OWNER_UNKNOWN: segments left to the stack, which answers with a RST: no peer
+ *	claimed the connection.
  * @DPR_STAT_OWNER_CLAIMED: connections that this host claimed.
  * @DPR_STAT_TX_OWNER_MESSAGES: messages for peers: questions, claims, ends. Each also
  *	counts as a packet sent to peers, or as the reason why it was not.
- * @DPR_STAT_RX_OWNER_ASKED: messages of peers received that ask who has connections: one, or
- *	as many as a message holds.
- * @DPR_STAT_RX_OWNER_REFUSED: claims refused: not asked for, no room for a
- *	flow, or the connection already has one.
+ * @DPR_STAT_RX_OWNER_ASKED: messages of peers received that ask who has connections: one,
+ *	or as many as a message holds.
+ * @DPR_STAT_RX_OWNER_REFUSED: claims refused: not asked for, no room for a flow, or the
+ *	connection already has one.
+ * @DPR_STAT_OWNER_FOLLOWED: segments that followed the stateless policy's hash because too
+ *	many questions are open, or a SYN had done so meanwhile.
+ * @DPR_STAT_HASH_ASKED: questions about connections whose segments follow the stateless
+ *	policy's hash meanwhile: whether the host that it names serves one, while the set of
+ *	hosts changes, and who does after a SYN.
+ * @DPR_STAT_OWNER_DENIED: answers of peers that they do not serve a connection that this
+ *	host asked for.
+ * @DPR_STAT_HASH_MISSED: redirected segments dropped: this host does not serve the
+ *	connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of
+ *	another set of hosts. Also SYNs that followed the flow of an older connection to where
+ *	nothing listens any more. The host that redirected them was told, unless too many
+ *	messages were sent already.
+ * @DPR_STAT_RX_HASH_MISSED: connections of which peers have told that: their later segments
+ *	raise questions.
+ * @DPR_STAT_BULK_MISSED: messages to peers that bulk data that they may have redirected
+ *	have no socket here.
  *
  * Gauges:
  * @DPR_STAT_FLOWS: gauge; flows now.
  * @DPR_STAT_FLOWS_LIVE: gauge; flows now that their peers have not reported as ended.
  *
- * Added since version 0.1, whatever they belong to:
- * @DPR_STAT_OWNER_FOLLOWED: segments that followed the stateless policy's hash
- *	because too many questions are open, or a SYN had done so meanwhile.
- * @DPR_STAT_HASH_ASKED: questions whether the host that the stateless policy's
- *	hash names serves a connection, while the set of hosts changes.
- * @DPR_STAT_FLOWS_ENDED: flows removed because the serving host reported that it
- *	has no socket of the connection.
- * @DPR_STAT_FLOWS_ASKED: questions to peers about flows whose clients are silent.
- * @DPR_STAT_RX_FLOW_ASKED: such questions from peers received.
- * @DPR_STAT_RX_FLOW_ANSWERED: messages from peers about their connections accepted.
- * @DPR_STAT_RX_FLOW_REFUSED: messages from peers about the end of a connection
- *	refused: no such flow, not that peer's, or not the connection's number.
- * @DPR_STAT_RX_POLICY: dropped: the host's IPsec policy requires the outer
- *	packet to be protected.
- * @DPR_STAT_RX_FRAGMENTS: fragments of redirected packets that wait for the rest.
- * @DPR_STAT_SERVED_NO_ROUTE: served: no usable route to the chosen peer.
- * @DPR_STAT_SERVED_BEHIND: served: the client is on a link of this host that the
- *	chosen peer is not on, such as a container or a client of a VPN.
- * @DPR_STAT_REFUSED_NO_LISTENER: redirected SYNs refused: nothing listens here.
- * @DPR_STAT_REFUSED_FULL: redirected SYNs refused: the listener's accept queue is
- *	full.
- * @DPR_STAT_REFUSED_OWN: redirected SYNs refused: the client is this host itself.
- * @DPR_STAT_PEERS_LOST: times that packets redirected to a peer were found not to
- *	arrive.
- * @DPR_STAT_FLOWS_LOST: half-open flows to such a peer removed, and their connections
- *	placed anew.
+ * Probes of the way to peers:
+ * @DPR_STAT_PEERS_LOST: times that packets redirected to a peer were found not to arrive.
  * @DPR_STAT_RX_PROBED: probes from peers received, and answered.
  * @DPR_STAT_RX_ECHO: answers to probes received.
  * @DPR_STAT_RX_ECHO_REFUSED: answers to probes refused: none was sent.
- * @DPR_STAT_REFUSED_LONG: redirected SYNs dropped: this host cannot serve them, and
- *	they are too long to be sent back.
- * @DPR_STAT_SERVED_AFFINITY: served: the client belongs to this host
- *	(DPR_CONFIG_A_AFFINITY).
- * @DPR_STAT_SERVED_OFF_LINK: served: the chosen peer is not on a link of this host, and
- *	the service's forwarding is DPR_FORWARDING_DIRECT.
- * @DPR_STAT_TX_DIRECT: of the packets sent to peers, those that went direct.
- * @DPR_STAT_RX_DIRECT: packets that came direct, accepted or refused: each counts as what
- *	became of it, too.
+ *
+ * Questions whether a network lets answers pass:
  * @DPR_STAT_RX_SOURCE_ASKED: questions from peers whether packets with their addresses as
  *	source pass, answered.
- * @DPR_STAT_RX_SOURCE_LIMITED: such questions dropped: the same peer asked less than a
- *	quarter of a second before.
- * @DPR_STAT_RX_SOURCE_ANSWERED: answers past the tunnel to such questions of this host
+ * @DPR_STAT_RX_SOURCE_LIMITED: questions dropped: the same peer asked less than a quarter
+ *	of a second before.
+ * @DPR_STAT_RX_SOURCE_ANSWERED: answers past the tunnel to questions of this host
  *	(DPR_CMD_PEER_ASK); one in the tunnel counts as DPR_STAT_RX_ECHO.
- * @DPR_STAT_RX_SOURCE_REFUSED: such answers dropped: none was due, or not with that number,
- *	from that peer or address.
- * @DPR_STAT_TX_ANSWERS: of the packets sent to peers, answers to clients
- *	(DPR_ANSWERS_THROUGH).
- * @DPR_STAT_TX_ANSWER_TOO_BIG: answers dropped: too large for the tunnel. The route to
- *	the client got the MTU that fits.
- * @DPR_STAT_SYN_MSS_LOWERED: redirected SYNs whose MSS was lowered, so that answers fit
- *	the tunnel.
- * @DPR_STAT_RX_ANSWERS: of the packets received, answers, sent on to clients.
+ * @DPR_STAT_RX_SOURCE_REFUSED: answers dropped: none was due, or not with that number, from
+ *	that peer or address.
+ *
+ * Answers through the first host (DPR_ANSWERS_THROUGH):
+ * @DPR_STAT_TX_ANSWERS: answers to clients, of the packets sent to peers.
+ * @DPR_STAT_TX_ANSWER_TOO_BIG: answers dropped: too large for the tunnel. The route to the
+ *	client got the MTU that fits.
+ * @DPR_STAT_SYN_MSS_LOWERED: redirected SYNs whose MSS was lowered, so that answers fit the
+ *	tunnel.
+ * @DPR_STAT_RX_ANSWERS: answers sent on to clients, of the packets received.
  * @DPR_STAT_RX_ANSWER_REFUSED: answers dropped: this host or another peer serves the
  *	connection, or the answer is from an address that this host does not have.
  * @DPR_STAT_RX_ANSWER_HOPS: answers dropped: the hop limit is spent.
  * @DPR_STAT_RX_ANSWER_NO_ROUTE: answers dropped: no route to the client.
  * @DPR_STAT_RX_ANSWER_TOO_BIG: answers dropped: too large for the way to the client. The
  *	peer gets an ICMP error.
- * @DPR_STAT_FLOWS_OWN: half-open flows removed: the client has taken this host's answer
- *	to a copy of its SYN, which a peer redirected here.
- * @DPR_STAT_HANDOVER_SYN: SYNs answered in the place of the host that will serve
- *	(DPR_DISPATCH_CONNECTION), copies included.
- * @DPR_STAT_HANDOVER_KEPT: segments of such connections kept until a host has them.
- * @DPR_STAT_HANDOVER_NOTED: other segments of such connections dropped: acknowledgments,
- *	copies, a RST.
- * @DPR_STAT_HANDOVER_STRAY: segments of such connections dropped: outside of what the client
- *	may send, with a wrong checksum, without the protection that IPsec's policy asks
- *	for, or not an acknowledgment of the answer to the SYN.
- * @DPR_STAT_HANDOVER_LIMITED: segments of such connections dropped: there are too many, or no
+ *
+ * Connections placed by what the client sends (DPR_DISPATCH_CONNECTION):
+ * @DPR_STAT_HANDOVER_SYN: SYNs answered in the place of the host that will serve, copies
+ *	included.
+ * @DPR_STAT_HANDOVER_KEPT: segments kept until a host has their connection.
+ * @DPR_STAT_HANDOVER_NOTED: segments dropped: acknowledgments, copies, a RST.
+ * @DPR_STAT_HANDOVER_STRAY: segments dropped: outside of what the client may send, with a
+ *	wrong checksum, without the protection that IPsec's policy asks for, or not an
+ *	acknowledgment of the answer to the SYN.
+ * @DPR_STAT_HANDOVER_LIMITED: segments dropped: there are too many connections, or no
  *	memory. The client sends them again.
- * @DPR_STAT_HANDOVER_OFF: SYNs of such services that went the way of DPR_DISPATCH_SYN: this
- *	host has no keys or knows of no peer, the policy is off, its link is in a VRF,
- *	IPsec's policy does not take the SYN, or its listener's connections must have
- *	their own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).
- * @DPR_STAT_HANDOVER_FULL: SYNs of such services that went the way of DPR_DISPATCH_SYN: too many
- *	connections wait already.
- * @DPR_STAT_HANDOVER_EVICTED: connections that waited for 3 s or more, forgotten for others.
- * @DPR_STAT_HANDOVER_EXPIRED: connections forgotten: no data came, or nobody could take them.
+ * @DPR_STAT_HANDOVER_OFF: SYNs that went the way of DPR_DISPATCH_SYN: this host has no keys
+ *	or knows of no peer, the policy is off, its link is in a VRF, IPsec's policy does not
+ *	take the SYN, or its listener's connections must have their own handshake (MD5, TCP-AO;
+ *	from Linux 6.9 on also if tcp_syncookies is 0).
+ * @DPR_STAT_HANDOVER_FULL: SYNs that went the way of DPR_DISPATCH_SYN: too many connections
+ *	wait already.
+ * @DPR_STAT_HANDOVER_EVICTED: connections that waited for 3 s or more, forgotten for
+ *	others.
+ * @DPR_STAT_HANDOVER_EXPIRED: connections forgotten: no data came, or nobody could take
+ *	them.
  * @DPR_STAT_HANDOVER_LOCAL: connections that this host took from itself.
  * @DPR_STAT_HANDOVER_TAKEN: connections that peers took.
- * @DPR_STAT_HANDOVER_REFUSED: refusals by peers accepted; the connection went to another host.
+ * @DPR_STAT_HANDOVER_REFUSED: refusals by peers accepted; the connection went to another
+ *	host.
  * @DPR_STAT_HANDOVER_LATE: answers to handovers dropped: none was open, or another one.
  * @DPR_STAT_HANDOVER_RESET: connections reset: no host could take them.
  * @DPR_STAT_TX_HANDOVER: handovers and answers to them sent; each also counts as
  *	DPR_STAT_TX_PACKETS, or as what became of it.
  * @DPR_STAT_RX_HANDOVER: of the packets received, segments that came with a handover.
  * @DPR_STAT_RX_HANDOVER_TAKEN: connections that this host took from peers.
- * @DPR_STAT_RX_HANDOVER_FORGED: handovers and answers dropped: not made with a key of this host.
- * @DPR_STAT_RX_HANDOVER_STALE: likewise: made more than 10 s ago, or the clocks differ by that.
- * @DPR_STAT_RX_HANDOVER_WAITED: handovers dropped: another copy is being taken, or the segment
- *	cannot begin the connection here. The client sends it again.
- * @DPR_STAT_RX_HANDOVER_REFUSED: handovers refused: this host drains or cannot serve the service,
- *	or the connection was refused before.
+ * @DPR_STAT_RX_HANDOVER_FORGED: handovers and answers dropped: not made with a key of this
+ *	host.
+ * @DPR_STAT_RX_HANDOVER_STALE: handovers and answers dropped: made more than 10 s ago, or
+ *	the clocks differ by that.
+ * @DPR_STAT_RX_HANDOVER_WAITED: handovers dropped: another copy is being taken, or the
+ *	segment cannot begin the connection here. The client sends it again.
+ * @DPR_STAT_RX_HANDOVER_REFUSED: handovers refused: this host drains or cannot serve the
+ *	service, or the connection was refused before.
  * @DPR_STAT_RX_HANDOVER_FAILED: handovers refused because the socket could not be made: no
  *	memory, or a firewall.
- * @DPR_STAT_RX_HANDOVER_FULL: handovers refused: too many connections came in the last 21 s to
- *	remember each.
- * @DPR_STAT_SERVED_GROUP: served: rules by what is asked for chose this host, of the
- *	service's group (DPR_CMD_RULES_SET).
- * @DPR_STAT_OWNER_DENIED: answers of peers that they do not serve a connection that this host
- *	asked for.
- * @DPR_STAT_HASH_MISSED: redirected segments dropped: this host does not serve the
- *	connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of
- *	another set of hosts. Also SYNs that followed the flow of an older connection to where
- *	nothing listens any more. The host that redirected them was told, unless
- *	too many messages were sent already.
- * @DPR_STAT_RX_HASH_MISSED: connections of which peers have told that: their later segments
- *	raise questions.
- * @DPR_STAT_BULK_MISSED: messages to peers that bulk data that they may have redirected
- *	have no socket here.
- * @DPR_STAT_MIGRATE_HELD: requests held while their connections may leave this host
- *	(DPR_DISPATCH_REQUEST). Those that stay pass the hooks again.
+ * @DPR_STAT_RX_HANDOVER_FULL: handovers refused: too many connections came in the last 21 s
+ *	to remember each.
+ *
+ * Connections that move with a request (DPR_DISPATCH_REQUEST):
+ * @DPR_STAT_MIGRATE_HELD: requests held while their connections may leave this host. Those
+ *	that stay pass the hooks again.
  * @DPR_STAT_MIGRATE_AWAY: connections that this host let go, for another one.
  * @DPR_STAT_MIGRATE_BACK: connections of this first host that peers let go.
- * @DPR_STAT_MIGRATE_BOUNCED: segments of connections let go, given back to their first host.
+ * @DPR_STAT_MIGRATE_BOUNCED: segments of connections let go, given back to their first
+ *	host.
  * @DPR_STAT_MIGRATE_SILENCED: RSTs to clients whose connections were let go, dropped.
  * @DPR_STAT_MIGRATE_STAYED_UNKNOWN: connections that cannot move any more: they are not
- *	understood as HTTP/1, have another protocol (CONNECT, Upgrade), or are authenticated as
- *	a whole (NTLM, Negotiate). Counted if a client's segment shows that.
+ *	understood as HTTP/1, have another protocol (CONNECT, Upgrade), or are authenticated as a
+ *	whole (NTLM, Negotiate). Counted if a client's segment shows that.
  * @DPR_STAT_MIGRATE_STAYED_PIPELINED: connections that cannot move any more: a request came
  *	before the last one had its answer.
  * @DPR_STAT_MIGRATE_STAYED_BODY: requests that another host should have served, but that
  *	may have a body, want more than an answer (Upgrade, Expect) or are not of HTTP/1.1.
- * @DPR_STAT_MIGRATE_STAYED_BUSY: likewise: the server has not read all that came before,
- *	or the client has not acknowledged all that was sent.
- * @DPR_STAT_MIGRATE_STAYED_SOCKET: likewise: the socket is not an ordinary one (kTLS, a sockmap,
- *	MPTCP, signed segments), or has got 2 GiB from its client.
- * @DPR_STAT_MIGRATE_STAYED_LARGE: likewise: the request does not fit the tunnel, or came as
- *	several segments at once.
- * @DPR_STAT_MIGRATE_STAYED_FIRST: likewise: the first host does not take connections back.
- * @DPR_STAT_MIGRATE_STAYED_FULL: likewise: too many are about to leave, or no memory.
+ * @DPR_STAT_MIGRATE_STAYED_BUSY: requests that another host should have served: the server
+ *	has not read all that came before, or the client has not acknowledged all that was sent.
+ * @DPR_STAT_MIGRATE_STAYED_SOCKET: requests that another host should have served: the
+ *	socket is not an ordinary one (kTLS, a sockmap, MPTCP, signed segments), or has got 2 GiB
+ *	from its client.
+ * @DPR_STAT_MIGRATE_STAYED_LARGE: requests that another host should have served: they do
+ *	not fit the tunnel, or came as several segments at once.
+ * @DPR_STAT_MIGRATE_STAYED_FIRST: requests that another host should have served: the first
+ *	host does not take connections back.
+ * @DPR_STAT_MIGRATE_STAYED_FULL: requests that another host should have served: too many
+ *	are about to leave, or no memory.
  * @DPR_STAT_RX_MIGRATE: of the packets received, segments of connections that peers let go.
- * @DPR_STAT_RX_MIGRATE_REFUSED: likewise, dropped: the peer does not serve the connection, or
- *	not any more.
- * @DPR_STAT_SPLICED: connections that backends got (DPR_CMD_BACKEND_SET).
+ * @DPR_STAT_RX_MIGRATE_REFUSED: segments of connections that peers let go, dropped: the
+ *	peer does not serve the connection, or not any more.
+ *
+ * Connections to backends (DPR_CMD_BACKEND_SET):
+ * @DPR_STAT_SPLICED: connections that backends got.
  * @DPR_STAT_SPLICE_TX_PACKETS: packets of clients sent to backends (a super-packet counts
  *	once).
  * @DPR_STAT_SPLICE_TX_BYTES: their bytes.
  * @DPR_STAT_SPLICE_RX_PACKETS: packets of backends sent to clients.
  * @DPR_STAT_SPLICE_RX_BYTES: their bytes.
- * @DPR_STAT_SPLICE_ICMP: ICMP errors about such connections sent to the other end.
- * @DPR_STAT_SPLICE_LIMITED: connections that no backend got because those that could have
- *	as many as they may. They go where they would without backends, as those of the
- *	next five.
+ * @DPR_STAT_SPLICE_ICMP: ICMP errors about connections to backends, sent to the other end.
+ * @DPR_STAT_SPLICE_LIMITED: connections that no backend got: those that could have as many
+ *	as they may. They go where they would without backends, as those of the next five
+ *	reasons.
  * @DPR_STAT_SPLICE_FULL: connections that no backend got: there are too many
  *	(DPR_CONFIG_A_MAX_SPLICES).
- * @DPR_STAT_SPLICE_NO_PORT: likewise: no port was free, of the last 128 tried.
- * @DPR_STAT_SPLICE_NO_ROUTE: likewise: no usable route to the backend.
- * @DPR_STAT_SPLICE_LOOP: likewise: the client is a backend, or the backend has become a
- *	peer.
- * @DPR_STAT_SPLICE_NO_MEMORY: likewise: no memory.
+ * @DPR_STAT_SPLICE_NO_PORT: connections that no backend got: no port was free, of the last
+ *	128 tried.
+ * @DPR_STAT_SPLICE_NO_ROUTE: connections that no backend got: no usable route to the
+ *	backend.
+ * @DPR_STAT_SPLICE_LOOP: connections that no backend got: the client is a backend, or the
+ *	backend has become a peer.
+ * @DPR_STAT_SPLICE_NO_MEMORY: connections that no backend got: no memory.
  * @DPR_STAT_SPLICE_HOPS: packets to or from backends dropped: the hop limit is spent.
- * @DPR_STAT_SPLICE_REFUSED: likewise: with IP options, extension headers or a wrong TCP
- *	header, without the protection that IPsec's policy asks for, what could take the place
- *	of a PROXY header, or ICMP errors that cannot be translated.
- * @DPR_STAT_SPLICE_ERROR: likewise: by the output path (firewall, queue, device), or there is
- *	no usable route any more, or no memory.
- * @DPR_STAT_SPLICE_EXPIRED: connections to backends forgotten by their timeout.
- * @DPR_STAT_SPLICE_EVICTED: half-open ones forgotten for new ones.
- * @DPR_STAT_SPLICES: gauge; connections to backends now, those included that have just
- *	ended.
- * @DPR_STAT_SPLICE_PROXY: headers of the PROXY protocol sent to backends, those included that
- *	were sent again.
+ * @DPR_STAT_SPLICE_REFUSED: packets to or from backends dropped: with IP options, extension
+ *	headers or a wrong TCP header, without the protection that IPsec's policy asks for, what
+ *	could take the place of a PROXY header, or ICMP errors that cannot be translated.
+ * @DPR_STAT_SPLICE_ERROR: packets to or from backends dropped: by the output path
+ *	(firewall, queue, device), or there is no usable route any more, or no memory.
+ * @DPR_STAT_SPLICE_EXPIRED: connections forgotten by their timeout.
+ * @DPR_STAT_SPLICE_EVICTED: half-open connections forgotten for new ones.
+ * @DPR_STAT_SPLICES: gauge; connections now, those included that have just ended.
+ * @DPR_STAT_SPLICE_PROXY: headers of the PROXY protocol sent to backends, those included
+ *	that were sent again.
  * @DPR_STAT_HANDOVER_SPLICED: connections that were placed by what their client sends, and
  *	that a backend got.
- * @DPR_STAT_SPLICE_UNANSWERED: such that a backend refused, did not answer, or would have had
- *	other options than its client was told: they were placed again.
- * @DPR_STAT_FAST_TX: of the packets sent to peers, those that the fast path has sent by the
- *	device that they came by.
- * @DPR_STAT_FAST_REDIRECT: likewise, by another device.
- * @DPR_STAT_FAST_PASS_HOOKS: segments to a service that the fast path has left to
- *	netfilter: a firewall, a traffic control filter or a queueing discipline of a device
- *	wants to see them.
- * @DPR_STAT_FAST_PASS_SHAPE: likewise: SYN, FIN or RST is set, or it has IP options, is a
- *	fragment, marked, or not whole.
- * @DPR_STAT_FAST_PASS_FLOW: likewise: no established flow to a living peer.
- * @DPR_STAT_FAST_PASS_WAY: likewise: no route or no link-layer address of the peer is known
- *	yet, or the way there is no plain one.
- * @DPR_STAT_FAST_PASS_SIZE: likewise: too large for the way, or too little room before it.
- * @DPR_STAT_FAST_PASS_DEVICE: likewise: its device is a port of another, or the peer is
- *	reached by a device that cannot send for the fast path, or to which that is not
- *	attached.
+ * @DPR_STAT_SPLICE_UNANSWERED: connections placed again: their backend refused them, did
+ *	not answer, or would have had other options than the client was told.
+ *
+ * The fast path:
+ * @DPR_STAT_FAST_TX: packets sent to a peer by the device that they came by, of the packets
+ *	sent to peers.
+ * @DPR_STAT_FAST_REDIRECT: packets sent to a peer by another device than they came by, of
+ *	the packets sent to peers.
+ * @DPR_STAT_FAST_PASS_HOOKS: segments to a service left to netfilter: a firewall, a traffic
+ *	control filter or a queueing discipline of a device wants to see them.
+ * @DPR_STAT_FAST_PASS_SHAPE: segments to a service left to netfilter: SYN, FIN or RST is
+ *	set, or they have IP options, are a fragment, marked, or not whole.
+ * @DPR_STAT_FAST_PASS_FLOW: segments to a service left to netfilter: no established flow to
+ *	a living peer.
+ * @DPR_STAT_FAST_PASS_WAY: segments to a service left to netfilter: no route or no
+ *	link-layer address of the peer is known yet, or the way there is no plain one.
+ * @DPR_STAT_FAST_PASS_SIZE: segments to a service left to netfilter: too large for the way,
+ *	or too little room before them.
+ * @DPR_STAT_FAST_PASS_DEVICE: segments to a service left to netfilter: their device is a port
+ *	of another, or the peer is reached by a device that cannot send for the fast path, or
+ *	to which that is not attached.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,

@@ -306,7 +306,7 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 	spin_unlock(&table->lock);
 	if (unlikely(try.follows)) {
 		if (verdict == DPR_OWNER_ASK) {
-			dpr_stats_inc(dn, DPR_STAT_OWNER_ASKED);
+			dpr_stats_inc(dn, DPR_STAT_HASH_ASKED);
 			dpr_owner_put(dn, cfg, dev, first, table, &try);
 		}
 		dpr_stats_inc(dn, DPR_STAT_OWNER_FOLLOWED);

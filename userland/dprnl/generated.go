@@ -1164,15 +1164,17 @@ const (
 	// StatOwnerFollowed: segments that followed the stateless policy's hash
 	// because too many questions are open, or a SYN had done so meanwhile.
 	StatOwnerFollowed Stat = 60
-	// StatHashAsked: questions whether the host that the stateless policy's hash
-	// names serves a connection, while the set of hosts changes.
+	// StatHashAsked: questions about connections whose segments follow the
+	// stateless policy's hash meanwhile: whether the host that it names serves
+	// one, while the set of hosts changes, and who does after a SYN.
 	StatHashAsked Stat = 61
 	// StatFlowsEnded: flows removed because the serving host reported that it has
 	// no socket of the connection.
 	StatFlowsEnded Stat = 62
 	// StatFlowsAsked: questions to peers about flows whose clients are silent.
 	StatFlowsAsked Stat = 63
-	// StatRxFlowAsked: such questions from peers received.
+	// StatRxFlowAsked: questions of peers received, about flows whose clients are
+	// silent.
 	StatRxFlowAsked Stat = 64
 	// StatRxFlowAnswered: messages from peers about their connections accepted.
 	StatRxFlowAnswered Stat = 65
@@ -1202,8 +1204,8 @@ const (
 	// StatPeersLost: times that packets redirected to a peer were found not to
 	// arrive.
 	StatPeersLost Stat = 75
-	// StatFlowsLost: half-open flows to such a peer removed, and their
-	// connections placed anew.
+	// StatFlowsLost: half-open flows removed, and their connections placed anew:
+	// packets to their peer do not arrive.
 	StatFlowsLost Stat = 76
 	// StatRxProbed: probes from peers received, and answered.
 	StatRxProbed Stat = 77
@@ -1228,17 +1230,16 @@ const (
 	// StatRxSourceAsked: questions from peers whether packets with their
 	// addresses as source pass, answered.
 	StatRxSourceAsked Stat = 85
-	// StatRxSourceLimited: such questions dropped: the same peer asked less than
-	// a quarter of a second before.
+	// StatRxSourceLimited: questions dropped: the same peer asked less than a
+	// quarter of a second before.
 	StatRxSourceLimited Stat = 86
-	// StatRxSourceAnswered: answers past the tunnel to such questions of this
-	// host (DPR_CMD_PEER_ASK); one in the tunnel counts as DPR_STAT_RX_ECHO.
+	// StatRxSourceAnswered: answers past the tunnel to questions of this host
+	// (DPR_CMD_PEER_ASK); one in the tunnel counts as DPR_STAT_RX_ECHO.
 	StatRxSourceAnswered Stat = 87
-	// StatRxSourceRefused: such answers dropped: none was due, or not with that
+	// StatRxSourceRefused: answers dropped: none was due, or not with that
 	// number, from that peer or address.
 	StatRxSourceRefused Stat = 88
-	// StatTxAnswers: of the packets sent to peers, answers to clients
-	// (DPR_ANSWERS_THROUGH).
+	// StatTxAnswers: answers to clients, of the packets sent to peers.
 	StatTxAnswers Stat = 89
 	// StatTxAnswerTooBig: answers dropped: too large for the tunnel. The route to
 	// the client got the MTU that fits.
@@ -1246,7 +1247,7 @@ const (
 	// StatSynMssLowered: redirected SYNs whose MSS was lowered, so that answers
 	// fit the tunnel.
 	StatSynMssLowered Stat = 91
-	// StatRxAnswers: of the packets received, answers, sent on to clients.
+	// StatRxAnswers: answers sent on to clients, of the packets received.
 	StatRxAnswers Stat = 92
 	// StatRxAnswerRefused: answers dropped: this host or another peer serves the
 	// connection, or the answer is from an address that this host does not have.
@@ -1261,29 +1262,28 @@ const (
 	// StatFlowsOwn: half-open flows removed: the client has taken this host's
 	// answer to a copy of its SYN, which a peer redirected here.
 	StatFlowsOwn Stat = 97
-	// StatHandoverSyn: SYNs answered in the place of the host that will serve
-	// (DPR_DISPATCH_CONNECTION), copies included.
+	// StatHandoverSyn: SYNs answered in the place of the host that will serve,
+	// copies included.
 	StatHandoverSyn Stat = 98
-	// StatHandoverKept: segments of such connections kept until a host has them.
+	// StatHandoverKept: segments kept until a host has their connection.
 	StatHandoverKept Stat = 99
-	// StatHandoverNoted: other segments of such connections dropped:
-	// acknowledgments, copies, a RST.
+	// StatHandoverNoted: segments dropped: acknowledgments, copies, a RST.
 	StatHandoverNoted Stat = 100
-	// StatHandoverStray: segments of such connections dropped: outside of what
-	// the client may send, with a wrong checksum, without the protection that
-	// IPsec's policy asks for, or not an acknowledgment of the answer to the SYN.
+	// StatHandoverStray: segments dropped: outside of what the client may send,
+	// with a wrong checksum, without the protection that IPsec's policy asks for,
+	// or not an acknowledgment of the answer to the SYN.
 	StatHandoverStray Stat = 101
-	// StatHandoverLimited: segments of such connections dropped: there are too
-	// many, or no memory. The client sends them again.
+	// StatHandoverLimited: segments dropped: there are too many connections, or
+	// no memory. The client sends them again.
 	StatHandoverLimited Stat = 102
-	// StatHandoverOff: SYNs of such services that went the way of
-	// DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is
-	// off, its link is in a VRF, IPsec's policy does not take the SYN, or its
-	// listener's connections must have their own handshake (MD5, TCP-AO; from
-	// Linux 6.9 on also if tcp_syncookies is 0).
+	// StatHandoverOff: SYNs that went the way of DPR_DISPATCH_SYN: this host has
+	// no keys or knows of no peer, the policy is off, its link is in a VRF,
+	// IPsec's policy does not take the SYN, or its listener's connections must
+	// have their own handshake (MD5, TCP-AO; from Linux 6.9 on also if
+	// tcp_syncookies is 0).
 	StatHandoverOff Stat = 103
-	// StatHandoverFull: SYNs of such services that went the way of
-	// DPR_DISPATCH_SYN: too many connections wait already.
+	// StatHandoverFull: SYNs that went the way of DPR_DISPATCH_SYN: too many
+	// connections wait already.
 	StatHandoverFull Stat = 104
 	// StatHandoverEvicted: connections that waited for 3 s or more, forgotten for
 	// others.
@@ -1314,8 +1314,8 @@ const (
 	// StatRxHandoverForged: handovers and answers dropped: not made with a key of
 	// this host.
 	StatRxHandoverForged Stat = 115
-	// StatRxHandoverStale: likewise: made more than 10 s ago, or the clocks
-	// differ by that.
+	// StatRxHandoverStale: handovers and answers dropped: made more than 10 s
+	// ago, or the clocks differ by that.
 	StatRxHandoverStale Stat = 116
 	// StatRxHandoverWaited: handovers dropped: another copy is being taken, or
 	// the segment cannot begin the connection here. The client sends it again.
@@ -1347,8 +1347,8 @@ const (
 	// StatBulkMissed: messages to peers that bulk data that they may have
 	// redirected have no socket here.
 	StatBulkMissed Stat = 125
-	// StatMigrateHeld: requests held while their connections may leave this host
-	// (DPR_DISPATCH_REQUEST). Those that stay pass the hooks again.
+	// StatMigrateHeld: requests held while their connections may leave this host.
+	// Those that stay pass the hooks again.
 	StatMigrateHeld Stat = 126
 	// StatMigrateAway: connections that this host let go, for another one.
 	StatMigrateAway Stat = 127
@@ -1372,27 +1372,30 @@ const (
 	// that may have a body, want more than an answer (Upgrade, Expect) or are not
 	// of HTTP/1.1.
 	StatMigrateStayedBody Stat = 133
-	// StatMigrateStayedBusy: likewise: the server has not read all that came
-	// before, or the client has not acknowledged all that was sent.
+	// StatMigrateStayedBusy: requests that another host should have served: the
+	// server has not read all that came before, or the client has not
+	// acknowledged all that was sent.
 	StatMigrateStayedBusy Stat = 134
-	// StatMigrateStayedSocket: likewise: the socket is not an ordinary one (kTLS,
-	// a sockmap, MPTCP, signed segments), or has got 2 GiB from its client.
+	// StatMigrateStayedSocket: requests that another host should have served: the
+	// socket is not an ordinary one (kTLS, a sockmap, MPTCP, signed segments), or
+	// has got 2 GiB from its client.
 	StatMigrateStayedSocket Stat = 135
-	// StatMigrateStayedLarge: likewise: the request does not fit the tunnel, or
-	// came as several segments at once.
+	// StatMigrateStayedLarge: requests that another host should have served: they
+	// do not fit the tunnel, or came as several segments at once.
 	StatMigrateStayedLarge Stat = 136
-	// StatMigrateStayedFirst: likewise: the first host does not take connections
-	// back.
+	// StatMigrateStayedFirst: requests that another host should have served: the
+	// first host does not take connections back.
 	StatMigrateStayedFirst Stat = 137
-	// StatMigrateStayedFull: likewise: too many are about to leave, or no memory.
+	// StatMigrateStayedFull: requests that another host should have served: too
+	// many are about to leave, or no memory.
 	StatMigrateStayedFull Stat = 138
 	// StatRxMigrate: of the packets received, segments of connections that peers
 	// let go.
 	StatRxMigrate Stat = 139
-	// StatRxMigrateRefused: likewise, dropped: the peer does not serve the
-	// connection, or not any more.
+	// StatRxMigrateRefused: segments of connections that peers let go, dropped:
+	// the peer does not serve the connection, or not any more.
 	StatRxMigrateRefused Stat = 140
-	// StatSpliced: connections that backends got (DPR_CMD_BACKEND_SET).
+	// StatSpliced: connections that backends got.
 	StatSpliced Stat = 141
 	// StatSpliceTxPackets: packets of clients sent to backends (a super-packet
 	// counts once).
@@ -1403,40 +1406,44 @@ const (
 	StatSpliceRxPackets Stat = 144
 	// StatSpliceRxBytes: their bytes.
 	StatSpliceRxBytes Stat = 145
-	// StatSpliceIcmp: ICMP errors about such connections sent to the other end.
+	// StatSpliceIcmp: ICMP errors about connections to backends, sent to the
+	// other end.
 	StatSpliceIcmp Stat = 146
-	// StatSpliceLimited: connections that no backend got because those that could
-	// have as many as they may. They go where they would without backends, as
-	// those of the next five.
+	// StatSpliceLimited: connections that no backend got: those that could have
+	// as many as they may. They go where they would without backends, as those of
+	// the next five reasons.
 	StatSpliceLimited Stat = 147
 	// StatSpliceFull: connections that no backend got: there are too many
 	// (DPR_CONFIG_A_MAX_SPLICES).
 	StatSpliceFull Stat = 148
-	// StatSpliceNoPort: likewise: no port was free, of the last 128 tried.
+	// StatSpliceNoPort: connections that no backend got: no port was free, of the
+	// last 128 tried.
 	StatSpliceNoPort Stat = 149
-	// StatSpliceNoRoute: likewise: no usable route to the backend.
+	// StatSpliceNoRoute: connections that no backend got: no usable route to the
+	// backend.
 	StatSpliceNoRoute Stat = 150
-	// StatSpliceLoop: likewise: the client is a backend, or the backend has
-	// become a peer.
+	// StatSpliceLoop: connections that no backend got: the client is a backend,
+	// or the backend has become a peer.
 	StatSpliceLoop Stat = 151
-	// StatSpliceNoMemory: likewise: no memory.
+	// StatSpliceNoMemory: connections that no backend got: no memory.
 	StatSpliceNoMemory Stat = 152
 	// StatSpliceHops: packets to or from backends dropped: the hop limit is
 	// spent.
 	StatSpliceHops Stat = 153
-	// StatSpliceRefused: likewise: with IP options, extension headers or a wrong
-	// TCP header, without the protection that IPsec's policy asks for, what could
-	// take the place of a PROXY header, or ICMP errors that cannot be translated.
+	// StatSpliceRefused: packets to or from backends dropped: with IP options,
+	// extension headers or a wrong TCP header, without the protection that
+	// IPsec's policy asks for, what could take the place of a PROXY header, or
+	// ICMP errors that cannot be translated.
 	StatSpliceRefused Stat = 154
-	// StatSpliceError: likewise: by the output path (firewall, queue, device), or
-	// there is no usable route any more, or no memory.
+	// StatSpliceError: packets to or from backends dropped: by the output path
+	// (firewall, queue, device), or there is no usable route any more, or no
+	// memory.
 	StatSpliceError Stat = 155
-	// StatSpliceExpired: connections to backends forgotten by their timeout.
+	// StatSpliceExpired: connections forgotten by their timeout.
 	StatSpliceExpired Stat = 156
-	// StatSpliceEvicted: half-open ones forgotten for new ones.
+	// StatSpliceEvicted: half-open connections forgotten for new ones.
 	StatSpliceEvicted Stat = 157
-	// StatSplices: gauge; connections to backends now, those included that have
-	// just ended.
+	// StatSplices: gauge; connections now, those included that have just ended.
 	StatSplices Stat = 158
 	// StatSpliceProxy: headers of the PROXY protocol sent to backends, those
 	// included that were sent again.
@@ -1444,32 +1451,35 @@ const (
 	// StatHandoverSpliced: connections that were placed by what their client
 	// sends, and that a backend got.
 	StatHandoverSpliced Stat = 160
-	// StatSpliceUnanswered: such that a backend refused, did not answer, or would
-	// have had other options than its client was told: they were placed again.
+	// StatSpliceUnanswered: connections placed again: their backend refused them,
+	// did not answer, or would have had other options than the client was told.
 	StatSpliceUnanswered Stat = 161
-	// StatFastTx: of the packets sent to peers, those that the fast path has sent
-	// by the device that they came by.
+	// StatFastTx: packets sent to a peer by the device that they came by, of the
+	// packets sent to peers.
 	StatFastTx Stat = 162
-	// StatFastRedirect: likewise, by another device.
+	// StatFastRedirect: packets sent to a peer by another device than they came
+	// by, of the packets sent to peers.
 	StatFastRedirect Stat = 163
-	// StatFastPassHooks: segments to a service that the fast path has left to
-	// netfilter: a firewall, a traffic control filter or a queueing discipline of
-	// a device wants to see them.
+	// StatFastPassHooks: segments to a service left to netfilter: a firewall, a
+	// traffic control filter or a queueing discipline of a device wants to see
+	// them.
 	StatFastPassHooks Stat = 164
-	// StatFastPassShape: likewise: SYN, FIN or RST is set, or it has IP options,
-	// is a fragment, marked, or not whole.
+	// StatFastPassShape: segments to a service left to netfilter: SYN, FIN or RST
+	// is set, or they have IP options, are a fragment, marked, or not whole.
 	StatFastPassShape Stat = 165
-	// StatFastPassFlow: likewise: no established flow to a living peer.
+	// StatFastPassFlow: segments to a service left to netfilter: no established
+	// flow to a living peer.
 	StatFastPassFlow Stat = 166
-	// StatFastPassWay: likewise: no route or no link-layer address of the peer is
-	// known yet, or the way there is no plain one.
+	// StatFastPassWay: segments to a service left to netfilter: no route or no
+	// link-layer address of the peer is known yet, or the way there is no plain
+	// one.
 	StatFastPassWay Stat = 167
-	// StatFastPassSize: likewise: too large for the way, or too little room
-	// before it.
+	// StatFastPassSize: segments to a service left to netfilter: too large for
+	// the way, or too little room before them.
 	StatFastPassSize Stat = 168
-	// StatFastPassDevice: likewise: its device is a port of another, or the peer
-	// is reached by a device that cannot send for the fast path, or to which that
-	// is not attached.
+	// StatFastPassDevice: segments to a service left to netfilter: their device
+	// is a port of another, or the peer is reached by a device that cannot send
+	// for the fast path, or to which that is not attached.
 	StatFastPassDevice Stat = 169
 )
 
@@ -1533,114 +1543,114 @@ var statTable = [...]statInfo{
 	57:  {"rx_owner_refused", "Orphans (enum dpr_orphans): claims refused: not asked for, no room for a flow, or the connection already has one.", false},
 	58:  {"flows", "Gauges: flows now.", true},
 	59:  {"flows_live", "Gauges: flows now that their peers have not reported as ended.", true},
-	60:  {"owner_followed", "Added since version 0: segments that followed the stateless policy's hash because too many questions are open, or a SYN had done so meanwhile.", false},
-	61:  {"hash_asked", "Added since version 0: questions whether the host that the stateless policy's hash names serves a connection, while the set of hosts changes.", false},
-	62:  {"flows_ended", "Added since version 0: flows removed because the serving host reported that it has no socket of the connection.", false},
-	63:  {"flows_asked", "Added since version 0: questions to peers about flows whose clients are silent.", false},
-	64:  {"rx_flow_asked", "Added since version 0: such questions from peers received.", false},
-	65:  {"rx_flow_answered", "Added since version 0: messages from peers about their connections accepted.", false},
-	66:  {"rx_flow_refused", "Added since version 0: messages from peers about the end of a connection refused: no such flow, not that peer's, or not the connection's number.", false},
-	67:  {"rx_policy", "Added since version 0: dropped: the host's IPsec policy requires the outer packet to be protected.", false},
-	68:  {"rx_fragments", "Added since version 0: fragments of redirected packets that wait for the rest.", false},
-	69:  {"served_no_route", "Added since version 0: served: no usable route to the chosen peer.", false},
-	70:  {"served_behind", "Added since version 0: served: the client is on a link of this host that the chosen peer is not on, such as a container or a client of a VPN.", false},
-	71:  {"refused_no_listener", "Added since version 0: redirected SYNs refused: nothing listens here.", false},
-	72:  {"refused_full", "Added since version 0: redirected SYNs refused: the listener's accept queue is full.", false},
-	73:  {"refused_own", "Added since version 0: redirected SYNs refused: the client is this host itself.", false},
-	74:  {"refused_long", "Added since version 0: redirected SYNs dropped: this host cannot serve them, and they are too long to be sent back.", false},
-	75:  {"peers_lost", "Added since version 0: times that packets redirected to a peer were found not to arrive.", false},
-	76:  {"flows_lost", "Added since version 0: half-open flows to such a peer removed, and their connections placed anew.", false},
-	77:  {"rx_probed", "Added since version 0: probes from peers received, and answered.", false},
-	78:  {"rx_echo", "Added since version 0: answers to probes received.", false},
-	79:  {"rx_echo_refused", "Added since version 0: answers to probes refused: none was sent.", false},
-	80:  {"served_affinity", "Added since version 0: served: the client belongs to this host (DPR_CONFIG_A_AFFINITY).", false},
-	81:  {"served_off_link", "Added since version 0: served: the chosen peer is not on a link of this host, and the service's forwarding is DPR_FORWARDING_DIRECT.", false},
-	82:  {"tx_direct", "Added since version 0: of the packets sent to peers, those that went direct.", false},
-	83:  {"rx_direct", "Added since version 0: packets that came direct, accepted or refused: each counts as what became of it, too.", false},
+	60:  {"owner_followed", "Orphans (enum dpr_orphans): segments that followed the stateless policy's hash because too many questions are open, or a SYN had done so meanwhile.", false},
+	61:  {"hash_asked", "Orphans (enum dpr_orphans): questions about connections whose segments follow the stateless policy's hash meanwhile: whether the host that it names serves one, while the set of hosts changes, and who does after a SYN.", false},
+	62:  {"flows_ended", "Flows: flows removed because the serving host reported that it has no socket of the connection.", false},
+	63:  {"flows_asked", "Flows: questions to peers about flows whose clients are silent.", false},
+	64:  {"rx_flow_asked", "Flows: questions of peers received, about flows whose clients are silent.", false},
+	65:  {"rx_flow_answered", "Flows: messages from peers about their connections accepted.", false},
+	66:  {"rx_flow_refused", "Flows: messages from peers about the end of a connection refused: no such flow, not that peer's, or not the connection's number.", false},
+	67:  {"rx_policy", "Marked packets received: dropped: the host's IPsec policy requires the outer packet to be protected.", false},
+	68:  {"rx_fragments", "Marked packets received: fragments of redirected packets that wait for the rest.", false},
+	69:  {"served_no_route", "The SYN decision: served: no usable route to the chosen peer.", false},
+	70:  {"served_behind", "The SYN decision: served: the client is on a link of this host that the chosen peer is not on, such as a container or a client of a VPN.", false},
+	71:  {"refused_no_listener", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: redirected SYNs refused: nothing listens here.", false},
+	72:  {"refused_full", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: redirected SYNs refused: the listener's accept queue is full.", false},
+	73:  {"refused_own", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: redirected SYNs refused: the client is this host itself.", false},
+	74:  {"refused_long", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: redirected SYNs dropped: this host cannot serve them, and they are too long to be sent back.", false},
+	75:  {"peers_lost", "Probes of the way to peers: times that packets redirected to a peer were found not to arrive.", false},
+	76:  {"flows_lost", "Flows: half-open flows removed, and their connections placed anew: packets to their peer do not arrive.", false},
+	77:  {"rx_probed", "Probes of the way to peers: probes from peers received, and answered.", false},
+	78:  {"rx_echo", "Probes of the way to peers: answers to probes received.", false},
+	79:  {"rx_echo_refused", "Probes of the way to peers: answers to probes refused: none was sent.", false},
+	80:  {"served_affinity", "The SYN decision: served: the client belongs to this host (DPR_CONFIG_A_AFFINITY).", false},
+	81:  {"served_off_link", "The SYN decision: served: the chosen peer is not on a link of this host, and the service's forwarding is DPR_FORWARDING_DIRECT.", false},
+	82:  {"tx_direct", "Packets sent to peers: of the packets sent to peers, those that went direct.", false},
+	83:  {"rx_direct", "Marked packets received: packets that came direct, accepted or refused: each counts as what became of it, too.", false},
 	84:  {"owner_held", "Orphans (enum dpr_orphans): segments of DPR_STAT_OWNER_ASKED that were sent on when a peer claimed their connection.", false},
-	85:  {"rx_source_asked", "Added since version 0: questions from peers whether packets with their addresses as source pass, answered.", false},
-	86:  {"rx_source_limited", "Added since version 0: such questions dropped: the same peer asked less than a quarter of a second before.", false},
-	87:  {"rx_source_answered", "Added since version 0: answers past the tunnel to such questions of this host (DPR_CMD_PEER_ASK); one in the tunnel counts as DPR_STAT_RX_ECHO.", false},
-	88:  {"rx_source_refused", "Added since version 0: such answers dropped: none was due, or not with that number, from that peer or address.", false},
-	89:  {"tx_answers", "Added since version 0: of the packets sent to peers, answers to clients (DPR_ANSWERS_THROUGH).", false},
-	90:  {"tx_answer_too_big", "Added since version 0: answers dropped: too large for the tunnel. The route to the client got the MTU that fits.", false},
-	91:  {"syn_mss_lowered", "Added since version 0: redirected SYNs whose MSS was lowered, so that answers fit the tunnel.", false},
-	92:  {"rx_answers", "Added since version 0: of the packets received, answers, sent on to clients.", false},
-	93:  {"rx_answer_refused", "Added since version 0: answers dropped: this host or another peer serves the connection, or the answer is from an address that this host does not have.", false},
-	94:  {"rx_answer_hops", "Added since version 0: answers dropped: the hop limit is spent.", false},
-	95:  {"rx_answer_no_route", "Added since version 0: answers dropped: no route to the client.", false},
-	96:  {"rx_answer_too_big", "Added since version 0: answers dropped: too large for the way to the client. The peer gets an ICMP error.", false},
-	97:  {"flows_own", "Added since version 0: half-open flows removed: the client has taken this host's answer to a copy of its SYN, which a peer redirected here.", false},
-	98:  {"handover_syn", "Added since version 0: SYNs answered in the place of the host that will serve (DPR_DISPATCH_CONNECTION), copies included.", false},
-	99:  {"handover_kept", "Added since version 0: segments of such connections kept until a host has them.", false},
-	100: {"handover_noted", "Added since version 0: other segments of such connections dropped: acknowledgments, copies, a RST.", false},
-	101: {"handover_stray", "Added since version 0: segments of such connections dropped: outside of what the client may send, with a wrong checksum, without the protection that IPsec's policy asks for, or not an acknowledgment of the answer to the SYN.", false},
-	102: {"handover_limited", "Added since version 0: segments of such connections dropped: there are too many, or no memory. The client sends them again.", false},
-	103: {"handover_off", "Added since version 0: SYNs of such services that went the way of DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is off, its link is in a VRF, IPsec's policy does not take the SYN, or its listener's connections must have their own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).", false},
-	104: {"handover_full", "Added since version 0: SYNs of such services that went the way of DPR_DISPATCH_SYN: too many connections wait already.", false},
-	105: {"handover_evicted", "Added since version 0: connections that waited for 3 s or more, forgotten for others.", false},
-	106: {"handover_expired", "Added since version 0: connections forgotten: no data came, or nobody could take them.", false},
-	107: {"handover_local", "Added since version 0: connections that this host took from itself.", false},
-	108: {"handover_taken", "Added since version 0: connections that peers took.", false},
-	109: {"handover_refused", "Added since version 0: refusals by peers accepted; the connection went to another host.", false},
-	110: {"handover_late", "Added since version 0: answers to handovers dropped: none was open, or another one.", false},
-	111: {"handover_reset", "Added since version 0: connections reset: no host could take them.", false},
-	112: {"tx_handover", "Added since version 0: handovers and answers to them sent; each also counts as DPR_STAT_TX_PACKETS, or as what became of it.", false},
-	113: {"rx_handover", "Added since version 0: of the packets received, segments that came with a handover.", false},
-	114: {"rx_handover_taken", "Added since version 0: connections that this host took from peers.", false},
-	115: {"rx_handover_forged", "Added since version 0: handovers and answers dropped: not made with a key of this host.", false},
-	116: {"rx_handover_stale", "Added since version 0: likewise: made more than 10 s ago, or the clocks differ by that.", false},
-	117: {"rx_handover_waited", "Added since version 0: handovers dropped: another copy is being taken, or the segment cannot begin the connection here. The client sends it again.", false},
-	118: {"rx_handover_refused", "Added since version 0: handovers refused: this host drains or cannot serve the service, or the connection was refused before.", false},
-	119: {"rx_handover_failed", "Added since version 0: handovers refused because the socket could not be made: no memory, or a firewall.", false},
-	120: {"rx_handover_full", "Added since version 0: handovers refused: too many connections came in the last 21 s to remember each.", false},
-	121: {"served_group", "Added since version 0: served: rules by what is asked for chose this host, of the service's group (DPR_CMD_RULES_SET).", false},
-	122: {"owner_denied", "Added since version 0: answers of peers that they do not serve a connection that this host asked for.", false},
-	123: {"hash_missed", "Added since version 0: redirected segments dropped: this host does not serve the connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of another set of hosts. Also SYNs that followed the flow of an older connection to where nothing listens any more. The host that redirected them was told, unless too many messages were sent already.", false},
-	124: {"rx_hash_missed", "Added since version 0: connections of which peers have told that: their later segments raise questions.", false},
-	125: {"bulk_missed", "Added since version 0: messages to peers that bulk data that they may have redirected have no socket here.", false},
-	126: {"migrate_held", "Added since version 0: requests held while their connections may leave this host (DPR_DISPATCH_REQUEST). Those that stay pass the hooks again.", false},
-	127: {"migrate_away", "Added since version 0: connections that this host let go, for another one.", false},
-	128: {"migrate_back", "Added since version 0: connections of this first host that peers let go.", false},
-	129: {"migrate_bounced", "Added since version 0: segments of connections let go, given back to their first host.", false},
-	130: {"migrate_silenced", "Added since version 0: RSTs to clients whose connections were let go, dropped.", false},
-	131: {"migrate_stayed_unknown", "Added since version 0: connections that cannot move any more: they are not understood as HTTP/1, have another protocol (CONNECT, Upgrade), or are authenticated as a whole (NTLM, Negotiate). Counted if a client's segment shows that.", false},
-	132: {"migrate_stayed_pipelined", "Added since version 0: connections that cannot move any more: a request came before the last one had its answer.", false},
-	133: {"migrate_stayed_body", "Added since version 0: requests that another host should have served, but that may have a body, want more than an answer (Upgrade, Expect) or are not of HTTP/1.1.", false},
-	134: {"migrate_stayed_busy", "Added since version 0: likewise: the server has not read all that came before, or the client has not acknowledged all that was sent.", false},
-	135: {"migrate_stayed_socket", "Added since version 0: likewise: the socket is not an ordinary one (kTLS, a sockmap, MPTCP, signed segments), or has got 2 GiB from its client.", false},
-	136: {"migrate_stayed_large", "Added since version 0: likewise: the request does not fit the tunnel, or came as several segments at once.", false},
-	137: {"migrate_stayed_first", "Added since version 0: likewise: the first host does not take connections back.", false},
-	138: {"migrate_stayed_full", "Added since version 0: likewise: too many are about to leave, or no memory.", false},
-	139: {"rx_migrate", "Added since version 0: of the packets received, segments of connections that peers let go.", false},
-	140: {"rx_migrate_refused", "Added since version 0: likewise, dropped: the peer does not serve the connection, or not any more.", false},
-	141: {"spliced", "Added since version 0: connections that backends got (DPR_CMD_BACKEND_SET).", false},
-	142: {"splice_tx_packets", "Added since version 0: packets of clients sent to backends (a super-packet counts once).", false},
-	143: {"splice_tx_bytes", "Added since version 0: their bytes.", false},
-	144: {"splice_rx_packets", "Added since version 0: packets of backends sent to clients.", false},
-	145: {"splice_rx_bytes", "Added since version 0: their bytes.", false},
-	146: {"splice_icmp", "Added since version 0: ICMP errors about such connections sent to the other end.", false},
-	147: {"splice_limited", "Added since version 0: connections that no backend got because those that could have as many as they may. They go where they would without backends, as those of the next five.", false},
-	148: {"splice_full", "Added since version 0: connections that no backend got: there are too many (DPR_CONFIG_A_MAX_SPLICES).", false},
-	149: {"splice_no_port", "Added since version 0: likewise: no port was free, of the last 128 tried.", false},
-	150: {"splice_no_route", "Added since version 0: likewise: no usable route to the backend.", false},
-	151: {"splice_loop", "Added since version 0: likewise: the client is a backend, or the backend has become a peer.", false},
-	152: {"splice_no_memory", "Added since version 0: likewise: no memory.", false},
-	153: {"splice_hops", "Added since version 0: packets to or from backends dropped: the hop limit is spent.", false},
-	154: {"splice_refused", "Added since version 0: likewise: with IP options, extension headers or a wrong TCP header, without the protection that IPsec's policy asks for, what could take the place of a PROXY header, or ICMP errors that cannot be translated.", false},
-	155: {"splice_error", "Added since version 0: likewise: by the output path (firewall, queue, device), or there is no usable route any more, or no memory.", false},
-	156: {"splice_expired", "Added since version 0: connections to backends forgotten by their timeout.", false},
-	157: {"splice_evicted", "Added since version 0: half-open ones forgotten for new ones.", false},
-	158: {"splices", "Added since version 0: connections to backends now, those included that have just ended.", true},
-	159: {"splice_proxy", "Added since version 0: headers of the PROXY protocol sent to backends, those included that were sent again.", false},
-	160: {"handover_spliced", "Added since version 0: connections that were placed by what their client sends, and that a backend got.", false},
-	161: {"splice_unanswered", "Added since version 0: such that a backend refused, did not answer, or would have had other options than its client was told: they were placed again.", false},
-	162: {"fast_tx", "Added since version 0: of the packets sent to peers, those that the fast path has sent by the device that they came by.", false},
-	163: {"fast_redirect", "Added since version 0: likewise, by another device.", false},
-	164: {"fast_pass_hooks", "Added since version 0: segments to a service that the fast path has left to netfilter: a firewall, a traffic control filter or a queueing discipline of a device wants to see them.", false},
-	165: {"fast_pass_shape", "Added since version 0: likewise: SYN, FIN or RST is set, or it has IP options, is a fragment, marked, or not whole.", false},
-	166: {"fast_pass_flow", "Added since version 0: likewise: no established flow to a living peer.", false},
-	167: {"fast_pass_way", "Added since version 0: likewise: no route or no link-layer address of the peer is known yet, or the way there is no plain one.", false},
-	168: {"fast_pass_size", "Added since version 0: likewise: too large for the way, or too little room before it.", false},
-	169: {"fast_pass_device", "Added since version 0: likewise: its device is a port of another, or the peer is reached by a device that cannot send for the fast path, or to which that is not attached.", false},
+	85:  {"rx_source_asked", "Questions whether a network lets answers pass: questions from peers whether packets with their addresses as source pass, answered.", false},
+	86:  {"rx_source_limited", "Questions whether a network lets answers pass: questions dropped: the same peer asked less than a quarter of a second before.", false},
+	87:  {"rx_source_answered", "Questions whether a network lets answers pass: answers past the tunnel to questions of this host (DPR_CMD_PEER_ASK); one in the tunnel counts as DPR_STAT_RX_ECHO.", false},
+	88:  {"rx_source_refused", "Questions whether a network lets answers pass: answers dropped: none was due, or not with that number, from that peer or address.", false},
+	89:  {"tx_answers", "Answers through the first host (DPR_ANSWERS_THROUGH): answers to clients, of the packets sent to peers.", false},
+	90:  {"tx_answer_too_big", "Answers through the first host (DPR_ANSWERS_THROUGH): answers dropped: too large for the tunnel. The route to the client got the MTU that fits.", false},
+	91:  {"syn_mss_lowered", "Answers through the first host (DPR_ANSWERS_THROUGH): redirected SYNs whose MSS was lowered, so that answers fit the tunnel.", false},
+	92:  {"rx_answers", "Answers through the first host (DPR_ANSWERS_THROUGH): answers sent on to clients, of the packets received.", false},
+	93:  {"rx_answer_refused", "Answers through the first host (DPR_ANSWERS_THROUGH): answers dropped: this host or another peer serves the connection, or the answer is from an address that this host does not have.", false},
+	94:  {"rx_answer_hops", "Answers through the first host (DPR_ANSWERS_THROUGH): answers dropped: the hop limit is spent.", false},
+	95:  {"rx_answer_no_route", "Answers through the first host (DPR_ANSWERS_THROUGH): answers dropped: no route to the client.", false},
+	96:  {"rx_answer_too_big", "Answers through the first host (DPR_ANSWERS_THROUGH): answers dropped: too large for the way to the client. The peer gets an ICMP error.", false},
+	97:  {"flows_own", "Flows: half-open flows removed: the client has taken this host's answer to a copy of its SYN, which a peer redirected here.", false},
+	98:  {"handover_syn", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): SYNs answered in the place of the host that will serve, copies included.", false},
+	99:  {"handover_kept", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): segments kept until a host has their connection.", false},
+	100: {"handover_noted", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): segments dropped: acknowledgments, copies, a RST.", false},
+	101: {"handover_stray", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): segments dropped: outside of what the client may send, with a wrong checksum, without the protection that IPsec's policy asks for, or not an acknowledgment of the answer to the SYN.", false},
+	102: {"handover_limited", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): segments dropped: there are too many connections, or no memory. The client sends them again.", false},
+	103: {"handover_off", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): SYNs that went the way of DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is off, its link is in a VRF, IPsec's policy does not take the SYN, or its listener's connections must have their own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).", false},
+	104: {"handover_full", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): SYNs that went the way of DPR_DISPATCH_SYN: too many connections wait already.", false},
+	105: {"handover_evicted", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections that waited for 3 s or more, forgotten for others.", false},
+	106: {"handover_expired", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections forgotten: no data came, or nobody could take them.", false},
+	107: {"handover_local", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections that this host took from itself.", false},
+	108: {"handover_taken", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections that peers took.", false},
+	109: {"handover_refused", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): refusals by peers accepted; the connection went to another host.", false},
+	110: {"handover_late", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): answers to handovers dropped: none was open, or another one.", false},
+	111: {"handover_reset", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections reset: no host could take them.", false},
+	112: {"tx_handover", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): handovers and answers to them sent; each also counts as DPR_STAT_TX_PACKETS, or as what became of it.", false},
+	113: {"rx_handover", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): of the packets received, segments that came with a handover.", false},
+	114: {"rx_handover_taken", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections that this host took from peers.", false},
+	115: {"rx_handover_forged", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): handovers and answers dropped: not made with a key of this host.", false},
+	116: {"rx_handover_stale", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): handovers and answers dropped: made more than 10 s ago, or the clocks differ by that.", false},
+	117: {"rx_handover_waited", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): handovers dropped: another copy is being taken, or the segment cannot begin the connection here. The client sends it again.", false},
+	118: {"rx_handover_refused", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): handovers refused: this host drains or cannot serve the service, or the connection was refused before.", false},
+	119: {"rx_handover_failed", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): handovers refused because the socket could not be made: no memory, or a firewall.", false},
+	120: {"rx_handover_full", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): handovers refused: too many connections came in the last 21 s to remember each.", false},
+	121: {"served_group", "The SYN decision: served: rules by what is asked for chose this host, of the service's group (DPR_CMD_RULES_SET).", false},
+	122: {"owner_denied", "Orphans (enum dpr_orphans): answers of peers that they do not serve a connection that this host asked for.", false},
+	123: {"hash_missed", "Orphans (enum dpr_orphans): redirected segments dropped: this host does not serve the connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of another set of hosts. Also SYNs that followed the flow of an older connection to where nothing listens any more. The host that redirected them was told, unless too many messages were sent already.", false},
+	124: {"rx_hash_missed", "Orphans (enum dpr_orphans): connections of which peers have told that: their later segments raise questions.", false},
+	125: {"bulk_missed", "Orphans (enum dpr_orphans): messages to peers that bulk data that they may have redirected have no socket here.", false},
+	126: {"migrate_held", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests held while their connections may leave this host. Those that stay pass the hooks again.", false},
+	127: {"migrate_away", "Connections that move with a request (DPR_DISPATCH_REQUEST): connections that this host let go, for another one.", false},
+	128: {"migrate_back", "Connections that move with a request (DPR_DISPATCH_REQUEST): connections of this first host that peers let go.", false},
+	129: {"migrate_bounced", "Connections that move with a request (DPR_DISPATCH_REQUEST): segments of connections let go, given back to their first host.", false},
+	130: {"migrate_silenced", "Connections that move with a request (DPR_DISPATCH_REQUEST): RSTs to clients whose connections were let go, dropped.", false},
+	131: {"migrate_stayed_unknown", "Connections that move with a request (DPR_DISPATCH_REQUEST): connections that cannot move any more: they are not understood as HTTP/1, have another protocol (CONNECT, Upgrade), or are authenticated as a whole (NTLM, Negotiate). Counted if a client's segment shows that.", false},
+	132: {"migrate_stayed_pipelined", "Connections that move with a request (DPR_DISPATCH_REQUEST): connections that cannot move any more: a request came before the last one had its answer.", false},
+	133: {"migrate_stayed_body", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served, but that may have a body, want more than an answer (Upgrade, Expect) or are not of HTTP/1.1.", false},
+	134: {"migrate_stayed_busy", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served: the server has not read all that came before, or the client has not acknowledged all that was sent.", false},
+	135: {"migrate_stayed_socket", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served: the socket is not an ordinary one (kTLS, a sockmap, MPTCP, signed segments), or has got 2 GiB from its client.", false},
+	136: {"migrate_stayed_large", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served: they do not fit the tunnel, or came as several segments at once.", false},
+	137: {"migrate_stayed_first", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served: the first host does not take connections back.", false},
+	138: {"migrate_stayed_full", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served: too many are about to leave, or no memory.", false},
+	139: {"rx_migrate", "Connections that move with a request (DPR_DISPATCH_REQUEST): of the packets received, segments of connections that peers let go.", false},
+	140: {"rx_migrate_refused", "Connections that move with a request (DPR_DISPATCH_REQUEST): segments of connections that peers let go, dropped: the peer does not serve the connection, or not any more.", false},
+	141: {"spliced", "Connections to backends (DPR_CMD_BACKEND_SET): connections that backends got.", false},
+	142: {"splice_tx_packets", "Connections to backends (DPR_CMD_BACKEND_SET): packets of clients sent to backends (a super-packet counts once).", false},
+	143: {"splice_tx_bytes", "Connections to backends (DPR_CMD_BACKEND_SET): their bytes.", false},
+	144: {"splice_rx_packets", "Connections to backends (DPR_CMD_BACKEND_SET): packets of backends sent to clients.", false},
+	145: {"splice_rx_bytes", "Connections to backends (DPR_CMD_BACKEND_SET): their bytes.", false},
+	146: {"splice_icmp", "Connections to backends (DPR_CMD_BACKEND_SET): ICMP errors about connections to backends, sent to the other end.", false},
+	147: {"splice_limited", "Connections to backends (DPR_CMD_BACKEND_SET): connections that no backend got: those that could have as many as they may. They go where they would without backends, as those of the next five reasons.", false},
+	148: {"splice_full", "Connections to backends (DPR_CMD_BACKEND_SET): connections that no backend got: there are too many (DPR_CONFIG_A_MAX_SPLICES).", false},
+	149: {"splice_no_port", "Connections to backends (DPR_CMD_BACKEND_SET): connections that no backend got: no port was free, of the last 128 tried.", false},
+	150: {"splice_no_route", "Connections to backends (DPR_CMD_BACKEND_SET): connections that no backend got: no usable route to the backend.", false},
+	151: {"splice_loop", "Connections to backends (DPR_CMD_BACKEND_SET): connections that no backend got: the client is a backend, or the backend has become a peer.", false},
+	152: {"splice_no_memory", "Connections to backends (DPR_CMD_BACKEND_SET): connections that no backend got: no memory.", false},
+	153: {"splice_hops", "Connections to backends (DPR_CMD_BACKEND_SET): packets to or from backends dropped: the hop limit is spent.", false},
+	154: {"splice_refused", "Connections to backends (DPR_CMD_BACKEND_SET): packets to or from backends dropped: with IP options, extension headers or a wrong TCP header, without the protection that IPsec's policy asks for, what could take the place of a PROXY header, or ICMP errors that cannot be translated.", false},
+	155: {"splice_error", "Connections to backends (DPR_CMD_BACKEND_SET): packets to or from backends dropped: by the output path (firewall, queue, device), or there is no usable route any more, or no memory.", false},
+	156: {"splice_expired", "Connections to backends (DPR_CMD_BACKEND_SET): connections forgotten by their timeout.", false},
+	157: {"splice_evicted", "Connections to backends (DPR_CMD_BACKEND_SET): half-open connections forgotten for new ones.", false},
+	158: {"splices", "Connections to backends (DPR_CMD_BACKEND_SET): connections now, those included that have just ended.", true},
+	159: {"splice_proxy", "Connections to backends (DPR_CMD_BACKEND_SET): headers of the PROXY protocol sent to backends, those included that were sent again.", false},
+	160: {"handover_spliced", "Connections to backends (DPR_CMD_BACKEND_SET): connections that were placed by what their client sends, and that a backend got.", false},
+	161: {"splice_unanswered", "Connections to backends (DPR_CMD_BACKEND_SET): connections placed again: their backend refused them, did not answer, or would have had other options than the client was told.", false},
+	162: {"fast_tx", "The fast path: packets sent to a peer by the device that they came by, of the packets sent to peers.", false},
+	163: {"fast_redirect", "The fast path: packets sent to a peer by another device than they came by, of the packets sent to peers.", false},
+	164: {"fast_pass_hooks", "The fast path: segments to a service left to netfilter: a firewall, a traffic control filter or a queueing discipline of a device wants to see them.", false},
+	165: {"fast_pass_shape", "The fast path: segments to a service left to netfilter: SYN, FIN or RST is set, or they have IP options, are a fragment, marked, or not whole.", false},
+	166: {"fast_pass_flow", "The fast path: segments to a service left to netfilter: no established flow to a living peer.", false},
+	167: {"fast_pass_way", "The fast path: segments to a service left to netfilter: no route or no link-layer address of the peer is known yet, or the way there is no plain one.", false},
+	168: {"fast_pass_size", "The fast path: segments to a service left to netfilter: too large for the way, or too little room before them.", false},
+	169: {"fast_pass_device", "The fast path: segments to a service left to netfilter: their device is a port of another, or the peer is reached by a device that cannot send for the fast path, or to which that is not attached.", false},
 }
