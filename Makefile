@@ -103,6 +103,7 @@ enemy: deps go ## attack dpr with blind packets, a local program without rights 
 .PHONY: test-mutations
 test-mutations: deps-test ## introduce mistakes into the module and the Go programs that tests must find
 	$(GO_PATH) && export PATH && $(AS_ROOT) testbed/check/datapath/mutate.sh
+	$(GO_PATH) && export PATH CGO_ENABLED=0 && scripts/go-test.sh out/sabotage.log -tags lab -timeout 20m -run TestSabotaged ./testbed/check/chaos
 	@$(MAKE) test-mutations-go
 
 .PHONY: test-mutations-go
