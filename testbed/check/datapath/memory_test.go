@@ -77,10 +77,19 @@ func inject(t *testing.T, percent, cache string) {
 	} else {
 		set(filepath.Join(failslab, "cache-filter"), "N")
 	}
+	// The kernel counts the failures that are still to come.
+	const times = "1000000000"
 	for name, value := range map[string]string{"task-filter": "N", "ignore-gfp-wait": "Y", "interval": "1", "space": "0",
-		"verbose": "0", "times": "-1"} {
+		"verbose": "0", "times": times} {
 		set(filepath.Join(failslab, name), value)
 	}
-	t.Cleanup(func() { set(filepath.Join(failslab, "probability"), "0") })
+	t.Cleanup(func() {
+		set(filepath.Join(failslab, "probability"), "0")
+		left, err := os.ReadFile(filepath.Join(failslab, "times"))
+		check(t, err)
+		if strings.TrimSpace(string(left)) == times {
+			t.Error("no allocation has failed")
+		}
+	})
 	set(filepath.Join(failslab, "probability"), percent)
 }
