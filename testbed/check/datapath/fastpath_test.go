@@ -655,12 +655,17 @@ func TestFastPathRefused(t *testing.T) {
 // hasBTF tells whether this kernel takes the module's type information: from 6.11 on, if it
 // has its own.
 func hasBTF() bool {
+	_, err := os.Stat("/sys/kernel/btf/vmlinux")
+	return err == nil && kernelSince(6, 11)
+}
+
+// kernelSince tells whether this kernel is of that version or a later one.
+func kernelSince(major, minor int) bool {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {
 		return false
 	}
-	var major, minor int
-	fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor)
-	_, err := os.Stat("/sys/kernel/btf/vmlinux")
-	return err == nil && (major > 6 || major == 6 && minor >= 11)
+	var a, b int
+	fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &a, &b)
+	return a > major || a == major && b >= minor
 }

@@ -5,6 +5,7 @@
 package datapath
 
 import (
+	"context"
 	"net"
 	"testing"
 
@@ -76,6 +77,14 @@ func testRouteHint(t *testing.T, w way) {
 	tunnelled := w.outer(addrA, addrB).Wrap(wire.Segment{
 		Src: w.addrPort(addrR, 4000), Dst: c.a.service(), Flags: "A", Seq: 1, Ack: 1}.Bytes())
 	mac, err := c.b.MAC(eth)
+	check(t, err)
+	// Hints are of packets that come as a list: at once, and by a link that merges, from one
+	// that does not take super-packets.
+	offload(t, c.b.Host, true)
+	offloadOf(t, c.sw.Host, c.b.Name, false)
+	ctx, cancel := context.WithTimeout(t.Context(), step)
+	defer cancel()
+	_, err = c.sw.Run(ctx, "tc", "qdisc", "add", "dev", c.b.Name, "root", "netem", "slot", "20ms", "20ms")
 	check(t, err)
 	for i := range uint16(200) {
 		plain := wire.Segment{Src: w.addrPort(addrR, 5000+i), Dst: w.addrPort(addrA, 2222), Flags: "S", Seq: 1}
