@@ -11,10 +11,20 @@ cd "$root"
 
 booted() { [ -z "$dest" ] && [ -d /run/systemd/system ]; }
 
-if booted; then
+# All that run: dpr.target does not stop dpr-leave.
+units=
+for unit in systemd/*; do
+	unit=$(basename "$unit")
+	[ ! -e "$dest/etc/systemd/system/$unit" ] || units="$units $unit"
+done
+if booted && [ -n "$units" ]; then
 	for unit in dpr.target dpr-exporter.service dpr-fastpath.service; do
-		[ ! -e "/etc/systemd/system/$unit" ] || systemctl -q disable --now "$unit"
+		[ ! -e "/etc/systemd/system/$unit" ] || systemctl -q disable "$unit"
 	done
+	# shellcheck disable=SC2086 # names of units
+	systemctl -q stop $units
+	# shellcheck disable=SC2086
+	systemctl -q reset-failed $units 2>/dev/null || :
 fi
 if [ -z "$dest" ] && [ -e /sys/module/dpr ]; then
 	rmmod dpr || { echo 'uninstall: the module is in use: stop what has the fast path on, and try again' >&2; exit 1; }
@@ -22,8 +32,8 @@ fi
 for program in dprctl dpr-broadcast dpr-receive dpr-cleanup dpr-fastpath dpr-exporter; do
 	rm -f "$dest/usr/local/sbin/$program"
 done
-for unit in systemd/*; do
-	rm -f "$dest/etc/systemd/system/$(basename "$unit")"
+for unit in $units; do
+	rm -f "$dest/etc/systemd/system/$unit"
 done
 for page in man/*.[1-8]; do
 	rm -f "$dest/usr/local/share/man/man${page##*.}/$(basename "$page")"
