@@ -142,15 +142,13 @@ bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 		return dpr_miss_tell_syn(dn, cfg, skb, in);
 	if (likely(cfg->orphans != DPR_ORPHANS_ASK))
 		return false;
-	/* Before the search for who sent it: anybody on the link can send those. */
-	if (!dpr_owner_spend(dn)) {
-		dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);
-		return true;
-	}
+	/* Before a message is counted: anybody can send those, and questions need the same limit. */
 	first = dpr_miss_first(dn, cfg, skb, in);
 	if (!first || READ_ONCE(first->protocol) < DPR_PEER_PROTOCOL_DENIES)
 		return false;
 	dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);
+	if (!dpr_owner_spend(dn))
+		return true;
 	dpr_ask_send(dn, cfg, skb->dev, first, DPR_OWNER_MSG_MISSED,
 		     in->refcounted ? tcp_rsk(inet_reqsk(in->sk))->rcv_isn : 0,
 		     &in->seg.key);

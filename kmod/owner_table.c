@@ -233,27 +233,49 @@ bool dpr_owner_maybe(struct dpr_owner_table *table, const struct dpr_flow_key *k
 	return false;
 }
 
+/*
+ * Which of two questions gives way first? The one that was put less often: the client of a
+ * connection sends again. Else the older one.
+ */
+static bool dpr_owner_yields(const struct dpr_owner_ask *ask,
+			     const struct dpr_owner_ask *to)
+{
+	if (ask->tries != to->tries)
+		return ask->tries < to->tries;
+	return (s32)(ask->last - to->last) < 0;
+}
+
 /**
  * dpr_owner_room - a place for a question about a connection that has none
  * @table: the questions, locked
  * @key: the connection
  *
- * Return: the place; NULL if all of them are open questions.
+ * If all are taken, a question gives way that no peer has answered for as long as a segment
+ * waits: who has the connection answers in much less. If it stayed longer, stray segments could
+ * keep connections from being found, some hundred of them in a second. What waits there is for
+ * the caller to replace or to free.
+ *
+ * Return: the place; NULL if all of them have questions that may be answered yet.
  */
 struct dpr_owner_ask *dpr_owner_room(struct dpr_owner_table *table,
 				     const struct dpr_flow_key *key)
 {
-	struct dpr_owner_ask *bucket = dpr_owner_bucket(table, key);
-	u32 i;
+	struct dpr_owner_ask *bucket = dpr_owner_bucket(table, key), *room = NULL;
+	u32 i, age;
 
 	for (i = 0; i < DPR_OWNER_WAYS; i++) {
-		if (bucket[i].tries &&
-		    (u32)jiffies - bucket[i].last <= DPR_OWNER_MEMORY)
-			continue;
-		bucket[i].tries = 0;
-		return &bucket[i];
+		age = (u32)jiffies - bucket[i].last;
+		if (!bucket[i].tries || age > DPR_OWNER_MEMORY) {
+			room = &bucket[i];
+			break;
+		}
+		if (age > DPR_OWNER_HOLD &&
+		    (!room || dpr_owner_yields(&bucket[i], room)))
+			room = &bucket[i];
 	}
-	return NULL;
+	if (room)
+		room->tries = 0;
+	return room;
 }
 
 /**
