@@ -10,7 +10,8 @@
  * Only packets of the family of the hosts' own addresses go direct: for the other one no
  * neighbour of the peer is known. SYNs still go in a tunnel: they may come back, and their
  * outer header says who sent them and which copy they are. It also says that what follows
- * comes direct (DPR_OFFER_DIRECT). Before the first such SYN a peer gets nothing direct.
+ * comes direct (DPR_OFFER_DIRECT). Before the first such SYN a peer gets nothing direct without
+ * the mark.
  */
 #ifndef _DPR_FWD_DIRECT_H
 #define _DPR_FWD_DIRECT_H
@@ -58,18 +59,35 @@ static inline u8 dpr_fwd_direct_how(const struct dpr_config *cfg,
 	return __dpr_fwd_direct_how(cfg, peer, key);
 }
 
+/*
+ * May packets go to a peer as they are before a SYN has announced that to it? Those that bear the
+ * mark may, if the peer says that it has the address that they are for: its own stack takes them.
+ */
+static inline bool dpr_fwd_direct_unannounced(const struct dpr_peer *peer, u8 how,
+					      const struct dpr_addr *address)
+{
+	return how & DPR_FLOW_MARKED && dpr_peer_has(peer, address);
+}
+
 /**
  * dpr_fwd_direct_flow - does a flow's packet go to its peer as it is, if it can
  * @flow: the flow
  *
  * One that a claim has made is older than the first SYN that announces such packets, and
- * gets them from that on. Its own SYN may have announced them, too: then the MSS of its
- * connection is that of the link, and full segments fit no tunnel.
+ * gets them from that on. Its own SYN may have announced them, too, by another host: then the MSS
+ * of its connection is that of the link, and full segments fit no tunnel. Called under RCU.
  */
 static inline bool dpr_fwd_direct_flow(const struct dpr_flow *flow)
 {
-	return flow->shard & DPR_FLOW_DIRECT &&
-	       likely(READ_ONCE(flow->peer->knows_direct));
+	struct dpr_addr address;
+
+	if (!(flow->shard & DPR_FLOW_DIRECT))
+		return false;
+	if (likely(READ_ONCE(flow->peer->knows_direct)))
+		return true;
+	/* What is marked is of IPv4. */
+	address = dpr_addr_of4((__force __be32)flow->address);
+	return dpr_fwd_direct_unannounced(flow->peer, flow->shard, &address);
 }
 
 /**
@@ -80,8 +98,8 @@ static inline bool dpr_fwd_direct_flow(const struct dpr_flow *flow)
  * @key: the connection
  * @route: the way to the peer; NULL if there is none
  *
- * A peer that does not send direct itself accepts such packets only once they were announced.
- * Called under RCU.
+ * A peer that does not send direct itself accepts packets that are not marked only once they were
+ * announced. Called under RCU.
  *
  * Return: likewise.
  */
@@ -90,8 +108,11 @@ static inline u8 dpr_fwd_direct_how_later(const struct dpr_config *cfg,
 					  const struct dpr_flow_key *key,
 					  const struct dpr_route *route)
 {
-	return likely(!READ_ONCE(peer->knows_direct)) ?
-		       0 : dpr_fwd_direct_how(cfg, peer, key, route);
+	const u8 how = dpr_fwd_direct_how(cfg, peer, key, route);
+
+	if (likely(READ_ONCE(peer->knows_direct)))
+		return how;
+	return dpr_fwd_direct_unannounced(peer, how, &key->address) ? how : 0;
 }
 
 /**

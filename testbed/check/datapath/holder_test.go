@@ -5,6 +5,8 @@
 package datapath
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -137,5 +139,76 @@ func TestHolderMoves(t *testing.T) {
 		check(t, err)
 		byA.wantReset(t)
 		h.connects(t, "D")
+	})
+}
+
+// deaf has a host take no ICMP errors, as one behind a firewall that drops them.
+func deaf(t *testing.T, h *vnet.Host) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), step)
+	defer cancel()
+	_, err := h.RunInput(ctx, `table ip deaf {
+	chain in {
+		type filter hook input priority 0;
+		icmp type destination-unreachable drop
+	}
+}`, "nft", "-f", "-")
+	check(t, err)
+}
+
+// A client that hears no ICMP errors goes on with an upload when the holder changes. Its full
+// segments fit no tunnel, since the SYN has announced packets without one: the new holder needs
+// no SYN of its own for that, whether the host claims the connection or the hash names it.
+func TestHolderMovesUpload(t *testing.T) {
+	for name, policy := range map[string]dprnl.Policy{"claimed": dprnl.PolicyLowest, "hashed": dprnl.PolicyStateless} {
+		t.Run(name, func(t *testing.T) {
+			eachWay(t, []way{direct4}, func(t *testing.T, w way) {
+				h := newHeld(t, w)
+				deaf(t, h.c)
+				h.moves(t, nil, h.a)
+				h.reports(t, h.a, h.d, 1<<20)
+				h.a.set(t, dprnl.ConfigUpdate{Policy: &policy})
+				h.d.set(t, dprnl.ConfigUpdate{Policy: &policy})
+				var byB *conn
+				eventually(t, func() error {
+					byB = connect(t, h.c, h.addrPort(held, port))
+					if who, err := byB.ask("who"); err != nil || who != "B" {
+						return fmt.Errorf("served by %q (%v)", who, err)
+					}
+					return nil
+				})
+				d := h.d.meter(t)
+				h.moves(t, h.a, h.d)
+				check(t, byB.uploadFor(step/2, 100_000))
+				byB.wantServed(t, "B")
+				wantChange(t, d, dprnl.StatTxTooBig, 0)
+				if d.changes(t)[dprnl.StatTxDirect] == 0 {
+					t.Error("D sent nothing direct")
+				}
+			})
+		})
+	}
+}
+
+// A host that sends by tunnels, and to which no SYN has announced anything else, takes what is
+// marked for an address that it has as well.
+func TestHolderMovesUnannounced(t *testing.T) {
+	eachWay(t, []way{fragbit4}, func(t *testing.T, w way) {
+		h := newHeld(t, w)
+		// By a route that the socket has cached B's stack might take them all the same.
+		check(t, h.b.Sysctl("net/ipv4/tcp_early_demux", "0"))
+		h.moves(t, nil, h.a)
+		h.reports(t, h.a, h.d, 1<<20)
+		byB := h.connects(t, "B")
+		h.d.set(t, dprnl.ConfigUpdate{Forwarding: ptr(dprnl.ForwardingAuto)})
+		d := h.d.meter(t)
+		h.moves(t, h.a, h.d)
+		byB.wantServed(t, "B")
+		check(t, byB.upload(100_000))
+		check(t, byB.download(100_000))
+		wantChange(t, d, dprnl.StatOwnerFound, 1)
+		if d.changes(t)[dprnl.StatTxDirect] == 0 {
+			t.Error("D sent nothing direct")
+		}
 	})
 }

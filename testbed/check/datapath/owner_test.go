@@ -132,6 +132,30 @@ func TestOwnerFoundUnannounced(t *testing.T) {
 	})
 }
 
+// B has named as many addresses as it can, so that it may have others; what goes direct to it is
+// marked then. It need not have A's, so before a SYN it gets tunnels all the same.
+func TestOwnerFoundUnannouncedOfMany(t *testing.T) {
+	eachWay(t, []way{fragbit4}, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		check(t, k.b.Sysctl("net/ipv4/tcp_early_demux", "0"))
+		moved := connect(t, k.c, k.a.service())
+		moved.wantServed(t, "B")
+		k.b.others = nil
+		for i := range byte(16) {
+			k.b.others = append(k.b.others, netip.AddrFrom4([4]byte{10, 99, 0, 1 + i}))
+		}
+		k.d.fresh(t, k.b, 0)
+		k.b.fresh(t, k.d, 1<<20)
+		k.d.set(t, dprnl.ConfigUpdate{Forwarding: ptr(dprnl.ForwardingAuto), ReportMaxAge: ptr(time.Hour)})
+		k.die(t, dprnl.OrphansAsk)
+		d := k.d.meter(t)
+		moved.wantServed(t, "B")
+		check(t, moved.upload(100_000))
+		wantChange(t, d, dprnl.StatOwnerFound, 1)
+		wantChange(t, d, dprnl.StatTxDirect, 0)
+	})
+}
+
 // A connection that a peer claims is known to live: in a full table it takes the
 // place of one that has shown no more than a SYN.
 func TestOwnerInFullTable(t *testing.T) {
