@@ -65,14 +65,21 @@ static bool dpr_miss_from(struct dpr_net *dn, const struct dpr_config *cfg,
 	       dpr_fwd_direct_from(dn, skb, peer);
 }
 
-/*
- * The peer that redirected a packet; of one that came direct its link says who did. Anybody on
- * the link can send those, so among many peers it is only looked for by its own address.
+/**
+ * dpr_miss_first - the peer that redirected a packet; of one that came direct its link says who did
+ * @dn: the namespace
+ * @cfg: the configuration
+ * @skb: the packet
+ * @in: what is known of it
+ *
+ * Anybody on the link can send packets direct, so among many peers it is only looked for by its
+ * own address. Called under RCU in softirq.
+ *
+ * Return: the peer, NULL if none is known to have sent it.
  */
-static struct dpr_peer *dpr_miss_first(struct dpr_net *dn,
-				       const struct dpr_config *cfg,
-				       const struct sk_buff *skb,
-				       const struct dpr_inner *in)
+struct dpr_peer *dpr_miss_first(struct dpr_net *dn, const struct dpr_config *cfg,
+				const struct sk_buff *skb,
+				const struct dpr_inner *in)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	struct dpr_peer *first = dpr_peer_find(dn, &in->first);

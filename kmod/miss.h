@@ -17,6 +17,9 @@ struct dpr_owner_msg;
 struct dpr_peer;
 struct sk_buff;
 
+struct dpr_peer *dpr_miss_first(struct dpr_net *dn, const struct dpr_config *cfg,
+				const struct sk_buff *skb,
+				const struct dpr_inner *in);
 bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 		   struct sk_buff *skb, const struct dpr_inner *in);
 void dpr_miss_tell_bulk(struct dpr_net *dn, const struct dpr_config *cfg,

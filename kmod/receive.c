@@ -252,6 +252,7 @@ static __always_inline void dpr_receive_lookup(struct dpr_net *dn,
 
 /* Prepares a socket past LISTEN for a segment, and watches it if that closes it. */
 static __always_inline void dpr_receive_socket(struct dpr_net *dn,
+					       const struct dpr_config *cfg,
 					       struct sk_buff *skb,
 					       const struct dpr_inner *in)
 {
@@ -261,8 +262,12 @@ static __always_inline void dpr_receive_socket(struct dpr_net *dn,
 		dpr_receive_prepare(in->sk);
 	if (likely(!dpr_closing_segment(in->sk, dpr_inner_tcp(skb, in))))
 		return;
-	/* One that came direct says only which address the first host has. */
-	first = in->olen ? NULL : dpr_peer_by_any(dn, &in->first);
+	/*
+	 * One that came direct says only which address the first host has, as several may. Its
+	 * link says who sent it, if that is known.
+	 */
+	first = in->olen ? NULL : dpr_miss_first(dn, cfg, skb, in) ?:
+				  dpr_peer_by_any(dn, &in->first);
 	dpr_closing_watch(dn, in->sk, &in->seg.key,
 			  first ? &first->address : &in->first,
 			  dpr_compat_dif(skb));
@@ -386,7 +391,7 @@ dpr_receive_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 	unsigned int verdict;
 
 	if (in->refcounted)
-		dpr_receive_socket(dn, skb, in);
+		dpr_receive_socket(dn, cfg, skb, in);
 	if (dpr_migrate_on() && dpr_migrate_redirected(dn, skb, in, &verdict))
 		return verdict;
 	if (!in->sk || dpr_receive_stray(skb, in)) {

@@ -212,3 +212,32 @@ func TestHolderMovesUnannounced(t *testing.T) {
 		}
 	})
 }
+
+// The holder hears of a connection's end from the host that serves it, whichever of the hosts
+// that have the address is the first in that one's table.
+func TestHolderFlowEnds(t *testing.T) {
+	eachWay(t, []way{direct4}, func(t *testing.T, w way) {
+		h := newHeld(t, w)
+		h.moves(t, nil, h.d) // B knows A for longer
+		h.d.set(t, dprnl.ConfigUpdate{
+			Policy: ptr(dprnl.PolicyLowest), Estimate: ptr(dprnl.EstimateReported),
+			WeightSockets: ptr(uint32(1)), WeightConnections: ptr(uint32(0)), MaxLoad: ptr(uint64(0)),
+		})
+		h.reports(t, h.d, h.a, 1<<20)
+		d := h.d.meter(t)
+		k := h.raw(t, addrR).talk(h.d, 4000)
+		k.remote = w.addrPort(held, port)
+		k.open(t)
+		k.wantServed(t, "B")
+		time.Sleep(settle) // B makes room for notes, with the first connection
+		wantFlow(t, h.d, dprnl.FlowEstablished)
+		k.say(t, "FA", "")
+		k.hear(t, "FA")
+		k.say(t, "A", "")
+		wantNoneLive(t, h.d)
+		if d.changes(t)[dprnl.StatTxDirect] == 0 {
+			t.Error("D sent nothing direct")
+		}
+		wantChange(t, d, dprnl.StatFlowsAsked, 0)
+	})
+}
