@@ -15,6 +15,9 @@ import (
 // withdrawLimit is how long a host that drains may still be announced.
 const withdrawLimit = 2 * time.Second
 
+// reloadLimit is how long a host may be no next hop when its BIRD reads its file again.
+const reloadLimit = 3 * time.Second
+
 // active puts all servers into their first state.
 func active(t *testing.T, orphans string) {
 	t.Helper()
@@ -30,8 +33,8 @@ func active(t *testing.T, orphans string) {
 }
 
 // What dpr-announce.service runs has the router forget a host that drains, leaves, has
-// no web server or no module, and use it again afterwards. BIRD that was started anew
-// announces the host again by itself.
+// no web server or no module, and use it again afterwards. BIRD that was started anew, or read its
+// file again, announces the host again by itself.
 func TestAnnounce(t *testing.T) {
 	active(t, "ask")
 	start(t, "s1", "s2", "s3")
@@ -49,6 +52,18 @@ func TestAnnounce(t *testing.T) {
 		if gone > withdrawLimit {
 			t.Errorf("%s: withdrawn after %v only", c.what, gone)
 		}
+	}
+	// "dprctl ready" has just run its command.
+	run(t, "s1", "sh", "-c", "birdc configure >/dev/null")
+	var missing time.Duration
+	for begun := time.Now(); time.Since(begun) < 6*time.Second; time.Sleep(50 * time.Millisecond) {
+		if !hasNextHops(t, "s1", "s2", "s3") {
+			missing = time.Since(begun)
+		}
+	}
+	t.Logf("BIRD reads its file again: announced again after %v", missing.Round(time.Millisecond))
+	if missing > reloadLimit {
+		t.Errorf("BIRD reads its file again: announced again after %v only", missing)
 	}
 	run(t, "s1", "sh", "-c", "birdc down >/dev/null; sleep 1; bird -c /etc/bird/bird.conf -s /run/bird/bird.ctl -P /run/bird/bird.pid 2>>/run/bird/log")
 	back := until(t, time.Minute, "BIRD is started anew: announced again", func() bool { return hasNextHops(t, "s1", "s2", "s3") })
