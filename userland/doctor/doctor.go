@@ -70,6 +70,8 @@ type Link struct {
 	Index     int
 	Kind      string // such as "bridge", "vrf", "ipip"; empty: a device
 	Master    string // the bridge, bond or VRF that it belongs to
+	Parent    string // the interface that a VLAN is on
+	Mode      string // of a bond, such as "802.3ad"
 	MTU       int
 	Up        bool
 	LRO       bool // large receive offload is on
@@ -119,7 +121,7 @@ func Examine(f *Facts) []Finding {
 	for _, c := range []check{
 		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
 		checkAnswers, checkThrough, checkConntrack, checkNeighbours, checkLinkLocal, checkSynCookies, checkReversePath, checkReportPaths, checkSourceRules, checkSnooping, checkOffload, checkTunnels,
-		checkVRF, checkVendor, checkShared, checkForwarding, checkFastPath, checkName,
+		checkVRF, checkVendor, checkShared, checkForwarding, checkBonds, checkFastPath, checkName,
 	} {
 		all = append(all, c(f)...)
 	}

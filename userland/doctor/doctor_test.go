@@ -218,6 +218,28 @@ func TestTroubles(t *testing.T) {
 		"shared address": {func(f *Facts) {
 			f.Links = append(f.Links, Link{Name: "lo", Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.9/32")}})
 		}, "", "", ""},
+		"bond": {func(f *Facts) {
+			f.Config.Forwarding = dprnl.ForwardingAuto
+			f.Links[0].Kind, f.Links[0].Mode = "bond", "balance-tlb"
+		}, Warning, "forwarding: the bond br0 has the mode balance-tlb", `forwarding = "ipip"`},
+		"bond below a bridge, of a service": {func(f *Facts) {
+			f.Services[0].Rules.Forwarding = dprnl.Own(dprnl.ForwardingDirect)
+			f.Links[1].Kind, f.Links[1].Mode = "bond", "balance-alb"
+		}, Warning, "forwarding: the bond eth0 has the mode balance-alb", "802.3ad"},
+		"bond below a VLAN": {func(f *Facts) {
+			f.Config.Forwarding = dprnl.ForwardingDirect
+			f.Links[0].Kind, f.Links[0].Parent = "vlan", "bond0"
+			f.Links = append(f.Links, Link{Name: "bond0", Kind: "bond", Mode: "balance-alb", Up: true})
+		}, Warning, "forwarding: the bond bond0 has the mode balance-alb", "active-backup"},
+		"bond, tunnels": {func(f *Facts) { f.Links[0].Kind, f.Links[0].Mode = "bond", "balance-alb" }, "", "", ""},
+		"bond, one address": {func(f *Facts) {
+			f.Config.Forwarding = dprnl.ForwardingAuto
+			f.Links[0].Kind, f.Links[0].Mode = "bond", "802.3ad"
+		}, "", "", ""},
+		"bond elsewhere": {func(f *Facts) {
+			f.Config.Forwarding = dprnl.ForwardingAuto
+			f.Links = append(f.Links, Link{Name: "bond0", Kind: "bond", Mode: "balance-alb", Up: true})
+		}, "", "", ""},
 		"protocol 4 behind dpr": {func(f *Facts) {
 			f.Firewall = []*firewall.Ruleset{rules(t, "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p ipencap -j DROP\nCOMMIT\n"+input("-A INPUT -p ipencap -j DROP"))}
 		}, "", "", ""},

@@ -174,6 +174,12 @@ func (f *Facts) readLinks() error {
 		if r, ok := netip.AddrFromSlice(remote(l)); ok {
 			link.Remote = r.Unmap()
 		}
+		switch t := l.(type) {
+		case *netlink.Bond:
+			link.Mode = t.Mode.String()
+		case *netlink.Vlan:
+			link.Parent = names[a.ParentIndex]
+		}
 		if link.Kind == "bridge" {
 			dir := "/sys/class/net/" + a.Name + "/bridge/"
 			link.Snooping = strings.TrimSpace(readText(dir+"multicast_snooping")) == "1"

@@ -5,6 +5,7 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"dpr/userland/dprnl"
 	"dpr/userland/receive"
@@ -97,6 +98,53 @@ func checkShared(f *Facts) []Finding {
 			fmt.Sprintf("set orphans = %q on all hosts", dprnl.OrphansAsk)})
 	}
 	return list
+}
+
+// bonds returns the bonds that an interface's packets may leave by.
+func (f *Facts) bonds(name string) []*Link {
+	var list []*Link
+	for i := range f.Links {
+		l := &f.Links[i]
+		switch master := f.link(l.Master); {
+		case l.Name == name && l.Kind == "bond":
+			list = append(list, l)
+		case l.Name == name && l.Parent != "":
+			list = append(list, f.bonds(l.Parent)...)
+		case master != nil && master.Name == name && master.Kind == "bridge":
+			list = append(list, f.bonds(l.Name)...)
+		}
+	}
+	return list
+}
+
+// checkBonds finds bonds that put other link-layer addresses into packets than the one by which
+// the host answers ARP requests. By that one peers know who has sent a packet without a tunnel.
+func checkBonds(f *Facts) []Finding {
+	if !f.configured() || !f.sendsDirect() {
+		return nil
+	}
+	var list []Finding
+	seen := map[string]bool{}
+	for _, name := range f.devices() {
+		for _, l := range f.bonds(name) {
+			if (l.Mode != "balance-tlb" && l.Mode != "balance-alb") || seen[l.Name] {
+				continue
+			}
+			seen[l.Name] = true
+			list = append(list, Finding{"forwarding", Warning,
+				fmt.Sprintf("the bond %s has the mode %s, and so several link-layer addresses as source: peers do not see who has sent a packet without a tunnel, and connections that move may end or hang", l.Name, l.Mode),
+				`use another mode, such as 802.3ad or active-backup, or set forwarding = "ipip" on all hosts`})
+		}
+	}
+	return list
+}
+
+// sendsDirect tells whether this host redirects some packets without a tunnel, if peers are on
+// its link.
+func (f *Facts) sendsDirect() bool {
+	return f.Config.Forwarding != dprnl.ForwardingIpip || slices.ContainsFunc(f.Services, func(s dprnl.Service) bool {
+		return s.Rules.Forwarding.Or(f.Config.Forwarding) != dprnl.ForwardingIpip
+	})
 }
 
 // checkForwarding advises to leave out the tunnels where all peers are on this host's link,
