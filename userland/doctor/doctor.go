@@ -59,6 +59,7 @@ type Facts struct {
 	Heard     uint64                      // reports of other hosts that it accepted meanwhile
 	Waited    time.Duration               // how long that was
 	Shared    map[netip.Addr][]netip.Addr // addresses of lo and dummy devices that peers report, too, and those peers
+	Several   map[netip.Addr][]netip.Addr // addresses that several peers report, and those peers
 	Name      string                      // a DNS name to look at; empty: none
 	Named     []netip.Addr                // what it stands for
 	FastPath  []fastpath.State            // of devices that are to have the fast path

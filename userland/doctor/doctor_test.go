@@ -13,6 +13,7 @@ import (
 	"dpr/userland/dprnl"
 	"dpr/userland/fastpath"
 	"dpr/userland/firewall"
+	"dpr/userland/receive"
 	"dpr/userland/report"
 )
 
@@ -56,6 +57,14 @@ func second(f *Facts) {
 // unicast has the host send its reports to one peer.
 func unicast(f *Facts) {
 	f.File.Report.Networks = []config.Network{{Unicast: netip.MustParseAddrPort("192.0.2.2:7743")}}
+}
+
+// several has both peers report an address, and others that only one has, or one that is no peer.
+func several(f *Facts) {
+	f.Several = f.several([]receive.HostStatus{
+		{Address: peer, Addresses: []netip.Addr{away, near}}, {Address: other, Addresses: []netip.Addr{away.Next(), away}},
+		{Address: away.Prev(), Addresses: []netip.Addr{near}}, {Address: own, Addresses: []netip.Addr{away.Next()}},
+	})
 }
 
 func rules(t *testing.T, text string) *firewall.Ruleset {
@@ -215,6 +224,16 @@ func TestTroubles(t *testing.T) {
 			f.Config.Answers = dprnl.AnswersThrough
 			f.Links = append(f.Links, Link{Name: "lo", Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8"), netip.MustParsePrefix("198.51.100.9/32")}})
 		}, Warning, "answers: answers go through the first host, but if other hosts have the address 198.51.100.9 of lo", "own"},
+		"answers through, address of two": {func(f *Facts) {
+			f.Config.Answers = dprnl.AnswersThrough
+			several(f)
+		}, Warning, "answers: answers go through the first host, but several peers report the address 198.51.100.80: 192.0.2.2, 192.0.2.3.", "two masters"},
+		"answers through, address of two and this host": {func(f *Facts) {
+			f.Config.Answers = dprnl.AnswersThrough
+			several(f)
+			f.Links[0].Addresses = append(f.Links[0].Addresses, netip.PrefixFrom(away, 32))
+		}, "", "", ""},
+		"address of two": {several, "", "", ""},
 		"shared address": {func(f *Facts) {
 			f.Links = append(f.Links, Link{Name: "lo", Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.9/32")}})
 		}, "", "", ""},

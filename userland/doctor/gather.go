@@ -136,7 +136,7 @@ func (f *Facts) readReports(ctx context.Context, o Options) error {
 			f.Refusing[h.Refused] = append(f.Refusing[h.Refused], h.Address)
 		}
 	}
-	f.Shared = f.shared(after.Hosts)
+	f.Shared, f.Several = f.shared(after.Hosts), f.several(after.Hosts)
 	f.Heard = f.Refused[receive.Accepted] + f.Refused[receive.Superseded]
 	return nil
 }

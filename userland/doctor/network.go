@@ -4,6 +4,7 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -69,6 +70,14 @@ func checkThrough(f *Facts) []Finding {
 		list = append(list, Finding{"answers", Warning,
 			fmt.Sprintf("answers go through the first host, but with forwarding %v clients' packets go to peers with the clients' addresses as source: a network that drops foreign sources drops them", f.Config.Forwarding),
 			`set forwarding = "ipip"`})
+	}
+	for _, a := range slices.SortedFunc(maps.Keys(f.Several), netip.Addr.Compare) {
+		if f.holder(a) != nil {
+			continue // answers from it go straight to clients
+		}
+		list = append(list, Finding{"answers", Warning,
+			fmt.Sprintf("answers go through the first host, but several peers report the address %v: %s. One of them gets all answers from it, whichever of them clients have asked", a, some(f.Several[a])),
+			"let one host have it: look for an address that was moved and not removed, a VRRP with two masters, or a host that reports what is not its own"})
 	}
 	for _, l := range f.Links {
 		if l.Name != "lo" {

@@ -4,6 +4,7 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -33,6 +34,22 @@ func (f *Facts) shared(hosts []receive.HostStatus) map[netip.Addr][]netip.Addr {
 			}
 		}
 	}
+	return all
+}
+
+// several returns the addresses that more than one peer reports besides its own, and those peers.
+func (f *Facts) several(hosts []receive.HostStatus) map[netip.Addr][]netip.Addr {
+	all := map[netip.Addr][]netip.Addr{}
+	peers := f.peers()
+	for _, h := range hosts {
+		if !slices.Contains(peers, h.Address) {
+			continue
+		}
+		for _, a := range h.Addresses {
+			all[a] = append(all[a], h.Address)
+		}
+	}
+	maps.DeleteFunc(all, func(_ netip.Addr, with []netip.Addr) bool { return len(with) < 2 })
 	return all
 }
 
