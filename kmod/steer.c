@@ -233,8 +233,13 @@ dpr_steer_segment(struct dpr_net *dn, struct sk_buff *skb,
 	if (unlikely(dpr_flow_over(flow, cfg))) {
 		if (dpr_handover_segment(dn, cfg, skb, seg, &waits))
 			return waits;
-		/* Without a flow the stack answers with a RST. */
+		/*
+		 * Without a flow the stack answers with a RST, unless peers are asked, as they
+		 * would be after the clean-up.
+		 */
 		dpr_flow_reap(dn, flow);
+		if (cfg->orphans == DPR_ORPHANS_ASK && !READ_ONCE(flow->peer->dead))
+			return dpr_steer_flowless(dn, cfg, skb, seg);
 		return NF_ACCEPT;
 	}
 	if (unlikely(READ_ONCE(flow->state) == DPR_FLOW_SYN)) {

@@ -196,6 +196,27 @@ func TestIdleExpiry(t *testing.T) {
 	})
 }
 
+// Where peers are asked for orphans such a connection goes on, also before the flow was cleaned
+// up: its host has it still. One whose host is dead ends at once.
+func TestIdleExpiryAsked(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		const life = time.Second
+		c.a.set(t, dprnl.ConfigUpdate{TimeoutEstablished: ptr(life), Orphans: ptr(dprnl.OrphansAsk)})
+		k := connect(t, c.c, c.a.service())
+		k.wantServed(t, "B")
+		a := c.a.meter(t)
+		time.Sleep(2 * life)
+		k.wantServed(t, "B")
+		wantChange(t, a, dprnl.StatFlowsExpired, 1)
+		wantChange(t, a, dprnl.StatOwnerFound, 1)
+		check(t, c.a.dpr.DeletePeer(t.Context(), c.b.addr, true))
+		a = c.a.meter(t)
+		k.wantReset(t)
+		wantChange(t, a, dprnl.StatOwnerAsked, 0)
+	})
+}
+
 // The server is the first to speak on a connection whose flow has expired: the
 // client gets what it says, and a RST for acknowledging it.
 //
