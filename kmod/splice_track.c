@@ -202,6 +202,14 @@ static bool dpr_splice_track_rst(struct dpr_net *dn, struct dpr_splice *splice,
 		return false;
 	if (state > DPR_SPLICE_ESTABLISHED)
 		return true;
+	/*
+	 * Nothing has begun that the client could come back to. As one that was reset it would
+	 * keep its port for timeouts.rst, and both segments can be forged.
+	 */
+	if (state == DPR_SPLICE_SYN && from == DPR_SPLICE_CLIENT && !splice->flags) {
+		dpr_splice_table_kill(dn, splice);
+		return true;
+	}
 	splice->fin[from] |= DPR_SPLICE_RST;
 	dpr_splice_table_move(dn, splice, state, DPR_SPLICE_RESET);
 	return true;
@@ -310,7 +318,8 @@ static bool dpr_splice_answered(const struct dpr_splice *splice,
  * @seg: the segment, as it came
  * @th: its TCP header, all of it if it has SYN
  *
- * Called under RCU in softirq. Writes only what changes.
+ * Called under RCU in softirq. Writes only what changes. A RST during the handshake removes
+ * the splice, which stays readable until the RCU section ends.
  *
  * Return: true if the end can have sent it, and it is no SYN.
  */

@@ -490,6 +490,54 @@ func TestSpliceHalfOpen(t *testing.T) {
 	})
 }
 
+// A RST of the client during the handshake gives the port free at once, so that nobody keeps
+// ports longer by forging it after a SYN, and no host does whose address a SYN has, which answers
+// the backend's by a RST.
+//
+//	R ── switch ── A (has 16 ports)
+//	        └───── X (answers from the second half on)
+func TestSpliceHalfOpenReset(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		const ports = 16
+		c.a.set(t, dprnl.ConfigUpdate{SpliceFirstPort: ptr(uint32(62000)), SpliceLastPort: ptr(uint32(62000 + ports - 1))})
+		r := c.raw(t, addrR)
+		mute(t, c.x, true)
+		for _, mutes := range []bool{true, false} {
+			a := c.a.meter(t)
+			for i := range uint16(4 * ports) {
+				k := r.talk(c.a, 4000+i)
+				k.say(t, "S", "")
+				if !mutes {
+					k.hear(t, "SA")
+				}
+				k.say(t, "R", "")
+				changed(t, a, dprnl.StatSpliceTxPackets, 2*uint64(i+1))
+			}
+			if got := a.changes(t); got[dprnl.StatSpliced] != 4*ports || got[dprnl.StatSpliceNoPort] != 0 || got[dprnl.StatSpliceEvicted] != 0 {
+				t.Errorf("%v, want %d to X", got, 4*ports)
+			}
+			if mutes {
+				mute(t, c.x, false)
+			}
+		}
+		c.has(t, "x", 0)
+		// A RST that the client cannot have sent changes nothing.
+		k := r.talk(c.a, 5000)
+		k.say(t, "S", "")
+		k.hear(t, "SA")
+		for _, seq := range []uint32{k.seq + 1, k.seq - 2, k.seq + 1<<30} {
+			s := k.segment("R", "")
+			s.Seq = seq
+			r.send(t, c.a, s.Bytes())
+		}
+		time.Sleep(settle)
+		if got := c.status(t, "x"); got.Connections != 1 {
+			t.Errorf("X has %d connections, want 1", got.Connections)
+		}
+	})
+}
+
 // A backend without a port of its own has as many connections of each service as there are
 // ports. Those of one do not make the ports of another look taken.
 func TestSpliceServices(t *testing.T) {
