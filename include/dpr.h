@@ -1268,7 +1268,7 @@ enum dpr_event_attr {
  * @DPR_STAT_SPLICE_ERROR: packets to or from backends dropped: by the output path
  *	(firewall, queue, device), or there is no usable route any more, or no memory.
  * @DPR_STAT_SPLICE_EXPIRED: connections forgotten by their timeout.
- * @DPR_STAT_SPLICE_EVICTED: half-open connections forgotten for new ones.
+ * @DPR_STAT_SPLICE_EVICTED: connections forgotten for new ones: half-open, or over.
  * @DPR_STAT_SPLICES: gauge; connections now, those included that have just ended.
  * @DPR_STAT_SPLICE_PROXY: headers of the PROXY protocol sent to backends, those included
  *	that were sent again.

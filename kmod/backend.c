@@ -59,6 +59,7 @@ static struct dpr_backend *dpr_backend_new(const struct dpr_backend_set *set)
 	}
 	refcount_set(&backend->refs, 1);
 	INIT_LIST_HEAD(&backend->half_open);
+	INIT_LIST_HEAD(&backend->ended);
 	backend->address = set->address;
 	backend->port = set->port;
 	backend->proxy = set->proxy;

@@ -38,7 +38,8 @@ struct dpr_backend_way {
  * @live: connections to it that are not over
  * @half: those of @live whose handshake is not over
  * @half_open: they, oldest first; it and @half are protected by the lock of splice_table.h
- * @waiting: on the list of those that have any, likewise
+ * @ended: those that are over, and still there for late packets; likewise
+ * @waiting: on the list of those that have any of the two kinds, likewise
  * @spliced: connections that it has got
  * @ways: each CPU's
  * @rcu: frees it
@@ -51,6 +52,7 @@ struct dpr_backend {
 	atomic_t live;
 	u32 half;
 	struct list_head half_open;
+	struct list_head ended;
 	struct list_head waiting;
 	atomic64_t spliced;
 	struct dpr_backend_way __percpu *ways;

@@ -18,8 +18,13 @@
 
 DEFINE_STATIC_KEY_FALSE(dpr_splice_used);
 
-/* How long a handshake is safe from eviction, as that of a flow is (flow.c). */
+/*
+ * How long a handshake is safe from eviction, as that of a flow is (flow.c), and one that is
+ * over after its last packet.
+ */
 #define DPR_SPLICE_GRACE	(3 * HZ)
+/* Connections of a backend that are over, and are looked at for one that gives way. */
+#define DPR_SPLICE_LOOKS	8
 /*
  * Ports that are tried for a connection, from a random one on; and if the backend has as many
  * connections as there are ports. Not all of these need to have the same two addresses.
@@ -158,51 +163,69 @@ static void dpr_splice_release(struct dpr_splices *all, struct dpr_splice *splic
 	call_rcu(&splice->rcu, dpr_splice_free_rcu);
 }
 
-/* Has it on its backend's list of half-open ones. Under the lock. */
-static void dpr_splice_list(struct dpr_splices *all, struct dpr_splice *splice)
+/* The list that a backend's connections of a state are on, NULL if there is none. */
+static struct list_head *dpr_splice_list_of(struct dpr_backend *backend, u8 state)
+{
+	switch (state) {
+	case DPR_SPLICE_SYN:
+		return &backend->half_open;
+	case DPR_SPLICE_CLOSED:
+	case DPR_SPLICE_RESET:
+		return &backend->ended;
+	default:
+		return NULL;
+	}
+}
+
+static bool dpr_splice_listless(const struct dpr_backend *backend)
+{
+	return list_empty(&backend->half_open) && list_empty(&backend->ended);
+}
+
+/* Has it on the list of its state. Under the lock. */
+static void dpr_splice_list(struct dpr_splices *all, struct dpr_splice *splice,
+			    u8 state)
 {
 	struct dpr_backend *backend = splice->backend;
+	struct list_head *list = dpr_splice_list_of(backend, state);
 
-	if (list_empty(&backend->half_open))
+	if (!list)
+		return;
+	if (dpr_splice_listless(backend))
 		list_add_tail(&backend->waiting, &all->waiting);
-	list_add_tail(&splice->half_open, &backend->half_open);
-	WRITE_ONCE(backend->half, backend->half + 1);
+	list_add_tail(&splice->listed, list);
+	if (state == DPR_SPLICE_SYN)
+		WRITE_ONCE(backend->half, backend->half + 1);
 }
 
 /* Takes it off that. Under the lock. */
-static void dpr_splice_unlist(struct dpr_splice *splice)
+static void dpr_splice_unlist(struct dpr_splice *splice, u8 state)
 {
 	struct dpr_backend *backend = splice->backend;
 
-	list_del(&splice->half_open);
-	if (list_empty(&backend->half_open))
+	if (!dpr_splice_list_of(backend, state))
+		return;
+	list_del(&splice->listed);
+	if (dpr_splice_listless(backend))
 		list_del(&backend->waiting);
-	WRITE_ONCE(backend->half, backend->half - 1);
-}
-
-/* From or to DPR_SPLICE_SYN, which has a list. */
-static bool dpr_splice_leave_listed(struct dpr_splices *all,
-				    struct dpr_splice *splice, u8 state, u8 next)
-{
-	bool moved;
-
-	spin_lock(&all->lock);
-	moved = cmpxchg(&splice->state, state, next) == state;
-	if (moved && state == DPR_SPLICE_SYN)
-		dpr_splice_unlist(splice);
-	if (moved && next == DPR_SPLICE_SYN)
-		dpr_splice_list(all, splice);
-	spin_unlock(&all->lock);
-	return moved;
+	if (state == DPR_SPLICE_SYN)
+		WRITE_ONCE(backend->half, backend->half - 1);
 }
 
 static bool dpr_splice_leave(struct dpr_splices *all, struct dpr_splice *splice,
 			     u8 state, u8 next)
 {
+	bool moved;
+
 	DPR_RACE_WINDOW();
-	if (state == DPR_SPLICE_SYN || next == DPR_SPLICE_SYN)
-		return dpr_splice_leave_listed(all, splice, state, next);
-	return cmpxchg(&splice->state, state, next) == state;
+	spin_lock(&all->lock);
+	moved = cmpxchg(&splice->state, state, next) == state;
+	if (moved) {
+		dpr_splice_unlist(splice, state);
+		dpr_splice_list(all, splice, next);
+	}
+	spin_unlock(&all->lock);
+	return moved;
 }
 
 /**
@@ -256,49 +279,82 @@ static u32 dpr_splice_idle(const struct dpr_splice *splice)
 	return max((s32)((u32)jiffies - READ_ONCE(splice->last)), 0);
 }
 
-/* The oldest half-open one of a backend, NULL if it has none. Under the lock. */
-static struct dpr_splice *dpr_splice_oldest_of(struct dpr_backend *backend)
+/* The first of a list, NULL if it is empty. Under the lock. */
+static struct dpr_splice *dpr_splice_first(struct list_head *list)
 {
-	return list_first_entry_or_null(&backend->half_open, struct dpr_splice,
-					half_open);
+	return list_first_entry_or_null(list, struct dpr_splice, listed);
 }
 
-/* That of all backends. Under the lock. */
-static struct dpr_splice *dpr_splice_oldest(struct dpr_splices *all)
+static struct dpr_splice *dpr_splice_older(struct dpr_splice *a, struct dpr_splice *b)
 {
-	struct dpr_splice *splice, *oldest = NULL;
-	struct dpr_backend *backend;
-
-	list_for_each_entry(backend, &all->waiting, waiting) {
-		splice = dpr_splice_oldest_of(backend);
-		if (!oldest || dpr_splice_idle(splice) > dpr_splice_idle(oldest))
-			oldest = splice;
-	}
-	return oldest;
+	return a && (!b || dpr_splice_idle(a) >= dpr_splice_idle(b)) ? a : b;
 }
 
 /*
- * Forgets the oldest half-open one, of a backend if there is one, unless its handshake may be
- * under way. Returns it, which is readable until the RCU section ends, or NULL.
+ * One of a backend's that is over and silent, or NULL. One that is still heard of goes behind the
+ * others, or its client could keep all of them. Under the lock.
+ */
+static struct dpr_splice *dpr_splice_ended(struct dpr_backend *backend)
+{
+	struct dpr_splice *splice;
+	int i;
+
+	for (i = 0; i < DPR_SPLICE_LOOKS; i++) {
+		splice = dpr_splice_first(&backend->ended);
+		if (!splice || dpr_splice_idle(splice) > DPR_SPLICE_GRACE)
+			return splice;
+		list_move_tail(&splice->listed, &backend->ended);
+	}
+	return NULL;
+}
+
+/*
+ * The one that gives way first, of a backend if there is one, or NULL: the oldest half-open one,
+ * or if its handshake may be under way one that is over. Under the lock.
+ */
+static struct dpr_splice *dpr_splice_oldest(struct dpr_splices *all,
+					    struct dpr_backend *backend)
+{
+	struct dpr_splice *half = NULL, *ended = NULL;
+
+	if (backend) {
+		half = dpr_splice_first(&backend->half_open);
+		if (half && dpr_splice_idle(half) > DPR_SPLICE_GRACE)
+			return half;
+		return dpr_splice_ended(backend);
+	}
+	list_for_each_entry(backend, &all->waiting, waiting)
+		half = dpr_splice_older(half,
+					dpr_splice_first(&backend->half_open));
+	if (half && dpr_splice_idle(half) > DPR_SPLICE_GRACE)
+		return half;
+	list_for_each_entry(backend, &all->waiting, waiting)
+		ended = dpr_splice_older(ended, dpr_splice_ended(backend));
+	return ended;
+}
+
+/*
+ * Forgets one in favour of a new one, of a backend if there is one. Returns it, which is readable
+ * until the RCU section ends, or NULL.
  */
 static struct dpr_splice *dpr_splice_evict(struct dpr_splices *all,
 					   struct dpr_backend *backend)
 {
 	struct dpr_splice *oldest;
+	u8 state = DPR_SPLICE_GONE;
 
 	spin_lock(&all->lock);
-	oldest = backend ? dpr_splice_oldest_of(backend) : dpr_splice_oldest(all);
-	if (oldest && dpr_splice_idle(oldest) <= DPR_SPLICE_GRACE)
-		oldest = NULL;
+	oldest = dpr_splice_oldest(all, backend);
 	if (oldest) {
-		/* Only its lock's holder moves it out of this state. */
-		dpr_splice_unlist(oldest);
+		/* Only the lock's holder changes it. */
+		state = READ_ONCE(oldest->state);
+		dpr_splice_unlist(oldest, state);
 		WRITE_ONCE(oldest->state, DPR_SPLICE_GONE);
 	}
 	spin_unlock(&all->lock);
 	if (!oldest)
 		return NULL;
-	dpr_splice_release(all, oldest, DPR_SPLICE_SYN);
+	dpr_splice_release(all, oldest, state);
 	dpr_stats_inc(all->dn, DPR_STAT_SPLICE_EVICTED);
 	return oldest;
 }
@@ -362,7 +418,7 @@ static bool dpr_splice_insert_backend(struct dpr_splices *all,
 	return false;
 }
 
-/* Likewise, in place of the backend's oldest half-open one. */
+/* Likewise, in place of one of the backend's that gives way. */
 static bool dpr_splice_insert_instead(struct dpr_splices *all,
 				      const struct dpr_config *cfg,
 				      struct dpr_splice *splice)
@@ -400,7 +456,7 @@ static struct dpr_splice *dpr_splice_insert_client(struct dpr_splices *all,
 				       dpr_splice_params);
 	}
 	if (!old)
-		dpr_splice_list(all, splice);
+		dpr_splice_list(all, splice, DPR_SPLICE_SYN);
 	spin_unlock(&all->lock);
 	if (IS_ERR_OR_NULL(old))
 		return ERR_CAST(old);

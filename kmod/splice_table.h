@@ -109,8 +109,7 @@ struct dpr_splice_seen {
  * @seen: by enum dpr_splice_from
  * @isn: sequence number of the client's SYN, as the client has sent it
  * @last: jiffies of the last packet of either
- * @state: enum dpr_splice_state. It leaves, and enters, DPR_SPLICE_SYN under the lock of
- *	the half-open ones
+ * @state: enum dpr_splice_state. It changes under the lock of the lists
  * @fin: by enum dpr_splice_from: has it sent a FIN
  * @scale: by enum dpr_splice_from: shift of its window
  * @proxy_len: bytes of the PROXY header that are between the client's SYN and its data at the
@@ -120,9 +119,9 @@ struct dpr_splice_seen {
  * @shift: from the backend's sequence numbers to those that its client knows
  * @ts_shift: likewise of timestamps
  * @other: of one that is not shifted: the client's SYN had this number, after the backend has
- *	answered another. Under the lock of the half-open ones, as the flag that says so
+ *	answered another. Under the lock of the lists, as the flag that says so
  * @flags: DPR_SPLICE_FLAG_*; written before it is no longer being opened, by whoever opened it
- * @half_open: on its backend's list while @state is DPR_SPLICE_SYN
+ * @listed: on a list of its backend's that @state has, if it has one
  * @rcu: frees it
  */
 struct dpr_splice {
@@ -148,7 +147,7 @@ struct dpr_splice {
 	u8 proxy;
 	u8 flags;
 	union {
-		struct list_head half_open;
+		struct list_head listed;
 		struct rcu_head rcu;
 	};
 };
@@ -158,15 +157,15 @@ struct dpr_splice {
  * @dn: the namespace
  * @table: they, twice each
  * @count: how many
- * @lock: protects @waiting, and the lists of half-open ones; taken with bottom halves off
- * @waiting: the backends that have connections of which only SYNs were seen
+ * @lock: protects @waiting, the backends' lists, and states; taken with bottom halves off
+ * @waiting: the backends that have connections which can give way: half-open, or ended
  * @sweep: forgets those that are over
  */
 struct dpr_splices {
 	struct dpr_net *dn;
 	struct rhashtable table;
 	atomic_t count;
-	spinlock_t lock;	/* of waiting, and of half-open ones */
+	spinlock_t lock;	/* of waiting, lists and states */
 	struct list_head waiting;
 	struct delayed_work sweep;
 };

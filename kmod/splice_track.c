@@ -19,7 +19,7 @@ static u8 dpr_splice_scale(const struct tcphdr *th)
 	return 0;
 }
 
-/* Under the lock of the half-open ones. */
+/* Under the lock of the lists. */
 static void dpr_splice_note_syn(struct dpr_splice *splice,
 				const struct dpr_segment *seg,
 				const struct tcphdr *th)
@@ -137,7 +137,7 @@ bool dpr_splice_answers_other(struct dpr_net *dn, const struct dpr_splice *splic
 	return other;
 }
 
-/* Under the lock of the half-open ones. */
+/* Under the lock of the lists. */
 static void dpr_splice_note_synack(struct dpr_splice *splice,
 				   const struct dpr_segment *seg,
 				   const struct tcphdr *th)

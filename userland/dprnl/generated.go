@@ -1441,7 +1441,7 @@ const (
 	StatSpliceError Stat = 155
 	// StatSpliceExpired: connections forgotten by their timeout.
 	StatSpliceExpired Stat = 156
-	// StatSpliceEvicted: half-open connections forgotten for new ones.
+	// StatSpliceEvicted: connections forgotten for new ones: half-open, or over.
 	StatSpliceEvicted Stat = 157
 	// StatSplices: gauge; connections now, those included that have just ended.
 	StatSplices Stat = 158
@@ -1640,7 +1640,7 @@ var statTable = [...]statInfo{
 	154: {"splice_refused", "Connections to backends (DPR_CMD_BACKEND_SET): packets to or from backends dropped: with IP options, extension headers or a wrong TCP header, without the protection that IPsec's policy asks for, what could take the place of a PROXY header, or ICMP errors that cannot be translated.", false},
 	155: {"splice_error", "Connections to backends (DPR_CMD_BACKEND_SET): packets to or from backends dropped: by the output path (firewall, queue, device), or there is no usable route any more, or no memory.", false},
 	156: {"splice_expired", "Connections to backends (DPR_CMD_BACKEND_SET): connections forgotten by their timeout.", false},
-	157: {"splice_evicted", "Connections to backends (DPR_CMD_BACKEND_SET): half-open connections forgotten for new ones.", false},
+	157: {"splice_evicted", "Connections to backends (DPR_CMD_BACKEND_SET): connections forgotten for new ones: half-open, or over.", false},
 	158: {"splices", "Connections to backends (DPR_CMD_BACKEND_SET): connections now, those included that have just ended.", true},
 	159: {"splice_proxy", "Connections to backends (DPR_CMD_BACKEND_SET): headers of the PROXY protocol sent to backends, those included that were sent again.", false},
 	160: {"handover_spliced", "Connections to backends (DPR_CMD_BACKEND_SET): connections that were placed by what their client sends, and that a backend got.", false},

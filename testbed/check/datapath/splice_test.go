@@ -538,6 +538,54 @@ func TestSpliceHalfOpenReset(t *testing.T) {
 	})
 }
 
+// Connections that have ended keep their ports and places for late packets, but not from new ones
+// once they are silent: whoever makes many short ones keeps nobody away. One that is still heard of
+// stays, and does not keep the others; open ones stay.
+//
+//	C, R ── switch ── A (has 32 ports, later room for 32 connections)
+//	           └───── X
+func TestSpliceEnded(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		const ports = 32
+		c.a.set(t, dprnl.ConfigUpdate{SpliceFirstPort: ptr(uint32(61000)), SpliceLastPort: ptr(uint32(61000 + ports - 1)),
+			TimeoutFin: ptr(time.Hour), TimeoutRst: ptr(time.Hour)})
+		open := connect(t, c.c, c.a.service())
+		open.wantServed(t, "X")
+		heard := c.raw(t, addrR).talk(c.a, 4000)
+		heard.open(t)
+		heard.say(t, "PA", "close\n")
+		heard.hear(t, "FA")
+		heard.say(t, "FA", "")
+		heard.hear(t, "A")
+		c.has(t, "x", 1)
+		for i := range ports - 2 {
+			k := connect(t, c.c, c.a.service())
+			k.wantServed(t, "X")
+			if i%2 == 1 {
+				_, err := fmt.Fprintln(k, "reset")
+				check(t, err)
+			}
+			check(t, k.Close())
+		}
+		c.has(t, "x", 1)
+		for range 7 {
+			heard.say(t, "A", "")
+			time.Sleep(500 * time.Millisecond)
+		}
+		a := c.a.meter(t)
+		k := connect(t, c.c, c.a.service())
+		k.wantServed(t, "X")
+		becomes(t, a, dprnl.StatSpliceEvicted, 1)
+		c.a.set(t, dprnl.ConfigUpdate{SpliceLastPort: ptr(uint32(65535)), MaxSplices: ptr(uint32(ports))})
+		connect(t, c.c, c.a.service()).wantServed(t, "X")
+		becomes(t, a, dprnl.StatSpliceEvicted, 2)
+		open.wantServed(t, "X")
+		k.wantServed(t, "X")
+		c.has(t, "x", 3)
+	})
+}
+
 // A backend without a port of its own has as many connections of each service as there are
 // ports. Those of one do not make the ports of another look taken.
 func TestSpliceServices(t *testing.T) {
