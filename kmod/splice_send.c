@@ -6,6 +6,8 @@
 #include <net/dst.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include "compat.h"
+#include "core/parse.h"
 #include "dpr.h"
 #include "fwd.h"
 #include "local.h"
@@ -125,6 +127,65 @@ static noinline bool dpr_splice_large(struct dpr_net *dn, struct sk_buff *skb,
 	return false;
 }
 
+static unsigned int dpr_splice_send_uncounted(struct dpr_net *dn, struct sk_buff *skb,
+					      const struct dpr_segment *seg,
+					      struct dpr_splice *splice,
+					      enum dpr_splice_from from);
+
+/*
+ * Sends a segment of a super-packet; @like is the first one, @shift what its numbers are shifted
+ * by. Returns the netfilter verdict.
+ */
+static unsigned int dpr_splice_send_part(struct dpr_net *dn, struct sk_buff *skb,
+					 const struct dpr_segment *like, u32 shift,
+					 struct dpr_splice *splice,
+					 enum dpr_splice_from from)
+{
+	const unsigned int offset = like->offset;
+	struct dpr_segment seg;
+
+	if (!pskb_may_pull(skb, offset + sizeof(struct tcphdr)))
+		return dpr_splice_drop(dn, DPR_STAT_SPLICE_ERROR);
+	if (like->key.wide)
+		dpr_parse_segment6(ipv6_hdr(skb), (void *)skb->data + offset,
+				   skb->len - offset, offset, &seg);
+	else
+		dpr_parse_segment(ip_hdr(skb), skb->len, 0, &seg);
+	seg.seq += shift;
+	seg.end += shift;
+	return dpr_splice_send_uncounted(dn, skb, &seg, splice, from);
+}
+
+/*
+ * A super-packet whose segments keep their own headers (rx-gro-list): the kernel gives all of them
+ * the addresses and ports of the first, but nothing else. So each is sent by itself. Returns the
+ * netfilter verdict.
+ */
+static noinline unsigned int dpr_splice_send_list(struct dpr_net *dn, struct sk_buff *skb,
+						  const struct dpr_segment *seg,
+						  struct dpr_splice *splice,
+						  enum dpr_splice_from from, bool count)
+{
+	const struct tcphdr *th = (const void *)skb->data + seg->offset;
+	/* Of a placed connection's backend, @seg is in the client's numbers. */
+	const u32 shift = seg->seq - ntohl(th->seq);
+	const unsigned int len = skb->len;
+	struct sk_buff *segs, *part, *next;
+
+	segs = skb_gso_segment(skb, 0);
+	if (IS_ERR_OR_NULL(segs))
+		return dpr_splice_drop(dn, DPR_STAT_SPLICE_ERROR);
+	consume_skb(skb);
+	skb_list_walk_safe(segs, part, next) {
+		skb_mark_not_on_list(part);
+		if (dpr_splice_send_part(dn, part, seg, shift, splice, from) != NF_STOLEN)
+			kfree_skb(part);
+	}
+	if (count)
+		dpr_splice_count(dn, from, len);
+	return NF_STOLEN;
+}
+
 /* See dpr_splice_send(). @count: the packet was not counted before. */
 static __always_inline unsigned int
 __dpr_splice_send(struct dpr_net *dn, struct sk_buff *skb,
@@ -149,9 +210,13 @@ __dpr_splice_send(struct dpr_net *dn, struct sk_buff *skb,
 	fits = dpr_splice_fits(skb, mtu);
 	if (unlikely(!fits) && dpr_splice_large(dn, skb, mtu))
 		return NF_STOLEN;
-	head = splice->proxy_len || splice->flags ?
-	       ((struct tcphdr *)(skb->data + seg->offset))->doff * 4 :
-	       sizeof(struct tcphdr);
+	head = sizeof(struct tcphdr);
+	if (splice->proxy_len || splice->flags) {
+		if (unlikely(skb_is_gso(skb) &&
+			     skb_shinfo(skb)->gso_type & SKB_GSO_FRAGLIST))
+			return dpr_splice_send_list(dn, skb, seg, splice, from, count);
+		head = ((struct tcphdr *)(skb->data + seg->offset))->doff * 4;
+	}
 	if (unlikely(skb_ensure_writable(skb, seg->offset + head)))
 		return dpr_splice_drop(dn, DPR_STAT_SPLICE_ERROR);
 	credible = dpr_splice_track(dn, splice, from, seg,
@@ -191,6 +256,14 @@ unsigned int dpr_splice_send(struct dpr_net *dn, struct sk_buff *skb,
 	return __dpr_splice_send(dn, skb, seg, splice, from, true);
 }
 
+static unsigned int dpr_splice_send_uncounted(struct dpr_net *dn, struct sk_buff *skb,
+					      const struct dpr_segment *seg,
+					      struct dpr_splice *splice,
+					      enum dpr_splice_from from)
+{
+	return __dpr_splice_send(dn, skb, seg, splice, from, false);
+}
+
 /**
  * dpr_splice_send_kept - the same for a client's segment that was kept, and counted then
  * @dn: the namespace
@@ -202,5 +275,5 @@ unsigned int dpr_splice_send_kept(struct dpr_net *dn, struct sk_buff *skb,
 				  const struct dpr_segment *seg,
 				  struct dpr_splice *splice)
 {
-	return __dpr_splice_send(dn, skb, seg, splice, DPR_SPLICE_CLIENT, false);
+	return dpr_splice_send_uncounted(dn, skb, seg, splice, DPR_SPLICE_CLIENT);
 }

@@ -152,6 +152,58 @@ func TestSplice(t *testing.T) {
 	})
 }
 
+// Segments that A's link gathers as lists in which each keeps its header (rx-gro-list, of TCP since
+// Linux 6.10): all of them are translated, whether or not there is a header of the PROXY protocol
+// before them, or their numbers are shifted.
+//
+//	C ── switch ── A (gathers)
+//	        └───── X
+func TestSpliceLists(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		for name, begin := range map[string]func(t *testing.T) (*cluster, *vnet.Host){
+			"plain":  func(t *testing.T) (*cluster, *vnet.Host) { c := newSpliced(t, w); return c.cluster, c.x },
+			"header": func(t *testing.T) (*cluster, *vnet.Host) { c := newProxied(t, w); return c.cluster, c.x },
+			"placed": func(t *testing.T) (*cluster, *vnet.Host) { c := newPlacing(t, w); return c.cluster, c.x },
+		} {
+			t.Run(name, func(t *testing.T) {
+				c, x := begin(t)
+				for _, h := range []*vnet.Host{c.c, c.a.Host, x} {
+					offload(t, h, h == c.a.Host)
+					unchanged(t, h, "TcpInCsumErrors", "TcpInErrs")
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), step)
+				defer cancel()
+				_, err := c.a.Run(ctx, "ethtool", "-K", eth, "rx-gro-list", "on")
+				check(t, err)
+				atX, atC := observe(t, x), observe(t, c.c)
+				k := connect(t, c.c, c.a.service())
+				by, err := k.ask("who /X HTTP/1.1\r")
+				if err != nil || by != "X" {
+					t.Fatalf("served by %q (%v), want X", by, err)
+				}
+				check(t, k.upload(256<<10))
+				check(t, k.download(256<<10))
+				wantNear(t, atX, w.addr(addrX), func(p *wire.Packet) uint32 { return p.TCP.Ack })
+				wantNear(t, atC, w.addr(addrC), func(p *wire.Packet) uint32 { return p.TCP.Seq })
+			})
+		}
+	})
+}
+
+// wantNear fails the test if a number of some segment to a host is not behind that of the first.
+func wantNear(t *testing.T, seen *wire.Endpoint, to netip.Addr, number func(*wire.Packet) uint32) {
+	t.Helper()
+	list := seen.Take(func(p *wire.Packet) bool { return p.TCP != nil && !p.TCP.SYN && p.Dst() == to })
+	if len(list) < 20 {
+		t.Fatalf("only %d segments to %v", len(list), to)
+	}
+	for _, p := range list {
+		if number(p)-number(list[0]) > 1<<20 {
+			t.Fatalf("%v has number %d, the first had %d", p, number(p), number(list[0]))
+		}
+	}
+}
+
 // A client closes its half and reads on, and a server does.
 func TestSpliceHalfClosed(t *testing.T) {
 	eachSplice(t, func(t *testing.T, w way) {
