@@ -64,7 +64,8 @@ static bool dpr_handover_able(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (cfg->policy == DPR_POLICY_OFF || netif_is_l3_slave(skb->dev) ||
 	    netif_is_l3_master(skb->dev) ||
 	    ((!cfg->keys || !table || !table->order.n) &&
-	     !(dpr_splice_on() && dpr_backend_any(dn, &seg->key))))
+	     !(dpr_splice_on() && dpr_parse_bare(seg) &&
+	       dpr_backend_any(dn, &seg->key))))
 		return false;
 	lsk = dpr_socket_listener(dn->net, NULL, 0, &seg->key, &seg->key.address,
 				  dpr_compat_dif(skb), dpr_compat_sdif(skb));
@@ -96,6 +97,7 @@ static bool dpr_handover_add(struct dpr_handovers *all, const struct dpr_segment
 			one->options.isn = dpr_handover_isn(all, &seg->key);
 			one->ts_off = (u32)dpr_handover_table_hash(all, &seg->key, 2);
 			one->iif = iif;
+			one->odd = !dpr_parse_bare(seg);
 			one->state = DPR_HANDOVER_SYN;
 			one->due = jiffies + HZ;
 			dpr_handover_table_insert(all, one);

@@ -222,6 +222,9 @@ bool dpr_handover_keep(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	const enum dpr_handover_what what = dpr_handover_what(one, skb, seg);
 
+	/* Backends get nothing of it then; what does not belong to it has no say. */
+	if (what != DPR_HANDOVER_WHAT_STRAY)
+		one->odd |= !dpr_parse_bare(seg);
 	if (one->state == DPR_HANDOVER_SYN && !one->busy &&
 	    (what == DPR_HANDOVER_WHAT_ACK || what == DPR_HANDOVER_WHAT_DATA)) {
 		one->state = DPR_HANDOVER_OPEN;

@@ -19,7 +19,7 @@ static bool dpr_handover_splice_may(struct dpr_net *dn, const struct dpr_handove
 {
 	const struct net_device *dev = dev_get_by_index_rcu(dn->net, one->iif);
 
-	return dev && !netif_is_l3_slave(dev) && !one->moved &&
+	return dev && !netif_is_l3_slave(dev) && !one->moved && !one->odd &&
 	       one->refusals < DPR_MAX_OFFERS;
 }
 

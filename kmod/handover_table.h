@@ -58,6 +58,7 @@ enum dpr_handover_state {
  * @refusals: how many were refused
  * @moved: another host had it before
  * @must: the last one may not be refused because that host drains
+ * @odd: something of the client's came with IP options or extension headers
  * @born: jiffies of its SYN; since it is handed over, of that
  * @due: jiffies when it is looked at without a packet
  * @wrapped: jiffies when all that is kept was sent last
@@ -84,6 +85,7 @@ struct dpr_handover {
 	u8 refusals;
 	bool moved;
 	bool must;
+	bool odd;
 	u32 born;
 	u32 due;
 	u32 wrapped;

@@ -30,10 +30,8 @@ static inline bool dpr_splice_plain(const struct sk_buff *skb,
 				    const struct dpr_segment *seg)
 {
 	const struct tcphdr *th = (const void *)skb->data + seg->offset;
-	const unsigned int plain = seg->key.wide ? sizeof(struct ipv6hdr) :
-						   sizeof(struct iphdr);
 
-	return seg->offset == plain && th->doff * 4 >= sizeof(*th) &&
+	return dpr_parse_bare(seg) && th->doff * 4 >= sizeof(*th) &&
 	       skb->len >= seg->offset + th->doff * 4;
 }
 

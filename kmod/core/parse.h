@@ -261,6 +261,16 @@ static inline void dpr_parse_segment6(const struct ipv6hdr *ip6h,
 }
 
 /**
+ * dpr_parse_bare - is a segment without IP options and extension headers
+ * @seg: the segment; its packet's data begin with the IP header
+ */
+static inline bool dpr_parse_bare(const struct dpr_segment *seg)
+{
+	return seg->offset == (seg->key.wide ? sizeof(struct ipv6hdr) :
+					       sizeof(struct iphdr));
+}
+
+/**
  * dpr_parse_ip_hlen - length of an IPv4 header (RFC 791)
  * @iph: its first 20 bytes
  *

@@ -146,6 +146,50 @@ func TestSpliceRequestGroups(t *testing.T) {
 	})
 }
 
+// odd has a segment come with IP options or an extension header.
+func odd(w way, s wire.Segment) wire.Segment {
+	if w.six() {
+		s.Extensions = []wire.Extension{wire.Destination()}
+	} else {
+		s.IPOptions = []layers.IPv4Option{{OptionType: 1}, {OptionType: 1}, {OptionType: 1}, {OptionType: 0}}
+	}
+	return s
+}
+
+// A client whose SYN or data come with IP options or extension headers is served as if there were
+// no backends: by the host of the group, and where there are backends alone, by nobody.
+func TestSpliceRequestOdd(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newPlacing(t, w)
+		c.a.fresh(t, c.b, 1000)
+		r := c.raw(t, addrR)
+		same := func(_ way, s wire.Segment) wire.Segment { return s }
+		a := c.a.meter(t)
+		for i, tt := range []struct {
+			syn, data func(way, wire.Segment) wire.Segment
+			want      string
+		}{{same, same, "X"}, {odd, same, "B"}, {same, odd, "B"}} {
+			k := r.talk(c.a, 4000+uint16(i))
+			k.send(t, tt.syn(w, k.segment("S", "")))
+			k.hear(t, "SA")
+			k.say(t, "A", "")
+			k.send(t, tt.data(w, k.segment("PA", "who /BX HTTP/1.1\r\n")))
+			if got := k.hear(t, "PA"); string(got.Payload) != tt.want+"\n" {
+				t.Errorf("%d: answer %q, want %s", i, got.Payload, tt.want)
+			}
+		}
+		if got := a.changes(t); got[dprnl.StatSpliceRefused] != 0 || got[dprnl.StatHandoverSpliced] != 1 {
+			t.Errorf("A counts %v, want one connection spliced", got)
+		}
+
+		p := rawPlacing(t, w, false)
+		a = p.a.meter(t)
+		p.k.send(t, odd(w, p.begin()))
+		p.k.hear(t, "R")
+		becomes(t, a, dprnl.StatHandoverOff, 1)
+	})
+}
+
 // A backend that refuses, is silent, or would have other options than its client was told: it is
 // passed by, and hears of that; if nobody is left, the client does.
 func TestSpliceRequestRefused(t *testing.T) {
