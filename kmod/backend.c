@@ -390,6 +390,26 @@ bool dpr_backend_again(struct dpr_net *dn, const struct dpr_backend *backend,
 }
 
 /**
+ * dpr_backend_left - does a backend get no connections any more
+ * @dn: the namespace
+ * @backend: the backend, which had some
+ *
+ * Called under RCU.
+ *
+ * Return: true if it is down, or not set.
+ */
+bool dpr_backend_left(struct dpr_net *dn, const struct dpr_backend *backend)
+{
+	const struct dpr_backends *backends = rcu_dereference(dn->backends);
+	u32 i;
+
+	for (i = 0; backends && i < backends->n; i++)
+		if (backends->set[i].backend == backend)
+			return backends->set[i].down;
+	return true;
+}
+
+/**
  * dpr_backend_way_valid - does a route that is kept still hold
  * @dn: the namespace
  * @address: where it leads

@@ -133,6 +133,7 @@ dpr_backend_choose(struct dpr_net *dn, const struct dpr_flow_key *key,
 bool dpr_backend_any(struct dpr_net *dn, const struct dpr_flow_key *key);
 bool dpr_backend_again(struct dpr_net *dn, const struct dpr_backend *backend,
 		       const struct dpr_flow_key *key);
+bool dpr_backend_left(struct dpr_net *dn, const struct dpr_backend *backend);
 struct dpr_backend_way *dpr_backend_find_way(struct dpr_net *dn,
 					     struct dpr_backend_way *way,
 					     const struct dpr_backend *backend);

@@ -57,6 +57,13 @@ static bool dpr_splice_again(struct dpr_net *dn, struct sk_buff *skb,
 	const struct tcphdr *th = (const void *)skb->data + seg->offset;
 	const u8 state = READ_ONCE(splice->state);
 
+	/* The backend has not answered, and will not. */
+	if (state == DPR_SPLICE_SYN && !splice->flags &&
+	    !(splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED) &&
+	    dpr_backend_left(dn, splice->backend)) {
+		dpr_splice_table_kill(dn, splice);
+		return false;
+	}
 	if (seg->seq == splice->isn || state == DPR_SPLICE_ESTABLISHED) {
 		dpr_stats_inc(dn, DPR_STAT_SYN_RETRANSMITTED);
 		return true;

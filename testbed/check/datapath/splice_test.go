@@ -317,7 +317,13 @@ func TestSpliceChoice(t *testing.T) {
 }
 
 // A backend is set down by its name alone: nothing else of it changes, what was set meanwhile
-// stays, and none comes back that was deleted. Whoever sets all else leaves it down or up.
+// stays, and none comes back that was deleted. Whoever sets all else leaves it down or up. A client
+// that it has not answered gets another one when it repeats its SYN, also once it is deleted; one
+// that it has answered stays.
+//
+//	C, R ── switch ── A
+//	           ├───── X (silent at last)
+//	           └───── Y
 func TestSpliceDown(t *testing.T) {
 	eachSplice(t, func(t *testing.T, w way) {
 		c := newSpliced(t, w)
@@ -344,7 +350,40 @@ func TestSpliceDown(t *testing.T) {
 			}
 			k.wantServed(t, "X")
 		}
+
+		r := c.raw(t, addrR)
+		answered := r.talk(c.a, 4000)
+		answered.say(t, "S", "")
+		answered.hear(t, "SA")
+		mute(t, c.x, true)
+		a := c.a.meter(t)
+		var waiting [2]*talk
+		for i := range waiting {
+			waiting[i] = r.talk(c.a, 4001+uint16(i))
+			waiting[i].say(t, "S", "")
+		}
+		becomes(t, a, dprnl.StatSpliced, uint64(len(waiting)))
+		serve(t, c.host(t, "Y", addrY), "Y", backendPort)
+		again := func(j *talk) {
+			t.Helper()
+			j.seq = 1_000_000
+			j.say(t, "S", "")
+			j.hear(t, "SA")
+			j.say(t, "A", "")
+			j.wantServed(t, "Y")
+		}
+		check(t, c.a.dpr.SetBackendDown(t.Context(), "x", true))
+		c.set(t, c.backend("y", addrY))
+		again(waiting[0])
 		check(t, c.a.dpr.DeleteBackend(t.Context(), "x"))
+		again(waiting[1])
+		mute(t, c.x, false)
+		answered.seq = 1_000_000
+		answered.say(t, "S", "")
+		answered.hear(t, "SA")
+		answered.say(t, "A", "")
+		answered.wantServed(t, "X")
+		check(t, c.a.dpr.DeleteBackend(t.Context(), "y"))
 		for _, name := range []string{"x", "w", "y"} {
 			if err := c.a.dpr.SetBackendDown(t.Context(), name, true); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%s is set down: %v", name, err)
