@@ -185,9 +185,10 @@ unsigned int dpr_handover_opened(struct dpr_net *dn, const struct dpr_config *cf
 	/* Only these can be answers. */
 	if (!seg->has_ack || (!th->syn && !th->rst))
 		return NF_DROP;
+	DPR_RACE_WINDOW();
 	one = all ? dpr_handover_opened_claim(all, splice, &wait) : NULL;
-	/* The backend answers again. */
-	if (wait)
+	/* The backend answers again, here or to a CPU that has opened it since it was found. */
+	if (wait || (!one && !(smp_load_acquire(&splice->flags) & DPR_SPLICE_FLAG_OPENING)))
 		return NF_DROP;
 	if (!one) {
 		dpr_splice_table_kill(dn, splice);
