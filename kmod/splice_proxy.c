@@ -112,6 +112,17 @@ static bool dpr_splice_proxy_send(struct dpr_net *dn, struct dpr_splice *splice,
 	return true;
 }
 
+/* Is a checksum wrong? What is wrong must not become right by a new one. */
+static bool dpr_splice_proxy_corrupt(struct sk_buff *skb, const struct dpr_segment *seg)
+{
+	/* Those of what makes up a super-packet have been looked at. */
+	if (skb_is_gso(skb))
+		return false;
+	return seg->key.wide ?
+	       nf_ip6_checksum(skb, NF_INET_PRE_ROUTING, seg->offset, IPPROTO_TCP) :
+	       nf_ip_checksum(skb, NF_INET_PRE_ROUTING, seg->offset, IPPROTO_TCP);
+}
+
 /* Removes a SYN's data: they would have the header's place. */
 static bool dpr_splice_proxy_trim(struct sk_buff *skb, const struct dpr_segment *seg)
 {
@@ -121,11 +132,7 @@ static bool dpr_splice_proxy_trim(struct sk_buff *skb, const struct dpr_segment 
 	struct tcphdr *th;
 	struct iphdr *iph;
 
-	/* What is wrong must not become right by a new checksum. */
-	if (skb_is_gso(skb) ||
-	    (seg->key.wide ?
-	     nf_ip6_checksum(skb, NF_INET_PRE_ROUTING, offset, IPPROTO_TCP) :
-	     nf_ip_checksum(skb, NF_INET_PRE_ROUTING, offset, IPPROTO_TCP)) ||
+	if (skb_is_gso(skb) || dpr_splice_proxy_corrupt(skb, seg) ||
 	    pskb_trim(skb, offset + len))
 		return false;
 	th = (void *)skb->data + offset;
@@ -270,6 +277,11 @@ bool dpr_splice_proxy_client(struct dpr_net *dn, struct sk_buff *skb,
 	}
 	if (state >= DPR_SPLICE_PROXY_ACKED || !credible)
 		return false;
+	/* The header has the segment's fields. */
+	if (dpr_splice_proxy_corrupt(skb, seg)) {
+		*verdict = dpr_splice_drop(dn, DPR_STAT_SPLICE_REFUSED);
+		return true;
+	}
 	*verdict = NF_DROP;
 	if (seg->rst)
 		return !dpr_splice_proxy_reset(dn, skb, seg, splice, dst);
@@ -405,7 +417,8 @@ bool dpr_splice_proxy_backend(struct dpr_net *dn, struct sk_buff *skb,
 	if (!seg->has_ack || state == DPR_SPLICE_PROXY_PAST)
 		return true;
 	if (clamped) {
-		if (credible && state == DPR_SPLICE_PROXY_SENT && !seg->rst)
+		if (credible && state == DPR_SPLICE_PROXY_SENT && !seg->rst &&
+		    !dpr_splice_proxy_corrupt(skb, seg))
 			dpr_splice_proxy_again(dn, th, splice);
 		dpr_splice_proxy_clamp(skb, splice, th, missing);
 	}

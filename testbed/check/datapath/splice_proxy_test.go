@@ -339,6 +339,13 @@ func timestamps(value, echo uint32) layers.TCPOption {
 	return option(layers.TCPOptionKindTimestamps, binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, value), echo)...)
 }
 
+// damaged is a segment of which a bit has changed on the way.
+func damaged(s wire.Segment) []byte {
+	b := s.Bytes()
+	b[len(b)-1] ^= 1
+	return b
+}
+
 // Each segment of a connection: numbers, checksums, windows and options, as each end must see
 // them. The header has the client's acknowledgment, window, and timestamps, comes in place of
 // a segment without data, and no more once it is acknowledged.
@@ -353,6 +360,11 @@ func TestSpliceProxySegments(t *testing.T) {
 		}
 		ack := p.k.segment("A", "")
 		ack.Window, ack.Options = 77, []layers.TCPOption{timestamps(101, 900)}
+		// A damaged one brings no header, whose checksum would be right.
+		refused := p.a.meter(t)
+		p.k.r.send(t, p.a, damaged(ack))
+		becomes(t, refused, dprnl.StatSpliceRefused, 1)
+		silence(t, p.x.Endpoint, p.atX)
 		p.k.send(t, ack)
 		q := p.wantHeader(t, backendISN+1)
 		if q.TCP.Window != 77 || kinds(q) != "8" || !bytes.Equal(q.TCP.Options[0].OptionData, ack.Options[0].OptionData) {
@@ -362,7 +374,14 @@ func TestSpliceProxySegments(t *testing.T) {
 		p.k.say(t, "PA", "hello\n")
 		p.wantSoon(t, wire.Segment{Flags: "PA", Seq: p.isn + 1, Ack: backendISN + 1, Payload: []byte("hello\n")})
 		silence(t, p.x.Endpoint, p.atX)
-		// X has the data, but not the header.
+		// X has the data, but not the header; what says so comes damaged first, which the client sees.
+		lost := p.x.segment(p.syn, "A", backendISN+1, p.isn-p.n+1, nil)
+		lost.Window, lost.Options = 500, []layers.TCPOption{timestamps(901, 102)}
+		p.x.send(t, p.a, damaged(lost))
+		if q := p.k.hear(t, "A"); q.ChecksumsRight() {
+			t.Errorf("%v has a right checksum", q)
+		}
+		silence(t, p.x.Endpoint, p.atX)
 		p.say(t, wire.Segment{Flags: "A", Seq: backendISN + 1, Ack: p.isn - p.n + 1, Window: 500,
 			Options: []layers.TCPOption{timestamps(901, 102), sackOption(p.isn+1, p.isn+7)}})
 		q = p.wantHeader(t, backendISN+1)
