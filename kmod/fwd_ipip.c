@@ -101,8 +101,11 @@ static noinline int dpr_fwd_ipip_finish(struct net *net, struct sock *sk,
 	int err;
 
 	/* A firewall may have chosen another way, or the route has a twist. */
-	if (unlikely(dst_xfrm(&rt->dst) || rt->dst.lwtstate))
+	if (unlikely(dst_xfrm(&rt->dst) || rt->dst.lwtstate)) {
+		/* It has passed the POST_ROUTING hooks. */
+		IPCB(skb)->flags |= IPSKB_REROUTED;
 		return dst_output(net, sk, skb);
+	}
 	rcu_read_lock();
 	neigh = ip_neigh_for_gw(rt, skb, &v6);
 	if (!IS_ERR(neigh)) {

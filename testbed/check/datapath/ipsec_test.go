@@ -5,6 +5,7 @@
 package datapath
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -183,6 +184,68 @@ func wantProtected(t *testing.T, seen *wire.Endpoint, from netip.Addr) {
 	if protected == 0 {
 		t.Error("no protected packets were seen")
 	}
+}
+
+// What IPsec is to protect passes POST_ROUTING once before that, whether it is redirected or goes to
+// a backend, so that rules see each packet once.
+//
+//	C ── switch ── A
+//	        ├───── B
+//	        └───── X
+func TestIPsecHooks(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		c.protect(t, c.a, c.b, netlink.XFRM_MODE_TRANSPORT)
+		c.protect(t, c.b, c.a, netlink.XFRM_MODE_TRANSPORT)
+		passesOnce(t, c, fmt.Sprintf("meta l4proto %d", c.outer(addrA, addrB).Proto), dprnl.StatTxPackets, "B")
+
+		s := newSpliced(t, w)
+		at := w.addr(addrX)
+		check(t, s.a.Protect(s.a.at, at, unix.IPPROTO_TCP, netlink.XFRM_MODE_TRANSPORT))
+		check(t, s.x.Protect(at, s.a.at, unix.IPPROTO_TCP, netlink.XFRM_MODE_TRANSPORT))
+		passesOnce(t, s.cluster, fmt.Sprintf("tcp dport %d", backendPort), dprnl.StatSpliceTxPackets, "X")
+	})
+}
+
+// passesOnce fails the test unless a rule in A's POST_ROUTING sees as many packets of a connection as
+// A says that it has sent, and a few of A's own.
+func passesOnce(t *testing.T, c *cluster, match string, sent dprnl.Stat, by string) {
+	t.Helper()
+	rules := fmt.Sprintf(`table inet seen {
+	chain out {
+		type filter hook postrouting priority 0;
+		%s counter comment "seen"
+	}
+}`, match)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*step)
+	defer cancel()
+	_, err := c.a.RunInput(ctx, rules, "nft", "-f", "-")
+	check(t, err)
+	// Many packets, not a few large ones.
+	offload(t, c.c, false)
+	offload(t, c.a.Host, false)
+	a := c.a.meter(t)
+	k := connect(t, c.c, c.a.service())
+	k.wantServed(t, by)
+	check(t, k.upload(256<<10))
+	eventually(t, func() error {
+		text, err := c.a.Run(ctx, "nft", "list", "ruleset")
+		if err != nil {
+			return err
+		}
+		counter := nftCounter.FindStringSubmatch(text)
+		if len(counter) < 2 {
+			return fmt.Errorf("no counter in\n%s", text)
+		}
+		seen, err := strconv.ParseUint(counter[1], 10, 64)
+		if err != nil {
+			return err
+		}
+		if n := a.changes(t)[sent]; n < 20 || seen < n || seen > n+n/2 {
+			return fmt.Errorf("%v changed by %d, the rule has seen %d", sent, n, seen)
+		}
+		return nil
+	})
 }
 
 // Policies of IPsec by ports: that of the service, which a backend without a port of its own
