@@ -83,6 +83,41 @@ func TestSpliceProxy(t *testing.T) {
 	})
 }
 
+// A rule in A's OUTPUT keeps A's users from connecting to X, and writing a header that X believes, as
+// docs/splicing.md has it. Root, by whom X is checked, can, and what A passes on is none of theirs.
+func TestSpliceProxyLocal(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newProxied(t, w)
+		x := w.addrPort(addrX, backendPort)
+		const user = 1000
+		connects := func(uid int) error {
+			k, err := dialAs(c.a.Host, uid, x)
+			if err == nil {
+				err = k.Close()
+			}
+			return err
+		}
+		check(t, connects(user))
+		rules := fmt.Sprintf(`table inet backends {
+	chain output {
+		type filter hook output priority 0;
+		%s daddr %v tcp dport %d meta skuid != 0 reject with tcp reset
+	}
+}`, map[int]string{4: "ip", 6: "ip6"}[w.client], x.Addr(), x.Port())
+		ctx, cancel := context.WithTimeout(t.Context(), step)
+		defer cancel()
+		_, err := c.a.RunInput(ctx, rules, "nft", "-f", "-")
+		check(t, err)
+		if err := connects(user); !refused(err) {
+			t.Errorf("a user connects: %v, want refused", err)
+		}
+		check(t, connects(0))
+		k := connect(t, c.c, c.a.service())
+		k.wantTold(t)
+		check(t, k.upload(64<<10))
+	})
+}
+
 // A client that says nothing has its server told all the same, so that this can speak first;
 // so has one that closes its half at once. The next connection of the same ports has a header
 // of its own, and one that begins after the backend's protocol has changed has none.

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"dpr/testbed/check/datapath/vnet"
 )
 
@@ -278,6 +280,19 @@ func dial(h *vnet.Host, to netip.AddrPort) (*conn, error) {
 // dialFor is dial that gives up sooner.
 func dialFor(h *vnet.Host, to netip.AddrPort, timeout time.Duration) (*conn, error) {
 	return dialBy(h, to, net.Dialer{Timeout: timeout, KeepAlive: -1})
+}
+
+// dialAs is dial by a user of the host.
+func dialAs(h *vnet.Host, uid int, to netip.AddrPort) (nc net.Conn, err error) {
+	err = h.Do(func() (err error) {
+		// That of this thread alone, which ends with Do.
+		if err := unix.Setfsuid(uid); err != nil {
+			return err
+		}
+		nc, err = (&net.Dialer{Timeout: step, KeepAlive: -1}).Dial("tcp", to.String())
+		return err
+	})
+	return nc, err
 }
 
 // dialWith connects with options set on the socket.
