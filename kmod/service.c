@@ -156,8 +156,8 @@ struct dpr_services *dpr_service_with(struct dpr_net *dn,
 		       (n - at) * sizeof(*service));
 	}
 	new->service[at] = *service;
-	new->service[at].seen[0].checked = (u32)jiffies - 1;
-	new->service[at].seen[1].checked = (u32)jiffies - 1;
+	new->service[at].seen[0] = (u64)(jiffies - 1) << 32 << DPR_SERVICE_STATE_BITS;
+	new->service[at].seen[1] = new->service[at].seen[0];
 	new->service[at].bit = dpr_service_bit(old, service->port);
 	if (!dn->ports)
 		dn->ports = kvcalloc(BITS_TO_LONGS(U16_MAX + 1),
@@ -504,15 +504,17 @@ enum dpr_service_state __dpr_service_state(struct dpr_net *dn,
 					   const struct dpr_segment *seg)
 {
 	const struct tcphdr *th = (void *)skb->data + seg->offset;
+	const u64 when = dpr_service_when(skb, seg);
 	enum dpr_service_state state;
 	const struct sock *sk;
+
+	BUILD_BUG_ON(DPR_SERVICE_MAX >> DPR_SERVICE_STATE_BITS);
 
 	sk = dpr_socket_listener(dn->net, skb, seg->offset + th->doff * 4,
 				 &seg->key, &seg->key.address,
 				 dpr_compat_dif(skb), dpr_compat_sdif(skb));
 	state = dpr_service_of(sk);
-	WRITE_ONCE(service->seen[seg->key.wide].state, state);
-	WRITE_ONCE(service->seen[seg->key.wide].checked, (u32)jiffies);
+	WRITE_ONCE(service->seen[seg->key.wide], when | state);
 	return state;
 }
 

@@ -2,6 +2,8 @@
 #ifndef _DPR_SERVICE_H
 #define _DPR_SERVICE_H
 
+#include <linux/hash.h>
+#include <linux/skbuff.h>
 #include "compat.h"
 #include "config.h"
 #include "core/parse.h"
@@ -9,7 +11,6 @@
 #include "netns.h"
 
 struct dpr_ruleset;
-struct sk_buff;
 
 /* Services of this many ports have a bit of their own; another one is all services'. */
 #define DPR_SERVICE_BITS	63
@@ -17,21 +18,15 @@ struct sk_buff;
 /* What a peer cannot do that has no address of a connection's family. */
 #define DPR_SERVICE_ALL		(~0ULL)
 
-/**
- * struct dpr_service_seen - whether this host can serve a service
- * @state: enum dpr_service_state at @checked
- * @checked: jiffies when @state was last determined; at first one ago
- */
-struct dpr_service_seen {
-	u32 state;
-	u32 checked;
-};
+/* Of the word that keeps a state (dpr_service_when()): those of the state itself. */
+#define DPR_SERVICE_STATE_BITS	2
 
 /**
  * struct dpr_service - a TCP port that the cluster serves
  * @address: the one local address it is on; none: all
  * @port: host byte order
- * @seen: what was last seen of it here, by connections of IPv4 and of IPv6
+ * @seen: whether this host can serve it, as last seen by connections of IPv4 and of
+ *	IPv6: dpr_service_when() with enum dpr_service_state; at first of a jiffy ago
  * @bit: what says that a peer does not serve this port; 0: nothing does
  * @config: the namespace's configuration with @rules; NULL if it has no rules of its
  *	own
@@ -42,7 +37,7 @@ struct dpr_service_seen {
 struct dpr_service {
 	struct dpr_addr address;
 	u16 port;
-	struct dpr_service_seen seen[2];
+	u64 seen[2];
 	u64 bit;
 	const struct dpr_config *config;
 	struct dpr_rules rules;
@@ -126,6 +121,26 @@ static inline bool dpr_service_ours(const struct dpr_net *dn, u16 port)
 }
 
 /**
+ * dpr_service_when - when, where and by which device the state of a service is looked at
+ * @skb: a segment to the service
+ * @seg: the same, parsed
+ *
+ * A listener may be bound to one of this host's addresses, or to a device: what is true
+ * of one connection says nothing of one to another address.
+ *
+ * Return: the jiffy, and a number for the address and the device; the lowest
+ * DPR_SERVICE_STATE_BITS bits are 0.
+ */
+static inline u64 dpr_service_when(const struct sk_buff *skb,
+				   const struct dpr_segment *seg)
+{
+	const u32 where = dpr_addr_id(&seg->key.address) ^
+			  (u32)skb->dev->ifindex * GOLDEN_RATIO_32;
+
+	return ((u64)jiffies << 32 | where) << DPR_SERVICE_STATE_BITS;
+}
+
+/**
  * dpr_service_state - can this host take a new connection of a service
  * @dn: the namespace
  * @skb: a segment to the service, its TCP header in the linear part; pointers
@@ -133,7 +148,8 @@ static inline bool dpr_service_ours(const struct dpr_net *dn, u16 port)
  * @service: the service
  * @seg: the segment, parsed
  *
- * Looks for the listener at most once a jiffy. Called under RCU in softirq.
+ * Looks for the listener once a jiffy, unless connections to several addresses, or by
+ * several devices, take turns. Called under RCU in softirq.
  *
  * Return: as it was in this jiffy.
  */
@@ -141,10 +157,12 @@ static inline enum dpr_service_state
 dpr_service_state(struct dpr_net *dn, struct sk_buff *skb,
 		  struct dpr_service *service, const struct dpr_segment *seg)
 {
-	const struct dpr_service_seen *seen = &service->seen[seg->key.wide];
+	const u64 state = READ_ONCE(service->seen[seg->key.wide]) ^
+			  dpr_service_when(skb, seg);
 
-	if (likely(READ_ONCE(seen->checked) == (u32)jiffies))
-		return READ_ONCE(seen->state);
+	/* Of another time or place bits are left that no state has. */
+	if (likely(state < BIT_ULL(DPR_SERVICE_STATE_BITS)))
+		return state;
 	return __dpr_service_state(dn, skb, service, seg);
 }
 

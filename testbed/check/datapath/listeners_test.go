@@ -98,6 +98,60 @@ func TestNoListener(t *testing.T) {
 	})
 }
 
+// A server listens on one of its host's addresses. What the host has found out of that one says
+// nothing of another one, in the same jiffy either: nobody gets a RST, and nobody who sends SYNs
+// to the one address has connections to the other one redirected.
+//
+//	R ── switch ── A (.11, where its server listens, and .21)
+//	        └───── B
+func TestListenerOnOneAddress(t *testing.T) {
+	allWays(t, func(t *testing.T, w way) {
+		const pairs = 200
+		c := bareCluster(t, w)
+		second := netip.MustParseAddr("10.77.0.21")
+		addresses(t, c.a.Host, eth, netip.PrefixFrom(second, network.Bits()))
+		serveOn(t, c.a.Host, "A", c.a.own80(), nil)
+		serve(t, c.b.Host, "B", port)
+		c.redirect(t, c.b)
+		// A serves what it can.
+		c.a.set(t, dprnl.ConfigUpdate{MaxLoad: ptr(uint64(1 << 40))})
+		r := c.raw(t, addrR)
+		listens, other := c.a.service(), w.addrPort(second, port)
+		for i, pair := range [][2]netip.AddrPort{{listens, other}, {other, listens}} {
+			a := c.a.meter(t)
+			from := uint16(10000 * (i + 1))
+			for n := range uint16(pairs) {
+				for _, to := range pair {
+					s := wire.Segment{Src: w.addrPort(addrR, from+n), Dst: to, Flags: "S", Seq: 1}
+					r.send(t, c.a, s.Bytes())
+				}
+			}
+			answered := map[string]bool{}
+			refused := 0
+			eventually(t, func() error {
+				for _, p := range r.Take(func(p *wire.Packet) bool { return p.TCP != nil && !p.Tunnelled() && (p.Has("SA") || p.TCP.RST) }) {
+					if client := uint16(p.TCP.DstPort); client < from || client >= from+pairs {
+						continue // of those before, once more
+					}
+					if p.TCP.RST {
+						refused++
+					}
+					answered[fmt.Sprint(p.Src(), p.TCP.DstPort)] = true
+				}
+				if len(answered) < 2*pairs {
+					return fmt.Errorf("%d of %d SYNs are answered", len(answered), 2*pairs)
+				}
+				return nil
+			})
+			got := a.changes(t)
+			if refused != 0 || got[dprnl.StatServedBelowMaxLoad] != pairs || got[dprnl.StatRedirected] != pairs {
+				t.Errorf("of %d SYNs to %v, and to %v: %d refused, %d served, %d redirected; want that half are served, half redirected",
+					2*pairs, pair[0], pair[1], refused, got[dprnl.StatServedBelowMaxLoad], got[dprnl.StatRedirected])
+			}
+		}
+	})
+}
+
 // Ways in which a server program may listen.
 //
 //	C ── switch ── A
