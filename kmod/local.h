@@ -39,7 +39,7 @@ static inline const struct net_device *dpr_local_dev6(struct net *net,
 /**
  * dpr_local_has - does this host have an address
  * @net: the namespace
- * @dev: a device; IPv6 addresses of another VRF than its own do not count
+ * @dev: a device; IPv6 addresses of another VRF than its own do not count. NULL: all do
  * @addr: the address
  *
  * Called under RCU.

@@ -171,7 +171,7 @@ dpr_migrate_watch_room(struct dpr_migrate_watch *all, u64 tag)
 static bool dpr_migrate_watch_wanted(struct dpr_net *dn,
 				     const struct dpr_flow_key *key)
 {
-	const struct dpr_service *service = dpr_service_match(dn, key);
+	const struct dpr_service *service = dpr_service_served(dn, key);
 
 	return service && dpr_service_config(service, rcu_dereference(dn->config))->dispatch ==
 			  DPR_DISPATCH_REQUEST;

@@ -158,7 +158,7 @@ bool dpr_migrate_where(struct dpr_net *dn, const struct sk_buff *skb,
 		dpr_stats_inc(dn, what.stays);
 	if (!what.begins || what.stays)
 		return false;
-	service = dpr_service_match(dn, &seg->key);
+	service = dpr_service_served(dn, &seg->key);
 	if (!service)
 		return false;
 	cfg = dpr_service_config(service, cfg);

@@ -5,14 +5,21 @@
  * knows no services. So each change of a socket's state is noted, by the kernel's
  * tracepoint of them.
  */
+#include <linux/bsearch.h>
 #include <linux/hash.h>
+#include <linux/inetdevice.h>
 #include <linux/mm.h>
+#include <linux/netdevice.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/tracepoint.h>
+#include <net/addrconf.h>
+#include <net/if_inet6.h>
 #include <net/inet_hashtables.h>
 #include <net/sock.h>
 #include <net/tcp.h>
+#include "local.h"
 #include "netns.h"
 #include "open.h"
 #include "service.h"
@@ -60,6 +67,9 @@ struct dpr_open_service {
  * @rcu: frees it
  * @known: those that have been counted, while the first count lasts; under RCU
  * @ready: the first count is over
+ * @locals: how many addresses this host had when the count began; 0 if no service is on
+ *	one of them only
+ * @local: these addresses, sorted
  * @services: how many services
  * @service: in the order of struct dpr_services
  */
@@ -67,6 +77,8 @@ struct dpr_open {
 	struct rcu_head rcu;
 	struct dpr_open_known __rcu *known;
 	bool ready;
+	u32 locals;
+	struct dpr_addr *local;
 	u32 services;
 	struct dpr_open_service service[];
 };
@@ -85,24 +97,48 @@ static struct dpr_addr dpr_open_address(const struct sock *sk)
 	return dpr_addr_of4(inet_sk(sk)->inet_rcv_saddr);
 }
 
-/* Called under RCU. */
+static int dpr_open_compare(const void *a, const void *b)
+{
+	return dpr_addr_compare(a, b);
+}
+
+/*
+ * Is an address none of this host's, so that a connection to it is one that another host
+ * redirected here? What began is judged alike when it ends, whatever addresses come and go
+ * meanwhile: by those that the host had when the count began.
+ */
+static bool dpr_open_foreign(const struct dpr_open *open,
+			     const struct dpr_addr *address)
+{
+	return dpr_local_unicast(address) &&
+	       !bsearch(address, open->local, open->locals, sizeof(*address),
+			dpr_open_compare);
+}
+
+/*
+ * Its service at another host may be on an address of that host: here it is the first of
+ * the port. Called under RCU.
+ */
 static struct dpr_open_service *dpr_open_match(struct dpr_open *open,
 					       const struct sock *sk)
 {
 	/* A socket that closes has given sk_num back. */
 	const u16 port = ntohs(inet_sk(sk)->inet_sport);
 	const struct dpr_addr address = dpr_open_address(sk);
+	struct dpr_open_service *first = NULL;
 	u32 i;
 
 	for (i = 0; i < open->services; i++) {
 		struct dpr_open_service *service = &open->service[i];
 
-		if (service->port == port &&
-		    (dpr_addr_none(&service->address) ||
-		     dpr_addr_equal(&service->address, &address)))
+		if (service->port != port)
+			continue;
+		if (dpr_addr_none(&service->address) ||
+		    dpr_addr_equal(&service->address, &address))
 			return service;
+		first = first ?: service;
 	}
-	return NULL;
+	return first && dpr_open_foreign(open, &address) ? first : NULL;
 }
 
 /* Is the socket seen for the first time? */
@@ -192,15 +228,75 @@ void dpr_open_exit(void)
 	tracepoint_synchronize_unregister();
 }
 
-static struct dpr_open *dpr_open_alloc(const struct dpr_services *services)
+/* Adds an address to @into, if there is room for it there. */
+static void dpr_open_add_local(struct dpr_addr *into, u32 most, u32 *n,
+			       struct dpr_addr address)
 {
-	struct dpr_open *open;
+	if (*n < most)
+		into[*n] = address;
+	(*n)++;
+}
+
+/* This host's addresses; returns how many there are, of which @most are put into @into. */
+static u32 dpr_open_locals(struct net *net, struct dpr_addr *into, u32 most)
+{
+	const struct inet6_ifaddr *ifa6;
+	const struct in_device *in_dev;
+	const struct in_ifaddr *ifa;
+	struct net_device *dev;
+	struct inet6_dev *in6;
+	u32 n = 0;
+
+	rcu_read_lock();
+	for_each_netdev_rcu(net, dev) {
+		in_dev = __in_dev_get_rcu(dev);
+		if (in_dev)
+			in_dev_for_each_ifa_rcu(ifa, in_dev)
+				dpr_open_add_local(into, most, &n,
+						   dpr_addr_of4(ifa->ifa_local));
+		in6 = __in6_dev_get(dev);
+		if (!in6)
+			continue;
+		read_lock_bh(&in6->lock);
+		list_for_each_entry(ifa6, &in6->addr_list, if_list)
+			dpr_open_add_local(into, most, &n,
+					   dpr_addr_of6(&ifa6->addr));
+		read_unlock_bh(&in6->lock);
+	}
+	rcu_read_unlock();
+	return n;
+}
+
+/* Is a service on one address only? */
+static bool dpr_open_any_address(const struct dpr_services *services)
+{
 	u32 i;
 
-	open = kvzalloc(struct_size(open, service, services->n),
+	for (i = 0; i < services->n; i++)
+		if (!dpr_addr_none(&services->service[i].address))
+			return true;
+	return false;
+}
+
+static struct dpr_open *dpr_open_alloc(struct net *net,
+				       const struct dpr_services *services)
+{
+	u32 i, most = 0;
+	struct dpr_open *open;
+
+	if (dpr_open_any_address(services))
+		most = dpr_open_locals(net, NULL, 0);
+	open = kvzalloc(size_add(struct_size(open, service, services->n),
+				 size_mul(most, sizeof(*open->local))),
 			GFP_KERNEL_ACCOUNT);
 	if (!open)
 		return NULL;
+	open->local = (void *)(open->service + services->n);
+	/* Some may have come or gone since. */
+	if (most)
+		open->locals = min(dpr_open_locals(net, open->local, most), most);
+	sort(open->local, open->locals, sizeof(*open->local), dpr_open_compare,
+	     NULL);
 	open->services = services->n;
 	for (i = 0; i < services->n; i++) {
 		open->service[i].address = services->service[i].address;
@@ -277,7 +373,7 @@ static int dpr_open_try(struct dpr_net *dn, const struct dpr_services *services,
 			u32 places)
 {
 	struct dpr_open_known *known = dpr_open_known_alloc(places);
-	struct dpr_open *open = dpr_open_alloc(services);
+	struct dpr_open *open = dpr_open_alloc(dn->net, services);
 	bool full;
 
 	if (!known || !open) {

@@ -30,7 +30,7 @@ static enum dpr_stat dpr_refuse_load(struct dpr_net *dn,
 
 	if (!in->offer)
 		return DPR_STAT_UNSPEC;
-	service = dpr_service_match(dn, key);
+	service = dpr_service_served(dn, key);
 	if (service)
 		cfg = dpr_service_config(service, cfg);
 	if (cfg->policy != DPR_POLICY_OFFER && cfg->state == DPR_STATE_ACTIVE)

@@ -12,6 +12,7 @@
 #include "conntrack.h"
 #include "core/parse.h"
 #include "dpr.h"
+#include "local.h"
 #include "netns.h"
 #include "peer.h"
 #include "ruleset.h"
@@ -389,6 +390,32 @@ struct dpr_service *dpr_service_match(struct dpr_net *dn,
 		     dpr_addr_equal(&service->address, &key->address)))
 			return service;
 	}
+	return NULL;
+}
+
+/**
+ * dpr_service_served - the service of a connection that another host may have redirected here
+ * @dn: the namespace
+ * @key: the connection
+ *
+ * There its service may be on an address of that host. Here it is the first of the port,
+ * unless the client talks to an address of this host. Called under RCU.
+ *
+ * Return: the service, NULL if there is none.
+ */
+struct dpr_service *dpr_service_served(struct dpr_net *dn,
+				       const struct dpr_flow_key *key)
+{
+	struct dpr_services *services = rcu_dereference(dn->services);
+	struct dpr_service *service = dpr_service_match(dn, key);
+	const u16 port = ntohs(key->port);
+	u32 i;
+
+	if (service || dpr_local_has(dn->net, NULL, &key->address))
+		return service;
+	for (i = 0; services && i < services->n; i++)
+		if (services->service[i].port == port)
+			return &services->service[i];
 	return NULL;
 }
 

@@ -74,6 +74,8 @@ int dpr_service_tallies(struct dpr_net *dn, const struct dpr_services *services)
 void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new);
 struct dpr_service *dpr_service_match(struct dpr_net *dn,
 				      const struct dpr_flow_key *key);
+struct dpr_service *dpr_service_served(struct dpr_net *dn,
+				       const struct dpr_flow_key *key);
 u64 dpr_service_ports_bits(struct dpr_net *dn, const u16 *ports, u32 n);
 enum dpr_service_state dpr_service_look(struct dpr_net *dn,
 					const struct dpr_service *service);

@@ -7,6 +7,7 @@ package datapath
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,18 @@ func TestMigrate(t *testing.T) {
 			}
 			return m.have(nil)
 		})
+	})
+}
+
+// The same if each host's service is on an address of its own, which is not the one that the
+// client talks to.
+func TestMigrateByAddress(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		m := newMovingOn(t, w, func(s *server) netip.Addr { return s.at })
+		k := m.visit(t)
+		for _, host := range []string{"B", "D", "A", "B", "A"} {
+			k.wantFrom(t, host, "/"+host)
+		}
 	})
 }
 

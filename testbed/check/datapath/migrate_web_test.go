@@ -109,6 +109,12 @@ type moving struct {
 // newMoving makes the cluster. What no rule is about goes to B, whose load is the lowest.
 func newMoving(t *testing.T, w way) *moving {
 	t.Helper()
+	return newMovingOn(t, w, func(*server) netip.Addr { return netip.Addr{} })
+}
+
+// newMovingOn is newMoving with services that are each on one address.
+func newMovingOn(t *testing.T, w way, address func(*server) netip.Addr) *moving {
+	t.Helper()
 	m := &moving{handing: newHanding(t, w), sites: map[string]*site{}}
 	m.of = map[string]*server{"A": m.a, "B": m.b, "D": m.d}
 	rules := dprnl.Ruleset{}
@@ -123,7 +129,7 @@ func newMoving(t *testing.T, w way) *moving {
 			Policy: ptr(dprnl.PolicyLowest), Estimate: ptr(dprnl.EstimateReported), ReportMaxAge: ptr(time.Hour),
 			WeightSockets: ptr(uint32(1)), WeightConnections: ptr(uint32(0)), MaxLoad: ptr(uint64(0)),
 		})
-		service := dprnl.Service{Port: webPort, Rules: dprnl.Rules{Dispatch: dprnl.Own(dprnl.DispatchRequest)}}
+		service := dprnl.Service{Port: webPort, Address: address(s), Rules: dprnl.Rules{Dispatch: dprnl.Own(dprnl.DispatchRequest)}}
 		check(t, s.dpr.AddService(t.Context(), service))
 		check(t, s.dpr.SetRuleset(t.Context(), service, rules))
 		for other, load := range map[string]uint32{"A": 1 << 20, "B": 0, "D": 1 << 10} {

@@ -167,6 +167,41 @@ func testOpenByService(t *testing.T, w way) {
 	}
 }
 
+// Each host's service is on an address of its own. Its connections that the other host has
+// redirected are to that host's address, and count all the same; those to another address of the
+// host that serves do not.
+//
+//	C ── switch ── A (serves .11:81)
+//	        └───── B (serves .12:81, and has .22)
+func TestOpenByAddress(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		const other = 81
+		c := newCluster(t, w)
+		second := netip.MustParseAddr("10.77.0.22")
+		addresses(t, c.b.Host, eth, netip.PrefixFrom(second, network.Bits()))
+		webs := map[*server]*web{}
+		for _, s := range []*server{c.a, c.b} {
+			webs[s] = serve(t, s.Host, s.Name, other)
+			check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: other, Address: s.at}))
+		}
+		connect(t, c.c, w.addrPort(addrA, other)).wantServed(t, "B")
+		wantOpen(t, c.b, map[uint16]uint32{port: 0, other: 1})
+		connect(t, c.c, w.addrPort(addrB, other)).wantServed(t, "B")
+		wantOpen(t, c.b, map[uint16]uint32{port: 0, other: 2})
+		connect(t, c.c, w.addrPort(second, other)).wantServed(t, "B")
+		wantOpen(t, c.b, map[uint16]uint32{port: 0, other: 2})
+
+		// With every change of the services all are counted anew.
+		check(t, c.b.dpr.DeleteService(t.Context(), dprnl.Service{Port: port}))
+		wantOpen(t, c.b, map[uint16]uint32{other: 2})
+		// What counts at first is taken off in the end, also if the address is B's meanwhile.
+		addresses(t, c.b.Host, "lo", netip.PrefixFrom(addrA, 32))
+		webs[c.b].abort()
+		wantOpen(t, c.b, map[uint16]uint32{other: 0})
+		wantOpen(t, c.a, map[uint16]uint32{port: 0, other: 0})
+	})
+}
+
 // Nothing is counted twice or forgotten of what opens and closes while the connections
 // are counted for the first time.
 func TestOpenWhileCounting(t *testing.T) {

@@ -235,6 +235,30 @@ func TestOfferByService(t *testing.T) {
 	})
 }
 
+// The same if each host's service is on an address of its own.
+//
+//	C ── switch ── A (serves .11:82)
+//	        └───── B (serves .12:82)
+func TestOfferByAddress(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		rules := dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyOffer), MaxLoad: dprnl.Own[uint64](1)}
+		for _, s := range []*server{c.a, c.b} {
+			serve(t, s.Host, s.Name, byLoad)
+			check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: byLoad, Address: s.at, Rules: rules}))
+		}
+		c.b.set(t, dprnl.ConfigUpdate{ReportMaxAge: ptr(time.Hour), WeightSockets: ptr(uint32(1)), WeightConnections: ptr(uint32(0))})
+		c.b.report(t, c.a, 0)
+		b := c.b.meter(t)
+		if served := c.servedBy(t, byLoad, 8); served["B"] != 8 {
+			t.Errorf("served by %v, want B", served)
+		}
+		if n := b.changes(t)[dprnl.StatRefusedLoad]; n != 16 {
+			t.Errorf("B refused %d offers, want 16: its load is above its service's MaxLoad", n)
+		}
+	})
+}
+
 // A value that a rule cannot have is refused, and nothing changes.
 func TestWrongRules(t *testing.T) {
 	c := bareCluster(t, fragbit4)
