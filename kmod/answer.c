@@ -4,6 +4,7 @@
 #include "answer.h"
 #include "ask.h"
 #include "closing.h"
+#include "compat.h"
 #include "dpr.h"
 #include "flow.h"
 #include "handover_table.h"
@@ -26,17 +27,19 @@
  * host that will have its socket, which may have it by now.
  */
 static enum dpr_owner_msg_kind dpr_answer_state(struct dpr_net *dn,
-						const struct dpr_flow_key *key,
-						int iif)
+						const struct sk_buff *skb,
+						const struct dpr_flow_key *key)
 {
-	const enum dpr_owner_msg_kind kind = dpr_closing_state(dn, key, iif);
+	const int dif = dpr_compat_dif(skb), sdif = dpr_compat_sdif(skb);
+	const enum dpr_owner_msg_kind kind = dpr_closing_state(dn, key, dif,
+							       sdif);
 
 	if (kind != DPR_OWNER_MSG_GONE || !dpr_handover_on())
 		return kind;
 	if (dpr_handover_table_has(dn, key))
 		return 0;
 	/* Its wait may have ended just now, by a socket here. */
-	return dpr_closing_state(dn, key, iif);
+	return dpr_closing_state(dn, key, dif, sdif);
 }
 
 /*
@@ -55,10 +58,10 @@ static void dpr_answer_question(struct dpr_net *dn,
 	if (!dpr_service_ours(dn, ntohs(msg->key.port)))
 		kind = who ? 0 : DPR_OWNER_MSG_GONE;
 	else if (who)
-		kind = dpr_socket_exists(dn, &msg->key, skb->skb_iif) ?
+		kind = dpr_socket_exists(dn, skb, &msg->key) ?
 		       DPR_OWNER_MSG_CLAIM : 0;
 	else
-		kind = dpr_answer_state(dn, &msg->key, skb->skb_iif);
+		kind = dpr_answer_state(dn, skb, &msg->key);
 	if (kind && dpr_ask_send(dn, cfg, skb->dev, peer, kind, msg->nonce,
 				 &msg->key) &&
 	    kind == DPR_OWNER_MSG_CLAIM)
@@ -108,8 +111,7 @@ static void dpr_answer_statement(struct dpr_net *dn,
 		dpr_stats_inc(dn, dpr_owner_denied(dn, peer, msg->nonce, &msg->key) ?
 				  DPR_STAT_OWNER_DENIED : DPR_STAT_RX_FLOW_REFUSED);
 	else if (!(dpr_handover_on() && dpr_handover_table_has(dn, &msg->key)) &&
-		 dpr_owner_claimed(dn, cfg, peer, msg->nonce, &msg->key,
-				   skb->skb_iif))
+		 dpr_owner_claimed(dn, cfg, skb, peer, msg->nonce, &msg->key))
 		dpr_stats_inc(dn, DPR_STAT_OWNER_FOUND);
 	else
 		dpr_stats_inc(dn, msg->kind == DPR_OWNER_MSG_CLAIM ?

@@ -29,7 +29,7 @@
  * @key: the connection
  * @isn: the client's initial sequence number
  * @first: address of the host that redirects it
- * @iif: device that its packets come by
+ * @iif: device that its socket is bound to, 0: none
  * @due: jiffies when to check it
  */
 struct dpr_closing_entry {
@@ -109,7 +109,7 @@ static void dpr_closing_put(struct dpr_closing *closing, u32 nth,
  * @sk: its socket
  * @key: the connection
  * @first: address of the host that redirects it
- * @iif: device that its packets come by
+ * @iif: device that @sk is bound to, 0: none
  *
  * Called under RCU in any context. Ignores request and TIME_WAIT sockets: the
  * first host asks about these.
@@ -134,7 +134,8 @@ void dpr_closing_watch(struct dpr_net *dn, const struct sock *sk,
  * dpr_closing_state - what this host has left of a connection
  * @dn: the namespace
  * @key: the connection
- * @iif: device that its packets come by
+ * @dif: as in dpr_socket_find()
+ * @sdif: as in dpr_socket_find()
  *
  * Called under RCU with bottom halves off.
  *
@@ -142,12 +143,13 @@ void dpr_closing_watch(struct dpr_net *dn, const struct sock *sk,
  * is all, DPR_OWNER_MSG_GONE if there is nothing; 0 if its handshake is not over.
  */
 enum dpr_owner_msg_kind dpr_closing_state(struct dpr_net *dn,
-					  const struct dpr_flow_key *key, int iif)
+					  const struct dpr_flow_key *key, int dif,
+					  int sdif)
 {
 	enum dpr_owner_msg_kind kind;
 	struct sock *sk;
 
-	sk = dpr_socket_find(dn, key, iif, 0);
+	sk = dpr_socket_find(dn, key, dif, sdif);
 	if (!sk)
 		return DPR_OWNER_MSG_GONE;
 	if (sk->sk_state == TCP_TIME_WAIT)
@@ -185,7 +187,7 @@ static void dpr_closing_check(struct dpr_closing *closing, u32 nth,
 
 	local_bh_disable();
 	rcu_read_lock();
-	kind = dpr_closing_state(dn, &entry->key, entry->iif);
+	kind = dpr_closing_state(dn, &entry->key, entry->iif, 0);
 	peer = dpr_peer_find(dn, &entry->first);
 	if (peer && (kind == DPR_OWNER_MSG_GONE || kind == DPR_OWNER_MSG_TIME_WAIT))
 		dpr_ask_send(dn, rcu_dereference(dn->config),

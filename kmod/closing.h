@@ -27,7 +27,8 @@ void dpr_closing_watch(struct dpr_net *dn, const struct sock *sk,
 		       const struct dpr_flow_key *key,
 		       const struct dpr_addr *first, int iif);
 enum dpr_owner_msg_kind dpr_closing_state(struct dpr_net *dn,
-					  const struct dpr_flow_key *key, int iif);
+					  const struct dpr_flow_key *key, int dif,
+					  int sdif);
 
 /**
  * dpr_closing_expect - prepare for the end of a redirected connection

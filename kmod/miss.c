@@ -208,7 +208,7 @@ bool dpr_miss_told(struct dpr_net *dn, const struct dpr_config *cfg,
 
 	if (!flow)
 		return dpr_miss_hashed(dn, peer, &msg->key) &&
-		       !dpr_socket_open(dn, &msg->key, skb->skb_iif) &&
+		       !dpr_socket_open(dn, skb, &msg->key) &&
 		       dpr_owner_raise(dn, &msg->key,
 				       msg->nonce ? peer : NULL, false);
 	if (flow->peer != peer)

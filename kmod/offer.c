@@ -136,7 +136,7 @@ static bool dpr_offer_hashed(struct dpr_net *dn, const struct sk_buff *skb,
 		return false;
 	peer = dpr_members_pick(base, key);
 	return peer && dpr_addr_equal(&peer->address, address) &&
-	       !dpr_socket_exists(dn, key, dpr_compat_dif(skb));
+	       !dpr_socket_exists(dn, skb, key);
 }
 
 /* Is it a flow's SYN, and was it sent to this peer? */

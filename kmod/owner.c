@@ -238,7 +238,7 @@ static bool dpr_owner_is_local(struct dpr_net *dn, struct sk_buff *skb,
 {
 	const struct tcphdr *th = (void *)skb->data + seg->offset;
 
-	if (dpr_socket_keeps(dn, seg, dpr_compat_dif(skb)))
+	if (dpr_socket_keeps(dn, skb, seg))
 		return true;
 	if (!th->ack || th->fin)
 		return false;
@@ -552,18 +552,18 @@ static bool dpr_owner_doubtful(struct dpr_net *dn, struct dpr_owner_ask *ask,
  * dpr_owner_claimed - a peer claims a connection
  * @dn: the namespace
  * @cfg: the configuration
+ * @claim: its message
  * @peer: who
  * @nonce: what it repeats of the question
  * @key: the connection
- * @iif: the device that the claim came by
  *
  * Called under RCU in softirq.
  *
  * Return: true if this host asked for it, and the connection has got a flow.
  */
 bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
-		       struct dpr_peer *peer, u32 nonce,
-		       const struct dpr_flow_key *key, int iif)
+		       const struct sk_buff *claim, struct dpr_peer *peer,
+		       u32 nonce, const struct dpr_flow_key *key)
 {
 	struct dpr_owner_table *table = rcu_dereference(dn->owners);
 	const struct dpr_service *service;
@@ -589,7 +589,7 @@ bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
 	spin_unlock(&table->lock);
 	skb = dpr_held_resume(dn->net, skb, came_by);
 	/* Too late: the client has begun a new connection, which is served. */
-	if (dpr_flow_find(dn, key) || dpr_socket_keeps(dn, &seg, iif))
+	if (dpr_flow_find(dn, key) || dpr_socket_keeps(dn, claim, &seg))
 		goto refuse;
 	service = dpr_service_match(dn, key);
 	route = dpr_fwd_route_of(dn, cfg, peer, key->wide);

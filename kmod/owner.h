@@ -34,7 +34,7 @@ bool dpr_owner_raised(struct dpr_net *dn, const struct dpr_flow_key *key);
 bool dpr_owner_denied(struct dpr_net *dn, const struct dpr_peer *peer, u32 nonce,
 		      const struct dpr_flow_key *key);
 bool dpr_owner_claimed(struct dpr_net *dn, const struct dpr_config *cfg,
-		       struct dpr_peer *peer, u32 nonce,
-		       const struct dpr_flow_key *key, int iif);
+		       const struct sk_buff *claim, struct dpr_peer *peer,
+		       u32 nonce, const struct dpr_flow_key *key);
 
 #endif /* _DPR_OWNER_H */

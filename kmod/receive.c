@@ -270,7 +270,7 @@ static __always_inline void dpr_receive_socket(struct dpr_net *dn,
 				  dpr_peer_by_any(dn, &in->first);
 	dpr_closing_watch(dn, in->sk, &in->seg.key,
 			  first ? &first->address : &in->first,
-			  dpr_compat_dif(skb));
+			  in->sk->sk_bound_dev_if);
 }
 
 static unsigned int dpr_receive_tcp(struct dpr_net *dn,

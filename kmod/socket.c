@@ -6,17 +6,18 @@
 /**
  * dpr_socket_exists - does this host have a socket of a connection
  * @dn: the namespace
+ * @skb: a packet of it, or about it
  * @key: the connection
- * @iif: the device that its packets, or what is said of it, come by
  *
  * Called under RCU in softirq.
  *
  * Return: true if there is a socket of it, past LISTEN.
  */
-bool dpr_socket_exists(struct dpr_net *dn, const struct dpr_flow_key *key,
-		       int iif)
+bool dpr_socket_exists(struct dpr_net *dn, const struct sk_buff *skb,
+		       const struct dpr_flow_key *key)
 {
-	struct sock *sk = dpr_socket_find(dn, key, iif, 0);
+	struct sock *sk = dpr_socket_find(dn, key, dpr_compat_dif(skb),
+					  dpr_compat_sdif(skb));
 
 	if (!sk)
 		return false;
@@ -27,14 +28,16 @@ bool dpr_socket_exists(struct dpr_net *dn, const struct dpr_flow_key *key,
 /**
  * dpr_socket_open - does this host have a socket of a connection that is no mere request
  * @dn: the namespace
+ * @skb: as in dpr_socket_exists()
  * @key: the connection
- * @iif: as in dpr_socket_exists()
  *
  * Called under RCU in softirq.
  */
-bool dpr_socket_open(struct dpr_net *dn, const struct dpr_flow_key *key, int iif)
+bool dpr_socket_open(struct dpr_net *dn, const struct sk_buff *skb,
+		     const struct dpr_flow_key *key)
 {
-	struct sock *sk = dpr_socket_find(dn, key, iif, 0);
+	struct sock *sk = dpr_socket_find(dn, key, dpr_compat_dif(skb),
+					  dpr_compat_sdif(skb));
 	bool open;
 
 	if (!sk)
@@ -83,8 +86,8 @@ bool dpr_socket_takes(struct dpr_net *dn, const struct sk_buff *skb,
 /**
  * dpr_socket_keeps - may a segment be of a connection that this host has a socket of
  * @dn: the namespace
+ * @skb: as in dpr_socket_exists()
  * @seg: the segment, no SYN
- * @iif: the device that it came by
  *
  * While there is only a request for a connection, another host may have answered
  * another copy of the client's SYN, and its answer may have been the first there.
@@ -94,10 +97,11 @@ bool dpr_socket_takes(struct dpr_net *dn, const struct sk_buff *skb,
  * Return: true if there is a socket of the connection, past LISTEN, unless it is
  * a request whose answer the segment, which is later than its SYN, does not acknowledge.
  */
-bool dpr_socket_keeps(struct dpr_net *dn, const struct dpr_segment *seg,
-		      int iif)
+bool dpr_socket_keeps(struct dpr_net *dn, const struct sk_buff *skb,
+		      const struct dpr_segment *seg)
 {
-	struct sock *sk = dpr_socket_find(dn, &seg->key, iif, 0);
+	struct sock *sk = dpr_socket_find(dn, &seg->key, dpr_compat_dif(skb),
+					  dpr_compat_sdif(skb));
 	bool keeps;
 
 	if (!sk)

@@ -76,12 +76,13 @@ struct sock *dpr_socket_listener(struct net *net, struct sk_buff *skb, int doff,
 				 const struct dpr_flow_key *key,
 				 const struct dpr_addr *address, int dif,
 				 int sdif);
-bool dpr_socket_open(struct dpr_net *dn, const struct dpr_flow_key *key, int iif);
+bool dpr_socket_open(struct dpr_net *dn, const struct sk_buff *skb,
+		     const struct dpr_flow_key *key);
 bool dpr_socket_takes(struct dpr_net *dn, const struct sk_buff *skb,
 		      const struct dpr_segment *seg);
-bool dpr_socket_exists(struct dpr_net *dn, const struct dpr_flow_key *key,
-		       int iif);
-bool dpr_socket_keeps(struct dpr_net *dn, const struct dpr_segment *seg,
-		      int iif);
+bool dpr_socket_exists(struct dpr_net *dn, const struct sk_buff *skb,
+		       const struct dpr_flow_key *key);
+bool dpr_socket_keeps(struct dpr_net *dn, const struct sk_buff *skb,
+		      const struct dpr_segment *seg);
 
 #endif /* _DPR_SOCKET_H */

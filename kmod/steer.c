@@ -37,7 +37,6 @@ static struct dpr_peer *dpr_steer_stateless(struct dpr_net *dn,
 					    const struct dpr_flow_key *key,
 					    const struct dpr_segment *seg)
 {
-	const int dif = dpr_compat_dif(skb);
 	const struct dpr_members *base = rcu_dereference(dn->base);
 	struct dpr_peer *peer;
 
@@ -49,8 +48,8 @@ static struct dpr_peer *dpr_steer_stateless(struct dpr_net *dn,
 		return NULL;
 	if (!dpr_local_has(dn->net, skb->dev, &key->address))
 		return NULL;
-	if (seg ? dpr_socket_keeps(dn, seg, dif) :
-		  dpr_socket_exists(dn, key, dif))
+	if (seg ? dpr_socket_keeps(dn, skb, seg) :
+		  dpr_socket_exists(dn, skb, key))
 		return NULL;
 	return peer;
 }

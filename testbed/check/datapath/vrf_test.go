@@ -5,8 +5,10 @@
 package datapath
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,7 +17,8 @@ import (
 
 // The hosts' links are in a VRF, so that packets pass the hooks twice, and both
 // have the address that the client talks to: what B was handed it must not hand
-// back, even if it would redirect, too. The servers are bound to the VRF.
+// back, even if it would redirect, too. The servers are bound to the VRF, so that only who
+// looks there finds their sockets.
 //
 //	C ── switch ── A (VRF; has the shared address)
 //	        └───── B (VRF; likewise)
@@ -55,6 +58,29 @@ func testVRF(t *testing.T, w way) {
 	wantChange(t, a, dprnl.StatRedirected, 1)
 	wantChange(t, b, dprnl.StatRedirected, 0)
 	wantChange(t, b, dprnl.StatRxSyn, 1)
+
+	// B finds its socket when A asks whether it has the connection, and who has it.
+	const soon = 300 * time.Millisecond
+	a = c.a.meter(t)
+	c.a.set(t, dprnl.ConfigUpdate{TimeoutSyn: ptr(soon)})
+	time.Sleep(soon + settle)
+	eventually(t, func() error {
+		_, err := c.a.dpr.Expire(t.Context(), 0)
+		check(t, err)
+		if a.changes(t)[dprnl.StatRxFlowAnswered] == 0 {
+			return errors.New("B has not answered")
+		}
+		return nil
+	})
+	if n := a.changes(t)[dprnl.StatFlowsEnded]; n != 0 {
+		t.Errorf("B says that it has not the connection that it serves")
+	}
+	c.a.set(t, dprnl.ConfigUpdate{TimeoutSyn: ptr(time.Minute), Orphans: ptr(dprnl.OrphansAsk)})
+	check(t, k.upload(100_000))
+	check(t, c.a.dpr.DeleteFlow(t.Context(), c.a.flows(t)[0].FlowKey))
+	check(t, k.upload(100_000))
+	changed(t, a, dprnl.StatOwnerFound, 1)
+	c.a.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansReset)})
 
 	// A host whose link is in a VRF does no handshake for another one.
 	for s, peer := range map[*server]*server{c.a: c.b, c.b: c.a} {
