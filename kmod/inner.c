@@ -227,7 +227,8 @@ static unsigned int dpr_inner_type(struct dpr_net *dn,
 
 /*
  * May a packet to an address of this host be one that the peer redirected? If it has no
- * mark it is from a tunnel between the two, unless the peer has that address, too.
+ * mark it is from a tunnel between the two, unless the peer has that address, too, or may
+ * have it: it names only some of many.
  */
 static noinline bool dpr_inner_shared(struct dpr_net *dn,
 				      const struct dpr_inner *in,
@@ -238,7 +239,7 @@ static noinline bool dpr_inner_shared(struct dpr_net *dn,
 	if (in->marked)
 		return true;
 	first = dpr_peer_find(dn, &in->first);
-	return first && dpr_peer_has(first, address);
+	return first && dpr_peer_may_have(first, address);
 }
 
 /* The route to this host asks nothing of a source. */

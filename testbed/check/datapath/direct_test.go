@@ -206,6 +206,38 @@ func TestSharedAddress(t *testing.T) {
 	})
 }
 
+// The same where A has so many addresses that its reports cannot name them all, and V is not among
+// those that they name: packets without a mark are of the connection all the same.
+//
+//	C ── switch ── A (and the address V)
+//	        └───── B (and the address V)
+func TestSharedAddressOfMany(t *testing.T) {
+	shared := netip.MustParseAddr("198.51.100.1")
+	eachWay(t, []way{fragbit4, source4, plain6}, func(t *testing.T, w way) {
+		const most = 16
+		c := newCluster(t, w)
+		for _, s := range []*server{c.a, c.b} {
+			addresses(t, s.Host, "lo", netip.PrefixFrom(shared, 32))
+		}
+		route(t, c.c, shared.String()+"/32", addrA.String())
+		c.b.others = []netip.Addr{w.addr(shared)}
+		u := w.report(addrB, 0)
+		u.Protocol, u.Others = 3, c.b.others
+		check(t, c.a.dpr.SetPeer(t.Context(), u))
+		u = w.report(addrA, 1<<20)
+		u.Protocol, u.Others = 3, nil
+		for i := range byte(most) {
+			u.Others = append(u.Others, w.addr(netip.AddrFrom4([4]byte{198, 51, 100, 100 + i})))
+		}
+		check(t, c.b.dpr.SetPeer(t.Context(), u))
+		k := connect(t, c.c, w.addrPort(shared, port))
+		k.wantServed(t, "B")
+		// Beyond 64 kB data have no mark.
+		check(t, k.upload(200_000))
+		check(t, k.download(100_000))
+	})
+}
+
 // Who sent a marked segment that came direct, and has no socket, is looked for among the peers on
 // its link, if there are not too many: others are no neighbours, and are not asked for.
 //
