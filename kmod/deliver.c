@@ -14,6 +14,7 @@ static int dpr_deliver_finish(struct net *net, struct sock *sk,
 	return dst_input(skb);
 }
 
+/* Not a way out, which the addresses have while the loopback device is down. */
 static struct dst_entry *dpr_deliver_route(struct dpr_net *dn, bool wide)
 {
 	struct flowi6 fl6 = { .daddr = in6addr_loopback };
@@ -23,13 +24,19 @@ static struct dst_entry *dpr_deliver_route(struct dpr_net *dn, bool wide)
 
 	if (wide) {
 		dst = ip6_route_output(dn->net, NULL, &fl6);
-		if (!dst->error)
+		if (!dst->error &&
+		    ((const struct rt6_info *)dst)->rt6i_flags & RTF_LOCAL)
 			return dst;
 		dst_release(dst);
 		return NULL;
 	}
 	rt = ip_route_output_key(dn->net, &fl4);
-	return IS_ERR(rt) ? NULL : &rt->dst;
+	if (IS_ERR(rt))
+		return NULL;
+	if (rt->rt_type == RTN_LOCAL)
+		return &rt->dst;
+	ip_rt_put(rt);
+	return NULL;
 }
 
 /**

@@ -6,6 +6,7 @@ package datapath
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -48,6 +49,30 @@ func TestLinkLocalClient(t *testing.T) {
 			}
 		}
 		connect(t, c.c, c.a.service()).wantServed(t, "B")
+	})
+}
+
+// A host whose loopback device is down has no route to itself for what comes in a tunnel of the
+// other family, and takes no other: it drops that, and counts it.
+//
+//	C ── switch ── A
+//	        └───── B (its loopback device is down; routes by C)
+func TestLoopbackDown(t *testing.T) {
+	eachWay(t, []way{fragbit64}, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		route(t, c.b.Host, "0.0.0.0/0", addrC.String())
+		connect(t, c.c, c.a.service()).wantServed(t, "B")
+		check(t, c.b.Down("lo"))
+		b := c.b.meter(t)
+		if k, err := dialFor(c.c, c.a.service(), time.Second); err == nil {
+			t.Errorf("connected to %v", k.RemoteAddr())
+		}
+		eventually(t, func() error {
+			if b.changes(t)[dprnl.StatRxNoMemory] == 0 {
+				return errors.New("B has counted nothing")
+			}
+			return nil
+		})
 	})
 }
 
