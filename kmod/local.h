@@ -82,6 +82,15 @@ static inline bool dpr_local_unicast(const struct dpr_addr *addr)
 }
 
 /**
+ * dpr_local_on_link - does an IPv6 address mean something on one link only
+ * @addr: the address
+ */
+static inline bool dpr_local_on_link(const struct dpr_addr *addr)
+{
+	return ipv6_addr_type(dpr_local_in6(addr)) & IPV6_ADDR_LINKLOCAL;
+}
+
+/**
  * dpr_local_address - a device's address of a family
  * @net: the namespace
  * @dev: the device

@@ -186,6 +186,24 @@ void dpr_members_age(struct dpr_net *dn)
 }
 
 /**
+ * dpr_members_unhash - note that this host serves a connection whatever the hash says
+ * @dn: the namespace
+ * @key: the connection, which gets no flow
+ *
+ * If this host's stack has answered its SYN with a cookie there is nothing else that shows
+ * whose the next segment is (steer.c). Called under RCU in softirq.
+ */
+void dpr_members_unhash(struct dpr_net *dn, const struct dpr_flow_key *key)
+{
+	const struct dpr_members *base = rcu_dereference(dn->base);
+	struct dpr_peer *peer = base ? dpr_members_pick(base, key) : NULL;
+
+	/* Not with every SYN: others read it. */
+	if (peer && (u32)jiffies - READ_ONCE(peer->unhashed) >= HZ)
+		WRITE_ONCE(peer->unhashed, (u32)jiffies);
+}
+
+/**
  * dpr_members_teardown - free the sets
  * @dn: the namespace; no hook and no netlink operation runs in it any more
  */

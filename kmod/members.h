@@ -57,6 +57,7 @@ struct dpr_members {
 
 void dpr_members_update(struct dpr_net *dn);
 void dpr_members_age(struct dpr_net *dn);
+void dpr_members_unhash(struct dpr_net *dn, const struct dpr_flow_key *key);
 void dpr_members_teardown(struct dpr_net *dn);
 
 /**

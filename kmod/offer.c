@@ -250,6 +250,7 @@ static unsigned int dpr_offer_place(struct dpr_net *dn,
 		}
 	}
 	dpr_stats_inc(dn, DPR_STAT_OFFER_SERVED);
+	dpr_members_unhash(dn, &seg->key);
 	return NF_ACCEPT;
 }
 

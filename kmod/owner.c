@@ -229,21 +229,30 @@ dpr_owner_admit(struct dpr_owner_table *table, const struct dpr_config *cfg,
 	return DPR_OWNER_ASK;
 }
 
-/*
- * Does the segment mean something to this host's own stack: a socket of its
- * connection, or a SYN cookie that it answers?
+/**
+ * dpr_owner_cookie - does a segment answer a SYN cookie of this host
+ * @skb: the segment, its TCP header in the linear part
+ * @seg: the same, parsed; no SYN
+ *
+ * Return: true if it may begin a connection that this host has no socket of yet.
  */
-static bool dpr_owner_is_local(struct dpr_net *dn, struct sk_buff *skb,
-			       const struct dpr_segment *seg)
+bool dpr_owner_cookie(const struct sk_buff *skb, const struct dpr_segment *seg)
 {
 	const struct tcphdr *th = (void *)skb->data + seg->offset;
 
-	if (dpr_socket_keeps(dn, skb, seg))
-		return true;
-	if (!th->ack || th->fin)
+	if (!th->ack || th->fin || th->rst)
 		return false;
 	return seg->key.wide ? dpr_compat_cookie_valid6(ipv6_hdr(skb), th) :
 			       dpr_compat_cookie_valid(ip_hdr(skb), th);
+}
+
+/* Does the segment mean something to this host's own stack? */
+static bool dpr_owner_is_local(struct dpr_net *dn, struct sk_buff *skb,
+			       struct dpr_service *service,
+			       const struct dpr_segment *seg)
+{
+	return dpr_socket_keeps(dn, skb, seg) || dpr_owner_cookie(skb, seg) ||
+	       dpr_service_translated(dn, skb, service, seg);
 }
 
 /* Puts a question, or sees to it that it is put with others. */
@@ -272,7 +281,7 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
  * @skb: a segment of the connection, no SYN, its TCP header in the linear part
  * @seg: the same, parsed
  * @likely: the peer that the stateless policy's hash names, NULL if none; set to NULL if
- *	it has not the connection either
+ *	it has not the connection either, or this host has it
  *
  * The segment waits, if there is room, for a peer that claims the connection. One that
  * is dropped is retransmitted; by then a peer may have claimed it. After a SYN that has gone to
@@ -296,10 +305,12 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 
 	service = dpr_service_match(dn, &seg->key);
 	if (!table || seg->rst || !service ||
-	    !dpr_local_has(dn->net, skb->dev, &seg->key.address) ||
-	    dpr_owner_is_local(dn, skb, seg) ||
-	    dpr_service_translated(dn, skb, service, seg))
+	    !dpr_local_has(dn->net, skb->dev, &seg->key.address))
 		return NF_ACCEPT;
+	if (dpr_owner_is_local(dn, skb, service, seg)) {
+		*likely = NULL;
+		return NF_ACCEPT;
+	}
 	spin_lock(&table->lock);
 	verdict = dpr_owner_admit(table, cfg, dpr_owner_peers(dn), first, seg,
 				  skb, &try);

@@ -23,6 +23,7 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct sk_buff *skb,
 			    const struct dpr_segment *seg,
 			    struct dpr_peer **likely);
+bool dpr_owner_cookie(const struct sk_buff *skb, const struct dpr_segment *seg);
 void dpr_owner_adopt(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct net_device *dev, const struct dpr_segment *seg,
 		     struct dpr_peer *peer);

@@ -188,13 +188,14 @@ static int dpr_peer_add_tally(struct dpr_peer *peer)
 	return 0;
 }
 
-/* For probe.c, source.c: all was long ago. Jiffies are 0 five minutes after boot. */
+/* For probe.c, source.c, syn.c: all was long ago. Jiffies are 0 five minutes after boot. */
 static void dpr_peer_not_probed(struct dpr_peer *peer)
 {
 	const u32 long_ago = (u32)jiffies - S32_MAX;
 	u32 i;
 
 	peer->probed = long_ago;
+	peer->unhashed = long_ago;
 	peer->source.answered = jiffies - HZ;
 	for (i = 0; i < DPR_PEER_SAMPLES; i++)
 		peer->sample[i].at = long_ago;

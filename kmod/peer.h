@@ -77,6 +77,8 @@ struct dpr_peer_source {
  * @refs: held by dpr_net.peers, by each flow to it, by member sets
  * @flows: flows to it
  * @live: of these, in state SYN or established
+ * @unhashed: jiffies when this host last served a connection that the stateless policy's
+ *	hash leaves to it; no lock
  * @redirects: connections redirected to it
  * @dead: declared dead: its flows end
  * @slot: where in the load table; under dpr_net.order_lock
@@ -121,6 +123,7 @@ struct dpr_peer {
 	refcount_t refs;
 	atomic_t flows;
 	atomic_t live;
+	u32 unhashed;
 	atomic64_t redirects;
 	bool dead;
 	u8 protocol;

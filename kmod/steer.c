@@ -25,6 +25,23 @@
 #include "steer.h"
 #include "syn.h"
 
+/* As long as a SYN cookie is valid, and until dpr_members_unhash() notes the next one. */
+#define DPR_STEER_COOKIE	(121 * HZ)
+
+/*
+ * May the segment answer a SYN cookie of this host, although the hash leaves its connection
+ * to a peer? It may if this host has lately served one that the hash leaves to that peer.
+ */
+static bool dpr_steer_cookie(const struct dpr_net *dn, const struct sk_buff *skb,
+			     const struct dpr_segment *seg,
+			     const struct dpr_peer *peer)
+{
+	if (likely((u32)jiffies - READ_ONCE(peer->unhashed) > DPR_STEER_COOKIE) ||
+	    !READ_ONCE(dn->net->ipv4.sysctl_tcp_syncookies))
+		return false;
+	return dpr_owner_cookie(skb, seg);
+}
+
 /*
  * The peer that serves a connection without a flow, by the stateless policy;
  * NULL if this host does. A connection with a socket here stays here, whatever
@@ -50,6 +67,12 @@ static struct dpr_peer *dpr_steer_stateless(struct dpr_net *dn,
 		return NULL;
 	if (seg ? dpr_socket_keeps(dn, skb, seg) :
 		  dpr_socket_exists(dn, skb, key))
+		return NULL;
+	/* As dpr_syn() serves them. */
+	if (unlikely(key->wide) && (dpr_local_on_link(&key->client) ||
+				    dpr_local_on_link(&key->address)))
+		return NULL;
+	if (seg && dpr_steer_cookie(dn, skb, seg, peer))
 		return NULL;
 	return peer;
 }

@@ -381,11 +381,19 @@ dpr_syn_stateless(struct dpr_net *dn, const struct dpr_config *cfg,
 	return NF_STOLEN;
 }
 
-/* Does an address of the connection mean something on this link only? */
-static bool dpr_syn_on_link(const struct dpr_flow_key *key)
+/* By the service's policy. @cfg is the service's. */
+static __always_inline unsigned int
+dpr_syn_place(struct dpr_net *dn, const struct dpr_config *cfg,
+	      struct sk_buff *skb, const struct dpr_segment *seg,
+	      enum dpr_socket_state socket, const struct dpr_service *service,
+	      bool able)
 {
-	return ipv6_addr_type(dpr_local_in6(&key->client)) & IPV6_ADDR_LINKLOCAL ||
-	       ipv6_addr_type(dpr_local_in6(&key->address)) & IPV6_ADDR_LINKLOCAL;
+	if (unlikely(cfg->affinity) && cfg->policy != DPR_POLICY_OFF)
+		return dpr_syn_affine(dn, cfg, skb, seg, service, able);
+	if (cfg->policy == DPR_POLICY_STATELESS)
+		return dpr_syn_stateless(dn, cfg, skb, seg, socket, service,
+					 able);
+	return __dpr_syn_decide(dn, cfg, skb, seg, service, able);
 }
 
 /**
@@ -409,6 +417,7 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	enum dpr_socket_state socket;
 	struct dpr_service *service;
 	struct dpr_syn_ends ends;
+	unsigned int verdict;
 	bool able;
 
 	if (dpr_handover_on() && dpr_handover_again(dn, cfg, seg))
@@ -434,7 +443,8 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_stats_inc(dn, DPR_STAT_SERVED_LOCAL);
 		return NF_ACCEPT;
 	}
-	if (unlikely(key->wide) && dpr_syn_on_link(key)) {
+	if (unlikely(key->wide) && (dpr_local_on_link(&key->client) ||
+				    dpr_local_on_link(&key->address))) {
 		dpr_stats_inc(dn, DPR_STAT_SERVED_BEHIND);
 		return NF_ACCEPT;
 	}
@@ -442,10 +452,8 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (dpr_handover_on() && cfg->dispatch != DPR_DISPATCH_SYN &&
 	    dpr_syn_credible(skb) && dpr_handover_begin(dn, cfg, skb, seg))
 		return NF_DROP;
-	if (unlikely(cfg->affinity) && cfg->policy != DPR_POLICY_OFF)
-		return dpr_syn_affine(dn, cfg, skb, seg, service, able);
-	if (cfg->policy == DPR_POLICY_STATELESS)
-		return dpr_syn_stateless(dn, cfg, skb, seg, socket, service,
-					 able);
-	return __dpr_syn_decide(dn, cfg, skb, seg, service, able);
+	verdict = dpr_syn_place(dn, cfg, skb, seg, socket, service, able);
+	if (unlikely(verdict == NF_ACCEPT && rcu_access_pointer(dn->base)))
+		dpr_members_unhash(dn, key);
+	return verdict;
 }

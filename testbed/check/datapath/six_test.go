@@ -33,7 +33,11 @@ func TestLinkLocalClient(t *testing.T) {
 		r := c.raw(t, addrR)
 		from := netip.MustParseAddr("fe80::201")
 		r.Own(from)
-		for i, policy := range []dprnl.Policy{dprnl.PolicyLowest, dprnl.PolicyStateless} {
+		for i, policy := range []dprnl.Policy{dprnl.PolicyLowest, dprnl.PolicyStateless, dprnl.PolicyStateless} {
+			if i == 2 {
+				// A knows nothing of the connection when the handshake ends.
+				check(t, c.a.Sysctl("net/ipv4/tcp_syncookies", "2"))
+			}
 			// Drained, A is not among those that the hash picks from.
 			c.a.set(t, dprnl.ConfigUpdate{Policy: &policy, State: ptr(dprnl.StateDraining)})
 			a := c.a.meter(t)

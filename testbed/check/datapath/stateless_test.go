@@ -111,6 +111,71 @@ func TestStatelessLongLived(t *testing.T) {
 	})
 }
 
+// What the hash leaves to a peer that cannot have it is served here. By SYN cookies this host
+// knows nothing of it until the handshake's last segment, which is not the peer's all the same;
+// the peer's own connections go on.
+//
+//	C ── switch ── A (tcp_syncookies=2)
+//	        └───── B (cannot have new connections)
+func TestStatelessCookies(t *testing.T) {
+	tests := map[string]struct {
+		orphans dprnl.Orphans
+		report  func(u *dprnl.PeerUpdate)
+		six     bool // of clients of IPv6 alone
+	}{
+		"barred":                  {report: func(u *dprnl.PeerUpdate) { u.Barred = dprnl.BarredUnheard }},
+		"barred, orphans":         {orphans: dprnl.OrphansAsk, report: func(u *dprnl.PeerUpdate) { u.Barred = dprnl.BarredUnheard }},
+		"draining":                {report: func(u *dprnl.PeerUpdate) { u.State = ptr(dprnl.StateDraining) }},
+		"without IPv6":            {report: func(u *dprnl.PeerUpdate) { u.Protocol, u.Others = 0, nil }, six: true},
+		"down, stateless no more": {report: func(u *dprnl.PeerUpdate) { u.Down = []uint16{port} }},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			eachWay(t, []way{fragbit4, fragbit64}, func(t *testing.T, w way) {
+				if test.six && !w.six() {
+					return
+				}
+				c := newCluster(t, w)
+				check(t, c.a.Sysctl("net/ipv4/tcp_syncookies", "2"))
+				c.a.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyStateless), Orphans: &test.orphans})
+				before := connect(t, c.c, c.a.service())
+				for range 64 {
+					if who, err := before.ask("who"); err != nil || who == "B" {
+						break
+					}
+					before = connect(t, c.c, c.a.service())
+				}
+				before.wantServed(t, "B")
+
+				u := w.report(addrB, 0)
+				test.report(&u)
+				check(t, c.a.dpr.SetPeer(t.Context(), u))
+				if test.orphans == dprnl.OrphansAsk {
+					// While the set of hosts changes A asks who has what has no flow.
+					d := w.report(addrD, 0)
+					d.Barred = dprnl.BarredUnheard
+					check(t, c.a.dpr.SetPeer(t.Context(), d))
+				}
+				if name == "down, stateless no more" {
+					c.a.keep(t)
+				}
+				sent := snmp(t, c.a.Host, "TcpExtSyncookiesSent")
+				unchanged(t, c.a.Host, "TcpOutRsts")
+				unchanged(t, c.b.Host, "TcpOutRsts")
+				const n = 16
+				for range n {
+					connect(t, c.c, c.a.service()).wantServed(t, "A")
+				}
+				if now := snmp(t, c.a.Host, "TcpExtSyncookiesSent"); now < sent+n {
+					t.Errorf("A sent %d cookies for %d connections", now-sent, n)
+				}
+				before.wantServed(t, "B")
+				check(t, before.upload(100_000))
+			})
+		})
+	}
+}
+
 // While the set of hosts changes, segments of connections that are none get no
 // flow, and take no place of a handshake: nobody claims them.
 //
