@@ -314,11 +314,8 @@ struct dpr_genl_service_place {
 static bool dpr_genl_service_sent(const struct dpr_genl_service_place *last,
 				  const struct dpr_service *service)
 {
-	if (!last->sent)
-		return false;
-	if (service->port != last->port)
-		return service->port < last->port;
-	return dpr_addr_compare(&service->address, &last->address) <= 0;
+	return last->sent &&
+	       dpr_service_compare(last->port, &last->address, service) >= 0;
 }
 
 /**

@@ -33,7 +33,31 @@ static int dpr_members_compare(const void *a, const void *b, const void *own)
 				pb ? &pb->address : own);
 }
 
-/* The services whose policy is stateless; returns how many, and fills @into if given. */
+/*
+ * Is a service on one address of a port whose service on all others is stateless? Then that
+ * address must not be taken for one of them.
+ */
+static bool dpr_members_among(const struct dpr_services *services,
+			      const struct dpr_service *service,
+			      const struct dpr_config *defaults)
+{
+	u32 i;
+
+	for (i = 0; i < services->n; i++) {
+		const struct dpr_service *all = &services->service[i];
+
+		if (all != service && all->port == service->port &&
+		    dpr_addr_none(&all->address))
+			return dpr_service_config(all, defaults)->policy ==
+			       DPR_POLICY_STATELESS;
+	}
+	return false;
+}
+
+/*
+ * The services whose policy is stateless, and those among them; returns how many, and fills
+ * @into if given.
+ */
 static u32 dpr_members_services(struct dpr_net *dn,
 				struct dpr_members_service *into)
 {
@@ -47,14 +71,16 @@ static u32 dpr_members_services(struct dpr_net *dn,
 		const struct dpr_service *service = &services->service[i];
 		const struct dpr_config *cfg =
 			dpr_service_config(service, defaults);
+		const bool other = cfg->policy != DPR_POLICY_STATELESS;
 
-		if (cfg->policy != DPR_POLICY_STATELESS)
+		if (other && !dpr_members_among(services, service, defaults))
 			continue;
 		if (into)
 			into[n] = (struct dpr_members_service){
 				.address = service->address,
 				.port = htons(service->port),
-				.hash = cfg->hash,
+				.hash = other ? 0 : cfg->hash,
+				.other = other,
 			};
 		n++;
 	}

@@ -19,17 +19,18 @@ struct dpr_net;
 struct dpr_peer;
 
 /**
- * struct dpr_members_service - a service whose policy is stateless
+ * struct dpr_members_service - a service whose policy is stateless, or one that has another
+ *	policy for an address of a port whose other addresses have that
  * @address: its address, none: all
  * @port: network byte order
  * @hash: enum dpr_hash
- * @zero: 0
+ * @other: it has another policy
  */
 struct dpr_members_service {
 	struct dpr_addr address;
 	__be16 port;
 	u16 hash;
-	u32 zero;
+	u32 other;
 };
 
 /**
@@ -80,6 +81,8 @@ dpr_members_pick(const struct dpr_members *members,
 		    (!dpr_addr_none(&service->address) &&
 		     !dpr_addr_equal(&service->address, &key->address)))
 			continue;
+		if (unlikely(service->other))
+			return NULL;
 		return members->host[dpr_policy_hash(service->hash,
 						     dpr_addr_id(&key->client),
 						     ntohs(key->client_port),

@@ -20,12 +20,27 @@
 #include "socket.h"
 #include "tally.h"
 
-static int dpr_service_compare(const struct dpr_service *a,
-			       const struct dpr_service *b)
+/**
+ * dpr_service_compare - which of two services comes first
+ * @port: port of the one, host byte order
+ * @address: its address, none: all
+ * @service: the other one
+ *
+ * Of a port's services the one of all addresses comes last: who looks for a connection's
+ * takes the first that there is.
+ *
+ * Return: below 0 if the one does, above 0 if the other one does, 0 if they are the same.
+ */
+int dpr_service_compare(u16 port, const struct dpr_addr *address,
+			const struct dpr_service *service)
 {
-	if (a->port != b->port)
-		return a->port < b->port ? -1 : 1;
-	return dpr_addr_compare(&a->address, &b->address);
+	const bool all = dpr_addr_none(address);
+
+	if (port != service->port)
+		return port < service->port ? -1 : 1;
+	if (all != dpr_addr_none(&service->address))
+		return all ? 1 : -1;
+	return dpr_addr_compare(address, &service->address);
 }
 
 /* All services' bits; ~0, which no peer has refused, if one has none. */
@@ -118,10 +133,12 @@ static u32 dpr_service_place(const struct dpr_services *services,
 	u32 i = 0;
 
 	while (services && i < services->n &&
-	       dpr_service_compare(&services->service[i], service) < 0)
+	       dpr_service_compare(service->port, &service->address,
+				   &services->service[i]) > 0)
 		i++;
 	*there = services && i < services->n &&
-		 !dpr_service_compare(&services->service[i], service);
+		 !dpr_service_compare(service->port, &service->address,
+				      &services->service[i]);
 	return i;
 }
 
@@ -371,7 +388,7 @@ void dpr_service_publish(struct dpr_net *dn, struct dpr_services *new)
  * @dn: the namespace
  * @key: the connection
  *
- * Called under RCU.
+ * That of its address, or of all. Called under RCU.
  *
  * Return: the service, NULL if there is none.
  */

@@ -49,7 +49,7 @@ struct dpr_service {
  *	their state
  * @rcu: frees it
  * @n: how many
- * @service: ordered by port, then address
+ * @service: in the order of dpr_service_compare()
  */
 struct dpr_services {
 	struct rcu_head rcu;
@@ -57,6 +57,8 @@ struct dpr_services {
 	struct dpr_service service[] __counted_by(n);
 };
 
+int dpr_service_compare(u16 port, const struct dpr_addr *address,
+			const struct dpr_service *service);
 struct dpr_services *dpr_service_with(struct dpr_net *dn,
 				      const struct dpr_service *service);
 struct dpr_services *dpr_service_without(struct dpr_net *dn,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -157,6 +158,74 @@ func TestRulesOfServices(t *testing.T) {
 			t.Errorf("deleted and added, it has %+v", got)
 		}
 		stay("deleted and added")
+	})
+}
+
+// Of two services on one port that of the address decides about its connections, and counts them,
+// whichever was added first; that of all addresses has the others.
+//
+//	C, R ── switch ── A (.11, and .21)
+//	           └───── B
+func TestRulesByAddress(t *testing.T) {
+	const hashed, unhashed = 84, 85
+	var (
+		off       = dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyOff)}
+		lowest    = dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyLowest)}
+		stateless = dprnl.Rules{Policy: dprnl.Own(dprnl.PolicyStateless)}
+		second    = netip.MustParseAddr("10.77.0.21")
+	)
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		addresses(t, c.a.Host, eth, netip.PrefixFrom(second, network.Bits()))
+		withRules(t, map[uint16]dprnl.Rules{kept: off, unhashed: stateless}, c.a, c.b)
+		for p, r := range map[uint16]dprnl.Rules{kept: lowest, hashed: stateless, unhashed: off} {
+			check(t, c.a.dpr.AddService(t.Context(), dprnl.Service{Port: p, Address: c.a.at, Rules: r}))
+		}
+		withRules(t, map[uint16]dprnl.Rules{hashed: lowest}, c.a, c.b)
+		want := func(to netip.Addr, p uint16, hosts ...string) {
+			t.Helper()
+			served := map[string]int{}
+			for range 24 {
+				who, err := connect(t, c.c, w.addrPort(to, p)).ask("who")
+				check(t, err)
+				served[who]++
+			}
+			for _, h := range hosts {
+				if served[h] == 0 || len(served) != len(hosts) {
+					t.Errorf("%v:%d is served by %v, want %v", to, p, served, hosts)
+				}
+			}
+		}
+		want(addrA, kept, "B")
+		want(second, kept, "A")
+		want(addrA, hashed, "A", "B")
+		want(second, hashed, "B")
+		want(addrA, unhashed, "A")
+		want(second, unhashed, "A", "B")
+
+		all, err := c.a.dpr.ServiceStates(t.Context())
+		check(t, err)
+		for _, s := range all {
+			if s.Port == unhashed && s.Address == c.a.at && s.Connections != 24 {
+				t.Errorf("%d open connections of %v:%d, want 24", s.Connections, s.Address, s.Port)
+			}
+			if s.Port == kept && s.Address == c.a.at && s.Connections != 0 {
+				t.Errorf("%d open connections of %v:%d, which B serves", s.Connections, s.Address, s.Port)
+			}
+		}
+
+		// What has neither flow nor socket follows the hash of its service alone.
+		r := c.raw(t, addrR)
+		time.Sleep(settle) // acknowledgments of the connections before
+		a := c.a.meter(t)
+		for n := range uint16(32) {
+			s := wire.Segment{Src: w.addrPort(addrR, 10000+n), Dst: w.addrPort(addrA, unhashed), Flags: "A", Seq: 1, Ack: 1}
+			r.send(t, c.a, s.Bytes())
+		}
+		gather(t, r.Endpoint, 32, func(p *wire.Packet) bool { return p.TCP != nil && p.TCP.RST })
+		if n := a.changes(t)[dprnl.StatTxPackets]; n != 0 {
+			t.Errorf("%d strays of a service that keeps flows followed the hash of another on its port", n)
+		}
 	})
 }
 
