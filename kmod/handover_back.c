@@ -22,7 +22,7 @@ enum dpr_handover_back_as {
 /* The device that leads to the client, which its packets are taken to come by; 0: none. */
 static int dpr_handover_back_iif(struct dpr_net *dn, const struct dpr_flow_key *key)
 {
-	struct dst_entry *dst = dpr_reset_route(dn, key);
+	struct dst_entry *dst = dpr_reset_route(dn, key, 0);
 	int iif;
 
 	if (!dst)

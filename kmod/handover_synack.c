@@ -209,7 +209,7 @@ void dpr_handover_synack_send(struct dpr_net *dn, const struct dpr_config *cfg,
 			      const struct dpr_flow_key *key,
 			      const struct dpr_handover_options *options)
 {
-	struct dst_entry *dst = dpr_reset_route(dn, key);
+	struct dst_entry *dst = dpr_reset_route(dn, key, 0);
 	struct sk_buff *skb;
 	unsigned int len;
 	u16 mss;

@@ -15,6 +15,7 @@
 #include "icmp_about.h"
 #include "netns.h"
 #include "peer.h"
+#include "route.h"
 #include "splice_icmp.h"
 #include "splice_table.h"
 #include "stats.h"
@@ -116,7 +117,8 @@ static void dpr_icmp_pmtu(struct dpr_net *dn, const struct dpr_config *cfg,
 		return;
 	/* The stack reads the quoted header at skb->data. */
 	__skb_pull(skb, quoted);
-	ipv4_update_pmtu(skb, dn->net, mtu, 0, protocol);
+	ipv4_update_pmtu(skb, dn->net, mtu, dpr_route_vrf(dn, &cfg->address),
+			 protocol);
 	__skb_push(skb, quoted);
 }
 
@@ -195,7 +197,8 @@ static void dpr_icmp_pmtu6(struct dpr_net *dn, const struct dpr_config *cfg,
 		return;
 	/* The stack reads the quoted header at skb->data. */
 	__skb_pull(skb, quoted);
-	ip6_update_pmtu(skb, dn->net, htonl(mtu), 0, skb->mark,
+	ip6_update_pmtu(skb, dn->net, htonl(mtu),
+			dpr_route_vrf(dn, &cfg->address), skb->mark,
 			sock_net_uid(dn->net, NULL));
 	__skb_push(skb, quoted);
 }

@@ -7,25 +7,30 @@
 #include <net/ip6_checksum.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
+#include <net/l3mdev.h>
 #include <net/route.h>
 #include <net/tcp.h>
+#include "config.h"
 #include "core/parse.h"
 #include "dpr.h"
 #include "flow.h"
 #include "local.h"
 #include "netns.h"
 #include "reset.h"
+#include "route.h"
 #include "stats.h"
 
 /**
  * struct dpr_reset - a RST to send
  * @key: the connection it ends
+ * @vrf: index of the VRF that its client is reached in, 0 if it is in none
  * @seq: sequence number
  * @ack: acknowledgment number, if @has_ack
  * @has_ack: set ACK
  */
 struct dpr_reset {
 	struct dpr_flow_key key;
+	int vrf;
 	u32 seq;
 	u32 ack;
 	bool has_ack;
@@ -95,12 +100,14 @@ static void dpr_reset_fill6(struct sk_buff *skb, const struct dpr_reset *rst,
  * redirected packet.
  */
 static struct dst_entry *dpr_reset_route4(struct dpr_net *dn,
-					  const struct dpr_flow_key *key)
+					  const struct dpr_flow_key *key,
+					  int vrf)
 {
 	struct flowi4 fl4 = {
 		.daddr = key->client.word[3],
 		.saddr = key->address.word[3],
 		.flowi4_proto = IPPROTO_TCP,
+		.flowi4_oif = vrf,
 		.flowi4_flags = FLOWI_FLAG_ANYSRC,
 	};
 	struct rtable *rt = ip_route_output_key(dn->net, &fl4);
@@ -109,12 +116,14 @@ static struct dst_entry *dpr_reset_route4(struct dpr_net *dn,
 }
 
 static noinline struct dst_entry *dpr_reset_route6(struct dpr_net *dn,
-						   const struct dpr_flow_key *key)
+						   const struct dpr_flow_key *key,
+						   int vrf)
 {
 	struct flowi6 fl6 = {
 		.daddr = *dpr_local_in6(&key->client),
 		.saddr = *dpr_local_in6(&key->address),
 		.flowi6_proto = IPPROTO_TCP,
+		.flowi6_oif = vrf,
 	};
 	struct dst_entry *dst = ip6_dst_lookup_flow(dn->net, NULL, &fl6, NULL);
 
@@ -125,20 +134,28 @@ static noinline struct dst_entry *dpr_reset_route6(struct dpr_net *dn,
  * dpr_reset_route - the way to a client, with the address that it talks to as source
  * @dn: the namespace
  * @key: its connection
+ * @vrf: index of the VRF that it is reached in, 0 if it is in none
  *
  * Called under RCU with bottom halves off.
  *
  * Return: the route, a reference taken; NULL if there is none.
  */
-struct dst_entry *dpr_reset_route(struct dpr_net *dn, const struct dpr_flow_key *key)
+struct dst_entry *dpr_reset_route(struct dpr_net *dn,
+				  const struct dpr_flow_key *key, int vrf)
 {
-	return unlikely(key->wide) ? dpr_reset_route6(dn, key) :
-				     dpr_reset_route4(dn, key);
+	return unlikely(key->wide) ? dpr_reset_route6(dn, key, vrf) :
+				     dpr_reset_route4(dn, key, vrf);
+}
+
+/* The VRF of who has no packet to answer: that of this host's address. */
+static int dpr_reset_vrf(struct dpr_net *dn)
+{
+	return dpr_route_vrf(dn, &rcu_dereference(dn->config)->address);
 }
 
 static bool dpr_reset_send(struct dpr_net *dn, const struct dpr_reset *rst)
 {
-	struct dst_entry *dst = dpr_reset_route(dn, &rst->key);
+	struct dst_entry *dst = dpr_reset_route(dn, &rst->key, rst->vrf);
 	struct sk_buff *skb;
 
 	if (!dst)
@@ -179,7 +196,10 @@ static bool dpr_reset_send(struct dpr_net *dn, const struct dpr_reset *rst)
 void dpr_reset_reply(struct dpr_net *dn, struct sk_buff *skb,
 		     const struct dpr_segment *seg, unsigned int offset)
 {
-	struct dpr_reset rst = { .key = seg->key };
+	struct dpr_reset rst = {
+		.key = seg->key,
+		.vrf = l3mdev_master_ifindex_rcu(skb->dev),
+	};
 	__sum16 wrong;
 
 	if (seg->rst) {
@@ -216,6 +236,7 @@ void dpr_reset_client(struct dpr_net *dn, const struct dpr_flow *flow)
 {
 	const struct dpr_reset rst = {
 		.key = dpr_flow_key(flow),
+		.vrf = dpr_reset_vrf(dn),
 		.seq = READ_ONCE(flow->ack),
 		/* A client in SYN-SENT believes only the ACK of its SYN. */
 		.has_ack = !READ_ONCE(flow->ack),
@@ -235,7 +256,11 @@ void dpr_reset_client(struct dpr_net *dn, const struct dpr_flow *flow)
  */
 void dpr_reset_connection(struct dpr_net *dn, const struct dpr_flow_key *key, u32 seq)
 {
-	const struct dpr_reset rst = { .key = *key, .seq = seq };
+	const struct dpr_reset rst = {
+		.key = *key,
+		.vrf = dpr_reset_vrf(dn),
+		.seq = seq,
+	};
 
 	dpr_reset_send(dn, &rst);
 }

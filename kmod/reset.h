@@ -14,7 +14,8 @@ struct sk_buff;
 
 void dpr_reset_reply(struct dpr_net *dn, struct sk_buff *skb,
 		     const struct dpr_segment *seg, unsigned int offset);
-struct dst_entry *dpr_reset_route(struct dpr_net *dn, const struct dpr_flow_key *key);
+struct dst_entry *dpr_reset_route(struct dpr_net *dn,
+				  const struct dpr_flow_key *key, int vrf);
 void dpr_reset_connection(struct dpr_net *dn, const struct dpr_flow_key *key, u32 seq);
 void dpr_reset_client(struct dpr_net *dn, const struct dpr_flow *flow);
 

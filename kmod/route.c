@@ -50,8 +50,16 @@ bool dpr_route_valid6(const struct dpr_config *cfg,
 			       dpr_local_in6(&cfg->address));
 }
 
-/* The VRF that this host's address is in, 0 if it is in none. */
-static int dpr_route_vrf(struct dpr_net *dn, const struct dpr_addr *address)
+/**
+ * dpr_route_vrf - the VRF that this host's address is in
+ * @dn: the namespace
+ * @address: the address; of an IPv6 one all devices are asked
+ *
+ * Called under RCU.
+ *
+ * Return: its index, 0 if it is in none.
+ */
+int dpr_route_vrf(struct dpr_net *dn, const struct dpr_addr *address)
 {
 	const struct net_device *dev;
 

@@ -48,6 +48,7 @@ struct dpr_routes {
 
 struct dpr_routes __percpu *dpr_route_alloc(void);
 void dpr_route_free(struct dpr_routes __percpu *routes);
+int dpr_route_vrf(struct dpr_net *dn, const struct dpr_addr *address);
 struct dst_entry *dpr_route_lookup(struct dpr_net *dn,
 				   const struct dpr_config *cfg,
 				   const struct dpr_addr *peer, u8 protocol);

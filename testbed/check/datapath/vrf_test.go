@@ -6,14 +6,35 @@ package datapath
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"dpr/testbed/check/datapath/vnet"
+	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
 )
+
+// A VRF, and its table of routes.
+const (
+	vrf      = "blue"
+	vrfTable = 100
+)
+
+// intoVRF puts the link of a server, which has the IPv4 address and its twin, into a VRF.
+func (s *server) intoVRF(t *testing.T, addr netip.Addr) {
+	t.Helper()
+	prefix := netip.PrefixFrom(addr, network.Bits())
+	check(t, s.VRF(vrf, vrfTable, eth))
+	// Its routes go to the VRF's table when it gets its address. The kernel has taken
+	// the IPv6 one away.
+	check(t, s.RemoveAddress(eth, prefix))
+	addresses(t, s.Host, eth, prefix)
+	s.set(t, dprnl.ConfigUpdate{Address: &s.addr})
+}
 
 // The hosts' links are in a VRF, so that packets pass the hooks twice, and both
 // have the address that the client talks to: what B was handed it must not hand
@@ -32,17 +53,12 @@ func testVRF(t *testing.T, w way) {
 	shared := netip.MustParseAddr("198.51.100.1")
 	c := bareCluster(t, w)
 	for s, addr := range map[*server]netip.Addr{c.a: addrA, c.b: addrB} {
-		prefix := netip.PrefixFrom(addr, network.Bits())
-		check(t, s.VRF("blue", 100, eth))
-		// Its routes go to the VRF's table when it gets its address. The kernel has taken
-		// the IPv6 one away.
-		check(t, s.RemoveAddress(eth, prefix))
-		addresses(t, s.Host, eth, prefix)
-		addresses(t, s.Host, "blue", netip.PrefixFrom(shared, 32))
+		s.intoVRF(t, addr)
+		addresses(t, s.Host, vrf, netip.PrefixFrom(shared, 32))
 		s.web = s.serveFor(t, func(fd int) error {
-			return unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, "blue")
+			return unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, vrf)
 		})
-		s.set(t, dprnl.ConfigUpdate{Address: &s.addr, Policy: ptr(dprnl.PolicyLowest), State: ptr(dprnl.StateActive)})
+		s.set(t, dprnl.ConfigUpdate{Policy: ptr(dprnl.PolicyLowest), State: ptr(dprnl.StateActive)})
 	}
 	c.a.set(t, dprnl.ConfigUpdate{State: ptr(dprnl.StateDraining)})
 	route(t, c.c, shared.String()+"/32", addrA.String())
@@ -96,4 +112,74 @@ func testVRF(t *testing.T, w way) {
 	if got := a.changes(t); got[dprnl.StatHandoverOff] == 0 || got[dprnl.StatHandoverSyn] != 0 {
 		t.Errorf("handshakes in a VRF: %v", got)
 	}
+}
+
+// A's link is in a VRF, and so is its route to B, on which is a link of MTU 1400: A hears of that
+// from the router, and tells the client.
+//
+//	C ── switch ── A (VRF)
+//	        └───── Q ──1400── Q' ── B
+func TestVRFPathMtu(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		c := bareCluster(t, w)
+		c.a.intoVRF(t, addrA)
+		q := c.router(t, "Q", "10.77.0.1")
+		to, via := netip.MustParsePrefix("10.78.0.0/24"), netip.MustParseAddr("10.77.0.1")
+		check(t, c.a.RouteIn(vrfTable, to, via))
+		check(t, c.a.RouteIn(vrfTable, vnet.TwinPrefix(to), vnet.Twin(via)))
+		b := configure(t, c.beyond(t, q, "10.77.0.1", narrow, "B", farB), farB, w)
+		b.others = append(b.others, w.parse("10.77.0.112")) // or C would be on a link of A's alone
+		c.know(t, c.a, b)
+		c.redirect(t, b)
+		b.web = serve(t, b.Host, "B", port)
+
+		seen := observe(t, c.c)
+		k := connect(t, c.c, c.a.service())
+		check(t, k.upload(1<<20))
+		p := await(t, seen, func(p *wire.Packet) bool { return p.Reports(wire.TooBig) })
+		if p.NextMTU() != narrow-w.overhead() || p.Src() != c.a.at {
+			t.Errorf("the client got %v (next MTU %d), want one of %d from A", p, p.NextMTU(), narrow-w.overhead())
+		}
+		k.wantServed(t, "B")
+	})
+}
+
+// The hosts' links are in a VRF: B answers there what A has redirected and has no socket, and A
+// ends there the connections of a dead peer.
+//
+//	R ── switch ── A (VRF)
+//	        └───── B (VRF)
+func TestVRFReset(t *testing.T) {
+	eachWay(t, []way{fragbit4, fragbit64}, func(t *testing.T, w way) {
+		c := bareCluster(t, w)
+		c.a.intoVRF(t, addrA)
+		c.b.intoVRF(t, addrB)
+		c.b.serveFor(t, func(fd int) error {
+			return unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, vrf)
+		})
+		c.redirect(t, c.b)
+		r := c.raw(t, addrR)
+		b := c.b.meter(t)
+		stray := wire.Segment{Src: w.addrPort(addrR, 4999), Dst: c.a.service(), Flags: "A", Seq: 1, Ack: 77}
+		r.send(t, c.b, w.outer(addrA, addrB).Wrap(stray.Bytes()))
+		p := r.get(t, func(p *wire.Packet) bool { return p.TCP != nil && p.TCP.RST && uint16(p.TCP.DstPort) == 4999 })
+		if p.Src() != c.a.at || p.TCP.Seq != 77 {
+			t.Errorf("%v, want a RST of 77 from A's address", p)
+		}
+		changed(t, b, dprnl.StatRxReset, 1)
+
+		k := r.talk(c.a, 4000)
+		k.open(t)
+		k.wantServed(t, "B")
+		check(t, c.a.dpr.DeletePeer(t.Context(), c.b.addr, true))
+		eventually(t, func() error {
+			_, err := c.a.dpr.Expire(t.Context(), 0)
+			check(t, err)
+			if n := len(c.a.flows(t)); n != 0 {
+				return fmt.Errorf("%d flows", n)
+			}
+			return nil
+		})
+		k.hear(t, "R")
+	})
 }

@@ -206,8 +206,11 @@ func (h *Host) RemoveAddress(link string, p netip.Prefix) error {
 }
 
 // Route adds a route by way of a router.
-func (h *Host) Route(to netip.Prefix, via netip.Addr) error {
-	err := h.nl.RouteAdd(&netlink.Route{Dst: ipNet(to), Gw: via.AsSlice()})
+func (h *Host) Route(to netip.Prefix, via netip.Addr) error { return h.RouteIn(0, to, via) }
+
+// RouteIn adds a route to a table, such as a VRF's.
+func (h *Host) RouteIn(table int, to netip.Prefix, via netip.Addr) error {
+	err := h.nl.RouteAdd(&netlink.Route{Table: table, Dst: ipNet(to), Gw: via.AsSlice()})
 	if err != nil {
 		return fmt.Errorf("%s: add route to %v via %v: %w", h.Name, to, via, err)
 	}
