@@ -67,7 +67,7 @@ cut_off() {
 unloaded() {
 	step "a reload that the kernel refuses"
 	on 1 'cat /proc/sys/net/ipv4/ip_local_port_range >/root/ports && echo 1024 65535 >/proc/sys/net/ipv4/ip_local_port_range &&
-		printf "[[backend]]\nname = \"later\"\naddress = \"10.78.0.99\"\n" >/etc/dpr/conf.d/backend.toml' </dev/null
+		printf "[[backend]]\nname = \"later\"\naddress = \"10.78.0.99\"\nservices = [80]\n" >/etc/dpr/conf.d/backend.toml' </dev/null
 	inventory 1
 	! try_play refused || die "the play does not say that a reload fails: $(cat "$work/play.refused")"
 	on 1 'cat /root/ports >/proc/sys/net/ipv4/ip_local_port_range && rm /root/ports && dprctl config diff | grep -q "^backend "' </dev/null ||
