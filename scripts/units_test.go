@@ -241,6 +241,9 @@ func TestReloadedUnits(t *testing.T) {
 			_, units, ok := strings.Cut(line, "systemctl reload ")
 			units, _, _ = strings.Cut(strings.NewReplacer(")", "`", "\n", "`").Replace(units), "`")
 			for _, unit := range strings.Fields(units) {
+				if !strings.HasPrefix(unit, "dpr") {
+					continue // BIRD's
+				}
 				found++
 				if len(settings(t, "../systemd/"+unit+".service", "ExecReload")) == 0 {
 					t.Errorf("%s: %s cannot be reloaded", page, unit)
