@@ -281,7 +281,7 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
  * @skb: a segment of the connection, no SYN, its TCP header in the linear part
  * @seg: the same, parsed
  * @likely: the peer that the stateless policy's hash names, NULL if none; set to NULL if
- *	it has not the connection either, or this host has it
+ *	it has not the connection either
  *
  * The segment waits, if there is room, for a peer that claims the connection. One that
  * is dropped is retransmitted; by then a peer may have claimed it. After a SYN that has gone to
@@ -305,12 +305,9 @@ unsigned int dpr_owner_seek(struct dpr_net *dn, const struct dpr_config *cfg,
 
 	service = dpr_service_match(dn, &seg->key);
 	if (!table || seg->rst || !service ||
-	    !dpr_local_has(dn->net, skb->dev, &seg->key.address))
+	    !dpr_local_has(dn->net, skb->dev, &seg->key.address) ||
+	    dpr_owner_is_local(dn, skb, service, seg))
 		return NF_ACCEPT;
-	if (dpr_owner_is_local(dn, skb, service, seg)) {
-		*likely = NULL;
-		return NF_ACCEPT;
-	}
 	spin_lock(&table->lock);
 	verdict = dpr_owner_admit(table, cfg, dpr_owner_peers(dn), first, seg,
 				  skb, &try);

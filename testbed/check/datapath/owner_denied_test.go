@@ -461,7 +461,7 @@ func TestHashMissedThenNew(t *testing.T) {
 				var asked uint64
 				for i := range 12 {
 					if i == 9 {
-						asked = a.changes(t)[dprnl.StatOwnerAsked]
+						asked = a.changes(t)[dprnl.StatHashAsked]
 					}
 					stray.say(t, "PA", "who\n")
 					p := r.get(t, func(p *wire.Packet) bool { return stray.mine(p) && (len(p.Payload) > 0 || p.Has("R")) })
@@ -473,7 +473,7 @@ func TestHashMissedThenNew(t *testing.T) {
 				}
 				wantChange(t, a, dprnl.StatRedirectedHash, 1)
 				wantChange(t, a, dprnl.StatOwnerUnknown, 0)
-				if n := a.changes(t)[dprnl.StatOwnerAsked]; asked < 3 || n != asked {
+				if n := a.changes(t)[dprnl.StatHashAsked]; asked < 3 || n != asked {
 					t.Errorf("%d questions, then %d more", asked, n-asked)
 				}
 				if f := m.a.flows(t); len(f) != 0 {
