@@ -149,7 +149,7 @@ bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 		return dpr_miss_tell_syn(dn, cfg, skb, in);
 	if (likely(cfg->orphans != DPR_ORPHANS_ASK))
 		return false;
-	/* Before a message is counted: anybody can send those, and questions need the same limit. */
+	/* Before a message is counted: anybody can send those, and questions share the limit. */
 	first = dpr_miss_first(dn, cfg, skb, in);
 	if (!first || READ_ONCE(first->protocol) < DPR_PEER_PROTOCOL_DENIES)
 		return false;

@@ -138,10 +138,11 @@ static inline bool dpr_service_ours(const struct dpr_net *dn, u16 port)
 static inline u64 dpr_service_when(const struct sk_buff *skb,
 				   const struct dpr_segment *seg)
 {
+	const u64 now = jiffies;
 	const u32 where = dpr_addr_id(&seg->key.address) ^
 			  (u32)skb->dev->ifindex * GOLDEN_RATIO_32;
 
-	return ((u64)jiffies << 32 | where) << DPR_SERVICE_STATE_BITS;
+	return (now << 32 | where) << DPR_SERVICE_STATE_BITS;
 }
 
 /**
