@@ -89,6 +89,17 @@ func TestPathMtuPlain(t *testing.T) {
 
 func synAck(p *wire.Packet) bool { return p.Has("SA") }
 
+// behindNarrow adds B behind a router, on a link of MTU 1400, and has A redirect to it.
+func (c *cluster) behindNarrow(t *testing.T, q *vnet.Host) *server {
+	t.Helper()
+	b := configure(t, c.beyond(t, q, "10.77.0.1", narrow, "B", farB), farB, c.way)
+	b.others = append(b.others, c.parse("10.77.0.112")) // or C would be on a link of A's alone
+	c.know(t, c.a, b)
+	c.redirect(t, b)
+	b.web = serve(t, b.Host, "B", port)
+	return b
+}
+
 // A link of MTU 1400 between two servers, which neither of them can see: uploads
 // and downloads go through. A hears of it from the router and tells the client.
 //
@@ -99,11 +110,7 @@ func TestPathMtuBetweenServers(t *testing.T) {
 		c := bareCluster(t, w)
 		q := c.router(t, "Q", "10.77.0.1")
 		route(t, c.a.Host, "10.78.0.0/24", "10.77.0.1")
-		b := configure(t, c.beyond(t, q, "10.77.0.1", narrow, "B", farB), farB, w)
-		b.others = append(b.others, w.parse("10.77.0.112")) // or C would be on a link of A's alone
-		c.know(t, c.a, b)
-		c.redirect(t, b)
-		b.web = serve(t, b.Host, "B", port)
+		b := c.behindNarrow(t, q)
 
 		seen := observe(t, c.c)
 		a, bm := c.a.meter(t), b.meter(t)

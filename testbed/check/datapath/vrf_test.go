@@ -127,11 +127,7 @@ func TestVRFPathMtu(t *testing.T) {
 		to, via := netip.MustParsePrefix("10.78.0.0/24"), netip.MustParseAddr("10.77.0.1")
 		check(t, c.a.RouteIn(vrfTable, to, via))
 		check(t, c.a.RouteIn(vrfTable, vnet.TwinPrefix(to), vnet.Twin(via)))
-		b := configure(t, c.beyond(t, q, "10.77.0.1", narrow, "B", farB), farB, w)
-		b.others = append(b.others, w.parse("10.77.0.112")) // or C would be on a link of A's alone
-		c.know(t, c.a, b)
-		c.redirect(t, b)
-		b.web = serve(t, b.Host, "B", port)
+		c.behindNarrow(t, q)
 
 		seen := observe(t, c.c)
 		k := connect(t, c.c, c.a.service())
