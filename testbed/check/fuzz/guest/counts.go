@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"dpr/userland/dprnl"
@@ -88,16 +89,45 @@ func (l *loaded) check(ctx context.Context) (dprnl.Stats, error) {
 	wrong(adopted < 0 || adopted > 0 && !l.stateless, "%d flows began, %d ended, and there are %d: %v",
 		begun, sum(ended), flows, counted(stats, ended))
 	wrong(flows > l.bound, "there are %d flows, though %d is the most", flows, l.bound)
-	return stats, errors.Join(err, l.checkRows(ctx, stats))
+	return stats, errors.Join(err, l.checkRows(ctx))
 }
 
-// checkRows compares the counts with what is there to be counted.
-func (l *loaded) checkRows(ctx context.Context, stats dprnl.Stats) error {
+// checkRows compares the counts with what is there to be counted. A handover under way
+// is placed some time after its packet, so that flows begin meanwhile: only what is
+// said of a time in which nothing was counted adds up.
+func (l *loaded) checkRows(ctx context.Context) error {
+	before, err := l.c.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	for range 100 {
+		wrong, err := l.wrongRows(ctx, before)
+		if err != nil {
+			return err
+		}
+		after, err := l.c.Stats(ctx)
+		if err != nil {
+			return err
+		}
+		if after == before {
+			if wrong != "" {
+				return l.fail("%s", wrong)
+			}
+			return nil
+		}
+		before = after
+		time.Sleep(20 * time.Millisecond)
+	}
+	return l.fail("the counts did not stand still for a moment")
+}
+
+// wrongRows says what does not add up if stats hold all the time, "" if all does.
+func (l *loaded) wrongRows(ctx context.Context, stats dprnl.Stats) (string, error) {
 	var flows, live uint64
 	to := map[string]uint32{}
 	for f, err := range l.c.Flows(ctx, dprnl.FlowFilter{}) {
 		if err != nil {
-			return err
+			return "", err
 		}
 		flows++
 		to[f.Peer.String()]++
@@ -106,26 +136,26 @@ func (l *loaded) checkRows(ctx context.Context, stats dprnl.Stats) error {
 		}
 	}
 	if flows != stats.Get(dprnl.StatFlows) || live != stats.Get(dprnl.StatFlowsLive) {
-		return l.fail("it counts %d flows, %d of them live, and shows %d, %d", stats.Get(dprnl.StatFlows), stats.Get(dprnl.StatFlowsLive), flows, live)
+		return fmt.Sprintf("it counts %d flows, %d of them live, and shows %d, %d", stats.Get(dprnl.StatFlows), stats.Get(dprnl.StatFlowsLive), flows, live), nil
 	}
 	all, err := l.c.Peers(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, p := range all {
 		// A dead peer's flows may be there still beside those of its successor.
 		if n := to[p.Address.String()]; p.Flows > n || p.Live > p.Flows {
-			return l.fail("peer %s has %d flows, %d of them live, and %d are shown", p.Address, p.Flows, p.Live, n)
+			return fmt.Sprintf("peer %s has %d flows, %d of them live, and %d are shown", p.Address, p.Flows, p.Live, n), nil
 		}
 	}
 	s, err := readState(ctx, l.c)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := s.check(ownAddresses()); err != nil {
-		return l.fail("%v", err)
+		return err.Error(), nil
 	}
-	return nil
+	return "", nil
 }
 
 // counted returns counters by name, for a failure.
