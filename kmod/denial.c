@@ -152,12 +152,17 @@ struct dpr_denials_left dpr_denials_count(const struct dpr_net *dn,
  *	asked again and again
  * @nonce: number of the question
  * @key: the connection
+ * @again: they have been asked before
  *
- * Each answers in any case, but for those of older versions. Called under RCU in softirq.
+ * Each answers in any case, but for those of older versions, and one that has but a request
+ * of the connection. It says nothing of that if it is asked whether it still has it, so it is
+ * asked who has it, too, if it did not hear the questions before this: its answer to the client
+ * may have come long ago. Called under RCU in softirq.
  */
 void dpr_denials_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct net_device *dev, const struct dpr_denials *denials,
-		     u32 from, u32 nonce, const struct dpr_flow_key *key)
+		     u32 from, u32 nonce, const struct dpr_flow_key *key,
+		     bool again)
 {
 	const struct dpr_table *table = rcu_dereference(dn->table);
 	u32 i, asked = 0;
@@ -165,14 +170,16 @@ void dpr_denials_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 	for (i = 0; table && i < table->known; i++) {
 		const u32 place = (from + i) % table->known;
 		struct dpr_peer *peer = table->peer[place];
-		const enum dpr_owner_msg_kind kind =
-			dpr_denial_comes(peer, cfg) ? DPR_OWNER_MSG_STILL :
-						      DPR_OWNER_MSG_WHO;
+		const bool still = dpr_denial_comes(peer, cfg);
 
 		if (!dpr_denial_possible(peer, key) ||
 		    dpr_denials_have(denials, table, place))
 			continue;
-		if (!dpr_ask_send(dn, cfg, dev, peer, kind, nonce, key) ||
+		if ((still && !dpr_ask_send(dn, cfg, dev, peer,
+					    DPR_OWNER_MSG_STILL, nonce, key)) ||
+		    ((again || !still) &&
+		     !dpr_ask_send(dn, cfg, dev, peer, DPR_OWNER_MSG_WHO, nonce,
+				   key)) ||
 		    ++asked == DPR_DENIAL_AT_ONCE)
 			return;
 	}

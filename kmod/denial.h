@@ -52,6 +52,7 @@ struct dpr_denials_left dpr_denials_count(const struct dpr_net *dn,
 					  const struct dpr_flow_key *key);
 void dpr_denials_ask(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct net_device *dev, const struct dpr_denials *denials,
-		     u32 from, u32 nonce, const struct dpr_flow_key *key);
+		     u32 from, u32 nonce, const struct dpr_flow_key *key,
+		     bool again);
 
 #endif /* _DPR_DENIAL_H */

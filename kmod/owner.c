@@ -124,16 +124,23 @@ static struct dpr_batch *dpr_owner_gather(struct dpr_owner_table *table, u32 pee
 	return batch->n || table->tokens < DPR_OWNER_GATHER ? batch : NULL;
 }
 
+/* Has each peer been asked by itself before the question's try with this number? */
+static bool dpr_owner_each_again(u32 tries, bool first)
+{
+	return tries > DPR_OWNER_TRIES + first;
+}
+
 /*
  * Takes the tokens for asking each peer that has not said no. Questions that may find a host
  * come before: these are mostly about connections that no host has.
  */
 static bool dpr_owner_afford_each(struct dpr_owner_table *table,
 				  const struct dpr_config *cfg,
-				  const struct dpr_owner_ask *ask,
+				  const struct dpr_owner_ask *ask, bool first,
 				  const struct dpr_flow_key *key)
 {
-	const u32 cost = dpr_denials_count(table->dn, cfg, &ask->denials, key).ask;
+	const u32 cost = dpr_denials_count(table->dn, cfg, &ask->denials, key).ask
+			 << dpr_owner_each_again(ask->tries + 1, first);
 
 	dpr_owner_refill(table);
 	if (table->tokens < DPR_OWNER_GATHER)
@@ -154,7 +161,7 @@ static bool dpr_owner_afford(struct dpr_owner_table *table,
 	try->batch = NULL;
 	try->each = peers && ask->tries + 1 >= DPR_OWNER_TRIES + first;
 	if (try->each)
-		return dpr_owner_afford_each(table, cfg, ask, key);
+		return dpr_owner_afford_each(table, cfg, ask, first, key);
 	if (peers)
 		batch = dpr_owner_gather(table, peers, ask, first, key->wide);
 	try->batch = batch;
@@ -264,7 +271,8 @@ static void dpr_owner_put(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (try->each)
 		dpr_denials_ask(dn, cfg, dev, &try->ask.denials,
 				(try->ask.tries - 1) * DPR_OWNER_PEERS,
-				try->ask.nonce, &try->ask.seg.key);
+				try->ask.nonce, &try->ask.seg.key,
+				dpr_owner_each_again(try->ask.tries, first));
 	else if (!try->batch)
 		dpr_owner_send(dn, cfg, dev, first, &try->ask);
 	else if (try->full)

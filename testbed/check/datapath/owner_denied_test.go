@@ -115,6 +115,38 @@ func TestOwnerSilentLong(t *testing.T) {
 	})
 }
 
+// It has only a request of the connection, as it went silent right after its answer to the SYN,
+// until each host was asked by itself. Once it hears again the client is served.
+func TestOwnerSilentHalfOpen(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		k := newTakeover(t, w)
+		half := k.raw(t, addrR).talk(k.a, 4000)
+		half.say(t, "S", "")
+		half.hear(t, "SA")
+		k.die(t, dprnl.OrphansAsk)
+		half.via = k.d
+		k.d.fresh(t, k.b, 0)
+		k.b.fresh(t, k.d, 0)
+		time.Sleep(settles)
+		firewall(t, k.b.Host, w, swallow)
+		d := k.d.meter(t)
+		question := half.segment("PA", "who\n")
+		for range 4 {
+			half.send(t, question)
+			time.Sleep(3 * settle)
+		}
+		wantChange(t, d, dprnl.StatOwnerAsked, 4)
+		unsilence(t, k.b)
+		half.send(t, question)
+		p := half.r.get(t, func(p *wire.Packet) bool { return half.mine(p) && (len(p.Payload) > 0 || p.Has("R")) })
+		if string(p.Payload) != "B\n" {
+			t.Errorf("%v, want B's answer", p)
+		}
+		wantChange(t, d, dprnl.StatOwnerFound, 1)
+		wantChange(t, d, dprnl.StatOwnerUnknown, 0)
+	})
+}
+
 // A host has just started: it does not know yet that there is a peer, which may have the
 // connection. Its processes may take a while.
 func TestOwnerUnsettled(t *testing.T) {
