@@ -1128,7 +1128,8 @@ enum dpr_event_attr {
  *	connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of
  *	another set of hosts. Also SYNs that followed the flow of an older connection to where
  *	nothing listens any more. The host that redirected them was told, unless too many
- *	messages were sent already.
+ *	messages were sent already, or it was not found out among too many senders of
+ *	segments without a tunnel.
  * @DPR_STAT_RX_HASH_MISSED: connections of which peers have told that: their later segments
  *	raise questions.
  * @DPR_STAT_BULK_MISSED: messages to peers that bulk data that they may have redirected

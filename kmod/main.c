@@ -16,6 +16,7 @@
 #include "members.h"
 #include "migrate.h"
 #include "migrate_watch.h"
+#include "miss.h"
 #include "netns.h"
 #include "open.h"
 #include "owner_table.h"
@@ -38,6 +39,7 @@ static int __net_init dpr_main_net_init(struct net *net)
 	dn->secret = get_random_u32();
 	mutex_init(&dn->lock);
 	dpr_quota_setup(dn);
+	dpr_miss_setup(dn);
 	dpr_sweep_setup(dn);
 	dpr_probe_setup(dn);
 	dpr_closing_setup(dn);

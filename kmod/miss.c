@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/etherdevice.h>
+#include <linux/if_arp.h>
+#include <linux/jhash.h>
+#include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
 #include <net/request_sock.h>
@@ -29,6 +33,8 @@
 
 /* Among so many peers the one that sent a packet direct is looked for. */
 #define DPR_MISS_PEERS	64
+/* So often in a jiffy: anybody can send packets that have it looked for. */
+#define DPR_MISS_SEARCHES	2
 
 /*
  * Is a request of this initial sequence number of the flow's connection? That is before the
@@ -65,6 +71,83 @@ static bool dpr_miss_from(struct dpr_net *dn, const struct dpr_config *cfg,
 	       dpr_fwd_direct_from(dn, skb, peer);
 }
 
+/*
+ * Is a sender to be looked for among all peers? Not again in a jiffy if it was none of theirs, so
+ * that what comes by a router does not use up the searches of others. Sets @limited if there were
+ * too many in this jiffy.
+ */
+static bool dpr_miss_may_search(struct dpr_miss_senders *all,
+				const struct dpr_miss_sender *is,
+				const struct dpr_miss_sender *was, bool *limited)
+{
+	bool may = false;
+
+	spin_lock(&all->lock);
+	if (all->at != is->at) {
+		all->at = is->at;
+		all->searches = 0;
+	}
+	if (was->at != is->at || was->mac != is->mac || was->iif != is->iif) {
+		may = all->searches < DPR_MISS_SEARCHES;
+		all->searches += may;
+		*limited = !may;
+	}
+	spin_unlock(&all->lock);
+	return may;
+}
+
+/* The peer that put a packet on the link that it came by. @limited as above. */
+static struct dpr_peer *dpr_miss_sender(struct dpr_net *dn,
+					const struct dpr_config *cfg,
+					const struct sk_buff *skb,
+					const struct dpr_inner *in,
+					const struct dpr_table *table,
+					bool *limited)
+{
+	struct dpr_miss_sender *was, is = {
+		.at = jiffies,
+		.iif = skb->dev->ifindex,
+		.mac = ether_addr_to_u64(eth_hdr(skb)->h_source),
+	};
+
+	was = &dn->senders.of[jhash_2words(is.mac, is.mac >> 32, dn->secret) %
+			      DPR_MISS_SENDERS];
+	is.place = READ_ONCE(was->place);
+	if (is.place < table->known &&
+	    dpr_miss_from(dn, cfg, skb, in, table->peer[is.place]))
+		return table->peer[is.place];
+	if (!dpr_miss_may_search(&dn->senders, &is, was, limited))
+		return NULL;
+	for (is.place = 0; is.place < table->known; is.place++)
+		if (dpr_miss_from(dn, cfg, skb, in, table->peer[is.place])) {
+			WRITE_ONCE(was->place, is.place);
+			return table->peer[is.place];
+		}
+	spin_lock(&dn->senders.lock);
+	was->at = is.at;
+	was->iif = is.iif;
+	was->mac = is.mac;
+	spin_unlock(&dn->senders.lock);
+	return NULL;
+}
+
+/* As dpr_miss_first(). Sets @limited if the sender is not looked for, as too many others were. */
+static struct dpr_peer *dpr_miss_find(struct dpr_net *dn,
+				      const struct dpr_config *cfg,
+				      const struct sk_buff *skb,
+				      const struct dpr_inner *in, bool *limited)
+{
+	const struct dpr_table *table = rcu_dereference(dn->table);
+	struct dpr_peer *first = dpr_peer_find(dn, &in->first);
+
+	if (in->olen || (first && dpr_miss_from(dn, cfg, skb, in, first)))
+		return first;
+	if (!table || table->known > DPR_MISS_PEERS ||
+	    skb->dev->type != ARPHRD_ETHER || !skb_mac_header_was_set(skb))
+		return NULL;
+	return dpr_miss_sender(dn, cfg, skb, in, table, limited);
+}
+
 /**
  * dpr_miss_first - the peer that redirected a packet; of one that came direct its link says who did
  * @dn: the namespace
@@ -73,7 +156,7 @@ static bool dpr_miss_from(struct dpr_net *dn, const struct dpr_config *cfg,
  * @in: what is known of it
  *
  * Anybody on the link can send packets direct, so among many peers it is only looked for by its
- * own address. Called under RCU in softirq.
+ * own address, and among few not for each packet. Called under RCU in softirq.
  *
  * Return: the peer, NULL if none is known to have sent it.
  */
@@ -81,18 +164,18 @@ struct dpr_peer *dpr_miss_first(struct dpr_net *dn, const struct dpr_config *cfg
 				const struct sk_buff *skb,
 				const struct dpr_inner *in)
 {
-	const struct dpr_table *table = rcu_dereference(dn->table);
-	struct dpr_peer *first = dpr_peer_find(dn, &in->first);
-	u32 i;
+	bool limited;
 
-	if (in->olen || (first && dpr_miss_from(dn, cfg, skb, in, first)))
-		return first;
-	if (!table || table->known > DPR_MISS_PEERS)
-		return NULL;
-	for (i = 0; i < table->known; i++)
-		if (dpr_miss_from(dn, cfg, skb, in, table->peer[i]))
-			return table->peer[i];
-	return NULL;
+	return dpr_miss_find(dn, cfg, skb, in, &limited);
+}
+
+/**
+ * dpr_miss_setup - prepare to look for who sent packets
+ * @dn: the namespace
+ */
+void dpr_miss_setup(struct dpr_net *dn)
+{
+	spin_lock_init(&dn->senders.lock);
 }
 
 /* Of what nothing else limits one message is sent in a jiffy. */
@@ -142,6 +225,7 @@ bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 		   struct sk_buff *skb, const struct dpr_inner *in)
 {
 	struct dpr_peer *first;
+	bool limited = false;
 
 	if (in->seg.rst)
 		return false;
@@ -150,7 +234,11 @@ bool dpr_miss_tell(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (likely(cfg->orphans != DPR_ORPHANS_ASK))
 		return false;
 	/* Before a message is counted: anybody can send those, and questions share the limit. */
-	first = dpr_miss_first(dn, cfg, skb, in);
+	first = dpr_miss_find(dn, cfg, skb, in, &limited);
+	if (unlikely(limited)) {
+		dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);
+		return true;
+	}
 	if (!first || READ_ONCE(first->protocol) < DPR_PEER_PROTOCOL_DENIES)
 		return false;
 	dpr_stats_inc(dn, DPR_STAT_HASH_MISSED);

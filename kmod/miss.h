@@ -17,6 +17,7 @@ struct dpr_owner_msg;
 struct dpr_peer;
 struct sk_buff;
 
+void dpr_miss_setup(struct dpr_net *dn);
 struct dpr_peer *dpr_miss_first(struct dpr_net *dn, const struct dpr_config *cfg,
 				const struct sk_buff *skb,
 				const struct dpr_inner *in);

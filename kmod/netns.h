@@ -56,6 +56,36 @@ struct dpr_closing {
 	struct dpr_closing_queue *queue;
 };
 
+#define DPR_MISS_SENDERS	64
+
+/**
+ * struct dpr_miss_sender - a link-layer address that packets came from
+ * @place: of a peer in the load table that may have it
+ * @at: the jiffy in which no peer had @mac on the link @iif
+ * @iif: index of that link
+ * @mac: the address
+ */
+struct dpr_miss_sender {
+	u32 place;
+	u32 at;
+	int iif;
+	u64 mac;
+};
+
+/**
+ * struct dpr_miss_senders - who has sent packets without a tunnel (miss.c)
+ * @lock: protects all of it but @of.place; taken in softirq
+ * @at: jiffies when a sender was last looked for among all peers
+ * @searches: how often in that jiffy
+ * @of: by the hash of their addresses
+ */
+struct dpr_miss_senders {
+	spinlock_t lock;	/* of all that follows, but for hints */
+	u32 at;
+	u32 searches;
+	struct dpr_miss_sender of[DPR_MISS_SENDERS];
+};
+
 /**
  * struct dpr_net - the state of one network namespace
  * @net: the namespace
@@ -108,6 +138,7 @@ struct dpr_closing {
  * @watch: connections that may move, and those that did, under RCU; NULL before the first
  *	service of DPR_DISPATCH_REQUEST. Then it stays
  * @missed: jiffies when a peer was last told that bulk data have no socket
+ * @senders: who has sent packets without a tunnel
  * @backends: the backends, under RCU; NULL if there are none
  * @splices: connections to backends, under RCU; NULL before the first backend. Then it
  *	stays
@@ -164,6 +195,7 @@ struct dpr_net {
 	struct dpr_handovers __rcu *handovers;
 	struct dpr_migrate_watch __rcu *watch;
 	u32 missed;
+	struct dpr_miss_senders senders;
 	struct dpr_backends __rcu *backends;
 	struct dpr_splices __rcu *splices;
 	unsigned long full_notified;

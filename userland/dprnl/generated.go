@@ -1339,7 +1339,8 @@ const (
 	// connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's
 	// hash of another set of hosts. Also SYNs that followed the flow of an older
 	// connection to where nothing listens any more. The host that redirected them
-	// was told, unless too many messages were sent already.
+	// was told, unless too many messages were sent already, or it was not found
+	// out among too many senders of segments without a tunnel.
 	StatHashMissed Stat = 123
 	// StatRxHashMissed: connections of which peers have told that: their later
 	// segments raise questions.
@@ -1606,7 +1607,7 @@ var statTable = [...]statInfo{
 	120: {"rx_handover_full", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): handovers refused: too many connections came in the last 21 s to remember each.", false},
 	121: {"served_group", "The SYN decision: served: rules by what is asked for chose this host, of the service's group (DPR_CMD_RULES_SET).", false},
 	122: {"owner_denied", "Orphans (enum dpr_orphans): answers of peers that they do not serve a connection that this host asked for.", false},
-	123: {"hash_missed", "Orphans (enum dpr_orphans): redirected segments dropped: this host does not serve the connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of another set of hosts. Also SYNs that followed the flow of an older connection to where nothing listens any more. The host that redirected them was told, unless too many messages were sent already.", false},
+	123: {"hash_missed", "Orphans (enum dpr_orphans): redirected segments dropped: this host does not serve the connection (DPR_ORPHANS_ASK). They may have followed the stateless policy's hash of another set of hosts. Also SYNs that followed the flow of an older connection to where nothing listens any more. The host that redirected them was told, unless too many messages were sent already, or it was not found out among too many senders of segments without a tunnel.", false},
 	124: {"rx_hash_missed", "Orphans (enum dpr_orphans): connections of which peers have told that: their later segments raise questions.", false},
 	125: {"bulk_missed", "Orphans (enum dpr_orphans): messages to peers that bulk data that they may have redirected have no socket here.", false},
 	126: {"migrate_held", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests held while their connections may leave this host. Those that stay pass the hooks again.", false},

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -279,6 +280,57 @@ func TestSharedAddressMissed(t *testing.T) {
 		miss(4001)
 		if all := neighbours(); slices.Contains(all, near) {
 			t.Errorf("with 67 peers the neighbours are %v", all)
+		}
+	})
+}
+
+// Anybody can send any number of marked segments. Which peer sent them is looked for among all of
+// them a few times in a jiffy, not for each segment: what comes from too many link-layer addresses
+// is dropped. What comes from one that is no peer's, as by a router, is answered as ever, and of what
+// a peer sent it is told.
+//
+//	A, R ── switch ── B
+func TestSharedAddressFlood(t *testing.T) {
+	eachWay(t, []way{direct4}, func(t *testing.T, w way) {
+		const strays = 3000
+		shared := netip.MustParseAddr("10.77.0.99")
+		c := newCluster(t, w)
+		check(t, c.b.Address("lo", netip.PrefixFrom(shared, 32)))
+		c.b.fresh(t, c.a, 0)
+		for i := range byte(20) {
+			check(t, c.b.dpr.SetPeer(t.Context(), w.reportOf(netip.AddrFrom4([4]byte{10, 77, 0, 128 + i}), 5)))
+		}
+		c.b.set(t, dprnl.ConfigUpdate{Orphans: ptr(dprnl.OrphansAsk)})
+		connect(t, c.c, c.a.service()).wantServed(t, "B") // B knows A's link-layer address
+		r := c.raw(t, addrR)
+		own := r.MAC
+		a, err := c.a.MAC(eth)
+		check(t, err)
+		flood := func(n int, mac func(i int) net.HardwareAddr) counts {
+			t.Helper()
+			b := c.b.meter(t)
+			for i := range n {
+				stray := wire.Segment{Src: netip.AddrPortFrom(r.addr, uint16(4000+i)), Dst: netip.AddrPortFrom(shared, port), Flags: "A", Seq: 1, Ack: 77}
+				packet := stray.Bytes()
+				packet[6] |= 0x80
+				r.MAC = mac(i)
+				r.send(t, c.b, wire.FixChecksum(packet))
+			}
+			r.MAC = own
+			time.Sleep(settle)
+			got := b.changes(t)
+			t.Logf("of %d strays %d were answered, %d dropped, %d messages", n, got[dprnl.StatRxReset], got[dprnl.StatHashMissed], got[dprnl.StatTxOwnerMessages])
+			return got
+		}
+		if got := flood(strays, func(int) net.HardwareAddr { return own }); got[dprnl.StatRxReset] == 0 || got[dprnl.StatHashMissed] != 0 {
+			t.Errorf("from one address %d strays were dropped", got[dprnl.StatHashMissed])
+		}
+		if got := flood(strays, func(i int) net.HardwareAddr { return net.HardwareAddr{2, 0, 0, 0, byte(i >> 8), byte(i)} }); got[dprnl.StatHashMissed] == 0 {
+			t.Errorf("from as many addresses all %d strays were answered", got[dprnl.StatRxReset])
+		}
+		got := flood(strays/10, func(int) net.HardwareAddr { return a })
+		if n := got[dprnl.StatHashMissed]; n == 0 || got[dprnl.StatRxReset] != 0 || got[dprnl.StatTxOwnerMessages] != n {
+			t.Errorf("from A %d strays were dropped, %d messages sent and %d RSTs", n, got[dprnl.StatTxOwnerMessages], got[dprnl.StatRxReset])
 		}
 	})
 }
