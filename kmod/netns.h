@@ -94,6 +94,8 @@ struct dpr_miss_senders {
  *	configuration
  * @lock: serialises changes of configuration, services and peers
  * @config: the current configuration, under RCU
+ * @own_dev: index of the device that had this host's address of IPv6 when it was last looked
+ *	for; a hint
  * @stats: counters
  * @hooked: the hooks are registered; under @lock
  * @hook_ops: the hooks
@@ -156,6 +158,7 @@ struct dpr_net {
 	struct mem_cgroup *memcg;
 	struct mutex lock;	/* of configuration, services, peers */
 	struct dpr_config __rcu *config;
+	int own_dev;
 	struct dpr_stats __percpu *stats;
 	bool hooked;
 	struct nf_hook_ops hook_ops[4];

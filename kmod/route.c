@@ -50,12 +50,31 @@ bool dpr_route_valid6(const struct dpr_config *cfg,
 			       dpr_local_in6(&cfg->address));
 }
 
+/*
+ * The device that has an IPv6 address. There may be thousands, so the one that had it last is
+ * asked first; if it has it still, the others do not matter.
+ */
+static const struct net_device *dpr_route_dev6(struct dpr_net *dn,
+					       const struct dpr_addr *address)
+{
+	const struct net_device *dev =
+		dev_get_by_index_rcu(dn->net, READ_ONCE(dn->own_dev));
+
+	if (dev && ipv6_chk_addr(dn->net, dpr_local_in6(address), dev, 1))
+		return dev;
+	dev = dpr_local_dev6(dn->net, address);
+	if (dev)
+		WRITE_ONCE(dn->own_dev, dev->ifindex);
+	return dev;
+}
+
 /**
  * dpr_route_vrf - the VRF that this host's address is in
  * @dn: the namespace
- * @address: the address; of an IPv6 one all devices are asked
+ * @address: the address
  *
- * Called under RCU.
+ * Asks all devices only if an IPv6 address has moved to another one, or is gone. Called
+ * under RCU.
  *
  * Return: its index, 0 if it is in none.
  */
@@ -65,7 +84,7 @@ int dpr_route_vrf(struct dpr_net *dn, const struct dpr_addr *address)
 
 	dev = dpr_addr_is4(address) ?
 	      __ip_dev_find(dn->net, address->word[3], false) :
-	      dpr_local_dev6(dn->net, address);
+	      dpr_route_dev6(dn, address);
 	return dev ? l3mdev_master_ifindex_rcu(dev) : 0;
 }
 

@@ -179,3 +179,87 @@ func TestVRFReset(t *testing.T) {
 		k.hear(t, "R")
 	})
 }
+
+// A's own address is on its loopback device, and moves into the VRF that A's link comes into. A ends
+// the connections of a dead peer there.
+//
+//	R ── switch ── A (VRF)
+//	        └───── B
+func TestVRFMoved(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		own := netip.MustParsePrefix("10.77.0.31/32")
+		c := newCluster(t, w)
+		addresses(t, c.a.Host, "lo", own)
+		c.a.addr = w.own(own.Addr())
+		c.a.set(t, dprnl.ConfigUpdate{Address: &c.a.addr})
+		c.know(t, c.a, c.b)
+		k := c.raw(t, addrR).talk(c.a, 4000)
+		k.open(t)
+		k.wantServed(t, "B")
+
+		c.a.intoVRF(t, addrA)
+		for _, p := range []netip.Prefix{own, vnet.TwinPrefix(own)} {
+			check(t, c.a.RemoveAddress("lo", p))
+		}
+		addresses(t, c.a.Host, vrf, own)
+		check(t, c.a.dpr.DeletePeer(t.Context(), c.b.addr, true))
+		for done := false; !done; {
+			e, err := c.a.dpr.Expire(t.Context(), 0)
+			check(t, err)
+			done = e.Done
+		}
+		k.hear(t, "R")
+	})
+}
+
+// A finds out which VRF its own address is in without asking all its devices for each RST of a dead
+// peer's connections, also if the last of them has the address.
+//
+//	R ── switch ── A (hundreds of devices)
+func TestManyDevices(t *testing.T) {
+	eachWay(t, []way{plain6}, func(t *testing.T, w way) {
+		const devices, flows, rounds, most = 600, 400, 3, 2
+		peer, own := netip.MustParseAddr("10.77.0.120"), netip.MustParseAddr("10.77.0.31")
+		c := newCluster(t, w)
+		check(t, c.a.dpr.DeletePeer(t.Context(), c.b.addr, false))
+		last, err := c.a.Dummies(devices)
+		check(t, err)
+		addresses(t, c.a.Host, last, netip.PrefixFrom(own, 32))
+		r := c.raw(t, addrR)
+		// took is how long the RSTs of all flows take if A's own address is this one.
+		took := func(addr netip.Addr) time.Duration {
+			t.Helper()
+			c.a.set(t, dprnl.ConfigUpdate{Address: ptr(w.own(addr))})
+			least := time.Hour
+			for range rounds {
+				check(t, c.a.dpr.SetPeer(t.Context(), w.reportOf(peer, 5)))
+				for i := range uint16(flows) {
+					r.talk(c.a, 4000+i).say(t, "S", "")
+				}
+				eventually(t, func() error {
+					st := c.a.stats(t)
+					if n := st.Get(dprnl.StatFlows); n != flows {
+						return fmt.Errorf("%d flows", n)
+					}
+					return nil
+				})
+				check(t, c.a.dpr.DeletePeer(t.Context(), w.own(peer), true))
+				reset, begun := uint32(0), time.Now()
+				for done := false; !done; {
+					e, err := c.a.dpr.Expire(t.Context(), 0)
+					check(t, err)
+					reset, done = reset+e.Reset, e.Done
+				}
+				least = min(least, time.Since(begun))
+				if reset != flows {
+					t.Fatalf("%d flows of a dead peer ended, want %d", reset, flows)
+				}
+			}
+			return least
+		}
+		first := took(addrA)
+		if of := took(own); of > most*first {
+			t.Errorf("%d RSTs took %v with the address on the last of %d devices, %v on one of the first", flows, of, devices, first)
+		}
+	})
+}

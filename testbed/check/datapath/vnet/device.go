@@ -33,5 +33,16 @@ func (h *Host) master(m netlink.Link, slave string) error {
 		h.Up(name))
 }
 
+// Dummies adds n links that lead nowhere, and brings the last one up, whose name it returns.
+func (h *Host) Dummies(n int) (last string, err error) {
+	for i := range n {
+		last = fmt.Sprintf("dummy%d", i)
+		if err := h.nl.LinkAdd(&netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: last}}); err != nil {
+			return "", fmt.Errorf("%s: make %s: %w", h.Name, last, err)
+		}
+	}
+	return last, h.Up(last)
+}
+
 // Delete removes a link, and with a cable's end the other end.
 func (h *Host) Delete(link string) error { return h.change(link, "delete", h.nl.LinkDel) }
