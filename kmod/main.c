@@ -40,6 +40,7 @@ static int __net_init dpr_main_net_init(struct net *net)
 	mutex_init(&dn->lock);
 	dpr_quota_setup(dn);
 	dpr_miss_setup(dn);
+	dpr_open_setup(dn);
 	dpr_sweep_setup(dn);
 	dpr_probe_setup(dn);
 	dpr_closing_setup(dn);

@@ -110,6 +110,7 @@ struct dpr_miss_senders {
  * @services: the services, under RCU
  * @service_bits: their bits (struct dpr_service), ~0 if one has none
  * @open: their open connections, under RCU; NULL if they are not counted
+ * @recount: counts them anew when this host's addresses have changed
  * @peers: known peers by address, under RCU; writers hold @lock
  * @peer_count: how many; under @lock
  * @table: the load table, under RCU
@@ -172,6 +173,7 @@ struct dpr_net {
 	struct dpr_services __rcu *services;
 	u64 service_bits;
 	struct dpr_open __rcu *open;
+	struct delayed_work recount;
 
 	struct hlist_head *peers;
 	u32 peer_count;

@@ -10,15 +10,19 @@
 #include <linux/inetdevice.h>
 #include <linux/mm.h>
 #include <linux/netdevice.h>
+#include <linux/notifier.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/tracepoint.h>
+#include <linux/workqueue.h>
 #include <net/addrconf.h>
 #include <net/if_inet6.h>
 #include <net/inet_hashtables.h>
 #include <net/sock.h>
 #include <net/tcp.h>
+#include "compat.h"
 #include "local.h"
 #include "netns.h"
 #include "open.h"
@@ -32,6 +36,9 @@
 #define DPR_OPEN_KNOWN_MOST	(1U << 24)
 /* Places of it that may be a socket's. */
 #define DPR_OPEN_KNOWN_TRIES	64
+
+/* An address rarely comes or goes alone: all is counted anew so long after the first one. */
+#define DPR_OPEN_SETTLE		HZ
 
 /**
  * struct dpr_open_known - the sockets that have been counted so far
@@ -67,8 +74,8 @@ struct dpr_open_service {
  * @rcu: frees it
  * @known: those that have been counted, while the first count lasts; under RCU
  * @ready: the first count is over
- * @locals: how many addresses this host had when the count began; 0 if no service is on
- *	one of them only
+ * @locals: how many addresses that others can reach this host had when the count began; 0
+ *	if no service is on one of them only
  * @local: these addresses, sorted
  * @services: how many services
  * @service: in the order of struct dpr_services
@@ -105,7 +112,7 @@ static int dpr_open_compare(const void *a, const void *b)
 /*
  * Is an address none of this host's, so that a connection to it is one that another host
  * redirected here? What began is judged alike when it ends, whatever addresses come and go
- * meanwhile: by those that the host had when the count began.
+ * meanwhile: by those that the host had when the count began. Later ones begin another count.
  */
 static bool dpr_open_foreign(const struct dpr_open *open,
 			     const struct dpr_addr *address)
@@ -203,35 +210,12 @@ static void dpr_open_find(struct tracepoint *tp, void *unused)
 		dpr_open_tracepoint = tp;
 }
 
-/**
- * dpr_open_init - begin to note what sockets do
- *
- * After the namespaces have been registered.
- *
- * Return: 0, -EOPNOTSUPP: this kernel has no such tracepoint; -ENOMEM.
- */
-int __init dpr_open_init(void)
-{
-	for_each_kernel_tracepoint(dpr_open_find, NULL);
-	if (!dpr_open_tracepoint) {
-		pr_err("dpr: the kernel lacks the tracepoint inet_sock_set_state\n");
-		return -EOPNOTSUPP;
-	}
-	return tracepoint_probe_register(dpr_open_tracepoint, dpr_open_changed,
-					 NULL);
-}
-
-/** dpr_open_exit - note nothing any more */
-void dpr_open_exit(void)
-{
-	tracepoint_probe_unregister(dpr_open_tracepoint, dpr_open_changed, NULL);
-	tracepoint_synchronize_unregister();
-}
-
-/* Adds an address to @into, if there is room for it there. */
+/* Adds an address to @into, if there is room for it there, and others can reach it. */
 static void dpr_open_add_local(struct dpr_addr *into, u32 most, u32 *n,
 			       struct dpr_addr address)
 {
+	if (!dpr_local_unicast(&address))
+		return;
 	if (*n < most)
 		into[*n] = address;
 	(*n)++;
@@ -402,7 +386,8 @@ static int dpr_open_try(struct dpr_net *dn, const struct dpr_services *services,
  * dpr_open_count - count the open connections of the services from now on
  * @dn: the namespace; its lock is held
  *
- * Called when the services have changed. May take milliseconds: it looks at all sockets.
+ * Called when the services or, if one is on one address only, this host's addresses have
+ * changed. May take milliseconds: it looks at all sockets.
  * Without memory nothing is counted: a load can still be told without.
  */
 void dpr_open_count(struct dpr_net *dn)
@@ -425,6 +410,134 @@ void dpr_open_count(struct dpr_net *dn)
 		return;
 	dpr_open_replace(dn, NULL);
 	pr_warn_ratelimited("dpr: no memory to count the services' open connections\n");
+}
+
+/* Has this host other addresses than when the count began? The namespace's lock is held. */
+static bool dpr_open_outdated(struct dpr_net *dn)
+{
+	const struct dpr_services *services =
+		rcu_dereference_protected(dn->services,
+					  lockdep_is_held(&dn->lock));
+	const struct dpr_open *open =
+		rcu_dereference_protected(dn->open, lockdep_is_held(&dn->lock));
+	struct dpr_open *now;
+	bool other;
+
+	if (!open || !services || !dpr_open_any_address(services))
+		return false;
+	now = dpr_open_alloc(dn->net, services);
+	other = now && (now->locals != open->locals ||
+			memcmp(now->local, open->local,
+			       now->locals * sizeof(*now->local)));
+	kvfree(now);
+	return other;
+}
+
+static void dpr_open_recount(struct work_struct *work)
+{
+	struct dpr_net *dn = container_of(to_delayed_work(work), struct dpr_net,
+					  recount);
+	struct mem_cgroup *old __maybe_unused;
+
+#ifdef CONFIG_MEMCG
+	old = set_active_memcg(READ_ONCE(dn->memcg));
+#endif
+	mutex_lock(&dn->lock);
+	if (dpr_open_outdated(dn))
+		dpr_open_count(dn);
+	mutex_unlock(&dn->lock);
+#ifdef CONFIG_MEMCG
+	set_active_memcg(old);
+#endif
+}
+
+/* An address has come or gone. In any context. */
+static void dpr_open_address_changed(struct net *net)
+{
+	struct dpr_net *dn = dpr_netns(net);
+
+	if (rcu_access_pointer(dn->services))
+		queue_delayed_work(dpr_compat_any_wq, &dn->recount,
+				   DPR_OPEN_SETTLE);
+}
+
+static int dpr_open_changed4(struct notifier_block *nb, unsigned long event,
+			     void *data)
+{
+	const struct in_ifaddr *ifa = data;
+
+	dpr_open_address_changed(dev_net(ifa->ifa_dev->dev));
+	return NOTIFY_DONE;
+}
+
+static int dpr_open_changed6(struct notifier_block *nb, unsigned long event,
+			     void *data)
+{
+	const struct inet6_ifaddr *ifa = data;
+
+	dpr_open_address_changed(dev_net(ifa->idev->dev));
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block dpr_open_addresses4 = {
+	.notifier_call = dpr_open_changed4,
+};
+
+static struct notifier_block dpr_open_addresses6 = {
+	.notifier_call = dpr_open_changed6,
+};
+
+/**
+ * dpr_open_init - begin to note what sockets do, and which addresses come and go
+ *
+ * After the namespaces have been registered.
+ *
+ * Return: 0, -EOPNOTSUPP: this kernel has no such tracepoint; -ENOMEM.
+ */
+int __init dpr_open_init(void)
+{
+	int err;
+
+	for_each_kernel_tracepoint(dpr_open_find, NULL);
+	if (!dpr_open_tracepoint) {
+		pr_err("dpr: the kernel lacks the tracepoint inet_sock_set_state\n");
+		return -EOPNOTSUPP;
+	}
+	err = register_inetaddr_notifier(&dpr_open_addresses4);
+	if (err)
+		return err;
+	err = register_inet6addr_notifier(&dpr_open_addresses6);
+	if (err)
+		goto err_addresses4;
+	err = tracepoint_probe_register(dpr_open_tracepoint, dpr_open_changed,
+					NULL);
+	if (err)
+		goto err_addresses6;
+	return 0;
+
+err_addresses6:
+	unregister_inet6addr_notifier(&dpr_open_addresses6);
+err_addresses4:
+	unregister_inetaddr_notifier(&dpr_open_addresses4);
+	return err;
+}
+
+/** dpr_open_exit - note nothing any more */
+void dpr_open_exit(void)
+{
+	tracepoint_probe_unregister(dpr_open_tracepoint, dpr_open_changed, NULL);
+	tracepoint_synchronize_unregister();
+	unregister_inet6addr_notifier(&dpr_open_addresses6);
+	unregister_inetaddr_notifier(&dpr_open_addresses4);
+}
+
+/**
+ * dpr_open_setup - prepare to count
+ * @dn: the namespace
+ */
+void dpr_open_setup(struct dpr_net *dn)
+{
+	INIT_DELAYED_WORK(&dn->recount, dpr_open_recount);
 }
 
 static u32 dpr_open_read(const struct dpr_open_service *service)
@@ -523,5 +636,6 @@ bool dpr_open_port(const struct dpr_net *dn, u16 port, u32 *connections)
  */
 void dpr_open_teardown(struct dpr_net *dn)
 {
+	cancel_delayed_work_sync(&dn->recount);
 	kvfree(rcu_dereference_protected(dn->open, true));
 }

@@ -10,6 +10,7 @@ struct dpr_service;
 
 int dpr_open_init(void);
 void dpr_open_exit(void);
+void dpr_open_setup(struct dpr_net *dn);
 void dpr_open_count(struct dpr_net *dn);
 bool dpr_open_all(const struct dpr_net *dn, u32 *connections);
 bool dpr_open_service(const struct dpr_net *dn,

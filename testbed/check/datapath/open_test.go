@@ -202,6 +202,34 @@ func TestOpenByAddress(t *testing.T) {
 	})
 }
 
+// The host that serves gets the address of a redirected connection, which counts no more, and loses
+// it again.
+//
+//	C ── switch ── A (serves .11:81)
+//	        └───── B (serves .12:81, and has .11 for a while)
+func TestOpenAddressMoves(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		const other = 81
+		c := newCluster(t, w)
+		webs := map[*server]*web{}
+		for _, s := range []*server{c.a, c.b} {
+			webs[s] = serve(t, s.Host, s.Name, other)
+			check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: other, Address: s.at}))
+		}
+		connect(t, c.c, w.addrPort(addrA, other)).wantServed(t, "B")
+		wantOpen(t, c.b, map[uint16]uint32{port: 0, other: 1})
+		moved := netip.PrefixFrom(c.a.at, c.a.at.BitLen())
+		for range 2 {
+			check(t, c.b.Address("lo", moved))
+			wantOpen(t, c.b, map[uint16]uint32{port: 0, other: 0})
+			check(t, c.b.RemoveAddress("lo", moved))
+			wantOpen(t, c.b, map[uint16]uint32{port: 0, other: 1})
+		}
+		webs[c.b].abort()
+		wantOpen(t, c.b, map[uint16]uint32{port: 0, other: 0})
+	})
+}
+
 // Nothing is counted twice or forgotten of what opens and closes while the connections
 // are counted for the first time.
 func TestOpenWhileCounting(t *testing.T) {
