@@ -29,6 +29,12 @@ const (
 	// resets is how long after the handshake a RST may come that answers the client's
 	// first segments: they may be lost, and so may the RST.
 	resets = 5 * time.Second
+	// resetsAsked is the same where hosts ask for connections that they do not know. The
+	// host that did not send what the client acknowledges has a request of it, and so
+	// does not deny it: the first host waits for that, for 15 s and a copy of the client's
+	// segment, and one more copy gets the RST. Copies come at intervals that double: that
+	// may be as late as the client waits.
+	resetsAsked = patience
 )
 
 // answers counts the SYN-ACKs, in a capture of a client's, of a connection that has just
@@ -91,15 +97,20 @@ func delays(k EventKind) bool {
 // its SYN. Its client repeated the SYN, as a host was silent, and the copy went to another
 // one; the answer of the silent one was the first to come after all. So the client
 // acknowledged what the host that had the connection then had not sent. It answers with a
-// RST (RFC 9293, 3.10.7.4); one of an older version does not answer a redirected segment.
-func twoAnswered(c *Conn, history []Happened, older string) bool {
+// RST (RFC 9293, 3.10.7.4), or the first host does if hosts ask for connections that they
+// do not know; one of an older version does not answer a redirected segment.
+func twoAnswered(c *Conn, history []Happened, older string, asks bool) bool {
 	if !c.Connected || c.Requests > 0 || c.Proof == ByAnswer || c.Handshake < repeats || c.Answers < 2 {
 		return false
 	}
 	shaken := c.Begin.Add(c.Handshake)
+	longest := resets
+	if asks {
+		longest = resetsAsked
+	}
 	switch c.Class {
 	case httpload.ClassReset:
-		if c.End.Sub(shaken) > resets {
+		if c.End.Sub(shaken) > longest {
 			return false
 		}
 	case httpload.ClassTimeout:

@@ -147,9 +147,20 @@ func TestTwoAnswered(t *testing.T) {
 		{"it may have been another", two(func(c *Conn) { timeout(c); c.Proof = ByNoFlow }), cut, "s3", false},
 	}
 	for _, tt := range tests {
-		if got := twoAnswered(&tt.c, tt.history, tt.older); got != tt.want {
+		if got := twoAnswered(&tt.c, tt.history, tt.older, false); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
+	}
+	// Where hosts ask, the one that has a request is waited for. Nothing else changes.
+	for end, want := range map[float64]bool{12.2: true, 17.1: true, 43: true, 72: true, 72.1: false} {
+		c := two(func(c *Conn) { c.End = at(end) })
+		if got := twoAnswered(&c, cut, "", true); got != want {
+			t.Errorf("hosts ask, and a RST comes %.1f s after the handshake: %v, want %v", end-12, got, want)
+		}
+	}
+	late := two(func(c *Conn) { c.Answers, c.End = 1, at(43) })
+	if twoAnswered(&late, cut, "", true) {
+		t.Error("hosts ask, and one host has answered: it may fail")
 	}
 	for _, k := range EventKinds() {
 		want := map[EventKind]bool{Cut: true, CutOut: true, CutIn: true, Deaf: true, Loss: true, Delay: true, Isolate: true}[k]
@@ -170,6 +181,14 @@ func TestTwoAnsweredIsCounted(t *testing.T) {
 	}
 	if u := r.add(&c, []Harm{harm(Off, "s3", 101, 110)}, four); u != nil || r.Allowed[ServedOff] != 1 || r.Allowed[TwoAnswers] != 1 {
 		t.Errorf("unexpected %v, allowed %v", u, r.Allowed)
+	}
+	c.End = at(143)
+	if u := r.add(&c, nil, four); u == nil {
+		t.Error("hosts do not ask, and a RST may come after 41 s")
+	}
+	r.asks = true
+	if u := r.add(&c, nil, four); u != nil || r.Allowed[TwoAnswers] != 2 {
+		t.Errorf("hosts ask: unexpected %v, allowed %v", u, r.Allowed)
 	}
 	c.Answers = 1
 	if u := r.add(&c, nil, four); u == nil {

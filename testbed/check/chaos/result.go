@@ -13,6 +13,7 @@ import (
 
 	"dpr/testbed/lab"
 	"dpr/testbed/lab/family"
+	"dpr/userland/dprnl"
 )
 
 // Tally counts connections.
@@ -93,13 +94,14 @@ type Result struct {
 	healing time.Duration
 	before  map[string]int // restarts when the run began
 	older   string         // the host of another version, "" if there is none
+	asks    bool           // hosts ask for connections that they do not know
 }
 
 func newResult(l *lab.Lab, o Options) *Result {
 	r := &Result{
 		Seed: o.Seed, Kernel: l.Kernel().Release, Began: time.Now(), Planned: o.Events, Shared: o.Shared, Hosts: len(l.Servers()),
 		EventKinds: map[EventKind]int{}, Unexpected: []Conn{}, Connections: map[Kind]*Tally{}, Families: map[string]*Tally{}, Allowed: map[Cause]int{},
-		older: older(o),
+		older: older(o), asks: o.orphans() == dprnl.OrphansAsk.String(),
 	}
 	for _, f := range family.All {
 		r.Families[f.Name()] = &Tally{}
@@ -136,7 +138,7 @@ func (r *Result) add(c *Conn, harms []Harm, hosts []string) *Conn {
 		return nil
 	}
 	why := Judge(c, harms, hosts)
-	if why == "" && twoAnswered(c, r.History, r.older) {
+	if why == "" && twoAnswered(c, r.History, r.older, r.asks) {
 		why = TwoAnswers
 	}
 	if why != "" {
