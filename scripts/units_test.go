@@ -338,6 +338,67 @@ func TestRemovalWaitsForTheFastPath(t *testing.T) {
 	}
 }
 
+// Without systemd the module is removed, too, if it is this system's and none of dpr's processes runs.
+func TestRemovalWithoutSystemd(t *testing.T) {
+	text, err := os.ReadFile("../debian/dpr-dkms.prerm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	script := strings.NewReplacer("/run/systemd/system", dir+"/systemd", "/sys/module/dpr", dir+"/module", "/proc/", dir+"/").Replace(string(text))
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "self/ns"), 0o755), os.Mkdir(filepath.Join(dir, "7"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range map[string]string{
+		"prerm": script, "sleep": "#!/bin/sh\n", "deb-systemd-invoke": "#!/bin/sh\ntouch " + dir + "/invoked\n",
+		"modprobe": "#!/bin/sh\nrm " + dir + "/module\n", "ischroot": "#!/bin/sh\nexit $CHROOT\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const first, other = "pid:[4026531836]", "pid:[4026532207]"
+	for _, tt := range []struct {
+		name, what, chroot, pids, runs string
+		removed, said                  bool
+	}{
+		{"nothing of dpr runs", "remove", "1", first, "/usr/sbin/nginx", true, false},
+		{"dpr-lab runs", "remove", "1", first, "/usr/sbin/dprlab", true, false},
+		{"a process runs", "remove", "1", first, "/usr/sbin/dpr-receive", false, true},
+		{"one of a package that is gone runs", "remove", "1", first, "/usr/sbin/dpr-receive (deleted)", false, true},
+		{"one of make install runs", "remove", "1", first, "/usr/local/sbin/dpr-cleanup", false, true},
+		{"upgrade", "upgrade", "1", first, "/usr/sbin/nginx", false, false},
+		{"a chroot", "remove", "0", first, "/usr/sbin/nginx", false, false},
+		{"perhaps a chroot", "remove", "2", first, "/usr/sbin/nginx", false, false},
+		{"a container", "remove", "1", other, "/usr/sbin/nginx", false, false},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "module"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for link, to := range map[string]string{"self/ns/pid": tt.pids, "7/exe": tt.runs} {
+			_ = os.Remove(filepath.Join(dir, link))
+			if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command("/bin/sh", filepath.Join(dir, "prerm"), tt.what)
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CHROOT="+tt.chroot)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", tt.name, err, out)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "module")); os.IsNotExist(err) != tt.removed {
+			t.Errorf("%s: the module is removed: %v, want %v", tt.name, !tt.removed, tt.removed)
+		}
+		if said := strings.Contains(string(out), "still in use"); said != tt.said {
+			t.Errorf("%s: %q", tt.name, out)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "invoked")); !os.IsNotExist(err) {
+		t.Error("it had systemd stop something")
+	}
+}
+
 // "make uninstall" removes all that "make install" has installed, but for the configuration.
 func TestUninstall(t *testing.T) {
 	root, dest := t.TempDir(), t.TempDir()
