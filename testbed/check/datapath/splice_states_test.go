@@ -5,6 +5,7 @@
 package datapath
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -366,8 +367,14 @@ func TestSpliceICMP(t *testing.T) {
 			x.send(t, c.a, wire.ICMPError(router, c.a.at, e, 1400, quote))
 			p := k.r.get(t, func(p *wire.Packet) bool { return p.Reports(e) })
 			wantQuote(t, p, c.a.at, k.local, k.remote, e)
+			sent := k.segment("S", "")
+			sent.Seq = syn.TCP.Seq
+			if i%2 == 0 && !bytes.Equal(p.Payload[w.headerLen():], sent.Bytes()[w.headerLen():]) {
+				t.Errorf("the error quotes % x, want % x", p.Payload[w.headerLen():], sent.Bytes()[w.headerLen():])
+			}
 		}
-		x.send(t, c.a, x.segment(syn, "SA", 7000, syn.TCP.Seq+1, nil).Bytes())
+		answer := x.segment(syn, "SA", 7000, syn.TCP.Seq+1, nil).Bytes()
+		x.send(t, c.a, answer)
 		got := k.hear(t, "SA")
 		if !got.ChecksumsRight() || got.TCP.Seq != 7000 {
 			t.Errorf("the client gets %v", got)
@@ -375,6 +382,9 @@ func TestSpliceICMP(t *testing.T) {
 		k.r.send(t, c.a, wire.ICMPError(router, c.a.at, wire.TooBig, 1400, got.Outer()))
 		p := x.get(t, func(p *wire.Packet) bool { return p.Reports(wire.TooBig) })
 		wantQuote(t, p, c.a.at, netip.AddrPortFrom(x.addr, uint16(syn.TCP.DstPort)), netip.AddrPortFrom(c.a.at, uint16(syn.TCP.SrcPort)), wire.TooBig)
+		if !bytes.Equal(p.Payload[w.headerLen():], answer[w.headerLen():]) {
+			t.Errorf("the error quotes % x, want % x", p.Payload[w.headerLen():], answer[w.headerLen():])
+		}
 		becomes(t, a, dprnl.StatSpliceIcmp, 5)
 		// About a connection that there is not.
 		other := wire.Segment{Src: c.a.service(), Dst: netip.AddrPortFrom(k.local.Addr(), 9), Flags: "A"}

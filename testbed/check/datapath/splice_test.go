@@ -152,6 +152,42 @@ func TestSplice(t *testing.T) {
 	})
 }
 
+// Connections of both families at once, with the same ports at both ends: each goes to the
+// backend of its family, and one that ends leaves the other.
+//
+//	C ── switch ── A
+//	        └───── X (of both families)
+func TestSpliceFamilies(t *testing.T) {
+	eachSplice(t, func(t *testing.T, w way) {
+		c := newSpliced(t, w)
+		other := w
+		other.client = 10 - w.client
+		x := c.backend("other", addrX)
+		x.Address = other.addr(addrX)
+		c.set(t, x)
+		only := ptr(uint32(62000))
+		c.a.set(t, dprnl.ConfigUpdate{SpliceFirstPort: only, SpliceLastPort: only})
+		first := connectFrom(t, c.c, 4000, c.a.service())
+		second := connectFrom(t, c.c, 4000, other.addrPort(addrA, port))
+		c.has(t, "x", 1)
+		c.has(t, "other", 1)
+		for range 2 {
+			for k, from := range map[*conn]netip.AddrPort{first: w.addrPort(addrA, 62000), second: other.addrPort(addrA, 62000)} {
+				k.wantServed(t, "X")
+				if peer, err := k.ask("peer"); err != nil || peer != from.String() {
+					t.Errorf("X sees %q (%v), want %v", peer, err, from)
+				}
+				check(t, k.upload(64<<10))
+				check(t, k.download(64<<10))
+			}
+		}
+		check(t, first.Close())
+		c.has(t, "x", 0)
+		c.has(t, "other", 1)
+		second.wantServed(t, "X")
+	})
+}
+
 // Segments that A's link gathers as lists in which each keeps its header (rx-gro-list, of TCP since
 // Linux 6.10): all of them are translated, whether or not there is a header of the PROXY protocol
 // before them, or their numbers are shifted.
