@@ -409,25 +409,10 @@ bool dpr_backend_left(struct dpr_net *dn, const struct dpr_backend *backend)
 	return true;
 }
 
-/**
- * dpr_backend_way_valid - does a route that is kept still hold
- * @dn: the namespace
- * @address: where it leads
- * @dst: the route, NULL if there is none
- * @cookie: its cookie if it is of IPv6
- *
- * Called under RCU.
- */
-bool dpr_backend_way_valid(struct dpr_net *dn, const struct dpr_addr *address,
-			   const struct dst_entry *dst, u32 cookie)
+/** dpr_backend_way_valid6 - dpr_backend_way_valid() of a route of IPv6 */
+bool dpr_backend_way_valid6(const struct dst_entry *dst, u32 cookie)
 {
-	if (unlikely(!dst))
-		return false;
-	if (!dpr_addr_is4(address))
-		return dst_check((struct dst_entry *)dst, cookie);
-	/* What ipv4_dst_check() asks, without calling it. */
-	return dst->obsolete == DST_OBSOLETE_FORCE_CHK &&
-	       ((const struct rtable *)dst)->rt_genid == rt_genid_ipv4(dn->net);
+	return dst_check((struct dst_entry *)dst, cookie);
 }
 
 static struct dst_entry *dpr_backend_route4(struct dpr_net *dn,

@@ -6,14 +6,15 @@
 #include <linux/list.h>
 #include <linux/percpu.h>
 #include <linux/refcount.h>
+#include <net/dst.h>
+#include <net/route.h>
 #include "core/addr.h"
 #include "core/policy.h"
 #include "dpr.h"
+#include "netns.h"
 
 struct dpr_flow_key;
-struct dpr_net;
 struct dpr_service;
-struct dst_entry;
 
 /**
  * struct dpr_backend_way - one CPU's way to a backend
@@ -137,10 +138,29 @@ bool dpr_backend_left(struct dpr_net *dn, const struct dpr_backend *backend);
 struct dpr_backend_way *dpr_backend_find_way(struct dpr_net *dn,
 					     struct dpr_backend_way *way,
 					     const struct dpr_backend *backend);
-bool dpr_backend_way_valid(struct dpr_net *dn, const struct dpr_addr *address,
-			   const struct dst_entry *dst, u32 cookie);
+bool dpr_backend_way_valid6(const struct dst_entry *dst, u32 cookie);
 void dpr_backend_put(struct dpr_backend *backend);
 void dpr_backend_teardown(struct dpr_net *dn);
+
+/**
+ * dpr_backend_way_valid - does a route that is kept still hold
+ * @dn: the namespace
+ * @wide: it is of IPv6
+ * @dst: the route, NULL if there is none
+ * @cookie: its cookie if @wide
+ *
+ * Called under RCU. Each packet asks; of IPv4 it is what ipv4_dst_check() asks, without a call.
+ */
+static inline bool dpr_backend_way_valid(const struct dpr_net *dn, bool wide,
+					 const struct dst_entry *dst, u32 cookie)
+{
+	if (unlikely(!dst))
+		return false;
+	if (wide)
+		return dpr_backend_way_valid6(dst, cookie);
+	return dst->obsolete == DST_OBSOLETE_FORCE_CHK &&
+	       ((const struct rtable *)dst)->rt_genid == rt_genid_ipv4(dn->net);
+}
 
 /**
  * dpr_backend_way - this CPU's way to a backend
@@ -156,8 +176,8 @@ dpr_backend_way(struct dpr_net *dn, const struct dpr_backend *backend)
 {
 	struct dpr_backend_way *way = this_cpu_ptr(backend->ways);
 
-	if (likely(dpr_backend_way_valid(dn, &backend->address, way->dst,
-					 way->cookie)))
+	if (likely(dpr_backend_way_valid(dn, !dpr_addr_is4(&backend->address),
+					 way->dst, way->cookie)))
 		return way;
 	return dpr_backend_find_way(dn, way, backend);
 }

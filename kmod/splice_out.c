@@ -148,8 +148,8 @@ struct dst_entry *dpr_splice_route(struct dpr_net *dn, struct dpr_splice *splice
 		return way ? way->dst : NULL;
 	}
 	dst = rcu_dereference(splice->dst);
-	if (likely(dpr_backend_way_valid(dn, &splice->end[DPR_SPLICE_CLIENT].client,
-					 dst, READ_ONCE(splice->cookie))))
+	if (likely(dpr_backend_way_valid(dn, splice->end[DPR_SPLICE_CLIENT].wide, dst,
+					 READ_ONCE(splice->cookie))))
 		return dst;
 	return dpr_splice_find_client(dn, splice);
 }
