@@ -59,7 +59,7 @@ static bool dpr_splice_again(struct dpr_net *dn, struct sk_buff *skb,
 
 	/* The backend has not answered, and will not. */
 	if (state == DPR_SPLICE_SYN && !splice->flags &&
-	    !(splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED) &&
+	    !(splice->end[DPR_SPLICE_BACKEND].scale & DPR_SPLICE_ANSWERED) &&
 	    dpr_backend_left(dn, splice->backend)) {
 		dpr_splice_table_kill(dn, splice);
 		return false;

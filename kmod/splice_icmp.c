@@ -17,14 +17,14 @@
 #include "splice_icmp.h"
 #include "splice_out.h"
 #include "splice_table.h"
+#include "splice_tcp.h"
 #include "stats.h"
 
-/* The quoted packet bears this host's translation: says what its checksum was before. */
+/* The quoted packet bears this host's translation: what its own addresses add to a checksum. */
 static __wsum dpr_splice_icmp_undo(const struct dpr_splice *splice,
-				   enum dpr_splice_from from, bool ports)
+				   enum dpr_splice_from from)
 {
-	const __wsum sum = ports ? csum_add(splice->addresses, splice->ports) :
-				   splice->addresses;
+	const __wsum sum = csum_unfold(splice->sum);
 
 	return from == DPR_SPLICE_CLIENT ? ~sum : sum;
 }
@@ -40,6 +40,7 @@ static void dpr_splice_icmp_segment(struct tcphdr *th, unsigned int room,
 	const bool whole = room >= offsetofend(struct tcphdr, check);
 	const struct dpr_splice_end *sender = &splice->end[from];
 	const u32 isn = READ_ONCE(splice->isn);
+	__wsum sum;
 
 	/* The SYN, that had another number: nothing is heard of one that was not sent. */
 	if (splice->proxy_len && from == DPR_SPLICE_CLIENT &&
@@ -56,11 +57,12 @@ static void dpr_splice_icmp_segment(struct tcphdr *th, unsigned int room,
 			csum_replace4(&th->check, th->seq, seq);
 		th->seq = seq;
 	}
+	sum = dpr_splice_tcp_ports(th, sender->client_port, sender->port);
 	th->source = sender->client_port;
 	th->dest = sender->port;
 	if (whole)
 		csum_replace_by_diff(&th->check,
-				     dpr_splice_icmp_undo(splice, from, true));
+				     csum_add(sum, dpr_splice_icmp_undo(splice, from)));
 }
 
 /* Rewrites an error so that it is about what its sender, @from, has sent to this host. */
@@ -80,9 +82,9 @@ static bool dpr_splice_icmp_rewrite4(struct sk_buff *skb,
 	    skb->len < at + quoted->ihl * 4 + 8)
 		return false;
 	csum_replace_by_diff(&quoted->check,
-			     dpr_splice_icmp_undo(splice, from, false));
-	quoted->saddr = sender->client.word[3];
-	quoted->daddr = sender->address.word[3];
+			     dpr_splice_icmp_undo(splice, from));
+	quoted->saddr = sender->client;
+	quoted->daddr = sender->address;
 	at += quoted->ihl * 4;
 	dpr_splice_icmp_segment((void *)skb->data + at, skb->len - at, splice,
 				from);
@@ -90,8 +92,8 @@ static bool dpr_splice_icmp_rewrite4(struct sk_buff *skb,
 	icmph = (void *)skb->data + offset;
 	icmph->checksum = 0;
 	icmph->checksum = csum_fold(csum_partial(icmph, skb->len - offset, 0));
-	iph->saddr = sender->address.word[3];
-	iph->daddr = sender->client.word[3];
+	iph->saddr = sender->address;
+	iph->daddr = sender->client;
 	iph->ttl--;
 	ip_send_check(iph);
 	return true;
@@ -101,7 +103,7 @@ static bool dpr_splice_icmp_rewrite6(struct sk_buff *skb,
 				     const struct dpr_splice *splice,
 				     enum dpr_splice_from from)
 {
-	const struct dpr_splice_end *sender = &splice->end[from];
+	const struct dpr_splice_addresses *sender = &splice->wide[from];
 	const unsigned int offset = sizeof(struct ipv6hdr);
 	struct ipv6hdr *ip6h = ipv6_hdr(skb), *quoted;
 	const unsigned int len = skb->len - offset;

@@ -28,15 +28,15 @@ static void dpr_splice_make_ip4(struct dpr_net *dn, struct sk_buff *skb,
 	iph->frag_off = htons(IP_DF);
 	iph->ttl = ip4_dst_hoplimit(dst);
 	iph->protocol = IPPROTO_TCP;
-	iph->saddr = to->address.word[3];
-	iph->daddr = to->client.word[3];
+	iph->saddr = to->address;
+	iph->daddr = to->client;
 	__ip_select_ident(dn->net, iph, 1);
 	ip_send_check(iph);
 	skb->protocol = htons(ETH_P_IP);
 }
 
 static void dpr_splice_make_ip6(struct sk_buff *skb,
-				const struct dpr_splice_end *to,
+				const struct dpr_splice_addresses *to,
 				struct dst_entry *dst,
 				const struct sk_buff *like, unsigned int len)
 {
@@ -85,7 +85,8 @@ struct sk_buff *dpr_splice_make(struct dpr_net *dn, const struct dpr_splice *spl
 	skb_reserve(skb, LL_RESERVED_SPACE(dst->dev));
 	skb_reset_network_header(skb);
 	if (to->wide)
-		dpr_splice_make_ip6(skb, to, dst, what->like, head + len);
+		dpr_splice_make_ip6(skb, &splice->wide[DPR_SPLICE_BACKEND], dst,
+				    what->like, head + len);
 	else
 		dpr_splice_make_ip4(dn, skb, to, dst, what->like, head + len);
 	skb_set_transport_header(skb, skb->len);
@@ -116,15 +117,15 @@ void dpr_splice_make_send(struct dpr_net *dn, const struct dpr_splice *splice,
 			  struct dst_entry *dst, struct sk_buff *skb)
 {
 	const struct dpr_splice_end *to = &splice->end[DPR_SPLICE_BACKEND];
+	const struct dpr_splice_addresses *wide = &splice->wide[DPR_SPLICE_BACKEND];
 	const unsigned int len = skb->len - skb_transport_offset(skb);
 	struct tcphdr *th = tcp_hdr(skb);
 	const __wsum sum = csum_partial(th, len, 0);
 
 	th->check = to->wide ?
-		    csum_ipv6_magic(dpr_local_in6(&to->address),
-				    dpr_local_in6(&to->client), len,
+		    csum_ipv6_magic(dpr_local_in6(&wide->address),
+				    dpr_local_in6(&wide->client), len,
 				    IPPROTO_TCP, sum) :
-		    tcp_v4_check(len, to->address.word[3], to->client.word[3],
-				 sum);
+		    tcp_v4_check(len, to->address, to->client, sum);
 	dpr_splice_output(dn, skb, dst, skb->len <= dst_mtu(dst));
 }

@@ -154,7 +154,7 @@ dpr_splice_open_answer(struct dpr_net *dn, struct dpr_splice *splice,
 		       const struct dpr_handover_options *options, u32 echo)
 {
 	const struct tcphdr *th = (const void *)skb->data + seg->offset;
-	const u8 *scale = &splice->scale[DPR_SPLICE_BACKEND];
+	const u8 *scale = &splice->end[DPR_SPLICE_BACKEND].scale;
 	struct dpr_segment shifted = *seg;
 	u32 timestamp = echo;
 

@@ -35,8 +35,8 @@ static struct dst_entry *dpr_splice_route4(struct dpr_net *dn,
 {
 	struct flowi4 fl4 = {
 		.flowi4_proto = IPPROTO_TCP,
-		.saddr = end->address.word[3],
-		.daddr = end->client.word[3],
+		.saddr = end->address,
+		.daddr = end->client,
 		.fl4_sport = end->port,
 		.fl4_dport = end->client_port,
 	};
@@ -54,10 +54,11 @@ static struct dst_entry *dpr_splice_route6(struct dpr_net *dn,
 					   const struct dpr_splice_end *end,
 					   u32 *cookie)
 {
+	const struct dpr_splice_addresses *wide = dpr_splice_wide(end);
 	struct flowi6 fl6 = {
 		.flowi6_proto = IPPROTO_TCP,
-		.saddr = *dpr_local_in6(&end->address),
-		.daddr = *dpr_local_in6(&end->client),
+		.saddr = *dpr_local_in6(&wide->address),
+		.daddr = *dpr_local_in6(&wide->client),
 		.fl6_sport = end->port,
 		.fl6_dport = end->client_port,
 	};
@@ -98,11 +99,14 @@ static struct dst_entry *dpr_splice_find(struct dpr_net *dn,
 static noinline struct dst_entry *
 dpr_splice_find_client(struct dpr_net *dn, struct dpr_splice *splice)
 {
+	struct dpr_splice_end *end = &splice->end[DPR_SPLICE_CLIENT];
 	struct dst_entry *dst;
 	u32 cookie = 0;
 
-	dst = dpr_splice_find(dn, &splice->end[DPR_SPLICE_CLIENT], &cookie);
-	WRITE_ONCE(splice->cookie, cookie);
+	dst = dpr_splice_find(dn, end, &cookie);
+	/* One of IPv4 has its addresses there. */
+	if (end->wide)
+		WRITE_ONCE(end->cookie, cookie);
 	/* A reference for the splice; the caller's lasts as long as that. */
 	dst_release(unrcu_pointer(xchg(&splice->dst, RCU_INITIALIZER(dst))));
 	return dst;
@@ -138,6 +142,7 @@ dpr_splice_find_backend(struct dpr_net *dn, struct dpr_splice *splice)
 struct dst_entry *dpr_splice_route(struct dpr_net *dn, struct dpr_splice *splice,
 				   enum dpr_splice_from from)
 {
+	const struct dpr_splice_end *client = &splice->end[DPR_SPLICE_CLIENT];
 	const struct dpr_backend_way *way;
 	struct dst_entry *dst;
 
@@ -148,8 +153,8 @@ struct dst_entry *dpr_splice_route(struct dpr_net *dn, struct dpr_splice *splice
 		return way ? way->dst : NULL;
 	}
 	dst = rcu_dereference(splice->dst);
-	if (likely(dpr_backend_way_valid(dn, splice->end[DPR_SPLICE_CLIENT].wide, dst,
-					 READ_ONCE(splice->cookie))))
+	if (likely(dpr_backend_way_valid(dn, client->wide, dst,
+					 READ_ONCE(client->cookie))))
 		return dst;
 	return dpr_splice_find_client(dn, splice);
 }

@@ -56,8 +56,11 @@ struct dpr_splice_proxy_header {
 #define DPR_SPLICE_PROXY_TCP6	0x21
 
 static void dpr_splice_proxy_fill(struct dpr_splice_proxy_header *at,
-				  const struct dpr_splice_end *client)
+				  const struct dpr_splice *splice)
 {
+	const struct dpr_splice_end *client = &splice->end[DPR_SPLICE_CLIENT];
+	const struct dpr_splice_addresses *wide = &splice->wide[DPR_SPLICE_CLIENT];
+
 	BUILD_BUG_ON(offsetofend(typeof(*at), v4) != DPR_SPLICE_PROXY_LEN4);
 	BUILD_BUG_ON(offsetofend(typeof(*at), v6) != DPR_SPLICE_PROXY_LEN6);
 	memcpy(at->signature, "\r\n\r\n\0\r\nQUIT\n", sizeof(at->signature));
@@ -65,16 +68,16 @@ static void dpr_splice_proxy_fill(struct dpr_splice_proxy_header *at,
 	if (client->wide) {
 		at->family = DPR_SPLICE_PROXY_TCP6;
 		at->len = htons(sizeof(at->v6));
-		at->v6.client = *dpr_local_in6(&client->client);
-		at->v6.address = *dpr_local_in6(&client->address);
+		at->v6.client = *dpr_local_in6(&wide->client);
+		at->v6.address = *dpr_local_in6(&wide->address);
 		at->v6.client_port = client->client_port;
 		at->v6.port = client->port;
 		return;
 	}
 	at->family = DPR_SPLICE_PROXY_TCP4;
 	at->len = htons(sizeof(at->v4));
-	at->v4.client = client->client.word[3];
-	at->v4.address = client->address.word[3];
+	at->v4.client = client->client;
+	at->v4.address = client->address;
 	at->v4.client_port = client->client_port;
 	at->v4.port = client->port;
 }
@@ -103,9 +106,8 @@ static bool dpr_splice_proxy_send(struct dpr_net *dn, struct dpr_splice *splice,
 		dpr_stats_inc(dn, DPR_STAT_SPLICE_ERROR);
 		return false;
 	}
-	dpr_splice_proxy_fill(skb_put(skb, splice->proxy_len),
-			      &splice->end[DPR_SPLICE_CLIENT]);
-	WRITE_ONCE(splice->proxy_sent, (u32)jiffies);
+	dpr_splice_proxy_fill(skb_put(skb, splice->proxy_len), splice);
+	WRITE_ONCE(splice->proxy_sent, (u16)jiffies);
 	cmpxchg(&splice->proxy, DPR_SPLICE_PROXY_DUE, DPR_SPLICE_PROXY_SENT);
 	dpr_stats_inc(dn, DPR_STAT_SPLICE_PROXY);
 	dpr_splice_make_send(dn, splice, dst, skb);
@@ -287,8 +289,9 @@ bool dpr_splice_proxy_client(struct dpr_net *dn, struct sk_buff *skb,
 		return !dpr_splice_proxy_reset(dn, skb, seg, splice, dst);
 	/* What begins before the client's first byte would have the header's place. */
 	if (seg->end != seg->seq && !before(seg->seq, first)) {
+		/* 65536 jiffies later this may be wrong: then the backend's answer asks for it. */
 		if (state == DPR_SPLICE_PROXY_SENT &&
-		    (u32)jiffies - READ_ONCE(splice->proxy_sent) <
+		    (u16)(jiffies - READ_ONCE(splice->proxy_sent)) <
 		    DPR_SPLICE_PROXY_AGAIN)
 			return false;
 		return !dpr_splice_proxy_before(dn, skb, seg, splice, dst);
@@ -377,7 +380,7 @@ static void dpr_splice_proxy_clamp(const struct sk_buff *skb,
 				   const struct dpr_splice *splice,
 				   struct tcphdr *th, u32 missing)
 {
-	const u8 shift = th->syn ? 0 : splice->scale[DPR_SPLICE_BACKEND] &
+	const u8 shift = th->syn ? 0 : splice->end[DPR_SPLICE_BACKEND].scale &
 				       DPR_SPLICE_SHIFT;
 	const u32 window = (u32)ntohs(th->window) << shift;
 	const __wsum sum = dpr_splice_tcp_begin(th);

@@ -17,6 +17,7 @@
 #include "splice_send.h"
 #include "splice_shift.h"
 #include "splice_table.h"
+#include "splice_tcp.h"
 #include "splice_track.h"
 #include "stats.h"
 
@@ -47,25 +48,24 @@ static void dpr_splice_translate(struct sk_buff *skb, unsigned int offset,
 	struct tcphdr *th = (void *)skb->data + offset;
 	struct ipv6hdr *ip6h = ipv6_hdr(skb);
 	struct iphdr *iph = ip_hdr(skb);
-	__wsum addresses = splice->addresses, ports = splice->ports;
+	__wsum addresses = csum_unfold(splice->sum);
 
-	if (from == DPR_SPLICE_BACKEND) {
+	if (from == DPR_SPLICE_BACKEND)
 		addresses = ~addresses;
-		ports = ~ports;
-	}
 	skb_forward_csum(skb);
-	dpr_splice_mend(skb, th, addresses, ports);
+	dpr_splice_mend(skb, th, addresses,
+			dpr_splice_tcp_ports(th, to->port, to->client_port));
 	th->source = to->port;
 	th->dest = to->client_port;
 	if (to->wide) {
-		ip6h->saddr = *dpr_local_in6(&to->address);
-		ip6h->daddr = *dpr_local_in6(&to->client);
+		ip6h->saddr = *dpr_local_in6(&splice->wide[!from].address);
+		ip6h->daddr = *dpr_local_in6(&splice->wide[!from].client);
 		ip6h->hop_limit--;
 		return;
 	}
 	csum_replace_by_diff(&iph->check, addresses);
-	iph->saddr = to->address.word[3];
-	iph->daddr = to->client.word[3];
+	iph->saddr = to->address;
+	iph->daddr = to->client;
 	ip_decrease_ttl(iph);
 }
 

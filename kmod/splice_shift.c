@@ -47,7 +47,7 @@ static u16 dpr_splice_shift_window(const struct tcphdr *th,
 				   const struct dpr_splice *splice)
 {
 	const u32 window = (u32)ntohs(th->window) <<
-			   (splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_SHIFT);
+			   (splice->end[DPR_SPLICE_BACKEND].scale & DPR_SPLICE_SHIFT);
 
 	return min_t(u32, window >> (splice->flags & DPR_SPLICE_FLAG_SCALE),
 		     U16_MAX);

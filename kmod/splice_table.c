@@ -35,7 +35,8 @@ DEFINE_STATIC_KEY_FALSE(dpr_splice_used);
 #define DPR_SPLICE_PERIOD	(5 * HZ)
 #define DPR_SPLICE_BATCH	512
 
-static struct kmem_cache *dpr_splice_cache;
+/* Of splices of IPv4, of IPv6. */
+static struct kmem_cache *dpr_splice_cache[2];
 
 static u32 dpr_splice_hash(const void *data, u32 len, u32 seed)
 {
@@ -44,8 +45,13 @@ static u32 dpr_splice_hash(const void *data, u32 len, u32 seed)
 
 static u32 dpr_splice_hash_again(const void *data, u32 len, u32 seed)
 {
-	const struct dpr_flow_key key = dpr_splice_key(data);
+	const struct dpr_splice_end *end = data;
+	struct dpr_flow_key key;
 
+	if (likely(!end->wide))
+		return dpr_parse_hash4(end->client, end->client_port,
+				       end->address, end->port, seed);
+	key = dpr_splice_key(end);
 	return dpr_parse_hash(&key, seed);
 }
 
@@ -54,10 +60,17 @@ static int dpr_splice_compare(struct rhashtable_compare_arg *arg,
 {
 	const struct dpr_flow_key *key = arg->key;
 	const struct dpr_splice_end *end = obj;
+	const struct dpr_splice_addresses *wide;
 
-	return end->client_port != key->client_port || end->port != key->port ||
-	       !dpr_addr_equal(&end->client, &key->client) ||
-	       !dpr_addr_equal(&end->address, &key->address);
+	if (end->client_port != key->client_port || end->port != key->port ||
+	    end->wide != key->wide)
+		return 1;
+	if (likely(!key->wide))
+		return end->client != key->client.word[3] ||
+		       end->address != key->address.word[3];
+	wide = dpr_splice_wide(end);
+	return !dpr_addr_equal(&wide->client, &key->client) ||
+	       !dpr_addr_equal(&wide->address, &key->address);
 }
 
 static const struct rhashtable_params dpr_splice_params = {
@@ -70,28 +83,38 @@ static const struct rhashtable_params dpr_splice_params = {
 };
 
 /**
- * dpr_splice_table_init - make the slab cache
+ * dpr_splice_table_init - make the slab caches
  *
  * Return: 0 or -ENOMEM.
  */
 int __init dpr_splice_table_init(void)
 {
-#if !defined(CONFIG_DEBUG_LOCK_ALLOC)
-	BUILD_BUG_ON(sizeof(struct dpr_splice) > 192);
-#endif
-	dpr_splice_cache = kmem_cache_create("dpr_splice",
-					     sizeof(struct dpr_splice), 0, 0,
-					     NULL);
-	return dpr_splice_cache ? 0 : -ENOMEM;
+	const size_t wide = struct_size_t(struct dpr_splice, wide, DPR_SPLICE_ENDS);
+
+	BUILD_BUG_ON(offsetof(struct dpr_splice, seen) != 64);
+	BUILD_BUG_ON(sizeof(struct dpr_splice) != 128);
+	BUILD_BUG_ON(offsetof(struct dpr_splice, wide) != 128);
+	BUILD_BUG_ON(DPR_SPLICE_ENDS * sizeof(struct dpr_splice_addresses) != 64);
+	dpr_splice_cache[0] = kmem_cache_create("dpr_splice",
+						sizeof(struct dpr_splice), 0,
+						SLAB_HWCACHE_ALIGN, NULL);
+	dpr_splice_cache[1] = kmem_cache_create("dpr_splice6", wide, 0,
+						SLAB_HWCACHE_ALIGN, NULL);
+	if (dpr_splice_cache[0] && dpr_splice_cache[1])
+		return 0;
+	kmem_cache_destroy(dpr_splice_cache[0]);
+	kmem_cache_destroy(dpr_splice_cache[1]);
+	return -ENOMEM;
 }
 
 /**
- * dpr_splice_table_exit - free the slab cache, once all splices are on their way
+ * dpr_splice_table_exit - free the slab caches, once all splices are on their way
  */
 void dpr_splice_table_exit(void)
 {
 	rcu_barrier();
-	kmem_cache_destroy(dpr_splice_cache);
+	kmem_cache_destroy(dpr_splice_cache[0]);
+	kmem_cache_destroy(dpr_splice_cache[1]);
 }
 
 /**
@@ -128,7 +151,7 @@ u32 dpr_splice_table_count(struct dpr_net *dn)
 static void dpr_splice_free(struct dpr_splice *splice)
 {
 	dst_release(rcu_dereference_protected(splice->dst, true));
-	kmem_cache_free(dpr_splice_cache, splice);
+	kmem_cache_free(dpr_splice_cache[splice->end[DPR_SPLICE_CLIENT].wide], splice);
 }
 
 static void dpr_splice_free_rcu(struct rcu_head *rcu)
@@ -463,26 +486,32 @@ static struct dpr_splice *dpr_splice_insert_client(struct dpr_splices *all,
 	return dpr_splice_of(old);
 }
 
-/* What translating the client's packets adds to their checksums. */
-static void dpr_splice_sum(struct dpr_splice *splice)
+/* The sum of addresses; those of IPv4 are the last four bytes. */
+static __wsum dpr_splice_sum(const struct dpr_splice_addresses *both, bool wide)
 {
-	const struct dpr_splice_end *client = &splice->end[DPR_SPLICE_CLIENT];
-	const struct dpr_splice_end *backend = &splice->end[DPR_SPLICE_BACKEND];
-	const u32 ports = (__force u16)client->client_port +
-			  (u32)(__force u16)client->port;
-	const u32 new_ports = (__force u16)backend->client_port +
-			      (u32)(__force u16)backend->port;
-	const int at = client->wide ? 0 : sizeof(client->client) - sizeof(__be32);
-	const int len = sizeof(client->client) - at;
-	__wsum old, new;
+	const int at = wide ? 0 : sizeof(both->client) - sizeof(__be32);
+	const int len = sizeof(both->client) - at;
 
-	old = csum_partial(client->client.byte + at, len, 0);
-	old = csum_partial(client->address.byte + at, len, old);
-	new = csum_partial(backend->client.byte + at, len, 0);
-	new = csum_partial(backend->address.byte + at, len, new);
-	splice->addresses = csum_sub(new, old);
-	splice->ports = csum_sub((__force __wsum)new_ports,
-				 (__force __wsum)ports);
+	return csum_partial(both->address.byte + at, len,
+			    csum_partial(both->client.byte + at, len, 0));
+}
+
+/* Sets what an end's packets are found by, but for @port. */
+static void dpr_splice_fill_end(struct dpr_splice *splice, enum dpr_splice_from from,
+				const struct dpr_splice_addresses *both,
+				__be16 client_port, bool wide)
+{
+	struct dpr_splice_end *end = &splice->end[from];
+
+	end->client_port = client_port;
+	end->wide = wide;
+	end->from = from;
+	if (wide) {
+		splice->wide[from] = *both;
+		return;
+	}
+	end->client = both->client.word[3];
+	end->address = both->address.word[3];
 }
 
 /* Sets every member that is not a link, but for the port to the backend. */
@@ -492,27 +521,25 @@ static void dpr_splice_fill(struct dpr_splice *splice,
 			    const struct dpr_backend_way *way, u8 flags)
 {
 	const __be16 port = backend->port ? htons(backend->port) : seg->key.port;
-
-	memset(splice, 0, sizeof(*splice));
-	splice->end[DPR_SPLICE_CLIENT] = (struct dpr_splice_end){
+	const struct dpr_splice_addresses old = {
 		.client = seg->key.client,
 		.address = seg->key.address,
-		.client_port = seg->key.client_port,
-		.port = seg->key.port,
-		.wide = seg->key.wide,
-		.from = DPR_SPLICE_CLIENT,
 	};
-	splice->end[DPR_SPLICE_BACKEND] = (struct dpr_splice_end){
+	const struct dpr_splice_addresses new = {
 		.client = backend->address,
 		.address = way->source,
-		.client_port = port,
-		.wide = seg->key.wide,
-		.from = DPR_SPLICE_BACKEND,
 	};
+	const bool wide = seg->key.wide;
+
+	memset(splice, 0, sizeof(*splice));
+	dpr_splice_fill_end(splice, DPR_SPLICE_CLIENT, &old, seg->key.client_port, wide);
+	dpr_splice_fill_end(splice, DPR_SPLICE_BACKEND, &new, port, wide);
+	splice->end[DPR_SPLICE_CLIENT].port = seg->key.port;
+	splice->sum = (__force __sum16)~csum_fold(csum_sub(dpr_splice_sum(&new, wide),
+							   dpr_splice_sum(&old, wide)));
 	splice->backend = backend;
 	if (backend->proxy)
-		splice->proxy_len = seg->key.wide ? DPR_SPLICE_PROXY_LEN6 :
-						    DPR_SPLICE_PROXY_LEN4;
+		splice->proxy_len = wide ? DPR_SPLICE_PROXY_LEN6 : DPR_SPLICE_PROXY_LEN4;
 	splice->flags = flags;
 	splice->isn = seg->seq;
 	splice->last = jiffies;
@@ -550,7 +577,7 @@ struct dpr_splice *dpr_splice_table_insert(struct dpr_net *dn,
 	if (why)
 		goto refuse;
 	why = DPR_STAT_SPLICE_NO_MEMORY;
-	splice = dpr_quota_alloc(dn, dpr_splice_cache);
+	splice = dpr_quota_alloc(dn, dpr_splice_cache[seg->key.wide]);
 	if (!splice)
 		goto err_unreserve;
 	dpr_splice_fill(splice, seg, backend, way, flags);
@@ -562,8 +589,6 @@ struct dpr_splice *dpr_splice_table_insert(struct dpr_net *dn,
 		why = DPR_STAT_SPLICE_NO_PORT;
 		goto err_put;
 	}
-	/* Whoever finds it as the client's sees all of it. */
-	dpr_splice_sum(splice);
 	old = dpr_splice_insert_client(all, splice, &seg->key);
 	if (!old) {
 		atomic64_inc(&backend->spliced);

@@ -67,23 +67,43 @@ enum dpr_splice_from {
 };
 
 /**
- * struct dpr_splice_end - a place in the table
+ * struct dpr_splice_end - a place in the table, and who sends what is looked for there
  * @node: in dpr_splices.table
- * @client: source of the packets that are looked for
- * @address: their destination, an address of this host
+ * @client: source of the packets that are looked for; of IPv6 ones see dpr_splice.wide
+ * @address: their destination, an address of this host; likewise
+ * @cookie: of the route to a client of IPv6
  * @client_port: their source port
  * @port: their destination port
  * @wide: they are of IPv6
  * @from: enum dpr_splice_from
+ * @fin: has it sent a FIN or RST (splice_track.h)
+ * @scale: shift of its window, and what was seen of its handshake (splice_track.h)
  */
 struct dpr_splice_end {
 	struct rhash_head node;
-	struct dpr_addr client;
-	struct dpr_addr address;
+	union {
+		struct {
+			__be32 client;
+			__be32 address;
+		};
+		u32 cookie;
+	};
 	__be16 client_port;
 	__be16 port;
 	u8 wide;
 	u8 from;
+	u8 fin;
+	u8 scale;
+};
+
+/**
+ * struct dpr_splice_addresses - addresses of IPv6 of a place in the table
+ * @client: as dpr_splice_end.client
+ * @address: as dpr_splice_end.address
+ */
+struct dpr_splice_addresses {
+	struct dpr_addr client;
+	struct dpr_addr address;
 };
 
 /**
@@ -99,50 +119,44 @@ struct dpr_splice_seen {
 };
 
 /**
- * struct dpr_splice - one connection; 192 bytes
+ * struct dpr_splice - one connection; two cache lines, and one more if it is of IPv6. Who
+ *	looks for another one passes the first line, so that it is seldom written
  * @end: its places, by enum dpr_splice_from
  * @backend: where it goes; a reference is held
  * @dst: the route to the client, under RCU; a reference is held. NULL at first
- * @cookie: of an IPv6 one
- * @addresses: what the translation adds to a checksum of the client's packets
- * @ports: likewise
  * @seen: by enum dpr_splice_from
  * @isn: sequence number of the client's SYN, as the client has sent it
  * @last: jiffies of the last packet of either
- * @state: enum dpr_splice_state. It changes under the lock of the lists
- * @fin: by enum dpr_splice_from: has it sent a FIN
- * @scale: by enum dpr_splice_from: shift of its window
- * @proxy_len: bytes of the PROXY header that are between the client's SYN and its data at the
- *	backend; 0 if it gets none
- * @proxy: enum dpr_splice_proxy
- * @proxy_sent: jiffies when the header was sent last
  * @shift: from the backend's sequence numbers to those that its client knows
  * @ts_shift: likewise of timestamps
  * @other: of one that is not shifted: the client's SYN had this number, after the backend has
  *	answered another. Under the lock of the lists, as the flag that says so
+ * @sum: what other addresses add to a checksum of the client's packets
+ * @proxy_sent: jiffies when the PROXY header was sent last, the lower half
+ * @state: enum dpr_splice_state. It changes under the lock of the lists
+ * @proxy_len: bytes of the PROXY header that are between the client's SYN and its data at the
+ *	backend; 0 if it gets none
+ * @proxy: enum dpr_splice_proxy
  * @flags: DPR_SPLICE_FLAG_*; written before it is no longer being opened, by whoever opened it
  * @listed: on a list of its backend's that @state has, if it has one
  * @rcu: frees it
+ * @wide: of an IPv6 one, by enum dpr_splice_from
  */
 struct dpr_splice {
 	struct dpr_splice_end end[DPR_SPLICE_ENDS];
 	struct dpr_backend *backend;
 	struct dst_entry __rcu *dst;
-	u32 cookie;
-	__wsum addresses;
-	__wsum ports;
 	struct dpr_splice_seen seen[DPR_SPLICE_ENDS];
 	u32 isn;
 	u32 last;
-	u32 proxy_sent;
 	u32 shift;
 	union {
 		u32 ts_shift;
 		u32 other;
 	};
+	__sum16 sum;
+	u16 proxy_sent;
 	u8 state;
-	u8 fin[DPR_SPLICE_ENDS];
-	u8 scale[DPR_SPLICE_ENDS];
 	u8 proxy_len;
 	u8 proxy;
 	u8 flags;
@@ -150,6 +164,7 @@ struct dpr_splice {
 		struct list_head listed;
 		struct rcu_head rcu;
 	};
+	struct dpr_splice_addresses wide[];
 };
 
 /**
@@ -202,16 +217,25 @@ static inline struct dpr_splice *dpr_splice_of(struct dpr_splice_end *end)
 	return container_of(end, struct dpr_splice, end[end->from]);
 }
 
+/** dpr_splice_wide - the addresses of a place of IPv6 */
+static inline const struct dpr_splice_addresses *
+dpr_splice_wide(const struct dpr_splice_end *end)
+{
+	return &container_of(end, const struct dpr_splice,
+			     end[end->from])->wide[end->from];
+}
+
 /** dpr_splice_key - a connection as an end's segments name it */
 static inline struct dpr_flow_key dpr_splice_key(const struct dpr_splice_end *end)
 {
-	return (struct dpr_flow_key){
-		.client = end->client,
-		.address = end->address,
-		.client_port = end->client_port,
-		.port = end->port,
-		.wide = end->wide,
-	};
+	const struct dpr_splice_addresses *wide;
+
+	if (!end->wide)
+		return dpr_parse_key4(end->client, end->client_port, end->address,
+				      end->port);
+	wide = dpr_splice_wide(end);
+	return dpr_parse_key6(&wide->client, end->client_port, &wide->address,
+			      end->port);
 }
 
 /**

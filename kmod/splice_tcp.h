@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Changes to the TCP headers of a splice's packets, beyond the ports. */
+/* Changes to the TCP headers of a splice's packets. */
 #ifndef _DPR_SPLICE_TCP_H
 #define _DPR_SPLICE_TCP_H
 
@@ -7,6 +7,21 @@
 #include <linux/tcp.h>
 #include <net/checksum.h>
 #include <net/tcp.h>
+
+/**
+ * dpr_splice_tcp_ports - what other ports add to the checksum
+ * @th: the header, with those that it has now
+ * @source: the source port that it gets
+ * @dest: the destination port that it gets
+ */
+static inline __wsum dpr_splice_tcp_ports(const struct tcphdr *th, __be16 source,
+					  __be16 dest)
+{
+	const u32 old = (u32)(__force u16)th->source + (__force u16)th->dest;
+	const u32 new = (u32)(__force u16)source + (__force u16)dest;
+
+	return csum_sub((__force __wsum)new, (__force __wsum)old);
+}
 
 /**
  * dpr_splice_tcp_option - the next option

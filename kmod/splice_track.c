@@ -25,7 +25,8 @@ static void dpr_splice_note_syn(struct dpr_splice *splice,
 				const struct tcphdr *th)
 {
 	memset(splice->seen, 0, sizeof(splice->seen));
-	memset(splice->fin, 0, sizeof(splice->fin));
+	splice->end[DPR_SPLICE_CLIENT].fin = 0;
+	splice->end[DPR_SPLICE_BACKEND].fin = 0;
 	WRITE_ONCE(splice->isn, seg->seq);
 	WRITE_ONCE(splice->proxy, DPR_SPLICE_PROXY_DUE);
 	/* With a header to come the SYN has no data. */
@@ -33,9 +34,9 @@ static void dpr_splice_note_syn(struct dpr_splice *splice,
 								  seg->end;
 	/* Not yet from where; see dpr_splice_track_synack(). */
 	splice->seen[DPR_SPLICE_CLIENT].edge = ntohs(th->window);
-	splice->scale[DPR_SPLICE_BACKEND] = 0;
+	splice->end[DPR_SPLICE_BACKEND].scale = 0;
 	/* Pairs with dpr_splice_noted(). */
-	smp_store_release(&splice->scale[DPR_SPLICE_CLIENT],
+	smp_store_release(&splice->end[DPR_SPLICE_CLIENT].scale,
 			  dpr_splice_scale(th) | DPR_SPLICE_NOTED);
 }
 
@@ -102,9 +103,9 @@ void dpr_splice_track_syn_again(struct dpr_net *dn, struct dpr_splice *splice,
 
 	spin_lock(&all->lock);
 	if (READ_ONCE(splice->state) == DPR_SPLICE_SYN) {
-		if (splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED) {
+		if (splice->end[DPR_SPLICE_BACKEND].scale & DPR_SPLICE_ANSWERED) {
 			splice->other = seg->seq;
-			splice->scale[DPR_SPLICE_CLIENT] |= DPR_SPLICE_OTHER;
+			splice->end[DPR_SPLICE_CLIENT].scale |= DPR_SPLICE_OTHER;
 		} else {
 			dpr_splice_note_syn(splice, seg, th);
 		}
@@ -131,7 +132,7 @@ bool dpr_splice_answers_other(struct dpr_net *dn, const struct dpr_splice *splic
 
 	spin_lock(&all->lock);
 	other = READ_ONCE(splice->state) == DPR_SPLICE_SYN &&
-		splice->scale[DPR_SPLICE_CLIENT] & DPR_SPLICE_OTHER &&
+		splice->end[DPR_SPLICE_CLIENT].scale & DPR_SPLICE_OTHER &&
 		seg->has_ack && seg->ack == splice->other + 1 - splice->proxy_len;
 	spin_unlock(&all->lock);
 	return other;
@@ -144,12 +145,12 @@ static void dpr_splice_note_synack(struct dpr_splice *splice,
 {
 	struct dpr_splice_seen *client = &splice->seen[DPR_SPLICE_CLIENT];
 	struct dpr_splice_seen *backend = &splice->seen[DPR_SPLICE_BACKEND];
-	const u8 answered = splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED;
+	const u8 answered = splice->end[DPR_SPLICE_BACKEND].scale & DPR_SPLICE_ANSWERED;
 	/* Before the first answer it is not known from where. */
 	const u32 window = client->edge - (answered ? client->ack : 0);
 	u8 scale = dpr_splice_scale(th);
 
-	if (!(splice->scale[DPR_SPLICE_CLIENT] & DPR_SPLICE_SCALED) ||
+	if (!(splice->end[DPR_SPLICE_CLIENT].scale & DPR_SPLICE_SCALED) ||
 	    !(scale & DPR_SPLICE_SCALED))
 		scale = 0;
 	backend->end = seg->end;
@@ -160,7 +161,7 @@ static void dpr_splice_note_synack(struct dpr_splice *splice,
 		backend->edge = splice->isn + 1;
 	client->ack = seg->end;
 	client->edge = seg->end + window;
-	splice->scale[DPR_SPLICE_BACKEND] = scale | DPR_SPLICE_ANSWERED;
+	splice->end[DPR_SPLICE_BACKEND].scale = scale | DPR_SPLICE_ANSWERED;
 }
 
 /*
@@ -210,7 +211,7 @@ static bool dpr_splice_track_rst(struct dpr_net *dn, struct dpr_splice *splice,
 		dpr_splice_table_kill(dn, splice);
 		return true;
 	}
-	splice->fin[from] |= DPR_SPLICE_RST;
+	splice->end[from].fin |= DPR_SPLICE_RST;
 	dpr_splice_table_move(dn, splice, state, DPR_SPLICE_RESET);
 	return true;
 }
@@ -283,19 +284,19 @@ static bool dpr_splice_note(struct dpr_splice *splice,
 static u8 dpr_splice_next(struct dpr_splice *splice, u8 state,
 			  enum dpr_splice_from from, const struct dpr_segment *seg)
 {
-	if (seg->fin && !(splice->fin[from] & DPR_SPLICE_FIN))
-		splice->fin[from] |= DPR_SPLICE_FIN;
+	if (seg->fin && !(splice->end[from].fin & DPR_SPLICE_FIN))
+		splice->end[from].fin |= DPR_SPLICE_FIN;
 	if (unlikely(state == DPR_SPLICE_SYN))
 		return from == DPR_SPLICE_CLIENT ? DPR_SPLICE_ESTABLISHED : state;
 	/* Who has sent a RST sends nothing else: it was forged. */
 	if (unlikely(state == DPR_SPLICE_RESET)) {
-		if (!(splice->fin[from] & DPR_SPLICE_RST))
+		if (!(splice->end[from].fin & DPR_SPLICE_RST))
 			return state;
-		splice->fin[from] &= ~DPR_SPLICE_RST;
+		splice->end[from].fin &= ~DPR_SPLICE_RST;
 		return DPR_SPLICE_ESTABLISHED;
 	}
-	if (unlikely(splice->fin[DPR_SPLICE_CLIENT] &
-		     splice->fin[DPR_SPLICE_BACKEND] & DPR_SPLICE_FIN))
+	if (unlikely(splice->end[DPR_SPLICE_CLIENT].fin &
+		     splice->end[DPR_SPLICE_BACKEND].fin & DPR_SPLICE_FIN))
 		return DPR_SPLICE_CLOSED;
 	return state;
 }
@@ -305,7 +306,7 @@ static bool dpr_splice_answered(const struct dpr_splice *splice,
 				enum dpr_splice_from from,
 				const struct dpr_segment *seg)
 {
-	return splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_ANSWERED &&
+	return splice->end[DPR_SPLICE_BACKEND].scale & DPR_SPLICE_ANSWERED &&
 	       (from != DPR_SPLICE_CLIENT ||
 		!before(seg->ack, READ_ONCE(splice->seen[DPR_SPLICE_CLIENT].ack)));
 }

@@ -33,7 +33,7 @@
 static inline bool dpr_splice_noted(const struct dpr_splice *splice)
 {
 	/* Pairs with dpr_splice_track_syn(). */
-	return smp_load_acquire(&splice->scale[DPR_SPLICE_CLIENT]) &
+	return smp_load_acquire(&splice->end[DPR_SPLICE_CLIENT].scale) &
 	       DPR_SPLICE_NOTED;
 }
 
@@ -48,8 +48,8 @@ static inline bool dpr_splice_noted(const struct dpr_splice *splice)
 static inline u8 dpr_splice_window_scale(const struct dpr_splice *splice,
 					 enum dpr_splice_from from)
 {
-	return splice->scale[DPR_SPLICE_BACKEND] & DPR_SPLICE_SCALED ?
-	       splice->scale[from] & DPR_SPLICE_SHIFT : 0;
+	return splice->end[DPR_SPLICE_BACKEND].scale & DPR_SPLICE_SCALED ?
+	       splice->end[from].scale & DPR_SPLICE_SHIFT : 0;
 }
 
 /**
