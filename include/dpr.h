@@ -1286,7 +1286,8 @@ enum dpr_event_attr {
  * @DPR_STAT_FAST_PASS_HOOKS: segments to a service left to netfilter: a firewall, a traffic
  *	control filter or a queueing discipline of a device wants to see them.
  * @DPR_STAT_FAST_PASS_SHAPE: segments to a service left to netfilter: SYN, FIN or RST is
- *	set, or they have IP options, are a fragment, marked, or not whole.
+ *	set, or they have IP options, are a fragment, marked, or not whole, or their TCP
+ *	checksum is left to a device.
  * @DPR_STAT_FAST_PASS_FLOW: segments to a service left to netfilter: no established flow to
  *	a living peer.
  * @DPR_STAT_FAST_PASS_WAY: segments to a service left to netfilter: no route or no

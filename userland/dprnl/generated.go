@@ -1466,7 +1466,8 @@ const (
 	// them.
 	StatFastPassHooks Stat = 164
 	// StatFastPassShape: segments to a service left to netfilter: SYN, FIN or RST
-	// is set, or they have IP options, are a fragment, marked, or not whole.
+	// is set, or they have IP options, are a fragment, marked, or not whole, or
+	// their TCP checksum is left to a device.
 	StatFastPassShape Stat = 165
 	// StatFastPassFlow: segments to a service left to netfilter: no established
 	// flow to a living peer.
@@ -1649,7 +1650,7 @@ var statTable = [...]statInfo{
 	162: {"fast_tx", "The fast path: packets sent to a peer by the device that they came by, of the packets sent to peers.", false},
 	163: {"fast_redirect", "The fast path: packets sent to a peer by another device than they came by, of the packets sent to peers.", false},
 	164: {"fast_pass_hooks", "The fast path: segments to a service left to netfilter: a firewall, a traffic control filter or a queueing discipline of a device wants to see them.", false},
-	165: {"fast_pass_shape", "The fast path: segments to a service left to netfilter: SYN, FIN or RST is set, or they have IP options, are a fragment, marked, or not whole.", false},
+	165: {"fast_pass_shape", "The fast path: segments to a service left to netfilter: SYN, FIN or RST is set, or they have IP options, are a fragment, marked, or not whole, or their TCP checksum is left to a device.", false},
 	166: {"fast_pass_flow", "The fast path: segments to a service left to netfilter: no established flow to a living peer.", false},
 	167: {"fast_pass_way", "The fast path: segments to a service left to netfilter: no route or no link-layer address of the peer is known yet, or the way there is no plain one.", false},
 	168: {"fast_pass_size", "The fast path: segments to a service left to netfilter: too large for the way, or too little room before them.", false},

@@ -230,6 +230,7 @@ var fastCases = []fastCase{
 	{name: "wrong checksum", only: 4, flags: "PA", bytes: func(b []byte) []byte { return flip(b, 11) }, why: dprnl.StatFastPassShape},
 	{name: "longer than it is", flags: "PA", bytes: func(b []byte) []byte { return b[:len(b)-1] }, why: dprnl.StatFastPassShape},
 	{name: "too large", flags: "PA", with: func(w way, s *wire.Segment) { s.Payload = make([]byte, w.mss()) }, why: dprnl.StatFastPassSize, tunnel: true},
+	{name: "no checksum yet", flags: "PA", bytes: wire.Partial, why: dprnl.StatFastPassShape, at: true},
 	{name: "half a header", flags: "PA", bytes: func(b []byte) []byte { return b[:30] }},
 	{name: "version 5", only: 4, flags: "PA", bytes: func(b []byte) []byte { return wire.FixChecksum(edit(b, 0, 0x55)) }},
 }
@@ -470,6 +471,26 @@ func TestFastPathTransfer(t *testing.T) {
 			}
 			return nil
 		})
+	})
+}
+
+// What a client's link leaves without checksum, as links do unless they are told otherwise, goes by
+// the netfilter path, where it gets one.
+func TestFastPathOffload(t *testing.T) {
+	eachFast(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		offload(t, c.c, true)
+		c.fast(t, false)
+		a := c.a.meter(t)
+		k := connect(t, c.c, c.a.service())
+		check(t, k.upload(1<<20))
+		check(t, k.download(1<<20))
+		k.wantServed(t, "B")
+		check(t, k.Close())
+		got := a.changes(t)
+		if n, all := got[dprnl.StatFastPassShape], got[dprnl.StatTxPackets]; all == 0 || n < all/2 {
+			t.Errorf("%d of %d were left to the netfilter path: %v", n, all, got)
+		}
 	})
 }
 

@@ -172,6 +172,19 @@ func FixChecksum(packet []byte) []byte {
 	return packet
 }
 
+// Partial leaves the checksum of a TCP packet without options or extensions of IP to a device, as
+// Linux does: the sum of the pseudo-header is in its place.
+func Partial(packet []byte) []byte {
+	at, src, dst := 20, packet[12:16], packet[16:20]
+	if packet[0]>>4 == 6 {
+		at, src, dst = 40, packet[8:24], packet[24:40]
+	}
+	from, _ := netip.AddrFromSlice(src)
+	to, _ := netip.AddrFromSlice(dst)
+	binary.BigEndian.PutUint16(packet[at+16:], uint16(ones(pseudo(from, to, layers.IPProtocolTCP, len(packet)-at))))
+	return packet
+}
+
 // ones is the one's complement sum of 16-bit words.
 func ones(b []byte) uint32 {
 	sum := uint32(0)

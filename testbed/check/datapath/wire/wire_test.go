@@ -4,6 +4,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -68,6 +69,12 @@ func TestSegment(t *testing.T) {
 		wrong[len(wrong)-1]++
 		if frame(wrong).ChecksumsRight() {
 			t.Error("a wrong checksum is right")
+		}
+		// A device sums up what the checksum was left to it of.
+		partial, at := Partial(s.Bytes()), len(p.IP[0].Contents)
+		right := s.Bytes()[at+16 : at+18]
+		if got := ^uint16(ones(partial[at:])); frame(partial).ChecksumsRight() || got != binary.BigEndian.Uint16(right) {
+			t.Errorf("a device makes %#x of a partial checksum, want %#x", got, right)
 		}
 	})
 }
