@@ -1295,8 +1295,8 @@ enum dpr_event_attr {
  * @DPR_STAT_FAST_PASS_SIZE: segments to a service left to netfilter: too large for the way,
  *	or too little room before them.
  * @DPR_STAT_FAST_PASS_DEVICE: segments to a service left to netfilter: their device is a port
- *	of another, or the peer is reached by a device that cannot send for the fast path, or
- *	to which that is not attached.
+ *	of another, or the peer is reached by a device that cannot send for the fast path, as
+ *	a veth whose other end has no program of XDP, or to which no such program is attached.
  */
 enum dpr_stat {
 	DPR_STAT_UNSPEC,

@@ -97,14 +97,24 @@ static __always_inline bool dpr_xdp_watched_out(const struct net_device *dev)
 }
 
 /*
- * Can a device send what came by another one? Only if the program is attached to it, too:
- * then it was looked at, and its driver is ready.
+ * Does a device's driver send now what programs of XDP want sent? A veth says that it does
+ * not, and drops it, while the other end has neither a program nor GRO. Drivers that cannot
+ * send for other devices say nothing.
+ */
+static __always_inline bool dpr_xdp_ready(const struct net_device *dev)
+{
+	return likely(READ_ONCE(dev->xdp_features) &
+		      NETDEV_XDP_ACT_NDO_XMIT) ||
+	       !dev->netdev_ops->ndo_xdp_xmit;
+}
+
+/*
+ * Can a device that is ready send what came by another one? Only if a program is attached to
+ * it, too, as where the fast path is on: drivers make what they need for that only then.
  */
 static noinline bool dpr_xdp_sends(struct net_device *dev)
 {
-	return dev->netdev_ops->ndo_xdp_xmit &&
-	       READ_ONCE(dev->xdp_features) & NETDEV_XDP_ACT_NDO_XMIT &&
-	       dev_xdp_prog_count(dev);
+	return dev->netdev_ops->ndo_xdp_xmit && dev_xdp_prog_count(dev);
 }
 
 /*
@@ -228,7 +238,8 @@ static __always_inline int dpr_xdp_send_by(const struct dpr_xdp_packet *p,
 	out = route->dst->dev;
 	if (likely(!p->forced) && unlikely(dpr_xdp_watched_out(out)))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_HOOKS);
-	if (unlikely(out != p->dev) && !dpr_xdp_sends(out))
+	if (unlikely(!dpr_xdp_ready(out)) ||
+	    (unlikely(out != p->dev) && !dpr_xdp_sends(out)))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_DEVICE);
 	if (unlikely(!dpr_xdp_room(xdp, overhead)) ||
 	    unlikely(p->len > dpr_xdp_mtu(route, outer_wide, overhead)))

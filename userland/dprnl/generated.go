@@ -1481,7 +1481,8 @@ const (
 	StatFastPassSize Stat = 168
 	// StatFastPassDevice: segments to a service left to netfilter: their device
 	// is a port of another, or the peer is reached by a device that cannot send
-	// for the fast path, or to which that is not attached.
+	// for the fast path, as a veth whose other end has no program of XDP, or to
+	// which no such program is attached.
 	StatFastPassDevice Stat = 169
 )
 
@@ -1654,5 +1655,5 @@ var statTable = [...]statInfo{
 	166: {"fast_pass_flow", "The fast path: segments to a service left to netfilter: no established flow to a living peer.", false},
 	167: {"fast_pass_way", "The fast path: segments to a service left to netfilter: no route or no link-layer address of the peer is known yet, or the way there is no plain one.", false},
 	168: {"fast_pass_size", "The fast path: segments to a service left to netfilter: too large for the way, or too little room before them.", false},
-	169: {"fast_pass_device", "The fast path: segments to a service left to netfilter: their device is a port of another, or the peer is reached by a device that cannot send for the fast path, or to which that is not attached.", false},
+	169: {"fast_pass_device", "The fast path: segments to a service left to netfilter: their device is a port of another, or the peer is reached by a device that cannot send for the fast path, as a veth whose other end has no program of XDP, or to which no such program is attached.", false},
 }

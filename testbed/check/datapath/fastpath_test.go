@@ -54,7 +54,7 @@ func needsFast(t *testing.T) {
 }
 
 // prepareFast makes A's cable one that programs of XDP can send by until the test ends: the
-// kernel wakes the other end up only if that has such a program, too. Where no dpr is, ours
+// other end takes what they send only if it has such a program, too. Where no dpr is, ours
 // passes all.
 func (c *cluster) prepareFast(t *testing.T) {
 	t.Helper()
@@ -491,6 +491,29 @@ func TestFastPathOffload(t *testing.T) {
 		if n, all := got[dprnl.StatFastPassShape], got[dprnl.StatTxPackets]; all == 0 || n < all/2 {
 			t.Errorf("%d of %d were left to the netfilter path: %v", n, all, got)
 		}
+	})
+}
+
+// A cable whose other end has no program of XDP drops what a program sends by it: so nothing is
+// sent that way while it has none.
+func TestFastPathCable(t *testing.T) {
+	eachFast(t, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		at, r := observe(t, c.b.Host), c.raw(t, addrR)
+		k := r.talk(c.a, 4000)
+		k.open(t)
+		k.wantServed(t, "B")
+		link, err := c.a.attach(eth, false)
+		check(t, err)
+		defer link.Close()
+		list, a := k.fastSegments(w), c.a.meter(t)
+		k.fastAt(t, at, list[1])
+		if got := a.changes(t); got[dprnl.StatFastPassDevice] != 1 || got[dprnl.StatFastTx] != 0 {
+			t.Errorf("by a cable that programs cannot send by: %v", got)
+		}
+		c.prepareFast(t)
+		k.fastAt(t, at, list[2])
+		wantChange(t, a, dprnl.StatFastTx, 1)
 	})
 }
 

@@ -59,7 +59,8 @@ const faults = "TestAllocationFailure"
 // noFastPath are the tests of the fast path, for kernels before 6.11, or without type
 // information for BPF. That it is refused there TestFastPathRefused sees.
 var noFastPath = with(nil, "TestFastPath", "TestFastPathPadding", "TestFastPathPasses", "TestFastPathForeignFrame", "TestFastPathNoFlow",
-	"TestFastPathKeepsFlow", "TestFastPathNeighbour", "TestFastPathHooks", "TestFastPathTransfer", "TestFastPathOffload", "TestFastPathOtherLink", "TestFastPathAgain", "TestFastPathUnload")
+	"TestFastPathKeepsFlow", "TestFastPathNeighbour", "TestFastPathHooks", "TestFastPathTransfer", "TestFastPathOffload", "TestFastPathCable",
+	"TestFastPathOtherLink", "TestFastPathAgain", "TestFastPathUnload")
 
 // with returns a set and what is added to it.
 func with(set map[string]bool, more ...string) map[string]bool {
