@@ -43,7 +43,7 @@
  * @xdp: its buffer
  * @dev: the device it came by
  * @dn: that device's namespace
- * @forced: the hooks of others do not count
+ * @forced: the hooks of others do not count, but for those of another device on the way out
  * @len: bytes, without the link layer's header
  * @th: its TCP header
  * @now: jiffies
@@ -236,7 +236,9 @@ static __always_inline int dpr_xdp_send_by(const struct dpr_xdp_packet *p,
 	if (direct && unlikely(!route->on_link || wide != outer_wide))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_WAY);
 	out = route->dst->dev;
-	if (likely(!p->forced) && unlikely(dpr_xdp_watched_out(out)))
+	/* What is to be passed by was said of this device, and of no other. */
+	if ((likely(!p->forced) || unlikely(out != p->dev)) &&
+	    unlikely(dpr_xdp_watched_out(out)))
 		return dpr_xdp_pass(p, DPR_STAT_FAST_PASS_HOOKS);
 	if (unlikely(!dpr_xdp_ready(out)) ||
 	    (unlikely(out != p->dev) && !dpr_xdp_sends(out)))

@@ -20,7 +20,10 @@
 
 struct xdp_md;
 
-/* Of flags: pass by the hooks of others. The same in userland/fastpath/xdp. */
+/*
+ * Of flags: pass by the hooks of others, but for those of another device on the way out. The
+ * same in userland/fastpath/xdp.
+ */
 #define DPR_XDP_FORCED	BIT(0)
 
 int dpr_xdp(struct xdp_md *ctx, int flags);

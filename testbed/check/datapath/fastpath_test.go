@@ -518,7 +518,8 @@ func TestFastPathCable(t *testing.T) {
 }
 
 // A peer is reached by another link: packets go there from driver to driver once the fast
-// path is attached there, too, and until then by the netfilter path.
+// path is attached there, too, and until then by the netfilter path. Who watches that link sees
+// them, though the fast path is forced at the link by which they come.
 //
 //	R ── switch ── A ── B
 func TestFastPathOtherLink(t *testing.T) {
@@ -545,7 +546,7 @@ func TestFastPathOtherLink(t *testing.T) {
 		cable, err := attachAt(e, eth, false)
 		check(t, err)
 		defer cable.Close()
-		c.fast(t, false)
+		link := c.fast(t, false)
 		a := c.a.meter(t)
 		k.fastAt(t, at, list[1])
 		if got := a.changes(t); got[dprnl.StatFastPassDevice] != 1 || got[dprnl.StatFastRedirect] != 0 {
@@ -560,6 +561,16 @@ func TestFastPathOtherLink(t *testing.T) {
 		}
 		if got := a.changes(t); got[dprnl.StatFastRedirect] != 1 || got[dprnl.StatFastTx] != 0 {
 			t.Errorf("attached to both: %v", got)
+		}
+		check(t, link.Close())
+		c.fast(t, true)
+		ctx, cancel := context.WithTimeout(t.Context(), step)
+		defer cancel()
+		_, err = c.a.Run(ctx, strings.Fields("nft add table netdev x; add chain netdev x c { type filter hook egress device e1 priority 0; }")...)
+		check(t, err)
+		k.fastAt(t, at, list[2])
+		if got := a.changes(t); got[dprnl.StatFastPassHooks] != 1 || got[dprnl.StatFastRedirect] != 1 {
+			t.Errorf("forced, and another link is watched: %v", got)
 		}
 	})
 }
