@@ -570,7 +570,9 @@ __bpf_kfunc_start_defs();
  * @ctx: the packet, as a program of XDP has it; not changed unless it is to be sent
  * @flags: DPR_XDP_FORCED
  *
- * Called by a program of XDP, with bottom halves off.
+ * Called by a program of XDP, with bottom halves off, on which routes of this CPU rely. So is
+ * a test run of the program (BPF_PROG_TEST_RUN), root's: its packet counts as if it had
+ * come, and keeps its flow alive.
  *
  * Return: XDP_PASS, XDP_TX, or XDP_REDIRECT and the number of the device added to it.
  */
@@ -578,9 +580,6 @@ __bpf_kfunc __flatten int dpr_xdp(struct xdp_md *ctx, int flags)
 {
 	int action;
 
-	/* A test run of the program: routes are this CPU's own. */
-	if (unlikely(!softirq_count()))
-		return XDP_PASS;
 	dpr_xdp_lock();
 	action = dpr_xdp_frame((struct xdp_buff *)ctx, flags & DPR_XDP_FORCED);
 	dpr_xdp_unlock();
