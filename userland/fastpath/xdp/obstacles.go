@@ -21,19 +21,22 @@ import (
 type Obstacles struct {
 	// Hard ones: it would do the wrong thing.
 	Hard []string
-	// Others would have seen packets that pass them by on the fast path. They can be forced.
+	// Unseen ones can be forced: whether it does the wrong thing cannot be seen from here.
+	Unseen []string
+	// Passed ones can be forced, too: they would have seen packets that pass them by.
 	Passed []string
 }
 
 // None tells whether nothing is in the way, or nothing that cannot be forced.
 func (o Obstacles) None(force bool) bool {
-	return len(o.Hard) == 0 && (force || len(o.Passed) == 0)
+	return len(o.Hard) == 0 && (force || len(o.Unseen) == 0 && len(o.Passed) == 0)
 }
 
 // why names those that count.
 func (o Obstacles) why(force bool) string {
 	list := slices.Clone(o.Hard)
 	if !force {
+		list = append(list, o.Unseen...)
 		for _, p := range o.Passed {
 			list = append(list, "packets would pass by "+p)
 		}
@@ -45,7 +48,10 @@ func (o Obstacles) why(force bool) string {
 const hookPriority = -450
 
 // kinds are those of devices whose packets are the device's own, and no other's.
-var kinds = []string{"device", "veth", "tuntap"}
+var kinds = slices.Concat([]string{"device"}, virtual)
+
+// virtual are those at whose other end is no network, but a program or another host's stack.
+var virtual = []string{"veth", "tuntap"}
 
 // shared are the kinds of devices that take packets from the one they are on.
 var shared = []string{"macvlan", "macvtap", "ipvlan", "ipvtap"}
@@ -62,6 +68,7 @@ func FindObstacles(ctx context.Context, device string) (Obstacles, error) {
 		return Obstacles{Hard: []string{"there is no such device"}}, nil
 	}
 	o.Hard = ofLink(all[i], all)
+	o.Unseen = ofOtherEnd(all[i])
 	qdiscs, err := netlink.QdiscList(all[i])
 	if err != nil {
 		return o, fmt.Errorf("reading the queueing disciplines of %s: %w", device, err)
@@ -108,6 +115,15 @@ func ofLink(l netlink.Link, all []netlink.Link) (list []string) {
 		list = append(list, fmt.Sprintf("it takes VLAN tags off before a program of XDP sees them (ethtool -K %s rxvlan off)", a.Name))
 	}
 	return list
+}
+
+// ofOtherEnd says what cannot be known of a device: whether its other end takes what programs of
+// XDP send, and whether its packets have a VLAN's tag, which such programs do not see.
+func ofOtherEnd(l netlink.Link) []string {
+	if !slices.Contains(virtual, l.Type()) {
+		return nil
+	}
+	return []string{"it is a " + l.Type() + " device, whose other end cannot be seen from here"}
 }
 
 // ofQueues names queueing disciplines that somebody chose, and places of filters. What the

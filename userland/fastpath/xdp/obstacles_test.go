@@ -46,6 +46,16 @@ func TestOfLink(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
+	// What is virtual can be forced.
+	cable, tap := &netlink.Veth{LinkAttrs: attrs("none0", 2)}, &netlink.Tuntap{LinkAttrs: attrs("none0", 2)}
+	for _, l := range []netlink.Link{plain(), cable, tap} {
+		if got := ofLink(l, nil); got != nil {
+			t.Errorf("%s: %v", l.Type(), got)
+		}
+		if o := (Obstacles{Unseen: ofOtherEnd(l)}); o.None(false) != (l.Type() == "device") || !o.None(true) {
+			t.Errorf("%s: %+v", l.Type(), o)
+		}
+	}
 	// Tagged packets say what they are.
 	if got := ofLink(plain(), []netlink.Link{&netlink.Vlan{LinkAttrs: vlan}}); got != nil {
 		t.Errorf("under a VLAN: %v", got)
@@ -108,8 +118,8 @@ func TestOfFirewall(t *testing.T) {
 }
 
 func TestWhy(t *testing.T) {
-	o := Obstacles{Hard: []string{"a", "b"}, Passed: []string{"c"}}
-	if got := o.why(false); got != "a; b; packets would pass by c" {
+	o := Obstacles{Hard: []string{"a", "b"}, Unseen: []string{"u"}, Passed: []string{"c"}}
+	if got := o.why(false); got != "a; b; u; packets would pass by c" {
 		t.Error(got)
 	}
 	if got := o.why(true); got != "a; b" {
@@ -145,8 +155,8 @@ func TestFindObstacles(t *testing.T) {
 		}
 		return o
 	}
-	if o := find("v0"); len(o.Hard) > 0 {
-		t.Errorf("a cable: %v", o.Hard)
+	if o, want := find("v0"), "it is a veth device, whose other end cannot be seen from here"; len(o.Hard) > 0 || !slices.Equal(o.Unseen, []string{want}) {
+		t.Errorf("a cable: %+v, want %s", o, want)
 	}
 	for device, want := range map[string]string{"v1": "it is a port of bridge br0", "br0": "it is a bridge device", "v2": "there is no such device"} {
 		if o := find(device); !slices.Contains(o.Hard, want) {
