@@ -105,6 +105,8 @@ type Chain struct {
 // A Ruleset is what one tool printed.
 type Ruleset struct {
 	chains []*Chain
+	// leftOut has nft's families of whose tables iptables made some: they are left out.
+	leftOut map[string]bool
 }
 
 type verdict int

@@ -37,7 +37,7 @@ type (
 )
 
 // ParseNFT reads the output of "nft -j list ruleset". It leaves out tables that
-// iptables made: only iptables-save can tell what is in them.
+// iptables made: only iptables-nft-save can tell what is in them.
 func ParseNFT(data []byte) (*Ruleset, error) {
 	var doc struct{ Nftables []nftObject }
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -55,9 +55,14 @@ func ParseNFT(data []byte) (*Ruleset, error) {
 			sets[o.Set.Family+" "+o.Set.Table+" "+o.Set.Name] = o.Set
 		}
 	}
-	r := &Ruleset{}
+	r := &Ruleset{leftOut: map[string]bool{}}
 	for _, o := range doc.Nftables {
-		if c := o.Chain; c != nil && concerns(c.Family) && !foreign[c.Family+" "+c.Table] {
+		c := o.Chain
+		switch {
+		case c == nil || !concerns(c.Family):
+		case foreign[c.Family+" "+c.Table]:
+			r.leftOut[c.Family] = true
+		default:
 			r.chains = append(r.chains, newNFTChain(c))
 		}
 	}

@@ -48,6 +48,7 @@ func read(ctx context.Context, tables func() (int, error), legacy, legacy6 bool)
 		return string(out), true
 	}
 	nothing := func() string { return "" }
+	theirs := func() string { return "nftables has tables that only it shows" }
 	older := func() string { return "the kernel has tables that it shows" }
 	newer := func() string {
 		n, err := tables()
@@ -66,17 +67,28 @@ func read(ctx context.Context, tables func() (int, error), legacy, legacy6 bool)
 		}
 		all = append(all, r)
 	}
+	var leftOut map[string]bool
 	if out, ok := run(newer, "nft", "-j", "list", "ruleset"); ok {
 		r, err := ParseNFT([]byte(out))
+		if err == nil {
+			leftOut = r.leftOut
+		}
 		if text, ok := run(newer, "nft", "list", "ruleset"); ok && err == nil {
 			r.AddDevices(text)
 		}
 		add(r, err)
 	}
-	if out, ok := run(nothing, "iptables-save"); ok {
+	// Which interface iptables-save reads is the administrator's choice; what nft left out must be read.
+	save := func(family, name string) (string, bool) {
+		if leftOut[family] {
+			return run(theirs, name+"-nft-save")
+		}
+		return run(nothing, name+"-save")
+	}
+	if out, ok := save("ip", "iptables"); ok {
 		add(ParseIPTables(out))
 	}
-	if out, ok := run(nothing, "ip6tables-save"); ok {
+	if out, ok := save("ip6", "ip6tables"); ok {
 		add(ParseIP6Tables(out))
 	}
 	// Rules of the older interface, while iptables-save reads those of nftables.
