@@ -59,7 +59,7 @@ var shared = []string{"macvlan", "macvtap", "ipvlan", "ipvtap"}
 // FindObstacles looks for what is in the way at a device of this thread's network namespace.
 func FindObstacles(ctx context.Context, device string) (Obstacles, error) {
 	var o Obstacles
-	all, err := netlink.LinkList()
+	all, err := whole(netlink.LinkList)
 	if err != nil {
 		return o, fmt.Errorf("reading the devices: %w", err)
 	}
@@ -69,7 +69,7 @@ func FindObstacles(ctx context.Context, device string) (Obstacles, error) {
 	}
 	o.Hard = ofLink(all[i], all)
 	o.Unseen = ofOtherEnd(all[i])
-	qdiscs, err := netlink.QdiscList(all[i])
+	qdiscs, err := whole(func() ([]netlink.Qdisc, error) { return netlink.QdiscList(all[i]) })
 	if err != nil {
 		return o, fmt.Errorf("reading the queueing disciplines of %s: %w", device, err)
 	}
@@ -82,6 +82,19 @@ func FindObstacles(ctx context.Context, device string) (Obstacles, error) {
 		o.Passed = append(o.Passed, ofFirewall(r, device)...)
 	}
 	return o, nil
+}
+
+// maxDumps is how often the kernel is asked for the same list.
+const maxDumps = 5
+
+// whole asks again for a list that changed while the kernel said what is in it.
+func whole[T any](dump func() ([]T, error)) (list []T, err error) {
+	for range maxDumps {
+		if list, err = dump(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return list, err
 }
 
 // ofLink says what is wrong with a device, of all those that there are.
