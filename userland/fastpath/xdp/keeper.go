@@ -42,9 +42,10 @@ type Keeper struct {
 
 // A holding is a device to which the fast path is attached.
 type holding struct {
-	link  attachment
-	index int
-	force bool
+	link   attachment
+	index  int
+	force  bool
+	unread bool // the last look at the device failed
 }
 
 // NewKeeper returns a keeper that wants nothing yet.
@@ -166,20 +167,29 @@ func (k *Keeper) device(ctx context.Context, device string, force bool) fastpath
 	if err != nil {
 		s.Reason = err.Error()
 	}
+	failed := s.Reason != "" && (err != nil || o.unread(force))
+	if failed && h != nil && !h.unread {
+		// Many drivers reset their queues when a program goes or comes: the next look decides.
+		k.log.Warn("the fast path stays on until the next look", "device", device, "reason", s.Reason)
+		h.unread, s.Reason, s.Attached = true, "", true
+		return s
+	}
 	if s.Reason != "" {
 		if h != nil {
 			k.release(device, s.Reason)
 		}
 		return s
 	}
-	if h == nil {
+	if h != nil {
+		h.unread = false
+	} else {
 		index := k.index(device)
 		link, err := k.attach(device, force)
 		if err != nil {
 			s.Reason = err.Error()
 			return s
 		}
-		k.held[device] = &holding{link, index, force}
+		k.held[device] = &holding{link: link, index: index, force: force}
 		k.log.Info("the fast path is on", "device", device, "forced", force)
 	}
 	s.Attached = true

@@ -108,7 +108,24 @@ func TestKeeper(t *testing.T) {
 	// Somebody takes it off.
 	delete(b.attached, "e0")
 	b.want(t, "taken off", both, "-e0 +e0", on0, on1)
+	// One look that fails takes nothing off; the second one does.
 	b.unread = errors.New("cannot look")
+	b.want(t, "not looked once", both, "", on0, on1)
+	b.unread = nil
+	b.want(t, "looked", both, "", on0, on1)
+	b.obstacles["e1"] = Obstacles{Unread: []string{"nft: killed"}}
+	unread1 := fastpath.State{Device: "e1", Reason: "packets would pass by firewall rules that cannot be read: nft: killed"}
+	b.want(t, "rules not read once", both, "", on0, on1)
+	b.want(t, "nor again", both, "-e1", on0, unread1)
+	b.want(t, "still not", both, "", on0, unread1)
+	delete(b.obstacles, "e1")
+	b.want(t, "rules read", both, "+e1", on0, on1)
+	b.obstacles["e1"] = Obstacles{Passed: []string{"a firewall"}, Unread: []string{"nft: killed"}}
+	b.want(t, "some read", both, "-e1", on0, fastpath.State{Device: "e1", Reason: off1.Reason + "; " + unread1.Reason})
+	delete(b.obstacles, "e1")
+	b.want(t, "all read", both, "+e1", on0, on1)
+	b.unread = errors.New("cannot look")
+	b.want(t, "not looked at first", both, "", on0, on1)
 	b.want(t, "not looked", both, "-e0 -e1", fastpath.State{Device: "e0", Reason: "cannot look"}, fastpath.State{Device: "e1", Reason: "cannot look"})
 	b.unread, b.fails = nil, ErrKernel
 	b.want(t, "no kernel", both, "", fastpath.State{Device: "e0", Reason: ErrKernel.Error()}, fastpath.State{Device: "e1", Reason: ErrKernel.Error()})

@@ -25,10 +25,17 @@ type Obstacles struct {
 	Unseen []string
 	// Passed ones can be forced, too: they would have seen packets that pass them by.
 	Passed []string
+	// Unread says why rules of the firewall could not be read: they may be of those.
+	Unread []string
 }
 
 // None tells whether nothing is in the way, or nothing that cannot be forced.
 func (o Obstacles) None(force bool) bool {
+	return o.unread(force) && (force || len(o.Unread) == 0)
+}
+
+// unread tells whether nothing else is in the way than what could not be read.
+func (o Obstacles) unread(force bool) bool {
 	return len(o.Hard) == 0 && (force || len(o.Unseen) == 0 && len(o.Passed) == 0)
 }
 
@@ -39,6 +46,9 @@ func (o Obstacles) why(force bool) string {
 		list = append(list, o.Unseen...)
 		for _, p := range o.Passed {
 			list = append(list, "packets would pass by "+p)
+		}
+		for _, u := range o.Unread {
+			list = append(list, "packets would pass by firewall rules that cannot be read: "+u)
 		}
 	}
 	return strings.Join(list, "; ")
@@ -75,9 +85,7 @@ func FindObstacles(ctx context.Context, device string) (Obstacles, error) {
 	}
 	o.Passed = append(ofQueues(qdiscs), ofPrograms(all[i].Attrs().Index)...)
 	rules, unread := firewall.Read(ctx)
-	for _, why := range unread {
-		o.Passed = append(o.Passed, "firewall rules that cannot be read: "+why)
-	}
+	o.Unread = unread
 	for _, r := range rules {
 		o.Passed = append(o.Passed, ofFirewall(r, device)...)
 	}

@@ -152,7 +152,7 @@ func TestWhy(t *testing.T) {
 	for _, x := range []struct {
 		o           Obstacles
 		none, force bool
-	}{{Obstacles{}, true, true}, {Obstacles{Passed: []string{"c"}}, false, true}, {o, false, false}} {
+	}{{Obstacles{}, true, true}, {Obstacles{Passed: []string{"c"}}, false, true}, {Obstacles{Unread: []string{"d"}}, false, true}, {o, false, false}} {
 		if x.o.None(false) != x.none || x.o.None(true) != x.force {
 			t.Errorf("%+v", x.o)
 		}
