@@ -27,7 +27,12 @@ if booted && [ -n "$units" ]; then
 	systemctl -q reset-failed $units 2>/dev/null || :
 fi
 if [ -z "$dest" ] && [ -e /sys/module/dpr ]; then
-	rmmod dpr || { echo 'uninstall: the module is in use: stop what has the fast path on, and try again' >&2; exit 1; }
+	# The kernel lets go of the module a moment after the fast path is off.
+	for wait in 0 0.2 1; do
+		sleep $wait
+		! rmmod dpr 2>/dev/null || break
+	done
+	[ ! -e /sys/module/dpr ] || { echo 'uninstall: the module is in use: stop what has the fast path on, and try again' >&2; exit 1; }
 fi
 for program in dprctl dpr-broadcast dpr-receive dpr-cleanup dpr-fastpath dpr-exporter; do
 	rm -f "$dest/usr/local/sbin/$program"

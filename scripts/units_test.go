@@ -399,6 +399,48 @@ func TestRemovalWithoutSystemd(t *testing.T) {
 	}
 }
 
+// "make uninstall" waits for the kernel, too. If something keeps the module, all stays.
+func TestUninstallWaitsForTheFastPath(t *testing.T) {
+	text, err := os.ReadFile("uninstall.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, dest := t.TempDir(), t.TempDir()
+	module, log, installed := root+"/module", root+"/log", dest+"/usr/local/sbin/dprctl"
+	// As if it were this host that it is removed from, but for the files.
+	script := strings.NewReplacer(`[ -z "$dest" ] && [ -e /sys/module/dpr ]`, "[ -e "+module+" ]", "/sys/module/dpr", module).Replace(string(text))
+	if strings.Count(script, module) < 2 || strings.Contains(script, "/sys/module") {
+		t.Fatalf("it looks for the module in another way:\n%s", script)
+	}
+	for path, text := range map[string]string{
+		root + "/scripts/uninstall.sh": script, root + "/bin/sleep": "#!/bin/sh\n",
+		root + "/bin/rmmod": "#!/bin/sh\necho \"rmmod $*\" >>" + log + "; [ $(grep -c rmmod " + log + ") -gt $BUSY ] && rm " + module + "\n",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for busy, tries := range []int{1, 2, 3, 3} {
+		for _, path := range []string{module, log, installed} {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command("/bin/sh", root+"/scripts/uninstall.sh", dest)
+		cmd.Env = append(os.Environ(), "PATH="+root+"/bin:"+os.Getenv("PATH"), "BUSY="+strconv.Itoa(busy))
+		out, err := cmd.CombinedOutput()
+		if kept := busy == 3; (err != nil) != kept || strings.Contains(string(out), "in use") != kept {
+			t.Errorf("in use %d times: %v, %s", busy, err, out)
+		}
+		if _, err := os.Stat(installed); (err == nil) != (busy == 3) {
+			t.Errorf("in use %d times, dprctl: %v", busy, err)
+		}
+		if got, err := os.ReadFile(log); err != nil || string(got) != strings.Repeat("rmmod dpr\n", tries) {
+			t.Errorf("in use %d times: %v, %s", busy, err, got)
+		}
+	}
+}
+
 // "make uninstall" removes all that "make install" has installed, but for the configuration.
 func TestUninstall(t *testing.T) {
 	root, dest := t.TempDir(), t.TempDir()
