@@ -89,6 +89,15 @@ func FindObstacles(ctx context.Context, device string) (Obstacles, error) {
 	for _, r := range rules {
 		o.Passed = append(o.Passed, ofFirewall(r, device)...)
 	}
+	for _, hook := range []firewall.Hook{firewall.Output, firewall.Postrouting} {
+		n, err := firewall.Programs(hook)
+		if err != nil {
+			o.Unread = append(o.Unread, err.Error())
+		}
+		if n > 0 {
+			o.Passed = append(o.Passed, fmt.Sprintf("%d programs of BPF of netfilter (%s)", n, hook))
+		}
+	}
 	return o, nil
 }
 
