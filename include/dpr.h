@@ -1040,7 +1040,8 @@ enum dpr_event_attr {
  * @DPR_STAT_SYN_OWNED: a SYN of a connection that this host already serves.
  *
  * Packets sent to peers:
- * @DPR_STAT_TX_PACKETS: packets redirected (a super-packet counts once).
+ * @DPR_STAT_TX_PACKETS: packets redirected (a super-packet counts once; none is on the fast
+ *	path, which counts each segment).
  * @DPR_STAT_TX_BYTES: their bytes, without the outer header.
  * @DPR_STAT_TX_ICMP: of these, ICMP errors about a redirected connection.
  * @DPR_STAT_TX_FRAGMENTED: packets fragmented before encapsulation.

@@ -1070,7 +1070,8 @@ const (
 	StatSynRetransmitted Stat = 18
 	// StatSynOwned: a SYN of a connection that this host already serves.
 	StatSynOwned Stat = 19
-	// StatTxPackets: packets redirected (a super-packet counts once).
+	// StatTxPackets: packets redirected (a super-packet counts once; none is on
+	// the fast path, which counts each segment).
 	StatTxPackets Stat = 20
 	// StatTxBytes: their bytes, without the outer header.
 	StatTxBytes Stat = 21
@@ -1506,7 +1507,7 @@ var statTable = [...]statInfo{
 	17:  {"refused_draining", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: redirected SYNs refused: this host drains.", false},
 	18:  {"syn_retransmitted", "Other SYNs: a SYN of a flow, sent after the first copy.", false},
 	19:  {"syn_owned", "Other SYNs: a SYN of a connection that this host already serves.", false},
-	20:  {"tx_packets", "Packets sent to peers: packets redirected (a super-packet counts once).", false},
+	20:  {"tx_packets", "Packets sent to peers: packets redirected (a super-packet counts once; none is on the fast path, which counts each segment).", false},
 	21:  {"tx_bytes", "Packets sent to peers: their bytes, without the outer header.", false},
 	22:  {"tx_icmp", "Packets sent to peers: of these, ICMP errors about a redirected connection.", false},
 	23:  {"tx_fragmented", "Packets sent to peers: packets fragmented before encapsulation.", false},
