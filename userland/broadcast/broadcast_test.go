@@ -3,6 +3,7 @@
 package broadcast
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -31,6 +32,7 @@ type kernel struct {
 	load     dprnl.Load
 	services []dprnl.ServiceStatus
 	peers    []dprnl.Peer
+	protocol uint32 // 0: 3
 	err      error
 }
 
@@ -58,7 +60,7 @@ func (k *kernel) Load(context.Context) (dprnl.Load, error) {
 	return k.load, k.err
 }
 
-func (k *kernel) Protocol() uint32 { return 3 }
+func (k *kernel) Protocol() uint32 { return cmp.Or(k.protocol, 3) }
 
 func (k *kernel) Close() error { return nil }
 

@@ -32,7 +32,7 @@ func (b *Broadcaster) details(ctx context.Context, k Kernel, c dprnl.Config) (*r
 		Services:  states(services), ServicesSaid: true,
 		Settings: report.SettingsOf(c),
 		Software: b.o.Software[:min(len(b.o.Software), report.MaxSoftware)],
-		Protocol: uint8(known(k, c)),
+		Protocol: uint8(known(k, c, services)),
 		Counts:   counts(services),
 	}
 	d.Peers, d.Heard = b.heard(peers, c.ReportMaxAge)
@@ -40,13 +40,23 @@ func (b *Broadcaster) details(ctx context.Context, k Kernel, c dprnl.Config) (*r
 }
 
 // protocolWithoutKeys is what a host knows that has no keys of handovers: it could not tell
-// those of its peers from forged ones.
-const protocolWithoutKeys = 4
+// those of its peers from forged ones. protocolOfSyn is what one knows that places each service
+// by SYNs: its kernel has no place for a connection that a peer gives back, and the peer has
+// ended the socket by then.
+const (
+	protocolWithoutKeys = 4
+	protocolOfSyn       = 5
+)
 
 // known is the protocol between hosts that this host knows, as it is configured.
-func known(k Kernel, c dprnl.Config) uint32 {
-	if c.HandoverKeyIDs[0] == 0 {
+func known(k Kernel, c dprnl.Config, services []dprnl.ServiceStatus) uint32 {
+	switch {
+	case c.HandoverKeyIDs[0] == 0:
 		return min(k.Protocol(), protocolWithoutKeys)
+	case !slices.ContainsFunc(services, func(s dprnl.ServiceStatus) bool {
+		return s.Rules.Dispatch.Or(dprnl.DispatchSyn) != dprnl.DispatchSyn
+	}):
+		return min(k.Protocol(), protocolOfSyn)
 	}
 	return k.Protocol()
 }

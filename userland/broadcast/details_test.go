@@ -73,6 +73,45 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+// A host says that it takes connections back only if it has a place for them: with a key, and a
+// service that is not placed by SYNs.
+func TestKnown(t *testing.T) {
+	keys, none := [dprnl.MaxHandoverKeys]uint32{7}, [dprnl.MaxHandoverKeys]uint32{}
+	by := func(all ...dprnl.Dispatch) (services []dprnl.ServiceStatus) {
+		services = []dprnl.ServiceStatus{{Service: dprnl.Service{Port: 22}}}
+		for _, d := range all {
+			services = append(services, dprnl.ServiceStatus{Service: dprnl.Service{Port: 80, Rules: dprnl.Rules{Dispatch: dprnl.Own(d)}}})
+		}
+		return services
+	}
+	for _, tt := range []struct {
+		knows    uint32
+		keys     [dprnl.MaxHandoverKeys]uint32
+		services []dprnl.ServiceStatus
+		want     uint32
+	}{
+		{6, keys, nil, 5},
+		{6, keys, by(), 5},
+		{6, keys, by(dprnl.DispatchSyn), 5},
+		{6, keys, by(dprnl.DispatchSyn, dprnl.DispatchConnection), 6},
+		{6, keys, by(dprnl.DispatchRequest, dprnl.DispatchSyn), 6},
+		{6, none, by(dprnl.DispatchRequest), 4},
+		{6, none, nil, 4},
+		{5, keys, by(dprnl.DispatchConnection), 5},
+		{3, keys, nil, 3},
+		{3, none, by(dprnl.DispatchConnection), 3},
+	} {
+		b, k, n := setup(t)
+		k.protocol, k.config.HandoverKeyIDs, k.services = tt.knows, tt.keys, tt.services
+		if err := b.beat(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := verify(t, testConfig().Report.Keys[0], n.sent[netA]...)[0].Details.Protocol; uint32(got) != tt.want {
+			t.Errorf("%+v: %d, want %d", tt, got, tt.want)
+		}
+	}
+}
+
 // Addresses are named once, and none that no client can have.
 func TestFurther(t *testing.T) {
 	var all []netip.Addr
