@@ -1186,8 +1186,8 @@ enum dpr_event_attr {
  *	from Linux 6.9 on also if tcp_syncookies is 0).
  * @DPR_STAT_HANDOVER_FULL: SYNs that went the way of DPR_DISPATCH_SYN: too many connections
  *	wait already.
- * @DPR_STAT_HANDOVER_EVICTED: connections that waited for 3 s or more, forgotten for
- *	others.
+ * @DPR_STAT_HANDOVER_EVICTED: connections that waited for 3 s or more, or for less if one
+ *	that moves needed the place, forgotten for others.
  * @DPR_STAT_HANDOVER_EXPIRED: connections forgotten: no data came, or nobody could take
  *	them.
  * @DPR_STAT_HANDOVER_LOCAL: connections that this host took from itself.

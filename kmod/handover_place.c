@@ -234,7 +234,8 @@ static bool dpr_handover_flow(struct dpr_net *dn, const struct dpr_config *cfg,
 	const struct dpr_segment seg = {
 		.key = one->key,
 		.seq = one->options.client_isn,
-		.syn = true,
+		/* One that has moved is known to live, and may evict any handshake. */
+		.syn = !one->moved,
 	};
 	struct dpr_flow *flow;
 

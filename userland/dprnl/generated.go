@@ -1286,8 +1286,8 @@ const (
 	// StatHandoverFull: SYNs that went the way of DPR_DISPATCH_SYN: too many
 	// connections wait already.
 	StatHandoverFull Stat = 104
-	// StatHandoverEvicted: connections that waited for 3 s or more, forgotten for
-	// others.
+	// StatHandoverEvicted: connections that waited for 3 s or more, or for less
+	// if one that moves needed the place, forgotten for others.
 	StatHandoverEvicted Stat = 105
 	// StatHandoverExpired: connections forgotten: no data came, or nobody could
 	// take them.
@@ -1592,7 +1592,7 @@ var statTable = [...]statInfo{
 	102: {"handover_limited", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): segments dropped: there are too many connections, or no memory. The client sends them again.", false},
 	103: {"handover_off", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): SYNs that went the way of DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is off, its link is in a VRF, IPsec's policy does not take the SYN, or its listener's connections must have their own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).", false},
 	104: {"handover_full", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): SYNs that went the way of DPR_DISPATCH_SYN: too many connections wait already.", false},
-	105: {"handover_evicted", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections that waited for 3 s or more, forgotten for others.", false},
+	105: {"handover_evicted", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections that waited for 3 s or more, or for less if one that moves needed the place, forgotten for others.", false},
 	106: {"handover_expired", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections forgotten: no data came, or nobody could take them.", false},
 	107: {"handover_local", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections that this host took from itself.", false},
 	108: {"handover_taken", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections that peers took.", false},

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
 )
 
@@ -290,5 +291,38 @@ func TestMigrateOlder(t *testing.T) {
 		changed(t, b, dprnl.StatMigrateStayedFirst, 1)
 		m.b.knows(t, m.a, 1<<20, 6)
 		k.wantFrom(t, "D", "/D")
+	})
+}
+
+// A connection that moves has no socket until the next host has it: SYNs that nobody has
+// acknowledged give way to it, however young, of those that wait for their host and of those
+// that were redirected.
+//
+//	C, R (flood) ── switch ── A (max_flows 256, then 128)
+//	                   ├───── B
+//	                   └───── D
+func TestMigrateFlood(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		m := newMoving(t, w)
+		unchanged(t, m.c, "TcpEstabResets")
+		check(t, m.a.dpr.SetService(t.Context(), dprnl.Service{Port: port, Rules: dprnl.Rules{Dispatch: dprnl.Own(dprnl.DispatchSyn)}}))
+		k := m.visit(t)
+		k.wantFrom(t, "B", "/B")
+		r, a := m.raw(t, addrR), m.a.meter(t)
+		flood := func(service uint16, limit uint32, full dprnl.Stat) {
+			t.Helper()
+			m.a.set(t, dprnl.ConfigUpdate{MaxFlows: &limit})
+			for i := range limit + 10 {
+				s := wire.Segment{Src: m.addrPort(addrR, uint16(1024+i)), Dst: netip.AddrPortFrom(m.a.at, service), Flags: "S", Seq: i}
+				r.send(t, m.a, s.Bytes())
+			}
+			eventually(t, func() error { return atLeast(a.changes(t), full, 1) })
+		}
+		flood(port, 256, dprnl.StatServedTableFull)
+		// The flows are more than there may be now, so that the one that leaves makes no room.
+		flood(webPort, 128, dprnl.StatHandoverFull)
+		k.wantFrom(t, "D", "/D")
+		changed(t, a, dprnl.StatMigrateBack, 1)
+		wantChange(t, a, dprnl.StatRxMigrateRefused, 0)
 	})
 }
