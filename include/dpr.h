@@ -1229,7 +1229,8 @@ enum dpr_event_attr {
  * @DPR_STAT_MIGRATE_STAYED_BODY: requests that another host should have served, but that
  *	may have a body, want more than an answer (Upgrade, Expect) or are not of HTTP/1.1.
  * @DPR_STAT_MIGRATE_STAYED_BUSY: requests that another host should have served: the server
- *	has not read all that came before, or the client has not acknowledged all that was sent.
+ *	has not read all that came before, or is using the socket for more than 0.1 s, or the
+ *	client has not acknowledged all that was sent.
  * @DPR_STAT_MIGRATE_STAYED_SOCKET: requests that another host should have served: the
  *	socket is not an ordinary one (kTLS, a sockmap, MPTCP, signed segments), or has got 2 GiB
  *	from its client.

@@ -28,6 +28,8 @@
 
 /* Requests held at a time; the connections of others stay. */
 #define DPR_MIGRATE_HELD	1024
+/* How long they wait for a program that is using the socket. */
+#define DPR_MIGRATE_PATIENCE	(HZ / 10)
 /* A RST that belongs to a connection let go comes at once. */
 #define DPR_MIGRATE_RESETS	HZ
 
@@ -36,6 +38,7 @@
  * @ip: IP's own, as it was
  * @sk: the connection's socket, a reference is held
  * @first: the first host, a reference is held; NULL if it is this one
+ * @since: jiffies when it came
  */
 struct dpr_migrate_held {
 	union {
@@ -44,6 +47,7 @@ struct dpr_migrate_held {
 	} ip;
 	struct sock *sk;
 	struct dpr_peer *first;
+	u32 since;
 };
 
 static struct dpr_migrate_held *dpr_migrate_held(struct sk_buff *skb)
@@ -68,10 +72,11 @@ static void dpr_migrate_hold(struct dpr_net *dn, struct sk_buff *skb,
 	dev_hold(skb->dev);
 	held->sk = sk;
 	held->first = first;
+	held->since = jiffies;
 	dpr_stats_inc(dn, DPR_STAT_MIGRATE_HELD);
 	skb_queue_tail(&dn->leaving, skb);
 	/* On this CPU: what came before the request has been delivered by then. */
-	queue_work(system_highpri_wq, &dn->leave);
+	mod_delayed_work(system_highpri_wq, &dn->leave, 0);
 }
 
 /* May one more request be held? Takes a reference on the first host. */
@@ -125,7 +130,7 @@ static void dpr_migrate_send(struct dpr_net *dn, const struct dpr_config *cfg,
 }
 
 /*
- * Ends a connection's socket, which is owned, if it may be. From then on it is remembered here,
+ * Ends a connection's socket, which is locked, if it may be. From then on it is remembered here,
  * and, if this is the first host, waits for another one. Returns why it stays.
  */
 static enum dpr_stat dpr_migrate_end(struct dpr_net *dn, struct sock *sk,
@@ -189,26 +194,34 @@ static void dpr_migrate_go(struct dpr_net *dn, struct sk_buff *skb,
 	}
 }
 
-static void dpr_migrate_leave(struct dpr_net *dn, struct sk_buff *skb)
+/*
+ * Decides on a held request, which is consumed, unless a program is using the socket: false. A
+ * program can do so for as long as it likes, in a page fault for instance, so it is not waited
+ * for with the others' requests behind this one.
+ */
+static bool dpr_migrate_leave(struct dpr_net *dn, struct sk_buff *skb)
 {
 	const struct dpr_migrate_held held = *dpr_migrate_held(skb);
+	enum dpr_stat why = DPR_STAT_MIGRATE_STAYED_BUSY;
 	struct net_device *dev = skb->dev;
 	struct sk_buff *back = NULL;
 	struct dpr_segment seg;
-	enum dpr_stat why;
+	bool owned;
 
 	dpr_migrate_read(skb, &seg);
-	lock_sock(held.sk);
 	local_bh_disable();
 	rcu_read_lock();
-	why = dpr_migrate_end(dn, held.sk, skb, &seg, held.first, &back);
-	rcu_read_unlock();
-	local_bh_enable();
-	release_sock(held.sk);
+	bh_lock_sock(held.sk);
+	owned = sock_owned_by_user(held.sk);
+	if (!owned)
+		why = dpr_migrate_end(dn, held.sk, skb, &seg, held.first, &back);
+	bh_unlock_sock(held.sk);
+	if (owned && (u32)jiffies - held.since < DPR_MIGRATE_PATIENCE) {
+		rcu_read_unlock();
+		local_bh_enable();
+		return false;
+	}
 	sock_put(held.sk);
-
-	local_bh_disable();
-	rcu_read_lock();
 	memset(skb->cb, 0, sizeof(skb->cb));
 	memcpy(skb->cb, &held.ip, sizeof(held.ip));
 	if (why) {
@@ -223,15 +236,26 @@ static void dpr_migrate_leave(struct dpr_net *dn, struct sk_buff *skb)
 	if (held.first)
 		dpr_peer_put(held.first);
 	dev_put(dev);
+	return true;
 }
 
 static void dpr_migrate_work(struct work_struct *work)
 {
-	struct dpr_net *dn = container_of(work, struct dpr_net, leave);
+	struct dpr_net *dn = container_of(to_delayed_work(work), struct dpr_net,
+					  leave);
+	struct sk_buff_head busy;
 	struct sk_buff *skb;
 
+	__skb_queue_head_init(&busy);
 	while ((skb = skb_dequeue(&dn->leaving)))
-		dpr_migrate_leave(dn, skb);
+		if (!dpr_migrate_leave(dn, skb))
+			__skb_queue_tail(&busy, skb);
+	if (skb_queue_empty(&busy))
+		return;
+	spin_lock_irq(&dn->leaving.lock);
+	skb_queue_splice(&busy, &dn->leaving);
+	spin_unlock_irq(&dn->leaving.lock);
+	queue_delayed_work(system_highpri_wq, &dn->leave, 1);
 }
 
 /**
@@ -241,7 +265,7 @@ static void dpr_migrate_work(struct work_struct *work)
 void dpr_migrate_setup(struct dpr_net *dn)
 {
 	skb_queue_head_init(&dn->leaving);
-	INIT_WORK(&dn->leave, dpr_migrate_work);
+	INIT_DELAYED_WORK(&dn->leave, dpr_migrate_work);
 }
 
 /**
@@ -252,7 +276,7 @@ void dpr_migrate_teardown(struct dpr_net *dn)
 {
 	struct sk_buff *skb;
 
-	cancel_work_sync(&dn->leave);
+	cancel_delayed_work_sync(&dn->leave);
 	while ((skb = skb_dequeue(&dn->leaving))) {
 		const struct dpr_migrate_held *held = dpr_migrate_held(skb);
 

@@ -3,8 +3,8 @@
  * Moving connections between two requests (DPR_DISPATCH_REQUEST): the host that serves a
  * connection finds that another one should serve its next request, and lets it go.
  *
- * The request is held for a moment: in process context the socket can be owned, and all
- * packets that came before it have reached the socket. If the connection stays after all,
+ * The request is held for a moment: in process context all packets that came before it have
+ * reached the socket, unless a program is using that. If the connection stays after all,
  * the socket gets the request then. Else the socket ends silently, and the request goes
  * back to the first host (handover_back.h), which alone chooses who is next.
  */

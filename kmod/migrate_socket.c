@@ -32,7 +32,7 @@ static bool dpr_migrate_socket_plain(const struct sock *sk)
 
 /**
  * dpr_migrate_socket_stays - must a connection stay where it is
- * @sk: its socket, owned by the caller (lock_sock())
+ * @sk: its socket, locked by the caller (bh_lock_sock()), and no program is using it
  * @seg: the client's segment that is to be its first elsewhere
  *
  * All that came before the segment must have been read, all that was written must have been
@@ -62,7 +62,7 @@ enum dpr_stat dpr_migrate_socket_stays(const struct sock *sk,
 
 /**
  * dpr_migrate_socket_options - what another host has to know of a connection
- * @sk: its socket, owned by the caller
+ * @sk: its socket, locked as above
  * @seg: as above
  * @options: set, but for the timestamp of this end, which depends on when it is asked for
  *
@@ -95,7 +95,7 @@ static void dpr_migrate_socket_quiet(struct sock *sk)
 
 /**
  * dpr_migrate_socket_end - end a connection without a word to its client
- * @sk: the socket, owned by the caller, of which dpr_migrate_socket_stays() has nothing to say
+ * @sk: the socket, locked as above, of which dpr_migrate_socket_stays() has nothing to say
  *
  * The program finds the end of the client's data, as when a client closes an idle
  * connection. A socket under repair is disconnected without a RST; that would be an

@@ -210,7 +210,7 @@ struct dpr_net {
 	struct sk_buff_head deferred;
 	struct work_struct prepare;
 	struct sk_buff_head leaving;
-	struct work_struct leave;
+	struct delayed_work leave;
 };
 
 extern unsigned int dpr_netns_id;

@@ -1375,8 +1375,8 @@ const (
 	// of HTTP/1.1.
 	StatMigrateStayedBody Stat = 133
 	// StatMigrateStayedBusy: requests that another host should have served: the
-	// server has not read all that came before, or the client has not
-	// acknowledged all that was sent.
+	// server has not read all that came before, or is using the socket for more
+	// than 0.1 s, or the client has not acknowledged all that was sent.
 	StatMigrateStayedBusy Stat = 134
 	// StatMigrateStayedSocket: requests that another host should have served: the
 	// socket is not an ordinary one (kTLS, a sockmap, MPTCP, signed segments), or
@@ -1621,7 +1621,7 @@ var statTable = [...]statInfo{
 	131: {"migrate_stayed_unknown", "Connections that move with a request (DPR_DISPATCH_REQUEST): connections that cannot move any more: they are not understood as HTTP/1, have another protocol (CONNECT, Upgrade), or are authenticated as a whole (NTLM, Negotiate). Counted if a client's segment shows that.", false},
 	132: {"migrate_stayed_pipelined", "Connections that move with a request (DPR_DISPATCH_REQUEST): connections that cannot move any more: a request came before the last one had its answer.", false},
 	133: {"migrate_stayed_body", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served, but that may have a body, want more than an answer (Upgrade, Expect) or are not of HTTP/1.1.", false},
-	134: {"migrate_stayed_busy", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served: the server has not read all that came before, or the client has not acknowledged all that was sent.", false},
+	134: {"migrate_stayed_busy", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served: the server has not read all that came before, or is using the socket for more than 0.1 s, or the client has not acknowledged all that was sent.", false},
 	135: {"migrate_stayed_socket", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served: the socket is not an ordinary one (kTLS, a sockmap, MPTCP, signed segments), or has got 2 GiB from its client.", false},
 	136: {"migrate_stayed_large", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served: they do not fit the tunnel, or came as several segments at once.", false},
 	137: {"migrate_stayed_first", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served: the first host does not take connections back.", false},

@@ -31,12 +31,13 @@ const webPort = 8080
 //	GET /…?bytes=N   N bytes of pattern
 //	POST /…          NAME and how many bytes of pattern it got
 //
-// and says in a field who it is.
+// and says in a field who it is. After an answer to "?hold" the connection is the test's.
 type site struct {
 	server http.Server
 
 	mu   sync.Mutex
 	open map[net.Conn]bool
+	hold func(net.Conn) // gets the connection of a request with "hold", once it is answered
 }
 
 // serveSite starts a site on all addresses of a host.
@@ -45,6 +46,10 @@ func serveSite(t *testing.T, h *vnet.Host, name string) *site {
 	s := &site{open: map[net.Conn]bool{}}
 	s.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Server", name)
+		if r.URL.Query().Has("hold") {
+			s.letGo(w, name)
+			return
+		}
 		if n, err := strconv.Atoi(r.URL.Query().Get("bytes")); err == nil {
 			w.Header().Set("Content-Length", strconv.Itoa(n))
 			_ = writePattern(w, n)
@@ -85,6 +90,18 @@ func serveSite(t *testing.T, h *vnet.Host, name string) *site {
 	}
 	t.Cleanup(func() { s.server.Close() })
 	return s
+}
+
+// letGo answers a request, and gives the connection to the test.
+func (s *site) letGo(w http.ResponseWriter, name string) {
+	c, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nServer: %s\r\nContent-Length: 3\r\n\r\n%s 0", name, name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hold(c)
 }
 
 // connections is how many a site has.
