@@ -1069,7 +1069,8 @@ enum dpr_event_attr {
  * @DPR_STAT_RX_CHECKSUM: dropped: no socket wanted it and its TCP checksum was wrong.
  * @DPR_STAT_RX_RESET: no socket wanted it; answered by a RST.
  * @DPR_STAT_RX_NO_MEMORY: dropped: no memory, or no route for its RST.
- * @DPR_STAT_RX_LISTENER_DEFERRED: SYN held while its listener was prepared.
+ * @DPR_STAT_RX_LISTENER_DEFERRED: SYN held while its listener was prepared, or dropped if
+ *	that could not be for 0.1 s.
  * @DPR_STAT_RX_POLICY: dropped: the host's IPsec policy requires the outer packet to be
  *	protected.
  * @DPR_STAT_RX_FRAGMENTS: fragments of redirected packets that wait for the rest.

@@ -105,7 +105,7 @@ static inline bool dpr_compat_transparent(const struct sock *sk)
 	return inet_sk(sk)->transparent;
 }
 
-/* The caller owns the socket (lock_sock()). */
+/* The caller owns the socket, or has locked it (bh_lock_sock()) while nobody owns it. */
 static inline void dpr_compat_set_anysrc(struct sock *sk)
 {
 	inet_sk(sk)->hdrincl = 1;

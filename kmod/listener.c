@@ -14,6 +14,8 @@
 
 /* SYNs held at a time; the client sends one again if there is no room. */
 #define DPR_LISTENER_DEFERRED	256
+/* How long they wait for a program that is using the listener. */
+#define DPR_LISTENER_PATIENCE	(HZ / 10)
 
 /**
  * dpr_listener_address - the address that a listener is bound to
@@ -107,9 +109,11 @@ bool dpr_listener_ready(struct sock *sk, bool wide)
 /**
  * struct dpr_listener_held - what is known of a packet that is held: its control block
  * @olen: of what comes before the client's packet
+ * @since: jiffies when it came
  */
 struct dpr_listener_held {
 	unsigned int olen;
+	u32 since;
 };
 
 static struct dpr_listener_held *dpr_listener_held(struct sk_buff *skb)
@@ -132,9 +136,12 @@ bool dpr_listener_defer(struct dpr_net *dn, struct sk_buff *skb, unsigned int ol
 	skb_dst_drop(skb);
 	/* Outside RCU only a reference keeps the device. */
 	dev_hold(skb->dev);
-	dpr_listener_held(skb)->olen = olen;
+	*dpr_listener_held(skb) = (struct dpr_listener_held){
+		.olen = olen,
+		.since = jiffies,
+	};
 	skb_queue_tail(&dn->deferred, skb);
-	schedule_work(&dn->prepare);
+	mod_delayed_work(dpr_compat_percpu_wq, &dn->prepare, 0);
 	return true;
 }
 
@@ -153,40 +160,63 @@ static void dpr_listener_read(struct sk_buff *skb, struct dpr_addr *address,
 	dpr_parse_segment(iph, ntohs(iph->tot_len), olen, seg);
 }
 
-/* Prepares the listener of a held SYN, whose headers are still linear. */
-static void dpr_listener_prepare(struct net *net, struct sk_buff *skb)
+/*
+ * Prepares the listener of a held SYN, whose headers are still linear, unless a program is
+ * using it: false. A program can do so for as long as it likes, in a page fault for instance.
+ */
+static bool dpr_listener_prepare(struct net *net, struct sk_buff *skb)
 {
 	struct dpr_addr address;
 	struct dpr_segment seg;
+	bool owned = false;
 	struct sock *sk;
 
+	local_bh_disable();
 	rcu_read_lock();
 	dpr_listener_read(skb, &address, &seg);
 	sk = dpr_listener_find(net, skb, &seg, &address);
-	if (sk && !refcount_inc_not_zero(&sk->sk_refcnt))
-		sk = NULL;
+	if (sk) {
+		bh_lock_sock(sk);
+		owned = sock_owned_by_user(sk);
+		if (!owned)
+			dpr_compat_set_anysrc(sk);
+		bh_unlock_sock(sk);
+	}
 	rcu_read_unlock();
-	if (!sk)
-		return;
-	lock_sock(sk);
-	dpr_compat_set_anysrc(sk);
-	release_sock(sk);
-	sock_put(sk);
+	local_bh_enable();
+	return !owned;
 }
 
 static void dpr_listener_work(struct work_struct *work)
 {
-	struct dpr_net *dn = container_of(work, struct dpr_net, prepare);
+	struct dpr_net *dn = container_of(to_delayed_work(work), struct dpr_net,
+					  prepare);
 	struct net_device *dev;
+	struct sk_buff_head busy;
 	struct sk_buff *skb;
 
+	__skb_queue_head_init(&busy);
 	while ((skb = skb_dequeue(&dn->deferred))) {
 		dev = skb->dev;
-		dpr_listener_prepare(dn->net, skb);
-		/* Enters again, as if it had just arrived. */
-		netif_rx(skb);
-		dev_put(dev);
+		if (dpr_listener_prepare(dn->net, skb)) {
+			/* Enters again, as if it had just arrived. */
+			netif_rx(skb);
+			dev_put(dev);
+		} else if ((u32)jiffies - dpr_listener_held(skb)->since <
+			   DPR_LISTENER_PATIENCE) {
+			__skb_queue_tail(&busy, skb);
+		} else {
+			/* The client sends it again. */
+			kfree_skb(skb);
+			dev_put(dev);
+		}
 	}
+	if (skb_queue_empty(&busy))
+		return;
+	spin_lock_irq(&dn->deferred.lock);
+	skb_queue_splice(&busy, &dn->deferred);
+	spin_unlock_irq(&dn->deferred.lock);
+	queue_delayed_work(dpr_compat_percpu_wq, &dn->prepare, 1);
 }
 
 /**
@@ -196,7 +226,7 @@ static void dpr_listener_work(struct work_struct *work)
 void dpr_listener_setup(struct dpr_net *dn)
 {
 	skb_queue_head_init(&dn->deferred);
-	INIT_WORK(&dn->prepare, dpr_listener_work);
+	INIT_DELAYED_WORK(&dn->prepare, dpr_listener_work);
 }
 
 /**
@@ -207,7 +237,7 @@ void dpr_listener_teardown(struct dpr_net *dn)
 {
 	struct sk_buff *skb;
 
-	cancel_work_sync(&dn->prepare);
+	cancel_delayed_work_sync(&dn->prepare);
 	while ((skb = skb_dequeue(&dn->deferred))) {
 		dev_put(skb->dev);
 		kfree_skb(skb);

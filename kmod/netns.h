@@ -208,7 +208,7 @@ struct dpr_net {
 	u32 secret;
 
 	struct sk_buff_head deferred;
-	struct work_struct prepare;
+	struct delayed_work prepare;
 	struct sk_buff_head leaving;
 	struct delayed_work leave;
 };

@@ -1118,7 +1118,8 @@ const (
 	StatRxReset Stat = 39
 	// StatRxNoMemory: dropped: no memory, or no route for its RST.
 	StatRxNoMemory Stat = 40
-	// StatRxListenerDeferred: SYN held while its listener was prepared.
+	// StatRxListenerDeferred: SYN held while its listener was prepared, or
+	// dropped if that could not be for 0.1 s.
 	StatRxListenerDeferred Stat = 41
 	// StatFragmentsGathered: packets reassembled before classification.
 	StatFragmentsGathered Stat = 42
@@ -1528,7 +1529,7 @@ var statTable = [...]statInfo{
 	38:  {"rx_checksum", "Marked packets received: dropped: no socket wanted it and its TCP checksum was wrong.", false},
 	39:  {"rx_reset", "Marked packets received: no socket wanted it; answered by a RST.", false},
 	40:  {"rx_no_memory", "Marked packets received: dropped: no memory, or no route for its RST.", false},
-	41:  {"rx_listener_deferred", "Marked packets received: SYN held while its listener was prepared.", false},
+	41:  {"rx_listener_deferred", "Marked packets received: SYN held while its listener was prepared, or dropped if that could not be for 0.1 s.", false},
 	42:  {"fragments_gathered", "Fragments of clients' packets: packets reassembled before classification.", false},
 	43:  {"mss_lowered", "Replies: SYN-ACKs whose MSS was lowered by what the tunnel adds.", false},
 	44:  {"flows_expired", "Flows: flows removed by their timeout.", false},

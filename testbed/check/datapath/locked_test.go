@@ -6,6 +6,7 @@ package datapath
 
 import (
 	"net"
+	"net/netip"
 	"syscall"
 	"testing"
 	"time"
@@ -47,5 +48,43 @@ func TestMigrateLocked(t *testing.T) {
 		if n, err := c.Read(got); err != nil || string(got[:n]) != request {
 			t.Errorf("the program got %q (%v), want %q", got[:n], err, request)
 		}
+	})
+}
+
+// One that uses a listener so keeps no other listener from taking connections.
+//
+//	C, R ── switch ── A
+//	           └───── B (two listeners)
+func TestListenerLocked(t *testing.T) {
+	eachWay(t, []way{fragbit4}, func(t *testing.T, w way) {
+		c := newCluster(t, w)
+		f := newFault(t)
+		const second = 8080
+		for _, s := range []*server{c.a, c.b} {
+			check(t, s.dpr.AddService(t.Context(), dprnl.Service{Port: second}))
+		}
+		var ln net.Listener
+		lc := net.ListenConfig{KeepAlive: -1}
+		lc.SetMultipathTCP(false)
+		check(t, c.b.Do(func() (err error) {
+			ln, err = lc.Listen(t.Context(), "tcp4", "0.0.0.0:8080")
+			return err
+		}))
+		t.Cleanup(func() { f.end(); ln.Close() })
+		// Half of a filter's description is in the page that is there: a number comes first,
+		// before the lock.
+		const whole, half = 16, 8
+		f.during(t, ln.(syscall.Conn), func(fd uintptr) {
+			_, _, _ = unix.Syscall6(unix.SYS_SETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, f.missing()-half, whole, 0)
+		})
+		k := c.raw(t, addrR).talk(c.a, 4000)
+		k.remote = netip.AddrPortFrom(c.a.at, second)
+		k.say(t, "S", "")
+		time.Sleep(settle)
+		connect(t, c.c, c.a.service()).wantServed(t, "B")
+		f.end()
+		<-f.done
+		k.seq--
+		k.reopen(t)
 	})
 }
