@@ -1223,8 +1223,9 @@ enum dpr_event_attr {
  *	host.
  * @DPR_STAT_MIGRATE_SILENCED: RSTs to clients whose connections were let go, dropped.
  * @DPR_STAT_MIGRATE_STAYED_UNKNOWN: connections that cannot move any more: they are not
- *	understood as HTTP/1, have another protocol (CONNECT, Upgrade), or are authenticated as a
- *	whole (NTLM, Negotiate). Counted if a client's segment shows that.
+ *	understood as HTTP/1, have another protocol (CONNECT, Upgrade), are authenticated as a
+ *	whole (NTLM, Negotiate), or a part of a request's head came before an earlier one. Counted
+ *	if a client's segment shows that.
  * @DPR_STAT_MIGRATE_STAYED_PIPELINED: connections that cannot move any more: a request came
  *	before the last one had its answer.
  * @DPR_STAT_MIGRATE_STAYED_BODY: requests that another host should have served, but that

@@ -351,7 +351,7 @@ bool dpr_migrate_redirected(struct dpr_net *dn, struct sk_buff *skb,
 	dpr_inner_numbers(skb, in);
 	if (!sk_fullsock(sk) || !first ||
 	    !dpr_migrate_simple(&in->seg, in->offset - in->olen) ||
-	    !dpr_migrate_where(dn, skb, &in->seg, in->olen + in->len, first) ||
+	    !dpr_migrate_where(dn, skb, &in->seg, in->olen + in->len, first, sk) ||
 	    !dpr_migrate_room(dn, first))
 		return false;
 	if (!dpr_inner_unwrap(skb, in)) {
@@ -382,7 +382,7 @@ bool dpr_migrate_own(struct dpr_net *dn, const struct dpr_config *cfg,
 
 	/* No socket will ask for the policy: that of the next host gets the request from here. */
 	if (!dpr_migrate_simple(seg, seg->offset) ||
-	    !dpr_migrate_where(dn, skb, seg, skb->len, NULL) ||
+	    !dpr_migrate_where(dn, skb, seg, skb->len, NULL, NULL) ||
 	    !dpr_protected(skb, seg->key.wide) || !dpr_migrate_room(dn, NULL))
 		return false;
 	sk = dpr_socket_find(dn, &seg->key, dpr_compat_dif(skb),

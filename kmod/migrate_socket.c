@@ -61,6 +61,23 @@ enum dpr_stat dpr_migrate_socket_stays(const struct sock *sk,
 }
 
 /**
+ * dpr_migrate_socket_takes - does TCP keep the data of a segment, as far as one can tell
+ * @sk: the connection's socket, no lock is held
+ * @seg: the segment, of which nothing has come before
+ *
+ * By its numbers: what somebody sends who does not see the connection has wrong ones.
+ */
+bool dpr_migrate_socket_takes(const struct sock *sk, const struct dpr_segment *seg)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	return seg->has_ack &&
+	       !after(seg->seq, READ_ONCE(tp->rcv_wup) + READ_ONCE(tp->rcv_wnd)) &&
+	       !after(seg->ack, READ_ONCE(tp->write_seq)) &&
+	       !before(seg->ack, READ_ONCE(tp->snd_una) - READ_ONCE(tp->max_window));
+}
+
+/**
  * dpr_migrate_socket_options - what another host has to know of a connection
  * @sk: its socket, locked as above
  * @seg: as above

@@ -273,11 +273,13 @@ static u32 dpr_migrate_watch_read(struct dpr_http_frame *frame, bool answer,
 
 /*
  * Brings a segment to what is expected next: leaves out what was read before. What is missing
- * may be missing in a body, which is not looked at. Returns false if it is elsewhere.
+ * may be missing in a body, which is not looked at. Returns false if it is elsewhere; nothing
+ * changed.
  */
 static bool dpr_migrate_watch_align(struct dpr_http_frame *frame, u32 next,
 				    u32 seq, u32 *skip)
 {
+	const struct dpr_http_frame was = *frame;
 	const u32 gap = seq - next;
 
 	*skip = 0;
@@ -285,23 +287,38 @@ static bool dpr_migrate_watch_align(struct dpr_http_frame *frame, u32 next,
 		*skip = next - seq;
 		return true;
 	}
-	return dpr_http_frame_pass(frame, gap) == gap;
+	if (dpr_http_frame_pass(frame, gap) == gap)
+		return true;
+	*frame = was;
+	return false;
 }
 
-/* A client's bytes, @seq the first. Returns why the connection stays now. */
+/*
+ * A client's bytes, @seq the first. Returns why the connection stays now.
+ *
+ * Anybody can send what is somewhere behind the last segment, so it counts only if TCP takes
+ * it. What cannot be read, as something in front of it is missing, is left out: it may come
+ * again, behind that. If TCP has what is missing, that will not.
+ */
 static enum dpr_stat dpr_migrate_watch_asked(struct dpr_migrate_watch_one *one,
 					     const struct sk_buff *skb, u32 at,
 					     u32 len, u32 seq,
+					     const struct tcp_sock *tp,
 					     struct dpr_migrate_request *what)
 {
 	const u32 end = seq + len;
 	u32 skip;
 	u32 n;
 
-	if (!dpr_migrate_watch_align(&one->request, one->next, seq, &skip))
-		return DPR_STAT_MIGRATE_STAYED_UNKNOWN;
-	if (skip >= len)
+	if (!after(end, one->next))
 		return DPR_STAT_UNSPEC;
+	if (after(seq, one->next) && !tp) {
+		what->early = true;
+		return DPR_STAT_UNSPEC;
+	}
+	if (!dpr_migrate_watch_align(&one->request, one->next, seq, &skip))
+		return after(READ_ONCE(tp->rcv_nxt), one->next) ?
+		       DPR_STAT_MIGRATE_STAYED_UNKNOWN : DPR_STAT_UNSPEC;
 	at += skip;
 	len -= skip;
 	one->next = end;
@@ -334,6 +351,7 @@ static enum dpr_stat dpr_migrate_watch_asked(struct dpr_migrate_watch_one *one,
  * @at: where its data begin, from skb->data
  * @len: how many bytes
  * @seq: sequence number of the first
+ * @tp: the connection's socket, if it takes the segment; NULL: not known
  *
  * Called under RCU with bottom halves off, before the segment is delivered.
  *
@@ -341,7 +359,8 @@ static enum dpr_stat dpr_migrate_watch_asked(struct dpr_migrate_watch_one *one,
  */
 struct dpr_migrate_request
 dpr_migrate_watch_request(struct dpr_net *dn, const struct dpr_flow_key *key,
-			  const struct sk_buff *skb, u32 at, u32 len, u32 seq)
+			  const struct sk_buff *skb, u32 at, u32 len, u32 seq,
+			  const struct tcp_sock *tp)
 {
 	struct dpr_migrate_watch *all = rcu_dereference(dn->watch);
 	struct dpr_migrate_request what = {};
@@ -359,7 +378,7 @@ dpr_migrate_watch_request(struct dpr_net *dn, const struct dpr_flow_key *key,
 		one->at = jiffies;
 		if (!one->lost)
 			what.stays = dpr_migrate_watch_asked(one, skb, at, len,
-							     seq, &what);
+							     seq, tp, &what);
 		if (what.stays)
 			one->lost = true;
 	}
@@ -520,5 +539,5 @@ void dpr_migrate_watch_kept(struct dpr_net *dn, const struct dpr_flow_key *key,
 
 	if (skb->len > at)
 		dpr_migrate_watch_request(dn, key, skb, at, skb->len - at,
-					  ntohl(tcp_hdr(skb)->seq));
+					  ntohl(tcp_hdr(skb)->seq), NULL);
 }

@@ -22,6 +22,7 @@
 
 struct dpr_net;
 struct sk_buff;
+struct tcp_sock;
 
 #define DPR_MIGRATE_WATCH_LIFE	(60 * HZ) /* that a connection let go is remembered */
 
@@ -29,12 +30,14 @@ struct sk_buff;
  * struct dpr_migrate_request - what a client's segment is
  * @begins: it begins a request, and all earlier ones have been answered
  * @whole: it ends it, too
+ * @early: it was not read: something in front of it is missing
  * @flags: of the request so far, enum dpr_http_frame_flag
  * @stays: the connection cannot be moved from now on, and why; else DPR_STAT_UNSPEC
  */
 struct dpr_migrate_request {
 	bool begins;
 	bool whole;
+	bool early;
 	u8 flags;
 	enum dpr_stat stays;
 };
@@ -55,7 +58,8 @@ void dpr_migrate_watch_begin(struct dpr_net *dn, const struct dpr_flow_key *key,
 void dpr_migrate_watch_forget(struct dpr_net *dn, const struct dpr_flow_key *key);
 struct dpr_migrate_request
 dpr_migrate_watch_request(struct dpr_net *dn, const struct dpr_flow_key *key,
-			  const struct sk_buff *skb, u32 at, u32 len, u32 seq);
+			  const struct sk_buff *skb, u32 at, u32 len, u32 seq,
+			  const struct tcp_sock *tp);
 void dpr_migrate_watch_answer(struct dpr_net *dn, const struct dpr_flow_key *key,
 			      const struct sk_buff *skb, u32 at, u32 len, u32 seq);
 bool dpr_migrate_watch_leave(struct dpr_net *dn, const struct dpr_flow_key *key,

@@ -10,12 +10,14 @@
 #include "fwd.h"
 #include "handover_msg.h"
 #include "load_table.h"
+#include "migrate_socket.h"
 #include "migrate_watch.h"
 #include "migrate_where.h"
 #include "netns.h"
 #include "peer.h"
 #include "rules.h"
 #include "service.h"
+#include "socket.h"
 #include "stats.h"
 
 /* May a peer be handed a connection? */
@@ -125,6 +127,35 @@ static const u8 *dpr_migrate_where_bytes(const struct sk_buff *skb, u32 at, u32 
 	return *copy;
 }
 
+/*
+ * What a segment is, @len bytes from @at on. If something in front of it is missing, that depends
+ * on its socket.
+ */
+static struct dpr_migrate_request
+dpr_migrate_where_request(struct dpr_net *dn, const struct sk_buff *skb,
+			  const struct dpr_segment *seg, u32 at, u32 len,
+			  const struct sock *sk)
+{
+	struct dpr_migrate_request what;
+	struct sock *own = NULL;
+
+	what = dpr_migrate_watch_request(dn, &seg->key, skb, at, len, seg->seq,
+					 NULL);
+	if (likely(!what.early))
+		return what;
+	if (!sk) {
+		own = dpr_socket_find(dn, &seg->key, dpr_compat_dif(skb),
+				      dpr_compat_sdif(skb));
+		sk = own;
+	}
+	if (sk && sk_fullsock(sk) && dpr_migrate_socket_takes(sk, seg))
+		what = dpr_migrate_watch_request(dn, &seg->key, skb, at, len,
+						 seg->seq, tcp_sk(sk));
+	if (own)
+		sock_gen_put(own);
+	return what;
+}
+
 /**
  * dpr_migrate_where - is another host to serve a connection from a segment on
  * @dn: the namespace
@@ -132,13 +163,14 @@ static const u8 *dpr_migrate_where_bytes(const struct sk_buff *skb, u32 at, u32 
  * @seg: the segment, of a connection that this host serves; its offset is from skb->data
  * @end: where the client's packet ends, from skb->data
  * @first: the first host; NULL if that is this one
+ * @sk: the connection's socket, no request; NULL: it was not looked for
  *
- * Sees all of the client's segments, in order, and counts what stays although it should not.
+ * Sees all of the client's segments, and counts what stays although it should not.
  * Called under RCU with bottom halves off.
  */
 bool dpr_migrate_where(struct dpr_net *dn, const struct sk_buff *skb,
 		       const struct dpr_segment *seg, u32 end,
-		       const struct dpr_peer *first)
+		       const struct dpr_peer *first, const struct sock *sk)
 {
 	const struct tcphdr *th = (void *)skb->data + seg->offset;
 	const struct dpr_config *cfg = rcu_dereference(dn->config);
@@ -153,7 +185,7 @@ bool dpr_migrate_where(struct dpr_net *dn, const struct sk_buff *skb,
 
 	if (seg->rst || end <= at || th->doff * 4 < sizeof(*th))
 		return false;
-	what = dpr_migrate_watch_request(dn, &seg->key, skb, at, end - at, seg->seq);
+	what = dpr_migrate_where_request(dn, skb, seg, at, end - at, sk);
 	if (what.stays)
 		dpr_stats_inc(dn, what.stays);
 	if (!what.begins || what.stays)

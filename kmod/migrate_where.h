@@ -9,9 +9,10 @@ struct dpr_net;
 struct dpr_peer;
 struct dpr_segment;
 struct sk_buff;
+struct sock;
 
 bool dpr_migrate_where(struct dpr_net *dn, const struct sk_buff *skb,
 		       const struct dpr_segment *seg, u32 end,
-		       const struct dpr_peer *first);
+		       const struct dpr_peer *first, const struct sock *sk);
 
 #endif /* _DPR_MIGRATE_WHERE_H */

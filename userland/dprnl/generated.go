@@ -1364,9 +1364,9 @@ const (
 	// dropped.
 	StatMigrateSilenced Stat = 130
 	// StatMigrateStayedUnknown: connections that cannot move any more: they are
-	// not understood as HTTP/1, have another protocol (CONNECT, Upgrade), or are
-	// authenticated as a whole (NTLM, Negotiate). Counted if a client's segment
-	// shows that.
+	// not understood as HTTP/1, have another protocol (CONNECT, Upgrade), are
+	// authenticated as a whole (NTLM, Negotiate), or a part of a request's head
+	// came before an earlier one. Counted if a client's segment shows that.
 	StatMigrateStayedUnknown Stat = 131
 	// StatMigrateStayedPipelined: connections that cannot move any more: a
 	// request came before the last one had its answer.
@@ -1619,7 +1619,7 @@ var statTable = [...]statInfo{
 	128: {"migrate_back", "Connections that move with a request (DPR_DISPATCH_REQUEST): connections of this first host that peers let go.", false},
 	129: {"migrate_bounced", "Connections that move with a request (DPR_DISPATCH_REQUEST): segments of connections let go, given back to their first host.", false},
 	130: {"migrate_silenced", "Connections that move with a request (DPR_DISPATCH_REQUEST): RSTs to clients whose connections were let go, dropped.", false},
-	131: {"migrate_stayed_unknown", "Connections that move with a request (DPR_DISPATCH_REQUEST): connections that cannot move any more: they are not understood as HTTP/1, have another protocol (CONNECT, Upgrade), or are authenticated as a whole (NTLM, Negotiate). Counted if a client's segment shows that.", false},
+	131: {"migrate_stayed_unknown", "Connections that move with a request (DPR_DISPATCH_REQUEST): connections that cannot move any more: they are not understood as HTTP/1, have another protocol (CONNECT, Upgrade), are authenticated as a whole (NTLM, Negotiate), or a part of a request's head came before an earlier one. Counted if a client's segment shows that.", false},
 	132: {"migrate_stayed_pipelined", "Connections that move with a request (DPR_DISPATCH_REQUEST): connections that cannot move any more: a request came before the last one had its answer.", false},
 	133: {"migrate_stayed_body", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served, but that may have a body, want more than an answer (Upgrade, Expect) or are not of HTTP/1.1.", false},
 	134: {"migrate_stayed_busy", "Connections that move with a request (DPR_DISPATCH_REQUEST): requests that another host should have served: the server has not read all that came before, or is using the socket for more than 0.1 s, or the client has not acknowledged all that was sent.", false},
