@@ -321,7 +321,7 @@ check_interval = "30s"
 [report]
 period = "2s"
 port = 19
-clock_window = "20s"
+clock_window = "9s"
 authentication = "none"
 [[report.network]]
 interface = "eth7"
@@ -351,7 +351,7 @@ dead_after = "46s"
 			Groups:  []dprnl.Group{{Name: "d", Hosts: []netip.Addr{netip.MustParseAddr("10.0.0.7")}, Policy: dprnl.GroupLocality, Locality: dprnl.LocalityHost, Spill: 25}},
 			Matches: []dprnl.Match{{Group: "d", Host: "a", Path: "/b", Method: "C", Cookie: "d=e", SNI: "f", ALPN: "g"}}, Default: "d",
 		}}},
-		Report: Report{Period: 2 * time.Second, Port: 19, ClockWindow: 20 * time.Second, Networks: []Network{
+		Report: Report{Period: 2 * time.Second, Port: 19, ClockWindow: 9 * time.Second, Networks: []Network{
 			{Interface: "eth7", Group: netip.MustParseAddr("239.0.0.7"), TTL: 21}, {Unicast: netip.MustParseAddrPort("10.0.0.7:19")},
 		}},
 		Cleanup: Cleanup{Interval: 22 * time.Second, SilentPeriods: 23, DeadAfter: 46 * time.Second},
@@ -393,6 +393,7 @@ func TestMoreMistakes(t *testing.T) {
 		`fast_path: "xdp" needs the devices`:                                 "fast_path = \"xdp\"\n",
 		`fast_path_devices: "b" is there twice`:                              "fast_path_devices = [ \"b\", \"a\", \"b\" ]\n",
 		"a: unknown key; known keys are":                                     none + "b = 1\na = 2\n",
+		`20s is longer than 10s, and service 80 has dispatch = "connection"`: "[[service]]\nport = 22\n[[service]]\nport = 80\ndispatch = \"connection\"\n[report]\nauthentication = \"none\"\nclock_window = \"20s\"\n",
 	} {
 		_, err := Parse("f", []byte(text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), want) != 1 {
@@ -411,7 +412,13 @@ func TestMoreMistakes(t *testing.T) {
 		}
 	}
 	// Limits across keys themselves.
-	if _, err := Parse("f", []byte("[cleanup]\nsilent_periods = 3\ndead_after = \"3s\"\n")); err != nil {
-		t.Error(err)
+	for _, text := range []string{
+		"[cleanup]\nsilent_periods = 3\ndead_after = \"3s\"\n",
+		"[[service]]\nport = 80\ndispatch = \"request\"\n[report]\nauthentication = \"none\"\nclock_window = \"10s\"\n",
+		"[[service]]\nport = 80\ndispatch = \"syn\"\n[report]\nauthentication = \"none\"\nclock_window = \"10001ms\"\n",
+	} {
+		if _, err := Parse("f", []byte(text)); err != nil {
+			t.Error(err)
+		}
 	}
 }

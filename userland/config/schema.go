@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,10 @@ import (
 )
 
 const maxTimeout = dprnl.MaxTimeout * time.Millisecond
+
+// handoverWindow is how far the time of a handover may differ from a host's clock: as the
+// module has it (kmod/handover_msg.h).
+const handoverWindow = 10 * time.Second
 
 // config reads the top level of the file.
 func (d *decoder) config(t table) *Config {
@@ -297,6 +302,12 @@ func (d *decoder) cleanup(t table, c *Cleanup) {
 	t.rest("interval", "silent_periods", "dead_after")
 }
 
+// HandsOver tells whether connections of a service are handed from host to host, so that the
+// hosts' clocks count.
+func HandsOver(s dprnl.Service) bool {
+	return s.Rules.Dispatch.Or(dprnl.DispatchSyn) != dprnl.DispatchSyn
+}
+
 // across checks constraints between keys. Values with mistakes have been replaced
 // by defaults, so they are not reported twice.
 func (d *decoder) across(c *Config) {
@@ -306,5 +317,9 @@ func (d *decoder) across(c *Config) {
 	}
 	if silent := time.Duration(c.Cleanup.SilentPeriods) * c.Report.Period; c.Cleanup.DeadAfter < silent {
 		d.mistake("cleanup.dead_after", "%v is shorter than silent_periods times report.period, %v", c.Cleanup.DeadAfter, silent)
+	}
+	if i := slices.IndexFunc(c.Services, HandsOver); i >= 0 && c.Report.ClockWindow > handoverWindow {
+		d.mistake("report.clock_window", "%v is longer than %v, and service %v has dispatch = %q: hosts whose clocks differ by more than %v cannot hand connections over",
+			c.Report.ClockWindow, handoverWindow, c.Services[i].Port, c.Services[i].Rules.Dispatch.Value, handoverWindow)
 	}
 }

@@ -57,6 +57,8 @@ type Facts struct {
 	Refused   map[string]uint64           // datagrams that dpr-receive refused while the facts were read, by reason
 	Refusing  map[string][]netip.Addr     // senders of such datagrams, by reason, as far as dpr-receive remembers
 	Heard     uint64                      // reports of other hosts that it accepted meanwhile
+	Stale     uint64                      // handovers and answers dropped while the facts were read: too old, or of a host whose clock is wrong
+	Forged    uint64                      // likewise: not made with a key of this host
 	Waited    time.Duration               // how long that was
 	Shared    map[netip.Addr][]netip.Addr // addresses of lo and dummy devices that peers report, too, and those peers
 	Several   map[netip.Addr][]netip.Addr // addresses that several peers report, and those peers
@@ -120,7 +122,7 @@ type check func(*Facts) []Finding
 func Examine(f *Facts) []Finding {
 	var all []Finding
 	for _, c := range []check{
-		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkRoutes, checkMTU, checkFirewall, checkPublished,
+		checkModule, checkAddress, checkFile, checkSense, checkInterfaces, checkReports, checkClock, checkHandovers, checkRoutes, checkMTU, checkFirewall, checkPublished,
 		checkAnswers, checkThrough, checkConntrack, checkNeighbours, checkLinkLocal, checkSynCookies, checkReversePath, checkReportPaths, checkSourceRules, checkSnooping, checkOffload, checkTunnels,
 		checkVRF, checkVendor, checkShared, checkForwarding, checkBonds, checkFastPath, checkName,
 	} {

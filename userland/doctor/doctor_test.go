@@ -82,6 +82,18 @@ func TestWell(t *testing.T) {
 	}
 }
 
+// Where connections are handed from host to host, a longer window has only their messages dropped.
+func TestClockWindowIsNoRemedy(t *testing.T) {
+	f := well()
+	f.Refused["clock"] = 3
+	f.Services = []dprnl.Service{{Port: 80, Rules: dprnl.Rules{Dispatch: dprnl.Own(dprnl.DispatchRequest)}}}
+	for _, g := range Examine(f) {
+		if strings.Contains(g.Remedy, "clock_window") {
+			t.Errorf("%+v", g)
+		}
+	}
+}
+
 // Each kind of trouble, what is said of it and what to do. "want" is empty where
 // nothing is wrong.
 func TestTroubles(t *testing.T) {
@@ -127,7 +139,7 @@ func TestTroubles(t *testing.T) {
 		"short syn":          {func(f *Facts) { f.File.Timeouts.Syn = time.Second }, Warning, "file: timeouts.syn is 1s: a client that repeats its SYN", "the default is 1m0s"},
 		"not too short syn":  {func(f *Facts) { f.File.Timeouts.Syn = 3 * time.Second }, "", "", ""},
 		"no receiver":        {func(f *Facts) { f.Receiving, f.Heard = false, 0 }, Problem, "reports: dpr-receive does not run", "systemctl start dpr-receive"},
-		"clock of another":   {func(f *Facts) { f.Refused["clock"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: time of sending is outside the clock window", "NTP"},
+		"clock of another":   {func(f *Facts) { f.Refused["clock"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: time of sending is outside the clock window", "NTP), or raise report.clock_window"},
 		"key of another":     {func(f *Facts) { f.Refused["bad_hmac"] = 3 }, Problem, "reports: within 2.2s, 3 reports were refused: wrong HMAC", "report.key_file"},
 		"key of two others": {func(f *Facts) {
 			f.Refused["bad_hmac"], f.Refusing = 3, map[string][]netip.Addr{"bad_hmac": {peer, other}, "clock": {own}}
@@ -139,11 +151,13 @@ func TestTroubles(t *testing.T) {
 			f.Heard, f.Peers = 0, []dprnl.Peer{{Address: peer}, {Address: other, Listed: true, State: dprnl.StateLeaving}}
 		}, Warning,
 			"reports: within 2.2s, no report of another host was accepted", "unicast"},
-		"clock":          {func(f *Facts) { f.Unsynced = true }, Warning, "clock: the clock is not synchronised: once it differs by more than 10s", "NTP"},
-		"clock, no keys": {func(f *Facts) { f.Unsynced, f.File.Report.Keys = true, nil }, "", "", ""},
-		"route":          {func(f *Facts) { f.Routes[other] = Route{Err: "network is unreachable"}; delete(f.Echoes, other) }, Problem, "routes: there is no route to peer 192.0.2.3 (network is unreachable)", "ip route get 192.0.2.3"},
-		"mtu":            {func(f *Facts) { f.Echoes[peer] = Echo{Small: true, Size: 1500} }, Problem, "mtu: packets of 1500 bytes do not reach peer 192.0.2.2", "same MTU"},
-		"mute":           {func(f *Facts) { f.Echoes[peer] = Echo{Size: 1500} }, Note, "mtu: the MTU of the way was not measured, because no ICMP echo came back, to peer 192.0.2.2", ""},
+		"stale handovers":  {func(f *Facts) { f.Stale = 4 }, Problem, "handovers: while this ran, 4 messages of hosts that hand connections over were dropped: their times differ", "NTP"},
+		"forged handovers": {func(f *Facts) { f.Forged = 5 }, Problem, "handovers: while this ran, 5 messages of hosts that hand connections over were dropped: they were not made with a key", "key_file"},
+		"clock":            {func(f *Facts) { f.Unsynced = true }, Warning, "clock: the clock is not synchronised: once it differs by more than 10s", "NTP"},
+		"clock, no keys":   {func(f *Facts) { f.Unsynced, f.File.Report.Keys = true, nil }, "", "", ""},
+		"route":            {func(f *Facts) { f.Routes[other] = Route{Err: "network is unreachable"}; delete(f.Echoes, other) }, Problem, "routes: there is no route to peer 192.0.2.3 (network is unreachable)", "ip route get 192.0.2.3"},
+		"mtu":              {func(f *Facts) { f.Echoes[peer] = Echo{Small: true, Size: 1500} }, Problem, "mtu: packets of 1500 bytes do not reach peer 192.0.2.2", "same MTU"},
+		"mute":             {func(f *Facts) { f.Echoes[peer] = Echo{Size: 1500} }, Note, "mtu: the MTU of the way was not measured, because no ICMP echo came back, to peer 192.0.2.2", ""},
 		"sources checked": {func(f *Facts) { f.Answers[peer] = Answer{Tunnel: true, Own: true} }, Problem,
 			"answers: packets that peer 192.0.2.2 sends with this host's address as source do not arrive", "AWS: source/destination check; OpenStack: allowed_address_pairs"},
 		"sources checked, answers go through": {func(f *Facts) {

@@ -27,6 +27,7 @@ type Kernel interface {
 	Config(context.Context) (dprnl.Config, error)
 	Services(context.Context) ([]dprnl.Service, error)
 	Peers(context.Context) ([]dprnl.Peer, error)
+	Stats(context.Context) (dprnl.Stats, error)
 	AskPeer(ctx context.Context, address netip.Addr) error
 }
 
@@ -53,8 +54,10 @@ const (
 // for answers.
 func Gather(ctx context.Context, o Options) (*Facts, error) {
 	f := &Facts{File: o.File, Sysctls: map[string]int{}, Routes: map[netip.Addr]Route{}, Name: o.Name}
+	var before dprnl.Stats
 	if o.Kernel != nil {
-		if err := f.readKernel(ctx, o.Kernel); err != nil {
+		var err error
+		if before, err = f.readKernel(ctx, o.Kernel); err != nil {
 			return nil, err
 		}
 	}
@@ -77,6 +80,11 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	if err := <-done; err != nil {
 		return nil, err
 	}
+	if o.Kernel != nil {
+		if err := f.readDropped(ctx, o.Kernel, before); err != nil {
+			return nil, err
+		}
+	}
 	if o.Name != "" {
 		family := "ip4"
 		if f.six() {
@@ -93,16 +101,30 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 	return f, nil
 }
 
-func (f *Facts) readKernel(ctx context.Context, k Kernel) (err error) {
+// readKernel returns the counters, too.
+func (f *Facts) readKernel(ctx context.Context, k Kernel) (s dprnl.Stats, err error) {
 	f.Loaded = true
 	if f.Config, err = k.Config(ctx); err != nil {
-		return err
+		return s, err
 	}
 	if f.Services, err = k.Services(ctx); err != nil {
+		return s, err
+	}
+	if f.Peers, err = k.Peers(ctx); err != nil {
+		return s, err
+	}
+	return k.Stats(ctx)
+}
+
+// readDropped compares the counters of handovers that are dropped with those of before.
+func (f *Facts) readDropped(ctx context.Context, k Kernel, before dprnl.Stats) error {
+	now, err := k.Stats(ctx)
+	if err != nil {
 		return err
 	}
-	f.Peers, err = k.Peers(ctx)
-	return err
+	more := func(s dprnl.Stat) uint64 { return max(now.Get(s), before.Get(s)) - before.Get(s) }
+	f.Stale, f.Forged = more(dprnl.StatRxHandoverStale), more(dprnl.StatRxHandoverForged)
+	return nil
 }
 
 // readReports compares dpr-receive's counts over some periods.

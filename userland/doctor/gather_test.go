@@ -98,6 +98,7 @@ func gather(t *testing.T, n testnetns.Namespace, how string) gathered {
 }
 
 type kernel struct {
+	asked  uint64 // how often for the counters
 	config dprnl.Config
 	peers  []dprnl.Peer
 	err    error
@@ -107,6 +108,11 @@ type kernel struct {
 func (k *kernel) Config(context.Context) (dprnl.Config, error)      { return k.config, k.err }
 func (k *kernel) Services(context.Context) ([]dprnl.Service, error) { return nil, nil }
 func (k *kernel) Peers(context.Context) ([]dprnl.Peer, error)       { return k.peers, nil }
+
+func (k *kernel) Stats(context.Context) (dprnl.Stats, error) {
+	k.asked++
+	return dprnl.NewStats(map[dprnl.Stat]uint64{dprnl.StatRxHandoverStale: 10 + 3*k.asked, dprnl.StatRxHandoverForged: 7 - k.asked}), nil
+}
 
 func (k *kernel) AskPeer(_ context.Context, a netip.Addr) error {
 	if k.ask == nil {
@@ -157,6 +163,9 @@ func TestGather(t *testing.T) {
 	}
 	if !f.Receiving || f.Heard != 7 || f.Refused["clock"] != 1 || f.Refused["own"] != 0 || f.Waited < 200*time.Millisecond {
 		t.Errorf("reports: %v, %d heard, %v in %v", f.Receiving, f.Heard, f.Refused, f.Waited)
+	}
+	if f.Stale != 3 || f.Forged != 0 { // the module was loaded anew meanwhile
+		t.Errorf("handovers dropped: %d stale, %d forged", f.Stale, f.Forged)
 	}
 	if want := []fastpath.State{{Device: "v0", Attached: true, Reason: "/run/dpr-fastpath/socket"}, {Device: "v1", Reason: fastpath.NotAsked}}; !slices.Equal(f.FastPath, want) {
 		t.Errorf("fast path: %+v, want %+v", f.FastPath, want)

@@ -8,16 +8,22 @@ import (
 	"slices"
 	"time"
 
+	"dpr/userland/config"
 	"dpr/userland/receive"
+)
+
+const (
+	synchronise = "synchronise the clocks of all hosts (NTP)"
+	sameKey     = "give all hosts the same report.key_file"
 )
 
 // remedies are what to do about reports that are refused, by reason.
 var remedies = map[string]string{
-	"clock":           "synchronise the clocks of all hosts (NTP), or raise report.clock_window",
-	"unauthenticated": "give all hosts the same report.key_file",
-	"authentication":  "give all hosts the same report.key_file",
-	"unknown_key":     "give all hosts the same report.key_file",
-	"bad_hmac":        "give all hosts the same report.key_file",
+	"clock":           synchronise,
+	"unauthenticated": sameKey,
+	"authentication":  sameKey,
+	"unknown_key":     sameKey,
+	"bad_hmac":        sameKey,
 	"sender":          "a host sends reports from another address than its own: set the key address there, or correct its routes; NAT between hosts does not work",
 	"own_address":     "two hosts have the same address: change the key address, or the address, of one",
 	"version":         "a host runs a version of dpr that this one does not understand: upgrade the older one",
@@ -49,7 +55,11 @@ func checkReports(f *Facts) []Finding {
 		if from := f.Refusing[name]; len(from) > 0 {
 			what += "; from " + some(from)
 		}
-		list = append(list, Finding{"reports", Problem, what, remedies[name]})
+		remedy := remedies[name]
+		if name == "clock" && !slices.ContainsFunc(f.Services, config.HandsOver) {
+			remedy += ", or raise report.clock_window"
+		}
+		list = append(list, Finding{"reports", Problem, what, remedy})
 	}
 	if f.Heard == 0 {
 		finding := Finding{"reports", Warning, fmt.Sprintf("within %v, no report of another host was accepted", f.Waited.Round(time.Second/10)),
@@ -69,6 +79,25 @@ func checkClock(f *Facts) []Finding {
 	return []Finding{{"clock", Warning,
 		fmt.Sprintf("the clock is not synchronised: once it differs by more than %v from the others', reports are refused", f.File.Report.ClockWindow),
 		"run an NTP client"}}
+}
+
+// checkHandovers looks at what this host drops of connections that hosts hand to each other. The
+// host that has sent it waits, and the connection ends.
+func checkHandovers(f *Facts) []Finding {
+	var list []Finding
+	for _, dropped := range []struct {
+		n           uint64
+		why, remedy string
+	}{
+		{f.Stale, "their times differ by more than 10 s from this host's clock", synchronise},
+		{f.Forged, "they were not made with a key of this host", sameKey},
+	} {
+		if dropped.n > 0 {
+			list = append(list, Finding{"handovers", Problem,
+				fmt.Sprintf("while this ran, %d messages of hosts that hand connections over were dropped: %s; these connections hang, and end", dropped.n, dropped.why), dropped.remedy})
+		}
+	}
+	return list
 }
 
 // checkName compares what a name stands for with the hosts of the cluster.
