@@ -1189,8 +1189,8 @@ enum dpr_event_attr {
  *	wait already.
  * @DPR_STAT_HANDOVER_EVICTED: connections that waited for 3 s or more, or for less if one
  *	that moves needed the place, forgotten for others.
- * @DPR_STAT_HANDOVER_EXPIRED: connections forgotten: no data came, or nobody could take
- *	them.
+ * @DPR_STAT_HANDOVER_EXPIRED: connections forgotten: no data came, the first byte was
+ *	missing, or nobody could take them.
  * @DPR_STAT_HANDOVER_LOCAL: connections that this host took from itself.
  * @DPR_STAT_HANDOVER_TAKEN: connections that peers took.
  * @DPR_STAT_HANDOVER_REFUSED: refusals by peers accepted; the connection went to another

@@ -195,7 +195,8 @@ static bool dpr_handover_claim(struct dpr_net *dn, struct dpr_handover *one)
 	if (one->state == DPR_HANDOVER_SENT)
 		one->busy = READ_ONCE(one->peer->dead);
 	else
-		one->busy = dpr_handover_decide(dn, one,
+		one->busy = dpr_handover_begins(one) &&
+			    dpr_handover_decide(dn, one,
 						skb_queue_len(&one->kept) >=
 						DPR_HANDOVER_PACKETS);
 	return one->busy;
@@ -354,6 +355,20 @@ void dpr_handover_answered(struct dpr_net *dn, const struct dpr_config *cfg,
 	}
 }
 
+/*
+ * Can a host make a socket of what has come? If not, who gets the connection would neither take
+ * nor refuse it: that a client leaves out its first byte must not look like a silent host.
+ */
+static bool dpr_handover_ready(struct dpr_handover_shard *shard, const struct dpr_handover *one)
+{
+	bool ready;
+
+	spin_lock(&shard->lock);
+	ready = dpr_handover_begins(one);
+	spin_unlock(&shard->lock);
+	return ready;
+}
+
 /* What is to be done about a connection whose time has come. It is busy. */
 static void dpr_handover_due(struct dpr_net *dn, const struct dpr_config *cfg,
 			     struct dpr_handovers *all, struct dpr_handover *one)
@@ -374,8 +389,16 @@ static void dpr_handover_due(struct dpr_net *dn, const struct dpr_config *cfg,
 		dpr_handover_answer(dn, cfg, one);
 		break;
 	case DPR_HANDOVER_OPEN:
-		dpr_handover_place(dn, cfg, all, one);
-		return;
+		if (dpr_handover_ready(shard, one)) {
+			dpr_handover_place(dn, cfg, all, one);
+			return;
+		}
+		/* One that moves is known to live. */
+		if (one->moved ? old : one->tries >= DPR_HANDOVER_FIRST) {
+			dpr_handover_give_up(dn, all, one, DPR_STAT_HANDOVER_EXPIRED);
+			return;
+		}
+		break;
 	case DPR_HANDOVER_ASKED:
 		if (dpr_handover_splice_again(dn, one))
 			break;

@@ -176,7 +176,7 @@ static bool dpr_handover_keep_ack(struct dpr_handovers *all, struct dpr_handover
 	if (one->ack || seg->seq != dpr_handover_next(one) ||
 	    skb->len > 512 || !dpr_handover_still(skb) ||
 	    !dpr_handover_read(skb, seg->offset) ||
-	    !dpr_handover_table_charge(all, skb))
+	    !dpr_handover_table_charge(all, skb, false))
 		return false;
 	one->ack = skb;
 	return true;
@@ -228,6 +228,7 @@ bool dpr_handover_keep(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (one->state == DPR_HANDOVER_SYN && !one->busy &&
 	    (what == DPR_HANDOVER_WHAT_ACK || what == DPR_HANDOVER_WHAT_DATA)) {
 		one->state = DPR_HANDOVER_OPEN;
+		one->tries = 0;
 		one->due = jiffies + DPR_HANDOVER_SILENCE;
 	}
 	switch (what) {

@@ -290,6 +290,7 @@ static void dpr_handover_to(struct dpr_net *dn, const struct dpr_config *cfg,
 	one->attempt++;
 	one->state = DPR_HANDOVER_SENT;
 	one->born = jiffies;
+	list_move_tail(&one->age, &shard->age);
 	one->due = jiffies + HZ;
 	dpr_handover_wrap_all(cfg, one, &out);
 	one->busy = false;

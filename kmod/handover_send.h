@@ -17,18 +17,4 @@ void dpr_handover_wrap_all(const struct dpr_config *cfg, struct dpr_handover *on
 void dpr_handover_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct dpr_peer *peer, struct sk_buff_head *out);
 
-/** dpr_handover_next - the sequence number that the client's data begin with */
-static inline u32 dpr_handover_next(const struct dpr_handover *one)
-{
-	return one->options.client_isn + 1;
-}
-
-/** dpr_handover_headed - does what is kept begin with the first of the client's data */
-static inline bool dpr_handover_headed(const struct dpr_handover *one)
-{
-	struct sk_buff *skb = skb_peek(&one->kept);
-
-	return skb && dpr_handover_part(skb)->seq == dpr_handover_next(one);
-}
-
 #endif /* _DPR_HANDOVER_SEND_H */

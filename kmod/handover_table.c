@@ -217,9 +217,16 @@ bool dpr_handover_table_bars(struct dpr_net *dn, const struct dpr_flow_key *key,
 	return bars;
 }
 
+/* Can no host have it yet, and does nobody miss it but its client? */
+static bool dpr_handover_table_vain(const struct dpr_handover *one)
+{
+	return one->state == DPR_HANDOVER_SYN ||
+	       (one->state == DPR_HANDOVER_OPEN && !one->moved && !dpr_handover_begins(one));
+}
+
 /*
- * Makes room in a shard: the oldest connection goes that only a SYN is known of, if it is
- * old enough. Who has had as many SYNs in so short a time is being flooded.
+ * Makes room in a shard: the oldest connection goes that no host can have yet, if it is
+ * old enough. Who has had as many in so short a time is being flooded.
  */
 static bool dpr_handover_table_evict(struct dpr_handovers *all,
 				     struct dpr_handover_shard *shard)
@@ -229,7 +236,7 @@ static bool dpr_handover_table_evict(struct dpr_handovers *all,
 	list_for_each_entry(one, &shard->age, age) {
 		if ((u32)jiffies - one->born < DPR_HANDOVER_GRACE)
 			return false;
-		if (one->busy || one->state != DPR_HANDOVER_SYN)
+		if (one->busy || !dpr_handover_table_vain(one))
 			continue;
 		dpr_handover_table_unlink(all, one);
 		dpr_handover_table_free(all, one);
@@ -309,12 +316,16 @@ static atomic_long_t *dpr_handover_table_memory(struct dpr_handovers *all)
  * dpr_handover_table_charge - is there memory to keep a packet
  * @all: the table
  * @skb: the packet; if so its size must not change until dpr_handover_table_uncharge()
+ * @later: no socket can begin before another one comes. All such get half of the memory, so
+ *	that clients who leave out their first byte leave room for others
  */
-bool dpr_handover_table_charge(struct dpr_handovers *all, const struct sk_buff *skb)
+bool dpr_handover_table_charge(struct dpr_handovers *all, const struct sk_buff *skb,
+			       bool later)
 {
+	const long most = later ? DPR_HANDOVER_MEMORY / 2 : DPR_HANDOVER_MEMORY;
 	atomic_long_t *memory = dpr_handover_table_memory(all);
 
-	if (atomic_long_add_return(skb->truesize, memory) <= DPR_HANDOVER_MEMORY)
+	if (atomic_long_add_return(skb->truesize, memory) <= most)
 		return true;
 	atomic_long_sub(skb->truesize, memory);
 	return false;
@@ -381,19 +392,25 @@ static struct sk_buff *dpr_handover_table_place(struct dpr_handover *one, u32 se
  * @skb: the segment, no super-packet; its struct dpr_handover_part is set. Taken over if
  *	the answer is yes
  *
- * Return: false if there is no room, or it is there already.
+ * The first one takes the place of the last if it must. Return: false if there is no room,
+ * or it is there already.
  */
 bool dpr_handover_table_keep(struct dpr_handovers *all, struct dpr_handover *one,
 			     struct sk_buff *skb)
 {
 	const struct dpr_handover_part *part = dpr_handover_part(skb);
-	struct sk_buff *at = dpr_handover_table_place(one, part->seq);
+	const bool headed = dpr_handover_headed(one);
+	const bool first = part->seq == dpr_handover_next(one);
+	struct sk_buff *at;
 
+	if (first && !headed && skb_queue_len(&one->kept) >= DPR_HANDOVER_PACKETS)
+		dpr_handover_table_drop(all, __skb_dequeue_tail(&one->kept));
+	at = dpr_handover_table_place(one, part->seq);
 	if (at && !after(part->end, dpr_handover_part(at)->end) &&
 	    dpr_handover_part(at)->seq == part->seq)
 		return false;
 	if (skb_queue_len(&one->kept) >= DPR_HANDOVER_PACKETS ||
-	    !dpr_handover_table_charge(all, skb))
+	    !dpr_handover_table_charge(all, skb, !first && !headed))
 		return false;
 	if (at)
 		__skb_queue_after(&one->kept, at, skb);

@@ -32,6 +32,7 @@ struct dpr_peer;
 #define DPR_HANDOVER_MEMORY	(32 << 20) /* bytes that their packets have; see quota.h */
 #define DPR_HANDOVER_GRACE	(3 * HZ) /* one that is younger is not forgotten for others */
 #define DPR_HANDOVER_SILENCE	HZ	/* after the handshake; then it is decided without data */
+#define DPR_HANDOVER_FIRST	7	/* seconds more: a lost first segment comes after 1, 3, 7 */
 #define DPR_HANDOVER_LIFE	(30 * HZ) /* until a host has it; see handover_seen.h */
 #define DPR_HANDOVER_TICK	(HZ / 8)
 
@@ -45,7 +46,7 @@ enum dpr_handover_state {
 /**
  * struct dpr_handover - one such connection
  * @node: in its bucket
- * @age: on its shard's list, oldest first
+ * @age: on its shard's list, by @born, oldest first
  * @key: the connection
  * @options: what was agreed on; without ts_now
  * @ts_off: from this host's clock to the timestamps that the client gets
@@ -53,7 +54,8 @@ enum dpr_handover_state {
  * @state: enum dpr_handover_state
  * @busy: somebody is deciding on it, or delivering it
  * @gone: it is in the table no more
- * @tries: SYN-ACKs sent without a SYN; or SYNs to the backend
+ * @tries: SYN-ACKs sent without a SYN; or SYNs to the backend; or seconds without what a
+ *	socket can begin with
  * @attempt: number of the last handover
  * @refusals: how many were refused
  * @moved: another host had it before
@@ -119,6 +121,26 @@ static inline struct dpr_handover_part *dpr_handover_part(struct sk_buff *skb)
 	return (struct dpr_handover_part *)skb->cb;
 }
 
+/** dpr_handover_next - the sequence number that the client's data begin with */
+static inline u32 dpr_handover_next(const struct dpr_handover *one)
+{
+	return one->options.client_isn + 1;
+}
+
+/** dpr_handover_headed - does what is kept begin with the first of the client's data */
+static inline bool dpr_handover_headed(const struct dpr_handover *one)
+{
+	struct sk_buff *skb = skb_peek(&one->kept);
+
+	return skb && dpr_handover_part(skb)->seq == dpr_handover_next(one);
+}
+
+/** dpr_handover_begins - is there something that a socket can begin with */
+static inline bool dpr_handover_begins(const struct dpr_handover *one)
+{
+	return one->ack || dpr_handover_headed(one);
+}
+
 /**
  * struct dpr_handover_shard - a part of the connections
  * @lock: protects it; taken with bottom halves off
@@ -178,7 +200,8 @@ struct dpr_handover *dpr_handover_table_alloc(struct dpr_handovers *all,
 void dpr_handover_table_insert(struct dpr_handovers *all, struct dpr_handover *one);
 void dpr_handover_table_unlink(struct dpr_handovers *all, struct dpr_handover *one);
 void dpr_handover_table_free(struct dpr_handovers *all, struct dpr_handover *one);
-bool dpr_handover_table_charge(struct dpr_handovers *all, const struct sk_buff *skb);
+bool dpr_handover_table_charge(struct dpr_handovers *all, const struct sk_buff *skb,
+			       bool later);
 void dpr_handover_table_uncharge(struct dpr_handovers *all, const struct sk_buff *skb);
 bool dpr_handover_table_keep(struct dpr_handovers *all, struct dpr_handover *one,
 			     struct sk_buff *skb);

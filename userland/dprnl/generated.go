@@ -1290,8 +1290,8 @@ const (
 	// StatHandoverEvicted: connections that waited for 3 s or more, or for less
 	// if one that moves needed the place, forgotten for others.
 	StatHandoverEvicted Stat = 105
-	// StatHandoverExpired: connections forgotten: no data came, or nobody could
-	// take them.
+	// StatHandoverExpired: connections forgotten: no data came, the first byte
+	// was missing, or nobody could take them.
 	StatHandoverExpired Stat = 106
 	// StatHandoverLocal: connections that this host took from itself.
 	StatHandoverLocal Stat = 107
@@ -1594,7 +1594,7 @@ var statTable = [...]statInfo{
 	103: {"handover_off", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): SYNs that went the way of DPR_DISPATCH_SYN: this host has no keys or knows of no peer, the policy is off, its link is in a VRF, IPsec's policy does not take the SYN, or its listener's connections must have their own handshake (MD5, TCP-AO; from Linux 6.9 on also if tcp_syncookies is 0).", false},
 	104: {"handover_full", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): SYNs that went the way of DPR_DISPATCH_SYN: too many connections wait already.", false},
 	105: {"handover_evicted", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections that waited for 3 s or more, or for less if one that moves needed the place, forgotten for others.", false},
-	106: {"handover_expired", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections forgotten: no data came, or nobody could take them.", false},
+	106: {"handover_expired", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections forgotten: no data came, the first byte was missing, or nobody could take them.", false},
 	107: {"handover_local", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections that this host took from itself.", false},
 	108: {"handover_taken", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): connections that peers took.", false},
 	109: {"handover_refused", "Connections placed by what the client sends (DPR_DISPATCH_CONNECTION): refusals by peers accepted; the connection went to another host.", false},
