@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/log2.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/workqueue.h>
@@ -369,6 +370,31 @@ static bool dpr_handover_ready(struct dpr_handover_shard *shard, const struct dp
 	return ready;
 }
 
+/*
+ * The connection is nobody's any more, until it is due again. What makes the socket goes to the
+ * chosen host again, after 1, 2, 4, 8 and 16 s: a client that has nothing to say, or whose data
+ * have arrived there, sends nothing that would bring the host's answer.
+ */
+static void dpr_handover_later(struct dpr_net *dn, const struct dpr_config *cfg,
+			       struct dpr_handover_shard *shard, struct dpr_handover *one)
+{
+	struct sk_buff_head out;
+	struct dpr_peer *peer;
+
+	__skb_queue_head_init(&out);
+	spin_lock(&shard->lock);
+	one->tries++;
+	one->due = jiffies + (one->state == DPR_HANDOVER_SYN ? HZ << one->tries : HZ);
+	if (one->state == DPR_HANDOVER_SENT && is_power_of_2(one->tries))
+		dpr_handover_wrap_first(cfg, one, &out);
+	/* It is not freed before this RCU section ends. */
+	peer = one->peer;
+	one->busy = false;
+	spin_unlock(&shard->lock);
+	if (!skb_queue_empty(&out))
+		dpr_handover_send(dn, cfg, peer, &out);
+}
+
 /* What is to be done about a connection whose time has come. It is busy. */
 static void dpr_handover_due(struct dpr_net *dn, const struct dpr_config *cfg,
 			     struct dpr_handovers *all, struct dpr_handover *one)
@@ -414,11 +440,7 @@ static void dpr_handover_due(struct dpr_net *dn, const struct dpr_config *cfg,
 			return;
 		}
 	}
-	spin_lock(&shard->lock);
-	one->tries++;
-	one->due = jiffies + (one->state == DPR_HANDOVER_SYN ? HZ << one->tries : HZ);
-	one->busy = false;
-	spin_unlock(&shard->lock);
+	dpr_handover_later(dn, cfg, shard, one);
 }
 
 /* Those of a shard that are due, at most DPR_HANDOVER_BATCH; they are busy. */

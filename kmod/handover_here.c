@@ -101,56 +101,76 @@ static void dpr_handover_release(struct dpr_net *dn, const struct dpr_handover *
 		dpr_inner_transport6(skb);
 }
 
-/*
- * Makes the socket here, by @skb, which is consumed. Returns -EAGAIN if that may be possible
- * later, -ECONNREFUSED if nothing listens.
- */
-static int dpr_handover_serve(struct dpr_net *dn, const struct dpr_handover *one,
-			      struct net_device *dev, struct sk_buff *skb)
-{
-	struct dpr_handover_options options = one->options;
-	struct sock *lsk;
-	int err = -EAGAIN;
-
-	if (!dpr_handover_route(dev, skb) ||
-	    dpr_handover_taken_by_other(dn, one, skb))
-		goto drop;
-	lsk = dpr_handover_listener(dn, one, skb);
-	if (!lsk)
-		err = -ECONNREFUSED;
-	if (!lsk || sk_acceptq_is_full(lsk) || !dpr_handover_child_possible(dn, lsk))
-		goto drop;
-	options.ts_now = (u32)div_u64(ktime_get_ns(), NSEC_PER_MSEC) + one->ts_off;
-	if (dpr_migrate_on())
-		dpr_migrate_watch_begin(dn, &one->key, &options);
-	dpr_handover_release(dn, one, skb);
-	return dpr_handover_child_deliver(dn, lsk, skb, &one->key, &options) ?
-	       0 : -EAGAIN;
-
-drop:
-	kfree_skb(skb);
-	return err;
-}
-
-/* The packet that makes this host's own socket; NULL if it has not come. */
+/* The packet that makes this host's own socket, where it is kept; NULL if it has not come. */
 static struct sk_buff *dpr_handover_first(struct dpr_handovers *all,
-					  struct dpr_handover *one)
+					  const struct dpr_handover *one)
 {
 	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
 	struct sk_buff *skb;
 
 	spin_lock(&shard->lock);
-	if (dpr_handover_headed(one)) {
-		skb = __skb_dequeue(&one->kept);
-		one->looked = 0;
-	} else {
-		skb = one->ack;
-		one->ack = NULL;
-	}
+	skb = dpr_handover_headed(one) ? skb_peek(&one->kept) : one->ack;
 	spin_unlock(&shard->lock);
-	if (skb)
-		dpr_handover_table_uncharge(all, skb);
 	return skb;
+}
+
+/*
+ * Takes that packet out. Of an acknowledgment it makes a copy, NULL if there is no memory: no
+ * client sends it again if it does not make the socket.
+ */
+static struct sk_buff *dpr_handover_draw(struct dpr_handovers *all,
+					 struct dpr_handover *one, struct sk_buff *skb)
+{
+	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
+
+	if (skb == one->ack)
+		return skb_copy(skb, GFP_ATOMIC | __GFP_NOWARN);
+	spin_lock(&shard->lock);
+	__skb_unlink(skb, &one->kept);
+	one->looked = 0;
+	spin_unlock(&shard->lock);
+	dpr_handover_table_uncharge(all, skb);
+	return skb;
+}
+
+/*
+ * Makes the socket here, by @skb, from dpr_handover_first(): nobody else changes it meanwhile.
+ * It stays where it is if there can be no socket now. Returns -EAGAIN if there may be later,
+ * -ECONNREFUSED if nothing listens.
+ */
+static int dpr_handover_serve(struct dpr_net *dn, struct dpr_handovers *all,
+			      struct dpr_handover *one,
+			      struct net_device *dev, struct sk_buff *skb)
+{
+	struct dpr_handover_options options = one->options;
+	struct sk_buff *first = NULL;
+	struct sock *lsk;
+	int err = -EAGAIN;
+
+	if (!dpr_handover_route(dev, skb) ||
+	    dpr_handover_taken_by_other(dn, one, skb))
+		goto stay;
+	lsk = dpr_handover_listener(dn, one, skb);
+	if (!lsk)
+		err = -ECONNREFUSED;
+	if (!lsk || sk_acceptq_is_full(lsk) || !dpr_handover_child_possible(dn, lsk))
+		goto stay;
+	first = dpr_handover_draw(all, one, skb);
+	if (!first)
+		goto stay;
+	options.ts_now = (u32)div_u64(ktime_get_ns(), NSEC_PER_MSEC) + one->ts_off;
+	if (dpr_migrate_on())
+		dpr_migrate_watch_begin(dn, &one->key, &options);
+	dpr_handover_release(dn, one, first);
+	err = dpr_handover_child_deliver(dn, lsk, first, &one->key, &options) ?
+	      0 : -EAGAIN;
+	if (first == skb)
+		return err;
+stay:
+	/* What is kept has neither. */
+	skb_dst_drop(skb);
+	skb->dev = NULL;
+	return err;
 }
 
 /**
@@ -182,8 +202,8 @@ struct sk_buff *dpr_handover_pop(struct dpr_handovers *all, struct dpr_handover 
  * @all: the table
  * @one: the connection, busy by the caller, who may not touch it afterwards
  *
- * If the server cannot take it now, it may a moment later: the client sends its data
- * again. Called under RCU with bottom halves off, without a lock.
+ * If the server cannot take it now, it may a moment later. Called under RCU with bottom
+ * halves off, without a lock.
  */
 void dpr_handover_here(struct dpr_net *dn, struct dpr_handovers *all,
 		       struct dpr_handover *one)
@@ -191,7 +211,7 @@ void dpr_handover_here(struct dpr_net *dn, struct dpr_handovers *all,
 	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
 	struct net_device *dev = dev_get_by_index_rcu(dn->net, one->iif);
 	struct sk_buff *skb = dev ? dpr_handover_first(all, one) : NULL;
-	int err = skb ? dpr_handover_serve(dn, one, dev, skb) : -EAGAIN;
+	int err = skb ? dpr_handover_serve(dn, all, one, dev, skb) : -EAGAIN;
 
 	if (err) {
 		if (!dev || (u32)jiffies - one->born > DPR_HANDOVER_LIFE ||

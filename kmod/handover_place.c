@@ -289,6 +289,7 @@ static void dpr_handover_to(struct dpr_net *dn, const struct dpr_config *cfg,
 	one->peer = peer;
 	one->attempt++;
 	one->state = DPR_HANDOVER_SENT;
+	one->tries = 0;
 	one->born = jiffies;
 	list_move_tail(&one->age, &shard->age);
 	one->due = jiffies + HZ;

@@ -7,7 +7,7 @@
  * for as long, for it does not know whom.
  *
  * While its copies come a handover is remembered, too: a first host that gets no answer makes
- * them for 30 s, as its client repeats its data, not 20 s apart.
+ * them for 30 s, when its client repeats its data and by itself, not 20 s apart.
  */
 #ifndef _DPR_HANDOVER_SEEN_H
 #define _DPR_HANDOVER_SEEN_H

@@ -65,6 +65,23 @@ void dpr_handover_wrap_all(const struct dpr_config *cfg, struct dpr_handover *on
 }
 
 /**
+ * dpr_handover_wrap_first - likewise, of what makes the socket: the first data, or else the
+ *	client's acknowledgment
+ * @cfg: the configuration
+ * @one: the connection, handed over, under its shard's lock
+ * @out: the handover is added to it
+ */
+void dpr_handover_wrap_first(const struct dpr_config *cfg, struct dpr_handover *one,
+			     struct sk_buff_head *out)
+{
+	struct sk_buff *skb = dpr_handover_headed(one) ? skb_peek(&one->kept) : one->ack;
+	struct sk_buff *wrapped = skb ? dpr_handover_wrap(cfg, one, skb) : NULL;
+
+	if (wrapped)
+		__skb_queue_tail(out, wrapped);
+}
+
+/**
  * dpr_handover_send - send handovers
  * @dn: the namespace
  * @cfg: the configuration

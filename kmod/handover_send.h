@@ -14,6 +14,8 @@ struct sk_buff *dpr_handover_wrap(const struct dpr_config *cfg,
 				  const struct sk_buff *packet);
 void dpr_handover_wrap_all(const struct dpr_config *cfg, struct dpr_handover *one,
 			   struct sk_buff_head *out);
+void dpr_handover_wrap_first(const struct dpr_config *cfg, struct dpr_handover *one,
+			     struct sk_buff_head *out);
 void dpr_handover_send(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct dpr_peer *peer, struct sk_buff_head *out);
 

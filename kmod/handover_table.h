@@ -55,7 +55,7 @@ enum dpr_handover_state {
  * @busy: somebody is deciding on it, or delivering it
  * @gone: it is in the table no more
  * @tries: SYN-ACKs sent without a SYN; or SYNs to the backend; or seconds without what a
- *	socket can begin with
+ *	socket can begin with; or without the host's answer
  * @attempt: number of the last handover
  * @refusals: how many were refused
  * @moved: another host had it before

@@ -7,7 +7,9 @@ package datapath
 import (
 	"context"
 	"fmt"
+	"net"
 	"testing"
+	"time"
 
 	"dpr/testbed/check/datapath/vnet"
 	"dpr/userland/dprnl"
@@ -64,6 +66,72 @@ func TestHandoverLost(t *testing.T) {
 				changed(t, b, dprnl.StatRxHandoverTaken, 3)
 				changed(t, d, dprnl.StatRxHandoverTaken, 0)
 			}
+		}
+	})
+}
+
+// A message is lost of a connection whose client says nothing that would bring another one: it
+// waits for the answer to its request, or for a server that speaks first.
+//
+//	C ── switch ── A (loses what B answers)
+//	         └──── B (or what A sends)
+func TestHandoverLostQuiet(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		for _, request := range []bool{true, false} {
+			h := newHanding(t, w)
+			a := h.a.meter(t)
+			if request {
+				loses(t, h.a.Host, w, 0)
+			} else {
+				loses(t, h.b.Host, w, 0)
+			}
+			k := connect(t, h.c, h.a.service())
+			if request {
+				// Nobody waits for the answer.
+				_, err := fmt.Fprintln(k, "wake 60000")
+				check(t, err)
+			}
+			changed(t, a, dprnl.StatHandoverTaken, 1)
+			if !request {
+				k.wantServed(t, "B")
+			}
+		}
+	})
+}
+
+// The first host serves a connection itself, and its accept queue is full: a client that says
+// nothing is served once there is room.
+//
+//	C ── switch ── A
+func TestHandoverQueueFull(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		h := newHanding(t, w)
+		u := w.report(addrB, 0)
+		u.Protocol, u.Others = 4, h.b.others // B can be handed none
+		check(t, h.a.dpr.SetPeer(t.Context(), u))
+		h.a.web.stop()
+		check(t, h.a.Sysctl("net/core/somaxconn", "0"))
+		ln := listen(t, h.a)
+		a := h.a.meter(t)
+		_, err := fmt.Fprintln(connect(t, h.c, h.a.service()), "who")
+		check(t, err)
+		changed(t, a, dprnl.StatHandoverLocal, 1)
+		awaitFull(t, h.a)
+		quiet, asks := connect(t, h.c, h.a.service()), connect(t, h.c, h.a.service())
+		_, err = fmt.Fprintln(asks, "who")
+		check(t, err)
+		time.Sleep(5 * time.Second / 2)
+		changed(t, a, dprnl.StatHandoverLocal, 1)
+		check(t, ln.(*net.TCPListener).SetDeadline(time.Now().Add(step)))
+		served := map[string]bool{}
+		for range 3 {
+			c, err := ln.Accept()
+			check(t, err)
+			served[c.RemoteAddr().String()] = true
+			check(t, c.Close())
+		}
+		if !served[quiet.LocalAddr().String()] || !served[asks.LocalAddr().String()] {
+			t.Errorf("the server has had connections of %v, want those of %v and %v", served, quiet.LocalAddr(), asks.LocalAddr())
 		}
 	})
 }
