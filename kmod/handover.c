@@ -203,6 +203,37 @@ static bool dpr_handover_claim(struct dpr_net *dn, struct dpr_handover *one)
 	return one->busy;
 }
 
+/* Has the host that was handed the connection a flow, which no flood has evicted? */
+static bool dpr_handover_flows(struct dpr_net *dn, const struct dpr_handover *one)
+{
+	const struct dpr_flow *flow = dpr_flow_find(dn, &one->key);
+
+	return flow && flow->peer == one->peer;
+}
+
+/*
+ * A peer has the connection, of which the client wants the byte @ack next: it is like any that was
+ * redirected now.
+ */
+static void dpr_handover_taken(struct dpr_net *dn, const struct dpr_config *cfg,
+			       const struct dpr_handover *one, u32 ack)
+{
+	const struct dpr_segment seg = {
+		.key = one->key,
+		.seq = one->options.client_isn,
+		.end = one->options.client_isn,
+		.ack = ack,
+		.has_ack = true,
+	};
+	struct dpr_flow *flow = dpr_flow_find(dn, &one->key);
+
+	if (!flow)
+		flow = dpr_flow_insert(dn, cfg, &seg, one->peer, 0, 0);
+	if (!IS_ERR(flow) && flow->peer == one->peer)
+		dpr_flow_track(dn, flow, &seg);
+	dpr_stats_inc(dn, DPR_STAT_HANDOVER_TAKEN);
+}
+
 /* See dpr_handover_segment(). */
 noinline bool __dpr_handover_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 				     struct sk_buff *skb,
@@ -214,7 +245,7 @@ noinline bool __dpr_handover_segment(struct dpr_net *dn, const struct dpr_config
 	struct dpr_peer *peer = NULL;
 	struct dpr_handover *one;
 	struct sk_buff_head out;
-	bool place, gone;
+	bool answered, place, gone;
 
 	if (!all || !atomic_read(&all->count))
 		return false;
@@ -233,13 +264,20 @@ noinline bool __dpr_handover_segment(struct dpr_net *dn, const struct dpr_config
 		*verdict = NF_DROP;
 		return true;
 	}
+	answered = dpr_handover_keep_answered(one, skb, seg) &&
+		   dpr_handover_flows(dn, one);
 	*verdict = dpr_handover_keep(dn, cfg, all, one, skb, seg, &out) ?
 		   NF_STOLEN : NF_DROP;
+	/* Nobody else may get what its host has answered, whatever becomes of that host. */
+	if (answered)
+		dpr_handover_table_unlink(all, one);
 	gone = one->gone;
 	place = dpr_handover_claim(dn, one);
 	/* It is not freed before this RCU section ends. */
 	peer = one->peer;
 	spin_unlock(&shard->lock);
+	if (answered)
+		dpr_handover_taken(dn, cfg, one, seg->ack);
 	if (gone)
 		dpr_handover_table_free(all, one);
 	else if (place)
@@ -261,27 +299,13 @@ static u8 *dpr_handover_failed(struct dpr_net *dn, const struct dpr_handover *on
 	       &one->peer->failed[one->key.wide][__ffs64(service->bit)] : NULL;
 }
 
-/* A peer has the connection: it is like any that was redirected now. */
-static void dpr_handover_taken(struct dpr_net *dn, const struct dpr_config *cfg,
-			       struct dpr_handovers *all, struct dpr_handover *one)
+/* A peer says that it has made a connection. */
+static void dpr_handover_made(struct dpr_net *dn, const struct dpr_handover *one)
 {
-	const struct dpr_segment seg = {
-		.key = one->key,
-		.seq = one->options.client_isn,
-		.end = one->options.client_isn,
-		.ack = one->options.isn + 1,
-		.has_ack = true,
-	};
-	struct dpr_flow *flow = dpr_flow_find(dn, &one->key);
 	u8 *failed = dpr_handover_failed(dn, one);
 
-	if (!flow)
-		flow = dpr_flow_insert(dn, cfg, &seg, one->peer, 0, 0);
-	if (!IS_ERR(flow) && flow->peer == one->peer)
-		dpr_flow_track(dn, flow, &seg);
 	if (failed && READ_ONCE(*failed))
 		WRITE_ONCE(*failed, 0);
-	dpr_stats_inc(dn, DPR_STAT_HANDOVER_TAKEN);
 }
 
 /* Can a peer make no such connection at all, as far as one can tell? It has just failed again. */
@@ -349,7 +373,8 @@ void dpr_handover_answered(struct dpr_net *dn, const struct dpr_config *cfg,
 	if (!one) {
 		dpr_stats_inc(dn, DPR_STAT_HANDOVER_LATE);
 	} else if (taken) {
-		dpr_handover_taken(dn, cfg, all, one);
+		dpr_handover_made(dn, one);
+		dpr_handover_taken(dn, cfg, one, one->options.isn + 1);
 		dpr_handover_table_free(all, one);
 	} else {
 		dpr_handover_refused(dn, cfg, all, one, msg->failed);

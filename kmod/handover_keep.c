@@ -19,6 +19,9 @@
 /* What is kept is not sent again sooner: a client repeats its data after 200 ms, or later. */
 #define DPR_HANDOVER_KEEP_AGAIN	(HZ / 8)
 
+/* What is acknowledged, and asked, is less when a client acknowledges some of an answer first. */
+#define DPR_HANDOVER_KEEP_ANSWER	(1 << 20)
+
 /* What a segment of a connection that waits is. */
 enum dpr_handover_what {
 	DPR_HANDOVER_WHAT_STRAY,	/* it cannot be of this connection now */
@@ -59,6 +62,27 @@ static bool dpr_handover_corrupt(struct sk_buff *skb, unsigned int offset)
 	       nf_ip_checksum(skb, NF_INET_PRE_ROUTING, offset, IPPROTO_TCP);
 }
 
+/**
+ * dpr_handover_keep_answered - has the client something of the chosen host's
+ * @one: the connection, under its shard's lock
+ * @skb: the packet
+ * @seg: a segment of it
+ *
+ * It has if it acknowledges more than this host has sent: nobody else was given the connection
+ * that could have sent it. Who does not see the connection does not guess both numbers.
+ */
+bool dpr_handover_keep_answered(const struct dpr_handover *one, struct sk_buff *skb,
+				const struct dpr_segment *seg)
+{
+	const enum dpr_handover_what what = dpr_handover_what(one, skb, seg);
+
+	return one->state == DPR_HANDOVER_SENT && !one->busy &&
+	       (what == DPR_HANDOVER_WHAT_ACK || what == DPR_HANDOVER_WHAT_DATA) &&
+	       seg->ack - one->options.isn - 2 < DPR_HANDOVER_KEEP_ANSWER &&
+	       seg->seq - dpr_handover_next(one) < DPR_HANDOVER_KEEP_ANSWER &&
+	       (skb_is_gso(skb) || !dpr_handover_corrupt(skb, seg->offset));
+}
+
 /* Prepares a packet for being kept: nothing that it points to may go meanwhile. */
 static bool dpr_handover_still(struct sk_buff *skb)
 {
@@ -89,6 +113,14 @@ static bool dpr_handover_read(struct sk_buff *skb, unsigned int offset)
 	part->seq = ntohl(th->seq);
 	part->end = part->seq + skb->len - offset - doff + th->fin;
 	return true;
+}
+
+/* Could it be for another host, too? Not if it acknowledges what this one has not sent. */
+static bool dpr_handover_keep_may(const struct dpr_handover *one, struct sk_buff *skb)
+{
+	return dpr_handover_part(skb)->seq - dpr_handover_next(one) <=
+	       DPR_HANDOVER_WINDOW &&
+	       ntohl(tcp_hdr(skb)->ack_seq) == one->options.isn + 1;
 }
 
 /* Makes a handover of a segment. */
@@ -129,8 +161,7 @@ static enum dpr_stat dpr_handover_keep_one(const struct dpr_config *cfg,
 		(u32)jiffies - one->wrapped >= DPR_HANDOVER_KEEP_AGAIN;
 	if (sent && !again)
 		dpr_handover_keep_wrap(cfg, one, skb, out);
-	if (dpr_handover_part(skb)->seq - dpr_handover_next(one) >
-	    DPR_HANDOVER_WINDOW || !dpr_handover_table_keep(all, one, skb)) {
+	if (!dpr_handover_keep_may(one, skb) || !dpr_handover_table_keep(all, one, skb)) {
 		what = DPR_STAT_HANDOVER_NOTED;
 		/* There was no room for a first one. */
 		if (again && !dpr_handover_headed(one))

@@ -14,4 +14,7 @@ bool dpr_handover_keep(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct sk_buff *skb, const struct dpr_segment *seg,
 		       struct sk_buff_head *out);
 
+bool dpr_handover_keep_answered(const struct dpr_handover *one, struct sk_buff *skb,
+				const struct dpr_segment *seg);
+
 #endif /* _DPR_HANDOVER_KEEP_H */

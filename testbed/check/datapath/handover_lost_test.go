@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dpr/testbed/check/datapath/vnet"
+	"dpr/testbed/check/datapath/wire"
 	"dpr/userland/dprnl"
 )
 
@@ -161,5 +162,48 @@ func TestHandoverDead(t *testing.T) {
 		if string(answer.Payload) != "D\n" {
 			t.Errorf("answer %q", answer.Payload)
 		}
+	})
+}
+
+// Nor is one that dies when the client has some of its answer, though the first host has not heard
+// that it has the connection: another one's answer would be another. Who forges such an
+// acknowledgment does not know the connection's numbers.
+func TestHandoverDeadAnswered(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		h := newHanding(t, w)
+		p, r := h.silentPeer(t), h.raw(t, addrR)
+		a := h.a.meter(t)
+		k := r.talk(h.a, 4000)
+		k.open(t)
+		s := k.segment("PA", "who\n")
+		k.send(t, s)
+		p.get(t, isHandover)
+		h.a.fresh(t, h.d, 0)
+
+		some := k.segment("A", "")
+		some.Ack += 2
+		for _, forged := range []func(s *wire.Segment){
+			func(s *wire.Segment) { s.Ack += 5_000_000 }, func(s *wire.Segment) { s.Ack -= 3 }, func(s *wire.Segment) { s.Seq += 5_000_000 },
+		} {
+			bad := some
+			forged(&bad)
+			r.send(t, h.a, bad.Bytes())
+		}
+		r.send(t, h.a, damaged(some))
+		changed(t, a, dprnl.StatHandoverNoted, 4+1) // and that of the handshake
+		changed(t, a, dprnl.StatHandoverTaken, 0)
+
+		r.send(t, h.a, some.Bytes())
+		becomes(t, a, dprnl.StatHandoverTaken, 1)
+		if f := h.a.flows(t); len(f) != 1 || f[0].State != dprnl.FlowEstablished || f[0].Peer != w.own(addrP) {
+			t.Errorf("flows %v", f)
+		}
+		check(t, h.a.dpr.DeletePeer(t.Context(), w.own(addrP), true))
+		s.Ack = some.Ack
+		r.send(t, h.a, s.Bytes())
+		if q := k.hear(t, "R"); q.TCP.Seq != some.Ack {
+			t.Errorf("a RST with number %d, want %d", q.TCP.Seq, some.Ack)
+		}
+		silence(t, r.Endpoint, func(q *wirePacket) bool { return k.mine(q) && len(q.Payload) > 0 })
 	})
 }
