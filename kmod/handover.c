@@ -81,6 +81,36 @@ static u32 dpr_handover_isn(const struct dpr_handovers *all,
 	       (u32)(ktime_get_ns() >> 6);
 }
 
+/* What an answer to a SYN agrees on is what counts. */
+static void dpr_handover_agree(const struct dpr_handovers *all, struct dpr_handover *one,
+			       const struct dpr_segment *seg,
+			       const struct dpr_handover_options *options, int iif)
+{
+	one->options = *options;
+	one->options.isn = dpr_handover_isn(all, &seg->key);
+	one->iif = iif;
+	one->odd = !dpr_parse_bare(seg);
+	one->tries = 0;
+	one->due = jiffies + HZ;
+}
+
+/*
+ * Is nothing known of a connection but SYNs? Then another one of them may be the client's. What
+ * an earlier one agreed on is remembered: mostly that was the client's, who may just be sending
+ * its acknowledgment. So it has the time for that, however many follow it.
+ */
+static bool dpr_handover_renew(struct dpr_handover *one)
+{
+	if (one->busy || one->state != DPR_HANDOVER_SYN)
+		return false;
+	if (one->was.mss && (u32)jiffies - one->born < DPR_HANDOVER_GRACE)
+		return true;
+	one->was = one->options;
+	one->was_iif = one->iif;
+	one->was_odd = one->odd;
+	return true;
+}
+
 /* Makes a connection; false if there is no room. @copy is set for the answer. */
 static bool dpr_handover_add(struct dpr_handovers *all, const struct dpr_segment *seg,
 			     const struct dpr_handover_options *options, int iif,
@@ -94,20 +124,35 @@ static bool dpr_handover_add(struct dpr_handovers *all, const struct dpr_segment
 	if (!one) {
 		one = dpr_handover_table_alloc(all, &seg->key);
 		if (one) {
-			one->options = *options;
-			one->options.isn = dpr_handover_isn(all, &seg->key);
 			one->ts_off = (u32)dpr_handover_table_hash(all, &seg->key, 2);
-			one->iif = iif;
-			one->odd = !dpr_parse_bare(seg);
 			one->state = DPR_HANDOVER_SYN;
-			one->due = jiffies + HZ;
+			dpr_handover_agree(all, one, seg, options, iif);
 			dpr_handover_table_insert(all, one);
 		}
+	} else if (one->options.client_isn != seg->seq && dpr_handover_renew(one)) {
+		dpr_handover_agree(all, one, seg, options, iif);
 	}
 	if (one)
 		*copy = *one;
 	spin_unlock(&shard->lock);
 	return one;
+}
+
+/* No SYN is answered any more: what is known of a 4-tuple must not keep what follows one. */
+static void dpr_handover_forget(struct dpr_handovers *all, const struct dpr_flow_key *key)
+{
+	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, key);
+	struct dpr_handover *one;
+
+	spin_lock(&shard->lock);
+	one = dpr_handover_table_find(all, key);
+	if (one && !one->busy && one->state == DPR_HANDOVER_SYN)
+		dpr_handover_table_unlink(all, one);
+	else
+		one = NULL;
+	spin_unlock(&shard->lock);
+	if (one)
+		dpr_handover_table_free(all, one);
 }
 
 /**
@@ -117,7 +162,8 @@ static bool dpr_handover_add(struct dpr_handovers *all, const struct dpr_segment
  * @skb: the SYN; pointers into it are stale afterwards
  * @seg: the same, parsed; its connection has neither a flow nor a socket here
  *
- * Called under RCU in softirq.
+ * If its service is not of such a dispatch, or not any more, an earlier SYN is forgotten. Called
+ * under RCU in softirq.
  *
  * Return: false if it is to be decided now by whom the connection is served.
  */
@@ -128,8 +174,15 @@ bool dpr_handover_begin(struct dpr_net *dn, const struct dpr_config *cfg,
 	struct dpr_handover_options options;
 	struct dpr_handover copy;
 
-	if (!all || !dpr_handover_able(dn, cfg, skb, seg) ||
-	    !dpr_protected(skb, seg->key.wide) ||
+	if (cfg->dispatch == DPR_DISPATCH_SYN || !all ||
+	    !dpr_handover_able(dn, cfg, skb, seg)) {
+		if (cfg->dispatch != DPR_DISPATCH_SYN)
+			dpr_stats_inc(dn, DPR_STAT_HANDOVER_OFF);
+		if (all && atomic_read(&all->count))
+			dpr_handover_forget(all, &seg->key);
+		return false;
+	}
+	if (!dpr_protected(skb, seg->key.wide) ||
 	    !dpr_handover_synack_agree(dn, skb, seg, &options)) {
 		dpr_stats_inc(dn, DPR_STAT_HANDOVER_OFF);
 		return false;
@@ -155,36 +208,43 @@ bool dpr_handover_begin(struct dpr_net *dn, const struct dpr_config *cfg,
  * A copy gets the same answer. One of another connection must wait, unless nothing but a
  * SYN is known of the first: anybody can send one. Called under RCU in softirq.
  *
- * Return: false if there is no such connection; if so the SYN is to be dropped.
+ * Return: what it is; if DPR_HANDOVER_SYN_OTHER, dpr_handover_begin() must be asked before what
+ * follows it can go another way.
  */
-bool dpr_handover_again(struct dpr_net *dn, const struct dpr_config *cfg,
-			const struct dpr_segment *seg)
+enum dpr_handover_syn dpr_handover_again(struct dpr_net *dn,
+					 const struct dpr_config *cfg,
+					 const struct dpr_segment *seg)
 {
 	struct dpr_handovers *all = rcu_dereference(dn->handovers);
+	enum dpr_handover_syn what = DPR_HANDOVER_SYN_DONE;
 	struct dpr_handover_shard *shard;
 	struct dpr_handover *one, copy;
 	bool same = false;
 
 	if (!all)
-		return false;
+		return DPR_HANDOVER_SYN_NEW;
 	shard = dpr_handover_table_shard(all, &seg->key);
 	spin_lock(&shard->lock);
 	one = dpr_handover_table_find(all, &seg->key);
-	if (one && one->options.client_isn == seg->seq) {
+	if (!one) {
+		what = DPR_HANDOVER_SYN_NEW;
+	} else if (one->options.client_isn == seg->seq) {
 		copy = *one;
 		same = true;
-	} else if (one && !one->busy && one->state == DPR_HANDOVER_SYN) {
-		dpr_handover_table_unlink(all, one);
-		dpr_handover_table_free(all, one);
-		one = NULL;
+	} else if (one->was.mss && one->was.client_isn == seg->seq) {
+		copy = *one;
+		copy.options = one->was;
+		same = true;
+	} else if (!one->busy && one->state == DPR_HANDOVER_SYN) {
+		what = DPR_HANDOVER_SYN_OTHER;
 	}
 	spin_unlock(&shard->lock);
-	if (!one)
-		return false;
+	if (what != DPR_HANDOVER_SYN_DONE)
+		return what;
 	dpr_stats_inc(dn, same ? DPR_STAT_HANDOVER_SYN : DPR_STAT_HANDOVER_STRAY);
 	if (same)
 		dpr_handover_answer(dn, cfg, &copy);
-	return true;
+	return what;
 }
 
 /* Is it time to choose a host? Then the connection is the caller's. */

@@ -22,11 +22,19 @@ struct dpr_peer;
 struct dpr_segment;
 struct sk_buff;
 
+/* What a SYN is to the connections that wait. */
+enum dpr_handover_syn {
+	DPR_HANDOVER_SYN_NEW,	/* of none of them */
+	DPR_HANDOVER_SYN_OTHER,	/* another one than that known of its 4-tuple */
+	DPR_HANDOVER_SYN_DONE,	/* it is to be dropped */
+};
+
 int dpr_handover_setup(struct dpr_net *dn);
 bool dpr_handover_begin(struct dpr_net *dn, const struct dpr_config *cfg,
 			struct sk_buff *skb, const struct dpr_segment *seg);
-bool dpr_handover_again(struct dpr_net *dn, const struct dpr_config *cfg,
-			const struct dpr_segment *seg);
+enum dpr_handover_syn dpr_handover_again(struct dpr_net *dn,
+					 const struct dpr_config *cfg,
+					 const struct dpr_segment *seg);
 bool __dpr_handover_segment(struct dpr_net *dn, const struct dpr_config *cfg,
 			    struct sk_buff *skb, const struct dpr_segment *seg,
 			    bool came, unsigned int *verdict);

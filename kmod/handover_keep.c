@@ -232,6 +232,35 @@ static bool dpr_handover_ack(struct dpr_net *dn, const struct dpr_config *cfg,
 	return false;
 }
 
+/* Lets the SYN before the last one count again, if there was one. */
+static bool dpr_handover_keep_restore(struct dpr_handover *one)
+{
+	if (!one->was.mss)
+		return false;
+	one->options = one->was;
+	one->iif = one->was_iif;
+	one->odd = one->was_odd;
+	one->was.mss = 0;
+	return true;
+}
+
+/*
+ * The client acknowledges the answer to an earlier SYN than the last one: that was not its own.
+ * Or it has never sent the earlier one.
+ */
+static void dpr_handover_keep_syn(struct dpr_handover *one, const struct dpr_segment *seg)
+{
+	const u32 first = one->was.client_isn + 1;
+
+	if (!one->was.mss || one->busy || one->state != DPR_HANDOVER_SYN)
+		return;
+	if (seg->rst && seg->seq == first)
+		one->was.mss = 0;
+	else if (!seg->rst && seg->has_ack && seg->ack == one->was.isn + 1 &&
+		 seg->seq - first <= DPR_HANDOVER_WINDOW)
+		dpr_handover_keep_restore(one);
+}
+
 /**
  * dpr_handover_keep - take in a segment of a connection that waits
  * @dn: the namespace
@@ -251,14 +280,17 @@ bool dpr_handover_keep(struct dpr_net *dn, const struct dpr_config *cfg,
 		       struct sk_buff *skb, const struct dpr_segment *seg,
 		       struct sk_buff_head *out)
 {
-	const enum dpr_handover_what what = dpr_handover_what(one, skb, seg);
+	enum dpr_handover_what what;
 
+	dpr_handover_keep_syn(one, seg);
+	what = dpr_handover_what(one, skb, seg);
 	/* Backends get nothing of it then; what does not belong to it has no say. */
 	if (what != DPR_HANDOVER_WHAT_STRAY)
 		one->odd |= !dpr_parse_bare(seg);
 	if (one->state == DPR_HANDOVER_SYN && !one->busy &&
 	    (what == DPR_HANDOVER_WHAT_ACK || what == DPR_HANDOVER_WHAT_DATA)) {
 		one->state = DPR_HANDOVER_OPEN;
+		one->was.mss = 0;
 		one->tries = 0;
 		one->due = jiffies + DPR_HANDOVER_SILENCE;
 	}
@@ -270,7 +302,7 @@ bool dpr_handover_keep(struct dpr_net *dn, const struct dpr_config *cfg,
 	case DPR_HANDOVER_WHAT_RST:
 		if (one->state != DPR_HANDOVER_SENT) {
 			dpr_stats_inc(dn, DPR_STAT_HANDOVER_NOTED);
-			if (!one->busy)
+			if (!one->busy && !dpr_handover_keep_restore(one))
 				dpr_handover_table_unlink(all, one);
 			return false;
 		}

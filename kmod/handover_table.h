@@ -61,6 +61,7 @@ enum dpr_handover_state {
  * @moved: another host had it before
  * @must: the last one may not be refused because that host drains
  * @odd: something of the client's came with IP options or extension headers
+ * @was_odd: that before @options
  * @born: jiffies of its SYN; since it is handed over, of that
  * @due: jiffies when it is looked at without a packet
  * @wrapped: jiffies when all that is kept was sent last
@@ -68,6 +69,9 @@ enum dpr_handover_state {
  * @home: the host that had the connection before, a reference is held; NULL if there is none,
  *	or it cannot have it again
  * @backend: that which was asked last; only compared
+ * @was: what an earlier SYN agreed on, while nothing but SYNs has come: anybody can send one;
+ *	its mss is 0 if there was none
+ * @was_iif: @iif of that
  * @looked: bytes that were there when rules found that they need more
  * @ack: the client's first acknowledgment, without data; NULL
  * @kept: the client's data, by sequence number
@@ -88,12 +92,15 @@ struct dpr_handover {
 	bool moved;
 	bool must;
 	bool odd;
+	bool was_odd;
 	u32 born;
 	u32 due;
 	u32 wrapped;
 	struct dpr_peer *peer;
 	struct dpr_peer *home;
 	const struct dpr_backend *backend;
+	struct dpr_handover_options was;
+	int was_iif;
 	u32 looked;
 	struct sk_buff *ack;
 	struct sk_buff_head kept;

@@ -413,6 +413,7 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		     struct sk_buff *skb, const struct dpr_segment *seg,
 		     struct dpr_flow *flow)
 {
+	enum dpr_handover_syn known = DPR_HANDOVER_SYN_NEW;
 	const struct dpr_flow_key *key = &seg->key;
 	enum dpr_socket_state socket;
 	struct dpr_service *service;
@@ -420,7 +421,9 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 	unsigned int verdict;
 	bool able;
 
-	if (dpr_handover_on() && dpr_handover_again(dn, cfg, seg))
+	if (dpr_handover_on())
+		known = dpr_handover_again(dn, cfg, seg);
+	if (known == DPR_HANDOVER_SYN_DONE)
 		return NF_DROP;
 	if (flow && dpr_syn_of_flow(dn, cfg, seg, flow) &&
 	    !dpr_syn_lost(dn, cfg, skb, seg, flow))
@@ -449,7 +452,8 @@ unsigned int dpr_syn(struct dpr_net *dn, const struct dpr_config *cfg,
 		return NF_ACCEPT;
 	}
 	cfg = dpr_service_config(service, cfg);
-	if (dpr_handover_on() && cfg->dispatch != DPR_DISPATCH_SYN &&
+	if (dpr_handover_on() &&
+	    (cfg->dispatch != DPR_DISPATCH_SYN || known == DPR_HANDOVER_SYN_OTHER) &&
 	    dpr_syn_credible(skb) && dpr_handover_begin(dn, cfg, skb, seg))
 		return NF_DROP;
 	verdict = dpr_syn_place(dn, cfg, skb, seg, socket, service, able);

@@ -214,3 +214,72 @@ func TestHandoverForged(t *testing.T) {
 		changed(t, b, dprnl.StatRxHandoverTaken, 1)
 	})
 }
+
+// Somebody sends SYNs in a client's name while it is opening a connection: after its own, and
+// before it. The client may answer what they bring by a RST. Nothing is left of a SYN once the
+// service is placed by SYNs.
+func TestHandoverForgedSyn(t *testing.T) {
+	eachWay(t, []way{fragbit4, plain6}, func(t *testing.T, w way) {
+		h := newHanding(t, w)
+		r := h.raw(t, addrR)
+		next := uint16(4000)
+		begin := func() (k *talk, syn wire.Segment, forged func(n uint32) wire.Segment) {
+			k = r.talk(h.a, next)
+			next++
+			syn = k.segment("S", "")
+			return k, syn, func(n uint32) wire.Segment {
+				s := syn
+				s.Seq += n * 100_000_000
+				return s
+			}
+		}
+		answer := func(k *talk, syn wire.Segment) *wire.Packet {
+			t.Helper()
+			r.send(t, h.a, syn.Bytes())
+			return r.get(t, func(p *wire.Packet) bool { return k.mine(p) && p.Has("SA") && p.TCP.Ack == syn.Seq+1 })
+		}
+		reset := func(k *talk, s wire.Segment) {
+			s.Seq, s.Flags = s.Seq+1, "R"
+			r.send(t, h.a, s.Bytes())
+		}
+		goOn := func(k *talk, syn wire.Segment, got *wire.Packet) {
+			t.Helper()
+			k.seq, k.ack = syn.Seq+1, got.TCP.Seq+1
+			k.say(t, "A", "")
+			k.wantServed(t, "B")
+		}
+
+		k, syn, forged := begin()
+		one := answer(k, syn)
+		for n := range uint32(3) {
+			answer(k, forged(1+n))
+		}
+		if again := answer(k, syn); again.TCP.Seq != one.TCP.Seq {
+			t.Error("two copies of a SYN have different answers")
+		}
+		goOn(k, syn, one)
+
+		k, syn, forged = begin()
+		answer(k, forged(1))
+		goOn(k, syn, answer(k, syn))
+
+		k, syn, forged = begin()
+		answer(k, forged(1))
+		one = answer(k, syn)
+		reset(k, forged(1))
+		answer(k, forged(2))
+		goOn(k, syn, one)
+
+		k, syn, forged = begin()
+		one = answer(k, syn)
+		answer(k, forged(1))
+		reset(k, forged(1))
+		goOn(k, syn, one)
+
+		k, syn, _ = begin()
+		answer(k, syn)
+		check(t, h.a.dpr.SetService(t.Context(), dprnl.Service{Port: port, Rules: dprnl.Rules{Dispatch: dprnl.Own(dprnl.DispatchSyn)}}))
+		syn.Seq += 100_000_000
+		goOn(k, syn, answer(k, syn))
+	})
+}
