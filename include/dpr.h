@@ -1019,11 +1019,11 @@ enum dpr_event_attr {
  *	service's group (DPR_CMD_RULES_SET).
  *
  * Offers (DPR_POLICY_OFFER), and SYNs that peers refuse. Each connection counts as
- * redirected once, however often it was placed:
+ * redirected once, however often it was placed, or moved (DPR_DISPATCH_REQUEST):
  * @DPR_STAT_OFFERED: SYNs offered to peers, which may refuse them for their load.
  * @DPR_STAT_OFFER_RETURNED: SYNs that peers refused, and sent back.
- * @DPR_STAT_OFFER_SERVED: of the connections redirected, served here in the end: the policy
- *	chose this host after a refusal, or no peer was usable.
+ * @DPR_STAT_OFFER_SERVED: of the connections redirected, also by handovers, served here in
+ *	the end: the policy chose this host after a refusal, or no peer was usable.
  * @DPR_STAT_OFFER_LATE: refusals dropped: too late. The client had retransmitted its SYN,
  *	or the connection was established.
  * @DPR_STAT_OFFER_UNKNOWN: refusals dropped: this peer was not sent that SYN.

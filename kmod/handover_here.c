@@ -201,12 +201,13 @@ struct sk_buff *dpr_handover_pop(struct dpr_handovers *all, struct dpr_handover 
  * @dn: the namespace
  * @all: the table
  * @one: the connection, busy by the caller, who may not touch it afterwards
+ * @served: why, to be counted once it ends here
  *
  * If the server cannot take it now, it may a moment later. Called under RCU with bottom
  * halves off, without a lock.
  */
 void dpr_handover_here(struct dpr_net *dn, struct dpr_handovers *all,
-		       struct dpr_handover *one)
+		       struct dpr_handover *one, enum dpr_stat served)
 {
 	struct dpr_handover_shard *shard = dpr_handover_table_shard(all, &one->key);
 	struct net_device *dev = dev_get_by_index_rcu(dn->net, one->iif);
@@ -216,6 +217,8 @@ void dpr_handover_here(struct dpr_net *dn, struct dpr_handovers *all,
 	if (err) {
 		if (!dev || (u32)jiffies - one->born > DPR_HANDOVER_LIFE ||
 		    one->refusals || err == -ECONNREFUSED) {
+			if (!one->counted && !one->moved)
+				dpr_stats_inc(dn, served);
 			dpr_handover_give_up(dn, all, one, DPR_STAT_HANDOVER_RESET);
 			return;
 		}
@@ -227,6 +230,9 @@ void dpr_handover_here(struct dpr_net *dn, struct dpr_handovers *all,
 		return;
 	}
 	dpr_stats_inc(dn, DPR_STAT_HANDOVER_LOCAL);
+	/* One that moves has been counted where it began. */
+	if (!one->moved)
+		dpr_stats_inc(dn, one->counted ? DPR_STAT_OFFER_SERVED : served);
 	while ((skb = dpr_handover_pop(all, one))) {
 		dpr_handover_release(dn, one, skb);
 		if (dpr_handover_route(dev, skb))

@@ -11,7 +11,7 @@ struct dpr_net;
 
 struct sk_buff *dpr_handover_pop(struct dpr_handovers *all, struct dpr_handover *one);
 void dpr_handover_here(struct dpr_net *dn, struct dpr_handovers *all,
-		       struct dpr_handover *one);
+		       struct dpr_handover *one, enum dpr_stat served);
 void dpr_handover_give_up(struct dpr_net *dn, struct dpr_handovers *all,
 			  struct dpr_handover *one, enum dpr_stat why);
 

@@ -170,12 +170,12 @@ static void dpr_handover_choose_any(struct dpr_net *dn, const struct dpr_config 
 
 /*
  * Who is to serve a connection; true if a backend is, which it was given to. The peer that it
- * has, if any, has just refused it.
+ * has, if any, has just refused it. If no peer is chosen, @served is why.
  */
 static bool dpr_handover_choose(struct dpr_net *dn, const struct dpr_config *cfg,
 				struct dpr_handovers *all, struct dpr_handover *one,
 				const struct dpr_service *service,
-				struct dpr_peer **peer)
+				struct dpr_peer **peer, enum dpr_stat *served)
 {
 	struct dpr_handover_choice choice;
 	bool found;
@@ -196,7 +196,7 @@ static bool dpr_handover_choose(struct dpr_net *dn, const struct dpr_config *cfg
 	}
 	*peer = choice.peer;
 	if (!choice.peer)
-		dpr_stats_inc(dn, choice.served);
+		*served = choice.served;
 	return false;
 }
 
@@ -225,10 +225,11 @@ static bool dpr_handover_fits(struct dpr_net *dn, const struct dpr_config *cfg,
 	return fits;
 }
 
-/* Makes the flow; false if the connection cannot go to the peer, which is counted. */
-static bool dpr_handover_flow(struct dpr_net *dn, const struct dpr_config *cfg,
-			      struct dpr_handovers *all, struct dpr_handover *one,
-			      struct dpr_peer *peer)
+/* Makes the flow. If the connection cannot go to the peer: why this host serves it therefore. */
+static enum dpr_stat dpr_handover_flow(struct dpr_net *dn, const struct dpr_config *cfg,
+				       struct dpr_handovers *all,
+				       struct dpr_handover *one,
+				       struct dpr_peer *peer)
 {
 	const struct net_device *dev = dev_get_by_index_rcu(dn->net, one->iif);
 	const struct dpr_segment seg = {
@@ -237,22 +238,23 @@ static bool dpr_handover_flow(struct dpr_net *dn, const struct dpr_config *cfg,
 		/* One that has moved is known to live, and may evict any handshake. */
 		.syn = !one->moved,
 	};
+	enum dpr_stat why = DPR_STAT_SERVED_NO_ROUTE;
 	struct dpr_flow *flow;
 
-	if (!dev || !dpr_way(dn, cfg, dev, one->key.wide, peer, &one->key.client) ||
+	if (!dev || !dpr_way_why(dn, cfg, dev, one->key.wide, peer, &one->key.client, &why) ||
 	    !dpr_handover_fits(dn, cfg, all, one, peer))
-		return false;
+		return why;
 	flow = dpr_flow_insert(dn, cfg, &seg, peer, 0, 0);
-	if (IS_ERR(flow)) {
-		dpr_stats_inc(dn, PTR_ERR(flow) == -ENOSPC ?
-				  DPR_STAT_SERVED_TABLE_FULL :
-				  DPR_STAT_SERVED_NO_MEMORY);
-		return false;
-	}
+	if (IS_ERR(flow))
+		return PTR_ERR(flow) == -ENOSPC ? DPR_STAT_SERVED_TABLE_FULL :
+						  DPR_STAT_SERVED_NO_MEMORY;
 	if (flow->peer != peer)
-		return false;
-	dpr_stats_inc(dn, DPR_STAT_REDIRECTED);
-	return true;
+		return DPR_STAT_SERVED_NO_PEER;
+	/* However often it is placed, and not where it moves to. */
+	if (!one->counted && !one->moved)
+		dpr_stats_inc(dn, DPR_STAT_REDIRECTED);
+	one->counted = true;
+	return DPR_STAT_UNSPEC;
 }
 
 /*
@@ -316,16 +318,18 @@ void dpr_handover_place(struct dpr_net *dn, const struct dpr_config *cfg,
 {
 	const struct dpr_service *service = dpr_service_match(dn, &one->key);
 	struct dpr_flow *flow = one->peer ? dpr_flow_find(dn, &one->key) : NULL;
+	enum dpr_stat served = DPR_STAT_SERVED_NO_PEER;
 	struct dpr_peer *peer;
 
 	if (flow && flow->peer == one->peer)
 		dpr_flow_kill(dn, flow);
 	if (service)
 		cfg = dpr_service_config(service, cfg);
-	if (dpr_handover_choose(dn, cfg, all, one, service, &peer))
+	if (dpr_handover_choose(dn, cfg, all, one, service, &peer, &served))
 		return;
 	if (peer && dpr_handover_knows(cfg, peer) && dpr_peer_get(peer)) {
-		if (dpr_handover_flow(dn, cfg, all, one, peer)) {
+		served = dpr_handover_flow(dn, cfg, all, one, peer);
+		if (!served) {
 			dpr_handover_to(dn, cfg, all, one, peer);
 			return;
 		}
@@ -333,11 +337,11 @@ void dpr_handover_place(struct dpr_net *dn, const struct dpr_config *cfg,
 	}
 	peer = dpr_handover_home(dn, cfg, service, one);
 	if (peer) {
-		if (dpr_handover_flow(dn, cfg, all, one, peer)) {
+		if (!dpr_handover_flow(dn, cfg, all, one, peer)) {
 			dpr_handover_to(dn, cfg, all, one, peer);
 			return;
 		}
 		dpr_peer_put(peer);
 	}
-	dpr_handover_here(dn, all, one);
+	dpr_handover_here(dn, all, one, served);
 }

@@ -62,6 +62,7 @@ enum dpr_handover_state {
  * @must: the last one may not be refused because that host drains
  * @odd: something of the client's came with IP options or extension headers
  * @was_odd: that before @options
+ * @counted: it counts as redirected
  * @born: jiffies of its SYN; since it is handed over, of that
  * @due: jiffies when it is looked at without a packet
  * @wrapped: jiffies when all that is kept was sent last
@@ -93,6 +94,7 @@ struct dpr_handover {
 	bool must;
 	bool odd;
 	bool was_odd;
+	bool counted;
 	u32 born;
 	u32 due;
 	u32 wrapped;

@@ -1054,8 +1054,9 @@ const (
 	StatOffered Stat = 11
 	// StatOfferReturned: SYNs that peers refused, and sent back.
 	StatOfferReturned Stat = 12
-	// StatOfferServed: of the connections redirected, served here in the end: the
-	// policy chose this host after a refusal, or no peer was usable.
+	// StatOfferServed: of the connections redirected, also by handovers, served
+	// here in the end: the policy chose this host after a refusal, or no peer was
+	// usable.
 	StatOfferServed Stat = 13
 	// StatOfferLate: refusals dropped: too late. The client had retransmitted its
 	// SYN, or the connection was established.
@@ -1501,7 +1502,7 @@ var statTable = [...]statInfo{
 	10:  {"redirected_hash", "The SYN decision: redirected by the stateless hash, no flow.", false},
 	11:  {"offered", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: SYNs offered to peers, which may refuse them for their load.", false},
 	12:  {"offer_returned", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: SYNs that peers refused, and sent back.", false},
-	13:  {"offer_served", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: of the connections redirected, served here in the end: the policy chose this host after a refusal, or no peer was usable.", false},
+	13:  {"offer_served", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: of the connections redirected, also by handovers, served here in the end: the policy chose this host after a refusal, or no peer was usable.", false},
 	14:  {"offer_late", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: refusals dropped: too late. The client had retransmitted its SYN, or the connection was established.", false},
 	15:  {"offer_unknown", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: refusals dropped: this peer was not sent that SYN.", false},
 	16:  {"refused_load", "Offers (DPR_POLICY_OFFER), and SYNs that peers refuse: offers from peers refused: own load was not below MaxLoad.", false},

@@ -134,6 +134,8 @@ func TestHandoverQueueFull(t *testing.T) {
 		if !served[quiet.LocalAddr().String()] || !served[asks.LocalAddr().String()] {
 			t.Errorf("the server has had connections of %v, want those of %v and %v", served, quiet.LocalAddr(), asks.LocalAddr())
 		}
+		// Each counts once, however often it was tried.
+		changed(t, a, dprnl.StatServedNoPeer, 3)
 	})
 }
 

@@ -36,6 +36,7 @@ func TestHandoverRefused(t *testing.T) {
 				changed(t, a, dprnl.StatHandoverRefused, 1)
 				changed(t, a, dprnl.StatHandoverTaken, 1)
 				changed(t, b, dprnl.StatRxHandoverRefused, 1)
+				wantChange(t, a, dprnl.StatRedirected, 1)
 			})
 		}
 	})
@@ -189,6 +190,9 @@ func TestHandoverRefusedByAll(t *testing.T) {
 		connect(t, h.c, h.a.service()).wantServed(t, "A")
 		changed(t, a, dprnl.StatHandoverRefused, 2)
 		changed(t, a, dprnl.StatHandoverLocal, 1)
+		for stat, n := range map[dprnl.Stat]int{dprnl.StatRedirected: 1, dprnl.StatOfferServed: 1, dprnl.StatServedNoPeer: 0} {
+			wantChange(t, a, stat, n)
+		}
 		h.a.fresh(t, h.b, 0)
 		h.a.fresh(t, h.d, 1)
 		k := connect(t, h.c, h.a.service())

@@ -37,6 +37,7 @@ func TestMigrate(t *testing.T) {
 		if moved < requests-5 {
 			t.Errorf("%d of %d requests moved the connection", moved, requests)
 		}
+		wantChange(t, a, dprnl.StatRedirected, 1)
 		// The old sockets are closed by their servers, as if the client had closed them.
 		eventually(t, func() error { return m.have(map[string]int{hosts[(requests-1)%len(hosts)]: 1}) })
 		by, got, err := k.fetch("GET", "/D?bytes=1000000", nil)
