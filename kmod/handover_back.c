@@ -35,24 +35,7 @@ static int dpr_handover_back_iif(struct dpr_net *dn, const struct dpr_flow_key *
 /* Connections that give way at most; other processors may be as quick to take the place. */
 #define DPR_HANDOVER_BACK_EVICTS	8
 
-/* Takes the place of the oldest connection of a shard that only a SYN is known of. */
-static bool dpr_handover_back_evict(struct dpr_handovers *all,
-				    struct dpr_handover_shard *shard)
-{
-	struct dpr_handover *one;
-
-	list_for_each_entry(one, &shard->age, age) {
-		if (one->busy || one->state != DPR_HANDOVER_SYN)
-			continue;
-		dpr_handover_table_unlink(all, one);
-		dpr_handover_table_free(all, one);
-		dpr_stats_inc(all->dn, DPR_STAT_HANDOVER_EVICTED);
-		return true;
-	}
-	return false;
-}
-
-/* A connection that is known to live, and has no socket any more, may evict any SYN. */
+/* A connection that is known to live, and has no socket any more, needs its place at once. */
 static struct dpr_handover *
 dpr_handover_back_room(struct dpr_handovers *all, const struct dpr_flow_key *key)
 {
@@ -61,7 +44,7 @@ dpr_handover_back_room(struct dpr_handovers *all, const struct dpr_flow_key *key
 	u32 i;
 
 	for (i = 0; !one && i < DPR_HANDOVER_BACK_EVICTS; i++) {
-		if (!dpr_handover_back_evict(all, shard))
+		if (!dpr_handover_table_evict(all, shard, 0))
 			break;
 		one = dpr_handover_table_alloc(all, key);
 	}

@@ -224,17 +224,23 @@ static bool dpr_handover_table_vain(const struct dpr_handover *one)
 	       (one->state == DPR_HANDOVER_OPEN && !one->moved && !dpr_handover_begins(one));
 }
 
-/*
- * Makes room in a shard: the oldest connection goes that no host can have yet, if it is
- * old enough. Who has had as many in so short a time is being flooded.
+/**
+ * dpr_handover_table_evict - make room in a shard
+ * @all: the table
+ * @shard: the shard; its lock is held
+ * @grace: jiffies that a connection has in any case
+ *
+ * The oldest connection goes that no host can have yet, if it is old enough. Called under RCU.
+ *
+ * Return: false if none goes.
  */
-static bool dpr_handover_table_evict(struct dpr_handovers *all,
-				     struct dpr_handover_shard *shard)
+bool dpr_handover_table_evict(struct dpr_handovers *all,
+			      struct dpr_handover_shard *shard, u32 grace)
 {
 	struct dpr_handover *one;
 
 	list_for_each_entry(one, &shard->age, age) {
-		if ((u32)jiffies - one->born < DPR_HANDOVER_GRACE)
+		if ((u32)jiffies - one->born < grace)
 			return false;
 		if (one->busy || !dpr_handover_table_vain(one))
 			continue;
@@ -263,8 +269,10 @@ struct dpr_handover *dpr_handover_table_alloc(struct dpr_handovers *all,
 	const int most = min_t(u32, cfg->max_flows, DPR_HANDOVER_MAX);
 	struct dpr_handover *one;
 
+	/* Who has had as many in so short a time is being flooded. */
 	if (atomic_read(&all->count) >= most &&
-	    !dpr_handover_table_evict(all, dpr_handover_table_shard(all, key)))
+	    !dpr_handover_table_evict(all, dpr_handover_table_shard(all, key),
+				      DPR_HANDOVER_GRACE))
 		return NULL;
 	if (!dpr_quota_take(dn))
 		return NULL;

@@ -204,6 +204,8 @@ struct dpr_handover *dpr_handover_table_find(struct dpr_handovers *all,
 bool dpr_handover_table_has(struct dpr_net *dn, const struct dpr_flow_key *key);
 bool dpr_handover_table_bars(struct dpr_net *dn, const struct dpr_flow_key *key,
 			     const struct dpr_addr *host);
+bool dpr_handover_table_evict(struct dpr_handovers *all,
+			      struct dpr_handover_shard *shard, u32 grace);
 struct dpr_handover *dpr_handover_table_alloc(struct dpr_handovers *all,
 					      const struct dpr_flow_key *key);
 void dpr_handover_table_insert(struct dpr_handovers *all, struct dpr_handover *one);
