@@ -107,17 +107,20 @@ func (w way) forgetEnds(got, want counts) {
 			want[k] = maybe
 		}
 	}
+	n := got[dprnl.StatTxOwnerMessages]
+	bytes := n * w.messageBytes()
+	// A probe and its echo are about no connection, and as short as for IPv4.
+	bytes -= min(n, got[dprnl.StatRxEcho]+got[dprnl.StatRxProbed]) * uint64(w.messageLen()-way{client: 4}.messageLen())
 	for _, k := range []dprnl.Stat{dprnl.StatFlowsEnded, dprnl.StatRxFlowAnswered, dprnl.StatRxEcho, dprnl.StatRxProbed} {
 		if _, ok := want[k]; !ok {
 			delete(got, k)
 		}
 	}
-	n := got[dprnl.StatTxOwnerMessages]
 	if _, ok := want[dprnl.StatTxOwnerMessages]; ok || n == 0 {
 		return
 	}
 	delete(got, dprnl.StatTxOwnerMessages)
-	for k, less := range map[dprnl.Stat]uint64{dprnl.StatTxPackets: n, dprnl.StatTxBytes: n * w.messageBytes()} {
+	for k, less := range map[dprnl.Stat]uint64{dprnl.StatTxPackets: n, dprnl.StatTxBytes: bytes} {
 		if got[k] -= less; got[k] == 0 {
 			delete(got, k)
 		}
