@@ -62,9 +62,12 @@ func known(k Kernel, c dprnl.Config, services []dprnl.ServiceStatus) uint32 {
 }
 
 // heard returns how many peers this host hears, and the next of them to be named: each
-// report goes on where the last one stopped.
+// report goes on where the last one stopped. A leaving peer counts as heard at any age, because
+// dpr-receive does not pass its later reports to the kernel, and the peer still redirects to here.
 func (b *Broadcaster) heard(peers []dprnl.Peer, maxAge time.Duration) (int, []report.PeerID) {
-	peers = slices.DeleteFunc(peers, func(p dprnl.Peer) bool { return !p.Reported || p.Age > maxAge })
+	peers = slices.DeleteFunc(peers, func(p dprnl.Peer) bool {
+		return !p.Reported || p.Age > maxAge && p.State != dprnl.StateLeaving
+	})
 	slices.SortFunc(peers, func(a, b dprnl.Peer) int { return a.Address.Compare(b.Address) })
 	var ids []report.PeerID
 	for i := range min(len(peers), report.MaxHeard) {

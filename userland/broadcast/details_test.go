@@ -177,6 +177,15 @@ func TestHeard(t *testing.T) {
 	if n, ids := b.heard(peers[:2], 3*time.Second); n != 0 || len(ids) != 0 {
 		t.Errorf("%d, %v", n, ids)
 	}
+	// A leaving peer is heard, whatever its age: the kernel ignores its later reports.
+	leaving := dprnl.Peer{Address: silent, Reported: true, Age: time.Minute, State: dprnl.StateLeaving}
+	if n, ids := b.heard([]dprnl.Peer{leaving}, 3*time.Second); n != 1 || !slices.Equal(ids, []report.PeerID{report.IDOf(silent)}) {
+		t.Errorf("leaving: %d, %v", n, ids)
+	}
+	leaving.Reported = false
+	if n, ids := b.heard([]dprnl.Peer{leaving}, 3*time.Second); n != 0 || len(ids) != 0 {
+		t.Errorf("leaving, without a report: %d, %v", n, ids)
+	}
 	// There are fewer of a sudden.
 	if n, ids := b.heard(slices.Clone(peers[2:4]), 3*time.Second); n != 2 || len(ids) != 2 || ids[0] == ids[1] {
 		t.Errorf("%d, %v", n, ids)
