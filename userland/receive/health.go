@@ -61,8 +61,8 @@ func (r *Receiver) health(rep *report.Report) (dprnl.Barred, []uint16) {
 // bar returns why a host gets no new connections.
 func (r *Receiver) bar(n *neighbour, rep *report.Report) dprnl.Barred {
 	d := rep.Details
-	// A report may be lost.
-	reports := (max(d.Peers, 1)+report.MaxHeard-1)/report.MaxHeard + 1
+	// The report that names this host may be lost, and a peer that starts anew begins a new round.
+	reports := 2 * ((max(d.Peers, 1) + report.MaxHeard - 1) / report.MaxHeard)
 	switch {
 	case r.o.Now().Sub(n.heard) > time.Duration(reports)*rep.Period:
 		return dprnl.BarredUnheard

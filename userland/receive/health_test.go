@@ -95,22 +95,38 @@ func TestUnheard(t *testing.T) {
 	}
 }
 
-// A host that hears more peers than a report can name names them in turn.
+// A host that hears more peers than a report can name names them in turn. The report that
+// names this host may be lost, and all others of two rounds do not name it.
 func TestUnheardAmongMany(t *testing.T) {
-	n := newNeighbourhood(t)
-	const others = 1000 // in 16 reports
-	for i := range 17 {
+	for others, rounds := range map[int]int{report.MaxHeard: 2, report.MaxHeard + 1: 4, 300: 10, 1000: 32} {
+		n := newNeighbourhood(t)
+		if others > report.MaxHeard {
+			// At first it has not yet named all.
+			silence(t, n, others, rounds)
+		}
+		if u := n.say(t, hears(others)); u.Barred != dprnl.BarredNo {
+			t.Errorf("%d: %v", others, u.Barred)
+		}
+		n.clock.now = n.clock.now.Add(time.Second)
+		silence(t, n, others, rounds-1)
+	}
+}
+
+// silence has the host not name this host in so many reports, and then in one more.
+func silence(t *testing.T, n *neighbourhood, others, reports int) {
+	t.Helper()
+	for i := range reports {
 		if u := n.say(t, deaf(others)); u.Barred != dprnl.BarredNo {
-			t.Errorf("barred after %d reports", i)
+			t.Fatalf("%d: barred after %d reports", others, i)
 		}
 		n.clock.now = n.clock.now.Add(time.Second)
 	}
+	if u := n.say(t, deaf(others)); u.Barred != dprnl.BarredNo {
+		t.Errorf("%d: barred at the last of %d reports", others, reports)
+	}
 	n.clock.now = n.clock.now.Add(time.Millisecond)
 	if u := n.say(t, deaf(others)); u.Barred != dprnl.BarredUnheard {
-		t.Errorf("%v after 17 reports that do not name this host", u.Barred)
-	}
-	if u := n.say(t, hears(others)); u.Barred != dprnl.BarredNo {
-		t.Errorf("%v", u.Barred)
+		t.Errorf("%d: %v after %d reports that do not name this host", others, u.Barred, reports)
 	}
 }
 
