@@ -24,7 +24,7 @@ func (r *Receiver) step(ctx context.Context) error {
 			return err
 		}
 	}
-	batch, err := r.source.Read(r.due)
+	batch, full, err := r.source.Read(r.due)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
 	}
@@ -35,7 +35,7 @@ func (r *Receiver) step(ctx context.Context) error {
 		return nil
 	}
 	err = r.handle(ctx, batch)
-	if len(batch) < MaxBatch {
+	if !full {
 		sleep(ctx, gather)
 	}
 	return err

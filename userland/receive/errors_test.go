@@ -82,6 +82,7 @@ func (f *faulty) Close() error { f.closed++; return nil }
 // spring is a source that yields scripted reads.
 type spring struct {
 	reads      []any // []Datagram or an error, the last one for all that follow
+	full       bool  // others are waiting
 	calls      int
 	deadlines  []time.Time
 	maintained int
@@ -89,14 +90,14 @@ type spring struct {
 	closed     int
 }
 
-func (s *spring) Read(deadline time.Time) ([]Datagram, error) {
+func (s *spring) Read(deadline time.Time) ([]Datagram, bool, error) {
 	s.deadlines = append(s.deadlines, deadline)
 	step := s.reads[min(s.calls, len(s.reads)-1)]
 	s.calls++
 	if err, ok := step.(error); ok {
-		return nil, err
+		return nil, false, err
 	}
-	return step.([]Datagram), nil
+	return step.([]Datagram), s.full, nil
 }
 
 func (s *spring) Maintain() error { s.maintained++; return s.joins }
@@ -272,16 +273,13 @@ func TestReadFails(t *testing.T) {
 	}
 }
 
-// After a batch it waits for others to come together, unless the batch was full; it
-// looks after the rest once a second.
+// After a batch it waits for others to come together, unless the batch was full, however few
+// of it are wanted; it looks after the rest once a second.
 func TestSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _, s, _ := faults(t)
-		full := make([]Datagram, MaxBatch)
-		for i := range full {
-			full[i] = Datagram{[]byte("?"), peer}
-		}
-		s.reads = []any{full, full[:1]}
+		one := []Datagram{{[]byte("?"), peer}}
+		s.reads, s.full = []any{[]Datagram{}, one}, true
 		begin := time.Now()
 		if err := r.step(t.Context()); err != nil {
 			t.Fatal(err)
@@ -289,6 +287,7 @@ func TestSteps(t *testing.T) {
 		if took := time.Since(begin); took != 0 {
 			t.Errorf("a full batch took %v", took)
 		}
+		s.full = false
 		begin = time.Now()
 		if err := r.step(t.Context()); err != nil {
 			t.Fatal(err)

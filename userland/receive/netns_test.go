@@ -73,7 +73,7 @@ func read(t *testing.T, s Source, wait time.Duration) string {
 	t.Helper()
 	deadline := time.Now().Add(wait)
 	for {
-		batch, err := s.Read(deadline)
+		batch, _, err := s.Read(deadline)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return "nothing"
 		}
@@ -138,6 +138,28 @@ func sockets(t *testing.T, ours, theirs config.Network, from string, to netip.Ad
 	if got := read(t, sources[0], 100*time.Millisecond); got != "nothing" {
 		t.Errorf("the sender hears itself: %q", got)
 	}
+	// Every host is in this group. What would fill the buffer is not read at all.
+	all := config.Network{Interface: "dpr0", Group: netip.MustParseAddr("224.0.0.1"), TTL: 1}
+	if to.Is6() {
+		all.Group = netip.MustParseAddr("ff02::1")
+	}
+	send(t, a, all, testPort, "to all hosts")
+	send(t, a, theirs, testPort, "of another cluster")
+	time.Sleep(50 * time.Millisecond)
+	unread(t, sources[1])
+	// A batch of which nothing is wanted is full, too.
+	joined := sources[1].(*socket).groups[0]
+	joined.index += 1000
+	for range MaxBatch {
+		send(t, a, ours, testPort, "by another interface")
+	}
+	for _, want := range []error{nil, os.ErrDeadlineExceeded} {
+		batch, full, err := sources[1].Read(time.Now().Add(100 * time.Millisecond))
+		if len(batch) != 0 || full != (want == nil) || !errors.Is(err, want) {
+			t.Errorf("%v, full: %t, %v", batch, full, err)
+		}
+	}
+	joined.index -= 1000
 	unicast := config.Network{Unicast: netip.AddrPortFrom(to, testPort)}
 	exchange(t, sources[1], from+" unicast", func() { send(t, a, unicast, testPort, "unicast") })
 
@@ -230,6 +252,23 @@ func exchange(t *testing.T, s Source, want string, send func()) {
 	}
 	if got == "nothing" {
 		t.Errorf("%q never arrived", want)
+	}
+}
+
+// unread fails if the kernel has something for the socket.
+func unread(t *testing.T, s Source) {
+	t.Helper()
+	raw, err := s.(*socket).conn.(*net.UDPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 100)
+	if err := raw.Control(func(fd uintptr) {
+		if n, _, err := unix.Recvfrom(int(fd), buffer, unix.MSG_DONTWAIT|unix.MSG_PEEK); err == nil {
+			t.Errorf("%q waits to be read", buffer[:n])
+		}
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

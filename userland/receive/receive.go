@@ -40,8 +40,9 @@ type Source interface {
 	// Read waits for datagrams from configured networks until the deadline,
 	// when it returns os.ErrDeadlineExceeded. It returns the datagrams that
 	// have arrived, at most MaxBatch and possibly none. They are valid until
-	// the next call.
-	Read(deadline time.Time) ([]Datagram, error)
+	// the next call. If full, others may be waiting already: it has read
+	// MaxBatch, though not all of them may be wanted.
+	Read(deadline time.Time) (batch []Datagram, full bool, err error)
 	// Maintain joins the networks that are not joined yet, or whose interface
 	// was replaced. An error may concern only some of them.
 	Maintain() error

@@ -161,12 +161,12 @@ type source struct {
 	closed bool
 }
 
-func (s *source) Read(deadline time.Time) ([]Datagram, error) {
+func (s *source) Read(deadline time.Time) ([]Datagram, bool, error) {
 	select {
 	case d := <-s.in:
-		return []Datagram{d}, nil
+		return []Datagram{d}, false, nil
 	case <-time.After(time.Until(deadline)):
-		return nil, os.ErrDeadlineExceeded
+		return nil, false, os.ErrDeadlineExceeded
 	}
 }
 

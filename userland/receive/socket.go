@@ -3,10 +3,13 @@
 package receive
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -41,10 +44,12 @@ func Open(c config.Report) (Source, error) {
 	if c.IPv6 {
 		network = "udp6"
 	}
-	conn, err := net.ListenUDP(network, &net.UDPAddr{Port: int(c.Port)})
+	listen := net.ListenConfig{Control: onlyJoined}
+	listener, err := listen.ListenPacket(context.Background(), network, fmt.Sprintf(":%d", c.Port))
 	if err != nil {
 		return nil, fmt.Errorf("opening UDP port %d for reports: %w", c.Port, err)
 	}
+	conn := listener.(*net.UDPConn)
 	// The kernel silently limits the size to net.core.rmem_max.
 	if err := conn.SetReadBuffer(readBuffer); err != nil {
 		conn.Close()
@@ -55,8 +60,8 @@ func Open(c config.Report) (Source, error) {
 		s.batch[i].Buffers = [][]byte{make([]byte, report.MaxLen+1)}
 		s.batch[i].OOB = s.packet.controlBuffer()
 	}
-	// The destination distinguishes our groups from those that another process
-	// joined: the kernel delivers both.
+	// The destination distinguishes groups by the interface on which they are joined;
+	// the kernel does not with IPv6.
 	if err := s.packet.wantDestinations(); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("enabling destination addresses on the report socket: %w", err)
@@ -67,6 +72,18 @@ func Open(c config.Report) (Source, error) {
 		}
 	}
 	return s, nil
+}
+
+// onlyJoined has the kernel drop multicasts to groups that the socket itself has not joined.
+// Otherwise anybody on the link could fill the buffer through the group of all hosts.
+func onlyJoined(network, _ string, raw syscall.RawConn) error {
+	level, option := unix.IPPROTO_IP, unix.IP_MULTICAST_ALL
+	if network == "udp6" {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL
+	}
+	var failed error
+	err := raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), level, option, 0) })
+	return errors.Join(err, os.NewSyscallError("setsockopt", failed))
 }
 
 // Maintain implements Source.
@@ -107,13 +124,13 @@ func (s *socket) join(g *membership) error {
 }
 
 // Read implements Source. It skips datagrams of other networks.
-func (s *socket) Read(deadline time.Time) ([]Datagram, error) {
+func (s *socket) Read(deadline time.Time) ([]Datagram, bool, error) {
 	if err := s.conn.SetReadDeadline(deadline); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	n, err := s.packet.ReadBatch(s.batch, 0)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	s.read = s.read[:0]
 	for _, m := range s.batch[:n] {
@@ -123,7 +140,7 @@ func (s *socket) Read(deadline time.Time) ([]Datagram, error) {
 		}
 		s.read = append(s.read, Datagram{m.Buffers[0][:m.N], udp.AddrPort().Addr().Unmap()})
 	}
-	return s.read, nil
+	return s.read, n == MaxBatch, nil
 }
 
 // wanted reports whether a datagram arrived on a configured network. Unicast

@@ -52,8 +52,8 @@ func TestRead(t *testing.T) {
 		if _, err := c.Write(make([]byte, n)); err != nil {
 			t.Fatal(err)
 		}
-		batch, err := s.Read(time.Now().Add(5 * time.Second))
-		if err != nil || len(batch) != 1 || len(batch[0].Data) != min(n, report.MaxLen+1) || batch[0].Sender != at.Addr() {
+		batch, full, err := s.Read(time.Now().Add(5 * time.Second))
+		if err != nil || full || len(batch) != 1 || len(batch[0].Data) != min(n, report.MaxLen+1) || batch[0].Sender != at.Addr() {
 			t.Errorf("%d bytes: %v, %v", n, batch, err)
 		}
 	}
@@ -63,17 +63,17 @@ func TestRead(t *testing.T) {
 		}
 	}
 	time.Sleep(10 * time.Millisecond)
-	if batch, err := s.Read(time.Now().Add(5 * time.Second)); err != nil || len(batch) != 3 {
+	if batch, full, err := s.Read(time.Now().Add(5 * time.Second)); err != nil || full || len(batch) != 3 {
 		t.Errorf("%d datagrams, %v", len(batch), err)
 	}
 	begin := time.Now()
-	if _, err := s.Read(begin.Add(50 * time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) < 40*time.Millisecond {
+	if _, _, err := s.Read(begin.Add(50 * time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) < 40*time.Millisecond {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Read(time.Now().Add(time.Minute)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, _, err := s.Read(time.Now().Add(time.Minute)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("closed: %v", err)
 	}
 	if err := s.Close(); err == nil {
