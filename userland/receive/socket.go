@@ -50,8 +50,7 @@ func Open(c config.Report) (Source, error) {
 		return nil, fmt.Errorf("opening UDP port %d for reports: %w", c.Port, err)
 	}
 	conn := listener.(*net.UDPConn)
-	// The kernel silently limits the size to net.core.rmem_max.
-	if err := conn.SetReadBuffer(readBuffer); err != nil {
+	if err := setReadBuffer(conn, readBuffer); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("setting the receive buffer: %w", err)
 	}
@@ -72,6 +71,22 @@ func Open(c config.Report) (Source, error) {
 		}
 	}
 	return s, nil
+}
+
+// setReadBuffer sets the size beyond net.core.rmem_max if this process may, else up to it.
+func setReadBuffer(conn *net.UDPConn, size int) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var refused error
+	err = raw.Control(func(fd uintptr) {
+		refused = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size)
+	})
+	if err == nil && refused != nil {
+		err = conn.SetReadBuffer(size)
+	}
+	return err
 }
 
 // onlyJoined has the kernel drop multicasts to groups that the socket itself has not joined.

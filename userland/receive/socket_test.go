@@ -7,9 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"dpr/userland/config"
 	"dpr/userland/report"
@@ -78,6 +81,35 @@ func TestRead(t *testing.T) {
 	}
 	if err := s.Close(); err == nil {
 		t.Error("it is closed twice")
+	}
+}
+
+// The buffer has its size whatever net.core.rmem_max is.
+func TestReadBuffer(t *testing.T) {
+	text, err := os.ReadFile("/proc/sys/net/core/rmem_max")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := open(t)
+	raw, err := s.conn.(*net.UDPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := limit + 4096
+	if err := setReadBuffer(s.conn.(*net.UDPConn), size); err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) {
+		// The kernel doubles it, for its own use.
+		if got, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF); err != nil || got < 2*size {
+			t.Errorf("%d, %v; want %d", got, err, 2*size)
+		}
+	}); err != nil {
+		t.Error(err)
 	}
 }
 
