@@ -62,6 +62,37 @@ func Plan(ctx context.Context, k Kernel, c *config.Config) ([]Change, error) {
 	return append(changes, compareBackends(c.Backends, backends)...), nil
 }
 
+// InPart says whether the kernel has only a part of the services, rules by what is asked for and
+// backends of a file, and nothing but those: Apply was interrupted.
+func InPart(ctx context.Context, k Kernel, c *config.Config) (bool, error) {
+	there, err := k.Services(ctx)
+	if err != nil {
+		return false, err
+	}
+	before, err := rulesets(ctx, k, there)
+	if err != nil {
+		return false, err
+	}
+	backends, err := k.Backends(ctx)
+	if err != nil {
+		return false, err
+	}
+	for i, s := range there {
+		want, ok := find(c.Services, s)
+		if !ok || want.Rules != s.Rules || !before[i].None() && !sameRecords(before[i], c.Ruleset(s)) {
+			return false, nil // somebody else's
+		}
+	}
+	set, gone := otherBackends(c.Backends, backends)
+	for _, b := range set {
+		if _, other := backend(backends, b.Name); other {
+			return false, nil
+		}
+	}
+	lacks := len(missing(c.Services, there)) + len(ruled(c, there, before)) + len(set)
+	return len(gone) == 0 && lacks > 0, nil
+}
+
 // compareRules returns the rules of a service that differ.
 func compareRules(s dprnl.Service, old dprnl.Rules) []Change {
 	var changes []Change

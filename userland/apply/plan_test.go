@@ -131,3 +131,42 @@ func TestPlanOfRules(t *testing.T) {
 		}
 	}
 }
+
+// Apply that was interrupted after any of its steps left a part; before the first and after the
+// last one there is none. What somebody else has set is no part either.
+func TestInPart(t *testing.T) {
+	c := file(80, 443)
+	c.Backends = []dprnl.Backend{some("a", 1), some("b", 1)}
+	rule(c, "A", 80, 443)
+	for name, d := range map[string]struct {
+		has  func(*kernel)
+		want bool
+	}{
+		"nothing":              {func(k *kernel) {}, true},
+		"a service":            {func(k *kernel) { k.services = c.Services[:1] }, true},
+		"all but rules":        {func(k *kernel) { k.services = c.Services }, true},
+		"all but a ruleset":    {func(k *kernel) { k.services, k.rulesets[80] = c.Services, ruleset("a") }, true},
+		"a foreign service":    {func(k *kernel) { k.services = []dprnl.Service{service(81)} }, false},
+		"a service's rules":    {func(k *kernel) { k.services[0].Rules.Policy.Own = true }, false},
+		"a foreign ruleset":    {func(k *kernel) { k.services, k.rulesets[80] = c.Services, ruleset("b") }, false},
+		"a backend":            {func(k *kernel) { k.backends = []dprnl.BackendStatus{{Backend: c.Backends[0]}} }, true},
+		"a foreign backend":    {func(k *kernel) { k.backends = []dprnl.BackendStatus{{Backend: some("c", 1)}} }, false},
+		"a backend of another": {func(k *kernel) { k.backends = []dprnl.BackendStatus{{Backend: some("a", 2)}} }, false},
+		"all": {func(k *kernel) {
+			k.services, k.rulesets[80], k.rulesets[443] = c.Services, ruleset("a"), ruleset("a")
+			k.backends = []dprnl.BackendStatus{{Backend: c.Backends[1]}, {Backend: c.Backends[0]}}
+		}, false},
+	} {
+		k := fresh(80)
+		k.rulesets = map[uint16]dprnl.Ruleset{}
+		d.has(k)
+		if got, err := InPart(t.Context(), k, c); err != nil || got != d.want {
+			t.Errorf("%s: %v (%v)", name, got, err)
+		}
+	}
+	k := fresh(80)
+	k.fails = map[string]error{"services": errors.New("broken")}
+	if _, err := InPart(t.Context(), k, c); err == nil {
+		t.Error("no error")
+	}
+}

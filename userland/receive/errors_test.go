@@ -496,8 +496,8 @@ func TestAdoptLeavesOthersAlone(t *testing.T) {
 }
 
 // A process that starts anew finds what the one before left, if that ended while it applied a
-// file: a kernel with an address, and nothing to redirect though the file has services. What is
-// removed by hand stays so, before and after the start.
+// file: a kernel with an address, and a part of the file's services, or none. What is removed by
+// hand stays so, before and after the start, and what somebody else has added.
 func TestAdoptAfterRestart(t *testing.T) {
 	r, k, _, _ := faults(t)
 	if k.services = nil; r.adopt(t.Context()) != nil || len(k.services) != 0 || k.update != (dprnl.ConfigUpdate{}) {
@@ -523,6 +523,19 @@ func TestAdoptAfterRestart(t *testing.T) {
 	k.services = nil
 	if err := r.adopt(t.Context()); err != nil || len(k.services) != 0 {
 		t.Errorf("%v, services %v", err, k.services)
+	}
+	two := testConfig()
+	two.Services = append(two.Services, dprnl.Service{Port: 443, Address: netip.IPv4Unspecified()})
+	r, k, _, _ = interrupted(t) // after the first of two services
+	r.Reload(two)
+	if err := r.adopt(t.Context()); err != nil || !slices.Equal(k.services, two.Services) || r.wasApplying() {
+		t.Errorf("%v, services %v, noted %v", err, k.services, r.wasApplying())
+	}
+	r, k, _, _ = interrupted(t)
+	r.Reload(two)
+	k.services[0].Port = 8080
+	if err := r.adopt(t.Context()); err != nil || len(k.services) != 1 || r.wasApplying() {
+		t.Errorf("%v, services %v, noted %v", err, k.services, r.wasApplying())
 	}
 	// There is nothing to be missed, or all is there.
 	for _, services := range [][]dprnl.Service{nil, testConfig().Services} {

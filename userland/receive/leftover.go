@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"dpr/userland/apply"
 	"dpr/userland/config"
 	"dpr/userland/dprnl"
 )
@@ -50,7 +51,7 @@ func (r *Receiver) forgetLeftover() {
 		return
 	}
 	if err := os.Remove(r.o.Applying); err != nil && !errors.Is(err, os.ErrNotExist) {
-		r.log.Log(slog.LevelWarn, "applying", "cannot remove a note: after a restart the file is applied if the kernel has no service", "error", err)
+		r.log.Log(slog.LevelWarn, "applying", "cannot remove a note: after a restart the file is applied if the kernel has a part of it", "error", err)
 	}
 }
 
@@ -82,8 +83,8 @@ func (r *Receiver) keepLeftover(ctx context.Context, k Kernel) error {
 }
 
 // findLeftover forgets what was left once somebody else has gone on with it. What a process
-// before this one left is found, too: a kernel with an address, but none of the file's services.
-// Without its note somebody has taken them away.
+// before this one left is found, too: a kernel with an address, and a part of the file's
+// services, rules and backends, or none. Without its note somebody has taken the rest away.
 func (r *Receiver) findLeftover(ctx context.Context, k Kernel, c dprnl.Config) error {
 	if r.adopted && r.leftover == nil {
 		return nil
@@ -98,12 +99,14 @@ func (r *Receiver) findLeftover(ctx context.Context, k Kernel, c dprnl.Config) e
 		}
 		return nil
 	}
-	backends, err := k.Backends(ctx)
-	if err != nil {
-		return err
+	inPart := false
+	if r.wasApplying() {
+		if inPart, err = apply.InPart(ctx, k, r.config.Load()); err != nil {
+			return err
+		}
 	}
 	r.adopted = true
-	if r.wasApplying() && len(services)+len(backends) == 0 && len(r.config.Load().Services) > 0 {
+	if inPart {
 		r.leftover = &leftover{config: lasting(c)}
 		return nil
 	}
