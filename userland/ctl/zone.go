@@ -84,7 +84,8 @@ func (p *program) zoneCommand() *cli.Command {
 			if !f.every.set {
 				return p.kernel(c, w.once)
 			}
-			w.limit = reloadLimit
+			// The process before this one may have ended between the file and the command.
+			w.limit, w.pending = reloadLimit, true
 			return w.loop(c.Context, f.every.value)
 		},
 	}
@@ -153,7 +154,7 @@ type zoneWriter struct {
 	path    string // empty: write to Out
 	command string
 	limit   time.Duration // of the command; 0: none
-	pending bool          // the command has not succeeded since the file changed
+	pending bool          // the command has not succeeded since the file changed, or may not have
 }
 
 type zoneView struct {
@@ -221,7 +222,7 @@ func (w *zoneWriter) show(z *zone.Zone, hosts []netip.Addr) error {
 	return w.print(w.c, v, func(out io.Writer) { _, _ = out.Write(z.Format(serial, hosts)) })
 }
 
-// reload runs the command if the file changed since it last succeeded.
+// reload runs the command if it is pending.
 func (w *zoneWriter) reload(ctx context.Context) error {
 	if w.command == "" || !w.pending {
 		return nil

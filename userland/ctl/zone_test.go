@@ -178,6 +178,37 @@ func TestZoneEvery(t *testing.T) {
 	}
 }
 
+// A process that ended between the file and the command is made up for: the next one finds the
+// file as it should be, and runs the command once.
+func TestZoneEveryStart(t *testing.T) {
+	dir := t.TempDir()
+	path, ran := filepath.Join(dir, "zone"), filepath.Join(dir, "ran")
+	args := []string{"dprctl", "zone", "example.org", "--output", path}
+	var errs testlog.Buffer
+	var asked atomic.Int32
+	environment := Environment{Out: &errs, Err: &errs, Now: time.Now, Dial: func() (Kernel, error) {
+		asked.Add(1)
+		return healthy(), nil
+	}}
+	if status := Run(t.Context(), args, environment); status != ExitOK {
+		t.Fatalf("status %d, %s", status, &errs)
+	}
+	before := asked.Load()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int)
+	go func() {
+		done <- Run(ctx, append(args, "--every", "5ms", "--reload-command", "echo x >> "+ran), environment)
+	}()
+	for end := time.Now().Add(10 * time.Second); asked.Load() < before+5 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	status := <-done
+	if log, err := os.ReadFile(ran); err != nil || string(log) != "x\n" || status != ExitOK {
+		t.Errorf("status %d, ran %q, %v, %s", status, log, err, &errs)
+	}
+}
+
 func TestReports(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dpr.toml")
 	if err := os.WriteFile(path, []byte("runtime_directory = \"/somewhere\"\n"), 0o600); err != nil {
