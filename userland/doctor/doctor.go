@@ -64,6 +64,7 @@ type Facts struct {
 	Several   map[netip.Addr][]netip.Addr // addresses that several peers report, and those peers
 	Name      string                      // a DNS name to look at; empty: none
 	Named     []netip.Addr                // what it stands for
+	Unnamed   string                      // why that is not known
 	FastPath  []fastpath.State            // of devices that are to have the fast path
 }
 

@@ -330,7 +330,8 @@ func TestTroubles(t *testing.T) {
 		"dns old": {func(f *Facts) {
 			f.Name, f.Named = "www.example", []netip.Addr{own, peer, other, netip.MustParseAddr("192.0.2.4")}
 		}, Problem, "dns: www.example names 192.0.2.4", "remove the address"},
-		"dns right": {func(f *Facts) { f.Name, f.Named = "www.example", []netip.Addr{other, own, peer} }, "", "", ""},
+		"dns silent": {func(f *Facts) { f.Name, f.Unnamed = "www.example", "i/o timeout" }, Note, "dns: cannot resolve www.example: i/o timeout", "resolv.conf"},
+		"dns right":  {func(f *Facts) { f.Name, f.Named = "www.example", []netip.Addr{other, own, peer} }, "", "", ""},
 	} {
 		f := well()
 		tt.change(f)

@@ -4,6 +4,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -20,6 +21,7 @@ import (
 	"dpr/userland/ethtool"
 	"dpr/userland/fastpath"
 	"dpr/userland/receive"
+	"dpr/userland/rtnl"
 )
 
 // A Kernel is the part of dprnl.Client that Gather uses.
@@ -49,6 +51,9 @@ const (
 	longest = 10 * time.Second
 )
 
+// patience is how long Gather waits for DNS.
+const patience = 5 * time.Second
+
 // Gather reads the facts of this host. It needs the rights of root; what a host cannot
 // tell is left out. It sends each peer two ICMP echo requests, and has the module ask each
 // for answers.
@@ -61,13 +66,13 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 			return nil, err
 		}
 	}
-	if err := f.readLinks(); err != nil {
+	if err := f.readLinks(kernelTables()); err != nil {
 		return nil, err
 	}
 	done := make(chan error, 1)
 	go func() { done <- f.readReports(ctx, o) }()
 	f.readFastPath(ctx, o)
-	f.readRoutes()
+	f.readRoutes(kernelTables())
 	answered := make(chan map[netip.Addr]Answer, 1)
 	go func() { answered <- f.askPeers(ctx, o.Kernel) }()
 	f.readSysctls()
@@ -86,19 +91,27 @@ func Gather(ctx context.Context, o Options) (*Facts, error) {
 		}
 	}
 	if o.Name != "" {
-		family := "ip4"
-		if f.six() {
-			family = "ip6"
-		}
-		named, err := net.DefaultResolver.LookupNetIP(ctx, family, o.Name)
-		if err != nil {
-			return nil, fmt.Errorf("resolving %s: %w", o.Name, err)
-		}
-		for _, a := range named {
-			f.Named = append(f.Named, a.Unmap())
-		}
+		f.resolve(ctx, net.DefaultResolver)
 	}
 	return f, nil
+}
+
+// resolve looks up the name. One that does not exist stands for no address.
+func (f *Facts) resolve(ctx context.Context, r *net.Resolver) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	family := "ip4"
+	if f.six() {
+		family = "ip6"
+	}
+	named, err := r.LookupNetIP(ctx, family, f.Name)
+	var failed *net.DNSError
+	if err != nil && !(errors.As(err, &failed) && failed.IsNotFound) {
+		f.Unnamed = err.Error()
+	}
+	for _, a := range named {
+		f.Named = append(f.Named, a.Unmap())
+	}
 }
 
 // readKernel returns the counters, too.
@@ -172,8 +185,17 @@ func (f *Facts) readFastPath(ctx context.Context, o Options) {
 	f.FastPath = fastpath.States(o.File, s, err)
 }
 
-func (f *Facts) readLinks() error {
-	links, err := netlink.LinkList()
+// tables are lists of the kernel.
+type tables struct {
+	links     func() ([]netlink.Link, error)
+	addresses func(l netlink.Link, family int) ([]netlink.Addr, error)
+	rules     func(family int) ([]netlink.Rule, error)
+}
+
+func kernelTables() tables { return tables{netlink.LinkList, netlink.AddrList, netlink.RuleList} }
+
+func (f *Facts) readLinks(t tables) error {
+	links, err := rtnl.Whole(t.links)
 	if err != nil {
 		return fmt.Errorf("reading the interfaces: %w", err)
 	}
@@ -184,7 +206,7 @@ func (f *Facts) readLinks() error {
 	for _, l := range links {
 		a := l.Attrs()
 		link := Link{Name: a.Name, Index: a.Index, Kind: l.Type(), Master: names[a.MasterIndex], MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, LRO: ethtool.Has(a.Name, ethtool.LRO)}
-		addrs, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+		addrs, err := rtnl.Whole(func() ([]netlink.Addr, error) { return t.addresses(l, netlink.FAMILY_ALL) })
 		if err != nil {
 			return fmt.Errorf("reading the addresses of %s: %w", a.Name, err)
 		}
@@ -196,9 +218,9 @@ func (f *Facts) readLinks() error {
 		if r, ok := netip.AddrFromSlice(remote(l)); ok {
 			link.Remote = r.Unmap()
 		}
-		switch t := l.(type) {
+		switch x := l.(type) {
 		case *netlink.Bond:
-			link.Mode = t.Mode.String()
+			link.Mode = x.Mode.String()
 		case *netlink.Vlan:
 			link.Parent = names[a.ParentIndex]
 		}
@@ -235,7 +257,7 @@ func prefix(n *net.IPNet) (netip.Prefix, bool) {
 }
 
 // readRoutes asks for the way to each peer, and for rules that ask for the source.
-func (f *Facts) readRoutes() {
+func (f *Facts) readRoutes(t tables) {
 	for _, p := range f.peers() {
 		f.Routes[p] = f.route(p)
 	}
@@ -243,7 +265,7 @@ func (f *Facts) readRoutes() {
 	if f.six() {
 		family = netlink.FAMILY_V6
 	}
-	rules, err := netlink.RuleList(family)
+	rules, err := rtnl.Whole(func() ([]netlink.Rule, error) { return t.rules(family) })
 	if err != nil {
 		return // a kernel without policy routing
 	}

@@ -102,6 +102,9 @@ func checkHandovers(f *Facts) []Finding {
 
 // checkName compares what a name stands for with the hosts of the cluster.
 func checkName(f *Facts) []Finding {
+	if f.Unnamed != "" {
+		return []Finding{{"dns", Note, fmt.Sprintf("cannot resolve %s: %s", f.Name, f.Unnamed), "look at the resolver of this host (/etc/resolv.conf)"}}
+	}
 	if f.Name == "" || !f.configured() {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"dpr/userland/ethtool"
 	"dpr/userland/firewall"
+	"dpr/userland/rtnl"
 )
 
 // Obstacles are what keeps the fast path off a device.
@@ -69,7 +70,7 @@ var shared = []string{"macvlan", "macvtap", "ipvlan", "ipvtap"}
 // FindObstacles looks for what is in the way at a device of this thread's network namespace.
 func FindObstacles(ctx context.Context, device string) (Obstacles, error) {
 	var o Obstacles
-	all, err := whole(netlink.LinkList)
+	all, err := rtnl.Whole(netlink.LinkList)
 	if err != nil {
 		return o, fmt.Errorf("reading the devices: %w", err)
 	}
@@ -79,7 +80,7 @@ func FindObstacles(ctx context.Context, device string) (Obstacles, error) {
 	}
 	o.Hard = ofLink(all[i], all)
 	o.Unseen = ofOtherEnd(all[i])
-	qdiscs, err := whole(func() ([]netlink.Qdisc, error) { return netlink.QdiscList(all[i]) })
+	qdiscs, err := rtnl.Whole(func() ([]netlink.Qdisc, error) { return netlink.QdiscList(all[i]) })
 	if err != nil {
 		return o, fmt.Errorf("reading the queueing disciplines of %s: %w", device, err)
 	}
@@ -99,19 +100,6 @@ func FindObstacles(ctx context.Context, device string) (Obstacles, error) {
 		}
 	}
 	return o, nil
-}
-
-// maxDumps is how often the kernel is asked for the same list.
-const maxDumps = 5
-
-// whole asks again for a list that changed while the kernel said what is in it.
-func whole[T any](dump func() ([]T, error)) (list []T, err error) {
-	for range maxDumps {
-		if list, err = dump(); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
-	return list, err
 }
 
 // ofLink says what is wrong with a device, of all those that there are.
