@@ -72,7 +72,7 @@ on() {
 	guest_=$1
 	shift
 	ip netns exec "$ns" ssh -q -i "$image/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
-		-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 \
+		-o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 -o ServerAliveCountMax=12 \
 		-o ControlMaster=auto -o "ControlPath=$state/ssh-%h" -o ControlPersist=60 \
 		"root@10.78.0.1$guest_" "$@"
 }
